@@ -1,0 +1,1 @@
+"""The core: what apex knows and decides, without terminal or network."""

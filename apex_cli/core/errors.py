@@ -1,0 +1,110 @@
+"""What can go wrong, named by what the operator does next.
+
+::
+
+    ApexError                     exit status
+    ├── ConfigError               3   fix the configuration
+    ├── InputError                2   fix what was typed or fed in
+    ├── RefusedError              4   a rule said no
+    ├── BrokerError               5   broker or network unavailable: try again
+    ├── OutcomeUnknownError       6   look now: sent, but not known what became of it
+    ├── BusyError                 7   another process holds the executor: wait
+    ├── NothingToDo               8   nothing was done, on purpose
+    └── StateError                9   repair the state first
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, ClassVar
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses that scripts rely on."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    CONFIG = 3
+    REFUSED = 4
+    UNAVAILABLE = 5
+    UNKNOWN_OUTCOME = 6
+    BUSY = 7
+    NOTHING_DONE = 8
+    STATE_DAMAGED = 9
+
+
+EXIT_STATUS_MEANINGS = {
+    ExitStatus.OK: "done",
+    ExitStatus.INTERNAL: "internal error",
+    ExitStatus.USAGE: "usage: fix the command or its input",
+    ExitStatus.CONFIG: "configuration invalid",
+    ExitStatus.REFUSED: "refused by a rule",
+    ExitStatus.UNAVAILABLE: "broker or network unavailable",
+    ExitStatus.UNKNOWN_OUTCOME: "outcome unknown or partial: look now",
+    ExitStatus.BUSY: "busy: another process holds the executor",
+    ExitStatus.NOTHING_DONE: "nothing done, on purpose",
+    ExitStatus.STATE_DAMAGED: "state damaged: repair first",
+}
+
+
+class ApexError(Exception):
+    """Something the operator can act on: what failed, where, the value found, what to do."""
+
+    status: ClassVar[ExitStatus] = ExitStatus.INTERNAL
+
+    def __init__(self, code: str, message: str, *, hint: str = "", details: dict[str, Any] | None = None) -> None:
+        """Keep a stable *code*, one plain sentence, the next step, and facts for scripts."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.details = details or {}
+
+
+class ConfigError(ApexError):
+    """The configuration is missing, unreadable or wrong."""
+
+    status = ExitStatus.CONFIG
+
+
+class InputError(ApexError):
+    """An argument or an input file is wrong."""
+
+    status = ExitStatus.USAGE
+
+
+class RefusedError(ApexError):
+    """A rule said no."""
+
+    status = ExitStatus.REFUSED
+
+
+class BrokerError(ApexError):
+    """The broker or the network is not there."""
+
+    status = ExitStatus.UNAVAILABLE
+
+
+class OutcomeUnknownError(ApexError):
+    """Something was sent and nobody knows yet what became of it."""
+
+    status = ExitStatus.UNKNOWN_OUTCOME
+
+
+class BusyError(ApexError):
+    """Another process holds the executor or the state for too long."""
+
+    status = ExitStatus.BUSY
+
+
+class NothingToDo(ApexError):  # noqa: N818 - not an error: a reason to stop quietly
+    """Nothing was done, on purpose."""
+
+    status = ExitStatus.NOTHING_DONE
+
+
+class StateError(ApexError):
+    """The state is damaged, missing or of a newer version."""
+
+    status = ExitStatus.STATE_DAMAGED

@@ -1,0 +1,1 @@
+"""What closed trades teach: ports and the throttled hook."""

@@ -1,0 +1,43 @@
+"""Fills: the truth. Positions, P&L and day trades are folds over them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRole, OrderSide
+
+
+class Fill(Value, frozen=True, kw_only=True):
+    """One execution with its commission; applied once, however often it is delivered."""
+
+    exec_id: str
+    """The broker's id. A correction differs only after the last dot and replaces the first."""
+
+    client_order_id: str = ""
+    """The order it belongs to; empty for a trade made outside apex."""
+
+    bracket_id: str = ""
+    role: OrderRole | None = None
+    instrument: Instrument
+    side: OrderSide
+    quantity: Quantity
+    """Always positive."""
+
+    price: Price
+    commission: Usd = Usd(ZERO)
+    filled_at: datetime
+    """When it happened at the venue, aware UTC."""
+
+    @property
+    def key(self) -> str:
+        """Identity of the execution without its correction number."""
+        return self.exec_id.rpartition(".")[0] or self.exec_id
+
+    @property
+    def revision(self) -> int:
+        """Number of the correction; the highest one counts."""
+        tail = self.exec_id.rpartition(".")[2]
+        return int(tail) if tail.isdigit() and tail != self.exec_id else 0

@@ -1,0 +1,122 @@
+"""The user's limits: the parts of the configuration that rules read.
+
+A field's docstring is its documentation: the reference configuration carries the same keys.
+Fractions are fractions: ``max_risk_pct: 0.01`` is 1 %.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import Quantity, Usd
+
+
+class EntryOrder(StrEnum):
+    """How entries meet the market."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class DayTradeRegime(StrEnum):
+    """Which day-trading rule book applies to the account."""
+
+    AUTO = "auto"
+    CLASSIC = "classic"
+    INTRADAY_MARGIN = "intraday_margin"
+    OFF = "off"
+
+
+class ExecutionLimits(Value, frozen=True, kw_only=True):
+    """Section ``execution``: who decides, and where orders go."""
+
+    simulation_mode: bool = True
+    """True: the simulated broker inside apex. False: Interactive Brokers."""
+
+    auto_execute: bool = False
+    """True: execute what passes every check. False: ask for every trade."""
+
+    auto_min_score: Decimal = Decimal(0)
+    """With auto_execute, opportunities that score below this are queued for approval."""
+
+    entry_order: EntryOrder = EntryOrder.MARKET
+    """``market``, or ``limit`` at the signal's entry price."""
+
+
+class RiskLimits(Value, frozen=True, kw_only=True):
+    """Section ``risk``: how much may be lost, and where."""
+
+    capital: Usd = Usd(Decimal(3000))
+    """What sizing counts with, in account currency."""
+
+    max_risk_pct: Decimal = Decimal("0.01")
+    """Part of capital lost when a stop is hit."""
+
+    max_position_pct: Decimal = Decimal("0.05")
+    """Part of capital in one position."""
+
+    max_positions: int = 10
+    min_quantity: Quantity = Quantity(Decimal(1))
+    """Smallest quantity bought even when a cap allows less (market's step where that is finer)."""
+
+    enforce_caps: bool = False
+    """True: refuse where the smallest quantity breaks a cap. False: warn."""
+
+    min_reward_risk: Decimal = Decimal("2.0")
+    min_confidence: Decimal = Decimal("0.65")
+    max_daily_loss_pct: Decimal = Decimal("0.10")
+    """Part of the day's opening equity; beyond it nothing is opened until the next session."""
+
+    max_drawdown_pct: Decimal = Decimal("0.25")
+    """Part of the highest equity seen; beyond it nothing is opened."""
+
+    max_open_risk_pct: Decimal = Decimal("0.10")
+    """Part of capital lost if every stop is hit at once, this trade included."""
+
+    max_orders_per_day: int = 50
+    """Entries a session."""
+
+    max_notional: Usd | None = None
+    """Largest value of one order; none by default."""
+
+    allow_symbols: tuple[str, ...] = ()
+    """When not empty, only these are traded."""
+
+    deny_symbols: tuple[str, ...] = ()
+    allow_short: bool = True
+    max_price_deviation_pct: Decimal = Decimal("0.03")
+    """Collar: how far the signal's entry may lie from the latest price."""
+
+    enforce_market_hours: bool = True
+    """False: decide and send at any time."""
+
+
+class ApprovalLimits(Value, frozen=True, kw_only=True):
+    """Section ``approval``: how long an opportunity waits, and what voids it."""
+
+    expiry_minutes: int = 30
+    max_price_drift_pct: Decimal = Decimal("0.01")
+    """An approval is void when the price moved further from the one it was queued at."""
+
+
+class DayTradeLimits(Value, frozen=True, kw_only=True):
+    """Section ``day_trades``: the pattern-day-trader rule."""
+
+    regime: DayTradeRegime = DayTradeRegime.AUTO
+    limit: int = 3
+    """Day trades in the window before openings are refused."""
+
+    window_sessions: int = 5
+    equity_threshold: Usd = Usd(Decimal(25000))
+    """From this equity on, the count does not matter."""
+
+
+class Limits(Value, frozen=True, kw_only=True):
+    """Everything a decision reads of the configuration."""
+
+    execution: ExecutionLimits = ExecutionLimits()
+    risk: RiskLimits = RiskLimits()
+    approval: ApprovalLimits = ApprovalLimits()
+    day_trades: DayTradeLimits = DayTradeLimits()

@@ -1,0 +1,54 @@
+"""Bars and quotes: what prices we know and when they were true."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import Price
+
+
+class Bar(Value, frozen=True, kw_only=True):
+    """One OHLCV bar of one symbol, valid over [start, end)."""
+
+    symbol: str
+    start: datetime
+    """Aware UTC; a daily bar starts at its session's open."""
+
+    end: datetime
+    """Aware UTC; a daily bar ends at its session's close."""
+
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Decimal = Decimal(0)
+
+
+class Quote(Value, frozen=True, kw_only=True):
+    """The latest known price of one instrument."""
+
+    price: Price
+    at: datetime
+    """When the price was true, aware UTC."""
+
+    source: str
+    """Where it came from: ``bars``, ``signal``, ``last``, ``midpoint``, ``delayed``."""
+
+
+class MarketStatus(Value, frozen=True, kw_only=True):
+    """Whether one market trades at one moment."""
+
+    is_open: bool
+    session_date: str
+    """New York session date, YYYY-MM-DD, that orders sent now belong to."""
+
+    opens_at: datetime | None = None
+    """Next opening when closed, aware UTC."""
+
+    closes_at: datetime | None = None
+    """End of the running session when open, aware UTC; None when it never closes."""
+
+    why: str = ""
+    """A word for people: ``weekend``, ``Thanksgiving``, ``before 09:30``."""

@@ -1,0 +1,45 @@
+"""Prices, money and quantities: decimals whose rounding direction is in the name."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import NewType
+
+Price = NewType("Price", Decimal)
+"""Amount of the quote currency for one unit (one share, one coin, one option share)."""
+
+Usd = NewType("Usd", Decimal)
+"""An amount of account currency."""
+
+Quantity = NewType("Quantity", Decimal)
+"""Units of an instrument: whole shares or contracts, or a multiple of a smaller step."""
+
+ZERO = Decimal(0)
+CENT = Decimal("0.01")
+
+
+def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of *step* that is not above *value*.
+
+    >>> floor_to_step(Decimal("10.37"), Decimal("0.05"))
+    Decimal('10.35')
+    """
+    return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
+
+
+def ceil_to_step(value: Decimal, step: Decimal) -> Decimal:
+    """Return the smallest multiple of *step* that is not below *value*.
+
+    >>> ceil_to_step(Decimal("10.32"), Decimal("0.05"))
+    Decimal('10.35')
+    """
+    return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
+
+
+def round_to_cent(value: Decimal) -> Decimal:
+    """Return *value* in whole cents, halves to the even cent.
+
+    >>> round_to_cent(Decimal("2.345"))
+    Decimal('2.34')
+    """
+    return value.quantize(CENT, rounding=ROUND_HALF_EVEN)

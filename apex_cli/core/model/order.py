@@ -1,0 +1,151 @@
+"""Orders: the terms we send, and what we know of their fate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity
+
+
+class OrderSide(StrEnum):
+    """Direction of an order; positions are long or short."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> OrderSide:
+        """The side that undoes this one."""
+        return OrderSide.SELL if self is OrderSide.BUY else OrderSide.BUY
+
+    @property
+    def sign(self) -> int:
+        """+1 for a purchase, -1 for a sale."""
+        return 1 if self is OrderSide.BUY else -1
+
+
+class OrderType(StrEnum):
+    """How an order meets the price."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+    TRAIL = "TRAIL"
+
+
+class TimeInForce(StrEnum):
+    """How long an order rests."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+
+
+class OrderRole(StrEnum):
+    """Why the order exists."""
+
+    ENTRY = "ENTRY"
+    STOP = "STOP"
+    TARGET = "TARGET"
+    CLOSE = "CLOSE"
+
+
+class OrderStatus(StrEnum):
+    """Our own states; *unknown* is one of them."""
+
+    INTENT = "INTENT"
+    """On disk, not known to have been sent."""
+
+    UNKNOWN = "UNKNOWN"
+    """Sent or perhaps sent; only the broker can tell."""
+
+    WORKING = "WORKING"
+    """Acknowledged by the broker: resting, held, or partly filled."""
+
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    NEVER_SENT = "NEVER_SENT"
+    """The broker proved that it never saw this intent."""
+
+    @property
+    def is_final(self) -> bool:
+        """True when no more fills can come, corrections aside."""
+        return self in FINAL_STATUSES
+
+
+FINAL_STATUSES = frozenset(
+    {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.REJECTED,
+        OrderStatus.EXPIRED,
+        OrderStatus.NEVER_SENT,
+    }
+)
+
+
+class Order(Value, frozen=True, kw_only=True):
+    """The terms of one order, as sent."""
+
+    client_order_id: str
+    """Ours, ``apex-<ulid>-E|S1|T1``, known before sending; the broker echoes it."""
+
+    bracket_id: str
+    """The ULID inside *client_order_id*: the entry decision this order belongs to."""
+
+    role: OrderRole
+    tranche: int = 1
+    """Which of several targets, from 1; legs of one tranche share an OCA group."""
+
+    instrument: Instrument
+    side: OrderSide
+    order_type: OrderType
+    quantity: Quantity
+    limit_price: Price | None = None
+    """Worst acceptable price (LIMIT, STOP_LIMIT)."""
+
+    stop_price: Price | None = None
+    """Trigger (STOP, STOP_LIMIT), or the initial trigger of a TRAIL."""
+
+    trail_amount: Price | None = None
+    """Distance a TRAIL keeps from the best price."""
+
+    time_in_force: TimeInForce = TimeInForce.DAY
+    oca_group: str | None = None
+    """One fills, the rest is cancelled or reduced."""
+
+    parent_id: str | None = None
+    """``client_order_id`` of the entry this leg waits for."""
+
+
+class OrderRecord(Value, frozen=True, kw_only=True):
+    """One order with what we know of its fate: a row of the state."""
+
+    order: Order
+    status: OrderStatus = OrderStatus.INTENT
+    filled_quantity: Quantity = Quantity(ZERO)
+    average_price: Price | None = None
+    """Mean price of what has filled."""
+
+    broker_order_id: str | None = None
+    reason: str = ""
+    """Why it was cancelled or rejected, in words."""
+
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """True while it may still fill, *unknown* included."""
+        return self.status not in FINAL_STATUSES
+
+    @property
+    def open_quantity(self) -> Decimal:
+        """What may still fill."""
+        return self.order.quantity - self.filled_quantity if self.is_open else ZERO

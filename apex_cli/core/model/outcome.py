@@ -1,0 +1,167 @@
+"""Outcomes: what a decision was made from, and what it says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.market import MarketStatus, Quote
+from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.position import PositionSide
+
+
+class Reason(Value, frozen=True, kw_only=True):
+    """Why: a stable code for scripts and a sentence for people."""
+
+    code: str
+    message: str
+    limit: str | None = None
+    """The bound, as text with its unit."""
+
+    value: str | None = None
+    """What was found, as text with its unit."""
+
+
+class Binding(StrEnum):
+    """What decided a size."""
+
+    RISK = "risk"
+    CAPITAL = "capital"
+    MINIMUM = "minimum"
+    """A cap allowed less than the smallest quantity."""
+
+
+class Sized(Value, frozen=True, kw_only=True):
+    """A quantity, what limited it, and what it costs when the stop is hit."""
+
+    quantity: Quantity
+    quantity_by_risk: Quantity
+    quantity_by_capital: Quantity
+    binding: Binding
+    notional: Usd
+    """quantity * entry * multiplier."""
+
+    risk_amount: Usd
+    """Loss at the stop before costs: quantity * |entry - stop| * multiplier."""
+
+    risk_per_unit: Usd
+    """|entry - stop| * multiplier."""
+
+    warnings: tuple[Reason, ...] = ()
+    """Caps that the smallest quantity breaks, with their numbers."""
+
+
+class TradingMode(StrEnum):
+    """What apex may do; persisted until someone changes it."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    """Exits only."""
+
+    HALTED = "HALTED"
+    """Nothing but cancels and protective exits."""
+
+
+class Exposure(Value, frozen=True, kw_only=True):
+    """One open position or working entry, as far as a decision needs it."""
+
+    key: str
+    """``Instrument.key``."""
+
+    side: PositionSide
+    notional: Usd
+    risk: Usd
+    """Loss if its stop is hit now, from the entry price; the whole notional without a stop; >= 0."""
+
+    is_working_entry: bool = False
+    opened_on: str = ""
+    """Session date of the first opening fill, YYYY-MM-DD; empty for a working entry."""
+
+
+class DayTradeStatus(Value, frozen=True, kw_only=True):
+    """The day-trade count a decision is gated on."""
+
+    regime: str
+    """``classic``, ``intraday_margin``, ``cash`` or ``off``."""
+
+    used: int
+    """Day trades inside the window."""
+
+    remaining: int | None
+    """-1 unlimited, None not applicable."""
+
+    limit: int
+    window: tuple[str, ...] = ()
+    """Session dates, oldest first."""
+
+    by_session: dict[str, int] = {}
+    why: str = ""
+
+
+class Snapshot(Value, frozen=True, kw_only=True):
+    """Everything a decision looks at besides the opportunity and the limits."""
+
+    taken_at: datetime
+    trading_mode: TradingMode
+    trading_mode_reason: str = ""
+    account: AccountSnapshot
+    session_start_equity: Usd
+    """Equity when this session was first seen."""
+
+    peak_equity: Usd
+    exposures: tuple[Exposure, ...] = ()
+    entries_today: int = 0
+    quote: Quote | None
+    """Latest price of the opportunity's instrument; None when there is none."""
+
+    market: MarketStatus
+    day_trades: DayTradeStatus
+    blocked_instruments: tuple[str, ...] = ()
+    """Keys with an order of unknown outcome or a mismatch with the broker."""
+
+
+class Check(Value, frozen=True, kw_only=True):
+    """One pre-trade check and its verdict."""
+
+    code: str
+    passed: bool
+    limit: str | None = None
+    value: str | None = None
+    message: str = ""
+    """A sentence; empty when passed."""
+
+
+class DecisionKind(StrEnum):
+    """The three answers."""
+
+    EXECUTE = "execute"
+    QUEUE = "queue"
+    REFUSE = "refuse"
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """The answer for one opportunity, with everything that led to it."""
+
+    kind: DecisionKind
+    signal_id: str
+    instrument: Instrument
+    side: OrderSide
+    sized: Sized | None
+    """None when no quantity could be worked out."""
+
+    entry_price: Price
+    """Price the size was worked out at."""
+
+    reward_risk: Decimal | None
+    checks: tuple[Check, ...]
+    """All of them, in order, passed or not."""
+
+    reasons: tuple[Reason, ...]
+    """Why it is refused or queued; empty when it is executed."""
+
+    warnings: tuple[Reason, ...] = ()

@@ -1,0 +1,120 @@
+"""Positions and round trips: what folding fills gives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+
+
+class PositionSide(StrEnum):
+    """Which way a holding earns."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        """+1 long, -1 short."""
+        return 1 if self is PositionSide.LONG else -1
+
+
+class Position(Value, frozen=True, kw_only=True):
+    """A net holding of one instrument since it was last flat."""
+
+    instrument: Instrument
+    side: PositionSide
+    quantity: Quantity
+    """Units held now, positive; 0 only inside a fold."""
+
+    entry_price: Price
+    """Mean price of the opening fills that are still held."""
+
+    entry_time: datetime
+    """First opening fill, aware UTC."""
+
+    bracket_id: str = ""
+    """The entry decision that opened it; empty for a trade made outside apex."""
+
+    opened_quantity: Quantity
+    """Everything opened since flat."""
+
+    opened_value: Decimal
+    """Sum of price times quantity over the opening fills."""
+
+    closed_quantity: Quantity = Quantity(ZERO)
+    closed_value: Decimal = ZERO
+    """Sum of price times quantity over the closing fills."""
+
+    realized_pnl: Usd = Usd(ZERO)
+    """Of what was closed, before commissions."""
+
+    commission: Usd = Usd(ZERO)
+
+
+def profit(side: PositionSide, entry: Price, current: Price, quantity: Decimal, multiplier: Decimal) -> Usd:
+    """Return the P&L before costs.
+
+    long: (current - entry) * quantity * multiplier; short: the negative of it.
+
+    >>> profit(PositionSide.SHORT, Price(Decimal(50)), Price(Decimal(48)), Decimal(3), Decimal(1))
+    Decimal('6')
+    """
+    return Usd((current - entry) * quantity * multiplier * side.sign)
+
+
+def profit_pct(side: PositionSide, entry: Price, current: Price) -> Decimal:
+    """Return the P&L in percent of the entry value: 4 is 4 %.
+
+    >>> profit_pct(PositionSide.LONG, Price(Decimal(50)), Price(Decimal(52)))
+    Decimal('4')
+    """
+    return (current - entry) / entry * 100 * side.sign
+
+
+class RoundTrip(Value, frozen=True, kw_only=True):
+    """A holding from flat to flat: the unit that statistics and learners count."""
+
+    round_trip_id: str
+    """Key of the first opening execution: the same fills give the same id."""
+
+    bracket_id: str = ""
+    signal_id: str = ""
+    strategy: str = ""
+    instrument: Instrument
+    side: PositionSide
+    quantity: Quantity
+    """Everything that was opened."""
+
+    entry_price: Price
+    """Mean of the opening fills."""
+
+    exit_price: Price
+    """Mean of the closing fills."""
+
+    entry_time: datetime
+    exit_time: datetime
+    pnl: Usd
+    """Before commissions."""
+
+    pnl_pct: Decimal
+    commission: Usd
+    initial_risk: Usd | None = None
+    """Loss at the first stop for the opened quantity, before costs; None when unknown."""
+
+    exit_reason: str = ""
+    """``stop``, ``target``, ``manual``, or what the closing order was given."""
+
+    @property
+    def net_pnl(self) -> Usd:
+        """After commissions."""
+        return Usd(self.pnl - self.commission)
+
+    @property
+    def r_multiple(self) -> Decimal | None:
+        """P&L before commissions over initial risk; None when the risk is unknown."""
+        return self.pnl / self.initial_risk if self.initial_risk else None

@@ -1,0 +1,173 @@
+"""Rows of the state: what apex must remember between two moments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.outcome import Decision, Reason, TradingMode
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.signal import Opportunity
+
+
+class SignalOutcome(StrEnum):
+    """How a signal ended, or where it stands."""
+
+    RECEIVED = "received"
+    EXECUTED = "executed"
+    QUEUED = "queued"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+
+
+class SignalRecord(Value, frozen=True, kw_only=True):
+    """A signal seen: so that it is never acted on twice."""
+
+    signal_id: str
+    symbol: str
+    outcome: SignalOutcome
+    seen_at: datetime
+    expires_at: datetime
+    approval_id: str | None = None
+    bracket_id: str | None = None
+
+
+class ApprovalStatus(StrEnum):
+    """States of an approval."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """The market or a newer signal for the same security made it void."""
+
+    EXECUTED = "executed"
+    FAILED = "failed"
+
+
+class ApprovalRecord(Value, frozen=True, kw_only=True):
+    """An opportunity waiting for a person, and what became of it."""
+
+    approval_id: str
+    opportunity: Opportunity
+    decision: Decision
+    """As it was when queued: the *was* of "was / now"."""
+
+    quoted_price: Price
+    """Latest price when queued."""
+
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    version: int = 1
+    """Raised by every change; an answer names the version it saw."""
+
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str = ""
+    reason: str = ""
+    quantity: Quantity | None = None
+    """Set when the person changed the size."""
+
+    bracket_id: str | None = None
+
+
+class BracketRecord(Value, frozen=True, kw_only=True):
+    """One entry decision: what was planned, from the first intent to the flat position."""
+
+    bracket_id: str
+    """A ULID; every client order id of the bracket contains it."""
+
+    signal_id: str
+    strategy: str = ""
+    instrument: Instrument
+    side: OrderSide
+    quantity: Quantity
+    entry_price: Price
+    stop_price: Price
+    target_prices: tuple[Price, ...] = ()
+    risk_per_unit: Usd
+    """Loss of one unit at the first stop: |entry - stop| * multiplier."""
+
+    confidence: Decimal | None = None
+    reward_risk: Decimal | None = None
+    created_at: datetime
+
+
+class PositionRecord(Value, frozen=True, kw_only=True):
+    """An open position with its latest price."""
+
+    position: Position
+    carried: Position | None = None
+    """The position before the oldest fill that is still kept: where a refold starts."""
+
+    last_fill_key: str = ""
+    """Key of the newest applied fill; one that sorts before it makes a refold."""
+
+    last_fill_at: datetime
+    current_price: Price
+    priced_at: datetime
+
+
+class Counters(Value, frozen=True, kw_only=True):
+    """What is counted per session, and the high-water mark."""
+
+    session_date: str = ""
+    session_start_equity: Usd = Usd(ZERO)
+    peak_equity: Usd = Usd(ZERO)
+    entries_today: int = 0
+    last_learning_check: datetime | None = None
+    last_run_at: datetime | None = None
+    """End of the last successful ``run`` cycle."""
+
+
+class TradingState(Value, frozen=True, kw_only=True):
+    """What apex may do, who said so, and why."""
+
+    mode: TradingMode = TradingMode.ACTIVE
+    reason: str = ""
+    changed_at: datetime | None = None
+
+
+class OutboxRow(Value, frozen=True, kw_only=True):
+    """An event on its way to the journal: committed with the change it tells of."""
+
+    seq: int
+    """Unique and rising for the life of the state."""
+
+    at: datetime
+    kind: str
+    """``signal_received``, ``decided``, ``order_updated``, ``fill``, ``round_trip_closed``, ..."""
+
+    subject: str = ""
+    """Signal, approval, bracket or symbol it is about: what ``explain`` looks for."""
+
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+    """JSON of the event's payload."""
+
+
+class SignalReport(Value, frozen=True, kw_only=True):
+    """What ``run`` says of one signal."""
+
+    signal_id: str
+    symbol: str
+    outcome: SignalOutcome
+    reasons: tuple[Reason, ...] = ()
+    warnings: tuple[Reason, ...] = ()
+    approval_id: str | None = None
+    orders: tuple[str, ...] = ()
+    """Client order ids."""
+
+    score: Decimal | None = None
+    quantity: Quantity | None = None
+    where: str = ""
+    """File and line it came from."""

@@ -1,0 +1,1 @@
+"""From signal to opportunity: the stages before the decision."""

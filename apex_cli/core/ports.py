@@ -1,0 +1,219 @@
+"""What the core needs of the outside world, in the core's words.
+
+``Broker`` and ``Notifier`` are async, on one event loop, without threads. ``StateStore``,
+``Clock`` and the sources are sync. Adapters keep these promises; ``tests/contracts`` checks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import Order, OrderStatus
+from apex_cli.core.model.outcome import Reason, Snapshot
+from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.state import State
+
+
+class Clock(Protocol):
+    """What time it is for decisions."""
+
+    def now(self) -> datetime:
+        """Return the time, aware UTC."""
+
+
+class Ids(Protocol):
+    """Where new identities come from."""
+
+    def new(self) -> str:
+        """Return a sortable 26-character id that was never returned before."""
+
+
+class StateStore(Protocol):
+    """The one state file: many readers, one writer at a time."""
+
+    def view(self) -> State:
+        """Return the latest committed state, for reading only.
+
+        Raises:
+            StateError: the file is damaged, missing beside a journal, or of a newer version.
+        """
+
+    def transaction(self) -> AbstractContextManager[State]:
+        """Lock, reload if another process committed, lend the state, commit once at the end.
+
+        Nothing is kept when the block raises. Never held across network or a prompt.
+
+        Raises:
+            StateError: the state cannot be read or written; nothing changed.
+            BusyError: the lock was not free in time.
+        """
+
+
+class OrderUpdate(Value, frozen=True, kw_only=True):
+    """The broker's word on one order."""
+
+    client_order_id: str
+    status: OrderStatus
+    broker_order_id: str | None = None
+    quantity: Quantity | None = None
+    """Total quantity as the broker has it now: OCA and modifications change it."""
+
+    stop_price: Price | None = None
+    """Trigger as the broker has it now: a trailing stop moves it."""
+
+    at: datetime
+    reason: str = ""
+
+
+BrokerEvent = OrderUpdate | Fill
+
+
+class BrokerSnapshot(Value, frozen=True, kw_only=True):
+    """Everything the broker knows of us at one moment."""
+
+    is_complete: bool
+    """False when any part failed or timed out: then absence proves nothing."""
+
+    orders: tuple[OrderUpdate, ...] = ()
+    """Open and completed orders of all clients."""
+
+    fills: tuple[Fill, ...] = ()
+    positions: dict[str, Quantity] = {}
+    """Signed quantity by ``Instrument.key``."""
+
+
+class Broker(Protocol):
+    """Where orders go. Events come in order of happening; a fill may come twice, never less than once."""
+
+    async def connect(self) -> None:
+        """Make ready.
+
+        Raises:
+            BrokerError: it cannot be reached or is not the right account.
+        """
+
+    async def close(self) -> None:
+        """Let go of every resource; safe to call twice."""
+
+    async def submit(self, orders: Sequence[Order]) -> None:
+        """Send *orders* as one transmission: an entry with its exits, or a single order.
+
+        Returns when the broker has them; their fate comes as events. Sending the same
+        client order id twice is refused by the broker, not executed twice.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: perhaps something was.
+        """
+
+    async def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel; the answer comes as an event, or a fill does."""
+
+    async def modify(self, order: Order) -> None:
+        """Ask for new quantity or prices of a working order, known by its client order id."""
+
+    def drain(self) -> Sequence[BrokerEvent]:
+        """Return what happened since the last call, without waiting."""
+
+    async def account(self) -> AccountSnapshot:
+        """Return what the account is worth.
+
+        Raises:
+            BrokerError: not every value could be read; a part is never passed off as the whole.
+        """
+
+    async def snapshot(self) -> BrokerSnapshot:
+        """Return orders, fills and positions as the broker has them."""
+
+
+class PriceSource(Protocol):
+    """Latest prices."""
+
+    def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
+        """Return the newest price known at *at*, or None; never a price of the future."""
+
+
+class BarSource(Protocol):
+    """History and, in simulation, the market itself."""
+
+    def symbols(self) -> Sequence[str]:
+        """Return the symbols there are bars for."""
+
+    def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
+        """Return bars with ``after < bar.end <= until``, oldest first."""
+
+
+class RejectedRow(Value, frozen=True, kw_only=True):
+    """A row that is not a signal, with the reason: file, line and field."""
+
+    where: str
+    """``signals.csv:3`` or ``inbox/a.json[2]``."""
+
+    symbol: str = ""
+    signal_id: str = ""
+    reason: Reason
+
+
+class SignalBatch(Value, frozen=True, kw_only=True):
+    """What one read of a source gave."""
+
+    name: str
+    """File name, ``-`` for standard input, or the scanner's name."""
+
+    signals: tuple[Signal, ...] = ()
+    where: tuple[str, ...] = ()
+    """Origin of each signal, ``file:line``, in the same order."""
+
+    rejected: tuple[RejectedRow, ...] = ()
+    token: str = ""
+    """Given back to ``settle``."""
+
+
+class SignalSource(Protocol):
+    """Where signals come from."""
+
+    def poll(self, now: datetime) -> Iterable[SignalBatch]:
+        """Yield what is new. The same batch may come again until it is settled."""
+
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+        """Mark *batch* as done: its outcomes are safely in the state."""
+
+
+class SignalStage(Protocol):
+    """A step between signal and ranking: technical analysis, prediction."""
+
+    name: str
+
+    async def process(self, signal: Signal) -> Signal | Reason:
+        """Return the signal, perhaps with more in its metadata, or why it goes no further."""
+
+
+class Ranker(Protocol):
+    """Scores signals so that the best one goes first."""
+
+    def rank(self, signal: Signal, snapshot: Snapshot) -> Opportunity:
+        """Return *signal* with a score in 0..1 and its breakdown."""
+
+
+class LearningHook(Protocol):
+    """What learns from closed trades; looked at no more than every five minutes."""
+
+    def check(self, state: State, now: datetime) -> None:
+        """Adapt if there is reason to, inside the caller's transaction."""
+
+
+class Notifier(Protocol):
+    """Tells the person. Never delays or blocks trading."""
+
+    async def notify(self, kind: str, subject: str, data: object) -> None:
+        """Deliver one event; a failure is counted, not raised."""

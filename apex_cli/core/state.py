@@ -1,0 +1,173 @@
+"""The hot tables in memory: typed rows, an undo log, and the events of a change.
+
+A store loads a ``State``, lends it to one transaction at a time, and either writes what
+changed or rolls it back. Nothing here knows of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import (
+    ApprovalRecord,
+    BracketRecord,
+    Counters,
+    OutboxRow,
+    PositionRecord,
+    SignalRecord,
+    TradingState,
+)
+
+R = TypeVar("R")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Table(MutableMapping[str, R], Generic[R]):
+    """Rows of one type by key, remembering what changed since ``settle``."""
+
+    __slots__ = ("_rows", "_undo", "name", "row_type")
+
+    def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
+        """Start with *rows*, unchanged."""
+        self.name = name
+        self.row_type = row_type
+        self._rows: dict[str, R] = {} if rows is None else rows
+        self._undo: dict[str, R | None] = {}
+
+    def __getitem__(self, key: str) -> R:
+        """Return the row; KeyError when there is none."""
+        return self._rows[key]
+
+    def __setitem__(self, key: str, row: R) -> None:
+        """Add or replace the row."""
+        if key not in self._undo:
+            self._undo[key] = self._rows.get(key)
+        self._rows[key] = row
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the row; KeyError when there is none."""
+        old = self._rows.pop(key)
+        self._undo.setdefault(key, old)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield keys in insertion order."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is a row."""
+        return key in self._rows
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
+        """Return the row or *default*."""
+        return self._rows.get(key, default)
+
+    def values(self) -> Any:  # noqa: ANN401 - the dict's own view, not one look-up a row
+        """Return the rows."""
+        return self._rows.values()
+
+    @property
+    def changed(self) -> Mapping[str, R | None]:
+        """Old rows by key (None: there was none) of everything touched since ``settle``."""
+        return self._undo
+
+    def rollback(self) -> None:
+        """Undo everything since ``settle``."""
+        for key, old in self._undo.items():
+            if old is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = old
+        self._undo.clear()
+
+    def settle(self) -> None:
+        """Forget how to undo: what is here is committed."""
+        self._undo.clear()
+
+
+class State:
+    """All hot tables. ``emit`` puts an event into the outbox of the same commit."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.signals: Table[SignalRecord] = Table("signals", SignalRecord)
+        self.approvals: Table[ApprovalRecord] = Table("approvals", ApprovalRecord)
+        self.brackets: Table[BracketRecord] = Table("brackets", BracketRecord)
+        self.orders: Table[OrderRecord] = Table("orders", OrderRecord)
+        self.positions: Table[PositionRecord] = Table("positions", PositionRecord)
+        self.fills: Table[Fill] = Table("fills", Fill)
+        self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
+        self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
+        self._counters: Table[Counters] = Table("counters", Counters)
+        self._trading: Table[TradingState] = Table("trading", TradingState)
+        self.last_seq = 0
+        """Sequence number of the newest event ever emitted."""
+
+    def tables(self) -> tuple[Table[Any], ...]:
+        """Return every table, in the order they are stored."""
+        return (
+            self.signals,
+            self.approvals,
+            self.brackets,
+            self.orders,
+            self.positions,
+            self.fills,
+            self.round_trips,
+            self.outbox,
+            self._counters,
+            self._trading,
+        )
+
+    @property
+    def counters(self) -> Counters:
+        """What is counted per session."""
+        row: Counters | None = self._counters.get("counters")
+        return row or Counters()
+
+    @counters.setter
+    def counters(self, row: Counters) -> None:
+        self._counters["counters"] = row
+
+    @property
+    def trading(self) -> TradingState:
+        """What apex may do."""
+        row: TradingState | None = self._trading.get("trading")
+        return row or TradingState()
+
+    @trading.setter
+    def trading(self, row: TradingState) -> None:
+        self._trading["trading"] = row
+
+    def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
+        """Queue one event for the journal and return its sequence number."""
+        self.last_seq += 1
+        payload = msgspec.Raw(_encode(data) if data is not None else b"{}")
+        row = OutboxRow(seq=self.last_seq, at=at, kind=kind, subject=subject, data=payload)
+        self.outbox[str(self.last_seq)] = row
+        return self.last_seq
+
+    @property
+    def is_changed(self) -> bool:
+        """True when anything was touched since the last ``settle``."""
+        return any(table.changed for table in self.tables())
+
+    def rollback(self) -> None:
+        """Undo everything since the last ``settle``."""
+        for table in self.tables():
+            table.rollback()
+
+    def settle(self) -> None:
+        """Mark everything as committed."""
+        for table in self.tables():
+            table.settle()

@@ -1,0 +1,1 @@
+"""The matching engine: orders against prices, one for simulation, replay and gateway."""

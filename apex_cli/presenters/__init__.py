@@ -1,0 +1,1 @@
+"""How results look: plain text, Rich, or one JSON envelope."""
