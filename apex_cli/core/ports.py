@@ -13,15 +13,35 @@ from typing import Protocol
 
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
-from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderStatus
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.order import Order
 from apex_cli.core.model.outcome import Reason, Snapshot
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state import State
+
+__all__ = [
+    "BarSource",
+    "Broker",
+    "BrokerEvent",
+    "BrokerSnapshot",
+    "Clock",
+    "Ids",
+    "LearningHook",
+    "Notifier",
+    "OrderUpdate",
+    "PriceSource",
+    "Ranker",
+    "RejectedRow",
+    "SignalBatch",
+    "SignalSource",
+    "SignalStage",
+    "StateStore",
+]
 
 
 class Clock(Protocol):
@@ -57,25 +77,6 @@ class StateStore(Protocol):
             StateError: the state cannot be read or written; nothing changed.
             BusyError: the lock was not free in time.
         """
-
-
-class OrderUpdate(Value, frozen=True, kw_only=True):
-    """The broker's word on one order."""
-
-    client_order_id: str
-    status: OrderStatus
-    broker_order_id: str | None = None
-    quantity: Quantity | None = None
-    """Total quantity as the broker has it now: OCA and modifications change it."""
-
-    stop_price: Price | None = None
-    """Trigger as the broker has it now: a trailing stop moves it."""
-
-    at: datetime
-    reason: str = ""
-
-
-BrokerEvent = OrderUpdate | Fill
 
 
 class BrokerSnapshot(Value, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 class Table(MutableMapping[str, R], Generic[R]):
     """Rows of one type by key, remembering what changed since ``settle``."""
 
-    __slots__ = ("_rows", "_undo", "name", "row_type")
+    __slots__ = ("_rows", "_undo", "name", "row_type", "version")
 
     def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
         """Start with *rows*, unchanged."""
@@ -41,6 +41,8 @@ class Table(MutableMapping[str, R], Generic[R]):
         self.row_type = row_type
         self._rows: dict[str, R] = {} if rows is None else rows
         self._undo: dict[str, R | None] = {}
+        self.version = 0
+        """Raised by every change and every rollback: what was worked out from one version holds for it."""
 
     def __getitem__(self, key: str) -> R:
         """Return the row; KeyError when there is none."""
@@ -51,11 +53,13 @@ class Table(MutableMapping[str, R], Generic[R]):
         if key not in self._undo:
             self._undo[key] = self._rows.get(key)
         self._rows[key] = row
+        self.version += 1
 
     def __delitem__(self, key: str) -> None:
         """Remove the row; KeyError when there is none."""
         old = self._rows.pop(key)
         self._undo.setdefault(key, old)
+        self.version += 1
 
     def __iter__(self) -> Iterator[str]:
         """Yield keys in insertion order."""
@@ -69,11 +73,11 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Tell whether there is a row."""
         return key in self._rows
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
+    def get(self, key: str, default: Any = None) -> Any:
         """Return the row or *default*."""
         return self._rows.get(key, default)
 
-    def values(self) -> Any:  # noqa: ANN401 - the dict's own view, not one look-up a row
+    def values(self) -> Any:
         """Return the rows."""
         return self._rows.values()
 
@@ -82,8 +86,26 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Old rows by key (None: there was none) of everything touched since ``settle``."""
         return self._undo
 
+    def load(self, rows: dict[str, R]) -> None:
+        """Start over with *rows*, unchanged."""
+        self._rows = rows
+        self._undo.clear()
+        self.version += 1
+
+    def committed(self) -> dict[str, R]:
+        """Return a copy of the rows as of the last ``settle``."""
+        rows = dict(self._rows)
+        for key, old in self._undo.items():
+            if old is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = old
+        return rows
+
     def rollback(self) -> None:
         """Undo everything since ``settle``."""
+        if self._undo:
+            self.version += 1
         for key, old in self._undo.items():
             if old is None:
                 self._rows.pop(key, None)
@@ -161,6 +183,14 @@ class State:
     def is_changed(self) -> bool:
         """True when anything was touched since the last ``settle``."""
         return any(table.changed for table in self.tables())
+
+    def committed(self) -> State:
+        """Return a copy as of the last ``settle``; the rows are shared, as they never change."""
+        copy = State()
+        for target, source in zip(copy.tables(), self.tables(), strict=True):
+            target.load(source.committed())
+        copy.last_seq = self.last_seq
+        return copy
 
     def rollback(self) -> None:
         """Undo everything since the last ``settle``."""

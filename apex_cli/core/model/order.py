@@ -123,6 +123,13 @@ class Order(Value, frozen=True, kw_only=True):
     parent_id: str | None = None
     """``client_order_id`` of the entry this leg waits for."""
 
+    note: str = ""
+    """Why a person closes; becomes the round trip's exit reason."""
+
+    reference_price: Price | None = None
+    """Price the decision saw: slippage is measured against it, and the simulated broker
+    starts from it where it has no market data."""
+
 
 class OrderRecord(Value, frozen=True, kw_only=True):
     """One order with what we know of its fate: a row of the state."""

@@ -54,6 +54,8 @@ class Position(Value, frozen=True, kw_only=True):
     """Of what was closed, before commissions."""
 
     commission: Usd = Usd(ZERO)
+    first_fill_key: str = ""
+    """Key of the first opening execution: what the round trip will be named by."""
 
 
 def profit(side: PositionSide, entry: Price, current: Price, quantity: Decimal, multiplier: Decimal) -> Usd:

@@ -110,10 +110,6 @@ class PositionRecord(Value, frozen=True, kw_only=True):
     carried: Position | None = None
     """The position before the oldest fill that is still kept: where a refold starts."""
 
-    last_fill_key: str = ""
-    """Key of the newest applied fill; one that sorts before it makes a refold."""
-
-    last_fill_at: datetime
     current_price: Price
     priced_at: datetime
 
@@ -126,6 +122,9 @@ class Counters(Value, frozen=True, kw_only=True):
     peak_equity: Usd = Usd(ZERO)
     entries_today: int = 0
     last_learning_check: datetime | None = None
+    last_fill_at: datetime | None = None
+    """Time of the newest fill ever booked: an older one that comes late makes a refold."""
+
     last_run_at: datetime | None = None
     """End of the last successful ``run`` cycle."""
 

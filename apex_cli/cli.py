@@ -1,0 +1,131 @@
+"""The Typer app: registers the commands, turns an error into an exit status.
+
+Commands live in one module each and are imported when they are called, so that the start of
+one command does not pay for the others.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from apex_cli import __version__
+from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
+from apex_cli.presenters.output import Output
+
+COMMANDS = {
+    "init": "init",
+    "run": "run",
+    "approve": "approve",
+    "positions": "positions",
+    "close": "close",
+    "orders": "orders",
+    "history": "history",
+    "explain": "explain",
+    "pdt-status": "pdt_status",
+    "size": "size",
+    "halt": "trading_state",
+    "reduce": "trading_state",
+    "resume": "trading_state",
+    "state": "state",
+    "doctor": "doctor",
+}
+"""Module under ``apex_cli.commands`` by command name, in the order of the help page."""
+
+
+def exit_status_table() -> str:
+    """Return the exit statuses as one line of help."""
+    return "Exit status: " + "; ".join(f"{int(s)} {meaning}" for s, meaning in EXIT_STATUS_MEANINGS.items()) + "."
+
+
+class LazyGroup(TyperGroup):
+    """A command group that imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the command names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command, importing its module; None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"apex_cli.commands.{COMMANDS[cmd_name]}")
+        sub_app: typer.Typer = getattr(module, "apps", {}).get(cmd_name) or module.app
+        command = get_command(sub_app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    name="apex",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=exit_status_table(),
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"apex {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def apex(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Decide, size, check, approve and execute trades, with protection and without losing track.
+
+    Example: apex size --entry 50 --stop 48
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit status."""
+    out = Output(_command_name(arguments), as_json="--json" in arguments)
+    try:
+        status = get_command(app).main(list(arguments), prog_name="apex", standalone_mode=False)
+    except typer.TyperException as error:
+        return _usage_error(out, error)
+    except (typer.Abort, KeyboardInterrupt):
+        out.note("Interrupted.")
+        return 130
+    except ApexError as error:
+        out.fail(error)
+        return error.status
+    return status if isinstance(status, int) else ExitStatus.OK
+
+
+def _command_name(arguments: Sequence[str]) -> str:
+    return next((a for a in arguments if not a.startswith("-")), "apex")
+
+
+def _usage_error(out: Output, error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "apex"
+    message = error.format_message()
+    if not message:  # the help page that a bare ``apex`` prints
+        return ExitStatus.USAGE
+    out.fail(InputError("usage", message, hint=f"See: {path} --help"))
+    return ExitStatus.USAGE
+
+
+def main() -> None:
+    """Run apex on the process's arguments."""
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

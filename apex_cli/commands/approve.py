@@ -1,0 +1,178 @@
+"""``apex approve``: answer what waits, at the terminal or from a script."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apex_cli.commands.numbers import positive_decimal
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.answer import Answer
+from apex_cli.core.errors import ApexError, ExitStatus, InputError, NothingToDo
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.outcome import Reason
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import read_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.approving import Answered, ApprovalDesk
+    from apex_cli.core.model.records import ApprovalRecord
+    from apex_cli.wiring import Parts
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex approve 01J9ZC --yes --quantity 2")
+def approve(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Approval ids.", show_default=False)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject.")] = False,
+    reason: Annotated[str, typer.Option(help="Why it is rejected.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
+    quantity: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=positive_decimal, metavar="UNITS", help="Another size than the one worked out.", show_default=False
+        ),
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process runs.")] = 0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Approve or reject. Price, size and every check are looked at again first.
+
+    Without an ID at a terminal it asks one by one; elsewhere it lists what waits.
+    """
+    with Output("approve", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        settings = read_settings(config)
+        answer = Answer(
+            ids=tuple(ids or ()),
+            everything=everything,
+            yes=yes,
+            reject=reject,
+            reason=reason,
+            quantity=None if quantity is None else Quantity(quantity),
+        )
+        _check(answer)
+        if answer.yes or answer.reject:
+            _answer(out, settings, answer, wait)
+        elif out.can_prompt and not answer.ids:
+            _ask(out, settings, wait)
+        else:
+            _list(out, settings, answer)
+
+
+def _check(answer: Answer) -> None:
+    named = bool(answer.ids)
+    if answer.yes and answer.reject:
+        raise InputError("yes_and_no", "--yes and --reject exclude each other.", hint="Give one of them.")
+    if (answer.yes or answer.reject) and named == answer.everything:
+        raise InputError(
+            "approve_what", "Name approval ids, or --all, not both.", hint="apex approve lists what waits."
+        )
+    if answer.quantity is not None and (len(answer.ids) != 1 or not answer.yes):
+        raise InputError(
+            "quantity_for_one", "--quantity needs one ID and --yes.", hint="apex approve ID --yes --quantity 2"
+        )
+
+
+def _list(out: Output, settings: Settings, answer: Answer) -> None:
+    """Show what waits, as it is now, and change nothing."""
+    from apex_cli.presenters.approvals import approval_data, approvals_blocks, preview_blocks
+    from apex_cli.wiring import make_parts
+
+    parts = make_parts(settings, read_only=True)
+    desk = _desk(parts)
+    shown = [desk.find(name) for name in answer.ids] or list(desk.pending())
+    if not shown:
+        raise NothingToDo("nothing_pending", "Nothing waits for approval.")
+
+    async def look() -> list[dict[str, object]]:
+        return [approval_data(approval, await desk.preview(approval)) for approval in shown]
+
+    rows = asyncio.run(look())
+    blocks = approvals_blocks(shown)
+    if answer.ids and not out.as_json:
+        blocks = tuple(b for approval in shown for b in preview_blocks(approval, asyncio.run(desk.preview(approval))))
+    else:
+        out.note("To answer: apex approve ID --yes, or apex approve ID --reject.")
+    out.result({"approvals": rows}, blocks)
+
+
+def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
+    """Answer from a script: every outcome is told, the first failure is the exit status."""
+    from apex_cli.presenters.approvals import answered_blocks, approval_data
+    from apex_cli.wiring import executor_lock, make_parts
+
+    with executor_lock(settings, wait_s):
+        answered, errors = asyncio.run(_answer_all(make_parts(settings), answer))
+    if errors and not answered:
+        raise errors[0]
+    rows = [approval_data(done.approval, done.preview) for done in answered]
+    reasons = [Reason(code=error.code, message=error.message) for error in errors]
+    status = errors[0].status if errors else _status_of(answered)
+    out.result({"approvals": rows}, answered_blocks(answered), status=status, reasons=reasons)
+
+
+async def _answer_all(parts: Parts, answer: Answer) -> tuple[list[Answered], list[ApexError]]:
+    from apex_cli.wiring import connected
+
+    answered: list[Answered] = []
+    errors: list[ApexError] = []
+    async with connected(parts):
+        desk = _desk(parts)
+        chosen = [desk.find(name) for name in answer.ids] if answer.ids else list(desk.pending())
+        if not chosen:
+            raise NothingToDo("nothing_pending", "Nothing waits for approval.")
+        for approval in chosen:
+            try:
+                answered.append(await _answer_one(desk, approval, answer))
+            except ApexError as error:
+                errors.append(error)
+    return answered, errors
+
+
+async def _answer_one(desk: ApprovalDesk, approval: ApprovalRecord, answer: Answer) -> Answered:
+    if answer.reject:
+        return desk.reject(approval, reason=answer.reason)
+    return await desk.approve(approval, quantity=answer.quantity)
+
+
+def _status_of(answered: list[Answered]) -> ExitStatus:
+    from apex_cli.core.model.order import OrderStatus
+
+    unknown = any(record.status is OrderStatus.UNKNOWN for done in answered for record in done.orders)
+    return ExitStatus.UNKNOWN_OUTCOME if unknown else ExitStatus.OK
+
+
+def _ask(out: Output, settings: Settings, wait_s: float) -> None:
+    """Ask one by one; the executor is held only while an answer is carried out."""
+    from apex_cli.presenters.prompt import ask_all
+    from apex_cli.wiring import executor_lock, make_parts
+
+    def carry_out(answer: Answer) -> Answered:
+        with executor_lock(settings, wait_s):
+            answered, errors = asyncio.run(_answer_all(make_parts(settings), answer))
+        if errors:
+            raise errors[0]
+        return answered[0]
+
+    def look() -> ApprovalDesk:
+        return _desk(make_parts(settings, read_only=True))
+
+    if not ask_all(look, carry_out):
+        raise NothingToDo("nothing_pending", "Nothing waits for approval.")
+
+
+def _desk(parts: Parts) -> ApprovalDesk:
+    from apex_cli.core.approving import ApprovalDesk
+
+    return ApprovalDesk(store=parts.store, executor=parts.executor, gatherer=parts.gatherer)

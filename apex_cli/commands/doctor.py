@@ -1,0 +1,170 @@
+"""``apex doctor``: is everything in order, and if not, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.state import findings_grid
+from apex_cli.core.errors import ApexError, ExitStatus
+from apex_cli.core.model.outcome import Reason
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import read_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.state_care import Finding
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex doctor")
+def doctor(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Check configuration, state, journal, executor, calendar, clock, broker and prices."""
+    with Output("doctor", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        settings = read_settings(config)
+        findings = [finding for look in LOOKS for finding in _looked(look, settings)]
+        errors = [finding for finding in findings if finding.level == "error"]
+        rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
+        reasons = [Reason(code=finding.code, message=finding.message) for finding in errors]
+        out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors), reasons=reasons)
+
+
+def _status(errors: list[Finding]) -> ExitStatus:
+    if not errors:
+        return ExitStatus.OK
+    damaged = any(finding.code.startswith(("state", "journal", "book")) for finding in errors)
+    return ExitStatus.STATE_DAMAGED if damaged else ExitStatus.CONFIG
+
+
+def _looked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+    """Yield what *look* finds; its error becomes a finding."""
+    from apex_cli.core.adapters.state_care import Finding, Level
+
+    try:
+        yield from look(settings)
+    except ApexError as error:
+        yield Finding(code=error.code, level=Level.ERROR, message=error.message, hint=error.hint)
+
+
+def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
+    source = settings.source
+    yield _ok("configuration", str(source) if source else "no file: the defaults hold")
+    mode = "simulated" if settings.execution.simulation_mode else "Interactive Brokers"
+    auto = "executes by itself" if settings.execution.auto_execute else "asks for every trade"
+    yield _ok("mode", f"{mode}; {auto}; capital {settings.risk.capital}")
+
+
+def _look_at_state(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.wiring import open_store
+
+    yield from open_store(settings).check()
+
+
+def _look_at_executor(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.core.adapters.executor_lock import ExecutorLock
+
+    lock = ExecutorLock(settings.state.dir)
+    held = lock.is_held_elsewhere()
+    yield _ok("executor", f"held by {lock.holder()}" if held else "free")
+
+
+def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.core.model.instrument import MarketType
+    from apex_cli.core.rules.calendar import CalendarEndError, market_status
+    from apex_cli.wiring import make_clock, open_bars
+
+    now = make_clock(settings, open_bars(settings)).now()
+    try:
+        status = market_status(MarketType.EQUITY, now)
+    except CalendarEndError as error:
+        yield _error("calendar", str(error), "update apex")
+        return
+    state = "open" if status.is_open else f"closed ({status.why})"
+    yield _ok("calendar", f"session {status.session_date}; NYSE is {state} at {now:%Y-%m-%d %H:%M} UTC")
+
+
+def _look_at_broker(settings: Settings) -> Iterator[Finding]:
+    import asyncio
+
+    from apex_cli.wiring import make_parts
+
+    parts = make_parts(settings, read_only=True)
+    account = asyncio.run(parts.broker.account())
+    yield _ok("broker", f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}")
+    unknown = [r for r in parts.store.view().orders.values() if r.status == "UNKNOWN"]
+    if unknown:
+        yield _warning("orders", f"{len(unknown)} orders of unknown outcome", "apex run --once asks the broker again")
+    state = parts.store.view().trading
+    if state.mode != "ACTIVE":
+        yield _warning("trading_state", f"{state.mode}: {state.reason or 'no reason given'}", "apex resume")
+
+
+def _look_at_prices(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.wiring import open_bars
+
+    bars = open_bars(settings)
+    if bars is None:
+        yield _ok("prices", "no bars: simulated orders fill at the signal's price")
+        return
+    symbols = bars.symbols()
+    yield _ok("prices", f"{len(symbols)} symbols in {settings.prices.bars_dir}")
+    for symbol in symbols:
+        problems = bars.problems(symbol)
+        if problems:
+            yield _warning(
+                "bars", f"{symbol}: {problems[0]}" + (f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""), ""
+            )
+
+
+def _look_at_signals(settings: Settings) -> Iterator[Finding]:
+    places: list[Path] = [*settings.signals.files]
+    if settings.signals.inbox is not None:
+        places.append(settings.signals.inbox)
+    if not places:
+        yield _warning(
+            "signals", "no inbox and no files are configured", "set signals.inbox, or use run --signals FILE"
+        )
+    for place in places:
+        if place.exists():
+            yield _ok("signals", str(place))
+        else:
+            yield _warning("signals", f"{place} does not exist", "create it, or change signals in the configuration")
+
+
+LOOKS = (
+    _look_at_configuration,
+    _look_at_state,
+    _look_at_executor,
+    _look_at_calendar,
+    _look_at_broker,
+    _look_at_prices,
+    _look_at_signals,
+)
+
+
+def _ok(code: str, message: str) -> Finding:
+    from apex_cli.core.adapters.state_care import Finding, Level
+
+    return Finding(code=code, level=Level.OK, message=message)
+
+
+def _warning(code: str, message: str, hint: str) -> Finding:
+    from apex_cli.core.adapters.state_care import Finding, Level
+
+    return Finding(code=code, level=Level.WARNING, message=message, hint=hint)
+
+
+def _error(code: str, message: str, hint: str) -> Finding:
+    from apex_cli.core.adapters.state_care import Finding, Level
+
+    return Finding(code=code, level=Level.ERROR, message=message, hint=hint)

@@ -1,0 +1,92 @@
+"""``apex history``: closed round trips and what they come to, streamed from the journal."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.presenters.output import Output
+from apex_cli.wiring import open_journal, read_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.journal import Journal
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex history --symbol MSFT --since 2026-11-01 --last 20")
+def history(
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,
+    strategy: Annotated[str | None, typer.Option(help="Only this strategy.", show_default=False)] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.", show_default=False)
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many round trips to list; the sums count all.")] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show closed round trips and statistics."""
+    with Output("history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli.core.overview import Tally
+        from apex_cli.presenters.blocks import Grid
+        from apex_cli.presenters.trading import (
+            ROUND_TRIP_COLUMNS,
+            round_trip_data,
+            round_trip_row,
+            statistics_blocks,
+            statistics_data,
+        )
+
+        tally = Tally()
+        shown: deque[RoundTrip] = deque(maxlen=last)
+        for trip in closed_round_trips(open_journal(read_settings(config))):
+            if _is_wanted(trip, symbol, strategy, since):
+                tally.add(trip)
+                shown.append(trip)
+        statistics = tally.statistics()
+        grid = Grid(columns=ROUND_TRIP_COLUMNS, rows=tuple(map(round_trip_row, shown)), empty="No closed trades yet.")
+        data = {"round_trips": [round_trip_data(trip) for trip in shown], "statistics": statistics_data(statistics)}
+        out.result(data, (grid, *statistics_blocks(statistics)))
+
+
+def closed_round_trips(journal: Journal) -> Iterator[RoundTrip]:
+    """Yield round trips as they were last booked, oldest first.
+
+    A late or corrected fill books a round trip anew or voids it; only then is the journal read twice.
+    """
+    final = _corrections(journal)
+    for event in journal.events(kind="round_trip_closed"):
+        trip = msgspec.json.decode(event.data, type=RoundTrip)
+        if trip.round_trip_id not in final or final[trip.round_trip_id] == event.seq:
+            yield trip
+
+
+def _corrections(journal: Journal) -> dict[str, int]:
+    """Return, for round trips that were booked again or voided, the event that counts (0: none)."""
+    if not any(True for _ in journal.events(kind="fill_corrected")) and not any(
+        True for _ in journal.events(kind="round_trip_voided")
+    ):
+        return {}
+    final: dict[str, int] = {}
+    for event in journal.events():
+        if event.kind in {"round_trip_closed", "round_trip_voided"}:
+            trip = msgspec.json.decode(event.data, type=RoundTrip)
+            final[trip.round_trip_id] = event.seq if event.kind == "round_trip_closed" else 0
+    return final
+
+
+def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None, since: datetime | None) -> bool:
+    return (
+        (symbol is None or trip.instrument.symbol == symbol.upper())
+        and (strategy is None or trip.strategy == strategy)
+        and (since is None or trip.exit_time.date() >= since.date())
+    )

@@ -1,0 +1,64 @@
+"""``apex positions``: what is held, what it earns, and how it is protected."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import InputError
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import read_settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex positions --watch")
+def positions(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing; Ctrl-C ends.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show open positions with P&L, R, stop, target and protection overnight."""
+    with Output("positions", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        settings = read_settings(config)
+        if watch:
+            _watch(out, settings)
+        else:
+            _show(out, settings)
+
+
+def _show(out: Output, settings: Settings) -> None:
+    from apex_cli.core.overview import position_views, totals_of
+    from apex_cli.presenters.trading import positions_blocks, positions_data
+    from apex_cli.wiring import open_store
+
+    views = position_views(open_store(settings).view())
+    totals = totals_of(views)
+    out.result(positions_data(views, totals), positions_blocks(views, totals))
+
+
+def _watch(out: Output, settings: Settings) -> None:
+    """Redraw whenever another process commits."""
+    if not out.is_drawn:
+        raise InputError("watch_needs_terminal", "--watch draws on a terminal.", hint="Leave --watch out, or --json.")
+    import time
+
+    from rich.console import Group
+    from rich.live import Live
+
+    from apex_cli.core.overview import position_views, totals_of
+    from apex_cli.presenters.terminal import renderable
+    from apex_cli.presenters.trading import positions_blocks
+    from apex_cli.wiring import open_store
+
+    store = open_store(settings)
+    with Live(refresh_per_second=4) as live:
+        while True:
+            views = position_views(store.view())
+            live.update(Group(*map(renderable, positions_blocks(views, totals_of(views)))))
+            time.sleep(1)

@@ -1,0 +1,69 @@
+"""``apex run``: signals in, decisions out, once or in a loop."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import read_settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex run --once --signals signals.json --dry-run")
+def run(
+    once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron.")] = False,
+    until: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="End at this time, New York.", show_default=False)
+    ] = None,
+    signals: Annotated[
+        list[str] | None,
+        typer.Option("--signals", "-s", metavar="FILE", help="Signal file, or - for standard input; repeatable."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; change nothing at all.")] = False,
+    auto: Annotated[
+        bool | None,
+        typer.Option("--auto/--manual", help="Execute, or ask for each trade. Default: execution.auto_execute."),
+    ] = None,
+    max_cycles: Annotated[
+        int | None, typer.Option(min=1, help="End after this many cycles.", show_default=False)
+    ] = None,
+    bars_until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.", show_default=False),
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process runs.")] = 0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Take signals in, decide, size, check, then execute or queue for approval."""
+    with Output("run", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli import running
+
+        settings = with_mode(read_settings(config), auto)
+        options = running.RunOptions(
+            once=once or dry_run,
+            until=until,
+            signals=tuple(signals or ()),
+            dry_run=dry_run,
+            max_cycles=max_cycles,
+            bars_until=bars_until.date() if bars_until else None,
+            wait_s=wait,
+        )
+        running.run(out, settings, options)
+
+
+def with_mode(settings: Settings, auto: bool | None) -> Settings:
+    """Return *settings* with ``--auto`` or ``--manual`` applied."""
+    if auto is None:
+        return settings
+    from msgspec.structs import replace
+
+    return replace(settings, execution=replace(settings.execution, auto_execute=auto))

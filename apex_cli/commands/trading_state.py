@@ -1,0 +1,85 @@
+"""``apex halt``, ``apex reduce``, ``apex resume``: what apex may do, until someone says otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.records import TradingState
+from apex_cli.presenters.blocks import Cell, Fields, Tone
+from apex_cli.presenters.output import Output
+from apex_cli.wiring import open_store, read_settings
+
+halt_app = typer.Typer(add_completion=False)
+reduce_app = typer.Typer(add_completion=False)
+resume_app = typer.Typer(add_completion=False)
+apps = {"halt": halt_app, "reduce": reduce_app, "resume": resume_app}
+
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; shown wherever the state is.")]
+
+MEANINGS = {
+    TradingMode.ACTIVE: "signals are decided and executed",
+    TradingMode.REDUCING: "positions may be closed, nothing is opened",
+    TradingMode.HALTED: "nothing but cancels and protective exits",
+}
+
+
+@halt_app.command(epilog='Example: apex halt --reason "news at 14:00"')
+def halt(
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Stop everything but cancels and protective exits, until ``resume``."""
+    with Output("halt", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        _change(out, config, TradingMode.HALTED, reason)
+
+
+@reduce_app.command(epilog='Example: apex reduce --reason "flat by the weekend"')
+def reduce(
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Open nothing any more; exits only, until ``resume``."""
+    with Output("reduce", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        _change(out, config, TradingMode.REDUCING, reason)
+
+
+@resume_app.command(epilog="Example: apex resume")
+def resume(
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Trade again after ``halt`` or ``reduce``."""
+    with Output("resume", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        _change(out, config, TradingMode.ACTIVE, reason)
+
+
+def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -> None:
+    from apex_cli.core.adapters.system_clock import SystemClock
+
+    store = open_store(read_settings(config))
+    now = SystemClock().now()
+    with store.transaction() as tx:
+        before = tx.trading
+        tx.trading = TradingState(mode=mode, reason=reason, changed_at=now)
+        if before.mode is not mode or before.reason != reason:
+            tx.emit("trading_state_changed", now, mode, tx.trading)
+    tone = Tone.GOOD if mode is TradingMode.ACTIVE else Tone.WARN
+    rows = (
+        ("State", Cell(f"{mode}: {MEANINGS[mode]}", tone)),
+        ("Was", Cell(before.mode)),
+        ("Reason", Cell(reason or "-")),
+    )
+    out.result({"state": mode, "was": before.mode, "reason": reason, "changed_at": now}, (Fields(rows=rows),))

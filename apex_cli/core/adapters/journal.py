@@ -1,0 +1,263 @@
+"""The journal: what happened, for ever, one event a line in one file a month.
+
+Appending is done by one writer at a time, who holds the lock of the state. Readers need no
+lock: a last line without its newline is an append in progress, or one that a crash cut off,
+and is not there yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from apex_cli.core.adapters import atomic_file
+from apex_cli.core.errors import StateError
+from apex_cli.core.model.records import OutboxRow
+
+_TAIL_BYTES = 1 << 16
+
+_encode = msgspec.json.Encoder().encode
+_decode_event = msgspec.json.Decoder(OutboxRow).decode
+
+
+class _Seq(msgspec.Struct):
+    seq: int
+
+
+_decode_seq = msgspec.json.Decoder(_Seq).decode
+
+
+def encode_event(row: OutboxRow) -> bytes:
+    """Return the event's line without its newline: ``{"seq", "at", "kind", "subject", "data"}``."""
+    event = {"seq": row.seq, "at": row.at, "kind": row.kind, "subject": row.subject, "data": row.data}
+    line = _encode(event)
+    # Inside a JSON string a line break is escaped, so these are blanks of a pretty-printed payload.
+    return line.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _no_redaction(line: bytes) -> bytes:
+    return line
+
+
+class Journal:
+    """Append-only monthly files ``YYYY-MM.jsonl``; sequence numbers rise through all of them.
+
+    An event goes to the file of its month (UTC), or to the newest file when that is later, so that the
+    order of the files is the order of the events.
+    """
+
+    __slots__ = ("_folder", "_last_seq", "_newest", "_redact", "_size")
+
+    def __init__(self, folder: Path, redact: Callable[[bytes], bytes] = _no_redaction) -> None:
+        """Touch nothing yet; *redact* sees every encoded line before it is written."""
+        self._folder = folder
+        self._redact = redact
+        self._newest: str = ""
+        self._size = -1
+        self._last_seq = 0
+
+    def files(self) -> list[Path]:
+        """Return the monthly files, oldest first."""
+        with atomic_file.state_errors(self._folder):
+            try:
+                names = os.listdir(self._folder)
+            except FileNotFoundError:
+                return []
+        return [self._folder / name for name in sorted(names) if name.endswith(".jsonl")]
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the newest whole event; 0 when there is none.
+
+        Raises:
+            StateError: the last line is no event (``journal_damaged``).
+        """
+        for path in reversed(self.files()):
+            with atomic_file.state_errors(path):
+                size = path.stat().st_size
+                if (path.name, size) == (self._newest, self._size):
+                    return self._last_seq
+                end, line = _last_whole_line(path)
+            if line:
+                self._remember(path, size if end == size else -1, _seq_of(line, path))
+                return self._last_seq
+        return 0
+
+    def append(self, rows: Iterable[OutboxRow]) -> int:
+        """Write the *rows* that are not there yet, wait until they are on the disk, return how many.
+
+        Only for the holder of the state's lock. A torn last line is cut off first. After a
+        failure the file is as it was, or ends in a torn line.
+
+        Raises:
+            StateError: they could not be written.
+        """
+        last_seq, rows = self.last_seq(), list(rows)
+        pending = sorted((row for row in rows if row.seq > last_seq), key=lambda row: row.seq)
+        files = self.files()
+        if len(pending) < len(rows):
+            self._sync(files[-1])
+        if not pending:
+            return 0
+        atomic_file.ensure_private_dir(self._folder)
+        if files:
+            self._cut_torn_line(files[-1])
+        for name, run in _by_file(pending, files[-1].name if files else ""):
+            self._append_to(self._folder / name, run)
+        return len(pending)
+
+    def events(
+        self, kind: str | None = None, subject: str | None = None, since: datetime | None = None
+    ) -> Iterator[OutboxRow]:
+        """Yield the events of *kind*, about *subject*, at or after *since*, oldest first, a line at a time.
+
+        Raises:
+            StateError: a line that was to be looked at is no event; names file and line.
+        """
+        wanted = ((b"kind", kind), (b"subject", subject))
+        needles = [b'"%s":%s' % (name, _encode(value)) for name, value in wanted if value]
+        for path, number, line in self._lines(since=f"{since.astimezone(UTC):%Y-%m}" if since else ""):
+            if any(needle not in line for needle in needles):
+                continue
+            event = _read_event(line, path, number)
+            # The same bytes may stand in the payload, so the fields decide.
+            if (
+                (kind is None or event.kind == kind)
+                and (subject is None or event.subject == subject)
+                and (since is None or event.at >= since)
+            ):
+                yield event
+
+    def sequence(self) -> Iterator[tuple[Path, int, int]]:
+        """Yield file, line number and sequence number of every event.
+
+        Raises:
+            StateError: a line is no event; names file and line.
+        """
+        for path, number, line in self._lines():
+            yield path, number, _read_event(line, path, number).seq
+
+    def _lines(self, since: str = "") -> Iterator[tuple[Path, int, bytes]]:
+        """Yield file, number and bytes of each whole line, from the month *since* on."""
+        files = [path for path in self.files() if path.stem >= since]
+        for path in files:
+            with atomic_file.state_errors(path), path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if line.endswith(b"\n"):
+                        yield path, number, line
+                    elif path is not files[-1]:
+                        raise _damaged(path, f"line {number} is cut off")
+
+    def _append_to(self, path: Path, rows: list[OutboxRow]) -> None:
+        data = b"".join(self._redact(encode_event(row)) + b"\n" for row in rows)
+        with atomic_file.state_errors(path):
+            descriptor = atomic_file.open_for_writing(path, os.O_APPEND)
+            try:
+                size = os.fstat(descriptor).st_size
+                self._write(descriptor, data, size, path)
+            finally:
+                os.close(descriptor)
+        self._remember(path, size + len(data), rows[-1].seq)
+
+    def _write(self, descriptor: int, data: bytes, size: int, path: Path) -> None:
+        try:
+            atomic_file.write_all(descriptor, data, path)
+            atomic_file.sync(descriptor, path)
+            if size == 0:
+                atomic_file.sync_folder(self._folder)
+        except BaseException:
+            self._size = -1
+            with suppress(OSError):
+                atomic_file.truncate(descriptor, size, path)
+            raise
+
+    def _sync(self, path: Path) -> None:
+        """Make sure of lines whose writer may have died before it could."""
+        with atomic_file.state_errors(path):
+            descriptor = atomic_file.open_for_writing(path, 0)
+            try:
+                atomic_file.sync(descriptor, path)
+            finally:
+                os.close(descriptor)
+            atomic_file.sync_folder(self._folder)
+
+    def _cut_torn_line(self, path: Path) -> None:
+        """Cut off what a crash left of an append; its rows still wait in the outbox."""
+        with atomic_file.state_errors(path):
+            size = path.stat().st_size
+            if (path.name, size) == (self._newest, self._size):
+                return
+            end, _ = _last_whole_line(path)
+            if end != size:
+                descriptor = atomic_file.open_for_writing(path, 0)
+                try:
+                    atomic_file.truncate(descriptor, end, path)
+                    atomic_file.sync(descriptor, path)
+                finally:
+                    os.close(descriptor)
+
+    def _remember(self, path: Path, size: int, last_seq: int) -> None:
+        """Keep what a look at the newest file told; size -1 when it has a torn line."""
+        self._newest, self._size, self._last_seq = path.name, size, last_seq
+
+
+def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[OutboxRow]]]:
+    """Yield runs of *rows* with the name of the file they go to, never one before *newest*."""
+    run: list[OutboxRow] = []
+    for row in rows:
+        month = f"{row.at.astimezone(UTC):%Y-%m}.jsonl"
+        if month > newest:
+            if run:
+                yield newest, run
+            newest, run = month, []
+        run.append(row)
+    yield newest, run
+
+
+def _read_event(line: bytes, path: Path, number: int) -> OutboxRow:
+    try:
+        return _decode_event(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"line {number} is not an event: {error}") from error
+
+
+def _seq_of(line: bytes, path: Path) -> int:
+    try:
+        return _decode_seq(line).seq
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"the last line is not an event: {error}") from error
+
+
+def _damaged(path: Path, what: str) -> StateError:
+    return StateError(
+        "journal_damaged",
+        f"{path}: {what}",
+        hint="run: apex state check; then repair that line from a copy, or move the file away",
+        details={"path": str(path)},
+    )
+
+
+def _last_whole_line(path: Path) -> tuple[int, bytes]:
+    """Return the offset behind the last newline, and the line that ends there."""
+    with path.open("rb") as file:
+        end = _behind_newline(file, file.seek(0, os.SEEK_END))
+        start = _behind_newline(file, end - 1) if end else 0
+        file.seek(start)
+        return end, file.read(end - start)
+
+
+def _behind_newline(file: BinaryIO, before: int) -> int:
+    """Return the offset behind the last newline of the bytes [0, before), or 0 without one."""
+    while before > 0:
+        start = max(0, before - _TAIL_BYTES)
+        file.seek(start)
+        at = file.read(before - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        before = start
+    return 0

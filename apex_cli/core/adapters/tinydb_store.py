@@ -1,0 +1,401 @@
+"""The state in one TinyDB file that is replaced as a whole: ``state.json``. Readers need no lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tinydb import TinyDB
+from tinydb.storages import Storage
+from tinydb.table import Table as TinyTable
+
+from apex_cli.core.adapters import state_care
+from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder, write_atomically
+from apex_cli.core.adapters.executor_lock import ProcessLock
+from apex_cli.core.adapters.journal import Journal
+from apex_cli.core.adapters.state_care import SCHEMA_VERSION, Backup, Loaded, Meta, PlainTables
+from apex_cli.core.errors import BusyError, StateError
+from apex_cli.core.ports import Clock
+from apex_cli.core.state import State, Table
+
+_EMPTY = msgspec.Raw(b"{}")
+_NEW = Meta(schema_version=SCHEMA_VERSION, generation=0, last_seq=0)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AtomicStorage(Storage):
+    """TinyDB storage: verified on reading, replaced as a whole on writing.
+
+    Writing refuses to undo a change it has not read, but two writers still need one lock
+    around reading and writing: ``TinyDbStore.transaction``.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock | None = None, is_read_only: bool = False) -> None:
+        """Touch nothing yet; *clock* gives the time of saving."""
+        self.path = Path(path)
+        self._clock = clock
+        self._is_read_only = is_read_only
+        self._header = b""
+
+    def load(self) -> Loaded | None:
+        """Return the verified file, or None when there is none; StateError when it cannot be trusted."""
+        loaded = state_care.load(self.path)
+        self._header = loaded.header if loaded else b""
+        return loaded
+
+    def commit(self, meta: Meta, tables: Mapping[str, object]) -> bytes:
+        """Replace the file and return its header line; StateError when it could not be written."""
+        saved_at = self._clock.now() if self._clock else meta.saved_at
+        header, body = state_care.encode_state(msgspec.structs.replace(meta, saved_at=saved_at), tables)
+        write_atomically(self.path, header, body)
+        self._header = header
+        return header
+
+    def is_at(self, header: bytes) -> bool:
+        """Tell whether the file still has this header line; an empty one means no file."""
+        with state_errors(self.path):
+            try:
+                with self.path.open("rb", buffering=0) as file:
+                    return bool(header) and file.read(len(header)) == header
+            except FileNotFoundError:
+                return not header
+
+    def read(self) -> PlainTables | None:
+        """Return all tables, ``meta`` included, as plain values."""
+        loaded = self.load()
+        if loaded is None:
+            return None
+        plain: PlainTables = {"meta": {"state": msgspec.to_builtins(loaded.meta)}}
+        return plain | {name: msgspec.json.decode(raw) for name, raw in loaded.tables.items()}
+
+    def write(self, data: Mapping[str, Mapping[Any, Any]]) -> None:
+        """Replace all tables but ``meta``; rows may be ``msgspec.Raw``.
+
+        Raises:
+            StateError: it could not be written, or the file was opened for reading only.
+            BusyError: it changed since it was read.
+        """
+        if self._is_read_only:
+            raise StateError("state_read_only", f"{self.path} is open for reading only", hint="use a transaction")
+        if not self.is_at(self._header):
+            raise BusyError("state_changed", f"{self.path} was changed meanwhile", hint="read again, then write")
+        found = state_care.decode_meta(self._header)
+        meta = found[1] if found else _NEW
+        tables = {name: rows for name, rows in data.items() if name != "meta"}
+        self.commit(msgspec.structs.replace(meta, generation=meta.generation + 1), tables)
+
+
+class StateTable(TinyTable):
+    """A TinyDB table whose rows are keyed by text."""
+
+    document_id_class = str  # type: ignore[assignment]  # declared as int, used as a callable
+
+
+class StateDatabase(TinyDB):
+    """A TinyDB whose rows are keyed by text."""
+
+    table_class = StateTable
+
+
+_decoders: dict[str, msgspec.json.Decoder[dict[str, Any]]] = {}
+"""By table; each costs a look at every field of the row type, so only tables with rows get one."""
+
+
+def _decode_rows(table: Table[Any], raw: msgspec.Raw) -> dict[str, Any]:
+    decoder = _decoders.get(table.name)
+    if decoder is None:
+        decoder = _decoders[table.name] = msgspec.json.Decoder(dict[str, table.row_type])  # type: ignore[name-defined]
+    return decoder.decode(raw)
+
+
+def _read_state(tables: Mapping[str, msgspec.Raw], path: Path) -> State:
+    """Return typed rows; StateError when one is not what its table holds."""
+    state = State()
+    for table in state.tables():
+        raw = tables.get(table.name, _EMPTY)
+        if raw == _EMPTY:
+            continue
+        try:
+            table.load(_decode_rows(table, raw))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise state_care.damaged(path, f"table {table.name}: {error}") from error
+    return state
+
+
+class TinyDbStore:
+    """The ``StateStore`` on disk: hot tables in memory, one commit a transaction, events into the journal.
+
+    With *commit_every* above 1, for replays and measurements, a transaction only settles in memory;
+    every n-th one, ``flush`` and ``close`` commit. The lock is held from the first transaction
+    of such a batch to its commit, and a crash loses the batch.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        clock: Clock,
+        lock_timeout_s: float = 10.0,
+        backups: int = 10,
+        commit_every: int = 1,
+        journal: Journal | None = None,
+    ) -> None:
+        """Touch nothing yet. *backups* is how many earlier generations are kept."""
+        self.state_dir = state_dir
+        self.clock = clock
+        self.path = state_dir / "state.json"
+        self.storage = AtomicStorage(self.path, clock=clock)
+        self.journal = journal or Journal(state_dir / "journal")
+        self.backups = state_care.Backups(state_dir / "backup", keep=backups)
+        self.problem: StateError | None = None
+        """The last failure that did not stop a commit: of the journal or of a backup. None once it worked again."""
+        self._lock = ProcessLock(state_dir / "state.lock", poll_s=0.002)
+        self._lock_timeout_s = lock_timeout_s
+        self._commit_every = commit_every
+        self._is_in_transaction = False
+        self._has_cleaned = False
+        self._was_there = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """Believe nothing of memory: the next look reads the file."""
+        self._header: bytes | None = None
+        self._meta = _NEW
+        self._state = State()
+        self._raw: dict[str, msgspec.Raw | dict[str, msgspec.Raw]] = {}
+        self._dirty: dict[str, set[str]] = {}
+        self._view: State | None = None
+        self._settled_seq = 0
+        self._uncommitted = 0
+        self._is_synced = False
+
+    @property
+    def generation(self) -> int:
+        """Generation of the state in memory."""
+        return self._meta.generation
+
+    def view(self) -> State:
+        """Return the latest committed state: a copy that no later change touches.
+
+        Raises:
+            StateError: the file is damaged, missing beside a journal, or of a newer version.
+        """
+        if not self._lock.is_held:
+            self._refresh()
+        if self._view is None:
+            self._view = self._state.committed()
+            self._view.last_seq = self._settled_seq
+        return self._view
+
+    def _refresh(self) -> None:
+        """Read the file if it is not the one in memory."""
+        if self._header is not None and self.storage.is_at(self._header):
+            return
+        self._forget()
+        loaded = self.storage.load()
+        journal_seq = self.journal.last_seq()
+        if loaded is None:
+            if self._was_there or journal_seq or self.backups.all():
+                raise state_care.missing(self.path)
+            self._header = b""
+            return
+        tables = state_care.migrate(loaded, self.path)
+        self._state = _read_state(tables, self.path)
+        self._raw = {**tables}
+        self._state.last_seq = self._settled_seq = max(loaded.meta.last_seq, journal_seq)
+        self._meta = loaded.meta
+        self._header, self._was_there = loaded.header, True
+
+    # Writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[State]:
+        """Lock, reload if another process committed, lend the state, commit once at the end.
+
+        Raises:
+            StateError: the state cannot be read or written; nothing changed.
+            BusyError: the lock was not free in time.
+            RuntimeError: there is a transaction inside this one.
+        """
+        self._refuse_inside_transaction()
+        self._begin()
+        state, seq = self._state, self._state.last_seq
+        self._is_in_transaction = True
+        try:
+            yield state
+        except BaseException:
+            state.rollback()
+            state.last_seq = seq
+            raise
+        else:
+            self._finish(state)
+        finally:
+            self._is_in_transaction = False
+            if not self._uncommitted:
+                self._lock.drop()
+
+    def flush(self) -> None:
+        """Commit what has only settled in memory, and free the lock; safe to call at any time between transactions.
+
+        Raises:
+            StateError: it could not be written; the batch is lost.
+            RuntimeError: inside a transaction.
+        """
+        self._refuse_inside_transaction()
+        if self._uncommitted:
+            try:
+                self._finish(self._state)
+            finally:
+                self._lock.drop()
+
+    close = flush
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock, for maintenance; what is in memory is read again afterwards.
+
+        Raises:
+            BusyError: the lock was not free in time.
+            RuntimeError: inside a transaction.
+        """
+        self.flush()
+        self._lock.take_or_refuse(self._lock_timeout_s)
+        try:
+            yield
+        finally:
+            self._forget()
+            self._lock.drop()
+
+    def _refuse_inside_transaction(self) -> None:
+        if self._is_in_transaction:
+            raise RuntimeError("a transaction is open already in this process: use the state it lent, or end it first")
+
+    def _begin(self) -> None:
+        if self._uncommitted:
+            return
+        self._lock.take_or_refuse(self._lock_timeout_s)
+        try:
+            if not self._has_cleaned:
+                remove_leftovers(self.path)
+                self._has_cleaned = True
+            self._refresh()
+            if self._header and not self._is_synced:
+                # The process that renamed the file may have died before it could do this.
+                with state_errors(self.state_dir):
+                    sync_folder(self.state_dir)
+                self._is_synced = True
+            self._empty_outbox(self._state)
+        except BaseException:
+            self._lock.drop()
+            raise
+
+    def _finish(self, state: State) -> None:
+        """Commit or settle; after any failure memory is forgotten, so that it never differs from the file."""
+        try:
+            for table in state.tables():
+                changed = {key for key, old in table.changed.items() if table.get(key) != old}
+                if changed:
+                    self._dirty.setdefault(table.name, set()).update(changed)
+            if self._dirty or self._meta.schema_version < SCHEMA_VERSION:
+                self._uncommitted += 1
+            if self._uncommitted >= self._commit_every or not self._is_in_transaction:
+                self._commit(state)
+            self._settle(state)
+        except BaseException:
+            state.rollback()
+            self._forget()
+            raise
+
+    def _settle(self, state: State) -> None:
+        if state.is_changed:
+            self._view = None
+        state.settle()
+        self._settled_seq = state.last_seq
+
+    def _commit(self, state: State) -> None:
+        """Write the next generation, then move its events to the journal."""
+        self._keep_backup()
+        self._encode_changes(state)
+        meta = Meta(schema_version=SCHEMA_VERSION, generation=self._meta.generation + 1, last_seq=state.last_seq)
+        self._header = self.storage.commit(meta, self._raw)
+        self._meta, self._was_there, self._is_synced = meta, True, True
+        self._dirty.clear()
+        self._uncommitted = 0
+        self._settle(state)
+        try:
+            self._empty_outbox(state)
+        except StateError as error:
+            # The change is safe and its events wait in the file: the next transaction writes them or refuses.
+            self.problem = error
+
+    def _encode_changes(self, state: State) -> None:
+        """Encode the rows that changed; all others stay the bytes they are."""
+        tables = {table.name: table for table in state.tables()}
+        for name in tables:
+            self._raw.setdefault(name, _EMPTY)
+        for name, keys in self._dirty.items():
+            rows = self._raw[name]
+            if isinstance(rows, msgspec.Raw):
+                rows = self._raw[name] = state_care.decode_raw(rows)
+            for key in keys:
+                row = tables[name].get(key)
+                if row is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = msgspec.Raw(_encode(row))
+
+    def _empty_outbox(self, state: State) -> None:
+        """Move events to the journal; the next commit leaves them out of the file."""
+        if state.outbox:
+            self.journal.append(state.outbox.values())
+            state.outbox.load({})
+            self._raw["outbox"] = _EMPTY
+            self._view = None
+            self.problem = None
+
+    def _keep_backup(self) -> None:
+        """Keep the outgoing file when the newest backup is old, or its schema is."""
+        if not self._meta.generation:
+            return
+        now = self.clock.now()
+        if self._meta.schema_version < SCHEMA_VERSION:
+            self.backups.set_aside(self.path, f"schema-{self._meta.schema_version}", now)
+        elif self.backups.is_due(now):
+            try:
+                self.backups.take(self.path, self._meta.generation, now)
+            except StateError as error:
+                self.problem = error
+
+    # Care
+
+    def backup_now(self) -> Backup | None:
+        """Keep the present generation; None when nothing was ever saved."""
+        with self.exclusive():
+            self._refresh()
+            if not self._header:
+                return None
+            return self.backups.take(self.path, self._meta.generation, self.clock.now())
+
+    def list_backups(self) -> list[Backup]:
+        """Return the kept generations, oldest first."""
+        return self.backups.all()
+
+    def check(self) -> list[state_care.Finding]:
+        """Look at everything on disk and change nothing."""
+        return state_care.check(self)
+
+    def restore(self, generation: int | None = None) -> state_care.Restored:
+        """Put a kept generation back in place (the newest sound one by default), and the present file aside."""
+        return state_care.restore(self, generation)
+
+    def export(self) -> bytes:
+        """Return all tables as indented JSON."""
+        return state_care.export(self)
+
+    def database(self) -> StateDatabase:
+        """Return a TinyDB over the committed file, for queries; it refuses to write."""
+        return StateDatabase(self.path, storage=AtomicStorage, is_read_only=True)

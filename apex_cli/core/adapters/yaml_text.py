@@ -1,0 +1,162 @@
+"""YAML text to plain values: exact numbers, no duplicate keys, no aliases, no tags.
+
+Numbers and words follow the YAML 1.2 core schema, so ``ON`` and ``NO`` stay tickers and
+``12:30`` stays text. Fractions become ``Decimal`` from their own text, never through float.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import yaml
+
+MAX_DEPTH = 50
+"""Deepest nesting of lists and mappings."""
+
+_TAG = "tag:yaml.org,2002:"
+_PATTERNS = (
+    ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ("~", "n", "N", "")),
+    ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), tuple("tTfF")),
+    ("int", re.compile(r"^[-+]?[0-9]+$"), tuple("-+0123456789")),
+    (
+        "float",
+        re.compile(
+            r"^[-+]?(?:(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.inf|\.Inf|\.INF)$|^\.(?:nan|NaN|NAN)$"
+        ),
+        tuple("-+.0123456789"),
+    ),
+)
+
+
+class YamlProblem(ValueError):
+    """The text is not YAML as we take it."""
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        """Keep what is wrong and where, counted from 1."""
+        where = f"line {line}, column {column}: " if line is not None else ""
+        super().__init__(where + message)
+        self.line = line
+        self.column = column
+
+
+def parse_yaml(text: str) -> object:
+    """Return the one document in *text*; None when it is empty.
+
+    Values are str, int, Decimal, bool, None, list and dict; infinities and NaN are Decimal too.
+
+    Raises:
+        YamlProblem: bad syntax, a key twice in a mapping, an alias, a tag, or nesting beyond ``MAX_DEPTH``.
+    """
+    import yaml
+
+    try:
+        _check_events(text)
+        return yaml.load(text, Loader=_loader_class())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = " ".join(part for part in (error.context, error.problem) if part)
+        raise _problem(message, mark) from None
+    except yaml.reader.ReaderError as error:
+        line, column = _position(text, error.position)
+        raise YamlProblem(f"character {error.character!r} is not allowed in YAML", line, column) from None
+    except UnicodeEncodeError as error:
+        line, column = _position(text, error.start)
+        raise YamlProblem("half a surrogate pair is not a character", line, column) from None
+    except RecursionError:
+        raise YamlProblem("nested too deeply") from None
+
+
+def _check_events(text: str) -> None:
+    """Refuse aliases, which can blow up memory, and deep nesting, before anything is built."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader_class()):
+        if isinstance(event, yaml.AliasEvent):
+            raise _problem("aliases (*name) are not supported", event.start_mark)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _problem(f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _problem(message: str, mark: Any) -> YamlProblem:
+    return YamlProblem(message, mark.line + 1, mark.column + 1) if mark else YamlProblem(message)
+
+
+def _position(text: str, offset: int) -> tuple[int, int]:
+    head = text[:offset]
+    return head.count("\n") + 1, offset - (head.rfind("\n") + 1) + 1
+
+
+@cache
+def _loader_class() -> type[yaml.SafeLoader]:
+    """Return the loader: the C one where PyYAML has it, with our constructors and resolvers only."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    namespace: dict[str, Any] = {"yaml_constructors": {}, "yaml_implicit_resolvers": {}}
+    loader: Any = type("ExactLoader", (base,), namespace)
+    safe = yaml.constructor.SafeConstructor
+    constructors: dict[str | None, Any] = {
+        f"{_TAG}null": safe.construct_yaml_null,
+        f"{_TAG}bool": _construct_bool,
+        f"{_TAG}int": _construct_int,
+        f"{_TAG}float": _construct_decimal,
+        f"{_TAG}str": safe.construct_yaml_str,
+        f"{_TAG}seq": safe.construct_yaml_seq,
+        f"{_TAG}map": _construct_mapping,
+        None: safe.construct_undefined,
+    }
+    for tag, constructor in constructors.items():
+        loader.add_constructor(tag, constructor)
+    for name, pattern, first in _PATTERNS:
+        loader.add_implicit_resolver(f"{_TAG}{name}", pattern, first)
+    return loader  # type: ignore[no-any-return]
+
+
+def _construct_bool(loader: Any, node: Any) -> bool:
+    text = str(loader.construct_scalar(node)).lower()
+    if text not in {"true", "false"}:
+        raise _problem("this is neither true nor false", node.start_mark)
+    return text == "true"
+
+
+def _construct_int(loader: Any, node: Any) -> int:
+    text = loader.construct_scalar(node)
+    try:
+        return int(text)
+    except ValueError:
+        raise _problem("this is not a whole number, or one with too many digits", node.start_mark) from None
+
+
+def _construct_decimal(loader: Any, node: Any) -> Decimal:
+    text = loader.construct_scalar(node).lower().replace(".inf", "inf").replace(".nan", "nan")
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise _problem("this is not a number", node.start_mark) from None
+
+
+def _construct_mapping(loader: Any, node: Any) -> dict[Hashable, object]:
+    """Build a dict; a key that comes twice is an error, where PyYAML silently takes the last."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        raise _problem("this is not a mapping", node.start_mark)
+    result: dict[Hashable, object] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise _problem("a list or mapping cannot be a key", key_node.start_mark)
+        if key in result:
+            raise _problem(f"key {str(key)[:60]!r} is given twice", key_node.start_mark)
+        result[key] = loader.construct_object(value_node, deep=True)
+    return result

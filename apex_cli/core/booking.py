@@ -1,0 +1,200 @@
+"""Books what the broker did: order states, fills, positions, round trips.
+
+Called inside a transaction. Fills are the truth: each is booked once by its execution id,
+positions are folds over them, and an event that says nothing new changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO, Quantity
+from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.position import Position, RoundTrip
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.rules.ledger import apply_fill, fold
+from apex_cli.core.state import State
+
+
+class Booked(Value, frozen=True, kw_only=True):
+    """What booking some events changed."""
+
+    fills: tuple[Fill, ...] = ()
+    """New executions and corrections; repeated deliveries are not among them."""
+
+    round_trips: tuple[RoundTrip, ...] = ()
+    """Closed, or booked anew after a late fill or a correction."""
+
+
+def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
+    """Apply *events* in the order they came, and return what was new."""
+    fills: list[Fill] = []
+    trips: list[RoundTrip] = []
+    for event in events:
+        if isinstance(event, Fill):
+            if is_news(tx, event):
+                fills.append(event)
+                trips.extend(book_fill(tx, event, now))
+        else:
+            book_update(tx, event, now)
+    return Booked(fills=tuple(fills), round_trips=tuple(trips))
+
+
+def is_news(tx: State, fill: Fill) -> bool:
+    """Tell whether neither *fill* nor a later correction of it is booked."""
+    known: Fill | None = tx.fills.get(fill.key)
+    return known is None or known.revision < fill.revision
+
+
+def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
+    """Take over the broker's word on one of our orders; orders of others are not ours to book."""
+    record = tx.orders.get(update.client_order_id)
+    if record is None or (record.status.is_final and not _revives(record, update)):
+        return
+    order = record.order
+    if update.quantity is not None and update.quantity != order.quantity:
+        order = replace(order, quantity=update.quantity)
+    if update.stop_price is not None and update.stop_price != order.stop_price:
+        order = replace(order, stop_price=update.stop_price)
+    fresh = replace(
+        record,
+        order=order,
+        status=update.status,
+        broker_order_id=update.broker_order_id or record.broker_order_id,
+        reason=update.reason or record.reason,
+        updated_at=record.updated_at,
+    )
+    if fresh != record:
+        _put_order(tx, replace(fresh, updated_at=update.at), now)
+
+
+def book_fill(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
+    """Apply one new execution or correction, and return the round trips it closed or changed."""
+    known: Fill | None = tx.fills.get(fill.key)
+    fill = _attributed(tx, fill)
+    tx.fills[fill.key] = fill
+    _count_on_order(tx, fill, known, now)
+    newest = tx.counters.last_fill_at
+    in_order = known is None and (newest is None or fill.filled_at > newest or _is_last(tx, fill))
+    if newest is None or fill.filled_at > newest:
+        tx.counters = replace(tx.counters, last_fill_at=fill.filled_at)
+    subject = _subject(tx, fill.bracket_id, fill.instrument.symbol)
+    tx.emit("fill" if known is None else "fill_corrected", now, subject, fill)
+    return _apply(tx, fill, now) if in_order else _refold(tx, fill, now)
+
+
+def _revives(record: OrderRecord, update: OrderUpdate) -> bool:
+    """What we took for never sent may turn up at the broker after all."""
+    return record.status is OrderStatus.NEVER_SENT and update.status is not OrderStatus.NEVER_SENT
+
+
+def _attributed(tx: State, fill: Fill) -> Fill:
+    """Return *fill* with the bracket and role of its order."""
+    record = tx.orders.get(fill.client_order_id)
+    if record is None:
+        return fill
+    return replace(fill, bracket_id=record.order.bracket_id, role=record.order.role)
+
+
+def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) -> None:
+    record: OrderRecord | None = tx.orders.get(fill.client_order_id)
+    if record is None:
+        return
+    old_quantity = known.quantity if known else ZERO
+    old_value = known.quantity * known.price if known else ZERO
+    quantity = record.filled_quantity - old_quantity + fill.quantity
+    value = record.filled_quantity * (record.average_price or ZERO) - old_value + fill.quantity * fill.price
+    status = OrderStatus.FILLED if quantity >= record.order.quantity else record.status
+    if status in {OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT}:
+        status = OrderStatus.WORKING
+    fresh = replace(
+        record,
+        status=status,
+        filled_quantity=Quantity(quantity),
+        average_price=value / quantity if quantity else None,
+        updated_at=fill.filled_at,
+    )
+    _put_order(tx, fresh, now)
+
+
+def _put_order(tx: State, record: OrderRecord, now: datetime) -> None:
+    tx.orders[record.order.client_order_id] = record
+    tx.emit("order_updated", now, _subject(tx, record.order.bracket_id, record.order.instrument.symbol), record)
+
+
+def _is_last(tx: State, fill: Fill) -> bool:
+    """Tell whether no booked fill of the same security sorts after *fill*."""
+    mark = (fill.filled_at, fill.key)
+    key = fill.instrument.key
+    return all((f.filled_at, f.key) <= mark for f in tx.fills.values() if f.instrument.key == key)
+
+
+def _apply(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
+    key = fill.instrument.key
+    row: PositionRecord | None = tx.positions.get(key)
+    position, closed = apply_fill(row.position if row else None, fill, tx.brackets)
+    _put_position(tx, key, position, fill)
+    return tuple(_put_round_trip(tx, _with_note(tx, trip, fill), now) for trip in closed)
+
+
+def _with_note(tx: State, trip: RoundTrip, fill: Fill) -> RoundTrip:
+    """Return *trip* with the reason a person gave for closing it."""
+    record: OrderRecord | None = tx.orders.get(fill.client_order_id)
+    return replace(trip, exit_reason=record.order.note) if record and record.order.note else trip
+
+
+def _refold(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
+    """Fold all kept fills of the security anew: one came late, or was corrected."""
+    key = fill.instrument.key
+    fills = [f for f in tx.fills.values() if f.instrument.key == key]
+    row: PositionRecord | None = tx.positions.get(key)
+    folded = fold(row.carried if row else None, fills, tx.brackets)
+    _put_position(tx, key, folded.position, fill)
+    fresh = {trip.round_trip_id for trip in folded.round_trips}
+    for trip in [t for t in tx.round_trips.values() if t.instrument.key == key]:
+        if trip.round_trip_id in {f.key for f in fills} and trip.round_trip_id not in fresh:
+            del tx.round_trips[trip.round_trip_id]
+            tx.emit("round_trip_voided", now, trip.signal_id or trip.instrument.symbol, trip)
+    known = {trip_id: tx.round_trips.get(trip_id) for trip_id in fresh}
+    return tuple(
+        _put_round_trip(tx, trip, now) for trip in folded.round_trips if _differs(known[trip.round_trip_id], trip)
+    )
+
+
+def _differs(known: RoundTrip | None, trip: RoundTrip) -> bool:
+    """Compare what fills decide: the plan a trip names may have left the hot tables."""
+    return known is None or _facts(known) != _facts(trip)
+
+
+def _facts(trip: RoundTrip) -> tuple[object, ...]:
+    return (trip.quantity, trip.entry_price, trip.exit_price, trip.pnl, trip.commission, trip.exit_time)
+
+
+def _put_position(tx: State, key: str, position: Position | None, fill: Fill) -> None:
+    if position is None:
+        tx.positions.pop(key, None)
+        return
+    row: PositionRecord | None = tx.positions.get(key)
+    fresh = PositionRecord(position=position, current_price=fill.price, priced_at=fill.filled_at)
+    if row is not None:
+        fresh = replace(fresh, carried=row.carried)
+        if row.priced_at > fill.filled_at:
+            fresh = replace(fresh, current_price=row.current_price, priced_at=row.priced_at)
+    tx.positions[key] = fresh
+
+
+def _put_round_trip(tx: State, trip: RoundTrip, now: datetime) -> RoundTrip:
+    tx.round_trips[trip.round_trip_id] = trip
+    tx.emit("round_trip_closed", now, trip.signal_id or trip.instrument.symbol, trip)
+    return trip
+
+
+def _subject(tx: State, bracket_id: str, symbol: str) -> str:
+    bracket: BracketRecord | None = tx.brackets.get(bracket_id)
+    return bracket.signal_id if bracket else symbol

@@ -1,0 +1,75 @@
+"""Gathers what a decision reads: the one way to a snapshot for run, approve, close and dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.market import Quote
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
+from apex_cli.core.ports import Broker, Clock, PriceSource
+from apex_cli.core.rules.calendar import market_status
+from apex_cli.core.snapshots import take_snapshot
+from apex_cli.core.state import State
+
+DayTradeRule = Callable[[State, AccountSnapshot, datetime], DayTradeStatus]
+
+
+class Gatherer:
+    """Asks clock, broker and prices once each, and puts the answers into a snapshot."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        clock: Clock,
+        prices: PriceSource | None,
+        limits: Limits,
+        day_trades: DayTradeRule,
+        max_price_age: timedelta | None = None,
+    ) -> None:
+        """Keep the ports. Without *prices* a simulated account trades at the signal's own price."""
+        self.broker = broker
+        self.clock = clock
+        self.limits = limits
+        self._prices = prices
+        self._day_trades = day_trades
+        self._max_price_age = max_price_age
+
+    async def snapshot(
+        self, state: State, instrument: Instrument, signal_price: Price, *, planned: Iterable[Exposure] = ()
+    ) -> Snapshot:
+        """Return the snapshot for a decision on *instrument* now.
+
+        Raises:
+            BrokerError: the account could not be read.
+        """
+        now = self.clock.now()
+        account = await self.broker.account()
+        quote = self.quote(instrument, now)
+        if quote is None and account.is_simulated and not self._has_history(instrument, now):
+            quote = Quote(price=signal_price, at=now, source="signal")
+        return take_snapshot(
+            state,
+            now=now,
+            account=account,
+            quote=quote,
+            market=market_status(instrument.market_type, now),
+            day_trades=self._day_trades(state, account, now),
+            planned=planned,
+        )
+
+    def quote(self, instrument: Instrument, now: datetime) -> Quote | None:
+        """Return the latest price, None when there is none or it is too old."""
+        quote = self._prices.latest(instrument, now) if self._prices else None
+        if quote is None or (self._max_price_age is not None and now - quote.at > self._max_price_age):
+            return None
+        return quote
+
+    def _has_history(self, instrument: Instrument, now: datetime) -> bool:
+        """True when there are prices, only too old ones: then the signal's own price proves nothing."""
+        return self._prices is not None and self._prices.latest(instrument, now) is not None

@@ -1,0 +1,77 @@
+"""What every cycle keeps in order: the session, waiting approvals, prices of what is held."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.gathering import Gatherer
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.ports import StateStore
+from apex_cli.core.recording import end_approval
+from apex_cli.core.rules.approvals import is_expired
+from apex_cli.core.rules.calendar import session_date
+from apex_cli.core.rules.retention import prune
+
+
+def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> bool:
+    """Start a new session's counters when its date is new; return True when it was.
+
+    The day's opening equity is the broker's prior close where it tells one. Rows that the hot
+    tables need no longer leave them; the journal has them.
+    """
+    today = session_date(now)
+    counters = store.view().counters
+    if counters.session_date == today.isoformat():
+        return False
+    with store.transaction() as tx:
+        equity = account.prior_close_equity or account.equity
+        tx.counters = replace(
+            tx.counters,
+            session_date=today.isoformat(),
+            session_start_equity=equity,
+            peak_equity=Usd(max(tx.counters.peak_equity, equity)),
+            entries_today=0,
+        )
+        prune(tx, today)
+        tx.emit("session_started", now, today.isoformat(), tx.counters)
+    return True
+
+
+def raise_peak(store: StateStore, account: AccountSnapshot) -> None:
+    """Lift the high-water mark of equity that the drawdown is measured from."""
+    if account.equity > store.view().counters.peak_equity:
+        with store.transaction() as tx:
+            tx.counters = replace(tx.counters, peak_equity=Usd(max(tx.counters.peak_equity, account.equity)))
+
+
+def expire_approvals(store: StateStore, now: datetime) -> tuple[str, ...]:
+    """Expire what waited too long; return the approval ids."""
+    due = [a.approval_id for a in store.view().approvals.values() if is_expired(a, now)]
+    if not due:
+        return ()
+    with store.transaction() as tx:
+        for approval_id in due:
+            approval = tx.approvals.get(approval_id)
+            if approval is not None and is_expired(approval, now):
+                end_approval(tx, approval, ApprovalStatus.EXPIRED, now, reason="Nobody answered in time.")
+    return tuple(due)
+
+
+def refresh_prices(store: StateStore, gatherer: Gatherer, now: datetime) -> None:
+    """Take over newer prices of what is held."""
+    fresh = {}
+    for key, row in store.view().positions.items():
+        quote = gatherer.quote(row.position.instrument, now)
+        if quote is not None and quote.price != row.current_price and quote.at >= row.priced_at:
+            fresh[key] = quote
+    if not fresh:
+        return
+    with store.transaction() as tx:
+        for key, quote in fresh.items():
+            row = tx.positions.get(key)
+            if row is not None:
+                tx.positions[key] = replace(row, current_price=quote.price, priced_at=quote.at)

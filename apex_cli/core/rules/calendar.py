@@ -1,0 +1,271 @@
+"""NYSE sessions, half days and market hours from 2000-01-01 to 2027-12-31, as pure functions on dates.
+
+The days are a table of our own: NYSE Rule 7.2 (holidays), the half days NYSE announces, and its special closures;
+source nyse.com/trade/hours-calendars. A library that knows them costs 150 ms of start-up. The tests compare every
+day and every close with ``exchange_calendars`` XNYS.
+
+Past either end every function raises ``CalendarEndError``: a weekday is never taken for a session.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.market import MarketStatus
+
+NEW_YORK = ZoneInfo("America/New_York")
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAY = date(2027, 12, 31)
+
+OPENING_TIME = time(9, 30)
+CLOSING_TIME = time(16)
+HALF_DAY_CLOSING_TIME = time(13)
+SESSION_ROLL_TIME = time(20)
+"""From then on, New York time, a trade belongs to the next session."""
+
+FOREX_WEEK_TIME = time(17)
+"""Forex opens on Sunday and closes on Friday at this time, New York."""
+
+MONDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = 0, 3, 4, 5, 6
+ONE_DAY = timedelta(days=1)
+
+# fmt: off
+_GOOD_FRIDAYS = (
+    (4, 21), (4, 13), (3, 29), (4, 18), (4, 9), (3, 25), (4, 14),
+    (4, 6), (3, 21), (4, 10), (4, 2), (4, 22), (4, 6), (3, 29),
+    (4, 18), (4, 3), (3, 25), (4, 14), (3, 30), (4, 19), (4, 10),
+    (4, 2), (4, 15), (4, 7), (3, 29), (4, 18), (4, 3), (3, 26),
+)
+# fmt: on
+"""Month and day of Good Friday, 2000 to 2027."""
+
+_SPECIAL_CLOSURES = {
+    date(2001, 9, 11): "attacks of September 11",
+    date(2001, 9, 12): "attacks of September 11",
+    date(2001, 9, 13): "attacks of September 11",
+    date(2001, 9, 14): "attacks of September 11",
+    date(2004, 6, 11): "mourning for President Reagan",
+    date(2007, 1, 2): "mourning for President Ford",
+    date(2012, 10, 29): "Hurricane Sandy",
+    date(2012, 10, 30): "Hurricane Sandy",
+    date(2018, 12, 5): "mourning for President Bush",
+    date(2025, 1, 9): "mourning for President Carter",
+}
+
+_FIRST_JUNETEENTH = 2022
+_SPECIAL_HALF_DAYS = {date(2002, 7, 5), date(2003, 12, 26)}
+_NOT_HALF_DAYS = {date(2002, 7, 3)}
+
+
+class CalendarEndError(ValueError):
+    """A date outside the years the calendar knows: a newer version of apex is needed."""
+
+    def __init__(self, day: date) -> None:
+        """Name the *day* that was asked for."""
+        super().__init__(f"The NYSE calendar covers {FIRST_DAY} to {LAST_DAY}, not {day}. Install a newer apex.")
+        self.day = day
+
+
+def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
+    """Return the *n*-th *weekday* of a month; n = 0 is the last one of the month before."""
+    first = date(year, month, 1)
+    return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
+
+
+def _observed(day: date) -> date:
+    """Return the session that is closed for a holiday on *day*: Saturday's on Friday, Sunday's on Monday."""
+    return day + timedelta(days={SATURDAY: -1, SUNDAY: 1}.get(day.weekday(), 0))
+
+
+@cache
+def _closures(year: int) -> dict[date, str]:
+    """Return the closed days of *year* that are not weekends, each with its name."""
+    days = {
+        _nth_weekday(year, 1, MONDAY, 3): "Martin Luther King Jr. Day",
+        _nth_weekday(year, 2, MONDAY, 3): "Washington's Birthday",
+        date(year, *_GOOD_FRIDAYS[year - FIRST_DAY.year]): "Good Friday",
+        _nth_weekday(year, 6, MONDAY, 0): "Memorial Day",
+        _observed(date(year, 7, 4)): "Independence Day",
+        _nth_weekday(year, 9, MONDAY, 1): "Labor Day",
+        _nth_weekday(year, 11, THURSDAY, 4): "Thanksgiving",
+        _observed(date(year, 12, 25)): "Christmas",
+    }
+    new_year = date(year, 1, 1)
+    if new_year.weekday() != SATURDAY:  # Rule 7.2: never moved into the old year, when books are closed
+        days[_observed(new_year)] = "New Year's Day"
+    if year >= _FIRST_JUNETEENTH:
+        days[_observed(date(year, 6, 19))] = "Juneteenth"
+    days.update({day: name for day, name in _SPECIAL_CLOSURES.items() if day.year == year})
+    return days
+
+
+@cache
+def _half_days(year: int) -> frozenset[date]:
+    """Return the sessions of *year* that close at 13:00."""
+    days = {_nth_weekday(year, 11, THURSDAY, 4) + ONE_DAY}
+    days |= {eve for eve in (date(year, 7, 3), date(year, 12, 24)) if eve.weekday() <= THURSDAY}
+    days |= {day for day in _SPECIAL_HALF_DAYS if day.year == year}
+    return frozenset(days - _NOT_HALF_DAYS)
+
+
+def closed_why(day: date) -> str:
+    """Return ``weekend`` or the holiday's name for a closed day, an empty string for a session.
+
+    Raises:
+        CalendarEndError: *day* is outside the calendar.
+    """
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise CalendarEndError(day)
+    if day.weekday() >= SATURDAY:
+        return "weekend"
+    return _closures(day.year).get(day, "")
+
+
+@cache
+def is_session(day: date) -> bool:
+    """Tell whether NYSE trades on *day*.
+
+    Raises:
+        CalendarEndError: *day* is outside the calendar.
+    """
+    return not closed_why(day)
+
+
+def is_half_day(day: date) -> bool:
+    """Tell whether *day* is a session that closes at 13:00.
+
+    Raises:
+        CalendarEndError: *day* is outside the calendar.
+    """
+    return is_session(day) and day in _half_days(day.year)
+
+
+@cache
+def session_bounds(day: date) -> tuple[datetime, datetime] | None:
+    """Return the opening and the close of NYSE on *day*, aware UTC; None when it is closed.
+
+    Raises:
+        CalendarEndError: *day* is outside the calendar.
+    """
+    if not is_session(day):
+        return None
+    close = HALF_DAY_CLOSING_TIME if is_half_day(day) else CLOSING_TIME
+    return _utc(day, OPENING_TIME), _utc(day, close)
+
+
+@cache
+def next_session(day: date) -> date:
+    """Return the first session after *day*.
+
+    Raises:
+        CalendarEndError: it is outside the calendar.
+    """
+    following = day + ONE_DAY
+    return following if is_session(following) else next_session(following)
+
+
+@cache
+def previous_sessions(day: date, n: int) -> tuple[date, ...]:
+    """Return the *n* sessions before *day*, oldest first, *day* itself left out.
+
+    Raises:
+        CalendarEndError: the oldest is outside the calendar.
+    """
+    found: list[date] = []
+    while len(found) < n:
+        day -= ONE_DAY
+        if is_session(day):
+            found.append(day)
+    return tuple(reversed(found))
+
+
+@cache
+def session_start(day: date) -> datetime:
+    """Return the first moment, aware UTC, that belongs to session *day*: 20:00 after the session before.
+
+    Raises:
+        CalendarEndError: the session before is outside the calendar.
+    """
+    return _utc(previous_sessions(day, 1)[0], SESSION_ROLL_TIME)
+
+
+def session_date(moment: datetime) -> date:
+    """Return the session that a trade at *moment* belongs to.
+
+    It is the New York date; from 20:00 on, on weekends and holidays it is the next session.
+
+    Args:
+        moment: aware, in any zone.
+
+    Raises:
+        CalendarEndError: the session is outside the calendar.
+
+    Source:
+        Overnight venues stamp trades from 20:00 Eastern on with the following trade date.
+    """
+    local = moment.astimezone(NEW_YORK)
+    day = local.date()
+    return next_session(day) if local.hour >= SESSION_ROLL_TIME.hour or not is_session(day) else day
+
+
+def market_status(market_type: MarketType, moment: datetime) -> MarketStatus:
+    """Return whether a market trades at *moment*, until when or from when on, and a word why.
+
+    Equity and options: NYSE's regular hours. Crypto: always. Forex: Sunday 17:00 to Friday 17:00 New York;
+    banks' holidays are not known here.
+
+    Args:
+        market_type: the market of the instrument.
+        moment: aware, in any zone.
+
+    Raises:
+        CalendarEndError: the session is outside the calendar.
+    """
+    session = session_date(moment).isoformat()
+    if market_type is MarketType.CRYPTO:
+        return MarketStatus(is_open=True, session_date=session, why="always open")
+    if market_type is MarketType.FOREX:
+        return _forex_status(moment.astimezone(NEW_YORK), session)
+    return _nyse_status(moment, session)
+
+
+def _nyse_status(moment: datetime, session: str) -> MarketStatus:
+    """Return the status of NYSE's regular hours."""
+    today = moment.astimezone(NEW_YORK).date()
+    bounds = session_bounds(today)
+    if bounds and bounds[0] <= moment < bounds[1]:
+        why = "half day" if is_half_day(today) else ""
+        return MarketStatus(is_open=True, session_date=session, closes_at=bounds[1], why=why)
+    if bounds and moment < bounds[0]:
+        return MarketStatus(is_open=False, session_date=session, opens_at=bounds[0], why="before 09:30")
+    why = f"after {bounds[1].astimezone(NEW_YORK):%H:%M}" if bounds else closed_why(today)
+    return MarketStatus(is_open=False, session_date=session, opens_at=_nyse_opening_after(today), why=why)
+
+
+def _nyse_opening_after(day: date) -> datetime:
+    """Return the first opening after *day*, aware UTC."""
+    return _utc(next_session(day), OPENING_TIME)
+
+
+def _forex_status(local: datetime, session: str) -> MarketStatus:
+    """Return the status of the forex week at *local*, New York time."""
+    day, clock = local.date(), local.timetz().replace(tzinfo=None)
+    weekday = day.weekday()
+    is_closed = (
+        weekday == SATURDAY
+        or (weekday == FRIDAY and clock >= FOREX_WEEK_TIME)
+        or (weekday == SUNDAY and clock < FOREX_WEEK_TIME)
+    )
+    turning_day = day + timedelta(days=((SUNDAY if is_closed else FRIDAY) - weekday) % 7)
+    turns_at = _utc(turning_day, FOREX_WEEK_TIME)
+    if is_closed:
+        return MarketStatus(is_open=False, session_date=session, opens_at=turns_at, why="weekend")
+    return MarketStatus(is_open=True, session_date=session, closes_at=turns_at)
+
+
+def _utc(day: date, clock: time) -> datetime:
+    """Return New York's *clock* time of *day* as aware UTC."""
+    return datetime.combine(day, clock, NEW_YORK).astimezone(UTC)

@@ -1,0 +1,193 @@
+"""The ledger: fills fold into positions and round trips.
+
+A holding is carried at average cost from flat to flat. A fill that goes through zero closes one holding and opens
+the next; its commission is split by quantity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRole, OrderSide
+from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit
+from apex_cli.core.model.records import BracketRecord
+
+EXIT_REASONS = {OrderRole.STOP: "stop", OrderRole.TARGET: "target", OrderRole.CLOSE: "manual"}
+"""By the role of the order that closed the last unit; anything else happened ``outside``."""
+
+NO_PLANS: Mapping[str, BracketRecord] = {}
+
+_SIDES = {OrderSide.BUY: PositionSide.LONG, OrderSide.SELL: PositionSide.SHORT}
+
+
+class Folded(Value, frozen=True, kw_only=True):
+    """What a list of fills of one instrument comes to."""
+
+    position: Position | None
+    round_trips: tuple[RoundTrip, ...]
+    """In order of their exits."""
+
+
+def in_order(fills: Iterable[Fill]) -> list[Fill]:
+    """Return each execution once, its newest correction, sorted by time, then key.
+
+    The order of delivery does not matter: of one execution the highest revision counts, and of
+    equal revisions the one that already knows its commission.
+    """
+    newest: dict[str, Fill] = {}
+    for fill in fills:
+        known = newest.setdefault(fill.key, fill)
+        if known is not fill and _supersedes(fill, known):
+            newest[fill.key] = fill
+    return sorted(newest.values(), key=lambda fill: (fill.filled_at, fill.key))
+
+
+def _supersedes(fill: Fill, known: Fill) -> bool:
+    return (fill.revision, abs(fill.commission)) > (known.revision, abs(known.commission))
+
+
+def fold(carried: Position | None, fills: Iterable[Fill], plans: Mapping[str, BracketRecord] = NO_PLANS) -> Folded:
+    """Return what *fills* of one instrument make of the *carried* position.
+
+    Args:
+        carried: the position before the first fill; None when flat.
+        fills: in any order, with any repetition and correction.
+        plans: entry decisions by ``bracket_id``, for the round trips' origin and initial risk.
+
+    Raises:
+        ValueError: a fill is of another instrument.
+    """
+    position = carried
+    round_trips: list[RoundTrip] = []
+    for fill in in_order(fills):
+        position, closed = apply_fill(position, fill, plans)
+        round_trips.extend(closed)
+    return Folded(position=position, round_trips=tuple(round_trips))
+
+
+def apply_fill(
+    position: Position | None, fill: Fill, plans: Mapping[str, BracketRecord] = NO_PLANS
+) -> tuple[Position | None, tuple[RoundTrip, ...]]:
+    """Return the position after *fill*, and the round trip, if any, that it ended by going flat or through zero.
+
+    Fills must come in order of time, then key, each once: otherwise ``fold`` again.
+
+    Args:
+        position: what is held before; None when flat.
+        fill: the execution.
+        plans: entry decisions by ``bracket_id``.
+
+    Raises:
+        ValueError: *fill* is of another instrument than *position*.
+    """
+    side = _SIDES[fill.side]
+    if position is None:
+        return _opened(fill, side, fill.quantity, fill.commission), ()
+    if position.instrument != fill.instrument and position.instrument.key != fill.instrument.key:
+        raise ValueError(f"fill {fill.exec_id} is of {fill.instrument.key}, the position of {position.instrument.key}")
+    if position.side is side:
+        return _increased(position, fill), ()
+    rest = fill.quantity - position.quantity
+    if rest < ZERO:
+        return _reduced(position, fill), ()
+    if not rest:
+        return None, (_closed(position, fill, fill.quantity, fill.commission, plans),)
+    closing_commission = Usd(fill.commission * position.quantity / fill.quantity)
+    closed = _closed(position, fill, position.quantity, closing_commission, plans)
+    return _opened(fill, side, Quantity(rest), Usd(fill.commission - closing_commission)), (closed,)
+
+
+def _opened(fill: Fill, side: PositionSide, quantity: Quantity, commission: Usd) -> Position:
+    return Position(
+        instrument=fill.instrument,
+        side=side,
+        quantity=quantity,
+        entry_price=fill.price,
+        entry_time=fill.filled_at,
+        bracket_id=fill.bracket_id if fill.role is OrderRole.ENTRY else "",
+        opened_quantity=quantity,
+        opened_value=fill.price * quantity,
+        commission=commission,
+        first_fill_key=fill.key,
+    )
+
+
+def _increased(position: Position, fill: Fill) -> Position:
+    """Return *position* with more: average cost = (held * entry + added * price) / (held + added)."""
+    quantity = position.quantity + fill.quantity
+    opened_value = position.opened_value + fill.price * fill.quantity
+    if position.closed_quantity:
+        value = position.entry_price * position.quantity + fill.price * fill.quantity
+    else:
+        value = opened_value
+    return Position(
+        instrument=position.instrument,
+        side=position.side,
+        quantity=Quantity(quantity),
+        entry_price=Price(value / quantity),
+        entry_time=position.entry_time,
+        bracket_id=position.bracket_id,
+        opened_quantity=Quantity(position.opened_quantity + fill.quantity),
+        opened_value=opened_value,
+        closed_quantity=position.closed_quantity,
+        closed_value=position.closed_value,
+        realized_pnl=position.realized_pnl,
+        commission=Usd(position.commission + fill.commission),
+        first_fill_key=position.first_fill_key,
+    )
+
+
+def _reduced(position: Position, fill: Fill) -> Position:
+    """Return *position* with less; the average cost of the rest stays."""
+    quantity, price, multiplier = fill.quantity, fill.price, position.instrument.multiplier
+    gain = profit(position.side, position.entry_price, price, quantity, multiplier)
+    return Position(
+        instrument=position.instrument,
+        side=position.side,
+        quantity=Quantity(position.quantity - quantity),
+        entry_price=position.entry_price,
+        entry_time=position.entry_time,
+        bracket_id=position.bracket_id,
+        opened_quantity=position.opened_quantity,
+        opened_value=position.opened_value,
+        closed_quantity=Quantity(position.closed_quantity + quantity),
+        closed_value=position.closed_value + price * quantity,
+        realized_pnl=Usd(position.realized_pnl + gain),
+        commission=Usd(position.commission + fill.commission),
+        first_fill_key=position.first_fill_key,
+    )
+
+
+def _closed(
+    position: Position, fill: Fill, quantity: Quantity, commission: Usd, plans: Mapping[str, BracketRecord]
+) -> RoundTrip:
+    """Return the round trip whose last *quantity* units *fill* closes.
+
+    pnl = (closed value - opened value) * multiplier, its sign turned for a short: the profit over the mean
+    prices without their rounding. pnl_pct = pnl in percent of the opened value.
+    """
+    opened, opened_value = position.opened_quantity, position.opened_value
+    closed_value = position.closed_value + fill.price * quantity
+    gain = (closed_value - opened_value) * position.side.sign
+    plan = plans.get(position.bracket_id)
+    return RoundTrip(
+        round_trip_id=position.first_fill_key,
+        bracket_id=position.bracket_id,
+        signal_id=plan.signal_id if plan else "",
+        strategy=plan.strategy if plan else "",
+        instrument=position.instrument,
+        side=position.side,
+        quantity=opened,
+        entry_price=Price(opened_value / opened),
+        exit_price=Price(closed_value / opened),
+        entry_time=position.entry_time,
+        exit_time=fill.filled_at,
+        pnl=Usd(gain * position.instrument.multiplier),
+        pnl_pct=gain / opened_value * 100,
+        commission=Usd(position.commission + commission),
+        initial_risk=Usd(plan.risk_per_unit * opened) if plan else None,
+        exit_reason=EXIT_REASONS.get(fill.role, "outside") if fill.role else "outside",
+    )

@@ -1,0 +1,37 @@
+"""Prices on the tick grid, rounded so that the risk does not grow."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
+from apex_cli.core.model.order import OrderSide
+
+
+def to_tick(price: Price, tick: Decimal, side: OrderSide) -> Price:
+    """Return *price* on the tick grid: a purchase rounds down, a sale up.
+
+    The same rule serves every leg. An entry limit pays no more than planned. A stop moves towards the entry, so
+    the loss at the stop never exceeds what was sized. A target asks for no less than planned.
+
+    >>> to_tick(Price(Decimal("48.004")), Decimal("0.01"), OrderSide.SELL)
+    Decimal('48.01')
+    """
+    return Price(floor_to_step(price, tick) if side is OrderSide.BUY else ceil_to_step(price, tick))
+
+
+def levels_on_ticks(
+    entry: Price, stop: Price, targets: tuple[Price, ...], tick: Decimal, side: OrderSide
+) -> tuple[Price, Price, tuple[Price, ...]]:
+    """Return entry, stop and targets of an entry on *side* as their orders will carry them.
+
+    Args:
+        entry: price of the entry.
+        stop: trigger of the protective stop.
+        targets: prices of the targets.
+        tick: price step.
+        side: side of the entry; exits are on the other one.
+    """
+    exit_side = side.opposite
+    rounded = tuple(to_tick(target, tick, exit_side) for target in targets)
+    return to_tick(entry, tick, side), to_tick(stop, tick, exit_side), rounded

@@ -1,0 +1,63 @@
+"""Numbers as people read them: with a unit and without noise."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from apex_cli.core.model.instrument import MarketType
+
+_MOST_DECIMALS = Decimal("0.0001")
+_UNITS = {
+    MarketType.EQUITY: "share",
+    MarketType.OPTIONS: "contract",
+    MarketType.CRYPTO: "unit",
+    MarketType.FOREX: "unit",
+}
+
+
+def plain(value: Decimal) -> str:
+    """Return *value* without exponent and trailing zeros.
+
+    >>> plain(Decimal("1E+3")), plain(Decimal("0.0100"))
+    ('1000', '0.01')
+    """
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def decimals(value: Decimal, least: int = 2) -> str:
+    """Return *value* with at least *least* and at most four decimals.
+
+    >>> decimals(Decimal("1.4")), decimals(Decimal(1) / 3)
+    ('1.40', '0.3333')
+    """
+    whole, _, part = plain(value.quantize(_MOST_DECIMALS, ROUND_HALF_EVEN)).partition(".")
+    part = part.ljust(least, "0")
+    return f"{whole}.{part}" if part else whole
+
+
+def money(value: Decimal) -> str:
+    """Return an amount of account currency.
+
+    >>> money(Decimal(150))
+    '150.00 USD'
+    """
+    return f"{decimals(value)} USD"
+
+
+def percent(fraction: Decimal) -> str:
+    """Return a fraction in percent.
+
+    >>> percent(Decimal("0.025"))
+    '2.5 %'
+    """
+    return f"{decimals(fraction * 100, least=0)} %"
+
+
+def units(quantity: Decimal, market_type: MarketType) -> str:
+    """Return a quantity with what it counts.
+
+    >>> units(Decimal(3), MarketType.EQUITY), units(Decimal(1), MarketType.OPTIONS)
+    ('3 shares', '1 contract')
+    """
+    return f"{plain(quantity)} {_UNITS[market_type]}{'' if quantity == 1 else 's'}"

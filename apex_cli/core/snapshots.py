@@ -1,0 +1,100 @@
+"""From the state, the account and a price to the snapshot that a decision reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.market import MarketStatus, Quote
+from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
+from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.rules.calendar import session_date
+from apex_cli.core.rules.protection import protection_of
+from apex_cli.core.state import State
+
+
+def take_snapshot(
+    state: State,
+    *,
+    now: datetime,
+    account: AccountSnapshot,
+    quote: Quote | None,
+    market: MarketStatus,
+    day_trades: DayTradeStatus,
+    planned: Iterable[Exposure] = (),
+) -> Snapshot:
+    """Return everything a decision looks at; *planned* adds what a dry run would have opened."""
+    counters = state.counters
+    trading = state.trading
+    return Snapshot(
+        taken_at=now,
+        trading_mode=trading.mode,
+        trading_mode_reason=trading.reason,
+        account=account,
+        session_start_equity=counters.session_start_equity or account.equity,
+        peak_equity=Usd(max(counters.peak_equity, account.equity)),
+        exposures=(*exposures_of(state), *planned),
+        entries_today=counters.entries_today,
+        quote=quote,
+        market=market,
+        day_trades=day_trades,
+        blocked_instruments=blocked_instruments(state),
+    )
+
+
+def blocked_instruments(state: State) -> tuple[str, ...]:
+    """Return the keys of instruments with an order of unknown outcome."""
+    keys = {r.order.instrument.key for r in state.orders.values() if r.status is OrderStatus.UNKNOWN}
+    return tuple(sorted(keys))
+
+
+def exposures_of(state: State) -> tuple[Exposure, ...]:
+    """Return open positions and entries that may still fill, with their loss at the stop."""
+    if not state.positions and not state.orders:
+        return ()
+    by_key: dict[str, list[OrderRecord]] = {}
+    for record in state.orders.values():
+        by_key.setdefault(record.order.instrument.key, []).append(record)
+    held = [_held(row, by_key.get(key, [])) for key, row in state.positions.items()]
+    working = [
+        _working(record, state.brackets.get(record.order.bracket_id))
+        for record in state.orders.values()
+        if record.is_open and record.order.role is OrderRole.ENTRY
+    ]
+    return (*held, *working)
+
+
+def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
+    position = row.position
+    return Exposure(
+        key=position.instrument.key,
+        side=position.side,
+        notional=Usd(position.quantity * row.current_price * position.instrument.multiplier),
+        risk=_open_risk(position, orders),
+        opened_on=session_date(position.entry_time).isoformat(),
+    )
+
+
+def _open_risk(position: Position, orders: list[OrderRecord]) -> Usd:
+    """Loss from the entry price if every stop is hit; what no stop covers counts in full."""
+    protection = protection_of(position, orders)
+    per_unit = ZERO
+    if protection.stop_price is not None:
+        per_unit = max(ZERO, (position.entry_price - protection.stop_price) * position.side.sign)
+    uncovered = position.quantity - protection.quantity
+    risk = protection.quantity * per_unit + uncovered * position.entry_price
+    return Usd(risk * position.instrument.multiplier)
+
+
+def _working(record: OrderRecord, bracket: BracketRecord | None) -> Exposure:
+    order = record.order
+    price = bracket.entry_price if bracket else order.limit_price or order.stop_price or Decimal(0)
+    notional = record.open_quantity * price * order.instrument.multiplier
+    risk = record.open_quantity * bracket.risk_per_unit if bracket else notional
+    side = PositionSide.LONG if order.side.sign > 0 else PositionSide.SHORT
+    return Exposure(key=order.instrument.key, side=side, notional=Usd(notional), risk=Usd(risk), is_working_entry=True)

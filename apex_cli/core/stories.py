@@ -1,0 +1,86 @@
+"""The story of one signal, told by its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.outcome import Check
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import ApprovalRecord, OutboxRow
+from apex_cli.core.recording import DecidedEvent, SignalEndedEvent
+from apex_cli.core.rules.plan import explain_checks
+
+R = TypeVar("R")
+
+
+class Story(Value, frozen=True, kw_only=True):
+    """Everything the journal has on one signal."""
+
+    subject: str
+    events: tuple[OutboxRow, ...]
+    decisions: tuple[DecidedEvent, ...]
+    checks: tuple[tuple[Check, ...], ...]
+    """The checks of each decision, with limit and value of those that passed, too."""
+
+    ended: tuple[SignalEndedEvent, ...]
+    approvals: tuple[ApprovalRecord, ...]
+    """Each state the approval went through."""
+
+    orders: tuple[OrderRecord, ...]
+    """The last word on each order."""
+
+    fills: tuple[Fill, ...]
+    round_trips: tuple[RoundTrip, ...]
+
+
+SUBJECT_KINDS = frozenset({"decided", "signal_ended", "signal_invalid", "approval_queued", "intent", "fill"})
+"""Kinds of events that tie an id to the signal it belongs to."""
+
+
+def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:
+    """Return the subjects that *identity* stands for: itself, or those whose events name it."""
+    quoted = f'"{identity}"'.encode()
+    inside = f"apex-{identity}-".encode()
+    exact: dict[str, None] = {}
+    near: dict[str, None] = {}
+    for event in events:
+        if event.subject == identity:
+            exact[event.subject] = None
+        elif event.subject and event.kind in SUBJECT_KINDS:
+            data = bytes(event.data)
+            if quoted in data or inside in data:
+                near[event.subject] = None
+    return tuple(exact or near)
+
+
+def story_of(subject: str, events: Iterable[OutboxRow]) -> Story:
+    """Return the story in *events*, oldest first."""
+    rows = tuple(events)
+    decisions = tuple(_all(rows, "decided", DecidedEvent))
+    return Story(
+        subject=subject,
+        events=rows,
+        decisions=decisions,
+        checks=tuple(map(_checks, decisions)),
+        ended=tuple(_all(rows, "signal_ended", SignalEndedEvent)),
+        approvals=tuple(
+            msgspec.json.decode(r.data, type=ApprovalRecord) for r in rows if r.kind.startswith("approval_")
+        ),
+        orders=tuple({o.order.client_order_id: o for o in _all(rows, "order_updated", OrderRecord)}.values()),
+        fills=tuple({f.key: f for kind in ("fill", "fill_corrected") for f in _all(rows, kind, Fill)}.values()),
+        round_trips=tuple({t.round_trip_id: t for t in _all(rows, "round_trip_closed", RoundTrip)}.values()),
+    )
+
+
+def _checks(event: DecidedEvent) -> tuple[Check, ...]:
+    return explain_checks(event.opportunity, event.snapshot, event.limits, entry_price=event.decision.entry_price)
+
+
+def _all(rows: Iterable[OutboxRow], kind: str, row_type: type[R]) -> list[R]:
+    return [msgspec.json.decode(row.data, type=row_type) for row in rows if row.kind == kind]

@@ -1,0 +1,337 @@
+"""The matching engine: orders against prices, without I/O and without a clock.
+
+One engine serves the simulated broker, replay and the gateway. Time comes with each call and never runs back.
+
+Prices
+    - A market order fills at once at the last known price, else at the next price or bar open. Limits and stops
+      that the last known price already reaches fill at once too.
+    - MARKET and STOP fills slip against us; a limit never fills beyond its limit.
+    - In ``on_price`` everything the price reaches fills at that price (a limit: at that price or better).
+
+One bar
+    - First the open, as one price: stops beyond which the bar opens fill at the open, limits that are better off
+      fill at the open.
+    - Then the path, whose order nobody knows, so the worst is assumed: every stop the range reaches comes before
+      any limit. A limit that is touched counts as filled. No fill lies outside low..high but for slippage.
+    - A trailing stop is checked with its old trigger first. Then the bar's favourable extreme moves it; when the
+      close lies beyond the new trigger, the price must have passed it on the way, and it fills there.
+    - An entry that fills at the open has its exits for the whole bar. One that fills inside the bar has its stops
+      for the whole range at once (the low may have come later), its targets from the next bar on, and its
+      trailing stop moves by the close only.
+    - A STOP_LIMIT that triggers inside a bar fills there when the trigger respects its limit; else it rests as a
+      limit order from the next bar on.
+
+Parents and groups
+    - Children are held until their parent fills, and work for the filled quantity, first tranche first. A parent
+      cancelled unfilled takes its children with it; cancelled partly filled it leaves them, cut to what it filled.
+    - OCA "reduce with block": a leg's full fill cancels the others, a partial fill reduces them and blocks them
+      until the next price or bar. All legs of a group together never fill more than their parent did.
+
+Volume
+    - With *max_participation* an order fills at most that part of a bar's volume, in whole steps: nothing in a
+      bar without volume. A triggered stop that fills partly goes on as a market order.
+    - *size* of ``on_price`` is shared by all orders, in order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import Order, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.venue import keeping
+from apex_cli.core.venue.book import VenueBook, WorkingOrder
+from apex_cli.core.venue.costs import CostModel
+from apex_cli.core.venue.desk import CANCELLED, FILLED, WORKING, Desk
+from apex_cli.core.venue.intake import change_fault, transmission_fault
+from apex_cli.core.venue.ledger import Ledger
+from apex_cli.core.venue.matching import Matcher, interest
+
+TRAIL = OrderType.TRAIL
+LAST_SECOND = timedelta(seconds=1)
+NO_CASH = Usd(ZERO)
+NOTHING: tuple[BrokerEvent, ...] = ()
+
+
+class MatchingEngine:
+    """A venue for one account. Every method returns what happened, in order."""
+
+    __slots__ = ("_costs", "_desk", "_ledger", "_matcher", "_max_participation", "_price_times", "_prices")
+
+    def __init__(
+        self,
+        *,
+        cash: Usd = NO_CASH,
+        costs: CostModel | None = None,
+        max_participation: Decimal | None = None,
+    ) -> None:
+        """Open the venue.
+
+        Args:
+            cash: Account currency at the start.
+            costs: Commissions and slippage; none by default.
+            max_participation: Part of a bar's volume that one order may fill, in (0, 1]; None for all of it.
+        """
+        self._costs = costs or CostModel()
+        self._max_participation = max_participation
+        self._ledger = Ledger(cash, self._costs)
+        self._desk = Desk(self._ledger)
+        self._matcher = Matcher(self._desk, self._costs)
+        self._prices: dict[str, Price] = {}
+        self._price_times: dict[str, datetime] = {}
+
+    # ----------------------------------------------------------------- orders
+
+    def submit(self, orders: Sequence[Order], at: datetime) -> Sequence[BrokerEvent]:
+        """Take one transmission: all of it, or none when any order in it is at fault.
+
+        A client order id that the venue knows is never executed twice: the answer repeats the fate of the
+        first, and the other orders of the transmission are rejected.
+        """
+        self._begin(at)
+        fault = transmission_fault(self._desk, orders)
+        if fault:
+            self._refuse(orders, fault)
+            return self._end()
+        desk = self._desk
+        now = desk.at
+        accepted = [desk.accept(order, now) for order in orders]
+        self._meet_last(accepted)
+        return self._end()
+
+    def _refuse(self, orders: Sequence[Order], fault: str) -> None:
+        """Reject every new order of a transmission; repeat the state of a known one."""
+        desk = self._desk
+        known = frozenset(desk.orders)
+        for order in orders:
+            name = order.client_order_id
+            if name in known:
+                self._repeat(desk.orders[name], f"duplicate client order id refused: {name}")
+            elif name not in desk.orders:
+                desk.reject(order, desk.at, fault)
+
+    def _repeat(self, order: WorkingOrder, reason: str) -> None:
+        """Tell the state of *order* again, with why nothing changed."""
+        self._desk.events.append(msgspec.structs.replace(order.update(), at=self._desk.at, reason=reason))
+
+    def cancel(self, client_order_id: str, at: datetime) -> Sequence[BrokerEvent]:
+        """Cancel what is left of an order; a final one only has its state repeated.
+
+        An id the venue never saw is answered with NEVER_SENT.
+        """
+        self._begin(at)
+        order = self._desk.orders.get(client_order_id)
+        if order is None:
+            self._unknown(client_order_id)
+        elif order.status is not WORKING:
+            self._repeat(order, order.reason or f"already {order.status}")
+        else:
+            self._desk.finish(order, CANCELLED, "cancelled on request")
+        return self._end()
+
+    def _unknown(self, client_order_id: str) -> None:
+        self._desk.events.append(
+            OrderUpdate(
+                client_order_id=client_order_id,
+                status=OrderStatus.NEVER_SENT,
+                at=self._desk.at,
+                reason="the venue does not know this order",
+            )
+        )
+
+    def modify(self, order: Order, at: datetime) -> Sequence[BrokerEvent]:
+        """Give a working order the quantity, prices and time in force of *order*.
+
+        A refused change leaves the order as it was and repeats its state with the reason. A quantity equal to
+        what has filled completes the order.
+        """
+        self._begin(at)
+        desk = self._desk
+        working = desk.orders.get(order.client_order_id)
+        if working is None:
+            self._unknown(order.client_order_id)
+            return self._end()
+        fault = change_fault(desk, working, order)
+        if fault:
+            self._repeat(working, f"change refused: {fault}")
+            return self._end()
+        self._change(working, order)
+        if working.quantity == working.filled:
+            desk.finish(working, FILLED)
+        else:
+            desk.events.append(working.update())
+            self._meet_last([working])
+        return self._end()
+
+    def _change(self, working: WorkingOrder, order: Order) -> None:
+        """Take over the new terms; a triggered stop works on as it does, a trail keeps an unchanged trigger."""
+        desk = self._desk
+        old = working.order
+        terms = msgspec.structs.replace(
+            old,
+            quantity=order.quantity,
+            limit_price=order.limit_price,
+            stop_price=order.stop_price,
+            trail_amount=order.trail_amount,
+            time_in_force=order.time_in_force,
+        )
+        working.order = terms
+        working.quantity = order.quantity
+        working.updated_at = desk.at
+        if order.stop_price is not None and order.stop_price != old.stop_price:
+            working.trigger = order.stop_price
+        working.become(working.kind)
+        group = working.group
+        if group is not None and terms.parent_id is not None:
+            group.size = max(group.size, working.quantity - working.filled + group.filled)
+            parent = desk.orders.get(terms.parent_id)
+            if parent is not None and parent.status is WORKING:
+                desk.allocate(parent)
+
+    def _meet_last(self, orders: Sequence[WorkingOrder]) -> None:
+        """Match orders that are on the market against the last known price."""
+        by_key: dict[str, list[WorkingOrder]] = {}
+        for order in orders:
+            if order.rank and order.key in self._prices:
+                by_key.setdefault(order.key, []).append(order)
+        for key, batch in by_key.items():
+            self._matcher.meet_price(batch, self._prices[key])
+
+    # ----------------------------------------------------------------- prices
+
+    def on_price(
+        self, instrument_key: str, price: Price, at: datetime, *, size: Decimal | None = None
+    ) -> Sequence[BrokerEvent]:
+        """Meet one price; at most *size* units fill, all orders together."""
+        desk = self._desk
+        self._prices[instrument_key] = price
+        self._price_times[instrument_key] = at
+        resting = desk.working.get(instrument_key)
+        if resting is None:
+            return NOTHING
+        self._begin(at)
+        desk.cap, desk.cap_is_shared = size, True
+        if interest(resting, price, price)[0]:
+            self._matcher.meet_price(resting, price)
+        self._matcher.trail(resting, price, price, price)
+        return self._end()
+
+    def on_bar(self, instrument_key: str, bar: Bar, at: datetime | None = None) -> Sequence[BrokerEvent]:
+        """Meet one bar.
+
+        Fills at the open happen at ``bar.start``, the others one second before ``bar.end``, while its session
+        still runs; with *at* everything happens then.
+        """
+        self._prices[instrument_key] = bar.close
+        self._price_times[instrument_key] = at or bar.end
+        resting = self._desk.working.get(instrument_key)
+        if resting is None:
+            return NOTHING
+        is_reached, has_trail = interest(resting, bar.low, bar.high)
+        if not is_reached and not has_trail:
+            return NOTHING
+        desk = self._desk
+        self._begin(at or bar.start)
+        if self._max_participation is not None:
+            desk.cap, desk.cap_is_shared = bar.volume * self._max_participation, False
+        if is_reached:
+            self._matcher.meet_price(resting, bar.open)
+        self._advance(at or bar.end - LAST_SECOND)
+        if is_reached:
+            self._matcher.meet_path(resting, bar)
+        self._matcher.trail(resting, bar.high, bar.low, bar.close)
+        return self._end()
+
+    def end_session(self, at: datetime) -> Sequence[BrokerEvent]:
+        """Expire every DAY order, held ones included."""
+        self._begin(at)
+        for order in list(self._desk.open.values()):
+            if order.order.time_in_force is TimeInForce.DAY and order.status is WORKING:
+                self._desk.finish(order, OrderStatus.EXPIRED, "session ended")
+        return self._end()
+
+    def _begin(self, at: datetime) -> None:
+        self._advance(at)
+        self._desk.seq += 1
+        self._desk.cap = None
+
+    def _advance(self, at: datetime) -> None:
+        if at > self._desk.at:
+            self._desk.at = at
+
+    def _end(self) -> Sequence[BrokerEvent]:
+        desk = self._desk
+        if desk.dirty:
+            desk.sweep()
+        if desk.released:
+            desk.released = []
+        events = desk.events
+        if not events:
+            return NOTHING
+        desk.events = []
+        return events
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def cash(self) -> Usd:
+        """Account currency: start, less what was paid, plus what was received, less commissions."""
+        return Usd(self._ledger.cash)
+
+    @property
+    def equity(self) -> Usd:
+        """Cash plus positions at their last prices; shorts count negative."""
+        return Usd(self._ledger.cash + self._ledger.market_value(self._prices))
+
+    @property
+    def gross_value(self) -> Usd:
+        """Absolute value of all positions at their last prices."""
+        return self._ledger.gross_value(self._prices)
+
+    @property
+    def fills(self) -> Sequence[Fill]:
+        """Every fill that is kept, in order."""
+        return self._ledger.fills
+
+    def positions(self) -> dict[str, Quantity]:
+        """Return signed quantities by instrument key; nothing for flat ones."""
+        return {key: Quantity(held) for key, held in self._ledger.positions.items()}
+
+    def orders(self) -> list[OrderUpdate]:
+        """Return the state of every order that is kept, open or final, by rising number."""
+        return [order.update() for order in self._desk.orders.values()]
+
+    def instruments(self) -> list[Instrument]:
+        """Return every instrument of a kept order or a position."""
+        known = {order.key: order.order.instrument for order in self._desk.orders.values()}
+        return list({**self._ledger.instruments, **known}.values())
+
+    def last_price(self, instrument_key: str) -> tuple[Price, datetime] | None:
+        """Return the last price and its time; None before the first."""
+        price = self._prices.get(instrument_key)
+        return None if price is None else (price, self._price_times[instrument_key])
+
+    def dump(self) -> VenueBook:
+        """Return everything the engine knows as one value."""
+        return keeping.dump(self._desk, self._prices, self._price_times)
+
+    @classmethod
+    def restored(
+        cls, book: VenueBook, *, costs: CostModel | None = None, max_participation: Decimal | None = None
+    ) -> MatchingEngine:
+        """Return an engine that goes on where *book* was dumped."""
+        engine = cls(cash=book.cash, costs=costs, max_participation=max_participation)
+        keeping.restore(book, engine._desk, engine._prices, engine._price_times)
+        return engine
+
+    def forget(self, before: datetime) -> None:
+        """Drop fills, and final orders whose bracket is final, of the time before *before*."""
+        keeping.forget(self._desk, before)

@@ -1,0 +1,136 @@
+"""The way of one signal, for people and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.outcome import Check
+from apex_cli.core.recording import DecidedEvent
+from apex_cli.core.stories import Story
+from apex_cli.presenters.approvals import score_grid
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
+from apex_cli.presenters.formats import DASH, moment, money, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.sizing import BINDING_WORDS
+from apex_cli.presenters.trading import orders_blocks, orders_data, round_trip_data
+
+
+def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
+    """Return the whole record; events carry their payloads as they stand in the journal."""
+    return {
+        "stories": [
+            {
+                "signal_id": story.subject,
+                "decisions": [_decision_data(e, c) for e, c in zip(story.decisions, story.checks, strict=True)],
+                "ended": msgspec.to_builtins(story.ended, builtin_types=()),
+                "approvals": [
+                    {"approval_id": a.approval_id, "status": a.status, "reason": a.reason} for a in story.approvals
+                ],
+                "orders": orders_data(story.orders)["orders"],
+                "fills": [msgspec.to_builtins(fill) for fill in story.fills],
+                "round_trips": [round_trip_data(trip) for trip in story.round_trips],
+                "events": [
+                    {"seq": e.seq, "at": e.at, "kind": e.kind, "data": msgspec.json.decode(e.data)}
+                    for e in story.events
+                ],
+            }
+            for story in stories
+        ]
+    }
+
+
+def _decision_data(event: DecidedEvent, checks: tuple[Check, ...]) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(event.decision)
+    data["taken_at"] = event.snapshot.taken_at
+    data["checks"] = [
+        {"code": c.code, "passed": c.passed, "limit": c.limit, "value": c.value, "message": c.message} for c in checks
+    ]
+    return data
+
+
+def explain_blocks(story: Story) -> tuple[Block, ...]:
+    """Return the story from signal to result, section by section; empty sections are left out."""
+    blocks: list[Block] = [Line(text=f"Signal {story.subject}", tone=Tone.BOLD)]
+    for event, checks in zip(story.decisions, story.checks, strict=True):
+        blocks += (_signal_fields(event), score_grid(event.opportunity), _decision_line(event), _checks_grid(checks))
+    blocks += [Line(text=f"Ended: {e.outcome}. {' '.join(r.message for r in e.reasons)}") for e in story.ended]
+    if story.approvals:
+        steps = [f"{a.status}{f' ({a.reason})' if a.reason else ''}" for a in story.approvals]
+        blocks.append(Line(text=f"Approval {story.approvals[0].approval_id}: {' -> '.join(steps)}"))
+    if story.orders:
+        blocks += orders_blocks(story.orders)
+    if story.fills:
+        blocks.append(_fills_grid(story.fills))
+    blocks += [
+        Line(
+            text=f"Result: {trip.pnl:+,.2f} USD ({percent(trip.pnl_pct)}, {r_multiple(trip.r_multiple)}), "
+            f"closed by {trip.exit_reason} at {price(trip.exit_price)} on {moment(trip.exit_time)}",
+            tone=Tone.GOOD if trip.pnl > 0 else Tone.BAD,
+        )
+        for trip in story.round_trips
+    ]
+    if not (story.decisions or story.ended):
+        blocks += [Line(text=f"{moment(e.at)}  {e.kind}  {bytes(e.data).decode()}") for e in story.events]
+    return tuple(blocks)
+
+
+def _signal_fields(event: DecidedEvent) -> Fields:
+    signal = event.opportunity.signal
+    sized = event.decision.sized
+    size = f"{units(sized.quantity)}, limited by {BINDING_WORDS[sized.binding]}" if sized else DASH
+    return Fields(
+        rows=(
+            (
+                "Proposed",
+                Cell(f"{signal.signal_type} {signal.instrument.key} at {price(signal.entry_price)}", Tone.BOLD),
+            ),
+            (
+                "Stop / target",
+                Cell(f"{price(signal.stop_loss)} / {', '.join(map(price, signal.target_prices)) or DASH}"),
+            ),
+            ("Confidence", Cell(ratio(signal.confidence))),
+            ("Strategy", Cell(signal.strategy or DASH)),
+            ("Seen", Cell(moment(signal.created_at))),
+            ("Decided", Cell(moment(event.snapshot.taken_at))),
+            ("Equity then", Cell(f"{money(event.snapshot.account.equity)} USD")),
+            ("Size", Cell(size)),
+        )
+    )
+
+
+def _decision_line(event: DecidedEvent) -> Line:
+    decision = event.decision
+    why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
+    return Line(text=f"Decision: {decision.kind}. {why}".rstrip(), tone=Tone.BOLD)
+
+
+def _checks_grid(checks: Iterable[Check]) -> Grid:
+    rows = tuple(
+        (
+            Cell("✓" if check.passed else "✗", Tone.GOOD if check.passed else Tone.BAD),
+            Cell(check.code.replace("_", " ")),
+            Cell(check.value or DASH),
+            Cell(check.limit or DASH),
+        )
+        for check in checks
+    )
+    return Grid(columns=("", "Check", "Found", "Limit"), rows=rows)
+
+
+def _fills_grid(fills: Iterable[Fill]) -> Grid:
+    rows = tuple(
+        (
+            Cell(moment(fill.filled_at)),
+            Cell(fill.role.lower() if fill.role else DASH),
+            Cell(fill.side),
+            Cell(units(fill.quantity)),
+            Cell(price(fill.price)),
+            Cell(money(fill.commission)),
+            Cell(fill.exec_id),
+        )
+        for fill in fills
+    )
+    return Grid(columns=("Filled", "Role", "Side", ">Qty", ">Price", ">Commission", "Execution"), rows=rows)

@@ -1,0 +1,92 @@
+"""Numbers and times as text: each kind is formatted in this one place."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from apex_cli.presenters.blocks import Cell, Tone
+
+NEW_YORK = ZoneInfo("America/New_York")
+DASH = "–"
+
+
+def number(quantity: Decimal) -> int | float:
+    """Return a quantity as JSON number: whole where it is whole.
+
+    >>> number(Decimal("3.0")), number(Decimal("0.25"))
+    (3, 0.25)
+    """
+    return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
+
+
+def units(quantity: Decimal) -> str:
+    """Return a quantity for people.
+
+    >>> units(Decimal("1000")), units(Decimal("0.2500"))
+    ('1,000', '0.25')
+    """
+    text = f"{quantity:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(amount: Decimal) -> str:
+    """Return an amount with cents.
+
+    >>> money(Decimal("-1234.5"))
+    '-1,234.50'
+    """
+    return f"{amount:,.2f}"
+
+
+def price(value: Decimal | None) -> str:
+    """Return a price with at least two decimals, or a dash.
+
+    >>> price(Decimal("27.4")), price(Decimal("1.08345")), price(None)
+    ('27.40', '1.08345', '–')
+    """
+    if value is None:
+        return DASH
+    exponent = value.normalize().as_tuple().exponent
+    places = max(2, min(-exponent, 6)) if isinstance(exponent, int) else 2
+    return f"{value:,.{places}f}"
+
+
+def percent(fraction_in_percent: Decimal) -> str:
+    """Return a percentage with its sign.
+
+    >>> percent(Decimal("4.166"))
+    '+4.17 %'
+    """
+    return f"{fraction_in_percent:+.2f} %"
+
+
+def ratio(value: Decimal | None) -> str:
+    """Return a ratio such as reward:risk with two decimals, or a dash."""
+    return DASH if value is None else f"{value:.2f}"
+
+
+def r_multiple(value: Decimal | None) -> str:
+    """Return an R-multiple with its sign, or a dash.
+
+    >>> r_multiple(Decimal("1.5"))
+    '+1.50 R'
+    """
+    return DASH if value is None else f"{value:+.2f} R"
+
+
+def gain(amount: Decimal, text: str = "") -> Cell:
+    """Return an amount with its sign, toned by it."""
+    shown = text or f"{amount:+,.2f}"
+    return Cell(shown, Tone.GOOD if amount > 0 else Tone.BAD if amount < 0 else Tone.PLAIN)
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time in New York, where the sessions are, or a dash."""
+    return DASH if at is None else at.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M ET")
+
+
+def clock_time(at: datetime | None) -> str:
+    """Return hour, minute and second in New York, or a dash."""
+    return DASH if at is None else at.astimezone(NEW_YORK).strftime("%H:%M:%S ET")

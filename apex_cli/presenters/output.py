@@ -1,0 +1,201 @@
+"""The one door to standard output and standard error.
+
+A command opens an ``Output``, does its work inside, and gives its result once. Results go to
+standard output, talk to standard error. With ``--json`` the result is one envelope. An error
+inside becomes a message (or the envelope) and the documented exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, TextIO
+
+import typer
+
+from apex_cli.core.errors import ApexError, ExitStatus
+from apex_cli.core.model.outcome import Reason
+from apex_cli.presenters.blocks import Block
+
+STATUS_WORDS = {
+    ExitStatus.OK: "ok",
+    ExitStatus.INTERNAL: "error",
+    ExitStatus.USAGE: "error",
+    ExitStatus.CONFIG: "error",
+    ExitStatus.REFUSED: "refused",
+    ExitStatus.UNAVAILABLE: "unavailable",
+    ExitStatus.UNKNOWN_OUTCOME: "unknown",
+    ExitStatus.BUSY: "busy",
+    ExitStatus.NOTHING_DONE: "nothing_done",
+    ExitStatus.STATE_DAMAGED: "damaged",
+}
+
+
+class Output:
+    """Where one command's words go."""
+
+    def __init__(self, command: str, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        """Decide once how to speak; nothing is printed yet."""
+        self.command = command
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self._warnings: list[Reason] = []
+
+    @property
+    def is_drawn(self) -> bool:
+        """True when results are drawn with Rich: a capable terminal, and no JSON asked for."""
+        return not self.as_json and is_terminal(sys.stdout)
+
+    @property
+    def can_prompt(self) -> bool:
+        """True when a person can be asked."""
+        return not self.as_json and sys.stdin.isatty() and is_terminal(sys.stdout)
+
+    def __enter__(self) -> Output:
+        """Start."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Turn an error into a message and an exit status."""
+        if error is None or isinstance(error, typer.Exit | SystemExit | typer.TyperException | typer.Abort):
+            return
+        if isinstance(error, BrokenPipeError):
+            silence_broken_pipe()
+            raise typer.Exit(ExitStatus.OK)
+        if isinstance(error, KeyboardInterrupt):
+            self.note("Interrupted.")
+            raise typer.Exit(130)
+        if isinstance(error, ApexError):
+            self.fail(error)
+            raise typer.Exit(error.status)
+        if isinstance(error, Exception) and not os.environ.get("APEX_DEBUG"):
+            self.fail(internal_error(error))
+            raise typer.Exit(ExitStatus.INTERNAL)
+
+    def note(self, text: str) -> None:
+        """Say something on the way; silent with ``--quiet``."""
+        if not self.quiet:
+            write_line(sys.stderr, text)
+
+    def detail(self, text: str) -> None:
+        """Say something only with ``--verbose``."""
+        if self.verbose:
+            write_line(sys.stderr, text)
+
+    def warn(self, *warnings: Reason) -> None:
+        """Keep *warnings* for the envelope, or say them at once."""
+        self._warnings.extend(warnings)
+        if not self.as_json:
+            for warning in warnings:
+                write_line(sys.stderr, f"Warning: {warning.message}")
+
+    def result(
+        self,
+        data: Mapping[str, Any],
+        blocks: Sequence[Block] = (),
+        *,
+        status: ExitStatus = ExitStatus.OK,
+        reasons: Sequence[Reason] = (),
+    ) -> None:
+        """Give the result, then end with *status* when it is not 0.
+
+        *reasons* say why the status is not 0; in the envelope they are its errors.
+        """
+        if self.as_json:
+            write_line(sys.stdout, self._envelope(data, status, [_reason_error(r) for r in reasons]))
+        else:
+            self._show(blocks)
+            for reason in reasons:
+                write_line(sys.stderr, reason.message)
+        if status is not ExitStatus.OK:
+            raise typer.Exit(status)
+
+    def fail(self, error: ApexError) -> None:
+        """Say what went wrong and what to do."""
+        if self.as_json:
+            entry = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
+            write_line(sys.stdout, self._envelope({}, error.status, [entry]))
+            return
+        label = "Nothing done" if error.status is ExitStatus.NOTHING_DONE else "Error"
+        write_line(sys.stderr, f"{label}: {error.message}")
+        if error.hint:
+            write_line(sys.stderr, f"  -> {error.hint}")
+
+    def _show(self, blocks: Sequence[Block]) -> None:
+        if not blocks:
+            return
+        if self.is_drawn:
+            from apex_cli.presenters.terminal import draw
+
+            draw(blocks)
+        else:
+            from apex_cli.presenters.plain import render
+
+            write_line(sys.stdout, render(blocks))
+
+    def _envelope(self, data: Mapping[str, Any], status: ExitStatus, errors: list[dict[str, Any]]) -> str:
+        import json
+
+        envelope = {
+            "command": self.command,
+            "status": STATUS_WORDS[status],
+            "exit_code": int(status),
+            "data": data,
+            "errors": errors,
+            "warnings": [_reason_error(w) for w in self._warnings],
+        }
+        return json.dumps(envelope, indent=2, ensure_ascii=False, default=_plain_value, allow_nan=False)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether *stream* is a terminal that can draw."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Write *text* and a line end; a reader that went away is no error."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        silence_broken_pipe()
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+
+
+def silence_broken_pipe() -> None:
+    """Point standard output nowhere, so that the interpreter's last flush cannot fail."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def internal_error(error: Exception) -> ApexError:
+    """Return what we tell of an error nobody planned."""
+    return ApexError(
+        "internal_error",
+        f"Something went wrong inside apex: {type(error).__name__}: {error}",
+        hint="Set APEX_DEBUG=1 and run again to see where; please report it.",
+    )
+
+
+def _reason_error(reason: Reason) -> dict[str, Any]:
+    details = {"limit": reason.limit, "value": reason.value}
+    return {"code": reason.code, "message": reason.message, "hint": "", "details": details}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,89 @@
+"""What a run says while it runs: a live status line on a terminal, quiet log lines otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from apex_cli.core.booking import Booked
+from apex_cli.core.model.records import ApprovalStatus, SignalReport
+from apex_cli.core.overview import position_views, totals_of
+from apex_cli.core.ports import StateStore
+from apex_cli.presenters.formats import clock_time, moment, price, units
+from apex_cli.presenters.output import Output
+from apex_cli.presenters.signals import why
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+class RunLog:
+    """Hears of signals, fills and cycles, and says what a person wants to follow."""
+
+    def __init__(self, out: Output, *, is_live: bool, is_loop: bool) -> None:
+        """Speak through *out*; draw a status line when *is_live*; log signals one by one when *is_loop*."""
+        self._out = out
+        self._is_live = is_live
+        self._is_loop = is_loop
+        self._status: Status | None = None
+        self._now: datetime | None = None
+        self._cycles = 0
+
+    def __enter__(self) -> RunLog:
+        """Start the status line."""
+        if self._is_live:
+            from rich.console import Console
+
+            self._status = Console(stderr=True, highlight=False).status("starting", spinner="dots")
+            self._status.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Take the status line away."""
+        if self._status is not None:
+            self._status.stop()
+
+    def signal(self, report: SignalReport) -> None:
+        """Log one signal's outcome; without a loop the table at the end says it."""
+        if self._is_loop:
+            quantity = f" {units(report.quantity)}" if report.quantity is not None else ""
+            self._say(f"{report.symbol or report.where} {report.outcome}{quantity}: {why(report)}".rstrip(": "))
+
+    def booked(self, booked: Booked) -> None:
+        """Log fills and closed round trips."""
+        for fill in booked.fills:
+            costs = f", commission {fill.commission:.2f}" if fill.commission else ""
+            role = fill.role.lower() if fill.role else "fill"
+            self._say(
+                f"{fill.instrument.key} {role}: {fill.side} {units(fill.quantity)} at {price(fill.price)}{costs}",
+                fill.filled_at,
+            )
+        for trip in booked.round_trips:
+            self._say(f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} USD", trip.exit_time)
+
+    def cycle(self, store: StateStore, now: datetime) -> None:
+        """Refresh the status line."""
+        self._now = now
+        self._cycles += 1
+        if self._status is not None:
+            self._status.update(status_text(store, now, self._cycles))
+
+    def _say(self, text: str, at: datetime | None = None) -> None:
+        stamp = moment(at or self._now) if at or self._now else ""
+        line = f"{stamp}  {text}".strip()
+        if self._status is not None:
+            self._status.console.print(line, markup=False)
+        else:
+            self._out.note(line)
+
+
+def status_text(store: StateStore, now: datetime, cycles: int) -> str:
+    """Return the status line: time, trading state, what is open, what waits."""
+    state = store.view()
+    totals = totals_of(position_views(state))
+    pending = sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING)
+    return (
+        f"{clock_time(now)} · {state.trading.mode} · {totals.positions} open {totals.pnl:+,.2f} USD"
+        f" · {pending} to approve · {state.counters.entries_today} entries today · cycle {cycles} · Ctrl-C ends"
+    )

@@ -1,0 +1,252 @@
+"""The configuration: ``config.yaml`` and ``APEX_<SECTION>__<KEY>`` variables as frozen values.
+
+The docstring under a key is its documentation; ``config.example.yaml`` is made from it.
+Fractions are fractions (``0.01`` is 1 %), and paths are relative to the configuration file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from apex_cli.core.errors import ConfigError
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.limits import ApprovalLimits, DayTradeLimits, ExecutionLimits, Limits, RiskLimits
+
+CONFIG_VARIABLE = "APEX_CONFIG"
+OVERRIDE_PREFIX = "APEX_"
+FILE_NAME = "config.yaml"
+SECRET_WORDS = ("token", "password", "secret", "account")
+
+
+class SimulationClock(StrEnum):
+    """What time it is for the simulated broker."""
+
+    SYSTEM = "system"
+    """The time of this computer."""
+
+    BARS = "bars"
+    """The market's history: each cycle moves to the end of the next bar."""
+
+
+class CommissionModel(StrEnum):
+    """What a simulated fill costs."""
+
+    NONE = "none"
+    IB_FIXED = "ib_fixed"
+    IB_TIERED = "ib_tiered"
+
+
+class IbLibrary(StrEnum):
+    """Which client library talks to Interactive Brokers."""
+
+    IB_INSYNC = "ib_insync"
+    IB_ASYNC = "ib_async"
+
+
+class SignalSettings(Value, frozen=True, kw_only=True):
+    """Section ``signals``: where signals come from."""
+
+    inbox: Path | None = None
+    """Folder whose files are read, then moved to processed or rejected."""
+
+    files: tuple[Path, ...] = ()
+    """Signal files read once a run and left where they are."""
+
+    max_age_minutes: int = 1440
+    """How old a signal may be; one without expires_at expires this long after its timestamp."""
+
+    processed_dir: Path | None = None
+    """Where read inbox files go; null: processed inside the inbox."""
+
+    rejected_dir: Path | None = None
+    """Where inbox files without one good row go; null: rejected inside the inbox."""
+
+
+class PriceSettings(Value, frozen=True, kw_only=True):
+    """Section ``prices``: where simulated prices come from."""
+
+    bars_dir: Path | None = None
+    """Folder with one SYMBOL.csv per symbol; null: the signal's own entry price."""
+
+    max_age_minutes: int | None = None
+    """A price older than this is no price; null: any age."""
+
+
+class SimulationSettings(Value, frozen=True, kw_only=True):
+    """Section ``simulation``: the simulated broker."""
+
+    clock: SimulationClock = SimulationClock.SYSTEM
+    """system, or bars: time moves through the price history."""
+
+    start: date | None = None
+    """First session of a bars clock, YYYY-MM-DD; null: the first bar."""
+
+    slippage_pct: Decimal = Decimal(0)
+    """Part of the price lost on every market and stop fill."""
+
+    commission: CommissionModel = CommissionModel.IB_FIXED
+    """none, ib_fixed or ib_tiered."""
+
+    max_participation: Decimal | None = None
+    """Part of a bar's volume one order can take; null: all."""
+
+    buying_power_multiple: Decimal = Decimal(1)
+    """Buying power over equity: 1 is a cash account."""
+
+
+class BusSettings(Value, frozen=True, kw_only=True):
+    """Section ``bus``: the queue between the stages."""
+
+    capacity: int = 1000
+    """Messages held; beyond it the weakest and oldest are dropped, with a record."""
+
+
+class LearningSettings(Value, frozen=True, kw_only=True):
+    """Section ``learning``: what learns from closed trades."""
+
+    check_interval_s: int = 300
+    """Shortest time between two looks at the learners, in seconds."""
+
+
+class StateSettings(Value, frozen=True, kw_only=True):
+    """Section ``state``: where apex remembers."""
+
+    dir: Path = Path("state")
+    """Folder of the state file, its journal and backups."""
+
+    backups: int = 10
+    """Earlier generations of the state file that are kept."""
+
+    lock_timeout_s: int = 10
+    """How long to wait for another process that writes, in seconds."""
+
+
+class IbSettings(Value, frozen=True, kw_only=True):
+    """Section ``broker.ib``: Trader Workstation or IB Gateway."""
+
+    library: IbLibrary = IbLibrary.IB_INSYNC
+    """ib_insync or ib_async."""
+
+    ib_host: str = "127.0.0.1"
+    """Computer that TWS or IB Gateway runs on."""
+
+    ib_port: int = 7497
+    """TWS: 7497 paper, 7496 live. IB Gateway: 4002 paper, 4001 live."""
+
+    ib_client_id: int = 1
+    """Client id of the one process that sends orders."""
+
+
+class BrokerSettings(Value, frozen=True, kw_only=True):
+    """Section ``broker``: the broker behind simulation_mode: false."""
+
+    ib: IbSettings = IbSettings()
+
+
+class Settings(Value, frozen=True, kw_only=True):
+    """Everything the user can set. ``Settings()`` is what holds without any file."""
+
+    execution: ExecutionLimits = ExecutionLimits()
+    risk: RiskLimits = RiskLimits()
+    approval: ApprovalLimits = ApprovalLimits()
+    day_trades: DayTradeLimits = DayTradeLimits()
+    signals: SignalSettings = SignalSettings()
+    prices: PriceSettings = PriceSettings()
+    simulation: SimulationSettings = SimulationSettings()
+    bus: BusSettings = BusSettings()
+    learning: LearningSettings = LearningSettings()
+    state: StateSettings = StateSettings()
+    broker: BrokerSettings = BrokerSettings()
+    source: Path | None = None
+    """The file it was read from; not a key of the file."""
+
+    @property
+    def limits(self) -> Limits:
+        """The parts that a decision reads."""
+        return Limits(
+            execution=self.execution,
+            risk=self.risk,
+            approval=self.approval,
+            day_trades=self.day_trades,
+        )
+
+
+def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Return the settings of the first file found, then of the variables in *environ*.
+
+    Looked for in this order: *path*, ``$APEX_CONFIG``, ``config.yaml`` in *cwd*, ``config.yaml`` in
+    the user's configuration folder. The last two may be missing. Paths in the result are absolute:
+    relative ones count from the file's folder, without a file from *cwd*.
+
+    Raises:
+        ConfigError: a named file is missing, the file cannot be read, or a key or value is wrong;
+            ``details["problems"]`` lists every problem.
+    """
+    source = find_config(path, environ=environ, cwd=cwd)
+    names = [name for name in environ if name.startswith(OVERRIDE_PREFIX)]
+    if source is None and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
+        return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
+    from apex_cli.settings_file import read_config, read_overrides
+    from apex_cli.settings_schema import build_settings
+
+    document = read_config(source) if source is not None else {}
+    overrides = read_overrides({name: environ[name] for name in names})
+    base = source.parent if source is not None else cwd
+    return build_settings(document, overrides=overrides, variables=names, source=source, base=base)
+
+
+def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """Return the absolute path of the configuration file, or None when there is none.
+
+    Raises:
+        ConfigError: the file named by *path* or ``$APEX_CONFIG`` does not exist.
+    """
+    if path is not None:
+        return _named(cwd / path.expanduser(), "--config")
+    if named := environ.get(CONFIG_VARIABLE):
+        return _named(cwd / Path(named).expanduser(), f"${CONFIG_VARIABLE}")
+    local = cwd / FILE_NAME
+    if os.path.lexists(local):
+        return local
+    import platformdirs
+
+    user = platformdirs.user_config_path("apex", appauthor=False) / FILE_NAME
+    return user if os.path.lexists(user) else None
+
+
+def _named(path: Path, by: str) -> Path:
+    """Return *path*, which the user asked for, if it exists."""
+    if os.path.lexists(path):
+        return path
+    raise ConfigError(
+        "config_missing",
+        f"{by} names {path}, which does not exist.",
+        hint="Write one with `apex init`, or correct the path.",
+        details={"file": str(path)},
+    )
+
+
+def redacted(settings: Settings) -> dict[str, object]:
+    """Return *settings* as plain values for people: secrets and account ids are masked."""
+    plain = _plain(settings)
+    return plain if isinstance(plain, dict) else {}
+
+
+def _plain(value: object, key: str = "") -> object:
+    """Turn one value into str, int, bool, None, list or dict; mask it when its key says so."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name), name) for name in value.__struct_fields__}
+    if value not in (None, "", ()) and any(word in key.lower() for word in SECRET_WORDS):
+        return "***"
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item, str(name)) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int) else str(value)

@@ -1,0 +1,96 @@
+"""The reference configuration: every key, its default and one line about it, made from the schema."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from apex_cli.settings import Settings
+from apex_cli.settings_schema import schema
+
+HEAD = """\
+# apex configuration: every key with its default. Delete what you do not change.
+#
+# Found as --config FILE, $APEX_CONFIG, ./config.yaml, then config.yaml in your configuration folder.
+# Paths are relative to this file. Fractions are fractions: 0.01 is 1 %.
+# A variable APEX_<SECTION>__<KEY> overrides a key: APEX_RISK__CAPITAL=5000, APEX_BROKER__IB__IB_PORT=4002.
+"""
+
+_COMMENTS = {
+    "max_positions": "Open positions and working entries at the same time.",
+    "min_reward_risk": "Smallest distance to the target over the distance to the stop.",
+    "min_confidence": "Smallest confidence of a signal, 0..1.",
+    "deny_symbols": "These are never traded.",
+    "allow_short": "False: signals that would open a short position are refused.",
+    "expiry_minutes": "How long an opportunity waits for an answer.",
+    "regime": "auto, classic, intraday_margin or off.",
+    "window_sessions": "Sessions the count looks back, today included.",
+    "ib": "Trader Workstation or IB Gateway.",
+}
+"""Lines for keys whose Struct has no docstring under them."""
+
+
+def render_reference_config() -> str:
+    """Return the commented YAML text of every key with its default."""
+    parts = [HEAD]
+    defaults = Settings()
+    for name, kind in schema().items():
+        title = (inspect.getdoc(kind) or "").partition("\n")[0].partition(": ")[2]
+        lines = _section_lines(kind, getattr(defaults, name))
+        parts.append(f"# {title[:1].upper()}{title[1:]}\n{name}:\n{textwrap.indent(lines, '  ')}")
+    return "\n".join(parts)
+
+
+def _section_lines(section: type[msgspec.Struct], values: msgspec.Struct) -> str:
+    """Return the lines of one section, a comment above each key."""
+    comments = field_docstrings(section)
+    lines = []
+    for name, kind in schema(section).items():
+        value = getattr(values, name)
+        lines.append(f"# {_one_line(comments.get(name) or _COMMENTS[name])}\n")
+        if isinstance(value, msgspec.Struct):
+            lines.append(f"{name}:\n{textwrap.indent(_section_lines(kind, value), '  ')}")
+        else:
+            lines.append(f"{name}: {_scalar(value)}\n")
+    return "".join(lines)
+
+
+def field_docstrings(section: type[msgspec.Struct]) -> dict[str, str]:
+    """Return field name -> the string under it, read from the source of *section*."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(section)))
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    return dict(_documented(body))
+
+
+def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for field, below in pairwise(body):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                yield name, inspect.cleandoc(text)
+            case _:
+                continue
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("``", "").split())
+
+
+def _scalar(value: Any) -> str:
+    """Return *value* as YAML."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(_scalar(item) for item in value)}]"
+    return f"./{value}" if isinstance(value, Path) else str(value)

@@ -1,0 +1,250 @@
+"""The composition root: settings in, working parts out. The one place that picks implementations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apex_cli.core.errors import ConfigError
+from apex_cli.settings import Settings, SimulationClock, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from apex_cli.core.adapters.csv_bars import CsvBars
+    from apex_cli.core.adapters.journal import Journal
+    from apex_cli.core.adapters.simulated import SimulatedBroker
+    from apex_cli.core.adapters.tinydb_store import TinyDbStore
+    from apex_cli.core.executor import TradeExecutor
+    from apex_cli.core.gathering import Gatherer
+    from apex_cli.core.ports import Clock, SignalSource
+
+BOOK_FILE = "simulated_broker.json"
+
+
+def read_settings(config: Path | None) -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        ConfigError: the file or a variable is wrong.
+    """
+    return load_settings(config, environ=os.environ, cwd=Path.cwd())
+
+
+def open_store(settings: Settings) -> TinyDbStore:
+    """Return the store; nothing is read or written yet."""
+    from apex_cli.core.adapters.system_clock import SystemClock
+    from apex_cli.core.adapters.tinydb_store import TinyDbStore
+
+    return TinyDbStore(
+        settings.state.dir,
+        clock=SystemClock(),
+        lock_timeout_s=settings.state.lock_timeout_s,
+        backups=settings.state.backups,
+    )
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Return the journal, for reading."""
+    from apex_cli.core.adapters.journal import Journal
+
+    return Journal(settings.state.dir / "journal")
+
+
+def open_bars(settings: Settings) -> CsvBars | None:
+    """Return the bars, None when none are configured."""
+    if settings.prices.bars_dir is None:
+        return None
+    from apex_cli.core.adapters.csv_bars import CsvBars
+
+    return CsvBars(settings.prices.bars_dir)
+
+
+def make_clock(settings: Settings, bars: CsvBars | None) -> Clock:
+    """Return the clock that decisions are made by.
+
+    Raises:
+        ConfigError: a bars clock without bars.
+    """
+    if settings.simulation.clock is SimulationClock.SYSTEM:
+        from apex_cli.core.adapters.system_clock import SystemClock
+
+        return SystemClock()
+    if bars is None:
+        raise ConfigError(
+            "config_invalid",
+            "simulation.clock is 'bars', but prices.bars_dir names no folder.",
+            hint="Set prices.bars_dir, or simulation.clock: system.",
+        )
+    from apex_cli.core.adapters.bar_clock import BarClock
+
+    return BarClock(first_moment(settings.simulation.start, bars))
+
+
+def first_moment(start: date | None, bars: CsvBars) -> datetime:
+    """Return the end of the first session that a bars clock knows.
+
+    Raises:
+        ConfigError: *start* is no trading day, or there is no bar at all.
+    """
+    if start is None:
+        ends = [first[0].end for symbol in bars.symbols() if (first := bars.bars(symbol))]
+        if ends:
+            return min(ends)
+        raise ConfigError("config_invalid", "prices.bars_dir holds no bars.", hint="Put SYMBOL.csv files there.")
+    return session_close(start, "simulation.start")
+
+
+def session_close(day: date, name: str) -> datetime:
+    """Return the close of the trading day *day*.
+
+    Raises:
+        ConfigError: *day* is no trading day, or lies outside the calendar.
+    """
+    from apex_cli.core.rules.calendar import CalendarEndError, session_bounds
+
+    try:
+        bounds = session_bounds(day)
+    except CalendarEndError as error:
+        raise ConfigError("calendar_end", f"{name}: {error}", hint="Name a day inside the calendar.") from error
+    if bounds is None:
+        raise ConfigError("config_invalid", f"{name}: {day} is no NYSE trading day.", hint="Name a trading day.")
+    return bounds[1]
+
+
+def make_simulated_broker(
+    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False
+) -> SimulatedBroker:
+    """Return the simulated broker with its own books beside the state."""
+    from apex_cli.core.adapters.simulated import SimulatedBroker
+    from apex_cli.core.rules.calendar import session_date
+    from apex_cli.core.venue.costs import CommissionPlan, CostModel
+
+    simulation = settings.simulation
+    return SimulatedBroker(
+        clock=clock,
+        prices=bars,
+        bars=bars,
+        path=settings.state.dir / BOOK_FILE,
+        read_only=read_only,
+        cash=settings.risk.capital,
+        costs=CostModel(plan=CommissionPlan(simulation.commission.value), slippage_fraction=simulation.slippage_pct),
+        max_participation=simulation.max_participation,
+        buying_power_multiple=simulation.buying_power_multiple,
+        session_of=lambda at: session_date(at).isoformat(),
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a command that talks to the broker works with."""
+
+    settings: Settings
+    store: TinyDbStore
+    clock: Clock
+    broker: SimulatedBroker
+    gatherer: Gatherer
+    executor: TradeExecutor
+
+
+def require_simulation(settings: Settings) -> None:
+    """Refuse to pretend: there is no other broker than the simulated one yet.
+
+    Raises:
+        ConfigError: ``execution.simulation_mode`` is false.
+    """
+    if not settings.execution.simulation_mode:
+        raise ConfigError(
+            "broker_missing",
+            "execution.simulation_mode is false, but this version has no Interactive Brokers adapter yet.",
+            hint="Set execution.simulation_mode: true.",
+        )
+
+
+def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
+    """Put store, clock, broker, gatherer and executor together. With *read_only* nothing is ever written."""
+    from apex_cli.core.adapters.system_clock import UlidIds
+    from apex_cli.core.day_trades import DayTradeCounter
+    from apex_cli.core.executor import TradeExecutor
+    from apex_cli.core.gathering import Gatherer
+
+    require_simulation(settings)
+    bars = open_bars(settings)
+    clock = make_clock(settings, bars)
+    broker = make_simulated_broker(settings, clock, bars, read_only=read_only)
+    store = open_store(settings)
+    minutes = settings.prices.max_age_minutes
+    gatherer = Gatherer(
+        broker=broker,
+        clock=clock,
+        prices=bars,
+        limits=settings.limits,
+        day_trades=DayTradeCounter(settings.day_trades),
+        max_price_age=None if minutes is None else timedelta(minutes=minutes),
+    )
+    executor = TradeExecutor(store=store, broker=broker, clock=clock, ids=UlidIds(), limits=settings.limits)
+    return Parts(settings=settings, store=store, clock=clock, broker=broker, gatherer=gatherer, executor=executor)
+
+
+@contextmanager
+def executor_lock(settings: Settings, wait_s: float = 0) -> Iterator[None]:
+    """Hold the executor: one process at a time talks to the broker.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    from apex_cli.core.adapters.executor_lock import ExecutorLock
+
+    lock = ExecutorLock(settings.state.dir)
+    lock.acquire(wait_s)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def connected(parts: Parts) -> AsyncIterator[Parts]:
+    """Connect the broker, settle what an earlier process left open, and let go at the end.
+
+    Raises:
+        BrokerError: the broker cannot be reached.
+    """
+    await parts.broker.connect()
+    try:
+        await parts.executor.recover()
+        yield parts
+    finally:
+        await parts.broker.close()
+
+
+def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:
+    """Return where signals come from: *named* files or ``-``, else what the configuration says."""
+    import sys
+
+    from apex_cli.core.adapters.signal_file import FileSource, InboxSource, StdinSource
+
+    max_age = timedelta(minutes=settings.signals.max_age_minutes)
+    if named:
+        files = [Path(name) for name in named if name != "-"]
+        sources: list[SignalSource] = [FileSource(files, max_age=max_age)] if files else []
+        if "-" in named:
+            sources.append(StdinSource(sys.stdin.buffer, max_age=max_age))
+        return tuple(sources)
+    sources = [FileSource(settings.signals.files, max_age=max_age)] if settings.signals.files else []
+    if settings.signals.inbox is not None:
+        sources.append(
+            InboxSource(
+                settings.signals.inbox,
+                max_age=max_age,
+                processed_dir=settings.signals.processed_dir,
+                rejected_dir=settings.signals.rejected_dir,
+                is_once=is_once,
+            )
+        )
+    return tuple(sources)

@@ -1,0 +1,248 @@
+"""What every broker keeps to, whatever is behind it. A new implementation joins ``BROKERS``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from apex_cli.core.adapters.simulated import SimulatedBroker
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.ports import Broker
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+AAPL = make_instrument("AAPL")
+
+
+class StandingClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class Venue:
+    """A broker under test and the hand that moves its market."""
+
+    def __init__(self, make: Callable[[], SimulatedBroker], *, is_durable: bool) -> None:
+        self.make = make
+        self.is_durable = is_durable
+        self.broker: Any = make()
+
+    def price(self, price: str) -> None:
+        self.broker.set_price(AAPL, Price(Decimal(price)), NOW)
+
+    def restart(self) -> None:
+        """As after kill -9: nothing is closed, everything in memory is gone."""
+        self.broker = self.make()
+
+
+def simulated_in_memory(tmp_path: Path) -> Venue:
+    del tmp_path
+    return Venue(lambda: SimulatedBroker(clock=StandingClock(), cash=Usd(Decimal(5000))), is_durable=False)
+
+
+def simulated_with_file(tmp_path: Path) -> Venue:
+    path = tmp_path / "state" / "simulated_broker.json"
+    make = lambda: SimulatedBroker(clock=StandingClock(), cash=Usd(Decimal(5000)), path=path)  # noqa: E731 - a factory
+    return Venue(make, is_durable=True)
+
+
+BROKERS = (simulated_in_memory, simulated_with_file)
+
+
+@pytest.fixture(params=BROKERS, ids=lambda make: make.__name__)
+def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Venue:
+    made: Venue = request.param(tmp_path)
+    asyncio.run(made.broker.connect())
+    made.price("100")
+    return made
+
+
+def order(name: str, side: str, kind: str, **terms: Any) -> Order:
+    for price in ("limit_price", "stop_price"):
+        if price in terms:
+            terms[price] = Price(Decimal(terms[price]))
+    return Order(
+        client_order_id=name,
+        bracket_id="b1",
+        role={"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": OrderRole.CLOSE}[name[0]],
+        instrument=AAPL,
+        side=OrderSide(side),
+        order_type=OrderType(kind),
+        quantity=Quantity(Decimal(terms.pop("quantity", "10"))),
+        time_in_force=TimeInForce.GTC,
+        **terms,
+    )
+
+
+def bracket(**entry: Any) -> list[Order]:
+    kind = entry.pop("kind", "MARKET")
+    return [
+        order("E", "BUY", kind, **entry),
+        order("S", "SELL", "STOP", stop_price="98", parent_id="E", oca_group="g"),
+        order("T", "SELL", "LIMIT", limit_price="104", parent_id="E", oca_group="g"),
+    ]
+
+
+def run(broker: Broker, *work: Any) -> list[BrokerEvent]:
+    async def all_of_it() -> None:
+        for piece in work:
+            await piece
+
+    asyncio.run(all_of_it())
+    return list(broker.drain())
+
+
+def fills(events: Iterable[BrokerEvent]) -> list[tuple[str, Decimal, Decimal]]:
+    return [(e.client_order_id, e.quantity, e.price) for e in events if isinstance(e, Fill)]
+
+
+def last_states(events: Iterable[BrokerEvent]) -> dict[str, OrderStatus]:
+    return {e.client_order_id: e.status for e in events if isinstance(e, OrderUpdate)}
+
+
+W, F, C = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED
+
+
+def test_an_entry_fills_and_its_exits_work(venue: Venue) -> None:
+    events = run(venue.broker, venue.broker.submit(bracket()))
+    assert fills(events) == [("E", 10, 100)]
+    assert last_states(events) == {"E": F, "S": W, "T": W}
+
+
+def test_events_are_told_once_and_in_order(venue: Venue) -> None:
+    events = run(venue.broker, venue.broker.submit(bracket()))
+    words = [type(e).__name__ if isinstance(e, Fill) else e.status for e in events if e.client_order_id == "E"]
+    assert words == [W, "Fill", F]
+    assert list(venue.broker.drain()) == []
+
+
+def test_the_stop_closes_the_position_and_cancels_the_target(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    venue.price("97")
+    events = run(venue.broker)
+    assert fills(events) == [("S", 10, 97)]
+    assert last_states(events) == {"S": F, "T": C}
+    assert asyncio.run(venue.broker.snapshot()).positions == {}
+
+
+def test_a_cancelled_entry_takes_its_exits_with_it(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket(kind="LIMIT", limit_price="90")))
+    events = run(venue.broker, venue.broker.cancel("E"))
+    assert last_states(events) == {"E": C, "S": C, "T": C}
+    venue.price("80")
+    assert run(venue.broker) == []
+
+
+def test_a_cancel_after_the_fill_never_says_cancelled(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    assert last_states(run(venue.broker, venue.broker.cancel("E"))) == {"E": F}
+
+
+def test_a_moved_stop_is_confirmed_and_works(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    moved = order("S", "SELL", "STOP", stop_price="99", parent_id="E", oca_group="g")
+    (update,) = run(venue.broker, venue.broker.modify(moved))
+    assert isinstance(update, OrderUpdate)
+    assert (update.status, update.stop_price) == (W, 99)
+    venue.price("98.5")
+    assert fills(run(venue.broker)) == [("S", 10, Decimal("98.5"))]
+
+
+def test_a_refused_change_leaves_the_stop_working(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    nonsense = order("S", "SELL", "STOP", stop_price="-1")
+    assert last_states(run(venue.broker, venue.broker.modify(nonsense))) == {"S": W}
+    venue.price("98")
+    assert fills(run(venue.broker)) == [("S", 10, 98)]
+
+
+def test_closing_by_cancel_and_sale_leaves_nothing(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    events = run(
+        venue.broker,
+        venue.broker.cancel("S"),
+        venue.broker.cancel("T"),
+        venue.broker.submit([order("C", "SELL", "MARKET")]),
+    )
+    assert last_states(events) == {"S": C, "T": C, "C": F}
+    snapshot = asyncio.run(venue.broker.snapshot())
+    assert snapshot.positions == {}
+    assert not [update for update in snapshot.orders if update.status is W]
+
+
+def test_the_same_order_is_never_executed_twice(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    events = run(venue.broker, venue.broker.submit(bracket()))
+    assert fills(events) == []
+    assert last_states(events) == {"E": F, "S": W, "T": W}
+    assert asyncio.run(venue.broker.snapshot()).positions == {"AAPL": 10}
+
+
+def test_a_faulty_child_stops_the_whole_transmission(venue: Venue) -> None:
+    orders = bracket()
+    orders[1] = msgspec.structs.replace(orders[1], stop_price=None)
+    events = run(venue.broker, venue.broker.submit(orders))
+    assert set(last_states(events).values()) == {OrderStatus.REJECTED}
+    snapshot = asyncio.run(venue.broker.snapshot())
+    assert (snapshot.positions, snapshot.fills) == ({}, ())
+
+
+def test_the_snapshot_is_complete(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    venue.price("104")
+    snapshot = asyncio.run(venue.broker.snapshot())
+    assert snapshot.is_complete
+    assert {update.client_order_id: update.status for update in snapshot.orders} == {"E": F, "S": C, "T": F}
+    assert [fill.client_order_id for fill in snapshot.fills] == ["E", "T"]
+    assert len({fill.exec_id for fill in snapshot.fills}) == 2
+
+
+def test_a_short_position_is_negative(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit([order("E", "SELL", "MARKET")]))
+    assert asyncio.run(venue.broker.snapshot()).positions == {"AAPL": -10}
+
+
+def test_the_account_follows_the_fills(venue: Venue) -> None:
+    run(venue.broker, venue.broker.submit(bracket()))
+    venue.price("103")
+    account = asyncio.run(venue.broker.account())
+    assert (account.cash, account.equity, account.taken_at) == (4000, 5030, NOW)
+    assert account.buying_power <= account.equity
+
+
+def test_closing_twice_is_safe(venue: Venue) -> None:
+    run(venue.broker, venue.broker.close(), venue.broker.close())
+
+
+def test_fills_and_states_are_told_again_after_a_restart(venue: Venue) -> None:
+    if not venue.is_durable:
+        pytest.skip("keeps nothing beyond its process")
+    asyncio.run(venue.broker.submit(bracket()))
+    first = list(venue.broker.drain())
+    venue.restart()
+    again = run(venue.broker, venue.broker.connect())
+    assert [e for e in again if isinstance(e, Fill)] == [e for e in first if isinstance(e, Fill)]
+    assert last_states(again) == last_states(first)
+    venue.price("97")
+    assert fills(run(venue.broker)) == [("S", 10, 97)]
+
+
+def test_events_nobody_heard_survive_a_restart(venue: Venue) -> None:
+    if not venue.is_durable:
+        pytest.skip("keeps nothing beyond its process")
+    asyncio.run(venue.broker.submit(bracket()))
+    venue.price("104")
+    venue.restart()
+    events = run(venue.broker, venue.broker.connect())
+    assert fills(events) == [("E", 10, 100), ("T", 10, 104)]
+    assert last_states(events) == {"E": F, "S": C, "T": F}

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from apex_cli.core.adapters.executor_lock import ExecutorLock
+from apex_cli.core.errors import BusyError, ExitStatus, StateError
+
+HOLD = """
+import sys, pathlib
+from apex_cli.core.adapters.executor_lock import ExecutorLock
+sys.argv = ["/usr/bin/apex", "run", "--token=secret"]
+lock = ExecutorLock(pathlib.Path(sys.stdin.readline().strip()))
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def start_holder(folder: Path) -> subprocess.Popen[str]:
+    child = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(f"{folder}\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == "held\n"
+    return child
+
+
+def test_a_second_process_is_told_who_holds_the_executor_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
+    lock = ExecutorLock(tmp_path)
+    with start_holder(tmp_path) as child:
+        assert lock.is_held_elsewhere()
+        with pytest.raises(BusyError) as caught:
+            lock.acquire()
+        assert caught.value.status is ExitStatus.BUSY
+        assert f"apex run (pid {child.pid})" in caught.value.message
+        assert "secret" not in caught.value.message
+        child.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        child.wait()
+    assert not lock.is_held_elsewhere()
+    with lock:
+        assert lock.is_held
+        assert lock.holder().endswith(f"(pid {os.getpid()})")
+
+
+def test_two_locks_of_one_process_exclude_each_other(tmp_path: Path) -> None:
+    one, other = ExecutorLock(tmp_path), ExecutorLock(tmp_path)
+    with one:
+        assert other.is_held_elsewhere()
+        assert not one.is_held_elsewhere()
+        with pytest.raises(BusyError):
+            other.acquire()
+    other.acquire()
+    other.release()
+
+
+def test_acquiring_twice_and_releasing_twice_is_harmless(tmp_path: Path) -> None:
+    lock = ExecutorLock(tmp_path)
+    lock.acquire()
+    lock.acquire()
+    lock.release()
+    lock.release()
+    assert not lock.is_held
+    assert not ExecutorLock(tmp_path).is_held_elsewhere()
+
+
+def test_asking_creates_no_file(tmp_path: Path) -> None:
+    assert not ExecutorLock(tmp_path / "state").is_held_elsewhere()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_folder_that_is_a_file_is_a_state_error_and_not_busy(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(StateError):
+        ExecutorLock(tmp_path / "state").acquire()
