@@ -48,11 +48,11 @@ def exit_status_table() -> str:
 class LazyGroup(TyperGroup):
     """A command group that imports a command's module when it is asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - Typer's own type is private; Typer's signature
         """Return the command names."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - Typer's own type is private; Typer's signature
         """Return the command, importing its module; None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
@@ -73,7 +73,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(value: bool) -> None:
+def _print_version(value: bool) -> None:  # noqa: FBT001 - Typer's callback signature
     if value:
         sys.stdout.write(f"apex {__version__}\n")
         raise typer.Exit
@@ -81,7 +81,7 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def apex(
-    version: Annotated[
+    version: Annotated[  # noqa: FBT002 - Typer options are booleans
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

@@ -32,7 +32,7 @@ class SimulationClock(StrEnum):
     """The time of this computer."""
 
     BARS = "bars"
-    """The market's history: each cycle moves to the end of the next bar."""
+    """The market's history: time moves with run --bars-until, or bar by bar in a loop."""
 
 
 class CommissionModel(StrEnum):
@@ -193,8 +193,8 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -
     names = [name for name in environ if name.startswith(OVERRIDE_PREFIX)]
     if source is None and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
         return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
-    from apex_cli.settings_file import read_config, read_overrides
-    from apex_cli.settings_schema import build_settings
+    from apex_cli.settings_file import read_config, read_overrides  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.settings_schema import build_settings  # noqa: PLC0415 - start-up is a feature
 
     document = read_config(source) if source is not None else {}
     overrides = read_overrides({name: environ[name] for name in names})
@@ -215,7 +215,7 @@ def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> 
     local = cwd / FILE_NAME
     if os.path.lexists(local):
         return local
-    import platformdirs
+    import platformdirs  # noqa: PLC0415 - start-up is a feature
 
     user = platformdirs.user_config_path("apex", appauthor=False) / FILE_NAME
     return user if os.path.lexists(user) else None

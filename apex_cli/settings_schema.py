@@ -388,7 +388,7 @@ def _suggestion(key: object, path: str, known: Mapping[str, Any]) -> str:
 
 
 def _closest(name: str, words: list[str]) -> str | None:
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # noqa: PLC0415 - start-up is a feature
 
     found = get_close_matches(name[:100], words, n=1, cutoff=0.7)
     return found[0] if found else None

@@ -208,6 +208,14 @@ def executor_lock(settings: Settings, wait_s: float = 0) -> Iterator[None]:
         lock.release()
 
 
+def executor_holder(settings: Settings) -> str:
+    """Return who holds the executor now, empty when nobody does."""
+    from apex_cli.core.adapters.executor_lock import ExecutorLock
+
+    lock = ExecutorLock(settings.state.dir)
+    return lock.holder() or "another process" if lock.is_held_elsewhere() else ""
+
+
 @asynccontextmanager
 async def connected(parts: Parts) -> AsyncIterator[Parts]:
     """Connect the broker, settle what an earlier process left open, and let go at the end.

@@ -65,7 +65,7 @@ def approve(
         if answer.yes or answer.reject:
             _answer(out, settings, answer, wait)
         elif out.can_prompt and not answer.ids:
-            _ask(out, settings, wait)
+            _ask(settings, wait)
         else:
             _list(out, settings, answer)
 
@@ -153,7 +153,7 @@ def _status_of(answered: list[Answered]) -> ExitStatus:
     return ExitStatus.UNKNOWN_OUTCOME if unknown else ExitStatus.OK
 
 
-def _ask(out: Output, settings: Settings, wait_s: float) -> None:
+def _ask(settings: Settings, wait_s: float) -> None:
     """Ask one by one; the executor is held only while an answer is carried out."""
     from apex_cli.presenters.prompt import ask_all
     from apex_cli.wiring import executor_lock, make_parts

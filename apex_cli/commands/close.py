@@ -129,7 +129,7 @@ def _execute(
 
 
 async def _close_all(
-    make_parts: Any,
+    make_parts: Any,  # noqa: ANN401 - imported late
     settings: Settings,
     requests: tuple[CloseRequest, ...],
 ) -> tuple[list[Closed], list[ApexError]]:

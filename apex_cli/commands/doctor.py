@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
+from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.outcome import Reason
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
 from apex_cli.wiring import read_settings
-
-if TYPE_CHECKING:
-    from apex_cli.core.adapters.state_care import Finding
 
 app = typer.Typer(add_completion=False)
 
@@ -48,8 +45,6 @@ def _status(errors: list[Finding]) -> ExitStatus:
 
 def _looked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
     """Yield what *look* finds; its error becomes a finding."""
-    from apex_cli.core.adapters.state_care import Finding, Level
-
     try:
         yield from look(settings)
     except ApexError as error:
@@ -71,19 +66,18 @@ def _look_at_state(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_executor(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.core.adapters.executor_lock import ExecutorLock
+    from apex_cli.wiring import executor_holder
 
-    lock = ExecutorLock(settings.state.dir)
-    held = lock.is_held_elsewhere()
-    yield _ok("executor", f"held by {lock.holder()}" if held else "free")
+    holder = executor_holder(settings)
+    yield _ok("executor", f"held by {holder}" if holder else "free")
 
 
 def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
     from apex_cli.core.model.instrument import MarketType
     from apex_cli.core.rules.calendar import CalendarEndError, market_status
-    from apex_cli.wiring import make_clock, open_bars
+    from apex_cli.wiring import make_parts
 
-    now = make_clock(settings, open_bars(settings)).now()
+    now = make_parts(settings, read_only=True).clock.now()
     try:
         status = market_status(MarketType.EQUITY, now)
     except CalendarEndError as error:
@@ -153,18 +147,12 @@ LOOKS = (
 
 
 def _ok(code: str, message: str) -> Finding:
-    from apex_cli.core.adapters.state_care import Finding, Level
-
     return Finding(code=code, level=Level.OK, message=message)
 
 
 def _warning(code: str, message: str, hint: str) -> Finding:
-    from apex_cli.core.adapters.state_care import Finding, Level
-
     return Finding(code=code, level=Level.WARNING, message=message, hint=hint)
 
 
 def _error(code: str, message: str, hint: str) -> Finding:
-    from apex_cli.core.adapters.state_care import Finding, Level
-
     return Finding(code=code, level=Level.ERROR, message=message, hint=hint)

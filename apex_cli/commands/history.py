@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.ports import JournalReader
 from apex_cli.presenters.output import Output
 from apex_cli.wiring import open_journal, read_settings
-
-if TYPE_CHECKING:
-    from apex_cli.core.adapters.journal import Journal
 
 app = typer.Typer(add_completion=False)
 
@@ -58,7 +56,7 @@ def history(
         out.result(data, (grid, *statistics_blocks(statistics)))
 
 
-def closed_round_trips(journal: Journal) -> Iterator[RoundTrip]:
+def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
     """Yield round trips as they were last booked, oldest first.
 
     A late or corrected fill books a round trip anew or voids it; only then is the journal read twice.
@@ -70,7 +68,7 @@ def closed_round_trips(journal: Journal) -> Iterator[RoundTrip]:
             yield trip
 
 
-def _corrections(journal: Journal) -> dict[str, int]:
+def _corrections(journal: JournalReader) -> dict[str, int]:
     """Return, for round trips that were booked again or voided, the event that counts (0: none)."""
     if not any(True for _ in journal.events(kind="fill_corrected")) and not any(
         True for _ in journal.events(kind="round_trip_voided")

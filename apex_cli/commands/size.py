@@ -11,7 +11,7 @@ import typer
 from apex_cli.commands.numbers import fraction, positive_decimal
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ExitStatus
-from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
+from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderSide
@@ -63,7 +63,7 @@ def size(
         answer = level_problem(order_side, *levels) or size_position(
             instrument=instrument, entry=levels[0], stop=levels[1], risk=risk
         )
-        _report(out, answer, symbol=symbol.upper(), side=order_side, instrument=instrument, levels=levels, risk=risk)
+        _report(out, answer, symbol=symbol.upper(), side=order_side, levels=levels, risk=risk)
 
 
 def level_problem(side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]) -> Reason | None:
@@ -99,7 +99,6 @@ def _report(
     *,
     symbol: str,
     side: OrderSide,
-    instrument: Instrument,
     levels: tuple[Price, Price, tuple[Price, ...]],
     risk: RiskLimits,
 ) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
+from apex_cli.core.model.health import Finding
 from apex_cli.core.model.outcome import Reason
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.output import Output
 from apex_cli.wiring import open_store, read_settings
-
-if TYPE_CHECKING:
-    from apex_cli.core.adapters.state_care import Finding
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, back up, restore and export the state.")
 

@@ -67,10 +67,8 @@ def resume(
 
 
 def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -> None:
-    from apex_cli.core.adapters.system_clock import SystemClock
-
     store = open_store(read_settings(config))
-    now = SystemClock().now()
+    now = store.clock.now()
     with store.transaction() as tx:
         before = tx.trading
         tx.trading = TradingState(mode=mode, reason=reason, changed_at=now)

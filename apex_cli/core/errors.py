@@ -98,7 +98,7 @@ class BusyError(ApexError):
     status = ExitStatus.BUSY
 
 
-class NothingToDo(ApexError):
+class NothingToDo(ApexError):  # noqa: N818 - not an error: a reason to stop quietly
     """Nothing was done, on purpose."""
 
     status = ExitStatus.NOTHING_DONE

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -20,7 +20,7 @@ from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.outcome import Reason, Snapshot
-from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.records import OutboxRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state import State
 
@@ -77,6 +77,15 @@ class StateStore(Protocol):
             StateError: the state cannot be read or written; nothing changed.
             BusyError: the lock was not free in time.
         """
+
+
+class JournalReader(Protocol):
+    """Everything that ever happened, streamed."""
+
+    def events(
+        self, kind: str | None = None, subject: str | None = None, since: datetime | None = None
+    ) -> Iterator[OutboxRow]:
+        """Yield events in the order of their sequence numbers, without loading them all."""
 
 
 class BrokerSnapshot(Value, frozen=True, kw_only=True):

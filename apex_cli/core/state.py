@@ -73,11 +73,11 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Tell whether there is a row."""
         return key in self._rows
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
         """Return the row or *default*."""
         return self._rows.get(key, default)
 
-    def values(self) -> Any:
+    def values(self) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
         """Return the rows."""
         return self._rows.values()
 

@@ -74,7 +74,19 @@ def approvals_blocks(approvals: Iterable[ApprovalRecord]) -> tuple[Block, ...]:
         )
         for a in approvals
     )
-    columns = ("Symbol", "Side", ">Qty", ">Price", ">Stop", ">Target", ">R:R", "Score", "Expires", "Status", "Approval")
+    columns = (
+        "Symbol",
+        "Side",
+        ">Qty",
+        ">Price",
+        ">Stop",
+        ">Target",
+        ">R:R",
+        "Score",
+        "Expires",
+        "Status",
+        "|Approval",
+    )
     return (Grid(columns=columns, rows=rows, empty="Nothing waits for approval."),)
 
 

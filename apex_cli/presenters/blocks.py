@@ -41,7 +41,7 @@ class Fields(Value, frozen=True, kw_only=True):
 
 
 class Grid(Value, frozen=True, kw_only=True):
-    """A table. A column whose name starts with ``>`` is aligned to the right."""
+    """A table. A column named ``>...`` is aligned to the right, one named ``|...`` is never wrapped."""
 
     title: str = ""
     columns: tuple[str, ...]

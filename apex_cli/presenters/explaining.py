@@ -56,7 +56,8 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
     blocks: list[Block] = [Line(text=f"Signal {story.subject}", tone=Tone.BOLD)]
     for event, checks in zip(story.decisions, story.checks, strict=True):
         blocks += (_signal_fields(event), score_grid(event.opportunity), _decision_line(event), _checks_grid(checks))
-    blocks += [Line(text=f"Ended: {e.outcome}. {' '.join(r.message for r in e.reasons)}") for e in story.ended]
+    ended = () if story.decisions else story.ended  # fed again much later, a signal only expires again
+    blocks += [Line(text=f"Ended: {e.outcome}. {' '.join(r.message for r in e.reasons)}") for e in ended]
     if story.approvals:
         steps = [f"{a.status}{f' ({a.reason})' if a.reason else ''}" for a in story.approvals]
         blocks.append(Line(text=f"Approval {story.approvals[0].approval_id}: {' -> '.join(steps)}"))

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import typer
 
@@ -57,7 +57,7 @@ class Output:
         """True when a person can be asked."""
         return not self.as_json and sys.stdin.isatty() and is_terminal(sys.stdout)
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> Self:
         """Start."""
         return self
 

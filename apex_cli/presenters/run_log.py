@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from apex_cli.core.booking import Booked
-from apex_cli.core.model.records import ApprovalStatus, SignalReport
+from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.overview import position_views, totals_of
 from apex_cli.core.ports import StateStore
 from apex_cli.presenters.formats import clock_time, moment, price, units
@@ -30,7 +30,7 @@ class RunLog:
         self._now: datetime | None = None
         self._cycles = 0
 
-    def __enter__(self) -> RunLog:
+    def __enter__(self) -> Self:
         """Start the status line."""
         if self._is_live:
             from rich.console import Console
@@ -46,7 +46,7 @@ class RunLog:
 
     def signal(self, report: SignalReport) -> None:
         """Log one signal's outcome; without a loop the table at the end says it."""
-        if self._is_loop:
+        if self._is_loop and report.outcome is not SignalOutcome.DUPLICATE:
             quantity = f" {units(report.quantity)}" if report.quantity is not None else ""
             self._say(f"{report.symbol or report.where} {report.outcome}{quantity}: {why(report)}".rstrip(": "))
 

@@ -21,6 +21,10 @@ OUTCOME_TONES = {
 }
 
 
+SENTENCES = 2
+"""Reasons told in the table; ``explain`` and ``--json`` tell all."""
+
+
 def reason_data(reason: Reason) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     return {"code": reason.code, "limit": reason.limit, "value": reason.value, "message": reason.message}
@@ -63,8 +67,8 @@ def report_row(report: SignalReport) -> tuple[Cell, ...]:
 def why(report: SignalReport) -> str:
     """Return the first reasons in words; the rest is counted."""
     sentences = [reason.message for reason in (*report.reasons, *report.warnings)]
-    shown = " ".join(sentences[:2])
-    return shown if len(sentences) <= 2 else f"{shown} (+{len(sentences) - 2} more)"
+    shown = " ".join(sentences[:SENTENCES])
+    return shown if len(sentences) <= SENTENCES else f"{shown} (+{len(sentences) - SENTENCES} more)"
 
 
 MOST_ROWS = 200
@@ -72,11 +76,12 @@ MOST_ROWS = 200
 
 
 def run_blocks(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> tuple[Block, ...]:
-    """Return the table of signals and one line of sums."""
+    """Return the table of signals and one line of sums; signals seen before are only counted."""
     columns = ("Symbol", "Outcome", ">Qty", "Score", "Why", "Signal")
-    shown = reports[:MOST_ROWS]
+    news = [report for report in reports if report.outcome is not SignalOutcome.DUPLICATE]
+    shown = news[:MOST_ROWS]
     grid = Grid(columns=columns, rows=tuple(map(report_row, shown)), empty="No new signals.")
-    rest = len(reports) - len(shown)
+    rest = len(news) - len(shown)
     more = (Line(text=f"... and {rest} more; use --json for all.", tone=Tone.DIM),) if rest > 0 else ()
     return (grid, *more, Line(text=summary_line(summary), tone=Tone.BOLD))
 

@@ -71,6 +71,8 @@ def _grid(block: Grid) -> RenderableType:
     for column in block.columns:
         if column.startswith(">"):
             table.add_column(column[1:], justify="right", no_wrap=True)
+        elif column.startswith("|"):
+            table.add_column(column[1:], no_wrap=True)
         else:
             table.add_column(column)
     for row in block.rows:

@@ -58,7 +58,7 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
             ">%",
             ">R",
             ">Stop",
-            "Stop … target",
+            "|Stop … target",
             ">Target",
             "Overnight",
         ),
@@ -96,7 +96,7 @@ def _position_row(v: PositionView) -> tuple[Cell, ...]:
     )
 
 
-def ladder(view: PositionView, width: int = 15) -> str:
+def ladder(view: PositionView, width: int = 13) -> str:
     """Return where the price stands between stop and first target: ``|----e---●--|``.
 
     ``e`` is the entry, ``●`` the latest price; a dash without stop or target.
@@ -108,7 +108,7 @@ def ladder(view: PositionView, width: int = 15) -> str:
         return DASH
     cells = ["-"] * width
 
-    def place(value: Any) -> int:
+    def place(value: Any) -> int:  # noqa: ANN401 - a Price, whatever NewType hides
         share = float((value - low) / (high - low))
         return min(max(round(share * (width - 1)), 0), width - 1)
 

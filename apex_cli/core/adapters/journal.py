@@ -66,7 +66,7 @@ class Journal:
         """Return the monthly files, oldest first."""
         with atomic_file.state_errors(self._folder):
             try:
-                names = os.listdir(self._folder)
+                names = os.listdir(self._folder)  # noqa: PTH208 - names only, no stat
             except FileNotFoundError:
                 return []
         return [self._folder / name for name in sorted(names) if name.endswith(".jsonl")]

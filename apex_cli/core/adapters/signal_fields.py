@@ -57,7 +57,7 @@ _TIME_ALLOWED = "a time such as 2026-03-02T15:30:00-05:00"
 _SYMBOL_ALLOWED = "letters, digits and . - / (20 characters at most, in quotes if it looks like a number)"
 
 
-class BadField(Exception):
+class BadField(Exception):  # noqa: N818 - a verdict on a field, caught in one place
     """A field cannot be used."""
 
     def __init__(self, field: str, message: str, *, value: object = None, allowed: str | None = None) -> None:
@@ -116,7 +116,7 @@ def _word(words: Mapping[str, Any]) -> Callable[[str, Any], Any]:
     """Return a parser for one of *words*, in capitals or not."""
     allowed = ", ".join(words)
 
-    def parse(name: str, value: object) -> Any:
+    def parse(name: str, value: object) -> Any:  # noqa: ANN401 - one parser per field, one type each
         text = _text(name, value, allowed)
         folded = text.upper() if text.isascii() else text
         if folded in words or folded.lower() in words:

@@ -52,7 +52,7 @@ class FileSource:
                 self._batches[token] = self._read(path, now, token)
             yield self._batches[token]
 
-    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:  # noqa: ARG002 - the port's signature
         """Never yield *batch* again."""
         self._settled.add(batch.token)
         self._batches.pop(batch.token, None)
@@ -93,12 +93,12 @@ class StdinSource:
             return
         if self._batch is None:
             try:
-                self._batch = read_signals(self._stream, "-", now=now, max_age=self._max_age, token="-")
+                self._batch = read_signals(self._stream, "-", now=now, max_age=self._max_age, token="-")  # noqa: S106 - the name of a stream
             except (OSError, ValueError) as error:
                 raise InputError("signals_unreadable", f"Standard input cannot be read: {error}.") from None
         yield self._batch
 
-    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:  # noqa: ARG002 - the port's signature
         """Never yield *batch* again."""
         self._is_settled = True
         self._batch = None
@@ -153,7 +153,7 @@ class InboxSource:
                 self._taken[batch.token] = (path, identity)
                 yield batch
 
-    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:  # noqa: ARG002 - the port's signature
         """Move the batch's file away, with a ``.reason.json`` beside it when rows were refused.
 
         It goes to ``rejected`` when no row was good. A file that changed since it was read stays,

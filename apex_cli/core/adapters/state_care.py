@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +19,7 @@ import msgspec
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, link_or_copy, read_bytes, state_errors
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.health import Finding, Level
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.tinydb_store import TinyDbStore
@@ -230,25 +230,6 @@ class Backups:
         path = self.folder / (f"{stem}-{taken + 1}.json" if taken else f"{stem}.json")
         link_or_copy(source, path)
         return path
-
-
-class Level(StrEnum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-    """apex refuses to trade until it is repaired."""
-
-
-class Finding(Value, frozen=True, kw_only=True):
-    """One thing looked at by ``check``."""
-
-    code: str
-    level: Level
-    message: str
-    path: str = ""
-    hint: str = ""
 
 
 class Restored(Value, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from apex_cli.core.adapters.executor_lock import ProcessLock
 from apex_cli.core.adapters.journal import Journal
 from apex_cli.core.adapters.state_care import SCHEMA_VERSION, Backup, Loaded, Meta, PlainTables
 from apex_cli.core.errors import BusyError, StateError
+from apex_cli.core.model.health import Finding
 from apex_cli.core.ports import Clock
 from apex_cli.core.state import State, Table
 
@@ -152,7 +153,7 @@ class TinyDbStore:
         self.journal = journal or Journal(state_dir / "journal")
         self.backups = state_care.Backups(state_dir / "backup", keep=backups)
         self.problem: StateError | None = None
-        """The last failure that did not stop a commit: of the journal or of a backup. None once it worked again."""
+        """What went wrong beside the newest commit, in the journal or a backup, without stopping it."""
         self._lock = ProcessLock(state_dir / "state.lock", poll_s=0.002)
         self._lock_timeout_s = lock_timeout_s
         self._commit_every = commit_every
@@ -209,8 +210,6 @@ class TinyDbStore:
         self._state.last_seq = self._settled_seq = max(loaded.meta.last_seq, journal_seq)
         self._meta = loaded.meta
         self._header, self._was_there = loaded.header, True
-
-    # Writing
 
     @contextmanager
     def transaction(self) -> Iterator[State]:
@@ -318,6 +317,7 @@ class TinyDbStore:
 
     def _commit(self, state: State) -> None:
         """Write the next generation, then move its events to the journal."""
+        self.problem = None
         self._keep_backup()
         self._encode_changes(state)
         meta = Meta(schema_version=SCHEMA_VERSION, generation=self._meta.generation + 1, last_seq=state.last_seq)
@@ -355,7 +355,6 @@ class TinyDbStore:
             state.outbox.load({})
             self._raw["outbox"] = _EMPTY
             self._view = None
-            self.problem = None
 
     def _keep_backup(self) -> None:
         """Keep the outgoing file when the newest backup is old, or its schema is."""
@@ -370,8 +369,6 @@ class TinyDbStore:
             except StateError as error:
                 self.problem = error
 
-    # Care
-
     def backup_now(self) -> Backup | None:
         """Keep the present generation; None when nothing was ever saved."""
         with self.exclusive():
@@ -384,7 +381,7 @@ class TinyDbStore:
         """Return the kept generations, oldest first."""
         return self.backups.all()
 
-    def check(self) -> list[state_care.Finding]:
+    def check(self) -> list[Finding]:
         """Look at everything on disk and change nothing."""
         return state_care.check(self)
 

@@ -33,7 +33,7 @@ _PATTERNS = (
 )
 
 
-class YamlProblem(ValueError):
+class YamlProblem(ValueError):  # noqa: N818 - a verdict on a text, caught in one place
     """The text is not YAML as we take it."""
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
@@ -56,7 +56,7 @@ def parse_yaml(text: str) -> object:
 
     try:
         _check_events(text)
-        return yaml.load(text, Loader=_loader_class())
+        return yaml.load(text, Loader=_loader_class())  # noqa: S506 - a SafeLoader subclass
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(part for part in (error.context, error.problem) if part)

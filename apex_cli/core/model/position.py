@@ -66,7 +66,7 @@ def profit(side: PositionSide, entry: Price, current: Price, quantity: Decimal, 
     >>> profit(PositionSide.SHORT, Price(Decimal(50)), Price(Decimal(48)), Decimal(3), Decimal(1))
     Decimal('6')
     """
-    return Usd((current - entry) * quantity * multiplier * side.sign)
+    return Usd((current - entry) * quantity * multiplier * side.sign or ZERO)  # no negative zero
 
 
 def profit_pct(side: PositionSide, entry: Price, current: Price) -> Decimal:
@@ -75,7 +75,7 @@ def profit_pct(side: PositionSide, entry: Price, current: Price) -> Decimal:
     >>> profit_pct(PositionSide.LONG, Price(Decimal(50)), Price(Decimal(52)))
     Decimal('4')
     """
-    return (current - entry) / entry * 100 * side.sign
+    return (current - entry) / entry * 100 * side.sign or ZERO
 
 
 class RoundTrip(Value, frozen=True, kw_only=True):

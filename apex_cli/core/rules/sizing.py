@@ -93,7 +93,7 @@ def _quantities_by_caps(
     return Quantity(by_risk), Quantity(by_capital)
 
 
-def _sized(
+def _sized(  # noqa: PLR0917 - private, called twice
     instrument: Instrument,
     entry: Price,
     stop: Price,

@@ -264,8 +264,7 @@ class MatchingEngine:
         self._desk.cap = None
 
     def _advance(self, at: datetime) -> None:
-        if at > self._desk.at:
-            self._desk.at = at
+        self._desk.at = max(self._desk.at, at)
 
     def _end(self) -> Sequence[BrokerEvent]:
         desk = self._desk

@@ -69,12 +69,12 @@ def brackets(draw: Any, number: int) -> Any:
                 client_order_id=f"{name}-S{tranche}",
                 role=OrderRole.STOP,
                 order_type=stop_type,
-                stop_price=Price(entry_price - sign * draw(st.integers(1, 400)) / Decimal(100)),
+                stop_price=Price(entry_price - sign * draw(st.integers(1, 900)) / Decimal(100)),
                 trail_amount=Price(Decimal(2)),
                 **exits,
             )
         )
-        target = Price(entry_price + sign * draw(st.integers(1, 400)) / Decimal(100))
+        target = Price(entry_price + sign * draw(st.integers(1, 900)) / Decimal(100))
         orders.append(
             Order(
                 client_order_id=f"{name}-T{tranche}",
@@ -108,8 +108,10 @@ def bars(draw: Any, minute: int) -> Any:
 def days(draw: Any) -> Any:
     """What happens to the venue: brackets, bars, cancels of entries, ends of sessions."""
     story = []
-    for step in range(draw(st.integers(3, 14))):
-        kind = draw(st.sampled_from(("bracket", "bar", "bar", "bar", "cancel", "end")))
+    for step in range(draw(st.integers(5, 16))):
+        kind = (
+            "bracket" if not step else draw(st.sampled_from(("bar", "bar", "bar", "bar", "bracket", "cancel", "end")))
+        )
         if kind == "bracket":
             story.append((kind, draw(brackets(step))))
         elif kind == "bar":
