@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from apex_cli import __version__
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, point_nowhere
 
 COMMANDS = {
     "init": "init",
@@ -63,14 +63,22 @@ class LazyGroup(TyperGroup):
         return command
 
 
-app = typer.Typer(
-    name="apex",
-    cls=LazyGroup,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=exit_status_table(),
-)
+COMPLETION_OPTIONS = {"--install-completion", "--show-completion", "--help", "-h"}
+
+
+def make_app(*, with_completion: bool) -> typer.Typer:
+    """Return the app; the completion options cost 10 ms of imports, so they are added where they can matter."""
+    app = typer.Typer(
+        name="apex",
+        cls=LazyGroup,
+        no_args_is_help=True,
+        add_completion=with_completion,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=exit_status_table(),
+    )
+    app.callback()(apex)
+    return app
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 - Typer's callback signature
@@ -79,7 +87,6 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - Typer's callback sign
         raise typer.Exit
 
 
-@app.callback()
 def apex(
     version: Annotated[  # noqa: FBT002 - Typer options are booleans
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -94,21 +101,35 @@ def apex(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit status."""
     out = Output(_command_name(arguments), as_json="--json" in arguments)
+    completes = not arguments or "_APEX_COMPLETE" in os.environ or not COMPLETION_OPTIONS.isdisjoint(arguments)
+    app = make_app(with_completion=completes)
     try:
+        _require_text(arguments)
         status = get_command(app).main(list(arguments), prog_name="apex", standalone_mode=False)
     except typer.TyperException as error:
         return _usage_error(out, error)
     except (typer.Abort, KeyboardInterrupt):
-        out.note("Interrupted.")
-        return 130
+        out.interrupted()
+        return INTERRUPTED
     except ApexError as error:
         out.fail(error)
         return error.status
+    except Exception as error:  # the last door: whatever comes here ends in a message, too
+        if os.environ.get("APEX_DEBUG"):
+            raise
+        out.fail(internal_error(error))
+        return ExitStatus.INTERNAL
     return status if isinstance(status, int) else ExitStatus.OK
 
 
 def _command_name(arguments: Sequence[str]) -> str:
     return next((a for a in arguments if not a.startswith("-")), "apex")
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            raise InputError("not_utf8", f"The argument {argument!r} is not valid UTF-8.", hint="Type it anew.")
 
 
 def _usage_error(out: Output, error: typer.TyperException) -> int:
@@ -117,6 +138,7 @@ def _usage_error(out: Output, error: typer.TyperException) -> int:
     message = error.format_message()
     if not message:  # the help page that a bare ``apex`` prints
         return ExitStatus.USAGE
+    out.command = path.removeprefix("apex").strip() or out.command
     out.fail(InputError("usage", message, hint=f"See: {path} --help"))
     return ExitStatus.USAGE
 
@@ -125,7 +147,8 @@ def main() -> None:
     """Run apex on the process's arguments."""
     status = run(sys.argv[1:])
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        point_nowhere(sys.stdout)
     sys.exit(status)

@@ -6,13 +6,13 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from apex_cli.core.coordinator import Coordinator
-from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
+from apex_cli.core.errors import ConfigError, ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
@@ -116,7 +116,7 @@ class MarketPlayer:
         """Work out how far to play.
 
         Raises:
-            ConfigError: ``--bars-until`` without a bars clock, or no trading day.
+            InputError: ``--bars-until`` without a bars clock, or no trading day.
         """
         self.steps = 0
         self._parts = parts
@@ -130,7 +130,7 @@ class MarketPlayer:
                     "--bars-until plays a simulated market, but simulation.clock is 'system'.",
                     hint="Set simulation.clock: bars and prices.bars_dir.",
                 )
-            self._end = session_close(options.bars_until, "--bars-until")
+            self._end = _last_close(options.bars_until)
 
     def play(self) -> Iterator[datetime]:
         """Yield each step of time that passes in this cycle.
@@ -152,6 +152,14 @@ class MarketPlayer:
                 return
 
 
+def _last_close(day: date) -> datetime:
+    """Return the close of the day that ``--bars-until`` names."""
+    try:
+        return session_close(day, "--bars-until")
+    except ConfigError as error:
+        raise InputError("bars_until_invalid", error.message, hint=error.hint) from None
+
+
 def end_of_window(text: str | None, now: datetime) -> datetime | None:
     """Return today's *text* (HH:MM, New York) as a time.
 
@@ -162,10 +170,10 @@ def end_of_window(text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
     try:
-        at = time.fromisoformat(text)
+        at = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day, its zone follows
     except ValueError:
         raise InputError("until_invalid", f"--until {text!r} is no time of day.", hint="Write 16:05.") from None
-    end = datetime.combine(now.astimezone(NEW_YORK).date(), at.replace(tzinfo=None), tzinfo=NEW_YORK)
+    end = datetime.combine(now.astimezone(NEW_YORK).date(), at, tzinfo=NEW_YORK)
     if end <= now:
         raise NothingToDo(
             "outside_window", f"It is past {text} in New York already.", hint="Start earlier, or leave --until out."

@@ -215,9 +215,9 @@ def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> 
     local = cwd / FILE_NAME
     if os.path.lexists(local):
         return local
-    import platformdirs  # noqa: PLC0415 - start-up is a feature
+    import typer  # noqa: PLC0415 - the only part of the settings that knows a shell
 
-    user = platformdirs.user_config_path("apex", appauthor=False) / FILE_NAME
+    user = Path(typer.get_app_dir("apex", roaming=False)) / FILE_NAME
     return user if os.path.lexists(user) else None
 
 

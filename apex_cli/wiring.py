@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.settings import Settings, SimulationClock, load_settings
 
 if TYPE_CHECKING:
@@ -242,6 +242,10 @@ def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> 
         files = [Path(name) for name in named if name != "-"]
         sources: list[SignalSource] = [FileSource(files, max_age=max_age)] if files else []
         if "-" in named:
+            if sys.stdin is None:
+                raise InputError(
+                    "stdin_closed", "--signals - reads standard input, which is closed.", hint="Name a file."
+                )
             sources.append(StdinSource(sys.stdin.buffer, max_age=max_age))
         return tuple(sources)
     sources = [FileSource(settings.signals.files, max_age=max_age)] if settings.signals.files else []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption, WaitOption
 from apex_cli.core.answer import Answer
 from apex_cli.core.errors import ApexError, ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
@@ -41,7 +40,7 @@ def approve(
             parser=positive_decimal, metavar="UNITS", help="Another size than the one worked out.", show_default=False
         ),
     ] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process runs.")] = 0,
+    wait: WaitOption = 0,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -86,6 +85,8 @@ def _check(answer: Answer) -> None:
 
 def _list(out: Output, settings: Settings, answer: Answer) -> None:
     """Show what waits, as it is now, and change nothing."""
+    import asyncio
+
     from apex_cli.presenters.approvals import approval_data, approvals_blocks, preview_blocks
     from apex_cli.wiring import make_parts
 
@@ -109,6 +110,8 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is told, the first failure is the exit status."""
+    import asyncio
+
     from apex_cli.presenters.approvals import answered_blocks, approval_data
     from apex_cli.wiring import executor_lock, make_parts
 
@@ -155,6 +158,8 @@ def _status_of(answered: list[Answered]) -> ExitStatus:
 
 def _ask(settings: Settings, wait_s: float) -> None:
     """Ask one by one; the executor is held only while an answer is carried out."""
+    import asyncio
+
     from apex_cli.presenters.prompt import ask_all
     from apex_cli.wiring import executor_lock, make_parts
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from apex_cli.commands.numbers import fraction as parse_fraction
 from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption, WaitOption
 from apex_cli.core.errors import ApexError, ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.outcome import Reason
@@ -45,7 +44,7 @@ def close(
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process runs.")] = 0,
+    wait: WaitOption = 0,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -122,6 +121,8 @@ def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> N
 def _execute(
     settings: Settings, requests: tuple[CloseRequest, ...], wait_s: float
 ) -> tuple[list[Closed], list[ApexError]]:
+    import asyncio
+
     from apex_cli.wiring import executor_lock, make_parts
 
     with executor_lock(settings, wait_s):

@@ -26,7 +26,9 @@ def history(
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.", show_default=False)
     ] = None,
-    last: Annotated[int, typer.Option(min=1, help="How many round trips to list; the sums count all.")] = 50,
+    last: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many round trips to list; the sums count all.")
+    ] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

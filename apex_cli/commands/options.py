@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.commands.numbers import seconds
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -19,3 +21,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result and errors.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", parser=seconds, metavar="SECONDS", help="How long to wait while another process runs."),
+]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
@@ -22,6 +20,8 @@ def pdt_status(
 ) -> None:
     """Count day trades over the stored fills, by the classic pattern-day-trader rule."""
     with Output("pdt-status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        import asyncio
+
         from apex_cli.core.day_trades import DayTradeCounter, is_partial
         from apex_cli.core.rules.calendar import session_date
         from apex_cli.presenters.day_trades import day_trade_blocks, day_trade_data

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption, WaitOption
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
 from apex_cli.wiring import read_settings
@@ -37,7 +37,7 @@ def run(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.", show_default=False),
     ] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process runs.")] = 0,
+    wait: WaitOption = 0,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -14,7 +14,7 @@ from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.outcome import Reason
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.output import Output, write_line
 from apex_cli.wiring import open_store, read_settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, back up, restore and export the state.")
@@ -125,7 +125,7 @@ def export(
     with Output("state export", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         content = open_store(read_settings(config)).export()
         if file is None and not as_json:
-            sys.stdout.write(content.decode())
+            write_line(sys.stdout, content.decode().rstrip("\n"))
             return
         if file is None:
             raise InputError(

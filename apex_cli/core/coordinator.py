@@ -109,7 +109,7 @@ class Coordinator:
                 break
             if until is not None and self.gatherer.clock.now() >= until:
                 break
-            if not once:
+            if not once and interval_s:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), interval_s)
         return cycles

@@ -22,7 +22,10 @@ from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.outcome import Reason
 from apex_cli.presenters.blocks import Block
 
-STATUS_WORDS = {
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+STATUS_WORDS: dict[int, str] = {
     ExitStatus.OK: "ok",
     ExitStatus.INTERNAL: "error",
     ExitStatus.USAGE: "error",
@@ -33,6 +36,7 @@ STATUS_WORDS = {
     ExitStatus.BUSY: "busy",
     ExitStatus.NOTHING_DONE: "nothing_done",
     ExitStatus.STATE_DAMAGED: "damaged",
+    INTERRUPTED: "interrupted",
 }
 
 
@@ -55,7 +59,7 @@ class Output:
     @property
     def can_prompt(self) -> bool:
         """True when a person can be asked."""
-        return not self.as_json and sys.stdin.isatty() and is_terminal(sys.stdout)
+        return not self.as_json and sys.stdin is not None and sys.stdin.isatty() and is_terminal(sys.stdout)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -68,11 +72,11 @@ class Output:
         if error is None or isinstance(error, typer.Exit | SystemExit | typer.TyperException | typer.Abort):
             return
         if isinstance(error, BrokenPipeError):
-            silence_broken_pipe()
+            point_nowhere(sys.stdout)
             raise typer.Exit(ExitStatus.OK)
         if isinstance(error, KeyboardInterrupt):
-            self.note("Interrupted.")
-            raise typer.Exit(130)
+            self.interrupted()
+            raise typer.Exit(INTERRUPTED)
         if isinstance(error, ApexError):
             self.fail(error)
             raise typer.Exit(error.status)
@@ -118,9 +122,17 @@ class Output:
         if status is not ExitStatus.OK:
             raise typer.Exit(status)
 
+    def interrupted(self) -> None:
+        """Say that Ctrl-C ended it."""
+        if self.as_json:
+            entry = {"code": "interrupted", "message": "Interrupted.", "hint": "", "details": {}}
+            write_line(sys.stdout, self._envelope({}, INTERRUPTED, [entry]))
+        else:
+            self.note("Interrupted.")
+
     def fail(self, error: ApexError) -> None:
         """Say what went wrong and what to do."""
-        if self.as_json:
+        if self.as_json and error.code != OUTPUT_FAILED:
             entry = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
             write_line(sys.stdout, self._envelope({}, error.status, [entry]))
             return
@@ -141,7 +153,7 @@ class Output:
 
             write_line(sys.stdout, render(blocks))
 
-    def _envelope(self, data: Mapping[str, Any], status: ExitStatus, errors: list[dict[str, Any]]) -> str:
+    def _envelope(self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]]) -> str:
         import json
 
         envelope = {
@@ -155,28 +167,49 @@ class Output:
         return json.dumps(envelope, indent=2, ensure_ascii=False, default=_plain_value, allow_nan=False)
 
 
-def is_terminal(stream: TextIO) -> bool:
+OUTPUT_FAILED = "output_failed"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
     """Tell whether *stream* is a terminal that can draw."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def write_line(stream: TextIO, text: str) -> None:
-    """Write *text* and a line end; a reader that went away is no error."""
+def write_line(stream: TextIO | None, text: str) -> None:
+    """Write *text* and a line end; a reader that went away is no error, nor is a stream closed from the start.
+
+    Raises:
+        ApexError: standard output takes no more.
+    """
+    if stream is None:
+        return
     try:
-        stream.write(text + "\n")
-        stream.flush()
+        _write(stream, text + "\n")
     except BrokenPipeError:
-        silence_broken_pipe()
+        point_nowhere(stream)
+    except OSError as error:
+        point_nowhere(stream)
+        if stream is sys.stdout:
+            raise ApexError(
+                OUTPUT_FAILED,
+                f"The result cannot be written: {error.strerror}.",
+                hint="What was done stays done: look at apex orders and apex positions.",
+            ) from error
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-        stream.flush()
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
 
 
-def silence_broken_pipe() -> None:
-    """Point standard output nowhere, so that the interpreter's last flush cannot fail."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def point_nowhere(stream: TextIO | None) -> None:
+    """Point *stream* nowhere, so that the interpreter's last flush cannot fail."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 
 
 def internal_error(error: Exception) -> ApexError:

@@ -5,6 +5,8 @@ The yardsticks of the same run: one line appended and synced, and one row in SQL
 ``synchronous=FULL``).
 """
 
+# ruff: noqa: T201 - a report on standard output is what this is for
+
 from __future__ import annotations
 
 import os

@@ -59,7 +59,7 @@ def open_for_writing(path: Path, flags: int) -> int:
     return os.open(path, flags | os.O_WRONLY | os.O_CREAT | _BINARY, FILE_MODE)
 
 
-def write_all(descriptor: int, data: bytes, path: Path) -> None:
+def write_all(descriptor: int, data: bytes | bytearray, path: Path) -> None:
     """Write all of *data*, however few bytes the system takes at a time."""
     _fault("write", path)
     written = os.write(descriptor, data)
@@ -117,7 +117,7 @@ def link_or_copy(source: Path, target: Path) -> None:
             sync_folder(target.parent)
 
 
-def write_atomically(path: Path, *parts: bytes) -> None:
+def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
     """Replace *path* by a file of mode 0600 that holds *parts*; on return it survives a power loss.
 
     Temporary file in the same folder, write, sync, rename, sync of the folder.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,11 +35,11 @@ BACKUP_INTERVAL = timedelta(minutes=15)
 
 _HEAD = b'{"meta":{"state":'
 _TAIL = b'"}}\n'
-_DIGEST_CHARS = 32
+_DIGEST_CHARS = 40
 _MAX_HEADER = 4096
 _STAMP = "%Y%m%dT%H%M%SZ"
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 
 
 class Meta(Value, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class Meta(Value, frozen=True, kw_only=True):
 
     saved_at: datetime | None = None
     checksum: str = ""
-    """BLAKE2b-128 over the rest of the file, as 32 hexadecimal digits."""
+    """SHA-1 over the rest of the file, as 40 hexadecimal digits."""
 
 
 class Loaded(NamedTuple):
@@ -69,18 +69,22 @@ _decode_meta = msgspec.json.Decoder(Meta).decode
 decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _checksum(prefix: bytes, body: bytes) -> bytes:
-    digest = blake2b(prefix, digest_size=_DIGEST_CHARS // 2)
+def _checksum(prefix: bytes, body: bytes | bytearray) -> bytes:
+    """Return what damage would change. People are not kept out, so a fast hash will do."""
+    digest = sha1(prefix, usedforsecurity=False)
     digest.update(body)
     return digest.hexdigest().encode()
 
 
-def encode_state(meta: Meta, tables: Mapping[str, object]) -> tuple[bytes, bytes]:
-    """Return the two lines of a state file: header and tables."""
-    encoded = _encode(tables)
-    body = b"," + encoded[1:] if tables else encoded[1:]
-    prefix = _HEAD + _encode(msgspec.structs.replace(meta, checksum=""))[:-1] + b',"checksum":"'
-    return prefix + _checksum(prefix, body) + _TAIL, body
+def encode_state(meta: Meta, tables: Mapping[str, object], body: bytearray) -> bytes:
+    """Put the second line of a state file, the tables, into *body* and return the first, its header.
+
+    The caller keeps *body* from one time to the next: new memory costs more than the encoding.
+    """
+    _encoder.encode_into(tables, body)
+    body[:1] = b"," if tables else b""
+    prefix = _HEAD + _encoder.encode(msgspec.structs.replace(meta, checksum=""))[:-1] + b',"checksum":"'
+    return prefix + _checksum(prefix, body) + _TAIL
 
 
 def decode_meta(data: bytes) -> tuple[bytes, Meta] | None:
@@ -140,7 +144,7 @@ def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
         if version not in MIGRATIONS:
             raise damaged(path, f"nothing is known of schema version {version}")
         plain = MIGRATIONS[version](plain)
-    return {name: msgspec.Raw(_encode(rows)) for name, rows in plain.items()}
+    return {name: msgspec.Raw(_encoder.encode(rows)) for name, rows in plain.items()}
 
 
 def damaged(path: Path, what: str) -> StateError:
@@ -366,4 +370,4 @@ def export(store: TinyDbStore) -> bytes:
     if loaded is None:
         return b"{}\n"
     tables = {"meta": {"state": loaded.meta}, **loaded.tables}
-    return msgspec.json.format(_encode(tables), indent=2) + b"\n"
+    return msgspec.json.format(_encoder.encode(tables), indent=2) + b"\n"

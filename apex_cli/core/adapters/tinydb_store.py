@@ -41,6 +41,7 @@ class AtomicStorage(Storage):
         self._clock = clock
         self._is_read_only = is_read_only
         self._header = b""
+        self._body = bytearray()
 
     def load(self) -> Loaded | None:
         """Return the verified file, or None when there is none; StateError when it cannot be trusted."""
@@ -51,8 +52,8 @@ class AtomicStorage(Storage):
     def commit(self, meta: Meta, tables: Mapping[str, object]) -> bytes:
         """Replace the file and return its header line; StateError when it could not be written."""
         saved_at = self._clock.now() if self._clock else meta.saved_at
-        header, body = state_care.encode_state(msgspec.structs.replace(meta, saved_at=saved_at), tables)
-        write_atomically(self.path, header, body)
+        header = state_care.encode_state(msgspec.structs.replace(meta, saved_at=saved_at), tables, self._body)
+        write_atomically(self.path, header, self._body)
         self._header = header
         return header
 
