@@ -55,23 +55,24 @@ class SequentialIds:
 class MemoryStore:
     """A ``StateStore`` without files; ``events`` stands for the journal."""
 
-    __slots__ = ("_is_in_transaction", "_state", "_view", "events", "generation")
+    __slots__ = ("_is_in_transaction", "_settled_seq", "_state", "events", "generation")
 
     def __init__(self) -> None:
         """Start empty."""
         self._state = State()
-        self._view: State | None = None
+        self._settled_seq = 0
         self._is_in_transaction = False
         self.events: list[OutboxRow] = []
         self.generation = 0
         """Counts transactions that changed something."""
 
     def view(self) -> State:
-        """Return the latest committed state: a copy that no later change touches."""
-        if self._view is None:
-            self._view = self._state.committed()
-            self._view.last_seq = self.events[-1].seq if self.events else 0
-        return self._view
+        """Return the latest committed state, for reading until the next transaction."""
+        if not self._is_in_transaction:
+            return self._state
+        committed = self._state.committed()
+        committed.last_seq = self._settled_seq
+        return committed
 
     @contextmanager
     def transaction(self) -> Iterator[State]:
@@ -98,7 +99,7 @@ class MemoryStore:
     def _commit(self, state: State) -> None:
         if any(table.get(key) != old for table in state.tables() for key, old in table.changed.items()):
             self.generation += 1
-            self._view = None
         state.settle()
+        self._settled_seq = state.last_seq
         self.events.extend(state.outbox.values())
         state.outbox.load({})

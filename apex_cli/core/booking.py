@@ -80,10 +80,10 @@ def book_fill(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     fill = _attributed(tx, fill)
     tx.fills[fill.key] = fill
     _count_on_order(tx, fill, known, now)
-    newest = tx.counters.last_fill_at
-    in_order = known is None and (newest is None or fill.filled_at > newest or _is_last(tx, fill))
-    if newest is None or fill.filled_at > newest:
-        tx.counters = replace(tx.counters, last_fill_at=fill.filled_at)
+    is_newest = _is_newest(tx, fill)
+    in_order = known is None and (is_newest or _is_last(tx, fill))
+    if is_newest:
+        tx.counters = replace(tx.counters, last_fill_at=fill.filled_at, last_fill_key=fill.key)
     subject = _subject(tx, fill.bracket_id, fill.instrument.symbol)
     tx.emit("fill" if known is None else "fill_corrected", now, subject, fill)
     return _apply(tx, fill, now) if in_order else _refold(tx, fill, now)
@@ -126,6 +126,12 @@ def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) ->
 def _put_order(tx: State, record: OrderRecord, now: datetime) -> None:
     tx.orders[record.order.client_order_id] = record
     tx.emit("order_updated", now, _subject(tx, record.order.bracket_id, record.order.instrument.symbol), record)
+
+
+def _is_newest(tx: State, fill: Fill) -> bool:
+    """Tell whether *fill* sorts after every fill ever booked, whatever the security."""
+    counters = tx.counters
+    return counters.last_fill_at is None or (fill.filled_at, fill.key) > (counters.last_fill_at, counters.last_fill_key)
 
 
 def _is_last(tx: State, fill: Fill) -> bool:

@@ -35,6 +35,7 @@ from apex_cli.core.ports import (
 from apex_cli.core.recording import record_decision, record_ended, record_queued, record_refused, record_rejected_row
 from apex_cli.core.reporting import decided_report, duplicate_report, expired_reason, outcome_of, trouble_with
 from apex_cli.core.rules.plan import decide
+from apex_cli.core.snapshots import exposures_of
 
 PlayMarket = Callable[[], Iterator[datetime]]
 """Plays simulated prices up to now, one step of time at a time."""
@@ -119,8 +120,9 @@ class Coordinator:
         busy = False
         if not self._dry_run:
             busy = await self._play()
-            busy = self.executor.sync() or busy
-            await self._keep_house()
+            if not busy:
+                busy = self.executor.sync()
+                await self._keep_house()
         busy = await self._take_in() or busy
         if not self._dry_run:
             self._check_learning()
@@ -239,7 +241,7 @@ class Coordinator:
                 return ()
             signal = answer
         self._in_flight.add(signal.signal_id)
-        opportunity = self._ranker.rank(signal, await self._snapshot(signal))
+        opportunity = self._ranker.rank(signal, (*exposures_of(self.store.view()), *self._planned))
         return (Ranked(opportunity, where),)
 
     def _end(self, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> None:

@@ -19,7 +19,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import Order
-from apex_cli.core.model.outcome import Reason, Snapshot
+from apex_cli.core.model.outcome import Exposure, Reason
 from apex_cli.core.model.records import OutboxRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state import State
@@ -62,7 +62,7 @@ class StateStore(Protocol):
     """The one state file: many readers, one writer at a time."""
 
     def view(self) -> State:
-        """Return the latest committed state, for reading only.
+        """Return the latest committed state, for reading only, until the next transaction.
 
         Raises:
             StateError: the file is damaged, missing beside a journal, or of a newer version.
@@ -211,7 +211,7 @@ class SignalStage(Protocol):
 class Ranker(Protocol):
     """Scores signals so that the best one goes first."""
 
-    def rank(self, signal: Signal, snapshot: Snapshot) -> Opportunity:
+    def rank(self, signal: Signal, exposures: Sequence[Exposure]) -> Opportunity:
         """Return *signal* with a score in 0..1 and its breakdown."""
 
 

@@ -49,23 +49,20 @@ def take_snapshot(
 
 def blocked_instruments(state: State) -> tuple[str, ...]:
     """Return the keys of instruments with an order of unknown outcome."""
-    keys = {r.order.instrument.key for r in state.orders.values() if r.status is OrderStatus.UNKNOWN}
+    keys = {r.order.instrument.key for r in state.orders.open() if r.status is OrderStatus.UNKNOWN}
     return tuple(sorted(keys))
 
 
 def exposures_of(state: State) -> tuple[Exposure, ...]:
     """Return open positions and entries that may still fill, with their loss at the stop."""
-    if not state.positions and not state.orders:
-        return ()
     by_key: dict[str, list[OrderRecord]] = {}
-    for record in state.orders.values():
+    entries: list[OrderRecord] = []
+    for record in state.orders.open():
         by_key.setdefault(record.order.instrument.key, []).append(record)
+        if record.order.role is OrderRole.ENTRY:
+            entries.append(record)
     held = [_held(row, by_key.get(key, [])) for key, row in state.positions.items()]
-    working = [
-        _working(record, state.brackets.get(record.order.bracket_id))
-        for record in state.orders.values()
-        if record.is_open and record.order.role is OrderRole.ENTRY
-    ]
+    working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
     return (*held, *working)
 
 

@@ -6,8 +6,9 @@ changed or rolls it back. Nothing here knows of files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -86,6 +87,10 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Old rows by key (None: there was none) of everything touched since ``settle``."""
         return self._undo
 
+    def newest(self, count: int) -> Sequence[R]:
+        """Return the last *count* rows that were added, oldest first."""
+        return list(islice(reversed(self._rows.values()), count))[::-1]
+
     def load(self, rows: dict[str, R]) -> None:
         """Start over with *rows*, unchanged."""
         self._rows = rows
@@ -118,6 +123,44 @@ class Table(MutableMapping[str, R], Generic[R]):
         self._undo.clear()
 
 
+class OrderTable(Table[OrderRecord]):
+    """Orders, with those that may still fill at hand."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__("orders", OrderRecord)
+        self._open: dict[str, OrderRecord] = {}
+
+    def open(self) -> Collection[OrderRecord]:
+        """Return the orders that may still fill, *unknown* included."""
+        return self._open.values()
+
+    def __setitem__(self, key: str, row: OrderRecord) -> None:
+        """Add or replace the row."""
+        super().__setitem__(key, row)
+        if row.is_open:
+            self._open[key] = row
+        else:
+            self._open.pop(key, None)
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the row; KeyError when there is none."""
+        super().__delitem__(key)
+        self._open.pop(key, None)
+
+    def load(self, rows: dict[str, OrderRecord]) -> None:
+        """Start over with *rows*, unchanged."""
+        super().load(rows)
+        self._open = {key: row for key, row in rows.items() if row.is_open}
+
+    def rollback(self) -> None:
+        """Undo everything since ``settle``."""
+        super().rollback()
+        self._open = {key: row for key, row in self._rows.items() if row.is_open}
+
+
 class State:
     """All hot tables. ``emit`` puts an event into the outbox of the same commit."""
 
@@ -126,7 +169,7 @@ class State:
         self.signals: Table[SignalRecord] = Table("signals", SignalRecord)
         self.approvals: Table[ApprovalRecord] = Table("approvals", ApprovalRecord)
         self.brackets: Table[BracketRecord] = Table("brackets", BracketRecord)
-        self.orders: Table[OrderRecord] = Table("orders", OrderRecord)
+        self.orders = OrderTable()
         self.positions: Table[PositionRecord] = Table("positions", PositionRecord)
         self.fills: Table[Fill] = Table("fills", Fill)
         self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
@@ -135,10 +178,7 @@ class State:
         self._trading: Table[TradingState] = Table("trading", TradingState)
         self.last_seq = 0
         """Sequence number of the newest event ever emitted."""
-
-    def tables(self) -> tuple[Table[Any], ...]:
-        """Return every table, in the order they are stored."""
-        return (
+        self._all: tuple[Table[Any], ...] = (
             self.signals,
             self.approvals,
             self.brackets,
@@ -150,6 +190,10 @@ class State:
             self._counters,
             self._trading,
         )
+
+    def tables(self) -> tuple[Table[Any], ...]:
+        """Return every table, in the order they are stored."""
+        return self._all
 
     @property
     def counters(self) -> Counters:
@@ -199,5 +243,6 @@ class State:
 
     def settle(self) -> None:
         """Mark everything as committed."""
-        for table in self.tables():
-            table.settle()
+        for table in self._all:
+            if table.changed:
+                table.settle()

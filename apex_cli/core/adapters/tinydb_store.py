@@ -170,7 +170,6 @@ class TinyDbStore:
         self._state = State()
         self._raw: dict[str, msgspec.Raw | dict[str, msgspec.Raw]] = {}
         self._dirty: dict[str, set[str]] = {}
-        self._view: State | None = None
         self._settled_seq = 0
         self._uncommitted = 0
         self._is_synced = False
@@ -181,17 +180,18 @@ class TinyDbStore:
         return self._meta.generation
 
     def view(self) -> State:
-        """Return the latest committed state: a copy that no later change touches.
+        """Return the latest committed state, for reading until the next transaction of this process.
 
         Raises:
             StateError: the file is damaged, missing beside a journal, or of a newer version.
         """
-        if not self._lock.is_held:
-            self._refresh()
-        if self._view is None:
-            self._view = self._state.committed()
-            self._view.last_seq = self._settled_seq
-        return self._view
+        if not self._is_in_transaction:
+            if not self._uncommitted:
+                self._refresh()
+            return self._state
+        committed = self._state.committed()
+        committed.last_seq = self._settled_seq
+        return committed
 
     def _refresh(self) -> None:
         """Read the file if it is not the one in memory."""
@@ -297,9 +297,10 @@ class TinyDbStore:
         """Commit or settle; after any failure memory is forgotten, so that it never differs from the file."""
         try:
             for table in state.tables():
-                changed = {key for key, old in table.changed.items() if table.get(key) != old}
-                if changed:
-                    self._dirty.setdefault(table.name, set()).update(changed)
+                if table.changed:
+                    changed = {key for key, old in table.changed.items() if table.get(key) != old}
+                    if changed:
+                        self._dirty.setdefault(table.name, set()).update(changed)
             if self._dirty or self._meta.schema_version < SCHEMA_VERSION:
                 self._uncommitted += 1
             if self._uncommitted >= self._commit_every or not self._is_in_transaction:
@@ -311,8 +312,6 @@ class TinyDbStore:
             raise
 
     def _settle(self, state: State) -> None:
-        if state.is_changed:
-            self._view = None
         state.settle()
         self._settled_seq = state.last_seq
 

@@ -125,6 +125,9 @@ class Counters(Value, frozen=True, kw_only=True):
     last_fill_at: datetime | None = None
     """Time of the newest fill ever booked: an older one that comes late makes a refold."""
 
+    last_fill_key: str = ""
+    """Its key: of fills of one moment, keys tell the order."""
+
     last_run_at: datetime | None = None
     """End of the last successful ``run`` cycle."""
 

@@ -12,7 +12,7 @@ FINRA Regulatory Notice 21-13, read as *opened, then closed*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby, permutations
 
@@ -59,20 +59,28 @@ class _Flow:
     Tied executions may leave more than one possible state: each is kept with its least and most day trades.
     """
 
-    __slots__ = ("counts", "held", "session", "states", "uncertain")
+    __slots__ = ("_moment", "_moment_start", "counts", "held", "session", "states", "uncertain")
 
     def __init__(self, held: Decimal) -> None:
         self.held = held
         self.session: date | None = None
         self.states: dict[int, tuple[int, int]] = {0: (0, 0)}
         self.counts: dict[str, int] = {}
-        self.uncertain: list[str] = []
+        self.uncertain: dict[str, None] = {}
+        self._moment: tuple[datetime | None, list[Decimal]] = (None, [])
+        self._moment_start = (held, self.states)
 
     def run(self, fills: Iterable[Fill]) -> None:
         """Take *fills* of one security, already in order."""
         for moment, tied in groupby(fills, key=lambda fill: fill.filled_at):
-            self.turn_to(session_date(moment))
             changes = [fill.quantity * fill.side.sign for fill in tied]
+            if moment == self._moment[0]:  # more of the moment that was taken last: take it anew
+                self.held, self.states = self._moment_start
+                changes = [*self._moment[1], *changes]
+            else:
+                self.turn_to(session_date(moment))
+                self._moment_start = (self.held, self.states)
+            self._moment = (moment, changes)
             self._apply(changes)
         self._settle()
 
@@ -96,11 +104,15 @@ class _Flow:
         """Write down the running session's count."""
         least = min(low for low, _ in self.states.values())
         most = max(high for _, high in self.states.values())
-        if self.session is None or not most:
+        if self.session is None:
             return
-        self.counts[self.session.isoformat()] = most
+        session = self.session.isoformat()
+        self.counts.pop(session, None)
+        self.uncertain.pop(session, None)
+        if most:
+            self.counts[session] = most
         if least != most:
-            self.uncertain.append(self.session.isoformat())
+            self.uncertain[session] = None
 
 
 def _possible_orders(changes: list[Decimal]) -> Iterable[tuple[Decimal, ...]]:
@@ -162,22 +174,50 @@ def count_day_trades(fills: Iterable[Fill], start_positions: Mapping[str, Decima
         FINRA Rule 4210(f)(8)(B)(i); Regulatory Notice 21-13, Interpretation /02. Each option series is its own
         security. Average cost and lots do not matter.
     """
-    by_session: dict[str, int] = {}
-    by_instrument: dict[str, dict[str, int]] = {}
-    uncertain: set[str] = set()
-    for key, rows in _by_security(fills).items():
-        flow = _Flow(start_positions.get(key, ZERO))
-        flow.run(rows)
-        uncertain.update(flow.uncertain)
-        if flow.counts:
-            by_instrument[key] = flow.counts
-        for session, found in flow.counts.items():
-            by_session[session] = by_session.get(session, 0) + found
-    return DayTradeCount(
-        by_session=dict(sorted(by_session.items())),
-        by_instrument=by_instrument,
-        uncertain_sessions=tuple(sorted(uncertain)),
-    )
+    return RunningCount(fills, start_positions).count()
+
+
+class RunningCount:
+    """A count that goes on with every new fill, for who asks often."""
+
+    __slots__ = ("_flows", "_newest", "_start")
+
+    def __init__(self, fills: Iterable[Fill], start_positions: Mapping[str, Decimal]) -> None:
+        """Count *fills* as ``count_day_trades`` does."""
+        self._start = start_positions
+        self._flows: dict[str, _Flow] = {}
+        self._newest: dict[str, datetime] = {}
+        for key, rows in _by_security(fills).items():
+            flow = self._flows[key] = _Flow(start_positions.get(key, ZERO))
+            flow.run(rows)
+            self._newest[key] = rows[-1].filled_at
+
+    def add(self, fill: Fill) -> bool:
+        """Go on with *fill*; False when it is earlier than another of its security: then count anew."""
+        if fill.instrument.market_type not in COUNTED_MARKETS:
+            return True
+        key = fill.instrument.key
+        newest = self._newest.get(key)
+        if newest is not None and fill.filled_at < newest:
+            return False
+        flow = self._flows.get(key)
+        if flow is None:
+            flow = self._flows[key] = _Flow(self._start.get(key, ZERO))
+        flow.run((fill,))
+        self._newest[key] = fill.filled_at
+        return True
+
+    def count(self) -> DayTradeCount:
+        """Return the day trades so far."""
+        by_session: dict[str, int] = {}
+        for flow in self._flows.values():
+            for session, found in flow.counts.items():
+                by_session[session] = by_session.get(session, 0) + found
+        return DayTradeCount(
+            by_session=dict(sorted(by_session.items())),
+            by_instrument={key: dict(flow.counts) for key, flow in self._flows.items() if flow.counts},
+            uncertain_sessions=tuple(sorted({day for flow in self._flows.values() for day in flow.uncertain})),
+        )
 
 
 def _by_security(fills: Iterable[Fill]) -> dict[str, list[Fill]]:

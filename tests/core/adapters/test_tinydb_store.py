@@ -234,8 +234,8 @@ def test_four_processes_lose_nothing_and_count_every_generation(tmp_path: Path) 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 def test_a_killed_writer_loses_nothing_it_was_told_is_safe(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
     for round_ in range(4):
+        store = open_store(tmp_path)
         child = start_writer(store, 100_000)
         assert child.stdout is not None
         told = [int(child.stdout.readline()) for _ in range(5 + 7 * round_)]
