@@ -30,6 +30,7 @@ COMMANDS = {
     "history": "history",
     "explain": "explain",
     "pdt-status": "pdt_status",
+    "import-fills": "import_fills",
     "size": "size",
     "halt": "trading_state",
     "reduce": "trading_state",

@@ -22,7 +22,7 @@ from apex_cli.core.rules.calendar import session_date
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring import Parts, connected, executor_lock, make_parts, make_sources, session_close
+from apex_cli.wiring import Parts, connected, executor_lock, make_parts, make_service, make_sources, session_close
 
 if TYPE_CHECKING:
     from apex_cli.core.booking import Booked
@@ -93,6 +93,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         sources=make_sources(settings, options.signals, is_once=options.once),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
+        serve=make_service(parts).serve,
         bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,
@@ -104,13 +105,19 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         else:
             async with connected(parts):
                 stop = stop_on_signals()
+                if market.waits_for_decisions:
+                    await coordinator.run(stop=stop, max_cycles=1)
                 cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
     summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=options.dry_run)
     _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)
 
 
 class MarketPlayer:
-    """Lets simulated time pass, as far as a cycle should."""
+    """Lets simulated time pass, as far as a cycle should.
+
+    A market that follows bars waits for one round of decisions first: signals of today are
+    decided on today's prices, not on those of the day that ``--bars-until`` names.
+    """
 
     def __init__(self, parts: Parts, options: RunOptions) -> None:
         """Work out how far to play.
@@ -122,6 +129,7 @@ class MarketPlayer:
         self._parts = parts
         self._follows_bars = parts.settings.simulation.clock is SimulationClock.BARS
         self._is_stepwise = not options.once and options.bars_until is None
+        self.waits_for_decisions = options.bars_until is not None or (self._follows_bars and self._is_stepwise)
         self._end: datetime | None = None
         if options.bars_until is not None:
             if not self._follows_bars:
@@ -138,6 +146,9 @@ class MarketPlayer:
         With the system clock, bars up to now; with a bars clock up to ``--bars-until``, or one
         step a cycle in a loop, or none with ``--once``.
         """
+        if self.waits_for_decisions:
+            self.waits_for_decisions = False
+            return
         end = self._end
         if end is None and not self._follows_bars:
             end = self._parts.clock.now()

@@ -56,7 +56,6 @@ class UnreliableBroker:
         """False: a snapshot is empty and says that it is incomplete."""
 
         self.has_account = True
-        self.has_prior_close = True
         self.refuses_cancels = False
         """True: the order works on, and the venue says so."""
 
@@ -153,12 +152,13 @@ class UnreliableBroker:
 
 
 class FailingStore:
-    """A ``StateStore`` around another one whose commit fails once."""
+    """A ``StateStore`` around another one whose commit fails once, or from then on."""
 
-    def __init__(self, inner: StateStore, *, fail_at: int | None = None) -> None:
-        """Fail in transaction *fail_at*, counted from 1."""
+    def __init__(self, inner: StateStore, *, fail_at: int | None = None, for_ever: bool = False) -> None:
+        """Fail in transaction *fail_at*, counted from 1, and with *for_ever* in every later one."""
         self.inner = inner
         self.fail_at = fail_at
+        self.for_ever = for_ever
         self.transactions = 0
 
     def view(self) -> State:
@@ -173,7 +173,9 @@ class FailingStore:
             StateError: nothing was kept.
         """
         self.transactions += 1
-        fails = self.transactions == self.fail_at
+        fails = self.transactions == self.fail_at or (
+            self.for_ever and self.fail_at is not None and self.transactions > self.fail_at
+        )
         with self.inner.transaction() as tx:
             yield tx
             if fails:

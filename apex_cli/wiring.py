@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.csv_bars import CsvBars
     from apex_cli.core.adapters.journal import Journal
     from apex_cli.core.adapters.simulated import SimulatedBroker
+    from apex_cli.core.adapters.state_repair import Replay
+    from apex_cli.core.adapters.system_clock import SystemClock
     from apex_cli.core.adapters.tinydb_store import TinyDbStore
+    from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
     from apex_cli.core.ports import Clock, SignalSource
+    from apex_cli.core.serving import Service
 
 BOOK_FILE = "simulated_broker.json"
 
@@ -37,16 +41,59 @@ def read_settings(config: Path | None) -> Settings:
 
 
 def open_store(settings: Settings) -> TinyDbStore:
-    """Return the store; nothing is read or written yet."""
-    from apex_cli.core.adapters.system_clock import SystemClock
+    """Return the store; of the state only the time of its last change is read."""
     from apex_cli.core.adapters.tinydb_store import TinyDbStore
 
     return TinyDbStore(
         settings.state.dir,
-        clock=SystemClock(),
+        clock=make_system_clock(settings),
         lock_timeout_s=settings.state.lock_timeout_s,
         backups=settings.state.backups,
+        on_notice=tell,
     )
+
+
+def make_replay() -> Replay:
+    """Return how a restored state is brought up to the present."""
+    from apex_cli.core.adapters.state_repair import Replay
+    from apex_cli.core.rebuilding import SilentState, rebuild
+
+    return Replay(SilentState, rebuild)
+
+
+def make_system_clock(settings: Settings) -> SystemClock:
+    """Return the machine's clock, never behind the latest time that the state has seen; say so when it would be."""
+    from apex_cli.core.adapters.state_care import last_saved_at
+    from apex_cli.core.adapters.system_clock import MOST_BEHIND, SystemClock
+
+    clock = SystemClock(floor=last_saved_at(settings.state.dir / "state.json"))
+    if clock.behind() > MOST_BEHIND and clock.floor not in _told_floors:
+        _told_floors.add(clock.floor)
+        tell(
+            f"Warning: this machine's clock says {clock.wall():%Y-%m-%d %H:%M} UTC, but the state has seen "
+            f"{clock.floor:%Y-%m-%d %H:%M}. Until then time stands still here. Set the clock right; if it is right now "
+            "and was wrong before: apex state reset-clock"
+        )
+    return clock
+
+
+_told_floors: set[datetime] = set()
+
+
+def tell(text: str) -> None:
+    """Say something that no option silences, on standard error."""
+    import sys
+
+    from apex_cli.presenters.output import write_line
+
+    write_line(sys.stderr, text)
+
+
+def new_id() -> str:
+    """Return a new sortable id."""
+    from apex_cli.core.adapters.system_clock import UlidIds
+
+    return UlidIds().new()
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -72,9 +119,7 @@ def make_clock(settings: Settings, bars: CsvBars | None) -> Clock:
         ConfigError: a bars clock without bars.
     """
     if settings.simulation.clock is SimulationClock.SYSTEM:
-        from apex_cli.core.adapters.system_clock import SystemClock
-
-        return SystemClock()
+        return make_system_clock(settings)
     if bars is None:
         raise ConfigError(
             "config_invalid",
@@ -189,6 +234,22 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     )
     executor = TradeExecutor(store=store, broker=broker, clock=clock, ids=UlidIds(), limits=settings.limits)
     return Parts(settings=settings, store=store, clock=clock, broker=broker, gatherer=gatherer, executor=executor)
+
+
+def make_desk(parts: Parts) -> ApprovalDesk:
+    """Return where approvals are looked at and answered."""
+    from apex_cli.core.approving import ApprovalDesk
+
+    return ApprovalDesk(store=parts.store, executor=parts.executor, gatherer=parts.gatherer)
+
+
+def make_service(parts: Parts) -> Service:
+    """Return what does the work of this process, and what others hand over to it."""
+    from apex_cli.core.serving import Service
+
+    return Service(
+        executor=parts.executor, desk=make_desk(parts), wall=parts.store.clock, name=f"process {os.getpid()}"
+    )
 
 
 @contextmanager

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption, WaitOption
-from apex_cli.core.answer import Answer
-from apex_cli.core.errors import ApexError, ExitStatus, InputError, NothingToDo
+from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.work import Answer, Answered
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
 from apex_cli.wiring import read_settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.approving import Answered, ApprovalDesk
-    from apex_cli.core.model.records import ApprovalRecord
-    from apex_cli.wiring import Parts
+    from apex_cli.core.approving import ApprovalDesk
 
 app = typer.Typer(add_completion=False)
 
@@ -40,7 +38,7 @@ def approve(
             parser=positive_decimal, metavar="UNITS", help="Another size than the one worked out.", show_default=False
         ),
     ] = None,
-    wait: WaitOption = 0,
+    wait: HandOverOption = 30,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -64,7 +62,7 @@ def approve(
         if answer.yes or answer.reject:
             _answer(out, settings, answer, wait)
         elif out.can_prompt and not answer.ids:
-            _ask(settings, wait)
+            _ask(out, settings, wait)
         else:
             _list(out, settings, answer)
 
@@ -88,10 +86,9 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
     import asyncio
 
     from apex_cli.presenters.approvals import approval_data, approvals_blocks, preview_blocks
-    from apex_cli.wiring import make_parts
+    from apex_cli.wiring import make_desk, make_parts
 
-    parts = make_parts(settings, read_only=True)
-    desk = _desk(parts)
+    desk = make_desk(make_parts(settings, read_only=True))
     shown = [desk.find(name) for name in answer.ids] or list(desk.pending())
     if not shown:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
@@ -110,74 +107,33 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is told, the first failure is the exit status."""
-    import asyncio
-
+    from apex_cli.handover import as_error, get_done, status_of
     from apex_cli.presenters.approvals import answered_blocks, approval_data
-    from apex_cli.wiring import executor_lock, make_parts
 
-    with executor_lock(settings, wait_s):
-        answered, errors = asyncio.run(_answer_all(make_parts(settings), answer))
-    if errors and not answered:
-        raise errors[0]
-    rows = [approval_data(done.approval, done.preview) for done in answered]
-    reasons = [Reason(code=error.code, message=error.message) for error in errors]
-    status = errors[0].status if errors else _status_of(answered)
-    out.result({"approvals": rows}, answered_blocks(answered), status=status, reasons=reasons)
+    done = get_done(out, settings, (answer,), wait_s)
+    if done.failures and not done.results:
+        raise as_error(done.failures[0])
+    answered = [result for result in done.results if isinstance(result, Answered)]
+    rows = [approval_data(result.approval, result.preview) for result in answered]
+    reasons = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
+    out.result({"approvals": rows}, answered_blocks(answered), status=status_of(done), reasons=reasons)
 
 
-async def _answer_all(parts: Parts, answer: Answer) -> tuple[list[Answered], list[ApexError]]:
-    from apex_cli.wiring import connected
-
-    answered: list[Answered] = []
-    errors: list[ApexError] = []
-    async with connected(parts):
-        desk = _desk(parts)
-        chosen = [desk.find(name) for name in answer.ids] if answer.ids else list(desk.pending())
-        if not chosen:
-            raise NothingToDo("nothing_pending", "Nothing waits for approval.")
-        for approval in chosen:
-            try:
-                answered.append(await _answer_one(desk, approval, answer))
-            except ApexError as error:
-                errors.append(error)
-    return answered, errors
-
-
-async def _answer_one(desk: ApprovalDesk, approval: ApprovalRecord, answer: Answer) -> Answered:
-    if answer.reject:
-        return desk.reject(approval, reason=answer.reason)
-    return await desk.approve(approval, quantity=answer.quantity)
-
-
-def _status_of(answered: list[Answered]) -> ExitStatus:
-    from apex_cli.core.model.order import OrderStatus
-
-    unknown = any(record.status is OrderStatus.UNKNOWN for done in answered for record in done.orders)
-    return ExitStatus.UNKNOWN_OUTCOME if unknown else ExitStatus.OK
-
-
-def _ask(settings: Settings, wait_s: float) -> None:
-    """Ask one by one; the executor is held only while an answer is carried out."""
-    import asyncio
-
+def _ask(out: Output, settings: Settings, wait_s: float) -> None:
+    """Ask one by one; nothing is held while the person thinks."""
+    from apex_cli.handover import as_error, get_done
     from apex_cli.presenters.prompt import ask_all
-    from apex_cli.wiring import executor_lock, make_parts
+    from apex_cli.wiring import make_desk, make_parts
 
     def carry_out(answer: Answer) -> Answered:
-        with executor_lock(settings, wait_s):
-            answered, errors = asyncio.run(_answer_all(make_parts(settings), answer))
-        if errors:
-            raise errors[0]
-        return answered[0]
+        done = get_done(out, settings, (answer,), wait_s)
+        for result in done.results:
+            if isinstance(result, Answered):
+                return result
+        raise as_error(done.failures[0])
 
     def look() -> ApprovalDesk:
-        return _desk(make_parts(settings, read_only=True))
+        return make_desk(make_parts(settings, read_only=True))
 
     if not ask_all(look, carry_out):
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
-
-
-def _desk(parts: Parts) -> ApprovalDesk:
-    from apex_cli.core.approving import ApprovalDesk
-
-    return ApprovalDesk(store=parts.store, executor=parts.executor, gatherer=parts.gatherer)

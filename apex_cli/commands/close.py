@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from apex_cli.commands.numbers import fraction as parse_fraction
 from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption, WaitOption
-from apex_cli.core.errors import ApexError, ExitStatus, InputError, NothingToDo
+from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import BrokerError, InputError, NothingToDo
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.work import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
 from apex_cli.wiring import read_settings
-
-if TYPE_CHECKING:
-    from apex_cli.core.closing import Closed, CloseRequest
 
 app = typer.Typer(add_completion=False)
 
@@ -44,7 +42,7 @@ def close(
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    wait: WaitOption = 0,
+    wait: HandOverOption = 30,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -55,9 +53,11 @@ def close(
         settings = read_settings(config)
         _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
         requests = _requests(settings, symbols, fraction=fraction, quantity=quantity, limit=limit, reason=reason)
+        out.warn(*_day_trade_warnings(settings, requests))
         _confirm(out, requests, yes=yes)
-        closed, errors = _execute(settings, requests, wait)
-        _report(out, closed, errors)
+        from apex_cli.handover import get_done
+
+        _report(out, get_done(out, settings, requests, wait))
 
 
 def _check_options(
@@ -85,7 +85,7 @@ def _requests(
     limit: Decimal | None,
     reason: str,
 ) -> tuple[CloseRequest, ...]:
-    from apex_cli.core.closing import CloseRequest, find_position
+    from apex_cli.core.closing import find_position
     from apex_cli.wiring import open_store
 
     state = open_store(settings).view()
@@ -107,6 +107,24 @@ def _requests(
     )
 
 
+def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) -> tuple[Reason, ...]:
+    """Return what the day-trading rules warn of; nothing when that cannot be told: a close is never held up by it."""
+    import asyncio
+
+    from apex_cli.core.day_trades import DayTradeCounter, closing_warnings
+    from apex_cli.core.rules.calendar import CalendarEndError
+    from apex_cli.wiring import make_parts
+
+    parts = make_parts(settings, read_only=True)
+    state = parts.store.view()
+    try:
+        account = asyncio.run(parts.broker.account())
+        status = DayTradeCounter(settings.day_trades)(state, account, parts.clock.now())
+    except (BrokerError, CalendarEndError):
+        return ()
+    return closing_warnings(state, [request.symbol for request in requests], status, account)
+
+
 def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> None:
     """Ask at a terminal; a script that says nothing is told to say ``--yes``."""
     names = ", ".join(request.symbol for request in requests)
@@ -118,47 +136,12 @@ def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> N
         raise NothingToDo("not_confirmed", "Nothing was closed.")
 
 
-def _execute(
-    settings: Settings, requests: tuple[CloseRequest, ...], wait_s: float
-) -> tuple[list[Closed], list[ApexError]]:
-    import asyncio
-
-    from apex_cli.wiring import executor_lock, make_parts
-
-    with executor_lock(settings, wait_s):
-        return asyncio.run(_close_all(make_parts, settings, requests))
-
-
-async def _close_all(
-    make_parts: Any,  # noqa: ANN401 - imported late
-    settings: Settings,
-    requests: tuple[CloseRequest, ...],
-) -> tuple[list[Closed], list[ApexError]]:
-    from apex_cli.core.closing import close_position
-    from apex_cli.wiring import connected
-
-    closed: list[Closed] = []
-    errors: list[ApexError] = []
-    async with connected(make_parts(settings)) as parts:
-        for request in requests:
-            try:
-                closed.append(await close_position(parts.executor, request))
-            except ApexError as error:
-                errors.append(error)
-    return closed, errors
-
-
-def _report(out: Output, closed: list[Closed], errors: list[ApexError]) -> None:
+def _report(out: Output, done: WorkDone) -> None:
+    from apex_cli.handover import as_error, status_of
     from apex_cli.presenters.closing import closed_blocks, closed_data
 
-    if errors and not closed:
-        raise errors[0]
-    for error in errors:
-        out.note(f"Error: {error.message}")
-    status = ExitStatus.OK
-    if any(row.status == "unknown" for row in closed):
-        status = ExitStatus.UNKNOWN_OUTCOME
-    elif errors:
-        status = errors[0].status
-    reasons = [Reason(code=error.code, message=error.message) for error in errors]
-    out.result(closed_data(closed), closed_blocks(closed), status=status, reasons=reasons)
+    if done.failures and not done.results:
+        raise as_error(done.failures[0])
+    closed = [result for result in done.results if isinstance(result, Closed)]
+    reasons = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
+    out.result(closed_data(closed), closed_blocks(closed), status=status_of(done), reasons=reasons)

@@ -29,7 +29,7 @@ def doctor(
     """Check configuration, state, journal, executor, calendar, clock, broker and prices."""
     with Output("doctor", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         settings = read_settings(config)
-        findings = [finding for look in LOOKS for finding in _looked(look, settings)]
+        findings = list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
         errors = [finding for finding in findings if finding.level == "error"]
         rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
         reasons = [Reason(code=finding.code, message=finding.message) for finding in errors]
@@ -39,7 +39,7 @@ def doctor(
 def _status(errors: list[Finding]) -> ExitStatus:
     if not errors:
         return ExitStatus.OK
-    damaged = any(finding.code.startswith(("state", "journal", "book")) for finding in errors)
+    damaged = any(finding.code.startswith(("state", "journal", "simulated_broker")) for finding in errors)
     return ExitStatus.STATE_DAMAGED if damaged else ExitStatus.CONFIG
 
 

@@ -19,9 +19,19 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result and errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result, warnings and errors.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
 WaitOption = Annotated[
     float,
     typer.Option("--wait", parser=seconds, metavar="SECONDS", help="How long to wait while another process runs."),
+]
+
+HandOverOption = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        parser=seconds,
+        metavar="SECONDS",
+        help="How long a running apex may take to do it; 0: end with status 7 when one runs.",
+    ),
 ]

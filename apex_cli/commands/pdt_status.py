@@ -1,42 +1,98 @@
-"""``apex pdt-status``: how many day trades are used, and how many are left."""
+"""``apex pdt-status``: which day-trading rule holds, how many day trades are used, and how many are left."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
 from apex_cli.wiring import read_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.rules.day_trade_report import DayTradeReport
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command(epilog="Example: apex pdt-status --json")
+@app.command(epilog="Example: apex pdt-status --executions trades.xml")
 def pdt_status(
+    from_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Evaluate the situation in a JSON or YAML file; the state is not looked at.",
+            show_default=False,
+        ),
+    ] = None,
+    executions: Annotated[
+        Path | None,
+        typer.Option(
+            "--executions",
+            metavar="FILE",
+            help="Count the executions in a JSON, CSV or IB Flex XML file; the state is not looked at.",
+            show_default=False,
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="TIME",
+            help="With an offset: 2026-11-24T10:30:00-05:00. Default: now.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Count day trades over the stored fills, by the classic pattern-day-trader rule."""
+    """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""
     with Output("pdt-status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        import asyncio
-
-        from apex_cli.core.day_trades import DayTradeCounter, is_partial
-        from apex_cli.core.rules.calendar import session_date
-        from apex_cli.presenters.day_trades import day_trade_blocks, day_trade_data
-        from apex_cli.wiring import make_parts
+        from apex_cli.presenters.day_trades import day_trade_blocks, day_trade_data, report_warnings
 
         settings = read_settings(config)
-        parts = make_parts(settings, read_only=True)
-        state = parts.store.view()
-        now = parts.clock.now()
-        account = asyncio.run(parts.broker.account())
-        status = DayTradeCounter(settings.day_trades)(state, account, now)
-        session = session_date(now)
-        source = f"configuration: day_trades.regime {settings.day_trades.regime}; simulated account"
-        partial = is_partial(state, session, settings.day_trades)
-        out.result(
-            day_trade_data(status, session=session.isoformat(), source=source, partial=partial),
-            day_trade_blocks(status, session=session.isoformat(), source=source, partial=partial),
-        )
+        report = _report(settings, from_file, executions, as_of)
+        out.warn(*report_warnings(report))
+        out.result(day_trade_data(report), day_trade_blocks(report))
+
+
+def _report(settings: Settings, from_file: Path | None, executions: Path | None, as_of: str | None) -> DayTradeReport:
+    if from_file is None and executions is None and as_of is None:
+        return _report_of_state(settings, None)
+    from apex_cli.day_trade_files import as_moment, report_of_files
+
+    at = None if as_of is None else as_moment(as_of)
+    if from_file is None and executions is None:
+        return _report_of_state(settings, at)
+    return report_of_files(settings, from_file, executions, at)
+
+
+def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
+    """Return the picture of the stored fills and the account as it is now."""
+    import asyncio
+
+    from apex_cli.core.day_trades import all_fills, held_before, is_partial
+    from apex_cli.core.rules.calendar import session_date
+    from apex_cli.core.rules.day_trade_report import make_report
+    from apex_cli.core.rules.regimes import facts_of
+    from apex_cli.wiring import make_parts
+
+    parts = make_parts(settings, read_only=True)
+    state = parts.store.view()
+    now = at or parts.clock.now()
+    account = asyncio.run(parts.broker.account())
+    return make_report(
+        executions=all_fills(state),
+        start=held_before(state),
+        facts=facts_of(account),
+        limits=settings.day_trades,
+        as_of=now,
+        is_partial=is_partial(state, session_date(now), settings.day_trades),
+    )

@@ -1,4 +1,4 @@
-"""``apex state``: check, back up, restore and export what apex remembers."""
+"""``apex state``: check, back up, restore, migrate and export what apex remembers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, Ver
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.repair import Restored, spans
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.output import Output, write_line
-from apex_cli.wiring import open_store, read_settings
+from apex_cli.wiring import make_replay, open_store, read_settings
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check, back up, restore and export the state.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Check, back up, restore, migrate and export the state."
+)
 
 LEVEL_TONES = {"ok": Tone.GOOD, "warning": Tone.WARN, "error": Tone.BAD}
 
@@ -77,38 +80,101 @@ def backup(
         out.result({"generation": kept.generation, "path": str(kept.path)}, (Fields(rows=rows),))
 
 
-@app.command(epilog="Example: apex state restore --to 120 --yes")
+@app.command(epilog="Example: apex state restore --yes")
 def restore(
     to: Annotated[
         int | None,
-        typer.Option("--to", metavar="GENERATION", help="Default: the newest sound backup.", show_default=False),
+        typer.Option("--to", metavar="GENERATION", help="Begin with this backup.", show_default=False),
     ] = None,
+    from_journal: Annotated[bool, typer.Option("--from-journal", help="Begin with nothing but the journal.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Put a backup in place; the file that stands there is kept aside."""
+    """Mend a damaged state: newest sound backup, then all that the journal tells since.
+
+    A state that is sound stays as it is. What stood there is kept aside.
+    """
     with Output("state restore", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        if to is not None and from_journal:
+            raise InputError("to_or_journal", "--to and --from-journal exclude each other.", hint="Give one of them.")
         store = open_store(read_settings(config))
         if not yes and not out.can_prompt:
             raise InputError("confirmation_needed", "Restoring replaces the state.", hint="Add --yes.")
-        if not yes and not typer.confirm("Replace the state by a backup?", err=True):
+        if not yes and not typer.confirm("Replace the state?", err=True):
             raise NothingToDo("not_confirmed", "Nothing was restored.")
-        done = store.restore(to)
-        rows = (
-            ("From generation", Cell(str(done.from_generation))),
-            ("Now generation", Cell(str(done.generation))),
-            ("Kept aside", Cell(str(done.set_aside or "-"))),
-        )
+        done = store.restore(to, replay=make_replay(), is_from_journal=from_journal)
+        for text in (*done.repaired, *done.notes):
+            out.note(text)
         data = {
             "from_generation": done.from_generation,
             "generation": done.generation,
             "last_seq": done.last_seq,
-            "set_aside": str(done.set_aside) if done.set_aside else None,
+            "set_aside": done.set_aside,
+            "replayed": done.replayed,
+            "missing": [list(gap) for gap in done.missing],
+            "repaired": list(done.repaired),
+            "notes": list(done.notes),
         }
-        out.result(data, (Fields(rows=rows),))
+        out.result(data, (Fields(rows=_restored_rows(done)),))
+
+
+def _restored_rows(done: Restored) -> tuple[tuple[str, Cell], ...]:
+    base = f"generation {done.from_generation}" if done.from_generation else "the journal alone"
+    lost = Cell(spans(done.missing), Tone.BAD) if done.missing else Cell("none")
+    return (
+        ("Base", Cell(base)),
+        ("Now generation", Cell(str(done.generation))),
+        ("Events replayed", Cell(str(done.replayed))),
+        ("Events missing", lost),
+        ("Kept aside", Cell(str(done.set_aside or "-"))),
+    )
+
+
+@app.command(epilog="Example: apex state migrate")
+def migrate(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Bring the state to the schema of this version; the file as it was is kept.
+
+    The first change by a newer apex does the same, and says so.
+    """
+    with Output("state migrate", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        done = open_store(read_settings(config)).migrate()
+        data = {"from_version": done.from_version, "to_version": done.to_version, "copy": done.copy}
+        text = f"schema version {done.to_version}" if done.copy else f"schema version {done.to_version} already"
+        out.result(data, (Fields(rows=(("State", Cell(text)), ("Kept", Cell(done.copy or "-")))),))
+
+
+@app.command("reset-clock", epilog="Example: apex state reset-clock --yes")
+def reset_clock(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Let time begin anew with this machine's clock, after it was wrongly ahead.
+
+    Otherwise apex never goes back behind the latest time that the state has seen.
+    """
+    with Output("state reset-clock", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        store = open_store(read_settings(config))
+        if not yes and not out.can_prompt:
+            raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
+        if not yes and not typer.confirm("Is this machine's clock right now?", err=True):
+            raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
+        done = store.reset_clock()
+        if done is None:
+            raise NothingToDo("nothing_saved", "Nothing was saved yet.")
+        times = (("Time was", done.was), ("Time is", done.now))
+        rows = tuple((label, Cell(f"{at:%Y-%m-%d %H:%M:%S} UTC")) for label, at in times)
+        out.result({"was": done.was, "now": done.now}, (Fields(rows=rows),))
 
 
 @app.command(epilog="Example: apex state export > state-copy.json")

@@ -6,40 +6,19 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.errors import InputError, NothingToDo, RefusedError
+from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, RefusedError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderRecord
-from apex_cli.core.model.outcome import DayTradeStatus, Decision, Reason, Snapshot
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.outcome import DayTradeStatus, Snapshot
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
+from apex_cli.core.model.work import Answered, Preview
 from apex_cli.core.ports import StateStore
 from apex_cli.core.recording import end_approval
 from apex_cli.core.rules.approvals import ApprovalVerdict, is_expired, recheck_approval
-
-
-class Preview(Value, frozen=True, kw_only=True):
-    """An approval as it stands now: what a yes would do."""
-
-    decision: Decision
-    price: Price | None
-    """Latest price; None when there is none."""
-
-    reasons: tuple[Reason, ...]
-    """What speaks against it now; empty when a yes would be executed."""
-
-    is_void: bool
-    day_trade_effect: str
-
-
-class Answered(Value, frozen=True, kw_only=True):
-    """What an answer came to."""
-
-    approval: ApprovalRecord
-    preview: Preview | None = None
-    orders: tuple[OrderRecord, ...] = ()
+from apex_cli.core.rules.day_trade_gate import entry_effect
 
 
 class ApprovalDesk:
@@ -92,7 +71,9 @@ class ApprovalDesk:
         """Say yes: execute if it still stands.
 
         Raises:
-            RefusedError: it does not stand any more. Void: the approval is over. Otherwise it stays pending.
+            RefusedError: it does not stand any more, or the broker rejected it. Void: the approval is over.
+                Otherwise it stays pending.
+            BrokerError: the account could not be read, or the orders could not be sent.
             NothingToDo: somebody else answered first, or it expired.
         """
         self._require_pending(approval)
@@ -109,6 +90,8 @@ class ApprovalDesk:
         current = self._store.view().approvals[approval.approval_id]
         if not orders:
             raise _taken(current)
+        if current.status is ApprovalStatus.FAILED:
+            raise _failed(current, orders)
         return Answered(approval=current, preview=preview, orders=orders)
 
     def reject(self, approval: ApprovalRecord, *, reason: str = "", by: str = "terminal") -> Answered:
@@ -159,6 +142,19 @@ def _refusal(approval: ApprovalRecord, verdict: ApprovalVerdict, preview: Previe
     return RefusedError(first.code, f"{symbol}: {why}", hint=hint, details=details)
 
 
+def _failed(approval: ApprovalRecord, orders: tuple[OrderRecord, ...]) -> ApexError:
+    """Return what to tell of a yes whose orders never got to work."""
+    symbol = approval.opportunity.signal.instrument.key
+    details = {"approval_id": approval.approval_id, "status": approval.status}
+    why = orders[0].reason.rstrip(".") or orders[0].status.lower()
+    hint = "Nothing was opened; the approval is over."
+    if all(record.status is OrderStatus.NEVER_SENT for record in orders):
+        return BrokerError(
+            "order_not_sent", f"{symbol}: the orders could not be sent: {why}.", hint=hint, details=details
+        )
+    return RefusedError("order_rejected", f"{symbol}: the broker rejected it: {why}.", hint=hint, details=details)
+
+
 def _taken(approval: ApprovalRecord) -> NothingToDo:
     who = f" by {approval.decided_by}" if approval.decided_by else ""
     why = f" {approval.reason}" if approval.reason else ""
@@ -175,16 +171,14 @@ def _preview(snapshot: Snapshot, verdict: ApprovalVerdict, limits: Limits) -> Pr
         price=snapshot.quote.price if snapshot.quote else None,
         reasons=verdict.reasons,
         is_void=verdict.is_void,
-        day_trade_effect=day_trade_effect(snapshot.day_trades, snapshot.account.equity, limits),
+        day_trade_effect=day_trade_effect(
+            snapshot.day_trades, snapshot.account.equity, limits, verdict.decision.instrument.key
+        ),
     )
 
 
-def day_trade_effect(status: DayTradeStatus, equity: Decimal, limits: Limits) -> str:
-    """Return what an entry now means for the day-trade count, in one sentence."""
-    if status.remaining is None:
-        return "not counted here"
-    if status.remaining < 0:
+def day_trade_effect(status: DayTradeStatus, equity: Decimal, limits: Limits, security: str = "") -> str:
+    """Return what an entry in *security* now means for the day-trade count, in one sentence."""
+    if status.remaining is not None and status.remaining < 0:
         return f"unlimited: equity {equity:,.0f} is at or above {limits.day_trades.equity_threshold:,.0f}"
-    if status.remaining == 0:
-        return f"none left: {status.used} of {status.limit} used, openings are refused"
-    return f"closed today it is day trade {status.used + 1} of {status.limit}"
+    return entry_effect(status, security)

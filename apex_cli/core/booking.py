@@ -18,8 +18,11 @@ from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import BracketRecord, PositionRecord
-from apex_cli.core.rules.ledger import apply_fill, fold
+from apex_cli.core.rules.ledger import apply_fill, in_order
 from apex_cli.core.state import State
+
+OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT})
+"""What we say of an order as long as the broker has not spoken."""
 
 
 class Booked(Value, frozen=True, kw_only=True):
@@ -47,20 +50,24 @@ def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
 
 
 def is_news(tx: State, fill: Fill) -> bool:
-    """Tell whether neither *fill* nor a later correction of it is booked."""
+    """Tell whether neither *fill* nor a later word on it, a correction or its commission, is booked."""
     known: Fill | None = tx.fills.get(fill.key)
-    return known is None or known.revision < fill.revision
+    return known is None or in_order((known, fill))[0] is not known
 
 
 def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
-    """Take over the broker's word on one of our orders; orders of others are not ours to book."""
+    """Take over the broker's word on one of our orders; orders of others are not ours to book.
+
+    Terms that are older than the last word are not taken over: they were changed since.
+    """
     record = tx.orders.get(update.client_order_id)
     if record is None or (record.status.is_final and not _revives(record, update)):
         return
     order = record.order
-    if update.quantity is not None and update.quantity != order.quantity:
+    is_old = record.status not in OUR_OWN_WORD and update.at < record.updated_at
+    if update.quantity is not None and update.quantity != order.quantity and not is_old:
         order = replace(order, quantity=update.quantity)
-    if update.stop_price is not None and update.stop_price != order.stop_price:
+    if update.stop_price is not None and update.stop_price != order.stop_price and not is_old:
         order = replace(order, stop_price=update.stop_price)
     fresh = replace(
         record,
@@ -71,15 +78,20 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
         updated_at=record.updated_at,
     )
     if fresh != record:
-        _put_order(tx, replace(fresh, updated_at=update.at), now)
+        _put_order(tx, replace(fresh, updated_at=record.updated_at if is_old else update.at), now)
 
 
 def book_fill(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     """Apply one new execution or correction, and return the round trips it closed or changed."""
-    known: Fill | None = tx.fills.get(fill.key)
     fill = _attributed(tx, fill)
+    _count_on_order(tx, fill, tx.fills.get(fill.key), now)
+    return fold_in(tx, fill, now)
+
+
+def fold_in(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
+    """Fold an execution or correction that its order has counted into position and round trips."""
+    known: Fill | None = tx.fills.get(fill.key)
     tx.fills[fill.key] = fill
-    _count_on_order(tx, fill, known, now)
     is_newest = _is_newest(tx, fill)
     in_order = known is None and (is_newest or _is_last(tx, fill))
     if is_newest:
@@ -111,14 +123,18 @@ def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) ->
     quantity = record.filled_quantity - old_quantity + fill.quantity
     value = record.filled_quantity * (record.average_price or ZERO) - old_value + fill.quantity * fill.price
     status = OrderStatus.FILLED if quantity >= record.order.quantity else record.status
-    if status in {OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT}:
+    if status in OUR_OWN_WORD:
         status = OrderStatus.WORKING
+    order = record.order
+    if known is not None and record.status is OrderStatus.FILLED:
+        order = replace(order, quantity=Quantity(quantity))  # the correction corrects what was complete
     fresh = replace(
         record,
+        order=order,
         status=status,
         filled_quantity=Quantity(quantity),
         average_price=value / quantity if quantity else None,
-        updated_at=fill.filled_at,
+        updated_at=max(fill.filled_at, record.updated_at),
     )
     _put_order(tx, fresh, now)
 
@@ -150,27 +166,32 @@ def _apply(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
 
 
 def _with_note(tx: State, trip: RoundTrip, fill: Fill) -> RoundTrip:
-    """Return *trip* with the reason a person gave for closing it."""
+    """Return *trip* with the reason a person gave for closing it, kept when the order has left the hot tables."""
     record: OrderRecord | None = tx.orders.get(fill.client_order_id)
-    return replace(trip, exit_reason=record.order.note) if record and record.order.note else trip
+    if record is not None:
+        return replace(trip, exit_reason=record.order.note) if record.order.note else trip
+    known: RoundTrip | None = tx.round_trips.get(trip.round_trip_id)
+    return replace(trip, exit_reason=known.exit_reason) if known and known.exit_time == trip.exit_time else trip
 
 
 def _refold(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     """Fold all kept fills of the security anew: one came late, or was corrected."""
     key = fill.instrument.key
-    fills = [f for f in tx.fills.values() if f.instrument.key == key]
+    fills = in_order(f for f in tx.fills.values() if f.instrument.key == key)
     row: PositionRecord | None = tx.positions.get(key)
-    folded = fold(row.carried if row else None, fills, tx.brackets)
-    _put_position(tx, key, folded.position, fill)
-    fresh = {trip.round_trip_id for trip in folded.round_trips}
+    position = row.carried if row else None
+    trips: list[RoundTrip] = []
+    for each in fills:
+        position, closed = apply_fill(position, each, tx.brackets)
+        trips.extend(_with_note(tx, trip, each) for trip in closed)
+    _put_position(tx, key, position, fills[-1])
+    fresh = {trip.round_trip_id for trip in trips}
     for trip in [t for t in tx.round_trips.values() if t.instrument.key == key]:
         if trip.round_trip_id in {f.key for f in fills} and trip.round_trip_id not in fresh:
             del tx.round_trips[trip.round_trip_id]
             tx.emit("round_trip_voided", now, trip.signal_id or trip.instrument.symbol, trip)
     known = {trip_id: tx.round_trips.get(trip_id) for trip_id in fresh}
-    return tuple(
-        _put_round_trip(tx, trip, now) for trip in folded.round_trips if _differs(known[trip.round_trip_id], trip)
-    )
+    return tuple(_put_round_trip(tx, trip, now) for trip in trips if _differs(known[trip.round_trip_id], trip))
 
 
 def _differs(known: RoundTrip | None, trip: RoundTrip) -> bool:
@@ -179,7 +200,17 @@ def _differs(known: RoundTrip | None, trip: RoundTrip) -> bool:
 
 
 def _facts(trip: RoundTrip) -> tuple[object, ...]:
-    return (trip.quantity, trip.entry_price, trip.exit_price, trip.pnl, trip.commission, trip.exit_time)
+    return (
+        trip.side,
+        trip.quantity,
+        trip.entry_price,
+        trip.exit_price,
+        trip.entry_time,
+        trip.exit_time,
+        trip.pnl,
+        trip.commission,
+        trip.exit_reason,
+    )
 
 
 def _put_position(tx: State, key: str, position: Position | None, fill: Fill) -> None:

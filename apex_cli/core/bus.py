@@ -79,6 +79,12 @@ class Bus:
         self._weakest.clear()
         return None
 
+    def clear(self) -> None:
+        """Forget every message."""
+        self._messages.clear()
+        self._order.clear()
+        self._weakest.clear()
+
     def _drop_weakest(self) -> Message | None:
         while self._weakest:
             message = self._messages.pop(heappop(self._weakest)[1], None)

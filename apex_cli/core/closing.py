@@ -8,52 +8,23 @@ one OCA group, so that nothing is ever without protection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
-
 from msgspec.structs import replace
 
-from apex_cli.core.errors import InputError, NothingToDo, OutcomeUnknownError, RefusedError
+from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, OutcomeUnknownError, RefusedError
 from apex_cli.core.executor import TradeExecutor
-from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
+from apex_cli.core.guarding import orders_of
+from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
-from apex_cli.core.model.position import profit, profit_pct
+from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.work import Closed, CloseRequest
 from apex_cli.core.rules.brackets import ExitChanges, close_order, exits_for_remaining, part_of
 from apex_cli.core.rules.calendar import market_status
-from apex_cli.core.rules.protection import next_leg_id, replacement_stop
+from apex_cli.core.rules.protection import is_unsure, next_leg_id, replacement_stop
 from apex_cli.core.state import State
 
-
-class CloseRequest(Value, frozen=True, kw_only=True):
-    """What to close: a fraction or a quantity of it, or all."""
-
-    symbol: str
-    fraction: Decimal | None = None
-    quantity: Quantity | None = None
-    limit_price: Price | None = None
-    reason: str = "manual"
-
-
-class Closed(Value, frozen=True, kw_only=True):
-    """What became of a close."""
-
-    symbol: str
-    status: str
-    """``closed``, ``reduced``, ``working`` (a limit rests) or ``unknown``."""
-
-    quantity: Quantity
-    """Units this request closed."""
-
-    remaining: Quantity
-    exit_price: Price | None = None
-    pnl: Usd | None = None
-    """Of what this request closed, before commissions."""
-
-    pnl_pct: Decimal | None = None
-    client_order_id: str = ""
+FAILED = frozenset({OrderStatus.REJECTED, OrderStatus.NEVER_SENT, OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 
 
 def find_position(state: State, symbol: str) -> PositionRecord:
@@ -75,28 +46,43 @@ def find_position(state: State, symbol: str) -> PositionRecord:
     raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
 
 
-async def close_position(executor: TradeExecutor, request: CloseRequest) -> Closed:
+async def close_position(executor: TradeExecutor, request: CloseRequest, *, request_id: str = "") -> Closed:
     """Close what *request* asks for, and return what came of it.
+
+    The closing order carries *request_id*, so that a process that takes over finds it.
 
     Raises:
         NothingToDo: nothing is held, or its market is closed: the stop stays where it is.
         InputError: the quantity is not held, or off the step.
         RefusedError: trading is halted, or the broker rejected the order.
+        BrokerError: the broker cannot be reached; nothing was sold.
         OutcomeUnknownError: the broker did not confirm in time; look before doing more.
+        BusyError: it is being closed already.
     """
     executor.sync()
     row = find_position(executor.store.view(), request.symbol)
     _require_permission(executor, row)
-    wanted = _wanted_quantity(row, request)
-    remaining = Quantity(row.position.quantity - wanted)
-    await _release_exits(executor, row, remaining)
-    held = executor.store.view().positions.get(row.position.instrument.key)
+    _wanted_quantity(row, request)
+    key = row.position.instrument.key
+    with executor.guard.hands_off(key):
+        try:
+            return await _close(executor, key, request, request_id)
+        finally:
+            await executor.guard.mend(key)
+
+
+async def _close(executor: TradeExecutor, key: str, request: CloseRequest, request_id: str) -> Closed:
+    """Stop entries, release exits, then close what is still held beyond what shall remain."""
+    await _stop_entries(executor, key)
+    row: PositionRecord | None = executor.store.view().positions.get(key)
+    remaining = Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
+    await _release_exits(executor, key, remaining)
+    held: PositionRecord | None = executor.store.view().positions.get(key)
     if held is None or held.position.quantity <= remaining:
         left = held.position.quantity if held else Quantity(ZERO)
-        return Closed(
-            symbol=request.symbol, status="reduced" if left else "closed", quantity=Quantity(ZERO), remaining=left
-        )
+        return Closed(symbol=key, status="reduced" if left else "closed", quantity=Quantity(ZERO), remaining=left)
     orders = _closing_orders(executor, held, Quantity(held.position.quantity - remaining), request)
+    orders = tuple(replace(order, request_id=request_id) for order in orders)
     executor.intend(orders, subject=_subject(executor, held))
     await executor.send(orders)
     return await _outcome(executor, held, orders[0], request)
@@ -111,7 +97,7 @@ def _require_permission(executor: TradeExecutor, row: PositionRecord) -> None:
             f"Trading is halted{f': {state.trading.reason}' if state.trading.reason else ''}. Stops stay in place.",
             hint="apex reduce allows closing; apex resume allows everything.",
         )
-    unknown = [r.order.client_order_id for r in orders_of(state, instrument.key) if r.status is OrderStatus.UNKNOWN]
+    unknown = [r.order.client_order_id for r in orders_of(state, instrument.key) if is_unsure(r)]
     if unknown:
         raise OutcomeUnknownError(
             "order_unknown",
@@ -131,6 +117,12 @@ def _require_permission(executor: TradeExecutor, row: PositionRecord) -> None:
 def _wanted_quantity(row: PositionRecord, request: CloseRequest) -> Quantity:
     position = row.position
     if request.fraction is not None:
+        if not ZERO < request.fraction <= 1:
+            raise InputError(
+                "fraction_invalid",
+                f"{request.symbol}: cannot close a fraction of {request.fraction}.",
+                hint="Give more than 0, and at most 1; 0.5 is half.",
+            )
         return part_of(position, request.fraction)
     if request.quantity is None:
         return position.quantity
@@ -144,16 +136,28 @@ def _wanted_quantity(row: PositionRecord, request: CloseRequest) -> Quantity:
     return request.quantity
 
 
-async def _release_exits(executor: TradeExecutor, row: PositionRecord, remaining: Quantity) -> None:
+async def _stop_entries(executor: TradeExecutor, key: str) -> None:
+    """Cancel what is left of entries, confirmed by the broker: nothing is opened beside a close."""
+    entries = [
+        r.order.client_order_id
+        for r in orders_of(executor.store.view(), key)
+        if r.is_open and r.order.role is OrderRole.ENTRY
+    ]
+    failure = await executor.ask_cancel(entries)
+    if not await executor.settle(lambda state: all(_is_final(state, name) for name in entries)):
+        raise failure or OutcomeUnknownError(
+            "entry_unconfirmed",
+            f"{key}: the broker did not confirm that the rest of the entry is cancelled; nothing was sold.",
+            hint="Look at apex orders, then try again.",
+        )
+
+
+async def _release_exits(executor: TradeExecutor, key: str, remaining: Quantity) -> None:
     """Cancel and shrink exits until no more than *remaining* rests, confirmed by the broker."""
-    key = row.position.instrument.key
     changes = exits_for_remaining(orders_of(executor.store.view(), key), remaining)
-    for client_order_id in changes.cancel:
-        await executor.broker.cancel(client_order_id)
-    for order in changes.shrink:
-        await executor.broker.modify(order)
+    failure = await executor.ask_cancel(changes.cancel) or await executor.ask_modify(changes.shrink)
     if not await executor.settle(lambda state: _is_released(state, changes)):
-        raise OutcomeUnknownError(
+        raise failure or OutcomeUnknownError(
             "exits_unconfirmed",
             f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold.",
             hint="Look at apex orders, then try again.",
@@ -169,8 +173,9 @@ def _is_released(state: State, changes: ExitChanges) -> bool:
 
 
 def _is_final(state: State, client_order_id: str) -> bool:
+    """Tell whether an order has ended and everything it filled is booked."""
     record: OrderRecord | None = state.orders.get(client_order_id)
-    return record is None or record.status.is_final
+    return record is None or (record.status.is_final and not is_unsure(record))
 
 
 def _closing_orders(
@@ -201,47 +206,88 @@ def _closing_orders(
 
 
 async def _outcome(executor: TradeExecutor, row: PositionRecord, order: Order, request: CloseRequest) -> Closed:
+    name = order.client_order_id
     rests = request.limit_price is not None
-    await executor.settle(lambda state: rests or _is_final(state, order.client_order_id))
+    await executor.settle(lambda state: _is_answered(state, name) if rests else _is_final(state, name))
     state = executor.store.view()
-    record = state.orders[order.client_order_id]
-    if record.status in {OrderStatus.REJECTED, OrderStatus.NEVER_SENT, OrderStatus.CANCELLED, OrderStatus.EXPIRED}:
-        await executor.restore_protection()
-        raise RefusedError(
-            "close_rejected",
-            f"{request.symbol}: the closing order was not accepted: {record.reason or record.status.lower()}.",
-            hint="The stop was put back; look at apex positions.",
-        )
-    position = row.position
-    held = state.positions.get(position.instrument.key)
-    average = record.average_price
+    record = state.orders[name]
+    held: PositionRecord | None = state.positions.get(row.position.instrument.key)
+    is_still_held = held is not None and held.position.quantity > row.position.quantity - order.quantity
+    if record.status in FAILED and not record.filled_quantity and is_still_held:
+        raise await _failure(executor, row.position.instrument.key, record)
+    return _closed(state, record, row.position.side, row.position.entry_price)
+
+
+def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price) -> Closed:
+    """Return what a closing order came to so far."""
+    instrument, average = record.order.instrument, record.average_price
+    held: PositionRecord | None = state.positions.get(instrument.key)
+    pnl = pnl_pct = None
+    if average is not None:
+        pnl = profit(side, entry, average, record.filled_quantity, instrument.multiplier)
+        pnl_pct = profit_pct(side, entry, average)
     return Closed(
-        symbol=position.instrument.key,
+        symbol=instrument.key,
         status=_status_word(record, held),
         quantity=record.filled_quantity,
         remaining=held.position.quantity if held else Quantity(ZERO),
         exit_price=average,
-        pnl=profit(position.side, position.entry_price, average, record.filled_quantity, position.instrument.multiplier)
-        if average is not None
-        else None,
-        pnl_pct=profit_pct(position.side, position.entry_price, average) if average is not None else None,
-        client_order_id=order.client_order_id,
+        pnl=pnl,
+        pnl_pct=pnl_pct,
+        client_order_id=record.order.client_order_id,
     )
+
+
+def closed_for(state: State, request_id: str) -> Closed | None:
+    """Return what became of a close that was begun for *request_id*; None when nothing was ever sent."""
+    for record in state.orders.values():
+        order = record.order
+        if (
+            order.request_id == request_id
+            and order.role is OrderRole.CLOSE
+            and record.status is not OrderStatus.NEVER_SENT
+        ):
+            side = PositionSide.LONG if order.side is OrderSide.SELL else PositionSide.SHORT
+            return _closed(state, record, side, _entry_price(state, record))
+    return None
+
+
+def _entry_price(state: State, record: OrderRecord) -> Price:
+    """Return the entry price of what *record* closed: of what is still held, or of the round trip it ended."""
+    key = record.order.instrument.key
+    held: PositionRecord | None = state.positions.get(key)
+    if held is not None:
+        return held.position.entry_price
+    ended = [trip.entry_price for trip in state.round_trips.values() if trip.instrument.key == key]
+    return ended[-1] if ended else record.order.reference_price or Price(ZERO)
+
+
+def _is_answered(state: State, client_order_id: str) -> bool:
+    return not is_unsure(state.orders[client_order_id])
+
+
+async def _failure(executor: TradeExecutor, key: str, record: OrderRecord) -> ApexError:
+    """Put the stop back, and return what to tell of a close that did not happen."""
+    is_covered = await executor.guard.protect(key, at_once=True)
+    hint = "The stop was put back; look at apex positions."
+    if not is_covered:
+        hint = "The stop could not be put back: the position is unprotected. Look at apex positions now."
+    why = record.reason.rstrip(".") or record.status.lower()
+    if record.status is OrderStatus.NEVER_SENT:
+        return BrokerError("close_not_sent", f"{key}: the closing order could not be sent: {why}.", hint=hint)
+    return RefusedError("close_rejected", f"{key}: the closing order was not accepted: {why}.", hint=hint)
 
 
 def _status_word(record: OrderRecord, held: PositionRecord | None) -> str:
     match record.status:
         case OrderStatus.FILLED:
             return "reduced" if held else "closed"
+        case OrderStatus.CANCELLED | OrderStatus.EXPIRED | OrderStatus.REJECTED if record.filled_quantity or not held:
+            return "reduced" if held else "closed"
         case OrderStatus.WORKING:
             return "working"
         case _:
             return "unknown"
-
-
-def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
-    """Return every order of one instrument."""
-    return [record for record in state.orders.values() if record.order.instrument.key == key]
 
 
 def _subject(executor: TradeExecutor, row: PositionRecord) -> str:

@@ -8,7 +8,7 @@ coordinator knows ports and rules, and no adapter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -16,8 +16,10 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from apex_cli.core.bus import Bus, CheckLearning, Incoming, Message, Priority, Ranked
+from apex_cli.core.errors import BrokerError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
+from apex_cli.core.guarding import Alarm
 from apex_cli.core.housekeeping import expire_approvals, raise_peak, refresh_prices, roll_session
 from apex_cli.core.model.outcome import Decision, DecisionKind, Exposure, Reason, Snapshot
 from apex_cli.core.model.position import PositionSide
@@ -33,12 +35,28 @@ from apex_cli.core.ports import (
     StateStore,
 )
 from apex_cli.core.recording import record_decision, record_ended, record_queued, record_refused, record_rejected_row
-from apex_cli.core.reporting import decided_report, duplicate_report, expired_reason, outcome_of, trouble_with
+from apex_cli.core.reporting import (
+    decided_report,
+    duplicate_report,
+    expired_reason,
+    outcome_of,
+    outcome_of_orders,
+    trouble_with,
+)
 from apex_cli.core.rules.plan import decide
+from apex_cli.core.serving import is_asked
 from apex_cli.core.snapshots import exposures_of
 
 PlayMarket = Callable[[], Iterator[datetime]]
 """Plays simulated prices up to now, one step of time at a time."""
+
+
+Serve = Callable[[], Awaitable[bool]]
+"""Does what other processes wait for; True when there was something."""
+
+
+LOOK_INTERVAL_S = 0.1
+"""How soon work that was handed over is noticed."""
 
 
 class RunListener(Protocol):
@@ -67,6 +85,7 @@ class Coordinator:
         learning_interval: timedelta = timedelta(seconds=300),
         play_market: PlayMarket | None = None,
         bus_capacity: int = 1000,
+        serve: Serve | None = None,
         listener: RunListener | None = None,
         dry_run: bool = False,
     ) -> None:
@@ -82,10 +101,12 @@ class Coordinator:
         self._learning_interval = learning_interval
         self._play_market = play_market
         self._bus = Bus(bus_capacity)
+        self._serve = serve
         self._listener = listener
         self._dry_run = dry_run
         self._planned: list[Exposure] = []
         self._in_flight: set[str] = set()
+        self._outage: BrokerError | None = None
 
     # The loop
 
@@ -100,20 +121,46 @@ class Coordinator:
     ) -> int:
         """Cycle until *stop* is set, *until* has come or *max_cycles* are done; return how many were.
 
-        With *once* a cycle that found something is followed by another: everything drains.
+        With *once* a cycle that found something is followed by another: everything drains. A loop lives on
+        when the broker cannot be reached: that is told once, and the next cycle tries again.
+
+        Raises:
+            BrokerError: the broker cannot be reached; in a loop, not even at its end.
         """
         cycles = 0
         while not stop.is_set():
-            busy = await self.cycle()
+            busy = await (self.cycle() if once or self._dry_run else self._try_cycle())
             cycles += 1
             if (once and not busy) or (max_cycles is not None and cycles >= max_cycles):
                 break
             if until is not None and self.gatherer.clock.now() >= until:
                 break
             if not once and interval_s:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), interval_s)
+                await self._rest(stop, interval_s)
+        if self._outage is not None:
+            raise self._outage
         return cycles
+
+    async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
+        """Wait for the next cycle; *stop*, or work that another process hands over, ends it early."""
+        slept = 0.0
+        while slept < interval_s and not is_asked(self.store.view()) and not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), min(LOOK_INTERVAL_S, interval_s))
+            slept += LOOK_INTERVAL_S
+
+    async def _try_cycle(self) -> bool:
+        try:
+            busy = await self.cycle()
+        except BrokerError as error:
+            if self._outage is None:
+                with self.store.transaction() as tx:
+                    alarm = Alarm(code="broker_unavailable", message=error.message)
+                    tx.emit("alarm", self.gatherer.clock.now(), "broker", alarm)
+            self._outage = error
+            return False
+        self._outage = None
+        return busy
 
     async def cycle(self) -> bool:
         """Do one round of everything; True when there were new signals or broker events."""
@@ -122,7 +169,9 @@ class Coordinator:
             busy = await self._play()
             if not busy:
                 busy = self.executor.sync()
+                await self.executor.watch()
                 await self._keep_house()
+            busy = await self._serve_others() or busy
         busy = await self._take_in() or busy
         if not self._dry_run:
             self._check_learning()
@@ -130,12 +179,17 @@ class Coordinator:
                 self._listener.cycle(self.store, self.gatherer.clock.now())
         return busy
 
+    async def _serve_others(self) -> bool:
+        """Do what other processes handed over to the holder of the executor."""
+        return await self._serve() if self._serve else False
+
     async def _play(self) -> bool:
         """Let simulated time pass: each step's fills are booked and its session kept before the next."""
         played = False
         for _ in self._play_market() if self._play_market else ():
             played = True
-            self.executor.sync()
+            if self.executor.sync():
+                await self.executor.watch()
             await self._keep_house()
         return played
 
@@ -192,10 +246,21 @@ class Coordinator:
 
     async def _process(self, batch: SignalBatch) -> None:
         """Put the batch on the bus and work the bus until it is empty."""
-        for signal, where in zip(batch.signals, batch.where, strict=True):
-            dropped = self._bus.put(Incoming(signal, where), Priority.ROUTE)
-            if dropped is not None:
-                self._drop(dropped)
+        try:
+            dropped = [
+                self._bus.put(Incoming(signal, where), Priority.ROUTE)
+                for signal, where in zip(batch.signals, batch.where, strict=True)
+            ]
+            await self._work_bus()
+            for message in dropped:
+                self._drop(message)
+        finally:
+            self._bus.clear()
+            if not self._dry_run:
+                self._in_flight.clear()
+
+    async def _work_bus(self) -> None:
+        """Route what came in, then act on what was ranked, best first."""
         ranked: list[Ranked] = []
         while (message := self._bus.get()) is not None:
             match message:
@@ -209,11 +274,10 @@ class Coordinator:
                 for opportunity in ranked:
                     self._bus.put(opportunity, Priority.EXECUTE)
                 ranked.clear()
-        self._in_flight.clear()
 
-    def _drop(self, message: Message) -> None:
+    def _drop(self, message: Message | None) -> None:
         """End a signal that the full bus had no room for."""
-        if isinstance(message, CheckLearning):
+        if message is None or isinstance(message, CheckLearning):
             return
         signal = message.signal if isinstance(message, Incoming) else message.opportunity.signal
         reason = Reason(
@@ -247,7 +311,12 @@ class Coordinator:
     def _end(self, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> None:
         if not self._dry_run:
             with self.store.transaction() as tx:
-                record_ended(tx, signal, outcome, reasons, self.gatherer.clock.now())
+                is_new = signal.signal_id not in tx.signals
+                if is_new:
+                    record_ended(tx, signal, outcome, reasons, self.gatherer.clock.now())
+            if not is_new:
+                self._report(duplicate_report(signal, where))
+                return
         self._report(
             SignalReport(
                 signal_id=signal.signal_id, symbol=signal.symbol, outcome=outcome, reasons=reasons, where=where
@@ -276,19 +345,25 @@ class Coordinator:
             case DecisionKind.QUEUE:
                 self._queue(opportunity, snapshot, decision, message.where)
             case DecisionKind.REFUSE:
-                with self.store.transaction() as tx:
-                    record_decision(tx, opportunity, snapshot, self.gatherer.limits, decision)
-                    record_refused(tx, opportunity.signal, snapshot.taken_at)
-                self._report(decided_report(opportunity, decision, SignalOutcome.REFUSED, message.where))
+                self._refuse(opportunity, snapshot, decision, message.where)
 
     async def _execute(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
         records = await self.executor.open(opportunity, snapshot, decision)
         if not records:
             self._report(duplicate_report(opportunity.signal, where))
             return
-        report = decided_report(opportunity, decision, SignalOutcome.EXECUTED, where)
+        report = decided_report(opportunity, decision, outcome_of_orders(records), where)
         ids = tuple(r.order.client_order_id for r in records)
         self._report(replace(report, orders=ids, reasons=trouble_with(records)))
+
+    def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
+        with self.store.transaction() as tx:
+            is_new = opportunity.signal.signal_id not in tx.signals
+            if is_new:
+                record_decision(tx, opportunity, snapshot, self.gatherer.limits, decision)
+                record_refused(tx, opportunity.signal, snapshot.taken_at)
+        report = decided_report(opportunity, decision, SignalOutcome.REFUSED, where)
+        self._report(report if is_new else duplicate_report(opportunity.signal, where))
 
     def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
         quoted = snapshot.quote.price if snapshot.quote else opportunity.signal.entry_price

@@ -7,30 +7,34 @@ does not answer is *unknown* until the broker itself says more. Nothing is ever 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from apex_cli.core.booking import Booked, book
-from apex_cli.core.errors import BrokerError, OutcomeUnknownError
+from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
+from apex_cli.core.guarding import Alarm, Guard
+from apex_cli.core.housekeeping import roll_session
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import Decision, Snapshot
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, Ids, StateStore
 from apex_cli.core.recording import end_approval, record_decision, record_executed
 from apex_cli.core.rules.brackets import build_bracket
-from apex_cli.core.rules.protection import replacement_stop, unprotected_quantity
 from apex_cli.core.state import State
 
 POLL_INTERVAL_S = 0.05
+ASK_AGAIN = timedelta(seconds=30)
+"""How long a running loop waits before it asks again about orders of unknown fate."""
+
 UNSETTLED = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN})
 NOTHING_SENT = frozenset({OrderStatus.NEVER_SENT, OrderStatus.REJECTED})
+SOUND = frozenset({OrderStatus.WORKING, OrderStatus.FILLED})
 
 
 class IntentEvent(Value, frozen=True, kw_only=True):
@@ -38,13 +42,6 @@ class IntentEvent(Value, frozen=True, kw_only=True):
 
     bracket: BracketRecord | None = None
     orders: tuple[Order, ...]
-
-
-class Alarm(Value, frozen=True, kw_only=True):
-    """Something a person must know now."""
-
-    code: str
-    message: str
 
 
 class TradeExecutor:
@@ -69,6 +66,9 @@ class TradeExecutor:
         self.limits = limits
         self.ack_timeout_s = ack_timeout_s
         self.on_booked = on_booked
+        self.guard = Guard(self)
+        self._undelivered: list[BrokerEvent] = []
+        self._ask_at: datetime | None = None
 
     async def open(
         self,
@@ -87,26 +87,39 @@ class TradeExecutor:
             StateError: the intent could not be written; nothing was sent.
         """
         now = self.clock.now()
+        roll_session(self.store, snapshot.account, now)
         bracket, orders = build_bracket(
             decision, opportunity, bracket_id=self.ids.new(), entry_order=self.limits.execution.entry_order, now=now
         )
         with self.store.transaction() as tx:
             if not _may_open(tx, opportunity, approval):
                 return ()
-            record_decision(tx, opportunity, snapshot, self.limits, decision)
+            record_decision(tx, opportunity, snapshot, self.limits, decision, approval)
             record_executed(tx, opportunity.signal, bracket.bracket_id, now)
             if approval is not None:
                 _approve(tx, approval, bracket.bracket_id, now, decided_by)
             tx.brackets[bracket.bracket_id] = bracket
             tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
             self._intend(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
-        for transmission in transmissions(orders):
-            await self.send(transmission)
-        self._close_approval(approval, orders)
+        await self._send_all(transmissions(orders))
+        if any(record.status not in SOUND for record in self.records(orders)):
+            self._conclude(bracket)
+            await self.guard.watch()
+        if approval is not None:
+            self._end_approvals()
         return self.records(orders)
 
-    async def send(self, orders: Sequence[Order]) -> None:
-        """Send intents that are on disk as one transmission, and book what comes back at once."""
+    async def _send_all(self, parts: Sequence[tuple[Order, ...]]) -> None:
+        """Send one part after another; after one that failed, the others stay here."""
+        for number, part in enumerate(parts, start=1):
+            if await self.send(part):
+                continue
+            rest = tuple(order for later in parts[number:] for order in later)
+            self._book(asked=rest, absent=OrderStatus.NEVER_SENT, reason="Not sent, as the part before it failed.")
+            return
+
+    async def send(self, orders: Sequence[Order]) -> bool:
+        """Send intents that are on disk as one transmission, and book what comes back; False when sending failed."""
         failure: BrokerError | OutcomeUnknownError | None = None
         try:
             await self.broker.submit(orders)
@@ -114,7 +127,26 @@ class TradeExecutor:
             failure = error
         status = OrderStatus.NEVER_SENT if isinstance(failure, BrokerError) else OrderStatus.UNKNOWN
         reason = failure.message if failure else "The broker gave no acknowledgement."
-        self._book(self.broker.drain(), asked=orders, absent=status, reason=reason)
+        self._book(asked=orders, absent=status, reason=reason)
+        return failure is None
+
+    async def ask_cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
+        """Ask for cancels; return what went wrong with asking."""
+        return await self._ask_each(self.broker.cancel(name) for name in client_order_ids)
+
+    async def ask_modify(self, orders: Iterable[Order]) -> ApexError | None:
+        """Ask for new terms of working orders; return what went wrong with asking."""
+        return await self._ask_each(self.broker.modify(order) for order in orders)
+
+    @staticmethod
+    async def _ask_each(requests: Iterable[Awaitable[None]]) -> ApexError | None:
+        failure: ApexError | None = None
+        for request in requests:
+            try:
+                await request
+            except (BrokerError, OutcomeUnknownError) as error:
+                failure = error
+        return failure
 
     def intend(self, orders: Iterable[Order], *, subject: str) -> None:
         """Write *orders* as intents, in a commit of their own."""
@@ -136,25 +168,30 @@ class TradeExecutor:
 
     def sync(self) -> bool:
         """Book everything the broker reported since the last call; True when there was something."""
-        events = self.broker.drain()
-        if not events:
+        self._undelivered.extend(self.broker.drain())
+        if not self._undelivered:
             return False
-        self._book(events)
+        self._book()
         return True
 
     def _book(
         self,
-        events: Iterable[BrokerEvent],
         *,
+        told: Iterable[BrokerEvent] = (),
         asked: Sequence[Order] = (),
         absent: OrderStatus = OrderStatus.UNKNOWN,
         reason: str = "",
     ) -> None:
-        """Book *events* in one commit; orders of *asked* that they say nothing of become *absent*."""
+        """Book events and *told* in one commit; orders of *asked* that they say nothing of become *absent*.
+
+        What the broker reported is kept until it is booked: a commit that fails loses nothing.
+        """
+        self._undelivered.extend(self.broker.drain())
         with self.store.transaction() as tx:
             now = self.clock.now()
-            booked = book(tx, events, now)
+            booked = book(tx, (*self._undelivered, *told), now)
             _settle_unanswered(tx, asked, absent, reason, now)
+        self._undelivered.clear()
         if self.on_booked and (booked.fills or booked.round_trips):
             self.on_booked(booked)
 
@@ -173,54 +210,73 @@ class TradeExecutor:
     async def recover(self) -> tuple[OrderRecord, ...]:
         """Ask the broker what became of intents and unknown orders; return those still unknown.
 
-        Found: adopted. Proved absent by a complete snapshot: never sent. Otherwise: unknown.
+        Found: adopted. Proved absent by a complete snapshot: never sent, and the signal may be decided
+        again. Otherwise: unknown. Then everything held gets its stop, or an alarm.
+
+        Raises:
+            BrokerError: the broker cannot be asked; nothing changed.
         """
         self.sync()
-        open_questions = [r for r in self.store.view().orders.values() if r.status in UNSETTLED]
-        if open_questions:
-            snapshot = await self.broker.snapshot()
-            absent = OrderStatus.NEVER_SENT if snapshot.is_complete else OrderStatus.UNKNOWN
-            reason = "The broker never saw it." if snapshot.is_complete else "The broker gave no complete answer."
-            asked = [record.order for record in open_questions]
-            self._book((*snapshot.orders, *snapshot.fills), asked=asked, absent=absent, reason=reason)
-        await self.restore_protection()
-        return tuple(r for r in self.store.view().orders.values() if r.status is OrderStatus.UNKNOWN)
+        questions = [r.order for r in self.store.view().orders.open() if r.status in UNSETTLED]
+        if questions:
+            self._ask_at = self.clock.now() + ASK_AGAIN
+            await self._ask(questions)
+        self._end_approvals()
+        await self.guard.look()
+        return tuple(r for r in self.store.view().orders.open() if r.status is OrderStatus.UNKNOWN)
 
-    async def restore_protection(self) -> None:
-        """Place a stop for every held unit that nothing covers, and raise an alarm for it."""
-        state = self.store.view()
-        for key, row in list(state.positions.items()):
-            records = [r for r in state.orders.values() if r.order.instrument.key == key]
-            gap = Quantity(unprotected_quantity(row.position, records))
-            if gap <= 0 or any(r.status in UNSETTLED for r in records):
-                continue
-            bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id)
-            if bracket is None:
-                self._raise(Alarm(code="unprotected", message=f"{key}: {gap} held without a stop or a plan."), key)
-                continue
-            stop = replacement_stop(row.position, bracket, gap, records)
-            message = f"{key}: {gap} were held without a stop; a stop at {stop.stop_price} is placed."
-            self._raise(Alarm(code="protection_restored", message=message), bracket.signal_id)
-            self.intend((stop,), subject=bracket.signal_id)
-            await self.send((stop,))
+    async def _ask(self, questions: Sequence[Order]) -> None:
+        snapshot = await self.broker.snapshot()
+        absent = OrderStatus.NEVER_SENT if snapshot.is_complete else OrderStatus.UNKNOWN
+        reason = "The broker never saw it." if snapshot.is_complete else "The broker gave no complete answer."
+        self._book(told=(*snapshot.orders, *snapshot.fills), asked=questions, absent=absent, reason=reason)
+        brackets = self.store.view().brackets
+        for bracket_id in {order.bracket_id: None for order in questions if order.role is OrderRole.ENTRY}:
+            if bracket_id in brackets:
+                self._conclude(brackets[bracket_id])
 
-    def _raise(self, alarm: Alarm, subject: str) -> None:
-        with self.store.transaction() as tx:
-            tx.emit("alarm", self.clock.now(), subject, alarm)
+    async def watch(self) -> None:
+        """Between two rounds of a loop: keep everything held protected, and ask again about what is unknown.
+
+        Raises:
+            BrokerError: the broker cannot be asked.
+        """
+        self._end_approvals()
+        is_due = self._ask_at is None or self.clock.now() >= self._ask_at
+        if is_due and any(r.status in UNSETTLED for r in self.store.view().orders.open()):
+            await self.recover()
+        else:
+            await self.guard.watch()
 
     def records(self, orders: Iterable[Order]) -> tuple[OrderRecord, ...]:
         """Return what is known of *orders* now."""
         known = self.store.view().orders
         return tuple(known[o.client_order_id] for o in orders if o.client_order_id in known)
 
-    def _close_approval(self, approval: ApprovalRecord | None, orders: Sequence[Order]) -> None:
-        if approval is None:
-            return
-        sent = any(r.status not in NOTHING_SENT for r in self.records(orders))
-        status = ApprovalStatus.EXECUTED if sent else ApprovalStatus.FAILED
+    def _conclude(self, bracket: BracketRecord) -> None:
+        """Tell of entries that never left; when none was even tried at the venue, the signal is nobody's again."""
         with self.store.transaction() as tx:
-            row = tx.approvals[approval.approval_id]
-            end_approval(tx, row, status, self.clock.now(), reason=row.reason, decided_by=row.decided_by)
+            entries = _entries_of(tx, bracket.bracket_id)
+            never = [r for r in entries if r.status is OrderStatus.NEVER_SENT]
+            row: SignalRecord | None = tx.signals.get(bracket.signal_id)
+            is_ours = row is not None and row.bracket_id == bracket.bracket_id
+            if never:
+                tx.emit("alarm", self.clock.now(), bracket.signal_id, _never_sent(bracket, never, len(entries)))
+            if row is not None and is_ours and len(never) == len(entries):
+                del tx.signals[bracket.signal_id]
+            elif row is not None and is_ours and all(r.status in NOTHING_SENT for r in entries):
+                tx.signals[bracket.signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
+
+    def _end_approvals(self) -> None:
+        """Give approvals that were answered with yes their end, once the fate of their orders is known."""
+        if not any(a.status is ApprovalStatus.APPROVED for a in self.store.view().approvals.values()):
+            return
+        with self.store.transaction() as tx:
+            for row in [a for a in tx.approvals.values() if a.status is ApprovalStatus.APPROVED]:
+                status = _end_of(tx, row)
+                if status is not None:
+                    now = self.clock.now()
+                    end_approval(tx, row, status, now, reason=row.reason, decided_by=row.decided_by)
 
 
 def transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
@@ -237,6 +293,24 @@ def _may_open(tx: State, opportunity: Opportunity, approval: ApprovalRecord | No
         return opportunity.signal.signal_id not in tx.signals
     row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
     return row is not None and row.status is ApprovalStatus.PENDING and row.version == approval.version
+
+
+def _end_of(tx: State, approval: ApprovalRecord) -> ApprovalStatus | None:
+    """Return what an approved one came to; None while only the broker knows."""
+    entries = _entries_of(tx, approval.bracket_id)
+    if any(r.status not in NOTHING_SENT | UNSETTLED for r in entries):
+        return ApprovalStatus.EXECUTED
+    return None if any(r.status in UNSETTLED for r in entries) else ApprovalStatus.FAILED
+
+
+def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:
+    return [r for r in tx.orders.values() if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
+
+
+def _never_sent(bracket: BracketRecord, never: Sequence[OrderRecord], entries: int) -> Alarm:
+    part = "" if len(never) == entries else f", {len(never)} of {entries} parts"
+    message = f"{bracket.instrument.key}: the entry for {bracket.signal_id} was never sent{part}: {never[0].reason}"
+    return Alarm(code="never_sent", message=message)
 
 
 def _approve(tx: State, approval: ApprovalRecord, bracket_id: str, now: datetime, decided_by: str) -> None:

@@ -15,27 +15,21 @@ from apex_cli.core.recording import end_approval
 from apex_cli.core.rules.approvals import is_expired
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.retention import prune
+from apex_cli.core.snapshots import session_counters
 
 
 def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> bool:
     """Start a new session's counters when its date is new; return True when it was.
 
-    The day's opening equity is the broker's prior close where it tells one. Rows that the hot
-    tables need no longer leave them; the journal has them.
+    Rows that the hot tables need no longer leave them; the journal has them.
     """
     today = session_date(now)
-    counters = store.view().counters
-    if counters.session_date == today.isoformat():
+    if store.view().counters.session_date == today.isoformat():
         return False
     with store.transaction() as tx:
-        equity = account.prior_close_equity or account.equity
-        tx.counters = replace(
-            tx.counters,
-            session_date=today.isoformat(),
-            session_start_equity=equity,
-            peak_equity=Usd(max(tx.counters.peak_equity, equity)),
-            entries_today=0,
-        )
+        if tx.counters.session_date == today.isoformat():
+            return False
+        tx.counters = session_counters(tx.counters, account, today)
         prune(tx, today)
         tx.emit("session_started", now, today.isoformat(), tx.counters)
     return True

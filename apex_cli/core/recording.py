@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.outcome import Decision, Reason, Snapshot
 from apex_cli.core.model.records import (
     ApprovalRecord,
@@ -19,16 +19,36 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import RejectedRow
 from apex_cli.core.rules.approvals import transition
+from apex_cli.core.rules.plan import decide, decide_at
 from apex_cli.core.state import State
 
 
 class DecidedEvent(Value, frozen=True, kw_only=True):
-    """A decision with its inputs: deciding again over them gives the same answer."""
+    """A decision with its inputs: ``decide_again`` over them gives the same answer."""
 
     opportunity: Opportunity
     snapshot: Snapshot
     limits: Limits
     decision: Decision
+    is_answer: bool = False
+    """A person's yes: decided at the latest price, and nobody was to be asked any more."""
+
+    quantity: Quantity | None = None
+    """The person's own size."""
+
+
+def decide_again(event: DecidedEvent) -> Decision:
+    """Return what the inputs of *event* give: the decision that it holds."""
+    if not event.is_answer:
+        return decide(event.opportunity, event.snapshot, event.limits)
+    quote = event.snapshot.quote
+    return decide_at(
+        event.opportunity,
+        event.snapshot,
+        event.limits,
+        entry_price=quote.price if quote else event.opportunity.signal.entry_price,
+        quantity=event.quantity,
+    )
 
 
 class SignalEndedEvent(Value, frozen=True, kw_only=True):
@@ -46,27 +66,39 @@ def record_rejected_row(tx: State, row: RejectedRow, now: datetime) -> None:
 
 def record_ended(tx: State, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], now: datetime) -> None:
     """End a signal that never came to a decision: expired, dropped, stopped by a stage."""
-    tx.signals[signal.signal_id] = _signal_row(signal, outcome, now)
+    tx.signals[signal.signal_id] = signal_row(signal, outcome, now)
     event = SignalEndedEvent(signal=signal, outcome=outcome, reasons=reasons)
     tx.emit("signal_ended", now, signal.signal_id, event)
 
 
-def record_decision(
-    tx: State, opportunity: Opportunity, snapshot: Snapshot, limits: Limits, decision: Decision
+def record_decision(  # noqa: PLR0917 - the event's fields, in their order
+    tx: State,
+    opportunity: Opportunity,
+    snapshot: Snapshot,
+    limits: Limits,
+    decision: Decision,
+    approval: ApprovalRecord | None = None,
 ) -> None:
-    """Put the decision with everything it was made from into the journal."""
-    event = DecidedEvent(opportunity=opportunity, snapshot=snapshot, limits=limits, decision=decision)
+    """Put the decision with everything it was made from into the journal; *approval* is the one it answers."""
+    event = DecidedEvent(
+        opportunity=opportunity,
+        snapshot=snapshot,
+        limits=limits,
+        decision=decision,
+        is_answer=approval is not None,
+        quantity=approval.quantity if approval is not None else None,
+    )
     tx.emit("decided", snapshot.taken_at, decision.signal_id, event)
 
 
 def record_refused(tx: State, signal: Signal, now: datetime) -> None:
     """End a signal that was decided against."""
-    tx.signals[signal.signal_id] = _signal_row(signal, SignalOutcome.REFUSED, now)
+    tx.signals[signal.signal_id] = signal_row(signal, SignalOutcome.REFUSED, now)
 
 
 def record_executed(tx: State, signal: Signal, bracket_id: str, now: datetime) -> None:
     """Tie a signal to the bracket that acts on it."""
-    row = tx.signals.get(signal.signal_id) or _signal_row(signal, SignalOutcome.EXECUTED, now)
+    row = tx.signals.get(signal.signal_id) or signal_row(signal, SignalOutcome.EXECUTED, now)
     tx.signals[signal.signal_id] = replace(row, outcome=SignalOutcome.EXECUTED, bracket_id=bracket_id)
 
 
@@ -92,7 +124,7 @@ def record_queued(
         expires_at=min(now + timedelta(minutes=limits.approval.expiry_minutes), signal.expires_at),
     )
     tx.approvals[approval_id] = approval
-    row = _signal_row(signal, SignalOutcome.QUEUED, now)
+    row = signal_row(signal, SignalOutcome.QUEUED, now)
     tx.signals[signal.signal_id] = replace(row, approval_id=approval_id)
     tx.emit("approval_queued", now, signal.signal_id, approval)
     return approval
@@ -139,7 +171,8 @@ SIGNAL_OUTCOME_OF = {
 """What an approval's end means for its signal."""
 
 
-def _signal_row(signal: Signal, outcome: SignalOutcome, now: datetime) -> SignalRecord:
+def signal_row(signal: Signal, outcome: SignalOutcome, now: datetime) -> SignalRecord:
+    """Return the row that keeps *signal* from being acted on twice."""
     return SignalRecord(
         signal_id=signal.signal_id,
         symbol=signal.symbol,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import Decision, DecisionKind, Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
@@ -54,6 +54,14 @@ def expired_reason(signal: Signal, now: datetime) -> Reason:
         limit=signal.expires_at.isoformat(),
         value=now.isoformat(),
     )
+
+
+def outcome_of_orders(records: Sequence[OrderRecord]) -> SignalOutcome:
+    """Return what sending came to: refused when no entry ever got to work."""
+    nothing_sent = {OrderStatus.REJECTED, OrderStatus.NEVER_SENT}
+    entries = [record for record in records if record.order.role is OrderRole.ENTRY]
+    is_open = any(record.status not in nothing_sent for record in entries)
+    return SignalOutcome.EXECUTED if is_open else SignalOutcome.REFUSED
 
 
 def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:

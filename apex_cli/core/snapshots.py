@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.market import MarketStatus, Quote
@@ -12,7 +14,7 @@ from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
 from apex_cli.core.model.position import Position, PositionSide
-from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.records import BracketRecord, Counters, PositionRecord
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
@@ -28,8 +30,11 @@ def take_snapshot(
     day_trades: DayTradeStatus,
     planned: Iterable[Exposure] = (),
 ) -> Snapshot:
-    """Return everything a decision looks at; *planned* adds what a dry run would have opened."""
-    counters = state.counters
+    """Return everything a decision looks at; *planned* adds what a dry run would have opened.
+
+    Counters of an earlier session say nothing of this one: they count as if it had been started now.
+    """
+    counters = session_counters(state.counters, account, session_date(now))
     trading = state.trading
     return Snapshot(
         taken_at=now,
@@ -44,6 +49,24 @@ def take_snapshot(
         market=market,
         day_trades=day_trades,
         blocked_instruments=blocked_instruments(state),
+    )
+
+
+def session_counters(counters: Counters, account: AccountSnapshot, session: date) -> Counters:
+    """Return *counters* as they are in *session*: fresh ones when they are of another.
+
+    The day's opening equity is the broker's prior close where it tells one.
+    """
+    if counters.session_date == session.isoformat():
+        return counters
+    equity = account.prior_close_equity or account.equity
+    return replace(
+        counters,
+        session_date=session.isoformat(),
+        session_start_equity=equity,
+        peak_equity=Usd(max(counters.peak_equity, equity)),
+        entries_today=0,
+        fills_since=counters.fills_since or session.isoformat(),
     )
 
 
@@ -73,6 +96,7 @@ def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
         side=position.side,
         notional=Usd(position.quantity * row.current_price * position.instrument.multiplier),
         risk=_open_risk(position, orders),
+        quantity=position.quantity,
         opened_on=session_date(position.entry_time).isoformat(),
     )
 

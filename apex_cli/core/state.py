@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
@@ -25,6 +26,7 @@ from apex_cli.core.model.records import (
     SignalRecord,
     TradingState,
 )
+from apex_cli.core.model.work import RequestRecord
 
 R = TypeVar("R")
 
@@ -34,7 +36,7 @@ _encode = msgspec.json.Encoder().encode
 class Table(MutableMapping[str, R], Generic[R]):
     """Rows of one type by key, remembering what changed since ``settle``."""
 
-    __slots__ = ("_rows", "_undo", "name", "row_type", "version")
+    __slots__ = ("_rows", "_undo", "additions", "name", "rewrites", "row_type")
 
     def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
         """Start with *rows*, unchanged."""
@@ -42,8 +44,11 @@ class Table(MutableMapping[str, R], Generic[R]):
         self.row_type = row_type
         self._rows: dict[str, R] = {} if rows is None else rows
         self._undo: dict[str, R | None] = {}
-        self.version = 0
-        """Raised by every change and every rollback: what was worked out from one version holds for it."""
+        self.additions = 0
+        """How many rows were ever added."""
+
+        self.rewrites = 0
+        """Raised when a row was replaced or a change undone: what was worked out before does not hold any more."""
 
     def __getitem__(self, key: str) -> R:
         """Return the row; KeyError when there is none."""
@@ -51,16 +56,19 @@ class Table(MutableMapping[str, R], Generic[R]):
 
     def __setitem__(self, key: str, row: R) -> None:
         """Add or replace the row."""
+        old = self._rows.get(key)
         if key not in self._undo:
-            self._undo[key] = self._rows.get(key)
+            self._undo[key] = old
         self._rows[key] = row
-        self.version += 1
+        if old is None:
+            self.additions += 1
+        else:
+            self.rewrites += 1
 
     def __delitem__(self, key: str) -> None:
         """Remove the row; KeyError when there is none."""
         old = self._rows.pop(key)
         self._undo.setdefault(key, old)
-        self.version += 1
 
     def __iter__(self) -> Iterator[str]:
         """Yield keys in insertion order."""
@@ -95,7 +103,7 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Start over with *rows*, unchanged."""
         self._rows = rows
         self._undo.clear()
-        self.version += 1
+        self.rewrites += 1
 
     def committed(self) -> dict[str, R]:
         """Return a copy of the rows as of the last ``settle``."""
@@ -110,7 +118,7 @@ class Table(MutableMapping[str, R], Generic[R]):
     def rollback(self) -> None:
         """Undo everything since ``settle``."""
         if self._undo:
-            self.version += 1
+            self.rewrites += 1
         for key, old in self._undo.items():
             if old is None:
                 self._rows.pop(key, None)
@@ -172,7 +180,10 @@ class State:
         self.orders = OrderTable()
         self.positions: Table[PositionRecord] = Table("positions", PositionRecord)
         self.fills: Table[Fill] = Table("fills", Fill)
+        self.history_fills: Table[Execution] = Table("history_fills", Execution)
+        """Imported executions of the whole account: counted, never folded into positions."""
         self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
+        self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
@@ -185,7 +196,9 @@ class State:
             self.orders,
             self.positions,
             self.fills,
+            self.history_fills,
             self.round_trips,
+            self.requests,
             self.outbox,
             self._counters,
             self._trading,

@@ -42,11 +42,14 @@ class Story(Value, frozen=True, kw_only=True):
 SUBJECT_KINDS = frozenset({"decided", "signal_ended", "signal_invalid", "approval_queued", "intent", "fill"})
 """Kinds of events that tie an id to the signal it belongs to."""
 
+ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", "exec_id", "round_trip_id")
+"""Fields whose value leads to the signal; a symbol does, too."""
+
 
 def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:
     """Return the subjects that *identity* stands for: itself, or those whose events name it."""
-    quoted = f'"{identity}"'.encode()
-    inside = f"apex-{identity}-".encode()
+    needles = [f'"{field}":"{identity}"'.encode() for field in ID_FIELDS]
+    needles += [f'"symbol":"{identity.upper()}"'.encode(), f"apex-{identity}-".encode()]
     exact: dict[str, None] = {}
     near: dict[str, None] = {}
     for event in events:
@@ -54,9 +57,9 @@ def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]
             exact[event.subject] = None
         elif event.subject and event.kind in SUBJECT_KINDS:
             data = bytes(event.data)
-            if quoted in data or inside in data:
+            if any(needle in data for needle in needles):
                 near[event.subject] = None
-    return tuple(exact or near)
+    return tuple(exact or near) if identity else ()
 
 
 def story_of(subject: str, events: Iterable[OutboxRow]) -> Story:
@@ -74,12 +77,30 @@ def story_of(subject: str, events: Iterable[OutboxRow]) -> Story:
         ),
         orders=tuple({o.order.client_order_id: o for o in _all(rows, "order_updated", OrderRecord)}.values()),
         fills=tuple({f.key: f for kind in ("fill", "fill_corrected") for f in _all(rows, kind, Fill)}.values()),
-        round_trips=tuple({t.round_trip_id: t for t in _all(rows, "round_trip_closed", RoundTrip)}.values()),
+        round_trips=_round_trips(rows),
     )
 
 
 def _checks(event: DecidedEvent) -> tuple[Check, ...]:
-    return explain_checks(event.opportunity, event.snapshot, event.limits, entry_price=event.decision.entry_price)
+    return explain_checks(
+        event.opportunity,
+        event.snapshot,
+        event.limits,
+        entry_price=event.decision.entry_price,
+        quantity=event.quantity,
+    )
+
+
+def _round_trips(rows: Iterable[OutboxRow]) -> tuple[RoundTrip, ...]:
+    """Return the last word on each round trip; one that a late fill undid is none."""
+    trips: dict[str, RoundTrip] = {}
+    for row in rows:
+        if row.kind in {"round_trip_closed", "round_trip_voided"}:
+            trip = msgspec.json.decode(row.data, type=RoundTrip)
+            trips[trip.round_trip_id] = trip
+            if row.kind == "round_trip_voided":
+                del trips[trip.round_trip_id]
+    return tuple(trips.values())
 
 
 def _all(rows: Iterable[OutboxRow], kind: str, row_type: type[R]) -> list[R]:

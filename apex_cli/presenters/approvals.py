@@ -16,7 +16,7 @@ from apex_cli.presenters.signals import reason_data
 from apex_cli.presenters.sizing import BINDING_WORDS
 
 if TYPE_CHECKING:  # the desk brings the event loop along, which showing a value does not need
-    from apex_cli.core.approving import Answered, Preview
+    from apex_cli.core.model.work import Answered, Preview
 
 FULL_REWARD_RISK = Decimal(5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apex_cli.core.closing import Closed
+from apex_cli.core.model.work import Closed
 from apex_cli.presenters.blocks import Block, Cell, Grid, Tone
 from apex_cli.presenters.formats import DASH, gain, number, percent, price, units
 

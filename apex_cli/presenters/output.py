@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
@@ -101,6 +101,17 @@ class Output:
             for warning in warnings:
                 write_line(sys.stderr, f"Warning: {warning.message}")
 
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Turn a spinner while the block runs, at a terminal."""
+        if self.quiet or self.as_json or not is_terminal(sys.stderr):
+            yield
+            return
+        from rich.console import Console
+
+        with Console(stderr=True).status(text, spinner="dots"):
+            yield
+
     def result(
         self,
         data: Mapping[str, Any],
@@ -131,10 +142,10 @@ class Output:
             self.note("Interrupted.")
 
     def fail(self, error: ApexError) -> None:
-        """Say what went wrong and what to do."""
+        """Say what went wrong and what to do, without secrets and account ids."""
         if self.as_json and error.code != OUTPUT_FAILED:
             entry = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
-            write_line(sys.stdout, self._envelope({}, error.status, [entry]))
+            write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [entry])))
             return
         label = "Nothing done" if error.status is ExitStatus.NOTHING_DONE else "Error"
         write_line(sys.stderr, f"{label}: {error.message}")
@@ -183,6 +194,8 @@ def write_line(stream: TextIO | None, text: str) -> None:
     """
     if stream is None:
         return
+    if stream is sys.stderr:
+        text = without_secrets(text)
     try:
         _write(stream, text + "\n")
     except BrokenPipeError:
@@ -195,6 +208,13 @@ def write_line(stream: TextIO | None, text: str) -> None:
                 f"The result cannot be written: {error.strerror}.",
                 hint="What was done stays done: look at apex orders and apex positions.",
             ) from error
+
+
+def without_secrets(text: str) -> str:
+    """Return *text* as anybody may read it: results are the user's own, talk and errors travel."""
+    from apex_cli.core.redaction import redact
+
+    return redact(text, os.environ)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -223,7 +243,7 @@ def internal_error(error: Exception) -> ApexError:
 
 def _reason_error(reason: Reason) -> dict[str, Any]:
     details = {"limit": reason.limit, "value": reason.value}
-    return {"code": reason.code, "message": reason.message, "hint": "", "details": details}
+    return {"code": reason.code, "message": without_secrets(reason.message), "hint": "", "details": details}
 
 
 def _plain_value(value: object) -> object:

@@ -42,12 +42,13 @@ from apex_cli.testing import SequentialIds
 BARS_A_TRIP = 4
 ENTRY, STOP, TARGET = Decimal("50.00"), Decimal("49.00"), Decimal("53.00")
 RUNS = 5
+HALF_HOUR = timedelta(minutes=30)
 
 
 def make_bars(trips: int) -> list[Bar]:
     """Return one bar to enter at, then four a trip: three quiet ones and one that hits stop or target."""
     bars: list[Bar] = []
-    moments = minutes()
+    moments = half_hours()
     for number in range(trips * BARS_A_TRIP + 1):
         start = next(moments)
         trip, place = divmod(number - 1, BARS_A_TRIP)
@@ -58,7 +59,7 @@ def make_bars(trips: int) -> list[Bar]:
             Bar(
                 symbol="ACME",
                 start=start,
-                end=start + timedelta(minutes=1),
+                end=start + HALF_HOUR,
                 open=Price(ENTRY),
                 high=Price(high),
                 low=Price(low),
@@ -69,16 +70,16 @@ def make_bars(trips: int) -> list[Bar]:
     return bars
 
 
-def minutes() -> Iterator[datetime]:
-    """Yield every minute of the NYSE sessions from 2024 on."""
-    day = date(2024, 1, 2)
+def half_hours() -> Iterator[datetime]:
+    """Yield every half hour of the NYSE sessions from 2014 on: three trips a day, as a retail trader makes them."""
+    day = date(2014, 1, 2)
     while True:
         bounds = session_bounds(day)
         assert bounds is not None
         moment = bounds[0]
         while moment < bounds[1]:
             yield moment
-            moment += timedelta(minutes=1)
+            moment += HALF_HOUR
         day = next_session(day)
 
 

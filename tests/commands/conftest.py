@@ -139,6 +139,6 @@ def start(clean_environment: dict[str, str]) -> Iterator[Callable[..., subproces
 
     yield started
     for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()
+        with process:
+            pass

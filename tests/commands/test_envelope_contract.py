@@ -215,16 +215,28 @@ EXPLAIN = {
     ]
 }
 
-DAY_TRADES = {
-    "regimes": [str],
-    "regime_source": str,
-    "session_date": str,
-    "window": [str],
-    "day_trades_by_session": dict,
-    "window_count": int,
-    "remaining": (int, NoneType),
-    "partial": bool,
-}
+
+class AtLeast(dict[str, Any]):
+    """Names that must be there; more may be."""
+
+
+DAY_TRADES = AtLeast(
+    {
+        "regimes": [str],
+        "regime_source": str,
+        "session_date": str,
+        "window": [str],
+        "day_trades_by_session": dict,
+        "window_count": int,
+        "remaining": (int, NoneType),
+        "forecast": [int],
+        "broker_remaining": (int, NoneType),
+        "mismatch": bool,
+        "order": (dict, NoneType),
+        "intraday": dict,
+        "partial": bool,
+    }
+)
 
 TRADING_STATE = {"state": str, "was": str, "reason": str, "changed_at": TIME}
 
@@ -235,7 +247,8 @@ def assert_shape(value: Any, shape: Any, at: str = "data") -> None:
     """Compare names and types; a list's every element has the shape of the one in the list."""
     if isinstance(shape, dict):
         assert isinstance(value, dict), at
-        assert list(value) == list(shape), at
+        assert set(shape) <= set(value), at
+        assert isinstance(shape, AtLeast) or list(value) == list(shape), at
         for name, inner in shape.items():
             assert_shape(value[name], inner, f"{at}.{name}")
     elif isinstance(shape, list):
@@ -310,7 +323,16 @@ def test_state_check_names_the_path_of_each_finding(apex_json: Callable[..., Any
 @pytest.mark.usefixtures("traded")
 def test_state_restore_tells_both_generations(apex_json: Callable[..., Any]) -> None:
     assert apex_json("state", "backup").status == 0
-    shape = {"from_generation": int, "generation": int, "last_seq": int, "set_aside": (str, NoneType)}
+    shape = {
+        "from_generation": int,
+        "generation": int,
+        "last_seq": int,
+        "set_aside": (str, NoneType),
+        "replayed": int,
+        "missing": [[int]],
+        "repaired": [str],
+        "notes": [str],
+    }
     assert_shape(apex_json("state", "restore", "--yes").data, shape)
 
 

@@ -151,7 +151,11 @@ class TestUnknown:
         again = apex_json("run", "--once")
         assert again.status == 0
         assert again.data["summary"]["unknown_orders"] == 0
-        assert {order["status"] for order in apex_json("orders", "--all").data["orders"]} == {"NEVER_SENT"}
+        lost = [order for order in answer.data["signals"] if order["outcome"] == "executed"]
+        fate = {order["client_order_id"]: order["status"] for order in apex_json("orders", "--all").data["orders"]}
+        assert {fate[name] for row in lost for name in row["orders"]} == {"NEVER_SENT"}
+        assert [row["quantity"] for row in apex_json("positions").data["positions"]] == [6, 5]
+        assert again.data["summary"]["equity"] == "2998.00"
 
     @pytest.mark.usefixtures("traded")
     def test_6_a_close_whose_exits_were_not_confirmed(
@@ -173,9 +177,9 @@ class TestBusy:
         "line",
         [
             ("run", "--once"),
-            ("close", "AAPL", "--yes"),
-            ("approve", "--all", "--yes"),
-            ("approve", "--all", "--reject"),
+            ("close", "AAPL", "--yes", "--wait", "0"),
+            ("approve", "--all", "--yes", "--wait", "0"),
+            ("approve", "--all", "--reject", "--wait", "0"),
         ],
     )
     def test_7_somebody_else_holds_the_executor(
@@ -187,6 +191,17 @@ class TestBusy:
         assert answer.envelope["status"] == "busy"
         assert "pid" in answer.error["message"]
         assert apex_json(*line).status == 0
+
+    @pytest.mark.parametrize("line", [("close", "AAPL", "--yes"), ("approve", "--all", "--yes")])
+    def test_7_the_holder_does_not_take_the_work_and_nothing_is_left_of_it(
+        self, traded: Path, apex_json: Callable[..., Any], line: tuple[str, ...]
+    ) -> None:
+        with ExecutorLock(traded / "state"):
+            assert apex_json(*line, "--wait", "0.2").status == 7
+        before = apex_json("positions").data
+        assert [row["quantity"] for row in before["positions"]] == [6, 5]
+        assert apex_json("run", "--once").status == 0
+        assert apex_json("positions").data == before
 
     @pytest.mark.parametrize("line", [("positions",), ("orders",), ("approve",), ("history",), ("run", "--dry-run")])
     def test_looking_is_never_busy(self, traded: Path, apex_json: Callable[..., Any], line: tuple[str, ...]) -> None:

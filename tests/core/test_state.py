@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -27,6 +28,7 @@ from apex_cli.core.model.records import (
     TradingState,
 )
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, SignalType
+from apex_cli.core.model.work import Closed, CloseRequest, Failure, RequestRecord, RequestStatus, WorkDone
 from apex_cli.core.state import State, Table
 from apex_cli.testing import START
 
@@ -180,6 +182,28 @@ ROWS: dict[str, Any] = {
         commission=usd("2.6"),
         initial_risk=usd("40"),
         exit_reason="target",
+    ),
+    "history_fills": Execution(
+        exec_id="0001.02",
+        security=OPTION.key,
+        sec_type=SecType.OPT,
+        side=OrderSide.SELL,
+        quantity=quantity("2"),
+        filled_at=LATER,
+    ),
+    "requests": RequestRecord(
+        request_id="q",
+        work=CloseRequest(symbol="AAPL", fraction=Decimal("0.5"), limit_price=price("151.10")),
+        asked_by="apex close (process 7)",
+        created_at=START,
+        valid_until=LATER,
+        status=RequestStatus.DONE,
+        taken_by="process 8",
+        done=WorkDone(
+            results=(Closed(symbol="AAPL", status="reduced", quantity=quantity("3"), pnl=usd("-1.50")),),
+            failures=(Failure(status=4, code="halted", message="No.", details={"a": [1, "2"]}),),
+        ),
+        finished_at=LATER,
     ),
     "outbox": OutboxRow(seq=9, at=LATER, kind="fill", subject="AAPL", data=msgspec.Raw(b'{"a":[1,"2"]}')),
     "counters": Counters(session_date="2026-03-02", session_start_equity=usd("3000.10"), entries_today=4),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -20,15 +21,21 @@ FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
 _DISK_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
-_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _BINARY = getattr(os, "O_BINARY", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_sync_data = getattr(os, "fdatasync", os.fsync)
+_MOST_PARTS = 1024
+"""What one ``writev`` takes on every system."""
+
 _numbers = count()
 
 
 def _fault(point: str, path: Path) -> None:
     """Do nothing; replaced under test to raise or to kill at *point* of the work on *path*.
 
-    Points: ``open``, ``write``, ``sync``, ``replace``, ``sync_folder``, ``truncate``, ``link``.
+    Points: ``open``, ``write``, ``sync``, ``replace``, ``sync_folder``, ``truncate``, ``link``, ``lock``.
     """
 
 
@@ -41,16 +48,39 @@ def state_errors(path: Path) -> Iterator[None]:
         raise as_state_error(error, path) from error
 
 
+_CAUSES: tuple[tuple[frozenset[int], str, str, str], ...] = (
+    (_DISK_FULL, "state_disk_full", "", "free some space on that disk, then try again"),
+    (_NO_PERMISSION, "state_no_permission", "", "give this user read and write access to it, then try again"),
+    (frozenset({errno.EROFS}), "state_no_permission", "", "make that disk writable, or move state.dir to another one"),
+    (_NO_LOCKS, "state_no_locks", "this file system cannot lock files", "put state.dir on a local disk"),
+    (
+        frozenset({errno.ENOTDIR}),
+        "state_not_a_folder",
+        "a file is where a folder should be",
+        "move it away, or name another folder as state.dir",
+    ),
+    (
+        frozenset({errno.EISDIR}),
+        "state_not_a_file",
+        "a folder is where a file should be",
+        "move it away, then run: apex state restore",
+    ),
+)
+"""Error numbers, code, words instead of the system's, and the next step."""
+
+
 def as_state_error(error: OSError, path: Path) -> StateError:
-    """Return the StateError for a failed operation on *path*."""
-    if error.errno in _DISK_FULL:
-        code, hint = "state_disk_full", "free some space on that disk, then try again"
-    elif error.errno in _NO_PERMISSION:
-        code, hint = "state_no_permission", "give this user read and write access to that folder, then try again"
-    else:
-        code, hint = "state_io_error", "check the disk, then run: apex state check"
+    """Return the StateError for a failed operation on *path*.
+
+    Its exit status is 9 even where ``state.dir`` is badly chosen: whatever keeps the state from being used, the
+    answer is the same, to look before trading goes on.
+    """
+    code, words, hint = "state_io_error", "", "check the disk, then run: apex state check"
+    for numbers, found, text, step in _CAUSES:
+        if error.errno in numbers:
+            code, words, hint = found, text, step
     details = {"path": str(path), "errno": error.errno}
-    return StateError(code, f"{path}: {error.strerror or error}", hint=hint, details=details)
+    return StateError(code, f"{path}: {words or error.strerror or error}", hint=hint, details=details)
 
 
 def open_for_writing(path: Path, flags: int) -> int:
@@ -91,6 +121,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def check_fault(point: str, path: Path) -> None:
+    """Ask the test's fault, for work that other modules do themselves."""
+    _fault(point, path)
+
+
 def truncate(descriptor: int, size: int, path: Path) -> None:
     """Cut the file down to *size* bytes."""
     _fault("truncate", path)
@@ -117,6 +152,18 @@ def link_or_copy(source: Path, target: Path) -> None:
             sync_folder(target.parent)
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Write the present version of *source* as *target*.
+
+    Raises:
+        StateError: it could not be read or written.
+    """
+    with state_errors(source):
+        _fault("link", target)
+        content = source.read_bytes()
+    write_atomically(target, content)
+
+
 def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
     """Replace *path* by a file of mode 0600 that holds *parts*; on return it survives a power loss.
 
@@ -126,7 +173,7 @@ def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
         StateError: it could not be written. The old version stands, unless the very last step
             failed: then the new one is in place, but perhaps not for a power loss.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
+    temporary = _temporary(path)
     with state_errors(path):
         try:
             descriptor = open_for_writing(temporary, os.O_EXCL)
@@ -142,6 +189,92 @@ def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
                 temporary.unlink()
             raise
         sync_folder(path.parent)
+
+
+def write_in_turn(path: Path, parts: Sequence[bytes]) -> None:
+    """Replace *path* like ``write_atomically``, by writing over the version before the present one.
+
+    Two files take turns: the one that is replaced stays as ``.NAME.spare`` and is written over next time. That
+    saves making, allocating and freeing a file for every write, and a full disk does not stop a version that is no
+    longer than the spare. Who reads without a lock, and so slowly that two writes pass, sees a mixture: the content
+    must carry a checksum. A version that has another name, a hard link, is never written over.
+
+    Raises:
+        StateError: as ``write_atomically``.
+    """
+    spare = path.with_name(f".{path.name}.spare")
+    temporary = _temporary(path)
+    with state_errors(path):
+        try:
+            _write_spare(spare, path, parts)
+            is_kept = _keep_as(path, temporary)
+            replace(spare, path)
+        except BaseException:
+            _forget_file(spare)
+            _forget_file(temporary)
+            raise
+        try:
+            if is_kept:
+                os.replace(temporary, spare)  # noqa: PTH105 - no string work on the way of a commit
+            sync_folder(path.parent)
+        except BaseException:
+            # Which of the two the disk has as *path* is not known: neither may be written over.
+            _forget_file(spare)
+            _forget_file(temporary)
+            raise
+
+
+def _write_spare(spare: Path, path: Path, parts: Sequence[bytes]) -> None:
+    """Fill the spare with *parts* and wait until they are on the disk."""
+    descriptor, old_size = _open_spare(spare)
+    try:
+        size = sum(map(len, parts))
+        _write_parts(descriptor, parts, size, path)
+        if size < old_size:
+            os.ftruncate(descriptor, size)
+        _fault("sync", path)
+        _sync_data(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_spare(spare: Path) -> tuple[int, int]:
+    """Return a descriptor of the spare and its size: the old one if only we know it, else a new one."""
+    descriptor = open_for_writing(spare, _NO_FOLLOW)
+    found = os.fstat(descriptor)
+    if found.st_nlink == 1 and found.st_mode == stat.S_IFREG | FILE_MODE:
+        return descriptor, found.st_size
+    os.close(descriptor)
+    spare.unlink()
+    return open_for_writing(spare, os.O_EXCL), 0
+
+
+def _write_parts(descriptor: int, parts: Sequence[bytes], size: int, path: Path) -> None:
+    if len(parts) < _MOST_PARTS and hasattr(os, "writev"):
+        _fault("write", path)
+        written = os.writev(descriptor, parts)
+        if written == size:
+            return
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    write_all(descriptor, b"".join(parts), path)
+
+
+def _keep_as(path: Path, temporary: Path) -> bool:
+    """Give the present version a second name; False when there is none, or names are not to be had."""
+    try:
+        os.link(path, temporary)
+    except OSError:
+        return False
+    return True
+
+
+def _forget_file(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
 
 
 def remove_leftovers(path: Path) -> int:
@@ -162,7 +295,10 @@ def ensure_private_dir(path: Path) -> None:
     """
     with state_errors(path):
         if not path.is_dir():
-            path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            try:
+                path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            except FileExistsError as error:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
             sync_folder(path.parent)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -41,8 +41,14 @@ def encode_event(row: OutboxRow) -> bytes:
     return line.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
-def _no_redaction(line: bytes) -> bytes:
-    return line
+class JournalLine(NamedTuple):
+    """One whole line, sound or not."""
+
+    path: Path
+    number: int
+    raw: bytes
+    event: OutboxRow | None
+    """None when the line is no event."""
 
 
 class Journal:
@@ -54,8 +60,11 @@ class Journal:
 
     __slots__ = ("_folder", "_last_seq", "_newest", "_redact", "_size")
 
-    def __init__(self, folder: Path, redact: Callable[[bytes], bytes] = _no_redaction) -> None:
-        """Touch nothing yet; *redact* sees every encoded line before it is written."""
+    def __init__(self, folder: Path, redact: Callable[[bytes], bytes] | None = None) -> None:
+        """Touch nothing yet; *redact* sees every encoded line before it is written.
+
+        By default it takes out account ids, tokens, and what the environment calls secret.
+        """
         self._folder = folder
         self._redact = redact
         self._newest: str = ""
@@ -77,7 +86,10 @@ class Journal:
         Raises:
             StateError: the last line is no event (``journal_damaged``).
         """
-        for path in reversed(self.files()):
+        return self._last_seq_in(self.files())
+
+    def _last_seq_in(self, files: list[Path]) -> int:
+        for path in reversed(files):
             with atomic_file.state_errors(path):
                 size = path.stat().st_size
                 if (path.name, size) == (self._newest, self._size):
@@ -97,15 +109,16 @@ class Journal:
         Raises:
             StateError: they could not be written.
         """
-        last_seq, rows = self.last_seq(), list(rows)
-        pending = sorted((row for row in rows if row.seq > last_seq), key=lambda row: row.seq)
         files = self.files()
+        last_seq, rows = self._last_seq_in(files), list(rows)
+        pending = sorted((row for row in rows if row.seq > last_seq), key=lambda row: row.seq)
         if len(pending) < len(rows):
             self._sync(files[-1])
         if not pending:
             return 0
-        atomic_file.ensure_private_dir(self._folder)
-        if files:
+        if not files:
+            atomic_file.ensure_private_dir(self._folder)
+        elif self._newest != files[-1].name or self._size < 0:
             self._cut_torn_line(files[-1])
         for name, run in _by_file(pending, files[-1].name if files else ""):
             self._append_to(self._folder / name, run)
@@ -133,14 +146,27 @@ class Journal:
             ):
                 yield event
 
-    def sequence(self) -> Iterator[tuple[Path, int, int]]:
-        """Yield file, line number and sequence number of every event.
+    def lines(self) -> Iterator[JournalLine]:
+        """Yield every whole line, sound or not, oldest first; a cut-off line before the newest file's end is one, too.
 
         Raises:
-            StateError: a line is no event; names file and line.
+            StateError: a file cannot be read.
         """
-        for path, number, line in self._lines():
-            yield path, number, _read_event(line, path, number).seq
+        files = self.files()
+        for path in files:
+            with atomic_file.state_errors(path), path.open("rb") as file:
+                for number, raw in enumerate(file, 1):
+                    if raw.endswith(b"\n") or path is not files[-1]:
+                        yield JournalLine(path, number, raw, _event_of(raw))
+
+    def rewrite(self, path: Path, lines: Iterable[bytes]) -> None:
+        """Replace one file by *lines*: for repairs, under the state's lock.
+
+        Raises:
+            StateError: it could not be written; the old one stands.
+        """
+        atomic_file.write_atomically(path, b"".join(lines))
+        self._newest, self._size = "", -1
 
     def _lines(self, since: str = "") -> Iterator[tuple[Path, int, bytes]]:
         """Yield file, number and bytes of each whole line, from the month *since* on."""
@@ -154,7 +180,8 @@ class Journal:
                         raise _damaged(path, f"line {number} is cut off")
 
     def _append_to(self, path: Path, rows: list[OutboxRow]) -> None:
-        data = b"".join(self._redact(encode_event(row)) + b"\n" for row in rows)
+        redact = self._redact = self._redact or _default_redaction()
+        data = b"".join(redact(encode_event(row)) + b"\n" for row in rows)
         with atomic_file.state_errors(path):
             descriptor = atomic_file.open_for_writing(path, os.O_APPEND)
             try:
@@ -206,6 +233,12 @@ class Journal:
         self._newest, self._size, self._last_seq = path.name, size, last_seq
 
 
+def _default_redaction() -> Callable[[bytes], bytes]:
+    from apex_cli.core.redaction import Redactor, secrets_in
+
+    return Redactor(secrets_in(os.environ)).line
+
+
 def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[OutboxRow]]]:
     """Yield runs of *rows* with the name of the file they go to, never one before *newest*."""
     run: list[OutboxRow] = []
@@ -217,6 +250,12 @@ def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[Out
             newest, run = month, []
         run.append(row)
     yield newest, run
+
+
+def _event_of(line: bytes) -> OutboxRow | None:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_event(line)
+    return None
 
 
 def _read_event(line: bytes, path: Path, number: int) -> OutboxRow:
@@ -237,7 +276,7 @@ def _damaged(path: Path, what: str) -> StateError:
     return StateError(
         "journal_damaged",
         f"{path}: {what}",
-        hint="run: apex state check; then repair that line from a copy, or move the file away",
+        hint="run: apex state check; then: apex state restore",
         details={"path": str(path)},
     )
 

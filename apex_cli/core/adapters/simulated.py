@@ -174,7 +174,15 @@ class SimulatedBroker:
         )
 
     async def snapshot(self) -> BrokerSnapshot:
-        """Return orders and fills of the last sessions, and every position."""
+        """Return orders and fills of the last sessions, and every position; nothing while the books are behind.
+
+        What is not in the books may be gone with this process, so it is not told.
+        """
+        if self._unsaved:
+            try:
+                self._save()
+            except StateError:
+                return BrokerSnapshot(is_complete=False)
         engine = self._engine
         return BrokerSnapshot(
             is_complete=True,

@@ -1,28 +1,26 @@
-"""The state file and its copies: what a sound one looks like, keeping some, mending a bad one.
+"""The state file and its copies: what a sound one looks like, and keeping some.
 
 The file is a TinyDB database in two lines. The first holds the table ``meta`` with one row:
-schema version, generation, newest sequence number, and a checksum over every other byte of the
-file. The second holds the tables, rows by our own ids.
+schema version, generation, newest sequence number, time of saving, length and CRC-32 of every
+other table, and a checksum over the line itself. The second holds the tables, rows by our own ids.
+So every byte is covered, and a commit sums up only the tables it changed. CRC-32 finds damage;
+it is no seal against people, who may write the file anyway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import sha1
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import ensure_private_dir, link_or_copy, read_bytes, state_errors
+from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, link_or_copy, read_bytes, state_errors
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.health import Finding, Level
-
-if TYPE_CHECKING:
-    from apex_cli.core.adapters.tinydb_store import TinyDbStore
 
 SCHEMA_VERSION = 1
 
@@ -32,14 +30,17 @@ MIGRATIONS: dict[int, Callable[[PlainTables], PlainTables]] = {}
 """What turns the tables of a schema version into those of the next one."""
 
 BACKUP_INTERVAL = timedelta(minutes=15)
+BROKER_BOOK = "simulated_broker.json"
+"""The simulated broker's own file beside the state: a copy of it goes with every copy of the state."""
 
 _HEAD = b'{"meta":{"state":'
 _TAIL = b'"}}\n'
-_DIGEST_CHARS = 40
-_MAX_HEADER = 4096
+_END = b"}"
+_DIGITS = 8
+_MAX_HEADER = 1 << 14
 _STAMP = "%Y%m%dT%H%M%SZ"
 
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 
 
 class Meta(Value, frozen=True, kw_only=True):
@@ -53,8 +54,19 @@ class Meta(Value, frozen=True, kw_only=True):
     """Sequence number of the newest event ever emitted."""
 
     saved_at: datetime | None = None
+    parts: tuple[tuple[str, int, int], ...] = ()
+    """Of each table in the second line: name, length of its rows in bytes, CRC-32 of name and rows."""
+
     checksum: str = ""
-    """SHA-1 over the rest of the file, as 40 hexadecimal digits."""
+    """CRC-32 over the rest of this line, as 8 hexadecimal digits."""
+
+
+class Part(NamedTuple):
+    """One table as it stands in the file."""
+
+    name: str
+    rows: bytes
+    crc: int
 
 
 class Loaded(NamedTuple):
@@ -69,28 +81,34 @@ _decode_meta = msgspec.json.Decoder(Meta).decode
 decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def _checksum(prefix: bytes, body: bytes | bytearray) -> bytes:
-    """Return what damage would change. People are not kept out, so a fast hash will do."""
-    digest = sha1(prefix, usedforsecurity=False)
-    digest.update(body)
-    return digest.hexdigest().encode()
+def _label(name: str) -> bytes:
+    return b"," + _encode(name) + b":"
 
 
-def encode_state(meta: Meta, tables: Mapping[str, object], body: bytearray) -> bytes:
-    """Put the second line of a state file, the tables, into *body* and return the first, its header.
+def encode_part(name: str, rows: object) -> Part:
+    """Return a table's rows, plain or ``msgspec.Raw``, as they stand in the file."""
+    encoded = _encode(rows)
+    return Part(name, encoded, crc32(encoded, crc32(_label(name))))
 
-    The caller keeps *body* from one time to the next: new memory costs more than the encoding.
-    """
-    _encoder.encode_into(tables, body)
-    body[:1] = b"," if tables else b""
-    prefix = _HEAD + _encoder.encode(msgspec.structs.replace(meta, checksum=""))[:-1] + b',"checksum":"'
-    return prefix + _checksum(prefix, body) + _TAIL
+
+def encode_state(meta: Meta, parts: Iterable[Part]) -> tuple[bytes, list[bytes]]:
+    """Return the first line of a state file, its header, and the pieces of the second."""
+    parts = tuple(parts)
+    sums = tuple((part.name, len(part.rows), part.crc) for part in parts)
+    prefix = _HEAD + _encode(msgspec.structs.replace(meta, parts=sums, checksum=""))[:-1] + b',"checksum":"'
+    pieces = [piece for part in parts for piece in (_label(part.name), part.rows)]
+    return prefix + _digits(prefix) + _TAIL, [*pieces, _END]
+
+
+def _digits(prefix: bytes) -> bytes:
+    return b"%08x" % crc32(prefix)
 
 
 def decode_meta(data: bytes) -> tuple[bytes, Meta] | None:
-    """Return the header line and what it says, or None when it is none; the checksum is not looked at."""
+    """Return the header line and what it says, or None when it is none or damaged; the tables are not looked at."""
     header = data[: data.find(b"\n", 0, _MAX_HEADER) + 1]
-    if header.startswith(_HEAD) and header.endswith(_TAIL):
+    cut = len(header) - len(_TAIL) - _DIGITS
+    if header.startswith(_HEAD) and header.endswith(_TAIL) and header[cut : -len(_TAIL)] == _digits(header[:cut]):
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             return header, _decode_meta(header[len(_HEAD) : -2])
     return None
@@ -107,28 +125,59 @@ def decode_state(data: bytes, path: Path) -> Loaded:
     if found is None:
         raise damaged(path, f"its first line is not that of a state file ({len(data)} bytes in all)")
     header, meta = found
-    if _checksum(header[: -len(_TAIL) - _DIGEST_CHARS], data[len(header) :]) != meta.checksum.encode():
-        raise damaged(path, "its checksum does not fit its content")
     if meta.schema_version > SCHEMA_VERSION:
         raise StateError(
             "state_newer_schema",
             f"{path}: schema version {meta.schema_version} is newer than {SCHEMA_VERSION}, the newest known here",
-            hint="upgrade apex, or go back to an older copy: apex state restore",
+            hint="install the newer apex that wrote it; older ones never change it",
             details={"path": str(path), "found": meta.schema_version, "known": SCHEMA_VERSION},
         )
-    tables = decode_raw(data)
-    del tables["meta"]
-    return Loaded(header, meta, tables)
+    return Loaded(header, meta, _split(data, len(header), meta, path))
+
+
+def _split(data: bytes, start: int, meta: Meta, path: Path) -> dict[str, msgspec.Raw]:
+    """Return the rows of each table after a look at its checksum."""
+    tables: dict[str, msgspec.Raw] = {}
+    for name, length, crc in meta.parts:
+        label = _label(name)
+        rows = data[start + len(label) : start + len(label) + length]
+        if not data.startswith(label, start) or len(rows) != length or crc32(rows, crc32(label)) != crc:
+            raise damaged(path, f"the checksum of table {name} does not fit its content")
+        tables[name] = msgspec.Raw(rows)
+        start += len(label) + length
+    if data[start:] != _END:
+        raise damaged(path, f"{len(data) - start} bytes where its end should be")
+    return tables
 
 
 def load(path: Path) -> Loaded | None:
     """Return the verified file, or None when there is none.
 
+    A file that was written over while it was read is read again: then its bytes differ from one time to the next.
+
     Raises:
         StateError: it cannot be read or trusted.
     """
     data = read_bytes(path)
-    return None if data is None else decode_state(data, path)
+    while data is not None:
+        try:
+            return decode_state(data, path)
+        except StateError:
+            again = read_bytes(path)
+            if again == data:
+                raise
+            data = again
+    return None
+
+
+def last_saved_at(path: Path) -> datetime | None:
+    """Return when the state was last saved, by its header alone; None when it cannot be told."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            found = decode_meta(file.read(_MAX_HEADER))
+    except OSError:
+        return None
+    return found[1].saved_at if found else None
 
 
 def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
@@ -144,7 +193,7 @@ def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
         if version not in MIGRATIONS:
             raise damaged(path, f"nothing is known of schema version {version}")
         plain = MIGRATIONS[version](plain)
-    return {name: msgspec.Raw(_encoder.encode(rows)) for name, rows in plain.items()}
+    return {name: msgspec.Raw(_encode(rows)) for name, rows in plain.items()}
 
 
 def damaged(path: Path, what: str) -> StateError:
@@ -176,7 +225,7 @@ class Backup(Value, frozen=True, kw_only=True):
 
 
 class Backups:
-    """Earlier generations in ``backup/``: hard links, so that keeping one costs no bytes to write."""
+    """Earlier generations in ``backup/``: real copies, as a link would share a bad block, or what an editor does."""
 
     __slots__ = ("_keep", "_newest", "folder")
 
@@ -188,13 +237,20 @@ class Backups:
 
     def all(self) -> list[Backup]:
         """Return the kept generations, oldest first."""
+        return [backup for backup, _ in self._kept("state")]
+
+    def books(self) -> list[Path]:
+        """Return the kept books of the simulated broker, oldest first."""
+        return [path for _, path in self._kept("broker")]
+
+    def _kept(self, kind: str) -> list[tuple[Backup, Path]]:
         found = []
-        for path in self.folder.glob("state-*-*.json"):
+        for path in self.folder.glob(f"{kind}-*-*.json"):
             with suppress(ValueError):
                 _, generation, stamp = path.stem.split("-")
                 taken_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
-                found.append(Backup(generation=int(generation), taken_at=taken_at, path=str(path)))
-        return sorted(found, key=lambda backup: backup.generation)
+                found.append((Backup(generation=int(generation), taken_at=taken_at, path=str(path)), path))
+        return sorted(found, key=lambda kept: kept[0].generation)
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether the newest one is older than 15 minutes; the folder is asked only then."""
@@ -210,17 +266,29 @@ class Backups:
         Raises:
             StateError: it could not be kept.
         """
+        ensure_private_dir(self.folder)
+        name = f"{generation:010d}-{now.astimezone(UTC):{_STAMP}}.json"
+        self._take_book(source.with_name(BROKER_BOOK), self.folder / f"broker-{name}")
         for kept in self.all():
             if kept.generation == generation:
                 return kept
-        ensure_private_dir(self.folder)
-        path = self.folder / f"state-{generation:010d}-{now.astimezone(UTC):{_STAMP}}.json"
-        link_or_copy(source, path)
+        path = self.folder / f"state-{name}"
+        copy_file(source, path)
         self._newest = now
-        for old in self.all()[: -max(1, self._keep)]:
-            with state_errors(Path(old.path)):
-                Path(old.path).unlink(missing_ok=True)
+        self._drop_old("state")
         return Backup(generation=generation, taken_at=now, path=str(path))
+
+    def _take_book(self, book: Path, path: Path) -> None:
+        """Keep the simulated broker's book, if there is one that is not kept yet."""
+        kept = self.books()
+        if book.is_file() and path not in kept:
+            copy_file(book, path)
+            self._drop_old("broker")
+
+    def _drop_old(self, kind: str) -> None:
+        for _, old in self._kept(kind)[: -max(1, self._keep)]:
+            with state_errors(old):
+                old.unlink(missing_ok=True)
 
     def set_aside(self, source: Path, name: str, now: datetime) -> Path:
         """Keep *source* under a name that is never dropped.
@@ -229,145 +297,12 @@ class Backups:
             StateError: it could not be kept.
         """
         ensure_private_dir(self.folder)
-        stem = f"{name}-{now.astimezone(UTC):{_STAMP}}"
-        taken = sum(1 for _ in self.folder.glob(f"{stem}*.json"))
-        path = self.folder / (f"{stem}-{taken + 1}.json" if taken else f"{stem}.json")
+        path = self.free_name(name, now, source.suffix)
         link_or_copy(source, path)
         return path
 
-
-class Restored(Value, frozen=True, kw_only=True):
-    """What ``restore`` did."""
-
-    from_generation: int
-    generation: int
-    """Of the file that is in place now."""
-
-    last_seq: int
-    set_aside: str | None
-    """Where the file that stood there is kept."""
-
-
-def check(store: TinyDbStore) -> list[Finding]:
-    """Look at file, journal, backups and modes; change nothing and take no lock."""
-    findings: list[Finding] = []
-    for look in (_check_file, _check_journal, _check_backups, _check_modes):
-        try:
-            findings.extend(look(store))
-        except StateError as error:
-            path = str(error.details.get("path", ""))
-            found = Finding(code=error.code, level=Level.ERROR, message=error.message, path=path, hint=error.hint)
-            if found not in findings:
-                findings.append(found)
-    return findings
-
-
-def _check_file(store: TinyDbStore) -> Iterator[Finding]:
-    """Open the state as a new process would."""
-    fresh = type(store)(store.state_dir, clock=store.clock, journal=store.journal)
-    rows = sum(len(table) for table in fresh.view().tables())
-    text = f"generation {fresh.generation}, {rows} rows, checksum fits" if fresh.generation else "nothing was saved yet"
-    yield Finding(code="state_file", level=Level.OK, message=text, path=str(store.path))
-
-
-def _check_journal(store: TinyDbStore) -> Iterator[Finding]:
-    """Tell whether every sequence number is in the journal exactly once, or waits in the outbox."""
-    last_seq, waiting = 0, set[int]()
-    with suppress(StateError):
-        if loaded := load(store.path):
-            last_seq = loaded.meta.last_seq
-            waiting = {int(key) for key in decode_raw(loaded.tables.get("outbox", b"{}"))}
-    count = newest = 0
-    breaks: list[str] = []
-    for path, line, seq in store.journal.sequence():
-        if seq != newest + 1:
-            breaks.append(f"{path.name}:{line} has {seq} after {newest}")
-        count, newest = count + 1, seq
-    if set(range(newest + 1, last_seq + 1)) - waiting:
-        breaks.append(f"the journal ends with {newest}, the state knows of {last_seq}")
-    if breaks:
-        text = f"sequence broken in {len(breaks)} places: {'; '.join(breaks[:3])}"
-        yield Finding(code="journal_sequence", level=Level.WARNING, message=text, hint="events are missing or doubled")
-    yield Finding(code="journal", level=Level.OK, message=f"{count} events, the last one is {newest}")
-
-
-def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
-    sound = 0
-    for backup in store.list_backups():
-        try:
-            load(Path(backup.path))
-            sound += 1
-        except StateError as error:
-            yield Finding(code="backup_damaged", level=Level.WARNING, message=error.message, path=backup.path)
-    yield Finding(code="backups", level=Level.OK, message=f"{sound} sound copies", path=str(store.backups.folder))
-
-
-def _check_modes(store: TinyDbStore) -> Iterator[Finding]:
-    for path in (store.state_dir, store.path, *store.journal.files()):
-        if path.exists() and path.stat().st_mode & 0o077:
-            text = f"others may open it (mode {path.stat().st_mode & 0o777:04o})"
-            yield Finding(
-                code="state_mode", level=Level.WARNING, message=text, path=str(path), hint=f"chmod go= {path}"
-            )
-
-
-def restore(store: TinyDbStore, generation: int | None) -> Restored:
-    """Put a kept generation in place as the next one; sequence numbers go on from the highest known.
-
-    Raises:
-        StateError: there is no such backup, or it is damaged too.
-        BusyError: another process holds the state.
-    """
-    with store.exclusive():
-        source = _choose(store, generation)
-        present = read_bytes(store.path)
-        aside = None if present is None else store.backups.set_aside(store.path, "replaced", store.clock.now())
-        found = decode_meta(present or b"")
-        metas = [source.meta, *([found[1]] if found else [])]
-        newest = max(backup.generation for backup in store.list_backups())
-        meta = msgspec.structs.replace(
-            source.meta,
-            generation=max(newest, *(known.generation for known in metas)) + 1,
-            last_seq=max(store.journal.last_seq(), *(known.last_seq for known in metas)),
-        )
-        store.storage.commit(meta, source.tables)
-    return Restored(
-        from_generation=source.meta.generation,
-        generation=meta.generation,
-        last_seq=meta.last_seq,
-        set_aside=None if aside is None else str(aside),
-    )
-
-
-def _choose(store: TinyDbStore, generation: int | None) -> Loaded:
-    """Return the wanted backup, or the newest one that is sound."""
-    problem: StateError | None = None
-    for backup in reversed(store.list_backups()):
-        if generation in {None, backup.generation}:
-            try:
-                loaded = load(Path(backup.path))
-            except StateError as error:
-                problem = error
-            else:
-                if loaded is not None:
-                    return loaded
-    raise problem or StateError(
-        "state_no_backup",
-        f"{store.backups.folder}: no backup" + ("" if generation is None else f" of generation {generation}"),
-        hint="list them: apex state check; to start afresh, move the state folder away and reconcile with the broker",
-        details={"path": str(store.backups.folder), "generation": generation},
-    )
-
-
-def export(store: TinyDbStore) -> bytes:
-    """Return all tables of the committed file as indented JSON.
-
-    Raises:
-        StateError: the file is damaged, or there is none.
-    """
-    store.view()
-    loaded = load(store.path)
-    if loaded is None:
-        return b"{}\n"
-    tables = {"meta": {"state": loaded.meta}, **loaded.tables}
-    return msgspec.json.format(_encoder.encode(tables), indent=2) + b"\n"
+    def free_name(self, name: str, now: datetime, suffix: str = ".json") -> Path:
+        """Return a path in the folder that nothing has: *name*, the time, and a number where needed."""
+        stem = f"{name}-{now.astimezone(UTC):{_STAMP}}"
+        taken = sum(1 for _ in self.folder.glob(f"{stem}*{suffix}"))
+        return self.folder / (f"{stem}-{taken + 1}{suffix}" if taken else f"{stem}{suffix}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+MOST_BEHIND = timedelta(minutes=2)
+"""How far the machine's clock may be behind what the state has seen before that is told."""
+
 _TICK = timedelta(microseconds=1)
 
 
@@ -13,22 +16,34 @@ def _read_utc() -> datetime:
 
 
 class SystemClock:
-    """Aware UTC that never goes back within a process."""
+    """Aware UTC that never goes back, neither within a process nor behind what the state has seen.
 
-    __slots__ = ("_last", "_read")
+    It follows the machine's wall clock, so time spent asleep counts. Behind *floor*, or after the machine's clock
+    was set back, time all but stands still, a microsecond a question, until the wall clock has caught up.
+    """
 
-    def __init__(self, read: Callable[[], datetime] = _read_utc) -> None:
-        """Take the time from *read*, aware UTC."""
+    __slots__ = ("_last", "_read", "floor")
+
+    def __init__(self, read: Callable[[], datetime] = _read_utc, *, floor: datetime | None = None) -> None:
+        """Take the time from *read*, aware UTC, but none before *floor*: the latest time that is on record."""
         self._read = read
-        self._last = datetime.min.replace(tzinfo=UTC)
+        self._last = self.floor = floor or datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
-        """Return the time; after the machine's clock was set back, the last value plus a microsecond."""
+        """Return the time; never one that was told before."""
         now = self._read()
         if now < self._last:
             now = self._last + _TICK
         self._last = now
         return now
+
+    def wall(self) -> datetime:
+        """Return what the machine's clock says, right or wrong."""
+        return self._read()
+
+    def behind(self) -> timedelta:
+        """Return how far the machine's clock is behind the latest time on record; zero or less when it is not."""
+        return self.floor - self._read()
 
 
 class UlidIds:

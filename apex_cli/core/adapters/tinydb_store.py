@@ -2,105 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from tinydb import TinyDB
-from tinydb.storages import Storage
-from tinydb.table import Table as TinyTable
 
 from apex_cli.core.adapters import state_care
-from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder, write_atomically
+from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder
 from apex_cli.core.adapters.executor_lock import ProcessLock
 from apex_cli.core.adapters.journal import Journal
-from apex_cli.core.adapters.state_care import SCHEMA_VERSION, Backup, Loaded, Meta, PlainTables
-from apex_cli.core.errors import BusyError, StateError
+from apex_cli.core.adapters.state_care import Backup, Meta
+from apex_cli.core.adapters.state_storage import NEW, AtomicStorage, StateDatabase, StateTable
+from apex_cli.core.errors import StateError
 from apex_cli.core.model.health import Finding
+from apex_cli.core.model.repair import ClockReset, Migrated, Restored
 from apex_cli.core.ports import Clock
 from apex_cli.core.state import State, Table
 
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.state_repair import Replay
+
+__all__ = ["AtomicStorage", "StateDatabase", "StateTable", "TinyDbStore"]
+
 _EMPTY = msgspec.Raw(b"{}")
-_NEW = Meta(schema_version=SCHEMA_VERSION, generation=0, last_seq=0)
 
 _encode = msgspec.json.Encoder().encode
-
-
-class AtomicStorage(Storage):
-    """TinyDB storage: verified on reading, replaced as a whole on writing.
-
-    Writing refuses to undo a change it has not read, but two writers still need one lock
-    around reading and writing: ``TinyDbStore.transaction``.
-    """
-
-    def __init__(self, path: str | Path, *, clock: Clock | None = None, is_read_only: bool = False) -> None:
-        """Touch nothing yet; *clock* gives the time of saving."""
-        self.path = Path(path)
-        self._clock = clock
-        self._is_read_only = is_read_only
-        self._header = b""
-        self._body = bytearray()
-
-    def load(self) -> Loaded | None:
-        """Return the verified file, or None when there is none; StateError when it cannot be trusted."""
-        loaded = state_care.load(self.path)
-        self._header = loaded.header if loaded else b""
-        return loaded
-
-    def commit(self, meta: Meta, tables: Mapping[str, object]) -> bytes:
-        """Replace the file and return its header line; StateError when it could not be written."""
-        saved_at = self._clock.now() if self._clock else meta.saved_at
-        header = state_care.encode_state(msgspec.structs.replace(meta, saved_at=saved_at), tables, self._body)
-        write_atomically(self.path, header, self._body)
-        self._header = header
-        return header
-
-    def is_at(self, header: bytes) -> bool:
-        """Tell whether the file still has this header line; an empty one means no file."""
-        with state_errors(self.path):
-            try:
-                with self.path.open("rb", buffering=0) as file:
-                    return bool(header) and file.read(len(header)) == header
-            except FileNotFoundError:
-                return not header
-
-    def read(self) -> PlainTables | None:
-        """Return all tables, ``meta`` included, as plain values."""
-        loaded = self.load()
-        if loaded is None:
-            return None
-        plain: PlainTables = {"meta": {"state": msgspec.to_builtins(loaded.meta)}}
-        return plain | {name: msgspec.json.decode(raw) for name, raw in loaded.tables.items()}
-
-    def write(self, data: Mapping[str, Mapping[Any, Any]]) -> None:
-        """Replace all tables but ``meta``; rows may be ``msgspec.Raw``.
-
-        Raises:
-            StateError: it could not be written, or the file was opened for reading only.
-            BusyError: it changed since it was read.
-        """
-        if self._is_read_only:
-            raise StateError("state_read_only", f"{self.path} is open for reading only", hint="use a transaction")
-        if not self.is_at(self._header):
-            raise BusyError("state_changed", f"{self.path} was changed meanwhile", hint="read again, then write")
-        found = state_care.decode_meta(self._header)
-        meta = found[1] if found else _NEW
-        tables = {name: rows for name, rows in data.items() if name != "meta"}
-        self.commit(msgspec.structs.replace(meta, generation=meta.generation + 1), tables)
-
-
-class StateTable(TinyTable):
-    """A TinyDB table whose rows are keyed by text."""
-
-    document_id_class = str  # type: ignore[assignment]  # declared as int, used as a callable
-
-
-class StateDatabase(TinyDB):
-    """A TinyDB whose rows are keyed by text."""
-
-    table_class = StateTable
 
 
 _decoders: dict[str, msgspec.json.Decoder[dict[str, Any]]] = {}
@@ -114,9 +42,8 @@ def _decode_rows(table: Table[Any], raw: msgspec.Raw) -> dict[str, Any]:
     return decoder.decode(raw)
 
 
-def _read_state(tables: Mapping[str, msgspec.Raw], path: Path) -> State:
-    """Return typed rows; StateError when one is not what its table holds."""
-    state = State()
+def read_state(tables: Mapping[str, msgspec.Raw], path: Path, state: State) -> State:
+    """Return *state* with typed rows in its tables; StateError when one is not what its table holds."""
     for table in state.tables():
         raw = tables.get(table.name, _EMPTY)
         if raw == _EMPTY:
@@ -145,8 +72,9 @@ class TinyDbStore:
         backups: int = 10,
         commit_every: int = 1,
         journal: Journal | None = None,
+        on_notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Touch nothing yet. *backups* is how many earlier generations are kept."""
+        """Touch nothing yet. *backups* is how many earlier generations are kept; *on_notice* hears news for people."""
         self.state_dir = state_dir
         self.clock = clock
         self.path = state_dir / "state.json"
@@ -157,6 +85,7 @@ class TinyDbStore:
         """What went wrong beside the newest commit, in the journal or a backup, without stopping it."""
         self._lock = ProcessLock(state_dir / "state.lock", poll_s=0.002)
         self._lock_timeout_s = lock_timeout_s
+        self._on_notice = on_notice
         self._commit_every = commit_every
         self._is_in_transaction = False
         self._has_cleaned = False
@@ -166,13 +95,20 @@ class TinyDbStore:
     def _forget(self) -> None:
         """Believe nothing of memory: the next look reads the file."""
         self._header: bytes | None = None
-        self._meta = _NEW
+        self._meta = NEW
         self._state = State()
-        self._raw: dict[str, msgspec.Raw | dict[str, msgspec.Raw]] = {}
+        self._raw: dict[str, msgspec.Raw] = {}
+        self._rows: dict[str, dict[str, msgspec.Raw]] = {}
+        """Of tables that changed: what ``_raw`` holds, row by row."""
+
         self._dirty: dict[str, set[str]] = {}
         self._settled_seq = 0
         self._uncommitted = 0
         self._is_synced = False
+
+    @property
+    def _is_of_old_schema(self) -> bool:
+        return bool(self._meta.generation) and self._meta.schema_version < state_care.SCHEMA_VERSION
 
     @property
     def generation(self) -> int:
@@ -206,7 +142,7 @@ class TinyDbStore:
             self._header = b""
             return
         tables = state_care.migrate(loaded, self.path)
-        self._state = _read_state(tables, self.path)
+        self._state = read_state(tables, self.path, State())
         self._raw = {**tables}
         self._state.last_seq = self._settled_seq = max(loaded.meta.last_seq, journal_seq)
         self._meta = loaded.meta
@@ -301,7 +237,7 @@ class TinyDbStore:
                     changed = {key for key, old in table.changed.items() if table.get(key) != old}
                     if changed:
                         self._dirty.setdefault(table.name, set()).update(changed)
-            if self._dirty or self._meta.schema_version < SCHEMA_VERSION:
+            if self._dirty or self._is_of_old_schema:
                 self._uncommitted += 1
             if self._uncommitted >= self._commit_every or not self._is_in_transaction:
                 self._commit(state)
@@ -320,9 +256,14 @@ class TinyDbStore:
         self.problem = None
         self._keep_backup()
         self._encode_changes(state)
-        meta = Meta(schema_version=SCHEMA_VERSION, generation=self._meta.generation + 1, last_seq=state.last_seq)
+        meta = Meta(
+            schema_version=state_care.SCHEMA_VERSION,
+            generation=self._meta.generation + 1,
+            last_seq=state.last_seq,
+            saved_at=self._meta.saved_at,
+        )
         self._header = self.storage.commit(meta, self._raw)
-        self._meta, self._was_there, self._is_synced = meta, True, True
+        self._meta, self._was_there, self._is_synced = self.storage.meta, True, True
         self._dirty.clear()
         self._uncommitted = 0
         self._settle(state)
@@ -338,15 +279,16 @@ class TinyDbStore:
         for name in tables:
             self._raw.setdefault(name, _EMPTY)
         for name, keys in self._dirty.items():
-            rows = self._raw[name]
-            if isinstance(rows, msgspec.Raw):
-                rows = self._raw[name] = state_care.decode_raw(rows)
+            rows = self._rows.get(name)
+            if rows is None:
+                rows = self._rows[name] = state_care.decode_raw(self._raw[name])
             for key in keys:
                 row = tables[name].get(key)
                 if row is None:
                     rows.pop(key, None)
                 else:
                     rows[key] = msgspec.Raw(_encode(row))
+            self._raw[name] = msgspec.Raw(_encode(rows))
 
     def _empty_outbox(self, state: State) -> None:
         """Move events to the journal; the next commit leaves them out of the file."""
@@ -354,15 +296,20 @@ class TinyDbStore:
             self.journal.append(state.outbox.values())
             state.outbox.load({})
             self._raw["outbox"] = _EMPTY
-            self._view = None
+            self._rows.pop("outbox", None)
 
     def _keep_backup(self) -> None:
         """Keep the outgoing file when the newest backup is old, or its schema is."""
         if not self._meta.generation:
             return
         now = self.clock.now()
-        if self._meta.schema_version < SCHEMA_VERSION:
-            self.backups.set_aside(self.path, f"schema-{self._meta.schema_version}", now)
+        if self._is_of_old_schema:
+            old = self._meta.schema_version
+            copy = self.backups.set_aside(self.path, f"schema-{old}", now)
+            self._on_notice(
+                f"{self.path}: brought from schema version {old} to {state_care.SCHEMA_VERSION}; "
+                f"the file as it was is kept as {copy}"
+            )
         elif self.backups.is_due(now):
             try:
                 self.backups.take(self.path, self._meta.generation, now)
@@ -383,15 +330,38 @@ class TinyDbStore:
 
     def check(self) -> list[Finding]:
         """Look at everything on disk and change nothing."""
-        return state_care.check(self)
+        from apex_cli.core.adapters.state_check import check
 
-    def restore(self, generation: int | None = None) -> state_care.Restored:
-        """Put a kept generation back in place (the newest sound one by default), and the present file aside."""
-        return state_care.restore(self, generation)
+        return check(self)
+
+    def restore(
+        self, generation: int | None = None, *, replay: Replay | None = None, is_from_journal: bool = False
+    ) -> Restored:
+        """Put a kept generation back in place (the newest sound one by default), and the present file aside.
+
+        With *replay* the journal's later events are applied to it; with *is_from_journal* they are all there is.
+        """
+        from apex_cli.core.adapters.state_repair import restore
+
+        return restore(self, generation, replay=replay, is_from_journal=is_from_journal)
+
+    def migrate(self) -> Migrated:
+        """Bring the file to the schema of this version; the old one is kept."""
+        from apex_cli.core.adapters.state_repair import migrate
+
+        return migrate(self)
+
+    def reset_clock(self) -> ClockReset | None:
+        """Let the state's time begin anew with the machine's clock; None when nothing was saved yet."""
+        from apex_cli.core.adapters.state_repair import reset_clock
+
+        return reset_clock(self)
 
     def export(self) -> bytes:
         """Return all tables as indented JSON."""
-        return state_care.export(self)
+        from apex_cli.core.adapters.state_repair import export
+
+        return export(self)
 
     def database(self) -> StateDatabase:
         """Return a TinyDB over the committed file, for queries; it refuses to write."""

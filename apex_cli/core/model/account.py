@@ -2,10 +2,63 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import Usd
+from apex_cli.core.model.money import ZERO, Usd
+
+
+class AccountType(StrEnum):
+    """How the account borrows."""
+
+    MARGIN = "margin"
+    CASH = "cash"
+    PORTFOLIO = "portfolio"
+    """Portfolio margin."""
+
+
+class AccountFacts(Value, frozen=True, kw_only=True):
+    """What the day-trading rules read of an account; None is: not told, and never taken for a number."""
+
+    account_type: AccountType | None = None
+    is_simulated: bool = False
+    equity_prev_close: Usd | None = None
+    """Equity at 16:15 New York of the previous session."""
+
+    equity_now: Usd | None = None
+    net_deposits_since_close: Usd = Usd(ZERO)
+    """Deposits less withdrawals since that close."""
+
+    flagged_pdt: bool = False
+    """The broker marked the account as a pattern day trader's."""
+
+    pdt_rejected: bool = False
+    """The broker refused an order as a potential pattern day trade: the count is enforced here."""
+
+    broker_day_trades_remaining: int | None = None
+    """The broker's own number; -1 unlimited, None not told."""
+
+    broker_summary_complete: bool | None = None
+    """True when the broker told all it keeps: then a missing day-trade number means that it does not count."""
+
+    net_liquidation: Usd | None = None
+    equity_with_loan: Usd | None = None
+    maint_margin_req: Usd | None = None
+    """Maintenance margin required now."""
+
+    settled_cash: Usd | None = None
+    net_cash: Usd | None = None
+    """Cash, unsettled included; negative is a debit."""
+
+    working_open_orders_maint: Usd = Usd(ZERO)
+    """Maintenance margin that other working opening orders will take."""
+
+    look_ahead_excess_liquidity: Usd | None = None
+    """Excess liquidity after the next change of margin rates, usually the overnight ones."""
+
+    frozen_until: date | None = None
+    """Last day of a 90-day freeze on new debits and shorts."""
 
 
 class AccountSnapshot(Value, frozen=True, kw_only=True):
@@ -23,3 +76,14 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
     is_simulated: bool = False
     broker_day_trades_remaining: int | None = None
     """The broker's own number; -1 unlimited, None not told."""
+
+    facts: AccountFacts | None = None
+    """What else the broker told: type of account, margin, settled cash."""
+
+
+class MarginPreview(Value, frozen=True, kw_only=True):
+    """The broker's answer to "what if this order were filled"; None where it gave no number."""
+
+    equity_with_loan_after: Usd | None = None
+    maint_margin_after: Usd | None = None
+    init_margin_after: Usd | None = None

@@ -10,7 +10,7 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderStatus
 
 
-class OrderUpdate(Value, frozen=True, kw_only=True, gc=False):
+class OrderUpdate(Value, frozen=True, kw_only=True):
     """The broker's word on one order."""
 
     client_order_id: str

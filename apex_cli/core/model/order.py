@@ -126,6 +126,9 @@ class Order(Value, frozen=True, kw_only=True):
     note: str = ""
     """Why a person closes; becomes the round trip's exit reason."""
 
+    request_id: str = ""
+    """The handed-over request it was made for."""
+
     reference_price: Price | None = None
     """Price the decision saw: slippage is measured against it, and the simulated broker
     starts from it where it has no market data."""

@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import MarketStatus, Quote
-from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import PositionSide
 
@@ -79,6 +79,9 @@ class Exposure(Value, frozen=True, kw_only=True):
     """Loss if its stop is hit now, from the entry price; the whole notional without a stop; >= 0."""
 
     is_working_entry: bool = False
+    quantity: Quantity = Quantity(ZERO)
+    """Units held; 0 for a working entry."""
+
     opened_on: str = ""
     """Session date of the first opening fill, YYYY-MM-DD; empty for a working entry."""
 
@@ -87,7 +90,20 @@ class DayTradeStatus(Value, frozen=True, kw_only=True):
     """The day-trade count a decision is gated on."""
 
     regime: str
-    """``classic``, ``intraday_margin``, ``cash`` or ``off``."""
+    """The first of *regimes*: ``classic``, ``intraday_margin``, ``cash_settlement``, ``portfolio_margin``, ``off`` or
+    ``unknown``."""
+
+    regimes: tuple[str, ...] = ()
+    """Every rule book in force; empty: only *regime*."""
+
+    regime_source: str = ""
+    """What that was concluded from."""
+
+    is_regime_known: bool = True
+    """False: nothing may be opened."""
+
+    session_date: str = ""
+    """The session an order sent now belongs to, YYYY-MM-DD."""
 
     used: int
     """Day trades inside the window."""
@@ -100,6 +116,22 @@ class DayTradeStatus(Value, frozen=True, kw_only=True):
     """Session dates, oldest first."""
 
     by_session: dict[str, int] = {}
+    local_remaining: int | None = None
+    """By our own count, whatever the broker says."""
+
+    broker_remaining: int | None = None
+    mismatch: str = ""
+    """Why the broker's number differs from ours; empty when it does not, or is not told."""
+
+    uncertain: bool = False
+    """Executions of one moment leave their order open; the higher count was taken."""
+
+    is_partial: bool = False
+    """The fills may not cover the whole window."""
+
+    opened_today: tuple[str, ...] = ()
+    """Keys of the securities whose closing now would be a day trade."""
+
     why: str = ""
 
 
@@ -123,6 +155,9 @@ class Snapshot(Value, frozen=True, kw_only=True):
     day_trades: DayTradeStatus
     blocked_instruments: tuple[str, ...] = ()
     """Keys with an order of unknown outcome or a mismatch with the broker."""
+
+    margin_preview: MarginPreview | None = None
+    """The broker's "what if" for the opportunity's entry; None when it was not asked or did not answer."""
 
 
 class Check(Value, frozen=True, kw_only=True):

@@ -131,6 +131,9 @@ class Counters(Value, frozen=True, kw_only=True):
     last_run_at: datetime | None = None
     """End of the last successful ``run`` cycle."""
 
+    fills_since: str = ""
+    """Session date from which on all trades of the account are known, YYYY-MM-DD; empty before the first session."""
+
 
 class TradingState(Value, frozen=True, kw_only=True):
     """What apex may do, who said so, and why."""

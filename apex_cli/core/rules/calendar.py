@@ -192,6 +192,12 @@ def session_start(day: date) -> datetime:
     return _utc(previous_sessions(day, 1)[0], SESSION_ROLL_TIME)
 
 
+@cache
+def session_end(day: date) -> datetime:
+    """Return the first moment, aware UTC, that belongs to the session after *day*: 20:00 New York on *day*."""
+    return _utc(day, SESSION_ROLL_TIME)
+
+
 def session_date(moment: datetime) -> date:
     """Return the session that a trade at *moment* belongs to.
 

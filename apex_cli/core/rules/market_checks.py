@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.account import AccountFacts
+from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.outcome import Check, TradingMode
+from apex_cli.core.model.outcome import Check, Exposure, Reason, Sized, TradingMode
 from apex_cli.core.rules.check_context import CheckContext, passing, verdict
-from apex_cli.core.rules.pdt import COUNTED_MARKETS
+from apex_cli.core.rules.day_trade_gate import GateOrder, GateVerdict, Ground, judge_order
+from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for
+from apex_cli.core.rules.regimes import UNLIMITED, Regime, facts_of
 from apex_cli.core.rules.wording import percent, plain
 
 
@@ -116,16 +124,61 @@ def price_collar(ctx: CheckContext) -> Check:
 
 
 def day_trades(ctx: CheckContext) -> Check:
-    """A day trade is left, where the market counts them: at 0 the broker accepts closing orders only."""
-    status = ctx.snapshot.day_trades
-    passed = status.remaining != 0 or ctx.signal.instrument.market_type not in COUNTED_MARKETS
-    if passed and not ctx.describe:
+    """The day-trading rules let it open: a day trade is left, margin and cash suffice, nothing is missing."""
+    if not ctx.describe and not _is_gated(ctx):
         return passing("day_trades")
-    left = {None: "not applicable", -1: "unlimited"}.get(status.remaining, f"{status.remaining} left")
+    status, found = ctx.snapshot.day_trades, _gate_verdict(ctx)
+    left = {None: "not applicable", UNLIMITED: "unlimited"}.get(status.remaining, f"{status.remaining} left")
     return verdict(
         "day_trades",
-        passed=passed,
+        passed=not found.blocks,
         limit=f"{status.limit} in {len(status.window)} sessions",
         value=f"{status.used} used, {left}",
-        message=f"No day trade is left: {status.why}" if status.why else "No day trade is left.",
+        message=" ".join(reason.message for reason in found.blocks),
     )
+
+
+def day_trade_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return what the day-trading rules warn of, and the forecast when only one day trade is left."""
+    if not _is_gated(ctx):
+        return ()
+    found = _gate_verdict(ctx)
+    is_last = ctx.snapshot.day_trades.remaining == 1 and not found.blocks
+    return (*found.warnings, *(found.notes if is_last else ()))
+
+
+def _is_gated(ctx: CheckContext) -> bool:
+    """Tell whether the day-trading rules could have anything to say: mostly they do not."""
+    status = ctx.snapshot.day_trades
+    if not status.is_regime_known or ctx.snapshot.margin_preview is not None or ctx.snapshot.account.facts is not None:
+        return True
+    if status.remaining is None:
+        return status.regime != Regime.OFF
+    return UNLIMITED < status.remaining <= max(1, len(status.opened_today))
+
+
+def _gate_verdict(ctx: CheckContext) -> GateVerdict:
+    snapshot, instrument = ctx.snapshot, ctx.signal.instrument
+    order = GateOrder(
+        security=ctx.key,
+        sec_type=SEC_TYPE_OF_MARKET[instrument.market_type],
+        side=ctx.side,
+        quantity=ctx.sized.quantity if isinstance(ctx.sized, Sized) else instrument.quantity_step,
+        price=ctx.entry_price,
+        multiplier=instrument.multiplier,
+    )
+    held = sum((e.quantity * e.side.sign for e in snapshot.exposures if e.key == ctx.key), ZERO)
+    ground = Ground(
+        status=snapshot.day_trades,
+        facts=_completed(facts_of(snapshot.account), snapshot.exposures),
+        held=held,
+        preview=snapshot.margin_preview,
+    )
+    return judge_order(order, ground)
+
+
+def _completed(facts: AccountFacts, exposures: Iterable[Exposure]) -> AccountFacts:
+    """Return *facts* with the reserve for our own working entries; a simulated account's margin is the rule's own."""
+    reserve = facts.working_open_orders_maint or reserve_for(exposures)
+    held = maintenance_held(exposures) if facts.is_simulated else facts.maint_margin_req
+    return replace(facts, working_open_orders_maint=reserve, maint_margin_req=held)

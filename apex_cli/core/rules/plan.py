@@ -14,6 +14,7 @@ from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
 from apex_cli.core.rules.brackets import split_quantity
 from apex_cli.core.rules.check_context import CheckContext
 from apex_cli.core.rules.checks import describe_checks, run_checks
+from apex_cli.core.rules.market_checks import day_trade_warnings
 from apex_cli.core.rules.sizing import size_as_told, size_position
 from apex_cli.core.rules.wording import decimals
 
@@ -62,7 +63,7 @@ def decide_at(
         reward_risk=ctx.reward_risk,
         checks=checks,
         reasons=reasons,
-        warnings=sized.warnings if sized else (),
+        warnings=(*(sized.warnings if sized else ()), *day_trade_warnings(ctx)),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -50,32 +53,120 @@ def protection_of(position: Position, orders: Iterable[OrderRecord]) -> Protecti
     )
 
 
-def _covered(position: Position, stops: list[OrderRecord]) -> Quantity:
-    return Quantity(min(position.quantity, sum((r.open_quantity for r in stops), ZERO)))
+def _covered(position: Position, stops: Iterable[OrderRecord]) -> Quantity:
+    """Return what *stops* cover; those of one OCA group are alternatives and count once."""
+    return Quantity(min(position.quantity, sum(map(_size, exit_groups(stops).values()), ZERO)))
+
+
+def exit_groups(orders: Iterable[OrderRecord]) -> dict[str, list[OrderRecord]]:
+    """Return *orders* by OCA group; one without a group is its own."""
+    groups: dict[str, list[OrderRecord]] = {}
+    for record in orders:
+        groups.setdefault(record.order.oca_group or record.order.client_order_id, []).append(record)
+    return groups
+
+
+def _size(legs: Iterable[OrderRecord]) -> Decimal:
+    """Return what one OCA group may still fill."""
+    return max((leg.open_quantity for leg in legs), default=ZERO)
 
 
 def unprotected_quantity(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
-    """Return the held units that neither a working stop nor a closing order on its way covers.
+    """Return the held units that neither a working stop nor a working closing order covers.
 
     A closing order outside an OCA group counts as cover: a stop beside it could sell twice.
     """
-    records = list(orders)
+    records = [r for r in orders if r.status is OrderStatus.WORKING]
     closing = sum(
         (r.open_quantity for r in records if r.order.role is OrderRole.CLOSE and r.order.oca_group is None), ZERO
     )
     return max(ZERO, position.quantity - protection_of(position, records).quantity - closing)
 
 
-def next_leg_id(bracket_id: str, letter: str, orders: Iterable[OrderRecord]) -> str:
-    """Return the next free client order id of a bracket, such as ``apex-<bracket_id>-S2``."""
+def is_unsure(record: OrderRecord) -> bool:
+    """Tell whether more may have happened to an order than was booked: its fate or its fills are missing."""
+    if record.status is OrderStatus.FILLED:
+        return record.filled_quantity < record.order.quantity
+    return record.status in {OrderStatus.INTENT, OrderStatus.UNKNOWN}
+
+
+class Restoration(Value, frozen=True, kw_only=True):
+    """The stops that a position lacks."""
+
+    stops: tuple[Order, ...]
+    uncovered: Quantity
+    """Units that no further stop can cover: exits without a stop rest for them."""
+
+
+def restoration(position: Position, bracket: BracketRecord, orders: Iterable[OrderRecord]) -> Restoration:
+    """Return the stops to place so that every held unit has one, and no unit could be sold twice.
+
+    A target that lost its stop gets one in its own OCA group. The rest gets a stop of its own, for no more than
+    the held quantity less what every resting exit could fill.
+
+    Args:
+        position: what is held.
+        bracket: the plan it was opened by.
+        orders: every order of its instrument.
+    """
+    records = list(orders)
+    side = _exit_side(position)
+    groups = exit_groups(
+        r for r in records if r.is_open and r.order.role is not OrderRole.ENTRY and r.order.side is side
+    )
+    gap = unprotected_quantity(position, records)
+    room = position.quantity - sum(map(_size, groups.values()), ZERO)
+    stops: list[Order] = []
+
+    def add(quantity: Decimal, oca_group: str | None) -> None:
+        stop = replacement_stop(position, bracket, Quantity(quantity), records, skip=len(stops))
+        stops.append(replace(stop, oca_group=oca_group))
+
+    for name, legs in groups.items():
+        if gap > ZERO and legs[0].order.oca_group and not any(leg.order.order_type in STOP_TYPES for leg in legs):
+            quantity = min(gap, _size(legs))
+            add(quantity, name)
+            gap -= quantity
+    alone = min(gap, room)
+    if alone > ZERO:
+        add(alone, None)
+        gap -= alone
+    return Restoration(stops=tuple(stops), uncovered=Quantity(gap))
+
+
+def was_refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> bool:
+    """Tell whether the broker rejected a stand-in stop of the same terms at or after *since*."""
+    return any(
+        r.status is OrderStatus.REJECTED
+        and r.order.role is OrderRole.STOP
+        and r.order.parent_id is None
+        and r.updated_at >= since
+        and (r.order.quantity, r.order.stop_price, r.order.side) == (stop.quantity, stop.stop_price, stop.side)
+        for r in orders
+    )
+
+
+def most_to_close(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> Quantity:
+    """Return how much exits on *side* may rest for: what is held, and what working entries may still open."""
+    held = position.quantity if position is not None and _exit_side(position) is side else ZERO
+    opening = (r.open_quantity for r in orders if r.order.role is OrderRole.ENTRY and r.order.side is side.opposite)
+    return Quantity(held + sum(opening, ZERO))
+
+
+def _exit_side(position: Position) -> OrderSide:
+    return OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
+
+
+def next_leg_id(bracket_id: str, letter: str, orders: Iterable[OrderRecord], *, skip: int = 0) -> str:
+    """Return the next free client order id of a bracket, such as ``apex-<bracket_id>-S2``; *skip* leaves some out."""
     prefix = f"apex-{bracket_id}-{letter}"
     tails = (r.order.client_order_id.removeprefix(prefix) for r in orders)
     used = [int(tail) for tail in tails if tail.isdigit()]
-    return f"{prefix}{max(used, default=0) + 1}"
+    return f"{prefix}{max(used, default=0) + 1 + skip}"
 
 
 def replacement_stop(
-    position: Position, bracket: BracketRecord, quantity: Quantity, orders: Iterable[OrderRecord]
+    position: Position, bracket: BracketRecord, quantity: Quantity, orders: Sequence[OrderRecord], *, skip: int = 0
 ) -> Order:
     """Return a stand-alone GTC stop for *quantity* at the tightest trigger the bracket has had."""
     records = [r for r in orders if r.order.bracket_id == bracket.bracket_id]
@@ -83,11 +174,11 @@ def replacement_stop(
     seen = [r.order.stop_price for r in records if r.order.role is OrderRole.STOP and r.order.stop_price is not None]
     triggers = [*seen, bracket.stop_price]
     return Order(
-        client_order_id=next_leg_id(bracket.bracket_id, "S", records),
+        client_order_id=next_leg_id(bracket.bracket_id, "S", records, skip=skip),
         bracket_id=bracket.bracket_id,
         role=OrderRole.STOP,
         instrument=position.instrument,
-        side=OrderSide.SELL if long else OrderSide.BUY,
+        side=_exit_side(position),
         order_type=OrderType.STOP,
         quantity=quantity,
         stop_price=max(triggers) if long else min(triggers),

@@ -11,10 +11,12 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.rules.calendar import previous_sessions, session_start
+from apex_cli.core.rules.day_trade_flow import by_security
 from apex_cli.core.rules.ledger import fold, in_order
 from apex_cli.core.state import State
 
@@ -49,11 +51,13 @@ def prune(state: State, now_session: date) -> None:
         CalendarEndError: the sessions before *now_session* are outside the calendar.
     """
     _prune_fills(state, _start_of_last(FILL_SESSIONS, now_session))
+    _prune_history(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_round_trips(state)
     _prune_signals(state, now_session)
     finished_before = _start_of_last(FINISHED_SESSIONS, now_session)
     _prune_approvals(state, finished_before)
     _prune_orders_and_brackets(state, finished_before)
+    _prune_requests(state, finished_before)
 
 
 def _start_of_last(sessions: int, now_session: date) -> datetime:
@@ -100,6 +104,24 @@ def _last_flat(held: Decimal, fills: list[Fill]) -> int:
     return flat_after
 
 
+def _prune_history(state: State, cutoff: datetime) -> None:
+    """Drop old imported executions; the oldest one left of a security keeps what was held before it, if that is known.
+
+    Without that a sale of what was bought earlier would look like a short.
+    """
+    for rows in by_security(state.history_fills.values()).values():
+        old = [row for row in rows if row.filled_at < cutoff and isinstance(row, Execution)]
+        if not old:
+            continue
+        held = old[0].held_before or ZERO
+        for row in old:
+            held += row.quantity * row.side.sign
+            del state.history_fills[row.key]
+        first = rows[len(old)] if len(old) < len(rows) else None
+        if isinstance(first, Execution):
+            state.history_fills[first.key] = replace(first, held_before=held)
+
+
 def _prune_round_trips(state: State) -> None:
     excess = len(state.round_trips) - MOST_ROUND_TRIPS
     if excess <= 0:
@@ -119,6 +141,12 @@ def _prune_signals(state: State, now_session: date) -> None:
     for number, row in enumerate(expired):
         if number < excess or row.seen_at < cutoff:
             del state.signals[row.signal_id]
+
+
+def _prune_requests(state: State, finished_before: datetime) -> None:
+    """Drop answers that nobody collected: who asked is gone."""
+    for key in [k for k, r in state.requests.items() if r.finished_at is not None and r.finished_at < finished_before]:
+        del state.requests[key]
 
 
 def _prune_approvals(state: State, cutoff: datetime) -> None:

@@ -16,10 +16,11 @@ import pytest
 from tinydb import Query, TinyDB
 
 from apex_cli.core.adapters import atomic_file, state_care
-from apex_cli.core.adapters.state_care import Level
-from apex_cli.core.adapters.tinydb_store import AtomicStorage, StateTable, TinyDbStore
+from apex_cli.core.adapters.state_storage import AtomicStorage, StateTable
+from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.errors import BusyError, ExitStatus, StateError
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.health import Level
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderSide
@@ -91,7 +92,13 @@ def test_a_commit_is_one_generation_in_one_private_tinydb_file(tmp_path: Path) -
     assert plain["fills"]["fill-1"]["price"] == "189.37"
     assert store.path.stat().st_mode & 0o777 == 0o600
     assert store.state_dir.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in store.state_dir.iterdir()} == {"state.json", "state.lock", "journal", "backup"}
+    assert {path.name for path in store.state_dir.iterdir()} == {
+        "state.json",
+        ".state.json.spare",
+        "state.lock",
+        "journal",
+        "backup",
+    }
 
 
 def test_another_store_reads_the_same_rows(tmp_path: Path) -> None:
@@ -384,7 +391,7 @@ def refused(folder: Path) -> str:
         with pytest.raises(StateError) as caught:
             attempt(open_store(folder))
         assert caught.value.status is ExitStatus.STATE_DAMAGED
-        assert "apex state" in caught.value.hint
+        assert "apex state" in caught.value.hint or "install the newer apex" in caught.value.hint
         codes.add(caught.value.code)
     (code,) = codes
     return code

@@ -1,26 +1,32 @@
 from __future__ import annotations
 
 import random
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountFacts
+from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import DayTradeStatus
-from apex_cli.core.rules.calendar import NEW_YORK
+from apex_cli.core.rules.calendar import NEW_YORK, next_session
+from apex_cli.core.rules.day_trade_flow import least_start, opening_transactions
 from apex_cli.core.rules.pdt import (
     DayTradeCount,
     count_day_trades,
     day_trade_status,
-    gate_equity,
+    forecast,
+    leaves_window_on,
     start_positions,
     would_be_day_trade,
 )
@@ -119,28 +125,29 @@ def test_from_eight_in_the_evening_it_is_the_next_session() -> None:
     assert count_day_trades(rows, {}).by_session == {"2026-11-24": 1}
 
 
-def account(equity: int = 10_000, prior: int | None = None, told: int | None = None) -> AccountSnapshot:
-    return AccountSnapshot(
-        equity=Usd(D(equity)),
-        cash=Usd(D(equity)),
-        buying_power=Usd(D(equity)),
-        taken_at=new_york(TUESDAY),
-        prior_close_equity=None if prior is None else Usd(D(prior)),
-        broker_day_trades_remaining=told,
+def account(equity: int | None = 10_000, prior: int | None = None, **told: Any) -> AccountFacts:
+    return AccountFacts(
+        equity_now=None if equity is None else Usd(D(equity)),
+        equity_prev_close=None if prior is None else Usd(D(prior)),
+        **{"is_simulated": True, **told},
     )
 
 
 def status(
-    who: AccountSnapshot, by_session: dict[str, int] | None = None, regime: DayTradeRegime = DayTradeRegime.AUTO
+    who: AccountFacts,
+    by_session: dict[str, int] | None = None,
+    regime: DayTradeRegime = DayTradeRegime.AUTO,
+    session: date = date(2026, 11, 30),
+    **more: Any,
 ) -> DayTradeStatus:
     counted = DayTradeCount(by_session=by_session or {})
-    return day_trade_status(counted, session=date(2026, 11, 30), account=who, limits=DayTradeLimits(regime=regime))
+    return day_trade_status(counted, session=session, facts=who, limits=DayTradeLimits(regime=regime), **more)
 
 
 def test_the_window_is_five_sessions_and_skips_thanksgiving() -> None:
     got = status(account(), {"2026-11-20": 1, "2026-11-24": 2})
     assert got.window == ("2026-11-23", "2026-11-24", "2026-11-25", "2026-11-27", "2026-11-30")
-    assert (got.regime, got.used, got.remaining, got.limit) == ("classic", 2, 1, 3)
+    assert (got.regimes, got.used, got.remaining, got.limit) == (("classic",), 2, 1, 3)
     assert got.by_session == {d: 2 if d == "2026-11-24" else 0 for d in got.window}
     assert got.why == "2 of 3 day trades are used."
 
@@ -150,35 +157,163 @@ def test_more_than_the_limit_leaves_none_not_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("equity", "prior", "remaining"),
-    [(25_000, None, -1), (24_999, None, 3), (26_000, 24_999, 3), (24_999, 26_000, 3), (25_000, 25_000, -1)],
+    ("equity", "prior", "deposits", "remaining"),
+    [
+        (25_000, None, 0, -1),
+        (24_999, None, 0, 3),
+        (26_000, 24_999, 0, 3),
+        (24_999, 26_000, 0, 3),
+        (25_000, 25_000, 0, -1),
+        (26_000, 24_999, 1, -1),
+        (26_000, 26_000, -1_001, 3),
+        (None, 25_000, 0, -1),
+        (None, None, 0, 3),
+    ],
 )
-def test_the_lesser_of_prior_close_and_now_reaches_the_threshold(
-    equity: int, prior: int | None, remaining: int
+def test_the_lesser_of_adjusted_prior_close_and_now_reaches_the_threshold(
+    equity: int | None, prior: int | None, deposits: int, remaining: int
 ) -> None:
-    assert status(account(equity, prior)).remaining == remaining
-    assert gate_equity(account(equity, prior)) == min(equity, prior or equity)
+    who = account(equity, prior, net_deposits_since_close=Usd(D(deposits)))
+    assert status(who).remaining == remaining
+
+
+def test_a_flagged_account_below_the_threshold_only_closes_whatever_the_window_says() -> None:
+    got = status(account(flagged_pdt=True))
+    assert (got.remaining, forecast(got)) == (0, (0, 0, 0, 0, 0))
+    assert got.why == "The account is marked as a pattern day trader's and has less than 25000.00 USD."
+    assert status(account(25_000, flagged_pdt=True)).remaining == -1
 
 
 def test_the_brokers_number_counts_where_it_is_told() -> None:
-    got = status(account(told=1), {"2026-11-24": 0})
-    assert got.remaining == 1
-    assert got.why == "0 of 3 day trades are used. The broker says 1 remain: its number counts."
-    assert status(account(told=3)).why == "0 of 3 day trades are used."
-    assert status(account(told=0), regime=DayTradeRegime.INTRADAY_MARGIN).remaining == 0
+    got = status(account(broker_day_trades_remaining=1), {"2026-11-24": 0})
+    assert (got.remaining, got.local_remaining, got.broker_remaining) == (1, 3, 1)
+    assert got.why.startswith("0 of 3 day trades are used. The broker says 1 remain: its number counts. Perhaps trades")
+    same = status(account(broker_day_trades_remaining=3))
+    assert (same.mismatch, same.why) == ("", "0 of 3 day trades are used.")
+    partial = status(account(broker_day_trades_remaining=1), is_partial=True)
+    assert "the stored history is partial" in partial.mismatch
+    told = account(broker_day_trades_remaining=0)
+    assert status(told, regime=DayTradeRegime.INTRADAY_MARGIN).remaining == 0
 
 
-def test_a_broker_that_does_not_count_a_small_account_means_intraday_margin() -> None:
-    got = status(account(told=-1), {"2026-11-24": 5})
-    assert (got.regime, got.used, got.remaining) == ("intraday_margin", 5, None)
-    assert status(account(30_000, told=-1)).remaining == -1
+def test_minus_one_from_a_small_account_means_intraday_margin_alone() -> None:
+    got = status(account(broker_day_trades_remaining=-1, is_simulated=False), {"2026-11-24": 5})
+    assert (got.regimes, got.used, got.remaining) == (("intraday_margin",), 5, None)
+    assert forecast(got) == (None,) * 5
+    rich = status(account(30_000, broker_day_trades_remaining=-1, is_simulated=False))
+    assert (rich.regimes, rich.remaining, rich.is_regime_known) == (("unknown",), -1, True)
 
 
 def test_a_configured_regime_is_kept() -> None:
     assert status(account(), {"2026-11-24": 3}, DayTradeRegime.OFF).remaining is None
-    assert status(account(told=0), regime=DayTradeRegime.OFF).regime == "off"
+    assert status(account(broker_day_trades_remaining=0), regime=DayTradeRegime.OFF).regime == "off"
     assert status(account(), regime=DayTradeRegime.INTRADAY_MARGIN).remaining is None
-    assert status(account(told=-1), {"2026-11-24": 3}, DayTradeRegime.CLASSIC).remaining == 0
+    kept = status(account(broker_day_trades_remaining=-1), {"2026-11-24": 3}, DayTradeRegime.CLASSIC)
+    assert (kept.remaining, kept.mismatch) == (0, "The broker says that day trades are not limited.")
+    assert status(account(30_000, broker_day_trades_remaining=-1), regime=DayTradeRegime.CLASSIC).mismatch == ""
+    rich = account(30_000, broker_day_trades_remaining=-1, is_simulated=False)
+    assert status(rich).remaining == -1
+    capped = account(30_000, 20_000, broker_day_trades_remaining=-1, is_simulated=False)
+    assert status(capped, {"2026-11-24": 3}).remaining == -1
+
+
+def test_the_forecast_lets_day_trades_leave_the_window() -> None:
+    got = status(account(), {"2026-11-23": 1, "2026-11-25": 1, "2026-11-27": 1})
+    assert got.remaining == 0
+    assert forecast(got) == (0, 1, 1, 2, 3)
+    assert leaves_window_on(date(2026, 11, 23), DayTradeLimits()) == date(2026, 12, 1)
+
+
+def test_the_forecast_keeps_what_only_the_broker_counts() -> None:
+    assert forecast(status(account(broker_day_trades_remaining=1), {"2026-11-23": 1})) == (1, 2, 2, 2, 2)
+    assert forecast(status(account(broker_day_trades_remaining=3), {"2026-11-23": 1})) == (3, 3, 3, 3, 3)
+    assert forecast(status(account(30_000))) == (-1,) * 5
+
+
+def test_past_the_calendar_nothing_is_foretold() -> None:
+    got = status(account(), {"2027-12-30": 1}, session=date(2027, 12, 30))
+    assert forecast(got) == (2, 2, None, None, None)
+    assert leaves_window_on(date(2027, 12, 30), DayTradeLimits()) is None
+    one = day_trade_status(
+        DayTradeCount(), session=date(2026, 11, 30), facts=account(), limits=DayTradeLimits(window_sessions=1)
+    )
+    assert forecast(one) == (3,) * 5
+
+
+@pytest.mark.parametrize(
+    ("sequence", "day_trades"),
+    [
+        ("B250 B250 S500", 2),
+        ("B100 S100 B100 S100", 2),
+        ("B500 S100 S100 S300", 1),
+        ("B250 B300 B100 S150 S175", 3),
+        ("B199 B142 S1 B45 S100 S200", 3),
+        ("B60 S90 B30", 2),
+        ("B5 B5", 0),
+    ],
+)
+def test_the_other_method_counts_the_openings_that_were_liquidated(sequence: str, day_trades: int) -> None:
+    assert sum(opening_transactions(fills(sequence), {}).values()) == day_trades
+
+
+def test_the_other_method_takes_the_fills_of_one_order_for_one_opening() -> None:
+    rows = [replace(row, client_order_id="one") if row.side is OrderSide.BUY else row for row in fills("B5 B5 S10")]
+    assert opening_transactions(rows, {}) == {"2026-11-24": 1}
+    told = [
+        Execution(
+            exec_id=row.exec_id,
+            security="AAPL",
+            side=row.side,
+            quantity=row.quantity,
+            filled_at=row.filled_at,
+            order_id=row.client_order_id,
+        )
+        for row in rows
+    ]
+    assert opening_transactions(told, {}) == {"2026-11-24": 1}
+    assert opening_transactions(fills("S100 B20"), {"AAPL": D(100)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("sec_type", "counts"),
+    [(kind, kind in {"STK", "OPT", "WAR", "BOND", "BILL", "SSF"}) for kind in SecType],
+)
+def test_only_securities_count(sec_type: SecType, *, counts: bool) -> None:
+    rows = [
+        Execution(
+            exec_id=row.exec_id,
+            security="X",
+            sec_type=sec_type,
+            side=row.side,
+            quantity=row.quantity,
+            filled_at=row.filled_at,
+        )
+        for row in fills("B5 S5")
+    ]
+    assert bool(count_day_trades(rows, {}).by_session) is counts
+
+
+@pytest.mark.parametrize(
+    ("marks", "start"),
+    [
+        ("S70c", 70),
+        ("S50c S50c", 100),
+        ("B60 S60c", 0),
+        ("B60 S90c", 30),
+        ("B80c S80", -80),
+        ("S70", 0),
+        ("", 0),
+    ],
+)
+def test_marks_of_closing_trades_tell_what_was_held_before(marks: str, start: int) -> None:
+    changes = [(D(word.rstrip("c")[1:]) * (1 if word[0] == "B" else -1), word.endswith("c")) for word in marks.split()]
+    assert least_start(changes) == start
+
+
+def test_more_tied_executions_than_can_be_permuted_still_take_the_most_changes_of_direction() -> None:
+    rows = fills("B1 B1 B1 S1 S1 S1", tied=True)
+    got = count_day_trades(rows, {"AAPL": D(5)})
+    assert (got.by_session, got.uncertain_sessions) == ({"2026-11-24": 3}, ("2026-11-24",))
 
 
 @pytest.mark.parametrize(("sequence", "most"), [("S10 B10", 1), ("B10 S20 B10", 2), ("B1 S1 B1 S1 B1 S1", 3)])
@@ -193,7 +328,8 @@ def test_an_uncertain_count_is_marked() -> None:
     got = count_day_trades(fills("S10 B10", tied=True), {"AAPL": D(100)})
     assert (got.by_session, got.uncertain_sessions) == ({"2026-11-24": 1}, ("2026-11-24",))
     limits = DayTradeLimits()
-    shown = day_trade_status(got, session=date(2026, 11, 24), account=account(), limits=limits)
+    shown = day_trade_status(got, session=date(2026, 11, 24), facts=account(), limits=limits)
+    assert shown.uncertain
     assert "the higher count was taken" in shown.why
     certain = count_day_trades(fills("B10 B5", tied=True) + fills("S10 S5", at="2026-11-24T11:00", tied=True), {})
     assert (certain.by_session, certain.uncertain_sessions) == ({"2026-11-24": 1}, ())
@@ -259,3 +395,73 @@ def test_a_purchase_and_its_sale_in_parts_are_one_day_trade(sequence: list[str])
     parts = [word[1:] for word in sequence]
     rows = fills(" ".join(f"B{part}" for part in parts) + " " + " ".join(f"S{part}" for part in parts))
     assert count(rows) == 1
+
+
+@given(words, st.integers(-5, 5), st.data())
+def test_splitting_an_execution_changes_no_count(sequence: list[str], held: int, data: st.DataObject) -> None:
+    rows = fills(" ".join(sequence))
+    parts: list[Fill] = []
+    for row in rows:
+        whole = int(row.quantity)
+        cut = data.draw(st.integers(0, whole - 1))
+        parts += [
+            replace(row, exec_id=f"{row.key}-{part}.01", quantity=Quantity(D(part_of_it)))
+            for part, part_of_it in enumerate((cut, whole - cut))
+            if part_of_it
+        ]
+    assert count_day_trades(parts, {"AAPL": D(held)}) == count_day_trades(rows, {"AAPL": D(held)})
+
+
+@given(words, st.integers(-5, 5), st.integers(1, 20))
+def test_a_session_without_executions_adds_nothing(sequence: list[str], held: int, sessions: int) -> None:
+    counted = count_day_trades(fills(" ".join(sequence)), {"AAPL": D(held)})
+    session = date(2026, 11, 24)
+    for _ in range(sessions):
+        later = next_session(session)
+        before, after = (
+            day_trade_status(counted, session=day, facts=account(), limits=DayTradeLimits()) for day in (session, later)
+        )
+        assert after.used <= before.used
+        session = later
+    assert sum(counted.by_session.values()) >= after.used
+
+
+@given(st.integers(1, 500), st.data())
+def test_an_overnight_position_sold_first_is_never_a_day_trade(held: int, data: st.DataObject) -> None:
+    parts = data.draw(st.lists(st.integers(1, 50), min_size=1, max_size=8))
+    sold = [part for number, part in enumerate(parts) if sum(parts[: number + 1]) <= held]
+    rows = fills(" ".join(f"S{part}" for part in sold))
+    assert count(rows, held) == 0
+    assert not would_be_day_trade(
+        rows, {"AAPL": D(held + 1)}, key="AAPL", side=OrderSide.SELL, session=date(2026, 11, 24)
+    )
+    again = rows + fills("B7", at="2026-11-24T15:30")
+    assert count(again, held) == 0
+
+
+def test_the_work_for_a_year_of_two_hundred_executions_a_day_grows_with_their_number_alone() -> None:
+    def calls(days: int) -> float:
+        rows: list[Fill] = []
+        session = date(2025, 1, 2)
+        for _ in range(days):
+            for number in range(10):
+                security = make_instrument(f"S{number}")
+                rows += fills(" ".join(["B5 S3 B4 S6"] * 5), at=f"{session}T10:00", instrument=security)
+            session = next_session(session)
+        made = 0
+
+        def count_call(_frame: object, event: str, _argument: object) -> None:
+            nonlocal made
+            made += event == "call"
+
+        sys.setprofile(count_call)
+        try:
+            found = count_day_trades(rows, {})
+        finally:
+            sys.setprofile(None)
+        assert sum(found.by_session.values()) == 100 * days
+        return made / len(rows)
+
+    few, many = calls(5), calls(40)
+    assert many < 1.1 * few
+    assert many < 25

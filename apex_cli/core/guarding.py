@@ -1,0 +1,199 @@
+"""Guard: what is held keeps its stop, and nothing rests for more than is held.
+
+Looked at after every start and whenever orders or positions changed. A stop that is missing is put
+back; what cannot be put back is told. An exit that could sell what is not held any more is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from apex_cli.core.errors import BusyError
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.rules.brackets import ExitChanges, exits_for_remaining
+from apex_cli.core.rules.calendar import session_date, session_start
+from apex_cli.core.rules.protection import (
+    is_unsure,
+    most_to_close,
+    restoration,
+    unprotected_quantity,
+    was_refused,
+)
+from apex_cli.core.state import State
+
+if TYPE_CHECKING:
+    from apex_cli.core.executor import TradeExecutor
+
+PAUSE_AFTER_SUCCESS = timedelta(seconds=5)
+PAUSE_AFTER_FAILURE = timedelta(seconds=30)
+"""How long the loop waits before it places another stop for the same security."""
+
+
+class Alarm(Value, frozen=True, kw_only=True):
+    """Something a person must know now."""
+
+    code: str
+    message: str
+
+
+class Guard:
+    """Puts stops back, takes excess exits away, and tells what it cannot mend."""
+
+    def __init__(self, executor: TradeExecutor) -> None:
+        """Watch over what *executor* holds."""
+        self._executor = executor
+        self._under_way: set[str] = set()
+        self._told: dict[str, str] = {}
+        """Last alarm by security: the same trouble is told once a run."""
+
+        self._not_before: dict[str, datetime] = {}
+        self._seen: State | None = None
+        self._seen_changes: tuple[int, ...] = ()
+
+    @contextmanager
+    def hands_off(self, key: str) -> Iterator[None]:
+        """Leave the exits of one security alone while it is being closed.
+
+        Raises:
+            BusyError: it is being closed already.
+        """
+        if key in self._under_way:
+            raise BusyError("close_under_way", f"{key} is being closed already.", hint="Wait for that to end.")
+        self._under_way.add(key)
+        try:
+            yield
+        finally:
+            self._under_way.discard(key)
+
+    async def watch(self) -> None:
+        """Look again if orders or positions changed, or something is still amiss."""
+        state = self._executor.store.view()
+        if self._told or state is not self._seen or _changes(state) != self._seen_changes:
+            await self.look()
+
+    async def mend(self, key: str) -> bool:
+        """Bring the exits of one security in line with what is held, at once; return whether all of it is covered."""
+        await self._trim(key)
+        return await self.protect(key, at_once=True)
+
+    async def look(self) -> None:
+        """Cancel exits that rest for more than is held, and place the stops that are missing."""
+        state = self._executor.store.view()
+        for key in {r.order.instrument.key: None for r in state.orders.open()}:
+            if key not in self._under_way:
+                await self._trim(key)
+        for key in dict.fromkeys((*self._told, *self._executor.store.view().positions)):
+            if key not in self._under_way:
+                await self.protect(key)
+        self._seen = self._executor.store.view()
+        self._seen_changes = _changes(self._seen)
+
+    async def _trim(self, key: str) -> None:
+        """Cancel or shrink exits of *key* beyond what is held and what working entries may still open."""
+        state = self._executor.store.view()
+        row: PositionRecord | None = state.positions.get(key)
+        working = [r for r in state.orders.open() if r.order.instrument.key == key]
+        changes = [_excess(row.position if row else None, working, side) for side in OrderSide]
+        if not any(change.cancel or change.shrink for change in changes) or any(map(is_unsure, orders_of(state, key))):
+            return
+        for change in changes:
+            await self._executor.ask_cancel(change.cancel)
+            await self._executor.ask_modify(change.shrink)
+        self._executor.sync()
+
+    async def protect(self, key: str, *, at_once: bool = False) -> bool:
+        """Place the stops that *key* lacks, or raise an alarm; return whether everything held is covered.
+
+        With *at_once* without the pause that keeps a loop from placing one stop after another.
+        """
+        state = self._executor.store.view()
+        row: PositionRecord | None = state.positions.get(key)
+        working = [r for r in state.orders.open() if r.order.instrument.key == key]
+        if row is None or unprotected_quantity(row.position, working) <= 0:
+            self._told.pop(key, None)
+            return True
+        bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id)
+        if bracket is None:
+            self._tell(key, row.position, "there is no plan to take a stop price from", key)
+            return False
+        records = orders_of(state, key)
+        if any(map(is_unsure, records)):
+            self._tell(key, row.position, "the outcome of an order is unknown", bracket.signal_id)
+            return False
+        now = self._executor.clock.now()
+        if not at_once and now < self._not_before.get(key, now):
+            return False
+        return await self._place(key, row.position, bracket, records, now)
+
+    async def _place(
+        self, key: str, position: Position, bracket: BracketRecord, records: Sequence[OrderRecord], now: datetime
+    ) -> bool:
+        missing = restoration(position, bracket, records)
+        since = session_start(session_date(now))
+        stops = [stop for stop in missing.stops if not was_refused(stop, records, since)]
+        await self._send(stops, bracket.signal_id)
+        left = self._uncovered(key)
+        self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)
+        if left:
+            self._tell(key, position, _why_not(self._executor.store.view(), key), bracket.signal_id)
+            return False
+        self._told.pop(key, None)
+        quantity = sum(stop.quantity for stop in stops)
+        message = f"{key}: {quantity} were held without a stop; a stop at {stops[0].stop_price} is placed."
+        self._raise(Alarm(code="protection_restored", message=message), bracket.signal_id)
+        return True
+
+    async def _send(self, stops: Sequence[Order], subject: str) -> None:
+        if stops:
+            self._executor.intend(stops, subject=subject)
+        for stop in stops:
+            await self._executor.send((stop,))
+
+    def _uncovered(self, key: str) -> bool:
+        """Tell whether *key* is held without full cover now."""
+        state = self._executor.store.view()
+        row: PositionRecord | None = state.positions.get(key)
+        return row is not None and unprotected_quantity(row.position, orders_of(state, key)) > 0
+
+    def _tell(self, key: str, position: Position, why: str, subject: str) -> None:
+        """Raise the alarm that *key* is not covered, once for the same reason."""
+        state = self._executor.store.view()
+        gap = unprotected_quantity(position, orders_of(state, key))
+        message = f"{key}: {gap} of {position.quantity} are held without a working stop: {why}."
+        if self._told.get(key) != message:
+            self._told[key] = message
+            self._raise(Alarm(code="unprotected", message=message), subject)
+
+    def _raise(self, alarm: Alarm, subject: str) -> None:
+        with self._executor.store.transaction() as tx:
+            tx.emit("alarm", self._executor.clock.now(), subject, alarm)
+
+
+def _changes(state: State) -> tuple[int, ...]:
+    """Return counts that rise whenever an order or a fill is booked."""
+    return state.orders.additions, state.orders.rewrites, state.fills.additions, state.fills.rewrites
+
+
+def _excess(position: Position | None, working: Sequence[OrderRecord], side: OrderSide) -> ExitChanges:
+    """Return what to do about exits on *side* that rest for more than they may."""
+    return exits_for_remaining((r for r in working if r.order.side is side), most_to_close(position, working, side))
+
+
+def _why_not(state: State, key: str) -> str:
+    """Return why a stop of *key* does not work, in the words of the newest one."""
+    stops = [r for r in orders_of(state, key) if r.order.role is OrderRole.STOP]
+    newest = max(stops, key=lambda r: (r.created_at, r.order.client_order_id), default=None)
+    if newest is None or newest.status is OrderStatus.WORKING:
+        return "other exits rest for them"
+    return newest.reason.rstrip(".") or f"the last stop is {newest.status.lower()}"
+
+
+def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
+    """Return every order of one instrument."""
+    return [record for record in state.orders.values() if record.order.instrument.key == key]

@@ -1,0 +1,216 @@
+"""Brings an older state up to the present by what the journal tells; nothing is told again.
+
+Events carry whole rows, so replaying means putting them where they were put once, and folding fills again. What the
+journal does not tell stays as it was, and the next run works it out: latest prices of what is held, the last look at
+the learners, and how high the equity stood between the last decision and the end. A signal whose orders were all
+rejected by the broker counts as executed or as refused: either way it is not acted on again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from apex_cli.core.booking import fold_in
+from apex_cli.core.executor import NOTHING_SENT, IntentEvent
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.outcome import DecisionKind
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import (
+    ApprovalRecord,
+    ApprovalStatus,
+    BracketRecord,
+    Counters,
+    OutboxRow,
+    SignalOutcome,
+    SignalRecord,
+    TradingState,
+)
+from apex_cli.core.model.work import RequestRecord
+from apex_cli.core.recording import SIGNAL_OUTCOME_OF, DecidedEvent, SignalEndedEvent, signal_row
+from apex_cli.core.rules.retention import prune
+from apex_cli.core.state import State
+
+LONGEST_SIGNAL = timedelta(days=30)
+"""How long a signal stays known whose own end the journal does not tell."""
+
+
+class SilentState(State):
+    """A state whose changes are no news."""
+
+    def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
+        """Tell nothing and return the newest sequence number."""
+        del kind, at, subject, data
+        return self.last_seq
+
+
+class _Coded(Value, frozen=True, kw_only=True):
+    code: str
+
+
+def rebuild(state: State, events: Iterable[OutboxRow]) -> tuple[int, ...]:
+    """Apply *events* to *state*, which should emit nothing; return the numbers of those that could not be read.
+
+    Args:
+        state: changed in place.
+        events: in the order of their sequence numbers, each once.
+    """
+    unreadable: list[int] = []
+    for event in events:
+        apply, payload = _APPLY.get(event.kind, (_pass, object))
+        try:
+            data = msgspec.json.decode(event.data, type=payload)
+        except msgspec.DecodeError:
+            unreadable.append(event.seq)
+        else:
+            apply(state, event, data)
+        state.last_seq = max(state.last_seq, event.seq)
+    _forget_requests(state)
+    return tuple(unreadable)
+
+
+def _forget_requests(state: State) -> None:
+    """Drop work that one process handed to another: whether it was done since is not known, and nobody waits."""
+    for table in state.tables():
+        if table.row_type is RequestRecord:
+            table.clear()
+
+
+def _pass(state: State, event: OutboxRow, data: object) -> None:
+    """Let an event go by that changed no table, or one whose rows nobody waits for any more."""
+
+
+def _signal_ended(state: State, event: OutboxRow, data: SignalEndedEvent) -> None:
+    state.signals[data.signal.signal_id] = signal_row(data.signal, data.outcome, event.at)
+
+
+def _decided(state: State, event: OutboxRow, data: DecidedEvent) -> None:
+    """Know the signal from its decision on: an intent that got lost must not let it be acted on twice."""
+    counters = state.counters
+    state.counters = replace(counters, peak_equity=Usd(max(counters.peak_equity, data.snapshot.peak_equity)))
+    if data.is_answer:
+        return
+    executes = data.decision.kind is DecisionKind.EXECUTE
+    outcome = SignalOutcome.EXECUTED if executes else SignalOutcome.REFUSED
+    signal = data.opportunity.signal
+    state.signals[signal.signal_id] = signal_row(signal, outcome, event.at)
+
+
+def _intent(state: State, event: OutboxRow, data: IntentEvent) -> None:
+    for order in data.orders:
+        state.orders[order.client_order_id] = OrderRecord(order=order, created_at=event.at, updated_at=event.at)
+    if data.bracket is not None:
+        _opened(state, data.bracket, event.at)
+
+
+def _opened(state: State, bracket: BracketRecord, at: datetime) -> None:
+    state.brackets[bracket.bracket_id] = bracket
+    state.counters = replace(state.counters, entries_today=state.counters.entries_today + 1)
+    row: SignalRecord | None = state.signals.get(bracket.signal_id)
+    if row is None:
+        row = SignalRecord(
+            signal_id=bracket.signal_id,
+            symbol=bracket.instrument.symbol,
+            outcome=SignalOutcome.EXECUTED,
+            seen_at=at,
+            expires_at=at + LONGEST_SIGNAL,
+        )
+    seen_at = row.seen_at if row.approval_id else at
+    state.signals[bracket.signal_id] = replace(
+        row, outcome=SignalOutcome.EXECUTED, bracket_id=bracket.bracket_id, seen_at=seen_at
+    )
+
+
+def _approval_queued(state: State, event: OutboxRow, data: ApprovalRecord) -> None:
+    state.approvals[data.approval_id] = data
+    row = signal_row(data.opportunity.signal, SignalOutcome.QUEUED, event.at)
+    state.signals[row.signal_id] = replace(row, approval_id=data.approval_id)
+
+
+def _approval_changed(state: State, event: OutboxRow, data: ApprovalRecord) -> None:
+    del event
+    state.approvals[data.approval_id] = data
+    outcome = SIGNAL_OUTCOME_OF.get(data.status)
+    row: SignalRecord | None = state.signals.get(data.opportunity.signal.signal_id)
+    if outcome and row:
+        state.signals[row.signal_id] = replace(row, outcome=outcome)
+
+
+def _order_updated(state: State, event: OutboxRow, data: OrderRecord) -> None:
+    del event
+    state.orders[data.order.client_order_id] = data
+    if data.status is OrderStatus.REJECTED and data.order.role is OrderRole.ENTRY:
+        bracket: BracketRecord | None = state.brackets.get(data.order.bracket_id)
+        if bracket is not None:
+            _conclude(state, bracket.signal_id)
+
+
+def _alarm(state: State, event: OutboxRow, data: _Coded) -> None:
+    """An entry that never left: when none did, the signal is nobody's again."""
+    if data.code == "never_sent":
+        _conclude(state, event.subject)
+
+
+def _conclude(state: State, signal_id: str) -> None:
+    row: SignalRecord | None = state.signals.get(signal_id)
+    if row is None or row.bracket_id is None:
+        return
+    statuses = {
+        record.status
+        for record in state.orders.values()
+        if record.order.bracket_id == row.bracket_id and record.order.role is OrderRole.ENTRY
+    }
+    if statuses == {OrderStatus.NEVER_SENT}:
+        del state.signals[signal_id]
+    elif statuses <= NOTHING_SENT:
+        state.signals[signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
+
+
+def _fill(state: State, event: OutboxRow, data: Fill) -> None:
+    fold_in(state, data, event.at)
+
+
+def _round_trip_closed(state: State, event: OutboxRow, data: RoundTrip) -> None:
+    del event
+    state.round_trips[data.round_trip_id] = data
+
+
+def _round_trip_voided(state: State, event: OutboxRow, data: RoundTrip) -> None:
+    del event
+    state.round_trips.pop(data.round_trip_id, None)
+
+
+def _session_started(state: State, event: OutboxRow, data: Counters) -> None:
+    del event
+    state.counters = data
+    prune(state, date.fromisoformat(data.session_date))
+
+
+def _trading_state_changed(state: State, event: OutboxRow, data: TradingState) -> None:
+    del event
+    state.trading = data
+
+
+_APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
+    "signal_ended": (_signal_ended, SignalEndedEvent),
+    "decided": (_decided, DecidedEvent),
+    "intent": (_intent, IntentEvent),
+    "approval_queued": (_approval_queued, ApprovalRecord),
+    **{f"approval_{status}": (_approval_changed, ApprovalRecord) for status in ApprovalStatus},
+    "order_updated": (_order_updated, OrderRecord),
+    "alarm": (_alarm, _Coded),
+    "fill": (_fill, Fill),
+    "fill_corrected": (_fill, Fill),
+    "round_trip_closed": (_round_trip_closed, RoundTrip),
+    "round_trip_voided": (_round_trip_voided, RoundTrip),
+    "session_started": (_session_started, Counters),
+    "trading_state_changed": (_trading_state_changed, TradingState),
+}
+"""What each kind of event did to the tables, and the type of its payload."""

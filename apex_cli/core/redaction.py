@@ -1,0 +1,94 @@
+"""Takes secrets and account ids out of what is written or told.
+
+Known by their form: account ids of Interactive Brokers (``U1234567``, ``DU1234567``, ``F1234567``), of which the
+letters and the last two digits stay, and tokens of Telegram bots. Known by their value: whatever the environment
+calls a token, a password or a secret. Everything else, numbers, prices, ids of orders and signals, stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+MASK = "***"
+
+SECRET_NAMES = ("TOKEN", "PASSWORD", "SECRET")
+"""What the name of an environment variable contains when its value is nobody's business."""
+
+LEAST_SECRET = 8
+"""Shorter values are words and switches; taking them out would spoil what is told."""
+
+_PATTERN = (
+    r"(?<![A-Za-z0-9])(?:(?P<letters>D?[UF])\d{3,7}(?P<end>\d\d)|(?:bot)?\d{6,12}:[A-Za-z0-9_-]{30,64})(?![A-Za-z0-9_])"
+)
+_in_text = re.compile(_PATTERN)
+_in_bytes = re.compile(_PATTERN.encode())
+
+_find_u = re.compile(rb"U\d{5}").search
+_find_f = re.compile(rb"F\d{5}").search
+_find_token = re.compile(rb":[A-Za-z0-9_-]{30}").search
+"""What a match of the pattern contains: searches that begin with one known byte cost a third of a microsecond."""
+
+
+class Redactor:
+    """Masks account ids, tokens, and the values it was given."""
+
+    __slots__ = ("_in_bytes", "_in_text")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Know *secrets*; those that are too short or plain numbers are not taken for any."""
+        worthy = sorted({secret for secret in secrets if _is_worthy(secret)}, key=len, reverse=True)
+        self._in_text = tuple(worthy)
+        self._in_bytes = tuple({form: None for secret in worthy for form in (secret.encode(), _as_json(secret))})
+
+    def text(self, text: str) -> str:
+        """Return *text* without what nobody may see."""
+        for secret in self._in_text:
+            if secret in text:
+                text = text.replace(secret, MASK)
+        return _in_text.sub(_masked, text)
+
+    def line(self, line: bytes) -> bytes:
+        """Return one encoded event without what nobody may see; JSON stays JSON."""
+        for secret in self._in_bytes:
+            if secret in line:
+                line = line.replace(secret, MASK.encode())
+        if _find_u(line) or _find_f(line) or _find_token(line):
+            return _in_bytes.sub(_masked_bytes, line)
+        return line
+
+
+def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of variables whose name says that they are secret; the name of a file is none."""
+    return tuple(
+        value
+        for name, value in environment.items()
+        if any(word in name.upper() for word in SECRET_NAMES) and not name.upper().endswith(("_FILE", "_PATH", "_DIR"))
+    )
+
+
+def redact(text: str, environment: Mapping[str, str]) -> str:
+    """Return *text* without account ids, tokens and the secrets of *environment*."""
+    return Redactor(secrets_in(environment)).text(text)
+
+
+def _is_worthy(secret: str) -> bool:
+    """Tell whether a value may be searched for: a number would take numbers out of prices."""
+    return len(secret) >= LEAST_SECRET and re.fullmatch(r"[\d.,:+-]+", secret) is None
+
+
+def _as_json(secret: str) -> bytes:
+    """Return *secret* as it stands inside a JSON string."""
+    return msgspec.json.encode(secret)[1:-1]
+
+
+def _masked(match: re.Match[str]) -> str:
+    letters, end = match["letters"], match["end"]
+    return f"{letters}*****{end}" if letters else MASK
+
+
+def _masked_bytes(match: re.Match[bytes]) -> bytes:
+    letters, end = match["letters"], match["end"]
+    return letters + b"*****" + end if letters else MASK.encode()

@@ -1,0 +1,108 @@
+"""``init``, ``state`` and ``doctor``: the house and its keeping."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class TestInit:
+    @pytest.mark.usefixtures("here")
+    def test_what_it_writes_is_what_holds_without_it(self, apex_json: Callable[..., Any]) -> None:
+        line = ("size", "--entry", "50", "--stop", "48")
+        before = apex_json(*line).data
+        assert apex_json("init").status == 0
+        assert Path("config.yaml").read_text().count("#") > 20
+        assert apex_json(*line).data == before
+
+    def test_nothing_is_ever_overwritten(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        (here / "config.yaml").write_text("mine")
+        for line in [("init",), ("init", "--demo"), ("init", str(here))]:
+            answer = apex_json(*line)
+            assert answer.status == 2
+            assert answer.error["code"] == "file_exists"
+        assert (here / "config.yaml").read_text() == "mine"
+        assert [path.name for path in here.iterdir()] == ["config.yaml"]
+
+    def test_the_next_step_it_names_works(
+        self, here: Path, apex: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = apex("init", "new/place", "--demo").out
+        assert out.splitlines()[-1] == "next: cd new/place && apex run --once"
+        monkeypatch.chdir(here / "new/place")
+        assert apex("run", "--once").status == 0
+
+    def test_a_folder_that_cannot_be_is_told(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        (here / "file").write_text("")
+        answer = apex_json("init", "file/below")
+        assert answer.status == 2
+        assert "file/below" in answer.error["message"]
+
+
+class TestState:
+    @pytest.mark.usefixtures("traded")
+    def test_export_is_readable_json_of_every_table(self, apex: Callable[..., Any]) -> None:
+        answer = apex("state", "export")
+        tables = json.loads(answer.out)
+        assert {"meta", "signals", "approvals", "orders", "positions", "fills", "round_trips"} <= set(tables)
+        assert len(tables["positions"]) == 2
+
+    def test_export_never_overwrites(self, traded: Path, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("state", "export", "copy.json").status == 0
+        first = (traded / "copy.json").read_bytes()
+        again = apex_json("state", "export", "copy.json")
+        assert again.status == 2
+        assert again.error["code"] == "export_failed"
+        assert (traded / "copy.json").read_bytes() == first
+
+    @pytest.mark.usefixtures("traded")
+    def test_restore_needs_a_yes_and_a_backup(self, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("state", "restore").error["code"] == "confirmation_needed"
+        missing = apex_json("state", "restore", "--to", "-5", "--yes")
+        assert missing.status == 9
+        assert "-5" in missing.error["message"]
+
+    @pytest.mark.usefixtures("traded")
+    def test_check_says_where_it_looked(self, apex: Callable[..., Any]) -> None:
+        answer = apex("state", "check")
+        assert answer.status == 0
+        assert "checksum fits" in answer.out
+        assert answer.err == ""
+
+    @pytest.mark.usefixtures("here")
+    def test_a_bare_state_shows_its_commands(self, apex: Callable[..., Any]) -> None:
+        answer = apex("state")
+        assert answer.status == 2
+        for command in ("check", "backup", "restore", "export"):
+            assert command in answer.out
+
+
+class TestDoctor:
+    @pytest.mark.usefixtures("traded")
+    def test_all_is_well_in_the_demo_and_its_clock_is_the_market_s(self, apex_json: Callable[..., Any]) -> None:
+        apex_json("run", "--once", "--bars-until", "2004-03-12")
+        answer = apex_json("doctor")
+        assert answer.status == 0
+        found = {finding["code"]: finding for finding in answer.data["findings"]}
+        assert {"configuration", "mode", "executor", "calendar", "broker", "prices", "signals"} <= set(found)
+        assert {finding["level"] for finding in found.values()} == {"ok"}
+        assert "2004-03-12" in found["calendar"]["message"]
+
+    def test_each_trouble_is_told_once(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        (here / "config.yaml").write_text("execution:\n  simulation_mode: false\n")
+        answer = apex_json("doctor")
+        assert answer.status == 3
+        messages = [finding["message"] for finding in answer.data["findings"]]
+        assert len(messages) == len(set(messages))
+        assert len(answer.envelope["errors"]) == 1
+
+    def test_a_spoiled_bar_is_told_by_symbol(self, traded: Path, apex_json: Callable[..., Any]) -> None:
+        bars = traded / "bars" / "IBM.csv"
+        bars.write_text(bars.read_text() + "2004-13-45,1,2,3,4,5\n")
+        answer = apex_json("doctor")
+        assert answer.status == 3
+        assert f"{bars}:" in answer.error["message"]

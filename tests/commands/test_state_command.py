@@ -1,0 +1,411 @@
+"""``apex state``: every damage is named with the command that mends it, and that command mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from apex_cli.core.adapters import state_care
+from apex_cli.core.adapters.state_storage import AtomicStorage
+
+Apex = Callable[..., Any]
+NOT_TOLD = {"meta", "outbox", "counters", "requests"}
+
+
+@pytest.fixture
+def played(traded: Path, apex_json: Apex) -> Path:
+    """The demo after a few days: an answer given, bars played, a position closed, signals seen twice."""
+    assert apex_json("approve", "--all", "--yes").status in {0, 4}
+    assert apex_json("run", "--once", "--bars-until", "2004-03-05").status in {0, 8}
+    assert apex_json("close", "MSFT", "--yes").status in {0, 8}
+    assert apex_json("halt", "--reason", "lunch").status == 0
+    assert apex_json("resume").status == 0
+    return traded
+
+
+def state_file(folder: Path) -> Path:
+    return folder / "state" / "state.json"
+
+
+def journal(folder: Path) -> Path:
+    (path, *_) = sorted((folder / "state" / "journal").glob("*.jsonl"))
+    return path
+
+
+def tables(folder: Path) -> dict[str, Any]:
+    """Return what must be as it was; prices of what is held are those of its last fill after a rebuild."""
+    found = {name: rows for name, rows in json.loads(state_file(folder).read_bytes()).items() if name not in NOT_TOLD}
+    for row in found["positions"].values():
+        row.pop("current_price")
+        row.pop("priced_at")
+    for row in found["trading"].values():
+        row.pop("changed_at", None)
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def truncate(folder: Path) -> None:
+    state_file(folder).write_bytes(state_file(folder).read_bytes()[:-100])
+
+
+def garbage(folder: Path) -> None:
+    state_file(folder).write_bytes(b"\0" * 100)
+
+
+def empty(folder: Path) -> None:
+    state_file(folder).write_bytes(b"")
+
+
+def flip(folder: Path) -> None:
+    data = bytearray(state_file(folder).read_bytes())
+    data[-200] ^= 1
+    state_file(folder).write_bytes(data)
+
+
+def lose(folder: Path) -> None:
+    state_file(folder).unlink()
+
+
+def folder_in_the_way(folder: Path) -> None:
+    state_file(folder).unlink()
+    state_file(folder).mkdir()
+
+
+def wrong_row(folder: Path) -> None:
+    loaded = state_care.load(state_file(folder))
+    assert loaded is not None
+    AtomicStorage(state_file(folder)).commit(loaded.meta, {**loaded.tables, "fills": {"a": {"exec_id": 5}}})
+
+
+def garbage_at_the_journal_s_end(folder: Path) -> None:
+    newest = max((folder / "state" / "journal").glob("*.jsonl"))
+    with newest.open("ab") as file:
+        file.write(b"\0\0\0garbage\n")
+
+
+DAMAGES = (
+    truncate,
+    garbage,
+    empty,
+    flip,
+    lose,
+    folder_in_the_way,
+    wrong_row,
+    garbage_at_the_journal_s_end,
+)
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_damage_stops_every_command_and_restore_mends_it(
+    played: Path, apex_json: Apex, damage: Callable[[Path], None], *, has_backup: bool
+) -> None:
+    before = tables(played)
+    if not has_backup:
+        for path in (played / "state" / "backup").iterdir():
+            path.unlink()
+    damage(played)
+    for line in [("positions",), ("run", "--once"), ("halt",), ("orders",), ("close", "AAPL", "--yes")]:
+        answer = apex_json(*line)
+        assert answer.status == 9, line
+        assert "apex state" in answer.error["hint"]
+    check = apex_json("state", "check")
+    assert check.status == 9
+    hints = [finding["hint"] for finding in check.data["findings"] if finding["level"] == "error"]
+    assert all("apex state restore" in hint for hint in hints)
+    restored = apex_json("state", "restore", "--yes")
+    assert restored.status == 0
+    assert restored.data["missing"] == []
+    assert tables(played) == before
+    assert apex_json("state", "check").status == 0
+    assert apex_json("run", "--once").status in {0, 8}
+    assert apex_json("positions").status == 0
+
+
+@pytest.mark.parametrize("arguments", [("--from-journal",), ("--to",)])
+def test_any_base_leads_to_the_same_state(played: Path, apex_json: Apex, arguments: tuple[str, ...]) -> None:
+    before = tables(played)
+    if arguments == ("--to",):
+        oldest = min((played / "state" / "backup").glob("state-*.json"))
+        arguments = ("--to", str(int(oldest.stem.split("-")[1])))
+    restored = apex_json("state", "restore", "--yes", *arguments)
+    assert restored.status == 0
+    assert restored.data["replayed"] > 0
+    assert restored.data["missing"] == []
+    assert tables(played) == before
+    assert apex_json("state", "check").status == 0
+
+
+def test_after_a_restore_no_signal_is_acted_on_twice(played: Path, apex_json: Apex) -> None:
+    orders = apex_json("orders", "--all").data["orders"]
+    oldest = min((played / "state" / "backup").glob("state-*.json"))
+    garbage(played)
+    assert apex_json("state", "restore", "--yes", "--to", str(int(oldest.stem.split("-")[1]))).status == 0
+    again = apex_json("run", "--once", "--signals", "signals.json")
+    assert {row["outcome"] for row in again.data["signals"]} <= {"duplicate", "invalid"}
+    assert len(apex_json("orders", "--all").data["orders"]) == len(orders)
+
+
+def test_a_sound_state_stays_as_it_is(played: Path, apex_json: Apex) -> None:
+    before = state_file(played).read_bytes()
+    restored = apex_json("state", "restore", "--yes")
+    assert restored.data["from_generation"] == restored.data["generation"]
+    assert restored.data["set_aside"] is None
+    assert state_file(played).read_bytes() == before
+
+
+def test_bad_lines_in_the_journal_are_named_taken_out_and_kept(played: Path, apex_json: Apex) -> None:
+    path = journal(played)
+    lines = path.read_bytes().splitlines(keepends=True)
+    spoiled = b"".join([*lines[:3], b"{}\n", *lines[3:5], lines[4], *lines[5:]])
+    path.write_bytes(spoiled)
+    check = apex_json("state", "check")
+    assert check.status == 9
+    (found,) = [finding for finding in check.data["findings"] if finding["level"] == "error"]
+    assert found["message"] == f"{path.name}: 2 lines are no events, or doubled; the first is line 4"
+    assert found["hint"] == "apex state restore"
+    restored = apex_json("state", "restore", "--yes")
+    (said,) = restored.data["repaired"]
+    assert "lines 4, 7 " in said
+    assert Path(said.rpartition(": ")[2]).read_bytes() == spoiled
+    assert path.read_bytes() == b"".join(lines)
+    assert apex_json("state", "check").status == 0
+
+
+def test_events_that_are_nowhere_are_told_and_nothing_is_opened_until_a_person_has_looked(
+    played: Path, apex_json: Apex
+) -> None:
+    path = journal(played)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-6] + lines[-4:]))
+    check = apex_json("state", "check")
+    assert check.status == 0
+    assert "journal_sequence" in {f["code"] for f in check.data["findings"] if f["level"] == "warning"}
+    garbage(played)
+    for backup in (played / "state" / "backup").glob("state-*.json"):
+        backup.unlink()
+    restored = apex_json("state", "restore", "--yes")
+    first = json.loads(lines[-6])["seq"]
+    assert restored.data["missing"] == [[first, first + 1]]
+    assert any("compare apex positions" in note for note in restored.data["notes"])
+    assert apex_json("run", "--once").data["summary"]["trading_state"] == "REDUCING"
+
+
+def test_a_damaged_book_of_the_simulated_broker_comes_back_from_its_copy(traded: Path, apex_json: Apex) -> None:
+    assert apex_json("state", "backup").status == 0
+    book = traded / "state" / "simulated_broker.json"
+    sound = book.read_bytes()
+    book.write_bytes(sound[:-20])
+    for line in [("run", "--once"), ("close", "AAPL", "--yes"), ("doctor",), ("state", "check")]:
+        assert apex_json(*line).status == 9, line
+    (found,) = [f for f in apex_json("state", "check").data["findings"] if f["level"] == "error"]
+    assert found["hint"].startswith("apex state restore")
+    restored = apex_json("state", "restore", "--yes")
+    assert restored.status == 0
+    assert len(restored.data["repaired"]) == 1
+    assert book.read_bytes() == sound
+    assert apex_json("run", "--once").status in {0, 8}
+
+
+def test_a_damaged_book_without_a_copy_is_named_with_what_to_do(traded: Path, apex_json: Apex) -> None:
+    for path in (traded / "state" / "backup").glob("broker-*"):
+        path.unlink()
+    (traded / "state" / "simulated_broker.json").write_bytes(b"{")
+    (found,) = [f for f in apex_json("state", "check").data["findings"] if f["level"] == "error"]
+    assert "move the file away" in found["hint"]
+    assert "there is no copy" in apex_json("state", "restore", "--yes").data["repaired"][0]
+
+
+# Schemas
+
+
+def as_version(folder: Path, version: int) -> bytes:
+    loaded = state_care.load(state_file(folder))
+    assert loaded is not None
+    meta = msgspec.structs.replace(loaded.meta, schema_version=version)
+    AtomicStorage(state_file(folder)).commit(meta, loaded.tables)
+    return state_file(folder).read_bytes()
+
+
+def test_a_newer_schema_is_left_alone_by_every_command(traded: Path, apex_json: Apex) -> None:
+    newer = as_version(traded, state_care.SCHEMA_VERSION + 1)
+    for line in [
+        ("positions",),
+        ("run", "--once"),
+        ("state", "check"),
+        ("state", "migrate"),
+        ("state", "restore", "--yes"),
+        ("state", "restore", "--from-journal", "--yes"),
+    ]:
+        answer = apex_json(*line)
+        assert answer.status == 9, line
+        assert "newer" in answer.error["message"]
+        assert state_file(traded).read_bytes() == newer
+    assert "install the newer apex" in apex_json("positions").error["hint"]
+
+
+@pytest.fixture
+def next_version(monkeypatch: pytest.MonkeyPatch) -> int:
+    """An apex of one schema version later, which calls strategies in capital letters."""
+
+    def shout(old: state_care.PlainTables) -> state_care.PlainTables:
+        brackets = {key: {**row, "strategy": row.get("strategy", "").upper()} for key, row in old["brackets"].items()}
+        return {**old, "brackets": brackets}
+
+    old = state_care.SCHEMA_VERSION
+    monkeypatch.setattr(state_care, "SCHEMA_VERSION", old + 1)
+    monkeypatch.setitem(state_care.MIGRATIONS, old, shout)
+    return old + 1
+
+
+def strategies(folder: Path) -> set[str]:
+    found = json.loads(state_file(folder).read_bytes())["brackets"]
+    return {row["strategy"] for row in found.values()}
+
+
+def test_migrate_copies_first_and_doing_it_again_changes_nothing(
+    traded: Path, apex_json: Apex, next_version: int
+) -> None:
+    old = state_file(traded).read_bytes()
+    check = apex_json("state", "check")
+    assert check.status == 0
+    assert "apex state migrate" in next(f["hint"] for f in check.data["findings"] if f["code"] == "state_old_schema")
+    answer = apex_json("state", "migrate")
+    assert answer.data["from_version"] == next_version - 1
+    assert answer.data["to_version"] == next_version
+    assert Path(answer.data["copy"]).read_bytes() == old
+    assert all(name.isupper() for name in strategies(traded))
+    new = state_file(traded).read_bytes()
+    again = apex_json("state", "migrate")
+    assert again.status == 0
+    assert again.data == {"from_version": next_version, "to_version": next_version, "copy": None}
+    assert state_file(traded).read_bytes() == new
+
+
+def test_the_first_change_migrates_by_itself_and_says_so(traded: Path, apex: Apex, next_version: int) -> None:
+    assert apex("positions").status == 0
+    assert not all(name.isupper() for name in strategies(traded))
+    answer = apex("halt")
+    assert answer.status == 0
+    assert f"brought from schema version {next_version - 1} to {next_version}" in answer.err
+    assert all(name.isupper() for name in strategies(traded))
+    assert "brought from" not in apex("resume").err
+
+
+def test_migrating_what_was_never_saved_is_no_error(here: Path, apex_json: Apex) -> None:
+    assert apex_json("state", "migrate").data["copy"] is None
+    assert list(here.iterdir()) == []
+
+
+# Time
+
+
+def saved_at(folder: Path, at: datetime) -> None:
+    loaded = state_care.load(state_file(folder))
+    assert loaded is not None
+    AtomicStorage(state_file(folder)).commit(msgspec.structs.replace(loaded.meta, saved_at=at), loaded.tables)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the machine's clock is what these tests are about
+
+
+def test_a_clock_behind_the_state_is_told_and_time_does_not_go_back(traded: Path, apex: Apex, apex_json: Apex) -> None:
+    ahead = now() + timedelta(hours=3)
+    saved_at(traded, ahead)
+    answer = apex("halt", "--json")
+    assert answer.err.count("Warning: this machine's clock") == 1
+    assert datetime.fromisoformat(answer.data["changed_at"]) > ahead
+    for line in (("state", "check"), ("doctor",)):
+        (found,) = [f for f in apex_json(*line).data["findings"] if f["code"] == "clock_behind"]
+        assert "apex state reset-clock" in found["hint"]
+
+
+def test_two_minutes_behind_are_not_worth_a_word(traded: Path, apex: Apex, apex_json: Apex) -> None:
+    saved_at(traded, now() + timedelta(seconds=100))
+    assert apex("positions").err == ""
+    assert "clock_behind" not in {f["code"] for f in apex_json("state", "check").data["findings"]}
+
+
+def test_a_clock_that_was_years_ahead_is_left_behind_with_one_command(
+    traded: Path, apex: Apex, apex_json: Apex
+) -> None:
+    saved_at(traded, now() + timedelta(days=4000))
+    assert apex_json("state", "reset-clock").error["code"] == "confirmation_needed"
+    answer = apex_json("state", "reset-clock", "--yes")
+    assert answer.status == 0
+    halted = apex("halt", "--json")
+    assert halted.err == ""
+    assert abs(datetime.fromisoformat(halted.data["changed_at"]) - now()) < timedelta(minutes=1)
+
+
+# The place
+
+
+def test_a_folder_without_rights_or_on_a_disk_without_locks_is_one_clear_line(
+    traded: Path, apex: Apex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from apex_cli.core.adapters import atomic_file
+
+    cases = {
+        errno.ENOLCK: "put state.dir on a local disk",
+        errno.ENOTSUP: "put state.dir on a local disk",
+        errno.EACCES: "give this user read and write access",
+        errno.EROFS: "make that disk writable",
+    }
+    for number, hint in cases.items():
+
+        def fault(point: str, path: Path, number: int = number) -> None:
+            if point == "lock":
+                raise OSError(number, os.strerror(number), str(path))
+
+        monkeypatch.setattr(atomic_file, "_fault", fault)
+        answer = apex("halt")
+        assert answer.status == 9
+        first, second = answer.err.splitlines()
+        assert first.startswith(f"Error: {traded / 'state' / 'state.lock'}: ")
+        assert hint in second
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a user whom rights stop")
+def test_a_folder_that_may_not_be_written(traded: Path, apex: Apex) -> None:
+    (traded / "state").chmod(0o500)
+    try:
+        assert apex("positions").status == 0
+        assert apex("halt").status == 9
+    finally:
+        (traded / "state").chmod(0o700)
+
+
+def test_wrong_modes_are_told_with_the_command_that_mends_them(traded: Path, apex_json: Apex) -> None:
+    state_file(traded).chmod(0o644)
+    (found,) = [f for f in apex_json("state", "check").data["findings"] if f["code"] == "state_mode"]
+    assert found["hint"] == f"chmod go= {state_file(traded)}"
+
+
+# Secrets
+
+
+TOKEN = "bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawx"  # noqa: S105 - of nobody
+
+
+def test_no_secret_reaches_journal_or_errors(
+    traded: Path, apex: Apex, apex_json: Apex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_PASSWORD", "correct horse battery")
+    words = f"U1234567 and DU7654321, {TOKEN}, correct horse battery"
+    assert apex("halt", "--reason", words).status == 0
+    told = b"".join(path.read_bytes() for path in (traded / "state" / "journal").iterdir()).decode()
+    answers = [apex("close", words, "--yes"), apex_json("close", words, "--yes"), apex("approve", words, "--yes")]
+    told += "".join(answer.out + answer.err for answer in answers)
+    for secret in ("1234567", "7654321", TOKEN, "AAHdq", "correct horse"):
+        assert secret not in told
+    assert "U*****67 and DU*****21" in told

@@ -1,0 +1,384 @@
+"""Types commands into a world, kills some of them, types them again, and has a witness look each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import child
+from child import Plan
+from crash_laws import Witness
+from crash_world import SESSIONS, World
+
+TRADING = frozenset({"run", "approve", "close"})
+"""Commands that talk to the broker."""
+
+ALLOWED = {"run": {0, 8}, "approve": {0, 4, 8}, "close": {0, 4, 8}, "state": {0, 8}}
+"""Exit statuses that a command may end with here; all others may only end with 0."""
+
+RARE_POINTS = (
+    "before-submit",
+    "after-submit",
+    "before-cancel",
+    "after-cancel",
+    "before-modify",
+    "after-modify",
+    "half",
+    "replace",
+    "sync_folder",
+    "truncate",
+    "link",
+    "move",
+    "lock",
+)
+HANG_S = 60.0
+
+
+class Ran(NamedTuple):
+    """What one process came to."""
+
+    status: int | None
+    """None: it was killed."""
+
+    out: str
+    err: str
+    label: str
+    """The point it was killed at, or the number of passages."""
+
+    seconds: float
+
+
+class Tally(NamedTuple):
+    """Counts of many plays."""
+
+    kills: Counter[tuple[str, str]]
+    recoveries: Counter[tuple[str, str]]
+    commands: Counter[str]
+    violations: list[str]
+
+    @classmethod
+    def empty(cls) -> Tally:
+        """Return zeros."""
+        return cls(Counter(), Counter(), Counter(), [])
+
+    def add(self, other: Tally) -> None:
+        """Take in what another one counted."""
+        self.kills.update(other.kills)
+        self.recoveries.update(other.recoveries)
+        self.commands.update(other.commands)
+        self.violations.extend(other.violations)
+
+
+class Shell:
+    """Starts processes in a world: forked from this warm one, or from nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        """Type in *folder*."""
+        self.folder = folder
+        self.log = folder / "crash.log"
+
+    def type(self, arguments: list[str], plan: Plan, *, kill_after: float | None = None, cold: bool = False) -> Ran:
+        """Run one command line to its end, whatever end that is."""
+        self.log.unlink(missing_ok=True)
+        out, err = self.folder / "out.txt", self.folder / "err.txt"
+        for path in (out, err):
+            path.write_bytes(b"")
+        started = time.monotonic()
+        pid = self._spawn(arguments, plan, out, err) if cold else self._fork(arguments, plan, out, err)
+        code, is_hung = _wait(pid, started, kill_after)
+        seconds = time.monotonic() - started
+        label = self.log.read_text().strip() if self.log.exists() else ""
+        killed = os.WIFSIGNALED(code)
+        if killed and kill_after is not None and not label:
+            label = "any moment"
+        status = None if killed else os.WEXITSTATUS(code)
+        told = err.read_text(errors="replace") + ("\nHANGS: killed after a minute" if is_hung else "")
+        return Ran(status, out.read_text(errors="replace"), told, label, seconds)
+
+    def _fork(self, arguments: list[str], plan: Plan, out: Path, err: Path) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 99
+        try:
+            os.chdir(self.folder)
+            for descriptor, path, flags in ((0, Path(os.devnull), os.O_RDONLY), (1, out, WRITING), (2, err, WRITING)):
+                os.dup2(os.open(path, flags, 0o600), descriptor)
+            status = child.main(arguments, plan, self.log)
+        except BaseException:  # noqa: BLE001 - the child's last door
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def _spawn(self, arguments: list[str], plan: Plan, out: Path, err: Path) -> int:
+        environment = {**os.environ, "CRASH_AT": str(plan), "CRASH_LOG": str(self.log)}
+        with out.open("w") as stdout, err.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, child.__file__, *arguments],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        process.returncode = 0  # waited for below, by its id
+        return process.pid
+
+
+WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
+
+def _wait(pid: int, started: float, kill_after: float | None) -> tuple[int, bool]:
+    """Wait for the process, killing it after *kill_after* seconds; tell whether it hung."""
+    deadline = started + (HANG_S if kill_after is None else kill_after)
+    while True:
+        found, code = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return code, False
+        if time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
+            return os.waitpid(pid, 0)[1], kill_after is None
+        time.sleep(0.001)
+
+
+def prepare() -> None:
+    """Forget settings of this machine, and import whatever a command may: a forked child starts at once."""
+    for name in [name for name in os.environ if name.startswith("APEX_")]:
+        del os.environ[name]
+    os.environ.update(HOME="/nonexistent", XDG_CONFIG_HOME="/nonexistent", COLUMNS="200", PYTHONUTF8="1")
+    _warm_up()
+
+
+def _warm_up() -> None:
+    import pkgutil
+    from importlib import import_module
+
+    import apex_cli
+
+    for module in pkgutil.walk_packages(apex_cli.__path__, "apex_cli."):
+        if not module.name.endswith(("__main__", ".dashboard")) and "testing" not in module.name:
+            try:
+                import_module(module.name)
+            except ImportError:
+                continue
+    for name in ("filelock", "ulid", "asyncio", "tinydb", "yaml", "holidays"):
+        try:
+            import_module(name)
+        except ImportError:
+            continue
+
+
+class Play:
+    """One seeded world, played out under kills."""
+
+    def __init__(self, folder: Path, seed: int, *, kill_rate: float = 0.45, kills: int = 10**9) -> None:
+        """Make the world; at most *kills* processes are killed."""
+        self.seed = seed
+        self.random = Random(seed)
+        self.world = World(folder, self.random)
+        self.shell = Shell(folder)
+        self.witness = Witness(self.world)
+        self.tally = Tally.empty()
+        self.kill_rate = kill_rate
+        self.kills_left = kills
+        self.history: list[str] = []
+        self._wounds: list[tuple[str, str]] = []
+        """Kills that no command has ended well after yet."""
+
+        self._is_kept = False
+        self._passages: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
+
+    # ------------------------------------------------------------- one command
+
+    def do(self, *arguments: str) -> dict[str, Any]:
+        """Type a command until it ends by itself, or give up after a kill; return its envelope."""
+        words = [*arguments, "--json", "--quiet"]
+        name = arguments[0]
+        self.witness.seq_before = self.witness.newest_seq()
+        while True:
+            ran = self._type_once(name, words)
+            if ran.status is not None:
+                break
+            self._wounds.append((name, ran.label))
+            if self.random.random() < 0.15:
+                return {}
+        self._passages[name] = int(ran.label.removeprefix("passed ") or 0) if "passed" in ran.label else 40
+        self._seconds[name] = ran.seconds
+        self._judge(name, ran)
+        found = self._look(after_kill=False, has_traded=name in TRADING and ran.status in {0, 4, 8})
+        if not found:
+            self.tally.recoveries.update(self._wounds)
+        self._wounds.clear()
+        envelope = _envelope(ran.out)
+        if envelope:
+            self.witness.acknowledge(name, envelope)
+        return envelope
+
+    def _type_once(self, name: str, words: list[str]) -> Ran:
+        plan, kill_after, cold = self._next_plan(name)
+        ran = self.shell.type(words, plan, kill_after=kill_after, cold=cold)
+        self.history.append(f"{' '.join(words)}  # {plan or kill_after or ''} -> {ran.status} {ran.label}")
+        self.tally.commands[name] += 1
+        if ran.status is None:
+            self.kills_left -= 1
+            self.tally.kills[name, ran.label] += 1
+            if "HANGS" in ran.err:
+                self._violation("it hung for a minute")
+            self._look(after_kill=True, has_traded=False)
+            envelope = _envelope(ran.out)
+            if envelope:
+                self.witness.acknowledge(name, envelope)
+        return ran
+
+    def _next_plan(self, name: str) -> tuple[Plan, float | None, bool]:
+        """Draw whether, when and how the next process ends."""
+        draw = self.random.random
+        cold = draw() < 0.03
+        if self.kills_left <= 0 or draw() >= self.kill_rate:
+            return Plan(), None, cold
+        kind = draw()
+        if kind < 0.15:
+            longest = self._seconds.get(name, 0.1)
+            return Plan(), self.random.uniform(0.002, longest * (4 if cold else 1.1)), cold
+        how = "power" if draw() < 0.3 else "kill"
+        if kind < 0.55:
+            return Plan(how, self.random.choice(RARE_POINTS), self.random.choice((1, 1, 1, 2, 2, 3, 4, 6))), None, cold
+        return Plan(how, "any", self.random.randint(1, max(5, self._passages.get(name, 40)))), None, cold
+
+    def _judge(self, name: str, ran: Ran) -> None:
+        """Check exit status and words of a command that ended by itself."""
+        if "Traceback" in ran.err + ran.out:
+            self._violation(f"traceback: {ran.err[-1500:]}")
+        if ran.status not in ALLOWED.get(name, {0}):
+            self._violation(f"exit status {ran.status}: {ran.out[-600:]} {ran.err[-600:]}")
+        if not _envelope(ran.out):
+            self._violation(f"no envelope: {ran.out[:200]} {ran.err[-800:]}")
+
+    def _look(self, *, after_kill: bool, has_traded: bool) -> list[str]:
+        try:
+            found = self.witness.after_kill() if after_kill else self.witness.after_command(has_traded=has_traded)
+        except Exception:  # noqa: BLE001 - an unreadable file is a finding, too
+            found = [f"cannot look: {traceback.format_exc()[-1200:]}"]
+        for sentence in found:
+            self._violation(sentence)
+        if found and not self._is_kept:
+            self._is_kept = True
+            shutil.copytree(self.world.state_dir, self.world.folder / "state-at-first-violation")
+        return found
+
+    def _violation(self, sentence: str) -> None:
+        recent = "\n      ".join(self.history[-6:])
+        text = f"seed {self.seed}, command {len(self.history)}: {sentence}\n      {recent}"
+        if not any(sentence in known for known in self.tally.violations):
+            self.tally.violations.append(text)
+
+    # ---------------------------------------------------------------- the days
+
+    def play(self) -> Tally:
+        """Play every session, then sell out and check everything."""
+        for day in SESSIONS[1:]:
+            self._morning()
+            self._noise()
+            self._advance(day.isoformat())
+            if self.random.random() < 0.6:
+                self._noise()
+        self._sell_out()
+        return self.tally
+
+    def _morning(self) -> None:
+        self.witness.signals += self.world.write_signals(self.random.randint(0, 5))
+        envelope = self.do("run", "--once")
+        queued = [row["approval_id"] for row in (envelope.get("data") or {}).get("signals", ()) if row["approval_id"]]
+        for approval_id in queued:
+            draw = self.random.random()
+            if draw < 0.55:
+                self.do("approve", approval_id, "--yes")
+            elif draw < 0.75:
+                self.do("approve", approval_id, "--reject", "--reason", "no")
+        if self.random.random() < 0.2:
+            self.do("approve", "--all", "--yes")
+
+    def _noise(self) -> None:
+        """Do what a person might."""
+        for _ in range(self.random.randint(0, 3)):
+            draw = self.random.random()
+            held = sorted(self.world.store().view().positions)
+            if draw < 0.55 and held:
+                self._close(self.random.choice(held))
+            elif draw < 0.75:
+                self.do(self.random.choice(("halt", "reduce")), "--reason", f"r{self.random.randint(1, 99)}")
+                if self.random.random() < 0.5:
+                    self.do("run", "--once")
+                self.do("resume", "--reason", f"r{self.random.randint(1, 99)}")
+            elif draw < 0.85:
+                self.do("state", "backup")
+            else:
+                self.do("run", "--once")
+
+    def _close(self, key: str) -> None:
+        draw = self.random.random()
+        if draw < 0.4:
+            self.do("close", key, "--yes")
+        elif draw < 0.75:
+            self.do("close", key, "--fraction", self.random.choice(("0.5", "0.3", "0.9")), "--yes")
+        elif draw < 0.9:
+            price = self.world.store().view().positions[key].current_price
+            factor = self.random.choice((98, 99, 101, 102))
+            self.do("close", key, "--limit", f"{price * factor / 100:.2f}", "--yes")
+        else:
+            self.do("close", "--all", "--yes")
+
+    def _advance(self, day: str) -> None:
+        """Let a session pass, as a whole or bar by bar."""
+        if self.random.random() < 0.5:
+            for _ in range(self.random.randint(1, 3)):
+                self.do("run", "--max-cycles", "1")
+                if self.random.random() < 0.3:
+                    self.witness.signals += self.world.write_signals(self.random.randint(1, 3))
+                    self.do("run", "--once")
+                if self.random.random() < 0.2:
+                    self._noise()
+        self.do("run", "--once", "--bars-until", day)
+
+    def _sell_out(self) -> None:
+        """End everything, unkilled, and look at it all."""
+        self.kills_left = 0
+        self.do("resume", "--reason", "end")
+        self.do("run", "--once")
+        self.do("approve", "--all", "--reject")
+        self.do("close", "--all", "--yes")
+        self.do("run", "--once")
+        book = self.world.book()
+        if book is not None:
+            if book.venue.positions:
+                self._violation(f"still held after everything was closed: {book.venue.positions}")
+            working = [r.order.client_order_id for r in book.venue.orders if r.status == "WORKING"]
+            if any(not name.rpartition("-")[2].startswith("E") for name in working):
+                self._violation(f"flat, but exits still work: {working}")
+        for sentence in self.witness.unanswered():
+            self._violation(sentence)
+        envelope = self.do("state", "check")
+        for finding in (envelope.get("data") or {}).get("findings", ()):
+            if finding["level"] != "ok":
+                self._violation(f"state check: {finding}")
+
+
+def _envelope(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {}
+    return found

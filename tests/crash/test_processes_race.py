@@ -1,0 +1,197 @@
+"""Many processes at once: nothing lost, nothing doubled, nobody left without a clear answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from apex_cli.core.adapters.simulated_book import BookFile
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.model.order import OrderRole, OrderStatus
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from msgspec.structs import replace
+store = TinyDbStore(Path(sys.argv[1]), clock=SystemClock(), lock_timeout_s=60)
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(sys.argv[3])):
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
+        seq = tx.emit("counted", datetime.now(UTC), sys.argv[2], {"number": number, "count": tx.counters.entries_today})
+    print(seq, flush=True)
+"""
+
+
+class Answer(NamedTuple):
+    """What one process came to."""
+
+    status: int
+    envelope: dict[str, Any]
+    err: str
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["code"] for error in self.envelope["errors"]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a Python process in the folder; what still runs at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("APEX_")}
+    environment = {**kept, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONUTF8": "1"}
+
+    def started(*arguments: str, cwd: Path = tmp_path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        running.append(process)
+        return process
+
+    yield started
+    for process in running:
+        process.kill()
+        with process:
+            pass
+
+
+def answer(process: subprocess.Popen[str]) -> Answer:
+    out, err = process.communicate(timeout=90)
+    assert "Traceback" not in err
+    return Answer(process.returncode, json.loads(out), err)
+
+
+@pytest.fixture
+def apex(start: Start, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start apex in the demo, without waiting for it."""
+    folder = tmp_path / "demo"
+    assert answer(start("-m", "apex_cli", "init", str(folder), "--demo", "--json")).status == 0
+
+    def typed(*arguments: str) -> subprocess.Popen[str]:
+        return start("-m", "apex_cli", *arguments, "--json", cwd=folder)
+
+    return typed
+
+
+def journal(state_dir: Path) -> list[dict[str, Any]]:
+    paths = sorted((state_dir / "journal").glob("*.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def is_gapless(state_dir: Path) -> bool:
+    numbers = [event["seq"] for event in journal(state_dir)]
+    return numbers == list(range(1, len(numbers) + 1))
+
+
+def test_eight_processes_with_a_hundred_transactions_each_lose_and_double_nothing(start: Start, tmp_path: Path) -> None:
+    state_dir, writers, each = tmp_path / "state", 8, 100
+    processes = [start("-c", WRITER, str(state_dir), f"writer-{n}", str(each)) for n in range(writers)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    told: list[int] = []
+    for process in processes:
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, err) == (0, "")
+        told.extend(int(line) for line in out.split())
+    state = TinyDbStore(state_dir, clock=SystemClock()).view()
+    events = journal(state_dir)
+    assert sorted(told) == list(range(1, writers * each + 1))
+    assert state.counters.entries_today == writers * each
+    assert [event["seq"] for event in events] == sorted(told)
+    assert [event["data"]["count"] for event in events] == list(range(1, writers * each + 1))
+    by_writer = {(event["subject"], event["data"]["number"]) for event in events}
+    assert len(by_writer) == writers * each
+
+
+def test_ten_answers_to_one_approval_execute_it_once(apex: Start, tmp_path: Path) -> None:
+    state_dir = tmp_path / "demo" / "state"
+    first = answer(apex("run", "--once"))
+    (approval_id,) = [row["approval_id"] for row in first.envelope["data"]["signals"] if row["approval_id"]]
+    answers = [answer(p) for p in [apex("approve", approval_id, "--yes", "--wait", "30") for _ in range(10)]]
+    assert sorted(done.status for done in answers) == [0, *[8] * 9]
+    assert {code for done in answers if done.status for code in done.codes} == {"already_answered"}
+    book = BookFile(state_dir / "simulated_broker.json").read()
+    assert book is not None
+    entries = [row for row in book.venue.orders if row.order.role is OrderRole.ENTRY]
+    assert [row.order.instrument.symbol for row in entries].count("IBM") == 1
+    kinds = [event["kind"] for event in journal(state_dir)]
+    assert (kinds.count("approval_approved"), kinds.count("approval_executed")) == (1, 1)
+    assert is_gapless(state_dir)
+
+
+def test_two_closes_of_one_position_sell_it_once(apex: Start, tmp_path: Path) -> None:
+    state_dir = tmp_path / "demo" / "state"
+    assert answer(apex("run", "--once")).status == 0
+    both = [answer(process) for process in [apex("close", "AAPL", "--yes", "--wait", "30") for _ in range(2)]]
+    assert sorted(done.status for done in both) == [0, 8]
+    assert next(done for done in both if done.status == 8).codes == ["no_position"]
+    book = BookFile(state_dir / "simulated_broker.json").read()
+    assert book is not None
+    assert "AAPL" not in {position.instrument.symbol for position in book.venue.positions}
+    closes = [row for row in book.venue.orders if row.order.role is OrderRole.CLOSE]
+    assert [(row.order.instrument.symbol, row.status) for row in closes] == [("AAPL", OrderStatus.FILLED)]
+    assert is_gapless(state_dir)
+
+
+@pytest.mark.parametrize(("wait", "statuses"), [((), {(0, 0), (0, 7), (0, 8)}), (("--wait", "30"), {(0, 0)})])
+def test_of_two_runs_at_once_each_signal_is_executed_once(
+    apex: Start, tmp_path: Path, wait: tuple[str, ...], statuses: set[tuple[int, int]]
+) -> None:
+    state_dir = tmp_path / "demo" / "state"
+    both = [answer(process) for process in [apex("run", "--once", *wait) for _ in range(2)]]
+    assert tuple(sorted(done.status for done in both)) in statuses
+    for done in both:
+        if done.status == 7:
+            assert done.codes == ["executor_busy"]
+    executed = [done.envelope["data"]["summary"]["outcomes"]["executed"] for done in both if done.status == 0]
+    assert sum(executed) == 2
+    book = BookFile(state_dir / "simulated_broker.json").read()
+    assert book is not None
+    entries = [row.order.instrument.symbol for row in book.venue.orders if row.order.role is OrderRole.ENTRY]
+    assert sorted(entries) == ["AAPL", "MSFT"]
+    assert is_gapless(state_dir)
+
+
+def test_commands_of_every_kind_at_once_leave_books_that_agree(apex: Start, tmp_path: Path) -> None:
+    state_dir = tmp_path / "demo" / "state"
+    lines = [("run", "--once"), ("close", "--all", "--yes"), ("halt", "--reason", "x"), ("resume",), ("positions",)]
+    lines += [("approve", "--all", "--yes"), ("run", "--once"), ("state", "check"), ("orders", "--all"), ("reduce",)]
+    for wait in ("0", "20"):
+        waiting = {"run", "close", "approve"}
+        processes = [apex(*line, *(("--wait", wait) if line[0] in waiting else ())) for line in lines]
+        assert {answer(process).status for process in processes} <= {0, 4, 6, 7, 8}
+    assert answer(apex("run", "--once")).status == 0
+    state = TinyDbStore(state_dir, clock=SystemClock()).view()
+    book = BookFile(state_dir / "simulated_broker.json").read()
+    assert book is not None
+    sign = {"long": 1, "short": -1}
+    ours = {key: row.position.quantity * sign[row.position.side] for key, row in state.positions.items()}
+    assert ours == {row.instrument.key: row.quantity for row in book.venue.positions}
+    assert {fill.key for fill in book.venue.fills} == set(state.fills)
+    assert is_gapless(state_dir)

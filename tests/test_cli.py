@@ -1,0 +1,174 @@
+"""The front door: help, examples, completion, the version."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+
+from apex_cli import __version__
+from apex_cli.cli import COMMANDS, make_app, run
+from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
+
+
+def found(line: tuple[str, ...]) -> Any:
+    """Return the command object behind *line*."""
+    command: Any = get_command(make_app(with_completion=False))
+    for name in line:
+        command = command.get_command(typer.Context(command), name)
+    return command
+
+
+LINES = [
+    *((name,) for name in COMMANDS if name != "state"),
+    *(("state", name) for name in found(("state",)).list_commands(None)),
+]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERMINAL_WIDTH", "120")
+
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        status = run(arguments)
+        return status, *capsys.readouterr()
+
+    return typed
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def started(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "apex_cli", *arguments],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+        )
+
+    return started
+
+
+class TestHelp:
+    def test_the_front_page_lists_every_command_and_every_exit_status(self, said: Callable[..., Any]) -> None:
+        status, out, err = said("--help")
+        assert (status, err) == (0, "")
+        words = " ".join(out.split())
+        for name in COMMANDS:
+            assert f" {name} " in words
+        for number, meaning in EXIT_STATUS_MEANINGS.items():
+            assert f"{int(number)} {meaning}" in words
+        assert set(EXIT_STATUS_MEANINGS) == set(ExitStatus)
+
+    @pytest.mark.parametrize("line", LINES, ids=" ".join)
+    def test_every_command_explains_itself_and_every_option(self, line: tuple[str, ...]) -> None:
+        command = found(line)
+        assert command.help
+        assert command.help[0].isupper()
+        undocumented = [p.name for p in command.params if p.name != "market_type" and not getattr(p, "help", "")]
+        assert undocumented == []
+
+    @pytest.mark.parametrize("line", LINES, ids=" ".join)
+    def test_every_command_ends_with_an_example_that_parses(self, line: tuple[str, ...]) -> None:
+        example = found(line).epilog
+        assert example.startswith("Example: apex ")
+        words = shlex.split(example.removeprefix("Example: apex ").split("&&")[0].split(">")[0])
+        assert tuple(words[: len(line)]) == line
+        command = found(line)
+        command.make_context(" ".join(line), words[len(line) :])
+
+    @pytest.mark.parametrize("line", LINES, ids=" ".join)
+    def test_every_command_takes_the_common_options(self, line: tuple[str, ...]) -> None:
+        options = {option for parameter in found(line).params for option in parameter.opts}
+        common = {"--json", "--quiet", "-q", "--verbose", "-v"} | (set() if line == ("init",) else {"--config", "-c"})
+        assert common <= options
+
+    @pytest.mark.parametrize("flag", ["-h", "--help"])
+    def test_help_has_a_short_flag(self, said: Callable[..., Any], flag: str) -> None:
+        status, out, _ = said("size", flag)
+        assert status == 0
+        assert "Example: apex size NVDA" in out
+
+    def test_nothing_typed_shows_the_front_page(self, said: Callable[..., Any]) -> None:
+        status, out, _ = said()
+        assert status == 2
+        assert "Usage: apex" in out
+
+    def test_help_in_a_pipe_has_no_escape_codes(self, process: Callable[..., Any]) -> None:
+        done = process("--help")
+        assert done.returncode == 0
+        assert "\x1b" not in done.stdout
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            (("bogus",), "bogus"),
+            (("size", "--entri", "5"), "--entry"),
+            (("size", "--entry"), "--entry"),
+            (("size", "a", "b", "--entry", "50", "--stop", "48"), "b"),
+            (("state", "chek"), "chek"),
+            (("--bogus",), "--bogus"),
+            (("halt", "extra"), "extra"),
+        ],
+    )
+    def test_each_is_one_sentence_and_the_way_to_help(
+        self, said: Callable[..., Any], line: tuple[str, ...], words: str
+    ) -> None:
+        status, out, err = said(*line)
+        assert status == 2
+        assert out == ""
+        first, second = err.splitlines()
+        assert first.startswith("Error: ")
+        assert words in first
+        assert second.startswith("  -> See: apex")
+        assert second.endswith(" --help")
+
+
+class TestVersion:
+    def test_it_is_printed_alone(self, said: Callable[..., Any]) -> None:
+        assert said("--version") == (0, f"apex {__version__}\n", "")
+
+    def test_the_module_is_the_program(self, process: Callable[..., Any]) -> None:
+        done = process("--version")
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"apex {__version__}\n", "")
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(
+        ("typed", "place", "offered"),
+        [
+            ("apex si", "1", {"size"}),
+            ("apex po", "1", {"positions"}),
+            ("apex state rest", "2", {"restore"}),
+            ("apex size --ent", "2", {"--entry"}),
+            ("apex run --on", "2", {"--once"}),
+            ("apex size --market-type cry", "3", {"crypto"}),
+        ],
+    )
+    def test_bash_offers_what_fits(
+        self, process: Callable[..., Any], typed: str, place: str, offered: set[str]
+    ) -> None:
+        done = process(_APEX_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=place)
+        assert done.returncode == 0
+        assert set(done.stdout.split()) == offered
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_the_script_for_each_shell_is_there(self, process: Callable[..., Any], shell: str) -> None:
+        done = process(_APEX_COMPLETE=f"source_{shell}")
+        assert done.returncode == 0
+        assert "_APEX_COMPLETE" in done.stdout

@@ -1,0 +1,127 @@
+"""What a command imports is what its start costs: heavy modules stay out of commands that need them not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NEVER = {
+    "ib_async",
+    "ib_insync",
+    "multiprocessing",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "pytest",
+    "requests",
+    "sklearn",
+    "telegram",
+    "textual",
+    "unittest",
+}
+DRAWING, LOOP = {"rich"}, {"asyncio", "ssl"}
+STATE, CONFIG, WRITING, JSON = {"tinydb"}, {"yaml"}, {"filelock"}, {"json"}
+WATCHED = NEVER | DRAWING | LOOP | STATE | CONFIG | WRITING | JSON | {"platformdirs"}
+
+SIZE = "size --entry 50 --stop 48"
+
+WITH_CONFIG = {
+    SIZE: CONFIG,
+    f"{SIZE} --json": CONFIG | JSON,
+    "positions": CONFIG | STATE | JSON,
+    "positions --json": CONFIG | STATE | JSON,
+    "orders": CONFIG | STATE | JSON,
+    "orders --json": CONFIG | STATE | JSON,
+    "history": CONFIG,
+    "history --json": CONFIG | JSON,
+    "explain demo-1-aapl-long": CONFIG,
+    "explain demo-1-aapl-long --json": CONFIG | JSON,
+    "halt": CONFIG | STATE | JSON | WRITING,
+    "reduce --json": CONFIG | STATE | JSON | WRITING,
+    "resume": CONFIG | STATE | JSON | WRITING,
+    "state check": CONFIG | STATE | JSON,
+    "state export": CONFIG | STATE | JSON,
+    "close TSLA --yes": CONFIG | STATE | JSON | LOOP,
+    "close AAPL --yes": CONFIG | STATE | JSON | LOOP | WRITING,
+    "approve": CONFIG | STATE | JSON | LOOP,
+    "approve --all --yes": CONFIG | STATE | JSON | LOOP | WRITING,
+    "pdt-status": CONFIG | STATE | JSON | LOOP,
+    "run --dry-run": CONFIG | STATE | JSON | LOOP,
+    "run --once": CONFIG | STATE | JSON | LOOP | WRITING,
+    "doctor": CONFIG | STATE | JSON | LOOP | WRITING,
+}
+"""Which of the watched modules a command may import in the demo; every other one is a failure."""
+
+WITHOUT_CONFIG = {
+    "--version": set(),
+    "bogus": set(),
+    SIZE: set(),
+    f"{SIZE} --json": JSON,
+    "size --bogus": set(),
+    "run --bogus": set(),
+    "close --bogus": set(),
+    "approve --bogus": set(),
+    "history --bogus": set(),
+    "init fresh": set(),
+    "init fresh --demo --json": JSON,
+    "history": set(),
+}
+"""The same in an empty folder."""
+
+SCRIPT = """
+import contextlib, io, os, sys
+before = set(sys.modules)
+from apex_cli.cli import run
+said = io.StringIO()
+with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    status = run(sys.argv[1:])
+names = {name.partition(".")[0] for name in set(sys.modules) - before}
+if status == 1:
+    sys.exit(said.getvalue())
+os.write(1, " ".join(sorted(names)).encode())
+"""
+
+
+def imported_by(line: str, folder: Path, home: Path) -> set[str]:
+    """Return the top-level modules that a process imports to run *line*."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *line.split()],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CONFIG_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    names = set(done.stdout.split())
+    assert "typer" in names, "the list is not what it should be"
+    return names
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the demo after its first run; the lines that change it do so in the order of the table."""
+    folder = tmp_path_factory.mktemp("startup") / "demo"
+    for line in (f"init {folder} --demo", f"run --once --config {folder}/config.yaml"):
+        imported_by(line, folder.parent, folder.parent)
+    assert (folder / "state" / "state.json").exists()
+    return folder
+
+
+@pytest.mark.parametrize(("line", "allowed"), WITH_CONFIG.items(), ids=list(WITH_CONFIG))
+def test_a_command_imports_no_more_than_it_needs(demo: Path, line: str, allowed: set[str]) -> None:
+    assert imported_by(line, demo, demo.parent) & WATCHED <= allowed
+
+
+@pytest.mark.parametrize(("line", "allowed"), WITHOUT_CONFIG.items(), ids=list(WITHOUT_CONFIG))
+def test_without_a_configuration_there_is_even_less(tmp_path: Path, line: str, allowed: set[str]) -> None:
+    assert imported_by(line, tmp_path, tmp_path) & (WATCHED - {"platformdirs"}) <= allowed
+
+
+def test_help_imports_no_event_loop_and_no_store(tmp_path: Path) -> None:
+    assert imported_by("--help", tmp_path, tmp_path) & WATCHED <= DRAWING
