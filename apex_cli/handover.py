@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
 from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.work import Closed, Failure, RequestRecord, RequestStatus, Work, WorkDone
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
@@ -167,12 +168,27 @@ def _kinds(root: type[ApexError]) -> list[type[ApexError]]:
 
 def status_of(done: WorkDone) -> ExitStatus:
     """Return the exit status of work with results: unknown outcomes weigh most, then the first failure."""
-    unknown = any(
-        result.status == "unknown"
-        if isinstance(result, Closed)
-        else any(record.status is OrderStatus.UNKNOWN for record in result.orders)
-        for result in done.results
-    )
-    if unknown:
+    if _unknown(done):
         return ExitStatus.UNKNOWN_OUTCOME
     return ExitStatus(done.failures[0].status) if done.failures else ExitStatus.OK
+
+
+def reasons_of(done: WorkDone) -> list[Reason]:
+    """Return why the status of work with results is not 0."""
+    failed = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
+    return [Reason(code="order_unknown", message=sentence) for sentence in _unknown(done)] + failed
+
+
+def _unknown(done: WorkDone) -> list[str]:
+    """Return a sentence for each order whose outcome is unknown."""
+    orders: list[tuple[str, str]] = []
+    for result in done.results:
+        if isinstance(result, Closed):
+            orders += [(result.client_order_id, "")] if result.status == "unknown" else []
+        else:
+            records = (record for record in result.orders if record.status is OrderStatus.UNKNOWN)
+            orders += [(record.order.client_order_id, record.reason.rstrip(".")) for record in records]
+    return [
+        f"The outcome of {name} is unknown{f': {why}' if why else ''}. The next start asks the broker again."
+        for name, why in orders
+    ]

@@ -104,9 +104,19 @@ def open_journal(settings: Settings) -> Journal:
 
 
 def open_bars(settings: Settings) -> CsvBars | None:
-    """Return the bars, None when none are configured."""
+    """Return the bars, None when none are configured.
+
+    Raises:
+        ConfigError: ``prices.bars_dir`` is no folder.
+    """
     if settings.prices.bars_dir is None:
         return None
+    if not settings.prices.bars_dir.is_dir():
+        raise ConfigError(
+            "config_invalid",
+            f"prices.bars_dir names {settings.prices.bars_dir}, which is no folder.",
+            hint="Correct it, or leave it out: then simulated orders fill at the signal's price.",
+        )
     from apex_cli.core.adapters.csv_bars import CsvBars
 
     return CsvBars(settings.prices.bars_dir)

@@ -11,7 +11,6 @@ from apex_cli.commands.numbers import positive_decimal
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.work import Answer, Answered
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
@@ -107,7 +106,7 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is told, the first failure is the exit status."""
-    from apex_cli.handover import as_error, get_done, status_of
+    from apex_cli.handover import as_error, get_done, reasons_of, status_of
     from apex_cli.presenters.approvals import answered_blocks, approval_data
 
     done = get_done(out, settings, (answer,), wait_s)
@@ -115,8 +114,7 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
         raise as_error(done.failures[0])
     answered = [result for result in done.results if isinstance(result, Answered)]
     rows = [approval_data(result.approval, result.preview) for result in answered]
-    reasons = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
-    out.result({"approvals": rows}, answered_blocks(answered), status=status_of(done), reasons=reasons)
+    out.result({"approvals": rows}, answered_blocks(answered), status=status_of(done), reasons=reasons_of(done))
 
 
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:

@@ -137,11 +137,10 @@ def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> N
 
 
 def _report(out: Output, done: WorkDone) -> None:
-    from apex_cli.handover import as_error, status_of
+    from apex_cli.handover import as_error, reasons_of, status_of
     from apex_cli.presenters.closing import closed_blocks, closed_data
 
     if done.failures and not done.results:
         raise as_error(done.failures[0])
     closed = [result for result in done.results if isinstance(result, Closed)]
-    reasons = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
-    out.result(closed_data(closed), closed_blocks(closed), status=status_of(done), reasons=reasons)
+    out.result(closed_data(closed), closed_blocks(closed), status=status_of(done), reasons=reasons_of(done))

@@ -16,7 +16,7 @@ from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.repair import Restored, spans
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.output import Output, write_line
-from apex_cli.wiring import make_replay, open_store, read_settings
+from apex_cli.wiring import executor_lock, make_replay, open_store, read_settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Check, back up, restore, migrate and export the state."
@@ -100,12 +100,13 @@ def restore(
     with Output("state restore", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         if to is not None and from_journal:
             raise InputError("to_or_journal", "--to and --from-journal exclude each other.", hint="Give one of them.")
-        store = open_store(read_settings(config))
+        settings = read_settings(config)
         if not yes and not out.can_prompt:
             raise InputError("confirmation_needed", "Restoring replaces the state.", hint="Add --yes.")
         if not yes and not typer.confirm("Replace the state?", err=True):
             raise NothingToDo("not_confirmed", "Nothing was restored.")
-        done = store.restore(to, replay=make_replay(), is_from_journal=from_journal)
+        with executor_lock(settings):
+            done = open_store(settings).restore(to, replay=make_replay(), is_from_journal=from_journal)
         for text in (*done.repaired, *done.notes):
             out.note(text)
         data = {
@@ -164,12 +165,13 @@ def reset_clock(
     Otherwise apex never goes back behind the latest time that the state has seen.
     """
     with Output("state reset-clock", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        store = open_store(read_settings(config))
+        settings = read_settings(config)
         if not yes and not out.can_prompt:
             raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
         if not yes and not typer.confirm("Is this machine's clock right now?", err=True):
             raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
-        done = store.reset_clock()
+        with executor_lock(settings):
+            done = open_store(settings).reset_clock()
         if done is None:
             raise NothingToDo("nothing_saved", "Nothing was saved yet.")
         times = (("Time was", done.was), ("Time is", done.now))

@@ -18,6 +18,7 @@ from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.ledger import apply_fill, in_order
 from apex_cli.core.state import State
 
@@ -140,8 +141,14 @@ def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) ->
 
 
 def _put_order(tx: State, record: OrderRecord, now: datetime) -> None:
-    tx.orders[record.order.client_order_id] = record
-    tx.emit("order_updated", now, _subject(tx, record.order.bracket_id, record.order.instrument.symbol), record)
+    name = record.order.client_order_id
+    known: OrderRecord | None = tx.orders.get(name)
+    tx.orders[name] = record
+    subject = _subject(tx, record.order.bracket_id, record.order.instrument.symbol)
+    tx.emit("order_updated", now, subject, record)
+    if known is not None and known.status is OrderStatus.NEVER_SENT and record.status is not OrderStatus.NEVER_SENT:
+        message = f"{name} was taken for never sent, and turned up at the broker: {record.status.lower()}."
+        tx.emit("alarm", now, subject, Alarm(code="order_turned_up", message=message))
 
 
 def _is_newest(tx: State, fill: Fill) -> bool:

@@ -19,10 +19,8 @@ from apex_cli.core.bus import Bus, CheckLearning, Incoming, Message, Priority, R
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
-from apex_cli.core.guarding import Alarm
 from apex_cli.core.housekeeping import expire_approvals, raise_peak, refresh_prices, roll_session
 from apex_cli.core.model.outcome import Decision, DecisionKind, Exposure, Reason, Snapshot
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import (
@@ -34,7 +32,14 @@ from apex_cli.core.ports import (
     SignalStage,
     StateStore,
 )
-from apex_cli.core.recording import record_decision, record_ended, record_queued, record_refused, record_rejected_row
+from apex_cli.core.recording import (
+    Alarm,
+    record_decision,
+    record_ended,
+    record_queued,
+    record_refused,
+    record_rejected_row,
+)
 from apex_cli.core.reporting import (
     decided_report,
     duplicate_report,
@@ -45,7 +50,7 @@ from apex_cli.core.reporting import (
 )
 from apex_cli.core.rules.plan import decide
 from apex_cli.core.serving import is_asked
-from apex_cli.core.snapshots import exposures_of
+from apex_cli.core.snapshots import exposures_of, planned_exposure
 
 PlayMarket = Callable[[], Iterator[datetime]]
 """Plays simulated prices up to now, one step of time at a time."""
@@ -166,10 +171,10 @@ class Coordinator:
         """Do one round of everything; True when there were new signals or broker events."""
         busy = False
         if not self._dry_run:
-            busy = await self._play()
-            if not busy:
-                busy = self.executor.sync()
-                await self.executor.watch()
+            played = await self._play()
+            busy = played or self.executor.sync()
+            await self.executor.watch()
+            if not played:
                 await self._keep_house()
             busy = await self._serve_others() or busy
         busy = await self._take_in() or busy
@@ -387,16 +392,7 @@ class Coordinator:
     def _plan(self, decision: Decision) -> None:
         """Count what a dry run would have opened, so that the next decision sees it."""
         if decision.kind is DecisionKind.EXECUTE and decision.sized is not None:
-            side = PositionSide.LONG if decision.side.sign > 0 else PositionSide.SHORT
-            self._planned.append(
-                Exposure(
-                    key=decision.instrument.key,
-                    side=side,
-                    notional=decision.sized.notional,
-                    risk=decision.sized.risk_amount,
-                    is_working_entry=True,
-                )
-            )
+            self._planned.append(planned_exposure(decision, decision.sized))
 
     def _report(self, report: SignalReport) -> None:
         self.reports.append(report)

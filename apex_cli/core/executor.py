@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.booking import Booked, book
 from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
-from apex_cli.core.guarding import Alarm, Guard
+from apex_cli.core.guarding import Guard
 from apex_cli.core.housekeeping import roll_session
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent
@@ -24,7 +24,7 @@ from apex_cli.core.model.outcome import Decision, Snapshot
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, Ids, StateStore
-from apex_cli.core.recording import end_approval, record_decision, record_executed
+from apex_cli.core.recording import Alarm, end_approval, record_decision, record_executed
 from apex_cli.core.rules.brackets import build_bracket
 from apex_cli.core.state import State
 

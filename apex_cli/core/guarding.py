@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import BusyError
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.brackets import ExitChanges, exits_for_remaining
 from apex_cli.core.rules.calendar import session_date, session_start
 from apex_cli.core.rules.protection import (
@@ -33,13 +33,6 @@ if TYPE_CHECKING:
 PAUSE_AFTER_SUCCESS = timedelta(seconds=5)
 PAUSE_AFTER_FAILURE = timedelta(seconds=30)
 """How long the loop waits before it places another stop for the same security."""
-
-
-class Alarm(Value, frozen=True, kw_only=True):
-    """Something a person must know now."""
-
-    code: str
-    message: str
 
 
 class Guard:
@@ -70,6 +63,7 @@ class Guard:
             yield
         finally:
             self._under_way.discard(key)
+            self._seen = None
 
     async def watch(self) -> None:
         """Look again if orders or positions changed, or something is still amiss."""

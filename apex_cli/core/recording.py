@@ -51,6 +51,13 @@ def decide_again(event: DecidedEvent) -> Decision:
     )
 
 
+class Alarm(Value, frozen=True, kw_only=True):
+    """Something a person must know now."""
+
+    code: str
+    message: str
+
+
 class SignalEndedEvent(Value, frozen=True, kw_only=True):
     """A signal that never came to a decision."""
 

@@ -41,7 +41,7 @@ class Redactor:
         """Know *secrets*; those that are too short or plain numbers are not taken for any."""
         worthy = sorted({secret for secret in secrets if _is_worthy(secret)}, key=len, reverse=True)
         self._in_text = tuple(worthy)
-        self._in_bytes = tuple({form: None for secret in worthy for form in (secret.encode(), _as_json(secret))})
+        self._in_bytes = tuple(_as_json(secret) for secret in worthy)
 
     def text(self, text: str) -> str:
         """Return *text* without what nobody may see."""
@@ -52,12 +52,33 @@ class Redactor:
 
     def line(self, line: bytes) -> bytes:
         """Return one encoded event without what nobody may see; JSON stays JSON."""
-        for secret in self._in_bytes:
-            if secret in line:
-                line = line.replace(secret, MASK.encode())
+        if any(secret in line for secret in self._in_bytes):
+            line = self._without_secrets(line)
         if _find_u(line) or _find_f(line) or _find_token(line):
             return _in_bytes.sub(_masked_bytes, line)
         return line
+
+    def _without_secrets(self, line: bytes) -> bytes:
+        """Replace the known values; where one begins or ends inside an escape, value by value."""
+        told = line
+        for secret in self._in_bytes:
+            told = told.replace(secret, MASK.encode())
+        try:
+            msgspec.json.decode(told)
+        except msgspec.DecodeError:
+            return msgspec.json.encode(self._walk(msgspec.json.decode(line)))
+        return told
+
+    def _walk(self, value: object) -> object:
+        match value:
+            case str():
+                return self.text(value)
+            case list():
+                return [self._walk(each) for each in value]
+            case dict():
+                return {self.text(name): self._walk(each) for name, each in value.items()}
+            case _:
+                return value
 
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:

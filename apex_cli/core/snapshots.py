@@ -12,7 +12,7 @@ from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
+from apex_cli.core.model.outcome import DayTradeStatus, Decision, Exposure, Sized, Snapshot
 from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord, Counters, PositionRecord
 from apex_cli.core.rules.calendar import session_date
@@ -87,6 +87,17 @@ def exposures_of(state: State) -> tuple[Exposure, ...]:
     held = [_held(row, by_key.get(key, [])) for key, row in state.positions.items()]
     working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
     return (*held, *working)
+
+
+def planned_exposure(decision: Decision, sized: Sized) -> Exposure:
+    """Return what *decision* would open."""
+    return Exposure(
+        key=decision.instrument.key,
+        side=PositionSide.LONG if decision.side.sign > 0 else PositionSide.SHORT,
+        notional=sized.notional,
+        risk=sized.risk_amount,
+        is_working_entry=True,
+    )
 
 
 def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:

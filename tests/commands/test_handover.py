@@ -64,12 +64,13 @@ def test_a_close_is_done_by_the_process_that_runs(folder: Path, holder: subproce
     assert data(closed)["closed"][0]["status"] == "closed"
     assert [row["symbol"] for row in data(apex("positions", "--json", folder=folder))["positions"]] == ["AAPL"]
     holder.send_signal(signal.SIGINT)
-    out, err = holder.communicate(timeout=60)
+    _, err = holder.communicate(timeout=60)
     assert holder.returncode == 0, err
     assert "MSFT close" in err
 
 
-def test_an_answer_is_given_to_the_process_that_runs(folder: Path, holder: subprocess.Popen[str]) -> None:
+@pytest.mark.usefixtures("holder")
+def test_an_answer_is_given_to_the_process_that_runs(folder: Path) -> None:
     answered = apex("approve", "--all", "--yes", "--json", "--wait", "60", folder=folder)
     assert answered.returncode == 0, answered.stderr
     assert data(answered)["approvals"][0]["status"] == "executed"
@@ -78,14 +79,16 @@ def test_an_answer_is_given_to_the_process_that_runs(folder: Path, holder: subpr
     assert "already" in again.stderr
 
 
-def test_a_refusal_comes_back_with_its_reason_and_status(folder: Path, holder: subprocess.Popen[str]) -> None:
+@pytest.mark.usefixtures("holder")
+def test_a_refusal_comes_back_with_its_reason_and_status(folder: Path) -> None:
     assert apex("halt", "--reason", "news", folder=folder).returncode == 0
     refused = apex("close", "MSFT", "--yes", "--json", "--wait", "60", folder=folder)
     assert refused.returncode == 4
     assert json.loads(refused.stdout)["errors"][0]["code"] == "trading_halted"
 
 
-def test_without_waiting_it_ends_busy_and_changes_nothing(folder: Path, holder: subprocess.Popen[str]) -> None:
+@pytest.mark.usefixtures("holder")
+def test_without_waiting_it_ends_busy_and_changes_nothing(folder: Path) -> None:
     busy = apex("close", "MSFT", "--yes", "--wait", "0", folder=folder)
     assert busy.returncode == 7
     assert len(data(apex("positions", "--json", folder=folder))["positions"]) == 2

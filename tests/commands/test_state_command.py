@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from apex_cli.core.adapters import state_care
+from apex_cli.core.adapters.executor_lock import ExecutorLock
 from apex_cli.core.adapters.state_storage import AtomicStorage
 
 Apex = Callable[..., Any]
@@ -150,6 +151,14 @@ def test_after_a_restore_no_signal_is_acted_on_twice(played: Path, apex_json: Ap
     again = apex_json("run", "--once", "--signals", "signals.json")
     assert {row["outcome"] for row in again.data["signals"]} <= {"duplicate", "invalid"}
     assert len(apex_json("orders", "--all").data["orders"]) == len(orders)
+
+
+@pytest.mark.parametrize("line", [("restore", "--yes"), ("reset-clock", "--yes")])
+def test_nothing_is_mended_under_a_running_executor(traded: Path, apex_json: Apex, line: tuple[str, ...]) -> None:
+    before = state_file(traded).read_bytes()
+    with ExecutorLock(traded / "state"):
+        assert apex_json("state", *line).status == 7
+    assert state_file(traded).read_bytes() == before
 
 
 def test_a_sound_state_stays_as_it_is(played: Path, apex_json: Apex) -> None:

@@ -91,7 +91,7 @@ class TestYes:
             return await real()
 
         broker.account = slow  # type: ignore[method-assign]
-        with pytest.raises(NothingToDo, match="rejected by phone already. no"):
+        with pytest.raises(NothingToDo, match=r"rejected by phone already\. no"):
             approve(rig, approval)
         assert rig.entries_at_venue() == []
         assert rig.state.signals["sig-AAPL"].outcome is SignalOutcome.REFUSED

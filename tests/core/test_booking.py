@@ -262,6 +262,7 @@ class TestUpdates:
         books = Books(STOP, status=N)
         books.book(update("b1-S1", W))
         assert books.record("b1-S1").status is W
+        assert books.kinds() == ["order_updated", "alarm"]
 
     def test_an_older_report_that_comes_late_does_not_undo_a_change(self) -> None:
         books = Books(STOP)

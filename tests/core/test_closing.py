@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -582,7 +583,7 @@ class TestPermission:
 
     def test_what_is_not_held_cannot_be_closed(self) -> None:
         rig, _ = holding()
-        with pytest.raises(NothingToDo, match="Held|no open position") as error:
+        with pytest.raises(NothingToDo, match="no open position") as error:
             rig.close("MSFT")
         assert error.value.hint == "Held: AAPL."
 
@@ -611,10 +612,8 @@ class TestCrashes:
         for step in range(1, 8):
             rig, _ = holding(store=FailingStore(Rig().store), targets=targets, limits=limits)
             rig.store.fail_at = rig.store.transactions + step
-            try:
+            with suppress(ApexError):
                 rig.close(**request_)
-            except ApexError:
-                pass
             held = rig.at_venue().get("AAPL", D(0))
             assert rig.most_that_exits_fill() <= max(held, D(0))
             rig.store.fail_at = None

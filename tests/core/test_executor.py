@@ -16,6 +16,8 @@ from apex_cli.core.model.limits import EntryOrder, RiskLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.pipeline.ranker import SimpleRanker
+from apex_cli.core.rules.plan import decide
 from apex_cli.testing import FixedClock
 from apex_cli.testing_faults import FailingStore, Fate, UnreliableBroker
 from apex_cli.testing_rig import Rig, auto, make_signal
@@ -105,6 +107,26 @@ class TestOpening:
         assert "order_never_sent" in {reason.code for reason in report.reasons}
         assert rig.at_venue() == {"AAPL": 10}
         assert rig.unprotected() == 0
+
+    def test_a_part_that_was_sent_keeps_the_signal_taken(self) -> None:
+        rig, broker = unreliable()
+        broker.fates.extend([Fate.TAKEN, Fate.REFUSED])
+        (report,) = rig.feed(signal(rig, targets=("55", "58", "60")))
+        assert report.outcome is SignalOutcome.EXECUTED
+        assert rig.state.signals["sig-AAPL"].bracket_id
+        assert "2 of 3 parts" in alarms(rig)[0]["message"]
+        (again,) = rig.feed(signal(rig, targets=("55", "58", "60")))
+        assert again.outcome is SignalOutcome.DUPLICATE
+
+    def test_the_same_decision_carried_out_twice_sends_once(self) -> None:
+        rig, broker = unreliable()
+        one = signal(rig)
+        opportunity = SimpleRanker(rig.limits.risk).rank(one, ())
+        snapshot = rig.run(rig.gatherer.snapshot(rig.state, one.instrument, one.entry_price))
+        decision = decide(opportunity, snapshot, rig.limits)
+        assert len(rig.run(rig.executor.open(opportunity, snapshot, decision))) == 3
+        assert rig.run(rig.executor.open(opportunity, snapshot, decision)) == ()
+        assert len(broker.submitted) == 1
 
     def test_a_signal_whose_orders_were_never_sent_is_not_called_executed_and_may_come_again(self) -> None:
         rig, broker = unreliable()
@@ -352,6 +374,16 @@ class TestWhileTheLoopRuns:
         assert rig.unprotected() == 0
         assert rig.most_that_exits_fill() == 15
         assert "protection_restored" in codes(rig)
+
+    def test_exits_that_are_taken_away_for_a_close_are_not_put_back_meanwhile(self) -> None:
+        rig, _ = unreliable()
+        rig.feed(signal(rig))
+        with rig.executor.guard.hands_off("AAPL"):
+            rig.run(rig.venue.cancel(rig.order("-S1").order.client_order_id))
+            rig.cycle()
+            assert rig.unprotected() == 15
+        rig.cycle()
+        assert rig.unprotected() == 0
 
     def test_a_stop_rejected_beside_its_filled_entry_is_put_back_at_once(self) -> None:
         rig, broker = unreliable()

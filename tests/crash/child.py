@@ -15,6 +15,7 @@ for the number of passages when it did not.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -141,12 +142,20 @@ def _around(faults: Faults, name: str, request: Callable[..., Awaitable[None]]) 
     return asked
 
 
+def _hurry() -> None:
+    """Wait for nobody: an answer that the disk swallowed never comes."""
+    sleep = asyncio.sleep
+    asyncio.sleep = lambda *_: sleep(0)
+
+
 def main(arguments: list[str], plan: Plan, log: Path | None) -> int:
     """Run one command line under *plan* and return its exit status."""
     from apex_cli.cli import run
 
     faults = Faults(plan, log)
     install(faults)
+    if plan.how.startswith("full"):
+        _hurry()
     status = run(arguments)
     if not faults.has_struck:
         faults.tell(f"passed {faults.passages}")

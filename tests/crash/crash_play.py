@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import child
 from child import Plan
-from crash_laws import Witness
+from crash_laws import Witness, effective_exits
 from crash_world import SESSIONS, World
 
 TRADING = frozenset({"run", "approve", "close"})
@@ -64,48 +64,59 @@ class Tally(NamedTuple):
     kills: Counter[tuple[str, str]]
     recoveries: Counter[tuple[str, str]]
     commands: Counter[str]
+    traded: Counter[str]
     violations: list[str]
 
     @classmethod
     def empty(cls) -> Tally:
         """Return zeros."""
-        return cls(Counter(), Counter(), Counter(), [])
+        return cls(Counter(), Counter(), Counter(), Counter(), [])
 
     def add(self, other: Tally) -> None:
         """Take in what another one counted."""
         self.kills.update(other.kills)
         self.recoveries.update(other.recoveries)
         self.commands.update(other.commands)
+        self.traded.update(other.traded)
         self.violations.extend(other.violations)
 
 
 class Shell:
     """Starts processes in a world: forked from this warm one, or from nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        """Type in *folder*."""
+    def __init__(self, folder: Path, name: str = "one") -> None:
+        """Type in *folder*; shells that work at the same time have different names."""
         self.folder = folder
-        self.log = folder / "crash.log"
+        self.log = folder / f"{name}.log"
+        self.out = folder / f"{name}.out"
+        self.err = folder / f"{name}.err"
 
     def type(self, arguments: list[str], plan: Plan, *, kill_after: float | None = None, cold: bool = False) -> Ran:
         """Run one command line to its end, whatever end that is."""
-        self.log.unlink(missing_ok=True)
-        out, err = self.folder / "out.txt", self.folder / "err.txt"
-        for path in (out, err):
-            path.write_bytes(b"")
         started = time.monotonic()
-        pid = self._spawn(arguments, plan, out, err) if cold else self._fork(arguments, plan, out, err)
+        pid = self.start(arguments, plan, cold=cold)
+        return self.wait(pid, started, kill_after)
+
+    def start(self, arguments: list[str], plan: Plan, *, cold: bool = False) -> int:
+        """Start one command line and return its process id."""
+        self.log.unlink(missing_ok=True)
+        for path in (self.out, self.err):
+            path.write_bytes(b"")
+        return self._spawn(arguments, plan) if cold else self._fork(arguments, plan)
+
+    def wait(self, pid: int, started: float, kill_after: float | None = None) -> Ran:
+        """Wait for the end of a process, or bring it about after *kill_after* seconds since *started*."""
         code, is_hung = _wait(pid, started, kill_after)
         seconds = time.monotonic() - started
         label = self.log.read_text().strip() if self.log.exists() else ""
         killed = os.WIFSIGNALED(code)
-        if killed and kill_after is not None and not label:
+        if killed and not label:
             label = "any moment"
         status = None if killed else os.WEXITSTATUS(code)
-        told = err.read_text(errors="replace") + ("\nHANGS: killed after a minute" if is_hung else "")
-        return Ran(status, out.read_text(errors="replace"), told, label, seconds)
+        told = self.err.read_text(errors="replace") + ("\nHANGS: killed after a minute" if is_hung else "")
+        return Ran(status, self.out.read_text(errors="replace"), told, label, seconds)
 
-    def _fork(self, arguments: list[str], plan: Plan, out: Path, err: Path) -> int:
+    def _fork(self, arguments: list[str], plan: Plan) -> int:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         pid = os.fork()
@@ -114,7 +125,8 @@ class Shell:
         status = 99
         try:
             os.chdir(self.folder)
-            for descriptor, path, flags in ((0, Path(os.devnull), os.O_RDONLY), (1, out, WRITING), (2, err, WRITING)):
+            streams = ((0, Path(os.devnull), os.O_RDONLY), (1, self.out, WRITING), (2, self.err, WRITING))
+            for descriptor, path, flags in streams:
                 os.dup2(os.open(path, flags, 0o600), descriptor)
             status = child.main(arguments, plan, self.log)
         except BaseException:  # noqa: BLE001 - the child's last door
@@ -122,9 +134,9 @@ class Shell:
         finally:
             os._exit(status)
 
-    def _spawn(self, arguments: list[str], plan: Plan, out: Path, err: Path) -> int:
+    def _spawn(self, arguments: list[str], plan: Plan) -> int:
         environment = {**os.environ, "CRASH_AT": str(plan), "CRASH_LOG": str(self.log)}
-        with out.open("w") as stdout, err.open("w") as stderr:
+        with self.out.open("w") as stdout, self.err.open("w") as stderr:
             process = subprocess.Popen(
                 [sys.executable, child.__file__, *arguments],
                 cwd=self.folder,
@@ -357,6 +369,8 @@ class Play:
         """End everything, unkilled, and look at it all."""
         self.kills_left = 0
         self.do("resume", "--reason", "end")
+        self.do("state", "backup")
+        self.witness.signals += self.world.write_signals(2)
         self.do("run", "--once")
         self.do("approve", "--all", "--reject")
         self.do("close", "--all", "--yes")
@@ -365,11 +379,11 @@ class Play:
         if book is not None:
             if book.venue.positions:
                 self._violation(f"still held after everything was closed: {book.venue.positions}")
-            working = [r.order.client_order_id for r in book.venue.orders if r.status == "WORKING"]
-            if any(not name.rpartition("-")[2].startswith("E") for name in working):
-                self._violation(f"flat, but exits still work: {working}")
-        for sentence in self.witness.unanswered():
+            if exits := effective_exits(book):
+                self._violation(f"flat, but exits still work: {exits}")
+        for sentence in (*self.witness.unanswered(), *self.witness.litter()):
             self._violation(sentence)
+        self.tally.traded.update(self.witness.traded())
         envelope = self.do("state", "check")
         for finding in (envelope.get("data") or {}).get("findings", ()):
             if finding["level"] != "ok":

@@ -14,7 +14,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
+from crash_duo import Duo
 from crash_play import Play, Tally, prepare
+
+
+DUO_EVERY = 4
+"""Every fourth world is one in which processes hand work over."""
 
 
 def play_one(seed: int, kills: int, keep: str | None = None) -> Tally:
@@ -22,7 +27,8 @@ def play_one(seed: int, kills: int, keep: str | None = None) -> Tally:
     folder = Path(keep) if keep else Path(tempfile.mkdtemp(prefix=f"apex-crash-{seed}-"))
     if keep:
         shutil.rmtree(folder, ignore_errors=True)
-    tally = Play(folder, seed, kills=kills).play()
+    kind = Duo if seed % DUO_EVERY == 0 else Play
+    tally = kind(folder, seed, kills=kills).play()
     if tally.violations:
         tally.violations.append(f"seed {seed}: its folder is kept: {folder}")
     elif not keep:
@@ -59,6 +65,7 @@ def table(tally: Tally) -> str:
         f"{sum(tally.commands.values())} processes, {kills} killed, {recovered} recovered by the next command; "
         f"violations: {len(tally.violations)}"
     )
+    lines.append("played: " + ", ".join(f"{n} {what}" for what, n in sorted(tally.traded.items())))
     return "\n".join(lines)
 
 

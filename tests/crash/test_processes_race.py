@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,8 @@ from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.model.order import OrderRole, OrderStatus
 
 Start = Callable[..., "subprocess.Popen[str]"]
+
+CHILD = Path(__file__).parent / "child.py"
 
 WRITER = """
 import sys
@@ -56,11 +60,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("APEX_")}
     environment = {**kept, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONUTF8": "1"}
 
-    def started(*arguments: str, cwd: Path = tmp_path) -> subprocess.Popen[str]:
+    def started(
+        *arguments: str, cwd: Path = tmp_path, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd,
-            env=environment,
+            env={**environment, **(env or {})},
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -178,10 +184,82 @@ def test_of_two_runs_at_once_each_signal_is_executed_once(
     assert is_gapless(state_dir)
 
 
+SYSTEM_CLOCK = """\
+execution: {auto_execute: AUTO}
+risk: {enforce_market_hours: false, max_position_pct: 0.5, max_risk_pct: 0.02, min_confidence: 0}
+signals: {files: [signals.json]}
+"""
+
+
+@pytest.fixture
+def house(start: Start, tmp_path: Path) -> Callable[..., Callable[..., subprocess.Popen[str]]]:
+    """Return how to type in a folder whose clock is the system's, after its first run: 30 AAA were bought, or wait for a yes."""
+
+    def built(auto: str) -> Callable[..., subprocess.Popen[str]]:
+        (tmp_path / "config.yaml").write_text(SYSTEM_CLOCK.replace("AUTO", auto))
+        row = {"signal_id": "one", "symbol": "AAA", "signal_type": "BUY", "entry_price": 50, "stop_loss": 48}
+        (tmp_path / "signals.json").write_text(json.dumps({"signals": [row | {"target_price": 56}]}))
+
+        def typed(*arguments: str, fault: str = "") -> subprocess.Popen[str]:
+            return start(str(CHILD), *arguments, "--json", env={"CRASH_AT": fault})
+
+        assert answer(typed("run", "--once")).status == 0
+        return typed
+
+    return built
+
+
+def wait_for_holder(tmp_path: Path, process: subprocess.Popen[str]) -> None:
+    while str(process.pid) not in read_text(tmp_path / "state" / "executor.holder"):
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def read_text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.parametrize("point", ["modify", "submit"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_close_whose_holder_is_killed_on_the_way_sells_once(
+    house: Callable[..., Any], tmp_path: Path, moment: str, point: str
+) -> None:
+    typed = house("true")
+    holder = typed("run", fault=f"kill:{moment}-{point}:1")
+    wait_for_holder(tmp_path, holder)
+    closed = answer(typed("close", "AAA", "--quantity", "2", "--yes", "--wait", "30"))
+    assert holder.wait(timeout=30) == -signal.SIGKILL
+    assert closed.status == 0
+    assert [(row["quantity"], row["remaining"]) for row in closed.envelope["data"]["closed"]] == [(2, 28)]
+    book = BookFile(tmp_path / "state" / "simulated_broker.json").read()
+    assert book is not None
+    assert [row.quantity for row in book.venue.positions] == [28]
+    stops = [row for row in book.venue.orders if row.order.role is OrderRole.STOP and row.status is OrderStatus.WORKING]
+    assert sum(row.quantity for row in stops) == 28
+    assert not TinyDbStore(tmp_path / "state", clock=SystemClock()).view().requests
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_yes_whose_holder_is_killed_on_the_way_buys_at_most_once(
+    house: Callable[..., Any], tmp_path: Path, moment: str
+) -> None:
+    typed = house("false")
+    (approval_id,) = TinyDbStore(tmp_path / "state", clock=SystemClock()).view().approvals
+    holder = typed("run", fault=f"kill:{moment}-submit:1")
+    wait_for_holder(tmp_path, holder)
+    said = answer(typed("approve", approval_id, "--yes", "--wait", "30"))
+    assert holder.wait(timeout=30) == -signal.SIGKILL
+    (row,) = said.envelope["data"]["approvals"]
+    book = BookFile(tmp_path / "state" / "simulated_broker.json").read()
+    entries = [] if book is None else [row for row in book.venue.orders if row.order.role is OrderRole.ENTRY]
+    assert (row["status"], len(entries)) == (("failed", 0) if moment == "before" else ("executed", 1))
+
+
 def test_commands_of_every_kind_at_once_leave_books_that_agree(apex: Start, tmp_path: Path) -> None:
     state_dir = tmp_path / "demo" / "state"
     lines = [("run", "--once"), ("close", "--all", "--yes"), ("halt", "--reason", "x"), ("resume",), ("positions",)]
     lines += [("approve", "--all", "--yes"), ("run", "--once"), ("state", "check"), ("orders", "--all"), ("reduce",)]
+    assert answer(apex("run", "--once")).status == 0
     for wait in ("0", "20"):
         waiting = {"run", "close", "approve"}
         processes = [apex(*line, *(("--wait", wait) if line[0] in waiting else ())) for line in lines]

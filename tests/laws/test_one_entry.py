@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -36,10 +38,8 @@ def entries_by_signal(rig: Rig) -> dict[str, int]:
 
 def attempt(work: Any) -> None:
     """Do *work*; an error of ours is part of the story."""
-    try:
+    with suppress(ApexError):
         work()
-    except ApexError:
-        pass
 
 
 STEPS = st.one_of(
@@ -49,6 +49,7 @@ STEPS = st.one_of(
     st.tuples(st.just("recover")),
     st.tuples(st.just("restart")),
     st.tuples(st.just("silent"), st.booleans()),
+    st.tuples(st.just("shuffle"), st.integers(0, 9)),
     st.tuples(st.just("snapshot"), st.booleans()),
     st.tuples(st.just("fail"), st.integers(1, 4)),
     st.tuples(st.just("wait"), st.integers(1, 60)),
@@ -73,6 +74,8 @@ def take(rig: Rig, step: tuple[Any, ...]) -> None:
             rig.use(fresh)
         case ("silent", is_silent):
             broker.is_silent = is_silent
+        case ("shuffle", seed):
+            broker.shuffle = Random(seed) if seed else None
         case ("snapshot", has_snapshot):
             broker.has_snapshot = has_snapshot
         case ("fail", after):

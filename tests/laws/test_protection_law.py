@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import msgspec
@@ -42,6 +44,7 @@ STEPS = st.one_of(
     st.tuples(st.just("refuse_cancels"), st.booleans()),
     st.tuples(st.just("meanwhile"), PRICES, st.integers(1, 20)),
     st.tuples(st.just("repeat"), st.integers(1, 3)),
+    st.tuples(st.just("shuffle"), st.integers(0, 9)),
     st.tuples(st.just("fail"), st.integers(1, 5)),
     st.tuples(st.just("snapshot"), st.booleans()),
     st.tuples(st.just("vanish"), st.sampled_from(["S", "T"])),
@@ -53,13 +56,11 @@ def limits(entry_order: EntryOrder) -> Limits:
 
 
 def attempt(work: Any) -> None:
-    try:
+    with suppress(ApexError):
         work()
-    except ApexError:
-        pass
 
 
-def take(rig: Rig, step: tuple[Any, ...]) -> None:
+def take(rig: Rig, step: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 - one case a step
     broker: UnreliableBroker = rig.broker
     match step:
         case ("price", price):
@@ -93,6 +94,8 @@ def take(rig: Rig, step: tuple[Any, ...]) -> None:
             broker.before_cancel = lambda _: rig.price(price, size=str(size))
         case ("repeat", times):
             broker.repeats = times
+        case ("shuffle", seed):
+            broker.shuffle = Random(seed) if seed else None
         case ("fail", after):
             rig.store.fail_at = rig.store.transactions + after
         case ("snapshot", has_snapshot):

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -202,8 +203,7 @@ def write_in_turn(path: Path, parts: Sequence[bytes]) -> None:
     Raises:
         StateError: as ``write_atomically``.
     """
-    spare = path.with_name(f".{path.name}.spare")
-    temporary = _temporary(path)
+    spare, temporary = _turn_names(path, os.getpid())
     with state_errors(path):
         try:
             _write_spare(spare, path, parts)
@@ -222,6 +222,11 @@ def write_in_turn(path: Path, parts: Sequence[bytes]) -> None:
             _forget_file(spare)
             _forget_file(temporary)
             raise
+
+
+@cache
+def _turn_names(path: Path, process: int) -> tuple[Path, Path]:
+    return path.with_name(f".{path.name}.spare"), path.with_name(f".{path.name}.{process}-turn.tmp")
 
 
 def _write_spare(spare: Path, path: Path, parts: Sequence[bytes]) -> None:

@@ -165,15 +165,15 @@ def keyed_start(start: Mapping[str, Decimal], named: Iterable[tuple[str, SecType
         named: securities with their kinds, as executions and order name them.
     """
     kinds: dict[str, set[SecType]] = {}
-    securities = set()
+    securities: dict[str, str] = {}
     for security, kind in named:
         kinds.setdefault(security.partition("@")[0], set()).add(kind)
-        securities.add(security)
+        securities[security.upper()] = security
     keyed: dict[str, Decimal] = {}
     for name, held in start.items():
         found = kinds.get(name, {SecType.STK})
         kind = SecType.STK if SecType.STK in found else min(found)
-        keyed[name if name in securities else fields.security_key(name, kind)] = held
+        keyed[securities.get(name) or fields.security_key(name, kind)] = held
     return keyed
 
 

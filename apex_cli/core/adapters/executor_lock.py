@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import time
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -50,11 +51,16 @@ else:
     class _SystemLock:
         """``flock`` on a file that stays open: the library's way costs fifty times as much."""
 
-        __slots__ = ("_descriptor", "_path")
+        __slots__ = ("__weakref__", "_descriptor", "_path", "close")
 
         def __init__(self, path: Path) -> None:
             self._path = path
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+            self._open()
+
+        def _open(self) -> None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+            self.close = weakref.finalize(self, os.close, self._descriptor)
+            """Closes the file once, at the latest when nobody refers to this object any more."""
 
         def try_once(self) -> bool:
             """Take the lock if it is free, on the file that has the name now: somebody may have removed it."""
@@ -68,14 +74,11 @@ else:
                 if os.path.samestat(os.fstat(self._descriptor), os.stat(self._path)):  # noqa: PTH116 - each commit pays
                     return True
             self.close()
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+            self._open()
             return self.try_once()
 
         def drop(self) -> None:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-        def close(self) -> None:
-            os.close(self._descriptor)
 
 
 class ProcessLock:
@@ -146,13 +149,6 @@ class ProcessLock:
         if self.is_held and self._lock is not None:
             self._lock.drop()
         self._is_held = False
-
-    def __del__(self) -> None:
-        """Let go of the open file."""
-        lock = getattr(self, "_lock", None)
-        if lock is not None:
-            with suppress(OSError):
-                lock.close()
 
 
 class ExecutorLock:

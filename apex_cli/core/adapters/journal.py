@@ -243,7 +243,8 @@ def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[Out
     """Yield runs of *rows* with the name of the file they go to, never one before *newest*."""
     run: list[OutboxRow] = []
     for row in rows:
-        month = f"{row.at.astimezone(UTC):%Y-%m}.jsonl"
+        at = row.at.astimezone(UTC)
+        month = f"{at.year:04d}-{at.month:02d}.jsonl"
         if month > newest:
             if run:
                 yield newest, run

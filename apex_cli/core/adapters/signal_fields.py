@@ -263,7 +263,8 @@ def _fact(name: str, value: object, allowed: str) -> str | int | float | bool | 
         return value
     if isinstance(value, int) and -_INT64 <= value < _INT64:
         return value
-    if isinstance(value, Decimal | float) and math.isfinite(number := float(value)):
+    is_number = value.is_finite() if isinstance(value, Decimal) else isinstance(value, float)
+    if isinstance(value, Decimal | float) and is_number and math.isfinite(number := float(value)):
         return number
     raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal as process_signal
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -93,7 +96,8 @@ class StdinSource:
             return
         if self._batch is None:
             try:
-                self._batch = read_signals(self._stream, "-", now=now, max_age=self._max_age, token="-")  # noqa: S106 - the name of a stream
+                with _ctrl_c_ends_reading():
+                    self._batch = read_signals(self._stream, "-", now=now, max_age=self._max_age, token="-")  # noqa: S106 - the name of a stream
             except (OSError, ValueError) as error:
                 raise InputError("signals_unreadable", f"Standard input cannot be read: {error}.") from None
         yield self._batch
@@ -102,6 +106,25 @@ class StdinSource:
         """Never yield *batch* again."""
         self._is_settled = True
         self._batch = None
+
+
+@contextmanager
+def _ctrl_c_ends_reading() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end a read at once: an event loop hears them only when the read is over."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (process_signal.SIGINT, process_signal.SIGTERM)
+    before = {number: process_signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            process_signal.signal(number, handler or process_signal.SIG_DFL)
 
 
 class InboxSource:

@@ -7,6 +7,7 @@ fills and order states of the last sessions again, whether or not they were hear
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from heapq import merge
@@ -245,7 +246,8 @@ class SimulatedBroker:
         """Play bars that end after ``as_of`` and not after *until*, and yield each end.
 
         All bars with one end are one step, after which events can be drained and orders sent. Sessions that
-        end in between expire their DAY orders. The books are kept after every step with events, and at the end.
+        end in between expire their DAY orders. The books are kept after every step with events, and at the end;
+        who stops early hears nothing of books that cannot be written.
 
         Raises:
             StateError: the books could not be written; what happened is told after the next write that works.
@@ -258,9 +260,12 @@ class SimulatedBroker:
             for end, bars in groupby(merge(*feeds, key=_play_order), key=_end_of):
                 self._play(end, bars)
                 yield end
-        finally:
-            if self._as_of > start:
+        except GeneratorExit:
+            with suppress(StateError):  # nobody listens any more: bars that are not in the books are played again
                 self._save()
+            raise
+        if self._as_of > start:
+            self._save()
 
     def play(self, until: datetime) -> int:
         """Play everything up to *until* and return the number of steps."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, state_errors, write_atomically
+from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, remove_leftovers, write_atomically
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
@@ -49,6 +49,8 @@ class BookFile:
         self.is_written = path is not None and not read_only
         """False: changes stay in memory."""
 
+        self._has_cleaned = False
+
     def read(self) -> SimulatedBook | None:
         """Return the kept book; None when there is none yet.
 
@@ -80,6 +82,8 @@ class BookFile:
         """
         if self.path is None or not self.is_written:
             return
-        with state_errors(self.path):
-            ensure_private_dir(self.path.parent)
+        ensure_private_dir(self.path.parent)
+        if not self._has_cleaned:
+            remove_leftovers(self.path)
+            self._has_cleaned = True
         write_atomically(self.path, _encode(book))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -81,6 +82,7 @@ _decode_meta = msgspec.json.Decoder(Meta).decode
 decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
+@cache
 def _label(name: str) -> bytes:
     return b"," + _encode(name) + b":"
 
@@ -267,6 +269,7 @@ class Backups:
             StateError: it could not be kept.
         """
         ensure_private_dir(self.folder)
+        self._remove_leftovers()
         name = f"{generation:010d}-{now.astimezone(UTC):{_STAMP}}.json"
         self._take_book(source.with_name(BROKER_BOOK), self.folder / f"broker-{name}")
         for kept in self.all():
@@ -284,6 +287,12 @@ class Backups:
         if book.is_file() and path not in kept:
             copy_file(book, path)
             self._drop_old("broker")
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed writers left of copies."""
+        for temporary in self.folder.glob(".*.tmp"):
+            with suppress(OSError):
+                temporary.unlink()
 
     def _drop_old(self, kind: str) -> None:
         for _, old in self._kept(kind)[: -max(1, self._keep)]:

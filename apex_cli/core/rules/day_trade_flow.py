@@ -87,16 +87,16 @@ class DayTradeFlow:
     def run(self, fills: Iterable[Countable]) -> None:
         """Take *fills* of one security, already in order."""
         tied: list[Decimal] = []
-        moment = self._moment[0]
+        moment = NO_TIME[0]
         for fill in fills:
             change = fill.quantity if fill.side is OrderSide.BUY else -fill.quantity
             if tied and fill.filled_at == moment:
                 tied.append(change)
                 continue
-            if tied and moment:
+            if tied:
                 self._take(moment, tied)
             moment, tied = fill.filled_at, [change]
-        if tied and moment:
+        if tied:
             self._take(moment, tied)
         self._settle()
 

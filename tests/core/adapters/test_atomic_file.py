@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,109 @@ def test_without_hard_links_a_copy_is_kept(tmp_path: Path, monkeypatch: pytest.M
     atomic_file.link_or_copy(tmp_path / "a", tmp_path / "b")
     (tmp_path / "a").write_bytes(b"changed")
     assert (tmp_path / "b").read_bytes() == b"content"
+
+
+# Two files that take turns
+
+
+def turn(path: Path, content: bytes) -> None:
+    atomic_file.write_in_turn(path, [content[:3], content[3:]])
+
+
+def test_two_files_take_turns_and_the_present_one_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    inodes = []
+    for number in range(6):
+        turn(path, b"version %d" % number)
+        assert path.read_bytes() == b"version %d" % number
+        assert path.stat().st_mode & 0o777 == 0o600
+        inodes.append(path.stat().st_ino)
+    assert len(set(inodes)) == 2
+    assert all(one != other for one, other in pairwise(inodes))
+    assert {found.name for found in tmp_path.iterdir()} == {"a.json", ".a.json.spare"}
+
+
+def test_a_shorter_version_leaves_nothing_of_the_longer_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for content in (b"long " * 1000, b"long " * 900, b"short", b"long " * 1000, b"short"):
+        turn(path, content)
+        assert path.read_bytes() == content
+
+
+def test_a_version_with_another_name_is_never_written_over(tmp_path: Path) -> None:
+    path, kept = tmp_path / "a.json", tmp_path / "kept.json"
+    turn(path, b"first")
+    os.link(path, kept)
+    for number in range(4):
+        turn(path, b"later %d" % number)
+    assert kept.read_bytes() == b"first"
+    assert path.read_bytes() == b"later 3"
+
+
+@pytest.mark.parametrize("point", ["open", "write", "sync", "replace"])
+def test_a_turn_that_fails_leaves_the_old_version_and_the_next_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    path = tmp_path / "a.json"
+    turn(path, b"first")
+    turn(path, b"second")
+    with monkeypatch.context() as patch:
+        fail_at(patch, point, errno.ENOSPC)
+        with pytest.raises(StateError):
+            turn(path, b"third")
+    assert path.read_bytes() == b"second"
+    assert not list(tmp_path.glob("*.tmp"))
+    turn(path, b"fourth")
+    assert path.read_bytes() == b"fourth"
+
+
+def test_after_a_folder_that_could_not_be_synced_no_version_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    turn(path, b"first")
+    before = os.open(path, os.O_RDONLY)
+    with monkeypatch.context() as patch:
+        fail_at(patch, "sync_folder", errno.EIO)
+        with pytest.raises(StateError):
+            turn(path, b"second")
+    for number in range(3):
+        turn(path, b"later %d" % number)
+    assert os.read(before, 100) == b"first"
+    os.close(before)
+
+
+def test_without_hard_links_every_version_is_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "a.json"
+    for number in range(3):
+        turn(path, b"version %d" % number)
+        assert path.read_bytes() == b"version %d" % number
+    assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_short_writes_of_a_turn_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "writev", lambda descriptor, parts: os.write(descriptor, parts[0][:1]))
+    turn(tmp_path / "a.json", b"x" * 100)
+    assert (tmp_path / "a.json").read_bytes() == b"x" * 100
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOLCK, "local disk"),
+        (errno.ENOSYS, "local disk"),
+        (errno.ENOTSUP, "local disk"),
+        (errno.EROFS, "writable"),
+        (errno.ENOTDIR, "state.dir"),
+        (errno.EISDIR, "apex state restore"),
+    ],
+)
+def test_trouble_with_the_place_names_the_way_out(number: int, hint: str) -> None:
+    error = atomic_file.as_state_error(OSError(number, os.strerror(number)), Path("state/state.json"))
+    assert error.status is ExitStatus.STATE_DAMAGED
+    assert error.message.startswith("state/state.json: ")
+    assert hint in error.hint

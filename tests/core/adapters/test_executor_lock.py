@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.core.adapters.executor_lock import ExecutorLock
+from apex_cli.core.adapters.executor_lock import ExecutorLock, ProcessLock
 from apex_cli.core.errors import BusyError, ExitStatus, StateError
 
 HOLD = """
@@ -79,3 +80,60 @@ def test_a_state_folder_that_is_a_file_is_a_state_error_and_not_busy(tmp_path: P
     (tmp_path / "state").write_text("")
     with pytest.raises(StateError):
         ExecutorLock(tmp_path / "state").acquire()
+
+
+def test_a_process_lock_is_free_again_after_a_drop_and_held_until_then(tmp_path: Path) -> None:
+    one, other = ProcessLock(tmp_path / "lock"), ProcessLock(tmp_path / "lock")
+    for _ in range(3):
+        assert one.take(0)
+        assert one.take(0)
+        assert not other.take(0.02)
+        one.drop()
+        assert other.take(0)
+        other.drop()
+        other.drop()
+
+
+def test_a_lock_file_that_was_removed_does_not_let_two_in(tmp_path: Path) -> None:
+    one, other = ProcessLock(tmp_path / "lock"), ProcessLock(tmp_path / "lock")
+    assert one.take(0)
+    one.drop()
+    (tmp_path / "lock").unlink()
+    assert other.take(0)
+    assert not one.take(0.02)
+    other.drop()
+    assert one.take(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_neither_shares_the_lock_nor_gives_it_away(tmp_path: Path) -> None:
+    lock = ProcessLock(tmp_path / "lock")
+    assert lock.take(0)
+    child = os.fork()
+    if child == 0:
+        try:
+            was_ours = lock.is_held or lock.take(0.02)
+            lock.drop()
+            os._exit(1 if was_ours else 0)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert lock.is_held
+    assert not ProcessLock(tmp_path / "lock").take(0)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_told_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(StateError) as caught:
+        ProcessLock(tmp_path / "lock").take(0)
+    assert caught.value.code == "state_no_locks"
+    assert "local disk" in caught.value.hint

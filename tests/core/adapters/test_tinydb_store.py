@@ -256,6 +256,34 @@ def test_a_killed_writer_loses_nothing_it_was_told_is_safe(tmp_path: Path) -> No
     assert {finding.level for finding in store.check()} == {Level.OK}
 
 
+def test_readers_beside_a_fast_writer_see_whole_states_that_never_go_back(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    commit(store)
+    child = start_writer(store, 100_000)
+    assert child.stdout is not None
+    child.stdout.readline()
+    seen = [counted(open_store(tmp_path)) for _ in range(150)]
+    slow = open_store(tmp_path)
+    seen += [counted(slow) for _ in range(150)]
+    child.kill()
+    child.communicate()
+    assert seen == sorted(seen)
+    assert seen[-1] > seen[0]
+
+
+def test_a_file_that_is_written_over_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path)
+    commit(store, 2)
+    whole = store.path.read_bytes()
+    answers = [whole[:-30] + b"x" * 30, whole[:50] + b"y" * 50, whole]
+    monkeypatch.setattr(state_care, "read_bytes", lambda _: answers.pop(0))
+    loaded = state_care.load(store.path)
+    assert loaded is not None
+    assert loaded.meta.generation == 2
+
+
 def commit_and_die(store: TinyDbStore, clock: FixedClock, last_step: int) -> bool:
     """Commit in a forked process that dies at its n-th write, sync or rename; tell whether it lived."""
     seen = 0

@@ -36,7 +36,7 @@ D = Decimal
         ("2026-10-12", "2026-10-13"),  # Columbus Day: the exchanges trade, nothing settles
         ("2026-11-10", "2026-11-12"),  # Veterans Day in between
         ("2026-11-11", "2026-11-12"),
-        ("2023-11-09", "2023-11-14"),  # two days then; Veterans Day was a Saturday
+        ("2023-11-09", "2023-11-13"),  # two days then; Veterans Day was a Saturday, no day off is moved for it
         ("2017-11-10", "2017-11-14"),
         ("2018-11-09", "2018-11-14"),  # Veterans Day was a Sunday, banks closed on Monday
         ("2017-09-01", "2017-09-07"),  # three days then

@@ -118,28 +118,27 @@ def test_a_preview_with_a_missing_or_unset_field_is_none(told: MarginPreview | N
 
 
 @pytest.mark.parametrize(
-    ("sec_type", "side", "quantity", "price", "multiplier", "leverage", "expected"),
+    ("order", "multiplier", "leverage", "expected"),
     [
-        ("STK", "BUY", 100, "50", 1, 1, 1250),
-        ("STK", "BUY", 100, "50", 1, 3, 3750),
-        ("STK", "BUY", 100, "50", 1, 5, 5000),
-        ("STK", "SELL", 100, "50", 1, 1, 1500),
-        ("STK", "SELL", 100, "50", 1, 3, 4500),
-        ("STK", "SELL", 100, "10", 1, 1, 500),
-        ("STK", "SELL", 100, "5", 1, 1, 500),
-        ("STK", "SELL", 100, "4.99", 1, 1, 499),
-        ("STK", "SELL", 100, "1", 1, 1, 250),
-        ("OPT", "BUY", 2, "1.50", 100, 1, 300),
-        ("OPT", "SELL", 2, "1.50", 100, 1, None),
-        ("WAR", "BUY", 10, "2", 1, 1, 20),
-        ("BOND", "BUY", 10, "2", 1, 1, None),
+        ("STK BUY 100 50", 1, 1, 1250),
+        ("STK BUY 100 50", 1, 3, 3750),
+        ("STK BUY 100 50", 1, 5, 5000),
+        ("STK SELL 100 50", 1, 1, 1500),
+        ("STK SELL 100 50", 1, 3, 4500),
+        ("STK SELL 100 10", 1, 1, 500),
+        ("STK SELL 100 5", 1, 1, 500),
+        ("STK SELL 100 4.99", 1, 1, 499),
+        ("STK SELL 100 1", 1, 1, 250),
+        ("OPT BUY 2 1.50", 100, 1, 300),
+        ("OPT SELL 2 1.50", 100, 1, None),
+        ("WAR BUY 10 2", 1, 1, 20),
+        ("BOND BUY 10 2", 1, 1, None),
     ],
 )
-def test_the_rules_own_rates(
-    sec_type: str, side: str, quantity: int, price: str, multiplier: int, leverage: int, expected: int | None
-) -> None:
+def test_the_rules_own_rates(order: str, multiplier: int, leverage: int, expected: int | None) -> None:
+    kind, side, quantity, price = order.split()
     got = maintenance_of(
-        SecType(sec_type), OrderSide(side), D(quantity), D(price), multiplier=D(multiplier), leverage=leverage
+        SecType(kind), OrderSide(side), D(quantity), D(price), multiplier=D(multiplier), leverage=leverage
     )
     assert got == expected
 

@@ -20,9 +20,10 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import DayTradeStatus
 from apex_cli.core.rules.calendar import NEW_YORK, next_session
-from apex_cli.core.rules.day_trade_flow import least_start, opening_transactions
+from apex_cli.core.rules.day_trade_flow import DayTradeFlow, least_start, opening_transactions
 from apex_cli.core.rules.pdt import (
     DayTradeCount,
+    RunningCount,
     count_day_trades,
     day_trade_status,
     forecast,
@@ -465,3 +466,30 @@ def test_the_work_for_a_year_of_two_hundred_executions_a_day_grows_with_their_nu
     few, many = calls(5), calls(40)
     assert many < 1.1 * few
     assert many < 25
+
+
+@given(sequence=words, held=st.integers(-5, 5), tied=st.booleans())
+def test_a_count_that_goes_on_is_the_count_of_all(sequence: list[str], held: int, *, tied: bool) -> None:
+    rows, start = fills(" ".join(sequence), tied=tied), {"AAPL": D(held)}
+    running = RunningCount(rows[:1], start)
+    assert all(running.add(row) for row in rows[1:])
+    assert running.count() == count_day_trades(rows, start)
+    assert running.held("AAPL") == held + sum(row.quantity * row.side.sign for row in rows)
+
+
+def test_a_count_goes_on_only_forward() -> None:
+    running = RunningCount(fills("S5", at="2026-11-24T11:00"), {"MSFT": D(3)})
+    assert not running.add(fills("B5")[0])
+    assert running.add(fills("S5", instrument=make_instrument("MSFT"))[0])
+    assert running.add(fills("B5", instrument=make_instrument("BTC-USD", MarketType.CRYPTO))[0])
+    assert (running.held("MSFT"), running.held("IBM")) == (-2, 0)
+    assert running.opened_in(date(2026, 11, 24)) == ("AAPL", "MSFT")
+    assert running.opened_in(date(2026, 11, 25)) == ()
+    coins = fills("B5", instrument=make_instrument("BTC-USD", MarketType.CRYPTO))
+    assert start_positions(coins, {"AAPL": D(1)}) == {"AAPL": D(1)}
+
+
+def test_no_executions_are_no_news() -> None:
+    flow = DayTradeFlow(D(7))
+    flow.run(())
+    assert (flow.held, flow.counts, flow.is_opened_in(date(2026, 11, 24))) == (7, {}, False)

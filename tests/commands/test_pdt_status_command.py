@@ -1,0 +1,283 @@
+"""``apex pdt-status`` and ``apex import-fills``: the page, the JSON contract, files in, errors by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = [
+    "regimes",
+    "regime_source",
+    "session_date",
+    "window",
+    "day_trades_by_session",
+    "window_count",
+    "alternative_counts",
+    "uncertain",
+    "remaining",
+    "forecast",
+    "broker_remaining",
+    "mismatch",
+    "order",
+    "intraday",
+    "partial",
+    "regime_at",
+    "mismatch_reason",
+    "opened_today",
+    "leaves_window",
+]
+
+
+def execution(word: str, at: str, exec_id: str, symbol: str = "XYZ") -> dict[str, Any]:
+    return {
+        "time": f"{at}-05:00",
+        "symbol": symbol,
+        "side": "BUY" if word[0] == "B" else "SELL",
+        "quantity": int(word[1:]),
+        "exec_id": exec_id,
+    }
+
+
+SITUATION: dict[str, Any] = {
+    "account": {
+        "type": "margin",
+        "equity_prev_close": 10_000,
+        "equity_now": 10_000,
+        "net_cash": 10_000,
+        "equity_with_loan": 10_000,
+        "maint_margin_req": 0,
+        "broker_day_trades_remaining": 0,
+    },
+    "as_of": "2026-11-30T10:00:00-05:00",
+    "start_positions": {"ABC": 70},
+    "executions": [
+        execution("B1", "2026-11-20T10:00:00", "1"),
+        execution("S1", "2026-11-20T10:01:00", "2"),
+        execution("B1", "2026-11-24T10:00:00", "3"),
+        execution("S1", "2026-11-24T10:01:00", "4"),
+        execution("B5", "2026-11-24T10:02:00", "5", "IBM"),
+        execution("S5", "2026-11-24T10:03:00", "6", "IBM"),
+    ],
+    "order": {"side": "SELL", "symbol": "ABC", "quantity": 100, "price": 50},
+    "what_if": {"equity_with_loan_after": 10_000, "maint_margin_after": 450, "init_margin_after": 750},
+}
+
+
+@pytest.fixture
+def situation(here: Path) -> Callable[..., Path]:
+    def write(**changes: Any) -> Path:
+        path = here / "situation.json"
+        path.write_text(json.dumps({**SITUATION, **changes}))
+        return path
+
+    return write
+
+
+class TestFrom:
+    def test_the_json_has_exactly_these_names(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path]
+    ) -> None:
+        data = apex_json("pdt-status", "--from", str(situation())).data
+        assert list(data) == NAMES
+        assert list(data["order"])[:2] == ["decision", "reasons"]
+        assert all(list(reason) == ["code", "message"] for reason in data["order"]["reasons"])
+        assert list(data["intraday"]) == ["level_before", "level_after", "reducing", "deficit", "de_minimis"]
+
+    def test_a_situation_is_worked_out_to_the_end(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path]
+    ) -> None:
+        data = apex_json("pdt-status", "--from", str(situation())).data
+        assert data["regimes"] == ["classic", "intraday_margin"]
+        assert data["window"] == ["2026-11-23", "2026-11-24", "2026-11-25", "2026-11-27", "2026-11-30"]
+        assert data["day_trades_by_session"] == dict(zip(data["window"], [0, 2, 0, 0, 0], strict=True))
+        assert (data["window_count"], data["remaining"], data["broker_remaining"]) == (2, 0, 0)
+        assert (data["mismatch"], data["forecast"]) == (True, [0, 0, 2, 2, 2])
+        assert data["leaves_window"] == {"2026-11-24": "2026-12-02"}
+        order = data["order"]
+        assert order["decision"] == "block"
+        assert [reason["code"] for reason in order["reasons"]] == ["no_day_trade_left", "closing_only"]
+        assert (order["closing_quantity"], order["opening_quantity"], order["offer_quantity"]) == (70, 30, 70)
+        assert data["intraday"] == {
+            "level_before": "10000",
+            "level_after": "9550",
+            "reducing": True,
+            "deficit": "0",
+            "de_minimis": False,
+        }
+
+    def test_the_page_tells_it_to_people(self, apex: Callable[..., Any], situation: Callable[..., Path]) -> None:
+        out = apex("pdt-status", "--from", str(situation())).out
+        for words in (
+            "pattern day trader (classic) + intraday margin",
+            "0 of 3: nothing may be opened",
+            "0 remaining; our count says 1",
+            "2026-11-24  ●●",
+            "Fri, half day",
+            "on 2026-12-02",
+            "T+2      2026-12-02          2",
+            "Order: block",
+            "SELL 70 is allowed",
+        ):
+            assert words in out
+
+    def test_nothing_is_read_from_or_written_to_the_state(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path], here: Path
+    ) -> None:
+        (here / "state").mkdir()
+        (here / "state" / "state.json").write_text("damaged")
+        path = situation()
+        before = sorted(here.rglob("*"))
+        assert apex_json("pdt-status", "--from", str(path)).status == 0
+        assert apex_json("pdt-status", "--executions", str(path)).status == 0
+        assert sorted(here.rglob("*")) == before
+
+    def test_an_empty_file_is_an_unknown_account_that_may_not_open(
+        self, apex_json: Callable[..., Any], here: Path
+    ) -> None:
+        (here / "s.yaml").write_text("order: {side: BUY, symbol: X, quantity: 1}\nas_of: 2026-11-24T10:00:00-05:00\n")
+        data = apex_json("pdt-status", "--from", "s.yaml").data
+        assert data["regimes"] == ["unknown"]
+        assert data["order"]["decision"] == "block"
+
+    def test_as_of_comes_from_the_option_first_and_later_executions_are_left_out(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path]
+    ) -> None:
+        answer = apex_json("pdt-status", "--from", str(situation()), "--as-of", "2026-11-24T10:00:30-05:00")
+        assert answer.data["window_count"] == 1
+        assert [warning["code"] for warning in answer.envelope["warnings"]] == ["later_executions"]
+
+    def test_without_a_time_it_is_now_or_the_newest_execution(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path]
+    ) -> None:
+        late = [execution("B1", "2027-11-24T10:00:00", "1"), execution("S1", "2027-11-24T10:01:00", "2")]
+        data = apex_json("pdt-status", "--from", str(situation(as_of=None, executions=late, order=None))).data
+        assert (data["session_date"], data["window_count"], data["order"]) == ("2027-11-24", 1, None)
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"as_of": "2026-11-30T10:00:00"}, "as_of"),
+            ({"as_of": "2028-11-30T10:00:00Z"}, "as_of"),
+            ({"executions": [execution("B0", "2026-11-24T10:00:00", "1")]}, "executions[0].quantity"),
+            ({"order": {**SITUATION["order"], "sec_type": "CFD"}}, "order.sec_type"),
+            ({"account": {"type": "margin", "leverage": 4}}, "account"),
+        ],
+    )
+    def test_wrong_input_is_refused_with_the_fields_name(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path], changes: dict[str, Any], field: str
+    ) -> None:
+        answer = apex_json("pdt-status", "--from", str(situation(**changes)))
+        assert (answer.status, answer.error["code"]) == (2, "input_invalid")
+        assert f"situation.json: {field}:" in answer.error["message"]
+
+    def test_a_naive_as_of_is_refused(self, apex_json: Callable[..., Any]) -> None:
+        answer = apex_json("pdt-status", "--as-of", "2026-11-24T10:00:00")
+        assert (answer.status, answer.error["message"][:7]) == (2, "--as-of")
+
+    def test_a_missing_file_is_usage(self, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("pdt-status", "--from", "missing.json").status == 2
+
+
+class TestExecutions:
+    def test_a_list_is_counted_for_the_configured_account(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path]
+    ) -> None:
+        at = ("--as-of", "2026-11-30T10:00:00-05:00")
+        data = apex_json("pdt-status", "--executions", str(situation()), *at).data
+        assert (data["regimes"], data["window_count"], data["remaining"]) == (["classic"], 2, 1)
+        assert data["partial"] is False
+        newer = situation(executions=SITUATION["executions"][2:])
+        assert apex_json("pdt-status", "--executions", str(newer), *at).data["partial"] is True
+
+    def test_they_take_the_place_of_a_situations_own(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path], here: Path
+    ) -> None:
+        (here / "none.csv").write_text("time,symbol,side,quantity\n")
+        data = apex_json("pdt-status", "--from", str(situation()), "--executions", "none.csv").data
+        assert (data["window_count"], data["partial"]) == (0, True)
+
+
+FLEX = """<FlexQueryResponse><FlexStatements>
+<FlexStatement accountId="U1" fromDate="20040220" toDate="20040226"><Trades>
+<Trade assetCategory="STK" symbol="XYZ" dateTime="20040225;100000" buySell="BUY" quantity="5" ibExecID="a.01"/>
+<Trade assetCategory="STK" symbol="XYZ" dateTime="20040225;110000" buySell="SELL" quantity="-5" ibExecID="b.01"/>
+<Trade assetCategory="FUT" symbol="ES" dateTime="20040225;110000" buySell="SELL" quantity="-1" ibExecID="c.01"/>
+</Trades></FlexStatement></FlexStatements></FlexQueryResponse>"""
+
+
+THREE_DAY_TRADES = "time,symbol,side,quantity\n" + "".join(
+    f"2004-02-26T09:3{number}:{second}-05:00,S{number},{side},1\n"
+    for number in range(3)
+    for second, side in (("10", "BUY"), ("20", "SELL"))
+)
+
+
+@pytest.mark.usefixtures("traded")
+class TestImport:
+    def test_a_report_completes_the_count_and_moves_nothing(self, apex_json: Callable[..., Any]) -> None:
+        Path("trades.xml").write_text(FLEX)
+        held = apex_json("positions").data
+        assert apex_json("pdt-status").data["partial"] is True
+        got = apex_json("import-fills", "trades.xml").data
+        assert got == {
+            "added": 2,
+            "known": 0,
+            "too_old": 0,
+            "not_counted": 1,
+            "covered_since": "2004-02-20",
+            "partial": False,
+        }
+        data = apex_json("pdt-status").data
+        assert (data["window_count"], data["remaining"], data["partial"]) == (1, 2, False)
+        assert data["day_trades_by_session"]["2004-02-25"] == 1
+        assert apex_json("positions").data == held
+
+    def test_twice_is_as_good_as_once(self, apex_json: Callable[..., Any]) -> None:
+        Path("trades.xml").write_text(FLEX)
+        apex_json("import-fills", "trades.xml")
+        again = apex_json("import-fills", "trades.xml")
+        assert (again.status, again.data["added"], again.data["known"]) == (0, 0, 2)
+        assert apex_json("pdt-status").data["window_count"] == 1
+
+    def test_a_bad_row_leaves_everything_as_it_was(self, apex_json: Callable[..., Any]) -> None:
+        Path("trades.xml").write_text(FLEX.replace('quantity="-5"', 'quantity="0"'))
+        answer = apex_json("import-fills", "trades.xml")
+        assert (answer.status, answer.error["code"]) == (2, "input_invalid")
+        assert "Trade[1].quantity" in answer.error["message"]
+        assert apex_json("pdt-status").data["window_count"] == 0
+
+    def test_people_see_what_came_of_it(self, apex: Callable[..., Any]) -> None:
+        Path("trades.xml").write_text(FLEX)
+        out = apex("import-fills", "trades.xml").out
+        assert "Added          2" in out
+        assert "Covered since  2004-02-20" in out
+
+    def test_the_fourth_day_trade_by_a_close_is_warned_of_and_done(self, apex_json: Callable[..., Any]) -> None:
+        rows = "time,symbol,side,quantity\n"
+        for number in range(3):
+            rows += (
+                f"2004-02-26T09:3{number}:00-05:00,S{number},BUY,1\n2004-02-26T09:4{number}:00-05:00,S{number},SELL,1\n"
+            )
+        Path("fills.csv").write_text(rows)
+        apex_json("import-fills", "fills.csv")
+        answer = apex_json("close", "MSFT", "--yes")
+        assert answer.status == 0
+        assert [warning["code"] for warning in answer.envelope["warnings"]] == ["fourth_day_trade"]
+        assert answer.data["closed"][0]["status"] == "closed"
+        assert apex_json("pdt-status").data["window_count"] == 4
+
+    def test_at_none_left_an_approval_tells_so_and_stays(self, apex_json: Callable[..., Any]) -> None:
+        rows = "time,symbol,side,quantity\n"
+        for number in range(3):
+            rows += (
+                f"2004-02-26T09:3{number}:00-05:00,S{number},BUY,1\n2004-02-26T09:4{number}:00-05:00,S{number},SELL,1\n"
+            )
+        Path("fills.csv").write_text(rows)
+        apex_json("import-fills", "fills.csv")
+        (waiting,) = apex_json("approve").data["approvals"]
+        assert "day_trades" in [reason["code"] for reason in waiting["now"]["reasons"]]
+        assert apex_json("approve", waiting["approval_id"], "--yes").status == 4
