@@ -265,7 +265,8 @@ class TradeExecutor:
             if row is not None and is_ours and len(never) == len(entries):
                 del tx.signals[bracket.signal_id]
             elif row is not None and is_ours and all(r.status in NOTHING_SENT for r in entries):
-                tx.signals[bracket.signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
+                refused = tx.signals[bracket.signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
+                tx.emit("signal_refused", self.clock.now(), bracket.signal_id, refused)
 
     def _end_approvals(self) -> None:
         """Give approvals that were answered with yes their end, once the fate of their orders is known."""

@@ -122,6 +122,8 @@ class Guard:
             return False
         now = self._executor.clock.now()
         if not at_once and now < self._not_before.get(key, now):
+            if key not in self._told:
+                self._tell(key, row.position, "the last one did not hold, and the next follows soon", bracket.signal_id)
             return False
         return await self._place(key, row.position, bracket, records, now)
 
@@ -161,8 +163,8 @@ class Guard:
         gap = unprotected_quantity(position, orders_of(state, key))
         message = f"{key}: {gap} of {position.quantity} are held without a working stop: {why}."
         if self._told.get(key) != message:
-            self._told[key] = message
             self._raise(Alarm(code="unprotected", message=message), subject)
+            self._told[key] = message
 
     def _raise(self, alarm: Alarm, subject: str) -> None:
         with self._executor.store.transaction() as tx:

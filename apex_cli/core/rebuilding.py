@@ -91,6 +91,11 @@ def _signal_ended(state: State, event: OutboxRow, data: SignalEndedEvent) -> Non
     state.signals[data.signal.signal_id] = signal_row(data.signal, data.outcome, event.at)
 
 
+def _signal_refused(state: State, event: OutboxRow, data: SignalRecord) -> None:
+    del event
+    state.signals[data.signal_id] = data
+
+
 def _decided(state: State, event: OutboxRow, data: DecidedEvent) -> None:
     """Know the signal from its decision on: an intent that got lost must not let it be acted on twice."""
     counters = state.counters
@@ -204,6 +209,7 @@ _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "intent": (_intent, IntentEvent),
     "approval_queued": (_approval_queued, ApprovalRecord),
     **{f"approval_{status}": (_approval_changed, ApprovalRecord) for status in ApprovalStatus},
+    "signal_refused": (_signal_refused, SignalRecord),
     "order_updated": (_order_updated, OrderRecord),
     "alarm": (_alarm, _Coded),
     "fill": (_fill, Fill),

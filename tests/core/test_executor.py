@@ -375,6 +375,23 @@ class TestWhileTheLoopRuns:
         assert rig.most_that_exits_fill() == 15
         assert "protection_restored" in codes(rig)
 
+    def test_a_stop_that_is_taken_away_again_and_again_is_told_and_put_back_without_haste(self) -> None:
+        rig, _ = unreliable()
+        rig.feed(signal(rig))
+        for _ in range(20):
+            stops = [name for name in rig.resting_at_venue() if "-S" in name]
+            for name in stops:
+                rig.run(rig.venue.cancel(name))
+            rig.clock.advance(seconds=1)
+            rig.cycle()
+        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) <= 6
+        assert {"protection_restored", "unprotected"} == set(codes(rig))
+        for _ in range(6):
+            rig.clock.advance(seconds=1)
+            rig.cycle()
+        assert rig.unprotected() == 0
+        assert rig.most_that_exits_fill() == 15
+
     def test_exits_that_are_taken_away_for_a_close_are_not_put_back_meanwhile(self) -> None:
         rig, _ = unreliable()
         rig.feed(signal(rig))

@@ -12,6 +12,7 @@ from apex_cli.core.model.limits import EntryOrder, Limits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderSide, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, PositionRecord, SignalOutcome, SignalRecord
+from apex_cli.core.model.work import CloseRequest, RequestRecord
 from apex_cli.core.rules import retention
 from apex_cli.core.rules.brackets import build_bracket
 from apex_cli.core.rules.calendar import previous_sessions, session_bounds
@@ -225,3 +226,18 @@ def test_finished_approvals_leave_and_unanswered_ones_stay(build: Any) -> None:
     prune(state, TODAY)
     assert list(state.approvals) == ["recent", "pending", "approved"]
     assert list(state.brackets) == ["B"]
+
+
+def test_answers_that_nobody_collected_leave_and_open_requests_stay() -> None:
+    state = State()
+    for name, ago in (("old", 2), ("new", 1), ("open", None)):
+        state.requests[name] = RequestRecord(
+            request_id=name,
+            work=CloseRequest(symbol="AAPL"),
+            asked_by="apex close",
+            created_at=sessions_ago(5),
+            valid_until=sessions_ago(5),
+            finished_at=None if ago is None else sessions_ago(ago),
+        )
+    prune(state, TODAY)
+    assert list(state.requests) == ["new", "open"]

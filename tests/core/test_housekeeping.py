@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.housekeeping import expire_approvals, raise_peak, roll_session
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.state import State
+from apex_cli.testing import START, MemoryStore
+from apex_cli.testing_rig import Rig, make_signal, manual
+
+D = Decimal
+
+
+class Slow:
+    """A store whose reader still sees what was there before another process committed."""
+
+    def __init__(self, inner: MemoryStore) -> None:
+        self._inner = inner
+        self._old = inner.view().committed()
+
+    def view(self) -> State:
+        return self._old
+
+    def transaction(self) -> AbstractContextManager[State]:
+        return self._inner.transaction()
+
+
+def account(equity: str, prior: str | None = None) -> AccountSnapshot:
+    return AccountSnapshot(
+        equity=Usd(D(equity)),
+        cash=Usd(D(equity)),
+        buying_power=Usd(D(equity)),
+        taken_at=START,
+        prior_close_equity=None if prior is None else Usd(D(prior)),
+    )
+
+
+def test_a_session_is_started_once_by_whoever_comes_first() -> None:
+    store = MemoryStore()
+    late = Slow(store)
+    assert roll_session(store, account("3000"), START)
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, entries_today=3)
+    assert not roll_session(late, account("2900"), START)
+    counters = store.view().counters
+    assert (counters.entries_today, counters.session_start_equity) == (3, 3000)
+    assert len([e for e in store.events if e.kind == "session_started"]) == 1
+
+
+def test_a_session_opens_with_the_prior_close_where_the_broker_tells_it() -> None:
+    store = MemoryStore()
+    roll_session(store, account("3100", prior="3000"), START)
+    assert store.view().counters.session_start_equity == 3000
+
+
+def test_the_peak_only_rises() -> None:
+    store = MemoryStore()
+    for equity in ("3000", "3200", "3100"):
+        raise_peak(store, account(equity))
+    assert store.view().counters.peak_equity == 3200
+
+
+def test_an_answer_that_came_first_is_not_expired_over() -> None:
+    rig = Rig(limits=manual())
+    rig.feed(make_signal(now=rig.clock.now()))
+    late = Slow(rig.store)
+    rig.desk.reject(*rig.desk.pending())
+    assert len(expire_approvals(late, rig.clock.advance(minutes=31))) == 1
+    (approval,) = rig.state.approvals.values()
+    assert approval.status is ApprovalStatus.REJECTED
