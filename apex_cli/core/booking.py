@@ -129,13 +129,15 @@ def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) ->
     order = record.order
     if known is not None and record.status is OrderStatus.FILLED:
         order = replace(order, quantity=Quantity(quantity))  # the correction corrects what was complete
+    # While the order works on, its time stays that of the last update: fills come by another clock.
+    is_first_or_last = status is OrderStatus.FILLED or record.status in OUR_OWN_WORD
     fresh = replace(
         record,
         order=order,
         status=status,
         filled_quantity=Quantity(quantity),
         average_price=value / quantity if quantity else None,
-        updated_at=max(fill.filled_at, record.updated_at),
+        updated_at=fill.filled_at if is_first_or_last else record.updated_at,
     )
     _put_order(tx, fresh, now)
 

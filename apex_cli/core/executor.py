@@ -222,7 +222,7 @@ class TradeExecutor:
             self._ask_at = self.clock.now() + ASK_AGAIN
             await self._ask(questions)
         self._end_approvals()
-        await self.guard.look()
+        await self.guard.look(at_once=True)
         return tuple(r for r in self.store.view().orders.open() if r.status is OrderStatus.UNKNOWN)
 
     async def _ask(self, questions: Sequence[Order]) -> None:

@@ -76,7 +76,7 @@ class Guard:
         await self._trim(key)
         return await self.protect(key, at_once=True)
 
-    async def look(self) -> None:
+    async def look(self, *, at_once: bool = False) -> None:
         """Cancel exits that rest for more than is held, and place the stops that are missing."""
         state = self._executor.store.view()
         for key in {r.order.instrument.key: None for r in state.orders.open()}:
@@ -84,7 +84,7 @@ class Guard:
                 await self._trim(key)
         for key in dict.fromkeys((*self._told, *self._executor.store.view().positions)):
             if key not in self._under_way:
-                await self.protect(key)
+                await self.protect(key, at_once=at_once)
         self._seen = self._executor.store.view()
         self._seen_changes = _changes(self._seen)
 

@@ -271,6 +271,13 @@ class TestUpdates:
         record = books.record("b1-S1")
         assert (record.order.quantity, record.order.stop_price) == (4, 49)
 
+    def test_a_fill_by_a_clock_ahead_does_not_make_the_next_update_old(self) -> None:
+        books = Books(ENTRY, STOP)
+        books.book(update("b1-S1", W), fill("b1-S1", "4", "48", "2.01", 0.001), update("b1-S1", W, quantity="7"))
+        assert books.record("b1-S1").order.quantity == 7
+        books.book(fill("b1-S1", "3", "48", "3.01", 9))
+        assert (books.record("b1-S1").status, books.record("b1-S1").updated_at) == (F, START + 9 * MINUTE)
+
     def test_a_late_cancel_is_believed(self) -> None:
         books = Books(STOP)
         books.book(update("b1-S1", W, quantity="4", minute=5))

@@ -42,6 +42,7 @@ RARE_POINTS = (
     "lock",
 )
 HANG_S = 60.0
+DAMAGED = 9
 
 
 class Ran(NamedTuple):
@@ -299,6 +300,14 @@ class Play:
 
     # ---------------------------------------------------------------- the days
 
+    def played_out(self) -> Tally:
+        """Play to the end; what stops the play itself is a violation, too."""
+        try:
+            return self.play()
+        except Exception:  # noqa: BLE001 - a state that cannot be read any more, for one
+            self._violation(f"cannot go on: {traceback.format_exc()[-1500:]}")
+            return self.tally
+
     def play(self) -> Tally:
         """Play every session, then sell out and check everything."""
         for day in SESSIONS[1:]:
@@ -335,10 +344,34 @@ class Play:
                 if self.random.random() < 0.5:
                     self.do("run", "--once")
                 self.do("resume", "--reason", f"r{self.random.randint(1, 99)}")
-            elif draw < 0.85:
+            elif draw < 0.82:
                 self.do("state", "backup")
+            elif draw < 0.85:
+                self._ruin()
             else:
                 self.do("run", "--once")
+
+    def _ruin(self) -> None:
+        """Damage the state file as a bad disk might: every command stops, and a restore brings everything back."""
+        path = self.world.state_dir / "state.json"
+        if not path.exists():
+            return
+        content = bytearray(path.read_bytes())
+        match self.random.randrange(3):
+            case 0:
+                path.unlink()
+            case 1:
+                path.write_bytes(content[: self.random.randrange(len(content))])
+            case _:
+                content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(7)
+                path.write_bytes(content)
+        self.history.append("the state file is damaged")
+        ran = self.shell.type(["run", "--once", "--json"], Plan())
+        if ran.status != DAMAGED or "apex state" not in ran.out or "Traceback" in ran.err:
+            self._violation(f"a damaged state was met with {ran.status}: {ran.out[-500:]} {ran.err[-500:]}")
+        self.do("state", "restore", "--yes")
+        self.do("resume", "--reason", "restored")
+        self.do("run", "--once")
 
     def _close(self, key: str) -> None:
         draw = self.random.random()

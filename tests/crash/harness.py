@@ -28,7 +28,7 @@ def play_one(seed: int, kills: int, keep: str | None = None) -> Tally:
     if keep:
         shutil.rmtree(folder, ignore_errors=True)
     kind = Duo if seed % DUO_EVERY == 0 else Play
-    tally = kind(folder, seed, kills=kills).play()
+    tally = kind(folder, seed, kills=kills).played_out()
     if tally.violations:
         tally.violations.append(f"seed {seed}: its folder is kept: {folder}")
     elif not keep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.model.fill import Fill
@@ -11,10 +11,6 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
-
-
-TICK = timedelta(microseconds=1)
-"""No two executions happen at once: of one moment, each is this much later than the one before."""
 
 
 class Ledger:
@@ -44,8 +40,6 @@ class Ledger:
         self.cash -= (value if order.is_buy else -value) + commission
         self._hold(order.key, instrument, quantity if order.is_buy else -quantity)
         self.last_execution += 1
-        if self.fills and at <= self.fills[-1].filled_at:
-            at = self.fills[-1].filled_at + TICK
         fill = Fill(
             exec_id=f"SIM{self.last_execution:08d}.01",
             client_order_id=order.id,

@@ -173,8 +173,7 @@ def test_everything_happens_at_the_given_time(engine: MatchingEngine, bracket: A
     engine.submit(bracket(), T0)
     now = T0 + timedelta(seconds=30)
     events = engine.on_bar("AAPL", bar("100 101 97 100"), now)
-    times = [event.filled_at for event in events if isinstance(event, Fill)]
-    assert times == [now, now + timedelta(microseconds=1)]
+    assert {event.filled_at for event in events if isinstance(event, Fill)} == {now}
 
 
 def test_slippage_goes_on_top_of_gaps_and_triggers(bracket: Any, bar: Any, told: Any) -> None:
