@@ -166,7 +166,7 @@ class WatchedOs:
             self._disk.synced(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
-        self._around_names(target, lambda: os.replace(source, target))
+        self._around_names(target, lambda: source.replace(target))
 
     def link(self, source: Path, target: Path) -> None:
         self._around_names(target, lambda: os.link(source, target))

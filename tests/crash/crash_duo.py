@@ -79,7 +79,9 @@ class Duo(Play):
         plan = Plan()
         if self.kills_left > 0 and self.random.random() < 0.7:
             how = self.random.choice(("kill", "kill", "power"))
-            point = self.random.choice(("any", "before-submit", "after-submit", "after-cancel", "after-modify", "replace"))
+            point = self.random.choice(
+                ("any", "before-submit", "after-submit", "after-cancel", "after-modify", "replace")
+            )
             plan = Plan(how, point, self.random.randint(1, 60) if point == "any" else self.random.randint(1, 3))
         self._holder_started = time.monotonic()
         self._holder_pid = self.holder.start(["run", "--json", "--quiet"], plan)
@@ -113,7 +115,7 @@ class Duo(Play):
 
     # ------------------------------------------------------------- handed over
 
-    def _hand_over(self) -> None:
+    def _hand_over(self) -> None:  # noqa: C901 - one draw of the story after the other
         """Start a command that waits for the holder, perhaps kill it, and start it again."""
         state = self.world.store().view()
         held = sorted(state.positions)
@@ -133,7 +135,9 @@ class Duo(Play):
                 self._asked[words[1]] += 2
             plan, kill_after, _ = self._next_plan(words[0])
             ran = self.shell.type([*words, "--wait", "20", "--json", "--quiet"], plan, kill_after=kill_after)
-            self.history.append(f"{' '.join(words)} --wait 20  # {plan or kill_after or ''} -> {ran.status} {ran.label}")
+            self.history.append(
+                f"{' '.join(words)} --wait 20  # {plan or kill_after or ''} -> {ran.status} {ran.label}"
+            )
             self.tally.commands[f"{words[0]} (handed over)"] += 1
             if ran.status is not None:
                 break
@@ -150,7 +154,7 @@ class Duo(Play):
         for symbol, most in self._asked.items():
             by_order: Counter[str] = Counter()
             for fill in self.witness.fills.values():
-                if fill.role is OrderRole.CLOSE and fill.instrument.key == symbol and fill.quantity == 2:  # noqa: PLR2004 - as asked
+                if fill.role is OrderRole.CLOSE and fill.instrument.key == symbol and fill.quantity == 2:
                     by_order[fill.client_order_id] += int(fill.quantity)
             if sum(by_order.values()) > most:
                 self._violation(f"{symbol}: {sum(by_order.values())} were closed two by two, {most} were asked for")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from copy import copy
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -206,7 +207,7 @@ class Witness:
         numbers = [event.seq for event in events]
         if numbers != list(range(1, len(numbers) + 1)):
             yield from (f"law 5: the journal holds an {event.kind}" for event in events if event.seq < 0)
-            odd = [(a, b) for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1]
+            odd = [(a, b) for a, b in pairwise(numbers) if b != a + 1]
             yield f"law 5: journal sequence is broken at {odd[:3] or numbers[:1]}"
         waiting = {row.seq for row in state.outbox.values()}
         known = set(numbers) | waiting
@@ -252,7 +253,8 @@ class Witness:
                 continue
             here = (row.status, row.order.quantity, row.filled_quantity)
             if here != (there.status, there.quantity, there.filled_quantity):
-                yield f"law 5: order {name} is {here}, at the broker {(there.status, there.quantity, there.filled_quantity)}"
+                at_broker = (there.status, there.quantity, there.filled_quantity)
+                yield f"law 5: order {name} is {here}, at the broker {at_broker}"
         lost = [n for n, row in theirs.items() if row.status is OrderStatus.WORKING and n not in state.orders]
         if lost:
             yield f"law 5: the broker works orders the state does not know: {lost}"
@@ -334,7 +336,6 @@ class Witness:
         known = state.signals.keys() | given_back
         return [f"signal {name} has no outcome" for name in self.signals if name not in ended & known]
 
-
     def litter(self) -> list[str]:
         """Return a sentence for each temporary file that killed processes left for good."""
         found = [p for p in self.world.state_dir.rglob("*") if ".tmp" in p.name]
@@ -345,7 +346,9 @@ class Witness:
         done: Counter[str] = Counter(worlds=1, signals=len(self.signals), fills=len(self.fills))
         for row in self.orders.values():
             done[f"{row.order.role.lower()} orders"] += 1
-            done["orders filled in parts"] += sum(f.client_order_id == row.order.client_order_id for f in self.fills.values()) > 1
+            done["orders filled in parts"] += (
+                sum(f.client_order_id == row.order.client_order_id for f in self.fills.values()) > 1
+            )
         for event in self.journal():
             if event.kind in {"round_trip_closed", "alarm"} or event.kind.startswith("approval_"):
                 done[event.kind] += 1
@@ -356,7 +359,7 @@ def _is_close(fill: Fill, symbol: str) -> bool:
     return fill.role is OrderRole.CLOSE and fill.instrument.key == symbol
 
 
-def _marks(event: Event) -> Iterable[tuple[str, str]]:
+def _marks(event: Event) -> Iterable[tuple[str, str]]:  # noqa: PLR0911 - a table of events
     """Return what this event says that no other may say again."""
     data = event.data
     match event.kind:

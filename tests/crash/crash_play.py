@@ -43,6 +43,8 @@ RARE_POINTS = (
 )
 HANG_S = 60.0
 DAMAGED = 9
+GIVES_UP = 0.15
+"""How often a killed command is not typed again; the next one is another."""
 
 
 class Ran(NamedTuple):
@@ -211,13 +213,16 @@ class Play:
         """Kills that no command has ended well after yet."""
 
         self._is_kept = False
+        self._is_damaged = False
+        """True until a restore has come to its end."""
+
         self._passages: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
 
     # ------------------------------------------------------------- one command
 
-    def do(self, *arguments: str) -> dict[str, Any]:
-        """Type a command until it ends by itself, or give up after a kill; return its envelope."""
+    def do(self, *arguments: str, persistent: bool = False) -> dict[str, Any]:
+        """Type a command until it ends by itself, or, unless *persistent*, give up after a kill; return its envelope."""
         words = [*arguments, "--json", "--quiet"]
         name = arguments[0]
         self.witness.seq_before = self.witness.newest_seq()
@@ -226,7 +231,7 @@ class Play:
             if ran.status is not None:
                 break
             self._wounds.append((name, ran.label))
-            if self.random.random() < 0.15:
+            if not persistent and self.random.random() < GIVES_UP:
                 return {}
         self._passages[name] = int(ran.label.removeprefix("passed ") or 0) if "passed" in ran.label else 40
         self._seconds[name] = ran.seconds
@@ -281,6 +286,9 @@ class Play:
             self._violation(f"no envelope: {ran.out[:200]} {ran.err[-800:]}")
 
     def _look(self, *, after_kill: bool, has_traded: bool) -> list[str]:
+        if after_kill and self._is_damaged:
+            return []
+        self._is_damaged = False
         try:
             found = self.witness.after_kill() if after_kill else self.witness.after_command(has_traded=has_traded)
         except Exception:  # noqa: BLE001 - an unreadable file is a finding, too
@@ -344,9 +352,9 @@ class Play:
                 if self.random.random() < 0.5:
                     self.do("run", "--once")
                 self.do("resume", "--reason", f"r{self.random.randint(1, 99)}")
-            elif draw < 0.82:
+            elif draw < 0.80:
                 self.do("state", "backup")
-            elif draw < 0.85:
+            elif draw < 0.88:
                 self._ruin()
             else:
                 self.do("run", "--once")
@@ -369,7 +377,8 @@ class Play:
         ran = self.shell.type(["run", "--once", "--json"], Plan())
         if ran.status != DAMAGED or "apex state" not in ran.out or "Traceback" in ran.err:
             self._violation(f"a damaged state was met with {ran.status}: {ran.out[-500:]} {ran.err[-500:]}")
-        self.do("state", "restore", "--yes")
+        self._is_damaged = True
+        self.do("state", "restore", "--yes", persistent=True)
         self.do("resume", "--reason", "restored")
         self.do("run", "--once")
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from crash_duo import Duo
 from crash_play import Play, Tally, prepare
 
-
 DUO_EVERY = 4
 """Every fourth world is one in which processes hand work over."""
 
@@ -76,7 +75,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", type=int, help="play this one world only, and keep its folder in --keep")
-    parser.add_argument("--keep", default="/tmp/apex-crash-kept")
+    parser.add_argument("--keep", default=str(Path(tempfile.gettempdir()) / "apex-crash-kept"))
     options = parser.parse_args()
     started = time.monotonic()
     if options.only is not None:

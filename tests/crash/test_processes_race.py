@@ -60,9 +60,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("APEX_")}
     environment = {**kept, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONUTF8": "1"}
 
-    def started(
-        *arguments: str, cwd: Path = tmp_path, env: dict[str, str] | None = None
-    ) -> subprocess.Popen[str]:
+    def started(*arguments: str, cwd: Path = tmp_path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=cwd,
@@ -193,7 +191,7 @@ signals: {files: [signals.json]}
 
 @pytest.fixture
 def house(start: Start, tmp_path: Path) -> Callable[..., Callable[..., subprocess.Popen[str]]]:
-    """Return how to type in a folder whose clock is the system's, after its first run: 30 AAA were bought, or wait for a yes."""
+    """Return how to type in a folder with the system's clock, after its first run: 30 AAA were bought, or wait."""
 
     def built(auto: str) -> Callable[..., subprocess.Popen[str]]:
         (tmp_path / "config.yaml").write_text(SYSTEM_CLOCK.replace("AUTO", auto))
