@@ -11,7 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from child import Plan
-from crash_play import HANG_S, Play, Ran, Shell, Tally
+from crash_play import Play, Tally
+from crash_shell import HANG_S, Ran, Shell
 from crash_world import SYMBOLS
 
 from apex_cli.core.adapters.simulated_book import SimulatedBook

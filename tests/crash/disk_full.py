@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from child import Plan
 from crash_laws import Witness
-from crash_play import TRADING, Play, Ran, Shell, prepare
+from crash_play import TRADING, Play
+from crash_shell import Ran, Shell, prepare
 
 ENDS = {0, 4, 6, 8, 9}
 """Exit statuses that a full disk may lead to; 0 where only a copy or a note could not be written."""

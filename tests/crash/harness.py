@@ -15,7 +15,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from crash_duo import Duo
-from crash_play import Play, Tally, prepare
+from crash_play import Play, Tally
+from crash_shell import prepare
 
 DUO_EVERY = 4
 """Every fourth world is one in which processes hand work over."""
