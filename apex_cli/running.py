@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from apex_cli.core.coordinator import Coordinator
 from apex_cli.core.errors import ConfigError, ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.base import Value
@@ -18,11 +20,21 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.pipeline.ranker import SimpleRanker
+from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring import Parts, connected, executor_lock, make_parts, make_service, make_sources, session_close
+from apex_cli.wiring import (
+    Parts,
+    connected,
+    executor_lock,
+    make_parts,
+    make_service,
+    make_sources,
+    open_journal,
+    session_close,
+)
 
 if TYPE_CHECKING:
     from apex_cli.core.booking import Booked
@@ -99,6 +111,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         dry_run=options.dry_run,
     )
     max_cycles = 1 if options.dry_run else options.max_cycles
+    newest = parts.store.view().last_seq
     with log:
         if options.dry_run:
             cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
@@ -108,8 +121,18 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 if market.waits_for_decisions:
                     await coordinator.run(stop=stop, max_cycles=1)
                 cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+    out.warn(*alarms_since(parts, newest))
     summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=options.dry_run)
     _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)
+
+
+def alarms_since(parts: Parts, seq: int) -> tuple[Reason, ...]:
+    """Return what a person must know of the events after *seq*: positions without a stop, orders never sent."""
+    if parts.store.view().last_seq == seq:
+        return ()
+    events = [event for event in open_journal(parts.settings).events(kind="alarm") if event.seq > seq]
+    alarms = [msgspec.json.decode(event.data, type=Alarm) for event in events]
+    return tuple(Reason(code=alarm.code, message=alarm.message) for alarm in alarms)
 
 
 class MarketPlayer:

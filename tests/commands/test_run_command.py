@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.model.order import OrderStatus
 
 GOOD = {
     "symbol": "IBM",
@@ -345,3 +350,14 @@ def test_bars_that_are_not_there_are_a_wrong_configuration(apex_json: Callable[.
     answer = apex_json("run", "--once")
     assert answer.status == 3
     assert "nowhere" in answer.error["message"]
+
+
+def test_an_alarm_is_told_where_people_look(demo: Path, apex_json: Callable[..., Any]) -> None:
+    """The stop of MSFT vanishes at the broker and in the state: the next run puts it back, and says so."""
+    assert apex_json("run", "--once").status == 0
+    store = TinyDbStore(demo / "state", clock=SystemClock())
+    with store.transaction() as tx:
+        stop = next(r for r in tx.orders.values() if r.order.instrument.key == "MSFT" and r.order.role == "STOP")
+        tx.orders[stop.order.client_order_id] = replace(stop, status=OrderStatus.EXPIRED)
+    told = apex_json("run", "--once")
+    assert [w["code"] for w in told.envelope["warnings"] if "MSFT" in w["message"]]

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.limits import EntryOrder, Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import Check, Decision, DecisionKind, Reason, Sized, Snapshot
@@ -33,11 +33,24 @@ def decide(
         limits: the user's limits.
         quantity: a person's own size instead of the one worked out; held against the same caps.
     """
-    decision = decide_at(opportunity, snapshot, limits, entry_price=opportunity.signal.entry_price, quantity=quantity)
+    entry = planned_entry(opportunity.signal, snapshot, limits)
+    decision = decide_at(opportunity, snapshot, limits, entry_price=entry, quantity=quantity)
     if decision.kind is DecisionKind.REFUSE:
         return decision
     reason = _why_ask(opportunity, limits)
     return replace(decision, kind=DecisionKind.QUEUE, reasons=(reason,)) if reason else decision
+
+
+def planned_entry(signal: Signal, snapshot: Snapshot, limits: Limits) -> Price:
+    """Return the price to size at: a market entry pays the latest price, so the worse of that and the signal's.
+
+    A limit entry never pays more than the signal's price.
+    """
+    quote = snapshot.quote
+    if quote is None or limits.execution.entry_order is EntryOrder.LIMIT:
+        return signal.entry_price
+    worse = max if signal.side.sign > 0 else min
+    return worse(signal.entry_price, quote.price)
 
 
 def decide_at(

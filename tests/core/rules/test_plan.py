@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.outcome import DecisionKind, TradingMode
@@ -130,3 +130,24 @@ def test_a_decision_is_deterministic_and_every_refusal_complete(  # noqa: PLR091
         budget = Limits().risk.capital * Limits().risk.max_risk_pct
         warned = {warning.code for warning in decision.warnings}
         assert decision.sized.risk_amount <= budget or "cap_risk_exceeded" in warned
+
+
+class TestAMarketEntryPaysTheLatestPrice:
+    def test_a_price_above_the_signals_is_what_a_purchase_is_sized_at(self, build: Any) -> None:
+        limits = build.limits(max_position_pct=Decimal(1))
+        decision = decide(build.opportunity(entry="50", stop="48"), build.snapshot(quote="51"), limits)
+        assert decision.entry_price == 51
+        assert decision.sized is not None
+        assert decision.sized.quantity == 10
+        assert decision.sized.risk_amount == 30
+
+    def test_a_price_below_it_is_what_a_sale_is_sized_at(self, build: Any) -> None:
+        opportunity = build.opportunity(entry="50", stop="52", targets=("44",), signal_type=SignalType.SELL)
+        assert decide(opportunity, build.snapshot(quote="49"), build.limits()).entry_price == 49
+
+    def test_a_better_price_makes_it_no_larger(self, build: Any) -> None:
+        assert decide(build.opportunity(entry="50"), build.snapshot(quote="49"), build.limits()).entry_price == 50
+
+    def test_a_limit_entry_is_sized_at_its_limit(self, build: Any) -> None:
+        limits = Limits(execution=ExecutionLimits(entry_order=EntryOrder.LIMIT))
+        assert decide(build.opportunity(entry="50"), build.snapshot(quote="51"), limits).entry_price == 50
