@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import EntryOrder, Limits
@@ -241,3 +242,33 @@ def test_answers_that_nobody_collected_leave_and_open_requests_stay() -> None:
         )
     prune(state, TODAY)
     assert list(state.requests) == ["new", "open"]
+
+
+def with_history(*rows: tuple[str, int, int], security: str = "AAPL") -> State:
+    """Return a state with imported executions ``(id, signed quantity, sessions ago)``."""
+    state = State()
+    for exec_id, signed, ago in rows:
+        state.history_fills[exec_id] = Execution(
+            exec_id=exec_id,
+            security=security,
+            side=OrderSide.BUY if signed > 0 else OrderSide.SELL,
+            quantity=Quantity(D(abs(signed))),
+            filled_at=sessions_ago(ago, len(state.history_fills)),
+        )
+    return state
+
+
+def test_old_imported_executions_leave_what_was_held_to_the_oldest_one_that_stays() -> None:
+    state = with_history(("a", 30, 14), ("b", -10, 12), ("c", -20, 1))
+    prune(state, TODAY)
+    assert list(state.history_fills) == ["c"]
+    assert state.history_fills["c"].held_before == 20
+
+
+def test_imported_executions_leave_altogether_when_all_are_old_and_stay_when_none_is() -> None:
+    gone = with_history(("a", 30, 14), ("b", -30, 12))
+    prune(gone, TODAY)
+    assert not gone.history_fills
+    fresh = with_history(("a", 30, 1))
+    prune(fresh, TODAY)
+    assert fresh.history_fills["a"].held_before is None
