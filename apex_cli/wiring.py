@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.settings import Settings, SimulationClock, load_settings
@@ -195,8 +194,7 @@ def make_simulated_broker(
     )
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """What a command that talks to the broker works with."""
 
     settings: Settings
