@@ -36,18 +36,18 @@ def play_one(seed: int, kills: int, keep: str | None = None) -> Tally:
     return tally
 
 
-def play_many(seed: int, kills: int, workers: int) -> Tally:
-    """Play worlds from *seed* on until about *kills* processes were killed."""
+def play_many(seed: int, kills: int, workers: int, *, step: int = 1) -> Tally:
+    """Play every *step*-th world from *seed* on until about *kills* processes were killed."""
     total = Tally.empty()
     with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=prepare) as pool:
-        running = {pool.submit(play_one, seed * 1000 + number, kills) for number in range(workers)}
+        running = {pool.submit(play_one, seed * 1000 + number * step, kills) for number in range(workers)}
         number = workers
         while running:
             done = next(as_completed(running))
             running.discard(done)
             total.add(done.result())
             if sum(total.kills.values()) < kills:
-                running.add(pool.submit(play_one, seed * 1000 + number, kills))
+                running.add(pool.submit(play_one, seed * 1000 + number * step, kills))
                 number += 1
     return total
 
@@ -75,6 +75,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--duo", action="store_true", help="only worlds in which processes hand work over")
     parser.add_argument("--only", type=int, help="play this one world only, and keep its folder in --keep")
     parser.add_argument("--keep", default=str(Path(tempfile.gettempdir()) / "apex-crash-kept"))
     options = parser.parse_args()
@@ -83,7 +84,7 @@ def main() -> int:
         prepare()
         tally = play_one(options.only, options.kills, options.keep)
     else:
-        tally = play_many(options.seed, options.kills, options.workers)
+        tally = play_many(options.seed, options.kills, options.workers, step=DUO_EVERY if options.duo else 1)
     sys.stdout.write(f"{table(tally)}\n{time.monotonic() - started:.0f} s\n")
     for violation in tally.violations:
         sys.stdout.write(f"VIOLATION {violation}\n")
