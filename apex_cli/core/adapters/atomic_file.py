@@ -197,8 +197,9 @@ def write_in_turn(path: Path, parts: Sequence[bytes]) -> None:
 
     Two files take turns: the one that is replaced stays as ``.NAME.spare`` and is written over next time. That
     saves making, allocating and freeing a file for every write, and a full disk does not stop a version that is no
-    longer than the spare. Who reads without a lock, and so slowly that two writes pass, sees a mixture: the content
-    must carry a checksum. A version that has another name, a hard link, is never written over.
+    longer than the spare. Who reads without a lock, and so slowly that writes pass, may see a mixture, or all of a
+    version that is not in place yet and may never be: read with ``read_in_turn``, and let the content carry a
+    checksum. A version that has another name, a hard link, is never written over.
 
     Raises:
         StateError: as ``write_atomically``.
@@ -305,6 +306,26 @@ def ensure_private_dir(path: Path) -> None:
             except FileExistsError as error:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
             sync_folder(path.parent)
+
+
+def read_in_turn(path: Path) -> bytes | None:
+    """Return all bytes of a file that ``write_in_turn`` replaces, or None when there is no such file.
+
+    A file that lost its name while it was read is the spare by then, and may hold what was never put in place: it is
+    read again. Looked at while it is open, as its number could go to another file after that.
+
+    Raises:
+        StateError: it is there and cannot be read.
+    """
+    with state_errors(path):
+        while True:
+            try:
+                with path.open("rb") as file:
+                    data = file.read()
+                    if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                        return data
+            except FileNotFoundError:
+                return None
 
 
 def read_bytes(path: Path) -> bytes | None:

@@ -19,7 +19,7 @@ from zlib import crc32
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, link_or_copy, read_bytes, state_errors
+from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, link_or_copy, read_in_turn, state_errors
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
 
@@ -160,12 +160,12 @@ def load(path: Path) -> Loaded | None:
     Raises:
         StateError: it cannot be read or trusted.
     """
-    data = read_bytes(path)
+    data = read_in_turn(path)
     while data is not None:
         try:
             return decode_state(data, path)
         except StateError:
-            again = read_bytes(path)
+            again = read_in_turn(path)
             if again == data:
                 raise
             data = again

@@ -278,7 +278,7 @@ def test_a_file_that_is_written_over_while_it_is_read_is_read_again(
     commit(store, 2)
     whole = store.path.read_bytes()
     answers = [whole[:-30] + b"x" * 30, whole[:50] + b"y" * 50, whole]
-    monkeypatch.setattr(state_care, "read_bytes", lambda _: answers.pop(0))
+    monkeypatch.setattr(state_care, "read_in_turn", lambda _: answers.pop(0))
     loaded = state_care.load(store.path)
     assert loaded is not None
     assert loaded.meta.generation == 2
