@@ -177,9 +177,10 @@ class MarketPlayer:
             end = self._parts.clock.now()
         if end is None and self._is_stepwise:
             end = datetime.max.replace(tzinfo=NEW_YORK)
-        if end is None:
+        simulated = self._parts.simulated
+        if end is None or simulated is None:
             return
-        for moment in self._parts.broker.steps(end):
+        for moment in simulated.steps(end):
             self.steps += 1
             yield moment
             if self._follows_bars and self._is_stepwise:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from random import Random
 
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.order import Order, OrderStatus
 from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
@@ -70,6 +70,11 @@ class UnreliableBroker:
 
         self.asked_cancels: list[str] = []
         self._own: list[BrokerEvent] = []
+
+    @property
+    def connections(self) -> int:
+        """Return how often the venue was connected."""
+        return self.inner.connections
 
     async def connect(self) -> None:
         """Connect."""
@@ -149,6 +154,10 @@ class UnreliableBroker:
     async def snapshot(self) -> BrokerSnapshot:
         """Return what the venue knows, or an incomplete answer."""
         return await self.inner.snapshot() if self.has_snapshot else BrokerSnapshot(is_complete=False)
+
+    async def preview(self, order: Order) -> MarginPreview | None:
+        """Return what the venue says."""
+        return await self.inner.preview(order)
 
 
 class FailingStore:

@@ -89,6 +89,9 @@ class Prices:
         """Tell the price of *symbol*."""
         self.quotes[symbol] = Quote(price=Price(Decimal(price)), at=at, source="last")
 
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        """Do nothing: prices are told."""
+
     def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
         """Return the price if it was known at *at*."""
         quote = self.quotes.get(instrument.symbol)

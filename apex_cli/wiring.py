@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Clock, SignalSource
+    from apex_cli.core.ports import Broker, Clock, SignalSource
     from apex_cli.core.serving import Service
 
 BOOK_FILE = "simulated_broker.json"
@@ -200,9 +200,11 @@ class Parts(NamedTuple):
     settings: Settings
     store: TinyDbStore
     clock: Clock
-    broker: SimulatedBroker
+    broker: Broker
     gatherer: Gatherer
     executor: TradeExecutor
+    simulated: SimulatedBroker | None
+    """The broker again where it is the simulated one: it alone can be played forward."""
 
 
 def require_simulation(settings: Settings) -> None:
@@ -241,7 +243,15 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         max_price_age=None if minutes is None else timedelta(minutes=minutes),
     )
     executor = TradeExecutor(store=store, broker=broker, clock=clock, ids=UlidIds(), limits=settings.limits)
-    return Parts(settings=settings, store=store, clock=clock, broker=broker, gatherer=gatherer, executor=executor)
+    return Parts(
+        settings=settings,
+        store=store,
+        clock=clock,
+        broker=broker,
+        gatherer=gatherer,
+        executor=executor,
+        simulated=broker,
+    )
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:

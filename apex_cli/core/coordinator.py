@@ -24,6 +24,7 @@ from apex_cli.core.model.outcome import Decision, DecisionKind, Exposure, Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import (
+    Chore,
     LearningHook,
     Ranker,
     RejectedRow,
@@ -91,6 +92,7 @@ class Coordinator:
         play_market: PlayMarket | None = None,
         bus_capacity: int = 1000,
         serve: Serve | None = None,
+        chores: Sequence[Chore] = (),
         listener: RunListener | None = None,
         dry_run: bool = False,
     ) -> None:
@@ -107,6 +109,7 @@ class Coordinator:
         self._play_market = play_market
         self._bus = Bus(bus_capacity)
         self._serve = serve
+        self._chores = chores
         self._listener = listener
         self._dry_run = dry_run
         self._planned: list[Exposure] = []
@@ -176,6 +179,7 @@ class Coordinator:
             await self.executor.watch()
             if not played:
                 await self._keep_house()
+                busy = await self._do_chores() or busy
             busy = await self._serve_others() or busy
         busy = await self._take_in() or busy
         if not self._dry_run:
@@ -196,7 +200,14 @@ class Coordinator:
             if self.executor.sync():
                 await self.executor.watch()
             await self._keep_house()
+            await self._do_chores()
         return played
+
+    async def _do_chores(self) -> bool:
+        """Look after everything that is not a signal; True when something changed."""
+        now = self.gatherer.clock.now()
+        changes = [await chore.tend(now) for chore in self._chores]
+        return any(changes)
 
     async def _keep_house(self) -> None:
         now = self.gatherer.clock.now()
@@ -204,6 +215,7 @@ class Coordinator:
         roll_session(self.store, account, now)
         raise_peak(self.store, account)
         expire_approvals(self.store, now)
+        await self.gatherer.refresh_quotes(row.position.instrument for row in self.store.view().positions.values())
         refresh_prices(self.store, self.gatherer, now)
 
     def _check_learning(self) -> None:

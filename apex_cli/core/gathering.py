@@ -48,6 +48,7 @@ class Gatherer:
         Raises:
             BrokerError: the account could not be read.
         """
+        await self.refresh_quotes((instrument,))
         now = self.clock.now()
         account = await self.broker.account()
         quote = self.quote(instrument, now)
@@ -62,6 +63,11 @@ class Gatherer:
             day_trades=self._day_trades(state, account, now),
             planned=planned,
         )
+
+    async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
+        """Have fresh prices ready, where the source must be asked for them."""
+        if self._prices is not None:
+            await self._prices.refresh(instruments)
 
     def quote(self, instrument: Instrument, now: datetime) -> Quote | None:
         """Return the latest price, None when there is none or it is too old."""

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
@@ -28,8 +28,11 @@ __all__ = [
     "BarSource",
     "Broker",
     "BrokerEvent",
+    "BrokerOrder",
     "BrokerSnapshot",
+    "Chore",
     "Clock",
+    "Holding",
     "Ids",
     "LearningHook",
     "Notifier",
@@ -101,9 +104,22 @@ class BrokerSnapshot(Value, frozen=True, kw_only=True):
     positions: dict[str, Quantity] = {}
     """Signed quantity by ``Instrument.key``."""
 
+    holdings: tuple[Holding, ...] = ()
+    """The same positions with their instruments."""
+
+    working: tuple[BrokerOrder, ...] = ()
+    """Every order that may still fill, of all clients and of the broker's own screens."""
+
+    foreign_fills: tuple[Fill, ...] = ()
+    """Executions that apex did not ask for: counted as day trades, never folded into our positions."""
+
 
 class Broker(Protocol):
     """Where orders go. Events come in order of happening; a fill may come twice, never less than once."""
+
+    @property
+    def connections(self) -> int:
+        """How often a connection was made: when it rises, what was known may be out of date."""
 
     async def connect(self) -> None:
         """Make ready.
@@ -145,12 +161,29 @@ class Broker(Protocol):
     async def snapshot(self) -> BrokerSnapshot:
         """Return orders, fills and positions as the broker has them."""
 
+    async def preview(self, order: Order) -> MarginPreview | None:
+        """Return what the account's margin would be if *order* were filled; None when the broker cannot tell."""
+
 
 class PriceSource(Protocol):
     """Latest prices."""
 
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        """Have a fresh price of each ready, where asking takes time; the time that takes is bounded."""
+
     def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
         """Return the newest price known at *at*, or None; never a price of the future."""
+
+
+class Chore(Protocol):
+    """What the loop looks after once a cycle, and after every step of simulated time."""
+
+    async def tend(self, now: datetime) -> bool:
+        """Do what is due; True when something changed.
+
+        Raises:
+            BrokerError: the broker cannot be reached; the next cycle tries again.
+        """
 
 
 class BarSource(Protocol):

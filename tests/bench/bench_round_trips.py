@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -95,6 +95,9 @@ class Tape:
 
     def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
         return [bar for bar in self.all if (after is None or bar.end > after) and (until is None or bar.end <= until)]
+
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        pass
 
     def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
         return Quote(price=self.last.close, at=self.last.end - timedelta(seconds=1), source="bars")

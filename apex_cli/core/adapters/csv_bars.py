@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -92,6 +92,9 @@ class CsvBars:
         first = bisect_right(series.ends, after) if after is not None else 0
         last = bisect_right(series.ends, until) if until is not None else len(series.ends)
         return series.bars[first:last]
+
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        """Do nothing: files are read when they are asked for."""
 
     def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
         """Return the close of the newest bar that ended by *at* or within one second of it.

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from apex_cli.core.adapters.bar_clock import LAST_SECOND, BarClock
 from apex_cli.core.adapters.simulated_book import VERSION, BookFile, SimulatedBook
 from apex_cli.core.errors import OutcomeUnknownError, StateError
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Usd
@@ -113,6 +113,11 @@ class SimulatedBroker:
 
     # ------------------------------------------------------------------- port
 
+    @property
+    def connections(self) -> int:
+        """Return 1: a broker inside the process is never out of reach."""
+        return 1
+
     async def connect(self) -> None:
         """Make ready: a session that ended since the books were closed expires its DAY orders."""
         self._roll(self._clock.now())
@@ -190,7 +195,14 @@ class SimulatedBroker:
             orders=tuple(engine.orders()),
             fills=tuple(engine.fills),
             positions=engine.positions(),
+            holdings=tuple(engine.holdings()),
+            working=tuple(engine.working()),
         )
+
+    async def preview(self, order: Order) -> MarginPreview | None:
+        """Return None: this account has no margin requirements of its own."""
+        del order
+        return None
 
     # ----------------------------------------------------------------- prices
 

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.order import OrderSide, OrderStatus, OrderType
 
 
 class OrderUpdate(Value, frozen=True, kw_only=True):
@@ -27,3 +28,40 @@ class OrderUpdate(Value, frozen=True, kw_only=True):
 
 
 BrokerEvent = OrderUpdate | Fill
+
+
+class BrokerOrder(Value, frozen=True, kw_only=True):
+    """A working order with its terms as the broker has them, whoever placed it."""
+
+    client_order_id: str = ""
+    """Empty when apex did not place it."""
+
+    broker_order_id: str
+    """The broker's own number: survives restarts on either side."""
+
+    placed_by: str = ""
+    """Where it comes from, for people: ``client 7``, ``TWS``."""
+
+    instrument: Instrument
+    side: OrderSide
+    order_type: OrderType | None
+    """None for a kind apex does not use."""
+
+    quantity: Quantity
+    filled_quantity: Quantity = Quantity(ZERO)
+    limit_price: Price | None = None
+    stop_price: Price | None = None
+    oca_group: str = ""
+    is_ours_to_cancel: bool
+    """True when this connection may cancel it."""
+
+
+class Holding(Value, frozen=True, kw_only=True):
+    """A position as the broker has it."""
+
+    instrument: Instrument
+    quantity: Quantity
+    """Signed: negative is short."""
+
+    average_price: Price | None = None
+    """Mean entry price as the broker counts, commissions perhaps included."""

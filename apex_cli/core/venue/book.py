@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.broker_events import OrderUpdate
+from apex_cli.core.model.broker_events import BrokerOrder, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -190,6 +190,24 @@ class WorkingOrder:
             stop_price=self.trigger,
             at=self.updated_at,
             reason=self.reason,
+        )
+
+    def as_broker_order(self) -> BrokerOrder:
+        """Return the order with its terms, for those who compare."""
+        terms = self.order
+        return BrokerOrder(
+            client_order_id=self.id,
+            broker_order_id=str(self.number),
+            placed_by="apex",
+            instrument=terms.instrument,
+            side=terms.side,
+            order_type=terms.order_type,
+            quantity=Quantity(self.quantity),
+            filled_quantity=Quantity(self.filled),
+            limit_price=terms.limit_price,
+            stop_price=self.trigger,
+            oca_group=terms.oca_group or "",
+            is_ours_to_cancel=True,
         )
 
     def dump(self) -> VenueOrder:

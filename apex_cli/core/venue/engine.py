@@ -41,7 +41,7 @@ from decimal import Decimal
 
 import msgspec
 
-from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
@@ -303,6 +303,15 @@ class MatchingEngine:
     def positions(self) -> dict[str, Quantity]:
         """Return signed quantities by instrument key; nothing for flat ones."""
         return {key: Quantity(held) for key, held in self._ledger.positions.items()}
+
+    def holdings(self) -> list[Holding]:
+        """Return the positions with their instruments."""
+        known = self._ledger.instruments
+        return [Holding(instrument=known[key], quantity=Quantity(held)) for key, held in self._ledger.positions.items()]
+
+    def working(self) -> list[BrokerOrder]:
+        """Return the terms of every order that may still fill, held ones included."""
+        return [order.as_broker_order() for order in self._desk.open.values()]
 
     def orders(self) -> list[OrderUpdate]:
         """Return the state of every order that is kept, open or final, by rising number."""
