@@ -108,6 +108,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         serve=make_service(parts).serve,
         bus_capacity=settings.bus.capacity,
         listener=log,
+        chores=(parts.reconciler,),
         dry_run=options.dry_run,
     )
     max_cycles = 1 if options.dry_run else options.max_cycles

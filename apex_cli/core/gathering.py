@@ -76,6 +76,12 @@ class Gatherer:
             return None
         return quote
 
+    async def price_of(self, instrument: Instrument) -> Price | None:
+        """Return the latest price after asking for it; None when there is none."""
+        await self.refresh_quotes((instrument,))
+        quote = self.quote(instrument, self.clock.now())
+        return quote.price if quote else None
+
     def _has_history(self, instrument: Instrument, now: datetime) -> bool:
         """True when there are prices, only too old ones: then the signal's own price proves nothing."""
         return self._prices is not None and self._prices.latest(instrument, now) is not None
