@@ -12,7 +12,7 @@ from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, PriceSource

@@ -65,9 +65,6 @@ class Imported(Value, frozen=True, kw_only=True):
     covered_since: str
     """Session date from which on all trades are known; empty when nothing is."""
 
-    rows: tuple[Execution, ...] = ()
-    """What was added or corrected, as it is kept: the journal brings it back."""
-
 
 class HistoryImportedEvent(Value, frozen=True, kw_only=True):
     """What an import brought: enough to bring it again."""
