@@ -153,7 +153,7 @@ class Rig:
             limits=self.limits,
             day_trades=DayTradeCounter(self.limits.day_trades),
         )
-        self.reconciler = Reconciler(executor=self.executor, limits=ReconcileLimits(), wall=self.clock)
+        self.reconciler = Reconciler(executor=self.executor, limits=ReconcileLimits(), wall=self.clock, pause_s=0)
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
 

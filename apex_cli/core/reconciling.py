@@ -70,12 +70,15 @@ Row = TypeVar("Row", Lock, Ignored)
 class Reconciler:
     """Keeps our books and the broker's together."""
 
-    def __init__(self, *, executor: TradeExecutor, limits: ReconcileLimits, wall: Clock) -> None:
-        """Compare what *executor* trades; how often, by the *wall* clock."""
+    def __init__(
+        self, *, executor: TradeExecutor, limits: ReconcileLimits, wall: Clock, pause_s: float = POLL_INTERVAL_S
+    ) -> None:
+        """Compare what *executor* trades; how often, by the *wall* clock; *pause_s* between two looks."""
         self.executor = executor
         self._store = executor.store
         self._limits = limits
         self._wall = wall
+        self._pause_s = pause_s
         self._next_at: datetime | None = None
         self._seen_connections = -1
 
@@ -104,12 +107,11 @@ class Reconciler:
         seen = {each.identity: each for each in breaks}
         tried: set[tuple[str, str, str]] = set()
         for _ in range(MOST_ROUNDS if repair else 0):
-            due = [each for each in breaks if _is_due(each)]
-            if {each.identity for each in due} <= tried:
+            due = [each for each in breaks if _is_due(each) and each.identity not in tried]
+            if not due:
                 break
-            tried = {each.identity for each in due}
             self._keep(told, breaks, is_final=False)
-            await self._correct(told, due)
+            tried.update(each.identity for each in await self._correct(told, due))
             told, breaks = await self._look()
             seen = {each.identity: each for each in breaks} | seen
         left = {each.identity for each in breaks}
@@ -124,7 +126,7 @@ class Reconciler:
         if all(each.correction.kind in TOLD_AT_ONCE or each.status is BreakStatus.IGNORED for each in breaks):
             return told, breaks
         known = {each.identity for each in breaks}
-        await asyncio.sleep(POLL_INTERVAL_S)
+        await asyncio.sleep(self._pause_s)
         told, breaks = await self._ask()
         return told, tuple(each for each in breaks if each.identity in known or each.correction.kind in TOLD_AT_ONCE)
 
@@ -139,17 +141,18 @@ class Reconciler:
 
     # ------------------------------------------------------------ corrections
 
-    async def _correct(self, told: BrokerSnapshot, due: Sequence[Break]) -> None:
-        """Do the first kind of correction that is due: facts, then cancels, then what the guard does."""
+    async def _correct(self, told: BrokerSnapshot, due: Sequence[Break]) -> Sequence[Break]:
+        """Do the first kind of correction that is due: facts, then cancels, then what the guard does; return which."""
         facts = [each for each in due if each.correction.kind in FACTS]
-        cancels = [each.correction for each in due if each.correction.kind is CorrectionKind.CANCEL]
+        cancels = [each for each in due if each.correction.kind is CorrectionKind.CANCEL]
         if facts:
             self._take_over(told, facts)
         elif cancels:
-            await self.executor.ask_cancel(dict.fromkeys(correction.client_order_id for correction in cancels))
+            await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in cancels))
             self.executor.sync()
         else:
             await self.executor.guard.look(at_once=True)
+        return facts or cancels or due
 
     def _take_over(self, told: BrokerSnapshot, breaks: Sequence[Break]) -> None:
         """Bring our books in line with what the broker told, in one commit."""

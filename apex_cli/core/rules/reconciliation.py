@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 
+from msgspec.structs import replace
+
 from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.fill import Fill
@@ -59,6 +61,7 @@ def find_breaks(state: State, told: BrokerSnapshot, now: datetime, *, oldest: da
     last = state.reconciliation
     if mark and last is not None and last.account_mark and last.account_mark != mark:
         return (_other_account(last.account_mark, mark),)
+    told = replace(told, foreign_fills=foreign_of(state, told))
     ledgers = Ledgers(state, told)
     fills = missed_fills(state, told)
     records = with_fills(state, fills)
@@ -109,7 +112,7 @@ def _incomplete() -> Break:
 def foreign_fills(state: State, told: BrokerSnapshot, oldest: datetime) -> tuple[Break, ...]:
     """Return a break for each execution of the account that apex did not ask for and has not counted yet."""
     found = []
-    for fill in foreign_of(state, told):
+    for fill in told.foreign_fills:
         known = state.history_fills.get(fill.key)
         is_counted = SEC_TYPE_OF_MARKET[fill.instrument.market_type] in COUNTED_TYPES
         if is_counted and fill.filled_at >= oldest and (known is None or known.revision < fill.revision):
@@ -120,7 +123,8 @@ def foreign_fills(state: State, told: BrokerSnapshot, oldest: datetime) -> tuple
 def foreign_of(state: State, told: BrokerSnapshot) -> tuple[Fill, ...]:
     """Return the executions in *told* that are not of our orders."""
     nobodys = (f for f in told.fills if not is_our_id(f.client_order_id) and f.client_order_id not in state.orders)
-    return tuple(fill for fill in (*told.foreign_fills, *nobodys) if fill.key not in state.fills)
+    found = {fill.key: fill for fill in (*nobodys, *told.foreign_fills) if fill.key not in state.fills}
+    return tuple(found.values())
 
 
 def _foreign_fill(fill: Fill) -> Break:
