@@ -26,6 +26,7 @@ COMMANDS = {
     "approve": "approve",
     "positions": "positions",
     "close": "close",
+    "reconcile": "reconcile",
     "orders": "orders",
     "history": "history",
     "explain": "explain",

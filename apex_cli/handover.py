@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
-from apex_cli.core.model.work import Closed, Failure, RequestRecord, RequestStatus, Work, WorkDone
+from apex_cli.core.model.work import (
+    Answered,
+    Closed,
+    Failure,
+    ReconcileRequest,
+    RequestRecord,
+    RequestStatus,
+    Work,
+    WorkDone,
+)
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
 from apex_cli.wiring import connected, executor_holder, executor_lock, make_parts, make_service, new_id, open_store
@@ -49,7 +58,8 @@ def get_done(out: Output, settings: Settings, works: Sequence[Work], wait_s: flo
 
 
 async def _do(settings: Settings, works: Sequence[Work]) -> WorkDone:
-    async with connected(make_parts(settings)) as parts:
+    compares = not any(isinstance(work, ReconcileRequest) for work in works)
+    async with connected(make_parts(settings), compares=compares) as parts:
         service = make_service(parts)
         return _joined([await service.perform(work) for work in works])
 
@@ -185,7 +195,7 @@ def _unknown(done: WorkDone) -> list[str]:
     for result in done.results:
         if isinstance(result, Closed):
             orders += [(result.client_order_id, "")] if result.status == "unknown" else []
-        else:
+        elif isinstance(result, Answered):
             records = (record for record in result.orders if record.status is OrderStatus.UNKNOWN)
             orders += [(record.order.client_order_id, record.reason.rstrip(".")) for record in records]
     return [

@@ -98,6 +98,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         log.booked(booked)
 
     parts.executor.on_booked = on_booked
+    parts.store.on_event = log.event
     coordinator = Coordinator(
         store=parts.store,
         executor=parts.executor,
@@ -123,18 +124,20 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 if market.waits_for_decisions:
                     await coordinator.run(stop=stop, max_cycles=1)
                 cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
-    out.warn(*alarms_since(parts, newest))
+    alarms = alarms_since(parts, newest)
+    out.keep(*(reason for seq, reason in alarms if seq in log.told))
+    out.warn(*(reason for seq, reason in alarms if seq not in log.told))
     summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=options.dry_run)
     _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)
 
 
-def alarms_since(parts: Parts, seq: int) -> tuple[Reason, ...]:
-    """Return what a person must know of the events after *seq*: positions without a stop, orders never sent."""
+def alarms_since(parts: Parts, seq: int) -> tuple[tuple[int, Reason], ...]:
+    """Return what a person must know of the events after *seq*, with their numbers, also of other processes."""
     if parts.store.view().last_seq == seq:
         return ()
     events = [event for event in open_journal(parts.settings).events(kind="alarm") if event.seq > seq]
-    alarms = [msgspec.json.decode(event.data, type=Alarm) for event in events]
-    return tuple(Reason(code=alarm.code, message=alarm.message) for alarm in alarms)
+    alarms = [(event.seq, msgspec.json.decode(event.data, type=Alarm)) for event in events]
+    return tuple((number, Reason(code=alarm.code, message=alarm.message)) for number, alarm in alarms)
 
 
 class MarketPlayer:

@@ -17,7 +17,15 @@ import msgspec
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.limits import ApprovalLimits, DayTradeLimits, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import (
+    ApprovalLimits,
+    DayTradeLimits,
+    ExecutionLimits,
+    Limits,
+    ProtectionLimits,
+    ReconcileLimits,
+    RiskLimits,
+)
 
 CONFIG_VARIABLE = "APEX_CONFIG"
 OVERRIDE_PREFIX = "APEX_"
@@ -157,6 +165,8 @@ class Settings(Value, frozen=True, kw_only=True):
     risk: RiskLimits = RiskLimits()
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
+    protection: ProtectionLimits = ProtectionLimits()
+    reconcile: ReconcileLimits = ReconcileLimits()
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     simulation: SimulationSettings = SimulationSettings()

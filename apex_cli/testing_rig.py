@@ -19,16 +19,25 @@ from apex_cli.core.day_trades import DayTradeCounter
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
-from apex_cli.core.model.limits import DayTradeLimits, EntryOrder, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import (
+    DayTradeLimits,
+    EntryOrder,
+    ExecutionLimits,
+    Limits,
+    ReconcileLimits,
+    RiskLimits,
+)
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position
+from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.work import Closed, CloseRequest
 from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.core.ports import Broker, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
+from apex_cli.core.reconciling import Reconciler
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
@@ -144,6 +153,7 @@ class Rig:
             limits=self.limits,
             day_trades=DayTradeCounter(self.limits.day_trades),
         )
+        self.reconciler = Reconciler(executor=self.executor, limits=ReconcileLimits(), wall=self.clock, pause_s=0)
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
 
@@ -191,6 +201,11 @@ class Rig:
     def cycle(self) -> None:
         """Run one cycle."""
         self.run(self.coordinator.cycle())
+
+    def reconcile(self, *, repair: bool = True) -> Reconciliation:
+        """Compare the state with the venue's books."""
+        found: Reconciliation = self.run(self.reconciler.reconcile(repair=repair))
+        return found
 
     def price(self, price: str, symbol: str = "AAPL", *, size: str | None = None) -> None:
         """Let the venue meet a price; at most *size* units fill."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
     from apex_cli.core.ports import Broker, Chore, Clock, SignalSource
+    from apex_cli.core.reconciling import Reconciler
     from apex_cli.core.serving import Service
 
 BOOK_FILE = "simulated_broker.json"
@@ -203,6 +204,7 @@ class Parts(NamedTuple):
     broker: Broker
     gatherer: Gatherer
     executor: TradeExecutor
+    reconciler: Reconciler
     simulated: SimulatedBroker | None
     """The broker again where it is the simulated one: it alone can be played forward."""
 
@@ -227,6 +229,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.day_trades import DayTradeCounter
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
+    from apex_cli.core.reconciling import Reconciler
 
     require_simulation(settings)
     bars = open_bars(settings)
@@ -242,7 +245,14 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         day_trades=DayTradeCounter(settings.day_trades),
         max_price_age=None if minutes is None else timedelta(minutes=minutes),
     )
-    executor = TradeExecutor(store=store, broker=broker, clock=clock, ids=UlidIds(), limits=settings.limits)
+    executor = TradeExecutor(
+        store=store,
+        broker=broker,
+        clock=clock,
+        ids=UlidIds(),
+        limits=settings.limits,
+        protection=settings.protection,
+    )
     return Parts(
         settings=settings,
         store=store,
@@ -250,6 +260,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         broker=broker,
         gatherer=gatherer,
         executor=executor,
+        reconciler=Reconciler(executor=executor, limits=settings.reconcile, wall=store.clock),
         simulated=broker,
     )
 
@@ -272,7 +283,7 @@ def make_margin_watch(parts: Parts) -> Chore:
 
 def make_chores(parts: Parts) -> tuple[Chore, ...]:
     """Return what a loop looks after besides signals."""
-    return (make_margin_watch(parts),)
+    return (parts.reconciler, make_margin_watch(parts))
 
 
 def make_service(parts: Parts) -> Service:
@@ -280,7 +291,12 @@ def make_service(parts: Parts) -> Service:
     from apex_cli.core.serving import Service
 
     return Service(
-        executor=parts.executor, desk=make_desk(parts), wall=parts.store.clock, name=f"process {os.getpid()}"
+        executor=parts.executor,
+        desk=make_desk(parts),
+        reconciler=parts.reconciler,
+        price_of=parts.gatherer.price_of,
+        wall=parts.store.clock,
+        name=f"process {os.getpid()}",
     )
 
 
@@ -310,15 +326,19 @@ def executor_holder(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def connected(parts: Parts) -> AsyncIterator[Parts]:
-    """Connect the broker, settle what an earlier process left open, and let go at the end.
+async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Parts]:
+    """Connect the broker, settle what an earlier process left open, compare the books, and let go at the end.
+
+    Without *compares* nothing is corrected: the caller compares by itself.
 
     Raises:
         BrokerError: the broker cannot be reached.
     """
     await parts.broker.connect()
     try:
-        await parts.executor.recover()
+        if compares:
+            await parts.executor.recover()
+            await parts.reconciler.tend(parts.clock.now())
         yield parts
     finally:
         await parts.broker.close()

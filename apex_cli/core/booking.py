@@ -79,7 +79,7 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
         updated_at=record.updated_at,
     )
     if fresh != record:
-        _put_order(tx, replace(fresh, updated_at=record.updated_at if is_old else update.at), now)
+        put_order(tx, replace(fresh, updated_at=record.updated_at if is_old else update.at), now)
 
 
 def book_fill(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
@@ -139,10 +139,11 @@ def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) ->
         average_price=value / quantity if quantity else None,
         updated_at=fill.filled_at if is_first_or_last else record.updated_at,
     )
-    _put_order(tx, fresh, now)
+    put_order(tx, fresh, now)
 
 
-def _put_order(tx: State, record: OrderRecord, now: datetime) -> None:
+def put_order(tx: State, record: OrderRecord, now: datetime) -> None:
+    """Keep *record* and tell the journal; an order that turned up after all is an alarm."""
     name = record.order.client_order_id
     known: OrderRecord | None = tx.orders.get(name)
     tx.orders[name] = record

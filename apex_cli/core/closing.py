@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, OutcomeUnknownError, RefusedError
 from apex_cli.core.executor import TradeExecutor
-from apex_cli.core.guarding import orders_of
+from apex_cli.core.guarding import held_on_both_sides, orders_of
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
@@ -46,23 +46,26 @@ def find_position(state: State, symbol: str) -> PositionRecord:
     raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
 
 
-async def close_position(executor: TradeExecutor, request: CloseRequest, *, request_id: str = "") -> Closed:
+async def close_position(
+    executor: TradeExecutor, request: CloseRequest, *, request_id: str = "", is_protective: bool = False
+) -> Closed:
     """Close what *request* asks for, and return what came of it.
 
-    The closing order carries *request_id*, so that a process that takes over finds it.
+    The closing order carries *request_id*, so that a process that takes over finds it. A protective close is done in
+    every trading state.
 
     Raises:
         NothingToDo: nothing is held, or its market is closed: the stop stays where it is.
         InputError: the quantity is not held, or off the step.
-        RefusedError: trading is halted, or the broker rejected the order.
+        RefusedError: trading is halted, the broker holds less, or it rejected the order.
         BrokerError: the broker cannot be reached; nothing was sold.
         OutcomeUnknownError: the broker did not confirm in time; look before doing more.
         BusyError: it is being closed already.
     """
     executor.sync()
     row = find_position(executor.store.view(), request.symbol)
-    _require_permission(executor, row)
-    _wanted_quantity(row, request)
+    _require_permission(executor, row, is_protective=is_protective)
+    _require_held(executor, row, _wanted_quantity(row, request))
     key = row.position.instrument.key
     with executor.guard.hands_off(key):
         try:
@@ -88,10 +91,24 @@ async def _close(executor: TradeExecutor, key: str, request: CloseRequest, reque
     return await _outcome(executor, held, orders[0], request)
 
 
-def _require_permission(executor: TradeExecutor, row: PositionRecord) -> None:
+def _require_held(executor: TradeExecutor, row: PositionRecord, wanted: Quantity) -> None:
+    """Refuse to sell what the broker is known not to hold: that would open the other side."""
+    key = row.position.instrument.key
+    held = held_on_both_sides(executor.store.view(), key)
+    most = held.quantity if held is not None else ZERO
+    if wanted > most:
+        raise RefusedError(
+            "not_at_broker",
+            f"{key}: {row.position.quantity} are held here, but only {most} at the broker; {wanted} cannot be closed.",
+            hint=f"Take over what the broker holds: apex reconcile --adopt {key!r}"
+            + (f"; or close --quantity {most}." if most else "."),
+        )
+
+
+def _require_permission(executor: TradeExecutor, row: PositionRecord, *, is_protective: bool) -> None:
     state = executor.store.view()
     instrument = row.position.instrument
-    if state.trading.mode is TradingMode.HALTED:
+    if state.trading.mode is TradingMode.HALTED and not is_protective:
         raise RefusedError(
             "trading_halted",
             f"Trading is halted{f': {state.trading.reason}' if state.trading.reason else ''}. Stops stay in place.",

@@ -29,8 +29,12 @@ from apex_cli.core.state import State, Table
 
 
 def all_fills(state: State) -> tuple[Countable, ...]:
-    """Return own fills, then the imported ones."""
-    return (*state.fills.values(), *state.history_fills.values())
+    """Return own fills, then the imported ones; a holding that was taken over was no trade."""
+    return (*_traded(state.fills.values()), *state.history_fills.values())
+
+
+def _traded(fills: Iterable[Fill]) -> Iterable[Fill]:
+    return (fill for fill in fills if not fill.is_adopted)
 
 
 def count_in_state(state: State) -> DayTradeCount:
@@ -44,7 +48,7 @@ def held_before(state: State) -> dict[str, Decimal]:
     Own positions less own fills; for a security with an older imported execution, what the report told of it.
     """
     signed = {key: row.position.quantity * row.position.side.sign for key, row in state.positions.items()}
-    held = start_positions(state.fills.values(), signed)
+    held = start_positions(_traded(state.fills.values()), signed)
     if state.history_fills:
         for row in _oldest(all_fills(state)):
             if isinstance(row, Execution) and row.held_before is not None:
@@ -115,7 +119,8 @@ class DayTradeCounter:
         """Add what is new; False when fills were corrected, or came late: those that left are old enough."""
         if fills is not self._fills or fills.rewrites != self._seen[1]:
             return False
-        return all(map(self._running.add, fills.newest(fills.additions - self._seen[0])))
+        fresh = fills.newest(fills.additions - self._seen[0])
+        return all(not fill.is_adopted and self._running.add(fill) for fill in fresh)
 
     def _work_out(self, state: State, facts: AccountFacts, session: date) -> DayTradeStatus:
         return day_trade_status(

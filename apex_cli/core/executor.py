@@ -17,8 +17,8 @@ from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
 from apex_cli.core.guarding import Guard
 from apex_cli.core.housekeeping import roll_session
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.broker_events import BrokerEvent
-from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.limits import Limits, ProtectionLimits
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import Decision, Snapshot
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
@@ -55,6 +55,7 @@ class TradeExecutor:
         clock: Clock,
         ids: Ids,
         limits: Limits,
+        protection: ProtectionLimits | None = None,
         ack_timeout_s: float = 10.0,
         on_booked: Callable[[Booked], None] | None = None,
     ) -> None:
@@ -64,6 +65,7 @@ class TradeExecutor:
         self.clock = clock
         self.ids = ids
         self.limits = limits
+        self.protection = protection or ProtectionLimits()
         self.ack_timeout_s = ack_timeout_s
         self.on_booked = on_booked
         self.guard = Guard(self)
@@ -174,6 +176,19 @@ class TradeExecutor:
         self._book()
         return True
 
+    def adopt(self, told: Iterable[BrokerEvent], also: Callable[[State], None]) -> None:
+        """Book what an answer of the broker tells beyond the events that came, and do *also* in the same commit.
+
+        Orders that turn out never to have left free their signal, as after a start.
+        """
+        told = tuple(told)
+        self._book(told=told, also=also)
+        never = {u.client_order_id for u in told if isinstance(u, OrderUpdate) and u.status is OrderStatus.NEVER_SENT}
+        state = self.store.view()
+        entries = [r for r in state.orders.values() if r.order.client_order_id in never]
+        self._conclude_entries([record.order for record in entries])
+        self._end_approvals()
+
     def _book(
         self,
         *,
@@ -181,6 +196,7 @@ class TradeExecutor:
         asked: Sequence[Order] = (),
         absent: OrderStatus = OrderStatus.UNKNOWN,
         reason: str = "",
+        also: Callable[[State], None] | None = None,
     ) -> None:
         """Book events and *told* in one commit; orders of *asked* that they say nothing of become *absent*.
 
@@ -191,6 +207,8 @@ class TradeExecutor:
             now = self.clock.now()
             booked = book(tx, (*self._undelivered, *told), now)
             _settle_unanswered(tx, asked, absent, reason, now)
+            if also is not None:
+                also(tx)
         self._undelivered.clear()
         if self.on_booked and (booked.fills or booked.round_trips):
             self.on_booked(booked)
@@ -230,8 +248,12 @@ class TradeExecutor:
         absent = OrderStatus.NEVER_SENT if snapshot.is_complete else OrderStatus.UNKNOWN
         reason = "The broker never saw it." if snapshot.is_complete else "The broker gave no complete answer."
         self._book(told=(*snapshot.orders, *snapshot.fills), asked=questions, absent=absent, reason=reason)
+        self._conclude_entries(questions)
+
+    def _conclude_entries(self, orders: Iterable[Order]) -> None:
+        """Tell what became of the brackets whose entries are among *orders*."""
         brackets = self.store.view().brackets
-        for bracket_id in {order.bracket_id: None for order in questions if order.role is OrderRole.ENTRY}:
+        for bracket_id in {order.bracket_id: None for order in orders if order.role is OrderRole.ENTRY}:
             if bracket_id in brackets:
                 self._conclude(brackets[bracket_id])
 

@@ -12,7 +12,7 @@ from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, PriceSource
@@ -96,6 +96,12 @@ class Gatherer:
         if quote is None or (self._max_price_age is not None and now - quote.at > self._max_price_age):
             return None
         return quote
+
+    async def price_of(self, instrument: Instrument) -> Price | None:
+        """Return the latest price after asking for it; None when there is none."""
+        await self.refresh_quotes((instrument,))
+        quote = self.quote(instrument, self.clock.now())
+        return quote.price if quote else None
 
     def _has_history(self, instrument: Instrument, now: datetime) -> bool:
         """True when there are prices, only too old ones: then the signal's own price proves nothing."""

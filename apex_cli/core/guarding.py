@@ -11,20 +11,23 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.core.errors import BusyError
+from apex_cli.core.errors import ApexError, BusyError
+from apex_cli.core.model.limits import OnRejectedStop
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.work import CloseRequest
 from apex_cli.core.recording import Alarm
-from apex_cli.core.rules.brackets import ExitChanges, exits_for_remaining
 from apex_cli.core.rules.calendar import session_date, session_start
 from apex_cli.core.rules.protection import (
     is_unsure,
-    most_to_close,
+    last_refusal,
+    refusals,
     restoration,
     unprotected_quantity,
-    was_refused,
 )
+from apex_cli.core.rules.reconcile_positions import excess
+from apex_cli.core.rules.reconciliation import still_held
 from apex_cli.core.state import State
 
 if TYPE_CHECKING:
@@ -44,6 +47,10 @@ class Guard:
         self._under_way: set[str] = set()
         self._told: dict[str, str] = {}
         """Last alarm by security: the same trouble is told once a run."""
+
+        self._given_up: dict[str, str] = {}
+        self._not_closed: dict[str, str] = {}
+        """Last words on stops that the broker rejects, and on closes that followed: told once a run."""
 
         self._not_before: dict[str, datetime] = {}
         self._seen: State | None = None
@@ -91,9 +98,8 @@ class Guard:
     async def _trim(self, key: str) -> None:
         """Cancel or shrink exits of *key* beyond what is held and what working entries may still open."""
         state = self._executor.store.view()
-        row: PositionRecord | None = state.positions.get(key)
         working = [r for r in state.orders.open() if r.order.instrument.key == key]
-        changes = [_excess(row.position if row else None, working, side) for side in OrderSide]
+        changes = [excess(held_on_both_sides(state, key), working, side) for side in OrderSide]
         if not any(change.cancel or change.shrink for change in changes) or any(map(is_unsure, orders_of(state, key))):
             return
         for change in changes:
@@ -107,43 +113,84 @@ class Guard:
         With *at_once* without the pause that keeps a loop from placing one stop after another.
         """
         state = self._executor.store.view()
-        row: PositionRecord | None = state.positions.get(key)
+        position = held_on_both_sides(state, key)
         working = [r for r in state.orders.open() if r.order.instrument.key == key]
-        if row is None or unprotected_quantity(row.position, working) <= 0:
+        if position is None or unprotected_quantity(position, working) <= 0:
             self._told.pop(key, None)
             return True
-        bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id)
+        bracket: BracketRecord | None = state.brackets.get(position.bracket_id)
         if bracket is None:
-            self._tell(key, row.position, "there is no plan to take a stop price from", key)
+            self._tell(key, position, "there is no plan to take a stop price from", key)
             return False
         records = orders_of(state, key)
         if any(map(is_unsure, records)):
-            self._tell(key, row.position, "the outcome of an order is unknown", bracket.signal_id)
+            self._tell(key, position, "the outcome of an order is unknown", bracket.signal_id)
             return False
         now = self._executor.clock.now()
         if not at_once and now < self._not_before.get(key, now):
             if key not in self._told:
-                self._tell(key, row.position, "the last one did not hold, and the next follows soon", bracket.signal_id)
+                self._tell(key, position, "the last one did not hold, and the next follows soon", bracket.signal_id)
             return False
-        return await self._place(key, row.position, bracket, records, now)
+        return await self._place(key, position, bracket, records, now)
 
     async def _place(
         self, key: str, position: Position, bracket: BracketRecord, records: Sequence[OrderRecord], now: datetime
     ) -> bool:
         missing = restoration(position, bracket, records)
-        since = session_start(session_date(now))
-        stops = [stop for stop in missing.stops if not was_refused(stop, records, since)]
+        stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
         await self._send(stops, bracket.signal_id)
         left = self._uncovered(key)
         self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)
         if left:
             self._tell(key, position, _why_not(self._executor.store.view(), key), bracket.signal_id)
-            return False
+            if any(self._is_given_up(stop, now) for stop in missing.stops):
+                await self._give_up(key, bracket.signal_id)
+            return not self._uncovered(key)
         self._told.pop(key, None)
         quantity = sum(stop.quantity for stop in stops)
         message = f"{key}: {quantity} were held without a stop; a stop at {stops[0].stop_price} is placed."
         self._raise(Alarm(code="protection_restored", message=message), bracket.signal_id)
         return True
+
+    def _may_try(self, stop: Order, records: Sequence[OrderRecord], now: datetime) -> bool:
+        """Tell whether a stop may be sent: a rejected one again after a pause, a few times a session."""
+        since = session_start(session_date(now))
+        last = last_refusal(stop, records, since)
+        policy = self._executor.protection
+        if last is None:
+            return True
+        is_rested = now >= last + timedelta(seconds=policy.retry_pause_s)
+        return is_rested and refusals(stop, records, since) < policy.stop_attempts
+
+    def _is_given_up(self, stop: Order, now: datetime) -> bool:
+        records = orders_of(self._executor.store.view(), stop.instrument.key)
+        tried = refusals(stop, records, session_start(session_date(now)))
+        return tried >= self._executor.protection.stop_attempts
+
+    async def _give_up(self, key: str, subject: str) -> None:
+        """Tell that the broker takes no stop, and close the position where the configuration says so."""
+        policy = self._executor.protection
+        flattens = policy.on_rejected_stop is OnRejectedStop.FLATTEN
+        what = "it is closed at market" if flattens else "close it, or protect it at the broker"
+        message = f"{key}: the broker rejected the stop {policy.stop_attempts} times; {what}."
+        if self._given_up.get(key) != message:
+            self._given_up[key] = message
+            self._raise(Alarm(code="stop_rejected", message=message), subject)
+        if flattens and key not in self._under_way:
+            await self._flatten(key, subject)
+
+    async def _flatten(self, key: str, subject: str) -> None:
+        """Close all of *key* at market; what keeps it from closing is told."""
+        from apex_cli.core.closing import close_position  # noqa: PLC0415 - closing needs the executor that owns this
+
+        request = CloseRequest(symbol=key, reason="stop_rejected")
+        try:
+            await close_position(self._executor, request, is_protective=True)
+        except ApexError as error:
+            message = f"{key}: it could not be closed: {error.message}"
+            if self._not_closed.get(key) != message:
+                self._not_closed[key] = message
+                self._raise(Alarm(code="flatten_failed", message=message), subject)
 
     async def _send(self, stops: Sequence[Order], subject: str) -> None:
         if stops:
@@ -154,8 +201,8 @@ class Guard:
     def _uncovered(self, key: str) -> bool:
         """Tell whether *key* is held without full cover now."""
         state = self._executor.store.view()
-        row: PositionRecord | None = state.positions.get(key)
-        return row is not None and unprotected_quantity(row.position, orders_of(state, key)) > 0
+        position = held_on_both_sides(state, key)
+        return position is not None and unprotected_quantity(position, orders_of(state, key)) > 0
 
     def _tell(self, key: str, position: Position, why: str, subject: str) -> None:
         """Raise the alarm that *key* is not covered, once for the same reason."""
@@ -172,13 +219,9 @@ class Guard:
 
 
 def _changes(state: State) -> tuple[int, ...]:
-    """Return counts that rise whenever an order or a fill is booked."""
-    return state.orders.additions, state.orders.rewrites, state.fills.additions, state.fills.rewrites
-
-
-def _excess(position: Position | None, working: Sequence[OrderRecord], side: OrderSide) -> ExitChanges:
-    """Return what to do about exits on *side* that rest for more than they may."""
-    return exits_for_remaining((r for r in working if r.order.side is side), most_to_close(position, working, side))
+    """Return counts that rise whenever an order or a fill is booked, or a mismatch is found."""
+    tables = (state.orders, state.fills, state.locks)
+    return tuple(count for table in tables for count in (table.additions, table.rewrites, len(table)))
 
 
 def _why_not(state: State, key: str) -> str:
@@ -188,6 +231,12 @@ def _why_not(state: State, key: str) -> str:
     if newest is None or newest.status is OrderStatus.WORKING:
         return "other exits rest for them"
     return newest.reason.rstrip(".") or f"the last stop is {newest.status.lower()}"
+
+
+def held_on_both_sides(state: State, key: str) -> Position | None:
+    """Return what is held of *key*, less what the broker is known not to hold: a stop for that would open a short."""
+    row: PositionRecord | None = state.positions.get(key)
+    return None if row is None else still_held(row.position, state.locks.get(key))
 
 
 def orders_of(state: State, key: str) -> Sequence[OrderRecord]:

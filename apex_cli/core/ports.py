@@ -13,11 +13,9 @@ from typing import Protocol
 
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
-from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot, Holding, OrderUpdate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
-from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.outcome import Exposure, Reason
 from apex_cli.core.model.records import OutboxRow, SignalReport
@@ -89,29 +87,6 @@ class JournalReader(Protocol):
         self, kind: str | None = None, subject: str | None = None, since: datetime | None = None
     ) -> Iterator[OutboxRow]:
         """Yield events in the order of their sequence numbers, without loading them all."""
-
-
-class BrokerSnapshot(Value, frozen=True, kw_only=True):
-    """Everything the broker knows of us at one moment."""
-
-    is_complete: bool
-    """False when any part failed or timed out: then absence proves nothing."""
-
-    orders: tuple[OrderUpdate, ...] = ()
-    """Open and completed orders of all clients."""
-
-    fills: tuple[Fill, ...] = ()
-    positions: dict[str, Quantity] = {}
-    """Signed quantity by ``Instrument.key``."""
-
-    holdings: tuple[Holding, ...] = ()
-    """The same positions with their instruments."""
-
-    working: tuple[BrokerOrder, ...] = ()
-    """Every order that may still fill, of all clients and of the broker's own screens."""
-
-    foreign_fills: tuple[Fill, ...] = ()
-    """Executions that apex did not ask for: counted as day trades, never folded into our positions."""
 
 
 class Broker(Protocol):

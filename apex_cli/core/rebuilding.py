@@ -24,6 +24,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import DecisionKind
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.reconciliation import Ignored, Reconciliation
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
@@ -36,6 +37,7 @@ from apex_cli.core.model.records import (
     TradingState,
 )
 from apex_cli.core.model.work import RequestRecord
+from apex_cli.core.reconciling import restore_reconciliation
 from apex_cli.core.recording import SIGNAL_OUTCOME_OF, DecidedEvent, SignalEndedEvent, signal_row
 from apex_cli.core.rules.retention import prune
 from apex_cli.core.state import State
@@ -207,6 +209,22 @@ def _history_imported(state: State, event: OutboxRow, data: HistoryImportedEvent
     state.counters = replace(state.counters, fills_since=data.imported.covered_since)
 
 
+def _reconciled(state: State, event: OutboxRow, data: Reconciliation) -> None:
+    del event
+    restore_reconciliation(state, data)
+
+
+def _position_ignored(state: State, event: OutboxRow, data: Ignored) -> None:
+    del event
+    state.ignored[data.key] = data
+
+
+def _position_adopted(state: State, event: OutboxRow, data: BracketRecord) -> None:
+    del event
+    state.brackets[data.bracket_id] = data
+    state.ignored.pop(data.instrument.key, None)
+
+
 def _margin_deficit(state: State, event: OutboxRow, data: DeficitRecord) -> None:
     del event
     state.deficits[data.session_date] = data
@@ -233,6 +251,9 @@ _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "session_started": (_session_started, Counters),
     "trading_state_changed": (_trading_state_changed, TradingState),
     "history_imported": (_history_imported, HistoryImportedEvent),
+    "reconciled": (_reconciled, Reconciliation),
+    "position_ignored": (_position_ignored, Ignored),
+    "position_adopted": (_position_adopted, BracketRecord),
     "margin_deficit": (_margin_deficit, DeficitRecord),
     "margin_deficit_met": (_margin_deficit, DeficitRecord),
 }

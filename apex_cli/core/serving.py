@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from apex_cli.core.adopting import QuoteOf, reconcile_as_asked
 from apex_cli.core.approving import ApprovalDesk
 from apex_cli.core.closing import close_position, closed_for
 from apex_cli.core.errors import ApexError, NothingToDo
@@ -18,22 +19,36 @@ from apex_cli.core.model.work import (
     Closed,
     CloseRequest,
     Failure,
+    Reconciled,
+    ReconcileRequest,
     RequestRecord,
     RequestStatus,
     Work,
     WorkDone,
 )
 from apex_cli.core.ports import Clock
+from apex_cli.core.reconciling import Reconciler
 from apex_cli.core.state import State
 
 
 class Service:
     """Performs work with the executor that this process holds."""
 
-    def __init__(self, *, executor: TradeExecutor, desk: ApprovalDesk, wall: Clock, name: str) -> None:
+    def __init__(
+        self,
+        *,
+        executor: TradeExecutor,
+        desk: ApprovalDesk,
+        reconciler: Reconciler,
+        price_of: QuoteOf,
+        wall: Clock,
+        name: str,
+    ) -> None:
         """Keep the parts; people wait by the *wall* clock, *name* says who holds the executor."""
         self._executor = executor
         self._desk = desk
+        self._reconciler = reconciler
+        self._price_of = price_of
         self._wall = wall
         self._name = name
         self._store = executor.store
@@ -45,6 +60,11 @@ class Service:
                 return await _gathered([close_position(self._executor, work, request_id=request_id)])
             case Answer():
                 return await self._answer(work)
+            case ReconcileRequest():
+                return await _gathered([self._reconcile(work)])
+
+    async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
+        return Reconciled(found=await reconcile_as_asked(self._reconciler, request, self._price_of))
 
     async def _answer(self, answer: Answer) -> WorkDone:
         try:
@@ -75,6 +95,15 @@ class Service:
                 if not over:
                     return await self.perform(record.work)
                 return WorkDone(results=tuple(Answered(approval=approval) for approval in over))
+            case ReconcileRequest():
+                return await self._reconcile_again(record.work)
+
+    async def _reconcile_again(self, request: ReconcileRequest) -> WorkDone:
+        """Go on with a comparison; what a person said of a symbol may be done already."""
+        done = await self.perform(request)
+        if any(failure.code == "no_difference" for failure in done.failures):
+            return await self.perform(ReconcileRequest(repair=True))
+        return done
 
     async def serve(self) -> bool:
         """Do everything that other processes wait for; True when there was something."""
@@ -120,9 +149,9 @@ def _too_late(record: RequestRecord) -> WorkDone:
     return WorkDone(failures=(as_failure(error),))
 
 
-async def _gathered(steps: Sequence[Awaitable[Closed | Answered]]) -> WorkDone:
+async def _gathered(steps: Sequence[Awaitable[Closed | Answered | Reconciled]]) -> WorkDone:
     """Take *steps* one after the other; a failure does not stop the next."""
-    results: list[Closed | Answered] = []
+    results: list[Closed | Answered | Reconciled] = []
     failures: list[Failure] = []
     for step in steps:
         try:

@@ -49,6 +49,7 @@ def take_snapshot(
         market=market,
         day_trades=day_trades,
         blocked_instruments=blocked_instruments(state),
+        locks=tuple(state.locks.values()),
     )
 
 

@@ -17,6 +17,7 @@ from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.reconciliation import Ignored, Lock, Reconciliation
 from apex_cli.core.model.records import (
     ApprovalRecord,
     BracketRecord,
@@ -188,6 +189,11 @@ class State:
         self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
         """Intraday margin deficits by session date."""
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
+        self.locks: Table[Lock] = Table("locks", Lock)
+        """Securities in which nothing is opened, as our books and the broker's differ; by ``Instrument.key``."""
+        self.ignored: Table[Ignored] = Table("ignored", Ignored)
+        """Holdings at the broker that a person said are not ours; by ``Instrument.key``."""
+        self._reconciliation: Table[Reconciliation] = Table("reconciliation", Reconciliation)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
         self.last_seq = 0
@@ -204,6 +210,9 @@ class State:
             self.requests,
             self.deficits,
             self.outbox,
+            self.locks,
+            self.ignored,
+            self._reconciliation,
             self._counters,
             self._trading,
         )
@@ -231,6 +240,15 @@ class State:
     @trading.setter
     def trading(self, row: TradingState) -> None:
         self._trading["trading"] = row
+
+    @property
+    def reconciliation(self) -> Reconciliation | None:
+        """What the last comparison with the broker found; None before the first."""
+        return self._reconciliation.get("reconciliation")  # type: ignore[no-any-return] # rows are what they are
+
+    @reconciliation.setter
+    def reconciliation(self, row: Reconciliation) -> None:
+        self._reconciliation["reconciliation"] = row
 
     def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
         """Queue one event for the journal and return its sequence number."""

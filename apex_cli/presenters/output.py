@@ -101,6 +101,10 @@ class Output:
             for warning in warnings:
                 write_line(sys.stderr, f"Warning: {warning.message}")
 
+    def keep(self, *warnings: Reason) -> None:
+        """Keep *warnings* that were said already for the envelope."""
+        self._warnings.extend(warnings)
+
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """Turn a spinner while the block runs, at a terminal."""

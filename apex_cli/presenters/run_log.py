@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from apex_cli.core.booking import Booked
-from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.core.model.records import ApprovalStatus, OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.overview import position_views, totals_of
 from apex_cli.core.ports import StateStore
+from apex_cli.core.recording import Alarm
 from apex_cli.presenters.formats import clock_time, moment, price, units
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.output import Output, without_secrets, write_line
 from apex_cli.presenters.signals import why
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ class RunLog:
         self._status: Status | None = None
         self._now: datetime | None = None
         self._cycles = 0
+        self.told: set[int] = set()
+        """Sequence numbers of the alarms that were told while it ran."""
 
     def __enter__(self) -> Self:
         """Start the status line."""
@@ -61,6 +67,18 @@ class RunLog:
             )
         for trip in booked.round_trips:
             self._say(f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} USD", trip.exit_time)
+
+    def event(self, event: OutboxRow) -> None:
+        """Tell an alarm at once, whatever else is silenced."""
+        if event.kind != "alarm":
+            return
+        alarm = msgspec.json.decode(event.data, type=Alarm)
+        self.told.add(event.seq)
+        text = f"Alarm: {alarm.message}"
+        if self._status is not None:
+            self._status.console.print(without_secrets(text), markup=False, style="bold red")
+        else:
+            write_line(sys.stderr, text)
 
     def cycle(self, store: StateStore, now: datetime) -> None:
         """Refresh the status line."""

@@ -475,7 +475,8 @@ class TestWhenTheCloseFails:
         for _ in range(3):
             rig.clock.advance(minutes=2)
             rig.cycle()
-        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) == 2
+        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) == 4, "the bracket's, and three tries"
+        assert codes(rig) == ["unprotected", "stop_rejected"]
 
     def test_a_close_that_could_not_be_sent_is_no_refusal(self) -> None:
         rig, broker = holding()

@@ -293,8 +293,8 @@ class TestRecovering:
             rig.cycle()
         assert "unprotected" in codes(rig)
         assert "protection_restored" not in codes(rig)
-        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) <= 2
-        assert len(alarms(rig)) <= 2
+        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) == 4, "the bracket's, and three tries"
+        assert codes(rig) == ["unprotected", "stop_rejected"]
 
     def test_a_rejected_stop_is_tried_again_in_the_next_session(self) -> None:
         rig, broker = unreliable()

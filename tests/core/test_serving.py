@@ -25,7 +25,14 @@ class Counter:
         self.serve_as("process 1")
 
     def serve_as(self, name: str) -> None:
-        self.service = Service(executor=self.rig.executor, desk=self.rig.desk, wall=self.wall, name=name)
+        self.service = Service(
+            executor=self.rig.executor,
+            desk=self.rig.desk,
+            wall=self.wall,
+            name=name,
+            reconciler=self.rig.reconciler,
+            price_of=self.rig.gatherer.price_of,
+        )
 
     def ask(self, work: Work, *, seconds: int = 30, status: RequestStatus = RequestStatus.WAITING) -> str:
         request_id = f"request-{len(self.rig.state.requests) + 1}"

@@ -16,6 +16,15 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.outcome import Binding, Check, Decision, DecisionKind, Reason, Sized, TradingMode
 from apex_cli.core.model.position import Position, PositionSide, RoundTrip
+from apex_cli.core.model.reconciliation import (
+    Break,
+    BreakCode,
+    Correction,
+    CorrectionKind,
+    Ignored,
+    Lock,
+    Reconciliation,
+)
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
@@ -113,6 +122,16 @@ DECISION = Decision(
     checks=(Check(code="score", passed=False, limit="0.5", value="0.4", message="Low."),),
     reasons=(REASON,),
 )
+LOCK = Lock(
+    key="AAPL",
+    codes=(BreakCode.POSITION_DIFFERS, BreakCode.STOP_MISSING),
+    ours="3",
+    theirs="-2",
+    message="Differs.",
+    since=START,
+    difference=quantity("-5"),
+)
+IGNORED = Ignored(key="AAPL", quantity=quantity("-5"), since=START)
 ROWS: dict[str, Any] = {
     "signals": SignalRecord(
         signal_id="s", symbol="AAPL", outcome=SignalOutcome.QUEUED, seen_at=START, expires_at=LATER, approval_id="a"
@@ -210,6 +229,30 @@ ROWS: dict[str, Any] = {
         session_date="2026-03-02", amount=usd("500.25"), is_de_minimis=False, met_on="2026-03-03"
     ),
     "outbox": OutboxRow(seq=9, at=LATER, kind="fill", subject="AAPL", data=msgspec.Raw(b'{"a":[1,"2"]}')),
+    "locks": LOCK,
+    "ignored": IGNORED,
+    "reconciliation": Reconciliation(
+        at=LATER,
+        is_complete=True,
+        account_mark="a1b2",
+        breaks=(
+            Break(
+                code=BreakCode.POSITION_DIFFERS,
+                key="AAPL",
+                subject="AAPL",
+                ours="3",
+                theirs="-2",
+                message="Differs.",
+                correction=Correction(kind=CorrectionKind.ASK, message="Decide."),
+                instrument=OPTION,
+                held=quantity("3"),
+                at_broker=quantity("-2"),
+                price=price("1.1"),
+            ),
+        ),
+        locks=(LOCK,),
+        ignored=(IGNORED,),
+    ),
     "counters": Counters(session_date="2026-03-02", session_start_equity=usd("3000.10"), entries_today=4),
     "trading": TradingState(mode=TradingMode.HALTED, reason="news", changed_at=START),
 }

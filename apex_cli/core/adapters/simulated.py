@@ -30,6 +30,9 @@ from apex_cli.core.venue.engine import MatchingEngine
 NEW_YORK = ZoneInfo("America/New_York")
 KEPT_SESSIONS = 5
 ONE = Decimal(1)
+ACCOUNT_ID = "SIMULATED"
+"""Tells a state made with this broker from one of a real account."""
+
 START_CASH = Usd(Decimal(3000))
 
 
@@ -192,6 +195,7 @@ class SimulatedBroker:
         engine = self._engine
         return BrokerSnapshot(
             is_complete=True,
+            account_id=ACCOUNT_ID,
             orders=tuple(engine.orders()),
             fills=tuple(engine.fills),
             positions=engine.positions(),

@@ -17,6 +17,7 @@ from apex_cli.core.adapters.state_care import Backup, Meta
 from apex_cli.core.adapters.state_storage import NEW, AtomicStorage, StateDatabase, StateTable
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.health import Finding
+from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.repair import ClockReset, Migrated, Restored
 from apex_cli.core.ports import Clock
 from apex_cli.core.state import State, Table
@@ -83,6 +84,8 @@ class TinyDbStore:
         self.backups = state_care.Backups(state_dir / "backup", keep=backups)
         self.problem: StateError | None = None
         """What went wrong beside the newest commit, in the journal or a backup, without stopping it."""
+        self.on_event: Callable[[OutboxRow], None] | None = None
+        """Hears each event of this process as soon as the journal has it."""
         self._lock = ProcessLock(state_dir / "state.lock", poll_s=0.002)
         self._lock_timeout_s = lock_timeout_s
         self._on_notice = on_notice
@@ -293,10 +296,14 @@ class TinyDbStore:
     def _empty_outbox(self, state: State) -> None:
         """Move events to the journal; the next commit leaves them out of the file."""
         if state.outbox:
-            self.journal.append(state.outbox.values())
+            events = list(state.outbox.values())
+            self.journal.append(events)
             state.outbox.load({})
             self._raw["outbox"] = _EMPTY
             self._rows.pop("outbox", None)
+            if self.on_event is not None:
+                for event in events:
+                    self.on_event(event)
 
     def _keep_backup(self) -> None:
         """Keep the outgoing file when the newest backup is old, or its schema is."""

@@ -65,3 +65,29 @@ class Holding(Value, frozen=True, kw_only=True):
 
     average_price: Price | None = None
     """Mean entry price as the broker counts, commissions perhaps included."""
+
+
+class BrokerSnapshot(Value, frozen=True, kw_only=True):
+    """Everything the broker knows of us at one moment."""
+
+    is_complete: bool
+    """False when any part failed or timed out: then absence proves nothing."""
+
+    account_id: str = ""
+    """Which account it is; empty when the broker did not tell. Kept and shown only without its middle."""
+
+    orders: tuple[OrderUpdate, ...] = ()
+    """Open and completed orders of all clients."""
+
+    fills: tuple[Fill, ...] = ()
+    positions: dict[str, Quantity] = {}
+    """Signed quantity by ``Instrument.key``."""
+
+    holdings: tuple[Holding, ...] = ()
+    """The same positions with their instruments."""
+
+    working: tuple[BrokerOrder, ...] = ()
+    """Every order that may still fill, of all clients and of the broker's own screens."""
+
+    foreign_fills: tuple[Fill, ...] = ()
+    """Executions that apex did not ask for: counted as day trades, never folded into our positions."""

@@ -9,6 +9,9 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole, OrderSide
 
+ADOPTED = "adopted-"
+"""How the id of an execution begins that stands for a holding taken over from the broker."""
+
 
 class Fill(Value, frozen=True, kw_only=True):
     """One execution with its commission; applied once, however often it is delivered."""
@@ -35,6 +38,11 @@ class Fill(Value, frozen=True, kw_only=True):
     def key(self) -> str:
         """Identity of the execution without its correction number."""
         return self.exec_id.rpartition(".")[0] or self.exec_id
+
+    @property
+    def is_adopted(self) -> bool:
+        """True when it stands for a holding that was taken over: nothing was traded."""
+        return self.exec_id.startswith(ADOPTED)
 
     @property
     def revision(self) -> int:

@@ -113,6 +113,39 @@ class DayTradeLimits(Value, frozen=True, kw_only=True):
     """From this equity on, the count does not matter."""
 
 
+class OnRejectedStop(StrEnum):
+    """What follows when the broker takes no protective stop."""
+
+    ALARM = "alarm"
+    FLATTEN = "flatten"
+
+
+class ProtectionLimits(Value, frozen=True, kw_only=True):
+    """Section ``protection``: what happens when the broker rejects a protective stop."""
+
+    stop_attempts: int = 3
+    """How often the same stop is tried in a session before apex gives up."""
+
+    retry_pause_s: int = 30
+    """Shortest time between two tries, in seconds."""
+
+    on_rejected_stop: OnRejectedStop = OnRejectedStop.ALARM
+    """alarm: tell and leave it. flatten: close the position at market."""
+
+
+class ReconcileLimits(Value, frozen=True, kw_only=True):
+    """Section ``reconcile``: comparing the state with the broker's own books."""
+
+    interval_minutes: int = 5
+    """Time between two comparisons in a loop; every start and every reconnect compares at once."""
+
+    auto_repair: bool = True
+    """True: a comparison also corrects what needs no person. False: it only tells and locks."""
+
+    require_complete: bool = True
+    """True: nothing is opened while the broker's answer is incomplete."""
+
+
 class Limits(Value, frozen=True, kw_only=True):
     """Everything a decision reads of the configuration."""
 

@@ -13,6 +13,7 @@ from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.reconciliation import Lock
 
 
 class Reason(Value, frozen=True, kw_only=True):
@@ -154,7 +155,10 @@ class Snapshot(Value, frozen=True, kw_only=True):
     market: MarketStatus
     day_trades: DayTradeStatus
     blocked_instruments: tuple[str, ...] = ()
-    """Keys with an order of unknown outcome or a mismatch with the broker."""
+    """Keys with an order of unknown outcome."""
+
+    locks: tuple[Lock, ...] = ()
+    """Securities in which our books and the broker's differ."""
 
     margin_preview: MarginPreview | None = None
     """The broker's "what if" for the opportunity's entry; None when it was not asked or did not answer."""

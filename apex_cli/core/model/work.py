@@ -11,6 +11,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.outcome import Decision, Reason
+from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import ApprovalRecord
 
 
@@ -40,7 +41,25 @@ class Answer(Value, frozen=True, kw_only=True, tag=True):
     by: str = "terminal"
 
 
-Work = CloseRequest | Answer
+class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
+    """Compare with the broker's books, and what to do about what differs."""
+
+    repair: bool = False
+    """Correct what needs no person."""
+
+    adopt: str = ""
+    """Symbol whose holding at the broker becomes ours."""
+
+    ignore: str = ""
+    """Symbol whose holding at the broker is not ours."""
+
+    stop_price: Price | None = None
+    without_stop: bool = False
+    price: Price | None = None
+    """What the difference was traded at, where the broker does not tell."""
+
+
+Work = CloseRequest | Answer | ReconcileRequest
 
 
 class Closed(Value, frozen=True, kw_only=True, tag=True):
@@ -84,6 +103,12 @@ class Answered(Value, frozen=True, kw_only=True, tag=True):
     orders: tuple[OrderRecord, ...] = ()
 
 
+class Reconciled(Value, frozen=True, kw_only=True, tag=True):
+    """What a comparison with the broker found."""
+
+    found: Reconciliation
+
+
 class Failure(Value, frozen=True, kw_only=True):
     """An error that can travel between processes."""
 
@@ -99,7 +124,7 @@ class Failure(Value, frozen=True, kw_only=True):
 class WorkDone(Value, frozen=True, kw_only=True):
     """What came of work: results, failures, or some of both."""
 
-    results: tuple[Closed | Answered, ...] = ()
+    results: tuple[Closed | Answered | Reconciled, ...] = ()
     failures: tuple[Failure, ...] = ()
 
 

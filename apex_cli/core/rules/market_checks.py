@@ -11,6 +11,7 @@ from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import Check, Exposure, Reason, Sized, TradingMode
+from apex_cli.core.model.reconciliation import EVERYTHING
 from apex_cli.core.rules.check_context import CheckContext, passing, verdict
 from apex_cli.core.rules.day_trade_gate import GateOrder, GateVerdict, Ground, judge_order
 from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for, stock_value
@@ -35,7 +36,7 @@ def trading_state(ctx: CheckContext) -> Check:
 
 
 def instrument_blocked(ctx: CheckContext) -> Check:
-    """The security has no order of unknown outcome and no mismatch with the broker."""
+    """The security has no order of unknown outcome."""
     passed = ctx.key not in ctx.snapshot.blocked_instruments
     if passed and not ctx.describe:
         return passing("instrument_blocked")
@@ -43,8 +44,25 @@ def instrument_blocked(ctx: CheckContext) -> Check:
         "instrument_blocked",
         passed=passed,
         limit="nothing unknown",
-        value="nothing unknown" if passed else "an unknown outcome or a mismatch",
-        message=f"{ctx.key} has an order of unknown outcome or a mismatch with the broker. Reconcile it first.",
+        value="nothing unknown" if passed else "an unknown outcome",
+        message=f"{ctx.key} has an order of unknown outcome. The broker is asked again with apex reconcile.",
+    )
+
+
+def reconciled(ctx: CheckContext) -> Check:
+    """Our books and the broker's agree on the security, and on the account as a whole."""
+    locks = ctx.snapshot.locks
+    if not locks and not ctx.describe:
+        return passing("reconciled")
+    lock = next((each for each in locks if each.key in {ctx.key, EVERYTHING}), None)
+    if lock is None:
+        return verdict("reconciled", passed=True, limit="as at the broker", value="as at the broker", message="")
+    return verdict(
+        "reconciled",
+        passed=False,
+        limit=f"{lock.theirs or 'nothing'} at the broker",
+        value=f"{lock.ours or 'nothing'} here ({', '.join(lock.codes)})",
+        message=f"{lock.message} Nothing is opened until apex reconcile clears it.",
     )
 
 

@@ -134,16 +134,26 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
     return Restoration(stops=tuple(stops), uncovered=Quantity(gap))
 
 
-def was_refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> bool:
-    """Tell whether the broker rejected a stand-in stop of the same terms at or after *since*."""
-    return any(
-        r.status is OrderStatus.REJECTED
+def refusals(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> int:
+    """Return how often the broker rejected a stand-in stop of the same terms at or after *since*."""
+    return len(_refused(stop, orders, since))
+
+
+def last_refusal(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> datetime | None:
+    """Return when the broker last rejected a stand-in stop of the same terms; None when it did not since *since*."""
+    return max(_refused(stop, orders, since), default=None)
+
+
+def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> list[datetime]:
+    return [
+        r.updated_at
+        for r in orders
+        if r.status is OrderStatus.REJECTED
         and r.order.role is OrderRole.STOP
         and r.order.parent_id is None
         and r.updated_at >= since
         and (r.order.quantity, r.order.stop_price, r.order.side) == (stop.quantity, stop.stop_price, stop.side)
-        for r in orders
-    )
+    ]
 
 
 def most_to_close(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> Quantity:
@@ -151,6 +161,11 @@ def most_to_close(position: Position | None, orders: Iterable[OrderRecord], side
     held = position.quantity if position is not None and _exit_side(position) is side else ZERO
     opening = (r.open_quantity for r in orders if r.order.role is OrderRole.ENTRY and r.order.side is side.opposite)
     return Quantity(held + sum(opening, ZERO))
+
+
+def is_closing_side(position: Position, side: OrderSide) -> bool:
+    """Tell whether an order on *side* would reduce *position*."""
+    return _exit_side(position) is side
 
 
 def _exit_side(position: Position) -> OrderSide:

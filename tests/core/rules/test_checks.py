@@ -20,6 +20,7 @@ D = Decimal
 CODES = [
     "trading_state",
     "instrument_blocked",
+    "reconciled",
     "signal_levels",
     "signal_expired",
     "size",

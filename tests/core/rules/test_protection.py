@@ -14,13 +14,14 @@ from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.rules.protection import (
     is_unsure,
+    last_refusal,
     most_to_close,
     next_leg_id,
     protection_of,
+    refusals,
     replacement_stop,
     restoration,
     unprotected_quantity,
-    was_refused,
 )
 from apex_cli.testing import START
 
@@ -220,18 +221,20 @@ def most(orders: list[OrderRecord]) -> Decimal:
 
 
 class TestRefused:
-    def test_the_same_terms_are_not_tried_twice_in_a_session(self) -> None:
+    def test_rejections_of_the_same_terms_are_counted_by_session(self) -> None:
         stop = replacement_stop(position(), BRACKET, Quantity(D(10)), [])
-        rejected = record("S2", status=OrderStatus.REJECTED)
-        assert was_refused(stop, [rejected], START)
-        assert not was_refused(stop, [rejected], START + timedelta(days=1))
-        assert not was_refused(stop, [record("S2", "9", status=OrderStatus.REJECTED)], START)
-        assert not was_refused(stop, [record("S2", status=C)], START)
+        rejected = [record("S2", status=OrderStatus.REJECTED), record("S3", status=OrderStatus.REJECTED)]
+        assert refusals(stop, rejected, START) == 2
+        assert last_refusal(stop, rejected, START) == rejected[0].updated_at
+        assert refusals(stop, rejected, START + timedelta(days=1)) == 0
+        assert last_refusal(stop, rejected, START + timedelta(days=1)) is None
+        assert refusals(stop, [record("S2", "9", status=OrderStatus.REJECTED)], START) == 0
+        assert refusals(stop, [record("S2", status=C)], START) == 0
 
     def test_the_stop_of_the_bracket_itself_does_not_count(self) -> None:
         stop = replacement_stop(position(), BRACKET, Quantity(D(10)), [])
         own = record("S1", status=OrderStatus.REJECTED, parent_id="apex-b-E")
-        assert not was_refused(stop, [own], START)
+        assert refusals(stop, [own], START) == 0
 
 
 def test_exits_may_rest_for_what_is_held_and_what_may_still_be_opened() -> None:

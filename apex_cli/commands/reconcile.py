@@ -1,0 +1,109 @@
+"""``apex reconcile``: compare the state with the broker's own books, and correct what differs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.numbers import positive_decimal
+from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import ExitStatus, InputError
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.reconciliation import Reconciliation
+from apex_cli.core.model.work import Reconciled, ReconcileRequest, WorkDone
+from apex_cli.presenters.output import Output
+from apex_cli.wiring import read_settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex reconcile --repair")
+def reconcile(
+    repair: Annotated[bool, typer.Option("--repair", help="Correct what needs no decision of yours.")] = False,
+    adopt: Annotated[
+        str, typer.Option("--adopt", metavar="SYMBOL", help="The broker's position is ours now.", show_default=False)
+    ] = "",
+    ignore: Annotated[
+        str, typer.Option("--ignore", metavar="SYMBOL", help="The broker's position is not ours.", show_default=False)
+    ] = "",
+    stop: Annotated[
+        Decimal | None,
+        typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop of what is adopted.", show_default=False),
+    ] = None,
+    no_stop: Annotated[bool, typer.Option("--no-stop", help="Adopt without a stop, and be alarmed.")] = False,
+    price: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=positive_decimal,
+            metavar="PRICE",
+            help="What the difference was traded at, if the broker does not tell.",
+            show_default=False,
+        ),
+    ] = None,
+    wait: HandOverOption = 30,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Compare orders, fills and positions with the broker's. What differs is locked for openings until it is cleared.
+
+    Ends with 0 when nothing differs, 6 when something does, 5 when the broker cannot be asked.
+    """
+    with Output("reconcile", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        _check_options(adopt=adopt, ignore=ignore, stop=stop, no_stop=no_stop, price=price)
+        settings = read_settings(config)
+        if adopt and stop is None and not no_stop:
+            stop = _ask_for_stop(out, adopt)
+        request = ReconcileRequest(
+            repair=repair,
+            adopt=adopt,
+            ignore=ignore,
+            stop_price=None if stop is None else Price(stop),
+            without_stop=no_stop,
+            price=None if price is None else Price(price),
+        )
+        from apex_cli.handover import get_done
+
+        _report(out, get_done(out, settings, (request,), wait))
+
+
+def _check_options(*, adopt: str, ignore: str, stop: Decimal | None, no_stop: bool, price: Decimal | None) -> None:
+    if adopt and ignore:
+        raise InputError("adopt_or_ignore", "--adopt and --ignore exclude each other.", hint="Give one of them.")
+    if not adopt and (stop is not None or no_stop or price is not None):
+        raise InputError("adopt_what", "--stop, --no-stop and --price belong to --adopt.", hint="Add --adopt SYMBOL.")
+    if stop is not None and no_stop:
+        raise InputError("stop_or_none", "--stop and --no-stop exclude each other.", hint="Give one of them.")
+
+
+def _ask_for_stop(out: Output, symbol: str) -> Decimal | None:
+    """Ask at a terminal; nothing typed leaves it to the core, which says whether a stop is needed."""
+    if not out.can_prompt:
+        return None
+    question = f"Stop price for {symbol} (empty when it needs none)"
+    text = typer.prompt(question, default="", show_default=False, err=True)
+    return positive_decimal(text) if text else None
+
+
+def _report(out: Output, done: WorkDone) -> None:
+    from apex_cli.handover import as_error
+    from apex_cli.presenters.reconciling import reconciled_blocks, reconciled_data
+
+    if done.failures:
+        raise as_error(done.failures[0])
+    (found,) = [result.found for result in done.results if isinstance(result, Reconciled)]
+    reasons = _reasons(found)
+    status = ExitStatus.UNKNOWN_OUTCOME if reasons else ExitStatus.OK
+    out.result(reconciled_data(found), reconciled_blocks(found), status=status, reasons=reasons)
+
+
+def _reasons(found: Reconciliation) -> tuple[Reason, ...]:
+    """Return why it is not over: each difference that stays."""
+    return tuple(
+        Reason(code=each.code, message=f"{each.message} {each.correction.message}", limit=each.theirs, value=each.ours)
+        for each in found.open_breaks
+    )
