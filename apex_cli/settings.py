@@ -18,6 +18,7 @@ import msgspec
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import ApprovalLimits, DayTradeLimits, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.management import ManagementLimits
 
 CONFIG_VARIABLE = "APEX_CONFIG"
 OVERRIDE_PREFIX = "APEX_"
@@ -157,6 +158,7 @@ class Settings(Value, frozen=True, kw_only=True):
     risk: RiskLimits = RiskLimits()
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
+    management: ManagementLimits = ManagementLimits()
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     simulation: SimulationSettings = SimulationSettings()
@@ -175,6 +177,7 @@ class Settings(Value, frozen=True, kw_only=True):
             risk=self.risk,
             approval=self.approval,
             day_trades=self.day_trades,
+            management=self.management,
         )
 
 
