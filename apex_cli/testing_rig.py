@@ -18,6 +18,7 @@ from apex_cli.core.coordinator import Coordinator
 from apex_cli.core.day_trades import DayTradeCounter
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
+from apex_cli.core.managing import Manager
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import DayTradeLimits, EntryOrder, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.market import Quote
@@ -144,6 +145,7 @@ class Rig:
             limits=self.limits,
             day_trades=DayTradeCounter(self.limits.day_trades),
         )
+        self.chores = [Manager(executor=self.executor, gatherer=self.gatherer)]
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
 
@@ -154,7 +156,7 @@ class Rig:
             executor=self.executor,
             gatherer=self.gatherer,
             ranker=SimpleRanker(self.limits.risk),
-            **{"sources": [self.source], **self._coordinator_settings, **settings},
+            **{"sources": [self.source], "chores": self.chores, **self._coordinator_settings, **settings},
         )
 
     def use(self, broker: Broker) -> None:

@@ -100,16 +100,16 @@ class TradeExecutor:
                 _approve(tx, approval, bracket.bracket_id, now, decided_by)
             tx.brackets[bracket.bracket_id] = bracket
             tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
-            self._intend(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
-        await self._send_all(transmissions(orders))
+            self.intend_in(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
+        await self.send_all(transmissions(orders))
         if any(record.status not in SOUND for record in self.records(orders)):
-            self._conclude(bracket)
+            self.conclude(bracket)
             await self.guard.watch()
         if approval is not None:
             self._end_approvals()
         return self.records(orders)
 
-    async def _send_all(self, parts: Sequence[tuple[Order, ...]]) -> None:
+    async def send_all(self, parts: Sequence[tuple[Order, ...]]) -> None:
         """Send one part after another; after one that failed, the others stay here."""
         for number, part in enumerate(parts, start=1):
             if await self.send(part):
@@ -151,9 +151,9 @@ class TradeExecutor:
     def intend(self, orders: Iterable[Order], *, subject: str) -> None:
         """Write *orders* as intents, in a commit of their own."""
         with self.store.transaction() as tx:
-            self._intend(tx, tuple(orders), self.clock.now(), subject=subject)
+            self.intend_in(tx, tuple(orders), self.clock.now(), subject=subject)
 
-    def _intend(
+    def intend_in(
         self,
         tx: State,
         orders: tuple[Order, ...],
@@ -162,6 +162,7 @@ class TradeExecutor:
         subject: str,
         bracket: BracketRecord | None = None,
     ) -> None:
+        """Write *orders* as intents, inside the caller's transaction."""
         for order in orders:
             tx.orders[order.client_order_id] = OrderRecord(order=order, created_at=now, updated_at=now)
         tx.emit("intent", now, subject, IntentEvent(bracket=bracket, orders=orders))
@@ -233,7 +234,7 @@ class TradeExecutor:
         brackets = self.store.view().brackets
         for bracket_id in {order.bracket_id: None for order in questions if order.role is OrderRole.ENTRY}:
             if bracket_id in brackets:
-                self._conclude(brackets[bracket_id])
+                self.conclude(brackets[bracket_id])
 
     async def watch(self) -> None:
         """Between two rounds of a loop: keep everything held protected, and ask again about what is unknown.
@@ -253,7 +254,7 @@ class TradeExecutor:
         known = self.store.view().orders
         return tuple(known[o.client_order_id] for o in orders if o.client_order_id in known)
 
-    def _conclude(self, bracket: BracketRecord) -> None:
+    def conclude(self, bracket: BracketRecord) -> None:
         """Tell of entries that never left; when none was even tried at the venue, the signal is nobody's again."""
         with self.store.transaction() as tx:
             entries = _entries_of(tx, bracket.bracket_id)
