@@ -29,7 +29,8 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.work import Closed, CloseRequest
 from apex_cli.core.pipeline.ranker import SimpleRanker
-from apex_cli.core.ports import Broker, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
+from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
+from apex_cli.core.repricing import Repricer
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
@@ -145,7 +146,8 @@ class Rig:
             limits=self.limits,
             day_trades=DayTradeCounter(self.limits.day_trades),
         )
-        self.chores = [Manager(executor=self.executor, gatherer=self.gatherer)]
+        parts: dict[str, Any] = {"executor": self.executor, "gatherer": self.gatherer}
+        self.chores: list[Chore] = [Repricer(**parts), Manager(**parts)]
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
 

@@ -273,8 +273,10 @@ def make_service(parts: Parts) -> Service:
 def make_chores(parts: Parts) -> tuple[Chore, ...]:
     """Return what the loop looks after besides signals."""
     from apex_cli.core.managing import Manager
+    from apex_cli.core.repricing import Repricer
 
-    return (Manager(executor=parts.executor, gatherer=parts.gatherer),)
+    executor, gatherer = parts.executor, parts.gatherer
+    return Repricer(executor=executor, gatherer=gatherer), Manager(executor=executor, gatherer=gatherer)
 
 
 @contextmanager

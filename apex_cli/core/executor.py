@@ -21,7 +21,14 @@ from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import Decision, Snapshot
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
+from apex_cli.core.model.records import (
+    ApprovalRecord,
+    ApprovalStatus,
+    BracketRecord,
+    RestingEntry,
+    SignalOutcome,
+    SignalRecord,
+)
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, Ids, StateStore
 from apex_cli.core.recording import Alarm, end_approval, record_decision, record_executed
@@ -99,6 +106,8 @@ class TradeExecutor:
             if approval is not None:
                 _approve(tx, approval, bracket.bracket_id, now, decided_by)
             tx.brackets[bracket.bracket_id] = bracket
+            if self.limits.execution.follows_price:
+                tx.resting[bracket.bracket_id] = _resting(opportunity, bracket, orders, now)
             tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
             self.intend_in(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
         await self.send_all(transmissions(orders))
@@ -236,6 +245,16 @@ class TradeExecutor:
             if bracket_id in brackets:
                 self.conclude(brackets[bracket_id])
 
+    async def confirm(self) -> bool:
+        """Ask the broker for all it knows and book it; True when the answer was complete.
+
+        Raises:
+            BrokerError: the broker cannot be asked.
+        """
+        snapshot = await self.broker.snapshot()
+        self._book(told=(*snapshot.orders, *snapshot.fills))
+        return snapshot.is_complete
+
     async def watch(self) -> None:
         """Between two rounds of a loop: keep everything held protected, and ask again about what is unknown.
 
@@ -303,6 +322,17 @@ def _end_of(tx: State, approval: ApprovalRecord) -> ApprovalStatus | None:
     if any(r.status not in NOTHING_SENT | UNSETTLED for r in entries):
         return ApprovalStatus.EXECUTED
     return None if any(r.status in UNSETTLED for r in entries) else ApprovalStatus.FAILED
+
+
+def _resting(opportunity: Opportunity, bracket: BracketRecord, orders: Iterable[Order], now: datetime) -> RestingEntry:
+    return RestingEntry(
+        bracket_id=bracket.bracket_id,
+        opportunity=opportunity,
+        entries=tuple(o.client_order_id for o in orders if o.role is OrderRole.ENTRY),
+        first_price=bracket.entry_price,
+        price=bracket.entry_price,
+        since=now,
+    )
 
 
 def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:

@@ -23,6 +23,7 @@ from apex_cli.core.model.records import (
     Counters,
     OutboxRow,
     PositionRecord,
+    RestingEntry,
     SignalRecord,
     TradingState,
 )
@@ -184,6 +185,8 @@ class State:
         """Imported executions of the whole account: counted, never folded into positions."""
         self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
+        self.resting: Table[RestingEntry] = Table("resting", RestingEntry)
+        """Limit entries whose price may follow the market, by bracket."""
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
@@ -199,6 +202,7 @@ class State:
             self.history_fills,
             self.round_trips,
             self.requests,
+            self.resting,
             self.outbox,
             self._counters,
             self._trading,

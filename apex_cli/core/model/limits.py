@@ -64,6 +64,11 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
     reprice: RepriceLimits = RepriceLimits()
     """A limit entry that rests follows the price, within bounds."""
 
+    @property
+    def follows_price(self) -> bool:
+        """True when limit entries that rest are re-priced."""
+        return self.entry_order is EntryOrder.LIMIT and self.reprice.after_s is not None
+
 
 class RiskLimits(Value, frozen=True, kw_only=True):
     """Section ``risk``: how much may be lost, and where."""

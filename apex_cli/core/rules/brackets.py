@@ -106,10 +106,14 @@ def _bracket_orders(record: BracketRecord, entry_order: EntryOrder, reference_pr
             limit_price=record.entry_price if entry_order is EntryOrder.LIMIT else None,
             reference_price=reference_price,
         )
-        orders += (entry, _stop(entry, record.stop_price))
-        if target is not None:
-            orders.append(_target(entry, target))
+        orders += tranche_orders(entry, record.stop_price, target)
     return tuple(orders)
+
+
+def tranche_orders(entry: Order, stop: Price, target: Price | None) -> tuple[Order, ...]:
+    """Return *entry* with the exits that wait for it: one OCA group of a stop and, when there is one, a target."""
+    legs = (entry, _stop(entry, stop))
+    return legs if target is None else (*legs, _target(entry, target))
 
 
 def split_quantity(quantity: Quantity, instrument: Instrument, parts: int) -> tuple[Quantity, ...]:
