@@ -29,6 +29,7 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.work import Closed, CloseRequest
 from apex_cli.core.pipeline.ranker import SimpleRanker
+from apex_cli.core.pipeline.scale_out import ScaleOutStage
 from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
 from apex_cli.core.repricing import Repricer
 from apex_cli.core.rules.calendar import session_date
@@ -153,12 +154,19 @@ class Rig:
 
     def make_coordinator(self, **settings: Any) -> Coordinator:  # noqa: ANN401 - passed on
         """Return another coordinator over the same parts."""
+        stages = [ScaleOutStage(self.limits.management)]
         return Coordinator(
             store=self.store,
             executor=self.executor,
             gatherer=self.gatherer,
             ranker=SimpleRanker(self.limits.risk),
-            **{"sources": [self.source], "chores": self.chores, **self._coordinator_settings, **settings},
+            **{
+                "sources": [self.source],
+                "stages": stages,
+                "chores": self.chores,
+                **self._coordinator_settings,
+                **settings,
+            },
         )
 
     def use(self, broker: Broker) -> None:

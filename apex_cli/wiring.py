@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource
+    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource, SignalStage
     from apex_cli.core.serving import Service
 
 BOOK_FILE = "simulated_broker.json"
@@ -268,6 +268,13 @@ def make_service(parts: Parts) -> Service:
     return Service(
         executor=parts.executor, desk=make_desk(parts), wall=parts.store.clock, name=f"process {os.getpid()}"
     )
+
+
+def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
+    """Return what a signal passes before it is ranked, in order."""
+    from apex_cli.core.pipeline.scale_out import ScaleOutStage
+
+    return (ScaleOutStage(settings.management),)
 
 
 def make_chores(parts: Parts) -> tuple[Chore, ...]:

@@ -4,11 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-import pytest
 
-from apex_cli.core.model.management import ManagementLimits, ManagementPlan, MaxHolding, TrailingStop
+from apex_cli.core.model.management import ManagementLimits, TrailingStop
 from apex_cli.core.model.order import OrderStatus, OrderType
-from apex_cli.testing_faults import Fate, UnreliableBroker
+from apex_cli.testing_faults import UnreliableBroker
 from apex_cli.testing_rig import Prices, Rig, auto, make_signal
 
 D = Decimal
