@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from apex_cli.core.model.base import Value
@@ -12,7 +13,14 @@ from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderType
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.position import Position
-from apex_cli.core.rules.calendar import market_status, next_session, session_bounds, session_date, session_start
+from apex_cli.core.rules.calendar import (
+    CalendarEndError,
+    market_status,
+    next_session,
+    session_bounds,
+    session_date,
+    session_start,
+)
 from apex_cli.core.rules.protection import is_unsure
 
 TIME_EXIT = "time_exit"
@@ -49,9 +57,6 @@ def close_due(  # noqa: PLR0917 - what a decision reads, in one line
         market: the instrument's market at *now*.
         mode: what apex may do.
         now: aware UTC.
-
-    Raises:
-        CalendarEndError: the deadline is outside the calendar.
     """
     if not plan.closes or not market.is_open or mode is TradingMode.HALTED or any(map(_is_under_way, orders)):
         return None
@@ -84,17 +89,16 @@ def holding_deadline(position: Position, limit: MaxHolding) -> datetime | None:
     """Return until when *position* may be held; the earlier of two limits, None without any.
 
     Sessions: the opening of the n-th session after the one it was opened in. Minutes: as many with its market open,
-    so nights, weekends and holidays do not count.
-
-    Raises:
-        CalendarEndError: it is outside the calendar.
+    so nights, weekends and holidays do not count. A deadline past the end of the calendar is none yet.
     """
-    deadlines = []
     market_type = position.instrument.market_type
-    if limit.sessions is not None:
-        deadlines.append(_session_opening(market_type, position.entry_time, limit.sessions))
-    if limit.minutes is not None:
-        deadlines.append(open_minutes_after(market_type, position.entry_time, limit.minutes))
+    deadlines = []
+    with suppress(CalendarEndError):
+        if limit.sessions is not None:
+            deadlines.append(_session_opening(market_type, position.entry_time, limit.sessions))
+    with suppress(CalendarEndError):
+        if limit.minutes is not None:
+            deadlines.append(open_minutes_after(market_type, position.entry_time, limit.minutes))
     return min(deadlines, default=None)
 
 
