@@ -33,6 +33,7 @@ from apex_cli.wiring import (
     make_parts,
     make_service,
     make_sources,
+    make_stages,
     open_journal,
     session_close,
 )
@@ -108,6 +109,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
+        stages=make_stages(settings),
         chores=make_chores(parts),
         bus_capacity=settings.bus.capacity,
         listener=log,

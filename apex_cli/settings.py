@@ -26,6 +26,7 @@ from apex_cli.core.model.limits import (
     ReconcileLimits,
     RiskLimits,
 )
+from apex_cli.core.model.management import ManagementLimits
 
 CONFIG_VARIABLE = "APEX_CONFIG"
 OVERRIDE_PREFIX = "APEX_"
@@ -167,6 +168,7 @@ class Settings(Value, frozen=True, kw_only=True):
     day_trades: DayTradeLimits = DayTradeLimits()
     protection: ProtectionLimits = ProtectionLimits()
     reconcile: ReconcileLimits = ReconcileLimits()
+    management: ManagementLimits = ManagementLimits()
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     simulation: SimulationSettings = SimulationSettings()
@@ -185,6 +187,7 @@ class Settings(Value, frozen=True, kw_only=True):
             risk=self.risk,
             approval=self.approval,
             day_trades=self.day_trades,
+            management=self.management,
         )
 
 

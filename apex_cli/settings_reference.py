@@ -63,10 +63,13 @@ def _section_lines(section: type[msgspec.Struct], values: msgspec.Struct) -> str
 
 
 def field_docstrings(section: type[msgspec.Struct]) -> dict[str, str]:
-    """Return field name -> the string under it, read from the source of *section*."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(section)))
-    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    return dict(_documented(body))
+    """Return field name -> the string under it, read from the source of *section* and of the sections it extends."""
+    found: dict[str, str] = {}
+    for kind in reversed(section.__mro__):
+        if issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+            found.update(_documented(tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []))
+    return found
 
 
 def _documented(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
@@ -91,6 +94,8 @@ def _scalar(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{}"
     if isinstance(value, tuple):
         return f"[{', '.join(_scalar(item) for item in value)}]"
     return f"./{value}" if isinstance(value, Path) else str(value)

@@ -16,13 +16,12 @@ import msgspec
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.settings import OVERRIDE_PREFIX, Settings
+from apex_cli.settings_conflicts import conflicts
+from apex_cli.settings_wording import closest, key_name, shown, suggestion
 
 MILLION = Decimal(1_000_000)
 MAX_PROBLEMS = 100
 """Problems told at once; the search stops there."""
-
-SHOWN = 60
-"""Characters of a found value that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ def _range(low: int, high: int | Decimal) -> Range:
 FRACTION = Range(Decimal(0), Decimal(1), above=True)
 MONEY = Range(Decimal(0), MILLION * MILLION, above=True)
 MINUTES = _range(1, 525_600)
+IN_R = Range(Decimal(0), Decimal(100), above=True)
 RANGES: dict[str, Range] = {
     "execution.auto_min_score": _range(0, 1),
     "risk.capital": MONEY,
@@ -74,6 +74,21 @@ RANGES: dict[str, Range] = {
     "protection.stop_attempts": _range(1, 100),
     "protection.retry_pause_s": _range(0, 86_400),
     "reconcile.interval_minutes": MINUTES,
+    "execution.reprice.after_s": _range(1, 86_400),
+    "execution.reprice.step_pct": FRACTION,
+    "execution.reprice.max_times": _range(1, 100),
+    "execution.reprice.max_pct": FRACTION,
+    "management.trailing.activate_at_r": IN_R,
+    "management.trailing.distance_r": IN_R,
+    "management.trailing.distance_pct": FRACTION,
+    "management.breakeven_at_r": IN_R,
+    "management.breakeven_offset_r": _range(0, 100),
+    "management.breakeven_after_target": _range(1, 100),
+    "management.scale_out.targets_r": IN_R,
+    "management.scale_out.fractions": FRACTION,
+    "management.max_holding.sessions": _range(1, 1000),
+    "management.max_holding.minutes": MINUTES,
+    "management.flat_at_close": _range(1, 300),
     "signals.max_age_minutes": MINUTES,
     "prices.max_age_minutes": MINUTES,
     "simulation.slippage_pct": _range(0, 1),
@@ -129,7 +144,7 @@ def _leaves(section: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, A
     for name, kind in schema(section).items():
         if _is_section(kind):
             yield from _leaves(kind, f"{prefix}{name}.")
-        else:
+        elif entry_type(kind) is None:
             yield f"{prefix}{name}", kind
 
 
@@ -180,7 +195,7 @@ def _override(values: dict[str, Any], name: str, value: object, keys: Mapping[st
     """Put one variable's value into the nested *values*."""
     path = keys.get(name)
     if path is None:
-        guess = _closest(name, list(keys))
+        guess = closest(name, list(keys))
         reader.problem(name, f"no key goes by this name{f'; did you mean {guess}?' if guess else '.'}")
         return
     found = reader.value(leaves()[path], value, path)
@@ -193,11 +208,15 @@ def _override(values: dict[str, Any], name: str, value: object, keys: Mapping[st
 
 def _make(section: type[msgspec.Struct], values: Mapping[str, Any], base: Path, source: Path | None) -> Any:
     """Build the Struct, defaults where nothing was given; the state folder's default counts from *base* too."""
-    given = {
-        name: _make(kind, values.get(name, {}), base, source) if _is_section(kind) else values[name]
-        for name, kind in schema(section).items()
-        if _is_section(kind) or name in values
-    }
+    given: dict[str, Any] = {}
+    for name, kind in schema(section).items():
+        if _is_section(kind):
+            given[name] = _make(kind, values.get(name, {}), base, source)
+        elif (entry := entry_type(kind)) is not None:
+            own = values.get(name, {})
+            given[name] = {key: _make(entry, _merged(values, own[key]), base, source) for key in own}
+        elif name in values:
+            given[name] = values[name]
     made = section(**given)
     if not isinstance(made, Settings):
         return made
@@ -205,16 +224,19 @@ def _make(section: type[msgspec.Struct], values: Mapping[str, Any], base: Path, 
     return msgspec.structs.replace(made, state=state, source=source)
 
 
+def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *common* with what *own* says in its place, section by section."""
+    merged = dict(common)
+    for name, value in own.items():
+        is_section = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if is_section else value
+    return merged
+
+
 def _contradictions(settings: Settings, origin: str) -> Iterator[Problem]:
     """Find keys that are right alone and wrong together."""
-    if settings.simulation.clock == "bars" and settings.prices.bars_dir is None:
-        yield Problem(
-            origin=origin,
-            key="simulation.clock",
-            message="a bars clock needs prices.bars_dir, a folder with one SYMBOL.csv per symbol.",
-            value="bars",
-            allowed="system, or bars together with prices.bars_dir",
-        )
+    for key, message, value, allowed in conflicts(settings):
+        yield Problem(origin=origin, key=key, message=message, value=value, allowed=allowed)
 
 
 def _error(problems: list[Problem], source: Path | None) -> ConfigError:
@@ -246,53 +268,86 @@ class _Reader:
 
     def problem(self, key: str, message: str, value: object = _BAD, allowed: str | None = None) -> object:
         if len(self.problems) < MAX_PROBLEMS:
-            found = None if value is _BAD else _shown(value)
+            found = None if value is _BAD else shown(value)
             self.problems.append(Problem(origin=self.origin, key=key, message=message, value=found, allowed=allowed))
         return _BAD
 
-    def section(self, section: type[msgspec.Struct], document: object, path: str) -> dict[str, Any]:
-        """Return the good values of a mapping; ``risk:`` with nothing under it is an empty section."""
-        if document is None:
-            return {}
-        if not isinstance(document, Mapping):
-            self.problem(path.rstrip("."), "a section takes keys below it, not a value.", document, "keys and values")
-            return {}
+    def section(
+        self, section: type[msgspec.Struct], document: object, path: str, rule: str | None = None
+    ) -> dict[str, Any]:
+        """Return the good values of a mapping; ``risk:`` with nothing under it is an empty section.
+
+        Its ranges stand under *rule*, the same as *path* but for an entry under a name of its own.
+        """
+        rule = path if rule is None else rule
         values: dict[str, Any] = {}
         known = schema(section)
-        for key, value in document.items():
-            if len(self.problems) >= MAX_PROBLEMS:
-                break
-            if not isinstance(key, str) or key not in known:
-                self.problem(f"{path}{_name(key)}", f"no such key; {_suggestion(key, path, known)}")
-            elif _is_section(known[key]):
-                values[key] = self.section(known[key], value, f"{path}{key}.")
-            elif (found := self.value(known[key], value, f"{path}{key}")) is not _BAD:
+        for key, value in self._pairs(document, path):
+            kind = known.get(key) if isinstance(key, str) else None
+            if kind is None:
+                self.problem(f"{path}{key_name(key)}", f"no such key; {suggestion(key, path, known, leaves())}")
+            elif _is_section(kind):
+                values[key] = self.section(kind, value, f"{path}{key}.", f"{rule}{key}.")
+            elif (entry := entry_type(kind)) is not None:
+                values[key] = self._entries(entry, value, f"{path}{key}.", rule)
+            elif (found := self.value(kind, value, f"{path}{key}", f"{rule}{key}")) is not _BAD:
                 values[key] = found
         return values
 
-    def value(self, kind: Any, value: object, path: str) -> object:
-        """Return *value* as *kind*, or ``_BAD`` after noting the problem."""
+    def _pairs(self, document: object, path: str) -> Iterator[tuple[Any, object]]:
+        """Yield keys and values while there are few problems; what is no mapping is one."""
+        if document is None:
+            return
+        if not isinstance(document, Mapping):
+            self.problem(path.rstrip("."), "a section takes keys below it, not a value.", document, "keys and values")
+            return
+        for key, value in document.items():
+            if len(self.problems) >= MAX_PROBLEMS:
+                return
+            yield key, value
+
+    def _entries(self, entry: type[msgspec.Struct], document: object, path: str, rule: str) -> dict[str, Any]:
+        """Return sections under names of the user's own; their keys take what the section around them takes."""
+        values: dict[str, Any] = {}
+        for name, value in self._pairs(document, path):
+            if isinstance(name, str) and name.strip() and name.isprintable():
+                values[name] = self.section(entry, value, f"{path}{name}.", rule)
+            else:
+                self.problem(f"{path}{key_name(name)}", "a name is text; put one that looks like a number in quotes.")
+        return values
+
+    def value(self, kind: Any, value: object, path: str, rule: str = "") -> object:
+        """Return *value* as *kind*, or ``_BAD`` after noting the problem; *rule* names its range, *path* by default."""
+        rule = rule or path
         kinds = get_args(kind) if get_origin(kind) in {Union, types.UnionType} else (kind,)
         if value is None and types.NoneType in kinds:
             return None
         kind = _plain_type(next(one for one in kinds if one is not types.NoneType))
         if get_origin(kind) is tuple:
-            return self._items(_plain_type(get_args(kind)[0]), value, path)
+            return self._items(_plain_type(get_args(kind)[0]), value, path, rule)
         convert = next(convert for known, convert in _CONVERTERS.items() if issubclass(kind, known))
-        found, allowed = convert(kind, value, path)
+        found, allowed = convert(kind, value, rule)
         if found is _BAD:
-            return self.problem(path, f"found {_shown(value)}, allowed: {allowed}.", value, allowed)
+            return self.problem(path, f"found {shown(value)}, allowed: {allowed}.", value, allowed)
         return self.base / found if isinstance(found, Path) else found
 
-    def _items(self, kind: Any, value: object, path: str) -> object:
+    def _items(self, kind: Any, value: object, path: str, rule: str) -> object:
         if not isinstance(value, list):
-            return self.problem(path, f"found {_shown(value)}, allowed: a list, such as [A, B].", value, "a list")
-        items = [self.value(kind, item, f"{path}[{number}]") for number, item in enumerate(value)]
+            return self.problem(path, f"found {shown(value)}, allowed: a list, such as [A, B].", value, "a list")
+        items = [self.value(kind, item, f"{path}[{number}]", rule) for number, item in enumerate(value)]
         return _BAD if _BAD in items else tuple(items)
 
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def entry_type(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the section that stands under each name of a mapping such as ``dict[str, Plan]``; None for other kinds."""
+    if get_origin(kind) is not dict:
+        return None
+    entry: type[msgspec.Struct] = get_args(kind)[1]
+    return entry
 
 
 def _plain_type(kind: Any) -> Any:
@@ -352,46 +407,3 @@ _CONVERTERS: dict[type, Callable[[Any, object, str], tuple[Any, str]]] = {
     str: _convert_text,
 }
 """In the order they are tried: a bool is an int, a StrEnum is a str."""
-
-
-def _shown(value: object) -> str:
-    """Return *value* as it may stand in an error: short, and containers by their kind only."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    if isinstance(value, int | Decimal):
-        return _cut(f"{Decimal(value)!s}")
-    return repr(_cut(str(value)))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
-
-
-def _name(key: object) -> str:
-    return _cut(key) if isinstance(key, str) and key.isprintable() else _shown(key)
-
-
-def _suggestion(key: object, path: str, known: Mapping[str, Any]) -> str:
-    """Say where the key belongs, what was meant, or what there is."""
-    name = str(key).lower() if isinstance(key, str) else ""
-    homes = [leaf for leaf in leaves() if leaf.rpartition(".")[2] == name]
-    if homes:
-        return f"write it as {' or '.join(homes)}."
-    guess = _closest(name, list(known))
-    if guess:
-        return f"did you mean {path}{guess}?"
-    anywhere = {leaf.rpartition(".")[2]: leaf for leaf in leaves()}
-    if far := _closest(name, list(anywhere)):
-        return f"did you mean {anywhere[far]}?"
-    return f"known here: {', '.join(sorted(known))}."
-
-
-def _closest(name: str, words: list[str]) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - start-up is a feature
-
-    found = get_close_matches(name[:100], words, n=1, cutoff=0.7)
-    return found[0] if found else None

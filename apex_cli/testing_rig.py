@@ -18,6 +18,7 @@ from apex_cli.core.coordinator import Coordinator
 from apex_cli.core.day_trades import DayTradeCounter
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
+from apex_cli.core.managing import Manager
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import (
     DayTradeLimits,
@@ -36,8 +37,10 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.work import Closed, CloseRequest
 from apex_cli.core.pipeline.ranker import SimpleRanker
-from apex_cli.core.ports import Broker, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
+from apex_cli.core.pipeline.scale_out import ScaleOutStage
+from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
 from apex_cli.core.reconciling import Reconciler
+from apex_cli.core.repricing import Repricer
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
@@ -154,17 +157,26 @@ class Rig:
             day_trades=DayTradeCounter(self.limits.day_trades),
         )
         self.reconciler = Reconciler(executor=self.executor, limits=ReconcileLimits(), wall=self.clock, pause_s=0)
+        parts: dict[str, Any] = {"executor": self.executor, "gatherer": self.gatherer}
+        self.chores: list[Chore] = [Repricer(**parts), Manager(**parts)]
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
 
     def make_coordinator(self, **settings: Any) -> Coordinator:  # noqa: ANN401 - passed on
         """Return another coordinator over the same parts."""
+        stages = [ScaleOutStage(self.limits.management)]
         return Coordinator(
             store=self.store,
             executor=self.executor,
             gatherer=self.gatherer,
             ranker=SimpleRanker(self.limits.risk),
-            **{"sources": [self.source], **self._coordinator_settings, **settings},
+            **{
+                "sources": [self.source],
+                "stages": stages,
+                "chores": self.chores,
+                **self._coordinator_settings,
+                **settings,
+            },
         )
 
     def use(self, broker: Broker) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource
+    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource, SignalStage
     from apex_cli.core.reconciling import Reconciler
     from apex_cli.core.serving import Service
 
@@ -281,11 +281,6 @@ def make_margin_watch(parts: Parts) -> Chore:
     return MarginWatch(parts.store, parts.broker)
 
 
-def make_chores(parts: Parts) -> tuple[Chore, ...]:
-    """Return what a loop looks after besides signals."""
-    return (parts.reconciler, make_margin_watch(parts))
-
-
 def make_service(parts: Parts) -> Service:
     """Return what does the work of this process, and what others hand over to it."""
     from apex_cli.core.serving import Service
@@ -297,6 +292,27 @@ def make_service(parts: Parts) -> Service:
         price_of=parts.gatherer.price_of,
         wall=parts.store.clock,
         name=f"process {os.getpid()}",
+    )
+
+
+def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
+    """Return what a signal passes before it is ranked, in order."""
+    from apex_cli.core.pipeline.scale_out import ScaleOutStage
+
+    return (ScaleOutStage(settings.management),)
+
+
+def make_chores(parts: Parts) -> tuple[Chore, ...]:
+    """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
+    from apex_cli.core.managing import Manager
+    from apex_cli.core.repricing import Repricer
+
+    executor, gatherer = parts.executor, parts.gatherer
+    return (
+        parts.reconciler,
+        Repricer(executor=executor, gatherer=gatherer),
+        Manager(executor=executor, gatherer=gatherer),
+        make_margin_watch(parts),
     )
 
 

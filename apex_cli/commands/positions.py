@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
+from apex_cli.settings import Settings, SimulationClock
 from apex_cli.wiring import read_settings
 
 app = typer.Typer(add_completion=False)
@@ -37,7 +38,7 @@ def _show(out: Output, settings: Settings) -> None:
     from apex_cli.presenters.trading import positions_blocks, positions_data
     from apex_cli.wiring import open_store
 
-    views = position_views(open_store(settings).view())
+    views = position_views(open_store(settings).view(), settings.management, _now(settings))
     totals = totals_of(views)
     out.result(positions_data(views, totals), positions_blocks(views, totals))
 
@@ -59,6 +60,13 @@ def _watch(out: Output, settings: Settings) -> None:
     store = open_store(settings)
     with Live(refresh_per_second=4) as live:
         while True:
-            views = position_views(store.view())
+            views = position_views(store.view(), settings.management, _now(settings))
             live.update(Group(*map(renderable, positions_blocks(views, totals_of(views)))))
             time.sleep(1)
+
+
+def _now(settings: Settings) -> datetime | None:
+    """Return the time; None where it moves with the bars: then it is that of the latest prices."""
+    from apex_cli.wiring import make_system_clock
+
+    return make_system_clock(settings).now() if settings.simulation.clock is SimulationClock.SYSTEM else None

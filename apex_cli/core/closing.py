@@ -160,6 +160,7 @@ async def _stop_entries(executor: TradeExecutor, key: str) -> None:
         for r in orders_of(executor.store.view(), key)
         if r.is_open and r.order.role is OrderRole.ENTRY
     ]
+    _end_following(executor, key)
     failure = await executor.ask_cancel(entries)
     if not await executor.settle(lambda state: all(_is_final(state, name) for name in entries)):
         raise failure or OutcomeUnknownError(
@@ -167,6 +168,15 @@ async def _stop_entries(executor: TradeExecutor, key: str) -> None:
             f"{key}: the broker did not confirm that the rest of the entry is cancelled; nothing was sold.",
             hint="Look at apex orders, then try again.",
         )
+
+
+def _end_following(executor: TradeExecutor, key: str) -> None:
+    """Let no entry of *key* be sent anew at another price."""
+    if not executor.store.view().resting:
+        return
+    with executor.store.transaction() as tx:
+        for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key == key]:
+            del tx.resting[row.bracket_id]
 
 
 async def _release_exits(executor: TradeExecutor, key: str, remaining: Quantity) -> None:

@@ -21,7 +21,14 @@ from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.limits import Limits, ProtectionLimits
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import Decision, Snapshot
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
+from apex_cli.core.model.records import (
+    ApprovalRecord,
+    ApprovalStatus,
+    BracketRecord,
+    RestingEntry,
+    SignalOutcome,
+    SignalRecord,
+)
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, Ids, StateStore
 from apex_cli.core.recording import Alarm, end_approval, record_decision, record_executed
@@ -101,17 +108,19 @@ class TradeExecutor:
             if approval is not None:
                 _approve(tx, approval, bracket.bracket_id, now, decided_by)
             tx.brackets[bracket.bracket_id] = bracket
+            if self.limits.execution.follows_price:
+                tx.resting[bracket.bracket_id] = _resting(opportunity, bracket, orders, now)
             tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
-            self._intend(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
-        await self._send_all(transmissions(orders))
+            self.intend_in(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
+        await self.send_all(transmissions(orders))
         if any(record.status not in SOUND for record in self.records(orders)):
-            self._conclude(bracket)
+            self.conclude(bracket)
             await self.guard.watch()
         if approval is not None:
             self._end_approvals()
         return self.records(orders)
 
-    async def _send_all(self, parts: Sequence[tuple[Order, ...]]) -> None:
+    async def send_all(self, parts: Sequence[tuple[Order, ...]]) -> None:
         """Send one part after another; after one that failed, the others stay here."""
         for number, part in enumerate(parts, start=1):
             if await self.send(part):
@@ -153,9 +162,9 @@ class TradeExecutor:
     def intend(self, orders: Iterable[Order], *, subject: str) -> None:
         """Write *orders* as intents, in a commit of their own."""
         with self.store.transaction() as tx:
-            self._intend(tx, tuple(orders), self.clock.now(), subject=subject)
+            self.intend_in(tx, tuple(orders), self.clock.now(), subject=subject)
 
-    def _intend(
+    def intend_in(
         self,
         tx: State,
         orders: tuple[Order, ...],
@@ -164,6 +173,7 @@ class TradeExecutor:
         subject: str,
         bracket: BracketRecord | None = None,
     ) -> None:
+        """Write *orders* as intents, inside the caller's transaction."""
         for order in orders:
             tx.orders[order.client_order_id] = OrderRecord(order=order, created_at=now, updated_at=now)
         tx.emit("intent", now, subject, IntentEvent(bracket=bracket, orders=orders))
@@ -255,7 +265,17 @@ class TradeExecutor:
         brackets = self.store.view().brackets
         for bracket_id in {order.bracket_id: None for order in orders if order.role is OrderRole.ENTRY}:
             if bracket_id in brackets:
-                self._conclude(brackets[bracket_id])
+                self.conclude(brackets[bracket_id])
+
+    async def confirm(self) -> bool:
+        """Ask the broker for all it knows and book it; True when the answer was complete.
+
+        Raises:
+            BrokerError: the broker cannot be asked.
+        """
+        snapshot = await self.broker.snapshot()
+        self._book(told=(*snapshot.orders, *snapshot.fills))
+        return snapshot.is_complete
 
     async def watch(self) -> None:
         """Between two rounds of a loop: keep everything held protected, and ask again about what is unknown.
@@ -275,7 +295,7 @@ class TradeExecutor:
         known = self.store.view().orders
         return tuple(known[o.client_order_id] for o in orders if o.client_order_id in known)
 
-    def _conclude(self, bracket: BracketRecord) -> None:
+    def conclude(self, bracket: BracketRecord) -> None:
         """Tell of entries that never left; when none was even tried at the venue, the signal is nobody's again."""
         with self.store.transaction() as tx:
             entries = _entries_of(tx, bracket.bracket_id)
@@ -324,6 +344,17 @@ def _end_of(tx: State, approval: ApprovalRecord) -> ApprovalStatus | None:
     if any(r.status not in NOTHING_SENT | UNSETTLED for r in entries):
         return ApprovalStatus.EXECUTED
     return None if any(r.status in UNSETTLED for r in entries) else ApprovalStatus.FAILED
+
+
+def _resting(opportunity: Opportunity, bracket: BracketRecord, orders: Iterable[Order], now: datetime) -> RestingEntry:
+    return RestingEntry(
+        bracket_id=bracket.bracket_id,
+        opportunity=opportunity,
+        entries=tuple(o.client_order_id for o in orders if o.role is OrderRole.ENTRY),
+        first_price=bracket.entry_price,
+        price=bracket.entry_price,
+        since=now,
+    )
 
 
 def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:

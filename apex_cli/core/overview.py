@@ -7,12 +7,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import PositionSide, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.rules.managed_by import ManagedBy, managed_by
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
+
+UNMANAGED = ManagementLimits()
 
 
 class PositionView(Value, frozen=True, kw_only=True):
@@ -38,6 +42,8 @@ class PositionView(Value, frozen=True, kw_only=True):
     entry_time: datetime
     notional: Usd
     signal_id: str = ""
+    managed: ManagedBy = ManagedBy()
+    """What will move its stop, or close it."""
 
 
 class Totals(Value, frozen=True, kw_only=True):
@@ -50,13 +56,15 @@ class Totals(Value, frozen=True, kw_only=True):
     """Positions that a working stop does not cover in full."""
 
 
-def position_views(state: State) -> tuple[PositionView, ...]:
-    """Return every open position, by symbol."""
+def position_views(
+    state: State, management: ManagementLimits = UNMANAGED, now: datetime | None = None
+) -> tuple[PositionView, ...]:
+    """Return every open position, by symbol; *now* is the time of its latest price where it is not given."""
     by_key: dict[str, list[OrderRecord]] = {}
     for record in state.orders.values():
         by_key.setdefault(record.order.instrument.key, []).append(record)
     views = (
-        _view(row, by_key.get(key, []), state.brackets.get(row.position.bracket_id))
+        _view(row, by_key.get(key, []), state.brackets.get(row.position.bracket_id), management, now or row.priced_at)
         for key, row in state.positions.items()
     )
     return tuple(sorted(views, key=lambda view: view.symbol))
@@ -73,12 +81,19 @@ def totals_of(views: Iterable[PositionView]) -> Totals:
     )
 
 
-def _view(row: PositionRecord, orders: list[OrderRecord], bracket: BracketRecord | None) -> PositionView:
+def _view(
+    row: PositionRecord,
+    orders: list[OrderRecord],
+    bracket: BracketRecord | None,
+    management: ManagementLimits,
+    now: datetime,
+) -> PositionView:
     position = row.position
     multiplier = position.instrument.multiplier
     protection = protection_of(position, orders)
     pnl = profit(position.side, position.entry_price, row.current_price, position.quantity, multiplier)
     risk = bracket.risk_per_unit * position.quantity if bracket else ZERO
+    plan = management.plan_for(bracket.strategy if bracket else "")
     return PositionView(
         symbol=position.instrument.key,
         side=position.side,
@@ -96,6 +111,7 @@ def _view(row: PositionRecord, orders: list[OrderRecord], bracket: BracketRecord
         entry_time=position.entry_time,
         notional=Usd(position.quantity * row.current_price * multiplier),
         signal_id=bracket.signal_id if bracket else "",
+        managed=managed_by(position, bracket, orders, plan, now),
     )
 
 

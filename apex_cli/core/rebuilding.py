@@ -32,6 +32,7 @@ from apex_cli.core.model.records import (
     Counters,
     DeficitRecord,
     OutboxRow,
+    RestingEntry,
     SignalOutcome,
     SignalRecord,
     TradingState,
@@ -59,6 +60,10 @@ class _Coded(Value, frozen=True, kw_only=True):
     code: str
 
 
+class _Repriced(Value, frozen=True, kw_only=True):
+    bracket: BracketRecord
+
+
 def rebuild(state: State, events: Iterable[OutboxRow]) -> tuple[int, ...]:
     """Apply *events* to *state*, which should emit nothing; return the numbers of those that could not be read.
 
@@ -76,14 +81,18 @@ def rebuild(state: State, events: Iterable[OutboxRow]) -> tuple[int, ...]:
         else:
             apply(state, event, data)
         state.last_seq = max(state.last_seq, event.seq)
-    _forget_requests(state)
+    _forget_passing(state)
     return tuple(unreadable)
 
 
-def _forget_requests(state: State) -> None:
-    """Drop work that one process handed to another: whether it was done since is not known, and nobody waits."""
+def _forget_passing(state: State) -> None:
+    """Drop what only a running process may act on: how far it had come since is not known.
+
+    Work that one process handed to another, for which nobody waits; entries that were to follow the price, which rest
+    where they are.
+    """
     for table in state.tables():
-        if table.row_type is RequestRecord:
+        if table.row_type in {RequestRecord, RestingEntry}:
             table.clear()
 
 
@@ -117,6 +126,11 @@ def _intent(state: State, event: OutboxRow, data: IntentEvent) -> None:
         state.orders[order.client_order_id] = OrderRecord(order=order, created_at=event.at, updated_at=event.at)
     if data.bracket is not None:
         _opened(state, data.bracket, event.at)
+
+
+def _repriced(state: State, event: OutboxRow, data: _Repriced) -> None:
+    del event
+    state.brackets[data.bracket.bracket_id] = data.bracket
 
 
 def _opened(state: State, bracket: BracketRecord, at: datetime) -> None:
@@ -239,6 +253,7 @@ _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "signal_ended": (_signal_ended, SignalEndedEvent),
     "decided": (_decided, DecidedEvent),
     "intent": (_intent, IntentEvent),
+    "repriced": (_repriced, _Repriced),
     "approval_queued": (_approval_queued, ApprovalRecord),
     **{f"approval_{status}": (_approval_changed, ApprovalRecord) for status in ApprovalStatus},
     "signal_refused": (_signal_refused, SignalRecord),

@@ -25,6 +25,7 @@ from apex_cli.core.model.records import (
     DeficitRecord,
     OutboxRow,
     PositionRecord,
+    RestingEntry,
     SignalRecord,
     TradingState,
 )
@@ -188,6 +189,8 @@ class State:
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
         self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
         """Intraday margin deficits by session date."""
+        self.resting: Table[RestingEntry] = Table("resting", RestingEntry)
+        """Limit entries whose price may follow the market, by bracket."""
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self.locks: Table[Lock] = Table("locks", Lock)
         """Securities in which nothing is opened, as our books and the broker's differ; by ``Instrument.key``."""
@@ -209,6 +212,7 @@ class State:
             self.round_trips,
             self.requests,
             self.deficits,
+            self.resting,
             self.outbox,
             self.locks,
             self.ignored,

@@ -14,6 +14,7 @@ from apex_cli.core.stories import Story
 from apex_cli.presenters.approvals import score_grid
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
 from apex_cli.presenters.formats import DASH, moment, money, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.management import management_line
 from apex_cli.presenters.sizing import BINDING_WORDS
 from apex_cli.presenters.trading import orders_blocks, orders_data, round_trip_data
 
@@ -65,6 +66,7 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
         blocks += orders_blocks(story.orders)
     if story.fills:
         blocks.append(_fills_grid(story.fills))
+    blocks += [Line(text=line) for line in map(management_line, story.events) if line is not None]
     blocks += [
         Line(
             text=f"Result: {trip.pnl:+,.2f} USD ({percent(trip.pnl_pct)}, {r_multiple(trip.r_multiple)}), "

@@ -33,6 +33,10 @@ def positions_data(views: Iterable[PositionView], totals: Totals) -> dict[str, A
             "protected_overnight": v.protected_overnight,
             "entry_time": v.entry_time,
             "signal_id": v.signal_id,
+            "managed": v.managed.words,
+            "trail_amount": v.managed.trail_amount,
+            "held_until": v.managed.held_until,
+            "flat_at": v.managed.flat_at,
         }
         for v in views
     ]
@@ -73,7 +77,8 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
         if totals.unprotected
         else ()
     )
-    return (grid, Line(text=total, tone=Tone.BOLD), *alarm)
+    managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
+    return (grid, *managed, Line(text=total, tone=Tone.BOLD), *alarm)
 
 
 def _position_row(v: PositionView) -> tuple[Cell, ...]:

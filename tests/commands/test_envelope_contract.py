@@ -120,6 +120,10 @@ POSITIONS = {
             "protected_overnight": bool,
             "entry_time": TIME,
             "signal_id": str,
+            "managed": [str],
+            "trail_amount": MAYBE_DECIMAL,
+            "held_until": (TIME, NoneType),
+            "flat_at": (TIME, NoneType),
         }
     ],
     "totals": {"positions": int, "notional": DECIMAL, "pnl": DECIMAL, "unprotected": int},

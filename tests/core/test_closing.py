@@ -270,6 +270,51 @@ class TestAtALimit:
         assert rig.most_that_exits_fill() == 15
         assert codes(rig) == []
 
+    def test_a_limit_that_expires_gives_its_target_back(self) -> None:
+        rig, _ = holding()
+        rig.close(limit_price="53")
+        rig.clock.advance(minutes=24 * 60)
+        rig.cycle()
+        rig.cycle()
+        target, stop = rig.order("-T2"), rig.order("-S2")
+        assert (target.status, target.order.limit_price, target.order.quantity) == (OrderStatus.WORKING, 54, 15)
+        assert target.order.oca_group == stop.order.oca_group
+        assert rig.most_that_exits_fill() == 15
+        rig.cycle()
+        assert len(rig.events("target_restored")) == 1
+        rig.price("54")
+        rig.cycle()
+        assert rig.at_venue() == {}
+        assert rig.resting_at_venue() == {}
+
+    def test_a_limit_for_a_part_that_expires_gives_back_the_target_of_that_part(self) -> None:
+        rig, _ = holding(targets=("54", "56"))
+        rig.close(limit_price="53", quantity="8")
+        rig.price("53", size="3")
+        rig.clock.advance(minutes=24 * 60)
+        rig.cycle()
+        rig.cycle()
+        assert rig.at_venue() == {"AAPL": 12}
+        targets = {
+            r.order.limit_price: r.open_quantity
+            for r in rig.orders()
+            if r.order.role is OrderRole.TARGET and r.status is OrderStatus.WORKING
+        }
+        assert targets == {54: 5, 56: 7}
+        assert rig.most_that_exits_fill() == 12
+        assert rig.unprotected() == 0
+
+    def test_while_trading_is_halted_no_target_comes_back(self) -> None:
+        rig, _ = holding()
+        rig.close(limit_price="53")
+        with rig.store.transaction() as tx:
+            tx.trading = TradingState(mode=TradingMode.HALTED)
+        rig.clock.advance(minutes=24 * 60)
+        rig.cycle()
+        rig.cycle()
+        assert not rig.events("target_restored")
+        assert rig.unprotected() == 0
+
     def test_a_second_limit_takes_the_place_of_the_first(self) -> None:
         rig, _ = holding()
         rig.close(limit_price="53")

@@ -31,6 +31,11 @@ from apex_cli.core.venue.book import VenueOrder
 
 V = TypeVar("V")
 
+MANAGED = frozenset(
+    {"round_trip_closed", "alarm", "repriced", "trail_started", "stop_replaced", "stop_moved", "time_exit"}
+)
+"""Kinds of events that are counted."""
+
 OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN})
 
 
@@ -166,8 +171,9 @@ class Witness:
     # ------------------------------------------------------------------- laws
 
     def _one_entry_a_signal(self) -> Iterator[str]:
-        """Law 1."""
+        """Law 1: one decision a signal, and all of its entries together no more than was decided."""
         brackets: dict[str, set[str]] = {}
+        entered: dict[str, Decimal] = {}
         for name, row in self.orders.items():
             if row.order.role is not OrderRole.ENTRY or row.status is OrderStatus.REJECTED:
                 continue
@@ -176,9 +182,14 @@ class Witness:
                 yield f"law 1: the broker has entry {name}, of which the state never knew"
             else:
                 brackets.setdefault(plan.signal_id, set()).add(plan.bracket_id)
+                most = row.quantity if row.status is OrderStatus.WORKING else row.filled_quantity
+                entered[plan.bracket_id] = entered.get(plan.bracket_id, ZERO) + most
         for signal_id, sent in brackets.items():
             if len(sent) > 1:
                 yield f"law 1: {signal_id} was entered {len(sent)} times: {sorted(sent)}"
+        for bracket_id, quantity in entered.items():
+            if quantity > self.brackets[bracket_id].quantity:
+                yield f"law 1: {quantity} were entered of {self.brackets[bracket_id].quantity} decided: {bracket_id}"
 
     def _protected(self, book: SimulatedBook, events: list[Event]) -> Iterator[str]:
         """Law 2."""
@@ -350,7 +361,7 @@ class Witness:
                 sum(f.client_order_id == row.order.client_order_id for f in self.fills.values()) > 1
             )
         for event in self.journal():
-            if event.kind in {"round_trip_closed", "alarm"} or event.kind.startswith("approval_"):
+            if event.kind in MANAGED or event.kind.startswith("approval_"):
                 done[event.kind] += 1
         return done
 

@@ -23,12 +23,22 @@ BAR_STARTS = (time(9, 30), time(11, 40), time(13, 50))
 
 SESSIONS = tuple(date(2004, 3, day) for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12))
 
+REPRICES = ("{}", "{after_s: 60, step_pct: 0.004, max_times: 2, max_pct: 0.01}")
+PLANS = (
+    "{}",
+    "{trailing: {activate_at_r: 0.4, distance_r: 0.5}}",
+    "{breakeven_at_r: 0.5, breakeven_after_target: 1, max_holding: {sessions: 2}}",
+    "{trailing: {activate_at_r: 0.3, distance_pct: 0.02}, scale_out: {targets_r: [0.5, 1.2], fractions: [0.4, 0.3]}}",
+)
+
 CONFIG = """\
 execution:
   simulation_mode: true
   auto_execute: {auto}
   auto_min_score: {auto_min_score}
   entry_order: {entry_order}
+  reprice: {reprice}
+management: {management}
 risk:
   capital: 20000
   max_risk_pct: 0.02
@@ -100,6 +110,8 @@ class World:
             auto=choice(("true", "true", "true", "false")),
             auto_min_score=choice(("0", "0.45", "0.55")),
             entry_order=choice(("market", "limit", "limit")),
+            reprice=choice(REPRICES),
+            management=choice(PLANS),
             start=SESSIONS[0],
             slippage=choice(("0", "0.001")),
             commission=choice(("none", "ib_fixed", "ib_tiered")),

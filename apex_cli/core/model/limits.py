@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import Quantity, Usd
 
 
@@ -29,6 +30,22 @@ class DayTradeRegime(StrEnum):
     OFF = "off"
 
 
+class RepriceLimits(Value, frozen=True, kw_only=True):
+    """Section ``execution.reprice``: a limit entry that rests follows the price, within bounds."""
+
+    after_s: int | None = None
+    """How long a limit entry rests before its price is raised (for a sale: lowered), in seconds; null: off."""
+
+    step_pct: Decimal = Decimal("0.001")
+    """Part of the decision's price that each step adds."""
+
+    max_times: int = 3
+    """Steps for one signal."""
+
+    max_pct: Decimal = Decimal("0.003")
+    """Part of the decision's price that all steps together may add."""
+
+
 class ExecutionLimits(Value, frozen=True, kw_only=True):
     """Section ``execution``: who decides, and where orders go."""
 
@@ -43,6 +60,14 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
 
     entry_order: EntryOrder = EntryOrder.MARKET
     """``market``, or ``limit`` at the signal's entry price."""
+
+    reprice: RepriceLimits = RepriceLimits()
+    """A limit entry that rests follows the price, within bounds."""
+
+    @property
+    def follows_price(self) -> bool:
+        """True when limit entries that rest are re-priced."""
+        return self.entry_order is EntryOrder.LIMIT and self.reprice.after_s is not None
 
 
 class RiskLimits(Value, frozen=True, kw_only=True):
@@ -153,3 +178,4 @@ class Limits(Value, frozen=True, kw_only=True):
     risk: RiskLimits = RiskLimits()
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
+    management: ManagementLimits = ManagementLimits()

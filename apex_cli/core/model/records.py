@@ -103,6 +103,32 @@ class BracketRecord(Value, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class RestingEntry(Value, frozen=True, kw_only=True):
+    """A limit entry whose price may follow the market, and what that is decided by."""
+
+    bracket_id: str
+    opportunity: Opportunity
+    """As it was decided on."""
+
+    entries: tuple[str, ...]
+    """Client order ids of the entries that rest now, or are being cancelled."""
+
+    first_price: Price
+    """Limit that was decided."""
+
+    price: Price
+    """Limit of *entries*."""
+
+    since: datetime
+    """When they were sent."""
+
+    times: int = 0
+    """How often the price was changed."""
+
+    next_price: Price | None = None
+    """Set while *entries* are being cancelled: what their rest will be sent at."""
+
+
 class PositionRecord(Value, frozen=True, kw_only=True):
     """An open position with its latest price."""
 

@@ -47,7 +47,10 @@ class Signal(Value, frozen=True, kw_only=True):
     entry_price: Price
     stop_loss: Price
     target_prices: tuple[Price, ...] = ()
-    """Nearest first; the quantity is split evenly over them."""
+    """Nearest first; the quantity is split evenly over them, unless ``target_fractions`` say otherwise."""
+
+    target_fractions: tuple[Decimal, ...] = ()
+    """Part of the quantity for each target, nearest first; what is left has a stop and no target."""
 
     confidence: Decimal | None = None
     """0..1 as told by the source; None when it did not say."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -42,7 +42,8 @@ def build_bracket(
     """Return the record and the orders of one entry decision: per tranche its entry, its stop, its target.
 
     One tranche per target: the quantity is split evenly by the instrument's step, the remainder to the first
-    tranches; where it is too small, the nearest targets get one step each. Every tranche is a complete bracket of
+    tranches; where it is too small, the nearest targets get one step each. With the signal's own fractions, what they
+    leave over is a tranche without a target. Every tranche is a complete bracket of
     its own, its exits one OCA group that waits for its entry. Exits rest until cancelled.
 
     Prices go to the tick as ``to_tick`` says: the loss at the stop never exceeds what was sized.
@@ -69,7 +70,9 @@ def build_bracket(
     if entry_order is EntryOrder.MARKET:
         entry = decision.entry_price
     nearest_first = tuple(sorted(rounded, reverse=side is OrderSide.SELL))
-    traded = nearest_first[: len(split_quantity(sized.quantity, instrument, len(nearest_first)))]
+    fractions = signal.target_fractions if targets is None else ()
+    parts = tranche_quantities(sized.quantity, instrument, len(nearest_first), fractions)
+    traded = nearest_first[: len(parts)]
     record = BracketRecord(
         bracket_id=bracket_id,
         signal_id=signal.signal_id,
@@ -85,14 +88,15 @@ def build_bracket(
         reward_risk=decision.reward_risk,
         created_at=now,
     )
-    return record, _bracket_orders(record, entry_order, reference_price=decision.entry_price)
+    return record, _bracket_orders(record, parts, entry_order, reference_price=decision.entry_price)
 
 
-def _bracket_orders(record: BracketRecord, entry_order: EntryOrder, reference_price: Price) -> tuple[Order, ...]:
-    parts = split_quantity(record.quantity, record.instrument, len(record.target_prices))
+def _bracket_orders(
+    record: BracketRecord, parts: Sequence[Quantity], entry_order: EntryOrder, *, reference_price: Price
+) -> tuple[Order, ...]:
     orders: list[Order] = []
     for tranche, quantity in enumerate(parts, start=1):
-        target = record.target_prices[tranche - 1] if record.target_prices else None
+        target = record.target_prices[tranche - 1] if tranche <= len(record.target_prices) else None
         suffix = f"E{tranche}" if len(parts) > 1 else "E"
         entry = Order(
             client_order_id=f"apex-{record.bracket_id}-{suffix}",
@@ -106,10 +110,14 @@ def _bracket_orders(record: BracketRecord, entry_order: EntryOrder, reference_pr
             limit_price=record.entry_price if entry_order is EntryOrder.LIMIT else None,
             reference_price=reference_price,
         )
-        orders += (entry, _stop(entry, record.stop_price))
-        if target is not None:
-            orders.append(_target(entry, target))
+        orders += tranche_orders(entry, record.stop_price, target)
     return tuple(orders)
+
+
+def tranche_orders(entry: Order, stop: Price, target: Price | None) -> tuple[Order, ...]:
+    """Return *entry* with the exits that wait for it: one OCA group of a stop and, when there is one, a target."""
+    legs = (entry, _stop(entry, stop))
+    return legs if target is None else (*legs, _target(entry, target))
 
 
 def split_quantity(quantity: Quantity, instrument: Instrument, parts: int) -> tuple[Quantity, ...]:
@@ -125,6 +133,37 @@ def split_quantity(quantity: Quantity, instrument: Instrument, parts: int) -> tu
     count = max(1, min(parts, steps))
     each, more = divmod(steps, count)
     return tuple(Quantity((each + (1 if number < more else 0)) * step) for number in range(count))
+
+
+def tranche_quantities(
+    quantity: Quantity, instrument: Instrument, targets: int, fractions: Sequence[Decimal] = ()
+) -> tuple[Quantity, ...]:
+    """Return the quantity of each tranche, nearest target first; without *fractions* even parts.
+
+    Each target gets its fraction down to the step, at least one step while there is any. What fractions of less than
+    1 leave over is the last tranche, which has no target; what rounding leaves over goes to the first.
+
+    Args:
+        quantity: a positive multiple of the instrument's step.
+        instrument: gives the step.
+        targets: how many there are.
+        fractions: one a target, adding up to at most 1; empty for even parts.
+    """
+    if not fractions or not targets:
+        return split_quantity(quantity, instrument, targets)
+    step = instrument.quantity_step
+    left: Decimal = quantity
+    parts: list[Decimal] = []
+    for fraction in fractions[:targets]:
+        part = min(left, max(step, floor_to_step(quantity * fraction, step)))
+        if part:
+            parts.append(part)
+            left -= part
+    if left and sum(fractions) < 1:
+        parts.append(left)
+    else:
+        parts[0] += left
+    return tuple(map(Quantity, parts))
 
 
 def _exit(entry: Order, role: OrderRole, order_type: OrderType, *, limit: Price | None, stop: Price | None) -> Order:

@@ -11,7 +11,7 @@ from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType
 from apex_cli.core.model.outcome import Check, Decision, DecisionKind, Reason, Sized, Snapshot
 from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
-from apex_cli.core.rules.brackets import split_quantity
+from apex_cli.core.rules.brackets import tranche_quantities
 from apex_cli.core.rules.check_context import CheckContext
 from apex_cli.core.rules.checks import describe_checks, run_checks
 from apex_cli.core.rules.market_checks import day_trade_warnings
@@ -143,8 +143,8 @@ def _context(
 def planned_reward_risk(signal: Signal, entry: Price, sized: Sized | Reason) -> Decimal | None:
     """Return reward over risk for the quantities that will really aim at each target.
 
-    (sum(quantity_i * target_i) / quantity - entry) / (entry - stop): a small quantity reaches fewer targets, the
-    nearest ones, and an odd one leans towards them.
+    (sum(quantity_i * target_i) / sum(quantity_i) - entry) / (entry - stop): a small quantity reaches fewer targets,
+    the nearest ones, and an odd one leans towards them. A tranche without a target promises nothing, and is left out.
 
     Args:
         signal: gives stop and targets.
@@ -153,10 +153,10 @@ def planned_reward_risk(signal: Signal, entry: Price, sized: Sized | Reason) -> 
     """
     targets = signal.target_prices
     if len(targets) > 1 and isinstance(sized, Sized):
-        parts = split_quantity(sized.quantity, signal.instrument, len(targets))
-        nearest_first = sorted(targets, reverse=signal.side is OrderSide.SELL)
-        value = sum((part * target for part, target in zip(parts, nearest_first, strict=False)), ZERO)
-        targets = (Price(value / sized.quantity),)
+        parts = tranche_quantities(sized.quantity, signal.instrument, len(targets), signal.target_fractions)
+        aimed = list(zip(parts, sorted(targets, reverse=signal.side is OrderSide.SELL), strict=False))
+        value = sum((part * target for part, target in aimed), ZERO)
+        targets = (Price(value / sum(part for part, _ in aimed)),)
     return reward_risk(entry, signal.stop_loss, targets)
 
 

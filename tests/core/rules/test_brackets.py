@@ -23,6 +23,7 @@ from apex_cli.core.rules.brackets import (
     exits_for_remaining,
     part_of,
     split_quantity,
+    tranche_quantities,
 )
 from apex_cli.core.rules.plan import decide
 
@@ -117,6 +118,42 @@ def test_a_split_is_even_with_the_larger_parts_first() -> None:
     assert split_quantity(Quantity(D(2)), stock, 3) == (1, 1)
     assert split_quantity(Quantity(D(2)), stock, 0) == (2,)
     assert split_quantity(Quantity(D("0.0003")), coin, 2) == (D("0.0002"), D("0.0001"))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "targets", "fractions", "parts"),
+    [
+        (15, 2, (), (8, 7)),
+        (15, 0, ("0.5",), (15,)),
+        (15, 2, ("0.5", "0.5"), (8, 7)),  # 7 and 7, the odd one to the first
+        (15, 2, ("0.4", "0.3"), (6, 4, 5)),  # 6.0 and 4.5; the rest has no target
+        (15, 1, ("0.5",), (7, 8)),
+        (2, 2, ("0.4", "0.3"), (1, 1)),  # a step each, nothing is left over
+        (1, 2, ("0.4", "0.3"), (1,)),
+        (3, 2, ("0.1", "0.1"), (1, 1, 1)),
+        (10, 2, ("1", "1"), (10,)),
+    ],
+)
+def test_fractions_split_the_quantity_and_lose_nothing(
+    quantity: int, targets: int, fractions: tuple[str, ...], parts: tuple[int, ...]
+) -> None:
+    found = tranche_quantities(Quantity(D(quantity)), make_instrument("AAPL"), targets, tuple(map(D, fractions)))
+    assert found == parts
+    assert sum(found) == quantity
+
+
+def test_what_fractions_leave_over_has_a_stop_and_no_target(build: Any) -> None:
+    opportunity = build.opportunity(targets=("56", "60"), target_fractions=(D("0.4"), D("0.3")))
+    decision = decide(opportunity, build.snapshot(), build.limits(auto=True, max_position_pct=D(1)))
+    assert decision.sized is not None
+    assert decision.sized.quantity == 15
+    # 6 at 56 and 4 at 60: (6 * 56 + 4 * 60) / 10 = 57.6; 7.6 / 2 = 3.8
+    assert decision.reward_risk == D("3.8")
+    record, orders = build_bracket(decision, opportunity, bracket_id="b", entry_order=EntryOrder.MARKET, now=build.now)
+    assert record.target_prices == (56, 60)
+    assert [(o.client_order_id[-2:], o.quantity) for o in orders] == [
+        ("E1", 6), ("S1", 6), ("T1", 6), ("E2", 4), ("S2", 4), ("T2", 4), ("E3", 5), ("S3", 5),
+    ]  # fmt: skip
 
 
 cents = st.decimals("0.5", "20", places=4)

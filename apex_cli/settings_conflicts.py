@@ -1,0 +1,98 @@
+"""Keys that are right alone and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from apex_cli.core.model.limits import RepriceLimits
+from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+from apex_cli.settings import Settings
+
+
+class Conflict(NamedTuple):
+    """One key that does not go with the others."""
+
+    key: str
+    message: str
+    value: str
+    allowed: str
+
+
+def conflicts(settings: Settings) -> Iterator[Conflict]:
+    """Find every contradiction."""
+    if settings.simulation.clock == "bars" and settings.prices.bars_dir is None:
+        yield Conflict(
+            "simulation.clock",
+            "a bars clock needs prices.bars_dir, a folder with one SYMBOL.csv per symbol.",
+            "bars",
+            "system, or bars together with prices.bars_dir",
+        )
+    yield from _in_reprice(settings.execution.reprice)
+    yield from _in_plan(settings.management, "management")
+    for name, plan in settings.management.strategies.items():
+        yield from _in_plan(plan, f"management.strategies.{name}")
+
+
+def _in_reprice(reprice: RepriceLimits) -> Iterator[Conflict]:
+    if reprice.step_pct > reprice.max_pct:
+        yield Conflict(
+            "execution.reprice.step_pct",
+            f"one step of {reprice.step_pct} is more than execution.reprice.max_pct, {reprice.max_pct}, allows in all.",
+            str(reprice.step_pct),
+            f"at most {reprice.max_pct}",
+        )
+
+
+def _in_plan(plan: ManagementPlan, path: str) -> Iterator[Conflict]:
+    yield from _in_trailing(plan.trailing, f"{path}.trailing")
+    yield from _in_scale_out(plan.scale_out, f"{path}.scale_out")
+    reached, offset = plan.breakeven_at_r, plan.breakeven_offset_r
+    if reached is not None and offset >= reached:
+        yield Conflict(
+            f"{path}.breakeven_offset_r",
+            f"a stop {offset} R beyond the entry cannot be placed at a profit of {reached} R.",
+            str(offset),
+            f"below breakeven_at_r, {reached}",
+        )
+
+
+def _in_trailing(trailing: TrailingStop, path: str) -> Iterator[Conflict]:
+    distances = [value for value in (trailing.distance_r, trailing.distance_pct) if value is not None]
+    if trailing.activate_at_r is not None and len(distances) != 1:
+        yield Conflict(
+            f"{path}.distance_r",
+            f"a trailing stop needs one distance, found {len(distances)}: set distance_r or distance_pct.",
+            str(len(distances)),
+            "distance_r or distance_pct",
+        )
+    elif trailing.activate_at_r is None and distances:
+        yield Conflict(
+            f"{path}.activate_at_r",
+            "a distance alone starts nothing: set the profit in R from which the stop follows the price.",
+            "nothing",
+            "a number of R",
+        )
+
+
+def _in_scale_out(scale_out: ScaleOut, path: str) -> Iterator[Conflict]:
+    targets, fractions = scale_out.targets_r, scale_out.fractions
+    if list(targets) != sorted(set(targets)):
+        yield Conflict(f"{path}.targets_r", "targets must rise, nearest first.", _listed(targets), "rising numbers")
+    if fractions and len(fractions) != len(targets):
+        yield Conflict(
+            f"{path}.fractions",
+            f"{len(fractions)} fractions for {len(targets)} targets: give one each, or none for even parts.",
+            _listed(fractions),
+            f"{len(targets)} fractions",
+        )
+    if sum(fractions) > 1:
+        total = sum(fractions, Decimal(0))
+        yield Conflict(
+            f"{path}.fractions", f"they add up to {total}, more than all of it.", _listed(fractions), "at most 1"
+        )
+
+
+def _listed(values: tuple[Decimal, ...]) -> str:
+    return f"[{', '.join(map(str, values))}]"
