@@ -95,7 +95,7 @@ class TestTheNextPrice:
         sign = 1 if is_long else -1
         while (found := next_price(resting, limits, build.now + timedelta(hours=1))) is not None:
             assert found % D("0.01") == 0
-            assert 0 < (found - resting.price) * sign
+            assert (found - resting.price) * sign > 0
             assert (found - first) * sign <= first * most
             resting = replace(resting, price=found, times=resting.times + 1)
         assert resting.times <= 50
