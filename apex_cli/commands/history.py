@@ -36,7 +36,7 @@ def history(
 ) -> None:
     """Show closed round trips and statistics."""
     with Output("history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.overview import Tally
+        from apex_cli.core.rules.performance import Tally
         from apex_cli.presenters.blocks import Grid
         from apex_cli.presenters.trading import (
             ROUND_TRIP_COLUMNS,

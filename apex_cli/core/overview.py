@@ -9,7 +9,7 @@ from decimal import Decimal
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
-from apex_cli.core.model.position import PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
@@ -97,61 +97,3 @@ def _view(row: PositionRecord, orders: list[OrderRecord], bracket: BracketRecord
         notional=Usd(position.quantity * row.current_price * multiplier),
         signal_id=bracket.signal_id if bracket else "",
     )
-
-
-class Statistics(Value, frozen=True, kw_only=True):
-    """What a list of round trips comes to."""
-
-    round_trips: int
-    wins: int
-    losses: int
-    win_rate: Decimal | None
-    """0..1 over trips that were not flat to the cent; None without any."""
-
-    pnl: Usd
-    commission: Usd
-    net_pnl: Usd
-    profit_factor: Decimal | None
-    """Gross gains over gross losses; None without losses."""
-
-    expectancy_r: Decimal | None
-    """Mean R-multiple over trips whose risk is known."""
-
-
-class Tally:
-    """Adds round trips one by one, so that a long history streams."""
-
-    def __init__(self) -> None:
-        """Start at nothing."""
-        self.count = self.wins = self.losses = self._with_r = 0
-        self.gains = self.lost = self.commission = self._r = ZERO
-
-    def add(self, trip: RoundTrip) -> None:
-        """Count *trip*."""
-        self.count += 1
-        self.commission += trip.commission
-        if trip.pnl > 0:
-            self.wins += 1
-            self.gains += trip.pnl
-        elif trip.pnl < 0:
-            self.losses += 1
-            self.lost -= trip.pnl
-        if trip.r_multiple is not None:
-            self._with_r += 1
-            self._r += trip.r_multiple
-
-    def statistics(self) -> Statistics:
-        """Return what was counted."""
-        decided = self.wins + self.losses
-        pnl = self.gains - self.lost
-        return Statistics(
-            round_trips=self.count,
-            wins=self.wins,
-            losses=self.losses,
-            win_rate=Decimal(self.wins) / decided if decided else None,
-            pnl=Usd(pnl),
-            commission=Usd(self.commission),
-            net_pnl=Usd(pnl - self.commission),
-            profit_factor=self.gains / self.lost if self.lost else None,
-            expectancy_r=self._r / self._with_r if self._with_r else None,
-        )

@@ -7,7 +7,8 @@ from typing import Any
 
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.position import PositionSide, RoundTrip
-from apex_cli.core.overview import PositionView, Statistics, Totals
+from apex_cli.core.overview import PositionView, Totals
+from apex_cli.core.rules.performance import Statistics
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
 from apex_cli.presenters.formats import DASH, gain, moment, money, number, percent, price, r_multiple, ratio, units
 
