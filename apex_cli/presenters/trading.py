@@ -46,24 +46,16 @@ def positions_data(views: Iterable[PositionView], totals: Totals) -> dict[str, A
     return {"positions": rows, "totals": sums}
 
 
+POSITION_COLUMNS = (
+    "Symbol", "Side", ">Qty", ">Entry", ">Last", ">P&L", ">%", ">R", ">Stop", "|Stop … target", ">Target", "Overnight",
+)  # fmt: skip
+
+
 def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[Block, ...]:
     """Return a table with a small price ladder per position, and the sums."""
     grid = Grid(
-        columns=(
-            "Symbol",
-            "Side",
-            ">Qty",
-            ">Entry",
-            ">Last",
-            ">P&L",
-            ">%",
-            ">R",
-            ">Stop",
-            "|Stop … target",
-            ">Target",
-            "Overnight",
-        ),
-        rows=tuple(_position_row(v) for v in views),
+        columns=POSITION_COLUMNS,
+        rows=tuple(position_row(v) for v in views),
         empty="No open positions.",
     )
     if not views:
@@ -77,7 +69,8 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
     return (grid, Line(text=total, tone=Tone.BOLD), *alarm)
 
 
-def _position_row(v: PositionView) -> tuple[Cell, ...]:
+def position_row(v: PositionView, rungs: int = 13) -> tuple[Cell, ...]:
+    """Return one line of the table; the price ladder has *rungs* places."""
     covered = v.protected_quantity >= v.quantity
     overnight = Cell("yes", Tone.GOOD) if v.protected_overnight else Cell("NO", Tone.BAD)
     stop = Cell(price(v.stop_price), Tone.PLAIN if covered else Tone.BAD)
@@ -91,7 +84,7 @@ def _position_row(v: PositionView) -> tuple[Cell, ...]:
         gain(v.pnl, percent(v.pnl_pct)),
         gain(v.pnl, r_multiple(v.r_multiple)),
         stop,
-        Cell(ladder(v)),
+        Cell(ladder(v, rungs)),
         Cell(price(v.target_prices[0]) if v.target_prices else DASH),
         overnight,
     )
@@ -162,22 +155,25 @@ STATUS_TONES = {
 
 def orders_blocks(records: Iterable[OrderRecord]) -> tuple[Block, ...]:
     """Return the orders as a table."""
-    rows = tuple(
-        (
-            Cell(r.order.client_order_id),
-            Cell(r.order.instrument.key, Tone.BOLD),
-            Cell(r.order.role.lower()),
-            Cell(f"{r.order.side} {r.order.order_type.replace('_', ' ')}"),
-            Cell(f"{units(r.filled_quantity)}/{units(r.order.quantity)}"),
-            Cell(price(r.order.limit_price)),
-            Cell(price(r.order.stop_price)),
-            Cell(r.order.time_in_force),
-            Cell(r.status.replace("_", " ").lower(), STATUS_TONES.get(r.status, Tone.PLAIN)),
-        )
-        for r in records
+    return (Grid(columns=ORDER_COLUMNS, rows=tuple(map(order_row, records)), empty="No working orders."),)
+
+
+ORDER_COLUMNS = ("Order", "Symbol", "Role", "Kind", ">Filled", ">Limit", ">Stop", "TIF", "Status")
+
+
+def order_row(r: OrderRecord) -> tuple[Cell, ...]:
+    """Return one line of the table."""
+    return (
+        Cell(r.order.client_order_id),
+        Cell(r.order.instrument.key, Tone.BOLD),
+        Cell(r.order.role.lower()),
+        Cell(f"{r.order.side} {r.order.order_type.replace('_', ' ')}"),
+        Cell(f"{units(r.filled_quantity)}/{units(r.order.quantity)}"),
+        Cell(price(r.order.limit_price)),
+        Cell(price(r.order.stop_price)),
+        Cell(r.order.time_in_force),
+        Cell(r.status.replace("_", " ").lower(), STATUS_TONES.get(r.status, Tone.PLAIN)),
     )
-    columns = ("Order", "Symbol", "Role", "Kind", ">Filled", ">Limit", ">Stop", "TIF", "Status")
-    return (Grid(columns=columns, rows=rows, empty="No working orders."),)
 
 
 # Round trips
