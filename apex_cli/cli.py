@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "run",
     "approve": "approve",
     "positions": "positions",
+    "dashboard": "dashboard",
     "close": "close",
     "orders": "orders",
     "history": "history",

@@ -75,9 +75,11 @@ def alarm_cells(board: Board, alarms: Sequence[Activity]) -> tuple[Cell, ...]:
     day = board.day
     found = []
     if day.unknown_orders:
-        found.append(Cell(f"! {day.unknown_orders} orders of unknown outcome: apex orders", Tone.BAD))
+        found.append(Cell(f"! {_counted(day.unknown_orders, 'order')} of unknown outcome: apex orders", Tone.BAD))
     if day.totals.unprotected:
-        found.append(Cell(f"! {day.totals.unprotected} positions not fully protected by a working stop", Tone.BAD))
+        found.append(
+            Cell(f"! {_counted(day.totals.unprotected, 'position')} not fully protected by a working stop", Tone.BAD)
+        )
     if day.mode is not TradingMode.ACTIVE:
         found.append(Cell(f"! {day.mode}: {MODE_MEANINGS[day.mode]}", Tone.WARN))
     if alarms:
@@ -87,6 +89,10 @@ def alarm_cells(board: Board, alarms: Sequence[Activity]) -> tuple[Cell, ...]:
     if board.is_stale:
         found.append(Cell(f"! account last asked at {clock_time(day.equity_at)}: is a run going?", Tone.WARN))
     return tuple(found)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 # Gauges
@@ -182,6 +188,29 @@ def left_cell(status: DayTradeStatus) -> Cell:
 
 def _left_text(number: int | None) -> str:
     return DASH if number is None else "∞" if number < 0 else str(number)
+
+
+def brief_lines(board: Board) -> tuple[Cells, ...]:
+    """Return the gauges in four lines, for a small screen."""
+    worth, risk = dict(equity_rows(board, 8)), dict(risk_rows(board, 8))
+    trades = dict(day_trade_rows(board.day_trades, board.forecast))
+    exposure = [Cell(f"{name} {cells[0].text}", cells[0].tone) for name, cells in exposure_rows(board, 4)[:3]]
+    return (
+        _named("Equity", worth["Equity"], "day", worth.get("Day", ()), "loss", worth.get("Day loss", ())),
+        _named("Open risk", risk["Open risk"][:1], "", risk["At stops"], "P&L", risk["Open P&L"][:1]),
+        _named("Day trades", trades["Day trades"], "ahead", trades.get("Ahead", ())),
+        _named("Held", tuple(exposure)),
+    )
+
+
+def _named(*parts: str | Cells) -> Cells:
+    """Return names, dim, before their values."""
+    found: list[Cell] = []
+    for name, cells in zip(parts[::2], parts[1::2], strict=True):
+        if cells:
+            found += [Cell(str(name), Tone.DIM)] if name else []
+            found += [cell for cell in cells if isinstance(cell, Cell)]
+    return tuple(found)
 
 
 # Tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from math import sqrt
+from math import floor, sqrt
 from statistics import fmean, stdev
 
 from apex_cli.core.model.base import Value
@@ -215,6 +215,48 @@ def sharpe(
 
 _NO_SPREAD = 1e-12
 """Below this the returns differ by no more than float noise."""
+
+
+class Distribution(Value, frozen=True, kw_only=True):
+    """How many values fall into each bin; the outer bins take what lies beyond them."""
+
+    lows: tuple[Decimal, ...]
+    """Lower bound of each bin, rising; a bin reaches to the next one's, without it."""
+
+    counts: tuple[int, ...]
+
+
+class RDistribution:
+    """Counts R-multiples into bins one by one: half an R wide, from -3 R to +5 R."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._counts = [0] * _BINS
+
+    def add(self, multiple: Decimal) -> None:
+        """Count *multiple*."""
+        place = floor((multiple - _LOWEST_R) / _R_STEP)
+        self._counts[min(max(place, 0), _BINS - 1)] += 1
+
+    def distribution(self) -> Distribution:
+        """Return the counts so far."""
+        return Distribution(lows=tuple(_LOWEST_R + _R_STEP * n for n in range(_BINS)), counts=tuple(self._counts))
+
+
+_LOWEST_R, _R_STEP, _BINS = Decimal(-3), Decimal("0.5"), 17
+
+
+def r_distribution(multiples: Iterable[Decimal]) -> Distribution:
+    """Return how *multiples* are spread over bins of half an R; beyond -3 and +5 the outer bins take them.
+
+    >>> found = r_distribution([Decimal(-1), Decimal("-0.6"), Decimal(9)])
+    >>> [(str(low), count) for low, count in zip(found.lows, found.counts) if count]
+    [('-1.0', 2), ('5.0', 1)]
+    """
+    bins = RDistribution()
+    for multiple in multiples:
+        bins.add(multiple)
+    return bins.distribution()
 
 
 def ratio(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
