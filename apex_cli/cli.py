@@ -29,6 +29,7 @@ COMMANDS = {
     "close": "close",
     "orders": "orders",
     "history": "history",
+    "report": "report",
     "explain": "explain",
     "pdt-status": "pdt_status",
     "import-fills": "import_fills",
