@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -356,8 +356,18 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
             await parts.executor.recover()
             await parts.reconciler.tend(parts.clock.now())
         yield parts
+        await _leave_account(parts)
     finally:
         await parts.broker.close()
+
+
+async def _leave_account(parts: Parts) -> None:
+    """Keep what the account is worth for who only looks; not to know it is no reason to fail what was done."""
+    from apex_cli.core.errors import ApexError
+    from apex_cli.core.housekeeping import keep_account
+
+    with suppress(ApexError):
+        keep_account(parts.store, await parts.broker.account(), parts.clock.now())
 
 
 def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:

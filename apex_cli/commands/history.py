@@ -13,6 +13,7 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
+from apex_cli.core.trade_report import final_bookings
 from apex_cli.presenters.output import Output
 from apex_cli.wiring import open_journal, read_settings
 
@@ -36,7 +37,7 @@ def history(
 ) -> None:
     """Show closed round trips and statistics."""
     with Output("history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.overview import Tally
+        from apex_cli.core.rules.performance import Tally
         from apex_cli.presenters.blocks import Grid
         from apex_cli.presenters.trading import (
             ROUND_TRIP_COLUMNS,
@@ -63,25 +64,11 @@ def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
 
     A late or corrected fill books a round trip anew or voids it; only then is the journal read twice.
     """
-    final = _corrections(journal)
+    final = final_bookings(journal)
     for event in journal.events(kind="round_trip_closed"):
         trip = msgspec.json.decode(event.data, type=RoundTrip)
         if trip.round_trip_id not in final or final[trip.round_trip_id] == event.seq:
             yield trip
-
-
-def _corrections(journal: JournalReader) -> dict[str, int]:
-    """Return, for round trips that were booked again or voided, the event that counts (0: none)."""
-    if not any(True for _ in journal.events(kind="fill_corrected")) and not any(
-        True for _ in journal.events(kind="round_trip_voided")
-    ):
-        return {}
-    final: dict[str, int] = {}
-    for event in journal.events():
-        if event.kind in {"round_trip_closed", "round_trip_voided"}:
-            trip = msgspec.json.decode(event.data, type=RoundTrip)
-            final[trip.round_trip_id] = event.seq if event.kind == "round_trip_closed" else 0
-    return final
 
 
 def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None, since: datetime | None) -> bool:

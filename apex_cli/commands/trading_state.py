@@ -8,8 +8,9 @@ import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.model.outcome import TradingMode
-from apex_cli.core.model.records import TradingState
+from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.presenters.blocks import Cell, Fields, Tone
+from apex_cli.presenters.board import MODE_MEANINGS
 from apex_cli.presenters.output import Output
 from apex_cli.wiring import open_store, read_settings
 
@@ -19,12 +20,6 @@ resume_app = typer.Typer(add_completion=False)
 apps = {"halt": halt_app, "reduce": reduce_app, "resume": resume_app}
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; shown wherever the state is.")]
-
-MEANINGS = {
-    TradingMode.ACTIVE: "signals are decided and executed",
-    TradingMode.REDUCING: "positions may be closed, nothing is opened",
-    TradingMode.HALTED: "nothing but cancels and protective exits",
-}
 
 
 @halt_app.command(epilog='Example: apex halt --reason "news at 14:00"')
@@ -69,14 +64,10 @@ def resume(
 def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -> None:
     store = open_store(read_settings(config))
     now = store.clock.now()
-    with store.transaction() as tx:
-        before = tx.trading
-        tx.trading = TradingState(mode=mode, reason=reason, changed_at=now)
-        if before.mode is not mode or before.reason != reason:
-            tx.emit("trading_state_changed", now, mode, tx.trading)
+    before = change_trading_mode(store, mode, reason, now)
     tone = Tone.GOOD if mode is TradingMode.ACTIVE else Tone.WARN
     rows = (
-        ("State", Cell(f"{mode}: {MEANINGS[mode]}", tone)),
+        ("State", Cell(f"{mode}: {MODE_MEANINGS[mode]}", tone)),
         ("Was", Cell(before.mode)),
         ("Reason", Cell(reason or "-")),
     )

@@ -19,7 +19,7 @@ from apex_cli.core.bus import Bus, CheckLearning, Incoming, Message, Priority, R
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
-from apex_cli.core.housekeeping import expire_approvals, raise_peak, refresh_prices, roll_session
+from apex_cli.core.housekeeping import expire_approvals, keep_account, refresh_prices, roll_session
 from apex_cli.core.model.outcome import Decision, DecisionKind, Exposure, Reason, Snapshot
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
@@ -213,7 +213,7 @@ class Coordinator:
         now = self.gatherer.clock.now()
         account = await self.gatherer.broker.account()
         roll_session(self.store, account, now)
-        raise_peak(self.store, account)
+        keep_account(self.store, account, now)
         expire_approvals(self.store, now)
         await self.gatherer.refresh_quotes(row.position.instrument for row in self.store.view().positions.values())
         refresh_prices(self.store, self.gatherer, now)

@@ -9,13 +9,17 @@ from msgspec.structs import replace
 from apex_cli.core.gathering import Gatherer
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.ports import StateStore
 from apex_cli.core.recording import end_approval
 from apex_cli.core.rules.approvals import is_expired
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.retention import prune
 from apex_cli.core.snapshots import session_counters
+from apex_cli.core.state import State
+
+CURVE_STEP_S = 300
+"""Seconds between two points of a session's equity curve: 192 in the longest session."""
 
 
 def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> bool:
@@ -35,11 +39,37 @@ def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> 
     return True
 
 
-def raise_peak(store: StateStore, account: AccountSnapshot) -> None:
-    """Lift the high-water mark of equity that the drawdown is measured from."""
-    if account.equity > store.view().counters.peak_equity:
-        with store.transaction() as tx:
-            tx.counters = replace(tx.counters, peak_equity=Usd(max(tx.counters.peak_equity, account.equity)))
+def keep_account(store: StateStore, account: AccountSnapshot, now: datetime) -> None:
+    """Remember what the account is worth, and lift the high-water mark that the drawdown is measured from."""
+    today = session_date(now).isoformat()
+    if _is_known(store.view(), account, today):
+        return
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, peak_equity=Usd(max(tx.counters.peak_equity, account.equity)))
+        curve = tx.account.curve if tx.account is not None and tx.account.session_date == today else ()
+        tx.account = AccountRecord(account=account, session_date=today, curve=_gone_on(curve, account))
+
+
+def _is_known(state: State, account: AccountSnapshot, today: str) -> bool:
+    known = state.account
+    return (
+        known is not None
+        and known.session_date == today
+        and account.equity <= state.counters.peak_equity
+        and replace(known.account, taken_at=account.taken_at, facts=None) == replace(account, facts=None)
+    )
+
+
+def _gone_on(curve: tuple[EquityPoint, ...], account: AccountSnapshot) -> tuple[EquityPoint, ...]:
+    """Return *curve* with the newest point, which takes the place of one of the same five minutes."""
+    point = EquityPoint(at=account.taken_at, equity=account.equity)
+    if curve and _step(curve[-1].at) == _step(point.at):
+        curve = curve[:-1]
+    return (*curve, point)
+
+
+def _step(at: datetime) -> int:
+    return int(at.timestamp() // CURVE_STEP_S)
 
 
 def expire_approvals(store: StateStore, now: datetime) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
-from apex_cli.core.model.position import PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.rules.managed_by import ManagedBy, managed_by
 from apex_cli.core.rules.protection import protection_of
@@ -113,61 +113,3 @@ def _view(
         signal_id=bracket.signal_id if bracket else "",
         managed=managed_by(position, bracket, orders, plan, now),
     )
-
-
-class Statistics(Value, frozen=True, kw_only=True):
-    """What a list of round trips comes to."""
-
-    round_trips: int
-    wins: int
-    losses: int
-    win_rate: Decimal | None
-    """0..1 over trips that were not flat to the cent; None without any."""
-
-    pnl: Usd
-    commission: Usd
-    net_pnl: Usd
-    profit_factor: Decimal | None
-    """Gross gains over gross losses; None without losses."""
-
-    expectancy_r: Decimal | None
-    """Mean R-multiple over trips whose risk is known."""
-
-
-class Tally:
-    """Adds round trips one by one, so that a long history streams."""
-
-    def __init__(self) -> None:
-        """Start at nothing."""
-        self.count = self.wins = self.losses = self._with_r = 0
-        self.gains = self.lost = self.commission = self._r = ZERO
-
-    def add(self, trip: RoundTrip) -> None:
-        """Count *trip*."""
-        self.count += 1
-        self.commission += trip.commission
-        if trip.pnl > 0:
-            self.wins += 1
-            self.gains += trip.pnl
-        elif trip.pnl < 0:
-            self.losses += 1
-            self.lost -= trip.pnl
-        if trip.r_multiple is not None:
-            self._with_r += 1
-            self._r += trip.r_multiple
-
-    def statistics(self) -> Statistics:
-        """Return what was counted."""
-        decided = self.wins + self.losses
-        pnl = self.gains - self.lost
-        return Statistics(
-            round_trips=self.count,
-            wins=self.wins,
-            losses=self.losses,
-            win_rate=Decimal(self.wins) / decided if decided else None,
-            pnl=Usd(pnl),
-            commission=Usd(self.commission),
-            net_pnl=Usd(pnl - self.commission),
-            profit_factor=self.gains / self.lost if self.lost else None,
-            expectancy_r=self._r / self._with_r if self._with_r else None,
-        )

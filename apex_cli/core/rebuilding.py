@@ -1,9 +1,9 @@
 """Brings an older state up to the present by what the journal tells; nothing is told again.
 
 Events carry whole rows, so replaying means putting them where they were put once, and folding fills again. What the
-journal does not tell stays as it was, and the next run works it out: latest prices of what is held, the last look at
-the learners, and how high the equity stood between the last decision and the end. A signal whose orders were all
-rejected by the broker counts as executed or as refused: either way it is not acted on again.
+journal does not tell stays as it was, and the next run works it out: latest prices of what is held, what the account is
+worth, the last look at the learners, how high the equity stood between the last decision and the end. A signal whose
+orders were all rejected by the broker counts as executed or as refused: either way it is not acted on again.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.reconciliation import Ignored, Lock, Reconciliation
 from apex_cli.core.model.records import (
+    AccountRecord,
     ApprovalRecord,
     BracketRecord,
     Counters,
@@ -199,6 +200,7 @@ class State:
         self._reconciliation: Table[Reconciliation] = Table("reconciliation", Reconciliation)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
+        self._account: Table[AccountRecord] = Table("account", AccountRecord)
         self.last_seq = 0
         """Sequence number of the newest event ever emitted."""
         self._all: tuple[Table[Any], ...] = (
@@ -219,6 +221,7 @@ class State:
             self._reconciliation,
             self._counters,
             self._trading,
+            self._account,
         )
 
     def tables(self) -> tuple[Table[Any], ...]:
@@ -253,6 +256,16 @@ class State:
     @reconciliation.setter
     def reconciliation(self, row: Reconciliation) -> None:
         self._reconciliation["reconciliation"] = row
+
+    @property
+    def account(self) -> AccountRecord | None:
+        """What the account was worth when the broker was asked last; None before the first run."""
+        row: AccountRecord | None = self._account.get("account")
+        return row
+
+    @account.setter
+    def account(self, row: AccountRecord) -> None:
+        self._account["account"] = row
 
     def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
         """Queue one event for the journal and return its sequence number."""

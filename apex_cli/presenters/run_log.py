@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from apex_cli.core.board import make_day
 from apex_cli.core.booking import Booked
-from apex_cli.core.model.records import ApprovalStatus, OutboxRow, SignalOutcome, SignalReport
-from apex_cli.core.overview import position_views, totals_of
+from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.ports import StateStore
 from apex_cli.core.recording import Alarm
-from apex_cli.presenters.formats import clock_time, moment, price, units
+from apex_cli.presenters.board import status_line
+from apex_cli.presenters.formats import moment, price, units
 from apex_cli.presenters.output import Output, without_secrets, write_line
 from apex_cli.presenters.signals import why
 
@@ -98,10 +99,4 @@ class RunLog:
 
 def status_text(store: StateStore, now: datetime, cycles: int) -> str:
     """Return the status line: time, trading state, what is open, what waits."""
-    state = store.view()
-    totals = totals_of(position_views(state))
-    pending = sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING)
-    return (
-        f"{clock_time(now)} · {state.trading.mode} · {totals.positions} open {totals.pnl:+,.2f} USD"
-        f" · {pending} to approve · {state.counters.entries_today} entries today · cycle {cycles} · Ctrl-C ends"
-    )
+    return f"{status_line(make_day(store.view(), now))} · cycle {cycles} · Ctrl-C ends"

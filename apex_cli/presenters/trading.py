@@ -7,7 +7,8 @@ from typing import Any
 
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.position import PositionSide, RoundTrip
-from apex_cli.core.overview import PositionView, Statistics, Totals
+from apex_cli.core.overview import PositionView, Totals
+from apex_cli.core.rules.performance import Statistics
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
 from apex_cli.presenters.formats import DASH, gain, moment, money, number, percent, price, r_multiple, ratio, units
 
@@ -49,24 +50,16 @@ def positions_data(views: Iterable[PositionView], totals: Totals) -> dict[str, A
     return {"positions": rows, "totals": sums}
 
 
+POSITION_COLUMNS = (
+    "Symbol", "Side", ">Qty", ">Entry", ">Last", ">P&L", ">%", ">R", ">Stop", "|Stop … target", ">Target", "Overnight",
+)  # fmt: skip
+
+
 def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[Block, ...]:
     """Return a table with a small price ladder per position, and the sums."""
     grid = Grid(
-        columns=(
-            "Symbol",
-            "Side",
-            ">Qty",
-            ">Entry",
-            ">Last",
-            ">P&L",
-            ">%",
-            ">R",
-            ">Stop",
-            "|Stop … target",
-            ">Target",
-            "Overnight",
-        ),
-        rows=tuple(_position_row(v) for v in views),
+        columns=POSITION_COLUMNS,
+        rows=tuple(position_row(v) for v in views),
         empty="No open positions.",
     )
     if not views:
@@ -81,7 +74,8 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
     return (grid, *managed, Line(text=total, tone=Tone.BOLD), *alarm)
 
 
-def _position_row(v: PositionView) -> tuple[Cell, ...]:
+def position_row(v: PositionView, rungs: int = 13) -> tuple[Cell, ...]:
+    """Return one line of the table; the price ladder has *rungs* places."""
     covered = v.protected_quantity >= v.quantity
     overnight = Cell("yes", Tone.GOOD) if v.protected_overnight else Cell("NO", Tone.BAD)
     stop = Cell(price(v.stop_price), Tone.PLAIN if covered else Tone.BAD)
@@ -95,7 +89,7 @@ def _position_row(v: PositionView) -> tuple[Cell, ...]:
         gain(v.pnl, percent(v.pnl_pct)),
         gain(v.pnl, r_multiple(v.r_multiple)),
         stop,
-        Cell(ladder(v)),
+        Cell(ladder(v, rungs)),
         Cell(price(v.target_prices[0]) if v.target_prices else DASH),
         overnight,
     )
@@ -166,22 +160,25 @@ STATUS_TONES = {
 
 def orders_blocks(records: Iterable[OrderRecord]) -> tuple[Block, ...]:
     """Return the orders as a table."""
-    rows = tuple(
-        (
-            Cell(r.order.client_order_id),
-            Cell(r.order.instrument.key, Tone.BOLD),
-            Cell(r.order.role.lower()),
-            Cell(f"{r.order.side} {r.order.order_type.replace('_', ' ')}"),
-            Cell(f"{units(r.filled_quantity)}/{units(r.order.quantity)}"),
-            Cell(price(r.order.limit_price)),
-            Cell(price(r.order.stop_price)),
-            Cell(r.order.time_in_force),
-            Cell(r.status.replace("_", " ").lower(), STATUS_TONES.get(r.status, Tone.PLAIN)),
-        )
-        for r in records
+    return (Grid(columns=ORDER_COLUMNS, rows=tuple(map(order_row, records)), empty="No working orders."),)
+
+
+ORDER_COLUMNS = ("Order", "Symbol", "Role", "Kind", ">Filled", ">Limit", ">Stop", "TIF", "Status")
+
+
+def order_row(r: OrderRecord) -> tuple[Cell, ...]:
+    """Return one line of the table."""
+    return (
+        Cell(r.order.client_order_id),
+        Cell(r.order.instrument.key, Tone.BOLD),
+        Cell(r.order.role.lower()),
+        Cell(f"{r.order.side} {r.order.order_type.replace('_', ' ')}"),
+        Cell(f"{units(r.filled_quantity)}/{units(r.order.quantity)}"),
+        Cell(price(r.order.limit_price)),
+        Cell(price(r.order.stop_price)),
+        Cell(r.order.time_in_force),
+        Cell(r.status.replace("_", " ").lower(), STATUS_TONES.get(r.status, Tone.PLAIN)),
     )
-    columns = ("Order", "Symbol", "Role", "Kind", ">Filled", ">Limit", ">Stop", "TIF", "Status")
-    return (Grid(columns=columns, rows=rows, empty="No working orders."),)
 
 
 # Round trips

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.housekeeping import expire_approvals, raise_peak, roll_session
+from apex_cli.core.housekeeping import expire_approvals, keep_account, roll_session
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import ApprovalStatus
@@ -61,8 +62,29 @@ def test_a_session_opens_with_the_prior_close_where_the_broker_tells_it() -> Non
 def test_the_peak_only_rises() -> None:
     store = MemoryStore()
     for equity in ("3000", "3200", "3100"):
-        raise_peak(store, account(equity))
+        keep_account(store, account(equity), START)
     assert store.view().counters.peak_equity == 3200
+
+
+def test_the_account_is_kept_only_when_it_changed() -> None:
+    store = MemoryStore()
+    keep_account(store, account("3000"), START)
+    generation = store.generation
+    keep_account(store, replace(account("3000"), taken_at=START + timedelta(seconds=1)), START)
+    assert store.generation == generation
+    keep_account(store, account("2990"), START)
+    assert store.generation == generation + 1
+    assert store.view().account.account.equity == 2990
+
+
+def test_the_curve_of_a_session_has_one_point_for_five_minutes() -> None:
+    store = MemoryStore()
+    for minutes, equity in ((0, "3000"), (1, "3001"), (6, "3002"), (7, "3003"), (60 * 24, "3004")):
+        at = START + timedelta(minutes=minutes)
+        keep_account(store, replace(account(equity), taken_at=at), at)
+        if minutes == 7:
+            assert [point.equity for point in store.view().account.curve] == [3001, 3003]
+    assert [point.equity for point in store.view().account.curve] == [3004]
 
 
 def test_an_answer_that_came_first_is_not_expired_over() -> None:

@@ -74,7 +74,9 @@ def is_all_rejected(state: State, row: SignalRecord) -> bool:
 
 def known(state: State) -> dict[str, dict[str, Any]]:
     """Return all tables without what the journal does not tell."""
-    tables = {table.name: dict(table) for table in state.tables() if table.name not in {"outbox", "requests"}}
+    tables = {
+        table.name: dict(table) for table in state.tables() if table.name not in {"account", "outbox", "requests"}
+    }
     tables["signals"] = {
         key: replace(row, outcome=SignalOutcome.REFUSED) if is_all_rejected(state, row) else row
         for key, row in tables["signals"].items()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
@@ -26,11 +27,13 @@ from apex_cli.core.model.reconciliation import (
     Reconciliation,
 )
 from apex_cli.core.model.records import (
+    AccountRecord,
     ApprovalRecord,
     ApprovalStatus,
     BracketRecord,
     Counters,
     DeficitRecord,
+    EquityPoint,
     OutboxRow,
     PositionRecord,
     SignalOutcome,
@@ -254,6 +257,11 @@ ROWS: dict[str, Any] = {
         ignored=(IGNORED,),
     ),
     "counters": Counters(session_date="2026-03-02", session_start_equity=usd("3000.10"), entries_today=4),
+    "account": AccountRecord(
+        account=AccountSnapshot(equity=usd("3000"), cash=usd("2900"), buying_power=usd("100"), taken_at=START),
+        session_date="2026-03-02",
+        curve=(EquityPoint(at=START, equity=usd("3000")),),
+    ),
     "trading": TradingState(mode=TradingMode.HALTED, reason="news", changed_at=START),
 }
 

@@ -8,7 +8,7 @@ and is not there yet.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,9 @@ from apex_cli.core.errors import StateError
 from apex_cli.core.model.records import OutboxRow
 
 _TAIL_BYTES = 1 << 16
+_PROGRESS_BYTES = 1 << 20
+_KIND, _KIND_WITHIN = b'"kind":"', 128
+"""What comes before an event's kind, within the first bytes of its line, when it was written here."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(OutboxRow).decode
@@ -134,7 +137,7 @@ class Journal:
         """
         wanted = ((b"kind", kind), (b"subject", subject))
         needles = [b'"%s":%s' % (name, _encode(value)) for name, value in wanted if value]
-        for path, number, line in self._lines(since=f"{since.astimezone(UTC):%Y-%m}" if since else ""):
+        for path, number, line in self._lines(since=_month(since)):
             if any(needle not in line for needle in needles):
                 continue
             event = _read_event(line, path, number)
@@ -145,6 +148,41 @@ class Journal:
                 and (since is None or event.at >= since)
             ):
                 yield event
+
+    def size(self, since: datetime | None = None) -> int:
+        """Return the bytes that ``scan`` will read."""
+        return sum(path.stat().st_size for path in self._files_since(since))
+
+    def scan(
+        self, kinds: Collection[str], since: datetime | None = None, on_bytes: Callable[[int], None] | None = None
+    ) -> Iterator[OutboxRow]:
+        """Yield the events of *kinds*, from the month of *since* on, oldest first; other lines are not decoded.
+
+        Args:
+            kinds: kinds of events.
+            since: earlier months are not read; events before it in its month are yielded.
+            on_bytes: hears how many bytes were read, about every megabyte.
+
+        Raises:
+            StateError: a line that was to be looked at is no event; names file and line.
+        """
+        wanted = {kind.encode() for kind in kinds}
+        read = 0
+        for path, number, line in self._lines(since=_month(since)):
+            read += len(line)
+            if on_bytes and read > _PROGRESS_BYTES:
+                on_bytes(read)
+                read = 0
+            start = line.find(_KIND, 0, _KIND_WITHIN)
+            if start < 0 or line[start + len(_KIND) : line.find(b'"', start + len(_KIND))] in wanted:
+                event = _read_event(line, path, number)
+                if event.kind in kinds:
+                    yield event
+        if on_bytes:
+            on_bytes(read)
+
+    def _files_since(self, since: datetime | None) -> list[Path]:
+        return [path for path in self.files() if path.stem >= _month(since)]
 
     def lines(self) -> Iterator[JournalLine]:
         """Yield every whole line, sound or not, oldest first; a cut-off line before the newest file's end is one, too.
@@ -237,6 +275,11 @@ def _default_redaction() -> Callable[[bytes], bytes]:
     from apex_cli.core.redaction import Redactor, secrets_in
 
     return Redactor(secrets_in(os.environ)).line
+
+
+def _month(since: datetime | None) -> str:
+    """Return the name of the month's file; files are named so that earlier ones sort before it."""
+    return f"{since.astimezone(UTC):%Y-%m}" if since else ""
 
 
 def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[OutboxRow]]]:

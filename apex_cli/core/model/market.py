@@ -36,6 +36,10 @@ class Quote(Value, frozen=True, kw_only=True):
     source: str
     """Where it came from: ``bars``, ``signal``, ``last``, ``midpoint``, ``delayed``."""
 
+    bid: Price | None = None
+    ask: Price | None = None
+    """Best prices at the same moment, where the source tells them: what the spread cost is worked out from."""
+
 
 class MarketStatus(Value, frozen=True, kw_only=True):
     """Whether one market trades at one moment."""

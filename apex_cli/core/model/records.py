@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -175,6 +176,24 @@ class DeficitRecord(Value, frozen=True, kw_only=True):
 
     met_on: str = ""
     """Session in which the level was zero or more again; empty while it was not."""
+
+
+class EquityPoint(Value, frozen=True, kw_only=True):
+    """What the account was worth at one moment."""
+
+    at: datetime
+    equity: Usd
+
+
+class AccountRecord(Value, frozen=True, kw_only=True):
+    """The account as the process that talks to the broker saw it last: what those that only look know of it."""
+
+    account: AccountSnapshot
+    session_date: str
+    """Session of *curve*, YYYY-MM-DD."""
+
+    curve: tuple[EquityPoint, ...] = ()
+    """Equity of the running session, oldest first, one point for each five minutes in which it changed."""
 
 
 class TradingState(Value, frozen=True, kw_only=True):

@@ -1,0 +1,195 @@
+"""``apex dashboard``: the day on one screen, at a terminal or in a browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import read_settings
+
+app = typer.Typer(add_completion=False)
+
+LOOPBACK = "127.0.0.1"
+THIS_COMPUTER = (LOOPBACK, "::1", "localhost")
+TOKEN_VARIABLE = "APEX_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable, no secret
+TOKEN_HINT = f"export {TOKEN_VARIABLE}=$(openssl rand -hex 24)"
+SHORTEST_TOKEN = 16
+SERVED_VARIABLE = "APEX_DASHBOARD_SERVED"
+"""Set for the dashboards that a server starts: they draw for a browser, and control is given only at the start."""
+
+
+class Address(NamedTuple):
+    """Where to serve, and what visitors type."""
+
+    host: str
+    port: int
+    public_url: str
+
+
+class Theme(StrEnum):
+    """Ground of the screen."""
+
+    DARK = "dark"
+    LIGHT = "light"
+
+
+@app.command(epilog="Example: apex dashboard --control")
+def dashboard(
+    control: Annotated[
+        bool, typer.Option("--control", help="Let keys approve, reject, halt, reduce and resume; each asks first.")
+    ] = False,
+    theme: Annotated[Theme, typer.Option(help="Ground of the screen; key t changes it.")] = Theme.DARK,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it to a browser on this computer.")] = False,
+    host: Annotated[
+        str,
+        typer.Option(help=f"Address to serve on; another than this computer's needs a token in ${TOKEN_VARIABLE}."),
+    ] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8421,
+    public_url: Annotated[
+        str, typer.Option(help="Address visitors type, where it is another: behind a proxy, or with --host 0.0.0.0.")
+    ] = "",
+    wait: HandOverOption = 30,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Watch the day live: P&L, risk, positions, approvals, orders, decisions. Read-only unless you take control."""
+    with Output("dashboard", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        settings = read_settings(config)
+        require_textual()
+        if serve:
+            _serve(out, settings, Address(host, port, public_url), control=control, theme=theme.value, wait_s=wait)
+            return
+        is_served = SERVED_VARIABLE in os.environ
+        if as_json or not (is_served or out.can_prompt):
+            raise InputError(
+                "dashboard_needs_terminal",
+                "The dashboard draws on a terminal.",
+                hint="For scripts: apex positions --json, apex report --json. In a browser: apex dashboard --serve.",
+            )
+        _show(settings, control=control, may_take_control=not is_served, theme=theme.value, wait_s=wait)
+
+
+def require_textual() -> None:
+    """Say which extra is missing.
+
+    Raises:
+        ConfigError: a library of the dashboard is not installed.
+    """
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("textual", "textual_plotext", "textual_serve")):
+        raise ConfigError(
+            "extra_missing",
+            "The dashboard needs the extra 'dashboard', which is not installed.",
+            hint="pip install 'apex-cli[dashboard]'",
+        )
+
+
+def _serve(out: Output, settings: Settings, address: Address, *, control: bool, theme: str, wait_s: float) -> None:
+    """Serve until Ctrl-C. The command that each visitor runs is this one, without ``--serve``."""
+    token = _token(address.host, control=control)
+    url = _url(address)
+    require_free(address.host, address.port)
+    from apex_cli.dashboard.serving import DashboardServer
+
+    command = [sys.executable, "-m", "apex_cli", "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
+    command += ["--config", str(settings.source)] if settings.source else []
+    command += ["--control"] if control else []
+    os.environ[SERVED_VARIABLE] = "1"
+    out.note(f"The dashboard is at {url}/{f'?token={token}' if token else ''} ({_may(control=control)}). Ctrl-C ends.")
+    if address.host not in THIS_COMPUTER:
+        out.note("It is not encrypted: put it behind an SSH tunnel or a proxy with TLS, or use it in your own network.")
+    DashboardServer(command, host=address.host, port=address.port, token=token, public_url=url).serve()
+
+
+def _url(address: Address) -> str:
+    """Return what visitors type.
+
+    Raises:
+        InputError: it cannot be told, or is no address of a page.
+    """
+    host, port, told = address
+    if told and not told.startswith(("http://", "https://")):
+        raise InputError("url_invalid", f"--public-url {told!r} is no address.", hint="Write http://nas:8421.")
+    if host in {"0.0.0.0", "::"} and not told:  # noqa: S104 - compared, not served on
+        raise InputError(
+            "public_url_needed",
+            f"{host} is every address of this computer; visitors type one of them.",
+            hint=f"Name it: --public-url http://{socket_name()}:{port}",
+        )
+    return told.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def socket_name() -> str:
+    """Return this computer's name in its network."""
+    import socket
+
+    return socket.gethostname()
+
+
+def _may(*, control: bool) -> str:
+    return "keys act, each asks first" if control else "read-only"
+
+
+def _token(host: str, *, control: bool) -> str:
+    """Return the token a visitor must know; empty when this computer only looks.
+
+    Raises:
+        InputError: others could reach it, and no token is set.
+    """
+    told = os.environ.pop(TOKEN_VARIABLE, "")
+    if told and len(told) < SHORTEST_TOKEN:
+        raise InputError(
+            "token_short",
+            f"${TOKEN_VARIABLE} has {len(told)} characters; {SHORTEST_TOKEN} are the least.",
+            hint=TOKEN_HINT,
+        )
+    if host not in THIS_COMPUTER and not told:
+        raise InputError(
+            "token_needed", f"Others can reach {host}, so ${TOKEN_VARIABLE} must hold a token.", hint=TOKEN_HINT
+        )
+    if told or not control:
+        return told
+    from secrets import token_urlsafe
+
+    return token_urlsafe(24)
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse before anything is started.
+
+    Raises:
+        InputError: the address cannot be served on.
+    """
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise InputError(
+                "address_not_free", f"{host} port {port} cannot be served on: {why}.", hint="Choose another --port."
+            ) from None
+
+
+def _show(settings: Settings, *, control: bool, may_take_control: bool, theme: str, wait_s: float) -> None:
+    from apex_cli.dashboard.app import DashboardApp
+    from apex_cli.watching import Hands, Watch
+
+    watch = Watch(settings)
+    watch.look()
+    hands = Hands(settings, wait_s)
+    DashboardApp(watch, hands, has_control=control, may_take_control=may_take_control, theme=theme).run()

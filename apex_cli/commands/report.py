@@ -1,0 +1,115 @@
+"""``apex report``: what trading came to, in the terminal, as JSON, or as a page to print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import InputError
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import open_journal, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from apex_cli.core.trade_report import Span, TradeReport
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex report --from 2026-11-01 --html november.html")
+def report(
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.", show_default=False)
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with charts, to be read or printed."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show what trading came to: trades, expectancy, drawdown, refusals, slippage, costs, day trades."""
+    with Output("report", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli.core.trade_report import Span
+        from apex_cli.presenters.report import report_blocks, report_data
+
+        if first and last and first > last:
+            raise InputError(
+                "span_invalid", f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}.", hint="Swap them."
+            )
+        span = Span(first=first.date() if first else None, last=last.date() if last else None)
+        found = build(out, read_settings(config), span)
+        data = report_data(found)
+        if html is not None:
+            data["html"] = str(_write_page(html, found))
+            out.note(f"Written: {html}")
+        out.result(data, report_blocks(found))
+
+
+def build(out: Output, settings: Settings, span: Span) -> TradeReport:
+    """Return the report, read from the journal event by event."""
+    from apex_cli.core.trade_report import KINDS, ReportBuilder, final_bookings
+
+    journal = open_journal(settings)
+    with _progress(out, journal.size()) as on_bytes:
+        builder = ReportBuilder(span, capital=settings.risk.capital, final=final_bookings(journal))
+        builder.add_all(journal.scan(KINDS, on_bytes=on_bytes))
+        return builder.report()
+
+
+@contextmanager
+def _progress(out: Output, total: int) -> Iterator[Callable[[int], None] | None]:
+    """Draw a bar at a terminal while a long journal is read."""
+    import sys
+
+    from apex_cli.presenters.output import is_terminal
+
+    if out.quiet or out.as_json or total < SHORT_JOURNAL or not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading the journal"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+SHORT_JOURNAL = 20_000_000
+"""Bytes up to which no bar is worth its drawing."""
+
+
+def _write_page(path: Path, found: TradeReport) -> Path:
+    """Write the page as a whole or not at all.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    from apex_cli.presenters.report_page import report_page
+
+    text = report_page(found, "Trade report")
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        why = (error.strerror or str(error)).lower()
+        raise InputError(
+            "page_not_written", f"{path} cannot be written: {why}.", hint="Name a file in a folder of yours."
+        ) from None
+    return path

@@ -1,0 +1,272 @@
+"""What closed trades and an equity curve come to: each number has its formula in this one place.
+
+P&L and R are Decimal, before commissions unless a name says *net*, as positions show them while they are open.
+Fractions are fractions: 0.6 is 60 %. A number that the trades cannot give is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from math import floor, sqrt
+from statistics import fmean, stdev
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.position import RoundTrip
+
+SESSIONS_A_YEAR = 252
+"""NYSE trading days of a usual year: what daily returns are annualised with."""
+
+
+class Statistics(Value, frozen=True, kw_only=True):
+    """What a list of round trips comes to."""
+
+    round_trips: int
+    wins: int
+    losses: int
+    win_rate: Decimal | None
+    """0..1 over trips that were not flat to the cent; None without any."""
+
+    pnl: Usd
+    commission: Usd
+    net_pnl: Usd
+    profit_factor: Decimal | None
+    """Gross gains over gross losses; None without losses."""
+
+    expectancy_r: Decimal | None
+    """Mean R-multiple over trips whose risk is known."""
+
+    net_expectancy_r: Decimal | None = None
+    """The same after commissions."""
+
+    average_win: Usd | None = None
+    average_loss: Usd | None = None
+    """Mean of the losing trips, negative."""
+
+
+class Tally:
+    """Adds round trips one by one, so that a long history streams."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.count = self.wins = self.losses = self._with_r = 0
+        self.gains = self.lost = self.commission = self._r = self._net_r = ZERO
+
+    def add(self, trip: RoundTrip) -> None:
+        """Count *trip*."""
+        self.count += 1
+        self.commission += trip.commission
+        if trip.pnl > 0:
+            self.wins += 1
+            self.gains += trip.pnl
+        elif trip.pnl < 0:
+            self.losses += 1
+            self.lost -= trip.pnl
+        if trip.initial_risk:
+            self._with_r += 1
+            self._r += trip.pnl / trip.initial_risk
+            self._net_r += trip.net_pnl / trip.initial_risk
+
+    def statistics(self) -> Statistics:
+        """Return what was counted."""
+        pnl = self.gains - self.lost
+        return Statistics(
+            round_trips=self.count,
+            wins=self.wins,
+            losses=self.losses,
+            win_rate=ratio(self.wins, self.wins + self.losses),
+            pnl=Usd(pnl),
+            commission=Usd(self.commission),
+            net_pnl=Usd(pnl - self.commission),
+            profit_factor=ratio(self.gains, self.lost),
+            expectancy_r=ratio(self._r, self._with_r),
+            net_expectancy_r=ratio(self._net_r, self._with_r),
+            average_win=_usd(ratio(self.gains, self.wins)),
+            average_loss=_usd(ratio(-self.lost, self.losses)),
+        )
+
+
+def statistics_of(trips: Iterable[RoundTrip]) -> Statistics:
+    """Return what *trips* come to."""
+    tally = Tally()
+    for trip in trips:
+        tally.add(trip)
+    return tally.statistics()
+
+
+def win_rate(results: Iterable[Decimal]) -> Decimal | None:
+    """Return winners over winners and losers; results of exactly 0 are neither. None without any.
+
+    >>> win_rate([Decimal(2), Decimal(-1), Decimal(0), Decimal(3), Decimal(-2)])
+    Decimal('0.5')
+    """
+    signs = [result > 0 for result in results if result]
+    return ratio(sum(signs), len(signs))
+
+
+def profit_factor(results: Iterable[Decimal]) -> Decimal | None:
+    """Return the sum of gains over the sum of losses; None without losses.
+
+    >>> profit_factor([Decimal(30), Decimal(-10), Decimal(-5)])
+    Decimal('2')
+    """
+    gains = lost = ZERO
+    for result in results:
+        if result > 0:
+            gains += result
+        else:
+            lost -= result
+    return ratio(gains, lost)
+
+
+def expectancy(multiples: Iterable[Decimal]) -> Decimal | None:
+    """Return the mean R-multiple: what one trade earns for each unit put at risk. None without any.
+
+    >>> expectancy([Decimal(2), Decimal(-1), Decimal(-1), Decimal(2)])
+    Decimal('0.5')
+
+    Source:
+        Van K. Tharp, *Trade Your Way to Financial Freedom*, on R-multiples and expectancy.
+    """
+    found = list(multiples)
+    return ratio(sum(found, ZERO), len(found))
+
+
+class Drawdown(Value, frozen=True, kw_only=True):
+    """The deepest fall of an equity curve from a high to a later low.
+
+    The deepest in money and the deepest in proportion may be two different falls.
+    """
+
+    amount: Usd = Usd(ZERO)
+    """max over t of (highest value up to t - value at t), account currency, >= 0."""
+
+    fraction: Decimal = ZERO
+    """max over t of (highest value up to t - value at t) / (highest value up to t), >= 0; above 1 below zero equity."""
+
+
+class DrawdownMeter:
+    """Follows an equity curve point by point."""
+
+    def __init__(self) -> None:
+        """Start before the first point."""
+        self._peak: Decimal | None = None
+        self._amount = self._fraction = ZERO
+
+    def add(self, equity: Decimal) -> Decimal:
+        """Take the next point and return how far it lies below the highest so far."""
+        if self._peak is None or equity > self._peak:
+            self._peak = equity
+        fall = self._peak - equity
+        self._amount = max(self._amount, fall)
+        if self._peak > 0:
+            self._fraction = max(self._fraction, fall / self._peak)
+        return fall
+
+    def drawdown(self) -> Drawdown:
+        """Return the deepest fall so far."""
+        return Drawdown(amount=Usd(self._amount), fraction=self._fraction)
+
+
+def max_drawdown(equity: Iterable[Decimal]) -> Drawdown:
+    """Return the deepest fall of *equity*, oldest point first; nothing falls without points.
+
+    >>> max_drawdown([Decimal(100), Decimal(120), Decimal(90), Decimal(130)])
+    Drawdown(amount=Decimal('30'), fraction=Decimal('0.25'))
+    """
+    meter = DrawdownMeter()
+    for point in equity:
+        meter.add(point)
+    return meter.drawdown()
+
+
+def returns_of(equity: Sequence[Decimal]) -> list[float]:
+    """Return the simple returns from point to point; a step from a value that is not positive is left out.
+
+    >>> returns_of([Decimal(100), Decimal(110), Decimal(99)])
+    [0.1, -0.1]
+    """
+    return [float((after - before) / before) for before, after in pairwise(equity) if before > 0]
+
+
+def sharpe(
+    returns: Sequence[float], *, periods_per_year: float = SESSIONS_A_YEAR, risk_free: float = 0.0
+) -> float | None:
+    """Return the annualised Sharpe ratio; None with fewer than two returns, or when they do not vary.
+
+    mean(r - rf) / sample standard deviation(r - rf) * sqrt(periods per year)
+
+    Args:
+        returns: one a period, as fractions.
+        periods_per_year: how many such periods a year has: 252 for sessions, 12 for months.
+        risk_free: the riskless return of one period, as a fraction.
+
+    Source:
+        William F. Sharpe, "The Sharpe Ratio", The Journal of Portfolio Management 21 (1994).
+    """
+    if len(returns) < 2:  # noqa: PLR2004 - a spread needs two
+        return None
+    excess = [value - risk_free for value in returns]
+    spread = stdev(excess)
+    return fmean(excess) / spread * sqrt(periods_per_year) if spread > _NO_SPREAD else None
+
+
+_NO_SPREAD = 1e-12
+"""Below this the returns differ by no more than float noise."""
+
+
+class Distribution(Value, frozen=True, kw_only=True):
+    """How many values fall into each bin; the outer bins take what lies beyond them."""
+
+    lows: tuple[Decimal, ...]
+    """Lower bound of each bin, rising; a bin reaches to the next one's, without it."""
+
+    counts: tuple[int, ...]
+
+
+class RDistribution:
+    """Counts R-multiples into bins one by one: half an R wide, from -3 R to +5 R."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self._counts = [0] * _BINS
+
+    def add(self, multiple: Decimal) -> None:
+        """Count *multiple*."""
+        place = floor((multiple - _LOWEST_R) / _R_STEP)
+        self._counts[min(max(place, 0), _BINS - 1)] += 1
+
+    def distribution(self) -> Distribution:
+        """Return the counts so far."""
+        return Distribution(lows=tuple(_LOWEST_R + _R_STEP * n for n in range(_BINS)), counts=tuple(self._counts))
+
+
+_LOWEST_R, _R_STEP, _BINS = Decimal(-3), Decimal("0.5"), 17
+
+
+def r_distribution(multiples: Iterable[Decimal]) -> Distribution:
+    """Return how *multiples* are spread over bins of half an R; beyond -3 and +5 the outer bins take them.
+
+    >>> found = r_distribution([Decimal(-1), Decimal("-0.6"), Decimal(9)])
+    >>> [(str(low), count) for low, count in zip(found.lows, found.counts) if count]
+    [('-1.0', 2), ('5.0', 1)]
+    """
+    bins = RDistribution()
+    for multiple in multiples:
+        bins.add(multiple)
+    return bins.distribution()
+
+
+def ratio(part: Decimal | int, whole: Decimal | int) -> Decimal | None:
+    """Return *part* / *whole*; None when there is nothing to divide by.
+
+    >>> ratio(3, 4), ratio(3, 0)
+    (Decimal('0.75'), None)
+    """
+    return Decimal(part) / whole if whole else None
+
+
+def _usd(value: Decimal | None) -> Usd | None:
+    return None if value is None else Usd(value)

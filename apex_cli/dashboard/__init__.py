@@ -1,0 +1,1 @@
+"""The dashboard: a Textual app that shows values of ``core.board`` and computes nothing itself."""

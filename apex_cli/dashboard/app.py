@@ -1,0 +1,438 @@
+"""The screen of the day: follows the state, keeps its place, and does nothing that was not confirmed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.console import Group
+from rich.text import Text
+from textual import events, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Input, Static
+
+from apex_cli.core.activity import Activity, ActivityKind
+from apex_cli.core.errors import ApexError
+from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.work import Answer, Preview
+from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
+from apex_cli.dashboard.plots import CurvePlot, HistogramPlot
+from apex_cli.dashboard.seen import Eyes, Hands, Seen
+from apex_cli.dashboard.tables import SheetTable
+from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
+from apex_cli.presenters.approvals import preview_blocks
+from apex_cli.presenters.blocks import Cell, Tone
+from apex_cli.presenters.board import (
+    MODE_MEANINGS,
+    alarm_cells,
+    approvals_sheet,
+    brief_lines,
+    day_trade_rows,
+    equity_rows,
+    exposure_rows,
+    head_cells,
+    is_shown,
+    log_sheet,
+    orders_sheet,
+    positions_sheet,
+    risk_rows,
+)
+from apex_cli.presenters.formats import moment
+from apex_cli.presenters.plots import equity_curve, r_histogram, trades_curve
+from apex_cli.presenters.terminal import renderable
+
+LOOK_EVERY_S = 0.25
+"""How often the header of the state file is read: a few bytes."""
+
+WIDE_FROM, TALL_FROM = 160, 40
+"""Columns and rows from which on everything is on the screen at once."""
+
+MEDIUM_FROM = 34
+"""Rows from which on the positions stay on the screen above any other pane."""
+
+ALL_COLUMNS_FROM = 110
+"""Columns that a table of positions or orders needs for all that it has."""
+
+LEFT_PART = 0.6
+"""Part of a wide screen that the left side has."""
+
+MOST_LOG_ROWS = 200
+MOST_ALARMS = 5
+PANES = ("positions", "approvals", "orders", "log", "curves")
+SIDES = {"left": ("positions", "orders", "log"), "right": ("approvals", "curves")}
+THEMES = {"dark": "textual-dark", "light": "textual-light"}
+READ_ONLY = "Read-only. Press c to take control first."
+
+
+class DashboardApp(App[None]):
+    """Shows what *eyes* see; what a person confirms goes to *hands*."""
+
+    CSS_PATH = "styles.tcss"
+    TITLE = "apex"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?"),
+        *(Binding(str(n), f"pane('{name}')", name.capitalize(), show=False) for n, name in enumerate(PANES, start=1)),
+        Binding("a", "answer(True)", "Approve"),
+        Binding("r", "answer(False)", "Reject"),
+        Binding("H", "mode('HALTED')", "Halt", key_display="H"),
+        Binding("U", "mode('REDUCING')", "Reduce", key_display="U"),
+        Binding("G", "mode('ACTIVE')", "Go on", key_display="G"),
+        Binding("slash", "filter", "Filter log", key_display="/"),
+        Binding("f", "kind", "Kind", show=False),
+        Binding("escape", "all_of_the_log", "All", show=False),
+        Binding("c", "control", "Control"),
+        Binding("t", "theme", "Light/dark", show=False),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self, eyes: Eyes, hands: Hands, *, has_control: bool = False, may_take_control: bool = True, theme: str = "dark"
+    ) -> None:
+        """Look through *eyes*; keys act only with control, which a person may take if *may_take_control*."""
+        super().__init__()
+        self._eyes = eyes
+        self._hands = hands
+        self.has_control = has_control
+        self._may_take_control = may_take_control
+        self._first_theme = THEMES[theme]
+        self._seen: Seen | None = None
+        self._told = ""
+        self._kind: ActivityKind | None = None
+        self._words = ""
+        self._shown_pane = PANES[0]
+        self._drawn: dict[str, object] = {}
+        self._ticks = 0
+
+    # The screen
+
+    def compose(self) -> ComposeResult:
+        """Put the screen together."""
+        yield Static(id="head")
+        with Horizontal(id="gauges"):
+            for name in ("equity", "risk", "exposure", "day-trades"):
+                yield Static(id=name, classes="card")
+        yield Static(id="brief")
+        yield Static(id="alarms")
+        yield Static(id="tabs")
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield _pane("positions", SheetTable(id="positions"))
+                yield _pane("orders", SheetTable(id="orders"))
+                yield _pane("log", Input(id="filter", placeholder="words to find"), SheetTable(id="log"))
+            with Vertical(id="right"):
+                yield _pane("approvals", SheetTable(id="approvals"))
+                yield _pane("curves", CurvePlot(id="equity-plot"), CurvePlot(id="trades-plot"), HistogramPlot(id="r"))
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Look, and keep looking."""
+        self.theme = self._first_theme
+        self._fit()
+        self._look()
+        self.action_pane(PANES[0])
+        self.set_interval(LOOK_EVERY_S, self._tick)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Fit the screen to its size."""
+        del event
+        self._fit()
+
+    def _fit(self) -> None:
+        self._base.set_class(not self.is_wide, "-narrow")
+        self._base.set_class(not self.is_wide and self.size.height >= MEDIUM_FROM, "-medium")
+        self._draw()
+
+    @property
+    def _base(self) -> Screen[object]:
+        """The screen under all dialogs."""
+        return self.screen_stack[0]
+
+    @property
+    def is_wide(self) -> bool:
+        """True when everything is on the screen at once."""
+        return self.size.width >= WIDE_FROM and self.size.height >= TALL_FROM
+
+    def _tick(self) -> None:
+        """Look again when something changed, and once a second for clock and countdowns."""
+        self._ticks += 1
+        try:
+            is_due = self._ticks * LOOK_EVERY_S % 1 == 0 or self._eyes.has_changed()
+        except ApexError:
+            is_due = True
+        if is_due:
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            self._seen = self._eyes.look()
+            self._told = ""
+        except ApexError as error:
+            self._told = f"{error.message}{f' -> {error.hint}' if error.hint else ''}"
+        self._draw()
+
+    # Drawing: each part only when what it shows is another
+
+    def _draw(self) -> None:
+        if not self._base.query("#r"):  # a resize may come before the screen is put together
+            return
+        palette = LIGHT if self.theme == THEMES["light"] else DARK
+        seen = self._seen
+        if seen is None:
+            self._put("head", text_of(Cell(self._told or "looking", Tone.BAD), palette))
+            return
+        board = seen.board
+        control = Cell("CONTROL", Tone.WARN) if self.has_control else Cell("read-only", Tone.DIM)
+        self._put("head", line_of((*head_cells(board, seen.holder), control), palette, " · "))
+        told = (Cell(f"! {self._told}", Tone.BAD),) if self._told else ()
+        alarms = _fitting((*told, *alarm_cells(board, seen.alarms)), MOST_ALARMS if self.is_wide else 2)
+        self._put("alarms", Text("\n").join(text_of(cell, palette) for cell in alarms))
+        self._base.query_one("#alarms").display = bool(alarms)
+        self._put("brief", Text("\n").join(line_of(cells, palette) for cells in brief_lines(board)))
+        for name, rows in (
+            ("equity", equity_rows(board)),
+            ("risk", risk_rows(board)),
+            ("exposure", exposure_rows(board)[:3]),
+            ("day-trades", day_trade_rows(board.day_trades, board.forecast)),
+        ):
+            self._put(name, fields_of(rows, palette), same_as=(rows, self.theme))
+        self._draw_tables(seen)
+        self._draw_plots(seen)
+
+    def _draw_tables(self, seen: Seen) -> None:
+        palette = LIGHT if self.theme == THEMES["light"] else DARK
+        board, lines = seen.board, self._log_lines(seen)
+        has_room = self.size.width * (LEFT_PART if self.is_wide else 1) >= ALL_COLUMNS_FROM
+        sheets = {
+            "positions": positions_sheet(board.positions, is_wide=has_room),
+            "approvals": approvals_sheet(board.approvals, board.day.now),
+            "orders": orders_sheet(board.orders, is_wide=has_room),
+            "log": log_sheet(lines[-MOST_LOG_ROWS:]),
+        }
+        counts = {"positions": len(board.positions), "approvals": len(board.approvals), "orders": len(board.orders)}
+        for number, name in enumerate(PANES, start=1):
+            pane = self._base.query_one(f"#{name}-pane")
+            pane.border_title = self._title(number, name, counts)
+            if name in sheets:
+                self._base.query_one(f"#{name}", SheetTable).show(sheets[name], palette)
+                pane.border_subtitle = "" if sheets[name].rows else sheets[name].empty
+        self._put("tabs", self._tabs(counts))
+
+    def _draw_plots(self, seen: Seen) -> None:
+        board = seen.board
+        if self._is_news("plots", (board.curve, board.round_trips)):
+            self._base.query_one("#equity-plot", CurvePlot).show(equity_curve(board.curve))
+            self._base.query_one("#trades-plot", CurvePlot).show(trades_curve(board.round_trips))
+            self._base.query_one("#r", HistogramPlot).show(r_histogram(board.round_trips))
+
+    def _log_lines(self, seen: Seen) -> list[Activity]:
+        return [line for line in seen.lines if is_shown(line, self._kind, self._words)]
+
+    def _title(self, number: int, name: str, counts: dict[str, int]) -> str:
+        count = f" {counts[name]}" if name in counts else ""
+        filtered = f" ({', '.join(filter(None, (self._kind or '', self._words)))})" if name == "log" else ""
+        return f"{number} {name.capitalize()}{count}{filtered if len(filtered) > len(' ()') else ''}"
+
+    def _tabs(self, counts: dict[str, int]) -> Text:
+        parts = [
+            Text(f" {self._title(number, name, counts)} ", style="reverse bold" if name == self._shown_pane else "")
+            for number, name in enumerate(PANES, start=1)
+        ]
+        return Text(" ").join(parts)
+
+    def _put(self, name: str, content: object, *, same_as: object = None) -> None:
+        if self._is_news(name, content if same_as is None else same_as):
+            self._base.query_one(f"#{name}", Static).update(content)  # type: ignore[arg-type]
+
+    def _is_news(self, name: str, shown: object) -> bool:
+        if name in self._drawn and self._drawn[name] == shown:
+            return False
+        self._drawn[name] = shown
+        return True
+
+    # Keys that only look
+
+    def action_help(self) -> None:
+        """Explain keys and signs."""
+        self.push_screen(Help())
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self._shown_pane = name
+        for side, names in SIDES.items():
+            self._base.query_one(f"#{side}").set_class(name in names, "-shown")
+            for each in names:
+                self._base.query_one(f"#{each}-pane").set_class(each == name, "-shown")
+        self._base.query_one("#log-pane").set_class(name == "positions", "-below")
+        if name != "curves":
+            self._base.query_one(f"#{name}", SheetTable).focus()
+        self._draw()
+
+    def action_theme(self) -> None:
+        """Change between light and dark."""
+        self.theme = THEMES["dark"] if self.theme == THEMES["light"] else THEMES["light"]
+        self._draw()
+
+    def action_filter(self) -> None:
+        """Let words be typed that the log must have."""
+        self.action_pane("log")
+        line = self._base.query_one("#filter", Input)
+        line.add_class("-open")
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while words are typed."""
+        if event.input.id == "filter":
+            self._words = event.value
+            self._draw()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on in the filtered log."""
+        if event.input.id == "filter":
+            self._base.query_one("#log", SheetTable).focus()
+
+    def action_kind(self) -> None:
+        """Show the next kind of lines only; after the last one all again."""
+        kinds = [None, *ActivityKind]
+        self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
+        self.action_pane("log")
+
+    def action_all_of_the_log(self) -> None:
+        """Show all of the log again."""
+        self._kind = None
+        line = self._base.query_one("#filter", Input)
+        line.value, self._words = "", ""
+        if line.has_class("-open"):
+            line.remove_class("-open")
+            self._base.query_one("#log", SheetTable).focus()
+        self._draw()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Tell all there is to say about a row."""
+        table = event.data_table
+        if table.id == "approvals":
+            self.action_answer(yes=True)
+        elif table.id == "log" and self._seen is not None and isinstance(table, SheetTable):
+            line = next((line for line in self._seen.lines if str(line.seq) == table.selected), None)
+            if line is not None:
+                self.push_screen(Dialog(f"{line.kind} {moment(line.at)}", _told(line)))
+
+    # Keys that act
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Take keys away where nothing can be done with them."""
+        del parameters
+        return not (action == "control" and not self._may_take_control)
+
+    def action_control(self) -> None:
+        """Take control, or give it back."""
+        if self.has_control:
+            self._set_control(typed=None)
+            return
+        body = Text("Keys will approve, reject, halt, reduce and go on. Each still asks first.")
+        self.push_screen(Confirm("Take control?", [body], doing="Take control"), self._set_control)
+
+    def _set_control(self, typed: str | None) -> None:
+        self.has_control = typed is not None
+        self._draw()
+
+    def action_answer(self, yes: bool) -> None:  # noqa: FBT001 - bound to keys by Textual
+        """Look at the approval under the cursor again, and ask."""
+        chosen = self._base.query_one("#approvals", SheetTable).selected
+        if not chosen:
+            self.notify("Nothing waits for approval.")
+        elif yes or self._may_act():
+            self.notify("Looking at price, size and every check again.", timeout=2)
+            self._preview(chosen, yes=yes)
+
+    def _may_act(self) -> bool:
+        if not self.has_control:
+            self.notify(READ_ONLY if self._may_take_control else "Read-only.", severity="warning")
+        return self.has_control
+
+    @work(thread=True)
+    def _preview(self, approval_id: str, *, yes: bool) -> None:
+        try:
+            approval, preview = self._hands.preview(approval_id)
+        except ApexError as error:
+            self.call_from_thread(self._tell, error)
+            return
+        self.call_from_thread(self._ask, approval, preview, yes=yes)
+
+    def _ask(self, approval: ApprovalRecord, preview: Preview, *, yes: bool) -> None:
+        signal = approval.opportunity.signal
+        body = [renderable(block) for block in preview_blocks(approval, preview)]
+        what = f"{signal.side} {signal.instrument.key}"
+        if not self.has_control:
+            self.push_screen(Dialog(what, Group(*[*body, Text(READ_ONLY if self._may_take_control else "")])))
+            return
+
+        def answered(typed: str | None) -> None:
+            if typed is not None:
+                ids = (approval.approval_id,)
+                no = Answer(ids=ids, reject=True, reason=typed, by="dashboard")
+                self._answer(Answer(ids=ids, yes=True, by="dashboard") if yes else no)
+
+        asking = "" if yes else "Reason (may be empty)"
+        doing = "Approve" if yes else "Reject"
+        self.push_screen(Confirm(f"{doing} {what}?", body, doing=doing, asking=asking), answered)
+
+    @work(thread=True)
+    def _answer(self, answer: Answer) -> None:
+        try:
+            done = self._hands.answer(answer)
+        except ApexError as error:
+            self.call_from_thread(self._tell, error)
+            return
+        symbol = done.approval.opportunity.signal.instrument.key
+        why = f": {done.approval.reason}" if done.approval.reason else ""
+        self.call_from_thread(self.notify, f"{symbol} {done.approval.status}{why}")
+
+    def action_mode(self, name: str) -> None:
+        """Halt, reduce or go on, after asking."""
+        if not self._may_act():
+            return
+        mode = TradingMode(name)
+
+        def confirmed(typed: str | None) -> None:
+            if typed is not None:
+                self._set_mode(mode, typed)
+
+        body = [Text(f"{mode}: {MODE_MEANINGS[mode]}.")]
+        tone = "primary" if mode is TradingMode.ACTIVE else "error"
+        self.push_screen(
+            Confirm(f"{mode}?", body, doing=f"Set {mode}", asking="Reason (may be empty)", tone=tone), confirmed
+        )
+
+    @work(thread=True)
+    def _set_mode(self, mode: TradingMode, reason: str) -> None:
+        try:
+            self._hands.set_mode(mode, reason)
+        except ApexError as error:
+            self.call_from_thread(self._tell, error)
+            return
+        self.call_from_thread(self.notify, f"{mode}: {MODE_MEANINGS[mode]}.")
+
+    def _tell(self, error: ApexError) -> None:
+        self.notify(f"{error.message}{chr(10) + error.hint if error.hint else ''}", severity="error", timeout=12)
+
+
+def _pane(name: str, *children: SheetTable | Input | CurvePlot | HistogramPlot) -> Vertical:
+    return Vertical(*children, id=f"{name}-pane", classes="pane")
+
+
+def _fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
+    """Return the first *most* of *cells*; the last one tells how many are left out."""
+    if len(cells) <= most:
+        return cells
+    last = cells[most - 1]
+    return (*cells[: most - 1], last._replace(text=f"{last.text}  (+{len(cells) - most} more)"))
+
+
+def _told(line: Activity) -> Text:
+    explained = f"\n\napex explain {line.subject}" if line.subject else ""
+    return Text(f"{line.symbol} {line.verdict.replace('_', ' ')}\n{line.text}{explained}".strip())

@@ -1,0 +1,106 @@
+"""Dialogs over the screen: help, details, and the confirmation before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.console import Group, RenderableType
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+HELP = """\
+1 2 3 4 5    positions, approvals, orders, log, curves
+Tab  arrows  go on, move in a table; PgUp PgDn Home End, too
+Enter        all there is to say about the row under the cursor
+/            filter the log by words; f: by kind; Esc: all of it
+t            light or dark
+q            end the dashboard; nothing else ends with it
+
+With control (key c, or apex dashboard --control):
+a  r         approve or reject the approval under the cursor;
+             price, size and every check are looked at again first
+H  U  G      halt, reduce (exits only), go on again; asks first
+
+Signs, beside colours:
+!            look now: no stop, unknown order, little time left
+|--e----●--| stop, entry e, last price ●, first target
+███░░ 42 %   part of the limit; near from 80 % on, then OVER
+Night NO     no stop stays after the close
+R            1 R is what one trade may lose, capital x max_risk_pct
+"""
+
+
+class Dialog(ModalScreen[str | None]):
+    """A framed text over the screen; Esc leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+
+    def __init__(self, title: str, body: RenderableType) -> None:
+        """Show *body* under *title*."""
+        super().__init__()
+        self._title = title
+        self._body = body
+
+    def compose(self) -> ComposeResult:
+        """Put title, body and the way out together."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = self._title
+            with VerticalScroll(can_focus=True):
+                yield Static(self._body)
+            yield from self.below()
+
+    def below(self) -> ComposeResult:
+        """Say how it ends."""
+        yield Static("Esc: back", classes="hint")
+
+    def action_leave(self) -> None:
+        """Leave without doing anything."""
+        self.dismiss(None)
+
+
+class Help(Dialog):
+    """What the keys and signs mean."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "leave", "Back", show=False)]
+
+    def __init__(self) -> None:
+        """Show the page."""
+        super().__init__("apex dashboard: keys and signs", HELP)
+
+
+class Confirm(Dialog):
+    """Asks before something is done; gives back what was typed, or None."""
+
+    def __init__(
+        self, title: str, body: Sequence[RenderableType], *, doing: str, asking: str = "", tone: str = "primary"
+    ) -> None:
+        """Ask whether to go on with *doing*; *asking* labels a line of text to type, if there is one."""
+        super().__init__(title, Group(*body))
+        self._doing = doing
+        self._asking = asking
+        self._tone = tone
+
+    def below(self) -> ComposeResult:
+        """Offer a line to type in, yes and no."""
+        if self._asking:
+            yield Input(placeholder=self._asking, id="typed")
+        with Horizontal(classes="buttons"):
+            yield Button(f"{self._doing} (Enter)", id="yes", variant="error" if self._tone == "error" else "primary")
+            yield Button("Back (Esc)", id="no")
+
+    def on_mount(self) -> None:
+        """Start where Enter goes on."""
+        self.query_one("#typed" if self._asking else "#yes").focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on."""
+        self.dismiss(event.value)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Go on, or leave."""
+        typed = self.query_one("#typed", Input).value if self._asking else ""
+        self.dismiss(typed if event.button.id == "yes" else None)

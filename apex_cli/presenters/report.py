@@ -1,0 +1,182 @@
+"""A trade report for the terminal and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from apex_cli.core.rules.performance import Statistics
+from apex_cli.core.trade_report import Group, Slippage, TradeReport
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
+from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio
+from apex_cli.presenters.plots import histogram_of, sparkline
+from apex_cli.presenters.trading import statistics_data
+
+MOST_REFUSALS = 12
+"""Reasons told in the terminal; ``--json`` and the page tell all."""
+
+GROUP_COLUMNS = ("", ">Trades", "|Win rate", ">P&L", ">Costs", ">Net", ">Exp. R", ">Net R", ">Factor")
+
+
+def report_data(report: TradeReport) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    slippage = report.slippage
+    return {
+        "from": _day(report.span.first),
+        "to": _day(report.span.last),
+        "statistics": _statistics(report.statistics),
+        "by_strategy": _groups(report.by_strategy, "strategy"),
+        "by_exit_reason": _groups(report.by_exit_reason, "exit_reason"),
+        "by_month": _groups(report.by_month, "month"),
+        "drawdown": {"amount": report.drawdown.amount, "fraction": report.drawdown.fraction},
+        "sharpe": report.sharpe,
+        "r_distribution": [
+            {"from_r": low, "count": count}
+            for low, count in zip(report.r_distribution.lows, report.r_distribution.counts, strict=True)
+        ],
+        "equity_curve": [{"session": point.day.isoformat(), "equity": point.equity} for point in report.curve],
+        "refusals": [{"code": row.code, "count": row.count, "example": row.example} for row in report.refusals],
+        "decisions": report.decisions,
+        "slippage": {
+            "orders": slippage.orders,
+            "delay": slippage.delay,
+            "spread": slippage.spread,
+            "execution": slippage.execution,
+            "total": slippage.total,
+            "by_role": slippage.by_role,
+        },
+        "commission": report.statistics.commission,
+        "day_trades": report.day_trades,
+    }
+
+
+def _day(day: Any) -> str | None:  # noqa: ANN401 - a date or nothing
+    return day.isoformat() if day else None
+
+
+def _statistics(statistics: Statistics) -> dict[str, Any]:
+    return statistics_data(statistics) | {
+        "net_expectancy_r": statistics.net_expectancy_r,
+        "average_win": statistics.average_win,
+        "average_loss": statistics.average_loss,
+    }
+
+
+def _groups(groups: Iterable[Group], name: str) -> list[dict[str, Any]]:
+    return [{name: group.name, **_statistics(group.statistics)} for group in groups]
+
+
+# Terminal
+
+
+def report_blocks(report: TradeReport) -> tuple[Block, ...]:
+    """Return the report as tables and small plots."""
+    if not report.statistics.round_trips:
+        closed: tuple[Block, ...] = (Line(text="No closed trades in this span.", tone=Tone.DIM),)
+    else:
+        closed = (
+            Fields(title=span_text(report), rows=headline_rows(report)),
+            Line(text=f"Equity  {sparkline([float(point.equity) for point in report.curve])}"),
+            r_grid(report),
+            group_grid("By strategy", report.by_strategy),
+            group_grid("By exit", report.by_exit_reason),
+        )
+    return (*closed, refusal_grid(report, MOST_REFUSALS), slippage_fields(report.slippage))
+
+
+def span_text(report: TradeReport) -> str:
+    """Return which sessions the report is about."""
+    first, last = report.span.first, report.span.last
+    if first is None and last is None:
+        return "All trades"
+    return f"{first or 'the beginning'} to {last or 'now'}"
+
+
+def headline_rows(report: TradeReport) -> tuple[tuple[str, Cell], ...]:
+    """Return the numbers one looks at first."""
+    found = report.statistics
+    rate = found.win_rate
+    win = (
+        f"{bar(float(rate), 10)} {rate:.0%} ({found.wins} of {found.wins + found.losses})" if rate is not None else DASH
+    )
+    return (
+        ("Round trips", Cell(f"{found.round_trips:,}")),
+        ("Win rate", Cell(win)),
+        ("Expectancy", Cell(f"{r_multiple(found.expectancy_r)}, {r_multiple(found.net_expectancy_r)} after costs")),
+        ("Profit factor", Cell(ratio(found.profit_factor))),
+        ("P&L", gain(found.pnl)),
+        ("Commissions", Cell(money(found.commission))),
+        ("Net", gain(found.net_pnl)),
+        ("Drawdown", Cell(f"{money(report.drawdown.amount)} ({report.drawdown.fraction:.1%})")),
+        ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f} a year")),
+        ("Day trades", Cell(str(report.day_trades))),
+    )
+
+
+def r_grid(report: TradeReport) -> Grid:
+    """Return the distribution of R as bars; empty bins at both ends are left out."""
+    histogram = histogram_of(report.r_distribution)
+    filled = [place for place, count in enumerate(histogram.counts) if count]
+    most = max(histogram.counts)
+    places = range(filled[0], filled[-1] + 1) if filled else range(0)
+    rows = tuple(
+        (
+            Cell(f"{histogram.labels[place]} R"),
+            Cell(bar(histogram.counts[place] / most, 30).replace("░", " ")),
+            Cell(f"{histogram.counts[place]:,}"),
+        )
+        for place in places
+    )
+    return Grid(title="R of closed trades, from", columns=(">", "|", ">Trades"), rows=rows, empty="No risk is known.")
+
+
+def group_grid(title: str, groups: Iterable[Group]) -> Grid:
+    """Return groups of closed trades as a table."""
+    rows = tuple((Cell(group.name.replace("_", " "), Tone.BOLD), *_group_cells(group.statistics)) for group in groups)
+    return Grid(title=title, columns=GROUP_COLUMNS, rows=rows)
+
+
+def _group_cells(found: Statistics) -> tuple[Cell, ...]:
+    rate = found.win_rate
+    return (
+        Cell(f"{found.round_trips:,}"),
+        Cell(f"{bar(float(rate), 5)} {rate:>4.0%}" if rate is not None else DASH),
+        gain(found.pnl),
+        Cell(money(found.commission)),
+        gain(found.net_pnl),
+        Cell(DASH if found.expectancy_r is None else f"{found.expectancy_r:+.2f}"),
+        Cell(DASH if found.net_expectancy_r is None else f"{found.net_expectancy_r:+.2f}"),
+        Cell(ratio(found.profit_factor)),
+    )
+
+
+def refusal_grid(report: TradeReport, most: int | None = None) -> Grid:
+    """Return why signals were not traded, the most frequent reason first."""
+    shown = report.refusals[:most]
+    highest = max((row.count for row in shown), default=1)
+    rows = tuple(
+        (
+            Cell(row.code.replace("_", " ")),
+            Cell(bar(row.count / highest, 10).replace("░", " ")),
+            Cell(f"{row.count:,}"),
+            Cell(row.example),
+        )
+        for row in shown
+    )
+    return Grid(
+        title="Not traded, by reason", columns=("", "|", ">Times", "For example"), rows=rows, empty="Nothing refused."
+    )
+
+
+def slippage_fields(found: Slippage) -> Fields:
+    """Return what was lost on the way from signal to fill."""
+    spread = DASH + " (no quote told bid and ask)" if found.spread is None else money(found.spread)
+    roles = ", ".join(f"{name} {money(amount)}" for name, amount in found.by_role.items())
+    rows = (
+        ("Delay", Cell(money(found.delay))),
+        ("Spread", Cell(spread)),
+        ("Execution", Cell(money(found.execution))),
+        ("Total", Cell(f"{money(found.total)} USD on {found.orders:,} filled orders", Tone.BOLD)),
+        ("By order", Cell(roles or DASH)),
+    )
+    return Fields(title="Slippage: a cost where positive", rows=rows)

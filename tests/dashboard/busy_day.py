@@ -1,0 +1,148 @@
+"""A busy day as every test of the screen sees it: ten positions, five approvals, three alarms."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from apex_cli.core.activity import activities
+from apex_cli.core.board import make_board
+from apex_cli.core.errors import NothingToDo
+from apex_cli.core.housekeeping import keep_account
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.limits import ExecutionLimits
+from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.work import Answer, Answered, Preview
+from apex_cli.core.recording import Alarm
+from apex_cli.core.trading_mode import change_trading_mode
+from apex_cli.dashboard.app import DashboardApp
+from apex_cli.testing_rig import Prices, Rig, auto, make_signal
+
+D = Decimal
+HELD = ("AAPL", "AMD", "IBM", "KO", "MSFT", "NVDA", "ORCL", "PFE", "SPY", "TSLA")
+WAITING = ("BAC", "CAT", "DIS", "GE", "WMT")
+
+
+def busy_rig() -> Rig:
+    """Return a small apex after a busy morning."""
+    prices = Prices()
+    rig = Rig(prices=prices, cash=D(30_000))
+    for number, symbol in enumerate(HELD):
+        price = 20 + 37 * number
+        prices.set(symbol, str(price), rig.clock.now())
+        short = {"side": "SHORT", "stop": str(price + 2), "targets": (str(price - 5),)}
+        long = {"stop": str(price - 2), "targets": (str(price + 5),)}
+        rig.feed(make_signal(symbol, now=rig.clock.now(), entry=str(price), **(short if number % 4 == 3 else long)))
+    _close_some(rig, prices)
+    for number, symbol in enumerate(HELD):
+        prices.set(symbol, str(D(20 + 37 * number) + D(number - 4) * D("0.37")), rig.clock.advance(seconds=40))
+        rig.cycle()
+    rig.feed(make_signal("LOW", now=rig.clock.now(), confidence="0.2"))
+    _queue(rig, prices)
+    _alarm(rig)
+    keep_account(rig.store, rig.run(rig.broker.account()), rig.clock.now())
+    return rig
+
+
+def _close_some(rig: Rig, prices: Prices) -> None:
+    for number in range(12):
+        prices.set("ZM", "50", rig.clock.advance(minutes=2))
+        rig.feed(make_signal("ZM", now=rig.clock.now(), signal_id=f"zm-{number}"))
+        price = "54" if number % 3 == 0 else "48" if number % 3 == 1 else "51"
+        prices.set("ZM", price, rig.clock.advance(minutes=3))
+        rig.price(price, "ZM")
+        rig.cycle()
+        if "ZM" in rig.state.positions:
+            rig.close("ZM")
+
+
+def _queue(rig: Rig, prices: Prices) -> None:
+    rig.limits = replace(rig.limits, execution=ExecutionLimits())
+    rig._build()
+    for number, symbol in enumerate(WAITING):
+        price = D("31.5") + 11 * number
+        prices.set(symbol, str(price), rig.clock.now())
+        signal = make_signal(
+            symbol, now=rig.clock.now(), entry=str(price), stop=str(price - 1), targets=(str(price + 3),)
+        )
+        rig.feed(replace(signal, expires_at=rig.clock.now() + timedelta(minutes=1.5 + 5 * number)))
+
+
+def _alarm(rig: Rig) -> None:
+    record = next(r for r in rig.orders("IBM") if r.order.role == "STOP")
+    rig.run(rig.venue.cancel(record.order.client_order_id))
+    rig.executor.sync()
+    with rig.store.transaction() as tx:
+        for number, message in enumerate(("the first stop did not hold", "the price feed stood still", "IBM: no stop")):
+            tx.emit("alarm", rig.clock.advance(seconds=number), "", Alarm(code="unprotected", message=message))
+
+
+class Looked(NamedTuple):
+    board: Any
+    lines: Any
+    alarms: Any
+    holder: str
+
+
+class RigEyes:
+    """Looks at a rig."""
+
+    def __init__(self, rig: Rig, holder: str = "apex run (pid 4711)") -> None:
+        self.rig = rig
+        self.holder = holder
+        self.generation = -1
+        self.looks = 0
+
+    def has_changed(self) -> bool:
+        return bool(self.generation != self.rig.store.generation)
+
+    def look(self) -> Looked:
+        self.looks += 1
+        rig = self.rig
+        self.generation = rig.store.generation
+        now = rig.clock.now()
+        count = rig.gatherer._day_trades(rig.state, rig.run_account(), now) if hasattr(rig, "run_account") else None
+        row = rig.state.account
+        if row is not None:
+            count = rig.gatherer._day_trades(rig.state, row.account, now)
+        lines = tuple(activities(rig.store.events))
+        alarms = tuple(line for line in lines if line.kind == "alarm")
+        return Looked(make_board(rig.state, rig.limits, now, count), lines, alarms, self.holder)
+
+
+class RigHands:
+    """Answers as the service does, on a loop of its own."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.answers: list[Answer] = []
+
+    def preview(self, approval_id: str) -> tuple[ApprovalRecord, Preview]:
+        approval = self.rig.desk.find(approval_id)
+        return approval, self.rig.run(self.rig.desk.preview(approval))
+
+    def answer(self, answer: Answer) -> Answered:
+        self.answers.append(answer)
+        approval = self.rig.desk.find(answer.ids[0])
+        if answer.reject:
+            return self.rig.desk.reject(approval, reason=answer.reason, by=answer.by)
+        done: Answered = self.rig.run(self.rig.desk.approve(approval, by=answer.by))
+        return done
+
+    def set_mode(self, mode: TradingMode, reason: str) -> None:
+        if reason == "too late":
+            raise NothingToDo("too_late", "Somebody was faster.", hint="Look again.")
+        change_trading_mode(self.rig.store, mode, reason, self.rig.clock.now())
+
+
+def busy_app(**options: Any) -> DashboardApp:
+    rig = busy_rig()
+    return DashboardApp(RigEyes(rig), RigHands(rig), **options)
+
+
+__all__ = ["HELD", "WAITING", "MarketType", "OrderStatus", "RigEyes", "RigHands", "auto", "busy_app", "busy_rig"]
