@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Broker, Clock, SignalSource
+    from apex_cli.core.ports import BarSource, Broker, Chore, Clock, LearningHook, Ranker, SignalSource, StateStore
     from apex_cli.core.serving import Service
 
 BOOK_FILE = "simulated_broker.json"
@@ -206,6 +206,8 @@ class Parts(NamedTuple):
     simulated: SimulatedBroker | None
     """The broker again where it is the simulated one: it alone can be played forward."""
 
+    bars: CsvBars | None = None
+
 
 def require_simulation(settings: Settings) -> None:
     """Refuse to pretend: there is no other broker than the simulated one yet.
@@ -251,14 +253,43 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         gatherer=gatherer,
         executor=executor,
         simulated=broker,
+        bars=bars,
     )
+
+
+def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSource | None) -> Ranker:
+    """Return what scores signals."""
+    from apex_cli.core.pipeline.opportunity_ranker import OpportunityRanker
+
+    return OpportunityRanker(settings.risk, clock=clock, store=store, bars=bars, mode=settings.learning.mode)
+
+
+def make_learners(settings: Settings) -> LearningHook:
+    """Return what learns from closed trades."""
+    from apex_cli.core.learning.learners import Learners
+
+    return Learners(settings.learning.mode)
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:
     """Return where approvals are looked at and answered."""
     from apex_cli.core.approving import ApprovalDesk
 
-    return ApprovalDesk(store=parts.store, executor=parts.executor, gatherer=parts.gatherer)
+    return ApprovalDesk(
+        store=parts.store, executor=parts.executor, gatherer=parts.gatherer, margin=make_margin_watch(parts)
+    )
+
+
+def make_margin_watch(parts: Parts) -> Chore:
+    """Return what keeps the intraday margin deficits."""
+    from apex_cli.core.margin_watch import MarginWatch
+
+    return MarginWatch(parts.store, parts.broker)
+
+
+def make_chores(parts: Parts) -> tuple[Chore, ...]:
+    """Return what a loop looks after besides signals."""
+    return (make_margin_watch(parts),)
 
 
 def make_service(parts: Parts) -> Service:

@@ -23,6 +23,7 @@ from apex_cli.core.model.records import (
     ApprovalRecord,
     BracketRecord,
     Counters,
+    DeficitRecord,
     OutboxRow,
     PositionRecord,
     SignalRecord,
@@ -190,6 +191,8 @@ class State:
         self.weights: Table[WeightsVersion] = Table("weights", WeightsVersion)
         """The last versions of the learned weights, by number."""
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
+        self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
+        """Intraday margin deficits by session date."""
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
@@ -208,6 +211,7 @@ class State:
             self.lessons,
             self.weights,
             self.requests,
+            self.deficits,
             self.outbox,
             self._counters,
             self._trading,
