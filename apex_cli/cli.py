@@ -29,6 +29,7 @@ COMMANDS = {
     "orders": "orders",
     "history": "history",
     "explain": "explain",
+    "replay": "replay",
     "pdt-status": "pdt_status",
     "import-fills": "import_fills",
     "size": "size",

@@ -172,9 +172,9 @@ def session_close(day: date, name: str) -> datetime:
 
 
 def make_simulated_broker(
-    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False
+    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False, in_memory: bool = False
 ) -> SimulatedBroker:
-    """Return the simulated broker with its own books beside the state."""
+    """Return the simulated broker with its own books beside the state, or with *in_memory* without any file."""
     from apex_cli.core.adapters.simulated import SimulatedBroker
     from apex_cli.core.rules.calendar import session_date
     from apex_cli.core.venue.costs import CommissionPlan, CostModel
@@ -184,7 +184,7 @@ def make_simulated_broker(
         clock=clock,
         prices=bars,
         bars=bars,
-        path=settings.state.dir / BOOK_FILE,
+        path=None if in_memory else settings.state.dir / BOOK_FILE,
         read_only=read_only,
         cash=settings.risk.capital,
         costs=CostModel(plan=CommissionPlan(simulation.commission.value), slippage_fraction=simulation.slippage_pct),

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
-from apex_cli.core.rules.lessons import LESSON_DAYS
+
+EXPIRY = timedelta(days=90)
+"""Older trades tell nothing any more: markets change."""
 
 LEAST_SIMILAR = 5
 MOST_NEIGHBOURS = 15
@@ -55,7 +57,7 @@ def edge_of(
         side: of the position that would be opened.
         now: aware UTC.
     """
-    cutoff = now - timedelta(days=LESSON_DAYS)
+    cutoff = now - EXPIRY
     candidates = [row for row in lessons if row.strategy == strategy and row.side is side and row.closed_at >= cutoff]
     measured = [
         (found, row.seq, row) for row in candidates if (found := distance(conditions, row.conditions)) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,10 +12,12 @@ from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.state import State
 
-LESSON_DAYS = 90
-"""Calendar days after which a lesson has expired: markets change."""
+LESSON_DAYS = 366
+"""Calendar days after which a lesson is dropped."""
 
-MOST_LESSONS = 300
+MOST_LESSONS = 60
+"""Lessons of one market that are kept: three times what an adaptation waits for."""
+
 R_STEP = Decimal("0.0001")
 ONE, ZERO = Decimal(1), Decimal(0)
 TRAITS = (
@@ -99,9 +102,11 @@ def drop_lesson(tx: State, round_trip_id: str) -> None:
 
 
 def prune_lessons(tx: State, now: datetime) -> None:
-    """Drop expired lessons, and the oldest beyond ``MOST_LESSONS``."""
+    """Drop what is older than a year, and the oldest of each market beyond ``MOST_LESSONS``."""
     cutoff = now - timedelta(days=LESSON_DAYS)
     newest_first = sorted(tx.lessons.values(), key=lambda lesson: (lesson.closed_at, lesson.seq), reverse=True)
-    for number, lesson in enumerate(newest_first):
-        if number >= MOST_LESSONS or lesson.closed_at < cutoff:
+    kept: Counter[str] = Counter()
+    for lesson in newest_first:
+        kept[lesson.market_type] += 1
+        if kept[lesson.market_type] > MOST_LESSONS or lesson.closed_at < cutoff:
             del tx.lessons[lesson.round_trip_id]

@@ -44,10 +44,10 @@ def prune(state: State, now_session: date) -> None:
     """Remove the rows that nothing needs any more, inside the caller's transaction.
 
     Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips,
-    lessons for 90 days, the last 50 versions of learned weights, signals until they have expired and are older than
-    10 sessions (never more than 5,000 expired ones), pending approvals and working orders, everything of a bracket
-    that still holds or works, finished approvals and orders for 2 sessions, brackets while an order or a fill names
-    them, and margin deficits for some more than a year.
+    the last 60 lessons of each market, the last 50 versions of learned weights, signals until they have expired and
+    are older than 10 sessions (never more than 5,000 expired ones), pending approvals and working orders, everything
+    of a bracket that still holds or works, finished approvals and orders for 2 sessions, brackets while an order or
+    a fill names them, and margin deficits for some more than a year.
 
     Args:
         state: changed in place.
