@@ -30,6 +30,7 @@ COMMANDS = {
     "history": "history",
     "explain": "explain",
     "replay": "replay",
+    "learn": "learn",
     "pdt-status": "pdt_status",
     "import-fills": "import_fills",
     "size": "size",
