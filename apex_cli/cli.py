@@ -32,6 +32,8 @@ COMMANDS = {
     "history": "history",
     "report": "report",
     "explain": "explain",
+    "replay": "replay",
+    "learn": "learn",
     "pdt-status": "pdt_status",
     "import-fills": "import_fills",
     "size": "size",

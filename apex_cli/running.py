@@ -19,7 +19,6 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
-from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.presenters.output import Output, is_terminal
@@ -30,7 +29,9 @@ from apex_cli.wiring import (
     connected,
     executor_lock,
     make_chores,
+    make_learners,
     make_parts,
+    make_ranker,
     make_service,
     make_sources,
     make_stages,
@@ -104,7 +105,8 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         store=parts.store,
         executor=parts.executor,
         gatherer=parts.gatherer,
-        ranker=SimpleRanker(settings.risk),
+        ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
+        learning=make_learners(settings),
         sources=make_sources(settings, options.signals, is_once=options.once),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,

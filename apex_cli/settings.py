@@ -17,6 +17,7 @@ import msgspec
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.learned import LearningMode
 from apex_cli.core.model.limits import (
     ApprovalLimits,
     DayTradeLimits,
@@ -119,6 +120,9 @@ class BusSettings(Value, frozen=True, kw_only=True):
 
 class LearningSettings(Value, frozen=True, kw_only=True):
     """Section ``learning``: what learns from closed trades."""
+
+    mode: LearningMode = LearningMode.ADAPT
+    """adapt: change the weights of the score; report: only tell; off: score with the defaults."""
 
     check_interval_s: int = 300
     """Shortest time between two looks at the learners, in seconds."""

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource, SignalStage
+    from apex_cli.core.ports import (
+        BarSource,
+        Broker,
+        Chore,
+        Clock,
+        LearningHook,
+        Ranker,
+        SignalSource,
+        SignalStage,
+        StateStore,
+    )
     from apex_cli.core.reconciling import Reconciler
     from apex_cli.core.serving import Service
 
@@ -173,9 +183,9 @@ def session_close(day: date, name: str) -> datetime:
 
 
 def make_simulated_broker(
-    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False
+    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False, in_memory: bool = False
 ) -> SimulatedBroker:
-    """Return the simulated broker with its own books beside the state."""
+    """Return the simulated broker with its own books beside the state, or with *in_memory* without any file."""
     from apex_cli.core.adapters.simulated import SimulatedBroker
     from apex_cli.core.rules.calendar import session_date
     from apex_cli.core.venue.costs import CommissionPlan, CostModel
@@ -185,7 +195,7 @@ def make_simulated_broker(
         clock=clock,
         prices=bars,
         bars=bars,
-        path=settings.state.dir / BOOK_FILE,
+        path=None if in_memory else settings.state.dir / BOOK_FILE,
         read_only=read_only,
         cash=settings.risk.capital,
         costs=CostModel(plan=CommissionPlan(simulation.commission.value), slippage_fraction=simulation.slippage_pct),
@@ -207,6 +217,8 @@ class Parts(NamedTuple):
     reconciler: Reconciler
     simulated: SimulatedBroker | None
     """The broker again where it is the simulated one: it alone can be played forward."""
+
+    bars: CsvBars | None = None
 
 
 def require_simulation(settings: Settings) -> None:
@@ -262,7 +274,22 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         executor=executor,
         reconciler=Reconciler(executor=executor, limits=settings.reconcile, wall=store.clock),
         simulated=broker,
+        bars=bars,
     )
+
+
+def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSource | None) -> Ranker:
+    """Return what scores signals."""
+    from apex_cli.core.pipeline.opportunity_ranker import OpportunityRanker
+
+    return OpportunityRanker(settings.risk, clock=clock, store=store, bars=bars, mode=settings.learning.mode)
+
+
+def make_learners(settings: Settings) -> LearningHook:
+    """Return what learns from closed trades."""
+    from apex_cli.core.learning.learners import Learners
+
+    return Learners(settings.learning.mode)
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:

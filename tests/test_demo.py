@@ -11,18 +11,17 @@ from apex_cli.core.adapters.csv_bars import CsvBars
 from apex_cli.core.adapters.signal_file import FileSource
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.outcome import Exposure
+from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Signal, reward_risk
-from apex_cli.core.pipeline.ranker import (
-    BEST_REWARD_RISK,
-    CONFIDENCE_WEIGHT,
-    DIVERSIFICATION_WEIGHT,
-    REWARD_RISK_WEIGHT,
-)
+from apex_cli.core.pipeline.opportunity_ranker import OpportunityRanker
 from apex_cli.core.rules.calendar import session_bounds
 from apex_cli.demo import SYMBOLS, write_config, write_demo
 from apex_cli.settings import Settings, SimulationClock, load_settings
 from apex_cli.settings_reference import render_reference_config
+from apex_cli.testing import FixedClock, MemoryStore
 
 START = date(2004, 2, 26)
 
@@ -66,12 +65,11 @@ def ratio(signal: Signal) -> Decimal:
     return found
 
 
-def score(signal: Signal, diversification: int) -> Decimal:
-    return (
-        REWARD_RISK_WEIGHT * min(ratio(signal) / BEST_REWARD_RISK, Decimal(1))
-        + CONFIDENCE_WEIGHT * (signal.confidence or 0)
-        + DIVERSIFICATION_WEIGHT * diversification
-    )
+def score(demo: Demo, key: str, positions: int = 0) -> Decimal:
+    """Return the score at the moment of the first run, with *positions* on the signal's side."""
+    held = Exposure(key="KO", side=PositionSide.LONG, notional=Usd(Decimal(100)), risk=Usd(Decimal(1)))
+    ranker = OpportunityRanker(demo.settings.risk, clock=FixedClock(demo.now), store=MemoryStore(), bars=demo.bars)
+    return ranker.rank(demo.signals[key], [held] * positions).opportunity_score
 
 
 class TestConfiguration:
@@ -81,7 +79,7 @@ class TestConfiguration:
         assert demo.settings.execution.auto_execute
         assert demo.settings.execution.simulation_mode
         assert demo.settings.limits.risk == Settings().risk
-        assert demo.settings.execution.auto_min_score == Decimal("0.6")
+        assert demo.settings.execution.auto_min_score == Decimal("0.5")
 
 
 class TestBars:
@@ -111,7 +109,7 @@ class TestSignals:
 
     def test_two_clearly_score_enough_to_be_executed_at_once(self, demo: Demo) -> None:
         for key in ("1", "2"):
-            assert score(demo.signals[key], 0) > demo.settings.execution.auto_min_score
+            assert score(demo, key, 1) > demo.settings.execution.auto_min_score
             assert demo.signals[key].entry_price < 150
 
     def test_the_short_one_passes_every_limit_and_scores_too_little(self, demo: Demo) -> None:
@@ -119,7 +117,7 @@ class TestSignals:
         assert signal.side is OrderSide.SELL
         assert ratio(signal) >= demo.settings.risk.min_reward_risk
         assert (signal.confidence or 0) >= demo.settings.risk.min_confidence
-        assert score(signal, 1) < demo.settings.execution.auto_min_score
+        assert score(demo, "3") < demo.settings.execution.auto_min_score
 
     def test_three_are_turned_down_for_three_reasons(self, demo: Demo) -> None:
         assert ratio(demo.signals["4"]) < demo.settings.risk.min_reward_risk

@@ -20,6 +20,7 @@ from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.ledger import apply_fill, in_order
+from apex_cli.core.rules.lessons import drop_lesson, keep_lesson
 from apex_cli.core.state import State
 
 OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT})
@@ -199,6 +200,7 @@ def _refold(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     for trip in [t for t in tx.round_trips.values() if t.instrument.key == key]:
         if trip.round_trip_id in {f.key for f in fills} and trip.round_trip_id not in fresh:
             del tx.round_trips[trip.round_trip_id]
+            drop_lesson(tx, trip.round_trip_id)
             tx.emit("round_trip_voided", now, trip.signal_id or trip.instrument.symbol, trip)
     known = {trip_id: tx.round_trips.get(trip_id) for trip_id in fresh}
     return tuple(_put_round_trip(tx, trip, now) for trip in trips if _differs(known[trip.round_trip_id], trip))
@@ -238,7 +240,8 @@ def _put_position(tx: State, key: str, position: Position | None, fill: Fill) ->
 
 def _put_round_trip(tx: State, trip: RoundTrip, now: datetime) -> RoundTrip:
     tx.round_trips[trip.round_trip_id] = trip
-    tx.emit("round_trip_closed", now, trip.signal_id or trip.instrument.symbol, trip)
+    seq = tx.emit("round_trip_closed", now, trip.signal_id or trip.instrument.symbol, trip)
+    keep_lesson(tx, trip, seq)
     return trip
 
 

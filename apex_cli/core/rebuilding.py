@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from apex_cli.core.booking import fold_in
 from apex_cli.core.executor import NOTHING_SENT, IntentEvent
 from apex_cli.core.history import HistoryImportedEvent
+from apex_cli.core.learning.learners import LEARNING_KINDS, LearningEvent
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Usd
@@ -40,6 +41,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.work import RequestRecord
 from apex_cli.core.reconciling import restore_reconciliation
 from apex_cli.core.recording import SIGNAL_OUTCOME_OF, DecidedEvent, SignalEndedEvent, signal_row
+from apex_cli.core.rules.lessons import drop_lesson, keep_lesson
 from apex_cli.core.rules.retention import prune
 from apex_cli.core.state import State
 
@@ -197,17 +199,29 @@ def _conclude(state: State, signal_id: str) -> None:
 
 
 def _fill(state: State, event: OutboxRow, data: Fill) -> None:
+    """Fold the fill; a lesson it leads to waits for its own event, which has its number."""
+    known = set(state.lessons)
     fold_in(state, data, event.at)
+    for key in set(state.lessons) - known:
+        del state.lessons[key]
 
 
 def _round_trip_closed(state: State, event: OutboxRow, data: RoundTrip) -> None:
-    del event
     state.round_trips[data.round_trip_id] = data
+    keep_lesson(state, data, event.seq)
 
 
 def _round_trip_voided(state: State, event: OutboxRow, data: RoundTrip) -> None:
     del event
     state.round_trips.pop(data.round_trip_id, None)
+    drop_lesson(state, data.round_trip_id)
+
+
+def _learned(state: State, event: OutboxRow, data: LearningEvent) -> None:
+    del event
+    if data.version is not None:
+        state.weights[str(data.version.version)] = data.version
+    state.learning = data.learning
 
 
 def _session_started(state: State, event: OutboxRow, data: Counters) -> None:
@@ -263,6 +277,7 @@ _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "fill_corrected": (_fill, Fill),
     "round_trip_closed": (_round_trip_closed, RoundTrip),
     "round_trip_voided": (_round_trip_voided, RoundTrip),
+    **dict.fromkeys(LEARNING_KINDS, (_learned, LearningEvent)),
     "session_started": (_session_started, Counters),
     "trading_state_changed": (_trading_state_changed, TradingState),
     "history_imported": (_history_imported, HistoryImportedEvent),

@@ -186,4 +186,6 @@ def signal_row(signal: Signal, outcome: SignalOutcome, now: datetime) -> SignalR
         outcome=outcome,
         seen_at=now,
         expires_at=signal.expires_at,
+        family=signal.family,
+        side=signal.side if signal.family else None,
     )

@@ -15,6 +15,8 @@ import msgspec
 
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.learned import LearningState, WeightsVersion
+from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.reconciliation import Ignored, Lock, Reconciliation
@@ -187,6 +189,10 @@ class State:
         self.history_fills: Table[Execution] = Table("history_fills", Execution)
         """Imported executions of the whole account: counted, never folded into positions."""
         self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
+        self.lessons: Table[Lesson] = Table("lessons", Lesson)
+        """What learners know of closed trades, by round trip id."""
+        self.weights: Table[WeightsVersion] = Table("weights", WeightsVersion)
+        """The last versions of the learned weights, by number."""
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
         self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
         """Intraday margin deficits by session date."""
@@ -201,6 +207,7 @@ class State:
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
         self._account: Table[AccountRecord] = Table("account", AccountRecord)
+        self._learning: Table[LearningState] = Table("learning", LearningState)
         self.last_seq = 0
         """Sequence number of the newest event ever emitted."""
         self._all: tuple[Table[Any], ...] = (
@@ -212,6 +219,8 @@ class State:
             self.fills,
             self.history_fills,
             self.round_trips,
+            self.lessons,
+            self.weights,
             self.requests,
             self.deficits,
             self.resting,
@@ -222,6 +231,7 @@ class State:
             self._counters,
             self._trading,
             self._account,
+            self._learning,
         )
 
     def tables(self) -> tuple[Table[Any], ...]:
@@ -266,6 +276,16 @@ class State:
     @account.setter
     def account(self, row: AccountRecord) -> None:
         self._account["account"] = row
+
+    @property
+    def learning(self) -> LearningState:
+        """Where the learners stand."""
+        row: LearningState | None = self._learning.get("learning")
+        return row or LearningState()
+
+    @learning.setter
+    def learning(self, row: LearningState) -> None:
+        self._learning["learning"] = row
 
     def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
         """Queue one event for the journal and return its sequence number."""

@@ -174,8 +174,8 @@ def was_now(approval: ApprovalRecord, preview: Preview) -> Grid:
 
 
 def score_grid(opportunity: Opportunity) -> Grid:
-    """Return how the score came about, a bar a part."""
-    rows = tuple(
+    """Return how the score came about: a bar a part, their sum, then what it is multiplied by."""
+    rows = [
         (
             Cell(part.name.replace("_", " ")),
             Cell(f"{bar(float(part.value), 10)} {part.value:.2f}"),
@@ -183,7 +183,11 @@ def score_grid(opportunity: Opportunity) -> Grid:
             Cell(f"{part.weight * part.value:.3f}"),
         )
         for part in opportunity.breakdown
-    )
+    ]
+    rows += [
+        (Cell(factor.name.replace("_", " ")), Cell(factor.why), Cell(""), Cell(f"x {factor.value:.3f}"))
+        for factor in opportunity.factors
+    ]
     total = (Cell("score", Tone.BOLD), Cell(""), Cell(""), Cell(f"{opportunity.opportunity_score:.3f}", Tone.BOLD))
     return Grid(columns=("Score", "Part", ">Weight", ">Adds"), rows=(*rows, total))
 

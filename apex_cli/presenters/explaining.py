@@ -9,6 +9,7 @@ import msgspec
 
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.outcome import Check
+from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.recording import DecidedEvent
 from apex_cli.core.stories import Story
 from apex_cli.presenters.approvals import score_grid
@@ -17,6 +18,14 @@ from apex_cli.presenters.formats import DASH, moment, money, percent, price, r_m
 from apex_cli.presenters.management import management_line
 from apex_cli.presenters.sizing import BINDING_WORDS
 from apex_cli.presenters.trading import orders_blocks, orders_data, round_trip_data
+
+STAGE_MARKS: dict[str, tuple[str, ...]] = {
+    "Scanner": ("scanner", "market_regime"),
+    "Technical": ("technical_", "adjusted_confidence"),
+    "Predictor": ("predictor_",),
+    "Market": ("atr", "volume_ratio", "avg_dollar_volume"),
+}
+"""Beginnings of the names under which each stage puts its numbers."""
 
 
 def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
@@ -46,17 +55,31 @@ def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
 def _decision_data(event: DecidedEvent, checks: tuple[Check, ...]) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(event.decision)
     data["taken_at"] = event.snapshot.taken_at
+    data["score"] = _score_data(event.opportunity)
+    data["stages"] = dict(event.opportunity.signal.metadata)
     data["checks"] = [
         {"code": c.code, "passed": c.passed, "limit": c.limit, "value": c.value, "message": c.message} for c in checks
     ]
     return data
 
 
+def _score_data(opportunity: Opportunity) -> dict[str, Any]:
+    return {
+        "score": opportunity.opportunity_score,
+        "plain_score": opportunity.plain_score,
+        "weights_version": opportunity.weights_version,
+        "components": [{"name": p.name, "weight": p.weight, "value": p.value} for p in opportunity.breakdown],
+        "factors": [{"name": f.name, "value": f.value, "why": f.why} for f in opportunity.factors],
+        "notes": list(opportunity.notes),
+    }
+
+
 def explain_blocks(story: Story) -> tuple[Block, ...]:
     """Return the story from signal to result, section by section; empty sections are left out."""
     blocks: list[Block] = [Line(text=f"Signal {story.subject}", tone=Tone.BOLD)]
     for event, checks in zip(story.decisions, story.checks, strict=True):
-        blocks += (_signal_fields(event), score_grid(event.opportunity), _decision_line(event), _checks_grid(checks))
+        blocks += (_signal_fields(event), *_stages(event), score_grid(event.opportunity), *_score_notes(event))
+        blocks += (_decision_line(event), _checks_grid(checks))
     ended = () if story.decisions else story.ended  # fed again much later, a signal only expires again
     blocks += [Line(text=f"Ended: {e.outcome}. {' '.join(r.message for r in e.reasons)}") for e in ended]
     if story.approvals:
@@ -102,6 +125,34 @@ def _signal_fields(event: DecidedEvent) -> Fields:
             ("Size", Cell(size)),
         )
     )
+
+
+def _stages(event: DecidedEvent) -> tuple[Block, ...]:
+    """Return the numbers that the stages put beside the signal."""
+    metadata = event.opportunity.signal.metadata
+    rows = tuple(
+        (title, Cell(", ".join(found)))
+        for title, marks in STAGE_MARKS.items()
+        if (found := [f"{_short(name, marks)} {value}" for name, value in metadata.items() if name.startswith(marks)])
+    )
+    return (Fields(rows=rows),) if rows else ()
+
+
+def _short(name: str, marks: tuple[str, ...]) -> str:
+    """Return a number's name without the stage's own."""
+    mark = next(mark for mark in marks if name.startswith(mark))
+    return (name.removeprefix(mark) if mark.endswith("_") else name).replace("_", " ")
+
+
+def _score_notes(event: DecidedEvent) -> tuple[Block, ...]:
+    """Return what was missing, and what was learned."""
+    opportunity = event.opportunity
+    lines = [Line(text=f"Score: {note}.", tone=Tone.DIM) for note in opportunity.notes]
+    plain = opportunity.plain_score
+    if plain is not None and (opportunity.weights_version or plain != opportunity.opportunity_score):
+        text = f"Weights version {opportunity.weights_version}; with nothing learned it would score {plain:.3f}."
+        lines.append(Line(text=text, tone=Tone.DIM))
+    return tuple(lines)
 
 
 def _decision_line(event: DecidedEvent) -> Line:

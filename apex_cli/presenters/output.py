@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -115,6 +115,19 @@ class Output:
 
         with Console(stderr=True).status(text, spinner="dots"):
             yield
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[Callable[[int, int], None] | None]:
+        """Show a bar while the block runs, at a terminal; lend what moves it: done, and of how many."""
+        if self.quiet or self.as_json or not is_terminal(sys.stderr):
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as shown:
+            task = shown.add_task(text, total=None)
+            yield lambda done, total: shown.update(task, completed=done, total=total)
 
     def result(
         self,

@@ -13,6 +13,8 @@ from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
+from apex_cli.core.model.learned import LearningState, Weights, WeightsVersion
+from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.outcome import Binding, Check, Decision, DecisionKind, Reason, Sized, TradingMode
@@ -206,6 +208,26 @@ ROWS: dict[str, Any] = {
         initial_risk=usd("40"),
         exit_reason="target",
     ),
+    "lessons": Lesson(
+        round_trip_id="r",
+        seq=7,
+        strategy="breakout",
+        market_type=MarketType.CRYPTO,
+        side=PositionSide.SHORT,
+        closed_at=LATER,
+        r=Decimal("-1.0400"),
+        conditions=EntryConditions(
+            score=Decimal("0.4"), parts={"timing": Decimal("0.6")}, predictor_probability=Decimal("0.7")
+        ),
+    ),
+    "weights": WeightsVersion(
+        version=2,
+        made_at=LATER,
+        weights=Weights(markets={MarketType.FOREX: Decimal("0.63")}),
+        cause="markets",
+        why="forex 0.60 -> 0.63.",
+    ),
+    "learning": LearningState(version=2, newest=3, market_seq={MarketType.FOREX: 7}, frozen_at=LATER, frozen_seq=9),
     "history_fills": Execution(
         exec_id="0001.02",
         security=OPTION.key,

@@ -1,1 +1,1 @@
-"""What closed trades teach: ports and the throttled hook."""
+"""What closed trades teach: pure update rules over lessons, and the hook that applies them."""

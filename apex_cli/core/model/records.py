@@ -11,11 +11,12 @@ import msgspec
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.lesson import EntryConditions
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import Decision, Reason, TradingMode
 from apex_cli.core.model.position import Position
-from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.model.signal import Opportunity, SignalFamily
 
 
 class SignalOutcome(StrEnum):
@@ -40,6 +41,10 @@ class SignalRecord(Value, frozen=True, kw_only=True):
     expires_at: datetime
     approval_id: str | None = None
     bracket_id: str | None = None
+    family: SignalFamily = SignalFamily.NONE
+    """Set for signals that confirm others; then *side* is, too."""
+
+    side: OrderSide | None = None
 
 
 class ApprovalStatus(StrEnum):
@@ -102,6 +107,8 @@ class BracketRecord(Value, frozen=True, kw_only=True):
     confidence: Decimal | None = None
     reward_risk: Decimal | None = None
     created_at: datetime
+    conditions: EntryConditions | None = None
+    """What the learners will want to know of the entry."""
 
 
 class RestingEntry(Value, frozen=True, kw_only=True):

@@ -38,6 +38,25 @@ ENTRY_SIDES = {
 """The side table. A bought put is a purchase of the put: prices are those of the option."""
 
 
+class SignalFamily(StrEnum):
+    """Kinds of signals that confirm others for days."""
+
+    NONE = ""
+    INSIDER = "insider"
+    """Directors and officers bought or sold."""
+
+    OPTIONS_FLOW = "options_flow"
+    """Unusual trades in the options of a security."""
+
+
+NO_FAMILY = SignalFamily.NONE
+FAMILY_WORDS = {
+    SignalFamily.INSIDER: ("insider",),
+    SignalFamily.OPTIONS_FLOW: ("options flow", "option flow", "unusual options"),
+}
+"""What a strategy or source of each family is called, in small letters and with spaces."""
+
+
 class Signal(Value, frozen=True, kw_only=True):
     """What a strategy proposes: well-formed, not yet judged."""
 
@@ -75,6 +94,12 @@ class Signal(Value, frozen=True, kw_only=True):
         """Ticker, pair or underlying."""
         return self.instrument.symbol
 
+    @property
+    def family(self) -> SignalFamily:
+        """What kind of news it is, by the words in its strategy and source."""
+        words = f"{self.strategy} {self.source}".lower().replace("_", " ").replace("-", " ")
+        return next((family for family, marks in FAMILY_WORDS.items() if any(m in words for m in marks)), NO_FAMILY)
+
 
 def reward_risk(entry: Price, stop: Price, targets: tuple[Price, ...]) -> Decimal | None:
     """Return reward over risk for an even split over *targets*; None without target or risk.
@@ -100,6 +125,17 @@ class ScoreComponent(Value, frozen=True, kw_only=True):
     """0..1; the score is the sum of weight times value over all components."""
 
 
+class ScoreFactor(Value, frozen=True, kw_only=True):
+    """Something that the sum of the components is multiplied by."""
+
+    name: str
+    value: Decimal
+    """1 changes nothing."""
+
+    why: str = ""
+    """What was found, for people."""
+
+
 class Opportunity(Value, frozen=True, kw_only=True):
     """A signal with its score: what the decision looks at."""
 
@@ -108,4 +144,19 @@ class Opportunity(Value, frozen=True, kw_only=True):
     """0..1, higher is better."""
 
     breakdown: tuple[ScoreComponent, ...] = ()
-    """How the score came about."""
+    """How the score came about: the components, then everything in *factors*."""
+
+    factors: tuple[ScoreFactor, ...] = ()
+    plain_score: Decimal | None = None
+    """The score with nothing learned; None: the same. What goes without asking is measured by the smaller."""
+
+    weights_version: int = 0
+    """Version of the learned weights it was made with; 0 are the defaults."""
+
+    notes: tuple[str, ...] = ()
+    """What was missing, and what was done about it."""
+
+    @property
+    def cautious_score(self) -> Decimal:
+        """The smaller of the two scores: learning may make a trade ask, never keep it from asking."""
+        return self.opportunity_score if self.plain_score is None else min(self.opportunity_score, self.plain_score)

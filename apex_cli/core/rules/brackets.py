@@ -17,6 +17,7 @@ from apex_cli.core.model.outcome import Decision
 from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.rules.lessons import entry_conditions
 from apex_cli.core.rules.ticks import levels_on_ticks, to_tick
 
 
@@ -87,6 +88,7 @@ def build_bracket(
         confidence=signal.confidence,
         reward_risk=decision.reward_risk,
         created_at=now,
+        conditions=entry_conditions(opportunity),
     )
     return record, _bracket_orders(record, parts, entry_order, reference_price=decision.entry_price)
 

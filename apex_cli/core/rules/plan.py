@@ -168,7 +168,10 @@ def _reason(check: Check, ctx: CheckContext) -> Reason:
 
 
 def _why_ask(opportunity: Opportunity, limits: Limits) -> Reason | None:
-    """Return why a person is asked, None when nobody is."""
+    """Return why a person is asked, None when nobody is.
+
+    A score that learning raised counts as if nothing had been learned: learning never lets more through unasked.
+    """
     execution = limits.execution
     if not execution.auto_execute:
         return Reason(
@@ -177,7 +180,7 @@ def _why_ask(opportunity: Opportunity, limits: Limits) -> Reason | None:
             limit="auto_execute on",
             value="auto_execute off",
         )
-    score, least = opportunity.opportunity_score, execution.auto_min_score
+    score, least = opportunity.cautious_score, execution.auto_min_score
     if score >= least:
         return None
     return Reason(

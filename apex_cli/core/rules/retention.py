@@ -18,6 +18,7 @@ from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.rules.calendar import previous_sessions, session_start
 from apex_cli.core.rules.day_trade_flow import by_security
 from apex_cli.core.rules.ledger import fold, in_order
+from apex_cli.core.rules.lessons import prune_lessons
 from apex_cli.core.rules.margin_deficits import is_forgotten
 from apex_cli.core.state import State
 
@@ -30,6 +31,9 @@ MOST_ROUND_TRIPS = 100
 FINISHED_SESSIONS = 2
 """Sessions, the running one included, whose finished approvals and orders are kept."""
 
+MOST_VERSIONS = 50
+"""Versions of learned weights that can be rolled back to."""
+
 MOST_OLD_FILLS = 200
 """Old fills of one open holding beyond which they are folded into ``PositionRecord.carried``."""
 
@@ -40,9 +44,10 @@ def prune(state: State, now_session: date) -> None:
     """Remove the rows that nothing needs any more, inside the caller's transaction.
 
     Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips,
-    signals until they have expired and are older than 10 sessions (never more than 5,000 expired ones), pending
-    approvals and working orders, everything of a bracket that still holds or works, finished approvals and orders
-    for 2 sessions, brackets while an order or a fill names them, and margin deficits for some more than a year.
+    the last 60 lessons of each market, the last 50 versions of learned weights, signals until they have expired and
+    are older than 10 sessions (never more than 5,000 expired ones), pending approvals and working orders, everything
+    of a bracket that still holds or works, finished approvals and orders for 2 sessions, brackets while an order or
+    a fill names them, and margin deficits for some more than a year.
 
     Args:
         state: changed in place.
@@ -54,6 +59,8 @@ def prune(state: State, now_session: date) -> None:
     _prune_fills(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_history(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_round_trips(state)
+    prune_lessons(state, session_start(now_session))
+    _prune_weights(state)
     _prune_signals(state, now_session)
     finished_before = _start_of_last(FINISHED_SESSIONS, now_session)
     _prune_approvals(state, finished_before)
@@ -132,6 +139,13 @@ def _prune_round_trips(state: State) -> None:
     oldest_first = sorted(state.round_trips.values(), key=lambda trip: (trip.exit_time, trip.round_trip_id))
     for trip in oldest_first[:excess]:
         del state.round_trips[trip.round_trip_id]
+
+
+def _prune_weights(state: State) -> None:
+    """Drop the oldest versions; the one in force stays."""
+    for key in sorted(state.weights, key=int)[:-MOST_VERSIONS]:
+        if key != str(state.learning.version):
+            del state.weights[key]
 
 
 def _prune_signals(state: State, now_session: date) -> None:

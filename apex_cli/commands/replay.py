@@ -1,0 +1,91 @@
+"""``apex replay``: trade history again, with the same decisions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
+from apex_cli.wiring import read_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.replay.report import ReplayReport
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex replay --bars bars --from 2004-01-01 --html replay.html")
+def replay(
+    bars: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
+    ] = None,
+    signals: Annotated[
+        list[Path] | None,
+        typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
+    ] = None,
+    rule: Annotated[str, typer.Option(help="Built-in source of signals without a file: breakout.")] = "breakout",
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For the interval around the expectancy.")] = 1,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page with curves and every trade.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Replay history in memory: the same checks, sizes, fills and learning as in a run. No state is read or changed."""
+    with Output("replay", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli import replaying
+        from apex_cli.presenters.replaying import replay_blocks, replay_data
+
+        settings = read_settings(config)
+        options = replaying.ReplayOptions(
+            bars_dir=_folder(bars, settings),
+            signals=tuple(signals or ()),
+            rule=rule,
+            first=first.date() if first else None,
+            last=last.date() if last else None,
+            seed=seed,
+        )
+        with out.progress("replaying") as on_step:
+            report = replaying.replay(settings, options, on_step)
+        if html is not None:
+            _write_page(html, report)
+            out.note(f"wrote {html}")
+        out.result(replay_data(report), replay_blocks(report))
+
+
+def _folder(named: Path | None, settings: Settings) -> Path:
+    """Return the folder of bars, absolute."""
+    folder = named or settings.prices.bars_dir
+    if folder is None:
+        raise ConfigError(
+            "bars_missing", "A replay needs bars.", hint="Name a folder with --bars, or set prices.bars_dir."
+        )
+    return folder.resolve()
+
+
+def _write_page(path: Path, report: ReplayReport) -> None:
+    from apex_cli.presenters.replay_page import replay_page
+
+    try:
+        path.write_text(replay_page(report), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            "html_unwritable", f"{path} cannot be written: {error.strerror}.", hint="Name another file."
+        ) from None

@@ -1,0 +1,69 @@
+"""What became of predictions: for the model behind them, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.lesson import Lesson
+
+ZERO = Decimal(0)
+
+
+class ModelOutcome(Value, frozen=True, kw_only=True):
+    """A prediction and what the trade on it brought."""
+
+    round_trip_id: str
+    direction: int
+    """1 up, -1 down."""
+
+    probability: Decimal
+    was_right: bool
+    """The trade went the predicted way: a winner taken along with it, or a loser taken against it."""
+
+    r: Decimal
+    closed_at: datetime
+
+
+class OutcomeHook(Protocol):
+    """A model that wants to hear how its predictions ended."""
+
+    def learn(self, outcomes: tuple[ModelOutcome, ...], now: datetime) -> None:
+        """Take note of *outcomes*; each trade comes once, inside the transaction that marks it as told."""
+
+
+def model_outcomes(lessons: Iterable[Lesson]) -> tuple[ModelOutcome, ...]:
+    """Return the outcome of every lesson with a prediction, in the order they were learned."""
+    return tuple(_outcome(row) for row in sorted(lessons, key=lambda row: row.seq) if _is_predicted(row))
+
+
+def brier_score(outcomes: Iterable[ModelOutcome]) -> Decimal | None:
+    """Return the mean squared error of the probabilities; 0 is perfect, 0.25 is guessing. None without outcomes.
+
+    Source:
+        G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 78, 1950.
+    """
+    errors = [(outcome.probability - int(outcome.was_right)) ** 2 for outcome in outcomes]
+    return sum(errors, ZERO) / len(errors) if errors else None
+
+
+def _is_predicted(lesson: Lesson) -> bool:
+    conditions = lesson.conditions
+    return conditions.predictor_direction is not None and conditions.predictor_probability is not None
+
+
+def _outcome(lesson: Lesson) -> ModelOutcome:
+    conditions = lesson.conditions
+    direction = conditions.predictor_direction or 1
+    is_along = direction == lesson.side.sign
+    return ModelOutcome(
+        round_trip_id=lesson.round_trip_id,
+        direction=direction,
+        probability=conditions.predictor_probability or ZERO,
+        was_right=lesson.is_win is is_along,
+        r=lesson.r,
+        closed_at=lesson.closed_at,
+    )

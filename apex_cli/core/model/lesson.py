@@ -1,0 +1,50 @@
+"""Lessons: what a closed trade looked like when it was entered, and what it brought."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.position import PositionSide
+
+
+class EntryConditions(Value, frozen=True, kw_only=True):
+    """What the decision saw, as far as learners need it: small enough to travel with the bracket."""
+
+    score: Decimal
+    weights_version: int = 0
+    parts: dict[str, Decimal] = {}
+    """Score components by name, 0..1."""
+
+    traits: dict[str, Decimal] = {}
+    """What the stages found, 0..1: ``technical_composite``, ``technical_trend`` and their like."""
+
+    predictor_direction: int | None = None
+    """1 up, -1 down; None when nothing was predicted."""
+
+    predictor_probability: Decimal | None = None
+    """What the predictor gave its direction, 0..1."""
+
+
+class Lesson(Value, frozen=True, kw_only=True):
+    """One closed round trip, as the learners see it. There is one a trade, whatever happens to it later."""
+
+    round_trip_id: str
+    seq: int
+    """Number of the event that first told of the trade: what is above the last look is new."""
+
+    strategy: str = ""
+    market_type: MarketType = MarketType.EQUITY
+    side: PositionSide
+    closed_at: datetime
+    r: Decimal
+    """P&L after commissions over the loss at the first stop."""
+
+    conditions: EntryConditions
+
+    @property
+    def is_win(self) -> bool:
+        """Tell whether it brought money after costs."""
+        return self.r > 0

@@ -1,0 +1,141 @@
+"""Signals of a replay: those of a file when their time has come, or those of a simple rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.ports import BarSource, RejectedRow, SignalBatch
+
+CHANNEL = 20
+"""Bars of the channel that a close must break."""
+
+RANGE_BARS = 14
+STOP_RANGES, TARGET_RANGES = Decimal(2), Decimal(5)
+"""Distance of stop and target from the entry, in average true ranges: reward:risk 2.5."""
+
+LOOK_BACK = timedelta(days=75)
+EARLY = timedelta(seconds=1)
+"""How long before a bar's end a clock that follows bars stands."""
+
+HOLDS_FOR = timedelta(hours=1)
+CENT = Decimal("0.01")
+PLACES = Decimal("0.0001")
+LEAST_CONFIDENCE, MOST_CONFIDENCE = Decimal("0.65"), Decimal("0.90")
+ONE = Decimal(1)
+
+
+class TimedSource:
+    """Signals read beforehand; each comes up once, when the clock has reached its time."""
+
+    def __init__(self, batches: Iterable[SignalBatch]) -> None:
+        """Take the rows of *batches*, whatever their order."""
+        rows = [pair for batch in batches for pair in zip(batch.signals, batch.where, strict=True)]
+        self._rows = sorted(rows, key=lambda row: row[0].created_at)
+        self._rejected: tuple[RejectedRow, ...] = tuple(row for batch in batches for row in batch.rejected)
+        self._next = 0
+
+    def poll(self, now: datetime) -> Iterator[SignalBatch]:
+        """Yield everything made up to *now* that was not yielded before."""
+        first = self._next
+        while self._next < len(self._rows) and self._rows[self._next][0].created_at <= now:
+            self._next += 1
+        due = self._rows[first : self._next]
+        if due or self._rejected:
+            rejected, self._rejected = self._rejected, ()
+            signals = tuple(signal for signal, _ in due)
+            yield SignalBatch(name="replay", signals=signals, where=tuple(where for _, where in due), rejected=rejected)
+
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+        """Do nothing: nothing comes twice."""
+
+
+class BreakoutRule:
+    """Buys a close above the highest high of the twenty bars before, as a baseline to compare with.
+
+    Stop two average true ranges below, target five above. A breakout counts on the bar that makes it, not on those
+    that follow.
+
+    Source:
+        Richard Donchian's channel; the average true range over 14 bars, J. Welles Wilder, "New Concepts in Technical
+        Trading Systems", 1978, here as a plain mean.
+    """
+
+    name = "breakout"
+
+    def __init__(self, bars: BarSource) -> None:
+        """Watch every symbol of *bars*."""
+        self._bars = bars
+        self._symbols = tuple(bars.symbols())
+        self._last: datetime | None = None
+
+    def poll(self, now: datetime) -> Iterator[SignalBatch]:
+        """Yield one batch a step of time, when a symbol breaks out."""
+        if self._last is not None and now <= self._last:
+            return
+        self._last = now
+        found = [signal for symbol in self._symbols if (signal := self._look(symbol, now)) is not None]
+        if found:
+            yield SignalBatch(name=self.name, signals=tuple(found), where=("rule",) * len(found))
+
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+        """Do nothing: nothing comes twice."""
+
+    def _look(self, symbol: str, now: datetime) -> Signal | None:
+        known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + EARLY)[-CHANNEL - 2 :]
+        if len(known) < CHANNEL + 2 or known[-1].end != now + EARLY:
+            return None
+        last, before = known[-1], known[-2]
+        channel = max(bar.high for bar in known[1:-1])
+        if last.close <= channel or before.close > max(bar.high for bar in known[:-2]):
+            return None
+        return _signal(last, known, channel, now)
+
+
+def average_true_range(bars: Sequence[Bar]) -> Decimal:
+    """Return the mean true range over all but the first of *bars*.
+
+    true range = max(high, previous close) - min(low, previous close)
+    """
+    ranges = [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(bars)]
+    return sum(ranges, Decimal(0)) / len(ranges)
+
+
+def _signal(last: Bar, known: Sequence[Bar], channel: Decimal, now: datetime) -> Signal | None:
+    range_ = average_true_range(known[-RANGE_BARS - 1 :])
+    stop = (last.close - STOP_RANGES * range_).quantize(CENT)
+    target = (last.close + TARGET_RANGES * range_).quantize(CENT)
+    if not 0 < stop < last.close < target:
+        return None
+    strength = min((last.close - channel) / range_, ONE)
+    volume = sum((bar.volume for bar in known[-CHANNEL - 1 : -1]), Decimal(0)) / CHANNEL
+    dollars = sum((bar.volume * bar.close for bar in known[-CHANNEL - 1 : -1]), Decimal(0)) / CHANNEL
+    return Signal(
+        signal_id=f"{BreakoutRule.name}-{last.symbol}-{last.end:%Y%m%dT%H%M}",
+        instrument=make_instrument(last.symbol),
+        signal_type=SignalType.BUY,
+        entry_price=last.close,
+        stop_loss=Price(stop),
+        target_prices=(Price(target),),
+        confidence=(LEAST_CONFIDENCE + (MOST_CONFIDENCE - LEAST_CONFIDENCE) * strength).quantize(PLACES),
+        strategy=BreakoutRule.name,
+        source="replay",
+        created_at=now,
+        expires_at=now + HOLDS_FOR,
+        metadata={
+            "atr": float(range_.quantize(PLACES)),
+            "avg_dollar_volume": float(dollars.quantize(CENT)),
+            **({"volume_ratio": float((last.volume / volume).quantize(PLACES))} if volume else {}),
+        },
+    )
+
+
+RULES = {BreakoutRule.name: BreakoutRule}
+"""Built-in sources by name, each made from the bars of the replay."""

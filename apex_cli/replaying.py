@@ -1,0 +1,183 @@
+"""Replays history: the same coordinator, decisions, venue and learners, on a clock that follows the bars.
+
+Nothing is read from or written to the state folder; everything happens in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.bar_clock import LAST_SECOND, BarClock
+from apex_cli.core.adapters.csv_bars import CsvBars
+from apex_cli.core.adapters.memory_store import MemoryStore, SequentialIds, UntoldState
+from apex_cli.core.adapters.signal_file import FileSource
+from apex_cli.core.adapters.simulated import SimulatedBroker
+from apex_cli.core.coordinator import Coordinator
+from apex_cli.core.day_trades import DayTradeCounter
+from apex_cli.core.errors import InputError
+from apex_cli.core.executor import TradeExecutor
+from apex_cli.core.gathering import Gatherer
+from apex_cli.core.model.base import Value
+from apex_cli.core.ports import SignalSource
+from apex_cli.core.replay.report import Recorder, ReplayReport
+from apex_cli.core.replay.sources import RULES, TimedSource
+from apex_cli.core.rules.calendar import session_date
+from apex_cli.settings import Settings
+from apex_cli.wiring import make_learners, make_ranker, make_simulated_broker
+
+OnStep = Callable[[int, int], None]
+"""Hears how many steps are done, and of how many."""
+
+
+class ReplayOptions(Value, frozen=True, kw_only=True):
+    """What to replay."""
+
+    bars_dir: Path
+    signals: tuple[Path, ...] = ()
+    rule: str = "breakout"
+    """Built-in source of signals when no file is named."""
+
+    first: date | None = None
+    last: date | None = None
+    """Both days included; None: as far as the bars go."""
+
+    seed: int = 1
+
+
+def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = None) -> ReplayReport:
+    """Return what trading by *settings* through the bars comes to.
+
+    There is nobody to ask: what would wait for approval only because ``execution.auto_execute`` is off is executed.
+
+    Raises:
+        InputError: there are no bars in the period, or a file cannot be read.
+    """
+    return asyncio.run(Replay(settings, options).run(on_step))
+
+
+@lru_cache(maxsize=4)
+def open_replay_bars(folder: Path) -> CsvBars:
+    """Return the bars of *folder*; a process that replays them many times reads them once.
+
+    Raises:
+        InputError: the folder or one of its files cannot be read.
+    """
+    return CsvBars(folder)
+
+
+class Replay:
+    """One pass through history."""
+
+    def __init__(self, settings: Settings, options: ReplayOptions) -> None:
+        """Put all parts together around a store in memory.
+
+        Raises:
+            InputError: there are no bars in the period, or a file cannot be read.
+        """
+        execution = replace(settings.execution, auto_execute=True, simulation_mode=True)
+        settings = replace(settings, execution=execution)
+        self._options = options
+        self._bars = open_replay_bars(options.bars_dir)
+        self._ends = _ends_of(self._bars, options)
+        self._clock = BarClock(self._ends[0])
+        self._recorder = Recorder()
+        self._store = MemoryStore(UntoldState(self._recorder.on_event))
+        self._broker = self._make_broker(settings)
+        executor = TradeExecutor(
+            store=self._store,
+            broker=self._broker,
+            clock=self._clock,
+            ids=SequentialIds(),
+            limits=settings.limits,
+            on_booked=self._recorder.on_booked,
+        )
+        minutes = settings.prices.max_age_minutes
+        gatherer = Gatherer(
+            broker=self._broker,
+            clock=self._clock,
+            prices=self._bars,
+            limits=settings.limits,
+            day_trades=DayTradeCounter(settings.day_trades),
+            max_price_age=None if minutes is None else timedelta(minutes=minutes),
+        )
+        self._steps = self._broker.steps(self._ends[-1])
+        self._has_begun = False
+        self._coordinator = Coordinator(
+            store=self._store,
+            executor=executor,
+            gatherer=gatherer,
+            ranker=make_ranker(settings, self._clock, self._store, self._bars),
+            sources=self._make_sources(settings),
+            learning=make_learners(settings),
+            learning_interval=timedelta(seconds=settings.learning.check_interval_s),
+            play_market=self._next_step,
+            bus_capacity=settings.bus.capacity,
+        )
+
+    def _make_broker(self, settings: Settings) -> SimulatedBroker:
+        return make_simulated_broker(settings, self._clock, self._bars, in_memory=True)
+
+    def _make_sources(self, settings: Settings) -> Sequence[SignalSource]:
+        if not self._options.signals:
+            return (RULES[self._options.rule](self._bars),)
+        files = FileSource(self._options.signals, max_age=timedelta(minutes=settings.signals.max_age_minutes))
+        return (TimedSource(tuple(files.poll(self._clock.now()))),)
+
+    def _next_step(self) -> Iterator[datetime]:
+        """Yield the next end of bars, if there is one: one step of time a cycle, and none before the first round."""
+        if not self._has_begun:
+            self._has_begun = True
+            return
+        for moment in self._steps:
+            yield moment
+            return
+
+    async def run(self, on_step: OnStep | None = None) -> ReplayReport:
+        """Play every step and return the report."""
+        await self._broker.connect()
+        total = len(self._ends)
+        for number in range(total):
+            await self._coordinator.cycle()
+            self._recorder.reported(self._coordinator.reports)
+            self._coordinator.reports.clear()
+            account = await self._broker.account()
+            self._recorder.step(self._clock.now(), account.equity, self._store.view())
+            if on_step is not None:
+                on_step(number + 1, total)
+        await self._broker.close()
+        symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
+        bars = sum(self._bars_of(symbol) for symbol in symbols)
+        return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
+
+    def _bars_of(self, symbol: str) -> int:
+        return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))
+
+
+def _ends_of(bars: CsvBars, options: ReplayOptions) -> list[datetime]:
+    """Return every moment at which bars of the period end, oldest first.
+
+    Raises:
+        InputError: there is none.
+    """
+    moments = {bar.end for symbol in bars.symbols() for bar in bars.bars(symbol)}
+    ends = [
+        end
+        for end in sorted(moments)
+        if (options.first is None or session_date(end - LAST_SECOND) >= options.first)
+        and (options.last is None or session_date(end - LAST_SECOND) <= options.last)
+    ]
+    if ends:
+        return ends
+    period = f" between {options.first or 'the beginning'} and {options.last or 'the end'}"
+    raise InputError(
+        "no_bars",
+        f"There are no bars in {options.bars_dir}{period if moments else ''}.",
+        hint="--bars names a folder with one SYMBOL.csv per symbol; --from and --to a period they cover.",
+        details={"folder": str(options.bars_dir)},
+    )

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apex_cli.core.learning.outcomes import brier_score, model_outcomes
+from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, distance, edge_of
+from apex_cli.core.model.lesson import EntryConditions, Lesson
+from apex_cli.core.model.position import PositionSide
+from apex_cli.testing import START
+
+D = Decimal
+
+
+def conditions(trend: str = "0.5", timing: str = "0.5") -> EntryConditions:
+    return EntryConditions(score=D("0.5"), parts={"timing": D(timing)}, traits={"technical_trend": D(trend)})
+
+
+def edge(lessons: list[Lesson], **changes: Any) -> Edge | None:
+    asked = {"strategy": "breakout", "side": PositionSide.LONG, "now": START + timedelta(days=1), **changes}
+    return edge_of(conditions(), lessons, **asked)
+
+
+def similar(lesson: Any, count: int, r: str = "2", **changes: Any) -> list[Lesson]:
+    return [lesson(n, r, **{"conditions": conditions(), **changes}) for n in range(count)]
+
+
+class TestEdge:
+    def test_five_similar_trades_make_one_and_four_do_not(self, lesson: Any) -> None:
+        assert edge(similar(lesson, 4)) is None
+        found = edge(similar(lesson, 5))
+        assert found is not None
+        assert (found.similar, found.expected_r, found.bonus) == (5, D("1.0000"), D("1.25"))
+
+    def test_few_trades_speak_softly(self, lesson: Any) -> None:
+        found = edge(similar(lesson, 5, "0.8"))
+        assert found is not None
+        assert found.expected_r == D("0.4000")
+        assert found.bonus == D("1.1000")
+
+    def test_losses_make_it_less_than_one(self, lesson: Any) -> None:
+        found = edge(similar(lesson, 15, "-1"))
+        assert found is not None
+        assert found.bonus == D("0.85")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"strategy": "pullback"},
+            {"side": PositionSide.SHORT},
+            {"conditions": conditions(trend="0.9")},
+            {"closed_at": START - timedelta(days=90)},
+        ],
+    )
+    def test_what_is_not_alike_or_too_old_does_not_count(self, lesson: Any, changes: dict[str, Any]) -> None:
+        assert edge(similar(lesson, 9, **changes)) is None
+
+    def test_only_the_nearest_fifteen_count(self, lesson: Any) -> None:
+        near = similar(lesson, 15)
+        far = [lesson(n, "-1", conditions=conditions(trend="0.6")) for n in range(20, 40)]
+        found = edge([*far, *near])
+        assert found is not None
+        assert found == edge(near)
+
+
+@given(
+    trends=st.lists(st.decimals(0, 1, places=2, allow_nan=False, allow_infinity=False), max_size=20),
+    r=st.decimals(-20, 20, places=2, allow_nan=False, allow_infinity=False),
+)
+def test_a_bonus_never_leaves_its_bounds(trends: list[Decimal], r: Decimal) -> None:
+    lessons = [
+        Lesson(
+            round_trip_id=f"t{number}",
+            seq=number,
+            strategy="breakout",
+            side=PositionSide.LONG,
+            closed_at=START,
+            r=r,
+            conditions=conditions(trend=str(trend)),
+        )
+        for number, trend in enumerate(trends)
+    ]
+    found = edge(lessons)
+    assert found is None or LOWEST <= found.bonus <= HIGHEST
+
+
+def test_a_distance_needs_two_numbers_that_both_have() -> None:
+    assert distance(conditions(), EntryConditions(score=D(0), parts={"timing": D(1)})) is None
+    assert distance(conditions(), conditions()) == 0
+    assert distance(conditions("0", "0"), conditions("1", "1")) == 1
+
+
+class TestOutcomes:
+    def predicted(self, lesson: Any, number: int, r: str, direction: int, probability: str, **changes: Any) -> Lesson:
+        told = EntryConditions(score=D("0.5"), predictor_direction=direction, predictor_probability=D(probability))
+        found: Lesson = lesson(number, r, conditions=told, **changes)
+        return found
+
+    def test_a_prediction_is_right_when_the_market_went_its_way(self, lesson: Any) -> None:
+        lessons = [
+            self.predicted(lesson, 4, "-1", -1, "0.8"),
+            self.predicted(lesson, 1, "2", 1, "0.7"),
+            self.predicted(lesson, 2, "-1", 1, "0.6"),
+            self.predicted(lesson, 3, "2", -1, "0.9", side=PositionSide.SHORT),
+            lesson(5),
+        ]
+        found = model_outcomes(lessons)
+        assert [(o.round_trip_id, o.was_right) for o in found] == [
+            ("trip-1", True),
+            ("trip-2", False),
+            ("trip-3", True),
+            ("trip-4", True),
+        ]
+        assert brier_score(found) == (D("0.09") + D("0.36") + D("0.01") + D("0.04")) / 4
+
+    def test_without_predictions_there_is_no_score(self, lesson: Any) -> None:
+        assert brier_score(model_outcomes([lesson(1)])) is None
