@@ -18,6 +18,7 @@ import msgspec
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import ApprovalLimits, DayTradeLimits, ExecutionLimits, Limits, RiskLimits
+from apex_cli.settings_pipeline import PipelineSettings, PredictorSettings, ScannerSettings, TechnicalSettings
 
 CONFIG_VARIABLE = "APEX_CONFIG"
 OVERRIDE_PREFIX = "APEX_"
@@ -160,6 +161,10 @@ class Settings(Value, frozen=True, kw_only=True):
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     simulation: SimulationSettings = SimulationSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    technical: TechnicalSettings = TechnicalSettings()
+    predictor: PredictorSettings = PredictorSettings()
+    scanners: ScannerSettings = ScannerSettings()
     bus: BusSettings = BusSettings()
     learning: LearningSettings = LearningSettings()
     state: StateSettings = StateSettings()
