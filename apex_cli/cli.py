@@ -35,6 +35,7 @@ COMMANDS = {
     "halt": "trading_state",
     "reduce": "trading_state",
     "resume": "trading_state",
+    "model": "model",
     "state": "state",
     "doctor": "doctor",
 }

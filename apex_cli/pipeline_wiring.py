@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.outcome import Reason
-from apex_cli.settings import Settings
-from apex_cli.wiring import open_bars
+from apex_cli.settings import Settings, SimulationClock
+from apex_cli.wiring import make_parts, make_system_clock, open_bars, tell
 
 if TYPE_CHECKING:
+    from apex_cli.core.adapters.model_files import ModelFiles
     from apex_cli.core.pipeline.context import PipelineContext
     from apex_cli.core.pipeline.history import History
-    from apex_cli.core.ports import BarSource, Clock, SignalSource, SignalStage
+    from apex_cli.core.pipeline.model_manager import ModelManager
+    from apex_cli.core.ports import BarSource, Chore, Clock, SignalSource, SignalStage
 
 TA, ML = ("numpy", "talib"), ("numpy", "talib", "sklearn", "skops")
 EXTRA_OF = {TA: "ta", ML: "ml"}
 """The modules a part needs, and the extra that brings them."""
 
 
-def make_context(settings: Settings, clock: Clock, notice: Callable[[Reason], None]) -> PipelineContext:
+def make_context(
+    settings: Settings, clock: Clock, notice: Callable[[Reason], None], *, is_dry_run: bool = False
+) -> PipelineContext:
     """Return what every step and scanner is given; bars are opened only where something reads them."""
     from apex_cli.core.pipeline.context import Once, PipelineContext
 
@@ -35,6 +39,7 @@ def make_context(settings: Settings, clock: Clock, notice: Callable[[Reason], No
         notice=Once(notice),
         watch_list=settings.scanners.watch_list,
         is_required=settings.pipeline.require_analysis,
+        is_dry_run=is_dry_run,
     )
     return bare._replace(bars=make_bars(settings, bare)) if is_used else bare
 
@@ -85,8 +90,20 @@ def _technical(settings: Settings, context: PipelineContext) -> SignalStage:
     )
 
 
+def _predictor(settings: Settings, context: PipelineContext) -> SignalStage:
+    from apex_cli.core.pipeline.predictor_stage import MLPredictor
+
+    return MLPredictor(
+        context,
+        make_history(settings, context),
+        make_model_manager(settings, bars=context.bars, read_only=context.is_dry_run),
+        min_probability=settings.predictor.min_probability,
+    )
+
+
 BUILT_IN: dict[str, tuple[tuple[str, ...], Callable[[Settings, PipelineContext], SignalStage]]] = {
     "technical": (TA, _technical),
+    "predictor": (ML, _predictor),
 }
 """The steps that come with apex: what they need, and how they are made."""
 
@@ -146,6 +163,79 @@ def _scanner(settings: Settings, name: str, context: PipelineContext, history: H
         levels=Levels(chosen.stop_atr, chosen.target_atr),
         needs_open_market=settings.risk.enforce_market_hours,
     )
+
+
+def make_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
+    """Return what looks after the models: with a predictor alone, and training only in a loop."""
+    if "predictor" not in settings.pipeline.stages or missing(ML):
+        return ()
+    from apex_cli.core.adapters.training_process import TrainingProcess
+    from apex_cli.core.pipeline.predictor_stage import ModelKeeper, Trainer
+
+    process = TrainingProcess(settings.source)
+    trains = is_loop and settings.predictor.auto_train
+    trainer = Trainer(process.start, process.outcome) if trains else None
+    return (ModelKeeper(context, make_model_manager(settings, bars=context.bars), trainer),)
+
+
+def make_model_manager(settings: Settings, *, bars: BarSource | None = None, read_only: bool = False) -> ModelManager:
+    """Return what loads, trains and judges the models; *bars* are opened when they are not given."""
+    from apex_cli.core.pipeline.model_manager import ModelManager, ModelRules
+
+    chosen = settings.predictor
+    rules = ModelRules(
+        max_age=timedelta(days=chosen.max_age_days),
+        min_accuracy=float(chosen.min_accuracy),
+        accuracy_window=chosen.accuracy_window,
+        min_samples=chosen.min_samples,
+        embargo_bars=chosen.embargo_bars,
+        keep_versions=chosen.keep_versions,
+        trees=chosen.trees,
+        history_bars=settings.pipeline.history_bars,
+    )
+    return ModelManager(model_files(settings), bars, rules, read_only=read_only)
+
+
+def model_files(settings: Settings) -> ModelFiles:
+    """Return where models are stored."""
+    from apex_cli.core.adapters.model_files import ModelFiles
+
+    return ModelFiles(settings.state.dir / "models")
+
+
+def pipeline_bars(settings: Settings) -> BarSource | None:
+    """Return the price history of the pipeline for a command that has no run around it."""
+    from apex_cli.core.pipeline.context import Once, PipelineContext
+
+    def say(reason: Reason) -> None:
+        tell(f"Warning: {reason.message}")
+
+    csv = open_bars(settings) if settings.pipeline.bars == "csv" else None
+    bare = PipelineContext(clock=model_clock(settings), bars=csv, state_dir=settings.state.dir, notice=Once(say))
+    return make_bars(settings, bare)
+
+
+def model_clock(settings: Settings) -> Clock:
+    """Return the time that models are old by: that of the bars where the market is played."""
+    if settings.simulation.clock is SimulationClock.SYSTEM:
+        return make_system_clock(settings)
+    return make_parts(settings, read_only=True).clock
+
+
+def training_symbols(settings: Settings, named: str, bars: BarSource | None) -> tuple[str, ...]:
+    """Return what is trained on: *named*, else the watch list, else everything with bars."""
+    chosen = tuple(name.strip().upper() for name in named.split(",") if name.strip())
+    return chosen or settings.scanners.watch_list or tuple(bars.symbols() if bars is not None else ())
+
+
+def require_ml() -> None:
+    """Refuse to train without the libraries.
+
+    Raises:
+        ConfigError: the extra is not installed.
+    """
+    if absent := missing(ML):
+        raise ConfigError("extra_missing", f"Training needs {', '.join(absent)}.", hint=install_hint(ML))
 
 
 def make_history(settings: Settings, context: PipelineContext) -> History:

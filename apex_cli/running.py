@@ -22,7 +22,7 @@ from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalRep
 from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
-from apex_cli.pipeline_wiring import make_context, make_scanners, make_stages
+from apex_cli.pipeline_wiring import make_chores, make_context, make_scanners, make_stages
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
@@ -98,7 +98,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         log.booked(booked)
 
     parts.executor.on_booked = on_booked
-    context = make_context(settings, parts.clock, out.warn)
+    context = make_context(settings, parts.clock, out.warn, is_dry_run=options.dry_run)
     coordinator = Coordinator(
         store=parts.store,
         executor=parts.executor,
@@ -106,6 +106,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         ranker=SimpleRanker(settings.risk),
         sources=(*make_sources(settings, options.signals, is_once=options.once), *make_scanners(settings, context)),
         stages=make_stages(settings, context),
+        chores=make_chores(settings, context, is_loop=not options.once),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,

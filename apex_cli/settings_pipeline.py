@@ -64,6 +64,9 @@ class PredictorSettings(Value, frozen=True, kw_only=True):
     embargo_bars: int = 5
     """Bars left out between the parts for training, calibration and test."""
 
+    trees: int = 100
+    """Trees of the random forest."""
+
     auto_train: bool = True
     """True: a looping run trains in a process of its own when training is due. False: only apex model train."""
 

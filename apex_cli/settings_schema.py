@@ -87,6 +87,7 @@ RANGES: dict[str, Range] = {
     "predictor.accuracy_window": _range(10, 10_000),
     "predictor.min_samples": _range(200, 1_000_000),
     "predictor.embargo_bars": _range(1, 1000),
+    "predictor.trees": _range(10, 10_000),
     "predictor.keep_versions": _range(2, 1000),
     "scanners.stop_atr": Range(Decimal(0), Decimal(100), above=True),
     "scanners.target_atr": Range(Decimal(0), Decimal(1000), above=True),

@@ -48,6 +48,9 @@ class PipelineContext(NamedTuple):
     is_required: bool = False
     """True: a signal that cannot be judged is refused instead of passed on."""
 
+    is_dry_run: bool = False
+    """True: nothing may be written."""
+
 
 def market_view(signal: Signal) -> int:
     """Return 1 when *signal* gains from a rising underlying, -1 when from a falling one.
