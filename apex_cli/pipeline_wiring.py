@@ -272,9 +272,8 @@ def _has(modules: tuple[str, ...], who: str, context: PipelineContext, otherwise
     needs = f"{who} needs {', '.join(absent)}" if not who.endswith("s") else f"{who} need {', '.join(absent)}"
     if context.is_required:
         raise ConfigError("extra_missing", f"{needs}.", hint=f"{install_hint(modules)}, or change pipeline.")
-    context.notice(
-        Reason(code="extra_missing", message=f"{needs}; until it is installed, {otherwise}: {install_hint(modules)}")
-    )
+    told = f"{needs}; until it is installed, {otherwise}: {install_hint(modules)}"
+    context.notice(Reason(code="extra_missing", message=told), who)
     return False
 
 

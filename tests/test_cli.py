@@ -18,6 +18,9 @@ from apex_cli import __version__
 from apex_cli.cli import COMMANDS, make_app, run
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
 
+GROUPS = ("model", "state")
+"""Commands that are families of commands."""
+
 
 def found(line: tuple[str, ...]) -> Any:
     """Return the command object behind *line*."""
@@ -28,8 +31,8 @@ def found(line: tuple[str, ...]) -> Any:
 
 
 LINES = [
-    *((name,) for name in COMMANDS if name != "state"),
-    *(("state", name) for name in found(("state",)).list_commands(None)),
+    *((name,) for name in COMMANDS if name not in GROUPS),
+    *((group, name) for group in GROUPS for name in found((group,)).list_commands(None)),
 ]
 
 

@@ -46,11 +46,3 @@ class TrainingProcess:
         self._said.close()
         self._process = self._said = None
         return "" if status in FINE else next((line for line in lines if line.startswith("Error")), f"status {status}")
-
-    def close(self) -> None:
-        """End it when it still runs; a model half made is no model."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-        if self._said is not None:
-            self._said.close()

@@ -9,6 +9,7 @@ scaling included, is fitted on the training part. What is measured is the model 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import ThreadpoolController
 
 from apex_cli.core.analysis.features import features, outcomes
 from apex_cli.core.analysis.frame import Floats, Frame
@@ -28,6 +30,15 @@ TRAIN_SHARE, CALIBRATE_SHARE = 0.70, 0.15
 SEED = 20_000
 EVEN = 0.5
 DIGITS = 6
+
+
+POOLS = ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep OpenMP to one thread: its threads spin while they wait, which takes a busy machine ten times as long."""
+    limited: AbstractContextManager[object] = POOLS.limit(limits=1, user_api="openmp")
+    return limited
 
 
 class TrainingError(ValueError):
@@ -120,6 +131,13 @@ def train(samples: Samples, *, embargo: int = 5, min_samples: int = 200, trees: 
         targets = getattr(parts, name).targets
         if targets.min(initial=1) == targets.max(initial=0):
             raise TrainingError(f"the bars of the {name} part all moved the same way")
+    with _one_thread():
+        models = _fitted(parts, trees)
+        return Trained(models=models, parts=parts, metrics=measure(models, parts.test))
+
+
+def _fitted(parts: Parts, trees: int) -> dict[str, Any]:
+    """Fit scaling and both models on the training part, calibration on its own part."""
     forest = make_pipeline(
         StandardScaler(),
         RandomForestClassifier(trees, max_depth=6, min_samples_leaf=20, random_state=SEED),
@@ -132,8 +150,7 @@ def train(samples: Samples, *, embargo: int = 5, min_samples: int = 200, trees: 
     ).fit(parts.training.rows, parts.training.targets)
     calibrated = CalibratedClassifierCV(FrozenEstimator(boosted), method="sigmoid")
     calibrated.fit(parts.calibration.rows, parts.calibration.targets)
-    models = {"direction": forest, "probability": calibrated}
-    return Trained(models=models, parts=parts, metrics=measure(models, parts.test))
+    return {"direction": forest, "probability": calibrated}
 
 
 def measure(models: dict[str, Any], test: Samples) -> dict[str, float]:
@@ -156,6 +173,7 @@ def measure(models: dict[str, Any], test: Samples) -> dict[str, float]:
 def predict(models: dict[str, Any], row: Floats) -> tuple[int, float]:
     """Return the direction (1 or -1) of the next bar and the calibrated probability of that direction."""
     table = row.reshape(1, -1)
-    direction = 1 if models["direction"].predict(table)[0] == 1 else -1
-    rise = float(models["probability"].predict_proba(table)[0, 1])
+    with _one_thread():
+        direction = 1 if models["direction"].predict(table)[0] == 1 else -1
+        rise = float(models["probability"].predict_proba(table)[0, 1])
     return direction, rise if direction > 0 else 1 - rise
