@@ -40,6 +40,7 @@ COMMANDS = {
     "halt": "trading_state",
     "reduce": "trading_state",
     "resume": "trading_state",
+    "model": "model",
     "state": "state",
     "doctor": "doctor",
 }

@@ -21,6 +21,7 @@ from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
+from apex_cli.pipeline_wiring import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
@@ -101,18 +102,19 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
 
     parts.executor.on_booked = on_booked
     parts.store.on_event = log.event
+    context = make_context(settings, parts.clock, out.warn, is_dry_run=options.dry_run)
     coordinator = Coordinator(
         store=parts.store,
         executor=parts.executor,
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         learning=make_learners(settings),
-        sources=make_sources(settings, options.signals, is_once=options.once),
+        sources=(*make_sources(settings, options.signals, is_once=options.once), *make_scanners(settings, context)),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
-        stages=make_stages(settings),
-        chores=make_chores(parts),
+        stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
+        chores=(*make_chores(parts), *make_pipeline_chores(settings, context, is_loop=not options.once)),
         bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,

@@ -28,6 +28,7 @@ from apex_cli.core.model.limits import (
     RiskLimits,
 )
 from apex_cli.core.model.management import ManagementLimits
+from apex_cli.settings_pipeline import PipelineSettings, PredictorSettings, ScannerSettings, TechnicalSettings
 
 CONFIG_VARIABLE = "APEX_CONFIG"
 OVERRIDE_PREFIX = "APEX_"
@@ -176,6 +177,10 @@ class Settings(Value, frozen=True, kw_only=True):
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     simulation: SimulationSettings = SimulationSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    technical: TechnicalSettings = TechnicalSettings()
+    predictor: PredictorSettings = PredictorSettings()
+    scanners: ScannerSettings = ScannerSettings()
     bus: BusSettings = BusSettings()
     learning: LearningSettings = LearningSettings()
     state: StateSettings = StateSettings()

@@ -32,6 +32,10 @@ _COMMENTS = {
     "expiry_minutes": "How long an opportunity waits for an answer.",
     "regime": "auto, classic, intraday_margin or off.",
     "window_sessions": "Sessions the count looks back, today included.",
+    "mean_reversion": "Buys what fell too fast: RSI14 below a bound.",
+    "volume_reversal": "A volume spike on the bar that turns a fall around.",
+    "momentum_breakout": "A close above every high of the bars before, with volume.",
+    "trend_following": "Joins a strong trend when the price comes back over its 20-bar average.",
     "ib": "Trader Workstation or IB Gateway.",
 }
 """Lines for keys whose Struct has no docstring under them."""

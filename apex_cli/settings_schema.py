@@ -94,6 +94,30 @@ RANGES: dict[str, Range] = {
     "simulation.slippage_pct": _range(0, 1),
     "simulation.max_participation": FRACTION,
     "simulation.buying_power_multiple": _range(1, 100),
+    "pipeline.history_bars": _range(200, 100_000),
+    "pipeline.max_bar_age_days": _range(0, 36_500),
+    "pipeline.cache_minutes": MINUTES,
+    "technical.min_composite": _range(0, 1),
+    "technical.min_trend": _range(0, 1),
+    "predictor.min_probability": _range(0, 1),
+    "predictor.max_age_days": _range(1, 3650),
+    "predictor.min_accuracy": _range(0, 1),
+    "predictor.accuracy_window": _range(10, 10_000),
+    "predictor.min_samples": _range(200, 1_000_000),
+    "predictor.embargo_bars": _range(1, 1000),
+    "predictor.trees": _range(10, 10_000),
+    "predictor.keep_versions": _range(2, 1000),
+    "scanners.stop_atr": Range(Decimal(0), Decimal(100), above=True),
+    "scanners.target_atr": Range(Decimal(0), Decimal(1000), above=True),
+    "scanners.mean_reversion.interval_minutes": MINUTES,
+    "scanners.mean_reversion.rsi_below": _range(1, 50),
+    "scanners.volume_reversal.interval_minutes": MINUTES,
+    "scanners.volume_reversal.volume_multiple": _range(0, 1000),
+    "scanners.momentum_breakout.interval_minutes": MINUTES,
+    "scanners.momentum_breakout.volume_multiple": _range(0, 1000),
+    "scanners.momentum_breakout.lookback_bars": _range(2, 250),
+    "scanners.trend_following.interval_minutes": MINUTES,
+    "scanners.trend_following.min_adx": _range(0, 100),
     "bus.capacity": _range(1, 1_000_000),
     "learning.check_interval_s": _range(1, 86_400),
     "state.backups": _range(0, 1000),
@@ -391,7 +415,7 @@ def _convert_date(_: Any, value: object, __: str) -> tuple[Any, str]:
 
 def _convert_text(_: Any, value: object, path: str) -> tuple[Any, str]:
     """Take a host name or a ticker; tickers are stored in capitals."""
-    is_symbol = "symbols" in path
+    is_symbol = "symbols" in path or "watch_list" in path
     good = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value and value
     allowed = "a ticker; put one that looks like a number or a truth value in quotes" if is_symbol else "a name"
     return ((str(value).upper() if is_symbol else value) if good else _BAD), allowed

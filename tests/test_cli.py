@@ -18,6 +18,9 @@ from apex_cli import __version__
 from apex_cli.cli import COMMANDS, make_app, run
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
 
+GROUPS = ("model", "state")
+"""Commands that are families of commands."""
+
 
 def found(line: tuple[str, ...]) -> Any:
     """Return the command object behind *line*."""

@@ -19,6 +19,8 @@ NEVER = {
     "pytest",
     "requests",
     "sklearn",
+    "skops",
+    "talib",
     "telegram",
     "textual",
     "unittest",
@@ -52,6 +54,7 @@ WITH_CONFIG = {
     "pdt-status": CONFIG | STATE | JSON | LOOP,
     "run --dry-run": CONFIG | STATE | JSON | LOOP,
     "run --once": CONFIG | STATE | JSON | LOOP | WRITING,
+    "model status": CONFIG | STATE | JSON | LOOP,
     "doctor": CONFIG | STATE | JSON | LOOP | WRITING,
 }
 """Which of the watched modules a command may import in the demo; every other one is a failure."""

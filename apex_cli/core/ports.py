@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
@@ -18,6 +18,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.outcome import Exposure, Reason
+from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
 from apex_cli.core.model.records import OutboxRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state import State
@@ -33,6 +34,7 @@ __all__ = [
     "Holding",
     "Ids",
     "LearningHook",
+    "ModelStore",
     "Notifier",
     "OrderUpdate",
     "PriceSource",
@@ -221,6 +223,35 @@ class Ranker(Protocol):
 
     def rank(self, signal: Signal, exposures: Sequence[Exposure]) -> Opportunity:
         """Return *signal* with a score in 0..1 and its breakdown."""
+
+
+class ModelStore(Protocol):
+    """Versions of the predictor's models, the one in use, and the predictions that wait for their bars."""
+
+    def versions(self) -> Sequence[ModelInfo]:
+        """Return what is known of every stored model, oldest first."""
+
+    def pointer(self) -> Pointer | None:
+        """Return which version is in use, None when there is none."""
+
+    def point_to(self, pointer: Pointer) -> None:
+        """Use another version from now on."""
+
+    def save(self, models: dict[str, Any], info: ModelInfo, *, keep: int) -> ModelInfo:
+        """Store *models* as the next version, use it, drop all but *keep* versions; return it as stored."""
+
+    def load(self, version: int, features: Sequence[str]) -> dict[str, Any]:
+        """Return the models of *version*, fitted on *features*.
+
+        Raises:
+            ApexError: they cannot be used; the message says why.
+        """
+
+    def predictions(self) -> Sequence[Prediction]:
+        """Return the stored predictions, oldest first."""
+
+    def keep_predictions(self, predictions: Sequence[Prediction]) -> None:
+        """Store *predictions* instead of those before."""
 
 
 class LearningHook(Protocol):

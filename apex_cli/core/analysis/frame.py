@@ -1,0 +1,75 @@
+"""The bars of one symbol as arrays: what every indicator reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apex_cli.core.model.market import Bar
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """Bars of one symbol, oldest first, as arrays of one length."""
+
+    symbol: str
+    ends: NDArray[np.int64]
+    """End of each bar, whole seconds since 1970 UTC."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+    def __len__(self) -> int:
+        """Return the number of bars."""
+        return len(self.close)
+
+    def first(self, count: int) -> Frame:
+        """Return the first *count* bars: what was known at the end of bar *count* - 1."""
+        columns = {name: getattr(self, name)[:count] for name in ("ends", "open", "high", "low", "close", "volume")}
+        return replace(self, **columns)
+
+    @property
+    def is_finite(self) -> bool:
+        """True when every number is one: no NaN, no infinity."""
+        columns = (self.open, self.high, self.low, self.close, self.volume)
+        return all(bool(np.isfinite(column).all()) for column in columns)
+
+
+def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:
+    """Return *bars*, oldest first, as arrays; statistics work on floats, money never does."""
+    rows = np.array([(b.open, b.high, b.low, b.close, b.volume) for b in bars], dtype=np.float64).reshape(-1, 5)
+    columns = [np.ascontiguousarray(rows[:, number]) for number in range(5)]
+    return Frame(
+        symbol=symbol,
+        ends=np.array([seconds(bar.end) for bar in bars], dtype=np.int64),
+        open=columns[0],
+        high=columns[1],
+        low=columns[2],
+        close=columns[3],
+        volume=columns[4],
+    )
+
+
+def seconds(at: datetime) -> int:
+    """Return *at*, aware, as whole seconds since 1970 UTC."""
+    return int(at.timestamp())
+
+
+def mirrored(frame: Frame) -> Frame:
+    """Return the picture upside down, around the last close: what a short sees as a long.
+
+    p -> 2 * close - p, with highs and lows changing places. Ranges, volumes and the last close stay.
+    """
+    axis = 2 * frame.close[-1]
+    return replace(
+        frame, open=axis - frame.open, high=axis - frame.low, low=axis - frame.high, close=axis - frame.close
+    )

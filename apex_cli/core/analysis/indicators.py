@@ -1,0 +1,111 @@
+"""The usual indicators, by TA-Lib; each value at bar t is made of bars up to t alone.
+
+Where history is too short a value is NaN. Definitions: ta-lib.org/functions; Wilder, *New Concepts in
+Technical Trading Systems* (1978), for RSI, ATR and ADX.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import talib
+
+from apex_cli.core.analysis.frame import Floats, Frame
+
+VOLUME_DAYS = 20
+LONG, LONG_IF_SHORT = 200, 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Indicators:
+    """One array per indicator, as long as the frame."""
+
+    ema20: Floats
+    ema50: Floats
+    sma_long: Floats
+    """SMA200, and SMA100 where there are not 200 bars yet."""
+
+    adx: Floats
+    plus_di: Floats
+    minus_di: Floats
+    rsi: Floats
+    macd: Floats
+    macd_signal: Floats
+    macd_hist: Floats
+    stoch_k: Floats
+    stoch_d: Floats
+    roc10: Floats
+    """Change over 10 bars in percent."""
+
+    atr: Floats
+    """Average true range, price units."""
+
+    bollinger_upper: Floats
+    bollinger_middle: Floats
+    bollinger_lower: Floats
+    volume_ratio: Floats
+    """Volume over the mean of the 20 bars before it; NaN where that mean is 0."""
+
+    volume_trend: Floats
+    """Mean volume of 5 bars over that of 20; NaN where the latter is 0."""
+
+    dollar_volume: Floats
+    """Mean of close * volume over 20 bars."""
+
+
+def indicators(frame: Frame) -> Indicators:
+    """Return every indicator of *frame*, which must be finite."""
+    high, low, close, volume = frame.high, frame.low, frame.close, frame.volume
+    sma200 = talib.SMA(close, LONG)
+    macd, macd_signal, macd_hist = talib.MACD(close, 12, 26, 9)
+    stoch_k, stoch_d = talib.STOCH(high, low, close, fastk_period=14, slowk_period=3, slowd_period=3)
+    upper, middle, lower = talib.BBANDS(close, timeperiod=20, nbdevup=2, nbdevdn=2)
+    mean20 = talib.SMA(volume, VOLUME_DAYS)
+    return Indicators(
+        ema20=talib.EMA(close, 20),
+        ema50=talib.EMA(close, 50),
+        sma_long=np.where(np.isnan(sma200), talib.SMA(close, LONG_IF_SHORT), sma200),
+        adx=talib.ADX(high, low, close, 14),
+        plus_di=talib.PLUS_DI(high, low, close, 14),
+        minus_di=talib.MINUS_DI(high, low, close, 14),
+        rsi=talib.RSI(close, 14),
+        macd=macd,
+        macd_signal=macd_signal,
+        macd_hist=macd_hist,
+        stoch_k=stoch_k,
+        stoch_d=stoch_d,
+        roc10=talib.ROC(close, 10),
+        atr=talib.ATR(high, low, close, 14),
+        bollinger_upper=upper,
+        bollinger_middle=middle,
+        bollinger_lower=lower,
+        volume_ratio=ratio(volume, delayed(mean20)),
+        volume_trend=ratio(talib.SMA(volume, 5), mean20),
+        dollar_volume=talib.SMA(close * volume, VOLUME_DAYS),
+    )
+
+
+def delayed(values: Floats, bars: int = 1) -> Floats:
+    """Return what *values* were *bars* ago; NaN at the start."""
+    moved = np.full_like(values, np.nan)
+    moved[bars:] = values[:-bars]
+    return moved
+
+
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Return above / below, NaN where *below* is not a positive number."""
+    good = below > 0
+    result: Floats = np.where(good, above / np.where(good, below, 1.0), np.nan)
+    return result
+
+
+def is_flat(frame: Frame, window: int = 14, looks: int = 5) -> bool:
+    """Tell whether any *window* of bars that ended in the last *looks* bars had no range at all.
+
+    Oscillators divide by that range: their value would be an artefact of the library.
+    """
+    return any(
+        bool(frame.high[end - window : end].max() <= frame.low[end - window : end].min())
+        for end in range(max(len(frame) - looks + 1, window), len(frame) + 1)
+    )

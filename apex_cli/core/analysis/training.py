@@ -1,0 +1,179 @@
+"""Training without looking ahead: rows in the order of time, parts with gaps between them.
+
+All symbols are learned from together and share the same cuts in time: 70 % of the moments train, 15 % calibrate,
+15 % test, with an embargo of some bars between the parts, as a row's outcome lies one bar later and its features
+reach back (Lopez de Prado, *Advances in Financial Machine Learning*, 2018, chapter 7). Everything that is fitted,
+scaling included, is fitted on the training part. What is measured is the model that is kept: nothing is fitted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import ThreadpoolController
+
+from apex_cli.core.analysis.features import features, outcomes
+from apex_cli.core.analysis.frame import Floats, Frame
+
+TRAIN_SHARE, CALIBRATE_SHARE = 0.70, 0.15
+SEED = 20_000
+EVEN = 0.5
+DIGITS = 6
+
+
+POOLS = ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep OpenMP to one thread: its threads spin while they wait, which takes a busy machine ten times as long."""
+    limited: AbstractContextManager[object] = POOLS.limit(limits=1, user_api="openmp")
+    return limited
+
+
+class TrainingError(ValueError):
+    """These samples cannot be trained on; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Rows of all symbols, oldest first."""
+
+    rows: Floats
+    """One row per sample, columns as ``FEATURES``."""
+
+    targets: NDArray[np.int64]
+    """1 where the next close was higher, else 0."""
+
+    ends: NDArray[np.int64]
+    """End of the bar of each row, seconds since 1970 UTC."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.targets)
+
+    def where(self, mask: NDArray[np.bool_]) -> Samples:
+        """Return the samples where *mask* is true."""
+        return Samples(rows=self.rows[mask], targets=self.targets[mask], ends=self.ends[mask])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    """The three parts, each later than the one before."""
+
+    training: Samples
+    calibration: Samples
+    test: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """Two fitted models and what they were worth on bars they had never seen."""
+
+    models: dict[str, Any]
+    """``direction``: random forest; ``probability``: calibrated histogram gradient boosting."""
+
+    parts: Parts
+    metrics: dict[str, float]
+
+
+def samples_of(frames: Iterable[Frame]) -> Samples:
+    """Return every complete row of *frames* whose outcome is known; frames with odd values are left out."""
+    rows, targets, ends = [], [], []
+    for frame in frames:
+        if not len(frame) or not frame.is_finite:
+            continue
+        table, outcome = features(frame), outcomes(frame)
+        good = np.isfinite(table).all(axis=1) & np.isfinite(outcome)
+        rows.append(table[good])
+        targets.append(outcome[good].astype(np.int64))
+        ends.append(frame.ends[good])
+    if not rows:
+        raise TrainingError("no symbol has usable bars")
+    times = np.concatenate(ends)
+    order = np.argsort(times, kind="stable")
+    return Samples(rows=np.concatenate(rows)[order], targets=np.concatenate(targets)[order], ends=times[order])
+
+
+def split(samples: Samples, embargo: int) -> Parts:
+    """Return the three parts in the order of time, with *embargo* moments left out before the second and third."""
+    moments = np.unique(samples.ends)
+    first, second = int(len(moments) * TRAIN_SHARE), int(len(moments) * (TRAIN_SHARE + CALIBRATE_SHARE))
+    if second + embargo >= len(moments) or first + embargo >= second:
+        raise TrainingError(f"{len(moments)} bars in time leave nothing between the gaps of {embargo} bars")
+    return Parts(
+        training=samples.where(samples.ends < moments[first]),
+        calibration=samples.where((samples.ends >= moments[first + embargo]) & (samples.ends < moments[second])),
+        test=samples.where(samples.ends >= moments[second + embargo]),
+    )
+
+
+def train(samples: Samples, *, embargo: int = 5, min_samples: int = 200, trees: int = 100) -> Trained:
+    """Return both models with their measures; the same samples give the same models.
+
+    Raises:
+        TrainingError: there are fewer than *min_samples* samples, too few moments, or a part knows one outcome only.
+    """
+    if len(samples) < min_samples:
+        raise TrainingError(f"there are {len(samples)} samples, {min_samples} are needed")
+    parts = split(samples, embargo)
+    for name in ("training", "calibration", "test"):
+        targets = getattr(parts, name).targets
+        if targets.min(initial=1) == targets.max(initial=0):
+            raise TrainingError(f"the bars of the {name} part all moved the same way")
+    with _one_thread():
+        models = _fitted(parts, trees)
+        return Trained(models=models, parts=parts, metrics=measure(models, parts.test))
+
+
+def _fitted(parts: Parts, trees: int) -> dict[str, Any]:
+    """Fit scaling and both models on the training part, calibration on its own part."""
+    forest = make_pipeline(
+        StandardScaler(),
+        RandomForestClassifier(trees, max_depth=6, min_samples_leaf=20, random_state=SEED),
+    ).fit(parts.training.rows, parts.training.targets)
+    boosted = make_pipeline(
+        StandardScaler(),
+        HistGradientBoostingClassifier(
+            max_iter=100, max_depth=3, learning_rate=0.05, early_stopping=False, random_state=SEED
+        ),
+    ).fit(parts.training.rows, parts.training.targets)
+    calibrated = CalibratedClassifierCV(FrozenEstimator(boosted), method="sigmoid")
+    calibrated.fit(parts.calibration.rows, parts.calibration.targets)
+    return {"direction": forest, "probability": calibrated}
+
+
+def measure(models: dict[str, Any], test: Samples) -> dict[str, float]:
+    """Return how good *models* are on *test*; ``accuracy_of_majority`` is what always saying the same would reach."""
+    said = models["direction"].predict(test.rows)
+    chance = models["probability"].predict_proba(test.rows)[:, 1]
+    up = float(test.targets.mean())
+    found = {
+        "direction_accuracy": accuracy_score(test.targets, said),
+        "probability_accuracy": accuracy_score(test.targets, chance > EVEN),
+        "accuracy_of_majority": max(up, 1 - up),
+        "brier_score": brier_score_loss(test.targets, chance),
+        "log_loss": log_loss(test.targets, chance),
+        "mean_probability": chance.mean(),
+        "share_of_rises": up,
+    }
+    return {name: round(float(value), DIGITS) for name, value in found.items()}
+
+
+def predict(models: dict[str, Any], row: Floats) -> tuple[int, float]:
+    """Return the direction (1 or -1) of the next bar and the calibrated probability of that direction."""
+    table = row.reshape(1, -1)
+    with _one_thread():
+        direction = 1 if models["direction"].predict(table)[0] == 1 else -1
+        rise = float(models["probability"].predict_proba(table)[0, 1])
+    return direction, rise if direction > 0 else 1 - rise

@@ -1,0 +1,48 @@
+"""The bars known at a moment, as a frame: one way for every step and scanner, with one look at their state."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from apex_cli.core.analysis.frame import Frame, frame_of
+from apex_cli.core.errors import ApexError
+from apex_cli.core.model.outcome import Reason
+from apex_cli.core.ports import BarSource
+
+EARLY = timedelta(seconds=1)
+"""A clock that steps through bars stands this long before a bar's end: there its close is known."""
+
+
+class History:
+    """Gives frames of the latest bars; never a bar that has not ended."""
+
+    def __init__(self, bars: BarSource | None, *, length: int = 1000, max_age: timedelta | None = None) -> None:
+        """Read *bars*, the last *length* of them; a symbol whose newest is older than *max_age* is not usable."""
+        self._bars = bars
+        self._length = length
+        self._max_age = max_age
+        self._frames: dict[str, Frame] = {}
+
+    def frame(self, symbol: str, at: datetime) -> Frame | Reason:
+        """Return the frame of *symbol* as of *at*, or why there is none."""
+        if self._bars is None:
+            return Reason(code="bars_missing", message="No price history is configured: set prices.bars_dir.")
+        try:
+            bars = self._bars.bars(symbol, until=at + EARLY)[-self._length :]
+        except ApexError as error:
+            return Reason(code=error.code, message=error.message)
+        if not bars:
+            return Reason(code="bars_missing", message=f"There are no bars of {symbol}.")
+        age = at - bars[-1].end
+        if self._max_age is not None and age > self._max_age:
+            return Reason(
+                code="bars_stale",
+                message=f"The newest bar of {symbol} ended {bars[-1].end:%Y-%m-%d %H:%M} UTC, "
+                f"more than {self._max_age.days} days ago.",
+                limit=f"{self._max_age.days} days",
+                value=f"{age.days} days",
+            )
+        known = self._frames.get(symbol)
+        if known is None or len(known) != len(bars) or known.ends[-1] != int(bars[-1].end.timestamp()):
+            known = self._frames[symbol] = frame_of(symbol, bars)
+        return known
