@@ -64,6 +64,10 @@ class Gatherer:
             planned=planned,
         )
 
+    def day_trades(self, state: State, account: AccountSnapshot, now: datetime) -> DayTradeStatus:
+        """Return the day trades used and left."""
+        return self._day_trades(state, account, now)
+
     async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
         """Have fresh prices ready, where the source must be asked for them."""
         if self._prices is not None:
