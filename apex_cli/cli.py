@@ -35,6 +35,9 @@ COMMANDS = {
     "halt": "trading_state",
     "reduce": "trading_state",
     "resume": "trading_state",
+    "notify": "notify",
+    "telegram": "telegram",
+    "heartbeat": "heartbeat",
     "state": "state",
     "doctor": "doctor",
 }

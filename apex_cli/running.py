@@ -20,8 +20,10 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.pipeline.ranker import SimpleRanker
+from apex_cli.core.pulse import Pulse, record_run
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
+from apex_cli.notify import posting
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
@@ -81,7 +83,7 @@ def run(out: Output, settings: Settings, options: RunOptions) -> None:
     if options.dry_run:
         asyncio.run(_run(out, settings, options))
         return
-    with executor_lock(settings, options.wait_s):
+    with posting(out, settings, is_run=True, listens=not options.once), executor_lock(settings, options.wait_s):
         asyncio.run(_run(out, settings, options))
 
 
@@ -106,6 +108,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
+        chores=(Pulse(parts.store, parts.store.clock),),
         bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,
@@ -121,6 +124,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 if market.waits_for_decisions:
                     await coordinator.run(stop=stop, max_cycles=1)
                 cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+            record_run(parts.store, parts.store.clock.now())
     out.warn(*alarms_since(parts, newest))
     summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=options.dry_run)
     _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)

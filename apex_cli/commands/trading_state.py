@@ -8,9 +8,11 @@ import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.model.outcome import TradingMode
-from apex_cli.core.model.records import TradingState
+from apex_cli.core.recording import record_trading_state
+from apex_cli.notify import posting
 from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
 from apex_cli.wiring import open_store, read_settings
 
 halt_app = typer.Typer(add_completion=False)
@@ -67,13 +69,16 @@ def resume(
 
 
 def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -> None:
-    store = open_store(read_settings(config))
+    settings = read_settings(config)
+    with posting(out, settings):
+        _record(out, settings, mode, reason)
+
+
+def _record(out: Output, settings: Settings, mode: TradingMode, reason: str) -> None:
+    store = open_store(settings)
     now = store.clock.now()
     with store.transaction() as tx:
-        before = tx.trading
-        tx.trading = TradingState(mode=mode, reason=reason, changed_at=now)
-        if before.mode is not mode or before.reason != reason:
-            tx.emit("trading_state_changed", now, mode, tx.trading)
+        before = record_trading_state(tx, mode, reason, now)
     tone = Tone.GOOD if mode is TradingMode.ACTIVE else Tone.WARN
     rows = (
         ("State", Cell(f"{mode}: {MEANINGS[mode]}", tone)),

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.outcome import Decision, Reason, Snapshot
+from apex_cli.core.model.outcome import Decision, Reason, Snapshot, TradingMode
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
     SignalOutcome,
     SignalRecord,
+    TradingState,
 )
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import RejectedRow
@@ -146,6 +147,15 @@ def supersede_older(tx: State, signal: Signal, now: datetime) -> None:
             end_approval(
                 tx, approval, ApprovalStatus.SUPERSEDED, now, reason=f"A newer signal came: {signal.signal_id}."
             )
+
+
+def record_trading_state(tx: State, mode: TradingMode, reason: str, now: datetime) -> TradingState:
+    """Set what apex may do, tell the journal if that is news, and return what held before."""
+    before = tx.trading
+    tx.trading = TradingState(mode=mode, reason=reason, changed_at=now)
+    if before.mode is not mode or before.reason != reason:
+        tx.emit("trading_state_changed", now, mode, tx.trading)
+    return before
 
 
 def end_approval(

@@ -93,7 +93,7 @@ def notice_of(event: OutboxRow) -> Notice | None:
     )
 
 
-def test_notice(at: datetime) -> Notice:
+def hello_notice(at: datetime) -> Notice:
     """Return what ``apex notify test`` sends."""
     return Notice(
         event_id=0,
@@ -103,6 +103,11 @@ def test_notice(at: datetime) -> Notice:
         title="🔔 apex can reach you",
         lines=("This is a test. Nothing was traded.",),
     )
+
+
+def trouble_notice(message: str, at: datetime) -> Notice:
+    """Return what is told past the journal, as the journal cannot be used."""
+    return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title="🚨 apex needs you", lines=(message,))
 
 
 def _entry(_: OutboxRow, told: EntryFilled) -> _Told:
