@@ -244,7 +244,7 @@ class BotApi:
                 answer = None if fault is Fault.NO_ANSWER else self.call(method, fields)
             self.calls.append((method, fields))
             self.changed.notify_all()
-        return None if fault in {Fault.LOST_ANSWER, Fault.NO_ANSWER} else _encoded(answer)
+        return None if isinstance(fault, Fault) else _encoded(answer)
 
 
 def _encoded(answer: Any) -> tuple[int, bytes]:  # noqa: ANN401 - JSON

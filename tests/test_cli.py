@@ -27,9 +27,10 @@ def found(line: tuple[str, ...]) -> Any:
     return command
 
 
+GROUPS = ("notify", "state")
 LINES = [
-    *((name,) for name in COMMANDS if name != "state"),
-    *(("state", name) for name in found(("state",)).list_commands(None)),
+    *((name,) for name in COMMANDS if name not in GROUPS),
+    *((group, name) for group in GROUPS for name in found((group,)).list_commands(None)),
 ]
 
 

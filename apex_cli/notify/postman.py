@@ -52,6 +52,7 @@ class Postman:
         self._is_ending = threading.Event()
         self._deadline = float("inf")
         self._thread: threading.Thread | None = None
+        self._notifiers: list[Notifier] = []
         self._behind: set[str] = set()
         """Channels that could not be told everything."""
 
@@ -126,6 +127,8 @@ class Postman:
             if hearing is not None:
                 hearing.cancel()
                 await asyncio.gather(hearing, return_exceptions=True)
+            for notifier in self._notifiers:
+                await notifier.close()
             if self._link is not None:
                 await self._link.close()
 
@@ -144,6 +147,7 @@ class Postman:
                 return
             await self._nap(TAKE_OVER_S)
         notifier = channel.make()
+        self._notifiers.append(notifier)
         try:
             courier = self._courier(channel, notifier)
             self._behind.add(channel.name)
@@ -151,7 +155,6 @@ class Postman:
                 pass
             courier.save()
         finally:
-            await notifier.close()
             channel.ledger.drop()
 
     async def _take(self, channel: Channel) -> bool:

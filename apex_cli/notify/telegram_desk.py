@@ -33,6 +33,8 @@ REMEMBERED = 500
 CONFLICT_PATIENCE = 3
 """Conflicts in a row that end the polling: a predecessor that is just ending makes one or two."""
 
+CONFLICT_PAUSE_S = 1.0
+
 CONFLICT = (
     "Another program asks Telegram for news with the same bot token. Only one can: end the other one, or give this one "
     "a bot of its own. Messages are still sent; presses and commands are not heard here."
@@ -83,7 +85,7 @@ class TelegramDesk:
                 conflicts += 1
                 if conflicts >= CONFLICT_PATIENCE:
                     raise BusyError("telegram_conflict", CONFLICT) from None
-                await asyncio.sleep(1)
+                await asyncio.sleep(CONFLICT_PAUSE_S)
                 continue
             except DeliveryError as error:
                 failures += 1
@@ -176,6 +178,7 @@ class TelegramDesk:
             await self._link.edit(pressed.message_id, pending_html(approval, f"Still waiting: {text}"), keys=keys)
         else:
             await self._link.edit(pressed.message_id, html)
+            self._buttons.settle(approval.approval_id)
 
     async def _take_away(self, pressed: Pressed, text: str) -> None:
         if pressed.message_id is not None:

@@ -45,8 +45,9 @@ class TelegramNotifier:
             await self._ask(notice, approval, is_silent=is_silent, is_repeat=is_repeat)
             return
         question = self._buttons.message_of(notice.approval_id) if notice.approval_id else None
-        if question is not None and approval is not None and approval.status is not ApprovalStatus.PENDING:
-            await self._link.edit(question, decided_html(approval))
+        if approval is not None and approval.status is not ApprovalStatus.PENDING:
+            if question is not None:
+                await self._link.edit(question, decided_html(approval))
             if approval.decided_by.endswith(BY_PHONE):
                 return
         html = telegram_notice(notice, is_repeat=is_repeat)

@@ -129,6 +129,15 @@ class ButtonFile:
         finally:
             self._lock.drop()
 
+    def settle(self, approval_id: str) -> None:
+        """Forget the message that asks about an approval: it shows the end already."""
+        file = self._begin()
+        try:
+            left = {name: number for name, number in file.messages.items() if name != approval_id}
+            self._save(replace(file, messages=left))
+        finally:
+            self._lock.drop()
+
     def message_of(self, approval_id: str) -> int | None:
         """Return the message that asks about an approval, None when there is none."""
         return self._load().messages.get(approval_id)

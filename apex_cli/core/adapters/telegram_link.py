@@ -68,6 +68,7 @@ class TelegramLink:
         Raises:
             ConfigError: python-telegram-bot is not installed.
         """
+        os.environ["PTB_TIMEDELTA"] = "1"  # the library's own way to say that durations are read as such
         try:
             from telegram import Bot
             from telegram.request import HTTPXRequest
@@ -102,10 +103,9 @@ class TelegramLink:
 
     async def close(self) -> None:
         """Let go of the connections; safe to call twice."""
-        if self._is_open:
-            self._is_open = False
-            with suppress(Exception):  # whatever fails now, there is nobody left to tell
-                await self._bot.shutdown()
+        self._is_open = False
+        with suppress(Exception):  # whatever fails now, there is nobody left to tell
+            await self._bot.shutdown()
 
     async def send(self, html: str, *, keys: Keys = (), is_silent: bool = False, reply_to: int | None = None) -> int:
         """Send a message and return its id."""
@@ -198,7 +198,8 @@ class TelegramLink:
             return DeliveryError(setup, retry_after_s=SETUP_PAUSE_S)
         match error:
             case RetryAfter():
-                wait = error._retry_after.total_seconds()  # noqa: SLF001 - the public name warns of its future type
+                asked = error.retry_after
+                wait = asked.total_seconds() if isinstance(asked, timedelta) else float(asked)
                 return DeliveryError(f"Telegram asks for a pause of {wait:g} s.", retry_after_s=wait)
             case BadRequest():
                 return DeliveryError(f"Telegram does not take the message: {words}", is_final=True)
