@@ -41,6 +41,9 @@ COMMANDS = {
     "reduce": "trading_state",
     "resume": "trading_state",
     "model": "model",
+    "notify": "notify",
+    "telegram": "telegram",
+    "heartbeat": "heartbeat",
     "state": "state",
     "doctor": "doctor",
 }

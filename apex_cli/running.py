@@ -19,8 +19,10 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.core.pulse import Pulse, record_run
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
+from apex_cli.notify import posting
 from apex_cli.pipeline_wiring import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
@@ -85,7 +87,7 @@ def run(out: Output, settings: Settings, options: RunOptions) -> None:
     if options.dry_run:
         asyncio.run(_run(out, settings, options))
         return
-    with executor_lock(settings, options.wait_s):
+    with posting(out, settings, is_run=True, listens=not options.once), executor_lock(settings, options.wait_s):
         asyncio.run(_run(out, settings, options))
 
 
@@ -114,7 +116,11 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         play_market=market.play,
         serve=make_service(parts).serve,
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
-        chores=(*make_chores(parts), *make_pipeline_chores(settings, context, is_loop=not options.once)),
+        chores=(
+            *make_chores(parts),
+            *make_pipeline_chores(settings, context, is_loop=not options.once),
+            Pulse(parts.store, parts.store.clock),
+        ),
         bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,
@@ -130,6 +136,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 if market.waits_for_decisions:
                     await coordinator.run(stop=stop, max_cycles=1)
                 cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+            record_run(parts.store, parts.store.clock.now())
     alarms = alarms_since(parts, newest)
     out.keep(*(reason for seq, reason in alarms if seq in log.told))
     out.warn(*(reason for seq, reason in alarms if seq not in log.told))

@@ -28,6 +28,7 @@ from apex_cli.core.model.limits import (
     RiskLimits,
 )
 from apex_cli.core.model.management import ManagementLimits
+from apex_cli.core.model.notice import Loudness, NoticeKind
 from apex_cli.settings_pipeline import PipelineSettings, PredictorSettings, ScannerSettings, TechnicalSettings
 
 CONFIG_VARIABLE = "APEX_CONFIG"
@@ -164,6 +165,106 @@ class BrokerSettings(Value, frozen=True, kw_only=True):
     ib: IbSettings = IbSettings()
 
 
+class TelegramSettings(Value, frozen=True, kw_only=True):
+    """Section ``notify.telegram``: messages with buttons, by a bot of your own."""
+
+    enabled: bool = False
+    """True: send, and answer button presses and commands. Needs pip install 'apex-cli[telegram]'."""
+
+    only: tuple[NoticeKind, ...] = ()
+    """Kinds told here, such as [opportunity, exit, alarm]; empty: all."""
+
+    api: str = "https://api.telegram.org"
+    """Where the Bot API is; another one if you run your own server."""
+
+    poll_s: int = 25
+    """How long one question for news may stay open, in seconds."""
+
+
+class AppriseSettings(Value, frozen=True, kw_only=True):
+    """Section ``notify.apprise``: mail, ntfy, Slack, Discord, SMS and a hundred more."""
+
+    enabled: bool = False
+    """True: send to every URL in APEX_NOTIFY_URLS. Needs pip install 'apex-cli[notify]'."""
+
+    only: tuple[NoticeKind, ...] = ()
+    """Kinds told here; empty: all."""
+
+
+class EventSettings(Value, frozen=True, kw_only=True):
+    """Section ``notify.events``: on, silent or off, kind by kind."""
+
+    entry: Loudness = Loudness.ON
+    """An entry filled, in part or whole."""
+
+    exit: Loudness = Loudness.ON
+    """A position was closed, or a part of it."""
+
+    opportunity: Loudness = Loudness.ON
+    """A trade waits for your answer."""
+
+    approval: Loudness = Loudness.ON
+    """What became of it: executed, rejected, expired, void."""
+
+    day_trades: Loudness = Loudness.ON
+    """Day trades run out."""
+
+    refusal: Loudness = Loudness.SILENT
+    """A signal was refused for a reason that concerns the account."""
+
+    alarm: Loudness = Loudness.ON
+    """A stop is missing, an order is unknown, the broker is gone."""
+
+    reconciliation: Loudness = Loudness.ON
+    """Our books and the broker's differ."""
+
+    adaptation: Loudness = Loudness.SILENT
+    """A learner changed its weights."""
+
+    summary: Loudness = Loudness.ON
+    """The day in numbers, after the close."""
+
+    trading_state: Loudness = Loudness.ON
+    """Somebody halted, reduced or resumed trading."""
+
+    heartbeat: Loudness = Loudness.ON
+    """No run succeeded for too long."""
+
+
+class NotifySettings(Value, frozen=True, kw_only=True):
+    """Section ``notify``: who is told what, and where."""
+
+    console: bool = False
+    """True: a line on standard error while a command runs."""
+
+    log_file: Path | None = None
+    """File that gets a JSON line for every notice; null: none."""
+
+    secrets_file: Path | None = None
+    """File of mode 0600 with lines such as APEX_TELEGRAM_TOKEN=...; the environment wins over it."""
+
+    quiet_from: str | None = None
+    """Begin of the quiet hours, as "22:00"; low priority waits for their end."""
+
+    quiet_until: str | None = None
+    """End of the quiet hours, as "07:00"."""
+
+    time_zone: str = "America/New_York"
+    """Where the quiet hours are."""
+
+    deliver_s: int = 5
+    """How long a command stays at its end to deliver what it caused, in seconds; the next one goes on."""
+
+    telegram: TelegramSettings = TelegramSettings()
+    """Messages with buttons, by a bot of your own."""
+
+    apprise: AppriseSettings = AppriseSettings()
+    """Mail, ntfy, Slack, Discord, SMS and a hundred more."""
+
+    events: EventSettings = EventSettings()
+    """on, silent or off, kind by kind."""
+
+
 class Settings(Value, frozen=True, kw_only=True):
     """Everything the user can set. ``Settings()`` is what holds without any file."""
 
@@ -184,6 +285,7 @@ class Settings(Value, frozen=True, kw_only=True):
     bus: BusSettings = BusSettings()
     learning: LearningSettings = LearningSettings()
     state: StateSettings = StateSettings()
+    notify: NotifySettings = NotifySettings()
     broker: BrokerSettings = BrokerSettings()
     source: Path | None = None
     """The file it was read from; not a key of the file."""

@@ -90,6 +90,13 @@ def make_system_clock(settings: Settings) -> SystemClock:
 _told_floors: set[datetime] = set()
 
 
+def machine_time() -> datetime:
+    """Return what the machine's clock says, whatever the state has seen: for talk about a state that is damaged."""
+    from apex_cli.core.adapters.system_clock import SystemClock
+
+    return SystemClock().now()
+
+
 def tell(text: str) -> None:
     """Say something that no option silences, on standard error."""
     import sys

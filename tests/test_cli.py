@@ -18,7 +18,7 @@ from apex_cli import __version__
 from apex_cli.cli import COMMANDS, make_app, run
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
 
-GROUPS = ("model", "state")
+GROUPS = ("learn", "model", "notify", "state")
 """Commands that are families of commands."""
 
 
@@ -30,7 +30,6 @@ def found(line: tuple[str, ...]) -> Any:
     return command
 
 
-GROUPS = ("learn", "state")
 LINES = [
     *((name,) for name in COMMANDS if name not in GROUPS),
     *((group, name) for group in GROUPS for name in found((group,)).list_commands(None)),

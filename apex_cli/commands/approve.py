@@ -58,10 +58,14 @@ def approve(
             quantity=None if quantity is None else Quantity(quantity),
         )
         _check(answer)
+        from apex_cli.notify import posting
+
         if answer.yes or answer.reject:
-            _answer(out, settings, answer, wait)
+            with posting(out, settings):
+                _answer(out, settings, answer, wait)
         elif out.can_prompt and not answer.ids:
-            _ask(out, settings, wait)
+            with posting(out, settings):
+                _ask(out, settings, wait)
         else:
             _list(out, settings, answer)
 

@@ -56,8 +56,10 @@ def close(
         out.warn(*_day_trade_warnings(settings, requests))
         _confirm(out, requests, yes=yes)
         from apex_cli.handover import get_done
+        from apex_cli.notify import posting
 
-        _report(out, get_done(out, settings, requests, wait))
+        with posting(out, settings):
+            _report(out, get_done(out, settings, requests, wait))
 
 
 def _check_options(

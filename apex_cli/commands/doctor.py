@@ -26,7 +26,7 @@ def doctor(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Check configuration, state, journal, executor, calendar, clock, broker and prices."""
+    """Check configuration, state, journal, executor, calendar, clock, broker, prices and notifications."""
     with Output("doctor", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         settings = read_settings(config)
         findings = list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
@@ -135,6 +135,17 @@ def _look_at_signals(settings: Settings) -> Iterator[Finding]:
             yield _warning("signals", f"{place} does not exist", "create it, or change signals in the configuration")
 
 
+def _look_at_notifications(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.notify import is_wanted
+
+    if not is_wanted(settings):
+        yield _ok("notify", "no channel is set up")
+        return
+    from apex_cli.notify.standing import findings
+
+    yield from findings(settings)
+
+
 LOOKS = (
     _look_at_configuration,
     _look_at_state,
@@ -143,6 +154,7 @@ LOOKS = (
     _look_at_broker,
     _look_at_prices,
     _look_at_signals,
+    _look_at_notifications,
 )
 
 

@@ -9,9 +9,11 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.trading_mode import change_trading_mode
+from apex_cli.notify import posting
 from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.board import MODE_MEANINGS
 from apex_cli.presenters.output import Output
+from apex_cli.settings import Settings
 from apex_cli.wiring import open_store, read_settings
 
 halt_app = typer.Typer(add_completion=False)
@@ -62,7 +64,13 @@ def resume(
 
 
 def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -> None:
-    store = open_store(read_settings(config))
+    settings = read_settings(config)
+    with posting(out, settings):
+        _record(out, settings, mode, reason)
+
+
+def _record(out: Output, settings: Settings, mode: TradingMode, reason: str) -> None:
+    store = open_store(settings)
     now = store.clock.now()
     before = change_trading_mode(store, mode, reason, now)
     tone = Tone.GOOD if mode is TradingMode.ACTIVE else Tone.WARN

@@ -94,7 +94,7 @@ class ApprovalDesk:
             await self._margin.tend(self._gatherer.clock.now())
         current = self._store.view().approvals[approval.approval_id]
         if not orders:
-            raise _taken(current)
+            raise already_answered(current)
         if current.status is ApprovalStatus.FAILED:
             raise _failed(current, orders)
         return Answered(approval=current, preview=preview, orders=orders)
@@ -109,7 +109,7 @@ class ApprovalDesk:
         with self._store.transaction() as tx:
             row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
             if row is None or row.status is not ApprovalStatus.PENDING:
-                raise _taken(row or approval)
+                raise already_answered(row or approval)
             now = self._gatherer.clock.now()
             ended = end_approval(tx, row, ApprovalStatus.REJECTED, now, reason=reason, decided_by=by)
         return Answered(approval=ended)
@@ -121,7 +121,7 @@ class ApprovalDesk:
     def _require_pending(self, approval: ApprovalRecord) -> None:
         row = self._store.view().approvals.get(approval.approval_id, approval)
         if row.status is not ApprovalStatus.PENDING:
-            raise _taken(row)
+            raise already_answered(row)
 
     def _void(self, approval: ApprovalRecord, verdict: ApprovalVerdict) -> None:
         with self._store.transaction() as tx:
@@ -159,7 +159,8 @@ def _failed(approval: ApprovalRecord, orders: tuple[OrderRecord, ...]) -> ApexEr
     return RefusedError("order_rejected", f"{symbol}: the broker rejected it: {why}.", hint=hint, details=details)
 
 
-def _taken(approval: ApprovalRecord) -> NothingToDo:
+def already_answered(approval: ApprovalRecord) -> NothingToDo:
+    """Return what to tell somebody who comes too late."""
     who = f" by {approval.decided_by}" if approval.decided_by else ""
     why = f" {approval.reason}" if approval.reason else ""
     return NothingToDo(

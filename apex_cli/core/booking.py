@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from apex_cli.core.announcing import announce_fills
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
@@ -48,6 +49,7 @@ def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
                 trips.extend(book_fill(tx, event, now))
         else:
             book_update(tx, event, now)
+    announce_fills(tx, fills, now)
     return Booked(fills=tuple(fills), round_trips=tuple(trips))
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from apex_cli.core.announcing import close_the_day, warn_of_day_trades
 from apex_cli.core.bus import Bus, CheckLearning, Incoming, Message, Priority, Ranked
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.executor import TradeExecutor
@@ -212,9 +213,11 @@ class Coordinator:
     async def _keep_house(self) -> None:
         now = self.gatherer.clock.now()
         account = await self.gatherer.broker.account()
+        close_the_day(self.store, account, now)
         roll_session(self.store, account, now)
         keep_account(self.store, account, now)
         expire_approvals(self.store, now)
+        warn_of_day_trades(self.store, self.gatherer.day_trades(self.store.view(), account, now), now)
         await self.gatherer.refresh_quotes(row.position.instrument for row in self.store.view().positions.values())
         refresh_prices(self.store, self.gatherer, now)
 

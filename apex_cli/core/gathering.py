@@ -85,6 +85,10 @@ class Gatherer:
         probe = probe_entry(opportunity, snapshot, self.limits, quantity)
         return snapshot if probe is None else replace(snapshot, margin_preview=await self.broker.preview(probe))
 
+    def day_trades(self, state: State, account: AccountSnapshot, now: datetime) -> DayTradeStatus:
+        """Return the day trades used and left."""
+        return self._day_trades(state, account, now)
+
     async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
         """Have fresh prices ready, where the source must be asked for them."""
         if self._prices is not None:

@@ -16,6 +16,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot, Holding, OrderUpdate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.outcome import Exposure, Reason
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
@@ -31,6 +32,7 @@ __all__ = [
     "BrokerSnapshot",
     "Chore",
     "Clock",
+    "DeliveryError",
     "Holding",
     "Ids",
     "LearningHook",
@@ -261,8 +263,44 @@ class LearningHook(Protocol):
         """Adapt if there is reason to, inside the caller's transaction."""
 
 
-class Notifier(Protocol):
-    """Tells the person. Never delays or blocks trading."""
+class DeliveryError(Exception):
+    """A notice could not be delivered.
 
-    async def notify(self, kind: str, subject: str, data: object) -> None:
-        """Deliver one event; a failure is counted, not raised."""
+    Attributes:
+        reason: one sentence without secrets.
+        is_unsure: it may have arrived all the same.
+        is_final: this notice will never be taken, and the next one may be.
+        retry_after_s: how long the other side wants to be left alone; None when it did not say.
+    """
+
+    def __init__(
+        self, reason: str, *, is_unsure: bool = False, is_final: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        """Keep why and what to do."""
+        super().__init__(reason)
+        self.reason = reason
+        self.is_unsure = is_unsure
+        self.is_final = is_final
+        self.retry_after_s = retry_after_s
+
+
+class Notifier(Protocol):
+    """One way to a person. Fed with committed events only, one at a time, in their order."""
+
+    min_interval_s: float
+    """Shortest time between two notices."""
+
+    async def notify(self, notice: Notice, *, is_silent: bool = False, is_repeat: bool = False) -> None:
+        """Deliver *notice* and return when the other side has it.
+
+        Args:
+            notice: what to tell.
+            is_silent: without a sound, where that can be had.
+            is_repeat: it was sent before and may have arrived; the message says so.
+
+        Raises:
+            DeliveryError: it did not arrive, or nobody knows.
+        """
+
+    async def close(self) -> None:
+        """Let go of every resource; safe to call twice."""

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from apex_cli.core.announcing import DaySummary, count_told
 from apex_cli.core.booking import fold_in
 from apex_cli.core.executor import NOTHING_SENT, IntentEvent
 from apex_cli.core.history import HistoryImportedEvent
@@ -23,7 +24,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.outcome import DecisionKind
+from apex_cli.core.model.outcome import DayTradeStatus, DecisionKind
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.reconciliation import Ignored, Reconciliation
 from apex_cli.core.model.records import (
@@ -263,6 +264,20 @@ def _trading_state_changed(state: State, event: OutboxRow, data: TradingState) -
     state.trading = data
 
 
+def _day_trade_warning(state: State, event: OutboxRow, data: DayTradeStatus) -> None:
+    state.counters = replace(state.counters, day_trades_told=count_told(data, event.at))
+
+
+def _daily_summary(state: State, event: OutboxRow, data: DaySummary) -> None:
+    del event
+    state.counters = replace(state.counters, summary_for=data.session_date)
+
+
+def _run_overdue(state: State, event: OutboxRow, data: object) -> None:
+    del data
+    state.counters = replace(state.counters, overdue_told=event.at)
+
+
 _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "signal_ended": (_signal_ended, SignalEndedEvent),
     "decided": (_decided, DecidedEvent),
@@ -279,6 +294,9 @@ _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "round_trip_voided": (_round_trip_voided, RoundTrip),
     **dict.fromkeys(LEARNING_KINDS, (_learned, LearningEvent)),
     "session_started": (_session_started, Counters),
+    "day_trade_warning": (_day_trade_warning, DayTradeStatus),
+    "daily_summary": (_daily_summary, DaySummary),
+    "run_overdue": (_run_overdue, object),
     "trading_state_changed": (_trading_state_changed, TradingState),
     "history_imported": (_history_imported, HistoryImportedEvent),
     "reconciled": (_reconciled, Reconciliation),

@@ -81,8 +81,21 @@ class Redactor:
                 return value
 
 
+_kept: dict[str, None] = {}
+"""Secrets that this process read from files."""
+
+
+def keep_secret(*secrets: str) -> None:
+    """From now on take *secrets* out of everything that this process writes; short ones and numbers are none."""
+    _kept.update((secret, None) for secret in secrets if _is_worthy(secret))
+
+
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of variables whose name says that they are secret; the name of a file is none."""
+    """Return kept secrets, and the values of variables whose name says that they are one; a file's name is none."""
+    return (*_kept, *_secret_values(environment))
+
+
+def _secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         value
         for name, value in environment.items()

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from apex_cli.core.adopting import QuoteOf, reconcile_as_asked
-from apex_cli.core.approving import ApprovalDesk
+from apex_cli.core.approving import ApprovalDesk, already_answered
 from apex_cli.core.closing import close_position, closed_for
 from apex_cli.core.errors import ApexError, NothingToDo
 from apex_cli.core.executor import TradeExecutor
@@ -76,6 +76,8 @@ class Service:
         return await _gathered([self._answer_one(approval, answer) for approval in chosen])
 
     async def _answer_one(self, approval: ApprovalRecord, answer: Answer) -> Answered:
+        if answer.version is not None and approval.version != answer.version:
+            raise already_answered(approval)
         if answer.reject:
             return self._desk.reject(approval, reason=answer.reason, by=answer.by)
         return await self._desk.approve(approval, quantity=answer.quantity, by=answer.by)

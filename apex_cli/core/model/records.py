@@ -163,7 +163,16 @@ class Counters(Value, frozen=True, kw_only=True):
     """Its key: of fills of one moment, keys tell the order."""
 
     last_run_at: datetime | None = None
-    """End of the last successful ``run`` cycle."""
+    """When a ``run`` last did its work without failing, by the machine's clock."""
+
+    overdue_told: datetime | None = None
+    """When it was last told that the runs are overdue."""
+
+    day_trades_told: str = ""
+    """The day-trade count that was last warned of: session, used, remaining."""
+
+    summary_for: str = ""
+    """Session date of the newest daily summary, YYYY-MM-DD."""
 
     fills_since: str = ""
     """Session date from which on all trades of the account are known, YYYY-MM-DD; empty before the first session."""

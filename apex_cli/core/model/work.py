@@ -39,6 +39,8 @@ class Answer(Value, frozen=True, kw_only=True, tag=True):
     """Another size than the one worked out."""
 
     by: str = "terminal"
+    version: int | None = None
+    """Of the one approval it answers, as it was when the person saw it; None: as it is."""
 
 
 class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):

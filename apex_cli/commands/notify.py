@@ -1,0 +1,69 @@
+"""``apex notify``: try the channels, and see how they stand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
+from apex_cli.core.model.outcome import Reason
+from apex_cli.presenters.blocks import Cell, Grid, Tone
+from apex_cli.presenters.output import Output
+from apex_cli.wiring import make_system_clock, read_settings
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")
+
+
+@app.command("test", epilog="Example: apex notify test --channel telegram")
+def try_channels(
+    channel: Annotated[
+        str | None, typer.Option(help="Only channels whose name begins with this.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Send a test message on every channel and say what became of it."""
+    with Output("notify test", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        settings = read_settings(config)
+        from apex_cli.notify import is_wanted
+
+        if not is_wanted(settings):
+            raise NothingToDo("no_channel", "No channel is set up.", hint="See notify in config.example.yaml.")
+        from apex_cli.notify.direct import tell_all
+        from apex_cli.presenters.notices import hello_notice
+
+        told = tell_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
+        if not told:
+            raise InputError("channel_unknown", f"No channel begins with {channel!r}.", hint="apex notify status")
+        rows = tuple(
+            (Cell(name, Tone.BOLD), Cell(failure or "delivered", Tone.BAD if failure else Tone.GOOD))
+            for name, failure in told.items()
+        )
+        failed = [f"{name}: {failure}" for name, failure in told.items() if failure]
+        out.result(
+            {"channels": [{"channel": name, "ok": not failure, "error": failure} for name, failure in told.items()]},
+            (Grid(columns=("Channel", "Result"), rows=rows),),
+            status=ExitStatus.UNAVAILABLE if failed else ExitStatus.OK,
+            reasons=[Reason(code="not_delivered", message=sentence) for sentence in failed],
+        )
+
+
+@app.command(epilog="Example: apex notify status")
+def status(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show what each channel delivered, what failed, and how far it is behind; no network."""
+    with Output("notify status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        settings = read_settings(config)
+        from apex_cli.notify.standing import standing_data, standings, standings_grid
+
+        found, problems = standings(settings)
+        out.warn(*(Reason(code=problem.code, message=f"{problem.message} {problem.hint}") for problem in problems))
+        out.result({"channels": [standing_data(each) for each in found]}, standings_grid(found))

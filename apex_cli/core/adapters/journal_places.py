@@ -1,0 +1,101 @@
+"""Follows the journal from a place on: what is told to people is read from what is committed, and from nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from apex_cli.core.adapters.atomic_file import state_errors
+from apex_cli.core.model.delivery import Place
+from apex_cli.core.model.records import OutboxRow
+
+CHUNK = 1 << 18
+"""Bytes read at a time; a longer line is read whole."""
+
+_decode = msgspec.json.Decoder(OutboxRow).decode
+
+
+class JournalPlaces:
+    """Reads whole lines behind a place; lock-free, and indifferent to how long ago that was."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: Path) -> None:
+        """Touch nothing yet."""
+        self._folder = folder
+
+    def end(self) -> Place:
+        """Return the place behind everything there is now."""
+        for name in reversed(self._names()):
+            places = deque((place for _, place in self._rows(name, 0)), maxlen=1)
+            if places:
+                return places[0]
+        return Place()
+
+    def read(self, after: Place) -> Sequence[tuple[OutboxRow, Place]]:
+        """Return the next events behind *after*, each with the place behind it; empty when there is nothing new.
+
+        No more than about ``CHUNK`` bytes of lines are held at a time. A line that is no event is passed over.
+
+        Raises:
+            StateError: a file cannot be read.
+        """
+        names = self._names()
+        for name in names[self._start(names, after) :]:
+            offset = after.offset if name == after.file and self._is_line_start(name, after.offset) else 0
+            found = self._read_file(name, offset, after.seq)
+            if found and offset and found[0][0].seq != after.seq + 1:
+                found = self._read_file(name, 0, after.seq)  # the file was rewritten: offsets mean nothing any more
+            if found:
+                return found
+        return ()
+
+    def _names(self) -> list[str]:
+        with state_errors(self._folder), suppress(FileNotFoundError):
+            return sorted(name for name in os.listdir(self._folder) if name.endswith(".jsonl"))  # noqa: PTH208 - names only
+        return []
+
+    @staticmethod
+    def _start(names: Sequence[str], after: Place) -> int:
+        """Return the index of the first file that may hold something new."""
+        return names.index(after.file) if after.file in names else 0
+
+    def _is_line_start(self, name: str, offset: int) -> bool:
+        path = self._folder / name
+        with state_errors(path), path.open("rb") as file:
+            if offset > file.seek(0, os.SEEK_END):
+                return False
+            file.seek(max(0, offset - 1))
+            return offset == 0 or file.read(1) == b"\n"
+
+    def _read_file(self, name: str, offset: int, seq: int) -> list[tuple[OutboxRow, Place]]:
+        """Return the events above *seq* of the first chunk of lines that holds any."""
+        found: list[tuple[OutboxRow, Place]] = []
+        size = 0
+        last = offset
+        for row, place in self._rows(name, offset):
+            size += place.offset - last
+            last = place.offset
+            if row.seq > seq:
+                found.append((row, place))
+            if found and size >= CHUNK:
+                break
+        return found
+
+    def _rows(self, name: str, offset: int) -> Iterator[tuple[OutboxRow, Place]]:
+        """Yield the sound, whole lines of one file, a line at a time."""
+        path = self._folder / name
+        with state_errors(path), path.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                    row = _decode(line)
+                    yield row, Place(seq=row.seq, file=name, offset=offset)

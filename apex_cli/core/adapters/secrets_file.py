@@ -1,0 +1,136 @@
+"""Secrets of the notification channels: from the environment, or from one file that nobody else can read.
+
+Neither their values nor parts of them stand in any error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from apex_cli.core.errors import ConfigError
+from apex_cli.core.model.base import Value
+from apex_cli.core.redaction import keep_secret
+
+TOKEN = "APEX_TELEGRAM_TOKEN"  # noqa: S105 - the name of a variable
+CHAT_ID = "APEX_TELEGRAM_CHAT_ID"
+USER_IDS = "APEX_TELEGRAM_USER_IDS"
+URLS = "APEX_NOTIFY_URLS"
+NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS)
+MOST_BYTES = 100_000
+
+_TOKEN_FORM = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
+_NUMBER = re.compile(r"-?\d{1,20}")
+
+
+class Secrets(Value, frozen=True, kw_only=True):
+    """What the channels need to know and nobody else may."""
+
+    token: str = ""
+    chat_id: int | None = None
+    users: dict[int, str] = {}
+    """Who may press and command: user id -> name that decisions are recorded under."""
+
+    urls: tuple[str, ...] = ()
+
+
+def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
+    """Return the secrets of *environ*, and for those it does not have, of the file at *path*.
+
+    Raises:
+        ConfigError: the file is missing, readable by others, or a value is malformed.
+    """
+    told = read_file(path) if path is not None else {}
+    told |= {name: environ[name] for name in NAMES if environ.get(name)}
+    urls = tuple(told.get(URLS, "").split())
+    token = told.get(TOKEN, "").strip()
+    if token and not _TOKEN_FORM.fullmatch(token):
+        raise _wrong(TOKEN, "is no token of a bot, which looks like 123456:ABC-DEF...", "Copy it from @BotFather.")
+    chat_id = _number(CHAT_ID, told[CHAT_ID].strip()) if told.get(CHAT_ID, "").strip() else None
+    users = _users(told.get(USER_IDS, ""), chat_id)
+    keep_secret(token, *urls, *(part for url in urls for part in _parts(url)))
+    return Secrets(token=token, chat_id=chat_id, users=users, urls=urls)
+
+
+def _users(text: str, chat_id: int | None) -> dict[int, str]:
+    """Return user id -> name; without any the private chat's own user."""
+    if not text.strip():
+        return {chat_id: "you"} if chat_id is not None and chat_id > 0 else {}
+    users: dict[int, str] = {}
+    for number, part in enumerate(re.split(r"[,\s]+", text.strip()), 1):
+        user, _, name = part.partition("=")
+        if name and not re.fullmatch(r"[A-Za-z][\w.-]{0,30}", name):
+            raise _wrong(USER_IDS, "names somebody with other signs than letters and digits", "Write 123456=anna.")
+        users[_number(USER_IDS, user)] = name or f"user {number}"
+    return users
+
+
+def _number(name: str, text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise _wrong(name, "is no number", "Ask @userinfobot for yours.")
+    return int(text)
+
+
+def _parts(url: str) -> list[str]:
+    """Return what stands between ``://`` and the query, piece by piece: logins, keys, addresses."""
+    return re.split(r"[/@:?&]", url.partition("://")[2])
+
+
+def _wrong(name: str, what: str, hint: str) -> ConfigError:
+    return ConfigError("secret_malformed", f"{name} {what}.", hint=hint, details={"variable": name})
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """Return ``NAME=value`` lines; several lines of one name add up, ``#`` begins a comment line.
+
+    Raises:
+        ConfigError: it is missing, readable by others, or holds something else.
+    """
+    _require_private(path)
+    try:
+        text = path.read_bytes()[:MOST_BYTES].decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise _unreadable(path, "cannot be read as UTF-8 text") from None
+    told: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, separator, value = (part.strip() for part in line.partition("="))
+        if not name or name.startswith("#"):
+            continue
+        if name not in NAMES or not separator:
+            known = ", ".join(NAMES)
+            raise _unreadable(path, f"line {number} is none of {known}, each with its = and value")
+        told[name] = f"{told.get(name, '')} {_unquoted(value)}".strip()
+    return told
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
+
+
+def _require_private(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise _unreadable(path, "is no file")
+    if os.name != "nt" and stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(
+            "secrets_exposed",
+            f"{path} holds secrets, and others than you may read it: its mode is {stat.S_IMODE(mode):04o}.",
+            hint=f"chmod 600 {path}",
+            details={"file": str(path)},
+        )
+
+
+def _unreadable(path: Path, what: str) -> ConfigError:
+    return ConfigError(
+        "secrets_unreadable",
+        f"notify.secrets_file: {path} {what}.",
+        hint="Correct it, or use the environment.",
+        details={"file": str(path)},
+    )

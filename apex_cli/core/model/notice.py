@@ -1,0 +1,87 @@
+"""Notices: what a person is told, before anyone decides where and how."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from enum import StrEnum
+
+from apex_cli.core.model.base import Value
+
+Fact = str | int | bool | None
+
+
+class NoticeKind(StrEnum):
+    """What a notice is about: the keys of ``notify.events``."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    OPPORTUNITY = "opportunity"
+    """A trade that waits for an answer."""
+
+    APPROVAL = "approval"
+    """What became of an opportunity that waited."""
+
+    DAY_TRADES = "day_trades"
+    REFUSAL = "refusal"
+    ALARM = "alarm"
+    RECONCILIATION = "reconciliation"
+    ADAPTATION = "adaptation"
+    SUMMARY = "summary"
+    TRADING_STATE = "trading_state"
+    HEARTBEAT = "heartbeat"
+
+
+class Loudness(StrEnum):
+    """How a kind of notice is told."""
+
+    ON = "on"
+    SILENT = "silent"
+    """Without a sound, where the channel can do that."""
+
+    OFF = "off"
+
+
+LOW_PRIORITY = 3
+"""From this priority on (1 is the most urgent) a notice waits for the end of the quiet hours."""
+
+
+class Notice(Value, frozen=True, kw_only=True):
+    """One thing to tell."""
+
+    event_id: int
+    """Sequence number of its event: the same for every delivery of it, on every channel. 0: no event, a test."""
+
+    kind: NoticeKind
+    priority: int
+    """1 now, 2 soon, 3 when it suits."""
+
+    at: datetime
+    subject: str = ""
+    """Symbol, or what else it is about."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    payload: dict[str, Fact] = {}
+    """The same for programs; money and prices as text."""
+
+    approval_id: str = ""
+    approval_version: int = 0
+    is_question: bool = False
+    """True when it asks for an answer."""
+
+
+class QuietHours(Value, frozen=True, kw_only=True):
+    """When low priority waits, by the wall clock of one place; across midnight when *start* is after *end*."""
+
+    start: time
+    end: time
+
+    def __contains__(self, clock: time) -> bool:
+        """Tell whether *clock*, a local time of day, is quiet.
+
+        >>> time(23, 30) in QuietHours(start=time(22), end=time(7))
+        True
+        """
+        if self.start <= self.end:
+            return self.start <= clock < self.end
+        return clock >= self.start or clock < self.end

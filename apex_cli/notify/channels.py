@@ -1,0 +1,153 @@
+"""The channels that the configuration asks for, each with what it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import time
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import asdict
+
+from apex_cli.core.adapters.delivery_file import DeliveryFile
+from apex_cli.core.adapters.secrets_file import CHAT_ID, TOKEN, URLS, USER_IDS, Secrets, read_secrets
+from apex_cli.core.delivery import Policy
+from apex_cli.core.errors import ApexError, ConfigError
+from apex_cli.core.model.notice import Loudness, NoticeKind, QuietHours
+from apex_cli.core.ports import Notifier
+from apex_cli.settings import Settings
+
+TELEGRAM = "telegram"
+
+
+class Channel(NamedTuple):
+    """One way to a person."""
+
+    name: str
+    policy: Policy
+    make: Callable[[], Notifier]
+    """Makes the notifier; called on the loop that uses it."""
+
+    ledger: DeliveryFile
+
+
+class Parts(NamedTuple):
+    """Channels, and what kept others from being made."""
+
+    channels: tuple[Channel, ...]
+    secrets: Secrets
+    problems: tuple[ApexError, ...]
+
+
+def notify_folder(settings: Settings) -> Path:
+    """Return where the channels keep their places."""
+    return settings.state.dir / "notify"
+
+
+def make_channels(
+    settings: Settings, *, say: Callable[[str], None], telegram: Callable[[Secrets], Notifier] | None = None
+) -> Parts:
+    """Return every channel that is set up; one that is set up badly becomes a problem, and the others go on.
+
+    Args:
+        settings: of the user.
+        say: where the console channel speaks.
+        telegram: makes the notifier of Telegram from its secrets; None leaves the channel out.
+    """
+    notify = settings.notify
+    try:
+        secrets = read_secrets(notify.secrets_file, os.environ)
+        problems: list[ApexError] = []
+    except ConfigError as error:
+        secrets, problems = Secrets(), [error]
+    channels: list[Channel] = []
+    if notify.console:
+        channels.append(_console(settings, say))
+    if notify.log_file is not None:
+        channels.append(_log(settings, notify.log_file))
+    is_sound = not problems
+    if notify.telegram.enabled and telegram is not None and is_sound:
+        _add(channels, problems, lambda: [_telegram(settings, secrets, telegram)])
+    if notify.apprise.enabled and is_sound:
+        _add(channels, problems, lambda: _apprise(settings, secrets))
+    return Parts(tuple(channels), secrets, tuple(problems))
+
+
+def _add(channels: list[Channel], problems: list[ApexError], make: Callable[[], list[Channel]]) -> None:
+    try:
+        channels.extend(make())
+    except ConfigError as error:
+        problems.append(error)
+
+
+def _policy(settings: Settings, only: tuple[NoticeKind, ...] = ()) -> Policy:
+    notify = settings.notify
+    quiet = None
+    if notify.quiet_from and notify.quiet_until:
+        start, end = time.fromisoformat(notify.quiet_from), time.fromisoformat(notify.quiet_until)
+        quiet = QuietHours(start=start, end=end)
+    loudness = {NoticeKind(name): Loudness(value) for name, value in asdict(notify.events).items()}
+    return Policy(loudness=loudness, only=only, quiet=quiet, time_zone=notify.time_zone)
+
+
+def _channel(settings: Settings, name: str, make: Callable[[], Notifier], only: tuple[NoticeKind, ...] = ()) -> Channel:
+    return Channel(name, _policy(settings, only), make, DeliveryFile(notify_folder(settings), name))
+
+
+def _console(settings: Settings, say: Callable[[str], None]) -> Channel:
+    from apex_cli.core.adapters.plain_notifiers import ConsoleNotifier
+    from apex_cli.presenters.message import one_line
+
+    return _channel(settings, "console", lambda: ConsoleNotifier(say, one_line))
+
+
+def _log(settings: Settings, path: Path) -> Channel:
+    from apex_cli.core.adapters.plain_notifiers import LogNotifier
+
+    return _channel(settings, "log", lambda: LogNotifier(path))
+
+
+def _telegram(settings: Settings, secrets: Secrets, make: Callable[[Secrets], Notifier]) -> Channel:
+    require_telegram(secrets)
+    return _channel(settings, TELEGRAM, lambda: make(secrets), settings.notify.telegram.only)
+
+
+def require_telegram(secrets: Secrets) -> None:
+    """Refuse a bot without a token, a chat, or people.
+
+    Raises:
+        ConfigError: something is missing, or the library is.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name, value in ((TOKEN, secrets.token), (CHAT_ID, secrets.chat_id)) if not value]
+    if not missing and not secrets.users:
+        missing = [USER_IDS]
+    if missing:
+        raise ConfigError(
+            "telegram_incomplete",
+            f"notify.telegram is enabled, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
+            hint="Set it in the environment or in notify.secrets_file.",
+        )
+    if find_spec("telegram") is None:
+        raise ConfigError(
+            "extra_missing",
+            "notify.telegram is enabled, but python-telegram-bot is not installed.",
+            hint="pip install 'apex-cli[telegram]'",
+        )
+
+
+def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:
+    from apex_cli.core.adapters.apprise_notifier import AppriseNotifier, channel_name
+    from apex_cli.presenters.message import plain_text
+
+    if not secrets.urls:
+        raise ConfigError(
+            "apprise_incomplete",
+            f"notify.apprise is enabled, but {URLS} is not set.",
+            hint="Set it in the environment or in notify.secrets_file, URLs with blanks between.",
+        )
+    only = settings.notify.apprise.only
+    made = [(channel_name(url), AppriseNotifier(url, plain_text)) for url in secrets.urls]
+    return [_channel(settings, name, lambda notifier=notifier: notifier, only) for name, notifier in made]  # type: ignore[misc]

@@ -1,0 +1,43 @@
+"""Tells one notice on the channels at once, past the journal: for tests, and when there is no journal to go by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from apex_cli.core.errors import ApexError
+from apex_cli.core.model.notice import Notice
+from apex_cli.core.ports import DeliveryError
+from apex_cli.notify.postman import Postman
+from apex_cli.settings import Settings
+
+PATIENCE_S = 20.0
+
+
+def tell_all(
+    settings: Settings, notice: Notice, *, say: Callable[[str], None], only: str | None = None
+) -> dict[str, str]:
+    """Send *notice* on every channel, or on those whose name begins with *only*; return name -> failure or empty."""
+    postman = Postman(settings, listens=False, say=say)
+    problems = postman.make()
+    told = {error.code: f"{error.message} {error.hint}".strip() for error in problems} if only is None else {}
+    return asyncio.run(_tell(postman, notice, only, told))
+
+
+async def _tell(postman: Postman, notice: Notice, only: str | None, told: dict[str, str]) -> dict[str, str]:
+    for channel in postman.channels:
+        if only is not None and not channel.name.startswith(only):
+            continue
+        notifier = channel.make()
+        try:
+            await asyncio.wait_for(notifier.notify(notice), PATIENCE_S)
+            told[channel.name] = ""
+        except DeliveryError as error:
+            told[channel.name] = error.reason
+        except ApexError as error:
+            told[channel.name] = error.message
+        except TimeoutError:
+            told[channel.name] = f"no answer within {PATIENCE_S:g} s"
+        finally:
+            await notifier.close()
+    return told

@@ -1,0 +1,52 @@
+"""Notices as messages: plain lines, and the HTML that Telegram takes."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from apex_cli.core.model.notice import Notice
+
+MOST_CHARACTERS = 3500
+"""Of a message; Telegram takes 4096 after its own counting."""
+
+
+def plain_text(notice: Notice, *, is_repeat: bool = False) -> str:
+    """Return *notice* as lines."""
+    return "\n".join((notice.title, *notice.lines, *_footer(notice, is_repeat=is_repeat)))[:MOST_CHARACTERS]
+
+
+def one_line(notice: Notice, *, is_repeat: bool = False) -> str:
+    """Return *notice* as one line for terminals and logs."""
+    return " | ".join((notice.title, *notice.lines, *_footer(notice, is_repeat=is_repeat))).replace("\n", " ")
+
+
+def telegram_html(title: str, lines: Iterable[str], footer: Iterable[str] = ()) -> str:
+    """Return a message with a bold title; whatever the words contain stays words.
+
+    >>> telegram_html("A & B", ("1 < 2",))
+    '<b>A &amp; B</b>
+    """
+    room = MOST_CHARACTERS
+    parts: list[str] = []
+    for line in (f"<b>{_escaped(title)}</b>", *map(_escaped, lines), *(f"<i>{_escaped(f)}</i>" for f in footer)):
+        if line and len(line) < room:
+            parts.append(line)
+            room -= len(line) + 1
+    return "\n".join(parts)
+
+
+def telegram_notice(notice: Notice, *, is_repeat: bool = False) -> str:
+    """Return *notice* as Telegram's HTML."""
+    return telegram_html(notice.title, notice.lines, _footer(notice, is_repeat=is_repeat))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False)
+
+
+def _footer(notice: Notice, *, is_repeat: bool) -> tuple[str, ...]:
+    number = f"#{notice.event_id}" if notice.event_id else ""
+    if is_repeat:
+        return (f"{number} sent again, as it is not known whether it arrived".strip(),)
+    return (number,) if number else ()

@@ -1,0 +1,68 @@
+"""No token, no chat, no account: not in a log, the journal, an error, a place or anything that is printed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli.core.adapters.apprise_notifier import channel_name
+from apex_cli.core.redaction import redact
+from apex_cli.testing_telegram import BEN, CHAT, TOKEN, UNAUTHORIZED, BotApi
+
+URL = "json://user:Sw0rdfishSw0rdfish@127.0.0.1:9/path-of-mine-0123"
+SECRETS = (TOKEN, TOKEN.partition(":")[2], str(CHAT), str(BEN), URL, "Sw0rdfishSw0rdfish", "U1234567")
+
+
+def leaks(text: str) -> list[str]:
+    return [secret for secret in SECRETS if secret in text]
+
+
+def test_nothing_that_is_written_or_said_holds_a_secret(
+    api: BotApi,
+    folder: Path,
+    apex: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("APEX_NOTIFY_URLS", URL)
+    with (folder / "config.yaml").open("a") as config:
+        config.write("  log_file: told.jsonl\n  console: true\n  apprise: {enabled: true}\n  deliver_s: 2\n")
+    said: list[str] = []
+    said += apex("run", "--once", "--manual")[1:]
+    said += apex("halt", "--reason", f"account U1234567, bot {TOKEN}")[1:]
+    api.faults["sendMessage"].append(UNAUTHORIZED)
+    for line in ("notify test", "notify test --json", "notify status", "notify status --json", "doctor", "heartbeat"):
+        said += apex(*line.split())[1:]
+    monkeypatch.setenv("APEX_TELEGRAM_TOKEN", f"x{TOKEN}")
+    said += apex("notify", "test")[1:]
+    monkeypatch.setenv("APEX_TELEGRAM_TOKEN", "987654321:AAAnotherTokenThatNobodyKnows-0123456789")
+    said += apex("notify", "test")[1:]
+    shown = [text for text in said if "U1234567" not in text]  # what is typed is shown to who typed it
+    assert not leaks("\n".join(shown))
+    assert "AnotherToken" not in "\n".join(said)
+    assert not leaks(caplog.text)
+    files = [path for path in (folder / "state").rglob("*") if path.is_file() and path.name != "state.json"]
+    assert any(path.suffix == ".jsonl" for path in files)
+    for path in (*files, folder / "told.jsonl"):
+        assert not leaks(path.read_text(errors="replace")), path
+    assert not leaks("\n".join(text for text in api.texts() if "HALTED" not in text))
+
+
+def test_a_channel_is_named_by_its_service_only() -> None:
+    assert channel_name(URL).startswith("json-")
+    assert not leaks(channel_name(URL))
+
+
+def test_secrets_of_a_file_are_taken_out_of_what_is_written(tmp_path: Path) -> None:
+    from apex_cli.core.adapters.secrets_file import read_secrets
+
+    path = tmp_path / "secrets"
+    path.write_text("APEX_NOTIFY_URLS=ntfy://a-topic-nobody-guesses-77\n")
+    path.chmod(0o600)
+    read_secrets(path, {})
+    assert "guesses" not in redact("sent to ntfy://a-topic-nobody-guesses-77", {})
