@@ -14,6 +14,7 @@ from apex_cli.gateway.books import Books, Quoted
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Faults
+from apex_cli.gateway.requests import request_of
 from apex_cli.gateway.rows import ErrorTold, ExecutionTold, OrderRow, Told
 from apex_cli.gateway.session import Session
 
@@ -71,7 +72,7 @@ class Gateway:
             OSError: the port is taken.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Session(self), host, port, reuse_address=True)
+        self._server = await loop.create_server(lambda: Session(self, request_of), host, port, reuse_address=True)
         self._commit()
         found: int = self._server.sockets[0].getsockname()[1]
         return found
@@ -83,6 +84,7 @@ class Gateway:
             for session in list(self._connected):
                 session.cut()
             await self._server.wait_closed()
+            await asyncio.sleep(0)  # transports close one turn later
             self._server = None
 
     def enter(self, session: Session) -> None:
@@ -146,7 +148,9 @@ class Gateway:
         self.quote(listing, price, bid=bid, ask=ask)
         self.tell(self.desk.set_price(listing, price, self.now(), size=size))
 
-    def quote(self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None) -> None:
+    def quote(
+        self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
+    ) -> None:
         """Tell the market of one security, without matching orders."""
         key, tick = listing.instrument.key, listing.instrument.tick_size
         before = self.quotes.get(key)

@@ -95,9 +95,27 @@ class Driver:
         """Cut the socket of one client, or of all."""
         self.do(control.Cut(client_id=client_id))
 
-    def trade_by_hand(self, symbol: str, action: str, quantity: Number, **terms: Any) -> None:  # noqa: ANN401 - fields of TradeByHand
-        """Enter an order in TWS."""
-        self.do(control.TradeByHand(symbol=symbol, action=action, quantity=Decimal(quantity), **terms))
+    def trade_by_hand(
+        self,
+        symbol: str,
+        action: str,
+        quantity: Number,
+        *,
+        order_type: str = "MKT",
+        limit_price: Number | None = None,
+        aux_price: Number | None = None,
+    ) -> None:
+        """Enter an order in TWS: it belongs to no API client."""
+        self.do(
+            control.TradeByHand(
+                symbol=symbol,
+                action=action,
+                quantity=Decimal(quantity),
+                order_type=order_type,
+                limit_price=_number(limit_price),
+                aux_price=_number(aux_price),
+            )
+        )
 
     def cancel_by_hand(self, order_ref: str = "", perm_id: int = 0) -> None:
         """Cancel any order in TWS."""
@@ -157,10 +175,10 @@ class GatewayThread(Driver):
         """What the gateway would say on stderr."""
 
         self._account = account
-        self._new_desk = lambda: Desk(
+        self._policy = policy or Policy()
+        self._new_desk: Callable[[], Desk] = lambda: Desk(
             cash=Decimal(cash), policy=self._policy, is_margin=is_margin, plan=plan, symbols=prices or ()
         )
-        self._policy = policy or Policy()
         self._prices = dict(prices or {})
         self._books = Books(state)
         self._bars_of: BarsOf = lambda symbol: (bars or {}).get(symbol, ())
