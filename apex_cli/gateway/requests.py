@@ -356,7 +356,7 @@ def _historical_data(session: Session, number: int, fields: Reader) -> None:
     if end is None or size is None or span is None:
         session.send(messages.error(number, 321, f"{INVALID}Invalid date, bar size or duration"))
         return
-    bars = select(gateway.bars_of(listing.instrument.symbol), end=end, span=span, size=size)
+    bars = select(gateway.bars_of(listing.instrument.symbol, gateway.played_until), end=end, span=span, size=size)
     if not bars:
         text = "Historical Market Data Service error message:HMDS query returned no data"
         session.send(messages.error(number, 162, text))

@@ -21,7 +21,8 @@ from apex_cli.gateway.session import Session
 LOOPBACK = "127.0.0.1"
 NO_ID = -1
 
-BarsOf = Callable[[str], Sequence[Bar]]
+BarsOf = Callable[[str, datetime | None], Sequence[Bar]]
+"""History of a symbol, up to a time if there is one."""
 
 
 class Gateway:
@@ -52,12 +53,15 @@ class Gateway:
         self.now = now
         self.faults = Faults()
         self.log = log or (lambda _: None)
-        self.bars_of = bars_of or (lambda _: ())
+        self.bars_of = bars_of or (lambda *_: ())
         self.sessions: dict[int, Session] = {}
         """Started clients by client id."""
 
         self.quotes: dict[str, Quoted] = {}
         """By instrument key."""
+
+        self.played_until: datetime | None = None
+        """End of the last bar that was played."""
 
         self._connected: set[Session] = set()
         self._books = books
@@ -131,7 +135,7 @@ class Gateway:
             session.send(messages.error(NO_ID, code, text))
 
     def _commit(self) -> None:
-        self._books.write(self.desk, self.quotes)
+        self._books.write(self.desk, self.quotes, self.played_until)
 
     # ----------------------------------------------------------------- market
 
