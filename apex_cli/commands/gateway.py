@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+
 @app.command(epilog="Example: apex gateway --bars bars --pace 5 --state gateway.json")
 def gateway(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and tells it.")] = 4002,
