@@ -329,4 +329,3 @@ _DO: dict[type, Callable[[Gateway, Any], None]] = {
     SetPolicy: _policy,
     EndSession: _end_session,
 }
-

@@ -170,8 +170,7 @@ class Desk:
         batch = [
             held
             for (owner, order_id), held in self._held.items()
-            if owner == client_id
-            and (held is last or (parent_id and parent_id in {order_id, held.terms.parent_id}))
+            if owner == client_id and (held is last or (parent_id and parent_id in {order_id, held.terms.parent_id}))
         ]
         rows = []
         for held in batch:
@@ -183,7 +182,14 @@ class Desk:
         return self._submit(rows, at)
 
     def _row(
-        self, client_id: int, placement: Placement, listing: Listing, at: datetime, *, perm_id: int, by_hand: bool = False
+        self,
+        client_id: int,
+        placement: Placement,
+        listing: Listing,
+        at: datetime,
+        *,
+        perm_id: int,
+        by_hand: bool = False,
     ) -> OrderRow:
         terms = placement.terms
         parent = self.row_of(client_id, terms.parent_id) if terms.parent_id else None
@@ -296,7 +302,9 @@ class Desk:
     def _drop_held(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
         """Forget an order that was never transmitted, and its children."""
         names = [
-            name for name, held in self._held.items() if name[0] == client_id and order_id in {name[1], held.terms.parent_id}
+            name
+            for name, held in self._held.items()
+            if name[0] == client_id and order_id in {name[1], held.terms.parent_id}
         ]
         told: list[Told] = []
         for name in names:
@@ -397,14 +405,20 @@ class Desk:
             status = wire_status(replace(order, status=update.status))
             return self._ended(row, status, update.reason, at)
         is_over = order.status is not OrderStatus.WORKING
-        status = wire_status(replace(order, status=OrderStatus.WORKING, kind=ORDER_TYPES[terms.order_type] if is_over else order.kind))
+        status = wire_status(
+            replace(order, status=OrderStatus.WORKING, kind=ORDER_TYPES[terms.order_type] if is_over else order.kind)
+        )
         return [OrderTold(row=self._put(replace(row, status=status)))]
 
     def _ended(self, row: OrderRow, status: str, reason: str, at: datetime) -> list[Told]:
         row = self._put(replace(row, status=status, reason=reason, done_at=at))
         told: list[Told] = [OrderTold(row=row)]
         if status == CANCELLED and not row.is_manual:
-            told.append(_error(row, 202, "Order Canceled - reason:" if "request" in reason else f"Order Canceled - reason:{reason}"))
+            told.append(
+                _error(
+                    row, 202, "Order Canceled - reason:" if "request" in reason else f"Order Canceled - reason:{reason}"
+                )
+            )
         return told
 
     def _consequences(self, row: OrderRow, at: datetime) -> list[Told]:

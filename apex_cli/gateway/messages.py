@@ -384,4 +384,3 @@ def ends(message: Message, *fields: Field, version: int | None = VERSION) -> Fie
 def accounts(names: Iterable[str]) -> Fields:
     """Return the accounts of the login."""
     return [Message.MANAGED_ACCOUNTS, VERSION, ",".join(names)]
-

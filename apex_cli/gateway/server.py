@@ -146,7 +146,9 @@ class Gateway:
         self.quote(listing, price, bid=bid, ask=ask)
         self.tell(self.desk.set_price(listing, price, self.now(), size=size))
 
-    def quote(self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None) -> None:
+    def quote(
+        self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
+    ) -> None:
         """Tell the market of one security, without matching orders."""
         key, tick = listing.instrument.key, listing.instrument.tick_size
         before = self.quotes.get(key)

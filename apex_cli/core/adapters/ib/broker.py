@@ -63,6 +63,11 @@ class IbBroker:
         return self._connections
 
     @property
+    def is_connected(self) -> bool:
+        """True while a connection is up."""
+        return self._link is not None and self._link.is_up
+
+    @property
     def link(self) -> Link:
         """The connection that is up.
 
@@ -176,6 +181,11 @@ class IbBroker:
         if self._link is not None:
             self._take_in(self._link)
         return self._tracker.drain()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while the fate of an order is being asked for."""
+        return bool(self._tracker.doubts) or (self._link is not None and bool(self._link.tap.heard))
 
     def _take_in(self, link: Link) -> None:
         heard = link.tap.heard
