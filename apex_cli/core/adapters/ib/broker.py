@@ -436,12 +436,13 @@ class IbBroker:
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return the margin after *order*; None when the broker gives no number.
 
-        The first answer may be empty: then it is asked again. Links between orders play no part in it.
+        A question, not an order: it is asked on read-only connections, too. The first answer may be empty: then it is
+        asked again. Links between orders play no part in it.
 
         Raises:
             BrokerError: there is no connection, or the security is unknown.
         """
-        if self.read_only or problem_with(order):
+        if problem_with(order):
             return None
         link = self.link
         fitted = await self._fitted(order)

@@ -92,7 +92,7 @@ async def _market_data(prices: IbPrices, instrument: Instrument, clock: Clock) -
     return Finding(
         code="ib_market_data",
         level=Level.WARNING,
-        message=f"Prices are not live: {instrument.key} {quote.price} is {quote.source}, {quote.at:%Y-%m-%d %H:%M} UTC.",
+        message=f"No live prices: {instrument.key} {quote.price} is {quote.source}, of {quote.at:%Y-%m-%d %H:%M} UTC.",
         hint="Subscribe to market data; until then prices older than prices.max_age_minutes are refused.",
     )
 
