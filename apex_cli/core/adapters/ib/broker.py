@@ -68,6 +68,11 @@ class IbBroker:
         return self._link is not None and self._link.is_up
 
     @property
+    def has_given_up(self) -> bool:
+        """True when trying to connect again cannot help: what came back is not our account."""
+        return self._failure is not None
+
+    @property
     def link(self) -> Link:
         """The connection that is up.
 
@@ -311,7 +316,8 @@ class IbBroker:
             if not self._is_stuck(sent):
                 return
             for known in sent[:-1]:
-                known.reason = known.reason or f"Not released, as its stop was refused: {sent[-1].reason}"
+                known.reason = f"Not released, as its stop was refused: {sent[-1].reason}"
+                known.was_never_released = True
                 self._send_cancel(link, known)
             if await self._until(link, lambda: all(not known.is_open for known in sent)):
                 return

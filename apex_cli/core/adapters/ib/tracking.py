@@ -65,6 +65,9 @@ class Known:
 
     reason: str = ""
     was_asked_to_cancel: bool = False
+    was_never_released: bool = False
+    """It waited for a last leg that was refused."""
+
     was_seen: bool = False
     """The broker has told of it: it is no longer perhaps on its way."""
 
@@ -259,7 +262,8 @@ class Tracker:
         if known is None or not known.is_open:
             return
         meaning = meaning_of(word.code, word.text)
-        known.reason = f"{word.text} (IB {word.code})"
+        if meaning is not Meaning.CANCELLED or not known.reason:
+            known.reason = f"{word.text} (IB {word.code})"
         if meaning is not Meaning.INFO:
             known.code = word.code
             self._doubt(known)
@@ -297,9 +301,12 @@ class Tracker:
                 self._end(known, self._how_it_ended(known))
 
     def doubt_all_open(self) -> None:
-        """Doubt everything that works: after a lost link anything may have happened to it."""
+        """Doubt everything that works: after a lost link anything may have happened to it.
+
+        Of what was on its way when the link was lost, nothing is concluded from silence.
+        """
         for known in self.orders.values():
-            if known.is_open:
+            if known.is_open and known.was_seen:
                 self._doubt(known)
 
     def revenants(self, live: Iterable[OpenOrder]) -> tuple[Known, ...]:
@@ -312,6 +319,8 @@ class Tracker:
 
     @staticmethod
     def _how_it_ended(known: Known) -> OrderStatus:
+        if known.was_never_released and not known.executed:
+            return OrderStatus.REJECTED
         if known.executed or known.was_asked_to_cancel:
             return OrderStatus.CANCELLED
         if known.status == "Inactive" or not known.was_seen:
