@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -45,9 +46,11 @@ class GatewayBook(Value, frozen=True, kw_only=True):
     positions: dict[str, PositionRow] = {}
     quotes: dict[str, Quoted] = {}
     last_perm_id: int
+    played_until: datetime | None = None
+    """End of the last bar that was played."""
 
 
-def book_of(desk: Desk, quotes: dict[str, Quoted]) -> GatewayBook:
+def book_of(desk: Desk, quotes: dict[str, Quoted], played_until: datetime | None = None) -> GatewayBook:
     """Return everything there is to keep."""
     return GatewayBook(
         version=VERSION,
@@ -60,6 +63,7 @@ def book_of(desk: Desk, quotes: dict[str, Quoted]) -> GatewayBook:
         positions=desk.holdings.positions,
         quotes=quotes,
         last_perm_id=desk.last_perm_id,
+        played_until=played_until,
     )
 
 
@@ -110,13 +114,13 @@ class Books:
             )
         return book
 
-    def write(self, desk: Desk, quotes: dict[str, Quoted]) -> None:
+    def write(self, desk: Desk, quotes: dict[str, Quoted], played_until: datetime | None = None) -> None:
         """Keep everything; with a file, it is on disk when this returns.
 
         Raises:
             StateError: it could not be written.
         """
-        data = _encode(book_of(desk, quotes))
+        data = _encode(book_of(desk, quotes, played_until))
         if self.path is None:
             self._data = data
             return

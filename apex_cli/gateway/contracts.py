@@ -152,7 +152,8 @@ class Listings:
             return self._by_id.get(contract.con_id)
         symbol = contract.symbol or contract.local_symbol
         market = MARKET_OF_SEC_TYPE.get(contract.sec_type)
-        if market is None or contract.currency not in {"", "USD"} and market is not MarketType.FOREX:
+        is_foreign = contract.currency not in {"", "USD"} and market is not MarketType.FOREX
+        if market is None or is_foreign:
             return None
         if market is MarketType.EQUITY:
             return self._by_key.get(symbol)

@@ -182,6 +182,16 @@ AnyCommand = (
 )
 
 
+def decode(line: bytes | str) -> AnyCommand:
+    """Read one command from JSON.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    command: AnyCommand = msgspec.json.decode(line, type=AnyCommand)
+    return command
+
+
 def execute(gateway: Gateway, command: AnyCommand) -> BooksView | None:
     """Do *command*; ``ShowBooks`` has an answer.
 

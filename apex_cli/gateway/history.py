@@ -55,7 +55,7 @@ def parse_end(text: str, now: datetime) -> datetime | None:
     words = text.replace("-", " ").split()
     try:
         at = datetime.strptime(" ".join(words[:2]), "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - its zone follows
-        is_utc = "-" in text and len(words) < 3  # noqa: PLR2004 - date, time, zone
+        is_utc = "-" in text and len(words) < 3
         zone_info = UTC if is_utc else ZoneInfo(words[2]) if words[2:] else NEW_YORK
     except (ValueError, KeyError):
         return None

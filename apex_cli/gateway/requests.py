@@ -19,6 +19,7 @@ from apex_cli.gateway.session import NOT_STARTED, Session
 from apex_cli.gateway.terms import read_placement
 
 NO_ID = -1
+INVALID = "Error validating request.-'bX' : cause - "
 
 
 class Request(NamedTuple):
@@ -85,11 +86,8 @@ def _start(session: Session, fields: Reader) -> None:
     gateway = session.gateway
     client_id = fields.integer()
     if client_id in gateway.sessions:
-        session.send(
-            messages.error(
-                NO_ID, 326, "Unable to connect as the client id is already in use. Retry with a unique client id."
-            )
-        )
+        text = "Unable to connect as the client id is already in use. Retry with a unique client id."
+        session.send(messages.error(NO_ID, 326, text))
         session.close()
         return
     session.client_id = client_id
@@ -288,9 +286,7 @@ def _market_rule(session: Session, fields: Reader) -> None:
     if rule in MARKET_RULES:
         session.send(messages.market_rule(rule))
     else:
-        session.send(
-            messages.error(NO_ID, 321, f"Error validating request.-'bX' : cause - Invalid market rule id: {rule}")
-        )
+        session.send(messages.error(NO_ID, 321, f"{INVALID}Invalid market rule id: {rule}"))
 
 
 # ----------------------------------------------------------------------- quotes
@@ -358,11 +354,9 @@ def _historical_data(session: Session, number: int, fields: Reader) -> None:
         session.send(messages.error(number, 200, "No security definition has been found for the request"))
         return
     if end is None or size is None or span is None:
-        session.send(
-            messages.error(number, 321, "Error validating request.-'bX' : cause - Invalid date, bar size or duration")
-        )
+        session.send(messages.error(number, 321, f"{INVALID}Invalid date, bar size or duration"))
         return
-    bars = select(gateway.bars_of(listing.instrument.symbol), end=end, span=span, size=size)
+    bars = select(gateway.bars_of(listing.instrument.symbol, gateway.played_until), end=end, span=span, size=size)
     if not bars:
         text = "Historical Market Data Service error message:HMDS query returned no data"
         session.send(messages.error(number, 162, text))

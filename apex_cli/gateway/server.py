@@ -14,13 +14,15 @@ from apex_cli.gateway.books import Books, Quoted
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Faults
+from apex_cli.gateway.requests import request_of
 from apex_cli.gateway.rows import ErrorTold, ExecutionTold, OrderRow, Told
 from apex_cli.gateway.session import Session
 
 LOOPBACK = "127.0.0.1"
 NO_ID = -1
 
-BarsOf = Callable[[str], Sequence[Bar]]
+BarsOf = Callable[[str, datetime | None], Sequence[Bar]]
+"""History of a symbol, up to a time if there is one."""
 
 
 class Gateway:
@@ -51,12 +53,15 @@ class Gateway:
         self.now = now
         self.faults = Faults()
         self.log = log or (lambda _: None)
-        self.bars_of = bars_of or (lambda _: ())
+        self.bars_of = bars_of or (lambda *_: ())
         self.sessions: dict[int, Session] = {}
         """Started clients by client id."""
 
         self.quotes: dict[str, Quoted] = {}
         """By instrument key."""
+
+        self.played_until: datetime | None = None
+        """End of the last bar that was played."""
 
         self._connected: set[Session] = set()
         self._books = books
@@ -71,7 +76,7 @@ class Gateway:
             OSError: the port is taken.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Session(self), host, port, reuse_address=True)
+        self._server = await loop.create_server(lambda: Session(self, request_of), host, port, reuse_address=True)
         self._commit()
         found: int = self._server.sockets[0].getsockname()[1]
         return found
@@ -83,6 +88,7 @@ class Gateway:
             for session in list(self._connected):
                 session.cut()
             await self._server.wait_closed()
+            await asyncio.sleep(0)  # transports close one turn later
             self._server = None
 
     def enter(self, session: Session) -> None:
@@ -129,7 +135,7 @@ class Gateway:
             session.send(messages.error(NO_ID, code, text))
 
     def _commit(self) -> None:
-        self._books.write(self.desk, self.quotes)
+        self._books.write(self.desk, self.quotes, self.played_until)
 
     # ----------------------------------------------------------------- market
 

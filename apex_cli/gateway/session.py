@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import value_of
 from apex_cli.gateway.faults import Action, Fault
-from apex_cli.gateway.framing import ProtocolError, Reader, Splitter, frame
+from apex_cli.gateway.framing import ProtocolError, Splitter, frame
 from apex_cli.gateway.messages import Fields, Message
 from apex_cli.gateway.quoting import TickRequest, tick_messages
 from apex_cli.gateway.rows import (
@@ -31,15 +31,16 @@ NOT_STARTED = -1
 LIVE = -1
 """Request id of executions nobody asked for."""
 
-Handler = Callable[["Session", Reader], None]
+RequestReader = Callable[["Session", list[str]], "RequestLike | None"]
 
 
 class Session(asyncio.Protocol):
     """Speaks with one client."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Wait for the client's greeting."""
+    def __init__(self, gateway: Gateway, request_of: RequestReader) -> None:
+        """Wait for the client's greeting; *request_of* reads what it asks."""
         self.gateway = gateway
+        self._request_of = request_of
         self.client_id = NOT_STARTED
         self.market_data_type = 1
         self.ticks: dict[int, TickRequest] = {}
@@ -120,9 +121,7 @@ class Session(asyncio.Protocol):
 
     def _receive(self, fields: list[str]) -> None:
         """Pass one message through the faults to its handler."""
-        from apex_cli.gateway.requests import request_of
-
-        request = request_of(self, fields)
+        request = self._request_of(self, fields)
         if request is None:
             self.gateway.log(f"client {self.client_id}: message {fields[:2]} is not known here")
             return
@@ -238,8 +237,8 @@ class Session(asyncio.Protocol):
     def send_account(self) -> None:
         """Send account values, portfolio and time."""
         gateway = self.gateway
-        for value in gateway.account_values():
-            self.send(messages.account_value(value, gateway.account))
+        for line in gateway.account_values():
+            self.send(messages.account_value(line, gateway.account))
         prices = gateway.desk.holdings.prices()
         for row in gateway.desk.holdings.positions.values():
             value, unrealized = value_of(row, prices)
@@ -271,15 +270,15 @@ class RequestLike(Protocol):
 
     @property
     def name(self) -> str:
-        """Name for faults."""
+        """Return the name that faults know it by."""
 
     @property
     def request_id(self) -> int:
-        """Id that errors go to; -1 without."""
+        """Return the id that errors go to; -1 without."""
 
     @property
     def order_ref(self) -> str:
-        """orderRef of the order it speaks of."""
+        """Return the orderRef of the order it speaks of."""
 
     def run(self, session: Session) -> None:
         """Do it."""

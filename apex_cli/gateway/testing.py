@@ -9,16 +9,19 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.model.market import Bar
 from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway import control
@@ -28,6 +31,7 @@ from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Action, Fault
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.server import LOOPBACK, BarsOf, Gateway
+from apex_cli.gateway.serving import Answer
 
 PAPER_ACCOUNT = "DU1234567"
 GENEROUS = 30.0
@@ -35,11 +39,6 @@ GENEROUS = 30.0
 
 Number = Decimal | str | int
 T = TypeVar("T")
-
-
-def wall_clock() -> datetime:
-    """Return the time, aware UTC."""
-    return datetime.now(UTC)  # noqa: TID251 - the gateway is a party of its own with its own clock
 
 
 class Driver:
@@ -95,9 +94,27 @@ class Driver:
         """Cut the socket of one client, or of all."""
         self.do(control.Cut(client_id=client_id))
 
-    def trade_by_hand(self, symbol: str, action: str, quantity: Number, **terms: Any) -> None:  # noqa: ANN401 - fields of TradeByHand
-        """Enter an order in TWS."""
-        self.do(control.TradeByHand(symbol=symbol, action=action, quantity=Decimal(quantity), **terms))
+    def trade_by_hand(
+        self,
+        symbol: str,
+        action: str,
+        quantity: Number,
+        *,
+        order_type: str = "MKT",
+        limit_price: Number | None = None,
+        aux_price: Number | None = None,
+    ) -> None:
+        """Enter an order in TWS: it belongs to no API client."""
+        self.do(
+            control.TradeByHand(
+                symbol=symbol,
+                action=action,
+                quantity=Decimal(quantity),
+                order_type=order_type,
+                limit_price=_number(limit_price),
+                aux_price=_number(aux_price),
+            )
+        )
 
     def cancel_by_hand(self, order_ref: str = "", perm_id: int = 0) -> None:
         """Cancel any order in TWS."""
@@ -149,7 +166,7 @@ class GatewayThread(Driver):
         policy: Policy | None = None,
         state: Path | None = None,
         bars: Mapping[str, tuple[Bar, ...]] | None = None,
-        now: Callable[[], datetime] = wall_clock,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         """Prepare; ``start`` opens the port."""
         self.port = 0
@@ -157,14 +174,14 @@ class GatewayThread(Driver):
         """What the gateway would say on stderr."""
 
         self._account = account
-        self._new_desk = lambda: Desk(
+        self._policy = policy or Policy()
+        self._new_desk: Callable[[], Desk] = lambda: Desk(
             cash=Decimal(cash), policy=self._policy, is_margin=is_margin, plan=plan, symbols=prices or ()
         )
-        self._policy = policy or Policy()
         self._prices = dict(prices or {})
         self._books = Books(state)
-        self._bars_of: BarsOf = lambda symbol: (bars or {}).get(symbol, ())
-        self._now = now
+        self._bars_of: BarsOf = lambda symbol, _: (bars or {}).get(symbol, ())
+        self._now = now or SystemClock().now
         self._gateway: Gateway | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gateway", daemon=True)
@@ -237,11 +254,74 @@ def running_gateway(**how: Any) -> Iterator[GatewayThread]:  # noqa: ANN401 - ar
         gateway.close()
 
 
-def decode_command(line: bytes | str) -> AnyCommand:
-    """Read one command from JSON.
+class GatewayProcess(Driver):
+    """A gateway as a process of its own, that can be killed for real; commands go through its standard input."""
 
-    Raises:
-        msgspec.ValidationError: it is none.
-    """
-    command: AnyCommand = msgspec.json.decode(line, type=AnyCommand)
-    return command
+    def __init__(self, *, state: Path, account: str = PAPER_ACCOUNT, cash: Number = "100000", port: int = 0) -> None:
+        """Prepare; ``start`` runs it. The books are in *state*."""
+        self.port = port
+        self._line = [
+            *(sys.executable, "-m", "apex_cli", "gateway", "--control", "--json", "--quiet"),
+            *("--state", str(state), "--account", account, "--cash", str(cash)),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it, on the same port as before if there was one, and wait until it listens."""
+        line = [*self._line, "--port", str(self.port)]
+        self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own command line
+        self.port = msgspec.json.decode(self._read())["data"]["port"]
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._end(lambda process: process.kill())
+
+    def stop(self) -> None:
+        """End it with SIGTERM, cleanly."""
+        self._end(lambda process: process.terminate())
+
+    def restart(self) -> None:
+        """Kill and start again on the same port."""
+        self.kill()
+        self.start()
+
+    def do(self, command: AnyCommand) -> BooksView | None:
+        """Send *command* and wait for its answer."""
+        process = self._running()
+        if process.stdin is None:
+            raise RuntimeError("the gateway takes no commands")
+        process.stdin.write(msgspec.json.encode(command) + b"\n")
+        process.stdin.flush()
+        answer = msgspec.json.decode(self._read(), type=Answer)
+        if not answer.ok:
+            raise ValueError(answer.error)
+        return answer.books
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the gateway is not running")
+        return self._process
+
+    def _read(self) -> bytes:
+        stream = self._running().stdout
+        line = stream.readline() if stream is not None else b""
+        if not line:
+            raise RuntimeError("the gateway ended")
+        return line
+
+    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with process:
+                how(process)
+
+
+@contextmanager
+def gateway_process(**how: Any) -> Iterator[GatewayProcess]:  # noqa: ANN401 - arguments of GatewayProcess
+    """Lend a running gateway process; see ``GatewayProcess`` for *how*."""
+    gateway = GatewayProcess(**how)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.kill()

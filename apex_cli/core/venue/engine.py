@@ -252,7 +252,7 @@ class MatchingEngine:
         return self._end()
 
     def execute(self, client_order_id: str, price: Price, quantity: Quantity, at: datetime) -> Sequence[BrokerEvent]:
-        """Fill at most *quantity* of one working order at *price*, wherever the market is: for a venue driven by hand."""
+        """Fill at most *quantity* of a working order at *price*, wherever the market is: for a venue driven by hand."""
         self._begin(at)
         order = self._desk.orders.get(client_order_id)
         if order is not None and order.status is WORKING and order.rank:

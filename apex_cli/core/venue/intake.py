@@ -80,11 +80,8 @@ def _trail_fault(order: Order) -> str:
     """Return what is wrong with the distance of a TRAIL: an amount, or a fraction below 1, never both."""
     fraction = order.trail_fraction
     if fraction is None:
-        return (
-            ""
-            if _is_price(order.trail_amount)
-            else f"TRAIL order needs a positive trail amount, found {order.trail_amount}"
-        )
+        amount = order.trail_amount
+        return "" if _is_price(amount) else f"TRAIL order needs a positive trail amount, found {amount}"
     if order.trail_amount is not None:
         return "TRAIL order takes a trail amount or a trail fraction, not both"
     return "" if _is_amount(fraction) and fraction < 1 else f"trail fraction {fraction} is not between 0 and 1"
