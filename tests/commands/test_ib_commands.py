@@ -90,7 +90,7 @@ def test_the_same_commands_work_with_a_real_broker(
     assert sorted(refs(gateway)) == ["E", "S1", "T1"]
     (position,) = apex_json("positions").data["positions"]
     assert (position["quantity"], position["protected_overnight"]) == (100, True)
-    assert {row["status"] for row in apex_json("orders").data["orders"]} == {"working"}
+    assert {row["status"] for row in apex_json("orders").data["orders"]} == {"WORKING"}
     assert apex_json("pdt-status").data["broker_remaining"] == 3
     (closed,) = apex_json("close", "AAPL", "--yes").data["closed"]
     assert (closed["status"], closed["quantity"]) == ("closed", 100)
@@ -100,7 +100,9 @@ def test_the_same_commands_work_with_a_real_broker(
     assert gateway.books().clients == ()
 
 
-def test_an_approval_is_looked_at_and_executed(house: Path, apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+def test_an_approval_is_looked_at_and_executed(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
     write_signals(house, "AAPL")
     apex_json("run", "--once", "--manual", "--signals", "signals.json")
     assert gateway.books().orders == ()
@@ -108,7 +110,7 @@ def test_an_approval_is_looked_at_and_executed(house: Path, apex_json: Callable[
     (waiting,) = apex_json("approve").data["approvals"]
     assert waiting["now"]["price"] == "100.2"
     (done,) = apex_json("approve", waiting["approval_id"], "--yes").data["approvals"]
-    assert done["status"] == "EXECUTED"
+    assert done["status"] == "executed"
     assert sorted(refs(gateway)) == ["E", "S1", "T1"]
 
 

@@ -35,12 +35,20 @@ def problem_with(order: Order) -> str:
         return f"a {order.order_type} order needs a limit price above 0, found {order.limit_price}"
     if order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT} and not _is_price(order.stop_price):
         return f"a {order.order_type} order needs a stop price above 0, found {order.stop_price}"
-    if order.order_type is OrderType.TRAIL and not _is_price(order.trail_amount):
-        return f"a TRAIL order needs a trail amount above 0, found {order.trail_amount}"
+    if order.order_type is OrderType.TRAIL and not _has_one_distance(order):
+        return f"a TRAIL order needs a trail amount or a trail fraction, found {order.trail_amount}"
     name = order.client_order_id
     if not name.isascii() or not name.isprintable() or len(name) > LARGEST_REF:
         return "its client order id is no short ASCII text"
     return ""
+
+
+def _has_one_distance(order: Order) -> bool:
+    """Tell whether a trailing stop has exactly one distance: the broker refuses both."""
+    fraction = order.trail_fraction
+    if fraction is None:
+        return _is_price(order.trail_amount)
+    return order.trail_amount is None and fraction.is_finite() and ZERO < fraction < 1
 
 
 def _is_price(price: Price | None) -> bool:
@@ -82,7 +90,9 @@ def _price_fields(order: Order) -> dict[str, float]:
     if order.limit_price is not None and order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}:
         fields["lmtPrice"] = float(order.limit_price)
     if order.order_type is OrderType.TRAIL:
-        if order.trail_amount is not None:
+        if order.trail_fraction is not None:
+            fields["trailingPercent"] = float(order.trail_fraction * 100)
+        elif order.trail_amount is not None:
             fields["auxPrice"] = float(order.trail_amount)
         if order.stop_price is not None:
             fields["trailStopPrice"] = float(order.stop_price)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from apex_cli.core.adapters.ib.quiet import parse_quiet_hours
 from apex_cli.core.errors import ApexError, BrokerError, ConfigError, ExitStatus, RefusedError
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.adapters.ib.quiet import parse_quiet_hours
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.testing import GatewayThread
 from apex_cli.testing import FixedClock

@@ -114,12 +114,15 @@ def test_everything_is_said_on_each_order() -> None:
             {"trail_amount": "0.5", "stop_price": "1.5"},
             {"orderType": "TRAIL", "auxPrice": 0.5, "trailStopPrice": 1.5},
         ),
+        ("TRAIL", {"trail_fraction": Decimal("0.025")}, {"orderType": "TRAIL", "trailingPercent": 2.5}),
     ],
 )
 def test_each_kind_has_its_prices(kind: str, prices: dict[str, str], expected: dict[str, Any]) -> None:
     fields = order_fields(order("C", "SELL", kind, **prices), order_id=1, account="DU1")
     told = {
-        name: fields.get(name) for name in ("orderType", "lmtPrice", "auxPrice", "trailStopPrice") if name in fields
+        name: fields.get(name)
+        for name in ("orderType", "lmtPrice", "auxPrice", "trailStopPrice", "trailingPercent")
+        if name in fields
     }
     assert told == expected
 
@@ -141,6 +144,8 @@ def test_the_stop_leaves_last() -> None:
         ("STOP", {}),
         ("STOP_LIMIT", {"stop_price": "1"}),
         ("TRAIL", {"stop_price": "1"}),
+        ("TRAIL", {"trail_amount": "1", "trail_fraction": Decimal("0.1")}),
+        ("TRAIL", {"trail_fraction": Decimal(1)}),
         ("MARKET", {"quantity": "-1"}),
         ("MARKET", {"client_order_id": "apex-\u00fc-E"}),
         ("MARKET", {"client_order_id": "apex-\x00-E"}),

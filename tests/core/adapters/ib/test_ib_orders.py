@@ -242,7 +242,7 @@ def test_prices_go_to_the_step_of_their_own_band(session: Session, gateway: Gate
     odd = order("E", "BUY", "LIMIT", limit_price="90.0049")
     session.run(session.broker.submit([odd, order("S", "SELL", "STOP", stop_price="88.001", parent="E")]))
     books = gateway.books()
-    assert (books.order("E").terms.limit_price, books.order("S").terms.aux_price) == (Decimal("90"), Decimal("88.01"))
+    assert (books.order("E").terms.limit_price, books.order("S").terms.aux_price) == (Decimal(90), Decimal("88.01"))
 
 
 def test_a_trailing_stop_tells_where_it_stands(session: Session, gateway: GatewayThread) -> None:
