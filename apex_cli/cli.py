@@ -46,6 +46,7 @@ COMMANDS = {
     "heartbeat": "heartbeat",
     "state": "state",
     "doctor": "doctor",
+    "gateway": "gateway",
 }
 """Module under ``apex_cli.commands`` by command name, in the order of the help page."""
 

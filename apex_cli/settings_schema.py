@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from apex_cli.core.errors import ConfigError
-from apex_cli.settings import OVERRIDE_PREFIX, NotifySettings, Settings
+from apex_cli.settings import OVERRIDE_PREFIX, Settings
 from apex_cli.settings_conflicts import conflicts
 from apex_cli.settings_wording import closest, key_name, shown, suggestion
 
@@ -126,6 +126,13 @@ RANGES: dict[str, Range] = {
     "notify.telegram.poll_s": _range(1, 50),
     "broker.ib.ib_port": _range(1, 65_535),
     "broker.ib.ib_client_id": _range(0, 2**31 - 1),
+    "broker.ib.read_only_offset": _range(1, 1_000_000),
+    "broker.ib.connect_timeout_s": _range(1, 300),
+    "broker.ib.request_timeout_s": _range(1, 300),
+    "broker.ib.ack_timeout_s": _range(1, 300),
+    "broker.ib.heartbeat_s": _range(1, 3600),
+    "broker.ib.reconnect_max_s": _range(1, 3600),
+    "broker.ib.quote_timeout_s": _range(1, 60),
 }
 """What each number may be. Every number of the schema stands here."""
 
@@ -157,6 +164,7 @@ def schema(section: type[msgspec.Struct] = Settings) -> dict[str, Any]:
     types_ = {field.name: field.type for field in msgspec.structs.fields(section)}
     if section is Settings:
         types_.pop("source")
+        types_.pop("live")
     return types_
 
 
@@ -263,41 +271,6 @@ def _contradictions(settings: Settings, origin: str) -> Iterator[Problem]:
     """Find keys that are right alone and wrong together."""
     for key, message, value, allowed in conflicts(settings):
         yield Problem(origin=origin, key=key, message=message, value=value, allowed=allowed)
-
-    yield from _wrong_quiet_hours(settings.notify, origin)
-
-
-def _wrong_quiet_hours(notify: NotifySettings, origin: str) -> Iterator[Problem]:
-    hours = {"quiet_from": notify.quiet_from, "quiet_until": notify.quiet_until}
-    for name, found in hours.items():
-        if found is not None and not _is_time_of_day(found):
-            allowed = 'a time of day in quotes, such as "22:00"'
-            message = f"found {shown(found)}, allowed: {allowed}."
-            yield Problem(origin=origin, key=f"notify.{name}", message=message, value=found, allowed=allowed)
-    if (notify.quiet_from is None) != (notify.quiet_until is None):
-        message = "quiet hours need both quiet_from and quiet_until."
-        yield Problem(origin=origin, key="notify.quiet_from", message=message)
-    if (notify.quiet_from or notify.time_zone != NotifySettings().time_zone) and not _is_zone(notify.time_zone):
-        message = f"{shown(notify.time_zone)} is no time zone, such as Europe/Zurich."
-        yield Problem(origin=origin, key="notify.time_zone", message=message, value=notify.time_zone)
-
-
-def _is_time_of_day(text: str) -> bool:
-    try:
-        time.fromisoformat(text)
-    except ValueError:
-        return False
-    return len(text) == len("22:00")
-
-
-def _is_zone(name: str) -> bool:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - start-up is a feature
-
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
 
 
 def _error(problems: list[Problem], source: Path | None) -> ConfigError:

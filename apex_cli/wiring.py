@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.errors import ConfigError, InputError
-from apex_cli.settings import Settings, SimulationClock, load_settings
+from apex_cli.settings import LIVE_VARIABLE, Settings, SimulationClock, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from apex_cli.core.adapters.csv_bars import CsvBars
+    from apex_cli.core.adapters.ib.broker import IbBroker
     from apex_cli.core.adapters.journal import Journal
     from apex_cli.core.adapters.simulated import SimulatedBroker
     from apex_cli.core.adapters.state_repair import Replay
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
+    from apex_cli.core.model.account import AccountSnapshot
+    from apex_cli.core.model.health import Finding
     from apex_cli.core.ports import (
         BarSource,
         Broker,
         Chore,
         Clock,
         LearningHook,
+        PriceSource,
         Ranker,
         SignalSource,
         SignalStage,
@@ -47,7 +51,17 @@ def read_settings(config: Path | None) -> Settings:
     Raises:
         ConfigError: the file or a variable is wrong.
     """
-    return load_settings(config, environ=os.environ, cwd=Path.cwd())
+    settings = load_settings(config, environ=os.environ, cwd=Path.cwd())
+    return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
+
+
+def allow_live(settings: Settings, is_allowed: bool) -> Settings:  # noqa: FBT001 - one yes or no
+    """Return *settings* with the word that this command may send orders to a live account, if it was given."""
+    if not is_allowed:
+        return settings
+    from msgspec.structs import replace
+
+    return replace(settings, live=True)
 
 
 def open_store(settings: Settings) -> TinyDbStore:
@@ -228,18 +242,68 @@ class Parts(NamedTuple):
     bars: CsvBars | None = None
 
 
-def require_simulation(settings: Settings) -> None:
-    """Refuse to pretend: there is no other broker than the simulated one yet.
+class Market(NamedTuple):
+    """Where orders go, where prices come from, and what time it is there."""
 
-    Raises:
-        ConfigError: ``execution.simulation_mode`` is false.
-    """
-    if not settings.execution.simulation_mode:
-        raise ConfigError(
-            "broker_missing",
-            "execution.simulation_mode is false, but this version has no Interactive Brokers adapter yet.",
-            hint="Set execution.simulation_mode: true.",
-        )
+    broker: Broker
+    prices: PriceSource | None
+    clock: Clock
+    max_price_age: timedelta | None
+    simulated: SimulatedBroker | None = None
+    bars: CsvBars | None = None
+
+
+MOST_MINUTES_LIVE = 30
+"""Older prices are none at a real broker, unless ``prices.max_age_minutes`` says otherwise: delayed ones are 15 old."""
+
+
+def make_market(settings: Settings, *, read_only: bool) -> Market:
+    """Return the simulated market, or Interactive Brokers, as ``execution.simulation_mode`` says."""
+    minutes = settings.prices.max_age_minutes
+    if settings.execution.simulation_mode:
+        bars = open_bars(settings)
+        clock = make_clock(settings, bars)
+        simulated = make_simulated_broker(settings, clock, bars, read_only=read_only)
+        age = None if minutes is None else timedelta(minutes=minutes)
+        return Market(simulated, bars, clock, age, simulated, bars)
+    from apex_cli.core.adapters.ib.prices import IbPrices
+
+    system = make_system_clock(settings)
+    broker = make_ib_broker(settings, system, read_only=read_only)
+    age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
+    return Market(broker, IbPrices(broker, system), system, age, bars=open_bars(settings))
+
+
+def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool) -> IbBroker:
+    """Return the Interactive Brokers adapter, not connected yet."""
+    from apex_cli.core.adapters.ib.broker import IbBroker
+    from apex_cli.core.adapters.ib.config import IbConfig
+    from apex_cli.core.adapters.ib.quiet import parse_quiet_hours
+    from apex_cli.core.model.account import AccountType
+    from apex_cli.settings import IbAccountType, IbMarketData, IbMode
+
+    ib = settings.broker.ib
+    config = IbConfig(
+        library=ib.library.value,
+        host=ib.ib_host,
+        port=ib.ib_port,
+        client_id=ib.ib_client_id,
+        read_only_offset=ib.read_only_offset,
+        account=ib.account,
+        is_live=ib.mode is IbMode.LIVE,
+        is_live_allowed=settings.live,
+        account_type=None if ib.account_type is IbAccountType.AUTO else AccountType(ib.account_type.value),
+        connect_timeout_s=ib.connect_timeout_s,
+        request_timeout_s=ib.request_timeout_s,
+        ack_timeout_s=ib.ack_timeout_s,
+        heartbeat_s=ib.heartbeat_s,
+        reconnect_max_s=ib.reconnect_max_s,
+        quote_timeout_s=ib.quote_timeout_s,
+        market_data_type=1 if ib.market_data is IbMarketData.LIVE else 4,
+        outside_rth=ib.outside_rth,
+        quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
+    )
+    return IbBroker(config, clock, read_only=read_only)
 
 
 def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
@@ -250,19 +314,16 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.gathering import Gatherer
     from apex_cli.core.reconciling import Reconciler
 
-    require_simulation(settings)
-    bars = open_bars(settings)
-    clock = make_clock(settings, bars)
-    broker = make_simulated_broker(settings, clock, bars, read_only=read_only)
+    market = make_market(settings, read_only=read_only)
+    broker, clock = market.broker, market.clock
     store = open_store(settings)
-    minutes = settings.prices.max_age_minutes
     gatherer = Gatherer(
         broker=broker,
         clock=clock,
-        prices=bars,
+        prices=market.prices,
         limits=settings.limits,
         day_trades=DayTradeCounter(settings.day_trades),
-        max_price_age=None if minutes is None else timedelta(minutes=minutes),
+        max_price_age=market.max_price_age,
     )
     executor = TradeExecutor(
         store=store,
@@ -280,8 +341,8 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         gatherer=gatherer,
         executor=executor,
         reconciler=Reconciler(executor=executor, limits=settings.reconcile, wall=store.clock),
-        simulated=broker,
-        bars=bars,
+        simulated=market.simulated,
+        bars=market.bars,
     )
 
 
@@ -402,6 +463,46 @@ async def _leave_account(parts: Parts) -> None:
 
     with suppress(ApexError):
         keep_account(parts.store, await parts.broker.account(), parts.clock.now())
+
+
+@asynccontextmanager
+async def looking(parts: Parts) -> AsyncIterator[Parts]:
+    """Connect the broker to look only: nothing is settled, nothing is sent.
+
+    Raises:
+        BrokerError: the broker cannot be reached.
+    """
+    await parts.broker.connect()
+    try:
+        yield parts
+    finally:
+        await parts.broker.close()
+
+
+async def look_at_account(parts: Parts) -> AccountSnapshot:
+    """Return what the account is worth now.
+
+    Raises:
+        BrokerError: the broker cannot be reached, or did not tell all of it.
+    """
+    async with looking(parts):
+        return await parts.broker.account()
+
+
+def look_at_ib(settings: Settings) -> tuple[Finding, ...]:
+    """Return what a look at Interactive Brokers finds."""
+    import asyncio
+
+    from apex_cli.core.adapters.ib.checkup import look_at_broker
+    from apex_cli.core.adapters.ib.prices import IbPrices
+
+    clock = make_system_clock(settings)
+    broker = make_ib_broker(settings, clock, read_only=True)
+
+    async def look() -> tuple[Finding, ...]:
+        return tuple([finding async for finding in look_at_broker(broker, IbPrices(broker, clock), clock)])
+
+    return asyncio.run(look())
 
 
 def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:
