@@ -137,8 +137,11 @@ class Guard:
         self, key: str, position: Position, bracket: BracketRecord, records: Sequence[OrderRecord], now: datetime
     ) -> bool:
         missing = restoration(position, bracket, records)
+        gap = unprotected_quantity(position, records)
         stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
+        await self._executor.ask_modify(missing.grow)
         await self._send(stops, bracket.signal_id)
+        self._executor.sync()
         left = self._uncovered(key)
         self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)
         if left:
@@ -147,8 +150,8 @@ class Guard:
                 await self._give_up(key, bracket.signal_id)
             return not self._uncovered(key)
         self._told.pop(key, None)
-        quantity = sum(stop.quantity for stop in stops)
-        message = f"{key}: {quantity} were held without a stop; a stop at {stops[0].stop_price} is placed."
+        price = next((stop.stop_price for stop in (*stops, *missing.grow)), bracket.stop_price)
+        message = f"{key}: {gap} were held without a stop; a stop at {price} is placed."
         self._raise(Alarm(code="protection_restored", message=message), bracket.signal_id)
         return True
 

@@ -65,7 +65,7 @@ def find_breaks(state: State, told: BrokerSnapshot, now: datetime, *, oldest: da
     ledgers = Ledgers(state, told)
     fills = missed_fills(state, told)
     records = with_fills(state, fills)
-    held = with_missed_fills(state, fills)
+    held = with_missed_fills(state, [each.correction.fill for each in fills if each.correction.fill])
     order_breaks = compare_orders(records, told, ledgers, now)
     sure = held
     if told.is_complete:
