@@ -90,7 +90,8 @@ class Reconciler:
         """
         del now  # people wait by the wall clock, however fast simulated time goes
         is_due = self._next_at is None or self._wall.now() >= self._next_at
-        if not is_due and self.executor.broker.connections == self._seen_connections:
+        is_same = self.executor.broker.connections == self._seen_connections
+        if not is_due and is_same and not self.executor.saw_foreign:
             return False
         found = await self.reconcile(repair=self._limits.auto_repair)
         return any(each.status is BreakStatus.REPAIRED for each in found.breaks)
@@ -102,6 +103,7 @@ class Reconciler:
             BrokerError: the broker cannot be asked; nothing changed.
         """
         self._seen_connections = self.executor.broker.connections
+        self.executor.saw_foreign = False
         before = self._store.view().reconciliation
         told, breaks = await self._look()
         seen = {each.identity: each for each in breaks}

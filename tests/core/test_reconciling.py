@@ -237,8 +237,8 @@ class TestOrders:
         found = rig.reconcile()
         assert codes(found)[-1] == "order_terms_differ"
         assert rig.order("-S1").order.stop_price == 49
-        assert rig.order("-S1").order.quantity == 10
-        assert rig.most_that_exits_fill() == 15
+        assert rig.order("-S1").order.quantity == 15, "what was taken from it is given back"
+        assert rig.unprotected() == 0
         assert_settled(rig)
 
     def test_another_order_under_our_id_is_left_to_a_person(self, rig: Rig) -> None:
