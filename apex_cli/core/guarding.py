@@ -179,8 +179,14 @@ class Guard:
         if self._given_up.get(key) != message:
             self._given_up[key] = message
             self._raise(Alarm(code="stop_rejected", message=message), subject)
-        if flattens and key not in self._under_way:
+        if flattens and key not in self._under_way and self._closes_rejected(key) < policy.stop_attempts:
             await self._flatten(key, subject)
+
+    def _closes_rejected(self, key: str) -> int:
+        """Return how many closing orders of *key* the broker rejected in this session."""
+        since = session_start(session_date(self._executor.clock.now()))
+        closes = [r for r in orders_of(self._executor.store.view(), key) if r.order.role is OrderRole.CLOSE]
+        return sum(1 for r in closes if r.status is OrderStatus.REJECTED and r.updated_at >= since)
 
     async def _flatten(self, key: str, subject: str) -> None:
         """Close all of *key* at market; what keeps it from closing is told."""
