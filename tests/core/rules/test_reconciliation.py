@@ -305,6 +305,15 @@ class TestOrphans:
         assert record is not None
         assert (record.order.role, record.order.bracket_id, record.status) == (OrderRole.STOP, PLAN, W)
 
+    def test_its_oca_partner_is_taken_over_with_it(self) -> None:
+        state = books(our("E", status=F, filled="10"), fills=[execution()])
+        target = at_broker(our("T1"), oca_group="g")
+        found = breaks(state, told(target, at_broker(our(), oca_group="g"), held=TEN))
+        assert summary(found) == [("orphan_order", "adopt_order"), ("orphan_order", "adopt_order")]
+        larger = replace(target, quantity=Quantity(D(11)))
+        found = breaks(state, told(larger, at_broker(our(), oca_group="g"), held=TEN))
+        assert summary(found) == [("orphan_order", "adopt_order"), ("orphan_order", "cancel")]
+
     def test_one_that_we_took_for_cancelled_is_taken_back(self) -> None:
         found = breaks(held_ten(our(status=C)), told(at_broker(our()), held=TEN))
         assert summary(found) == [("orphan_order", "adopt_order")]
@@ -320,9 +329,9 @@ class TestOrphans:
         found = breaks(state, told(at_broker(our("S2")), at_broker(our("S7"), side=BUY), held=TEN))
         assert summary(found) == [("orphan_order", "cancel")]
 
-    def test_a_stop_for_what_only_the_broker_holds_stays(self) -> None:
-        found = breaks(State(), told(at_broker(our()), held=TEN))
-        assert summary(found) == [("orphan_order", "none"), ("position_not_ours", "ask")]
+    def test_exits_of_what_only_the_broker_holds_stay(self) -> None:
+        found = breaks(State(), told(at_broker(our()), at_broker(our("T1")), held=TEN))
+        assert summary(found) == [("orphan_order", "none"), ("orphan_order", "none"), ("position_not_ours", "ask")]
 
     @pytest.mark.parametrize("changes", [{"order_type": None}, {"client_order_id": f"apex-{PLAN}-X1"}])
     def test_what_cannot_be_one_of_ours_is_cancelled(self, changes: dict[str, Any]) -> None:
