@@ -693,11 +693,12 @@ class TestManyRounds:
         )
         broker.loses_cancels = True
         found = rig.reconcile()
-        assert codes(found, BreakStatus.OPEN) == ["exits_exceed_position"], "it is known as ours now, and still works"
-        assert broker.asked_cancels == [name, name]
-        assert "exits_exceed_position" in alarms(rig)
+        assert codes(found, BreakStatus.OPEN) == ["orphan_order"]
+        assert set(broker.asked_cancels) == {name}
+        assert len(broker.asked_cancels) <= 3
+        assert "orphan_order" in alarms(rig)
         broker.loses_cancels = False
         rig.clock.advance(timedelta(minutes=5))
-        assert codes(rig.reconcile()) == ["exits_exceed_position"]
+        assert codes(rig.reconcile()) == ["orphan_order"]
         assert at_venue(rig, name).status is OrderStatus.CANCELLED
         assert_settled(rig)

@@ -23,6 +23,9 @@ from apex_cli.core.rules.reconcile_orders import (
     with_terms,
 )
 
+ORPHAN = "orphan"
+"""Note of an order that is known only so that its cancel can be heard of."""
+
 ROLES = {"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": OrderRole.CLOSE}
 
 
@@ -44,7 +47,7 @@ def orphans(
 
 def _is_orphan(records: Mapping[str, OrderRecord], name: str) -> bool:
     known = records.get(name)
-    return known is None or not known.is_open
+    return known is None or not known.is_open or known.order.note == ORPHAN
 
 
 def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
@@ -57,7 +60,8 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
 ) -> Break:
     known = records.get(name)
     adopted = _as_record(theirs, name, known, now)
-    if adopted is not None and (_is_needed(adopted, records, held) or _is_partner(adopted, records, held)):
+    others = {key: record for key, record in records.items() if key != name}
+    if adopted is not None and (_is_needed(adopted, others, held) or _is_partner(adopted, others, held)):
         records[name] = adopted
         correction = Correction(
             kind=CorrectionKind.ADOPT_ORDER,
@@ -74,7 +78,9 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
             order=theirs,
         )
     elif told.is_complete and theirs.is_ours_to_cancel:
-        correction = replace(cancelling(name, theirs), record=adopted)
+        marked = adopted and replace(adopted, order=replace(adopted.order, note=ORPHAN))
+        correction = replace(cancelling(name, theirs), record=marked)
+        records.pop(name, None)
     else:
         correction = hands_off(name, theirs, is_proved=told.is_complete)
     key = theirs.instrument.key
@@ -123,6 +129,7 @@ def _as_record(theirs: BrokerOrder, name: str, known: OrderRecord | None, now: d
         fresh = with_terms(known, theirs)
         if fresh is None:
             return None
+        fresh = replace(fresh, order=replace(fresh.order, note=fresh.order.note.removeprefix(ORPHAN)))
         return replace(
             fresh, status=OrderStatus.WORKING, broker_order_id=theirs.broker_order_id, reason="", updated_at=now
         )
