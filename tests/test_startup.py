@@ -49,6 +49,7 @@ WITH_CONFIG = {
     "state export": CONFIG | STATE | JSON,
     "close TSLA --yes": CONFIG | STATE | JSON | LOOP,
     "close AAPL --yes": CONFIG | STATE | JSON | LOOP | WRITING,
+    "reconcile": CONFIG | STATE | JSON | LOOP | WRITING,
     "approve": CONFIG | STATE | JSON | LOOP,
     "approve --all --yes": CONFIG | STATE | JSON | LOOP | WRITING,
     "pdt-status": CONFIG | STATE | JSON | LOOP,

@@ -22,6 +22,7 @@ from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.ledger import apply_fill, in_order
 from apex_cli.core.rules.lessons import drop_lesson, keep_lesson
+from apex_cli.core.rules.reconcile_orders import is_ours
 from apex_cli.core.state import State
 
 OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT})
@@ -39,12 +40,15 @@ class Booked(Value, frozen=True, kw_only=True):
 
 
 def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
-    """Apply *events* in the order they came, and return what was new."""
+    """Apply *events* in the order they came, and return what was new.
+
+    Trades that apex did not ask for are not folded into positions: a comparison with the broker tells of them.
+    """
     fills: list[Fill] = []
     trips: list[RoundTrip] = []
     for event in events:
         if isinstance(event, Fill):
-            if is_news(tx, event):
+            if is_ours(tx, event) and is_news(tx, event):
                 fills.append(event)
                 trips.extend(book_fill(tx, event, now))
         else:

@@ -18,6 +18,7 @@ from apex_cli.core.guarding import Guard
 from apex_cli.core.housekeeping import roll_session
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import Limits, ProtectionLimits
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import Decision, Snapshot
@@ -33,6 +34,7 @@ from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, Ids, StateStore
 from apex_cli.core.recording import Alarm, end_approval, record_decision, record_executed
 from apex_cli.core.rules.brackets import build_bracket
+from apex_cli.core.rules.reconcile_orders import is_ours
 from apex_cli.core.state import State
 
 POLL_INTERVAL_S = 0.05
@@ -78,6 +80,8 @@ class TradeExecutor:
         self.guard = Guard(self)
         self._undelivered: list[BrokerEvent] = []
         self._ask_at: datetime | None = None
+        self.saw_foreign = False
+        """True since the broker told of a trade that apex did not ask for, until the books are compared."""
 
     async def open(
         self,
@@ -215,7 +219,9 @@ class TradeExecutor:
         self._undelivered.extend(self.broker.drain())
         with self.store.transaction() as tx:
             now = self.clock.now()
-            booked = book(tx, (*self._undelivered, *told), now)
+            events = (*self._undelivered, *told)
+            self.saw_foreign = self.saw_foreign or any(isinstance(e, Fill) and not is_ours(tx, e) for e in events)
+            booked = book(tx, events, now)
             _settle_unanswered(tx, asked, absent, reason, now)
             if also is not None:
                 also(tx)

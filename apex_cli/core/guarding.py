@@ -137,7 +137,11 @@ class Guard:
         self, key: str, position: Position, bracket: BracketRecord, records: Sequence[OrderRecord], now: datetime
     ) -> bool:
         missing = restoration(position, bracket, records)
+        gap = unprotected_quantity(position, records)
         stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
+        if missing.grow:
+            await self._executor.ask_modify(missing.grow)
+            self._executor.sync()
         await self._send(stops, bracket.signal_id)
         left = self._uncovered(key)
         self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)
@@ -147,8 +151,8 @@ class Guard:
                 await self._give_up(key, bracket.signal_id)
             return not self._uncovered(key)
         self._told.pop(key, None)
-        quantity = sum(stop.quantity for stop in stops)
-        message = f"{key}: {quantity} were held without a stop; a stop at {stops[0].stop_price} is placed."
+        price = next((stop.stop_price for stop in (*stops, *missing.grow)), bracket.stop_price)
+        message = f"{key}: {gap} were held without a stop; a stop at {price} is placed."
         self._raise(Alarm(code="protection_restored", message=message), bracket.signal_id)
         return True
 
@@ -176,8 +180,14 @@ class Guard:
         if self._given_up.get(key) != message:
             self._given_up[key] = message
             self._raise(Alarm(code="stop_rejected", message=message), subject)
-        if flattens and key not in self._under_way:
+        if flattens and key not in self._under_way and self._closes_rejected(key) < policy.stop_attempts:
             await self._flatten(key, subject)
+
+    def _closes_rejected(self, key: str) -> int:
+        """Return how many closing orders of *key* the broker rejected in this session."""
+        since = session_start(session_date(self._executor.clock.now()))
+        closes = [r for r in orders_of(self._executor.store.view(), key) if r.order.role is OrderRole.CLOSE]
+        return sum(1 for r in closes if r.status is OrderStatus.REJECTED and r.updated_at >= since)
 
     async def _flatten(self, key: str, subject: str) -> None:
         """Close all of *key* at market; what keeps it from closing is told."""

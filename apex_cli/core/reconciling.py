@@ -90,7 +90,8 @@ class Reconciler:
         """
         del now  # people wait by the wall clock, however fast simulated time goes
         is_due = self._next_at is None or self._wall.now() >= self._next_at
-        if not is_due and self.executor.broker.connections == self._seen_connections:
+        is_same = self.executor.broker.connections == self._seen_connections
+        if not is_due and is_same and not self.executor.saw_foreign:
             return False
         found = await self.reconcile(repair=self._limits.auto_repair)
         return any(each.status is BreakStatus.REPAIRED for each in found.breaks)
@@ -102,6 +103,7 @@ class Reconciler:
             BrokerError: the broker cannot be asked; nothing changed.
         """
         self._seen_connections = self.executor.broker.connections
+        self.executor.saw_foreign = False
         before = self._store.view().reconciliation
         told, breaks = await self._look()
         seen = {each.identity: each for each in breaks}
@@ -148,11 +150,21 @@ class Reconciler:
         if facts:
             self._take_over(told, facts)
         elif cancels:
-            await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in cancels))
-            self.executor.sync()
+            await self._cancel(cancels)
         else:
             await self.executor.guard.look(at_once=True)
         return facts or cancels or due
+
+    async def _cancel(self, breaks: Sequence[Break]) -> None:
+        """Cancel what should not be there; what our books lack they know first, so that its end is heard."""
+        records = [each.correction.record for each in breaks if each.correction.record is not None]
+        if records:
+            with self._store.transaction() as tx:
+                for record in records:
+                    _put_terms(tx, record, self.executor.clock.now())
+            await self.executor.broker.snapshot()
+        await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in breaks))
+        self.executor.sync()
 
     def _take_over(self, told: BrokerSnapshot, breaks: Sequence[Break]) -> None:
         """Bring our books in line with what the broker told, in one commit."""
@@ -222,8 +234,7 @@ def _tell(tx: State, last: Reconciliation | None, before: Reconciliation | None,
         if each.is_locking and each.identity not in alarmed:
             message = f"{each.message} Nothing is opened there until apex reconcile clears it."
             tx.emit("alarm", found.at, each.key, Alarm(code=each.code, message=message))
-    if before is None or news or replace(before, at=found.at) != found:
-        tx.emit("reconciled", found.at, "", found)
+    tx.emit("reconciled", found.at, "", found)
 
 
 def restore_reconciliation(tx: State, found: Reconciliation) -> None:

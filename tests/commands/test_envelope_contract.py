@@ -144,6 +144,25 @@ CLOSED = {
     ]
 }
 
+RECONCILED = {
+    "checked_at": TIME,
+    "complete": bool,
+    "breaks": [
+        {
+            "code": str,
+            "symbol": str,
+            "subject": str,
+            "ours": str,
+            "broker": str,
+            "message": str,
+            "correction": {"kind": str, "message": str, "automatic": bool},
+            "status": str,
+        }
+    ],
+    "locks": [{"symbol": str, "codes": [str], "ours": str, "broker": str, "message": str, "since": TIME}],
+    "ignored": [{"symbol": str, "quantity": int, "since": TIME}],
+}
+
 ORDERS = {
     "orders": [
         {
@@ -288,6 +307,8 @@ READING = [
     (("pdt-status",), DAY_TRADES),
     (("run", "--once"), RUN),
     (("run", "--once", "--dry-run"), RUN),
+    (("reconcile",), RECONCILED),
+    (("reconcile", "--repair"), RECONCILED),
     (("halt", "--reason", "news"), TRADING_STATE),
     (("reduce",), TRADING_STATE),
     (("resume",), TRADING_STATE),

@@ -44,6 +44,9 @@ def order(name: str, quantity: str = "10", bracket: str = "b1", **terms: Any) ->
     )
 
 
+LOST = "apex-00000000000000000000000009"
+
+
 def fill(name: str, quantity: str, price: str, exec_id: str, minute: float = 0, **changes: Any) -> Fill:
     leg = name.rpartition("-")[2][:1]
     base = Fill(
@@ -175,14 +178,20 @@ class TestFills:
         assert "round_trip_voided" in books.kinds()
         assert books.state.positions["AAPL"].position.bracket_id == "b2"
 
-    def test_a_fill_of_nobody_makes_a_position_without_a_plan(self) -> None:
+    def test_a_fill_of_a_lost_order_of_ours_makes_a_position_without_a_plan(self) -> None:
         books = Books()
-        books.book(fill("", "5", "50", "X.01"))
+        books.book(fill(f"{LOST}-E", "5", "50", "X.01"))
         position = books.state.positions["AAPL"].position
         assert (position.quantity, position.bracket_id) == (5, "")
-        books.book(fill("", "5", "52", "Y.01", 3, side=OrderSide.SELL))
+        books.book(fill(f"{LOST}-C1", "5", "52", "Y.01", 3, side=OrderSide.SELL))
         (trip,) = books.state.round_trips.values()
         assert (trip.exit_reason, trip.signal_id, trip.initial_risk, trip.r_multiple) == ("outside", "", None, None)
+
+    def test_a_trade_that_apex_did_not_ask_for_is_not_folded(self) -> None:
+        books = Books(ENTRY)
+        books.book(fill("", "5", "50", "X.01"), fill("my own", "5", "50", "Y.01"))
+        assert not books.state.positions
+        assert not books.state.fills
 
     def test_a_fill_whose_order_left_the_hot_tables_is_booked_as_it_was_told(self) -> None:
         books = Books(ENTRY)
@@ -223,15 +232,15 @@ class TestFills:
 
     def test_fills_of_two_securities_do_not_meet(self) -> None:
         books = Books()
-        other = fill("", "5", "10", "9.01", 3, instrument=make_instrument("MSFT"))
-        books.book(fill("", "5", "50", "8.01", 5), other)
+        other = fill(LOST + "-E", "5", "10", "9.01", 3, instrument=make_instrument("MSFT"))
+        books.book(fill(LOST + "-E", "5", "50", "8.01", 5), other)
         assert {key: row.position.quantity for key, row in books.state.positions.items()} == {"AAPL": 5, "MSFT": 5}
 
     def test_a_short_earns_when_the_price_falls(self) -> None:
         books = Books()
         books.book(
-            fill("", "3", "50", "1.01", side=OrderSide.SELL),
-            fill("", "3", "48", "2.01", 2, side=OrderSide.BUY),
+            fill(LOST + "-E", "3", "50", "1.01", side=OrderSide.SELL),
+            fill(LOST + "-E", "3", "48", "2.01", 2, side=OrderSide.BUY),
         )
         (trip,) = books.state.round_trips.values()
         assert (trip.side, trip.pnl, trip.pnl_pct) == ("short", 6, 4)

@@ -106,6 +106,7 @@ class TestTheWhole:
         rig.price("10", "MSFT")
         bought = Fill(
             exec_id="TWS.01",
+            client_order_id="apex-00000000000000000000000009-C9",
             instrument=make_instrument("MSFT"),
             side=OrderSide.BUY,
             quantity=Quantity(D(4)),

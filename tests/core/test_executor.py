@@ -50,6 +50,9 @@ def codes(rig: Rig) -> list[str]:
 
 
 W, F, C, U = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.UNKNOWN
+LOST = "apex-00000000000000000000000009-C9"
+"""An order of ours that the books do not have."""
+
 NEVER, REJECTED = OrderStatus.NEVER_SENT, OrderStatus.REJECTED
 
 
@@ -337,6 +340,7 @@ class TestRecovering:
         rig, _ = unreliable()
         outside = Fill(
             exec_id="X.01",
+            client_order_id=LOST,
             instrument=make_instrument("MSFT"),
             side=OrderSide.BUY,
             quantity=Quantity(D(5)),
@@ -435,6 +439,7 @@ class TestWhileTheLoopRuns:
         rig.feed(signal(rig))
         sale = Fill(
             exec_id="TWS.01",
+            client_order_id=LOST,
             instrument=make_instrument("AAPL"),
             side=OrderSide.SELL,
             quantity=Quantity(D(15)),
@@ -454,6 +459,7 @@ class TestWhileTheLoopRuns:
         rig.feed(signal(rig))
         sale = Fill(
             exec_id="TWS.01",
+            client_order_id=LOST,
             instrument=make_instrument("AAPL"),
             side=OrderSide.SELL,
             quantity=Quantity(D(5)),

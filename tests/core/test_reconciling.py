@@ -237,8 +237,8 @@ class TestOrders:
         found = rig.reconcile()
         assert codes(found)[-1] == "order_terms_differ"
         assert rig.order("-S1").order.stop_price == 49
-        assert rig.order("-S1").order.quantity == 10
-        assert rig.most_that_exits_fill() == 15
+        assert rig.order("-S1").order.quantity == 15, "what was taken from it is given back"
+        assert rig.unprotected() == 0
         assert_settled(rig)
 
     def test_another_order_under_our_id_is_left_to_a_person(self, rig: Rig) -> None:
@@ -458,6 +458,26 @@ class TestPositions:
         assert error.value.code == "price_needed"
         ask(rig, adopt="MSFT", stop_price="18", price="20")
         assert rig.state.positions["MSFT"].position.entry_price == 20
+
+    def test_a_position_that_was_turned_round_by_hand_is_adopted_with_a_stop_above(self, rig: Rig) -> None:
+        hold_at_venue(rig, -5)
+        with pytest.raises(InputError) as error:
+            ask(rig, adopt="AAPL", price="50", stop_price="48")
+        assert error.value.code == "stop_on_wrong_side"
+        ask(rig, adopt="AAPL", price="50", stop_price="52")
+        position = rig.state.positions["AAPL"].position
+        assert (position.side, position.quantity) == ("short", 5)
+        (stop,) = [r.order for r in rig.orders() if r.status is OrderStatus.WORKING]
+        assert (stop.side, stop.quantity, stop.stop_price) == (OrderSide.BUY, 5, 52)
+        assert rig.state.locks == {}
+        assert_settled(rig)
+
+    def test_nothing_is_adopted_on_an_incomplete_answer(self, rig: Rig) -> None:
+        hold_at_venue(rig, 20)
+        rig.broker.has_snapshot = False
+        with pytest.raises(NothingToDo, match="did not tell everything"):
+            ask(rig, adopt="AAPL", price="50")
+        assert rig.state.positions["AAPL"].position.quantity == 15
 
     def test_nothing_to_adopt_is_said(self, rig: Rig) -> None:
         with pytest.raises(NothingToDo):
@@ -694,9 +714,11 @@ class TestManyRounds:
         broker.loses_cancels = True
         found = rig.reconcile()
         assert codes(found, BreakStatus.OPEN) == ["orphan_order"]
-        assert broker.asked_cancels == [name]
+        assert set(broker.asked_cancels) == {name}
+        assert len(broker.asked_cancels) <= 3
         assert "orphan_order" in alarms(rig)
         broker.loses_cancels = False
         rig.clock.advance(timedelta(minutes=5))
         assert codes(rig.reconcile()) == ["orphan_order"]
+        assert at_venue(rig, name).status is OrderStatus.CANCELLED
         assert_settled(rig)

@@ -94,6 +94,9 @@ class Restoration(Value, frozen=True, kw_only=True):
     """The stops that a position lacks."""
 
     stops: tuple[Order, ...]
+    grow: tuple[Order, ...] = ()
+    """Stops that cover less than their OCA group may fill, with the quantity they should have."""
+
     uncovered: Quantity
     """Units that no further stop can cover: exits without a stop rest for them."""
 
@@ -101,8 +104,8 @@ class Restoration(Value, frozen=True, kw_only=True):
 def restoration(position: Position, bracket: BracketRecord, orders: Iterable[OrderRecord]) -> Restoration:
     """Return the stops to place so that every held unit has one, and no unit could be sold twice.
 
-    A target that lost its stop gets one in its own OCA group. The rest gets a stop of its own, for no more than
-    the held quantity less what every resting exit could fill.
+    A target that lost its stop gets one in its own OCA group; a stop that is smaller than its group grows. The rest
+    gets a stop of its own, for no more than the held quantity less what every resting exit could fill.
 
     Args:
         position: what is held.
@@ -117,21 +120,28 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
     gap = unprotected_quantity(position, records)
     room = position.quantity - sum(map(_size, groups.values()), ZERO)
     stops: list[Order] = []
+    grow: list[Order] = []
 
     def add(quantity: Decimal, oca_group: str | None) -> None:
         stop = replacement_stop(position, bracket, Quantity(quantity), records, skip=len(stops))
         stops.append(replace(stop, oca_group=oca_group))
 
     for name, legs in groups.items():
-        if gap > ZERO and legs[0].order.oca_group and not any(leg.order.order_type in STOP_TYPES for leg in legs):
-            quantity = min(gap, _size(legs))
-            add(quantity, name)
-            gap -= quantity
+        protecting = [leg for leg in legs if leg.order.order_type in STOP_TYPES]
+        missing = min(gap, _size(legs) - _size(protecting))
+        if missing <= ZERO or legs[0].order.oca_group is None:
+            continue
+        gap -= missing
+        if protecting:
+            stop = max(protecting, key=lambda leg: leg.open_quantity).order
+            grow.append(replace(stop, quantity=Quantity(stop.quantity + missing)))
+        else:
+            add(missing, name)
     alone = min(gap, room)
     if alone > ZERO:
         add(alone, None)
         gap -= alone
-    return Restoration(stops=tuple(stops), uncovered=Quantity(gap))
+    return Restoration(stops=tuple(stops), grow=tuple(grow), uncovered=Quantity(gap))
 
 
 def refusals(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> int:
@@ -145,6 +155,8 @@ def last_refusal(stop: Order, orders: Iterable[OrderRecord], since: datetime) ->
 
 
 def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> list[datetime]:
+    """One that was refused in an OCA group, perhaps because the group had just finished, may be taken alone."""
+    terms = (stop.quantity, stop.stop_price, stop.side, stop.oca_group)
     return [
         r.updated_at
         for r in orders
@@ -152,7 +164,7 @@ def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> lis
         and r.order.role is OrderRole.STOP
         and r.order.parent_id is None
         and r.updated_at >= since
-        and (r.order.quantity, r.order.stop_price, r.order.side) == (stop.quantity, stop.stop_price, stop.side)
+        and (r.order.quantity, r.order.stop_price, r.order.side, r.order.oca_group) == terms
     ]
 
 

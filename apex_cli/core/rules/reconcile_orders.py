@@ -58,13 +58,18 @@ def is_our_id(client_order_id: str) -> bool:
     return OUR_ID.fullmatch(client_order_id) is not None
 
 
+def is_ours(state: State, fill: Fill) -> bool:
+    """Tell whether *fill* belongs to an order of ours, also one that our books do not have any more."""
+    name = fill.client_order_id
+    return name in state.orders or is_our_id(name) or fill.bracket_id in state.brackets or fill.key in state.fills
+
+
 def missed_fills(state: State, told: BrokerSnapshot) -> tuple[Break, ...]:
     """Return a break for each execution of ours that our books do not have, or have in an older version."""
     found = []
     for fill in in_order(told.fills):
         known: Fill | None = state.fills.get(fill.key)
-        is_ours = is_our_id(fill.client_order_id) or fill.client_order_id in state.orders
-        if is_ours and (known is None or in_order((known, fill))[0] is not known):
+        if is_ours(state, fill) and (known is None or in_order((known, fill))[0] is not known):
             found.append(_missed_fill(fill, known))
     return tuple(found)
 

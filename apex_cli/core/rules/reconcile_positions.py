@@ -21,15 +21,14 @@ from apex_cli.core.rules.wording import plain
 from apex_cli.core.state import State
 
 
-def with_missed_fills(state: State, breaks: Iterable[Break]) -> dict[str, Position]:
-    """Return our positions as they stand once the missed fills of *breaks* are booked."""
+def with_missed_fills(state: State, fills: Iterable[Fill]) -> dict[str, Position]:
+    """Return our positions as they stand once the missed *fills* are booked."""
     missed: dict[str, list[Fill]] = {}
-    for each in breaks:
-        if each.correction.fill is not None:
-            missed.setdefault(each.key, []).append(each.correction.fill)
+    for fill in fills:
+        missed.setdefault(fill.instrument.key, []).append(fill)
     held = {key: row.position for key, row in state.positions.items()}
-    for key, fills in missed.items():
-        position = _refolded(state, key, fills)
+    for key, rows in missed.items():
+        position = _refolded(state, key, rows)
         if position is None:
             held.pop(key, None)
         else:

@@ -30,7 +30,7 @@ from apex_cli.core.model.reconciliation import (
     Lock,
 )
 from apex_cli.core.rules.day_trade_flow import COUNTED_TYPES
-from apex_cli.core.rules.reconcile_orders import Ledgers, compare_orders, is_our_id, missed_fills, with_fills
+from apex_cli.core.rules.reconcile_orders import Ledgers, compare_orders, is_ours, missed_fills, with_fills
 from apex_cli.core.rules.reconcile_orphans import orphans
 from apex_cli.core.rules.reconcile_positions import (
     backed,
@@ -65,7 +65,7 @@ def find_breaks(state: State, told: BrokerSnapshot, now: datetime, *, oldest: da
     ledgers = Ledgers(state, told)
     fills = missed_fills(state, told)
     records = with_fills(state, fills)
-    held = with_missed_fills(state, fills)
+    held = with_missed_fills(state, [each.correction.fill for each in fills if each.correction.fill])
     order_breaks = compare_orders(records, told, ledgers, now)
     sure = held
     if told.is_complete:
@@ -122,7 +122,7 @@ def foreign_fills(state: State, told: BrokerSnapshot, oldest: datetime) -> tuple
 
 def foreign_of(state: State, told: BrokerSnapshot) -> tuple[Fill, ...]:
     """Return the executions in *told* that are not of our orders."""
-    nobodys = (f for f in told.fills if not is_our_id(f.client_order_id) and f.client_order_id not in state.orders)
+    nobodys = (fill for fill in told.fills if not is_ours(state, fill))
     found = {fill.key: fill for fill in (*nobodys, *told.foreign_fills) if fill.key not in state.fills}
     return tuple(found.values())
 

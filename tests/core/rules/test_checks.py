@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.outcome import DayTradeStatus, Reason, TradingMode
+from apex_cli.core.model.reconciliation import BreakCode, Lock
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.rules.checks import PRE_TRADE_CHECKS
 from apex_cli.core.rules.plan import decide, explain_checks
@@ -87,6 +88,22 @@ def test_nothing_is_opened_unless_trading_is_active(build: Any, mode: TradingMod
 def test_an_instrument_with_something_unknown_is_blocked(build: Any) -> None:
     snapshot = build.snapshot(blocked_instruments=("AAPL",))
     only(build.failures(build.opportunity(), snapshot, Limits()), "instrument_blocked")
+
+
+@pytest.mark.parametrize("key", ["AAPL", "*"])
+def test_nothing_is_opened_where_our_books_and_the_brokers_differ(build: Any, key: str) -> None:
+    lock = Lock(
+        key=key,
+        codes=(BreakCode.POSITION_DIFFERS,),
+        ours="10",
+        theirs="15",
+        message="AAPL: 10 are held here, and 15 at the broker.",
+        since=datetime(2026, 11, 24, tzinfo=UTC),
+    )
+    reason = only(build.failures(build.opportunity(), build.snapshot(locks=(lock,)), Limits()), "reconciled")
+    assert (reason.limit, reason.value) == ("15 at the broker", "10 here (position_differs)")
+    elsewhere = build.snapshot(locks=(replace(lock, key="MSFT"),))
+    assert "reconciled" not in build.failures(build.opportunity(), elsewhere, Limits())
 
 
 @pytest.mark.parametrize(

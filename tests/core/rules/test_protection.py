@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -138,6 +139,9 @@ class TestGap:
         assert not is_unsure(record("S1", status=C))
 
 
+KINDS = ["pair", "small pair", "dead pair", "target", "stop", "close"]
+
+
 class TestRestoration:
     def test_without_any_exit_one_stop_for_everything(self) -> None:
         found = restoration(position(), BRACKET, [record("E", status=F, filled="10")])
@@ -184,7 +188,10 @@ class TestRestoration:
     @given(
         st.integers(1, 20),
         st.lists(
-            st.tuples(st.integers(1, 12), st.sampled_from(["pair", "target", "stop", "dead pair", "close"])), max_size=5
+            st.tuples(
+                st.integers(1, 12), st.sampled_from(["pair", "target", "stop", "dead pair", "small pair", "close"])
+            ),
+            max_size=5,
         ),
     )
     def test_it_never_lets_exits_exceed_what_is_held(self, held: int, legs: list[tuple[int, str]]) -> None:
@@ -194,21 +201,25 @@ class TestRestoration:
             if kind in {"pair", "stop", "dead pair"}:
                 status = C if kind == "dead pair" else W
                 orders.append(record(f"S{number}", str(size), status=status, oca_group=group))
-            if kind in {"pair", "target"}:
+            if kind == "small pair":
+                orders.append(record(f"S{number}", str(max(1, size // 2)), oca_group=group))
+            if kind in {"pair", "small pair", "target"}:
                 orders.append(record(f"T{number}", str(size), oca_group=group))
             if kind == "close":
                 orders.append(record(f"C{number}", str(size)))
         found = restoration(position(str(held)), BRACKET, orders)
         resting = most(orders)
-        after = most(
-            [*orders, *(OrderRecord(order=s, status=W, created_at=START, updated_at=START) for s in found.stops)]
-        )
+        grown = {order.client_order_id: order for order in found.grow}
+        old = [replace(r, order=grown.get(r.order.client_order_id, r.order)) for r in orders]
+        assert most(old) == resting, "a stop grows no further than its group"
+        after = most([*old, *(OrderRecord(order=s, status=W, created_at=START, updated_at=START) for s in found.stops)])
         assert after <= max(resting, D(held))
         assert len({s.client_order_id for s in found.stops} | {r.order.client_order_id for r in orders}) == len(
             found.stops
         ) + len(orders)
         gap = unprotected_quantity(position(str(held)), orders)
-        assert sum((s.quantity for s in found.stops), D(0)) + found.uncovered == gap
+        added = sum((new.order.quantity - r.order.quantity for new, r in zip(old, orders, strict=True)), D(0))
+        assert sum((s.quantity for s in found.stops), D(0)) + added + found.uncovered == gap
 
 
 def most(orders: list[OrderRecord]) -> Decimal:
@@ -230,6 +241,8 @@ class TestRefused:
         assert last_refusal(stop, rejected, START + timedelta(days=1)) is None
         assert refusals(stop, [record("S2", "9", status=OrderStatus.REJECTED)], START) == 0
         assert refusals(stop, [record("S2", status=C)], START) == 0
+        in_group = record("S2", status=OrderStatus.REJECTED, oca_group="finished")
+        assert refusals(stop, [in_group], START) == 0
 
     def test_the_stop_of_the_bracket_itself_does_not_count(self) -> None:
         stop = replacement_stop(position(), BRACKET, Quantity(D(10)), [])
