@@ -258,7 +258,16 @@ def make_desk(parts: Parts) -> ApprovalDesk:
     """Return where approvals are looked at and answered."""
     from apex_cli.core.approving import ApprovalDesk
 
-    return ApprovalDesk(store=parts.store, executor=parts.executor, gatherer=parts.gatherer)
+    return ApprovalDesk(
+        store=parts.store, executor=parts.executor, gatherer=parts.gatherer, margin=make_margin_watch(parts)
+    )
+
+
+def make_margin_watch(parts: Parts) -> Chore:
+    """Return what keeps the intraday margin deficits."""
+    from apex_cli.core.margin_watch import MarginWatch
+
+    return MarginWatch(parts.store, parts.broker)
 
 
 def make_service(parts: Parts) -> Service:
@@ -283,7 +292,11 @@ def make_chores(parts: Parts) -> tuple[Chore, ...]:
     from apex_cli.core.repricing import Repricer
 
     executor, gatherer = parts.executor, parts.gatherer
-    return Repricer(executor=executor, gatherer=gatherer), Manager(executor=executor, gatherer=gatherer)
+    return (
+        make_margin_watch(parts),
+        Repricer(executor=executor, gatherer=gatherer),
+        Manager(executor=executor, gatherer=gatherer),
+    )
 
 
 @contextmanager

@@ -19,14 +19,14 @@ from apex_cli.core.guarding import orders_of
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.work import CloseRequest
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import market_status
-from apex_cli.core.rules.holding import TimeClose, close_due
+from apex_cli.core.rules.holding import TimeClose, close_due, flat_from
 from apex_cli.core.rules.management import DropStop, MoveStop, StartTrail, StopChange, gain_of, is_tighter, stop_changes
 from apex_cli.core.rules.protection import is_unsure
 from apex_cli.core.rules.targets import missing_targets
@@ -116,7 +116,7 @@ class Manager:
         changed = False
         for key in list(self._store.view().positions):
             changed = await self._tend_one(key, now) or changed
-        return changed
+        return await self._end_late_entries(now) or changed
 
     async def _tend_one(self, key: str, now: datetime) -> bool:
         row, bracket = self._held(key)
@@ -161,6 +161,36 @@ class Manager:
         with self._store.transaction() as tx:
             tx.emit(close.reason, now, subject, event)
         self._told.pop((key, "close"), None)
+
+    async def _end_late_entries(self, now: datetime) -> bool:
+        """Cancel entries that still rest when everything is to be flat for the day."""
+        state = self._store.view()
+        if not any(plan.flat_at_close for plan in self._plans()):
+            return False
+        late = [record.order for record in state.orders.open() if self._is_late(record, now)]
+        for order in late:
+            self._not_before[order.client_order_id, "entry"] = now + PAUSE
+            failure = await self._executor.ask_cancel((order.client_order_id,))
+            if failure is not None:
+                message = f"{order.instrument.key}: the entry could not be cancelled for the day: {failure.message}"
+                self._failed(order.client_order_id, "entry", "entry_not_cancelled", message, order.instrument.key)
+        self._executor.sync()
+        return bool(late)
+
+    def _plans(self) -> tuple[ManagementPlan, ...]:
+        management = self._executor.limits.management
+        return (management, *management.strategies.values())
+
+    def _is_late(self, record: OrderRecord, now: datetime) -> bool:
+        """Tell whether *record* is an entry that would open what has to be closed already."""
+        order = record.order
+        bracket: BracketRecord | None = self._store.view().brackets.get(order.bracket_id)
+        if bracket is None or order.role is not OrderRole.ENTRY or record.status is not OrderStatus.WORKING:
+            return False
+        plan = self._executor.limits.management.plan_for(bracket.strategy)
+        flat_at = flat_from(market_status(order.instrument.market_type, now), plan)
+        is_late = flat_at is not None and flat_at <= now
+        return is_late and not self._is_paused(order.client_order_id, "entry", now)
 
     # Targets
 

@@ -141,12 +141,11 @@ class Repricer:
         self, entry: RestingEntry, bracket: BracketRecord, price: Price
     ) -> Quantity | tuple[Reason, ...]:
         """Return how much may be sent at *price* by everything known now, or why nothing may."""
-        signal = entry.opportunity.signal
-        snapshot = await self._gatherer.snapshot(self._store.view(), signal.instrument, signal.entry_price)
         orders = self._orders(entry).values()
         filled = filled_quantity(bracket, orders)
         resting = sum(record.open_quantity for record in self._entries(entry))
         rest = Quantity(unsent_quantity(bracket, orders) + resting)
+        snapshot = await self._gatherer.snapshot(self._store.view(), entry.opportunity, quantity=rest)
         return allowed_rest(entry, snapshot, self._executor.limits, price, filled, rest)
 
     async def _cancelled(self, entry: RestingEntry, bracket: BracketRecord, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from apex_cli.core.model.records import (
     ApprovalRecord,
     BracketRecord,
     Counters,
+    DeficitRecord,
     OutboxRow,
     PositionRecord,
     RestingEntry,
@@ -187,6 +188,8 @@ class State:
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
         self.resting: Table[RestingEntry] = Table("resting", RestingEntry)
         """Limit entries whose price may follow the market, by bracket."""
+        self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
+        """Intraday margin deficits by session date."""
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
@@ -203,6 +206,7 @@ class State:
             self.round_trips,
             self.requests,
             self.resting,
+            self.deficits,
             self.outbox,
             self._counters,
             self._trading,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from apex_cli.core.model.records import OutboxRow
@@ -22,7 +23,7 @@ def _trail_started(data: Data) -> str:
 
 def _closed(data: Data) -> str:
     at = f" at {data['exit_price']}" if data.get("exit_price") else ""
-    return f"{data['quantity']} closed{at}, due {moment(data['due'])}"
+    return f"{data['quantity']} closed{at}, due {moment(datetime.fromisoformat(data['due']))}"
 
 
 def _repriced(data: Data) -> str:

@@ -349,6 +349,25 @@ class TestTime:
         rig.cycle()
         assert rig.at_venue() == {}
 
+    def test_an_entry_that_still_rests_is_cancelled_for_the_day(self) -> None:
+        limits = auto(entry_order=EntryOrder.LIMIT, management=ManagementLimits(flat_at_close=5))
+        rig = Rig(limits=limits, prices=Prices(), clock=FixedClock(ny("11-23 15:00")))
+        at(rig, "51")
+        rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
+        rig.clock.set(ny("11-23 15:54"))
+        at(rig, "51", minutes=0)
+        assert rig.order("-E").status is OrderStatus.WORKING
+        at(rig, "51")
+        assert rig.order("-E").status is OrderStatus.CANCELLED
+        at(rig, "50", minutes=0.5)
+        assert rig.at_venue() == {}
+
+    def test_nothing_is_opened_that_would_be_closed_at_once(self) -> None:
+        rig = Rig(limits=auto(management=ManagementLimits(flat_at_close=5)), clock=FixedClock(ny("11-23 15:55")))
+        (report,) = rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
+        (reason,) = report.reasons
+        assert (reason.code, reason.limit, reason.value) == ("flat_at_close", "before 15:55", "15:55")
+
     @pytest.mark.parametrize(("mode", "held"), [(TradingMode.HALTED, {"AAPL": 15}), (TradingMode.REDUCING, {})])
     def test_halted_lets_it_wait_and_reducing_lets_it_go(self, mode: TradingMode, held: dict[str, int]) -> None:
         rig = managed(ManagementLimits(flat_at_close=5), start="11-23 15:00")

@@ -11,9 +11,11 @@ from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import Check, Exposure, Reason, Sized, TradingMode
+from apex_cli.core.rules.calendar import NEW_YORK
 from apex_cli.core.rules.check_context import CheckContext, passing, verdict
 from apex_cli.core.rules.day_trade_gate import GateOrder, GateVerdict, Ground, judge_order
-from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for
+from apex_cli.core.rules.holding import flat_from
+from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for, stock_value
 from apex_cli.core.rules.regimes import UNLIMITED, Regime, facts_of
 from apex_cli.core.rules.wording import percent, plain
 
@@ -97,6 +99,24 @@ def market_hours(ctx: CheckContext) -> Check:
     )
 
 
+def flat_at_close(ctx: CheckContext) -> Check:
+    """A position opened now would not be closed for the end of the day at once."""
+    plan = ctx.limits.management.plan_for(ctx.signal.strategy)
+    flat_at = flat_from(ctx.snapshot.market, plan)
+    passed = flat_at is None or ctx.snapshot.taken_at < flat_at
+    if passed and not ctx.describe:
+        return passing("flat_at_close")
+    until = "any time" if flat_at is None else f"before {flat_at.astimezone(NEW_YORK):%H:%M}"
+    found = f"{ctx.snapshot.taken_at.astimezone(NEW_YORK):%H:%M}"
+    return verdict(
+        "flat_at_close",
+        passed=passed,
+        limit=until,
+        value=found,
+        message=f"It is {found} in New York, and everything is closed {plan.flat_at_close} minutes before the close.",
+    )
+
+
 def price_collar(ctx: CheckContext) -> Check:
     """The signal's entry lies close to the latest price: |entry - price| / price <= max_price_deviation_pct."""
     quote, most, entry = ctx.snapshot.quote, ctx.risk.max_price_deviation_pct, ctx.signal.entry_price
@@ -173,6 +193,7 @@ def _gate_verdict(ctx: CheckContext) -> GateVerdict:
         facts=_completed(facts_of(snapshot.account), snapshot.exposures),
         held=held,
         preview=snapshot.margin_preview,
+        stock_value=stock_value(snapshot.exposures),
     )
     return judge_order(order, ground)
 

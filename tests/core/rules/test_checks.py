@@ -35,6 +35,7 @@ CODES = [
     "symbol_allowed",
     "shorting_allowed",
     "market_hours",
+    "flat_at_close",
     "price_collar",
     "buying_power",
     "day_trades",
