@@ -15,7 +15,7 @@ from apex_cli.core.closing import close_position
 from apex_cli.core.errors import ApexError, BusyError, NothingToDo
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
-from apex_cli.core.guarding import orders_of
+from apex_cli.core.guarding import changes_of, orders_of
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import Price, Quantity
@@ -27,15 +27,25 @@ from apex_cli.core.model.work import CloseRequest
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import market_status
 from apex_cli.core.rules.holding import TimeClose, close_due, flat_from
-from apex_cli.core.rules.management import DropStop, MoveStop, StartTrail, StopChange, gain_of, is_tighter, stop_changes
+from apex_cli.core.rules.management import (
+    DropStop,
+    EndEntries,
+    MoveStop,
+    StartTrail,
+    StopChange,
+    gain_of,
+    is_tighter,
+    stop_changes,
+)
 from apex_cli.core.rules.protection import is_unsure
 from apex_cli.core.rules.targets import missing_targets
+from apex_cli.core.state import State
 
 PAUSE = timedelta(seconds=30)
 """How long the loop waits before it asks again for what the broker did not confirm."""
 
-MOST_ROUNDS = 3
-"""Looks at one position in one cycle: a trailing stop begins, then the old stop goes."""
+MOST_ROUNDS = 4
+"""Looks at one position in one cycle: the entry ends, a trailing stop begins, the old stop goes."""
 
 
 class StopMovedEvent(Value, frozen=True, kw_only=True):
@@ -75,6 +85,14 @@ class StopReplacedEvent(Value, frozen=True, kw_only=True):
     replaced_by: str
 
 
+class EntryEndedEvent(Value, frozen=True, kw_only=True):
+    """What was left of an entry was cancelled, as the stops of what it has bought are moved now."""
+
+    client_order_ids: tuple[str, ...]
+    symbol: str
+    r_multiple: Decimal
+
+
 class TimeCloseEvent(Value, frozen=True, kw_only=True):
     """A position, or a part of it, was closed because it was time."""
 
@@ -107,6 +125,9 @@ class Manager:
         self._told: dict[tuple[str, str], str] = {}
         """Last alarm by security and kind of work: the same trouble is told once a run."""
 
+        self._seen: State | None = None
+        self._seen_changes: tuple[int, ...] = ()
+
     async def tend(self, now: datetime) -> bool:
         """Do what is due for every position; True when something changed.
 
@@ -114,18 +135,24 @@ class Manager:
             StateError: an intent could not be written; nothing was sent.
         """
         changed = False
-        for key in list(self._store.view().positions):
-            changed = await self._tend_one(key, now) or changed
-        return await self._end_late_entries(now) or changed
+        state = self._store.view()
+        is_new = state is not self._seen or changes_of(state) != self._seen_changes
+        for key in list(state.positions):
+            changed = await self._tend_one(key, now, is_new=is_new) or changed
+        changed = await self._end_late_entries(now) or changed
+        self._seen = self._store.view()
+        self._seen_changes = changes_of(self._seen)
+        return changed
 
-    async def _tend_one(self, key: str, now: datetime) -> bool:
+    async def _tend_one(self, key: str, now: datetime, *, is_new: bool) -> bool:
         row, bracket = self._held(key)
         if row is None or bracket is None:
             return False
         plan = self._executor.limits.management.plan_for(bracket.strategy)
         if await self._close_in_time(key, row.position, plan, bracket, now):
             return True
-        has_target = await self._restore_targets(key, row.position, bracket, now)
+        may_lack_target = is_new or (key, "target") in self._not_before
+        has_target = may_lack_target and await self._restore_targets(key, row.position, bracket, now)
         return await self._manage_stops(key, plan, now) or has_target
 
     def _held(self, key: str) -> tuple[PositionRecord | None, BracketRecord | None]:
@@ -253,6 +280,8 @@ class Manager:
                             await self._start_trail(bracket, change, price, r_multiple, now)
                         case DropStop():
                             await self._drop(key, bracket, change, now)
+                        case EndEntries():
+                            await self._end_entries(key, bracket, change, r_multiple, now)
         except BusyError:
             return False
         return True
@@ -326,6 +355,23 @@ class Manager:
         why = failure.message if failure else "The broker did not confirm it."
         message = f"{key}: the old stop {name} beside the trailing {change.replaced_by} could not be cancelled: {why}"
         self._failed(key, "stop", "stop_not_cancelled", message, bracket.signal_id)
+
+    async def _end_entries(
+        self, key: str, bracket: BracketRecord, change: EndEntries, r_multiple: Decimal, now: datetime
+    ) -> None:
+        names = change.client_order_ids
+        with self._store.transaction() as tx:
+            tx.resting.pop(bracket.bracket_id, None)
+        failure = await self._executor.ask_cancel(names)
+        if failure is None and await self._executor.settle(
+            lambda state: all(state.orders[name].status.is_final for name in names)
+        ):
+            event = EntryEndedEvent(client_order_ids=names, symbol=key, r_multiple=r_multiple)
+            self._note("entry_ended", event, bracket.signal_id, now)
+            return
+        why = failure.message if failure else "The broker did not confirm it."
+        message = f"{key}: what is left of the entry could not be cancelled before the stop is moved: {why}"
+        self._failed(key, "stop", "entry_not_cancelled", message, bracket.signal_id)
 
     # Both
 

@@ -184,14 +184,21 @@ class TestTrailing:
         rig.cycle()
         assert stops(rig) == {"S1": (OrderType.STOP, D(48))}
 
-    def test_while_the_entry_may_fill_further_nothing_is_moved(self) -> None:
+    def test_what_is_left_of_the_entry_is_cancelled_before_its_stop_is_moved(self) -> None:
         limits = auto(entry_order=EntryOrder.LIMIT, management=TRAIL)
         rig = Rig(limits=limits, prices=Prices())
         at(rig, "51")
         rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
         rig.price("50", size="4")
+        at(rig, "51.99")
+        assert rig.order("-E").status is OrderStatus.WORKING
         at(rig, "52")
-        assert stops(rig)["S1"] == (OrderType.STOP, D(48))
+        assert rig.order("-E").status is OrderStatus.CANCELLED
+        assert stops(rig) == {"S2": (OrderType.TRAIL, D(51))}
+        assert rig.order("-S2").order.quantity == 4
+        assert rig.most_that_exits_fill() == 4
+        at(rig, "51")
+        assert rig.at_venue() == {}
 
 
 class TestBreakeven:
