@@ -290,10 +290,12 @@ def make_chores(parts: Parts) -> tuple[Chore, ...]:
     """Return what the loop looks after besides signals."""
     from apex_cli.core.managing import Manager
     from apex_cli.core.repricing import Repricer
+    from apex_cli.core.time_exits import TimeKeeper
 
     executor, gatherer = parts.executor, parts.gatherer
     return (
         make_margin_watch(parts),
+        TimeKeeper(executor),
         Repricer(executor=executor, gatherer=gatherer),
         Manager(executor=executor, gatherer=gatherer),
     )
