@@ -102,7 +102,8 @@ class Repricer:
         if bracket is None or (is_over and wanted is None):
             self._forget(entry)
             return False
-        price = wanted or next_price(entry, reprice, now)
+        quote = self._gatherer.quote(bracket.instrument, now)
+        price = wanted or next_price(entry, reprice, quote.price if quote else None, now)
         if price is None:
             return False
         try:
