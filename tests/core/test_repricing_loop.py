@@ -194,6 +194,39 @@ class TestWhatForbidsAStep:
 
 
 class TestTrouble:
+    def test_what_became_impossible_while_it_was_cancelled_is_given_up_and_told(self) -> None:
+        rig = resting()
+
+        def halt(_: str) -> None:
+            with rig.store.transaction() as tx:
+                tx.trading = TradingState(mode=TradingMode.HALTED)
+
+        rig.broker.before_cancel = halt
+        meet(rig, "50.60", seconds=61)
+        assert entries(rig) == {"E": ("CANCELLED", 15, D(50), 0)}
+        (refused,) = told(rig, "reprice_refused")
+        assert (refused["is_over"], refused["reasons"][0]["code"]) == (True, "trading_state")
+        assert not rig.state.resting
+        assert rig.resting_at_venue() == {}
+
+    def test_what_is_being_closed_is_left_alone(self) -> None:
+        rig = resting()
+        with rig.executor.guard.hands_off("AAPL"):
+            meet(rig, "50.60", seconds=61)
+            assert list(entries(rig)) == ["E"]
+        meet(rig, "50.60")
+        assert list(entries(rig)) == ["E", "E2"]
+
+    def test_an_order_of_unknown_fate_is_waited_for(self) -> None:
+        rig = resting()
+        rig.broker.has_snapshot = False
+        with rig.store.transaction() as tx:
+            name = rig.order("-E").order.client_order_id
+            tx.orders[name] = replace(tx.orders[name], status=OrderStatus.UNKNOWN)
+        meet(rig, "50.60", seconds=61)
+        assert list(entries(rig)) == ["E"]
+        assert rig.broker.asked_cancels == []
+
     def test_a_cancel_that_is_lost_is_told_and_asked_again(self) -> None:
         rig = resting()
         rig.broker.loses_cancels = True
