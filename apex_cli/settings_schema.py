@@ -210,7 +210,8 @@ def build_settings(
     ]
     if not problems:
         settings: Settings = _make(Settings, values, base, source)
-        problems += _contradictions(settings, str(source or "settings"))
+        origin = str(source or "settings")
+        problems += [Problem(origin=origin, **conflict._asdict()) for conflict in conflicts(settings)]
     if problems:
         raise _error(problems, source)
     return settings
@@ -265,12 +266,6 @@ def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
         is_section = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
         merged[name] = _merged(merged[name], value) if is_section else value
     return merged
-
-
-def _contradictions(settings: Settings, origin: str) -> Iterator[Problem]:
-    """Find keys that are right alone and wrong together."""
-    for key, message, value, allowed in conflicts(settings):
-        yield Problem(origin=origin, key=key, message=message, value=value, allowed=allowed)
 
 
 def _error(problems: list[Problem], source: Path | None) -> ConfigError:

@@ -44,6 +44,7 @@ from apex_cli.core.repricing import Repricer
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.protection import protection_of
 from apex_cli.core.state import State
+from apex_cli.core.time_exits import TimeKeeper
 from apex_cli.core.venue.desk import Desk
 from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.testing import FixedClock, MemoryStore, SequentialIds
@@ -158,7 +159,7 @@ class Rig:
         )
         self.reconciler = Reconciler(executor=self.executor, limits=ReconcileLimits(), wall=self.clock, pause_s=0)
         parts: dict[str, Any] = {"executor": self.executor, "gatherer": self.gatherer}
-        self.chores: list[Chore] = [Repricer(**parts), Manager(**parts)]
+        self.chores: list[Chore] = [TimeKeeper(self.executor), Repricer(**parts), Manager(**parts)]
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
 

@@ -401,13 +401,15 @@ def make_chores(parts: Parts) -> tuple[Chore, ...]:
     """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
     from apex_cli.core.managing import Manager
     from apex_cli.core.repricing import Repricer
+    from apex_cli.core.time_exits import TimeKeeper
 
     executor, gatherer = parts.executor, parts.gatherer
     return (
         parts.reconciler,
+        make_margin_watch(parts),
+        TimeKeeper(executor),
         Repricer(executor=executor, gatherer=gatherer),
         Manager(executor=executor, gatherer=gatherer),
-        make_margin_watch(parts),
     )
 
 

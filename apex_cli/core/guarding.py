@@ -75,7 +75,7 @@ class Guard:
     async def watch(self) -> None:
         """Look again if orders or positions changed, or something is still amiss."""
         state = self._executor.store.view()
-        if self._told or state is not self._seen or _changes(state) != self._seen_changes:
+        if self._told or state is not self._seen or changes_of(state) != self._seen_changes:
             await self.look()
 
     async def mend(self, key: str) -> bool:
@@ -93,7 +93,7 @@ class Guard:
             if key not in self._under_way:
                 await self.protect(key, at_once=at_once)
         self._seen = self._executor.store.view()
-        self._seen_changes = _changes(self._seen)
+        self._seen_changes = changes_of(self._seen)
 
     async def _trim(self, key: str) -> None:
         """Cancel or shrink exits of *key* beyond what is held and what working entries may still open."""
@@ -228,7 +228,7 @@ class Guard:
             tx.emit("alarm", self._executor.clock.now(), subject, alarm)
 
 
-def _changes(state: State) -> tuple[int, ...]:
+def changes_of(state: State) -> tuple[int, ...]:
     """Return counts that rise whenever an order or a fill is booked, or a mismatch is found."""
     tables = (state.orders, state.fills, state.locks)
     return tuple(count for table in tables for count in (table.additions, table.rewrites, len(table)))

@@ -9,10 +9,11 @@ of the bracket together never ask for more than was decided.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
+from apex_cli.core.attempts import Attempts
 from apex_cli.core.errors import BusyError
 from apex_cli.core.executor import SOUND, TradeExecutor, transmissions
 from apex_cli.core.gathering import Gatherer
@@ -21,7 +22,6 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import BracketRecord, RestingEntry
-from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.protection import is_unsure
 from apex_cli.core.rules.repricing import (
     allowed_rest,
@@ -32,9 +32,6 @@ from apex_cli.core.rules.repricing import (
     repriced_bracket,
     unsent_quantity,
 )
-
-PAUSE = timedelta(seconds=30)
-"""How long the loop waits after a refusal, or after a cancel that was not confirmed."""
 
 
 class RepricedEvent(Value, frozen=True, kw_only=True):
@@ -77,9 +74,9 @@ class Repricer:
         self._executor = executor
         self._gatherer = gatherer
         self._store = executor.store
-        self._not_before: dict[str, datetime] = {}
-        self._told: dict[str, object] = {}
-        """Last refusal or alarm by bracket: the same is told once a run."""
+        self._attempts = Attempts(executor)
+        self._refused: dict[str, tuple[str, ...]] = {}
+        """Codes of the last refusal by bracket: the same is told once a run."""
 
     async def tend(self, now: datetime) -> bool:
         """Re-price what has rested long enough; True when something changed.
@@ -90,7 +87,7 @@ class Repricer:
         """
         changed = False
         for entry in list(self._store.view().resting.values()):
-            if now >= self._not_before.get(entry.bracket_id, now):
+            if self._attempts.may(entry.bracket_id, now):
                 changed = await self._tend_one(entry, now) or changed
         return changed
 
@@ -105,7 +102,8 @@ class Repricer:
         if bracket is None or (is_over and wanted is None):
             self._forget(entry)
             return False
-        price = wanted or next_price(entry, reprice, now)
+        quote = self._gatherer.quote(bracket.instrument, now)
+        price = wanted or next_price(entry, reprice, quote.price if quote else None, now)
         if price is None:
             return False
         try:
@@ -122,10 +120,10 @@ class Repricer:
                 self._refuse(replace(entry, next_price=None), price, allowed, now, is_over=False)
                 return False
             entry = self._note_price(entry, price)
-            if not await self._cancelled(entry, bracket, now):
+            if not await self._cancelled(entry, bracket):
                 return True
         if not await self._executor.confirm() or any(map(is_unsure, self._orders(entry).values())):
-            self._wait(entry, now)
+            self._attempts.put_off(entry.bracket_id)
             return True
         if not unsent_quantity(bracket, self._orders(entry).values()):
             self._forget(entry)
@@ -141,14 +139,14 @@ class Repricer:
         self, entry: RestingEntry, bracket: BracketRecord, price: Price
     ) -> Quantity | tuple[Reason, ...]:
         """Return how much may be sent at *price* by everything known now, or why nothing may."""
-        snapshot = await self._gatherer.snapshot(self._store.view(), entry.opportunity)
         orders = self._orders(entry).values()
         filled = filled_quantity(bracket, orders)
         resting = sum(record.open_quantity for record in self._entries(entry))
         rest = Quantity(unsent_quantity(bracket, orders) + resting)
+        snapshot = await self._gatherer.snapshot(self._store.view(), entry.opportunity, quantity=rest)
         return allowed_rest(entry, snapshot, self._executor.limits, price, filled, rest)
 
-    async def _cancelled(self, entry: RestingEntry, bracket: BracketRecord, now: datetime) -> bool:
+    async def _cancelled(self, entry: RestingEntry, bracket: BracketRecord) -> bool:
         """Cancel the resting entries; False, with an alarm, when the broker does not confirm it."""
         names = [record.order.client_order_id for record in self._entries(entry) if record.is_open]
         failure = await self._executor.ask_cancel(names)
@@ -158,11 +156,7 @@ class Repricer:
             return True
         why = failure.message if failure else "the broker did not confirm it."
         message = f"{bracket.instrument.key}: the entry {', '.join(names)} could not be cancelled to re-price it: {why}"
-        if self._told.get(entry.bracket_id) != message:
-            self._told[entry.bracket_id] = message
-            with self._store.transaction() as tx:
-                tx.emit("alarm", now, bracket.signal_id, Alarm(code="reprice_failed", message=message))
-        self._wait(entry, now)
+        self._attempts.failed(entry.bracket_id, code="reprice_failed", message=message, subject=bracket.signal_id)
         return False
 
     async def _send(
@@ -197,7 +191,7 @@ class Repricer:
         await self._executor.send_all(transmissions(orders))
         if any(record.status not in SOUND for record in self._executor.records(orders)):
             self._executor.conclude(bracket)
-            self._not_before[bracket.bracket_id] = self._executor.clock.now() + PAUSE
+            self._attempts.put_off(bracket.bracket_id)
 
     # What is known and noted
 
@@ -220,14 +214,11 @@ class Repricer:
         with self._store.transaction() as tx:
             tx.resting.pop(entry.bracket_id, None)
 
-    def _wait(self, entry: RestingEntry, now: datetime) -> None:
-        self._not_before[entry.bracket_id] = now + PAUSE
-
     def _refuse(
         self, entry: RestingEntry, price: Price, reasons: tuple[Reason, ...], now: datetime, *, is_over: bool
     ) -> None:
         """Leave a resting entry where it is; give the rest of a cancelled one up."""
-        self._wait(entry, now)
+        self._attempts.put_off(entry.bracket_id)
         codes = tuple(reason.code for reason in reasons)
         signal = entry.opportunity.signal
         event = RepriceRefusedEvent(
@@ -238,9 +229,9 @@ class Repricer:
                 tx.resting.pop(entry.bracket_id, None)
             elif entry.bracket_id in tx.resting:
                 tx.resting[entry.bracket_id] = entry
-            if is_over or self._told.get(entry.bracket_id) != codes:
+            if is_over or self._refused.get(entry.bracket_id) != codes:
                 tx.emit("reprice_refused", now, signal.signal_id, event)
-        self._told[entry.bracket_id] = codes
+        self._refused[entry.bracket_id] = codes
 
 
 def _event(

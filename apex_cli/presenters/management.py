@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from apex_cli.core.model.records import OutboxRow
@@ -22,7 +23,7 @@ def _trail_started(data: Data) -> str:
 
 def _closed(data: Data) -> str:
     at = f" at {data['exit_price']}" if data.get("exit_price") else ""
-    return f"{data['quantity']} closed{at}, due {moment(data['due'])}"
+    return f"{data['quantity']} closed{at}, due {moment(datetime.fromisoformat(data['due']))}"
 
 
 def _repriced(data: Data) -> str:
@@ -44,6 +45,7 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "stop_moved": _stop_moved,
     "trail_started": _trail_started,
     "stop_replaced": lambda data: f"old stop {data['client_order_id'][-2:]} gone, {data['replaced_by'][-2:]} works",
+    "entry_ended": lambda data: f"rest of the entry cancelled at {float(data['r_multiple']):+.2f} R",
     "target_restored": lambda data: f"target {data['limit_price']} for {data['quantity']} is back",
     "time_exit": lambda data: f"time exit: {_closed(data)}",
     "end_of_day": lambda data: f"end of day: {_closed(data)}",

@@ -315,6 +315,11 @@ class TestAtALimit:
         rig.cycle()
         assert not rig.events("target_restored")
         assert rig.unprotected() == 0
+        with rig.store.transaction() as tx:
+            tx.trading = TradingState()
+        rig.clock.advance(minutes=1)
+        rig.cycle()
+        assert len(rig.events("target_restored")) == 1
 
     def test_a_second_limit_takes_the_place_of_the_first(self) -> None:
         rig, _ = holding()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan, MaxHolding, ScaleOut, TrailingStop
 from apex_cli.core.model.order import OrderRole, OrderStatus, OrderType
@@ -184,14 +185,21 @@ class TestTrailing:
         rig.cycle()
         assert stops(rig) == {"S1": (OrderType.STOP, D(48))}
 
-    def test_while_the_entry_may_fill_further_nothing_is_moved(self) -> None:
+    def test_what_is_left_of_the_entry_is_cancelled_before_its_stop_is_moved(self) -> None:
         limits = auto(entry_order=EntryOrder.LIMIT, management=TRAIL)
         rig = Rig(limits=limits, prices=Prices())
         at(rig, "51")
         rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
         rig.price("50", size="4")
+        at(rig, "51.99")
+        assert rig.order("-E").status is OrderStatus.WORKING
         at(rig, "52")
-        assert stops(rig)["S1"] == (OrderType.STOP, D(48))
+        assert rig.order("-E").status is OrderStatus.CANCELLED
+        assert stops(rig) == {"S2": (OrderType.TRAIL, D(51))}
+        assert rig.order("-S2").order.quantity == 4
+        assert rig.most_that_exits_fill() == 4
+        at(rig, "51")
+        assert rig.at_venue() == {}
 
 
 class TestBreakeven:
@@ -349,6 +357,25 @@ class TestTime:
         rig.cycle()
         assert rig.at_venue() == {}
 
+    def test_an_entry_that_still_rests_is_cancelled_for_the_day(self) -> None:
+        limits = auto(entry_order=EntryOrder.LIMIT, management=ManagementLimits(flat_at_close=5))
+        rig = Rig(limits=limits, prices=Prices(), clock=FixedClock(ny("11-23 15:00")))
+        at(rig, "51")
+        rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
+        rig.clock.set(ny("11-23 15:54"))
+        at(rig, "51", minutes=0)
+        assert rig.order("-E").status is OrderStatus.WORKING
+        at(rig, "51")
+        assert rig.order("-E").status is OrderStatus.CANCELLED
+        at(rig, "50", minutes=0.5)
+        assert rig.at_venue() == {}
+
+    def test_nothing_is_opened_that_would_be_closed_at_once(self) -> None:
+        rig = Rig(limits=auto(management=ManagementLimits(flat_at_close=5)), clock=FixedClock(ny("11-23 15:55")))
+        (report,) = rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
+        (reason,) = report.reasons
+        assert (reason.code, reason.limit, reason.value) == ("flat_at_close", "before 15:55", "15:55")
+
     @pytest.mark.parametrize(("mode", "held"), [(TradingMode.HALTED, {"AAPL": 15}), (TradingMode.REDUCING, {})])
     def test_halted_lets_it_wait_and_reducing_lets_it_go(self, mode: TradingMode, held: dict[str, int]) -> None:
         rig = managed(ManagementLimits(flat_at_close=5), start="11-23 15:00")
@@ -393,6 +420,81 @@ class TestTime:
         at(rig, "51")
         assert len([r for r in rig.orders() if r.order.role is OrderRole.CLOSE]) == 1
         assert rig.at_venue() == {}
+
+
+class TestTrouble:
+    def test_what_is_being_closed_is_left_alone(self) -> None:
+        plan = ManagementLimits(breakeven_at_r=D(1), max_holding=MaxHolding(minutes=2))
+        rig = managed(plan, targets=("60",))
+        with rig.executor.guard.hands_off("AAPL"):
+            at(rig, "52", minutes=5)
+            assert stops(rig) == {"S1": (OrderType.STOP, D(48))}
+        assert not rig.events("alarm")
+        at(rig, "52")
+        assert rig.at_venue() == {}
+
+    def test_an_entry_that_cannot_be_cancelled_keeps_the_stop_where_it_is(self) -> None:
+        rig = Rig(limits=auto(entry_order=EntryOrder.LIMIT, management=EVEN), prices=Prices())
+        rig.use(UnreliableBroker(rig.venue, rig.clock))
+        at(rig, "51")
+        rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
+        rig.price("50", size="4")
+        rig.broker.loses_cancels = True
+        at(rig, "52")
+        assert stops(rig)["S1"] == (OrderType.STOP, D(48))
+        assert told(rig, "alarm")[0]["code"] == "entry_not_cancelled"
+        rig.broker.loses_cancels = False
+        at(rig, "52")
+        assert stops(rig) == {"S1": (OrderType.STOP, D(50))}
+        assert rig.at_venue() == {"AAPL": 4}
+
+    @pytest.mark.parametrize("request_", ["cancel", "modify"])
+    def test_a_broker_that_is_out_of_reach_is_told_and_asked_again(self, request_: str) -> None:
+        rig = managed(EVEN if request_ == "modify" else TRAIL, targets=("60",))
+        works = getattr(rig.broker, request_)
+
+        async def fails(_: Any) -> None:
+            raise BrokerError("not_connected", "The broker is not connected.")
+
+        setattr(rig.broker, request_, fails)
+        at(rig, "52")
+        (alarm,) = told(rig, "alarm")
+        assert alarm["message"].endswith("The broker is not connected.")
+        assert rig.unprotected() == 0
+        assert rig.most_that_exits_fill() == 15
+        setattr(rig.broker, request_, works)
+        at(rig, "52")
+        assert {trigger for _, trigger in stops(rig).values()} == {D(50) if request_ == "modify" else D(51)}
+
+    def test_a_late_entry_that_cannot_be_cancelled_is_told(self) -> None:
+        limits = auto(entry_order=EntryOrder.LIMIT, management=ManagementLimits(flat_at_close=5))
+        rig = Rig(limits=limits, prices=Prices(), clock=FixedClock(ny("11-23 15:00")))
+        rig.use(UnreliableBroker(rig.venue, rig.clock))
+        at(rig, "51")
+        rig.feed(make_signal(now=rig.clock.now(), targets=("60",)))
+        works = rig.broker.cancel
+
+        async def fails(_: Any) -> None:
+            raise BrokerError("not_connected", "The broker is not connected.")
+
+        rig.broker.cancel = fails
+        rig.clock.set(ny("11-23 15:55"))
+        at(rig, "51", minutes=0)
+        at(rig, "51", minutes=0.1)
+        (alarm,) = told(rig, "alarm")
+        assert alarm["code"] == "entry_not_cancelled"
+        rig.broker.cancel = works
+        at(rig, "51")
+        assert rig.order("-E").status is OrderStatus.CANCELLED
+
+    def test_a_target_that_the_broker_refuses_is_told_and_not_sent_again(self) -> None:
+        rig = managed(ManagementLimits(), targets=("60",))
+        rig.close(limit_price="55")
+        rig.broker.rejects = lambda order: order.role is OrderRole.TARGET
+        for _ in range(3):
+            at(rig, "51", minutes=24 * 60)
+        assert [alarm["code"] for alarm in told(rig, "alarm")] == ["target_not_restored"]
+        assert rig.unprotected() == 0
 
 
 def test_nothing_is_asked_of_the_broker_when_nothing_is_configured() -> None:

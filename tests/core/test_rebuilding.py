@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from apex_cli.core.errors import ApexError
 from apex_cli.core.history import Report, import_executions
 from apex_cli.core.model.execution import Execution
+from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, RepriceLimits
+from apex_cli.core.model.management import ManagementLimits, TrailingStop
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import Order, OrderSide, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
@@ -33,6 +35,9 @@ from apex_cli.core.state import State
 from apex_cli.testing import START, MemoryStore
 from apex_cli.testing_faults import Fate, UnreliableBroker
 from apex_cli.testing_rig import Prices, Rig, auto, make_signal, manual
+
+NOT_TOLD = {"outbox", "requests", "resting"}
+"""Tables of what only a running process may act on."""
 
 SYMBOLS = ("AAPL", "MSFT", "IBM", "TSLA")
 
@@ -74,9 +79,7 @@ def is_all_rejected(state: State, row: SignalRecord) -> bool:
 
 def known(state: State) -> dict[str, dict[str, Any]]:
     """Return all tables without what the journal does not tell."""
-    tables = {
-        table.name: dict(table) for table in state.tables() if table.name not in {"account", "outbox", "requests"}
-    }
+    tables = {table.name: dict(table) for table in state.tables() if table.name not in NOT_TOLD}
     tables["signals"] = {
         key: replace(row, outcome=SignalOutcome.REFUSED) if is_all_rejected(state, row) else row
         for key, row in tables["signals"].items()
@@ -183,6 +186,29 @@ def test_halting_and_resuming() -> None:
             tx.trading = TradingState(mode=mode, reason="why", changed_at=rig.clock.now())
             tx.emit("trading_state_changed", rig.clock.now(), mode, tx.trading)
         rig.feed(make_signal("AAPL", now=rig.clock.now(), signal_id=f"sig-{mode}"))
+    assert_every_start_leads_to_the_end(store)
+
+
+def test_managed_positions_and_repriced_entries() -> None:
+    trailing = TrailingStop(activate_at_r=Decimal(1), distance_r=Decimal("0.5"))
+    reprice = RepriceLimits(after_s=60, step_pct=Decimal("0.002"), max_pct=Decimal("0.005"))
+    execution = ExecutionLimits(auto_execute=True, entry_order=EntryOrder.LIMIT, reprice=reprice)
+    limits = replace(auto(management=ManagementLimits(trailing=trailing)), execution=execution)
+    rig, _, store = make_rig(limits)
+
+    def meet(price: str, size: str | None = None) -> None:
+        rig.clock.advance(minutes=0.5 if price == "50.10" else 2)
+        rig.price(price, size=size)
+        rig.prices.set("AAPL", price, rig.clock.now())
+        rig.cycle()
+
+    meet("50.60")
+    rig.feed(make_signal("AAPL", now=rig.clock.now(), targets=("60",)))
+    for price, size in (("50", "4"), ("50.60", None), ("50.10", "3"), ("53", None), ("54", None), ("52", None)):
+        meet(price, size)
+    kinds = {event.kind for event in store.events}
+    assert {"repriced", "entry_ended", "trail_started", "stop_replaced", "round_trip_closed"} <= kinds
+    assert not rebuilt(store.film[5][1], store.events[store.film[5][0] :]).resting
     assert_every_start_leads_to_the_end(store)
 
 

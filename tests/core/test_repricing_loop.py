@@ -194,6 +194,67 @@ class TestWhatForbidsAStep:
 
 
 class TestTrouble:
+    def test_a_close_in_the_middle_of_a_step_ends_it(self) -> None:
+        rig = resting()
+        meet(rig, "50", size="4")
+        rig.broker.has_snapshot = False  # cancelled, and the rest not sent yet
+        meet(rig, "50.60", seconds=61)
+        assert entries(rig) == {"E": ("CANCELLED", 15, D(50), 4)}
+        assert rig.state.resting
+        rig.restart()
+        rig.close()
+        for _ in range(3):
+            meet(rig, "50.60", seconds=61)
+        assert list(entries(rig)) == ["E"]
+        assert rig.at_venue() == {}
+
+    def test_a_first_entry_that_never_left_is_decided_again_and_not_repriced(self) -> None:
+        rig = resting(minutes=0.5)
+        rig.broker.fates.append(Fate.REFUSED)
+        again = make_signal(now=rig.clock.now(), signal_id="again", targets=("60",), minutes=60)
+        rig.venue._keep(rig.venue._engine.cancel(rig.order("-E").order.client_order_id, rig.clock.now()))
+        rig.cycle()
+        rig.feed(again)
+        assert "again" not in rig.state.signals
+        for _ in range(2):
+            meet(rig, "50.60", seconds=61)
+        rig.feed(again)
+        assert len(rig.entries_at_venue()) == 2  # of the first signal, and of this one
+        assert [row[1:3] for row in entries(rig).values()][-1] == (15, D(50))
+
+    def test_what_became_impossible_while_it_was_cancelled_is_given_up_and_told(self) -> None:
+        rig = resting()
+
+        def halt(_: str) -> None:
+            with rig.store.transaction() as tx:
+                tx.trading = TradingState(mode=TradingMode.HALTED)
+
+        rig.broker.before_cancel = halt
+        meet(rig, "50.60", seconds=61)
+        assert entries(rig) == {"E": ("CANCELLED", 15, D(50), 0)}
+        (refused,) = told(rig, "reprice_refused")
+        assert (refused["is_over"], refused["reasons"][0]["code"]) == (True, "trading_state")
+        assert not rig.state.resting
+        assert rig.resting_at_venue() == {}
+
+    def test_what_is_being_closed_is_left_alone(self) -> None:
+        rig = resting()
+        with rig.executor.guard.hands_off("AAPL"):
+            meet(rig, "50.60", seconds=61)
+            assert list(entries(rig)) == ["E"]
+        meet(rig, "50.60")
+        assert list(entries(rig)) == ["E", "E2"]
+
+    def test_an_order_of_unknown_fate_is_waited_for(self) -> None:
+        rig = resting()
+        rig.broker.has_snapshot = False
+        with rig.store.transaction() as tx:
+            name = rig.order("-E").order.client_order_id
+            tx.orders[name] = replace(tx.orders[name], status=OrderStatus.UNKNOWN)
+        meet(rig, "50.60", seconds=61)
+        assert list(entries(rig)) == ["E"]
+        assert rig.broker.asked_cancels == []
+
     def test_a_cancel_that_is_lost_is_told_and_asked_again(self) -> None:
         rig = resting()
         rig.broker.loses_cancels = True

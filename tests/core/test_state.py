@@ -38,6 +38,7 @@ from apex_cli.core.model.records import (
     EquityPoint,
     OutboxRow,
     PositionRecord,
+    RestingEntry,
     SignalOutcome,
     SignalRecord,
     TradingState,
@@ -249,6 +250,16 @@ ROWS: dict[str, Any] = {
             failures=(Failure(status=4, code="halted", message="No.", details={"a": [1, "2"]}),),
         ),
         finished_at=LATER,
+    ),
+    "resting": RestingEntry(
+        bracket_id="b",
+        opportunity=Opportunity(signal=SIGNAL, opportunity_score=Decimal("0.4")),
+        entries=("apex-b-E2",),
+        first_price=price("150.10"),
+        price=price("150.25"),
+        since=START,
+        times=1,
+        next_price=price("150.40"),
     ),
     "deficits": DeficitRecord(
         session_date="2026-03-02", amount=usd("500.25"), is_de_minimis=False, met_on="2026-03-03"

@@ -23,7 +23,7 @@ BAR_STARTS = (time(9, 30), time(11, 40), time(13, 50))
 
 SESSIONS = tuple(date(2004, 3, day) for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12))
 
-REPRICES = ("{}", "{after_s: 60, step_pct: 0.004, max_times: 2, max_pct: 0.01}")
+REPRICES = ("{}", "{after_s: 60, step_pct: 0.004, max_times: 4, max_pct: 0.02}")
 PLANS = (
     "{}",
     "{trailing: {activate_at_r: 0.4, distance_r: 0.5}}",

@@ -29,6 +29,7 @@ PRE_TRADE_CHECKS: tuple[Callable[[CheckContext], Check], ...] = (
     market_checks.symbol_allowed,
     market_checks.shorting_allowed,
     market_checks.market_hours,
+    market_checks.flat_at_close,
     market_checks.price_collar,
     exposure_checks.buying_power,
     market_checks.day_trades,

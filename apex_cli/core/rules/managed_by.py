@@ -17,6 +17,7 @@ from apex_cli.core.rules.calendar import NEW_YORK, market_status, session_bounds
 from apex_cli.core.rules.holding import flat_from, holding_deadline
 from apex_cli.core.rules.management import gain_of, is_tighter
 from apex_cli.core.rules.protection import STOP_TYPES
+from apex_cli.core.rules.ticks import to_tick
 from apex_cli.core.rules.wording import decimals
 
 TRADE_BY_NIGHT = frozenset({MarketType.CRYPTO, MarketType.FOREX})
@@ -89,10 +90,13 @@ def _with_plan(
     known: ManagedBy, position: Position, bracket: BracketRecord, plan: ManagementPlan, now: datetime
 ) -> ManagedBy:
     """Return *known* with what the plan still has to do."""
+    side = bracket.side.opposite
     sign, unit = position.side.sign, gain_of(position, bracket, position.entry_price).unit
 
     def price_at(r_multiple: Decimal | None) -> Price | None:
-        return None if r_multiple is None else Price(position.entry_price + sign * unit * r_multiple)
+        if r_multiple is None:
+            return None
+        return to_tick(Price(position.entry_price + sign * unit * r_multiple), position.instrument.tick_size, side)
 
     trails = known.trail_amount is not None
     return ManagedBy(

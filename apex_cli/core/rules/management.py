@@ -51,7 +51,13 @@ class DropStop(Value, frozen=True, kw_only=True):
     replaced_by: str
 
 
-StopChange = MoveStop | StartTrail | DropStop
+class EndEntries(Value, frozen=True, kw_only=True):
+    """Cancel what is left of the entry: the trade has come so far without it that its stops are to be moved."""
+
+    client_order_ids: tuple[str, ...]
+
+
+StopChange = MoveStop | StartTrail | DropStop | EndEntries
 
 
 class Gain(Value, frozen=True, kw_only=True):
@@ -87,8 +93,9 @@ def stop_changes(
 ) -> tuple[StopChange, ...]:
     """Return what to ask the broker now; nothing when all is as it should be, or was asked for already.
 
-    Nothing is moved while an entry may still fill, an order's fate is unknown, or the price has passed a stop: the
-    broker acts then, or the next look will.
+    Before anything is moved what is left of the entry goes: later fills would stand on stops that are not meant for
+    them. Nothing is moved while an order's fate is unknown, or the price has passed a stop: the broker acts then, or
+    the next look will.
 
     Args:
         position: what is held.
@@ -99,7 +106,7 @@ def stop_changes(
     """
     records = list(orders)
     gain = gain_of(position, bracket, price)
-    if gain.unit <= ZERO or any(map(_forbids, records)):
+    if gain.unit <= ZERO or any(map(is_unsure, records)):
         return ()
     side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
     exits = [r for r in records if r.order.side is side and r.order.role is not OrderRole.ENTRY]
@@ -108,12 +115,8 @@ def stop_changes(
         change = _change_of(position, bracket, plan, gain, legs, records, skip=len(changes))
         if change is not None:
             changes.append(change)
-    return tuple(changes)
-
-
-def _forbids(record: OrderRecord) -> bool:
-    """Tell whether stops stay as they are because of *record*."""
-    return is_unsure(record) or (record.is_open and record.order.role is OrderRole.ENTRY)
+    entries = tuple(r.order.client_order_id for r in records if r.is_open and r.order.role is OrderRole.ENTRY)
+    return (EndEntries(client_order_ids=entries),) if entries and changes else tuple(changes)
 
 
 def _change_of(  # noqa: PLR0917 - private, called once

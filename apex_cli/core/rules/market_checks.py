@@ -12,8 +12,10 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import Check, Exposure, Reason, Sized, TradingMode
 from apex_cli.core.model.reconciliation import EVERYTHING
+from apex_cli.core.rules.calendar import NEW_YORK
 from apex_cli.core.rules.check_context import CheckContext, passing, verdict
 from apex_cli.core.rules.day_trade_gate import GateOrder, GateVerdict, Ground, judge_order
+from apex_cli.core.rules.holding import flat_from
 from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for, stock_value
 from apex_cli.core.rules.regimes import UNLIMITED, Regime, facts_of
 from apex_cli.core.rules.wording import percent, plain
@@ -112,6 +114,24 @@ def market_hours(ctx: CheckContext) -> Check:
         limit="open" if ctx.risk.enforce_market_hours else "any hour",
         value=("open" if market.is_open else "closed") + why,
         message=f"The market is closed{why}{opens}.",
+    )
+
+
+def flat_at_close(ctx: CheckContext) -> Check:
+    """A position opened now would not be closed for the end of the day at once."""
+    plan = ctx.limits.management.plan_for(ctx.signal.strategy)
+    flat_at = flat_from(ctx.snapshot.market, plan)
+    passed = flat_at is None or ctx.snapshot.taken_at < flat_at
+    if passed and not ctx.describe:
+        return passing("flat_at_close")
+    until = "any time" if flat_at is None else f"before {flat_at.astimezone(NEW_YORK):%H:%M}"
+    found = f"{ctx.snapshot.taken_at.astimezone(NEW_YORK):%H:%M}"
+    return verdict(
+        "flat_at_close",
+        passed=passed,
+        limit=until,
+        value=found,
+        message=f"It is {found} in New York, and everything is closed {plan.flat_at_close} minutes before the close.",
     )
 
 

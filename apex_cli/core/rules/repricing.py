@@ -24,18 +24,19 @@ from apex_cli.core.rules.ticks import to_tick
 from apex_cli.core.rules.wording import plain, units
 
 
-def next_price(entry: RestingEntry, reprice: RepriceLimits, now: datetime) -> Price | None:
+def next_price(entry: RestingEntry, reprice: RepriceLimits, latest: Price | None, now: datetime) -> Price | None:
     """Return the price to rest at from now on; None while nothing is due, or no step is left.
 
-    min(price + step_pct * first price, first price * (1 + max_pct)), mirrored for a sale, on the tick that is not
-    beyond it.
+    min(price + step_pct * first price, first price * (1 + max_pct), latest price), mirrored for a sale, on the tick
+    that is not beyond it. An entry that the market has come to stays: it is being filled.
 
     Args:
         entry: the resting entry.
         reprice: steps and bounds.
+        latest: latest price; without one nothing is due.
         now: aware UTC.
     """
-    if reprice.after_s is None or entry.times >= reprice.max_times:
+    if reprice.after_s is None or entry.times >= reprice.max_times or latest is None:
         return None
     if now < entry.since + timedelta(seconds=reprice.after_s):
         return None
@@ -43,7 +44,7 @@ def next_price(entry: RestingEntry, reprice: RepriceLimits, now: datetime) -> Pr
     sign, first = signal.side.sign, entry.first_price
     wanted = entry.price + sign * first * reprice.step_pct
     most = first + sign * first * reprice.max_pct
-    bounded = min(wanted, most) if sign > 0 else max(wanted, most)
+    bounded = min(wanted, most, latest) if sign > 0 else max(wanted, most, latest)
     price = to_tick(Price(bounded), signal.instrument.tick_size, signal.side)
     return price if (price - entry.price) * sign > ZERO else None
 

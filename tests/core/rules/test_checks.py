@@ -37,6 +37,7 @@ CODES = [
     "symbol_allowed",
     "shorting_allowed",
     "market_hours",
+    "flat_at_close",
     "price_collar",
     "buying_power",
     "day_trades",

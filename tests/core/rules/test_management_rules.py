@@ -16,6 +16,7 @@ from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.rules.management import (
     DropStop,
+    EndEntries,
     MoveStop,
     StartTrail,
     StopChange,
@@ -271,8 +272,10 @@ class TestTrailing:
 
 
 class TestWhenNothingIsMoved:
-    def test_while_an_entry_may_still_fill(self) -> None:
-        assert changes(EVEN, "53", stop_at("48", held()), leg("E", held())) == ()
+    def test_what_is_left_of_the_entry_goes_first(self) -> None:
+        (end,) = changes(EVEN, "53", stop_at("48", held()), leg("E", held()))
+        assert end == EndEntries(client_order_ids=("apex-b-E",))
+        assert changes(EVEN, "51", stop_at("48", held()), leg("E", held())) == ()
 
     def test_while_an_order_is_unsure(self) -> None:
         filled = leg("T1", held(), status=OrderStatus.FILLED, filled="3", oca_group="g2")

@@ -62,22 +62,29 @@ class TestTheNextPrice:
     )
     def test_steps_up_to_the_bound(self, build: Any, at: str, times: int, expected: str | None) -> None:
         later = build.now + timedelta(seconds=60)
-        found = next_price(entry(build, at=at, times=times), REPRICE, later)
+        found = next_price(entry(build, at=at, times=times), REPRICE, price("50.60"), later)
         assert found == (None if expected is None else D(expected))
 
     def test_not_before_its_time_and_not_when_it_is_off(self, build: Any) -> None:
-        assert next_price(entry(build), REPRICE, build.now + timedelta(seconds=59)) is None
-        assert next_price(entry(build), RepriceLimits(), build.now + timedelta(days=1)) is None
+        assert next_price(entry(build), REPRICE, price(51), build.now + timedelta(seconds=59)) is None
+        assert next_price(entry(build), RepriceLimits(), price(51), build.now + timedelta(days=1)) is None
 
     def test_a_sale_goes_down(self, build: Any) -> None:
         short = entry(build, signal_type=SignalType.SHORT, stop="52", targets=("40",))
-        assert next_price(short, REPRICE, build.now + timedelta(hours=1)) == D("49.90")
+        assert next_price(short, REPRICE, price("49.40"), build.now + timedelta(hours=1)) == D("49.90")
+
+    @pytest.mark.parametrize(
+        ("latest", "expected"), [("50.04", D("50.04")), ("50", None), ("49.90", None), (None, None)]
+    )
+    def test_never_beyond_the_latest_price(self, build: Any, latest: str | None, expected: Decimal | None) -> None:
+        market = None if latest is None else price(latest)
+        assert next_price(entry(build), REPRICE, market, build.now + timedelta(hours=1)) == expected
 
     def test_never_beyond_the_bound_by_rounding(self, build: Any) -> None:
         # 33.33 * 1.0001 = 33.333333: down to 33.33, which is no step
         tiny = replace(REPRICE, step_pct=D("0.0001"), max_pct=D("0.0001"))
         resting = entry(build, entry="33.33", stop="32", at="33.33")
-        assert next_price(resting, tiny, build.now + timedelta(hours=1)) is None
+        assert next_price(resting, tiny, price(34), build.now + timedelta(hours=1)) is None
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
     @given(
@@ -92,8 +99,8 @@ class TestTheNextPrice:
         kind = SignalType.LONG if is_long else SignalType.SHORT
         resting = entry(build, entry=str(first), at=str(first), signal_type=kind)
         limits = RepriceLimits(after_s=1, step_pct=step, max_times=50, max_pct=most)
-        sign = 1 if is_long else -1
-        while (found := next_price(resting, limits, build.now + timedelta(hours=1))) is not None:
+        sign, later = 1 if is_long else -1, build.now + timedelta(hours=1)
+        while (found := next_price(resting, limits, price(2000 if is_long else "0.01"), later)) is not None:
             assert found % D("0.01") == 0
             assert (found - resting.price) * sign > 0
             assert (found - first) * sign <= first * most
