@@ -36,7 +36,7 @@ from apex_cli.testing import START, MemoryStore
 from apex_cli.testing_faults import Fate, UnreliableBroker
 from apex_cli.testing_rig import Prices, Rig, auto, make_signal, manual
 
-NOT_TOLD = {"outbox", "requests", "resting"}
+NOT_TOLD = {"account", "outbox", "requests", "resting"}
 """Tables of what only a running process may act on."""
 
 SYMBOLS = ("AAPL", "MSFT", "IBM", "TSLA")
