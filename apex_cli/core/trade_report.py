@@ -314,9 +314,11 @@ class ReportBuilder:
             self._fills.append(fill)
 
     def _session(self, counters: Counters) -> None:
-        is_before = self._span.first is not None and counters.session_date < self._span.first.isoformat()
-        if (is_before or not self._is_base_known) and counters.session_start_equity > 0:
-            self._base, self._is_base_known = counters.session_start_equity, True
+        """Let the curve start with the equity that the first session of the span began with."""
+        if not self._is_base_known and counters.session_start_equity > 0:
+            first = self._span.first
+            self._base = counters.session_start_equity
+            self._is_base_known = first is None or counters.session_date >= first.isoformat()
 
     def _decided(self, event: OutboxRow, data: _Decided) -> None:
         quote, decision = data.snapshot.quote, data.decision
