@@ -196,7 +196,7 @@ class DashboardApp(App[None]):
         control = Cell("CONTROL", Tone.WARN) if self.has_control else Cell("read-only", Tone.DIM)
         self._put("head", line_of((*head_cells(board, seen.holder), control), palette, " · "))
         told = (Cell(f"! {self._told}", Tone.BAD),) if self._told else ()
-        alarms = _fitting((*told, *alarm_cells(board, seen.alarms)), MOST_ALARMS if self.is_wide else 2)
+        alarms = _fitting((*told, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
         self._put("alarms", Text("\n").join(text_of(cell, palette) for cell in alarms))
         self._base.query_one("#alarms").display = bool(alarms)
         self._put("brief", Text("\n").join(line_of(cells, palette) for cells in brief_lines(board)))

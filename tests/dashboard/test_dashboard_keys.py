@@ -19,6 +19,7 @@ from apex_cli.dashboard.app import DashboardApp
 from apex_cli.dashboard.tables import SheetTable
 from apex_cli.testing_rig import Rig
 
+WORDS = ("earnings", "news", "low")
 Story = Callable[[Pilot[None], DashboardApp], Awaitable[None]]
 
 
@@ -56,8 +57,9 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press *keys*; after each, what it began in a thread is waited for. A word in one piece is typed at once."""
     for key in keys:
-        await pilot.press(key)
+        await pilot.press(*(key if key in WORDS else (key,)))
         await settled(pilot)
 
 
@@ -173,7 +175,7 @@ def test_a_key_approves_after_another_look(rig: Rig) -> None:
 
 def test_a_key_rejects_with_a_reason(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
-        await press(pilot, "2", "down", "r", *"earnings", "enter")
+        await press(pilot, "2", "down", "r", "earnings", "enter")
         await until(pilot, lambda: "rejected" in told(app))
 
     play(rig, story, has_control=True, size=(80, 24))
@@ -220,7 +222,7 @@ def test_what_cannot_be_looked_at_is_told(rig: Rig) -> None:
 @pytest.mark.parametrize(("key", "mode"), [("H", TradingMode.HALTED), ("U", TradingMode.REDUCING)])
 def test_halt_and_reduce_ask_first_and_go_on_ends_them(rig: Rig, key: str, mode: TradingMode) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
-        await press(pilot, key, *"news", "enter")
+        await press(pilot, key, "news", "enter")
         await until(pilot, lambda: rig.state.trading.mode is mode)
         await until(pilot, lambda: f"{mode} (news)" in shown(app))
         await press(pilot, "G", "enter")
@@ -231,7 +233,7 @@ def test_halt_and_reduce_ask_first_and_go_on_ends_them(rig: Rig, key: str, mode:
 
 def test_a_mode_that_could_not_be_set_is_told(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
-        await press(pilot, "H", *"too", "space", *"late", "enter")
+        await press(pilot, "H", "l", "a", "t", "e", "enter")
         await until(pilot, lambda: "Somebody was faster" in told(app))
 
     play(rig, story, has_control=True)
@@ -241,7 +243,7 @@ def test_the_log_is_filtered_by_words_and_by_kind(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         table = app._base.query_one("#log", SheetTable)
         everything = table.row_count
-        await press(pilot, "slash", *"low", "enter")
+        await press(pilot, "slash", "low", "enter")
         assert 0 < table.row_count < everything
         assert "4 Log (low)" in shown(app)
         await press(pilot, "escape")
@@ -256,7 +258,7 @@ def test_the_log_is_filtered_by_words_and_by_kind(rig: Rig) -> None:
 
 def test_enter_tells_all_of_a_line(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
-        await press(pilot, "slash", *"low", "enter", "enter")
+        await press(pilot, "slash", "low", "enter", "enter")
         assert "apex explain sig-LOW" in shown(app)
         await press(pilot, "escape")
         assert len(app.screen_stack) == 1

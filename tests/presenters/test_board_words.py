@@ -100,6 +100,15 @@ def test_one_alarm_is_told_as_one() -> None:
     assert cell.text == "! alarm 10:00:00 ET: No stop."
 
 
+def test_an_old_account_is_told_when_nobody_keeps_it_up_to_date() -> None:
+    rig = Rig()
+    rig.cycle()
+    board = make_board(rig.state, rig.limits, START + timedelta(minutes=6), None)
+    (cell,) = alarm_cells(board, ())
+    assert cell.text == "! no run is going: prices and equity are those of 2026-03-02 10:00 ET"
+    assert alarm_cells(board, (), "apex run (pid 1)") == ()
+
+
 def test_the_log_is_filtered_by_every_word_and_by_kind() -> None:
     line = Activity(seq=1, at=START, kind=ActivityKind.FILL, symbol="AAPL", verdict="entry", text="BUY 3 at 50")
     assert is_shown(line, None, "")
