@@ -52,7 +52,10 @@ def _watch(out: Output, settings: Settings) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from apex_cli.core.overview import position_views, totals_of
+    from apex_cli.core.board import make_day
+    from apex_cli.core.overview import position_views
+    from apex_cli.presenters.blocks import Line
+    from apex_cli.presenters.board import status_line
     from apex_cli.presenters.terminal import renderable
     from apex_cli.presenters.trading import positions_blocks
     from apex_cli.wiring import open_store
@@ -60,8 +63,10 @@ def _watch(out: Output, settings: Settings) -> None:
     store = open_store(settings)
     with Live(refresh_per_second=4) as live:
         while True:
-            views = position_views(store.view(), settings.management, _now(settings))
-            live.update(Group(*map(renderable, positions_blocks(views, totals_of(views)))))
+            state = store.view()
+            views = position_views(state, settings.management, _now(settings))
+            day = make_day(state, store.clock.now(), views)
+            live.update(Group(*map(renderable, (Line(text=status_line(day)), *positions_blocks(views, day.totals)))))
             time.sleep(1)
 
 

@@ -65,8 +65,11 @@ def build(out: Output, settings: Settings, span: Span) -> TradeReport:
 
     journal = open_journal(settings)
     with _progress(out, journal.size()) as on_bytes:
-        builder = ReportBuilder(span, capital=settings.risk.capital, final=final_bookings(journal))
+        builder = ReportBuilder(span, capital=settings.risk.capital)
         builder.add_all(journal.scan(KINDS, on_bytes=on_bytes))
+        if builder.has_corrections:  # a late or corrected fill: read again, with what counts in the end
+            builder = ReportBuilder(span, capital=settings.risk.capital, final=final_bookings(journal))
+            builder.add_all(journal.scan(KINDS))
         return builder.report()
 
 

@@ -25,7 +25,7 @@ from apex_cli.core.snapshots import exposures_of
 from apex_cli.core.state import State
 
 STALE_AFTER = timedelta(minutes=5)
-"""A running apex asks for the account every second; a value older than this is told to be old."""
+"""Without a running apex an account that changed no later than this is told to be old."""
 
 
 class Day(Value, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class Board(Value, frozen=True, kw_only=True):
     day: Day
     is_simulated: bool
     is_stale: bool
-    """True when the account was last asked for more than five minutes ago."""
+    """True when the account last changed more than five minutes ago: it may be out of date unless a run is going."""
 
     cash: Usd | None
     daily_loss: Gauge | None

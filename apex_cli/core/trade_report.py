@@ -38,6 +38,7 @@ from apex_cli.core.rules.performance import (
 KINDS = frozenset(
     {"round_trip_closed", "decided", "signal_ended", "signal_invalid", "order_updated", "fill", "session_started"}
     | {"approval_rejected", "approval_expired", "approval_superseded"}
+    | {"fill_corrected", "round_trip_voided"}
 )
 """Kinds of events that the report is made of."""
 
@@ -196,6 +197,10 @@ class _Slip(Value, frozen=True, kw_only=True):
     execution: Decimal = ZERO
 
 
+_CORRECTIONS = frozenset({"fill_corrected", "round_trip_voided"})
+_HAS_FILLED = b'"average_price"'
+"""Stands in every order that has filled, and spares decoding the others."""
+
 _DECODERS = {
     kind: msgspec.json.Decoder(payload).decode
     for kind, payload in (
@@ -243,6 +248,8 @@ class ReportBuilder:
         """
         self._span = span
         self._final = final or {}
+        self.has_corrections = False
+        """True once an event said that earlier ones do not hold: then *final* is needed."""
         self._base, self._is_base_known = capital, False
         self._all = Tally()
         self._groups: tuple[dict[str, Tally], dict[str, Tally], dict[str, Tally]] = ({}, {}, {})
@@ -260,6 +267,9 @@ class ReportBuilder:
         """Count one event; kinds outside ``KINDS`` are passed over, payloads of another version, too."""
         decode = _DECODERS.get(event.kind)
         if decode is None:
+            self.has_corrections |= event.kind in _CORRECTIONS
+            return
+        if event.kind == "order_updated" and _HAS_FILLED not in bytes(event.data):
             return
         try:
             data = decode(event.data)
@@ -304,9 +314,11 @@ class ReportBuilder:
             self._fills.append(fill)
 
     def _session(self, counters: Counters) -> None:
-        is_before = self._span.first is not None and counters.session_date < self._span.first.isoformat()
-        if (is_before or not self._is_base_known) and counters.session_start_equity > 0:
-            self._base, self._is_base_known = counters.session_start_equity, True
+        """Let the curve start with the equity that the first session of the span began with."""
+        if not self._is_base_known and counters.session_start_equity > 0:
+            first = self._span.first
+            self._base = counters.session_start_equity
+            self._is_base_known = first is None or counters.session_date >= first.isoformat()
 
     def _decided(self, event: OutboxRow, data: _Decided) -> None:
         quote, decision = data.snapshot.quote, data.decision

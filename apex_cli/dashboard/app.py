@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.console import Group
@@ -10,6 +11,8 @@ from textual import events, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
@@ -107,6 +110,7 @@ class DashboardApp(App[None]):
         self._shown_pane = PANES[0]
         self._drawn: dict[str, object] = {}
         self._ticks = 0
+        self._room = Size(80, 24)
 
     # The screen
 
@@ -132,19 +136,20 @@ class DashboardApp(App[None]):
     def on_mount(self) -> None:
         """Look, and keep looking."""
         self.theme = self._first_theme
+        self._room = self.size
         self._fit()
         self._look()
         self.action_pane(PANES[0])
         self.set_interval(LOOK_EVERY_S, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Fit the screen to its size."""
-        del event
+        """Fit the screen to its new size, which the app itself learns of only after this."""
+        self._room = event.size
         self._fit()
 
     def _fit(self) -> None:
         self._base.set_class(not self.is_wide, "-narrow")
-        self._base.set_class(not self.is_wide and self.size.height >= MEDIUM_FROM, "-medium")
+        self._base.set_class(not self.is_wide and self._room.height >= MEDIUM_FROM, "-medium")
         self._draw()
 
     @property
@@ -155,7 +160,7 @@ class DashboardApp(App[None]):
     @property
     def is_wide(self) -> bool:
         """True when everything is on the screen at once."""
-        return self.size.width >= WIDE_FROM and self.size.height >= TALL_FROM
+        return self._room.width >= WIDE_FROM and self._room.height >= TALL_FROM
 
     def _tick(self) -> None:
         """Look again when something changed, and once a second for clock and countdowns."""
@@ -178,8 +183,10 @@ class DashboardApp(App[None]):
     # Drawing: each part only when what it shows is another
 
     def _draw(self) -> None:
-        if not self._base.query("#r"):  # a resize may come before the screen is put together
-            return
+        with suppress(NoMatches):  # before the screen is put together, and while it is taken apart
+            self._draw_all()
+
+    def _draw_all(self) -> None:
         palette = LIGHT if self.theme == THEMES["light"] else DARK
         seen = self._seen
         if seen is None:
@@ -189,7 +196,7 @@ class DashboardApp(App[None]):
         control = Cell("CONTROL", Tone.WARN) if self.has_control else Cell("read-only", Tone.DIM)
         self._put("head", line_of((*head_cells(board, seen.holder), control), palette, " · "))
         told = (Cell(f"! {self._told}", Tone.BAD),) if self._told else ()
-        alarms = _fitting((*told, *alarm_cells(board, seen.alarms)), MOST_ALARMS if self.is_wide else 2)
+        alarms = _fitting((*told, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
         self._put("alarms", Text("\n").join(text_of(cell, palette) for cell in alarms))
         self._base.query_one("#alarms").display = bool(alarms)
         self._put("brief", Text("\n").join(line_of(cells, palette) for cells in brief_lines(board)))
@@ -206,7 +213,7 @@ class DashboardApp(App[None]):
     def _draw_tables(self, seen: Seen) -> None:
         palette = LIGHT if self.theme == THEMES["light"] else DARK
         board, lines = seen.board, self._log_lines(seen)
-        has_room = self.size.width * (LEFT_PART if self.is_wide else 1) >= ALL_COLUMNS_FROM
+        has_room = self._room.width * (LEFT_PART if self.is_wide else 1) >= ALL_COLUMNS_FROM
         sheets = {
             "positions": positions_sheet(board.positions, is_wide=has_room),
             "approvals": approvals_sheet(board.approvals, board.day.now),

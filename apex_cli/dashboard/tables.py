@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from apex_cli.dashboard.tones import Palette, text_of
@@ -11,6 +14,11 @@ from apex_cli.presenters.board import Cells, Sheet
 
 class SheetTable(DataTable[Text]):
     """Shows a ``Sheet``; only what changed is drawn anew."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("home", "scroll_top", "First", show=False),
+        Binding("end", "scroll_bottom", "Last", show=False),
+    ]
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
         """Start empty."""

@@ -18,7 +18,7 @@ from apex_cli.core.model.outcome import DayTradeStatus, TradingMode
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.overview import PositionView
 from apex_cli.presenters.blocks import Cell, Tone, bar
-from apex_cli.presenters.formats import DASH, clock_time, gain, money, price, ratio, units
+from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, price, ratio, units
 from apex_cli.presenters.trading import ORDER_COLUMNS, POSITION_COLUMNS, order_row, position_row
 
 MODE_MEANINGS = {
@@ -70,8 +70,8 @@ def head_cells(board: Board, holder: str) -> Cells:
     )
 
 
-def alarm_cells(board: Board, alarms: Sequence[Activity]) -> tuple[Cell, ...]:
-    """Return what must be looked at now, the worst first; empty when all is well."""
+def alarm_cells(board: Board, alarms: Sequence[Activity], holder: str = "") -> tuple[Cell, ...]:
+    """Return what must be looked at now, the worst first; empty when all is well. *holder* is who trades."""
     day = board.day
     found = []
     if day.unknown_orders:
@@ -86,8 +86,8 @@ def alarm_cells(board: Board, alarms: Sequence[Activity]) -> tuple[Cell, ...]:
         newest = alarms[-1]
         count = f"{len(alarms)} alarms, newest " if len(alarms) > 1 else "alarm "
         found.append(Cell(f"! {count}{clock_time(newest.at)}: {newest.text}", Tone.BAD))
-    if board.is_stale:
-        found.append(Cell(f"! account last asked at {clock_time(day.equity_at)}: is a run going?", Tone.WARN))
+    if board.is_stale and not holder:
+        found.append(Cell(f"! no run is going: prices and equity are those of {moment(day.equity_at)}", Tone.WARN))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from apex_cli.core.adapters.executor_lock import ExecutorLock
 from apex_cli.core.adapters.state_storage import AtomicStorage
 
 Apex = Callable[..., Any]
-NOT_TOLD = {"meta", "outbox", "counters", "requests"}
+NOT_TOLD = {"account", "meta", "outbox", "counters", "requests"}
 
 
 @pytest.fixture

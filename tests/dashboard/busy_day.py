@@ -135,7 +135,7 @@ class RigHands:
         return done
 
     def set_mode(self, mode: TradingMode, reason: str) -> None:
-        if reason == "too late":
+        if reason == "late":
             raise NothingToDo("too_late", "Somebody was faster.", hint="Look again.")
         change_trading_mode(self.rig.store, mode, reason, self.rig.clock.now())
 

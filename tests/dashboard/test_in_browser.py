@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -140,3 +141,26 @@ def test_no_page_but_its_own_and_nobody_without_the_token_gets_in(served: str) -
         return found
 
     assert asyncio.run(story()) == [403, 403, 403, 200, 403, 403, 403, 403]
+
+
+def test_the_report_renders_in_light_and_dark_and_prints(demo: Path, tmp_path: Path) -> None:
+    assert apex(demo, "run", "--once", "--bars-until", "2004-03-12").returncode == 0
+    assert apex(demo, "report", "--html", "report.html").returncode == 0
+
+    async def story() -> list[Any]:
+        assert BROWSER is not None
+        found = []
+        with Browser(BROWSER, size="1000,1800") as browser:
+            async with browser.page((demo / "report.html").as_uri()) as page:
+                for scheme in ("light", "dark"):
+                    features = [{"name": "prefers-color-scheme", "value": scheme}]
+                    await page.call("Emulation.setEmulatedMedia", features=features)
+                    found.append(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+                    await page.picture(tmp_path / f"{scheme}.png")
+                found.append(await page.evaluate("document.querySelectorAll('svg').length"))
+                found.append(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+                assert len((await page.call("Page.printToPDF"))["data"]) > 10_000
+                assert page.complaints == []
+        return found
+
+    assert asyncio.run(story()) == ["rgb(255, 255, 255)", "rgb(20, 23, 26)", 2, True]

@@ -174,7 +174,11 @@ class Journal:
                 on_bytes(read)
                 read = 0
             start = line.find(_KIND, 0, _KIND_WITHIN)
-            if start < 0 or line[start + len(_KIND) : line.find(b'"', start + len(_KIND))] in wanted:
+            if (
+                start < 0
+                or line.find(b"{", 1, start) > 0
+                or line[start + len(_KIND) : line.find(b'"', start + len(_KIND))] in wanted
+            ):
                 event = _read_event(line, path, number)
                 if event.kind in kinds:
                     yield event

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def ended(demo: Path, apex: Callable[..., Any]) -> Path:
+    """Stand in the demo after both trades have ended."""
+    assert apex("run", "--once", "--quiet").status == 0
+    assert apex("run", "--once", "--bars-until", "2004-03-12", "--quiet").status == 0
+    return demo
+
+
+@pytest.mark.usefixtures("ended")
+def test_the_report_tells_what_the_trades_came_to(apex: Callable[..., Any], apex_json: Callable[..., Any]) -> None:
+    data = apex_json("report").data
+    assert data["statistics"]["round_trips"] == 2
+    assert data["statistics"]["net_pnl"] == "8.11"
+    assert [row["strategy"] for row in data["by_strategy"]] == ["breakout", "pullback"]
+    assert [row["exit_reason"] for row in data["by_exit_reason"]] == ["target", "stop"]
+    assert data["drawdown"]["amount"] == "5.25"
+    assert data["sharpe"] is None
+    assert {row["code"] for row in data["refusals"]} >= {"duplicate_symbol", "signal_expired"}
+    assert data["slippage"]["orders"] == 4
+    assert data["commission"] == "4.00"
+    shown = apex("report").out
+    for text in ("Win rate", "By strategy", "By exit", "Not traded, by reason", "Slippage", "+3.0 R"):
+        assert text in shown
+    assert apex_json("history").data["statistics"]["pnl"] == data["statistics"]["pnl"]
+
+
+@pytest.mark.usefixtures("ended")
+def test_only_the_named_sessions_count(apex_json: Callable[..., Any]) -> None:
+    data = apex_json("report", "--from", "2004-03-06", "--to", "2004-03-31").data
+    assert (data["from"], data["to"], data["statistics"]["round_trips"]) == ("2004-03-06", "2004-03-31", 1)
+    assert apex_json("report", "--to", "2004-03-01").data["statistics"]["round_trips"] == 0
+
+
+class Page(HTMLParser):
+    """Keeps tags, and what they would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+
+@pytest.mark.usefixtures("ended")
+def test_the_page_stands_alone(apex_json: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    assert apex_json("report", "--html", str(path)).data["html"] == str(path)
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert page.tags.count("svg") == 2
+    assert page.fetched == ["data:,"]
+    assert "prefers-color-scheme: dark" in path.read_text(encoding="utf-8")
+    assert [found.name for found in tmp_path.iterdir() if found.suffix != ""] == ["report.html"]
+
+
+@pytest.mark.usefixtures("ended")
+def test_words_of_a_signal_are_text_on_the_page(apex: Callable[..., Any], ended: Path) -> None:
+    signal = {
+        "symbol": "<b>X",
+        "signal_type": "BUY",
+        "entry_price": 5,
+        "stop_loss": 4,
+        "target_price": 9,
+        "strategy": "<script>alert(1)</script>",
+    }
+    (ended / "bad.json").write_text(json.dumps([signal]), encoding="utf-8")
+    apex("run", "--once", "--signals", "bad.json")
+    assert apex("report", "--html", "r.html").status == 0
+    assert "<script" not in (ended / "r.html").read_text(encoding="utf-8")
+
+
+def test_wrong_words_are_told(apex_json: Callable[..., Any], traded: Path) -> None:
+    swapped = apex_json("report", "--from", "2026-02-01", "--to", "2026-01-01")
+    assert (swapped.status, swapped.error["code"]) == (2, "span_invalid")
+    assert traded.is_dir()
+    nowhere = apex_json("report", "--html", "no/such/folder/r.html")
+    assert (nowhere.status, nowhere.error["code"]) == (2, "page_not_written")
+
+
+def test_nothing_traded_is_said(apex: Callable[..., Any], here: Path) -> None:
+    assert here.is_dir()
+    answer = apex("report")
+    assert answer.status == 0
+    assert "No closed trades" in answer.out
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_voided_trade_is_not_counted(apex_json: Callable[..., Any], ended: Path) -> None:
+    (path,) = [p for p in (ended / "state" / "journal").iterdir() if b"round_trip_closed" in p.read_bytes()]
+    lines = path.read_bytes().splitlines(keepends=True)
+    closed = next(line for line in lines if b'"kind":"round_trip_closed"' in line)
+    seq = json.loads(lines[-1])["seq"]
+    voided = json.loads(closed) | {"seq": seq + 1, "kind": "round_trip_voided"}
+    path.write_bytes(b"".join(lines) + json.dumps(voided, separators=(",", ":")).encode() + b"\n")
+    assert apex_json("report").data["statistics"]["round_trips"] == 1

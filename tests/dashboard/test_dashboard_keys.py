@@ -1,0 +1,334 @@
+"""Keys, changes by other processes, and what may go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+from busy_day import Looked, RigEyes, RigHands, busy_rig
+from textual.pilot import Pilot
+
+from apex_cli.core.errors import RefusedError, StateError
+from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.recording import Alarm
+from apex_cli.core.trading_mode import change_trading_mode
+from apex_cli.dashboard.app import DashboardApp
+from apex_cli.dashboard.tables import SheetTable
+from apex_cli.testing_rig import Rig
+
+WORDS = ("earnings", "news", "low")
+Story = Callable[[Pilot[None], DashboardApp], Awaitable[None]]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return busy_rig()
+
+
+def play(rig: Rig, story: Story, *, size: tuple[int, int] = (80, 24), **options: bool) -> DashboardApp:
+    """Play *story* on a screen over *rig*."""
+    app = DashboardApp(RigEyes(rig), RigHands(rig), **options)
+
+    async def played() -> None:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await settled(pilot)
+            await story(pilot, app)
+
+    asyncio.run(played())
+    return app
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait for something that comes by itself."""
+    for _ in range(400):
+        if holds():
+            return
+        await pilot.pause(0.05)
+    raise AssertionError("it did not come")
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press *keys*; after each, what it began in a thread is waited for. A word in one piece is typed at once."""
+    for key in keys:
+        await pilot.press(*(key if key in WORDS else (key,)))
+        await settled(pilot)
+
+
+def told(app: DashboardApp) -> str:
+    return " | ".join(str(note.message) for note in app._notifications)
+
+
+def shown(app: DashboardApp) -> str:
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def statuses(rig: Rig) -> dict[str, ApprovalStatus]:
+    return {a.opportunity.signal.symbol: a.status for a in rig.state.approvals.values()}
+
+
+def test_a_change_by_another_process_is_followed_and_the_place_is_kept(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "1", "down", "down", "down", "down", "down")
+        table = app._base.query_one("#positions", SheetTable)
+        here = table.selected
+        with rig.store.transaction() as tx:
+            del tx.positions["AAPL"]
+        await until(pilot, lambda: table.row_count == 9)
+        assert table.selected == here
+        assert "1 Positions 9" in shown(app)
+
+    play(rig, story)
+
+
+def test_the_cursor_of_a_row_that_is_gone_stays_near(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "1", "end")
+        table = app._base.query_one("#positions", SheetTable)
+        assert table.selected == "TSLA"
+        with rig.store.transaction() as tx:
+            del tx.positions["TSLA"]
+        await until(pilot, lambda: table.row_count == 9)
+        assert table.selected == "SPY"
+
+    play(rig, story)
+
+
+def test_the_newest_line_of_the_log_stays_in_sight_unless_one_reads_older_ones(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        table = app._base.query_one("#log", SheetTable)
+        await press(pilot, "4")
+        _raise(rig, "a fresh one")
+        await until(pilot, lambda: "a fresh one" in shown(app))
+        assert table.cursor_row == 0
+        await press(pilot, *["down"] * 5)
+        here = table.selected
+        _raise(rig, "another")
+        await until(pilot, lambda: table.cursor_row == 6)
+        assert table.selected == here
+
+    play(rig, story)
+
+
+def _raise(rig: Rig, message: str) -> None:
+    with rig.store.transaction() as tx:
+        tx.emit("alarm", rig.clock.now(), "", Alarm(code="unprotected", message=message))
+
+
+def test_without_control_nothing_is_done_but_all_is_shown(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "2", "a")
+        assert "Limited by" in shown(app)
+        await press(pilot, "enter", "escape", "r", "H", "U", "G")
+        assert "Read-only" in told(app)
+
+    before = statuses(rig)
+    app = play(rig, story)
+    assert statuses(rig) == before
+    assert rig.state.trading.mode is TradingMode.ACTIVE
+    assert not app._hands.answers  # type: ignore[attr-defined]
+
+
+def test_control_is_taken_with_a_key_and_given_back(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "c", "escape")
+        assert not app.has_control
+        await press(pilot, "c", "enter")
+        assert app.has_control
+        assert "CONTROL" in shown(app)
+        await press(pilot, "c")
+        assert not app.has_control
+
+    play(rig, story)
+
+
+def test_a_visitor_of_a_read_only_page_cannot_take_control(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "c", "enter")
+        assert not app.has_control
+
+    play(rig, story, may_take_control=False)
+
+
+def test_a_key_approves_after_another_look(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "2", "a")
+        assert "Was" in shown(app)
+        assert "BAC" in shown(app)
+        await press(pilot, "enter")
+        await until(pilot, lambda: "executed" in told(app))
+        await until(pilot, lambda: "2 Approvals 4" in shown(app))
+
+    play(rig, story, has_control=True)
+    assert statuses(rig)["BAC"] is ApprovalStatus.EXECUTED
+    assert "BAC" in rig.state.positions
+
+
+def test_a_key_rejects_with_a_reason(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "2", "down", "r", "earnings", "enter")
+        await until(pilot, lambda: "rejected" in told(app))
+
+    play(rig, story, has_control=True, size=(80, 24))
+    assert statuses(rig)["CAT"] is ApprovalStatus.REJECTED
+    (rejected,) = [a for a in rig.state.approvals.values() if a.status is ApprovalStatus.REJECTED]
+    assert (rejected.reason, rejected.decided_by) == ("earnings", "dashboard")
+
+
+def test_leaving_the_question_does_nothing(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], _: DashboardApp) -> None:
+        await press(pilot, "2", "a", "escape", "r", "escape", "H", "escape", "a", "tab", "enter")
+
+    play(rig, story, has_control=True)
+    assert set(statuses(rig).values()) == {ApprovalStatus.PENDING}
+    assert rig.state.trading.mode is TradingMode.ACTIVE
+
+
+def test_an_answer_that_somebody_gave_first_is_told(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "2", "a")
+        first = rig.desk.pending()[0]
+        rig.desk.reject(first, by="telegram")
+        await press(pilot, "enter")
+        await until(pilot, lambda: "rejected by telegram" in told(app))
+
+    play(rig, story, has_control=True)
+
+
+def test_what_cannot_be_looked_at_is_told(rig: Rig) -> None:
+    class Blind(RigHands):
+        def preview(self, approval_id: str) -> None:  # type: ignore[override]
+            raise RefusedError("no_look", f"{approval_id} cannot be looked at.", hint="Try again.")
+
+    app = DashboardApp(RigEyes(rig), Blind(rig))
+
+    async def played() -> None:
+        async with app.run_test(notifications=True) as pilot:
+            await press(pilot, "2", "a")
+            await until(pilot, lambda: "cannot be looked at" in told(app))
+
+    asyncio.run(played())
+
+
+@pytest.mark.parametrize(("key", "mode"), [("H", TradingMode.HALTED), ("U", TradingMode.REDUCING)])
+def test_halt_and_reduce_ask_first_and_go_on_ends_them(rig: Rig, key: str, mode: TradingMode) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, key, "news", "enter")
+        await until(pilot, lambda: rig.state.trading.mode is mode)
+        await until(pilot, lambda: f"{mode} (news)" in shown(app))
+        await press(pilot, "G", "enter")
+        await until(pilot, lambda: rig.state.trading.mode is TradingMode.ACTIVE)
+
+    play(rig, story, has_control=True)
+
+
+def test_a_mode_that_could_not_be_set_is_told(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "H", "l", "a", "t", "e", "enter")
+        await until(pilot, lambda: "Somebody was faster" in told(app))
+
+    play(rig, story, has_control=True)
+
+
+def test_the_log_is_filtered_by_words_and_by_kind(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        table = app._base.query_one("#log", SheetTable)
+        everything = table.row_count
+        await press(pilot, "slash", "low", "enter")
+        assert 0 < table.row_count < everything
+        assert "4 Log (low)" in shown(app)
+        await press(pilot, "escape")
+        assert table.row_count == everything
+        await press(pilot, "f")
+        assert "4 Log (decision)" in shown(app)
+        await press(pilot, *["f"] * 6)
+        assert table.row_count == everything
+
+    play(rig, story, size=(120, 40))
+
+
+def test_enter_tells_all_of_a_line(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "slash", "low", "enter", "enter")
+        assert "apex explain sig-LOW" in shown(app)
+        await press(pilot, "escape")
+        assert len(app.screen_stack) == 1
+
+    play(rig, story, size=(80, 24))
+
+
+def test_nothing_waiting_is_said(rig: Rig) -> None:
+    for approval in rig.desk.pending():
+        rig.desk.reject(approval)
+
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "a")
+        assert "Nothing waits" in told(app)
+
+    play(rig, story, has_control=True)
+
+
+def test_a_damaged_state_is_told_and_the_last_look_stays(rig: Rig) -> None:
+    class Breaking(RigEyes):
+        broken = False
+
+        def look(self) -> Looked:
+            if self.broken:
+                raise StateError("state_damaged", "state.json is damaged", hint="run: apex state check")
+            return super().look()
+
+        def has_changed(self) -> bool:
+            return self.broken or super().has_changed()
+
+    eyes = Breaking(rig)
+    app = DashboardApp(eyes, RigHands(rig))
+
+    async def played() -> None:
+        async with app.run_test(size=(120, 40)) as pilot:
+            await settled(pilot)
+            eyes.broken = True
+            await until(pilot, lambda: "state.json is damaged" in shown(app))
+            assert "AAPL" in shown(app)
+            eyes.broken = False
+            await until(pilot, lambda: "is damaged" not in shown(app))
+
+    asyncio.run(played())
+
+
+def test_a_screen_that_shrinks_and_grows_keeps_everything(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        for size in ((80, 24), (120, 40), (40, 10), (200, 60)):
+            await pilot.resize_terminal(*size)
+            await settled(pilot)
+        for text in ("1 Positions 10", "2 Approvals 5", "4 Log", "5 Curves", "TSLA", "WMT"):
+            assert text in shown(app)
+
+    play(rig, story, size=(80, 24))
+
+
+def test_a_halt_by_another_process_is_a_warning(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        change_trading_mode(rig.store, TradingMode.HALTED, "limit", rig.clock.now())
+        await until(pilot, lambda: "! HALTED: nothing but cancels" in shown(app))
+
+    play(rig, story)
+
+
+def test_prices_are_drawn_in_place(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        prices = rig.prices
+        prices.set("TSLA", "356.5", rig.clock.advance(seconds=5))  # type: ignore[union-attr]
+        await asyncio.to_thread(rig.cycle)
+        await until(pilot, lambda: "356.50" in shown(app))
+
+    play(rig, story)
+    assert rig.state.positions["TSLA"].current_price == Decimal("356.5")
