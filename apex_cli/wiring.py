@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 BOOK_FILE = "simulated_broker.json"
 
 
-def read_settings(config: Path | None) -> Settings:
-    """Return the settings of this process.
+def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process; *overrides* count like further environment variables.
 
     Raises:
         ConfigError: the file or a variable is wrong.
     """
-    return load_settings(config, environ=os.environ, cwd=Path.cwd())
+    return load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd())
 
 
 def open_store(settings: Settings) -> TinyDbStore:
