@@ -26,7 +26,7 @@ from apex_cli.core.gathering import Gatherer
 from apex_cli.core.model.base import Value
 from apex_cli.core.ports import SignalSource
 from apex_cli.core.replay.report import Recorder, ReplayReport
-from apex_cli.core.replay.sources import RULES, TimedSource
+from apex_cli.core.replay.sources import RULES, BreakoutRule, TimedSource
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.settings import Settings
 from apex_cli.wiring import make_learners, make_ranker, make_simulated_broker
@@ -125,7 +125,7 @@ class Replay:
 
     def _make_sources(self, settings: Settings) -> Sequence[SignalSource]:
         if not self._options.signals:
-            return (RULES[self._options.rule](self._bars),)
+            return (_rule(self._options.rule)(self._bars),)
         files = FileSource(self._options.signals, max_age=timedelta(minutes=settings.signals.max_age_minutes))
         return (TimedSource(tuple(files.poll(self._clock.now()))),)
 
@@ -157,6 +157,14 @@ class Replay:
 
     def _bars_of(self, symbol: str) -> int:
         return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))
+
+
+def _rule(name: str) -> type[BreakoutRule]:
+    if name not in RULES:
+        raise InputError(
+            "unknown_rule", f"There is no rule {name!r}.", hint=f"Known are: {', '.join(RULES)}; or name --signals."
+        )
+    return RULES[name]
 
 
 def _ends_of(bars: CsvBars, options: ReplayOptions) -> list[datetime]:
