@@ -51,7 +51,7 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
 
 
 def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = None) -> ReplayReport:
-    """Return what trading by *settings* through the bars comes to.
+    """Return what trading by *settings* through the bars comes to; *on_step* hears how far it is.
 
     There is nobody to ask: what would wait for approval only because ``execution.auto_execute`` is off is executed.
 
