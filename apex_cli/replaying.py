@@ -24,7 +24,7 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
 from apex_cli.core.model.base import Value
-from apex_cli.core.ports import SignalSource
+from apex_cli.core.ports import SignalSource, SignalStage
 from apex_cli.core.replay.report import Recorder, ReplayReport
 from apex_cli.core.replay.sources import RULES, BreakoutRule, TimedSource
 from apex_cli.core.rules.calendar import session_date
@@ -33,6 +33,8 @@ from apex_cli.wiring import make_learners, make_ranker, make_simulated_broker
 
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, and of how many."""
+
+MakeSources = Callable[[CsvBars, BarClock], Sequence[SignalSource]]
 
 
 class ReplayOptions(Value, frozen=True, kw_only=True):
@@ -74,8 +76,21 @@ def open_replay_bars(folder: Path) -> CsvBars:
 class Replay:
     """One pass through history."""
 
-    def __init__(self, settings: Settings, options: ReplayOptions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: ReplayOptions,
+        *,
+        make_sources: MakeSources | None = None,
+        stages: Sequence[SignalStage] = (),
+    ) -> None:
         """Put all parts together around a store in memory.
+
+        Args:
+            settings: as for a run.
+            options: what to replay.
+            make_sources: other sources of signals, made from the bars and the clock, such as scanners.
+            stages: what signals go through before they are ranked.
 
         Raises:
             InputError: there are no bars in the period, or a file cannot be read.
@@ -113,7 +128,8 @@ class Replay:
             executor=executor,
             gatherer=gatherer,
             ranker=make_ranker(settings, self._clock, self._store, self._bars),
-            sources=self._make_sources(settings),
+            sources=make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings),
+            stages=stages,
             learning=make_learners(settings),
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,
@@ -152,6 +168,7 @@ class Replay:
                 on_step(number + 1, total)
         await self._broker.close()
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
+        self._recorder.problems[:0] = [problem for symbol in symbols for problem in self._bars.problems(symbol)]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
         return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
@@ -19,8 +20,10 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.learned import LearningMode
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.replay.sources import BreakoutRule
 from apex_cli.core.rules.calendar import next_session, previous_sessions
-from apex_cli.replaying import ReplayOptions, replay
+from apex_cli.replaying import Replay, ReplayOptions, replay
 from apex_cli.settings import CommissionModel, Settings
 
 D = Decimal
@@ -208,3 +211,41 @@ def test_the_day_before_a_replay_is_known_to_its_rule() -> None:
     first = previous_sessions(date(2004, 2, 27), 1)[0]
     report = replay(FREE, ReplayOptions(bars_dir=DEMO, first=first, last=first + timedelta(days=3)))
     assert report.steps == 2
+
+
+class Lift:
+    """A stage that is sure of everything."""
+
+    name = "lift"
+
+    async def process(self, signal: Signal) -> Signal:
+        return replace(
+            signal,
+            metadata={
+                **signal.metadata,
+                "technical_composite": 0.9,
+                "predictor_probability": 0.8,
+                "predictor_direction": 1,
+            },
+        )
+
+
+def test_scanners_and_stages_can_take_the_place_of_the_rule(demo_report: Any) -> None:
+    made = Replay(
+        FREE, ReplayOptions(bars_dir=DEMO), make_sources=lambda bars, _: [BreakoutRule(bars)], stages=[Lift()]
+    )
+    report = asyncio.run(made.run())
+    assert [t.entry_time for t in report.trades] == [t.entry_time for t in demo_report.trades]
+    (lesson, *_) = made._store.view().lessons.values()
+    assert lesson.conditions.traits == {"technical_composite": D("0.9")}
+    assert (lesson.conditions.predictor_direction, lesson.conditions.predictor_probability) == (1, D("0.8"))
+
+
+def test_what_is_odd_about_bars_and_signals_is_told(tmp_path: Path) -> None:
+    write_bars(tmp_path / "bars", "AAA", [("50", "50", "50", "50"), ("25", "25", "25", "25")])
+    file = write_signals(tmp_path / "s.json", {"symbol": "AAA", "entry_price": -1})
+    report = replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
+    split, bad = report.problems
+    assert split == "AAA.csv: 2004-03-02 opens at 25 after a close of 50: a split?"
+    assert bad.startswith("s.json")
+    assert report.outcomes["invalid"] == 1

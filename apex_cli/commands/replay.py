@@ -59,7 +59,7 @@ def replay(
     """Replay history in memory: the same checks, sizes, fills and learning as in a run. No state is read or changed."""
     with Output("replay", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli import replaying
-        from apex_cli.presenters.replaying import replay_blocks, replay_data
+        from apex_cli.presenters.replaying import replay_blocks, replay_data, replay_warnings
 
         settings = read_settings(config)
         options = replaying.ReplayOptions(
@@ -80,6 +80,7 @@ def replay(
         if html is not None:
             _write_page(html, report)
             out.note(f"wrote {html}")
+        out.warn(*replay_warnings(report))
         out.result(replay_data(report), replay_blocks(report))
 
 

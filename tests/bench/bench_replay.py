@@ -3,8 +3,9 @@
 Run by hand: ``python tests/bench/bench_replay.py [BARS_DIR | stocks]``. Without a folder the demo's 900 daily bars are
 replayed; ``stocks`` takes thirteen years of AAPL, GOOG, IBM and MSFT from the packages bokeh and bokeh_sampledata.
 
-Replays run five times, medians of processor time are printed: other work of the machine does not count. A sweep of twelve combinations runs with one process and with two, in
-turn, three times; the ratio of the medians is the scaling.
+Replays run five times; medians of processor time are printed, so that other work of the machine does not count. A
+sweep of twelve combinations runs with one process and with two, in turn, three times; the ratio of the medians is the
+scaling, which needs a machine with nothing else to do.
 """
 
 from __future__ import annotations
