@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
+    from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.ports import BarSource, Broker, Chore, Clock, LearningHook, Ranker, SignalSource, StateStore
     from apex_cli.core.serving import Service
 
@@ -264,11 +265,11 @@ def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSo
     return OpportunityRanker(settings.risk, clock=clock, store=store, bars=bars, mode=settings.learning.mode)
 
 
-def make_learners(settings: Settings) -> LearningHook:
-    """Return what learns from closed trades."""
+def make_learners(settings: Settings, outcome_hook: OutcomeHook | None = None) -> LearningHook:
+    """Return what learns from closed trades; *outcome_hook* is the model that hears how its predictions ended."""
     from apex_cli.core.learning.learners import Learners
 
-    return Learners(settings.learning.mode)
+    return Learners(settings.learning.mode, outcome_hook=outcome_hook)
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:

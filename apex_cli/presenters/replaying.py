@@ -120,7 +120,7 @@ def _sums(report: ReplayReport) -> Fields:
             ("Expectancy", Cell(f"{r_multiple(numbers.expectancy_r)} before costs")),
             ("After costs", Cell(f"{r_multiple(report.net_expectancy_r)}{sure}")),
             ("Net", gain(numbers.net_pnl, f"{numbers.net_pnl:+,.2f} USD, {money(numbers.commission)} of costs paid")),
-            ("Profit factor", Cell(ratio(numbers.profit_factor))),
+            ("Profit factor", Cell(f"{ratio(numbers.profit_factor)} before costs")),
             ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f}")),
             ("Max drawdown", Cell(fall)),
             ("Exposure", Cell(f"{bar(float(report.exposure), 10)} {report.exposure:.0%} of the time")),
