@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from apex_cli.core.adapters.yaml_text import YamlProblem, parse_yaml
-from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.core.errors import BrokerError, ConfigError, InputError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.replay.report import ReplayReport
@@ -20,6 +21,7 @@ from apex_cli.replaying import Replay, ReplayOptions, replay
 from apex_cli.settings import OVERRIDE_PREFIX, Settings
 
 MOST_REPLAYS = 10_000
+CONNECT_TIMEOUT_S = 10
 Grid = dict[str, list[Any]]
 """Values to try by key path, such as ``risk.min_reward_risk``."""
 
@@ -133,6 +135,48 @@ def sweep(tasks: Sequence[SweepTask], *, jobs: int | None = None, on_done: OnDon
     Replay(tasks[0].settings, tasks[0].options)  # what cannot be read is told here, not from another process
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return _collect(pool.map(run_task, tasks), len(tasks), on_done)
+
+
+def sweep_on_cluster(tasks: Sequence[SweepTask], address: str, *, on_done: OnDone | None = None) -> list[SweepRow]:
+    """Return the row of each task, in their order, from the workers of a Dask cluster.
+
+    The workers need apex and the bars at the same path.
+
+    Args:
+        tasks: what to replay.
+        address: the scheduler, such as ``tcp://127.0.0.1:8786``.
+        on_done: hears how many are done, and of how many.
+
+    Raises:
+        ConfigError: the extra ``cluster`` is not installed.
+        BrokerError: the scheduler cannot be reached.
+        InputError: there are no bars in the period, or a file cannot be read.
+    """
+    Replay(tasks[0].settings, tasks[0].options)
+    with _connect(address) as client:
+        futures = client.map(run_task, tasks, pure=False)
+        numbers = {future.key: number for number, future in enumerate(futures)}
+        rows: dict[int, SweepRow] = {}
+        for future in import_module("distributed").as_completed(futures):
+            rows[numbers[future.key]] = future.result()
+            if on_done is not None:
+                on_done(len(rows), len(tasks))
+    return [rows[number] for number in range(len(tasks))]
+
+
+def _connect(address: str) -> Any:  # noqa: ANN401 - Dask is an extra without types
+    try:
+        distributed = import_module("distributed")
+    except ImportError:
+        raise ConfigError(
+            "extra_missing", "A sweep on a cluster needs Dask.", hint="pip install 'apex-cli[cluster]'"
+        ) from None
+    try:
+        return distributed.Client(address, timeout=CONNECT_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        raise BrokerError(
+            "cluster_unreachable", f"The Dask scheduler {address} cannot be reached: {error}", hint="Is it running?"
+        ) from None
 
 
 def _collect(rows: Iterator[SweepRow], total: int, on_done: OnDone | None) -> list[SweepRow]:

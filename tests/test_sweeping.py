@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.replaying import ReplayOptions
 from apex_cli.settings import Settings, load_settings
-from apex_cli.sweeping import SweepTask, read_grid, sweep, tasks_of
+from apex_cli.sweeping import SweepTask, read_grid, sweep, sweep_on_cluster, tasks_of
 
 DEMO = Path(__file__).resolve().parent.parent / "apex_cli" / "demo"
 GRID = """
@@ -98,3 +100,29 @@ def test_bars_that_cannot_be_read_are_told_by_this_process(tmp_path: Path) -> No
     made = [SweepTask(values={}, settings=Settings(), options=ReplayOptions(bars_dir=tmp_path / "bars"))] * 2
     with pytest.raises(InputError, match=r"A\.csv:2"):
         sweep(made, jobs=2)
+
+
+def test_an_error_travels_between_processes_with_all_it_tells() -> None:
+    told = pickle.dumps(InputError("no_bars", "There are none.", hint="Look.", details={"n": 1}))
+    error = pickle.loads(told)  # noqa: S301 - made in the line above
+    assert (type(error), error.code, error.message, error.hint, error.details) == (
+        InputError,
+        "no_bars",
+        "There are none.",
+        "Look.",
+        {"n": 1},
+    )
+
+
+def test_without_dask_a_cluster_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match="needs Dask") as caught:
+        sweep_on_cluster(tasks(tmp_path), "tcp://127.0.0.1:1")
+    assert "apex-cli[cluster]" in caught.value.hint
+
+
+def test_a_cluster_finds_what_one_process_finds(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
+    made = tasks(tmp_path)
+    with distributed.LocalCluster(n_workers=1, processes=False, protocol="tcp", dashboard_address=None) as cluster:
+        assert sweep_on_cluster(made, cluster.scheduler_address) == sweep(made, jobs=1)

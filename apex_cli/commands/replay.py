@@ -51,6 +51,10 @@ def replay(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes of a sweep. Default: one a core.", show_default=False)
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Sweep on a Dask cluster: its scheduler. Extra: cluster."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -73,7 +77,7 @@ def replay(
         if sweep is not None:
             if html is not None:
                 raise InputError("usage", "--html draws one replay, not a sweep.", hint="Leave one of them out.")
-            _sweep(out, config, sweep, options, jobs)
+            _sweep(out, config, sweep, options, jobs, dask)
             return
         with out.progress("replaying") as on_step:
             report = replaying.replay(settings, options, on_step)
@@ -84,13 +88,18 @@ def replay(
         out.result(replay_data(report), replay_blocks(report))
 
 
-def _sweep(out: Output, config: Path | None, grid: Path, options: ReplayOptions, jobs: int | None) -> None:
+def _sweep(
+    out: Output, config: Path | None, grid: Path, options: ReplayOptions, jobs: int | None, dask: str | None
+) -> None:
     from apex_cli import sweeping
     from apex_cli.presenters.sweeping import sweep_blocks, sweep_data
 
     tasks = sweeping.tasks_of(sweeping.read_grid(grid), options, lambda extra: read_settings(config, extra))
     with out.progress(f"{len(tasks)} replays") as on_done:
-        rows = sweeping.sweep(tasks, jobs=jobs, on_done=on_done)
+        if dask is not None:
+            rows = sweeping.sweep_on_cluster(tasks, dask, on_done=on_done)
+        else:
+            rows = sweeping.sweep(tasks, jobs=jobs, on_done=on_done)
     out.result(sweep_data(rows), sweep_blocks(rows))
 
 
