@@ -24,15 +24,17 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
 from apex_cli.core.model.base import Value
-from apex_cli.core.ports import SignalSource
+from apex_cli.core.ports import SignalSource, SignalStage
 from apex_cli.core.replay.report import Recorder, ReplayReport
-from apex_cli.core.replay.sources import RULES, TimedSource
+from apex_cli.core.replay.sources import RULES, BreakoutRule, TimedSource
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.settings import Settings
 from apex_cli.wiring import make_learners, make_ranker, make_simulated_broker
 
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, and of how many."""
+
+MakeSources = Callable[[CsvBars, BarClock], Sequence[SignalSource]]
 
 
 class ReplayOptions(Value, frozen=True, kw_only=True):
@@ -51,7 +53,7 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
 
 
 def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = None) -> ReplayReport:
-    """Return what trading by *settings* through the bars comes to.
+    """Return what trading by *settings* through the bars comes to; *on_step* hears how far it is.
 
     There is nobody to ask: what would wait for approval only because ``execution.auto_execute`` is off is executed.
 
@@ -74,8 +76,21 @@ def open_replay_bars(folder: Path) -> CsvBars:
 class Replay:
     """One pass through history."""
 
-    def __init__(self, settings: Settings, options: ReplayOptions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: ReplayOptions,
+        *,
+        make_sources: MakeSources | None = None,
+        stages: Sequence[SignalStage] = (),
+    ) -> None:
         """Put all parts together around a store in memory.
+
+        Args:
+            settings: as for a run.
+            options: what to replay.
+            make_sources: other sources of signals, made from the bars and the clock, such as scanners.
+            stages: what signals go through before they are ranked.
 
         Raises:
             InputError: there are no bars in the period, or a file cannot be read.
@@ -113,7 +128,8 @@ class Replay:
             executor=executor,
             gatherer=gatherer,
             ranker=make_ranker(settings, self._clock, self._store, self._bars),
-            sources=self._make_sources(settings),
+            sources=make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings),
+            stages=stages,
             learning=make_learners(settings),
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,
@@ -125,7 +141,7 @@ class Replay:
 
     def _make_sources(self, settings: Settings) -> Sequence[SignalSource]:
         if not self._options.signals:
-            return (RULES[self._options.rule](self._bars),)
+            return (_rule(self._options.rule)(self._bars),)
         files = FileSource(self._options.signals, max_age=timedelta(minutes=settings.signals.max_age_minutes))
         return (TimedSource(tuple(files.poll(self._clock.now()))),)
 
@@ -152,11 +168,20 @@ class Replay:
                 on_step(number + 1, total)
         await self._broker.close()
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
+        self._recorder.problems[:0] = [problem for symbol in symbols for problem in self._bars.problems(symbol)]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
         return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
 
     def _bars_of(self, symbol: str) -> int:
         return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))
+
+
+def _rule(name: str) -> type[BreakoutRule]:
+    if name not in RULES:
+        raise InputError(
+            "unknown_rule", f"There is no rule {name!r}.", hint=f"Known are: {', '.join(RULES)}; or name --signals."
+        )
+    return RULES[name]
 
 
 def _ends_of(bars: CsvBars, options: ReplayOptions) -> list[datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
+    from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.health import Finding
     from apex_cli.core.ports import (
@@ -45,13 +46,13 @@ if TYPE_CHECKING:
 BOOK_FILE = "simulated_broker.json"
 
 
-def read_settings(config: Path | None) -> Settings:
-    """Return the settings of this process.
+def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process; *overrides* count like further environment variables.
 
     Raises:
         ConfigError: the file or a variable is wrong.
     """
-    settings = load_settings(config, environ=os.environ, cwd=Path.cwd())
+    settings = load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd())
     return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
 
 
@@ -353,11 +354,11 @@ def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSo
     return OpportunityRanker(settings.risk, clock=clock, store=store, bars=bars, mode=settings.learning.mode)
 
 
-def make_learners(settings: Settings) -> LearningHook:
-    """Return what learns from closed trades."""
+def make_learners(settings: Settings, outcome_hook: OutcomeHook | None = None) -> LearningHook:
+    """Return what learns from closed trades; *outcome_hook* is the model that hears how its predictions ended."""
     from apex_cli.core.learning.learners import Learners
 
-    return Learners(settings.learning.mode)
+    return Learners(settings.learning.mode, outcome_hook=outcome_hook)
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:

@@ -16,6 +16,7 @@ from apex_cli.wiring import read_settings
 
 if TYPE_CHECKING:
     from apex_cli.core.replay.report import ReplayReport
+    from apex_cli.replaying import ReplayOptions
 
 app = typer.Typer(add_completion=False)
 
@@ -43,6 +44,17 @@ def replay(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page with curves and every trade.")
     ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes of a sweep. Default: one a core.", show_default=False)
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Sweep on a Dask cluster: its scheduler. Extra: cluster."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -51,7 +63,7 @@ def replay(
     """Replay history in memory: the same checks, sizes, fills and learning as in a run. No state is read or changed."""
     with Output("replay", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli import replaying
-        from apex_cli.presenters.replaying import replay_blocks, replay_data
+        from apex_cli.presenters.replaying import replay_blocks, replay_data, replay_warnings
 
         settings = read_settings(config)
         options = replaying.ReplayOptions(
@@ -62,12 +74,33 @@ def replay(
             last=last.date() if last else None,
             seed=seed,
         )
+        if sweep is not None:
+            if html is not None:
+                raise InputError("usage", "--html draws one replay, not a sweep.", hint="Leave one of them out.")
+            _sweep(out, config, sweep, options, jobs, dask)
+            return
         with out.progress("replaying") as on_step:
             report = replaying.replay(settings, options, on_step)
         if html is not None:
             _write_page(html, report)
             out.note(f"wrote {html}")
+        out.warn(*replay_warnings(report))
         out.result(replay_data(report), replay_blocks(report))
+
+
+def _sweep(
+    out: Output, config: Path | None, grid: Path, options: ReplayOptions, jobs: int | None, dask: str | None
+) -> None:
+    from apex_cli import sweeping
+    from apex_cli.presenters.sweeping import sweep_blocks, sweep_data
+
+    tasks = sweeping.tasks_of(sweeping.read_grid(grid), options, lambda extra: read_settings(config, extra))
+    with out.progress(f"{len(tasks)} replays") as on_done:
+        if dask is not None:
+            rows = sweeping.sweep_on_cluster(tasks, dask, on_done=on_done)
+        else:
+            rows = sweeping.sweep(tasks, jobs=jobs, on_done=on_done)
+    out.result(sweep_data(rows), sweep_blocks(rows))
 
 
 def _folder(named: Path | None, settings: Settings) -> Path:

@@ -20,7 +20,7 @@ from apex_cli.core.bus import Bus, CheckLearning, Incoming, Message, Priority, R
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
-from apex_cli.core.housekeeping import expire_approvals, keep_account, refresh_prices, roll_session
+from apex_cli.core.housekeeping import keep_house
 from apex_cli.core.model.outcome import Decision, DecisionKind, Exposure, Reason, Snapshot
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
@@ -214,12 +214,9 @@ class Coordinator:
         now = self.gatherer.clock.now()
         account = await self.gatherer.broker.account()
         close_the_day(self.store, account, now)
-        roll_session(self.store, account, now)
-        keep_account(self.store, account, now)
-        expire_approvals(self.store, now)
-        warn_of_day_trades(self.store, self.gatherer.day_trades(self.store.view(), account, now), now)
         await self.gatherer.refresh_quotes(row.position.instrument for row in self.store.view().positions.values())
-        refresh_prices(self.store, self.gatherer, now)
+        keep_house(self.store, self.gatherer, account, now)
+        warn_of_day_trades(self.store, self.gatherer.day_trades(self.store.view(), account, now), now)
 
     def _check_learning(self) -> None:
         """Look at the learners no more than once per interval."""

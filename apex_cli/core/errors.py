@@ -61,6 +61,14 @@ class ApexError(Exception):
         self.hint = hint
         self.details = details or {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error travel between processes with everything it tells."""
+        return _remade, (type(self), self.code, self.message, self.hint, self.details)
+
+
+def _remade(kind: type[ApexError], code: str, message: str, hint: str, details: dict[str, Any]) -> ApexError:
+    return kind(code, message, hint=hint, details=details)
+
 
 class ConfigError(ApexError):
     """The configuration is missing, unreadable or wrong."""

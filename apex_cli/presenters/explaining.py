@@ -10,6 +10,7 @@ import msgspec
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.outcome import Check
 from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.pipeline.opportunity_ranker import is_tradeable
 from apex_cli.core.recording import DecidedEvent
 from apex_cli.core.stories import Story
 from apex_cli.presenters.approvals import score_grid
@@ -55,6 +56,7 @@ def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
 def _decision_data(event: DecidedEvent, checks: tuple[Check, ...]) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(event.decision)
     data["taken_at"] = event.snapshot.taken_at
+    data["is_tradeable"] = is_tradeable(event.decision)
     data["score"] = _score_data(event.opportunity)
     data["stages"] = dict(event.opportunity.signal.metadata)
     data["checks"] = [

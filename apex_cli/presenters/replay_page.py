@@ -20,7 +20,8 @@ body { font: 15px/1.45 system-ui, sans-serif; max-width: 1000px; margin: 2rem au
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; margin-top: 1rem; font-variant-numeric: tabular-nums; }
 td, th { padding: .15rem .7rem .15rem 0; text-align: left; vertical-align: top; } .r { text-align: right; }
-th { border-bottom: 1px solid #8888; } .good { color: #1a7f37; } .bad { color: #cf222e; } .dim { color: #888; }
+th { border-bottom: 1px solid #8888; } .name { border: 0; font-weight: 500; }
+.good { color: #1a7f37; } .bad { color: #cf222e; } .dim { color: #888; }
 svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColor; }
 .equity { fill: none; stroke: #0969da; stroke-width: 1.5; } .fall { fill: #cf222e55; stroke: #cf222e; }
 .grid { stroke: #8884; }
@@ -106,7 +107,7 @@ def _block(block: Block) -> str:
     if isinstance(block, Line):
         return f"<p>{escape(block.text)}</p>"
     if isinstance(block, Fields):
-        rows = "".join(f"<tr><th>{escape(name)}</th>{_cell(cell)}</tr>" for name, cell in block.rows)
+        rows = "".join(f'<tr><th class="name">{escape(name)}</th>{_cell(cell)}</tr>' for name, cell in block.rows)
         return f"<table>{rows}</table>"
     if not block.rows:
         return f"<p>{escape(block.empty)}</p>"

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from apex_cli.core.model.outcome import Reason
 from apex_cli.core.replay.measures import EquityPoint
 from apex_cli.core.replay.report import ReplayReport
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
@@ -16,6 +17,7 @@ from apex_cli.presenters.formats import DASH, gain, money, price, r_multiple, ra
 from apex_cli.presenters.trading import ROUND_TRIP_COLUMNS, round_trip_data, round_trip_row, statistics_data
 
 LAST_TRADES = 10
+MOST_WARNINGS = 5
 PERCENT = Decimal(100)
 
 
@@ -56,9 +58,19 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
             {"version": v.version, "made_at": v.made_at, "cause": v.cause, "why": v.why} for v in report.adaptations
         ],
         "alarms": list(report.alarms),
+        "problems": list(report.problems),
         "trades": [round_trip_data(trip) for trip in report.trades],
         "equity": [{"at": p.at, "equity": p.equity, "drawdown": p.drawdown} for p in report.curve],
     }
+
+
+def replay_warnings(report: ReplayReport) -> tuple[Reason, ...]:
+    """Return the first things that are odd about the data, and how many more there are."""
+    shown = [Reason(code="odd_data", message=problem) for problem in report.problems[:MOST_WARNINGS]]
+    more = len(report.problems) - len(shown)
+    if more:
+        shown.append(Reason(code="odd_data", message=f"{more} more oddities; --json lists them all."))
+    return tuple(shown)
 
 
 def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
@@ -108,7 +120,7 @@ def _sums(report: ReplayReport) -> Fields:
             ("Expectancy", Cell(f"{r_multiple(numbers.expectancy_r)} before costs")),
             ("After costs", Cell(f"{r_multiple(report.net_expectancy_r)}{sure}")),
             ("Net", gain(numbers.net_pnl, f"{numbers.net_pnl:+,.2f} USD, {money(numbers.commission)} of costs paid")),
-            ("Profit factor", Cell(ratio(numbers.profit_factor))),
+            ("Profit factor", Cell(f"{ratio(numbers.profit_factor)} before costs")),
             ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f}")),
             ("Max drawdown", Cell(fall)),
             ("Exposure", Cell(f"{bar(float(report.exposure), 10)} {report.exposure:.0%} of the time")),

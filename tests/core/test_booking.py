@@ -16,6 +16,7 @@ from apex_cli.core.day_trades import count_in_state
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.lesson import EntryConditions
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
 from apex_cli.core.model.records import BracketRecord
@@ -88,6 +89,7 @@ class Books:
                     stop_price=Price(D(48)),
                     risk_per_unit=Usd(D(2)),
                     created_at=START,
+                    conditions=EntryConditions(score=D("0.5")),
                 )
 
     def book(self, *events: Any) -> Booked:
@@ -398,3 +400,51 @@ def test_what_the_broker_says_of_an_order_we_gave_up_on_counts_whenever_it_was_s
         tx.orders["b1-S1"] = replace(tx.orders["b1-S1"], updated_at=START + 9 * MINUTE)
     books.book(update("b1-S1", W, quantity="4", minute=5), update("b1-S1", W, quantity="3", minute=6))
     assert books.record("b1-S1").order.quantity == 3
+
+
+class TestLessons:
+    """Learners hear of a closed trade in the commit that books it, once by its id, whatever comes later."""
+
+    def test_a_closed_trade_is_a_lesson_with_the_number_of_its_event(self) -> None:
+        books = Books(ENTRY, STOP)
+        books.book(fill("b1-E", "10", "50", "1.01"), fill("b1-S1", "10", "47.9", "2.01", 5, commission=Usd(D(1))))
+        (lesson,) = books.state.lessons.values()
+        told = [event for event in books.store.events if event.kind == "round_trip_closed"]
+        assert (lesson.round_trip_id, lesson.seq, lesson.r) == ("1", told[0].seq, D("-1.1"))
+
+    def test_a_corrected_price_corrects_the_lesson_and_does_not_make_it_new(self) -> None:
+        books = Books(ENTRY, STOP)
+        books.book(fill("b1-E", "10", "50", "1.01"), fill("b1-S1", "10", "48", "2.01", 5))
+        before = books.state.lessons["1"]
+        books.book(fill("b1-S1", "10", "52", "2.02", 5))
+        after = books.state.lessons["1"]
+        assert (before.r, after.r, after.seq) == (-1, 1, before.seq)
+
+    def test_a_trade_that_a_late_fill_undoes_is_unlearned(self) -> None:
+        books = Books(ENTRY, STOP, order("b2-E", bracket="b2"))
+        books.book(fill("b1-E", "10", "50", "2.01", 5), fill("b1-S1", "10", "48", "3.01", 9))
+        assert list(books.state.lessons) == ["2"]
+        books.book(fill("b2-E", "10", "49", "1.01"))
+        assert "round_trip_voided" in books.kinds()
+        assert not books.state.lessons
+
+    @given(dice=st.randoms(use_true_random=False))
+    def test_the_order_and_number_of_deliveries_do_not_matter(self, dice: Any) -> None:
+        events = [
+            fill("b1-E", "10", "50", "1.01"),
+            fill("b1-S1", "10", "48", "2.01", 5),
+            fill("b1-S1", "10", "49", "2.02", 5),
+            fill("b2-E", "5", "50", "3.01", 9),
+            fill("b2-T1", "5", "55", "4.01", 12),
+        ]
+        orders = (ENTRY, STOP, order("b2-E", bracket="b2"), order("b2-T1", bracket="b2"))
+        straight = Books(*orders)
+        straight.book(*events)
+        shuffled = events + dice.choices(events, k=4)
+        dice.shuffle(shuffled)
+        mixed = Books(*orders)
+        for event in shuffled:
+            mixed.book(event)
+        found = {key: replace(row, seq=0) for key, row in mixed.state.lessons.items()}
+        assert found == {key: replace(row, seq=0) for key, row in straight.state.lessons.items()}
+        assert {key: row.r for key, row in found.items()} == {"1": D("-0.5"), "3": D("2.5")}

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.housekeeping import expire_approvals, keep_account, roll_session
+from apex_cli.core.housekeeping import expire_approvals, keep_account, keep_house, roll_session
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import ApprovalStatus
 from apex_cli.core.state import State
 from apex_cli.testing import START, MemoryStore
-from apex_cli.testing_rig import Rig, make_signal, manual
+from apex_cli.testing_rig import Prices, Rig, make_signal, manual
 
 D = Decimal
 
@@ -95,3 +95,18 @@ def test_an_answer_that_came_first_is_not_expired_over() -> None:
     assert len(expire_approvals(late, rig.clock.advance(minutes=31))) == 1
     (approval,) = rig.state.approvals.values()
     assert approval.status is ApprovalStatus.REJECTED
+
+
+def test_a_round_of_housekeeping_is_one_commit_and_none_when_nothing_is_due() -> None:
+    rig = Rig(limits=manual(), prices=Prices())
+    rig.feed(make_signal(now=rig.clock.now()))
+    rig.clock.advance(minutes=60 * 24)
+    before = rig.store.generation
+    keep_house(rig.store, rig.gatherer, account("5000"), rig.clock.now())
+    assert rig.store.generation == before + 1
+    state = rig.state
+    assert state.counters.peak_equity == 5000
+    assert state.counters.session_date == "2026-03-03"
+    assert [approval.status for approval in state.approvals.values()] == [ApprovalStatus.EXPIRED]
+    keep_house(rig.store, rig.gatherer, account("5000"), rig.clock.now())
+    assert rig.store.generation == before + 1

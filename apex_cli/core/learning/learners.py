@@ -33,6 +33,9 @@ LEARNING_KINDS = ("weight_adaptation", "weight_proposal", "learning_frozen", "le
 class LearningEvent(Value, frozen=True, kw_only=True):
     """What changed: the new version where there is one, and where the learners stand afterwards."""
 
+    message: str = ""
+    """One sentence for people."""
+
     version: WeightsVersion | None = None
     before: Weights | None = None
     """What was in force until then."""
@@ -113,7 +116,8 @@ class Learners:
             put_in_force(tx, version, before, learning, now)
             return
         tx.learning = learning
-        tx.emit("weight_proposal", now, "learning", LearningEvent(proposal=version, before=before, learning=learning))
+        event = LearningEvent(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
+        tx.emit("weight_proposal", now, "learning", event)
 
     def _tell_outcomes(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
         learning = tx.learning
@@ -164,7 +168,7 @@ def put_in_force(tx: State, version: WeightsVersion, before: Weights, learning: 
     """Keep *version*, use it from now on, and tell of it."""
     tx.weights[str(version.version)] = version
     tx.learning = replace(learning, version=version.version, newest=version.version)
-    event = LearningEvent(version=version, before=before, learning=tx.learning)
+    event = LearningEvent(message=version.why, version=version, before=before, learning=tx.learning)
     tx.emit("weight_adaptation", now, "learning", event)
 
 
@@ -201,7 +205,7 @@ def freeze(tx: State, now: datetime, why: str = "") -> LearningState:
     """Stop adapting and using newer lessons until ``unfreeze``; lessons are still kept."""
     seq = max((lesson.seq for lesson in tx.lessons.values()), default=0)
     tx.learning = replace(tx.learning, frozen_at=now, frozen_seq=seq, frozen_why=why)
-    tx.emit("learning_frozen", now, "learning", LearningEvent(learning=tx.learning))
+    tx.emit("learning_frozen", now, "learning", LearningEvent(message=why, learning=tx.learning))
     return tx.learning
 
 

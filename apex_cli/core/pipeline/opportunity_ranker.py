@@ -13,7 +13,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.learned import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.outcome import Exposure
+from apex_cli.core.model.outcome import Decision, Exposure
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, ScoreFactor, Signal
 from apex_cli.core.pipeline.score_factors import (
@@ -134,6 +134,15 @@ def _total(parts: dict[str, Part], weights: Weights, factors: Sequence[ScoreFact
     for factor in factors:
         total *= factor.value
     return min(total, ONE).quantize(STEP)
+
+
+TRADEABLE_CHECKS = frozenset({"reward_risk_min", "confidence_min"})
+"""Checks of the decision that tell an opportunity worth taking, ``risk.min_reward_risk`` and ``min_confidence``."""
+
+
+def is_tradeable(decision: Decision) -> bool:
+    """Tell whether the opportunity itself is good enough, whatever the account and the market say."""
+    return all(check.passed for check in decision.checks if check.code in TRADEABLE_CHECKS)
 
 
 class OpportunityRanker:

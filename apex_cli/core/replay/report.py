@@ -80,6 +80,8 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     open_positions: tuple[OpenPosition, ...]
     adaptations: tuple[WeightsVersion, ...]
     alarms: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    """What is odd about the bars, and rows that are no signals."""
 
 
 class Recorder:
@@ -92,6 +94,7 @@ class Recorder:
         self.refusals: Counter[str] = Counter()
         self.adaptations: list[WeightsVersion] = []
         self.alarms: list[str] = []
+        self.problems: list[str] = []
         self._trips: dict[str, RoundTrip] = {}
         self._fills: dict[str, Fill] = {}
         self._held_steps = 0
@@ -121,6 +124,8 @@ class Recorder:
         """Hear what became of signals."""
         for report in reports:
             self.outcomes[report.outcome] += 1
+            if report.outcome is SignalOutcome.INVALID:
+                self.problems += [f"{report.where}: {reason.message}" for reason in report.reasons]
             if report.outcome is not SignalOutcome.EXECUTED:
                 self.refusals.update(reason.code for reason in report.reasons)
 
@@ -157,6 +162,7 @@ class Recorder:
             open_positions=_open_positions(state),
             adaptations=tuple(self.adaptations),
             alarms=tuple(self.alarms),
+            problems=tuple(self.problems),
         )
 
 

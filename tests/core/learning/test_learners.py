@@ -69,6 +69,7 @@ def test_twenty_trades_move_both_and_tell_of_it(store: MemoryStore, lesson: Any)
     assert weights.parts["timing"] > DEFAULT_WEIGHTS.parts["timing"]
     assert [event.version.cause for event in adaptations(store) if event.version] == ["markets", "parts"]
     assert store.view().learning.version == 2
+    assert adaptations(store)[0].message == "equity 0.70 -> 0.7350: 20 trades, 10 won, +0.50 R on average."
 
 
 def test_the_same_trades_never_move_anything_twice(store: MemoryStore, lesson: Any) -> None:

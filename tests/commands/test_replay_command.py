@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPLAY = {
+    "round_trips", "wins", "losses", "win_rate", "pnl", "commission", "net_pnl", "profit_factor", "expectancy_r",
+    "from", "to", "symbols", "bars", "steps", "seed", "signals", "outcomes", "refusals", "net_expectancy_r",
+    "net_expectancy_r_90", "sharpe", "max_drawdown", "max_drawdown_from", "max_drawdown_to", "exposure",
+    "start_equity", "end_equity", "day_trades", "open_positions", "adaptations", "alarms", "problems",
+    "trades", "equity",
+}  # fmt: skip
+
+
+def test_a_replay_reads_the_configured_bars_and_touches_no_state(demo: Path, apex: Any) -> None:
+    answer = apex("replay")
+    assert answer.status == 0
+    for words in ("Win rate", "After costs", "Sharpe", "Max drawdown", "Exposure", "Day trades", "Equity", "Drawdown"):
+        assert words in answer.out
+    assert "▇" in answer.out
+    assert not (demo / "state").exists()
+
+
+def test_its_json_has_stable_names_and_decimals_as_text(demo: Path, apex_json: Any) -> None:
+    data = apex_json("replay", "--bars", str(demo / "bars"), "--from", "2003-10-01", "--to", "2004-03-31").data
+    assert set(data) == REPLAY
+    assert data["symbols"] == ["AAPL", "IBM", "MSFT"]
+    assert data["from"].startswith("2003-10-01T")
+    assert data["to"].startswith("2004-03-31T")
+    assert isinstance(data["net_pnl"], str)
+    assert isinstance(data["max_drawdown"], str)
+    assert data["round_trips"] == len(data["trades"])
+    assert data["steps"] == len(data["equity"])
+    assert sum(data["outcomes"].values()) == data["signals"]
+
+
+def test_signals_of_a_file_are_replayed_by_their_time(demo: Path, apex_json: Any) -> None:
+    data = apex_json("replay", "--signals", str(demo / "signals.json"), "--to", "2004-03-12").data
+    won = {trade["signal_id"]: trade["exit_reason"] for trade in data["trades"]}
+    # The sixth is of the day before: too late for a first run on the 26th, in time for a replay.
+    assert won == {"demo-1-aapl-long": "target", "demo-2-msft-buy": "stop", "demo-6-ibm-late": "stop"}
+    assert data["outcomes"] == {
+        "received": 0, "executed": 3, "queued": 0, "refused": 3, "expired": 0, "duplicate": 0, "invalid": 0,
+    }  # fmt: skip
+    assert data["refusals"]["reward_risk_min"] == 2
+
+
+def test_a_page_is_written_where_asked(demo: Path, apex: Any) -> None:
+    answer = apex("replay", "--html", "replay.html")
+    assert "wrote replay.html" in answer.err
+    assert "</html>" in (demo / "replay.html").read_text()
+
+
+def test_a_sweep_is_a_table_of_every_combination(demo: Path, apex: Any, apex_json: Any) -> None:
+    (demo / "grid.yaml").write_text("risk.max_positions: [1, 10]\nlearning.mode: [adapt, off]\n")
+    out = apex("replay", "--sweep", "grid.yaml", "--jobs", "1").out
+    assert len([line for line in out.splitlines() if " R " in line]) >= 4
+    rows = apex_json("replay", "--sweep", "grid.yaml", "--jobs", "1").data["replays"]
+    assert [row["settings"] for row in rows] == [
+        {"risk.max_positions": number, "learning.mode": mode} for number in ("1", "10") for mode in ("adapt", "off")
+    ]
+    assert rows[0]["exposure"] < rows[2]["exposure"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        (("--bars", "nowhere"), 2, "bars_unreadable"),
+        (("--from", "2040-01-01"), 2, "no_bars"),
+        (("--signals", "none.json"), 2, "signals_unreadable"),
+        (("--rule", "magic"), 2, "unknown_rule"),
+        (("--html", "no/such/folder.html"), 2, "html_unwritable"),
+        (("--sweep", "none.yaml"), 2, "grid_invalid"),
+        (("--sweep", "g.yaml", "--html", "x.html"), 2, "usage"),
+        (("--sweep", "g.yaml"), 3, "config_invalid"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_error(
+    demo: Path, apex_json: Any, line: tuple[str, ...], status: int, code: str
+) -> None:
+    (demo / "g.yaml").write_text("risk.capitol: [1]\n")
+    answer = apex_json("replay", *line)
+    assert (answer.status, answer.error["code"]) == (status, code)
+
+
+def test_without_any_bars_it_says_what_to_name(here: Path, apex_json: Any) -> None:
+    answer = apex_json("replay")
+    assert (answer.status, answer.error["code"]) == (3, "bars_missing")
+    assert here.is_dir()
+
+
+def test_a_pipe_gets_no_progress_bar(demo: Path, start: Any) -> None:
+    process = start("replay", "--json", cwd=demo)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads(out)["command"] == "replay"
