@@ -54,7 +54,18 @@ def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
         source = load_class(pipeline.bars, "bars", key="pipeline.bars", built_in=("csv",), base=_base(settings))(
             context
         )
-    return source
+    if source is None or pipeline.cache_dir is None:
+        return source
+    from apex_cli.core.adapters.bar_cache import CachedBars
+
+    return CachedBars(
+        source,
+        pipeline.cache_dir,
+        clock=context.clock,
+        fresh_for=timedelta(minutes=pipeline.cache_minutes),
+        notice=context.notice,
+        read_only=context.is_dry_run,
+    )
 
 
 def make_stages(settings: Settings, context: PipelineContext) -> tuple[SignalStage, ...]:
@@ -247,6 +258,7 @@ def make_history(settings: Settings, context: PipelineContext) -> History:
         context.bars,
         length=settings.pipeline.history_bars,
         max_age=None if days is None else timedelta(days=days),
+        notice=context.notice,
     )
 
 

@@ -110,6 +110,21 @@ def test_a_corrupt_model_is_one_warning_and_the_run_goes_on(staged: Path, apex_j
     assert "executed" in {row["outcome"] for row in answer.data["signals"]}
 
 
+def test_the_doctor_looks_at_the_pipeline_and_at_every_bar(staged: Path, apex_json: Callable[..., Any]) -> None:
+    add(staged, "\nscanners:\n  watch_list: [AAPL, GONE]\n")
+    bars = staged / "bars" / "IBM.csv"
+    lines = bars.read_text().splitlines(keepends=True)
+    bars.write_text("".join([*lines[:50], *lines[53:], lines[10]]))
+    answer = apex_json("doctor")
+    assert answer.status == 0
+    found = {finding["code"]: finding["message"] for finding in answer.data["findings"]}
+    assert found["pipeline"] == "technical -> predictor before the score; scanners look at AAPL, GONE"
+    assert "no trained model" in found["model_missing"]
+    assert found["bars_missing"].startswith("GONE")
+    assert found["bars"].startswith("IBM")
+    assert "+2 more" in found["bars"]
+
+
 class TestMissingExtra:
     @pytest.fixture(autouse=True)
     def without(self, monkeypatch: pytest.MonkeyPatch) -> None:
