@@ -176,7 +176,7 @@ def _scanner(settings: Settings, name: str, context: PipelineContext, history: H
     )
 
 
-def make_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
+def make_model_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
     """Return what looks after the models: with a predictor alone, and training only in a loop."""
     if "predictor" not in settings.pipeline.stages or missing(ML):
         return ()

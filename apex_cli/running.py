@@ -22,7 +22,7 @@ from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalRep
 from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
-from apex_cli.pipeline_wiring import make_chores, make_context, make_scanners, make_stages
+from apex_cli.pipeline_wiring import make_context, make_model_chores, make_scanners, make_stages
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
@@ -107,11 +107,10 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         ranker=SimpleRanker(settings.risk),
         sources=(*make_sources(settings, options.signals, is_once=options.once), *make_scanners(settings, context)),
         stages=make_stages(settings, context),
-        chores=make_chores(settings, context, is_loop=not options.once),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
-        chores=make_chores(parts),
+        chores=(*make_chores(parts), *make_model_chores(settings, context, is_loop=not options.once)),
         bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,
