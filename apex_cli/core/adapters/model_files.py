@@ -3,7 +3,7 @@
 ``state/models/`` holds, readable by the owner alone and each written whole or not at all:
 
 - ``model-0001.skops``: two fitted estimators in the skops format, which is data: arrays and names of classes, no
-  pickle, so that reading one runs no code of the file. Only scikit-learn's own classes and the four named in
+  pickle, so that reading one runs no code of the file. Only scikit-learn's own classes and those named in
   ``TRUSTED`` are built; a file that asks for any other is refused unread.
 - ``model-0001.json``: what is known of it, with the SHA-256 of the file above, which finds damage.
 - ``current.json``: the version in use. ``predictions.json``: predictions, resolved or not.
@@ -31,11 +31,15 @@ TRUSTED = frozenset(
     {
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }
 )
-"""Classes inside scikit-learn's estimators that skops does not know by itself; they hold arrays."""
+"""Parts of scikit-learn's estimators that skops, in one release or another, does not trust by itself."""
 
 LIBRARIES = ("scikit-learn", "numpy", "skops", "TA-Lib")
 T = TypeVar("T")
@@ -71,13 +75,19 @@ class ModelFiles:
         self._write("current.json", msgspec.json.encode(pointer))
 
     def save(self, models: dict[str, Any], info: ModelInfo, *, keep: int) -> ModelInfo:
-        """Store *models* as the next version, use it, drop all but *keep* versions, and return what is known of it."""
+        """Store *models* as the next version, use it, drop all but *keep* versions, and return what is known of it.
+
+        Raises:
+            ModelError: what was made could not be read back; nothing was changed.
+        """
         import skops.io
 
         content: bytes = skops.io.dumps(models)
+        version = self._next_version()
+        _models_in(content, version)
         info = replace(
             info,
-            version=self._next_version(),
+            version=version,
             libraries={name: installed(name) for name in LIBRARIES},
             sha256=hashlib.sha256(content).hexdigest(),
         )
