@@ -211,7 +211,16 @@ def model_files(settings: Settings) -> ModelFiles:
     """Return where models are stored."""
     from apex_cli.core.adapters.model_files import ModelFiles
 
-    return ModelFiles(settings.state.dir / "models")
+    return ModelFiles(settings.state.dir / "models", _tell_once)
+
+
+def _tell_once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        tell(text)
+
+
+_told: set[str] = set()
 
 
 def pipeline_bars(settings: Settings) -> BarSource | None:

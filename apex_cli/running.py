@@ -100,12 +100,13 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
 
     parts.executor.on_booked = on_booked
     context = make_context(settings, parts.clock, out.warn, is_dry_run=options.dry_run)
+    scanners = () if options.signals else make_scanners(settings, context)
     coordinator = Coordinator(
         store=parts.store,
         executor=parts.executor,
         gatherer=parts.gatherer,
         ranker=SimpleRanker(settings.risk),
-        sources=(*make_sources(settings, options.signals, is_once=options.once), *make_scanners(settings, context)),
+        sources=(*make_sources(settings, options.signals, is_once=options.once), *scanners),
         stages=make_stages(settings, context),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,

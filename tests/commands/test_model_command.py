@@ -252,6 +252,8 @@ def test_scanners_of_the_watch_list_feed_the_run(demo: Path, apex_json: Callable
     assert [row["symbol"] for row in found] == ["AAPL"]
     gone = [warning for warning in answer.envelope["warnings"] if "GONE" in warning["message"]]
     assert len(gone) == 1
+    (demo / "none.json").write_text("[]")
+    assert apex_json("run", "--once", "--signals", "none.json").status == 8
     again = apex_json("run", "--once").data["signals"]
     assert {row["outcome"] for row in again if "mean_reversion" in row["signal_id"]} == {"duplicate"}
 

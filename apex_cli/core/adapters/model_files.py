@@ -14,7 +14,7 @@ A model is used only by the scikit-learn release (major.minor) and on the column
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -54,9 +54,11 @@ class ModelError(ApexError):
 class ModelFiles:
     """The versions in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Look into *folder*, which is made when something is first stored."""
+    def __init__(self, folder: Path, on_damage: Callable[[str], None] = lambda _: None) -> None:
+        """Look into *folder*, which is made when something is first stored; *on_damage* hears of each bad file once."""
         self.folder = folder
+        self._on_damage = on_damage
+        self._damaged: set[Path] = set()
 
     def versions(self) -> Sequence[ModelInfo]:
         """Return what is known of every stored model, oldest first; unreadable ones are left out."""
@@ -164,6 +166,9 @@ class ModelFiles:
             content = read_bytes(path)
             return None if content is None else msgspec.json.decode(content, type=kind)
         except (ApexError, msgspec.DecodeError):
+            if path not in self._damaged:
+                self._damaged.add(path)
+                self._on_damage(f"Warning: {path} is damaged and left out. apex model status shows what there is.")
             return None
 
     def _write(self, name: str, content: bytes) -> None:

@@ -160,8 +160,13 @@ def test_a_damaged_pointer_means_the_newest_and_damaged_predictions_mean_none(fi
     assert files.predictions() == (PREDICTION,)
     for name in ("current.json", "predictions.json"):
         (files.folder / name).write_text('{"half":')
-    assert files.pointer() == Pointer(version=1)
-    assert files.predictions() == ()
+    said: list[str] = []
+    again = ModelFiles(files.folder, said.append)
+    for _ in range(2):
+        assert again.pointer() == Pointer(version=1)
+        assert again.predictions() == ()
+    assert len(said) == 2
+    assert "current.json is damaged" in said[0]
 
 
 def test_two_processes_never_train_at_once(files: ModelFiles) -> None:
