@@ -23,6 +23,9 @@ from apex_cli.core.model.outcome import Reason
 from apex_cli.core.ports import BarSource, Clock
 
 FORMAT = 1
+EARLY = timedelta(seconds=1)
+"""A clock that steps through bars stands this long before a bar's end: there its close is known."""
+
 OVERLAP = 5
 """Kept bars that are asked for again."""
 
@@ -99,10 +102,10 @@ class CachedBars:
     def _asked(self, symbol: str, known: tuple[Bar, ...], now: datetime) -> tuple[Bar, ...]:
         if len(known) > OVERLAP:
             firm, overlap = known[:-OVERLAP], known[-OVERLAP:]
-            news = tuple(self._source.bars(symbol, after=firm[-1].end, until=now))
+            news = tuple(self._source.bars(symbol, after=firm[-1].end, until=now + EARLY))
             if news[:OVERLAP] == overlap:
                 return firm + news
-        return tuple(self._source.bars(symbol, until=now))
+        return tuple(self._source.bars(symbol, until=now + EARLY))
 
     def _path(self, symbol: str) -> Path:
         return self._folder / f"{quote(symbol, safe='')}.json"

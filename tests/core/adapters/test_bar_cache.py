@@ -127,6 +127,11 @@ def test_a_clock_set_back_makes_nothing_fresh_for_ever(world: World) -> None:
     assert list(world.open().bars("AAPL")) == BARS[:30]
 
 
+def test_a_clock_that_follows_bars_stands_a_second_early_and_misses_none(world: World) -> None:
+    world.clock.set(BARS[39].end - timedelta(seconds=1))
+    assert list(world.open().bars("AAPL")) == BARS[:40]
+
+
 def test_files_are_private_and_their_names_harmless(world: World) -> None:
     odd = "../EUR/USD"
     world.source.by_symbol = {odd: [replace(bar, symbol=odd) for bar in BARS]}
