@@ -47,6 +47,29 @@ def test_train_status_and_rollback_tell_the_same_story(apex_json: Callable[..., 
 
 
 @pytest.mark.usefixtures("staged")
+def test_the_json_keeps_its_names(apex_json: Callable[..., Any]) -> None:
+    model = apex_json("model", "train")
+    assert model.envelope["command"] == "model train"
+    assert set(model.data["model"]) == {
+        "version",
+        "trained_at",
+        "symbols",
+        "samples",
+        "first_bar",
+        "last_bar",
+        "test_from",
+        "metrics",
+        "libraries",
+        "sha256",
+    }
+    status = apex_json("model", "status")
+    assert status.envelope["command"] == "model status"
+    assert set(status.data) == {"version", "rolled_back_at", "versions", "accuracy", "due"}
+    assert set(status.data["accuracy"]) == {"resolved", "right", "pending", "share", "window"}
+    assert status.data["versions"] == [model.data["model"]]
+
+
+@pytest.mark.usefixtures("staged")
 def test_people_see_what_is_in_use_and_how_good_it_is(apex: Callable[..., Any]) -> None:
     assert "apex model train" in apex("model", "status").out
     assert "a coin: 0.250" in apex("model", "train").out
