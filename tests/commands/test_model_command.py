@@ -301,7 +301,7 @@ def test_a_loop_trains_in_a_process_of_its_own(
 def wait_for(process: TrainingProcess) -> str | None:
     import time
 
-    for _ in range(1200):
+    for _ in range(6000):
         outcome = process.outcome()
         if outcome is not None:
             return outcome
