@@ -54,7 +54,18 @@ def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
         source = load_class(pipeline.bars, "bars", key="pipeline.bars", built_in=("csv",), base=_base(settings))(
             context
         )
-    return source
+    if source is None or pipeline.cache_dir is None:
+        return source
+    from apex_cli.core.adapters.bar_cache import CachedBars
+
+    return CachedBars(
+        source,
+        pipeline.cache_dir,
+        clock=context.clock,
+        fresh_for=timedelta(minutes=pipeline.cache_minutes),
+        notice=context.notice,
+        read_only=context.is_dry_run,
+    )
 
 
 def make_pipeline_stages(settings: Settings, context: PipelineContext) -> tuple[SignalStage, ...]:
@@ -165,7 +176,7 @@ def _scanner(settings: Settings, name: str, context: PipelineContext, history: H
     )
 
 
-def make_pipeline_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
+def make_model_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
     """Return what looks after the models: with a predictor alone, and training only in a loop."""
     if "predictor" not in settings.pipeline.stages or missing(ML):
         return ()
@@ -200,7 +211,16 @@ def model_files(settings: Settings) -> ModelFiles:
     """Return where models are stored."""
     from apex_cli.core.adapters.model_files import ModelFiles
 
-    return ModelFiles(settings.state.dir / "models")
+    return ModelFiles(settings.state.dir / "models", _tell_once)
+
+
+def _tell_once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        tell(text)
+
+
+_told: set[str] = set()
 
 
 def pipeline_bars(settings: Settings) -> BarSource | None:
@@ -247,6 +267,7 @@ def make_history(settings: Settings, context: PipelineContext) -> History:
         context.bars,
         length=settings.pipeline.history_bars,
         max_age=None if days is None else timedelta(days=days),
+        notice=context.notice,
     )
 
 

@@ -23,7 +23,7 @@ from apex_cli.core.pulse import Pulse, record_run
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.notify import posting
-from apex_cli.pipeline_wiring import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
+from apex_cli.pipeline_wiring import make_context, make_model_chores, make_pipeline_stages, make_scanners
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
@@ -106,20 +106,21 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     parts.executor.on_booked = on_booked
     parts.store.on_event = log.event
     context = make_context(settings, parts.clock, out.warn, is_dry_run=options.dry_run)
+    scanners = () if options.signals else make_scanners(settings, context)
     coordinator = Coordinator(
         store=parts.store,
         executor=parts.executor,
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         learning=make_learners(settings),
-        sources=(*make_sources(settings, options.signals, is_once=options.once), *make_scanners(settings, context)),
+        sources=(*make_sources(settings, options.signals, is_once=options.once), *scanners),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
         chores=(
             *make_chores(parts),
-            *make_pipeline_chores(settings, context, is_loop=not options.once),
+            *make_model_chores(settings, context, is_loop=not options.once),
             Pulse(parts.store, parts.store.clock),
         ),
         bus_capacity=settings.bus.capacity,

@@ -129,6 +129,35 @@ def _look_at_prices(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def _look_at_pipeline(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.pipeline_wiring import ML, TA, install_hint, make_model_manager, missing, model_clock
+
+    stages, watched = settings.pipeline.stages, settings.scanners.watch_list
+    looks = f"scanners look at {', '.join(watched)}" if watched else "scanners are off"
+    yield _ok("pipeline", f"{' -> '.join(stages) or 'no step'} before the score; {looks}")
+    needs = ML if "predictor" in stages else TA if "technical" in stages or watched else ()
+    if absent := missing(needs):
+        yield _warning("extra_missing", f"{', '.join(absent)} is not installed", install_hint(needs))
+    if "predictor" in stages:
+        due = make_model_manager(settings, read_only=True).due(model_clock(settings).now())
+        yield _warning(due.code, due.message, "apex model train") if due else _ok("model", "trained, and young enough")
+
+
+def _look_at_watch_list(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.core.analysis.quality import look_at
+    from apex_cli.pipeline_wiring import pipeline_bars
+
+    if not settings.scanners.watch_list:
+        return
+    bars = pipeline_bars(settings)
+    for symbol in settings.scanners.watch_list:
+        found = bars.bars(symbol) if bars is not None else ()
+        if not found:
+            yield _warning("bars_missing", f"{symbol}: on the watch list, but there are no bars", "")
+        elif settings.pipeline.bars != "csv":
+            yield from (_warning("bars", f"{symbol}: {issue.message}", "") for issue in look_at(found))
+
+
 def _look_at_signals(settings: Settings) -> Iterator[Finding]:
     places: list[Path] = [*settings.signals.files]
     if settings.signals.inbox is not None:
@@ -162,6 +191,8 @@ LOOKS = (
     _look_at_calendar,
     _look_at_broker,
     _look_at_prices,
+    _look_at_pipeline,
+    _look_at_watch_list,
     _look_at_signals,
     _look_at_notifications,
 )

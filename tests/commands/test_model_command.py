@@ -47,6 +47,29 @@ def test_train_status_and_rollback_tell_the_same_story(apex_json: Callable[..., 
 
 
 @pytest.mark.usefixtures("staged")
+def test_the_json_keeps_its_names(apex_json: Callable[..., Any]) -> None:
+    model = apex_json("model", "train")
+    assert model.envelope["command"] == "model train"
+    assert set(model.data["model"]) == {
+        "version",
+        "trained_at",
+        "symbols",
+        "samples",
+        "first_bar",
+        "last_bar",
+        "test_from",
+        "metrics",
+        "libraries",
+        "sha256",
+    }
+    status = apex_json("model", "status")
+    assert status.envelope["command"] == "model status"
+    assert set(status.data) == {"version", "rolled_back_at", "versions", "accuracy", "due"}
+    assert set(status.data["accuracy"]) == {"resolved", "right", "pending", "share", "window"}
+    assert status.data["versions"] == [model.data["model"]]
+
+
+@pytest.mark.usefixtures("staged")
 def test_people_see_what_is_in_use_and_how_good_it_is(apex: Callable[..., Any]) -> None:
     assert "apex model train" in apex("model", "status").out
     assert "a coin: 0.250" in apex("model", "train").out
@@ -108,6 +131,21 @@ def test_a_corrupt_model_is_one_warning_and_the_run_goes_on(staged: Path, apex_j
     assert answer.status == 0
     assert [warning["code"] for warning in answer.envelope["warnings"]].count("model_unusable") == 1
     assert "executed" in {row["outcome"] for row in answer.data["signals"]}
+
+
+def test_the_doctor_looks_at_the_pipeline_and_at_every_bar(staged: Path, apex_json: Callable[..., Any]) -> None:
+    add(staged, "\nscanners:\n  watch_list: [AAPL, GONE]\n")
+    bars = staged / "bars" / "IBM.csv"
+    lines = bars.read_text().splitlines(keepends=True)
+    bars.write_text("".join([*lines[:50], *lines[53:], lines[10]]))
+    answer = apex_json("doctor")
+    assert answer.status == 0
+    found = {finding["code"]: finding["message"] for finding in answer.data["findings"]}
+    assert found["pipeline"] == "technical -> predictor before the score; scanners look at AAPL, GONE"
+    assert "no trained model" in found["model_missing"]
+    assert found["bars_missing"].startswith("GONE")
+    assert found["bars"].startswith("IBM")
+    assert "+2 more" in found["bars"]
 
 
 class TestMissingExtra:
@@ -237,6 +275,8 @@ def test_scanners_of_the_watch_list_feed_the_run(demo: Path, apex_json: Callable
     assert [row["symbol"] for row in found] == ["AAPL"]
     gone = [warning for warning in answer.envelope["warnings"] if "GONE" in warning["message"]]
     assert len(gone) == 1
+    (demo / "none.json").write_text("[]")
+    assert apex_json("run", "--once", "--signals", "none.json").status == 8
     again = apex_json("run", "--once").data["signals"]
     assert {row["outcome"] for row in again if "mean_reversion" in row["signal_id"]} == {"duplicate"}
 
@@ -261,7 +301,7 @@ def test_a_loop_trains_in_a_process_of_its_own(
 def wait_for(process: TrainingProcess) -> str | None:
     import time
 
-    for _ in range(1200):
+    for _ in range(6000):
         outcome = process.outcome()
         if outcome is not None:
             return outcome

@@ -23,12 +23,6 @@ EARLY = timedelta(seconds=1)
 """A clock that steps through bars stands this long before a bar's end: there its close is known."""
 
 ONE_DAY = timedelta(days=1)
-LONGEST_PAUSE = timedelta(days=7)
-"""Days without a daily bar that no holiday explains."""
-
-JUMP = Decimal("0.4")
-"""Change from one close to the next open that looks like a split."""
-
 MAX_PROBLEMS = 100
 MAX_NUMBER_TEXT = 40
 MAX_PRICE = Decimal(1_000_000_000)
@@ -121,6 +115,18 @@ class CsvBars:
         Raises:
             InputError: the symbol's file has a row that cannot be used.
         """
+        from apex_cli.core.analysis.quality import look_at
+
+        series = self._load(symbol)
+        name = self._files[_key(symbol)].name if _key(symbol) in self._files else symbol
+        return (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(series.bars)))
+
+    def repairs(self, symbol: str) -> Sequence[str]:
+        """Return what was put right while the symbol's file was read: order, double rows, rows left out.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
         return self._load(symbol).problems
 
     def _load(self, symbol: str) -> _Series:
@@ -170,7 +176,6 @@ def _read_series(path: Path, symbol: str) -> _Series:
     problems: list[str] = []
     rows = _in_order(rows, problems)
     bars = tuple(_intraday(rows, symbol) if True in kinds else _daily(rows, symbol, problems))
-    problems += _oddities(bars, is_daily=True not in kinds)
     if len(problems) > MAX_PROBLEMS:
         problems[MAX_PROBLEMS:] = [f"{len(problems) - MAX_PROBLEMS} more problems"]
     return _Series(bars, tuple(bar.end for bar in bars), tuple(f"{path.name}: {problem}" for problem in problems))
@@ -306,15 +311,3 @@ def _intraday(rows: list[_Row], symbol: str) -> Iterator[Bar]:
 def _bar(row: _Row, symbol: str, start: datetime, end: datetime) -> Bar:
     opening, high, low, close = row.prices
     return Bar(symbol=symbol, start=start, end=end, open=opening, high=high, low=low, close=close, volume=row.volume)
-
-
-def _oddities(bars: Sequence[Bar], *, is_daily: bool) -> Iterator[str]:
-    """Tell of pauses, of jumps that look like splits, and of an open or close outside high and low."""
-    for bar in bars:
-        if not (bar.low <= bar.open <= bar.high and bar.low <= bar.close <= bar.high):
-            yield f"{bar.start:%Y-%m-%d %H:%M}: open or close lies outside low and high"
-    for bar, after in pairwise(bars):
-        if is_daily and after.start - bar.start > LONGEST_PAUSE:
-            yield f"no bars between {bar.start.date()} and {after.start.date()}"
-        if abs(after.open / bar.close - 1) > JUMP:
-            yield f"{after.start.date()} opens at {after.open} after a close of {bar.close}: a split?"

@@ -3,7 +3,7 @@
 ``state/models/`` holds, readable by the owner alone and each written whole or not at all:
 
 - ``model-0001.skops``: two fitted estimators in the skops format, which is data: arrays and names of classes, no
-  pickle, so that reading one runs no code of the file. Only scikit-learn's own classes and the four named in
+  pickle, so that reading one runs no code of the file. Only scikit-learn's own classes and those named in
   ``TRUSTED`` are built; a file that asks for any other is refused unread.
 - ``model-0001.json``: what is known of it, with the SHA-256 of the file above, which finds damage.
 - ``current.json``: the version in use. ``predictions.json``: predictions, resolved or not.
@@ -14,7 +14,7 @@ A model is used only by the scikit-learn release (major.minor) and on the column
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -31,11 +31,15 @@ TRUSTED = frozenset(
     {
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }
 )
-"""Classes inside scikit-learn's estimators that skops does not know by itself; they hold arrays."""
+"""Parts of scikit-learn's estimators that skops, in one release or another, does not trust by itself."""
 
 LIBRARIES = ("scikit-learn", "numpy", "skops", "TA-Lib")
 T = TypeVar("T")
@@ -50,9 +54,11 @@ class ModelError(ApexError):
 class ModelFiles:
     """The versions in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Look into *folder*, which is made when something is first stored."""
+    def __init__(self, folder: Path, on_damage: Callable[[str], None] = lambda _: None) -> None:
+        """Look into *folder*, which is made when something is first stored; *on_damage* hears of each bad file once."""
         self.folder = folder
+        self._on_damage = on_damage
+        self._damaged: set[Path] = set()
 
     def versions(self) -> Sequence[ModelInfo]:
         """Return what is known of every stored model, oldest first; unreadable ones are left out."""
@@ -71,13 +77,19 @@ class ModelFiles:
         self._write("current.json", msgspec.json.encode(pointer))
 
     def save(self, models: dict[str, Any], info: ModelInfo, *, keep: int) -> ModelInfo:
-        """Store *models* as the next version, use it, drop all but *keep* versions, and return what is known of it."""
+        """Store *models* as the next version, use it, drop all but *keep* versions, and return what is known of it.
+
+        Raises:
+            ModelError: what was made could not be read back; nothing was changed.
+        """
         import skops.io
 
         content: bytes = skops.io.dumps(models)
+        version = self._next_version()
+        _models_in(content, version)
         info = replace(
             info,
-            version=self._next_version(),
+            version=version,
             libraries={name: installed(name) for name in LIBRARIES},
             sha256=hashlib.sha256(content).hexdigest(),
         )
@@ -154,6 +166,9 @@ class ModelFiles:
             content = read_bytes(path)
             return None if content is None else msgspec.json.decode(content, type=kind)
         except (ApexError, msgspec.DecodeError):
+            if path not in self._damaged:
+                self._damaged.add(path)
+                self._on_damage(f"Warning: {path} is damaged and left out. apex model status shows what there is.")
             return None
 
     def _write(self, name: str, content: bytes) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from apex_cli.core.analysis.frame import Frame, frame_of
+from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.errors import ApexError
+from apex_cli.core.model.market import Bar
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.ports import BarSource
 
@@ -16,11 +19,22 @@ EARLY = timedelta(seconds=1)
 class History:
     """Gives frames of the latest bars; never a bar that has not ended."""
 
-    def __init__(self, bars: BarSource | None, *, length: int = 1000, max_age: timedelta | None = None) -> None:
-        """Read *bars*, the last *length* of them; a symbol whose newest is older than *max_age* is not usable."""
+    def __init__(
+        self,
+        bars: BarSource | None,
+        *,
+        length: int = 1000,
+        max_age: timedelta | None = None,
+        notice: Callable[[Reason, str], None] | None = None,
+    ) -> None:
+        """Read *bars*, the last *length* of them; a symbol whose newest is older than *max_age* is not usable.
+
+        *notice* hears, once a symbol, what is odd about its bars.
+        """
         self._bars = bars
         self._length = length
         self._max_age = max_age
+        self._notice = notice
         self._frames: dict[str, Frame] = {}
 
     def frame(self, symbol: str, at: datetime) -> Frame | Reason:
@@ -42,7 +56,20 @@ class History:
                 limit=f"{self._max_age.days} days",
                 value=f"{age.days} days",
             )
+        self._look_over(symbol, bars)
         known = self._frames.get(symbol)
         if known is None or len(known) != len(bars) or known.ends[-1] != int(bars[-1].end.timestamp()):
             known = self._frames[symbol] = frame_of(symbol, bars)
         return known
+
+    def _look_over(self, symbol: str, bars: Sequence[Bar]) -> None:
+        """Tell what is odd about the bars of *symbol* when they are first read."""
+        if self._notice is None or symbol in self._frames:
+            return
+        repairs = getattr(self._bars, "repairs", None)
+        told_by_source: Sequence[str] = repairs(symbol) if repairs is not None else ()
+        odd = [*(issue.message for issue in look_at(bars)), *told_by_source]
+        if odd:
+            more = f" (+{len(odd) - 1} more: apex doctor)" if len(odd) > 1 else ""
+            told = f"The bars of {symbol} look odd: {odd[0]}{more}."
+            self._notice(Reason(code="bars_suspect", message=told), symbol)

@@ -52,6 +52,8 @@ class ModelManager:
         self._read_only = read_only
         self._loaded: tuple[int, dict[str, Any]] | None = None
         self._unusable: tuple[int, Reason] | None = None
+        self._said: dict[str, Prediction] = {}
+        """The last prediction of each symbol: of the same bar the same model says the same."""
 
     # Use
 
@@ -83,15 +85,18 @@ class ModelManager:
         found = self.models()
         if isinstance(found, Reason):
             return found
+        version, models = found
+        said = self._said.get(frame.symbol)
+        if said is not None and said.version == version and said.bar_end == _moment(frame.ends[-1]):
+            return said
         if not frame.is_finite or not np.isfinite(row := features(frame)[-1]).all():
             return Reason(code="features_missing", message=f"The bars of {frame.symbol} do not give every feature.")
         from apex_cli.core.analysis.training import predict  # noqa: PLC0415 - status needs no scikit-learn
 
-        version, models = found
         direction, probability = predict(models, row)
         prediction = Prediction(
             symbol=frame.symbol,
-            bar_end=datetime.fromtimestamp(int(frame.ends[-1]), UTC),
+            bar_end=_moment(frame.ends[-1]),
             version=version,
             direction=direction,
             probability=round(probability, DIGITS),
@@ -99,6 +104,7 @@ class ModelManager:
             made_at=now,
         )
         self._record(prediction)
+        self._said[frame.symbol] = prediction
         return prediction
 
     def _record(self, new: Prediction) -> None:

@@ -138,9 +138,9 @@ class TestRepairs:
     def test_gaps_jumps_and_odd_closes_are_told(self, tmp_path: Path) -> None:
         rows = "2024-03-01,10,12,9,11,1\n2024-03-20,5,6,4,5,1\n2024-03-21,5,6,4,7,1\n"
         told = " ".join(bars_of(tmp_path, HEADER + rows).problems("AAPL"))
-        assert "no bars between 2024-03-01 and 2024-03-20" in told
-        assert "opens at 5 after a close of 11: a split?" in told
-        assert "2024-03-21 13:30: open or close lies outside low and high" in told
+        assert "sessions without a bar: 12 (2024-03-04, " in told
+        assert "opens that look like a split: 1 (2024-03-20 11 -> 5)" in told
+        assert "open or close outside low and high: 1 (2024-03-21)" in told
 
     def test_a_clean_file_has_no_problems(self, tmp_path: Path) -> None:
         assert bars_of(tmp_path, daily("2024-03-07", "2024-03-08")).problems("AAPL") == ()

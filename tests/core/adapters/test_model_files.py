@@ -134,6 +134,14 @@ def test_a_file_of_somebody_else_is_refused_even_with_a_right_checksum(
         files.load(1, FEATURES)
 
 
+def test_what_could_not_be_read_back_is_never_put_into_use(files: ModelFiles) -> None:
+    files.save(small(), INFO, keep=5)
+    with pytest.raises(ModelError, match="no model of apex has"):
+        files.save({"direction": Evil(), "probability": Evil()}, INFO, keep=5)
+    assert files.pointer() == Pointer(version=1)
+    assert len(list(files.folder.iterdir())) == 3
+
+
 def test_another_release_or_other_features_make_another_model(files: ModelFiles) -> None:
     info = files.save(small(), INFO, keep=5)
     with pytest.raises(ModelError, match="other features"):
@@ -152,8 +160,13 @@ def test_a_damaged_pointer_means_the_newest_and_damaged_predictions_mean_none(fi
     assert files.predictions() == (PREDICTION,)
     for name in ("current.json", "predictions.json"):
         (files.folder / name).write_text('{"half":')
-    assert files.pointer() == Pointer(version=1)
-    assert files.predictions() == ()
+    said: list[str] = []
+    again = ModelFiles(files.folder, said.append)
+    for _ in range(2):
+        assert again.pointer() == Pointer(version=1)
+        assert again.predictions() == ()
+    assert len(said) == 2
+    assert "current.json is damaged" in said[0]
 
 
 def test_two_processes_never_train_at_once(files: ModelFiles) -> None:

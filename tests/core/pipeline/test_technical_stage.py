@@ -196,3 +196,20 @@ def test_a_step_that_fails_refuses_where_analysis_is_required() -> None:
     answer = asyncio.run(guarded.process(make_signal(now=END)))
     assert isinstance(answer, Reason)
     assert answer.code == "stage_failed"
+
+
+class Repaired(ListBars):
+    def repairs(self, symbol: str) -> list[str]:
+        return [f"{symbol}.csv: rows were sorted"]
+
+
+def test_odd_bars_are_told_once_a_symbol_and_judged_all_the_same() -> None:
+    said: list[Reason] = []
+    gap = Repaired({"AAPL": [*UP[:200], *UP[203:]]})
+    history = History(gap, notice=Once(said.append))
+    for _ in range(2):
+        assert not isinstance(history.frame("AAPL", END), Reason)
+        assert isinstance(history.frame("MSFT", END), Reason)
+    assert [reason.code for reason in said] == ["bars_suspect"]
+    assert "sessions without a bar: 3" in said[0].message
+    assert "+1 more: apex doctor" in said[0].message
