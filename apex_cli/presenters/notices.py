@@ -114,7 +114,7 @@ def _entry(_: OutboxRow, told: EntryFilled) -> _Told:
     bracket = told.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
     of = "" if told.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
-    part = "" if told.is_complete else ", the rest still works"
+    part = "" if told.is_complete else ", more may follow"
     targets = ", ".join(map(price, bracket.target_prices)) or DASH
     payload: dict[str, Fact] = {
         "symbol": symbol,

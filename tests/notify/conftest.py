@@ -75,5 +75,3 @@ def apex(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tupl
         return status, said.out, said.err
 
     return typed
-
-

@@ -157,9 +157,7 @@ def test_duplicated_and_reordered_updates_do_it_once(api: BotApi, asked: Setting
     assert len(entries) == 1
 
 
-def test_an_answer_at_the_terminal_reaches_the_phone(
-    api: BotApi, asked: Settings, apex: Callable[..., Any]
-) -> None:
+def test_an_answer_at_the_terminal_reaches_the_phone(api: BotApi, asked: Settings, apex: Callable[..., Any]) -> None:
     message = question(api, "IBM")
     name = approvals(asked)["IBM"].approval_id
     assert apex("approve", name, "--reject", "--reason", "earnings", "--quiet")[0] == 0
@@ -177,7 +175,7 @@ def test_a_restart_between_commit_and_answer_tells_what_was_done_and_does_it_not
     token = api.buttons(message)[YES]
     row = approvals(asked)["AAPL"]
     pressed = api.press(ANNA, token, message_id=message)
-    # As a process leaves it that was killed after the commit: button spent, decision made, nothing told or acknowledged.
+    # As a process leaves it that was killed after the commit: button spent, decision made, nothing told.
     ButtonFile(notify_folder(asked)).press(token, pressed, "anna", START)
     House(asked).do(Answer(ids=(row.approval_id,), yes=True, by="anna (Telegram)", version=row.version))
     with listening(asked):

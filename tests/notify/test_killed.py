@@ -51,9 +51,7 @@ def killed_at(api: BotApi, nth: int, *, before: bool) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
 @pytest.mark.parametrize("nth", [1, 2])
-def test_what_was_not_delivered_is_delivered_by_the_next_command(
-    api: BotApi, settings: Settings, nth: int
-) -> None:
+def test_what_was_not_delivered_is_delivered_by_the_next_command(api: BotApi, settings: Settings, nth: int) -> None:
     killed_at(api, nth, before=True)
     # The dead process's request may still have been carried out by the server: that is the point.
     start("run", "--once", "--quiet").communicate(timeout=60)
@@ -69,9 +67,7 @@ def test_what_was_not_delivered_is_delivered_by_the_next_command(
     assert (standing.sending, standing.attempts) == (0, 0)
 
 
-def test_a_command_ends_in_time_though_the_channel_is_dead_and_the_next_one_delivers(
-    api: BotApi, folder: Path
-) -> None:
+def test_a_command_ends_in_time_though_the_channel_is_dead_and_the_next_one_delivers(api: BotApi, folder: Path) -> None:
     with (folder / "config.yaml").open("a") as config:
         config.write("  deliver_s: 0\n")
     start("run", "--once", "--quiet").communicate(timeout=60)

@@ -21,6 +21,7 @@ def leaks(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text]
 
 
+@pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
 def test_nothing_that_is_written_or_said_holds_a_secret(
     api: BotApi,
     folder: Path,
@@ -47,7 +48,7 @@ def test_nothing_that_is_written_or_said_holds_a_secret(
     assert "AnotherToken" not in "\n".join(said)
     assert not leaks(caplog.text)
     files = [path for path in (folder / "state").rglob("*") if path.is_file() and path.name != "state.json"]
-    assert any(path.suffix == ".jsonl" for path in files)
+    assert any(path.suffix == ".jsonl" for path in files), said
     for path in (*files, folder / "told.jsonl"):
         assert not leaks(path.read_text(errors="replace")), path
     assert not leaks("\n".join(text for text in api.texts() if "HALTED" not in text))
