@@ -20,7 +20,7 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.pipeline.ranker import SimpleRanker
-from apex_cli.core.pulse import Pulse, record_run
+from apex_cli.core.pulse import record_run
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.notify import posting
@@ -31,6 +31,7 @@ from apex_cli.wiring import (
     Parts,
     connected,
     executor_lock,
+    make_chores,
     make_parts,
     make_service,
     make_sources,
@@ -108,7 +109,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
-        chores=(Pulse(parts.store, parts.store.clock),),
+        chores=make_chores(parts),
         bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,

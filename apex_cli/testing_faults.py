@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 from random import Random
 
+from msgspec.structs import replace
+
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
-from apex_cli.core.model.account import AccountSnapshot, MarginPreview
+from apex_cli.core.model.account import AccountFacts, AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.order import Order, OrderStatus
 from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
@@ -158,6 +160,26 @@ class UnreliableBroker:
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return what the venue says."""
         return await self.inner.preview(order)
+
+
+class MarginBroker(UnreliableBroker):
+    """A broker that tells what a margin account is told live, as set; its orders fill at the venue inside."""
+
+    def __init__(self, inner: Broker, clock: Clock, facts: AccountFacts) -> None:
+        """Tell *facts*."""
+        super().__init__(inner, clock)
+        self.facts = facts
+        self.what_if: MarginPreview | None = None
+        self.previewed: list[Order] = []
+
+    async def account(self) -> AccountSnapshot:
+        """Return the venue's account as one that is no simulation."""
+        return replace(await super().account(), is_simulated=False, facts=self.facts)
+
+    async def preview(self, order: Order) -> MarginPreview | None:
+        """Return what was set."""
+        self.previewed.append(order)
+        return self.what_if
 
 
 class FailingStore:

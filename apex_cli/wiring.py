@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Broker, Clock, SignalSource
+    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource
     from apex_cli.core.serving import Service
 
 BOOK_FILE = "simulated_broker.json"
@@ -265,7 +265,23 @@ def make_desk(parts: Parts) -> ApprovalDesk:
     """Return where approvals are looked at and answered."""
     from apex_cli.core.approving import ApprovalDesk
 
-    return ApprovalDesk(store=parts.store, executor=parts.executor, gatherer=parts.gatherer)
+    return ApprovalDesk(
+        store=parts.store, executor=parts.executor, gatherer=parts.gatherer, margin=make_margin_watch(parts)
+    )
+
+
+def make_margin_watch(parts: Parts) -> Chore:
+    """Return what keeps the intraday margin deficits."""
+    from apex_cli.core.margin_watch import MarginWatch
+
+    return MarginWatch(parts.store, parts.broker)
+
+
+def make_chores(parts: Parts) -> tuple[Chore, ...]:
+    """Return what a loop looks after besides signals."""
+    from apex_cli.core.pulse import Pulse
+
+    return (make_margin_watch(parts), Pulse(parts.store, parts.store.clock))
 
 
 def make_service(parts: Parts) -> Service:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 NEVER = {
+    "apprise",
+    "httpx",
     "ib_async",
     "ib_insync",
     "multiprocessing",
@@ -52,6 +54,9 @@ WITH_CONFIG = {
     "pdt-status": CONFIG | STATE | JSON | LOOP,
     "run --dry-run": CONFIG | STATE | JSON | LOOP,
     "run --once": CONFIG | STATE | JSON | LOOP | WRITING,
+    "heartbeat": CONFIG | STATE | JSON | WRITING,
+    "notify test": CONFIG,
+    "telegram": CONFIG,
     "doctor": CONFIG | STATE | JSON | LOOP | WRITING,
 }
 """Which of the watched modules a command may import in the demo; every other one is a failure."""

@@ -79,6 +79,7 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     import asyncio
 
     from apex_cli.core.day_trades import all_fills, held_before, is_partial
+    from apex_cli.core.margin_watch import with_standing
     from apex_cli.core.rules.calendar import session_date
     from apex_cli.core.rules.day_trade_report import make_report
     from apex_cli.core.rules.regimes import facts_of
@@ -87,7 +88,7 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()
     now = at or parts.clock.now()
-    account = asyncio.run(parts.broker.account())
+    account = with_standing(asyncio.run(parts.broker.account()), state, now)
     return make_report(
         executions=all_fills(state),
         start=held_before(state),
@@ -95,4 +96,5 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
         limits=settings.day_trades,
         as_of=now,
         is_partial=is_partial(state, session_date(now), settings.day_trades),
+        deficits=state.deficits.values(),
     )

@@ -15,7 +15,7 @@ from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.outcome import DayTradeStatus, Snapshot
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.work import Answered, Preview
-from apex_cli.core.ports import StateStore
+from apex_cli.core.ports import Chore, StateStore
 from apex_cli.core.recording import end_approval
 from apex_cli.core.rules.approvals import ApprovalVerdict, is_expired, recheck_approval
 from apex_cli.core.rules.day_trade_gate import entry_effect
@@ -24,8 +24,11 @@ from apex_cli.core.rules.day_trade_gate import entry_effect
 class ApprovalDesk:
     """Where approvals are looked at and answered, at the terminal, on the phone or by a script."""
 
-    def __init__(self, *, store: StateStore, executor: TradeExecutor, gatherer: Gatherer) -> None:
-        """Keep the parts."""
+    def __init__(
+        self, *, store: StateStore, executor: TradeExecutor, gatherer: Gatherer, margin: Chore | None = None
+    ) -> None:
+        """Keep the parts; *margin* looks at the margin level after an approval."""
+        self._margin = margin
         self._store = store
         self._executor = executor
         self._gatherer = gatherer
@@ -87,6 +90,8 @@ class ApprovalDesk:
         orders = await self._executor.open(
             approval.opportunity, snapshot, verdict.decision, approval=answered, decided_by=by
         )
+        if self._margin is not None:
+            await self._margin.tend(self._gatherer.clock.now())
         current = self._store.view().approvals[approval.approval_id]
         if not orders:
             raise already_answered(current)
@@ -110,8 +115,7 @@ class ApprovalDesk:
         return Answered(approval=ended)
 
     async def _recheck(self, approval: ApprovalRecord, quantity: Quantity | None) -> tuple[Snapshot, ApprovalVerdict]:
-        signal = approval.opportunity.signal
-        snapshot = await self._gatherer.snapshot(self._store.view(), signal.instrument, signal.entry_price)
+        snapshot = await self._gatherer.snapshot(self._store.view(), approval.opportunity, quantity=quantity)
         return snapshot, recheck_approval(approval, snapshot, self._gatherer.limits, quantity)
 
     def _require_pending(self, approval: ApprovalRecord) -> None:

@@ -345,15 +345,10 @@ class Coordinator:
 
     # Decisions out
 
-    async def _snapshot(self, signal: Signal) -> Snapshot:
-        return await self.gatherer.snapshot(
-            self.store.view(), signal.instrument, signal.entry_price, planned=self._planned
-        )
-
     async def _act(self, message: Ranked) -> None:
         """Decide on one opportunity and do what was decided."""
         opportunity = message.opportunity
-        snapshot = await self._snapshot(opportunity.signal)
+        snapshot = await self.gatherer.snapshot(self.store.view(), opportunity, planned=self._planned)
         decision = decide(opportunity, snapshot, self.gatherer.limits)
         if self._dry_run:
             self._plan(decision)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
+from apex_cli.core.margin_watch import with_standing
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
+from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, PriceSource
 from apex_cli.core.rules.calendar import market_status
+from apex_cli.core.rules.plan import probe_entry
 from apex_cli.core.snapshots import take_snapshot
 from apex_cli.core.state import State
 
@@ -41,20 +46,32 @@ class Gatherer:
         self._max_price_age = max_price_age
 
     async def snapshot(
-        self, state: State, instrument: Instrument, signal_price: Price, *, planned: Iterable[Exposure] = ()
+        self,
+        state: State,
+        opportunity: Opportunity,
+        *,
+        planned: Iterable[Exposure] = (),
+        quantity: Quantity | None = None,
     ) -> Snapshot:
-        """Return the snapshot for a decision on *instrument* now.
+        """Return the snapshot for a decision on *opportunity* now; a live broker is asked what its entry would do.
+
+        Args:
+            state: the latest committed one.
+            opportunity: what is decided on.
+            planned: what a dry run would have opened already.
+            quantity: a person's own size.
 
         Raises:
             BrokerError: the account could not be read.
         """
+        instrument, signal_price = opportunity.signal.instrument, opportunity.signal.entry_price
         await self.refresh_quotes((instrument,))
         now = self.clock.now()
-        account = await self.broker.account()
+        account = with_standing(await self.broker.account(), state, now)
         quote = self.quote(instrument, now)
         if quote is None and account.is_simulated and not self._has_history(instrument, now):
             quote = Quote(price=signal_price, at=now, source="signal")
-        return take_snapshot(
+        snapshot = take_snapshot(
             state,
             now=now,
             account=account,
@@ -63,6 +80,10 @@ class Gatherer:
             day_trades=self._day_trades(state, account, now),
             planned=planned,
         )
+        if account.is_simulated:
+            return snapshot
+        probe = probe_entry(opportunity, snapshot, self.limits, quantity)
+        return snapshot if probe is None else replace(snapshot, margin_preview=await self.broker.preview(probe))
 
     def day_trades(self, state: State, account: AccountSnapshot, now: datetime) -> DayTradeStatus:
         """Return the day trades used and left."""

@@ -66,6 +66,15 @@ class Imported(Value, frozen=True, kw_only=True):
     """Session date from which on all trades are known; empty when nothing is."""
 
 
+class HistoryImportedEvent(Value, frozen=True, kw_only=True):
+    """What an import brought: enough to bring it again."""
+
+    rows: tuple[Execution, ...]
+    """As they stand in the state now."""
+
+    imported: Imported
+
+
 def import_executions(tx: State, report: Report, now: datetime) -> Imported:
     """Put *report* into the state, inside the caller's transaction; twice is as good as once.
 
@@ -81,17 +90,17 @@ def import_executions(tx: State, report: Report, now: datetime) -> Imported:
     cutoff = session_start(previous_sessions(today, FILL_SESSIONS - 1)[0])
     counted = [row for row in report.executions if row.sec_type in COUNTED_TYPES]
     fresh = [row for row in counted if row.filled_at >= cutoff]
-    added = sum(1 for row in fresh if _put(tx, row))
+    rows = [tx.history_fills[row.key] for row in fresh if _put(tx, row)]
     _extend_coverage(tx, report, today)
     imported = Imported(
-        added=added,
-        known=len(fresh) - added,
+        added=len(rows),
+        known=len(fresh) - len(rows),
         too_old=len(counted) - len(fresh),
         not_counted=len(report.executions) - len(counted) + report.dropped,
         covered_since=tx.counters.fills_since,
     )
-    if added:
-        tx.emit("history_imported", now, "", imported)
+    if rows:
+        tx.emit("history_imported", now, "", HistoryImportedEvent(rows=tuple(rows), imported=imported))
     return imported
 
 

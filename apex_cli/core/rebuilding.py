@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from apex_cli.core.announcing import DaySummary, count_told
 from apex_cli.core.booking import fold_in
 from apex_cli.core.executor import NOTHING_SENT, IntentEvent
+from apex_cli.core.history import HistoryImportedEvent
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Usd
@@ -29,6 +30,7 @@ from apex_cli.core.model.records import (
     ApprovalStatus,
     BracketRecord,
     Counters,
+    DeficitRecord,
     OutboxRow,
     SignalOutcome,
     SignalRecord,
@@ -199,6 +201,18 @@ def _session_started(state: State, event: OutboxRow, data: Counters) -> None:
     prune(state, date.fromisoformat(data.session_date))
 
 
+def _history_imported(state: State, event: OutboxRow, data: HistoryImportedEvent) -> None:
+    del event
+    for row in data.rows:
+        state.history_fills[row.key] = row
+    state.counters = replace(state.counters, fills_since=data.imported.covered_since)
+
+
+def _margin_deficit(state: State, event: OutboxRow, data: DeficitRecord) -> None:
+    del event
+    state.deficits[data.session_date] = data
+
+
 def _trading_state_changed(state: State, event: OutboxRow, data: TradingState) -> None:
     del event
     state.trading = data
@@ -236,5 +250,8 @@ _APPLY: dict[str, tuple[Callable[[State, OutboxRow, Any], None], Any]] = {
     "daily_summary": (_daily_summary, DaySummary),
     "run_overdue": (_run_overdue, object),
     "trading_state_changed": (_trading_state_changed, TradingState),
+    "history_imported": (_history_imported, HistoryImportedEvent),
+    "margin_deficit": (_margin_deficit, DeficitRecord),
+    "margin_deficit_met": (_margin_deficit, DeficitRecord),
 }
 """What each kind of event did to the tables, and the type of its payload."""

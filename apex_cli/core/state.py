@@ -21,6 +21,7 @@ from apex_cli.core.model.records import (
     ApprovalRecord,
     BracketRecord,
     Counters,
+    DeficitRecord,
     OutboxRow,
     PositionRecord,
     SignalRecord,
@@ -184,6 +185,8 @@ class State:
         """Imported executions of the whole account: counted, never folded into positions."""
         self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
+        self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
+        """Intraday margin deficits by session date."""
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self._counters: Table[Counters] = Table("counters", Counters)
         self._trading: Table[TradingState] = Table("trading", TradingState)
@@ -199,6 +202,7 @@ class State:
             self.history_fills,
             self.round_trips,
             self.requests,
+            self.deficits,
             self.outbox,
             self._counters,
             self._trading,

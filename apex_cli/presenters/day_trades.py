@@ -12,7 +12,8 @@ from apex_cli.core.rules.calendar import is_half_day
 from apex_cli.core.rules.day_trade_gate import GateDecision, GateVerdict
 from apex_cli.core.rules.day_trade_report import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.rules.intraday_margin import Level
-from apex_cli.core.rules.pdt import following_sessions
+from apex_cli.core.rules.margin_deficits import Standing, deadlines_of
+from apex_cli.core.rules.pdt import SpreadDayTrades, following_sessions
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
 from apex_cli.presenters.formats import DASH, moment, money, number
 
@@ -50,6 +51,35 @@ def day_trade_data(report: DayTradeReport) -> dict[str, Any]:
         "mismatch_reason": status.mismatch,
         "opened_today": list(status.opened_today),
         "leaves_window": {day: to and to.isoformat() for day, to in report.leaves_window.items()},
+        "spreads": [
+            {
+                "session_date": spread.session_date,
+                "underlying": spread.underlying,
+                "day_trades": spread.day_trades,
+                "as_units": spread.as_units,
+            }
+            for spread in report.spreads
+        ],
+        "deficits": deficits_data(report.deficits),
+    }
+
+
+def deficits_data(found: Standing) -> dict[str, Any]:
+    """Return the intraday margin deficits that are kept, and what they may lead to."""
+    return {
+        "outstanding": [
+            {
+                "session_date": row.session_date,
+                "amount": row.amount,
+                "de_minimis": row.is_de_minimis,
+                "ideally_by": deadlines_of(row).ideally,
+                "before_freeze_by": deadlines_of(row).before_freeze,
+                "lapses_on": deadlines_of(row).lapses,
+            }
+            for row in found.outstanding
+        ],
+        "unmet_in_12_months": found.unmet,
+        "frozen_until": found.frozen_until,
     }
 
 
@@ -87,6 +117,9 @@ def report_warnings(report: DayTradeReport) -> tuple[Reason, ...]:
 def day_trade_blocks(report: DayTradeReport) -> tuple[Block, ...]:
     """Return the page: rule and count, a small calendar of the window, the forward view, the verdict."""
     blocks: list[Block] = [Fields(rows=tuple(_rows(report))), _calendar(report), _forward(report)]
+    if report.deficits.outstanding:
+        blocks.append(_deficits(report.deficits))
+    blocks.extend(Line(text=spread_note(spread)) for spread in report.spreads)
     if report.verdict:
         blocks.extend(_verdict(report.verdict))
     return tuple(blocks)
@@ -109,6 +142,8 @@ def _rows(report: DayTradeReport) -> list[tuple[str, Cell]]:
         rows.append(("Opened today", Cell(", ".join(status.opened_today))))
     if status.used > status.limit and report.day_trade_share is not None:
         rows.append(("Pattern", Cell(_pattern(report.day_trade_share))))
+    if report.deficits.frozen_until is not None:
+        rows.append(("Frozen", Cell(f"until {report.deficits.frozen_until}: no new debit, no new short", Tone.BAD)))
     if report.level.before is not None:
         rows.append(("Margin level", _level_cell(report.level)))
     return rows
@@ -188,6 +223,26 @@ def _leaves(report: DayTradeReport, day: str) -> str:
         return ""
     to = report.leaves_window[day]
     return f"on {to}" if to else "after the calendar's end"
+
+
+def spread_note(spread: SpreadDayTrades) -> str:
+    """Return what another way to count spreads would say."""
+    return (
+        f"{spread.session_date}: {spread.day_trades} day trades in options on {spread.underlying}; "
+        f"{spread.as_units} if counted as a unit."
+    )
+
+
+def _deficits(found: Standing) -> Grid:
+    """Return the deficits that must still be met."""
+    rows = []
+    for row in found.outstanding:
+        due = deadlines_of(row)
+        days = (due.ideally, due.before_freeze, due.lapses)
+        small = "de minimis" if row.is_de_minimis else ""
+        cells = (Cell(day.isoformat() if day else DASH) for day in days)
+        rows.append((Cell(row.session_date), Cell(money(row.amount), Tone.BAD), *cells, Cell(small)))
+    return Grid(columns=("Margin deficit", ">USD", "Meet by", "Freeze after", "Lapses", ""), rows=tuple(rows))
 
 
 def _forward(report: DayTradeReport) -> Grid:

@@ -29,6 +29,8 @@ NAMES = [
     "mismatch_reason",
     "opened_today",
     "leaves_window",
+    "spreads",
+    "deficits",
 ]
 
 

@@ -122,7 +122,7 @@ class TestOpening:
         rig, broker = unreliable()
         one = signal(rig)
         opportunity = SimpleRanker(rig.limits.risk).rank(one, ())
-        snapshot = rig.run(rig.gatherer.snapshot(rig.state, one.instrument, one.entry_price))
+        snapshot = rig.run(rig.gatherer.snapshot(rig.state, opportunity))
         decision = decide(opportunity, snapshot, rig.limits)
         assert len(rig.run(rig.executor.open(opportunity, snapshot, decision))) == 3
         assert rig.run(rig.executor.open(opportunity, snapshot, decision)) == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -13,9 +14,19 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.order import Order, OrderStatus
+from apex_cli.core.history import Report, import_executions
+from apex_cli.core.model.execution import Execution
+from apex_cli.core.model.money import Quantity, Usd
+from apex_cli.core.model.order import Order, OrderSide, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
-from apex_cli.core.model.records import ApprovalStatus, OutboxRow, SignalOutcome, SignalRecord, TradingState
+from apex_cli.core.model.records import (
+    ApprovalStatus,
+    DeficitRecord,
+    OutboxRow,
+    SignalOutcome,
+    SignalRecord,
+    TradingState,
+)
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.rebuilding import SilentState, rebuild
 from apex_cli.core.state import State
@@ -170,6 +181,30 @@ def test_halting_and_resuming() -> None:
             tx.trading = TradingState(mode=mode, reason="why", changed_at=rig.clock.now())
             tx.emit("trading_state_changed", rig.clock.now(), mode, tx.trading)
         rig.feed(make_signal("AAPL", now=rig.clock.now(), signal_id=f"sig-{mode}"))
+    assert_every_start_leads_to_the_end(store)
+
+
+def test_imported_history_and_margin_deficits() -> None:
+    rig, _, store = make_rig()
+    rig.feed(make_signal("AAPL", now=rig.clock.now()))
+    rows = [
+        Execution(
+            exec_id=f"X{number}.01",
+            security="MSFT",
+            side=side,
+            quantity=Quantity(Decimal(5)),
+            filled_at=rig.clock.now() - timedelta(days=3 - number),
+        )
+        for number, side in enumerate(OrderSide)
+    ]
+    with store.transaction() as tx:
+        import_executions(tx, Report(executions=tuple(rows)), rig.clock.now())
+    deficit = DeficitRecord(session_date="2026-03-02", amount=Usd(Decimal(9)), is_de_minimis=True)
+    for row, kind in ((deficit, "margin_deficit"), (replace(deficit, met_on="2026-03-03"), "margin_deficit_met")):
+        with store.transaction() as tx:
+            tx.deficits[row.session_date] = row
+            tx.emit(kind, rig.clock.now(), row.session_date, row)
+    assert len(store.view().history_fills) == 2
     assert_every_start_leads_to_the_end(store)
 
 

@@ -6,6 +6,7 @@ from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.outcome import Snapshot
 from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.snapshots import blocked_instruments, exposures_of
 from apex_cli.testing_faults import Fate, UnreliableBroker
 from apex_cli.testing_rig import Prices, Rig, auto, make_signal
@@ -15,7 +16,8 @@ D = Decimal
 
 def snapshot(rig: Rig, symbol: str = "AAPL") -> Snapshot:
     signal = make_signal(symbol, now=rig.clock.now())
-    found: Snapshot = rig.run(rig.gatherer.snapshot(rig.state, signal.instrument, signal.entry_price))
+    opportunity = Opportunity(signal=signal, opportunity_score=D(1))
+    found: Snapshot = rig.run(rig.gatherer.snapshot(rig.state, opportunity))
     return found
 
 

@@ -21,6 +21,7 @@ from apex_cli.core.model.records import (
     ApprovalStatus,
     BracketRecord,
     Counters,
+    DeficitRecord,
     OutboxRow,
     PositionRecord,
     SignalOutcome,
@@ -204,6 +205,9 @@ ROWS: dict[str, Any] = {
             failures=(Failure(status=4, code="halted", message="No.", details={"a": [1, "2"]}),),
         ),
         finished_at=LATER,
+    ),
+    "deficits": DeficitRecord(
+        session_date="2026-03-02", amount=usd("500.25"), is_de_minimis=False, met_on="2026-03-03"
     ),
     "outbox": OutboxRow(seq=9, at=LATER, kind="fill", subject="AAPL", data=msgspec.Raw(b'{"a":[1,"2"]}')),
     "counters": Counters(session_date="2026-03-02", session_start_equity=usd("3000.10"), entries_today=4),

@@ -293,7 +293,8 @@ class Play:
         if book is not None:
             if book.venue.positions:
                 self._violation(f"still held after everything was closed: {book.venue.positions}")
-            if exits := effective_exits(book):
+            exits = {key: could for key, could in effective_exits(book).items() if could}
+            if exits:  # those of an entry that works on may fill nothing before it does
                 self._violation(f"flat, but exits still work: {exits}")
         for sentence in (*self.witness.unanswered(), *self.witness.litter()):
             self._violation(sentence)

@@ -71,6 +71,9 @@ class World:
         self.written = 0
         """Signals written so far."""
 
+        self.files = 0
+        """Files written so far: one that holds no signal must not take the place of one that was not read yet."""
+
         self.inbox.mkdir(parents=True)
         (folder / "bars").mkdir()
         for symbol, price in SYMBOLS.items():
@@ -133,7 +136,8 @@ class World:
         """Put a file of *count* signals into the inbox, at the latest prices, and return their ids."""
         book = self.book()
         rows = [self._signal(book) for _ in range(count)]
-        name = f"s{self.written:04d}.json"
+        self.files += 1
+        name = f"s{self.files:04d}.json"
         temporary = self.inbox / f"{name}.tmp"
         temporary.write_text(json.dumps({"signals": rows}))
         temporary.rename(self.inbox / name)

@@ -24,7 +24,6 @@ from apex_cli.testing_telegram import (
     Fault,
 )
 
-
 KEY = "t1"
 UNKNOWN_BOT = "987654321:AAAnotherTokenThatNobodyKnows-0123456789"
 

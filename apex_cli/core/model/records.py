@@ -144,6 +144,22 @@ class Counters(Value, frozen=True, kw_only=True):
     """Session date from which on all trades of the account are known, YYYY-MM-DD; empty before the first session."""
 
 
+class DeficitRecord(Value, frozen=True, kw_only=True):
+    """The intraday margin deficit of one session."""
+
+    session_date: str
+    """YYYY-MM-DD."""
+
+    amount: Usd
+    """How far the margin level fell below zero at the worst opening fill."""
+
+    is_de_minimis: bool
+    """Too small to count toward a practice of not paying."""
+
+    met_on: str = ""
+    """Session in which the level was zero or more again; empty while it was not."""
+
+
 class TradingState(Value, frozen=True, kw_only=True):
     """What apex may do, who said so, and why."""
 

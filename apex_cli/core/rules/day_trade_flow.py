@@ -21,6 +21,9 @@ from apex_cli.core.rules.calendar import session_date, session_end, session_star
 
 Countable = Fill | Execution
 
+Mark = tuple[datetime, str]
+"""When something happened, and its place among what happened at that moment where that is known."""
+
 COUNTED_TYPES = frozenset({SecType.STK, SecType.OPT, SecType.WAR, SecType.BOND, SecType.BILL, SecType.SSF})
 """Securities. Futures, their options, spot currencies and coins are none; a BAG row repeats its legs."""
 
@@ -31,6 +34,9 @@ NO_TIME = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
 
 _LONG, _SHORT = 1, 2
 """Bits of what was opened today and not yet closed: closing it makes a day trade."""
+
+NUMBERED = "SIM"
+"""Executions whose ids begin so are numbered by the venue in their order: a moment they share leaves nothing open."""
 
 _MOST_PERMUTED = 5
 """Tied executions of both sides up to which every order is tried: 120 orders."""
@@ -81,35 +87,36 @@ class DayTradeFlow:
         self.counts: dict[str, int] = {}
         self.uncertain: dict[str, None] = {}
         self._span = NO_TIME
-        self._moment: tuple[datetime | None, list[Decimal]] = (None, [])
+        self._moment: tuple[Mark | None, list[Decimal]] = (None, [])
         self._moment_start = (held, self.states)
 
     def run(self, fills: Iterable[Countable]) -> None:
         """Take *fills* of one security, already in order."""
         tied: list[Decimal] = []
-        moment = NO_TIME[0]
+        mark: Mark = (NO_TIME[0], "")
         for fill in fills:
             change = fill.quantity if fill.side is OrderSide.BUY else -fill.quantity
-            if tied and fill.filled_at == moment:
+            at = (fill.filled_at, fill.exec_id if fill.exec_id.startswith(NUMBERED) else "")
+            if tied and at == mark:
                 tied.append(change)
                 continue
             if tied:
-                self._take(moment, tied)
-            moment, tied = fill.filled_at, [change]
+                self._take(mark, tied)
+            mark, tied = at, [change]
         if tied:
-            self._take(moment, tied)
+            self._take(mark, tied)
         self._settle()
 
-    def _take(self, moment: datetime, changes: list[Decimal]) -> None:
+    def _take(self, mark: Mark, changes: list[Decimal]) -> None:
         """Apply the *changes* of one moment; more of the moment that was taken last make it be taken anew."""
-        if moment == self._moment[0]:
+        if mark == self._moment[0]:
             self.held, self.states = self._moment_start
             changes = [*self._moment[1], *changes]
         else:
-            if not self._span[0] <= moment < self._span[1]:
-                self._turn_to(session_date(moment))
+            if not self._span[0] <= mark[0] < self._span[1]:
+                self._turn_to(session_date(mark[0]))
             self._moment_start = (self.held, self.states)
-        self._moment = (moment, changes)
+        self._moment = (mark, changes)
         self._apply(changes)
 
     def _turn_to(self, session: date) -> None:

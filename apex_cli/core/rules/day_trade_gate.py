@@ -14,7 +14,7 @@ from enum import StrEnum
 from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import SecType
-from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import DayTradeStatus, Reason
 from apex_cli.core.rules import cash_account, intraday_margin
@@ -56,6 +56,9 @@ class Ground(Value, frozen=True, kw_only=True):
     """Signed quantity of the order's security held now."""
 
     preview: MarginPreview | None = None
+    stock_value: Usd | None = None
+    """Gross value of the stocks held and of working entries, USD; None is not told."""
+
     proceeds_settle_on: date | None = None
     """In a cash account: from when on it may be sold; see ``cash_account.proceeds_settle_on``."""
 
@@ -255,6 +258,7 @@ def _judge_money(order: GateOrder, ground: Ground, found: _Findings, opening: De
         found.block("no_margin_preview", message)
     _judge_borrowing(order, ground, notional, found)
     _judge_level(level, ground, found)
+    _judge_overnight(order, ground, notional, found)
     return level
 
 
@@ -326,6 +330,21 @@ def _judge_level(level: Level, ground: Ground, found: _Findings) -> None:
         found.block("initial_margin", "The initial margin exceeds the equity after the order: the broker rejects it.")
     if facts.look_ahead_excess_liquidity is not None and facts.look_ahead_excess_liquidity < ZERO:
         found.warn("look_ahead", "At the next margin rates, usually overnight, the account is short of margin.")
+
+
+def _judge_overnight(order: GateOrder, ground: Ground, notional: Decimal | None, found: _Findings) -> None:
+    """Warn when the stocks, this order's included, need more than the account is worth once the session is over."""
+    equity = ground.facts.equity_with_loan
+    if equity is None or ground.stock_value is None or notional is None or order.sec_type is not SecType.STK:
+        return
+    need = intraday_margin.overnight_margin(ground.stock_value + notional)
+    if need > equity:
+        found.warn(
+            "overnight_reg_t",
+            f"Held overnight, the stocks need {money(need)}, half of their value: the account has {money(equity)}.",
+            limit=f"at most {money(equity)}",
+            value=money(need),
+        )
 
 
 def _exceeds(preview: MarginPreview) -> bool:

@@ -10,12 +10,21 @@ from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.outcome import DayTradeStatus
+from apex_cli.core.model.records import DeficitRecord
 from apex_cli.core.rules.calendar import NEW_YORK, session_date
 from apex_cli.core.rules.cash_account import proceeds_settle_on
 from apex_cli.core.rules.day_trade_flow import Countable, in_trade_order, opening_transactions, security_of
 from apex_cli.core.rules.day_trade_gate import GateOrder, GateVerdict, Ground, judge_order
 from apex_cli.core.rules.intraday_margin import Level, margin_level
-from apex_cli.core.rules.pdt import RunningCount, day_trade_status, forecast, leaves_window_on
+from apex_cli.core.rules.margin_deficits import Standing, standing
+from apex_cli.core.rules.pdt import (
+    RunningCount,
+    SpreadDayTrades,
+    day_trade_status,
+    forecast,
+    leaves_window_on,
+    spread_day_trades,
+)
 from apex_cli.core.rules.regimes import Regime
 
 BY_OPENINGS = "interpretation_01"
@@ -46,6 +55,11 @@ class DayTradeReport(Value, frozen=True, kw_only=True):
     """None when there was no order to judge."""
 
     level: Level
+    deficits: Standing = Standing()
+    """Intraday margin deficits that are kept."""
+
+    spreads: tuple[SpreadDayTrades, ...] = ()
+    """Option day trades of one underlying in one session that a broker may count as one."""
 
     @property
     def day_trade_share(self) -> Decimal | None:
@@ -63,6 +77,7 @@ def make_report(
     order: GateOrder | None = None,
     preview: MarginPreview | None = None,
     is_partial: bool = False,
+    deficits: Iterable[DeficitRecord] = (),
 ) -> DayTradeReport:
     """Return the picture at *as_of*.
 
@@ -75,6 +90,7 @@ def make_report(
         order: judged when given.
         preview: the broker's "what if" for it.
         is_partial: True when the executions may not cover the whole window.
+        deficits: intraday margin deficits that are kept.
 
     Raises:
         CalendarEndError: *as_of*, its window or an execution lies outside the calendar.
@@ -83,8 +99,9 @@ def make_report(
     seen = [fill for fill in rows if fill.filled_at <= as_of]
     session = session_date(as_of)
     running = RunningCount(seen, start)
+    count = running.count()
     status = day_trade_status(
-        running.count(),
+        count,
         session=session,
         facts=facts,
         limits=limits,
@@ -114,6 +131,8 @@ def make_report(
         later_executions=len(rows) - len(seen),
         verdict=verdict,
         level=verdict.level if verdict else _level_now(facts, status),
+        deficits=standing(deficits, session),
+        spreads=spread_day_trades(count, status.window),
     )
 
 

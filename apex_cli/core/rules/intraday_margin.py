@@ -48,6 +48,9 @@ CHEAP_SHORT_PER_SHARE = Decimal("2.50")
 CHEAP_PRICE = Decimal(5)
 """Rule 4210(c): long 25 %; short from 5 USD on max(30 %, 5 USD a share), below max(100 %, 2.50 USD a share)."""
 
+REG_T_RATE = Decimal("0.50")
+"""Regulation T, 12 CFR 220.12: initial margin, which brokers ask for at the end of the session."""
+
 _NO_SECURITY = tuple(f"@{market}" for market in (MarketType.CRYPTO, MarketType.FOREX))
 
 UNSET = Decimal("1e300")
@@ -185,6 +188,20 @@ def margin_level(facts: AccountFacts, preview: MarginPreview | None, estimate: U
 def is_de_minimis(deficit: Decimal, equity: Decimal | None) -> bool:
     """Tell whether *deficit* is at most the lesser of 5 % of *equity* and 1,000 USD; never when equity is unknown."""
     return equity is not None and deficit <= min(equity * DE_MINIMIS_FRACTION, DE_MINIMIS_MOST)
+
+
+def overnight_margin(stock_value: Decimal) -> Usd:
+    """Return what stocks worth *stock_value*, long and short, need once the session is over, USD.
+
+    Source:
+        Regulation T, 12 CFR 220.12: 50 % of the value of a margin equity security, long or short.
+    """
+    return Usd(stock_value * REG_T_RATE)
+
+
+def stock_value(exposures: Iterable[Exposure]) -> Usd:
+    """Return the gross value of stocks among *exposures*, working entries included, USD."""
+    return Usd(sum((exposure.notional for exposure in exposures if "@" not in exposure.key), ZERO))
 
 
 def cushion(facts: AccountFacts) -> Usd:

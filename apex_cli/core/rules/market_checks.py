@@ -13,7 +13,7 @@ from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.outcome import Check, Exposure, Reason, Sized, TradingMode
 from apex_cli.core.rules.check_context import CheckContext, passing, verdict
 from apex_cli.core.rules.day_trade_gate import GateOrder, GateVerdict, Ground, judge_order
-from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for
+from apex_cli.core.rules.intraday_margin import maintenance_held, reserve_for, stock_value
 from apex_cli.core.rules.regimes import UNLIMITED, Regime, facts_of
 from apex_cli.core.rules.wording import percent, plain
 
@@ -173,6 +173,7 @@ def _gate_verdict(ctx: CheckContext) -> GateVerdict:
         facts=_completed(facts_of(snapshot.account), snapshot.exposures),
         held=held,
         preview=snapshot.margin_preview,
+        stock_value=stock_value(snapshot.exposures),
     )
     return judge_order(order, ground)
 

@@ -126,6 +126,42 @@ class RunningCount:
         )
 
 
+class SpreadDayTrades(Value, frozen=True, kw_only=True):
+    """Day trades in several option series of one underlying in one session: perhaps the legs of a spread."""
+
+    session_date: str
+    underlying: str
+    day_trades: int
+    """As counted, one or more for each series."""
+
+    as_units: int
+    """If every leg was opened and closed together with the others."""
+
+
+def spread_day_trades(count: DayTradeCount, window: Iterable[str]) -> tuple[SpreadDayTrades, ...]:
+    """Return where the count would be lower for a broker that counts a spread as a unit, oldest first.
+
+    The rule speaks of the same security, so each series counts; some brokers count a spread that was opened and closed
+    as a unit once.
+
+    Args:
+        count: day trades by security; option series are spelled ``SYMBOL@options EXPIRY RIGHT STRIKE``.
+        window: session dates to look at.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    for key, by_session in count.by_instrument.items():
+        underlying, is_option, _ = key.partition("@options ")
+        if is_option:
+            for session, number in by_session.items():
+                found.setdefault((session, underlying), []).append(number)
+    days = set(window)
+    return tuple(
+        SpreadDayTrades(session_date=session, underlying=name, day_trades=sum(numbers), as_units=max(numbers))
+        for (session, name), numbers in sorted(found.items())
+        if len(numbers) > 1 and session in days
+    )
+
+
 def would_be_day_trade(
     fills: Iterable[Countable], start_positions: Mapping[str, Decimal], *, key: str, side: OrderSide, session: date
 ) -> bool:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.limits import EntryOrder, Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType
 from apex_cli.core.model.outcome import Check, Decision, DecisionKind, Reason, Sized, Snapshot
 from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
 from apex_cli.core.rules.brackets import split_quantity
@@ -51,6 +51,32 @@ def planned_entry(signal: Signal, snapshot: Snapshot, limits: Limits) -> Price:
         return signal.entry_price
     worse = max if signal.side.sign > 0 else min
     return worse(signal.entry_price, quote.price)
+
+
+def probe_entry(
+    opportunity: Opportunity, snapshot: Snapshot, limits: Limits, quantity: Quantity | None = None
+) -> Order | None:
+    """Return the entry that would be sent, to ask a broker what it does to the margin; None when it has no size.
+
+    It is never sent: its client order id names no bracket.
+    """
+    signal = opportunity.signal
+    entry = planned_entry(signal, snapshot, limits)
+    sized = _context(opportunity, snapshot, limits, entry, quantity).sized
+    if not isinstance(sized, Sized):
+        return None
+    is_limit = limits.execution.entry_order is EntryOrder.LIMIT
+    return Order(
+        client_order_id="apex-probe",
+        bracket_id="",
+        role=OrderRole.ENTRY,
+        instrument=signal.instrument,
+        side=signal.side,
+        order_type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+        quantity=sized.quantity,
+        limit_price=entry if is_limit else None,
+        reference_price=entry,
+    )
 
 
 def decide_at(

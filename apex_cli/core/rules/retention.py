@@ -18,6 +18,7 @@ from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.rules.calendar import previous_sessions, session_start
 from apex_cli.core.rules.day_trade_flow import by_security
 from apex_cli.core.rules.ledger import fold, in_order
+from apex_cli.core.rules.margin_deficits import is_forgotten
 from apex_cli.core.state import State
 
 FILL_SESSIONS = 10
@@ -41,7 +42,7 @@ def prune(state: State, now_session: date) -> None:
     Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips,
     signals until they have expired and are older than 10 sessions (never more than 5,000 expired ones), pending
     approvals and working orders, everything of a bracket that still holds or works, finished approvals and orders
-    for 2 sessions, and brackets while an order or a fill names them.
+    for 2 sessions, brackets while an order or a fill names them, and margin deficits for some more than a year.
 
     Args:
         state: changed in place.
@@ -58,6 +59,8 @@ def prune(state: State, now_session: date) -> None:
     _prune_approvals(state, finished_before)
     _prune_orders_and_brackets(state, finished_before)
     _prune_requests(state, finished_before)
+    for key in [key for key, row in state.deficits.items() if is_forgotten(row, now_session)]:
+        del state.deficits[key]
 
 
 def _start_of_last(sessions: int, now_session: date) -> datetime:

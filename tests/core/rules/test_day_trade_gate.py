@@ -53,6 +53,7 @@ def judge(
     sec_type: SecType = SecType.STK,
     partial: bool = False,
     settle: date | None = None,
+    stock_value: Usd | None = None,
 ) -> GateVerdict:
     """Judge ``SELL 100 AAPL`` on a Monday with *used* day trades."""
     side, quantity, security = order.split()
@@ -74,7 +75,14 @@ def judge(
             price=None if price is None else D(price),
             multiplier=D(100) if sec_type is SecType.OPT else D(1),
         ),
-        Ground(status=status, facts=facts, held=D(held), preview=preview, proceeds_settle_on=settle),
+        Ground(
+            status=status,
+            facts=facts,
+            held=D(held),
+            preview=preview,
+            proceeds_settle_on=settle,
+            stock_value=stock_value,
+        ),
     )
 
 
@@ -251,6 +259,13 @@ class TestIntradayMargin:
     def test_a_look_ahead_below_zero_is_warned_of(self) -> None:
         told = {"look_ahead_excess_liquidity": Usd(D(-1))}
         assert codes(self.margin("BUY 10 AAPL", preview=ROOMY, told=told)) == (GateDecision.WARN, ["look_ahead"])
+
+    def test_stocks_that_need_more_than_the_account_overnight_are_warned_of(self) -> None:
+        held = {"preview": ROOMY, "stock_value": Usd(D(19_500))}
+        assert self.margin("BUY 10 AAPL", **held).decision is GateDecision.ALLOW
+        got = self.margin("BUY 11 AAPL", **held)
+        assert codes(got) == (GateDecision.WARN, ["overnight_reg_t"])
+        assert "need 10025.00 USD, half of their value: the account has 10000.00 USD" in got.warnings[0].message
 
     def test_below_2_000_nothing_is_borrowed(self) -> None:
         small = {"equity_now": Usd(D(1999)), "net_cash": Usd(D(500))}

@@ -13,6 +13,7 @@ from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.records import DeficitRecord
 from apex_cli.core.rules.calendar import NEW_YORK, CalendarEndError
 from apex_cli.core.rules.day_trade_gate import GateDecision, GateOrder
 from apex_cli.core.rules.day_trade_report import BY_OPENINGS, DayTradeReport, make_report
@@ -73,6 +74,22 @@ def test_worked_example_7_two_option_series_do_not_pair() -> None:
     bought = executions("B5", security="XYZ@options 2026-12-18 C50")
     sold = executions("S5", security="XYZ@options 2026-12-18 C55")
     assert report([*bought, *sold]).status.used == 0
+
+
+def test_option_series_traded_in_one_session_may_be_a_spread() -> None:
+    bought = executions("B5 S5 B5 S5", security="XYZ@options 2026-12-18 C50")
+    sold = executions("S5 B5", security="XYZ@options 2026-12-18 C55")
+    got = report([*bought, *sold])
+    (spread,) = got.spreads
+    assert (spread.session_date, spread.underlying) == ("2026-11-24", "XYZ")
+    assert (got.status.used, spread.day_trades, spread.as_units) == (3, 3, 2)
+    assert report([*bought, *executions("B1 S1")]).spreads == ()
+    assert report([*bought, *sold], "2026-12-24T12:00").spreads == ()
+
+
+def test_kept_deficits_are_part_of_the_picture() -> None:
+    row = DeficitRecord(session_date="2026-11-23", amount=Usd(D(500)), is_de_minimis=False)
+    assert report([], deficits=[row]).deficits.outstanding == (row,)
 
 
 def test_worked_example_8_an_evening_purchase_sold_next_morning_is_none() -> None:

@@ -493,3 +493,13 @@ def test_no_executions_are_no_news() -> None:
     flow = DayTradeFlow(D(7))
     flow.run(())
     assert (flow.held, flow.counts, flow.is_opened_in(date(2026, 11, 24))) == (7, {}, False)
+
+
+def test_executions_that_the_venue_numbered_have_an_order_within_one_moment() -> None:
+    rows = fills("B10 S4 S6", tied=True, prefix="SIM")
+    got = count_day_trades(rows, {})
+    assert (got.by_session, got.uncertain_sessions) == ({"2026-11-24": 1}, ())
+    running = RunningCount(rows[:1], {})
+    assert all(map(running.add, rows[1:]))
+    assert running.count() == got
+    assert count_day_trades(fills("B10 S4 S6", tied=True), {}).by_session == {"2026-11-24": 2}

@@ -13,7 +13,7 @@ from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.outcome import DecisionKind, TradingMode
 from apex_cli.core.model.signal import SignalType
-from apex_cli.core.rules.plan import decide
+from apex_cli.core.rules.plan import decide, probe_entry
 
 D = Decimal
 
@@ -151,3 +151,17 @@ class TestAMarketEntryPaysTheLatestPrice:
     def test_a_limit_entry_is_sized_at_its_limit(self, build: Any) -> None:
         limits = Limits(execution=ExecutionLimits(entry_order=EntryOrder.LIMIT))
         assert decide(build.opportunity(entry="50"), build.snapshot(quote="51"), limits).entry_price == 50
+
+
+def test_the_probe_is_the_entry_as_it_would_be_sized(build: Any) -> None:
+    market = probe_entry(build.opportunity(), build.snapshot(quote="51"), Limits())
+    assert market is not None
+    assert (market.order_type, market.quantity, market.limit_price, market.reference_price) == ("MARKET", 2, None, 51)
+    limits = Limits(execution=ExecutionLimits(entry_order=EntryOrder.LIMIT))
+    limit = probe_entry(build.opportunity(), build.snapshot(quote="51"), limits, Quantity(D(4)))
+    assert limit is not None
+    assert (limit.order_type, limit.quantity, limit.limit_price) == ("LIMIT", 4, 50)
+
+
+def test_without_a_size_there_is_no_probe(build: Any) -> None:
+    assert probe_entry(build.opportunity(stop="50"), build.snapshot(), Limits()) is None

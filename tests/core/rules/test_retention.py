@@ -10,9 +10,16 @@ from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import EntryOrder, Limits
-from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord, OrderSide, OrderStatus
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, PositionRecord, SignalOutcome, SignalRecord
+from apex_cli.core.model.records import (
+    ApprovalRecord,
+    ApprovalStatus,
+    DeficitRecord,
+    PositionRecord,
+    SignalOutcome,
+    SignalRecord,
+)
 from apex_cli.core.model.work import CloseRequest, RequestRecord
 from apex_cli.core.rules import retention
 from apex_cli.core.rules.brackets import build_bracket
@@ -272,3 +279,11 @@ def test_imported_executions_leave_altogether_when_all_are_old_and_stay_when_non
     fresh = with_history(("a", 30, 1))
     prune(fresh, TODAY)
     assert fresh.history_fills["a"].held_before is None
+
+
+def test_margin_deficits_stay_for_more_than_a_year() -> None:
+    state = State()
+    for day in ("2025-10-01", "2025-11-24", "2026-11-23"):
+        state.deficits[day] = DeficitRecord(session_date=day, amount=Usd(D(1)), is_de_minimis=True)
+    prune(state, TODAY)
+    assert list(state.deficits) == ["2025-11-24", "2026-11-23"]
