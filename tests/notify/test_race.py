@@ -22,7 +22,7 @@ from apex_cli.settings import Settings
 from apex_cli.testing_telegram import ANNA, BEN, BotApi
 from apex_cli.wiring import open_journal, open_store
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 """The default suite plays a few; RACE_ROUNDS=200 is played by hand."""
 
 ENDS = {ApprovalStatus.EXECUTED, ApprovalStatus.REJECTED, ApprovalStatus.EXPIRED}
