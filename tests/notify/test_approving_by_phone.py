@@ -75,7 +75,8 @@ def test_a_question_has_buttons_and_an_answer_takes_them_away(api: BotApi, asked
     assert set(api.buttons(message)) == {YES, NO, HALF, DETAILS}
     with listening(asked):
         assert "approved and executed" in press(api, ANNA, message, YES)
-        api.wait_for(lambda: not api.buttons(message))
+        api.wait_for(lambda: "Price: was " in api.messages[message]["text"])
+    assert api.buttons(message) == {}
     row = approvals(asked)["AAPL"]
     assert (row.status, row.decided_by) == (ApprovalStatus.EXECUTED, "anna (Telegram)")
     assert "By anna (Telegram) at" in api.messages[message]["text"]

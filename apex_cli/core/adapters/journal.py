@@ -234,9 +234,9 @@ class Journal:
 
 
 def _default_redaction() -> Callable[[bytes], bytes]:
-    from apex_cli.core.redaction import Redactor, secrets_in
+    from apex_cli.core.redaction import Redactor, known_secrets
 
-    return Redactor(secrets_in(os.environ)).line
+    return Redactor(known_secrets(os.environ)).line
 
 
 def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[OutboxRow]]]:
