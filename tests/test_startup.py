@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 NEVER = {
+    "apprise",
+    "httpx",
     "ib_async",
     "ib_insync",
     "multiprocessing",
@@ -62,6 +64,9 @@ WITH_CONFIG = {
     "run --dry-run": CONFIG | STATE | JSON | LOOP,
     "run --once": CONFIG | STATE | JSON | LOOP | WRITING,
     "model status": CONFIG | STATE | JSON | LOOP,
+    "heartbeat": CONFIG | STATE | JSON | WRITING,
+    "notify test": CONFIG,
+    "telegram": CONFIG,
     "doctor": CONFIG | STATE | JSON | LOOP | WRITING,
 }
 """Which of the watched modules a command may import in the demo; every other one is a failure."""

@@ -91,11 +91,7 @@ def keep_secret(*secrets: str) -> None:
 
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return kept secrets, and the values of variables whose name says that they are one; a file's name is none."""
-    return (*_kept, *_secret_values(environment))
-
-
-def _secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of variables whose name says that they are secret; the name of a file is none."""
     return tuple(
         value
         for name, value in environment.items()
@@ -103,9 +99,14 @@ def _secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
+def known_secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the secrets of *environment*, and those that this process read from files."""
+    return (*_kept, *secrets_in(environment))
+
+
 def redact(text: str, environment: Mapping[str, str]) -> str:
     """Return *text* without account ids, tokens and the secrets of *environment*."""
-    return Redactor(secrets_in(environment)).text(text)
+    return Redactor(known_secrets(environment)).text(text)
 
 
 def _is_worthy(secret: str) -> bool:

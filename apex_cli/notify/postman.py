@@ -47,6 +47,7 @@ class Postman:
         self._tail = JournalPlaces(settings.state.dir / "journal")
         self._clock = make_system_clock(settings)
         self._channels: tuple[Channel, ...] = ()
+        self._making = threading.Lock()
         self._link: TelegramLink | None = None
         self._secrets: Secrets | None = None
         self._is_ending = threading.Event()
@@ -146,7 +147,7 @@ class Postman:
             if self._is_ending.is_set():
                 return
             await self._nap(TAKE_OVER_S)
-        notifier = channel.make()
+        notifier = await asyncio.to_thread(channel.make)  # a library that loads holds up no other channel
         self._notifiers.append(notifier)
         try:
             courier = self._courier(channel, notifier)
@@ -222,12 +223,13 @@ class Postman:
         """Return the one bot of this thread."""
         from apex_cli.core.adapters.telegram_link import TelegramLink
 
-        if self._link is None:
-            telegram = self._settings.notify.telegram
-            self._link = TelegramLink(
-                token=secrets.token, chat_id=secrets.chat_id or 0, api=telegram.api, poll_s=telegram.poll_s
-            )
-        return self._link
+        with self._making:
+            if self._link is None:
+                telegram = self._settings.notify.telegram
+                self._link = TelegramLink(
+                    token=secrets.token, chat_id=secrets.chat_id or 0, api=telegram.api, poll_s=telegram.poll_s
+                )
+            return self._link
 
     def _buttons(self) -> ButtonFile:
         from apex_cli.core.adapters.button_file import ButtonFile
@@ -246,6 +248,7 @@ class Postman:
                 return
             await self._nap(TAKE_OVER_S)
         try:
+            await asyncio.to_thread(self._bot, secrets)
             await self._desk(secrets).serve()
         except BusyError as error:
             self.failure = error

@@ -177,8 +177,9 @@ class TelegramDesk:
             keys = keyboard(self._buttons, approval)
             await self._link.edit(pressed.message_id, pending_html(approval, f"Still waiting: {text}"), keys=keys)
         else:
-            await self._link.edit(pressed.message_id, html)
-            self._buttons.settle(approval.approval_id)
+            async with self._link.editing:
+                await self._link.edit(pressed.message_id, html)
+                self._buttons.settle(approval.approval_id)
 
     async def _take_away(self, pressed: Pressed, text: str) -> None:
         if pressed.message_id is not None:

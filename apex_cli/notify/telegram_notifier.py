@@ -44,12 +44,13 @@ class TelegramNotifier:
         if notice.is_question and approval is not None:
             await self._ask(notice, approval, is_silent=is_silent, is_repeat=is_repeat)
             return
-        question = self._buttons.message_of(notice.approval_id) if notice.approval_id else None
-        if approval is not None and approval.status is not ApprovalStatus.PENDING:
-            if question is not None:
+        async with self._link.editing:
+            question = self._buttons.message_of(notice.approval_id) if notice.approval_id else None
+            is_over = approval is not None and approval.status is not ApprovalStatus.PENDING
+            if question is not None and approval is not None and is_over:
                 await self._link.edit(question, decided_html(approval))
-            if approval.decided_by.endswith(BY_PHONE):
-                return
+        if approval is not None and is_over and approval.decided_by.endswith(BY_PHONE):
+            return
         html = telegram_notice(notice, is_repeat=is_repeat)
         await self._link.send(html, is_silent=is_silent, reply_to=question)
 

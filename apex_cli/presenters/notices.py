@@ -20,7 +20,14 @@ from apex_cli.core.model.outcome import DayTradeStatus, Decision, DecisionKind, 
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, SignalRecord, TradingState
 from apex_cli.core.recording import Alarm
-from apex_cli.presenters.formats import DASH, clock_time, moment, money, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.approval_words import (
+    ANSWER_WORDS,
+    answer_lines,
+    approval_name,
+    approval_payload,
+    question_lines,
+)
+from apex_cli.presenters.formats import DASH, money, percent, price, r_multiple, ratio, units
 
 MOST_FACTS = 12
 """Fields of an unknown payload that are told."""
@@ -114,7 +121,7 @@ def _entry(_: OutboxRow, told: EntryFilled) -> _Told:
     bracket = told.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
     of = "" if told.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
-    part = "" if told.is_complete else ", the rest still works"
+    part = "" if told.is_complete else ", more may follow"
     targets = ", ".join(map(price, bracket.target_prices)) or DASH
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -198,30 +205,6 @@ def _reduced(_: OutboxRow, told: PositionReduced) -> _Told:
     )
 
 
-def question_lines(approval: ApprovalRecord) -> tuple[str, ...]:
-    """Return what a person needs to answer."""
-    signal, decision = approval.opportunity.signal, approval.decision
-    sized = decision.sized
-    targets = ", ".join(map(price, signal.target_prices)) or DASH
-    loss = f" · loss at stop {money(sized.risk_amount)}" if sized else ""
-    value = f"Value {money(sized.notional)} {signal.instrument.currency}{loss}" if sized else ""
-    return (
-        f"Price {price(approval.quoted_price)} · stop {price(signal.stop_loss)} · target {targets}",
-        f"Reward:risk {ratio(decision.reward_risk)} · score {approval.opportunity.opportunity_score:.2f}",
-        value,
-        f"Strategy {signal.strategy}" if signal.strategy else "",
-        *(f"! {warning.message}" for warning in decision.warnings),
-        f"Expires {moment(approval.expires_at)}",
-    )
-
-
-def approval_name(approval: ApprovalRecord) -> str:
-    """Return side, quantity and security in one phrase."""
-    signal, sized = approval.opportunity.signal, approval.decision.sized
-    quantity = approval.quantity or (sized.quantity if sized else None)
-    return f"{signal.side} {units(quantity) if quantity else '?'} {signal.instrument.key}"
-
-
 def _question(_: OutboxRow, approval: ApprovalRecord) -> _Told:
     signal = approval.opportunity.signal
     return _Told(
@@ -230,27 +213,10 @@ def _question(_: OutboxRow, approval: ApprovalRecord) -> _Told:
         subject=signal.instrument.key,
         title=f"❓ {approval_name(approval)}?",
         lines=question_lines(approval),
-        payload={**_approval_payload(approval), "approval_required": True, "emoji": "❓"},
+        payload={**approval_payload(approval), "approval_required": True, "emoji": "❓"},
         approval=approval,
         is_question=True,
     )
-
-
-ANSWER_WORDS: Mapping[ApprovalStatus, tuple[str, str]] = {
-    ApprovalStatus.APPROVED: ("⏳", "approved, orders are leaving"),
-    ApprovalStatus.EXECUTED: ("✅", "approved and executed"),
-    ApprovalStatus.REJECTED: ("🚫", "rejected"),
-    ApprovalStatus.EXPIRED: ("⌛", "expired"),
-    ApprovalStatus.SUPERSEDED: ("↩️", "void"),
-    ApprovalStatus.FAILED: ("⚠️", "approved, but nothing was opened"),
-}
-
-
-def answer_lines(approval: ApprovalRecord) -> tuple[str, ...]:
-    """Return who decided, when and why."""
-    who = f"By {approval.decided_by}" if approval.decided_by else ""
-    when = f"{' at ' if who else 'At '}{clock_time(approval.decided_at)}" if approval.decided_at else ""
-    return (f"{who}{when}", approval.reason)
 
 
 def _answer(_: OutboxRow, approval: ApprovalRecord) -> _Told | None:
@@ -263,30 +229,9 @@ def _answer(_: OutboxRow, approval: ApprovalRecord) -> _Told | None:
         subject=approval.opportunity.signal.instrument.key,
         title=f"{emoji} {approval_name(approval)}: {words}".strip(),
         lines=answer_lines(approval),
-        payload={**_approval_payload(approval), "emoji": emoji},
+        payload={**approval_payload(approval), "emoji": emoji},
         approval=approval,
     )
-
-
-def _approval_payload(approval: ApprovalRecord) -> dict[str, Fact]:
-    signal, sized = approval.opportunity.signal, approval.decision.sized
-    return {
-        "approval_id": approval.approval_id,
-        "signal_id": signal.signal_id,
-        "symbol": signal.instrument.key,
-        "side": signal.side,
-        "quantity": _text(approval.quantity or (sized.quantity if sized else None)),
-        "entry_price": str(signal.entry_price),
-        "stop_loss": str(signal.stop_loss),
-        "target_price": str(signal.target_prices[0]) if signal.target_prices else None,
-        "risk_reward": _text(approval.decision.reward_risk),
-        "strategy": signal.strategy,
-        "score": str(approval.opportunity.opportunity_score),
-        "status": approval.status,
-        "decided_by": approval.decided_by,
-        "reason": approval.reason,
-        "expires_at": approval.expires_at.isoformat(),
-    }
 
 
 def _refusal(_: OutboxRow, told: _Decided) -> _Told | None:

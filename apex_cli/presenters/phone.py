@@ -12,9 +12,10 @@ from apex_cli.core.model.outcome import DayTradeStatus, TradingMode
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.work import Answered, Closed, Preview, WorkDone
 from apex_cli.core.overview import PositionView, Totals
+from apex_cli.presenters.approval_words import ANSWER_WORDS, answer_lines, approval_name, question_lines
 from apex_cli.presenters.formats import DASH, percent, price, r_multiple, ratio, units
 from apex_cli.presenters.message import telegram_html, telegram_notice
-from apex_cli.presenters.notices import ANSWER_WORDS, answer_lines, approval_name, question_lines, summary_lines
+from apex_cli.presenters.notices import summary_lines
 
 HELP = (
     "/positions: what is held",

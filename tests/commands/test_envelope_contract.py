@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from types import NoneType
 from typing import Any
 
@@ -295,6 +296,28 @@ def is_one(value: Any, kind: Any) -> bool:
 
 SIZE_LINE = ("size", "nvda", "--entry", "50", "--stop", "48")
 
+HEARTBEAT = {
+    "last_run_at": (TIME, NoneType),
+    "age_s": (int, NoneType),
+    "max_age_s": int,
+    "overdue": bool,
+    "told": bool,
+}
+
+NOTIFY_CHANNEL = {
+    "channel": str,
+    "delivered": int,
+    "failures": int,
+    "given_up": int,
+    "attempts": int,
+    "behind": int,
+    "held": int,
+    "last_success_at": (TIME, NoneType),
+    "last_error": str,
+    "last_error_at": (TIME, NoneType),
+    "next_try_at": (TIME, NoneType),
+}
+
 READING = [
     (SIZE_LINE, SIZE),
     (("positions",), POSITIONS),
@@ -318,6 +341,8 @@ READING = [
     (("doctor",), {"findings": FINDINGS}),
     (("state", "backup"), {"generation": int, "path": str}),
     (("state", "export", "copy.json"), {"path": str, "bytes": int}),
+    (("heartbeat",), HEARTBEAT),
+    (("notify", "status"), {"channels": [NOTIFY_CHANNEL]}),
     (("init", "new"), {"files": [str], "next": str}),
 ]
 
@@ -334,9 +359,18 @@ def test_data_keeps_its_names_and_types(apex_json: Callable[..., Any], line: tup
     assert answer.envelope["status"] == "ok"
     assert answer.status == 0
     assert answer.envelope["errors"] == []
-    command = " ".join(line[:2]) if line[0] == "state" else line[0]
+    command = " ".join(line[:2]) if line[0] in {"state", "notify"} else line[0]
     assert answer.envelope["command"] == command
     assert_shape(answer.data, shape)
+
+
+def test_notify_tells_each_channel(traded: Path, apex_json: Callable[..., Any]) -> None:
+    with (traded / "config.yaml").open("a") as config:
+        config.write("\nnotify: {log_file: told.jsonl}\n")
+    for line, shape in (("test", {"channel": str, "ok": bool, "error": str}), ("status", NOTIFY_CHANNEL)):
+        data = apex_json("notify", line).data
+        assert len(data["channels"]) == 1
+        assert_shape(data, {"channels": [shape]})
 
 
 @pytest.mark.usefixtures("traded")

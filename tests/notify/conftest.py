@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def folder(demo_folder: Path, tmp_path: Path, api: BotApi, monkeypatch: pytest.M
     here = tmp_path / "demo"
     shutil.copytree(demo_folder, here)
     with (here / "config.yaml").open("a") as config:
-        config.write(f'\nnotify:\n  telegram: {{enabled: true, api: "{api.url}", poll_s: 2}}\n')
+        config.write(f'\nnotify:\n  deliver_s: 60\n  telegram: {{enabled: true, api: "{api.url}", poll_s: 2}}\n')
     monkeypatch.chdir(here)
     return here
 
@@ -75,3 +76,14 @@ def apex(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tupl
         return status, said.out, said.err
 
     return typed
+
+
+@pytest.fixture
+def allow(folder: Path) -> Callable[[int], None]:
+    """Let commands stay no longer than so many seconds to deliver."""
+    config = folder / "config.yaml"
+
+    def write(seconds: int) -> None:
+        config.write_text(re.sub(r"deliver_s: \d+", f"deliver_s: {seconds}", config.read_text()))
+
+    return write

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from apex_cli.core.adapters.delivery_file import DeliveryFile
 from apex_cli.notify.channels import notify_folder
 from apex_cli.settings import Settings
-from apex_cli.testing_telegram import BotApi
+from apex_cli.testing_telegram import TOO_MANY, BotApi
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -50,9 +51,8 @@ def killed_at(api: BotApi, nth: int, *, before: bool) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
-@pytest.mark.parametrize("nth", [1, 2])
-def test_what_was_not_delivered_is_delivered_by_the_next_command(api: BotApi, settings: Settings, nth: int) -> None:
-    killed_at(api, nth, before=True)
+def test_what_was_not_delivered_is_delivered_by_the_next_command(api: BotApi, settings: Settings) -> None:
+    killed_at(api, 2, before=True)
     # The dead process's request may still have been carried out by the server: that is the point.
     start("run", "--once", "--quiet").communicate(timeout=60)
     numbers = [line for text in api.texts() for line in text.splitlines() if line.startswith("<i>#")]
@@ -67,14 +67,13 @@ def test_what_was_not_delivered_is_delivered_by_the_next_command(api: BotApi, se
     assert (standing.sending, standing.attempts) == (0, 0)
 
 
-def test_a_command_ends_in_time_though_the_channel_is_dead_and_the_next_one_delivers(api: BotApi, folder: Path) -> None:
-    with (folder / "config.yaml").open("a") as config:
-        config.write("  deliver_s: 0\n")
+def test_what_a_dead_channel_missed_is_delivered_by_the_next_command(api: BotApi, allow: Callable[[int], None]) -> None:
+    allow(1)
+    api.faults["sendMessage"].extend([TOO_MANY] * 1000)
     start("run", "--once", "--quiet").communicate(timeout=60)
     assert api.texts() == []
-    with (folder / "config.yaml").open("a") as config:
-        config.write("  log_file: told.jsonl\n")
-    text = (folder / "config.yaml").read_text().replace("deliver_s: 0", "deliver_s: 20")
-    (folder / "config.yaml").write_text(text)
-    start("heartbeat").communicate(timeout=60)
-    assert sum("IBM?" in text for text in api.texts()) == 1
+    api.faults["sendMessage"].clear()
+    allow(60)
+    start("approve", "--all", "--reject", "--quiet").communicate(timeout=120)
+    assert [sum(name in text for text in api.texts()) for name in ("AAPL long 6", "MSFT long 5")] == [1, 1]
+    assert sum("sent again" in text for text in api.texts()) == 0

@@ -22,7 +22,7 @@ from apex_cli.settings import Settings
 from apex_cli.testing_telegram import ANNA, BEN, BotApi
 from apex_cli.wiring import open_journal, open_store
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 """The default suite plays a few; RACE_ROUNDS=200 is played by hand."""
 
 ENDS = {ApprovalStatus.EXECUTED, ApprovalStatus.REJECTED, ApprovalStatus.EXPIRED}
@@ -33,8 +33,9 @@ def queue_one(folder: Path, apex: Callable[..., Any], number: int) -> str:
     symbol = f"RACE{number}"
     signal = {"symbol": symbol, "signal_type": "BUY", "entry_price": 20, "stop_loss": 19, "target_price": 24}
     (folder / "race.json").write_text(json.dumps([signal | {"confidence": 0.9}]))
-    status, _, said = apex("run", "--once", "--manual", "--quiet", "--signals", "race.json")
+    status, out, said = apex("run", "--once", "--manual", "--quiet", "--signals", "race.json")
     assert status == 0, said
+    assert "queued" in out, out
     return symbol
 
 
@@ -44,8 +45,9 @@ def find(settings: Settings, symbol: str) -> ApprovalRecord:
 
 
 @pytest.fixture
-def at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_any_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trades be opened at any hour, as many as there are rounds, on money enough for them."""
+    assert folder.is_dir()
     variables = {
         "SIMULATION__CLOCK": "system",
         "RISK__ENFORCE_MARKET_HOURS": "false",

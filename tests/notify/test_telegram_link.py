@@ -24,6 +24,9 @@ from apex_cli.testing_telegram import (
     Fault,
 )
 
+KEY = "t1"
+UNKNOWN_BOT = "987654321:AAAnotherTokenThatNobodyKnows-0123456789"
+
 
 def use(api: BotApi, work: Callable[[TelegramLink], Awaitable[Any]], *, token: str = TOKEN, chat: int = CHAT) -> Any:
     """Do *work* with a fresh link and return what it returns."""
@@ -65,7 +68,7 @@ def test_a_message_has_buttons_and_can_be_edited_and_answered(api: BotApi) -> No
 
 def test_news_is_presses_and_words_until_it_is_acknowledged(api: BotApi) -> None:
     api.say(ANNA, "/positions")
-    press = api.press(ANNA, "t1", message_id=4)
+    press = api.press(ANNA, KEY, message_id=4)
     api.deliver({"message": {"message_id": 1, "date": 1, "chat": {"id": CHAT, "type": "private"}}})
 
     async def work(link: TelegramLink) -> Any:
@@ -80,7 +83,7 @@ def test_news_is_presses_and_words_until_it_is_acknowledged(api: BotApi) -> None
     assert news == again
     assert news == [
         Said(update_id=1, user_id=ANNA, chat_id=CHAT, text="/positions"),
-        Pressed(update_id=2, press_id=press, user_id=ANNA, chat_id=CHAT, message_id=4, token="t1"),
+        Pressed(update_id=2, press_id=press, user_id=ANNA, chat_id=CHAT, message_id=4, token=KEY),
     ]
 
 
@@ -130,7 +133,7 @@ def test_a_malformed_message_is_given_up_and_a_wrong_setup_is_not(api: BotApi) -
     error = failure(api, send, chat=424242424242)
     assert (error.is_final, error.retry_after_s) == (False, 300)
     assert "424242424242" not in error.reason
-    error = failure(api, send, token="987654321:AAAnotherTokenThatNobodyKnows-0123456789")
+    error = failure(api, send, token=UNKNOWN_BOT)
     assert "does not know the token" in error.reason
     assert "AnotherToken" not in error.reason
     migrated = ErrorAnswer(400, "Bad Request: group chat was upgraded", {"migrate_to_chat_id": -100})

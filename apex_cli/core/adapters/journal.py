@@ -276,9 +276,9 @@ class Journal:
 
 
 def _default_redaction() -> Callable[[bytes], bytes]:
-    from apex_cli.core.redaction import Redactor, secrets_in
+    from apex_cli.core.redaction import Redactor, known_secrets
 
-    return Redactor(secrets_in(os.environ)).line
+    return Redactor(known_secrets(os.environ)).line
 
 
 def _month(since: datetime | None) -> str:

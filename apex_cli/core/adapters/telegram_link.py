@@ -5,6 +5,7 @@ One chat, one bot. Every failure becomes a ``DeliveryError`` whose words hold ne
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -88,6 +89,9 @@ class TelegramLink:
             request=HTTPXRequest(read_timeout=REQUEST_TIMEOUT_S, connect_timeout=REQUEST_TIMEOUT_S, pool_timeout=5.0),
             get_updates_request=HTTPXRequest(read_timeout=REQUEST_TIMEOUT_S, connect_timeout=REQUEST_TIMEOUT_S),
         )
+        self.editing = asyncio.Lock()
+        """Held while a question gets its end: of two who bring it, the one who knows more comes last."""
+
         self._is_open = False
 
     async def open(self) -> str:
