@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -174,4 +174,4 @@ def _base(exec_id: str) -> str:
 
 
 def _odd(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    return [(a, b) for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1][:3]
+    return [(a, b) for a, b in pairwise(numbers) if b != a + 1][:3]
