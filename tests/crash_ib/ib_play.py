@@ -278,7 +278,6 @@ class IbPlay:
             self.gateway.cut()
         elif fault == "gateway killed":
             self.gateway.restart()
-            self.gateway.set_policy(**self.policy)
         elif fault == "1100":
             self.gateway.system(1100)
             self.gateway.system(self.random.choice((1101, 1102)))
