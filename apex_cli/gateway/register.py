@@ -78,12 +78,12 @@ class Register:
         return (client_id, order_id) in self.held or (row is not None and row.is_open)
 
     def legs(self, row: OrderRow) -> list[OrderRow]:
-        """Return the other open orders of the OCA group of *row*, named or that of its parent."""
-        group = (row.parent_perm_id, row.terms.oca_group)
+        """Return the other open orders of the OCA group of *row*: those of its name, else the children of its parent."""
+        group = _group(row)
         if not any(group):
             return []
-        return [
-            other
-            for other in self.open_rows()
-            if other.perm_id != row.perm_id and (other.parent_perm_id, other.terms.oca_group) == group
-        ]
+        return [other for other in self.open_rows() if other.perm_id != row.perm_id and _group(other) == group]
+
+
+def _group(row: OrderRow) -> tuple[str, int]:
+    return (row.terms.oca_group, 0 if row.terms.oca_group else row.parent_perm_id)

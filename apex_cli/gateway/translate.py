@@ -98,10 +98,8 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
 
 
 def _group(terms: Terms, parent: str | None, *, is_freed: bool) -> str | None:
-    """Return the engine's name of the OCA group: children of different parents never share one."""
-    if not terms.oca_group and not is_freed:
-        return None
-    return f"{parent}/{terms.oca_group}" if parent else terms.oca_group
+    """Return the engine's OCA group: as named, whoever is in it; freed siblings without a name keep together."""
+    return terms.oca_group or (f"{parent}/freed" if is_freed else None)
 
 
 def _role(terms: Terms, *, is_child: bool) -> OrderRole:

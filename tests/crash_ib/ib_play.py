@@ -20,7 +20,7 @@ import child
 from child import Plan
 from crash_shell import Ran, Shell
 from crash_shell import prepare as prepare_shell
-from ib_laws import Laws, state_of
+from ib_laws import Laws, state_of, working_exits
 
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.model.money import ZERO
@@ -306,8 +306,9 @@ class IbPlay:
                 self.story.append(f"close {symbol}: {ran.status}")
             self._recover("at the end")
         books = self.gateway.books()
-        if books.positions or [row for row in books.open_orders() if row.terms.order_ref and not _is_entry(row)]:
-            self._violate(f"not flat at the end: {books.positions}, {[r.terms.order_ref for r in books.open_orders()]}")
+        resting = {mark: quantity for mark, quantity in working_exits(books).items() if quantity}
+        if books.positions or resting:
+            self._violate(f"not flat at the end: {books.positions}, exits {resting}")
 
     def _count(self) -> None:
         try:
