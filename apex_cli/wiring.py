@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -234,8 +234,12 @@ MOST_MINUTES_LIVE = 30
 """Older prices are none at a real broker, unless ``prices.max_age_minutes`` says otherwise: delayed ones are 15 old."""
 
 
-def make_market(settings: Settings, *, read_only: bool) -> Market:
-    """Return the simulated market, or Interactive Brokers, as ``execution.simulation_mode`` says."""
+def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+    """Return the simulated market, or Interactive Brokers, as ``execution.simulation_mode`` says.
+
+    At a real account there may be orders of others, even of another apex: *is_ours* tells by name which are in the
+    state.
+    """
     minutes = settings.prices.max_age_minutes
     if settings.execution.simulation_mode:
         bars = open_bars(settings)
@@ -246,12 +250,14 @@ def make_market(settings: Settings, *, read_only: bool) -> Market:
     from apex_cli.core.adapters.ib.prices import IbPrices
 
     system = make_system_clock(settings)
-    broker = make_ib_broker(settings, system, read_only=read_only)
+    broker = make_ib_broker(settings, system, read_only=read_only, is_ours=is_ours)
     age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
     return Market(broker, IbPrices(broker, system), system, age)
 
 
-def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool) -> IbBroker:
+def make_ib_broker(
+    settings: Settings, clock: Clock, *, read_only: bool, is_ours: Callable[[str], bool] | None = None
+) -> IbBroker:
     """Return the Interactive Brokers adapter, not connected yet."""
     from apex_cli.core.adapters.ib.broker import IbBroker
     from apex_cli.core.adapters.ib.config import IbConfig
@@ -280,7 +286,7 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool) -> IbBr
         outside_rth=ib.outside_rth,
         quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
     )
-    return IbBroker(config, clock, read_only=read_only)
+    return IbBroker(config, clock, read_only=read_only, is_ours=is_ours)
 
 
 def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
@@ -290,8 +296,10 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
 
-    broker, prices, clock, max_price_age, simulated = make_market(settings, read_only=read_only)
     store = open_store(settings)
+    broker, prices, clock, max_price_age, simulated = make_market(
+        settings, read_only=read_only, is_ours=lambda name: name in store.view().orders
+    )
     gatherer = Gatherer(
         broker=broker,
         clock=clock,

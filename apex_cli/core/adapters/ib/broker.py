@@ -41,14 +41,29 @@ PREVIEW_ATTEMPTS = 3
 class IbBroker:
     """Orders, fills and account of one Interactive Brokers account."""
 
-    def __init__(self, config: IbConfig, clock: Clock, *, read_only: bool = False) -> None:
-        """Keep what is needed to connect. With *read_only* nothing can ever be sent."""
+    def __init__(
+        self,
+        config: IbConfig,
+        clock: Clock,
+        *,
+        read_only: bool = False,
+        is_ours: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Keep what is needed to connect.
+
+        Args:
+            config: where, which account, and how long to wait.
+            clock: the time of decisions.
+            read_only: nothing can ever be sent.
+            is_ours: tells by its client order id whether this apex has asked for an order; by default every name
+                that apex gives counts.
+        """
         self.config = config
         self.read_only = read_only
         self._clock = clock
         self._link: Link | None = None
         self._catalog: Catalog | None = None
-        self._tracker = Tracker(clock.now)
+        self._tracker = Tracker(clock.now, is_ours)
         self._connections = 0
         self._keeper: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.adapters.ib.words import (
-    OWN_PREFIX,
     CommissionWord,
     CompletedOrder,
     Executed,
@@ -39,6 +38,15 @@ NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
 
 SOUNDS_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
 CANCELLED_WORDS = frozenset({"Cancelled", "ApiCancelled"})
+
+
+OWN_PREFIX = "apex-"
+"""How the ``orderRef`` of every apex begins."""
+
+
+def looks_like_ours(ref: str) -> bool:
+    """Tell whether some apex gave an order this name."""
+    return ref.startswith(OWN_PREFIX)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,9 +103,16 @@ class Known:
 class Tracker:
     """Turns words into broker events, each told once."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        """Know nothing yet; *now* dates what the broker does not date."""
+    def __init__(self, now: Callable[[], datetime], is_ours: Callable[[str], bool] | None = None) -> None:
+        """Know nothing yet.
+
+        Args:
+            now: dates what the broker does not date.
+            is_ours: tells by its name whether an order is one of this apex. The account may be shared with another
+                one, or an earlier state may be gone: their orders look like ours, and their fills are not ours.
+        """
         self._now = now
+        self.is_ours = is_ours or looks_like_ours
         self.client_id = -1
         """Whose order ids errors carry: those of this connection."""
 
@@ -174,7 +189,7 @@ class Tracker:
                 self._hear_completed(word)
 
     def _hear_open(self, word: OpenOrder) -> None:
-        if not word.is_ours or self._is_of_another(word.account):
+        if not self.is_ours(word.ref) or self._is_of_another(word.account):
             return
         known = self._find(word.perm_id, word.client_id, word.order_id, word.ref)
         if known is None:
@@ -219,8 +234,8 @@ class Tracker:
             return
         fill = word.fill
         fill = replace(fill, commission=self._commissions.get(fill.exec_id, fill.commission))
-        if not fill.client_order_id:
-            _keep_newest(self.foreign_fills, fill)
+        if not self.is_ours(fill.client_order_id):
+            _keep_newest(self.foreign_fills, replace(fill, client_order_id=""))
             return
         known = self._find(word.perm_id, -1, 0, fill.client_order_id)
         if known is None:
@@ -269,7 +284,7 @@ class Tracker:
             self._doubt(known)
 
     def _hear_completed(self, word: CompletedOrder) -> None:
-        if not word.ref.startswith(OWN_PREFIX) or self._is_of_another(word.account):
+        if not self.is_ours(word.ref) or self._is_of_another(word.account):
             return
         known = self._find(word.perm_id, -1, 0, word.ref)
         if known is None:
