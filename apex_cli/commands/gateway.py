@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-EPILOG = (
-    "Example: apex gateway --bars bars --pace 5 & "
-    "python -c \"from ib_insync import IB; ib = IB(); ib.connect('127.0.0.1', 4002, clientId=1); "
-    'print(ib.positions())"'
-)
 
-
-@app.command(epilog=EPILOG)
+@app.command(epilog="Example: apex gateway --bars bars --pace 5 --state gateway.json")
 def gateway(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and tells it.")] = 4002,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
@@ -53,7 +47,10 @@ def gateway(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Serve a paper account that ib_insync, ib_async and other TWS clients trade on; Ctrl-C ends it."""
+    """Serve a paper account that ib_insync, ib_async and other TWS clients trade on; Ctrl-C ends it.
+
+    A client: from ib_insync import IB; ib = IB(); ib.connect("127.0.0.1", 4002, clientId=1); print(ib.positions())
+    """
     with Output("gateway", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.gateway.serving import ServeOptions, serve
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -77,7 +78,8 @@ class Client:
         end = time.monotonic() + PATIENCE
         while not (found := condition()):
             assert time.monotonic() < end, f"waited in vain: {what}"
-            self.ib.sleep(0.005)
+            with suppress(ConnectionError):  # a cut socket ends a running sleep
+                self.ib.sleep(0.005)
         return found
 
     def sees(self, trade: Any, status: str, filled: float | None = None) -> None:
