@@ -9,12 +9,11 @@ Of what filled, the larger of status and executions holds; no end is told before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from apex_cli.core.adapters.ib.known import Known
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.adapters.ib.words import (
     CommissionWord,
@@ -27,11 +26,8 @@ from apex_cli.core.adapters.ib.words import (
 )
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import Order, OrderStatus
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
 """Statuses that do not prove that the broker has the order."""
@@ -47,57 +43,6 @@ OWN_PREFIX = "apex-"
 def looks_like_ours(ref: str) -> bool:
     """Tell whether some apex gave an order this name."""
     return ref.startswith(OWN_PREFIX)
-
-
-@dataclass(slots=True, kw_only=True)
-class Known:
-    """One order of ours, as far as it is known."""
-
-    ref: str
-    client_id: int = -1
-    order_id: int = 0
-    perm_id: int = 0
-    order: Order | None = None
-    """As this process sent it; None for one of an earlier process."""
-
-    terms: OpenOrder | None = None
-    status: str = ""
-    """The broker's last word."""
-
-    filled: Decimal = ZERO
-    """What statuses say has filled."""
-
-    fills: dict[str, Fill] = field(default_factory=dict)
-    code: int = 0
-    """Number of the last error that meant it."""
-
-    reason: str = ""
-    was_asked_to_cancel: bool = False
-    was_never_released: bool = False
-    """It waited for a last leg that was refused."""
-
-    was_seen: bool = False
-    """The broker has told of it: it is no longer perhaps on its way."""
-
-    ended: OrderStatus | None = None
-    told: tuple[OrderStatus, Quantity | None, Price | None] | None = None
-
-    @property
-    def executed(self) -> Decimal:
-        """Sum of the executions, each counted once with its last correction."""
-        return sum((fill.quantity for fill in self.fills.values()), ZERO)
-
-    @property
-    def quantity(self) -> Quantity | None:
-        """Total quantity as the broker has it; what was sent until it has spoken."""
-        if self.terms is not None and self.terms.quantity > 0:
-            return self.terms.quantity
-        return self.order.quantity if self.order else None
-
-    @property
-    def is_open(self) -> bool:
-        """True while it may still fill."""
-        return self.ended is None
 
 
 class Tracker:
