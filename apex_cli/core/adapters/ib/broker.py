@@ -48,6 +48,7 @@ class IbBroker:
                 that apex gives counts.
         """
         self.config = config
+        self.clock = clock
         self.read_only = read_only
         self._connection = IbConnection(config, clock, read_only=read_only, is_ours=is_ours)
         self._sender = Sender(self._connection)
