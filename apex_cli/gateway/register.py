@@ -78,7 +78,7 @@ class Register:
         return (client_id, order_id) in self.held or (row is not None and row.is_open)
 
     def legs(self, row: OrderRow) -> list[OrderRow]:
-        """Return the other open orders of the OCA group of *row*: those of its name, else the children of its parent."""
+        """Return the other open orders of its OCA group: those of the same name, else its siblings."""
         group = _group(row)
         if not any(group):
             return []
