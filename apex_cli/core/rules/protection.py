@@ -135,13 +135,17 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
 
 
 def was_refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> bool:
-    """Tell whether the broker rejected a stand-in stop of the same terms at or after *since*."""
+    """Tell whether the broker rejected a stand-in stop of the same terms at or after *since*.
+
+    One that was refused in an OCA group, perhaps because the group had just finished, may be taken alone.
+    """
+    terms = (stop.quantity, stop.stop_price, stop.side, stop.oca_group)
     return any(
         r.status is OrderStatus.REJECTED
         and r.order.role is OrderRole.STOP
         and r.order.parent_id is None
         and r.updated_at >= since
-        and (r.order.quantity, r.order.stop_price, r.order.side) == (stop.quantity, stop.stop_price, stop.side)
+        and (r.order.quantity, r.order.stop_price, r.order.side, r.order.oca_group) == terms
         for r in orders
     )
 

@@ -227,6 +227,8 @@ class TestRefused:
         assert not was_refused(stop, [rejected], START + timedelta(days=1))
         assert not was_refused(stop, [record("S2", "9", status=OrderStatus.REJECTED)], START)
         assert not was_refused(stop, [record("S2", status=C)], START)
+        in_group = record("S2", status=OrderStatus.REJECTED, oca_group="finished")
+        assert not was_refused(stop, [in_group], START)
 
     def test_the_stop_of_the_bracket_itself_does_not_count(self) -> None:
         stop = replacement_stop(position(), BRACKET, Quantity(D(10)), [])
