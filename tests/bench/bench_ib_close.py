@@ -47,7 +47,7 @@ def apex(folder: Path, *arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "apex_cli", *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
-    if done.returncode:
+    if done.returncode or '"outcome": "refused"' in done.stdout:
         raise SystemExit(f"apex {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
 
 
