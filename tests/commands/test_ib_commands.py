@@ -128,6 +128,20 @@ def test_an_approval_is_looked_at_and_executed(
     assert sorted(refs(gateway)) == ["E", "S1", "T1"]
 
 
+def test_what_filled_after_the_last_command_ended_can_be_closed(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_signals(house, "AAPL")
+    monkeypatch.setenv("APEX_EXECUTION__ENTRY_ORDER", "limit")
+    gateway.set_price("AAPL", "100.5")
+    apex_json("run", "--once", "--signals", "signals.json")
+    assert apex_json("positions").data["positions"] == []
+    gateway.set_price("AAPL", "99.5")
+    (closed,) = apex_json("close", "AAPL", "--yes").data["closed"]
+    assert (closed["status"], closed["quantity"]) == ("closed", 100)
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
+
+
 @pytest.mark.usefixtures("house")
 def test_doctor_finds_nothing_wrong(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
     found = {row["code"]: row for row in apex_json("doctor").data["findings"]}

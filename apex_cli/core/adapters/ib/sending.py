@@ -13,9 +13,11 @@ from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.quiet import quiet_now
 from apex_cli.core.adapters.ib.terms import in_sending_order, order_fields, parent_ids, problem_with
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
-from apex_cli.core.model.order import Order
+from apex_cli.core.model.order import Order, OrderType
 
 LOOK_S = 0.005
+MARKET_FILL_S = 2.0
+"""How long the fill of a market order is waited for, so that a command that ends right after it has seen it."""
 
 
 class Sender:
@@ -52,6 +54,8 @@ class Sender:
         link = self._ready_to_send()
         sent = self._transmit(link, legs, contracts)
         await self._await_answers(link, sent)
+        at_market = [known for known, leg in zip(sent, legs, strict=True) if _fills_at_once(leg)]
+        await self._until(link, lambda: all(not known.is_open for known in at_market), MARKET_FILL_S)
 
     def _ready_to_send(self) -> Link:
         """Return the link if orders may leave now.
@@ -134,14 +138,14 @@ class Sender:
         last = sent[-1]
         return len(sent) > 1 and not last.is_open and not last.was_seen and any(known.is_open for known in sent)
 
-    async def _until(self, link: Link, is_done: Callable[[], bool]) -> bool:
+    async def _until(self, link: Link, is_done: Callable[[], bool], limit_s: float | None = None) -> bool:
         """Take in what is heard until *is_done*; False when that took too long.
 
         Where the connection is lost meanwhile, the next one tells what it finds; what it does not find stays open.
         """
         made = self._connection.connections
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._config.ack_timeout_s):
+            async with asyncio.timeout(self._config.ack_timeout_s if limit_s is None else limit_s):
                 while True:
                     self._connection.take_in(link)
                     if is_done():
@@ -205,6 +209,10 @@ class Sender:
         parent_id = parent.order_id if parent is not None and parent.is_open else 0
         known.order = fitted if known.order is None else known.order
         self._place(link, fitted, contract, known.order_id, parent_id=parent_id)
+
+
+def _fills_at_once(order: Order) -> bool:
+    return order.order_type is OrderType.MARKET and order.parent_id is None
 
 
 def _is_answered(known: Known) -> bool:
