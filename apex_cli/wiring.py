@@ -311,7 +311,11 @@ def make_service(parts: Parts) -> Service:
     from apex_cli.core.serving import Service
 
     return Service(
-        executor=parts.executor, desk=make_desk(parts), wall=parts.store.clock, name=f"process {os.getpid()}"
+        executor=parts.executor,
+        desk=make_desk(parts),
+        wall=parts.store.clock,
+        name=f"process {os.getpid()}",
+        closing_warnings=parts.gatherer.closing_warnings,
     )
 
 
