@@ -38,8 +38,8 @@ def journal_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def is_entry(row: OrderRow) -> bool:
-    """Tell entries from exits by the last part of their orderRef."""
-    return row.terms.order_ref.endswith("-E")
+    """Tell entries from exits by the last part of their orderRef: E, or E1, E2 with several targets."""
+    return row.terms.order_ref.rpartition("-")[2].startswith("E")
 
 
 def working_exits(books: BooksView, *, stops_only: bool = False) -> dict[tuple[str, str], Decimal]:

@@ -20,7 +20,7 @@ import child
 from child import Plan
 from crash_shell import Ran, Shell
 from crash_shell import prepare as prepare_shell
-from ib_laws import Laws, state_of, working_exits
+from ib_laws import Laws, is_entry, state_of, working_exits
 
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.model.money import ZERO
@@ -315,7 +315,7 @@ class IbPlay:
             books = self.gateway.books()
         except RuntimeError:
             return
-        entries = [row for row in books.orders if _is_entry(row)]
+        entries = [row for row in books.orders if is_entry(row)]
         self.tally.traded.update(
             worlds=1,
             unprotected_and_told=len(self.laws.alarmed),
@@ -325,11 +325,6 @@ class IbPlay:
             fills=len(books.executions),
             partly=sum(ZERO < row.filled < row.terms.quantity for row in books.orders),
         )
-
-
-def _is_entry(row: Any) -> bool:
-    ref: str = row.terms.order_ref
-    return ref.endswith("-E")
 
 
 def prepare() -> None:
