@@ -125,7 +125,7 @@ RANGES: dict[str, Range] = {
     "notify.deliver_s": _range(0, 60),
     "notify.telegram.poll_s": _range(1, 50),
     "broker.ib.ib_port": _range(1, 65_535),
-    "broker.ib.ib_client_id": _range(0, 2**31 - 1),
+    "broker.ib.ib_client_id": _range(1, 2**31 - 1),
     "broker.ib.read_only_offset": _range(1, 1_000_000),
     "broker.ib.connect_timeout_s": _range(1, 300),
     "broker.ib.request_timeout_s": _range(1, 300),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from apex_cli.core.adapters.csv_bars import CsvBars
-    from apex_cli.core.adapters.ib.broker import IbBroker
     from apex_cli.core.adapters.journal import Journal
     from apex_cli.core.adapters.simulated import SimulatedBroker
     from apex_cli.core.adapters.state_repair import Replay
@@ -258,8 +257,12 @@ MOST_MINUTES_LIVE = 30
 """Older prices are none at a real broker, unless ``prices.max_age_minutes`` says otherwise: delayed ones are 15 old."""
 
 
-def make_market(settings: Settings, *, read_only: bool) -> Market:
-    """Return the simulated market, or Interactive Brokers, as ``execution.simulation_mode`` says."""
+def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+    """Return the simulated market, or Interactive Brokers, as ``execution.simulation_mode`` says.
+
+    At a real account there may be orders of others, even of another apex: *is_ours* tells by name which are in the
+    state.
+    """
     minutes = settings.prices.max_age_minutes
     if settings.execution.simulation_mode:
         bars = open_bars(settings)
@@ -268,43 +271,12 @@ def make_market(settings: Settings, *, read_only: bool) -> Market:
         age = None if minutes is None else timedelta(minutes=minutes)
         return Market(simulated, bars, clock, age, simulated, bars)
     from apex_cli.core.adapters.ib.prices import IbPrices
+    from apex_cli.wiring_ib import make_ib_broker
 
     system = make_system_clock(settings)
-    broker = make_ib_broker(settings, system, read_only=read_only)
+    broker = make_ib_broker(settings, system, read_only=read_only, is_ours=is_ours)
     age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
     return Market(broker, IbPrices(broker, system), system, age, bars=open_bars(settings))
-
-
-def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool) -> IbBroker:
-    """Return the Interactive Brokers adapter, not connected yet."""
-    from apex_cli.core.adapters.ib.broker import IbBroker
-    from apex_cli.core.adapters.ib.config import IbConfig
-    from apex_cli.core.adapters.ib.quiet import parse_quiet_hours
-    from apex_cli.core.model.account import AccountType
-    from apex_cli.settings import IbAccountType, IbMarketData, IbMode
-
-    ib = settings.broker.ib
-    config = IbConfig(
-        library=ib.library.value,
-        host=ib.ib_host,
-        port=ib.ib_port,
-        client_id=ib.ib_client_id,
-        read_only_offset=ib.read_only_offset,
-        account=ib.account,
-        is_live=ib.mode is IbMode.LIVE,
-        is_live_allowed=settings.live,
-        account_type=None if ib.account_type is IbAccountType.AUTO else AccountType(ib.account_type.value),
-        connect_timeout_s=ib.connect_timeout_s,
-        request_timeout_s=ib.request_timeout_s,
-        ack_timeout_s=ib.ack_timeout_s,
-        heartbeat_s=ib.heartbeat_s,
-        reconnect_max_s=ib.reconnect_max_s,
-        quote_timeout_s=ib.quote_timeout_s,
-        market_data_type=1 if ib.market_data is IbMarketData.LIVE else 4,
-        outside_rth=ib.outside_rth,
-        quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
-    )
-    return IbBroker(config, clock, read_only=read_only)
 
 
 def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
@@ -315,9 +287,9 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.gathering import Gatherer
     from apex_cli.core.reconciling import Reconciler
 
-    market = make_market(settings, read_only=read_only)
-    broker, clock = market.broker, market.clock
     store = open_store(settings)
+    market = make_market(settings, read_only=read_only, is_ours=lambda name: name in store.view().orders)
+    broker, clock = market.broker, market.clock
     gatherer = Gatherer(
         broker=broker,
         clock=clock,
@@ -388,6 +360,7 @@ def make_service(parts: Parts) -> Service:
         price_of=parts.gatherer.price_of,
         wall=parts.store.clock,
         name=f"process {os.getpid()}",
+        closing_warnings=parts.gatherer.closing_warnings,
     )
 
 
@@ -490,22 +463,6 @@ async def look_at_account(parts: Parts) -> AccountSnapshot:
     """
     async with looking(parts):
         return await parts.broker.account()
-
-
-def look_at_ib(settings: Settings) -> tuple[Finding, ...]:
-    """Return what a look at Interactive Brokers finds."""
-    import asyncio
-
-    from apex_cli.core.adapters.ib.checkup import look_at_broker
-    from apex_cli.core.adapters.ib.prices import IbPrices
-
-    clock = make_system_clock(settings)
-    broker = make_ib_broker(settings, clock, read_only=True)
-
-    async def look() -> tuple[Finding, ...]:
-        return tuple([finding async for finding in look_at_broker(broker, IbPrices(broker, clock), clock)])
-
-    return asyncio.run(look())
 
 
 def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:

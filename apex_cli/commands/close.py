@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from apex_cli.core.model.work import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
 from apex_cli.wiring import allow_live, read_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.state import State
 
 app = typer.Typer(add_completion=False)
 
@@ -54,13 +57,19 @@ def close(
         settings = allow_live(read_settings(config), live)
         _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
         requests = _requests(settings, symbols, fraction=fraction, quantity=quantity, limit=limit, reason=reason)
-        out.warn(*_day_trade_warnings(settings, requests))
+        if not yes:
+            out.warn(*_day_trade_warnings(settings, requests))
         _confirm(out, requests, yes=yes)
         from apex_cli.handover import get_done
         from apex_cli.notify import posting
 
         with posting(out, settings):
-            _report(out, get_done(out, settings, requests, wait))
+            done = get_done(out, settings, requests, wait)
+            if yes:  # who was asked has read them
+                out.warn(
+                    *(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings)
+                )
+            _report(out, done)
 
 
 def _check_options(
@@ -88,14 +97,10 @@ def _requests(
     limit: Decimal | None,
     reason: str,
 ) -> tuple[CloseRequest, ...]:
-    from apex_cli.core.closing import find_position
     from apex_cli.wiring import open_store
 
     state = open_store(settings).view()
-    if symbols:
-        names = [find_position(state, symbol).position.instrument.key for symbol in symbols]
-    else:
-        names = list(state.positions)
+    names = [_name_of(state, symbol) for symbol in symbols] if symbols else list(state.positions)
     if not names:
         raise NothingToDo("no_position", "There is no open position.")
     return tuple(
@@ -108,6 +113,20 @@ def _requests(
         )
         for name in dict.fromkeys(names)
     )
+
+
+def _name_of(state: State, symbol: str) -> str:
+    """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
+    from apex_cli.core.closing import find_position
+
+    try:
+        return find_position(state, symbol).position.instrument.key
+    except NothingToDo:
+        for record in state.orders.open():
+            order = record.order
+            if order.role == "ENTRY" and symbol.upper() in {order.instrument.symbol, order.instrument.key.upper()}:
+                return order.instrument.key
+        raise
 
 
 def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) -> tuple[Reason, ...]:

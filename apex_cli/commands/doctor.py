@@ -96,13 +96,15 @@ def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
 def _look_at_broker(settings: Settings) -> Iterator[Finding]:
     import asyncio
 
-    from apex_cli.wiring import look_at_account, look_at_ib, make_parts
+    from apex_cli.wiring import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
     if settings.execution.simulation_mode:
         account = asyncio.run(look_at_account(parts))
         yield _ok("broker", f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}")
     else:
+        from apex_cli.wiring_ib import look_at_ib
+
         yield from look_at_ib(settings)
     unknown = [r for r in parts.store.view().orders.values() if r.status == "UNKNOWN"]
     if unknown:
@@ -116,6 +118,8 @@ def _look_at_prices(settings: Settings) -> Iterator[Finding]:
     from apex_cli.wiring import open_bars
 
     bars = open_bars(settings)
+    if not settings.execution.simulation_mode:
+        return
     if bars is None:
         yield _ok("prices", "no bars: simulated orders fill at the signal's price")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -100,6 +101,19 @@ def test_the_same_commands_work_with_a_real_broker(
     assert gateway.books().clients == ()
 
 
+def test_a_fresh_state_does_not_take_over_what_another_apex_did(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    """Its fills look like ours and its position may be closed by now: selling it would go short."""
+    write_signals(house, "AAPL")
+    apex_json("run", "--once", "--signals", "signals.json")
+    shutil.move(house / "state", house / "lost")
+    apex_json("run", "--once")
+    assert apex_json("positions").data["positions"] == []
+    assert apex_json("close", "AAPL", "--yes").status == 8
+    assert gateway.books().positions == {"AAPL": 100}
+
+
 def test_an_approval_is_looked_at_and_executed(
     house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
 ) -> None:
@@ -114,7 +128,22 @@ def test_an_approval_is_looked_at_and_executed(
     assert sorted(refs(gateway)) == ["E", "S1", "T1"]
 
 
-def test_doctor_finds_nothing_wrong(house: Path, apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+def test_what_filled_after_the_last_command_ended_can_be_closed(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_signals(house, "AAPL")
+    monkeypatch.setenv("APEX_EXECUTION__ENTRY_ORDER", "limit")
+    gateway.set_price("AAPL", "100.5")
+    apex_json("run", "--once", "--signals", "signals.json")
+    assert apex_json("positions").data["positions"] == []
+    gateway.set_price("AAPL", "99.5")
+    (closed,) = apex_json("close", "AAPL", "--yes").data["closed"]
+    assert (closed["status"], closed["quantity"]) == ("closed", 100)
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
+
+
+@pytest.mark.usefixtures("house")
+def test_doctor_finds_nothing_wrong(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
     found = {row["code"]: row for row in apex_json("doctor").data["findings"]}
     assert {found[code]["level"] for code in ("broker", "account", "ib_clock", "ib_market_data")} == {"ok"}
     assert "DU*****67" in found["broker"]["message"]
@@ -122,15 +151,16 @@ def test_doctor_finds_nothing_wrong(house: Path, apex_json: Callable[..., Any], 
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "level", "status"),
+    ("how", "expected"),
     [
-        ({"policy": Policy(has_live_data=False)}, "ib_market_data", "warning", 0),
-        ({"account": "U7654321"}, "ib_account_kind", "error", 3),
+        ({"policy": Policy(has_live_data=False)}, ("ib_market_data", "warning", 0)),
+        ({"account": "U7654321"}, ("ib_account_kind", "error", 3)),
     ],
 )
 def test_doctor_names_mistakes_of_setting_up(
-    here: Path, apex_json: Callable[..., Any], how: dict[str, Any], code: str, level: str, status: int
+    here: Path, apex_json: Callable[..., Any], how: dict[str, Any], expected: tuple[str, str, int]
 ) -> None:
+    code, level, status = expected
     gateway = GatewayThread(prices={"SPY": "500"}, **how)
     gateway.start()
     try:
@@ -201,7 +231,7 @@ def test_close_and_approve_act_through_a_running_loop_once_each(
     loop.terminate()
     assert envelope(loop)["exit_code"] == 0
     assert (codes[0] in {0, 8}, codes[3] in {0, 8}) == (True, True)
-    assert sorted(codes[1:3])[0] == 0
+    assert min(codes[1:3]) == 0
     books = gateway.books()
     assert books.positions == {"MSFT": 25}
     sent = [row.terms.order_ref for row in books.orders]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.model.instrument import make_instrument
@@ -25,6 +25,7 @@ NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(texts, min_size=1), max_size=5), st.integers(1, 7))
 def test_messages_survive_any_cutting_of_the_stream(messages: list[list[str]], step: int) -> None:
     stream = b"".join(frame(message) for message in messages)
@@ -35,6 +36,7 @@ def test_messages_survive_any_cutting_of_the_stream(messages: list[list[str]], s
     assert found == messages
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9), max_value=10**9))
 def test_a_number_is_read_as_it_was_written(number: Decimal) -> None:
     assert Reader([text_of(number)]).decimal() == number
@@ -103,6 +105,7 @@ trades = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(trades)
 def test_profit_of_closed_and_open_parts_is_the_cash_that_came_and_what_is_held(
     rows: list[tuple[str, int, int]],

@@ -45,9 +45,9 @@ class Survey:
         return not self.unanswered and not self.is_light
 
     @property
-    def orders_told(self) -> bool:
-        """True when the list of open orders is whole."""
-        return OPEN not in self.unanswered
+    def is_conclusive(self) -> bool:
+        """True when absence from the open orders proves an end: nothing of what tells how it ended is missing."""
+        return not {OPEN, COMPLETED, EXECUTIONS} & set(self.unanswered)
 
     def require_complete(self, config: IbConfig) -> None:
         """Refuse to go on from a part.
@@ -69,7 +69,7 @@ class Survey:
         ended = {ref for ref, known in tracker.orders.items() if not known.is_open}
         return tuple(
             BrokerOrder(
-                client_order_id=word.ref if word.is_ours else "",
+                client_order_id=word.ref if tracker.is_ours(word.ref) else "",
                 broker_order_id=str(word.perm_id),
                 placed_by=f"client {word.client_id}" if word.order_id > 0 else "TWS",
                 instrument=word.instrument,

@@ -9,15 +9,13 @@ Of what filled, the larger of status and executions holds; no end is told before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from apex_cli.core.adapters.ib.known import Known
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.adapters.ib.words import (
-    OWN_PREFIX,
     CommissionWord,
     CompletedOrder,
     Executed,
@@ -28,11 +26,8 @@ from apex_cli.core.adapters.ib.words import (
 )
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderStatus
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
 """Statuses that do not prove that the broker has the order."""
@@ -41,63 +36,28 @@ SOUNDS_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
 CANCELLED_WORDS = frozenset({"Cancelled", "ApiCancelled"})
 
 
-@dataclass(slots=True, kw_only=True)
-class Known:
-    """One order of ours, as far as it is known."""
+OWN_PREFIX = "apex-"
+"""How the ``orderRef`` of every apex begins."""
 
-    ref: str
-    client_id: int = -1
-    order_id: int = 0
-    perm_id: int = 0
-    order: Order | None = None
-    """As this process sent it; None for one of an earlier process."""
 
-    terms: OpenOrder | None = None
-    status: str = ""
-    """The broker's last word."""
-
-    filled: Decimal = ZERO
-    """What statuses say has filled."""
-
-    fills: dict[str, Fill] = field(default_factory=dict)
-    code: int = 0
-    """Number of the last error that meant it."""
-
-    reason: str = ""
-    was_asked_to_cancel: bool = False
-    was_never_released: bool = False
-    """It waited for a last leg that was refused."""
-
-    was_seen: bool = False
-    """The broker has told of it: it is no longer perhaps on its way."""
-
-    ended: OrderStatus | None = None
-    told: tuple[OrderStatus, Quantity | None, Price | None] | None = None
-
-    @property
-    def executed(self) -> Decimal:
-        """Sum of the executions, each counted once with its last correction."""
-        return sum((fill.quantity for fill in self.fills.values()), ZERO)
-
-    @property
-    def quantity(self) -> Quantity | None:
-        """Total quantity as the broker has it; what was sent until it has spoken."""
-        if self.terms is not None and self.terms.quantity > 0:
-            return self.terms.quantity
-        return self.order.quantity if self.order else None
-
-    @property
-    def is_open(self) -> bool:
-        """True while it may still fill."""
-        return self.ended is None
+def looks_like_ours(ref: str) -> bool:
+    """Tell whether some apex gave an order this name."""
+    return ref.startswith(OWN_PREFIX)
 
 
 class Tracker:
     """Turns words into broker events, each told once."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        """Know nothing yet; *now* dates what the broker does not date."""
+    def __init__(self, now: Callable[[], datetime], is_ours: Callable[[str], bool] | None = None) -> None:
+        """Know nothing yet.
+
+        Args:
+            now: dates what the broker does not date.
+            is_ours: tells by its name whether an order is one of this apex. The account may be shared with another
+                one, or an earlier state may be gone: their orders look like ours, and their fills are not ours.
+        """
         self._now = now
+        self.is_ours = is_ours or looks_like_ours
         self.client_id = -1
         """Whose order ids errors carry: those of this connection."""
 
@@ -174,7 +134,7 @@ class Tracker:
                 self._hear_completed(word)
 
     def _hear_open(self, word: OpenOrder) -> None:
-        if not word.is_ours or self._is_of_another(word.account):
+        if not self.is_ours(word.ref) or self._is_of_another(word.account):
             return
         known = self._find(word.perm_id, word.client_id, word.order_id, word.ref)
         if known is None:
@@ -219,8 +179,8 @@ class Tracker:
             return
         fill = word.fill
         fill = replace(fill, commission=self._commissions.get(fill.exec_id, fill.commission))
-        if not fill.client_order_id:
-            _keep_newest(self.foreign_fills, fill)
+        if not self.is_ours(fill.client_order_id):
+            _keep_newest(self.foreign_fills, replace(fill, client_order_id=""))
             return
         known = self._find(word.perm_id, -1, 0, fill.client_order_id)
         if known is None:
@@ -269,7 +229,7 @@ class Tracker:
             self._doubt(known)
 
     def _hear_completed(self, word: CompletedOrder) -> None:
-        if not word.ref.startswith(OWN_PREFIX) or self._is_of_another(word.account):
+        if not self.is_ours(word.ref) or self._is_of_another(word.account):
             return
         known = self._find(word.perm_id, -1, 0, word.ref)
         if known is None:
@@ -352,11 +312,15 @@ class Tracker:
         self._events.append(self._update(known, status))
 
     def _update(self, known: Known, status: OrderStatus) -> OrderUpdate:
+        """Return the broker's word; of a filled order what it executed is its size, whatever was asked for last."""
+        quantity = known.terms.quantity if known.terms and known.is_open else None
+        if status is OrderStatus.FILLED and known.executed:
+            quantity = Quantity(known.executed)
         return OrderUpdate(
             client_order_id=known.ref,
             status=status,
             broker_order_id=str(known.perm_id) if known.perm_id else None,
-            quantity=known.terms.quantity if known.terms and known.is_open else None,
+            quantity=quantity,
             stop_price=known.terms.stop_price if known.terms else None,
             at=self._now(),
             reason=known.reason,

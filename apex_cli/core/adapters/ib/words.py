@@ -14,9 +14,6 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 
-OWN_PREFIX = "apex-"
-"""How every ``orderRef`` of ours begins."""
-
 _SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL, "BOT": OrderSide.BUY}
 
 
@@ -37,11 +34,6 @@ class OpenOrder(Value, frozen=True, kw_only=True):
     oca_group: str = ""
     status: str
     why: str = ""
-
-    @property
-    def is_ours(self) -> bool:
-        """True when apex placed it."""
-        return self.ref.startswith(OWN_PREFIX)
 
 
 class StatusWord(Value, frozen=True, kw_only=True):
@@ -128,10 +120,9 @@ def completed_order(order: IbOrder, state: IbOrderState) -> CompletedOrder:
 
 def executed(contract: IbContract, execution: IbExecution) -> Executed:
     """Return what ``execDetails`` told."""
-    ref = execution.orderRef
     fill = Fill(
         exec_id=execution.execId,
-        client_order_id=ref if ref.startswith(OWN_PREFIX) else "",
+        client_order_id=execution.orderRef,
         instrument=instrument_of(contract),
         side=_SIDES.get(execution.side, OrderSide.SELL),
         quantity=Quantity(to_decimal(execution.shares) or ZERO),

