@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from apex_cli.core.gathering import Gatherer
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
-    from apex_cli.core.model.health import Finding
     from apex_cli.core.ports import (
         BarSource,
         Broker,
