@@ -210,8 +210,7 @@ def build_settings(
     ]
     if not problems:
         settings: Settings = _make(Settings, values, base, source)
-        origin = str(source or "settings")
-        problems += [Problem(origin=origin, **conflict._asdict()) for conflict in conflicts(settings)]
+        problems += [Problem(origin=str(source or "settings"), **c._asdict()) for c in conflicts(settings)]
     if problems:
         raise _error(problems, source)
     return settings
@@ -245,10 +244,10 @@ def _make(section: type[msgspec.Struct], values: Mapping[str, Any], base: Path, 
     """Build the Struct, defaults where nothing was given; the state folder's default counts from *base* too."""
     given: dict[str, Any] = {}
     for name, kind in schema(section).items():
+        own = values.get(name, {})
         if _is_section(kind):
-            given[name] = _make(kind, values.get(name, {}), base, source)
+            given[name] = _make(kind, own, base, source)
         elif (entry := entry_type(kind)) is not None:
-            own = values.get(name, {})
             given[name] = {key: _make(entry, _merged(values, own[key]), base, source) for key in own}
         elif name in values:
             given[name] = values[name]
