@@ -119,6 +119,9 @@ class TradeReport(Value, frozen=True, kw_only=True):
     by_exit_reason: tuple[Group, ...]
     by_month: tuple[Group, ...]
     r_distribution: Distribution
+    start_equity: Usd
+    """Where the curve starts: equity at the start of the span's first session, else the configured capital."""
+
     curve: tuple[SessionValue, ...]
     drawdown: Drawdown
     """Of the curve trade by trade."""
@@ -381,6 +384,7 @@ class ReportBuilder:
             by_exit_reason=_ranked(by_exit),
             by_month=tuple(Group(name=name, statistics=tally.statistics()) for name, tally in sorted(by_month.items())),
             r_distribution=self._bins.distribution(),
+            start_equity=self._base,
             curve=curve,
             drawdown=_drawdown(self._base, self._points),
             sharpe=self._sharpe(curve),

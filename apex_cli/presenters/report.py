@@ -34,6 +34,7 @@ def report_data(report: TradeReport) -> dict[str, Any]:
             {"from_r": low, "count": count}
             for low, count in zip(report.r_distribution.lows, report.r_distribution.counts, strict=True)
         ],
+        "start_equity": report.start_equity,
         "equity_curve": [{"session": point.day.isoformat(), "equity": point.equity} for point in report.curve],
         "refusals": [{"code": row.code, "count": row.count, "example": row.example} for row in report.refusals],
         "decisions": report.decisions,
@@ -76,12 +77,17 @@ def report_blocks(report: TradeReport) -> tuple[Block, ...]:
     else:
         closed = (
             Fields(title=span_text(report), rows=headline_rows(report)),
-            Line(text=f"Equity  {sparkline([float(point.equity) for point in report.curve])}"),
+            Line(text=f"Equity  {sparkline(equity_values(report))}"),
             r_grid(report),
             group_grid("By strategy", report.by_strategy),
             group_grid("By exit", report.by_exit_reason),
         )
     return (*closed, refusal_grid(report, MOST_REFUSALS), slippage_fields(report.slippage))
+
+
+def equity_values(report: TradeReport) -> list[float]:
+    """Return the curve with its start; empty without a closed trade."""
+    return [float(report.start_equity), *(float(point.equity) for point in report.curve)] if report.curve else []
 
 
 def span_text(report: TradeReport) -> str:

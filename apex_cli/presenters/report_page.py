@@ -10,6 +10,7 @@ from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.charts import bar_chart, line_chart
 from apex_cli.presenters.plots import histogram_of
 from apex_cli.presenters.report import (
+    equity_values,
     group_grid,
     headline_rows,
     refusal_grid,
@@ -47,8 +48,8 @@ svg .bar { fill: var(--fill); }
 
 def report_page(report: TradeReport, title: str) -> str:
     """Return the page; every text in it is escaped."""
-    days = [point.day.isoformat() for point in report.curve]
-    values = [float(point.equity) for point in report.curve]
+    days = ["start", *(point.day.isoformat() for point in report.curve)] if report.curve else []
+    values = equity_values(report)
     histogram = histogram_of(report.r_distribution)
     sections = (
         _section("At a glance", _cards(headline_rows(report))),

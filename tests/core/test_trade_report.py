@@ -53,6 +53,7 @@ def test_closed_trades_are_counted_by_strategy_exit_and_month() -> None:
     assert {g.name: g.statistics.round_trips for g in found.by_strategy} == {"breakout": 2, "fade": 2}
     assert {g.name: g.statistics.round_trips for g in found.by_exit_reason} == {"target": 2, "stop": 1, "manual": 1}
     assert [(g.name, g.statistics.round_trips) for g in found.by_month] == [("2026-03", 4)]
+    assert found.start_equity == 30_000
     assert found.curve[-1].equity == 30_000 + sum(trip.net_pnl for trip in trips)
     assert found.day_trades == 4
     assert sum(found.r_distribution.counts) == 4
