@@ -7,13 +7,12 @@ import statistics
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.rules.performance import returns_of, sharpe
 
-SESSIONS_A_YEAR = 252
 RESAMPLES = 1000
 LOW, HIGH = 0.05, 0.95
 """Quantiles of the 90 % interval."""
@@ -78,15 +77,8 @@ def sharpe_ratio(points: Sequence[EquityPoint]) -> float | None:
     """Return mean over standard deviation of the session returns, a year's worth; None where nothing moved.
 
     sqrt(252) * mean(r) / stdev(r), with nothing taken off for a riskless rate.
-
-    Source:
-        W. F. Sharpe, "The Sharpe Ratio", Journal of Portfolio Management 21, 1994.
     """
-    returns = [float(after.equity / before.equity) - 1 for before, after in pairwise(points) if before.equity > 0]
-    if len(returns) < 2:  # noqa: PLR2004 - a deviation needs two
-        return None
-    spread = statistics.stdev(returns)
-    return SESSIONS_A_YEAR**0.5 * statistics.fmean(returns) / spread if spread else None
+    return sharpe(returns_of([point.equity for point in points]))
 
 
 def net_r(trip: RoundTrip) -> Decimal | None:
