@@ -14,14 +14,21 @@ import msgspec
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRole, OrderSide, OrderType
+from apex_cli.core.model.money import ZERO, Price, Usd
+from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.outcome import DecisionKind, Reason
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.records import Counters, OutboxRow, SignalOutcome
+from apex_cli.core.model.records import Counters, OutboxRow
 from apex_cli.core.ports import JournalReader
+from apex_cli.core.report_events import (
+    DECODERS,
+    SeenApproval,
+    SeenDecided,
+    SeenEnded,
+    SeenOrder,
+    SeenOrderRecord,
+    SeenRejected,
+)
 from apex_cli.core.rules.calendar import CalendarEndError, next_session, session_date
 from apex_cli.core.rules.pdt import RunningCount
 from apex_cli.core.rules.performance import (
@@ -137,62 +144,6 @@ class TradeReport(Value, frozen=True, kw_only=True):
     day_trades: int
 
 
-class _Signal(Value, frozen=True, kw_only=True):
-    entry_price: Price
-
-
-class _Opportunity(Value, frozen=True, kw_only=True):
-    signal: _Signal
-
-
-class _Decision(Value, frozen=True, kw_only=True):
-    kind: DecisionKind
-    signal_id: str
-    reasons: tuple[Reason, ...] = ()
-
-
-class _Snapshot(Value, frozen=True, kw_only=True):
-    quote: Quote | None = None
-
-
-class _Decided(Value, frozen=True, kw_only=True):
-    opportunity: _Opportunity
-    snapshot: _Snapshot
-    decision: _Decision
-    is_answer: bool = False
-
-
-class _Ended(Value, frozen=True, kw_only=True):
-    outcome: SignalOutcome
-    reasons: tuple[Reason, ...] = ()
-
-
-class _Rejected(Value, frozen=True, kw_only=True):
-    reason: Reason
-
-
-class _Approval(Value, frozen=True, kw_only=True):
-    status: str
-    reason: str = ""
-
-
-class _Order(Value, frozen=True, kw_only=True):
-    client_order_id: str
-    instrument: Instrument
-    side: OrderSide
-    role: OrderRole
-    order_type: OrderType
-    limit_price: Price | None = None
-    stop_price: Price | None = None
-    reference_price: Price | None = None
-
-
-class _OrderRecord(Value, frozen=True, kw_only=True):
-    order: _Order
-    filled_quantity: Quantity = Quantity(ZERO)
-    average_price: Price | None = None
-
-
 class _Slip(Value, frozen=True, kw_only=True):
     role: OrderRole
     delay: Decimal = ZERO
@@ -203,22 +154,6 @@ class _Slip(Value, frozen=True, kw_only=True):
 _CORRECTIONS = frozenset({"fill_corrected", "round_trip_voided"})
 _HAS_FILLED = b'"average_price"'
 """Stands in every order that has filled, and spares decoding the others."""
-
-_DECODERS = {
-    kind: msgspec.json.Decoder(payload).decode
-    for kind, payload in (
-        ("round_trip_closed", RoundTrip),
-        ("decided", _Decided),
-        ("signal_ended", _Ended),
-        ("signal_invalid", _Rejected),
-        ("order_updated", _OrderRecord),
-        ("fill", Fill),
-        ("session_started", Counters),
-        ("approval_rejected", _Approval),
-        ("approval_expired", _Approval),
-        ("approval_superseded", _Approval),
-    )
-}
 
 
 def final_bookings(journal: JournalReader) -> dict[str, int]:
@@ -268,7 +203,7 @@ class ReportBuilder:
 
     def add(self, event: OutboxRow) -> None:
         """Count one event; kinds outside ``KINDS`` are passed over, payloads of another version, too."""
-        decode = _DECODERS.get(event.kind)
+        decode = DECODERS.get(event.kind)
         if decode is None:
             self.has_corrections |= event.kind in _CORRECTIONS
             return
@@ -283,13 +218,13 @@ class ReportBuilder:
                 self._trip(event, data)
             case Fill():
                 self._fill(data)
-            case _OrderRecord():
+            case SeenOrderRecord():
                 self._order(event, data)
-            case _Decided():
+            case SeenDecided():
                 self._decided(event, data)
             case Counters():
                 self._session(data)
-            case _Ended() | _Rejected() | _Approval():
+            case SeenEnded() | SeenRejected() | SeenApproval():
                 self._ended(event, data)
 
     def add_all(self, events: Iterable[OutboxRow]) -> None:
@@ -323,7 +258,7 @@ class ReportBuilder:
             self._base = counters.session_start_equity
             self._is_base_known = first is None or counters.session_date >= first.isoformat()
 
-    def _decided(self, event: OutboxRow, data: _Decided) -> None:
+    def _decided(self, event: OutboxRow, data: SeenDecided) -> None:
         quote, decision = data.snapshot.quote, data.decision
         half = (quote.ask - quote.bid) / 2 if quote and quote.ask is not None and quote.bid is not None else None
         if decision.kind is not DecisionKind.REFUSE:
@@ -335,17 +270,17 @@ class ReportBuilder:
         if decision.kind is DecisionKind.REFUSE:
             self._refuse(decision.reasons)
 
-    def _ended(self, event: OutboxRow, data: _Ended | _Rejected | _Approval) -> None:
+    def _ended(self, event: OutboxRow, data: SeenEnded | SeenRejected | SeenApproval) -> None:
         if not self._span.has(event.at):
             return
         match data:
-            case _Ended():
+            case SeenEnded():
                 name = str(data.outcome)
                 self._refuse(data.reasons)
-            case _Rejected():
+            case SeenRejected():
                 name = "invalid"
                 self._refuse((data.reason,))
-            case _Approval():
+            case SeenApproval():
                 name = f"approval {data.status}"
                 self._refuse((Reason(code=f"approval_{data.status}", message=data.reason),))
         self._decisions[name] = self._decisions.get(name, 0) + 1
@@ -356,7 +291,7 @@ class ReportBuilder:
             count = known.count + 1 if known else 1
             self._refusals[reason.code] = Refusals(code=reason.code, count=count, example=reason.message)
 
-    def _order(self, event: OutboxRow, record: _OrderRecord) -> None:
+    def _order(self, event: OutboxRow, record: SeenOrderRecord) -> None:
         """Keep the slippage of what an order has filled so far; a later word on it takes its place."""
         order, price = record.order, record.average_price
         expected = _expected_price(order)
@@ -415,7 +350,7 @@ class ReportBuilder:
             return 0
 
 
-def _expected_price(order: _Order) -> Price | None:
+def _expected_price(order: SeenOrder) -> Price | None:
     """Return the price an order was to fill at."""
     if order.role is OrderRole.TARGET:
         return order.limit_price

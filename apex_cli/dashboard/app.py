@@ -22,6 +22,23 @@ from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.work import Answer, Preview
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
+from apex_cli.dashboard.layout import (
+    ALL_COLUMNS_FROM,
+    LEFT_PART,
+    LOOK_EVERY_S,
+    MEDIUM_FROM,
+    MOST_ALARMS,
+    MOST_LOG_ROWS,
+    PANES,
+    READ_ONLY,
+    SIDES,
+    TALL_FROM,
+    THEMES,
+    WIDE_FROM,
+    all_of,
+    fitting,
+    pane_of,
+)
 from apex_cli.dashboard.plots import CurvePlot, HistogramPlot
 from apex_cli.dashboard.seen import Eyes, Hands, Seen
 from apex_cli.dashboard.tables import SheetTable
@@ -46,28 +63,6 @@ from apex_cli.presenters.board import (
 from apex_cli.presenters.formats import moment
 from apex_cli.presenters.plots import equity_curve, r_histogram, trades_curve
 from apex_cli.presenters.terminal import renderable
-
-LOOK_EVERY_S = 0.25
-"""How often the header of the state file is read: a few bytes."""
-
-WIDE_FROM, TALL_FROM = 160, 40
-"""Columns and rows from which on everything is on the screen at once."""
-
-MEDIUM_FROM = 34
-"""Rows from which on the positions stay on the screen above any other pane."""
-
-ALL_COLUMNS_FROM = 110
-"""Columns that a table of positions or orders needs for all that it has."""
-
-LEFT_PART = 0.6
-"""Part of a wide screen that the left side has."""
-
-MOST_LOG_ROWS = 200
-MOST_ALARMS = 5
-PANES = ("positions", "approvals", "orders", "log", "curves")
-SIDES = {"left": ("positions", "orders", "log"), "right": ("approvals", "curves")}
-THEMES = {"dark": "textual-dark", "light": "textual-light"}
-READ_ONLY = "Read-only. Press c to take control first."
 
 
 class DashboardApp(App[None]):
@@ -125,12 +120,12 @@ class DashboardApp(App[None]):
         yield Static(id="tabs")
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield _pane("positions", SheetTable(id="positions"))
-                yield _pane("orders", SheetTable(id="orders"))
-                yield _pane("log", Input(id="filter", placeholder="words to find"), SheetTable(id="log"))
+                yield pane_of("positions", SheetTable(id="positions"))
+                yield pane_of("orders", SheetTable(id="orders"))
+                yield pane_of("log", Input(id="filter", placeholder="words to find"), SheetTable(id="log"))
             with Vertical(id="right"):
-                yield _pane("approvals", SheetTable(id="approvals"))
-                yield _pane("curves", CurvePlot(id="equity-plot"), CurvePlot(id="trades-plot"), HistogramPlot(id="r"))
+                yield pane_of("approvals", SheetTable(id="approvals"))
+                yield pane_of("curves", CurvePlot(id="equity-plot"), CurvePlot(id="trades-plot"), HistogramPlot(id="r"))
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -164,6 +159,8 @@ class DashboardApp(App[None]):
 
     def _tick(self) -> None:
         """Look again when something changed, and once a second for clock and countdowns."""
+        if not self.screen_stack:  # it is being taken apart
+            return
         self._ticks += 1
         try:
             is_due = self._ticks * LOOK_EVERY_S % 1 == 0 or self._eyes.has_changed()
@@ -196,7 +193,7 @@ class DashboardApp(App[None]):
         control = Cell("CONTROL", Tone.WARN) if self.has_control else Cell("read-only", Tone.DIM)
         self._put("head", line_of((*head_cells(board, seen.holder), control), palette, " · "))
         told = (Cell(f"! {self._told}", Tone.BAD),) if self._told else ()
-        alarms = _fitting((*told, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
+        alarms = fitting((*told, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
         self._put("alarms", Text("\n").join(text_of(cell, palette) for cell in alarms))
         self._base.query_one("#alarms").display = bool(alarms)
         self._put("brief", Text("\n").join(line_of(cells, palette) for cells in brief_lines(board)))
@@ -326,7 +323,7 @@ class DashboardApp(App[None]):
         elif table.id == "log" and self._seen is not None and isinstance(table, SheetTable):
             line = next((line for line in self._seen.lines if str(line.seq) == table.selected), None)
             if line is not None:
-                self.push_screen(Dialog(f"{line.kind} {moment(line.at)}", _told(line)))
+                self.push_screen(Dialog(f"{line.kind} {moment(line.at)}", all_of(line)))
 
     # Keys that act
 
@@ -426,20 +423,3 @@ class DashboardApp(App[None]):
 
     def _tell(self, error: ApexError) -> None:
         self.notify(f"{error.message}{chr(10) + error.hint if error.hint else ''}", severity="error", timeout=12)
-
-
-def _pane(name: str, *children: SheetTable | Input | CurvePlot | HistogramPlot) -> Vertical:
-    return Vertical(*children, id=f"{name}-pane", classes="pane")
-
-
-def _fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
-    """Return the first *most* of *cells*; the last one tells how many are left out."""
-    if len(cells) <= most:
-        return cells
-    last = cells[most - 1]
-    return (*cells[: most - 1], last._replace(text=f"{last.text}  (+{len(cells) - most} more)"))
-
-
-def _told(line: Activity) -> Text:
-    explained = f"\n\napex explain {line.subject}" if line.subject else ""
-    return Text(f"{line.symbol} {line.verdict.replace('_', ' ')}\n{line.text}{explained}".strip())

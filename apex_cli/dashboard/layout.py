@@ -1,0 +1,53 @@
+"""Where things stand on the screen, and from which size on."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from apex_cli.core.activity import Activity
+from apex_cli.dashboard.plots import CurvePlot, HistogramPlot
+from apex_cli.dashboard.tables import SheetTable
+from apex_cli.presenters.blocks import Cell
+
+LOOK_EVERY_S = 0.25
+"""How often the header of the state file is read: a few bytes."""
+
+WIDE_FROM, TALL_FROM = 160, 40
+"""Columns and rows from which on everything is on the screen at once."""
+
+MEDIUM_FROM = 34
+"""Rows from which on the positions stay on the screen above any other pane."""
+
+ALL_COLUMNS_FROM = 110
+"""Columns that a table of positions or orders needs for all that it has."""
+
+LEFT_PART = 0.6
+"""Part of a wide screen that the left side has."""
+
+MOST_LOG_ROWS = 200
+MOST_ALARMS = 5
+PANES = ("positions", "approvals", "orders", "log", "curves")
+SIDES = {"left": ("positions", "orders", "log"), "right": ("approvals", "curves")}
+THEMES = {"dark": "textual-dark", "light": "textual-light"}
+READ_ONLY = "Read-only. Press c to take control first."
+
+
+def pane_of(name: str, *children: SheetTable | Input | CurvePlot | HistogramPlot) -> Vertical:
+    """Return a frame with a name around *children*."""
+    return Vertical(*children, id=f"{name}-pane", classes="pane")
+
+
+def fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
+    """Return the first *most* of *cells*; the last one tells how many are left out."""
+    if len(cells) <= most:
+        return cells
+    last = cells[most - 1]
+    return (*cells[: most - 1], last._replace(text=f"{last.text}  (+{len(cells) - most} more)"))
+
+
+def all_of(line: Activity) -> Text:
+    """Return all there is to say about a line of the log."""
+    explained = f"\n\napex explain {line.subject}" if line.subject else ""
+    return Text(f"{line.symbol} {line.verdict.replace('_', ' ')}\n{line.text}{explained}".strip())
