@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +76,14 @@ def envelope(process: subprocess.Popen[str]) -> dict[str, Any]:
     return document
 
 
+def wait_until_alone(gateway: GatewayThread) -> None:
+    """Wait until the venue has noticed that every client is gone."""
+    deadline = time.monotonic() + GENEROUS_S
+    while gateway.books().clients:
+        assert time.monotonic() < deadline, gateway.books().clients
+        time.sleep(0.01)
+
+
 def refs(gateway: GatewayThread) -> list[str]:
     return [row.terms.order_ref.rpartition("-")[2] for row in gateway.books().orders]
 
@@ -98,7 +107,7 @@ def test_the_same_commands_work_with_a_real_broker(
     assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
     (trip,) = apex_json("history").data["round_trips"]
     assert trip["symbol"] == "AAPL"
-    assert gateway.books().clients == ()
+    wait_until_alone(gateway)
 
 
 def test_a_fresh_state_does_not_take_over_what_another_apex_did(
@@ -147,7 +156,7 @@ def test_doctor_finds_nothing_wrong(apex_json: Callable[..., Any], gateway: Gate
     found = {row["code"]: row for row in apex_json("doctor").data["findings"]}
     assert {found[code]["level"] for code in ("broker", "account", "ib_clock", "ib_market_data")} == {"ok"}
     assert "DU*****67" in found["broker"]["message"]
-    assert gateway.books().clients == ()
+    wait_until_alone(gateway)
 
 
 @pytest.mark.parametrize(
