@@ -76,12 +76,12 @@ def envelope(process: subprocess.Popen[str]) -> dict[str, Any]:
     return document
 
 
-def wait_until_alone(gateway: GatewayThread) -> None:
-    """Wait until the venue has noticed that every client is gone."""
-    deadline = time.monotonic() + GENEROUS_S
-    while gateway.books().clients:
-        assert time.monotonic() < deadline, gateway.books().clients
+def everybody_left(gateway: GatewayThread) -> bool:
+    """Wait until the gateway has noticed the end of every connection."""
+    end = time.monotonic() + GENEROUS_S
+    while gateway.books().clients and time.monotonic() < end:
         time.sleep(0.01)
+    return gateway.books().clients == ()
 
 
 def refs(gateway: GatewayThread) -> list[str]:
@@ -107,7 +107,7 @@ def test_the_same_commands_work_with_a_real_broker(
     assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
     (trip,) = apex_json("history").data["round_trips"]
     assert trip["symbol"] == "AAPL"
-    wait_until_alone(gateway)
+    assert everybody_left(gateway)
 
 
 def test_a_fresh_state_does_not_take_over_what_another_apex_did(
@@ -156,7 +156,7 @@ def test_doctor_finds_nothing_wrong(apex_json: Callable[..., Any], gateway: Gate
     found = {row["code"]: row for row in apex_json("doctor").data["findings"]}
     assert {found[code]["level"] for code in ("broker", "account", "ib_clock", "ib_market_data")} == {"ok"}
     assert "DU*****67" in found["broker"]["message"]
-    wait_until_alone(gateway)
+    assert everybody_left(gateway)
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,11 @@ class IbPrices:
         if link is not self._link:
             self._link = link
             self._streams.clear()
-            link.ib.reqMarketDataType(self._broker.config.market_data_type)
+            with suppress(ConnectionError):
+                link.ib.reqMarketDataType(self._broker.config.market_data_type)
 
     async def _subscribe(self, link: Link, instrument: Instrument) -> None:
-        with suppress(BrokerError):
+        with suppress(BrokerError, ConnectionError):  # the link may have gone since it was asked for
             contract = await self._broker.catalog.contract(instrument)
             while len(self._streams) >= MOST_STREAMS:
                 oldest = next(iter(self._streams))
