@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,11 +20,12 @@ from apex_cli.core.adapters.ib.quiet import parse_quiet_hours, quiet_now
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.adapters.ib.securities import contract_fields, instrument_of
 from apex_cli.core.adapters.ib.terms import in_sending_order, order_fields, problem_with
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import BrokerError, ConfigError
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderType
+from apex_cli.settings import load_settings
 from apex_cli.testing_ib import bracket, order
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -369,3 +371,10 @@ def test_the_configured_type_of_account_wins() -> None:
 @pytest.mark.parametrize(("account", "shown"), [("DU1234567", "DU*****67"), ("U7654321", "U*****21"), ("XX", "***")])
 def test_account_ids_are_masked(account: str, shown: str) -> None:
     assert masked(account) == shown
+
+
+def test_a_wrong_window_in_the_configuration_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"quiet_hours.*Nowhere/Land is no time zone"):
+        load_settings(
+            None, environ={"APEX_BROKER__IB__QUIET_HOURS": '["23:45-00:45@Nowhere/Land"]'}, cwd=Path("/nonexistent")
+        )
