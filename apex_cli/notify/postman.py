@@ -187,6 +187,10 @@ class Postman:
             self._say(f"Notifications wait: {error.message}")
             await self._nap(TROUBLE_S)
             return not is_ending
+        except Exception as error:  # noqa: BLE001 - what is wrong with one channel is not the end of the others
+            self._say(f"Notifications by {name}: {type(error).__name__}: {error}")
+            await self._nap(TROUBLE_S)
+            return not is_ending
         (self._behind.discard if step is Step.IDLE else self._behind.add)(name)
         match step:
             case Step.SENT:

@@ -104,6 +104,8 @@ class TelegramDesk:
             await (self._press(news) if isinstance(news, Pressed) else self._hear(news))
         except (DeliveryError, ApexError) as error:
             self._note(f"Telegram: {error}")
+        except Exception as error:  # noqa: BLE001 - whoever presses next must be heard
+            self._note(f"Telegram: {type(error).__name__}: {error}")
 
     async def _hear(self, said: Said) -> None:
         who = self._talk.who(said.user_id, said.chat_id)

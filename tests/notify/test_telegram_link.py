@@ -87,6 +87,14 @@ def test_news_is_presses_and_words_until_it_is_acknowledged(api: BotApi) -> None
     ]
 
 
+def test_many_may_begin_at_once(api: BotApi) -> None:
+    async def work(link: TelegramLink) -> Any:
+        return await asyncio.gather(link.listen([("help", "?")]), link.send("a"), link.send("b"), link.open())
+
+    assert use(api, work)[3] == "apex_test_bot"
+    assert len(api.made("getMe")) == 1
+
+
 def send(link: TelegramLink) -> Awaitable[int]:
     return link.send("hello")
 

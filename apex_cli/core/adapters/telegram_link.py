@@ -92,6 +92,7 @@ class TelegramLink:
         self.editing = asyncio.Lock()
         """Held while a question gets its end: of two who bring it, the one who knows more comes last."""
 
+        self._opening = asyncio.Lock()
         self._is_open = False
 
     async def open(self) -> str:
@@ -100,9 +101,10 @@ class TelegramLink:
         Raises:
             DeliveryError: Telegram cannot be reached, or does not know the token.
         """
-        if not self._is_open:
-            await self._call(self._bot.initialize())
-            self._is_open = True
+        async with self._opening:  # delivering and hearing begin at the same moment
+            if not self._is_open:
+                await self._call(self._bot.initialize())
+                self._is_open = True
         return self._bot.username
 
     async def close(self) -> None:
