@@ -246,6 +246,6 @@ def test_what_is_odd_about_bars_and_signals_is_told(tmp_path: Path) -> None:
     file = write_signals(tmp_path / "s.json", {"symbol": "AAA", "entry_price": -1})
     report = replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
     split, bad = report.problems
-    assert split == "AAA.csv: 2004-03-02 opens at 25 after a close of 50: a split?"
+    assert split == "AAA.csv: opens that look like a split: 1 (2004-03-02 50 -> 25 (2 for 1))"
     assert bad.startswith("s.json")
     assert report.outcomes["invalid"] == 1
