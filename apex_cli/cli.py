@@ -38,6 +38,7 @@ COMMANDS = {
     "resume": "trading_state",
     "state": "state",
     "doctor": "doctor",
+    "gateway": "gateway",
 }
 """Module under ``apex_cli.commands`` by command name, in the order of the help page."""
 

@@ -29,6 +29,7 @@ from apex_cli.wiring import (
     Parts,
     connected,
     executor_lock,
+    looking,
     make_chores,
     make_parts,
     make_service,
@@ -117,17 +118,19 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     newest = parts.store.view().last_seq
     with log:
         if options.dry_run:
-            cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
+            async with looking(parts):
+                cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
+                summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=True)
         else:
             async with connected(parts):
                 stop = stop_on_signals()
                 if market.waits_for_decisions:
                     await coordinator.run(stop=stop, max_cycles=1)
                 cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+                summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=False)
     alarms = alarms_since(parts, newest)
     out.keep(*(reason for seq, reason in alarms if seq in log.told))
     out.warn(*(reason for seq, reason in alarms if seq not in log.told))
-    summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=options.dry_run)
     _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)
 
 

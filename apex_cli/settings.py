@@ -28,6 +28,7 @@ from apex_cli.core.model.limits import (
 )
 
 CONFIG_VARIABLE = "APEX_CONFIG"
+LIVE_VARIABLE = "APEX_LIVE"
 OVERRIDE_PREFIX = "APEX_"
 FILE_NAME = "config.yaml"
 SECRET_WORDS = ("token", "password", "secret", "account")
@@ -56,6 +57,29 @@ class IbLibrary(StrEnum):
 
     IB_INSYNC = "ib_insync"
     IB_ASYNC = "ib_async"
+
+
+class IbMode(StrEnum):
+    """Which kind of account orders may reach."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class IbAccountType(StrEnum):
+    """How the account borrows, where the broker does not say."""
+
+    AUTO = "auto"
+    MARGIN = "margin"
+    CASH = "cash"
+    PORTFOLIO = "portfolio"
+
+
+class IbMarketData(StrEnum):
+    """What to take where there is no better."""
+
+    LIVE = "live"
+    DELAYED = "delayed"
 
 
 class SignalSettings(Value, frozen=True, kw_only=True):
@@ -151,6 +175,45 @@ class IbSettings(Value, frozen=True, kw_only=True):
     ib_client_id: int = 1
     """Client id of the one process that sends orders."""
 
+    read_only_offset: int = 100
+    """Commands that only look use ib_client_id plus this, or the next free one."""
+
+    mode: IbMode = IbMode.PAPER
+    """paper, or live: then orders leave only with --live or APEX_LIVE=1, and account must be set."""
+
+    account: str | None = None
+    """Account id that must be logged in; null: the only one. Better set as APEX_BROKER__IB__ACCOUNT."""
+
+    account_type: IbAccountType = IbAccountType.AUTO
+    """auto, margin, cash or portfolio: for the day-trading rules, where the broker does not say."""
+
+    connect_timeout_s: int = 15
+    """How long making a connection may take, in seconds."""
+
+    request_timeout_s: int = 15
+    """How long one question may take, in seconds."""
+
+    ack_timeout_s: int = 10
+    """An order not acknowledged within so many seconds has an unknown outcome."""
+
+    heartbeat_s: int = 20
+    """A silent connection is asked for the time so often, in seconds."""
+
+    reconnect_max_s: int = 60
+    """Longest pause between two attempts to connect again, in seconds."""
+
+    quote_timeout_s: int = 4
+    """How long to wait for a first price, in seconds."""
+
+    market_data: IbMarketData = IbMarketData.DELAYED
+    """live, or delayed: take prices 15 minutes old where the account has no live ones."""
+
+    outside_rth: bool = False
+    """True: orders may fill and stops may trigger outside regular hours."""
+
+    quiet_hours: tuple[str, ...] = ("23:45-00:45@America/New_York", "23:43-23:50@local")
+    """Nothing is sent while the broker or the gateway restarts: HH:MM-HH:MM@zone, or @local."""
+
 
 class BrokerSettings(Value, frozen=True, kw_only=True):
     """Section ``broker``: the broker behind simulation_mode: false."""
@@ -176,6 +239,9 @@ class Settings(Value, frozen=True, kw_only=True):
     broker: BrokerSettings = BrokerSettings()
     source: Path | None = None
     """The file it was read from; not a key of the file."""
+
+    live: bool = False
+    """This command may send orders to a live account: --live or APEX_LIVE=1; not a key of the file."""
 
     @property
     def limits(self) -> Limits:

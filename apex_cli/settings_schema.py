@@ -85,6 +85,13 @@ RANGES: dict[str, Range] = {
     "state.lock_timeout_s": _range(1, 3600),
     "broker.ib.ib_port": _range(1, 65_535),
     "broker.ib.ib_client_id": _range(0, 2**31 - 1),
+    "broker.ib.read_only_offset": _range(1, 1_000_000),
+    "broker.ib.connect_timeout_s": _range(1, 300),
+    "broker.ib.request_timeout_s": _range(1, 300),
+    "broker.ib.ack_timeout_s": _range(1, 300),
+    "broker.ib.heartbeat_s": _range(1, 3600),
+    "broker.ib.reconnect_max_s": _range(1, 3600),
+    "broker.ib.quote_timeout_s": _range(1, 60),
 }
 """What each number may be. Every number of the schema stands here."""
 
@@ -116,6 +123,7 @@ def schema(section: type[msgspec.Struct] = Settings) -> dict[str, Any]:
     types_ = {field.name: field.type for field in msgspec.structs.fields(section)}
     if section is Settings:
         types_.pop("source")
+        types_.pop("live")
     return types_
 
 
@@ -215,6 +223,18 @@ def _contradictions(settings: Settings, origin: str) -> Iterator[Problem]:
             value="bars",
             allowed="system, or bars together with prices.bars_dir",
         )
+    if settings.broker.ib.quiet_hours != Settings().broker.ib.quiet_hours:
+        yield from _wrong_windows(settings.broker.ib.quiet_hours, origin)
+
+
+def _wrong_windows(windows: Sequence[str], origin: str) -> Iterator[Problem]:
+    from apex_cli.core.adapters.ib.quiet import parse_quiet_hours  # noqa: PLC0415 - start-up is a feature
+
+    for text in windows:
+        try:
+            parse_quiet_hours(text)
+        except ValueError as error:
+            yield Problem(origin=origin, key="broker.ib.quiet_hours", message=f"found {text!r}: {error}.", value=text)
 
 
 def _error(problems: list[Problem], source: Path | None) -> ConfigError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.errors import ConfigError, InputError
-from apex_cli.settings import Settings, SimulationClock, load_settings
+from apex_cli.settings import LIVE_VARIABLE, Settings, SimulationClock, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
     from apex_cli.core.executor import TradeExecutor
     from apex_cli.core.gathering import Gatherer
-    from apex_cli.core.ports import Broker, Chore, Clock, SignalSource
+    from apex_cli.core.model.account import AccountSnapshot
+    from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, SignalSource
     from apex_cli.core.reconciling import Reconciler
     from apex_cli.core.serving import Service
 
@@ -37,7 +38,17 @@ def read_settings(config: Path | None) -> Settings:
     Raises:
         ConfigError: the file or a variable is wrong.
     """
-    return load_settings(config, environ=os.environ, cwd=Path.cwd())
+    settings = load_settings(config, environ=os.environ, cwd=Path.cwd())
+    return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
+
+
+def allow_live(settings: Settings, is_allowed: bool) -> Settings:  # noqa: FBT001 - one yes or no
+    """Return *settings* with the word that this command may send orders to a live account, if it was given."""
+    if not is_allowed:
+        return settings
+    from msgspec.structs import replace
+
+    return replace(settings, live=True)
 
 
 def open_store(settings: Settings) -> TinyDbStore:
@@ -209,18 +220,40 @@ class Parts(NamedTuple):
     """The broker again where it is the simulated one: it alone can be played forward."""
 
 
-def require_simulation(settings: Settings) -> None:
-    """Refuse to pretend: there is no other broker than the simulated one yet.
+class Market(NamedTuple):
+    """Where orders go, where prices come from, and what time it is there."""
 
-    Raises:
-        ConfigError: ``execution.simulation_mode`` is false.
+    broker: Broker
+    prices: PriceSource | None
+    clock: Clock
+    max_price_age: timedelta | None
+    simulated: SimulatedBroker | None = None
+
+
+MOST_MINUTES_LIVE = 30
+"""Older prices are none at a real broker, unless ``prices.max_age_minutes`` says otherwise: delayed ones are 15 old."""
+
+
+def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+    """Return the simulated market, or Interactive Brokers, as ``execution.simulation_mode`` says.
+
+    At a real account there may be orders of others, even of another apex: *is_ours* tells by name which are in the
+    state.
     """
-    if not settings.execution.simulation_mode:
-        raise ConfigError(
-            "broker_missing",
-            "execution.simulation_mode is false, but this version has no Interactive Brokers adapter yet.",
-            hint="Set execution.simulation_mode: true.",
-        )
+    minutes = settings.prices.max_age_minutes
+    if settings.execution.simulation_mode:
+        bars = open_bars(settings)
+        clock = make_clock(settings, bars)
+        simulated = make_simulated_broker(settings, clock, bars, read_only=read_only)
+        age = None if minutes is None else timedelta(minutes=minutes)
+        return Market(simulated, bars, clock, age, simulated)
+    from apex_cli.core.adapters.ib.prices import IbPrices
+    from apex_cli.wiring_ib import make_ib_broker
+
+    system = make_system_clock(settings)
+    broker = make_ib_broker(settings, system, read_only=read_only, is_ours=is_ours)
+    age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
+    return Market(broker, IbPrices(broker, system), system, age)
 
 
 def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
@@ -231,19 +264,17 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.gathering import Gatherer
     from apex_cli.core.reconciling import Reconciler
 
-    require_simulation(settings)
-    bars = open_bars(settings)
-    clock = make_clock(settings, bars)
-    broker = make_simulated_broker(settings, clock, bars, read_only=read_only)
     store = open_store(settings)
-    minutes = settings.prices.max_age_minutes
+    broker, prices, clock, max_price_age, simulated = make_market(
+        settings, read_only=read_only, is_ours=lambda name: name in store.view().orders
+    )
     gatherer = Gatherer(
         broker=broker,
         clock=clock,
-        prices=bars,
+        prices=prices,
         limits=settings.limits,
         day_trades=DayTradeCounter(settings.day_trades),
-        max_price_age=None if minutes is None else timedelta(minutes=minutes),
+        max_price_age=max_price_age,
     )
     executor = TradeExecutor(
         store=store,
@@ -261,7 +292,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         gatherer=gatherer,
         executor=executor,
         reconciler=Reconciler(executor=executor, limits=settings.reconcile, wall=store.clock),
-        simulated=broker,
+        simulated=simulated,
     )
 
 
@@ -342,6 +373,30 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
         yield parts
     finally:
         await parts.broker.close()
+
+
+@asynccontextmanager
+async def looking(parts: Parts) -> AsyncIterator[Parts]:
+    """Connect the broker to look only: nothing is settled, nothing is sent.
+
+    Raises:
+        BrokerError: the broker cannot be reached.
+    """
+    await parts.broker.connect()
+    try:
+        yield parts
+    finally:
+        await parts.broker.close()
+
+
+async def look_at_account(parts: Parts) -> AccountSnapshot:
+    """Return what the account is worth now.
+
+    Raises:
+        BrokerError: the broker cannot be reached, or did not tell all of it.
+    """
+    async with looking(parts):
+        return await parts.broker.account()
 
 
 def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:

@@ -70,6 +70,7 @@ WITHOUT_CONFIG = {
     "init fresh": set(),
     "init fresh --demo --json": JSON,
     "history": set(),
+    "gateway --host 0.0.0.0": LOOP,
 }
 """The same in an empty folder."""
 

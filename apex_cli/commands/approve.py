@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.work import Answer, Answered
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import read_settings
+from apex_cli.wiring import allow_live, read_settings
 
 if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk
@@ -38,6 +38,7 @@ def approve(
         ),
     ] = None,
     wait: HandOverOption = 30,
+    live: LiveOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -48,7 +49,7 @@ def approve(
     Without an ID at a terminal it asks one by one; elsewhere it lists what waits.
     """
     with Output("approve", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
+        settings = allow_live(read_settings(config), live)
         answer = Answer(
             ids=tuple(ids or ()),
             everything=everything,
@@ -84,21 +85,19 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
     """Show what waits, as it is now, and change nothing."""
     import asyncio
 
+    from apex_cli.looking import LookingDesk
     from apex_cli.presenters.approvals import approval_data, approvals_blocks, preview_blocks
-    from apex_cli.wiring import make_desk, make_parts
 
-    desk = make_desk(make_parts(settings, read_only=True))
-    shown = [desk.find(name) for name in answer.ids] or list(desk.pending())
+    desk = LookingDesk(settings)
+    shown = tuple(desk.find(name) for name in answer.ids) or desk.pending()
     if not shown:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
-
-    async def look() -> list[dict[str, object]]:
-        return [approval_data(approval, await desk.preview(approval)) for approval in shown]
-
-    rows = asyncio.run(look())
+    previews = asyncio.run(desk.preview_all(shown))
+    rows = [approval_data(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
     blocks = approvals_blocks(shown)
     if answer.ids and not out.as_json:
-        blocks = tuple(b for approval in shown for b in preview_blocks(approval, asyncio.run(desk.preview(approval))))
+        pairs = zip(shown, previews, strict=True)
+        blocks = tuple(block for approval, preview in pairs for block in preview_blocks(approval, preview))
     else:
         out.note("To answer: apex approve ID --yes, or apex approve ID --reject.")
     out.result({"approvals": rows}, blocks)
@@ -120,8 +119,8 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:
     """Ask one by one; nothing is held while the person thinks."""
     from apex_cli.handover import as_error, get_done
+    from apex_cli.looking import LookingDesk
     from apex_cli.presenters.prompt import ask_all
-    from apex_cli.wiring import make_desk, make_parts
 
     def carry_out(answer: Answer) -> Answered:
         done = get_done(out, settings, (answer,), wait_s)
@@ -131,7 +130,7 @@ def _ask(out: Output, settings: Settings, wait_s: float) -> None:
         raise as_error(done.failures[0])
 
     def look() -> ApprovalDesk:
-        return make_desk(make_parts(settings, read_only=True))
+        return LookingDesk(settings)
 
     if not ask_all(look, carry_out):
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")

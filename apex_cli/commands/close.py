@@ -10,14 +10,14 @@ import typer
 
 from apex_cli.commands.numbers import fraction as parse_fraction
 from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.work import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import read_settings
+from apex_cli.wiring import allow_live, read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -43,6 +43,7 @@ def close(
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: HandOverOption = 30,
+    live: LiveOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -50,7 +51,7 @@ def close(
 ) -> None:
     """Close positions. Resting exits are cancelled or shrunk first; never more is sold than is held."""
     with Output("close", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
+        settings = allow_live(read_settings(config), live)
         _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
         requests = _requests(settings, symbols, fraction=fraction, quantity=quantity, limit=limit, reason=reason)
         out.warn(*_day_trade_warnings(settings, requests))
@@ -113,12 +114,12 @@ def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) 
 
     from apex_cli.core.day_trades import DayTradeCounter, closing_warnings
     from apex_cli.core.rules.calendar import CalendarEndError
-    from apex_cli.wiring import make_parts
+    from apex_cli.wiring import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()
     try:
-        account = asyncio.run(parts.broker.account())
+        account = asyncio.run(look_at_account(parts))
         status = DayTradeCounter(settings.day_trades)(state, account, parts.clock.now())
     except (BrokerError, CalendarEndError):
         return ()

@@ -36,9 +36,15 @@ def doctor(
         out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors), reasons=reasons)
 
 
+UNREACHABLE = {"ib_port_closed", "ib_mute", "ib_unreachable", "ib_client_id_taken", "ib_incomplete", "ib_not_connected"}
+"""What is no matter of configuration alone: the broker is not there."""
+
+
 def _status(errors: list[Finding]) -> ExitStatus:
     if not errors:
         return ExitStatus.OK
+    if all(finding.code in UNREACHABLE for finding in errors):
+        return ExitStatus.UNAVAILABLE
     damaged = any(finding.code.startswith(("state", "journal", "simulated_broker")) for finding in errors)
     return ExitStatus.STATE_DAMAGED if damaged else ExitStatus.CONFIG
 
@@ -90,11 +96,16 @@ def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
 def _look_at_broker(settings: Settings) -> Iterator[Finding]:
     import asyncio
 
-    from apex_cli.wiring import make_parts
+    from apex_cli.wiring import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
-    account = asyncio.run(parts.broker.account())
-    yield _ok("broker", f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}")
+    if settings.execution.simulation_mode:
+        account = asyncio.run(look_at_account(parts))
+        yield _ok("broker", f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}")
+    else:
+        from apex_cli.wiring_ib import look_at_ib
+
+        yield from look_at_ib(settings)
     unknown = [r for r in parts.store.view().orders.values() if r.status == "UNKNOWN"]
     if unknown:
         yield _warning("orders", f"{len(unknown)} orders of unknown outcome", "apex run --once asks the broker again")

@@ -26,6 +26,10 @@ WaitOption = Annotated[
     typer.Option("--wait", parser=seconds, metavar="SECONDS", help="How long to wait while another process runs."),
 ]
 
+LiveOption = Annotated[
+    bool,
+    typer.Option("--live", help="Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1."),
+]
 HandOverOption = Annotated[
     float,
     typer.Option(

@@ -83,12 +83,12 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     from apex_cli.core.rules.calendar import session_date
     from apex_cli.core.rules.day_trade_report import make_report
     from apex_cli.core.rules.regimes import facts_of
-    from apex_cli.wiring import make_parts
+    from apex_cli.wiring import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()
     now = at or parts.clock.now()
-    account = with_standing(asyncio.run(parts.broker.account()), state, now)
+    account = with_standing(asyncio.run(look_at_account(parts)), state, now)
     return make_report(
         executions=all_fills(state),
         start=held_before(state),

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption, WaitOption
+from apex_cli.commands.options import ConfigOption, JsonOption, LiveOption, QuietOption, VerboseOption, WaitOption
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import read_settings
+from apex_cli.wiring import allow_live, read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -38,6 +38,7 @@ def run(
         typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.", show_default=False),
     ] = None,
     wait: WaitOption = 0,
+    live: LiveOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -47,7 +48,7 @@ def run(
     with Output("run", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli import running
 
-        settings = with_mode(read_settings(config), auto)
+        settings = with_mode(allow_live(read_settings(config), live), auto)
         options = running.RunOptions(
             once=once or dry_run,
             until=until,

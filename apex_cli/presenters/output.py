@@ -123,13 +123,16 @@ class Output:
         *,
         status: ExitStatus = ExitStatus.OK,
         reasons: Sequence[Reason] = (),
+        compact: bool = False,
     ) -> None:
         """Give the result, then end with *status* when it is not 0.
 
-        *reasons* say why the status is not 0; in the envelope they are its errors.
+        *reasons* say why the status is not 0; in the envelope they are its errors. A *compact* envelope is one
+        line, for those who read on while the command runs.
         """
         if self.as_json:
-            write_line(sys.stdout, self._envelope(data, status, [_reason_error(r) for r in reasons]))
+            errors = [_reason_error(r) for r in reasons]
+            write_line(sys.stdout, self._envelope(data, status, errors, indent=None if compact else 2))
         else:
             self._show(blocks)
             for reason in reasons:
@@ -168,7 +171,9 @@ class Output:
 
             write_line(sys.stdout, render(blocks))
 
-    def _envelope(self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]]) -> str:
+    def _envelope(
+        self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]], *, indent: int | None = 2
+    ) -> str:
         import json
 
         envelope = {
@@ -179,7 +184,7 @@ class Output:
             "errors": errors,
             "warnings": [_reason_error(w) for w in self._warnings],
         }
-        return json.dumps(envelope, indent=2, ensure_ascii=False, default=_plain_value, allow_nan=False)
+        return json.dumps(envelope, indent=indent, ensure_ascii=False, default=_plain_value, allow_nan=False)
 
 
 OUTPUT_FAILED = "output_failed"

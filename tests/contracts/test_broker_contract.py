@@ -1,13 +1,17 @@
-"""What every broker keeps to, whatever is behind it. A new implementation joins ``BROKERS``."""
+"""What every broker keeps to, whatever is behind it. A new implementation joins ``BROKERS``.
+
+The simulated one answers within the call. Interactive Brokers, through either library and over TCP to the paper venue,
+answers later: there the hand that moves the market also waits until everything said has arrived.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -19,9 +23,14 @@ from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.ports import Broker
+from apex_cli.core.venue.costs import CommissionPlan
+from apex_cli.gateway.policy import Policy
+from apex_cli.gateway.testing import GatewayThread
+from apex_cli.testing_ib import Session
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 AAPL = make_instrument("AAPL")
+PREFIX = "apex-b1-"
 
 
 class StandingClock:
@@ -29,42 +38,134 @@ class StandingClock:
         return NOW
 
 
-class Venue:
+class Venue(Protocol):
     """A broker under test and the hand that moves its market."""
 
+    is_durable: bool
+
+    @property
+    def broker(self) -> Broker: ...
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run one call of the broker."""
+
+    def price(self, price: str) -> None:
+        """Move the market."""
+
+    def events(self) -> list[BrokerEvent]:
+        """Return what the broker tells once everything that happened has reached it."""
+
+    def restart(self) -> None:
+        """As after kill -9: nothing is closed, everything in memory is gone."""
+
+    def value_anew(self) -> None:
+        """Have the account valued at the prices of now."""
+
+    def close(self) -> None: ...
+
+
+class Simulated:
     def __init__(self, make: Callable[[], SimulatedBroker], *, is_durable: bool) -> None:
         self.make = make
         self.is_durable = is_durable
         self.broker: Any = make()
 
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run(work)
+
     def price(self, price: str) -> None:
         self.broker.set_price(AAPL, Price(Decimal(price)), NOW)
 
+    def events(self) -> list[BrokerEvent]:
+        return list(self.broker.drain())
+
     def restart(self) -> None:
-        """As after kill -9: nothing is closed, everything in memory is gone."""
         self.broker = self.make()
+
+    def value_anew(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class InteractiveBrokers:
+    is_durable = True
+
+    def __init__(self, library: str) -> None:
+        self.library = library
+        self.gateway = GatewayThread(
+            cash=5000,
+            is_margin=False,
+            policy=Policy(refuses_cash_short=False),
+            plan=CommissionPlan.NONE,
+            prices={"AAPL": "100"},
+            now=StandingClock().now,
+        )
+        self.gateway.start()
+        self.session = self.new_session()
+
+    def new_session(self) -> Session:
+        return Session(self.gateway.port, StandingClock(), library=self.library)
+
+    @property
+    def broker(self) -> Broker:
+        return self.session.broker
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.session.run(work)
+
+    def price(self, price: str) -> None:
+        self.gateway.set_price("AAPL", price)
+
+    def events(self) -> list[BrokerEvent]:
+        return self.session.settled() if self.session.broker.is_connected else list(self.broker.drain())
+
+    def restart(self) -> None:
+        self.session.drop()
+        self.session = self.new_session()
+
+    def value_anew(self) -> None:
+        """Interactive Brokers values an account at each trade, every three minutes, and for a new connection."""
+        self.restart()
+        self.run(self.broker.connect())
+
+    def close(self) -> None:
+        self.session.close()
+        self.gateway.close()
 
 
 def simulated_in_memory(tmp_path: Path) -> Venue:
     del tmp_path
-    return Venue(lambda: SimulatedBroker(clock=StandingClock(), cash=Usd(Decimal(5000))), is_durable=False)
+    return Simulated(lambda: SimulatedBroker(clock=StandingClock(), cash=Usd(Decimal(5000))), is_durable=False)
 
 
 def simulated_with_file(tmp_path: Path) -> Venue:
     path = tmp_path / "state" / "simulated_broker.json"
     make = lambda: SimulatedBroker(clock=StandingClock(), cash=Usd(Decimal(5000)), path=path)  # noqa: E731 - a factory
-    return Venue(make, is_durable=True)
+    return Simulated(make, is_durable=True)
 
 
-BROKERS = (simulated_in_memory, simulated_with_file)
+def ib_insync(tmp_path: Path) -> Venue:
+    del tmp_path
+    return InteractiveBrokers("ib_insync")
+
+
+def ib_async(tmp_path: Path) -> Venue:
+    del tmp_path
+    return InteractiveBrokers("ib_async")
+
+
+BROKERS = (simulated_in_memory, simulated_with_file, ib_insync, ib_async)
 
 
 @pytest.fixture(params=BROKERS, ids=lambda make: make.__name__)
-def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Venue:
+def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Venue]:
     made: Venue = request.param(tmp_path)
-    asyncio.run(made.broker.connect())
+    made.run(made.broker.connect())
     made.price("100")
-    return made
+    yield made
+    made.close()
 
 
 def order(name: str, side: str, kind: str, **terms: Any) -> Order:
@@ -72,7 +173,7 @@ def order(name: str, side: str, kind: str, **terms: Any) -> Order:
         if price in terms:
             terms[price] = Price(Decimal(terms[price]))
     return Order(
-        client_order_id=name,
+        client_order_id=PREFIX + name,
         bracket_id="b1",
         role={"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": OrderRole.CLOSE}[name[0]],
         instrument=AAPL,
@@ -88,161 +189,166 @@ def bracket(**entry: Any) -> list[Order]:
     kind = entry.pop("kind", "MARKET")
     return [
         order("E", "BUY", kind, **entry),
-        order("S", "SELL", "STOP", stop_price="98", parent_id="E", oca_group="g"),
-        order("T", "SELL", "LIMIT", limit_price="104", parent_id="E", oca_group="g"),
+        order("S", "SELL", "STOP", stop_price="98", parent_id=PREFIX + "E", oca_group="g"),
+        order("T", "SELL", "LIMIT", limit_price="104", parent_id=PREFIX + "E", oca_group="g"),
     ]
 
 
-def run(broker: Broker, *work: Any) -> list[BrokerEvent]:
-    async def all_of_it() -> None:
-        for piece in work:
-            await piece
+def run(venue: Venue, *work: Any) -> list[BrokerEvent]:
+    """Do one thing after the other, each once the one before has come to its end."""
+    events: list[BrokerEvent] = []
+    for piece in work:
+        venue.run(piece)
+        events += venue.events()
+    return events or venue.events()
 
-    asyncio.run(all_of_it())
-    return list(broker.drain())
+
+def short(name: str) -> str:
+    return name.removeprefix(PREFIX)
 
 
 def fills(events: Iterable[BrokerEvent]) -> list[tuple[str, Decimal, Decimal]]:
-    return [(e.client_order_id, e.quantity, e.price) for e in events if isinstance(e, Fill)]
+    return [(short(e.client_order_id), e.quantity, e.price) for e in events if isinstance(e, Fill)]
 
 
 def last_states(events: Iterable[BrokerEvent]) -> dict[str, OrderStatus]:
-    return {e.client_order_id: e.status for e in events if isinstance(e, OrderUpdate)}
+    return {short(e.client_order_id): e.status for e in events if isinstance(e, OrderUpdate)}
 
 
 W, F, C = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED
 
 
 def test_an_entry_fills_and_its_exits_work(venue: Venue) -> None:
-    events = run(venue.broker, venue.broker.submit(bracket()))
+    events = run(venue, venue.broker.submit(bracket()))
     assert fills(events) == [("E", 10, 100)]
     assert last_states(events) == {"E": F, "S": W, "T": W}
 
 
 def test_events_are_told_once_and_in_order(venue: Venue) -> None:
-    events = run(venue.broker, venue.broker.submit(bracket()))
-    words = [type(e).__name__ if isinstance(e, Fill) else e.status for e in events if e.client_order_id == "E"]
+    events = run(venue, venue.broker.submit(bracket()))
+    words = [type(e).__name__ if isinstance(e, Fill) else e.status for e in events if short(e.client_order_id) == "E"]
     assert words == [W, "Fill", F]
-    assert list(venue.broker.drain()) == []
+    assert venue.events() == []
 
 
 def test_the_stop_closes_the_position_and_cancels_the_target(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
+    run(venue, venue.broker.submit(bracket()))
     venue.price("97")
-    events = run(venue.broker)
+    events = run(venue)
     assert fills(events) == [("S", 10, 97)]
     assert last_states(events) == {"S": F, "T": C}
-    assert asyncio.run(venue.broker.snapshot()).positions == {}
+    assert venue.run(venue.broker.snapshot()).positions == {}
 
 
 def test_a_cancelled_entry_takes_its_exits_with_it(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket(kind="LIMIT", limit_price="90")))
-    events = run(venue.broker, venue.broker.cancel("E"))
+    run(venue, venue.broker.submit(bracket(kind="LIMIT", limit_price="90")))
+    events = run(venue, venue.broker.cancel(PREFIX + "E"))
     assert last_states(events) == {"E": C, "S": C, "T": C}
     venue.price("80")
-    assert run(venue.broker) == []
+    assert run(venue) == []
 
 
 def test_a_cancel_after_the_fill_never_says_cancelled(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
-    assert last_states(run(venue.broker, venue.broker.cancel("E"))) == {"E": F}
+    run(venue, venue.broker.submit(bracket()))
+    assert last_states(run(venue, venue.broker.cancel(PREFIX + "E"))) == {"E": F}
 
 
 def test_a_moved_stop_is_confirmed_and_works(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
-    moved = order("S", "SELL", "STOP", stop_price="99", parent_id="E", oca_group="g")
-    (update,) = run(venue.broker, venue.broker.modify(moved))
+    run(venue, venue.broker.submit(bracket()))
+    moved = order("S", "SELL", "STOP", stop_price="99", parent_id=PREFIX + "E", oca_group="g")
+    (update,) = run(venue, venue.broker.modify(moved))
     assert isinstance(update, OrderUpdate)
     assert (update.status, update.stop_price) == (W, 99)
     venue.price("98.5")
-    assert fills(run(venue.broker)) == [("S", 10, Decimal("98.5"))]
+    assert fills(run(venue)) == [("S", 10, Decimal("98.5"))]
 
 
 def test_a_refused_change_leaves_the_stop_working(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
+    run(venue, venue.broker.submit(bracket()))
     nonsense = order("S", "SELL", "STOP", stop_price="-1")
-    assert last_states(run(venue.broker, venue.broker.modify(nonsense))) == {"S": W}
+    assert last_states(run(venue, venue.broker.modify(nonsense))) == {"S": W}
     venue.price("98")
-    assert fills(run(venue.broker)) == [("S", 10, 98)]
+    assert fills(run(venue)) == [("S", 10, 98)]
 
 
 def test_closing_by_cancel_and_sale_leaves_nothing(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
+    run(venue, venue.broker.submit(bracket()))
     events = run(
-        venue.broker,
-        venue.broker.cancel("S"),
-        venue.broker.cancel("T"),
+        venue,
+        venue.broker.cancel(PREFIX + "S"),
+        venue.broker.cancel(PREFIX + "T"),
         venue.broker.submit([order("C", "SELL", "MARKET")]),
     )
     assert last_states(events) == {"S": C, "T": C, "C": F}
-    snapshot = asyncio.run(venue.broker.snapshot())
+    snapshot = venue.run(venue.broker.snapshot())
     assert snapshot.positions == {}
     assert not [update for update in snapshot.orders if update.status is W]
 
 
 def test_the_same_order_is_never_executed_twice(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
-    events = run(venue.broker, venue.broker.submit(bracket()))
+    run(venue, venue.broker.submit(bracket()))
+    events = run(venue, venue.broker.submit(bracket()))
     assert fills(events) == []
     assert last_states(events) == {"E": F, "S": W, "T": W}
-    assert asyncio.run(venue.broker.snapshot()).positions == {"AAPL": 10}
+    assert venue.run(venue.broker.snapshot()).positions == {"AAPL": 10}
 
 
 def test_a_faulty_child_stops_the_whole_transmission(venue: Venue) -> None:
     orders = bracket()
     orders[1] = msgspec.structs.replace(orders[1], stop_price=None)
-    events = run(venue.broker, venue.broker.submit(orders))
+    events = run(venue, venue.broker.submit(orders))
     assert set(last_states(events).values()) == {OrderStatus.REJECTED}
-    snapshot = asyncio.run(venue.broker.snapshot())
+    snapshot = venue.run(venue.broker.snapshot())
     assert (snapshot.positions, snapshot.fills) == ({}, ())
 
 
 def test_the_snapshot_is_complete(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
+    run(venue, venue.broker.submit(bracket()))
     venue.price("104")
-    snapshot = asyncio.run(venue.broker.snapshot())
+    snapshot = venue.run(venue.broker.snapshot())
     assert snapshot.is_complete
-    assert {update.client_order_id: update.status for update in snapshot.orders} == {"E": F, "S": C, "T": F}
-    assert [fill.client_order_id for fill in snapshot.fills] == ["E", "T"]
+    assert {short(update.client_order_id): update.status for update in snapshot.orders} == {"E": F, "S": C, "T": F}
+    assert [short(fill.client_order_id) for fill in snapshot.fills] == ["E", "T"]
     assert len({fill.exec_id for fill in snapshot.fills}) == 2
 
 
 def test_a_short_position_is_negative(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit([order("E", "SELL", "MARKET")]))
-    assert asyncio.run(venue.broker.snapshot()).positions == {"AAPL": -10}
+    run(venue, venue.broker.submit([order("E", "SELL", "MARKET")]))
+    assert venue.run(venue.broker.snapshot()).positions == {"AAPL": -10}
 
 
 def test_the_account_follows_the_fills(venue: Venue) -> None:
-    run(venue.broker, venue.broker.submit(bracket()))
+    run(venue, venue.broker.submit(bracket()))
     venue.price("103")
-    account = asyncio.run(venue.broker.account())
+    venue.value_anew()
+    account = venue.run(venue.broker.account())
     assert (account.cash, account.equity, account.taken_at) == (4000, 5030, NOW)
     assert account.buying_power <= account.equity
 
 
 def test_closing_twice_is_safe(venue: Venue) -> None:
-    run(venue.broker, venue.broker.close(), venue.broker.close())
+    run(venue, venue.broker.close(), venue.broker.close())
 
 
 def test_fills_and_states_are_told_again_after_a_restart(venue: Venue) -> None:
     if not venue.is_durable:
         pytest.skip("keeps nothing beyond its process")
-    asyncio.run(venue.broker.submit(bracket()))
-    first = list(venue.broker.drain())
+    venue.run(venue.broker.submit(bracket()))
+    first = venue.events()
     venue.restart()
-    again = run(venue.broker, venue.broker.connect())
+    again = run(venue, venue.broker.connect())
     assert [e for e in again if isinstance(e, Fill)] == [e for e in first if isinstance(e, Fill)]
     assert last_states(again) == last_states(first)
     venue.price("97")
-    assert fills(run(venue.broker)) == [("S", 10, 97)]
+    assert fills(run(venue)) == [("S", 10, 97)]
 
 
 def test_events_nobody_heard_survive_a_restart(venue: Venue) -> None:
     if not venue.is_durable:
         pytest.skip("keeps nothing beyond its process")
-    asyncio.run(venue.broker.submit(bracket()))
+    venue.run(venue.broker.submit(bracket()))
     venue.price("104")
     venue.restart()
-    events = run(venue.broker, venue.broker.connect())
+    events = run(venue, venue.broker.connect())
     assert fills(events) == [("E", 10, 100), ("T", 10, 104)]
     assert last_states(events) == {"E": F, "S": C, "T": F}

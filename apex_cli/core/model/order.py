@@ -116,6 +116,9 @@ class Order(Value, frozen=True, kw_only=True):
     trail_amount: Price | None = None
     """Distance a TRAIL keeps from the best price."""
 
+    trail_fraction: Decimal | None = None
+    """The same as a part of the best price, in (0, 1): 0.02 is 2 %. A TRAIL has one of the two."""
+
     time_in_force: TimeInForce = TimeInForce.DAY
     oca_group: str | None = None
     """One fills, the rest is cancelled or reduced."""

@@ -64,10 +64,10 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
             record=adopted,
             order=theirs,
         )
-    elif _protects_unknown(theirs, held, told):
+    elif _leaves_unknown(theirs, held, told):
         correction = Correction(
             kind=CorrectionKind.NONE,
-            message=f"It stays: it protects {theirs.instrument.key}, which apex does not know as its own.",
+            message=f"It stays: it is an exit of {theirs.instrument.key}, which apex does not know as its own.",
             client_order_id=name,
             order=theirs,
         )
@@ -99,12 +99,10 @@ def _is_needed(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: M
     return unprotected_quantity(position, same) > ZERO
 
 
-def _protects_unknown(theirs: BrokerOrder, held: Mapping[str, Position], told: BrokerSnapshot) -> bool:
-    """Tell whether *theirs* is a stop for something that the broker holds and our books do not."""
+def _leaves_unknown(theirs: BrokerOrder, held: Mapping[str, Position], told: BrokerSnapshot) -> bool:
+    """Tell whether *theirs* is an exit of something that the broker holds and our books do not: a state may be lost."""
     key = theirs.instrument.key
-    at_broker = told.positions.get(key, ZERO)
-    is_exit = at_broker * theirs.side.sign < ZERO
-    return key not in held and is_exit and theirs.order_type in STOP_TYPES
+    return key not in held and told.positions.get(key, ZERO) * theirs.side.sign < ZERO
 
 
 def _as_record(theirs: BrokerOrder, name: str, known: OrderRecord | None, now: datetime) -> OrderRecord | None:

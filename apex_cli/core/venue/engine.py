@@ -48,7 +48,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.venue import keeping
-from apex_cli.core.venue.book import VenueBook, WorkingOrder
+from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.desk import CANCELLED, FILLED, WORKING, Desk
 from apex_cli.core.venue.intake import change_fault, transmission_fault
@@ -181,6 +181,7 @@ class MatchingEngine:
             limit_price=order.limit_price,
             stop_price=order.stop_price,
             trail_amount=order.trail_amount,
+            trail_fraction=order.trail_fraction,
             time_in_force=order.time_in_force,
         )
         working.order = terms
@@ -250,6 +251,15 @@ class MatchingEngine:
         self._matcher.trail(resting, bar.high, bar.low, bar.close)
         return self._end()
 
+    def execute(self, client_order_id: str, price: Price, quantity: Quantity, at: datetime) -> Sequence[BrokerEvent]:
+        """Fill at most *quantity* of a working order at *price*, wherever the market is: for a venue driven by hand."""
+        self._begin(at)
+        order = self._desk.orders.get(client_order_id)
+        if order is not None and order.status is WORKING and order.rank:
+            self._desk.cap, self._desk.cap_is_shared = quantity, True
+            self._desk.fill(order, price)
+        return self._end()
+
     def end_session(self, at: datetime) -> Sequence[BrokerEvent]:
         """Expire every DAY order, held ones included."""
         self._begin(at)
@@ -316,6 +326,11 @@ class MatchingEngine:
     def orders(self) -> list[OrderUpdate]:
         """Return the state of every order that is kept, open or final, by rising number."""
         return [order.update() for order in self._desk.orders.values()]
+
+    def order(self, client_order_id: str) -> VenueOrder | None:
+        """Return one order with its state; None when the venue does not know it."""
+        order = self._desk.orders.get(client_order_id)
+        return None if order is None else order.dump()
 
     def instruments(self) -> list[Instrument]:
         """Return every instrument of a kept order or a position."""

@@ -68,11 +68,23 @@ def _price_fault(order: Order) -> str:
     if kind in NEEDS_STOP and not _is_price(order.stop_price):
         return f"{kind} order needs a positive stop price, found {order.stop_price}"
     if kind is OrderType.TRAIL:
-        if not _is_price(order.trail_amount):
-            return f"TRAIL order needs a positive trail amount, found {order.trail_amount}"
+        fault = _trail_fault(order)
+        if fault:
+            return fault
         if order.stop_price is not None and not _is_price(order.stop_price):
             return f"TRAIL order needs a positive stop price or none, found {order.stop_price}"
     return ""
+
+
+def _trail_fault(order: Order) -> str:
+    """Return what is wrong with the distance of a TRAIL: an amount, or a fraction below 1, never both."""
+    fraction = order.trail_fraction
+    if fraction is None:
+        amount = order.trail_amount
+        return "" if _is_price(amount) else f"TRAIL order needs a positive trail amount, found {amount}"
+    if order.trail_amount is not None:
+        return "TRAIL order takes a trail amount or a trail fraction, not both"
+    return "" if _is_amount(fraction) and fraction < 1 else f"trail fraction {fraction} is not between 0 and 1"
 
 
 def _is_price(price: Decimal | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import ZERO, Price, ceil_to_step
 from apex_cli.core.model.order import OrderType
 from apex_cli.core.venue.book import WorkingOrder
 from apex_cli.core.venue.costs import CostModel
@@ -154,11 +154,19 @@ def _reaches(order: WorkingOrder, price: Decimal) -> bool:
 
 
 def trail_from(order: WorkingOrder, price: Price) -> Price:
-    """Return the trigger that keeps the trail amount from *price*, at least one tick."""
-    amount = order.order.trail_amount or Decimal(0)
+    """Return the trigger that keeps the trail's distance from *price*, at least one tick.
+
+    A distance in percent is rounded to the tick away from the market.
+    """
+    terms = order.order
+    tick = terms.instrument.tick_size
+    if terms.trail_fraction is not None:
+        amount = ceil_to_step(price * terms.trail_fraction, tick)
+    else:
+        amount = terms.trail_amount or ZERO
     if order.is_buy:
         return Price(price + amount)
-    return Price(max(price - amount, order.order.instrument.tick_size))
+    return Price(max(price - amount, tick))
 
 
 def set_trigger(order: WorkingOrder, trigger: Price) -> None:

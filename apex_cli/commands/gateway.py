@@ -1,0 +1,76 @@
+"""``apex gateway``: a paper venue on loopback that speaks the language of TWS."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apex_cli.commands.numbers import positive_decimal, seconds
+from apex_cli.commands.options import JsonOption, QuietOption, VerboseOption
+from apex_cli.presenters.blocks import Line
+from apex_cli.presenters.output import Output
+
+if TYPE_CHECKING:
+    from apex_cli.gateway.serving import Started
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex gateway --bars bars --pace 5 --state gateway.json")
+def gateway(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and tells it.")] = 4002,
+    host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    bars: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="SYMBOL.csv files: prices and history.", show_default=False)
+    ] = None,
+    pace: Annotated[
+        float, typer.Option(parser=seconds, metavar="SECONDS", help="Time for each bar; 0 stands at the last close.")
+    ] = 0,
+    account: Annotated[str, typer.Option(help="Account id as told to clients.")] = "DU1234567",
+    cash: Annotated[
+        Decimal, typer.Option(parser=positive_decimal, metavar="USD", help="Cash of a new account.")
+    ] = Decimal(100_000),
+    cash_account: Annotated[bool, typer.Option("--cash-account", help="No margin and no short sales.")] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep the books there; without it they end with the process.", show_default=False
+        ),
+    ] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="For tests: take commands as JSON lines on standard input.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Serve a paper account that ib_insync, ib_async and other TWS clients trade on; Ctrl-C ends it.
+
+    A client: from ib_insync import IB; ib = IB(); ib.connect("127.0.0.1", 4002, clientId=1); print(ib.positions())
+    """
+    with Output("gateway", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli.gateway.serving import ServeOptions, serve
+
+        options = ServeOptions(
+            host=host,
+            port=port,
+            account=account,
+            cash=cash,
+            is_margin=not cash_account,
+            bars=bars,
+            pace_s=pace,
+            state=state,
+            takes_commands=control,
+        )
+
+        def started(where: Started) -> None:
+            data = {name: getattr(where, name) for name in where.__struct_fields__}
+            line = Line(text=f"gateway on {where.host}:{where.port}, account {where.account}, Ctrl-C ends it")
+            out.result(data, (line,), compact=True)
+            out.note(f"{len(where.symbols)} symbols, server version {where.server_version}, no real orders are sent")
+
+        serve(options, started=started, log=out.note)
+        out.note("gateway stopped")

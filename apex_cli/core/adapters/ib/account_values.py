@@ -1,0 +1,131 @@
+"""The account's values as the broker tells them, as text by tag and currency, made into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.adapters.ib.numbers import to_decimal
+from apex_cli.core.adapters.ib.shapes import IbAccountValue
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
+from apex_cli.core.model.money import Usd
+
+USD = "USD"
+NEEDED = ("NetLiquidation", "TotalCashValue", "BuyingPower")
+DAY_TRADES = ("DayTradesRemaining", *(f"DayTradesRemainingT+{day}" for day in range(1, 5)))
+
+
+class AccountValues:
+    """One reading of all values of one account."""
+
+    def __init__(self, values: Iterable[IbAccountValue], account: str) -> None:
+        """Take the values of *account*, those of no model."""
+        self._texts = {(v.tag, v.currency): v.value for v in values if v.account == account and not v.modelCode}
+        told = (currency for tag, currency in self._texts if tag == "NetLiquidation" and currency)
+        self.base_currency = next(told, USD)
+
+    def text(self, tag: str) -> str | None:
+        """Return the text of *tag* in any currency, None when it is not told."""
+        found = (text for (name, _), text in self._texts.items() if name == tag)
+        return next(found, None)
+
+    def usd(self, tag: str) -> Usd | None:
+        """Return an amount in USD; one in the account's own currency goes by the broker's rate.
+
+        Raises:
+            BrokerError: the account is kept in another currency, and no rate is told.
+        """
+        for currency in (USD, self.base_currency, "BASE", ""):
+            amount = to_decimal(self._texts.get((tag, currency)))
+            if amount is not None:
+                return Usd(amount if currency == USD else amount / self._rate())
+        return None
+
+    def count(self, tag: str) -> int | None:
+        """Return a whole number, None when it is not told or no number."""
+        number = to_decimal(self.text(tag))
+        return int(number) if number is not None and number == number.to_integral_value() else None
+
+    def _rate(self) -> Decimal:
+        """Return units of the account's currency for one USD."""
+        if self.base_currency == USD:
+            return Decimal(1)
+        rate = to_decimal(self._texts.get(("ExchangeRate", USD)))
+        if rate is None or rate <= 0:
+            raise BrokerError(
+                "ib_no_exchange_rate",
+                f"The account is kept in {self.base_currency}, and the broker tells no rate for USD.",
+                hint="Hold some USD in the account, or wait until the rate is told.",
+            )
+        return rate
+
+    @property
+    def is_ready(self) -> bool:
+        """False while the broker's server is being reset: then its numbers are not to be relied on."""
+        return (self.text("AccountReady") or "true").lower() != "false"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What a decision needs and was not told."""
+        return tuple(tag for tag in NEEDED if self.usd(tag) is None)
+
+    @property
+    def is_complete(self) -> bool:
+        """True when the broker told all it keeps: then a missing day-trade number means that it does not count."""
+        return self.is_ready and not self.missing and self.text("AccountType") is not None
+
+
+def account_snapshot(
+    values: AccountValues, now: datetime, *, account_type: AccountType | None, pdt_rejected: bool
+) -> AccountSnapshot:
+    """Return what the account is worth.
+
+    Raises:
+        BrokerError: a needed value is missing, or the server is being reset.
+    """
+    if not values.is_ready:
+        raise BrokerError(
+            "ib_account_not_ready", "The broker's account server is being reset: its numbers do not count now."
+        )
+    equity, cash, buying_power = map(values.usd, NEEDED)
+    if equity is None or cash is None or buying_power is None:
+        raise BrokerError(
+            "ib_account_incomplete",
+            f"The broker did not tell {', '.join(values.missing)} of the account.",
+            hint="Wait a moment; if it stays so, restart TWS or IB Gateway.",
+        )
+    remaining = values.count("DayTradesRemaining")
+    return AccountSnapshot(
+        equity=equity,
+        cash=cash,
+        buying_power=buying_power,
+        taken_at=now,
+        prior_close_equity=values.usd("PreviousDayEquityWithLoanValue"),
+        broker_day_trades_remaining=remaining,
+        facts=AccountFacts(
+            account_type=account_type or _type_of(values),
+            equity_prev_close=values.usd("PreviousDayEquityWithLoanValue"),
+            equity_now=equity,
+            pdt_rejected=pdt_rejected,
+            broker_day_trades_remaining=remaining,
+            broker_summary_complete=values.is_complete,
+            net_liquidation=equity,
+            equity_with_loan=values.usd("EquityWithLoanValue"),
+            maint_margin_req=values.usd("MaintMarginReq"),
+            settled_cash=values.usd("SettledCash"),
+            net_cash=cash,
+            look_ahead_excess_liquidity=values.usd("LookAheadExcessLiquidity"),
+        ),
+    )
+
+
+def _type_of(values: AccountValues) -> AccountType | None:
+    """Return how the account borrows where the broker says so; ``AccountType`` only tells who owns it."""
+    trading = (values.text("TradingType-S") or "").upper()
+    if "CASH" in trading:
+        return AccountType.CASH
+    if "PMRGN" in trading:
+        return AccountType.PORTFOLIO
+    return AccountType.MARGIN if "MRGN" in trading else None

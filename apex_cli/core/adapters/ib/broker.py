@@ -1,0 +1,230 @@
+"""The ``Broker`` port over Interactive Brokers: what is asked here is answered by a connection that is kept alive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.ib.account_values import AccountValues, account_snapshot
+from apex_cli.core.adapters.ib.catalog import Catalog
+from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.connection import IbConnection
+from apex_cli.core.adapters.ib.link import Link
+from apex_cli.core.adapters.ib.numbers import to_decimal
+from apex_cli.core.adapters.ib.sending import Sender
+from apex_cli.core.adapters.ib.terms import order_fields, problem_with
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
+from apex_cli.core.model.broker_events import BrokerEvent
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.order import Order
+from apex_cli.core.ports import BrokerSnapshot, Clock
+
+PREVIEW_ATTEMPTS = 3
+
+
+class IbBroker:
+    """Orders, fills and account of one Interactive Brokers account."""
+
+    def __init__(
+        self,
+        config: IbConfig,
+        clock: Clock,
+        *,
+        read_only: bool = False,
+        is_ours: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Keep what is needed to connect.
+
+        Args:
+            config: where, which account, and how long to wait.
+            clock: the time of decisions.
+            read_only: nothing can ever be sent.
+            is_ours: tells by its client order id whether this apex has asked for an order; by default every name
+                that apex gives counts.
+        """
+        self.config = config
+        self.clock = clock
+        self.read_only = read_only
+        self._connection = IbConnection(config, clock, read_only=read_only, is_ours=is_ours)
+        self._sender = Sender(self._connection)
+
+    # connection
+
+    @property
+    def connections(self) -> int:
+        """Return how often a connection was made."""
+        return self._connection.connections
+
+    @property
+    def is_connected(self) -> bool:
+        """True while a connection is up."""
+        return self._connection.is_connected
+
+    @property
+    def has_given_up(self) -> bool:
+        """True when trying to connect again cannot help: what came back is not our account."""
+        return self._connection.has_given_up
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while the fate of an order is being asked for."""
+        return self._connection.is_in_doubt
+
+    @property
+    def link(self) -> Link:
+        """The connection that is up.
+
+        Raises:
+            BrokerError: there is none now.
+        """
+        return self._connection.link
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is known of securities over the connection that is up.
+
+        Raises:
+            BrokerError: there is none now.
+        """
+        return self._connection.catalog
+
+    async def connect(self) -> None:
+        """Connect, check the account, ask for everything, and keep the connection from now on.
+
+        Raises:
+            BrokerError: it cannot be reached, or did not answer everything: an unknown state is no state to trade on.
+            ConfigError: the library is missing, or it is another account.
+            RefusedError: a live account without the word for it.
+        """
+        await self._connection.open()
+
+    async def close(self) -> None:
+        """End the task and the connection; safe to call twice."""
+        await self._connection.close()
+
+    def drain(self) -> Sequence[BrokerEvent]:
+        """Return what happened since the last call, without waiting."""
+        self._connection.take_in_all()
+        return self._connection.tracker.drain()
+
+    # sending
+
+    async def submit(self, orders: Sequence[Order]) -> None:
+        """Send *orders* as one transmission, and wait until the broker has each of them.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: at least one leg was not acknowledged in time.
+        """
+        await self._sender.submit(orders)
+
+    async def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel; what has ended already is told again.
+
+        Raises:
+            BrokerError: it is not known to the broker, or another client placed it.
+        """
+        await self._sender.cancel(client_order_id)
+
+    async def modify(self, order: Order) -> None:
+        """Ask for new terms of a working order; the broker's list confirms them, an error never ends the order.
+
+        Raises:
+            BrokerError: it is not known, not ours to change, or nothing may leave now.
+        """
+        await self._sender.modify(order)
+
+    # asking
+
+    async def account(self) -> AccountSnapshot:
+        """Return what the account is worth, as the broker keeps telling.
+
+        Raises:
+            BrokerError: no connection, or not every value was told.
+        """
+        link = self.link
+        values = AccountValues(link.ib.accountValues(link.account), link.account)
+        return account_snapshot(
+            values,
+            self._connection.clock.now(),
+            account_type=self.config.account_type,
+            pdt_rejected=self._connection.tracker.pdt_rejected,
+        )
+
+    async def snapshot(self) -> BrokerSnapshot:
+        """Return orders, fills and positions as the broker tells them now.
+
+        Raises:
+            BrokerError: there is no connection.
+        """
+        link = self.link
+        found = await self._connection.survey()
+        tracker = self._connection.tracker
+        is_sure = not tracker.doubts and not link.has_lost_broker and not link.must_renew
+        return BrokerSnapshot(
+            is_complete=found.is_complete and is_sure,
+            account_id=link.account,
+            orders=tracker.updates(),
+            fills=tuple(tracker.fills.values()),
+            positions={holding.instrument.key: holding.quantity for holding in found.holdings},
+            holdings=found.holdings,
+            working=found.working(None if self.read_only else link.client_id, tracker),
+            foreign_fills=tuple(tracker.foreign_fills.values()),
+        )
+
+    async def preview(self, order: Order) -> MarginPreview | None:
+        """Return the margin after *order*; None when the broker gives no number.
+
+        A question, not an order: it is asked on read-only connections, too. The first answer may be empty: then it is
+        asked again. Links between orders play no part in it.
+
+        Raises:
+            BrokerError: there is no connection, or the security is unknown.
+        """
+        if problem_with(order):
+            return None
+        link = self.link
+        fitted = await self._sender.fitted(order)
+        contract = await self._connection.catalog.contract(order.instrument)
+        fields = order_fields(replace(fitted, oca_group=None), order_id=0, account=link.account)
+        for _ in range(PREVIEW_ATTEMPTS):
+            what_if = link.library.Order(**fields)
+            with suppress(BrokerError):
+                state = await link.ask(
+                    "a margin preview",
+                    lambda what_if=what_if: link.ib.whatIfOrderAsync(contract, what_if),  # type: ignore[misc]
+                    timeout_s=self.config.quote_timeout_s,
+                )
+                preview = _preview_of(state)
+                if preview is not None:
+                    return preview
+        return None
+
+    async def server_time(self) -> datetime:
+        """Return the time by the broker's clock.
+
+        Raises:
+            BrokerError: it does not answer.
+        """
+        link = self.link
+        return await link.ask("the time", link.ib.reqCurrentTimeAsync)
+
+
+def _preview_of(state: object) -> MarginPreview | None:
+    """Return the numbers of an answer to what-if; None when all of them are unset."""
+
+    def usd(name: str) -> Usd | None:
+        amount = to_decimal(getattr(state, name, None))
+        return None if amount is None else Usd(Decimal(amount))
+
+    preview = MarginPreview(
+        equity_with_loan_after=usd("equityWithLoanAfter"),
+        maint_margin_after=usd("maintMarginAfter"),
+        init_margin_after=usd("initMarginAfter"),
+    )
+    return None if preview == MarginPreview() else preview

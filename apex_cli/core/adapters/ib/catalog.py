@@ -1,0 +1,150 @@
+"""What the broker knows of securities: the exact contract, and the price steps that hold at each price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.ib.link import Link
+from apex_cli.core.adapters.ib.numbers import to_decimal
+from apex_cli.core.adapters.ib.securities import contract_fields
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import Price, ceil_to_step
+from apex_cli.core.model.order import Order
+from apex_cli.core.rules.ticks import to_tick
+
+
+class Band(Value, frozen=True, kw_only=True):
+    """A price step and the price from which it holds."""
+
+    low: Decimal
+    step: Decimal
+
+
+class Listing(Value, frozen=True, kw_only=True):
+    """One security as the broker lists it."""
+
+    bands: tuple[Band, ...]
+    """By rising *low*; the first begins at 0."""
+
+    def step_at(self, price: Decimal) -> Decimal:
+        """Return the price step of an order at *price*: the order's own price decides, not the market's."""
+        fitting = [band.step for band in self.bands if band.low <= price]
+        return fitting[-1] if fitting else self.bands[0].step
+
+
+def rounded(order: Order, listing: Listing) -> Order:
+    """Return *order* with its prices on the steps that hold at each of them.
+
+    A purchase rounds down and a sale up, as ``to_tick`` says; the distance of a trailing stop grows to a whole step.
+    """
+
+    def fit(price: Price | None) -> Price | None:
+        return None if price is None else to_tick(price, listing.step_at(price), order.side)
+
+    trail = order.trail_amount
+    if trail is not None:
+        trail = Price(ceil_to_step(trail, listing.step_at(order.stop_price or order.reference_price or trail)))
+    return replace(order, limit_price=fit(order.limit_price), stop_price=fit(order.stop_price), trail_amount=trail)
+
+
+class Catalog:
+    """Asks once for each security and remembers."""
+
+    def __init__(self, link: Link) -> None:
+        """Ask over *link*."""
+        self._link = link
+        self._details: dict[str, Any] = {}
+        self._rules: dict[int, tuple[Band, ...]] = {}
+
+    async def contract(self, instrument: Instrument) -> Any:  # noqa: ANN401 - either library's contract
+        """Return the contract with the broker's own number.
+
+        Raises:
+            BrokerError: unknown, or several securities go by that name.
+        """
+        listed = (await self._detail(instrument)).contract
+        return self._link.library.Contract.create(
+            **contract_fields(instrument),
+            conId=listed.conId,
+            localSymbol=listed.localSymbol,
+            tradingClass=listed.tradingClass,
+            primaryExchange=listed.primaryExchange,
+        )
+
+    async def listing(self, instrument: Instrument) -> Listing:
+        """Return the price steps of *instrument* on the exchange its orders go to."""
+        detail = await self._detail(instrument)
+        smallest = to_decimal(detail.minTick) or instrument.tick_size
+        rule = _rule_of(detail, contract_fields(instrument)["exchange"])
+        bands = await self._bands(rule) if rule is not None else ()
+        return Listing(bands=bands or (Band(low=Decimal(0), step=smallest),))
+
+    async def _detail(self, instrument: Instrument) -> Any:  # noqa: ANN401 - either library's details
+        known = self._details.get(instrument.key)
+        if known is not None:
+            return known
+        link = self._link
+        wanted = link.library.Contract(**contract_fields(instrument))
+        try:
+            found = await link.ask(f"the contract of {instrument.key}", lambda: link.ib.reqContractDetailsAsync(wanted))
+        except BrokerError as error:
+            if error.details.get("ib_code") != 200:  # noqa: PLR2004 - the number of an unknown security
+                raise
+            found = []
+        self._details[instrument.key] = _the_one(instrument, found)
+        return self._details[instrument.key]
+
+    async def _bands(self, rule: int) -> tuple[Band, ...]:
+        """Return the steps of one market rule; empty when it is not told in time."""
+        if rule not in self._rules:
+            link = self._link
+            try:
+                steps = await link.ask("a market rule", lambda: link.ib.reqMarketRuleAsync(rule))
+            except BrokerError:
+                return ()
+            if not steps:
+                return ()
+            self._rules[rule] = bands_of([(step.lowEdge, step.increment) for step in steps])
+        return self._rules[rule]
+
+
+def bands_of(steps: Sequence[tuple[float, float]]) -> tuple[Band, ...]:
+    """Return bands of (low edge, increment) pairs; pairs without a positive increment are left out."""
+    bands = [
+        Band(low=low, step=step)
+        for edge, increment in steps
+        if (low := to_decimal(edge)) is not None and (step := to_decimal(increment)) is not None and step > 0
+    ]
+    return tuple(sorted(bands, key=lambda band: band.low))
+
+
+def _rule_of(detail: Any, exchange: str) -> int | None:  # noqa: ANN401 - either library's details
+    """Return the market rule at the position that *exchange* has among the valid exchanges."""
+    exchanges, rules = detail.validExchanges.split(","), detail.marketRuleIds.split(",")
+    by_exchange = dict(zip(exchanges, rules, strict=False))
+    text = by_exchange.get(exchange) or (rules[0] if len(set(rules)) == 1 else "")
+    return int(text) if text.isdigit() else None
+
+
+def _the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN401 - either library's details
+    distinct = {detail.contract.conId: detail for detail in found}
+    if len(distinct) == 1:
+        return next(iter(distinct.values()))
+    if not distinct:
+        raise BrokerError(
+            "ib_unknown_security",
+            f"The broker knows no {instrument.key} ({instrument.market_type}); nothing was sent.",
+            hint="Correct the symbol; the broker's own spelling is shown by TWS.",
+        )
+    places = ", ".join(sorted({detail.contract.primaryExchange or "?" for detail in distinct.values()}))
+    raise BrokerError(
+        "ib_ambiguous_security",
+        f"The broker lists {len(distinct)} securities as {instrument.key}: {places}. Nothing was sent.",
+        hint="Name it so that it is one.",
+    )

@@ -1,0 +1,48 @@
+"""What the adapter needs to know, independent of where it is configured."""
+
+from __future__ import annotations
+
+from apex_cli.core.adapters.ib.quiet import QuietHours
+from apex_cli.core.model.account import AccountType
+from apex_cli.core.model.base import Value
+
+CLIENT_IDS_TO_TRY = 8
+"""Read-only connections take the first free id of so many."""
+
+
+class IbConfig(Value, frozen=True, kw_only=True):
+    """One connection to Trader Workstation or IB Gateway."""
+
+    library: str = "ib_insync"
+    host: str = "127.0.0.1"
+    port: int = 7497
+    client_id: int = 1
+    read_only_offset: int = 100
+    """Read-only connections use *client_id* plus this, and the next ones."""
+
+    account: str | None = None
+    is_live: bool = False
+    """The configuration says that this is a live account."""
+
+    is_live_allowed: bool = False
+    """The person said so once more, for this command."""
+
+    account_type: AccountType | None = None
+    connect_timeout_s: float = 15
+    request_timeout_s: float = 15
+    ack_timeout_s: float = 10
+    heartbeat_s: float = 20
+    reconnect_max_s: float = 60
+    """Longest pause between two attempts to connect again."""
+
+    quote_timeout_s: float = 4
+    market_data_type: int = 4
+    """1 live, 2 frozen, 3 delayed, 4 delayed and frozen: what to fall back to where there is no better."""
+
+    outside_rth: bool = False
+    quiet_hours: tuple[QuietHours, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it listens, for people."""
+        return f"{self.host}:{self.port}"

@@ -1,0 +1,185 @@
+"""Latest prices over the broker's connection: streamed, dated, and never a number that is none.
+
+One subscription for each instrument that is asked for. A price is the last trade, else the middle of bid and ask,
+else the last close, each with when it was true: delayed ones are a quarter of an hour old, a close is of its session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from apex_cli.core.adapters.ib.broker import IbBroker
+from apex_cli.core.adapters.ib.link import Link
+from apex_cli.core.adapters.ib.numbers import to_price
+from apex_cli.core.adapters.ib.shapes import IbTicker
+from apex_cli.core.errors import ApexError, BrokerError
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.market import Quote
+from apex_cli.core.model.money import Price
+from apex_cli.core.ports import Clock
+from apex_cli.core.rules.calendar import CalendarEndError, session_bounds, session_date
+
+DELAY = timedelta(minutes=15)
+MOST_STREAMS = 80
+"""Subscriptions held at once: an account has 100 lines at least."""
+
+POLL_S = 0.02
+KINDS = {1: "", 2: "frozen ", 3: "delayed ", 4: "delayed frozen "}
+"""How the broker numbers what it sends."""
+
+
+class Stream(Value, frozen=True, kw_only=True):
+    """One subscription."""
+
+    ticker: IbTicker
+    contract: Any
+    cancel: Callable[[], None]
+
+
+def quote_of(ticker: IbTicker, now: datetime) -> Quote | None:
+    """Return the best price that *ticker* has, None when it has none.
+
+    A trade outside of bid and ask is older than they are: then the middle holds.
+    """
+    kind = KINDS.get(ticker.marketDataType, "")
+    last, bid, ask = to_price(ticker.last), to_price(ticker.bid), to_price(ticker.ask)
+    heard_at = min(ticker.time or now, now)
+    at = heard_at - DELAY if "delayed" in kind else heard_at
+    if "frozen" in kind:
+        at = min(at, last_close(now) or at)
+    has_spread = bid is not None and ask is not None and bid <= ask
+    if last is not None and (not has_spread or _is_inside(last, bid, ask)):
+        return Quote(price=last, at=at, source=f"{kind}last")
+    if has_spread and bid is not None and ask is not None:
+        return Quote(price=Price((bid + ask) / 2), at=at, source=f"{kind}midpoint")
+    close = to_price(ticker.close)
+    closed_at = last_close(now)
+    if close is not None and closed_at is not None:
+        return Quote(price=close, at=closed_at, source="close")
+    return None
+
+
+def _is_inside(last: Price, bid: Price | None, ask: Price | None) -> bool:
+    return bid is None or ask is None or bid <= last <= ask
+
+
+def last_close(now: datetime) -> datetime | None:
+    """Return the end of the last session that is over; None past the end of the calendar."""
+    day = session_date(now)
+    with suppress(CalendarEndError):
+        for _ in range(10):
+            bounds = session_bounds(day)
+            if bounds is not None and bounds[1] <= now:
+                return bounds[1]
+            day -= timedelta(days=1)
+    return None
+
+
+class IbPrices:
+    """The ``PriceSource`` port over a broker's connection."""
+
+    def __init__(self, broker: IbBroker, clock: Clock) -> None:
+        """Subscribe over the connection of *broker*."""
+        self._broker = broker
+        self._clock = clock
+        self._link: Link | None = None
+        self._streams: dict[str, Stream] = {}
+        self._closes: dict[str, Quote | None] = {}
+
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        """Have a price of each ready; waits for first prices only, and for those not longer than configured.
+
+        What the broker does not tell has no price: that is no error.
+        """
+        wanted = {instrument.key: instrument for instrument in instruments}
+        try:
+            link = self._broker.link
+        except ApexError:
+            return
+        self._use(link)
+        fresh = [instrument for key, instrument in wanted.items() if key not in self._streams]
+        if not fresh:
+            return
+        await asyncio.gather(*(self._subscribe(link, instrument) for instrument in fresh))
+        await self._wait_for(fresh)
+        silent = [i for i in fresh if self._streamed(i, self._clock.now()) is None and i.key not in self._closes]
+        await asyncio.gather(*(self._ask_close(link, instrument) for instrument in silent))
+
+    def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
+        """Return the newest price known at *at*, None when there is none."""
+        quote = self._streamed(instrument, at) or self._closes.get(instrument.key)
+        return quote if quote is not None and quote.at <= at else None
+
+    def _use(self, link: Link) -> None:
+        """Begin anew on a new connection: subscriptions do not survive."""
+        if link is not self._link:
+            self._link = link
+            self._streams.clear()
+            link.ib.reqMarketDataType(self._broker.config.market_data_type)
+
+    async def _subscribe(self, link: Link, instrument: Instrument) -> None:
+        with suppress(BrokerError):
+            contract = await self._broker.catalog.contract(instrument)
+            while len(self._streams) >= MOST_STREAMS:
+                oldest = next(iter(self._streams))
+                self._streams.pop(oldest).cancel()
+            ticker = link.ib.reqMktData(contract, "", False, False)  # noqa: FBT003 - the library's own arguments
+            self._streams[instrument.key] = Stream(
+                ticker=ticker, contract=contract, cancel=lambda: link.ib.cancelMktData(contract)
+            )
+
+    async def _wait_for(self, instruments: list[Instrument]) -> None:
+        waited = 0.0
+        while waited < self._broker.config.quote_timeout_s and any(map(self._is_silent, instruments)):
+            await asyncio.sleep(POLL_S)
+            waited += POLL_S
+
+    def _is_silent(self, instrument: Instrument) -> bool:
+        """Tell whether a first price may still come."""
+        stream = self._streams.get(instrument.key)
+        if stream is None:
+            return False
+        quote = quote_of(stream.ticker, self._clock.now())
+        return quote is None or quote.source == "close"
+
+    def _streamed(self, instrument: Instrument, now: datetime) -> Quote | None:
+        stream = self._streams.get(instrument.key)
+        return None if stream is None else quote_of(stream.ticker, now)
+
+    async def _ask_close(self, link: Link, instrument: Instrument) -> None:
+        """Take the last daily close where no price is streamed."""
+        self._closes[instrument.key] = None
+        stream = self._streams.get(instrument.key)
+        if stream is None:
+            return
+        with suppress(BrokerError):
+            bars = await link.ask(
+                f"the last close of {instrument.key}",
+                lambda: link.ib.reqHistoricalDataAsync(
+                    stream.contract,
+                    endDateTime="",
+                    durationStr="5 D",
+                    barSizeSetting="1 day",
+                    whatToShow="TRADES",
+                    useRTH=True,
+                    timeout=self._broker.config.quote_timeout_s,
+                ),
+            )
+            self._closes[instrument.key] = _close_of(list(bars), self._clock.now())
+
+
+def _close_of(bars: list[Any], now: datetime) -> Quote | None:
+    """Return the close of the newest bar whose session is over."""
+    for bar in reversed(bars):
+        day = bar.date.date() if isinstance(bar.date, datetime) else bar.date
+        price = to_price(bar.close)
+        with suppress(CalendarEndError):
+            bounds = session_bounds(day)
+            if price is not None and bounds is not None and bounds[1] <= now:
+                return Quote(price=price, at=bounds[1], source="close")
+    return None

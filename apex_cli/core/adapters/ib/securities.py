@@ -1,0 +1,108 @@
+"""Instruments as contracts and back: stocks, options, currency pairs, crypto."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.ib.numbers import to_decimal
+from apex_cli.core.adapters.ib.shapes import IbContract
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
+from apex_cli.core.model.money import Price
+
+SMART, FOREX_EXCHANGE, CRYPTO_EXCHANGE = "SMART", "IDEALPRO", "PAXOS"
+_EXPIRY_DIGITS = 8
+
+
+def contract_fields(instrument: Instrument) -> dict[str, Any]:
+    """Return the fields of the contract that names *instrument*.
+
+    >>> contract_fields(make_instrument("BRK.B"))["symbol"]
+    'BRK B'
+
+    Raises:
+        BrokerError: an option without expiry, strike or right: nothing can be ordered by that name.
+    """
+    match instrument.market_type:
+        case MarketType.EQUITY:
+            symbol = instrument.symbol.replace(".", " ")
+            return {"secType": "STK", "symbol": symbol, "exchange": SMART, "currency": instrument.currency}
+        case MarketType.OPTIONS:
+            return _option_fields(instrument)
+        case MarketType.FOREX:
+            base, quote = _pair(instrument)
+            return {"secType": "CASH", "symbol": base, "exchange": FOREX_EXCHANGE, "currency": quote}
+        case MarketType.CRYPTO:
+            base, quote = _pair(instrument)
+            return {"secType": "CRYPTO", "symbol": base, "exchange": CRYPTO_EXCHANGE, "currency": quote}
+
+
+def _option_fields(instrument: Instrument) -> dict[str, Any]:
+    if instrument.expiry is None or instrument.strike is None or instrument.right is None:
+        raise BrokerError(
+            "ib_option_incomplete",
+            f"{instrument.key} names no single option: expiry, strike and right are needed.",
+            hint="Give the signal's metadata expiry, strike and right.",
+        )
+    return {
+        "secType": "OPT",
+        "symbol": instrument.symbol.replace(".", " "),
+        "lastTradeDateOrContractMonth": instrument.expiry.replace("-", ""),
+        "strike": float(instrument.strike),
+        "right": str(instrument.right),
+        "multiplier": f"{instrument.multiplier:f}",
+        "exchange": SMART,
+        "currency": instrument.currency,
+    }
+
+
+def _pair(instrument: Instrument) -> tuple[str, str]:
+    """Return base and quote currency of ``EUR.USD``, ``BTC-USD``, ``EUR/USD`` or ``EURUSD``."""
+    symbol = instrument.symbol
+    for mark in ".-/":
+        base, found, quote = symbol.partition(mark)
+        if found:
+            return base, quote
+    if len(symbol) == 6:  # noqa: PLR2004 - two currency codes of three letters
+        return symbol[:3], symbol[3:]
+    return symbol, instrument.currency
+
+
+def instrument_of(contract: IbContract) -> Instrument:
+    """Return what *contract* names; kinds apex does not trade get a name that no signal can have: ``ESZ6.FUT``."""
+    symbol = contract.symbol.replace(" ", ".")
+    match contract.secType:
+        case "STK":
+            made = make_instrument(symbol)
+        case "OPT":
+            made = _option_of(contract, symbol)
+        case "CASH":
+            made = make_instrument(f"{symbol}.{contract.currency}", MarketType.FOREX)
+        case "CRYPTO":
+            made = make_instrument(f"{symbol}-{contract.currency}", MarketType.CRYPTO)
+        case other:
+            name = (contract.localSymbol or contract.symbol).replace(" ", "")
+            made = make_instrument(f"{name}.{other}")
+    if made.market_type in {MarketType.EQUITY, MarketType.OPTIONS} and contract.currency not in {"", made.currency}:
+        return replace(made, currency=contract.currency)
+    return made
+
+
+def _option_of(contract: IbContract, symbol: str) -> Instrument:
+    day = contract.lastTradeDateOrContractMonth[:_EXPIRY_DIGITS]
+    right = {"C": OptionRight.CALL, "CALL": OptionRight.CALL, "P": OptionRight.PUT, "PUT": OptionRight.PUT}
+    strike = to_decimal(contract.strike)
+    made = make_instrument(
+        symbol,
+        MarketType.OPTIONS,
+        expiry=f"{day[:4]}-{day[4:6]}-{day[6:]}" if len(day) == _EXPIRY_DIGITS else day or None,
+        strike=None if strike is None else Price(strike),
+        right=right.get(contract.right.upper()),
+    )
+    multiplier = to_decimal(contract.multiplier) or Decimal(100)
+    if multiplier == made.multiplier:
+        return made
+    return replace(made, multiplier=multiplier)

@@ -1,0 +1,173 @@
+"""Asks the broker for everything it knows: orders of all clients, ended ones, executions, positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.link import Link, read_only_api
+from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
+from apex_cli.core.adapters.ib.securities import instrument_of
+from apex_cli.core.adapters.ib.shapes import IbPosition
+from apex_cli.core.adapters.ib.terms import OWN_TYPES
+from apex_cli.core.adapters.ib.tracking import SOUNDS_ENDED, Tracker
+from apex_cli.core.adapters.ib.words import OpenOrder, StatusWord, Word
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.model.broker_events import BrokerOrder, Holding
+from apex_cli.core.model.money import ZERO, Quantity
+
+POLL_S = 0.01
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one round of questions gave."""
+
+    account: str
+    live: tuple[OpenOrder, ...] = ()
+    """Open orders of every client, each as last told."""
+
+    filled: dict[int, Quantity] = field(default_factory=dict)
+    """What has filled of them, by the broker's number."""
+
+    holdings: tuple[Holding, ...] = ()
+    unanswered: tuple[str, ...] = ()
+    is_light: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every part was asked and answered."""
+        return not self.unanswered and not self.is_light
+
+    @property
+    def orders_told(self) -> bool:
+        """True when the list of open orders is whole."""
+        return OPEN not in self.unanswered
+
+    def require_complete(self, config: IbConfig) -> None:
+        """Refuse to go on from a part.
+
+        Raises:
+            BrokerError: something was not answered.
+        """
+        if self.unanswered:
+            raise BrokerError(
+                "ib_incomplete",
+                f"{config.place} did not tell {' and '.join(self.unanswered)}: what it knows of us stays unknown, so "
+                "nothing is sent.",
+                hint="Try again; if it stays so, restart TWS or IB Gateway. If executions never end: set 'Send "
+                "instrument-specific attributes in' to UTC in its API settings.",
+            )
+
+    def working(self, client_id: int | None, tracker: Tracker) -> tuple[BrokerOrder, ...]:
+        """Return every order that may still fill; *client_id* may cancel its own ones."""
+        ended = {ref for ref, known in tracker.orders.items() if not known.is_open}
+        return tuple(
+            BrokerOrder(
+                client_order_id=word.ref if tracker.is_ours(word.ref) else "",
+                broker_order_id=str(word.perm_id),
+                placed_by=f"client {word.client_id}" if word.order_id > 0 else "TWS",
+                instrument=word.instrument,
+                side=word.side,
+                order_type=OWN_TYPES.get(word.kind),
+                quantity=word.quantity,
+                filled_quantity=self.filled.get(word.perm_id, Quantity(ZERO)),
+                limit_price=word.limit_price,
+                stop_price=word.stop_price,
+                oca_group=word.oca_group,
+                is_ours_to_cancel=client_id is not None and word.client_id == client_id and word.order_id > 0,
+            )
+            for word in self.live
+            if word.status not in SOUNDS_ENDED and word.ref not in ended and word.account in {"", self.account}
+        )
+
+
+OPEN, COMPLETED, EXECUTIONS, POSITIONS = "open orders", "completed orders", "executions", "positions"
+
+
+async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
+    """Ask for everything at once; *light* asks for open orders first, and for the rest where doubts need it."""
+    ib = link.ib
+    with link.tap.recording() as heard:
+        requests: dict[str, Callable[[], Awaitable[Any]]] = {OPEN: ib.reqAllOpenOrdersAsync}
+        rest: dict[str, Callable[[], Awaitable[Any]]] = {
+            COMPLETED: lambda: ib.reqCompletedOrdersAsync(False),  # noqa: FBT003 - the library's own name is apiOnly
+            EXECUTIONS: ib.reqExecutionsAsync,
+        }
+        if not light:
+            requests |= rest | {POSITIONS: ib.reqPositionsAsync}
+        answers = await _ask_all(link, requests)
+        if light and _needs_more(heard, tracker):
+            answers |= await _ask_all(link, rest)
+        live = _last_words(heard)
+    return Survey(
+        account=link.account,
+        live=tuple(live.values()),
+        filled=_filled(heard),
+        holdings=holdings_of(answers.get(POSITIONS) or (), link.account),
+        unanswered=tuple(name for name, answer in answers.items() if answer is None),
+        is_light=light,
+    )
+
+
+def _needs_more(heard: Iterable[Word], tracker: Tracker) -> bool:
+    """Tell whether a doubtful order is gone from the open ones without a clear end."""
+    live = {word.ref for word in heard if isinstance(word, OpenOrder)}
+    gone = [tracker.orders[ref] for ref in tracker.doubts if ref not in live]
+    return any(known.filled > known.executed or known.status not in {"Cancelled", "ApiCancelled"} for known in gone)
+
+
+async def _ask_all(link: Link, requests: dict[str, Callable[[], Awaitable[Any]]]) -> dict[str, Any]:
+    """Make all requests at once; what is not answered is None."""
+    tasks = {name: asyncio.ensure_future(_ask_one(link, name, request)) for name, request in requests.items()}
+    await asyncio.wait(tasks.values())
+    return {name: task.result() for name, task in tasks.items()}
+
+
+async def _ask_one(link: Link, name: str, request: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - many kinds
+    """Return the answer, None when there is none; a read-only API never answers about orders."""
+    work = asyncio.ensure_future(link.ask(name, request))
+    while not work.done():
+        await asyncio.wait({work}, timeout=POLL_S if link.is_read_only_api else 1)
+        if link.is_read_only_api and name in {OPEN, COMPLETED} and not work.done():
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            if not link.read_only:
+                raise read_only_api(link.config)
+            return None
+    if work.exception() is not None:
+        return None
+    return work.result()
+
+
+def _last_words(heard: Iterable[Word]) -> dict[int, OpenOrder]:
+    """Return each open order as last told, with its last status."""
+    live: dict[int, OpenOrder] = {}
+    for word in heard:
+        if isinstance(word, OpenOrder):
+            live[word.perm_id or -word.order_id] = word
+        elif isinstance(word, StatusWord) and word.perm_id in live:
+            live[word.perm_id] = replace(live[word.perm_id], status=word.status)
+    return live
+
+
+def _filled(heard: Iterable[Word]) -> dict[int, Quantity]:
+    return {word.perm_id: word.filled for word in heard if isinstance(word, StatusWord)}
+
+
+def holdings_of(positions: Iterable[IbPosition], account: str) -> tuple[Holding, ...]:
+    """Return what *account* holds."""
+    held = []
+    for position in positions:
+        quantity = to_decimal(position.position)
+        if position.account == account and quantity:
+            instrument = instrument_of(position.contract)
+            average = to_decimal(position.avgCost)
+            price = None if average is None else to_price(average / instrument.multiplier)
+            held.append(Holding(instrument=instrument, quantity=Quantity(quantity), average_price=price))
+    return tuple(held)

@@ -1,0 +1,137 @@
+"""Orders as the protocol's orders and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from apex_cli.core.adapters.ib.numbers import to_price
+from apex_cli.core.adapters.ib.shapes import IbOrder
+from apex_cli.core.model.money import ZERO, Price
+from apex_cli.core.model.order import Order, OrderRole, OrderType
+
+OCA_CANCEL_WITH_BLOCK = 1
+"""The first leg that fills cancels the others, and only one is at a venue at a time: no overfill."""
+
+IB_TYPES = {
+    OrderType.MARKET: "MKT",
+    OrderType.LIMIT: "LMT",
+    OrderType.STOP: "STP",
+    OrderType.STOP_LIMIT: "STP LMT",
+    OrderType.TRAIL: "TRAIL",
+}
+OWN_TYPES = {name: kind for kind, name in IB_TYPES.items()}
+STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL})
+LARGEST_REF = 64
+"""Characters of an ``orderRef`` that are known to come back whole."""
+
+
+def problem_with(order: Order) -> str:
+    """Return why *order* cannot be sent as it is, empty when it can."""
+    if order.quantity <= ZERO:
+        return f"its quantity is {order.quantity}"
+    if order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT} and not _is_price(order.limit_price):
+        return f"a {order.order_type} order needs a limit price above 0, found {order.limit_price}"
+    if order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT} and not _is_price(order.stop_price):
+        return f"a {order.order_type} order needs a stop price above 0, found {order.stop_price}"
+    if order.order_type is OrderType.TRAIL and not _has_one_distance(order):
+        return f"a TRAIL order needs a trail amount or a trail fraction, found {order.trail_amount}"
+    name = order.client_order_id
+    if not name.isascii() or not name.isprintable() or len(name) > LARGEST_REF:
+        return "its client order id is no short ASCII text"
+    return ""
+
+
+def _has_one_distance(order: Order) -> bool:
+    """Tell whether a trailing stop has exactly one distance: the broker refuses both."""
+    fraction = order.trail_fraction
+    if fraction is None:
+        return _is_price(order.trail_amount)
+    return order.trail_amount is None and fraction.is_finite() and ZERO < fraction < 1
+
+
+def _is_price(price: Price | None) -> bool:
+    return price is not None and price.is_finite() and price > ZERO
+
+
+def order_fields(
+    order: Order,
+    *,
+    order_id: int,
+    account: str,
+    parent_id: int = 0,
+    transmit: bool = True,
+    outside_rth: bool = False,
+) -> dict[str, Any]:
+    """Return the fields of a fresh protocol order; nothing is left to a preset of TWS.
+
+    Prices must lie on the tick grid already. What the protocol takes as floats is made here, and only here.
+    """
+    fields: dict[str, Any] = {
+        "orderId": order_id,
+        "action": str(order.side),
+        "totalQuantity": _number(order.quantity),
+        "orderType": IB_TYPES[order.order_type],
+        "tif": str(order.time_in_force),
+        "account": account,
+        "orderRef": order.client_order_id,
+        "parentId": parent_id,
+        "transmit": transmit,
+        "outsideRth": outside_rth,
+    }
+    if order.oca_group:
+        fields |= {"ocaGroup": order.oca_group, "ocaType": OCA_CANCEL_WITH_BLOCK}
+    return fields | _price_fields(order)
+
+
+def _price_fields(order: Order) -> dict[str, float]:
+    fields: dict[str, float] = {}
+    if order.limit_price is not None and order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}:
+        fields["lmtPrice"] = float(order.limit_price)
+    if order.order_type is OrderType.TRAIL:
+        if order.trail_fraction is not None:
+            fields["trailingPercent"] = float(order.trail_fraction * 100)
+        elif order.trail_amount is not None:
+            fields["auxPrice"] = float(order.trail_amount)
+        if order.stop_price is not None:
+            fields["trailStopPrice"] = float(order.stop_price)
+    elif order.stop_price is not None and order.order_type in STOP_TYPES:
+        fields["auxPrice"] = float(order.stop_price)
+    return fields
+
+
+def _number(quantity: Decimal) -> float:
+    """Return whole quantities as int: ``10``, not ``10.0``."""
+    return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
+
+
+def in_sending_order(orders: Sequence[Order]) -> tuple[Order, ...]:
+    """Return one transmission parent first and protective stop last.
+
+    The last leg releases the whole. When it is refused nothing works, and what is refused must be the stop: an entry
+    without its target is protected, an entry without its stop is not.
+    """
+    rank = {OrderRole.ENTRY: 0, OrderRole.CLOSE: 0, OrderRole.TARGET: 1, OrderRole.STOP: 2}
+    return tuple(sorted(orders, key=lambda order: rank[order.role]))
+
+
+def parent_ids(orders: Sequence[Order], ids: Mapping[str, int]) -> dict[str, int]:
+    """Return the protocol's parent id by client order id, 0 where the parent is not in this transmission."""
+    return {order.client_order_id: ids.get(order.parent_id or "", 0) for order in orders}
+
+
+def stop_price_of(order: IbOrder) -> Price | None:
+    """Return the trigger that *order* has now."""
+    match order.orderType:
+        case "TRAIL" | "TRAIL LIMIT":
+            return to_price(order.trailStopPrice)
+        case "STP" | "STP LMT":
+            return to_price(order.auxPrice)
+        case _:
+            return None
+
+
+def limit_price_of(order: IbOrder) -> Price | None:
+    """Return the limit that *order* has now."""
+    return to_price(order.lmtPrice) if order.orderType in {"LMT", "STP LMT"} else None

@@ -1,0 +1,482 @@
+"""The order desk: what clients place, change and cancel, worked by the matching engine and told in the wire's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.engine import MatchingEngine
+from apex_cli.gateway.contracts import Contract, Listing, Listings
+from apex_cli.gateway.credit import preview, refusal_of
+from apex_cli.gateway.holdings import Holdings
+from apex_cli.gateway.policy import Children, OcaPartial, Policy
+from apex_cli.gateway.rows import (
+    CANCELLED,
+    FILLED,
+    INACTIVE,
+    PRE_SUBMITTED,
+    SUBMITTED,
+    CommissionTold,
+    ErrorTold,
+    ExecutionTold,
+    OrderRow,
+    OrderTold,
+    PreviewTold,
+    StatusTold,
+    Told,
+)
+from apex_cli.gateway.terms import Placement, Terms
+from apex_cli.gateway.translate import ORDER_TYPES, changed_terms, terms_problem, to_order, wire_status
+
+FIRST_PERM_ID = 1_000_000_000
+CANCELS_OTHERS = 1
+"""OCA type: a fill cancels the others."""
+
+replace = msgspec.structs.replace
+
+
+class Desk:
+    """Orders of all clients. Every method returns what is to be told, in order; time comes with each call."""
+
+    def __init__(
+        self,
+        *,
+        cash: Decimal,
+        symbols: Iterable[str] = (),
+        policy: Policy | None = None,
+        is_margin: bool = True,
+        plan: CommissionPlan = CommissionPlan.IB_FIXED,
+        engine: MatchingEngine | None = None,
+    ) -> None:
+        """Open an account with *cash*, flat; or go on with an *engine* that was restored."""
+        self.policy = policy or Policy()
+        self.costs = CostModel(plan=plan)
+        self.engine = engine or MatchingEngine(cash=Usd(cash), costs=self.costs)
+        self.listings = Listings(symbols)
+        self.holdings = Holdings(self.engine, self.policy, is_margin=is_margin)
+        self.orders: dict[int, OrderRow] = {}
+        """By permId, in order of transmission."""
+
+        self.last_perm_id = FIRST_PERM_ID
+        self._by_client: dict[tuple[int, int], int] = {}
+        """permId by client id and order id; the newest when an id came twice."""
+
+        self._held: dict[tuple[int, int], Placement] = {}
+        """Placed but not transmitted: known to nobody but this process."""
+
+        self._highest: dict[int, int] = {}
+        """Highest order id each client used."""
+
+        self.late_fills: dict[str, Decimal] = {}
+        """Quantity that fills after the cancel is told, by orderRef: a fault of telling."""
+
+    def restore(self, rows: Iterable[OrderRow], last_perm_id: int) -> None:
+        """Take over the orders of an earlier run; what was never transmitted is gone, its ids too."""
+        self.last_perm_id = last_perm_id
+        for row in rows:
+            self._put(row)
+            self._highest[row.client_id] = max(row.order_id, self._highest.get(row.client_id, 0))
+
+    def _put(self, row: OrderRow) -> OrderRow:
+        self.orders[row.perm_id] = row
+        if row.order_id:
+            self._by_client[row.client_id, row.order_id] = row.perm_id
+        return row
+
+    # -------------------------------------------------------------------- ids
+
+    def next_order_id(self, client_id: int) -> int:
+        """Return the smallest order id that *client_id* may use."""
+        return max(self._highest.get(client_id, 0), 0) + 1
+
+    def set_next_order_id(self, client_id: int, order_id: int) -> None:
+        """Hand out ids of *client_id* from *order_id*, as a gateway does that lost its memory."""
+        self._highest[client_id] = order_id - 1
+
+    def row_of(self, client_id: int, order_id: int) -> OrderRow | None:
+        """Return the order that *client_id* calls *order_id*."""
+        perm_id = self._by_client.get((client_id, order_id))
+        return None if perm_id is None else self.orders[perm_id]
+
+    def open_rows(self) -> list[OrderRow]:
+        """Return every order that may still fill, in order of transmission."""
+        return [row for row in self.orders.values() if row.is_open]
+
+    def bind(self, client_id: int) -> list[OrderRow]:
+        """Give the open orders made by hand a negative id of *client_id*, and return them."""
+        unbound = [row for row in self.open_rows() if row.is_manual and not row.order_id]
+        lowest = min((row.order_id for row in self.orders.values()), default=0)
+        first = min(lowest, 0) - 1
+        return [
+            self._put(replace(row, order_id=first - number, client_id=client_id)) for number, row in enumerate(unbound)
+        ]
+
+    # ---------------------------------------------------------------- placing
+
+    def place(self, client_id: int, placement: Placement, at: datetime) -> list[Told]:
+        """Take one ``placeOrder``: a new order, a change of one, or a what-if."""
+        order_id, terms = placement.order_id, placement.terms
+        listing = self.listings.find(placement.contract)
+        known = self.row_of(client_id, order_id)
+        if terms.what_if:
+            known = None
+        problem = self._intake_problem(client_id, placement, listing, known)
+        if problem is not None or listing is None:
+            code, text = problem or (200, "No security definition has been found for the request")
+            return [ErrorTold(client_id=client_id, order_id=order_id, code=code, text=text)]
+        if terms.what_if:
+            row = self._row(client_id, placement, listing, at, perm_id=0)
+            return [PreviewTold(row=row, margins=preview(row, listing, self.holdings, self.costs, at))]
+        if known is not None:
+            return self._change(known, terms, listing, at)
+        self._held[client_id, order_id] = placement
+        return self._transmit(client_id, placement, at) if terms.transmit else []
+
+    def _intake_problem(
+        self, client_id: int, placement: Placement, listing: Listing | None, known: OrderRow | None
+    ) -> tuple[int, str] | None:
+        """Return why a placement is not taken; None when it is, its id then counts as used."""
+        order_id, terms = placement.order_id, placement.terms
+        if self.policy.read_only:
+            return 321, "Error validating request.-'bX' : cause - The API interface is currently in Read-Only mode."
+        if listing is None:
+            return 200, "No security definition has been found for the request"
+        is_new = known is None and (client_id, order_id) not in self._held and not terms.what_if
+        if is_new:
+            if self.policy.demands_rising_ids and order_id < self.next_order_id(client_id):
+                return 103, "Duplicate order id"
+            self._highest[client_id] = max(order_id, self._highest.get(client_id, 0))
+        problem = terms_problem(terms, listing)
+        if problem is None and terms.parent_id and known is None and not self._is_parent(client_id, terms.parent_id):
+            return 135, f"Can't find order with id ={terms.parent_id}"
+        return problem
+
+    def _is_parent(self, client_id: int, order_id: int) -> bool:
+        row = self.row_of(client_id, order_id)
+        return (client_id, order_id) in self._held or (row is not None and row.is_open)
+
+    def _transmit(self, client_id: int, last: Placement, at: datetime) -> list[Told]:
+        """Release *last*, and with a child its parent and the siblings that wait."""
+        parent_id = last.terms.parent_id
+        batch = [
+            held
+            for (owner, order_id), held in self._held.items()
+            if owner == client_id and (held is last or (parent_id and parent_id in {order_id, held.terms.parent_id}))
+        ]
+        rows = []
+        for held in batch:
+            del self._held[client_id, held.order_id]
+            listing = self.listings.find(held.contract)
+            if listing is not None:
+                self.last_perm_id += 1
+                rows.append(self._put(self._row(client_id, held, listing, at, perm_id=self.last_perm_id)))
+        return self._submit(rows, at)
+
+    def _row(
+        self,
+        client_id: int,
+        placement: Placement,
+        listing: Listing,
+        at: datetime,
+        *,
+        perm_id: int,
+        by_hand: bool = False,
+    ) -> OrderRow:
+        terms = placement.terms
+        parent = self.row_of(client_id, terms.parent_id) if terms.parent_id else None
+        exchange = placement.contract.exchange or listing.contract.exchange
+        return OrderRow(
+            perm_id=perm_id,
+            client_id=client_id,
+            order_id=placement.order_id,
+            contract=replace(listing.contract, exchange=exchange),
+            key=listing.instrument.key,
+            terms=terms,
+            status=PRE_SUBMITTED if parent else SUBMITTED,
+            is_manual=by_hand,
+            parent_perm_id=parent.perm_id if parent else 0,
+            placed_at=at,
+        )
+
+    def place_by_hand(self, contract: Contract, terms: Terms, at: datetime) -> list[Told]:
+        """Take an order that a person typed into TWS: it belongs to no API client.
+
+        Raises:
+            KeyError: the venue does not list *contract*.
+        """
+        listing = self.listings.find(contract)
+        if listing is None:
+            raise KeyError(contract.symbol)
+        self.last_perm_id += 1
+        placement = Placement(order_id=0, contract=contract, terms=terms)
+        row = self._put(self._row(0, placement, listing, at, perm_id=self.last_perm_id, by_hand=True))
+        return self._submit([row], at)
+
+    def _submit(self, rows: Sequence[OrderRow], at: datetime) -> list[Told]:
+        """Hand one transmission to the engine, unless the account cannot pay it."""
+        refusal = next(filter(None, (refusal_of(row, self._listing(row), self.holdings, at) for row in rows)), "")
+        if refusal:
+            return [told for row in rows for told in self._rejected(row, refusal, at)]
+        held_back = [row for row in rows if row.parent_perm_id and self._holds_back(row)]
+        orders = [to_order(row, self._listing(row)) for row in rows if row not in held_back]
+        told: list[Told] = [OrderTold(row=row) for row in held_back]
+        told += self._tell(self.engine.submit(orders, at), at)
+        if self.policy.warns_of_preset_tif:
+            told += [
+                _error(row, 10349, "Order TIF was set to DAY based on order preset.")
+                for row in rows
+                if not row.terms.tif and not row.is_manual
+            ]
+        return told
+
+    def _listing(self, row: OrderRow) -> Listing:
+        listing = self.listings.of_key(row.key)
+        if listing is None:
+            raise KeyError(row.key)
+        return listing
+
+    def _rejected(self, row: OrderRow, reason: str, at: datetime) -> list[Told]:
+        status = self.policy.rejects_as or INACTIVE
+        row = self._put(replace(row, status=status, reason=reason, done_at=at))
+        told: list[Told] = [_error(row, 201, f"Order rejected - reason:{reason}")]
+        if self.policy.rejects_as:
+            told.append(OrderTold(row=row))
+        return told
+
+    # --------------------------------------------------------------- changing
+
+    def _change(self, row: OrderRow, terms: Terms, listing: Listing, at: datetime) -> list[Told]:
+        """Give a working order the quantity, prices and time in force of *terms*."""
+        problem = self._change_problem(row, terms, listing)
+        if problem is not None:
+            return [_error(row, *problem)]
+        changed = replace(row, terms=changed_terms(row.terms, terms))
+        if self.engine.order(row.name) is None:
+            return [OrderTold(row=self._put(changed))]
+        events = self.engine.modify(to_order(changed, listing), at)
+        first = events[0] if events else None
+        if isinstance(first, OrderUpdate) and first.reason.startswith("change refused"):
+            return [_error(row, 201, f"Order rejected - reason:{first.reason}")]
+        self._put(changed)
+        return self._tell(events, at)
+
+    def _change_problem(self, row: OrderRow, terms: Terms, listing: Listing) -> tuple[int, str] | None:
+        if row.status == FILLED:
+            return 104, "Cannot modify a filled order"
+        if not row.is_open:
+            return 103, "Duplicate order id"
+        old = row.terms
+        if (terms.action, terms.order_type, listing.instrument.key) != (old.action, old.order_type, row.key):
+            return 105, "Order being modified does not match original order"
+        if terms.parent_id and self.policy.modify_child_needs_parent:
+            parent = self.orders.get(row.parent_perm_id)
+            if parent is None or not parent.is_open:
+                return 135, f"Can't find order with id ={terms.parent_id}"
+        return None
+
+    # ------------------------------------------------------------- cancelling
+
+    def cancel(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
+        """Take one ``cancelOrder``: a client reaches only its own ids."""
+        if (client_id, order_id) in self._held:
+            return self._drop_held(client_id, order_id, at)
+        row = self.row_of(client_id, order_id)
+        text = f"OrderId {order_id} that needs to be cancelled"
+        if row is None:
+            found = (10147, f"{text} is not found.")
+        elif not row.is_open:
+            found = (10148, f"{text} cannot be cancelled, state: {row.status}.")
+        else:
+            return self.cancel_row(row, at)
+        return [ErrorTold(client_id=client_id, order_id=order_id, code=found[0], text=found[1])]
+
+    def _drop_held(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
+        """Forget an order that was never transmitted, and its children."""
+        names = [
+            name
+            for name, held in self._held.items()
+            if name[0] == client_id and order_id in {name[1], held.terms.parent_id}
+        ]
+        told: list[Told] = []
+        for name in names:
+            held = self._held.pop(name)
+            listing = self.listings.find(held.contract)
+            if listing is not None:
+                row = replace(self._row(client_id, held, listing, at, perm_id=0), status=CANCELLED)
+                told += [_error(row, 202, "Order Canceled - reason:"), StatusTold(row=row)]
+        return told
+
+    def cancel_row(self, row: OrderRow, at: datetime) -> list[Told]:
+        """Cancel one open order, whoever owns it."""
+        if self.engine.order(row.name) is None:
+            return self._ended(row, CANCELLED, "cancelled on request", at)
+        late = self.late_fills.pop(row.terms.order_ref, None)
+        if late is None:
+            return self._tell(self.engine.cancel(row.name, at), at)
+        told: list[Told] = [StatusTold(row=replace(row, status=CANCELLED))]
+        told += self.fill(row.perm_id, late, None, at)
+        return [*told, *self._tell(self.engine.cancel(row.name, at), at)]
+
+    def cancel_all(self, at: datetime) -> list[Told]:
+        """Cancel every open order, whoever placed it."""
+        told: list[Told] = []
+        for row in self.open_rows():
+            if self.orders[row.perm_id].is_open:
+                told += self.cancel_row(self.orders[row.perm_id], at)
+        return told
+
+    # ----------------------------------------------------------------- prices
+
+    def set_price(self, listing: Listing, price: Decimal, at: datetime, *, size: Decimal | None = None) -> list[Told]:
+        """Meet one price; at most *size* units fill."""
+        return self._tell(self.engine.on_price(listing.instrument.key, Price(price), at, size=size), at)
+
+    def play_bar(self, listing: Listing, bar: Bar, at: datetime) -> list[Told]:
+        """Meet one bar, everything at *at*."""
+        return self._tell(self.engine.on_bar(listing.instrument.key, bar, at), at)
+
+    def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Told]:
+        """Fill part of one order, by default at its own price or the last one, wherever the market is."""
+        row = self.orders[perm_id]
+        terms = row.terms
+        last = self.holdings.last_price(self._listing(row).instrument)
+        at_price = price or terms.limit_price or terms.aux_price or last
+        if at_price is None:
+            return []
+        return self._tell(self.engine.execute(row.name, Price(at_price), Quantity(quantity), at), at)
+
+    def end_session(self, at: datetime) -> list[Told]:
+        """Expire every DAY order."""
+        return self._tell(self.engine.end_session(at), at)
+
+    # ---------------------------------------------------------------- telling
+
+    def _tell(self, events: Sequence[BrokerEvent], at: datetime) -> list[Told]:
+        """Book what the engine says, and return it in the wire's words, with what follows from it."""
+        told: list[Told] = []
+        touched: dict[int, None] = {}
+        for event in events:
+            touched[int(event.client_order_id)] = None
+            told += self._filled(event) if isinstance(event, Fill) else self._updated(event, at)
+        for perm_id in touched:
+            told += self._consequences(self.orders[perm_id], at)
+        return told
+
+    def _filled(self, fill: Fill) -> list[Told]:
+        row = self.orders[int(fill.client_order_id)]
+        row = self._put(
+            replace(
+                row,
+                filled=row.filled + fill.quantity,
+                value=row.value + fill.quantity * fill.price,
+                last_price=fill.price,
+                status=SUBMITTED if row.is_open else row.status,
+            )
+        )
+        execution = self.holdings.take(fill, row)
+        told: list[Told] = [ExecutionTold(execution=execution)]
+        if row.remaining:
+            told.insert(0 if self.policy.status_before_execution else 1, StatusTold(row=row))
+        return [*told, CommissionTold(execution=execution)]
+
+    def _updated(self, update: OrderUpdate, at: datetime) -> list[Told]:
+        row = self.orders[int(update.client_order_id)]
+        order = self.engine.order(update.client_order_id)
+        if order is None:
+            return []
+        if update.status is OrderStatus.REJECTED:
+            return self._rejected(row, update.reason.partition(": ")[2] or update.reason, at)
+        terms = row.terms
+        if update.quantity is not None:
+            terms = replace(terms, quantity=update.quantity)
+        if terms.order_type == "TRAIL" and update.stop_price is not None:
+            terms = replace(terms, trail_stop_price=update.stop_price)
+        row = replace(row, terms=terms)
+        if update.status is not OrderStatus.WORKING:
+            status = wire_status(replace(order, status=update.status))
+            return self._ended(row, status, update.reason, at)
+        is_over = order.status is not OrderStatus.WORKING
+        status = wire_status(
+            replace(order, status=OrderStatus.WORKING, kind=ORDER_TYPES[terms.order_type] if is_over else order.kind)
+        )
+        return [OrderTold(row=self._put(replace(row, status=status)))]
+
+    def _ended(self, row: OrderRow, status: str, reason: str, at: datetime) -> list[Told]:
+        row = self._put(replace(row, status=status, reason=reason, done_at=at))
+        told: list[Told] = [OrderTold(row=row)]
+        if status == CANCELLED and not row.is_manual:
+            told.append(
+                _error(
+                    row, 202, "Order Canceled - reason:" if "request" in reason else f"Order Canceled - reason:{reason}"
+                )
+            )
+        return told
+
+    def _consequences(self, row: OrderRow, at: datetime) -> list[Told]:
+        """Return what happens to the relatives of an order that changed."""
+        told: list[Told] = []
+        if row.filled and row.remaining and row.is_open and self._cancels_others(row):
+            for leg in self._legs(row):
+                told += self.cancel_row(self.orders[leg.perm_id], at)
+        children = [child for child in self.open_rows() if child.parent_perm_id == row.perm_id]
+        if not row.is_open:
+            told += self._orphaned(row, children, at)
+        for child in children:
+            told += self._woken(self.orders[child.perm_id])
+        return told
+
+    def _woken(self, child: OrderRow) -> list[Told]:
+        """Tell of a child that works since its parent has filled."""
+        order = self.engine.order(child.name)
+        if order is None or not child.is_open:
+            return []
+        status = wire_status(order)
+        return [] if status == child.status else [OrderTold(row=self._put(replace(child, status=status)))]
+
+    def _orphaned(self, parent: OrderRow, children: Sequence[OrderRow], at: datetime) -> list[Told]:
+        """Return what a final parent does to its children: end them, or let those start that were held back."""
+        told: list[Told] = []
+        takes_them = parent.status != FILLED and self.policy.cancelled_parent_takes_children
+        for child in children:
+            if self.engine.order(child.name) is not None:
+                told += self.cancel_row(child, at) if takes_them else []
+            elif takes_them or not parent.filled:
+                told += self._ended(child, CANCELLED, "parent cancelled", at)
+            else:
+                terms = replace(child.terms, quantity=min(child.terms.quantity, parent.filled))
+                row = self._put(replace(child, terms=terms))
+                told += self._tell(self.engine.submit([to_order(row, self._listing(row), is_freed=True)], at), at)
+        return told
+
+    def _holds_back(self, child: OrderRow) -> bool:
+        parent = self.orders[child.parent_perm_id]
+        return self.policy.children is Children.AT_FULL_FILL and parent.is_open
+
+    def _cancels_others(self, row: OrderRow) -> bool:
+        if self.policy.oca_partial is OcaPartial.BY_TYPE:
+            return row.terms.oca_type == CANCELS_OTHERS and bool(row.terms.oca_group)
+        return self.policy.oca_partial is OcaPartial.CANCEL
+
+    def _legs(self, row: OrderRow) -> list[OrderRow]:
+        """Return the other open orders of the OCA group of *row*, named or that of its parent."""
+        group = (row.parent_perm_id, row.terms.oca_group)
+        if not any(group):
+            return []
+        return [
+            other
+            for other in self.open_rows()
+            if other.perm_id != row.perm_id and (other.parent_perm_id, other.terms.oca_group) == group
+        ]
+
+
+def _error(row: OrderRow, code: int, text: str) -> ErrorTold:
+    return ErrorTold(client_id=row.client_id, order_id=row.order_id, code=code, text=text)

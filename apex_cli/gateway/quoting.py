@@ -1,0 +1,74 @@
+"""Quotes on the wire: which ticks tell bid, ask, last and close, live or delayed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import IntEnum
+from typing import Protocol
+
+from apex_cli.core.model.base import Value
+from apex_cli.gateway.messages import Fields, tick_price
+from apex_cli.gateway.policy import Policy
+
+LOT = Decimal(100)
+
+
+class DataType(IntEnum):
+    """Market data types of ``reqMarketDataType``."""
+
+    LIVE = 1
+    FROZEN = 2
+    DELAYED = 3
+    DELAYED_FROZEN = 4
+
+
+LIVE_TICKS = (1, 2, 4, 9)
+DELAYED_TICKS = (66, 67, 68, 75)
+"""Bid, ask, last, close."""
+
+
+class Market(Protocol):
+    """Prices of one security."""
+
+    @property
+    def bid(self) -> Decimal:
+        """Best bid."""
+
+    @property
+    def ask(self) -> Decimal:
+        """Best ask."""
+
+    @property
+    def last(self) -> Decimal:
+        """Last trade."""
+
+    @property
+    def close(self) -> Decimal:
+        """Close of the session before."""
+
+
+class TickRequest(Value, frozen=True, kw_only=True):
+    """One ``reqMktData``."""
+
+    request_id: int
+    key: str
+    data_type: DataType
+    is_snapshot: bool = False
+
+
+def tick_messages(request: TickRequest, market: Market) -> list[Fields]:
+    """Return the market as ticks."""
+    kinds = LIVE_TICKS if request.data_type in {DataType.LIVE, DataType.FROZEN} else DELAYED_TICKS
+    prices = (market.bid, market.ask, market.last, market.close)
+    sizes = (LOT, LOT, LOT, Decimal(0))
+    return [
+        tick_price(request.request_id, kind, price, size)
+        for kind, price, size in zip(kinds, prices, sizes, strict=True)
+    ]
+
+
+def data_type_for(wanted: int, policy: Policy) -> DataType | None:
+    """Return what a client gets that asked for *wanted*: live if it is subscribed, else delayed if allowed."""
+    if policy.has_live_data:
+        return DataType.LIVE
+    return DataType.DELAYED if wanted in {DataType.DELAYED, DataType.DELAYED_FROZEN} else None

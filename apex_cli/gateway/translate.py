@@ -1,0 +1,129 @@
+"""Between the wire's order terms and the matching engine's, and from the engine's states to the wire's."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.venue.book import VenueOrder
+from apex_cli.gateway.contracts import Listing
+from apex_cli.gateway.rows import CANCELLED, FILLED, PRE_SUBMITTED, SUBMITTED, OrderRow
+from apex_cli.gateway.terms import Terms
+
+ORDER_TYPES = {
+    "MKT": OrderType.MARKET,
+    "LMT": OrderType.LIMIT,
+    "STP": OrderType.STOP,
+    "STP LMT": OrderType.STOP_LIMIT,
+    "TRAIL": OrderType.TRAIL,
+}
+TIFS = {"": TimeInForce.DAY, "DAY": TimeInForce.DAY, "GTC": TimeInForce.GTC}
+HUNDRED = Decimal(100)
+
+
+def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
+    """Return code and text of why these terms are refused; None when they are fine."""
+    if terms.action not in OrderSide.__members__:
+        return 321, f"Error validating request.-'bX' : cause - Invalid action: {terms.action}"
+    if terms.order_type not in ORDER_TYPES:
+        return 387, f"Unsupported order type for this exchange and security type: {terms.order_type}"
+    if terms.tif not in TIFS:
+        return 201, f"Order rejected - reason:Invalid time in force: {terms.tif}"
+    if terms.quantity <= 0:
+        return 434, "The order size cannot be zero."
+    if terms.quantity % listing.instrument.quantity_step:
+        return 10243, "Fractional-sized order cannot be placed via API. Please use desktop version to place this order."
+    return _price_problem(terms, listing)
+
+
+def _price_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
+    if terms.order_type == "TRAIL":
+        if bool(terms.aux_price) == bool(terms.trailing_percent):
+            return 321, "Error validating request.-'bX' : cause - Trailing order needs either amount or percent."
+        prices = [terms.trail_stop_price]
+    else:
+        limit = terms.limit_price if terms.order_type in {"LMT", "STP LMT"} else None
+        stop = terms.aux_price if terms.order_type in {"STP", "STP LMT"} else None
+        if terms.order_type != "MKT" and not (limit or stop):
+            return 321, "Error validating request.-'bX' : cause - Please enter a price."
+        prices = [limit, stop]
+    for price in prices:
+        if price and not listing.is_on_tick(price):
+            return 110, "The price does not conform to the minimum price variation for this contract."
+    return None
+
+
+def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Order:
+    """Return the matching engine's terms of *row*; checked terms are taken for granted.
+
+    A child that *is_freed* of its final parent stands alone, in a group with its siblings.
+    """
+    terms = row.terms
+    kind = ORDER_TYPES[terms.order_type]
+    is_trail = kind is OrderType.TRAIL
+    stop = terms.trail_stop_price if is_trail else terms.aux_price
+    parent = str(row.parent_perm_id) if row.parent_perm_id else None
+    return Order(
+        client_order_id=row.name,
+        bracket_id=parent or row.name,
+        role=_role(terms, is_child=parent is not None),
+        instrument=listing.instrument,
+        side=OrderSide(terms.action),
+        order_type=kind,
+        quantity=Quantity(terms.quantity),
+        limit_price=_price(terms.limit_price) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
+        stop_price=_price(stop) if is_trail or kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
+        trail_amount=_price(terms.aux_price) if is_trail and not terms.trailing_percent else None,
+        trail_fraction=terms.trailing_percent / HUNDRED if is_trail and terms.trailing_percent else None,
+        time_in_force=TIFS[terms.tif],
+        oca_group=_group(terms, parent, is_freed=is_freed),
+        parent_id=None if is_freed else parent,
+    )
+
+
+def _group(terms: Terms, parent: str | None, *, is_freed: bool) -> str | None:
+    """Return the engine's name of the OCA group: children of different parents never share one."""
+    if not terms.oca_group and not is_freed:
+        return None
+    return f"{parent}/{terms.oca_group}" if parent else terms.oca_group
+
+
+def _role(terms: Terms, *, is_child: bool) -> OrderRole:
+    if not is_child:
+        return OrderRole.ENTRY
+    return OrderRole.TARGET if terms.order_type == "LMT" else OrderRole.STOP
+
+
+def _price(value: Decimal | None) -> Price | None:
+    return Price(value) if value else None
+
+
+def wire_status(order: VenueOrder) -> str:
+    """Return the status the wire tells of an order of the engine.
+
+    Held children and stops that wait for their trigger are PreSubmitted.
+    """
+    if order.status is OrderStatus.FILLED:
+        return FILLED
+    if order.status is not OrderStatus.WORKING:
+        return CANCELLED
+    is_waiting = order.kind in {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL}
+    return PRE_SUBMITTED if is_waiting or not order.rank else SUBMITTED
+
+
+def changed_terms(old: Terms, new: Terms) -> Terms:
+    """Return the terms of a working order after a change: quantity, prices and time in force are taken over."""
+    return msgspec.structs.replace(
+        old,
+        quantity=new.quantity,
+        limit_price=new.limit_price,
+        aux_price=new.aux_price,
+        tif=new.tif or old.tif,
+        trail_stop_price=new.trail_stop_price or old.trail_stop_price,
+        trailing_percent=new.trailing_percent,
+        outside_rth=new.outside_rth,
+        order_ref=new.order_ref or old.order_ref,
+    )

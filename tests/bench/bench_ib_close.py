@@ -1,0 +1,115 @@
+"""How long ``apex close`` takes against a paper venue, beside a bare ib_insync script that does the same.
+
+Both are whole processes: start, connect, find the position, cancel its stop and target, wait until they are gone, sell,
+wait until it is filled, leave. Runs are paired, and the medians of both are told with their ratio.
+
+    python tests/bench/bench_ib_close.py [PAIRS]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from apex_cli.gateway.testing import GatewayThread
+
+BARE = """
+import sys
+from ib_insync import IB, MarketOrder
+ib = IB()
+ib.RequestTimeout = 15
+ib.connect("127.0.0.1", int(sys.argv[1]), clientId=1, timeout=15)
+def until(done):
+    while not done():
+        ib.sleep(0.005)
+(position,) = [p for p in ib.positions() if p.contract.symbol == "AAPL"]
+exits = [t for t in ib.openTrades() if t.contract.symbol == "AAPL"]
+for trade in exits:
+    ib.cancelOrder(trade.order)
+until(lambda: all(t.orderStatus.status == "Cancelled" for t in exits))
+position.contract.exchange = "SMART"
+trade = ib.placeOrder(position.contract, MarketOrder("SELL", position.position, tif="DAY", orderRef="bare"))
+until(lambda: trade.orderStatus.status == "Filled" and trade.fills)
+ib.disconnect()
+"""
+
+
+def apex(folder: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "apex_cli", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"apex {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def open_position(port: int) -> Path:
+    """Buy with stop and target, and return the folder of the state that knows it."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 20000, max_position_pct: 0.5, enforce_market_hours: false}\n"
+        f"broker: {{ib: {{ib_port: {port}, quiet_hours: []}}}}\n"
+    )
+    signal = {
+        "signal_id": "bench",
+        "symbol": "AAPL",
+        "signal_type": "BUY",
+        "entry_price": 100,
+        "stop_loss": 98,
+        "target_price": 106,
+        "confidence": 0.9,
+        "timestamp": datetime.now(UTC).isoformat(),  # noqa: TID251 - these processes live by the machine's clock
+    }
+    (folder / "signals.json").write_text(json.dumps([signal]))
+    apex(folder, "run", "--once", "--signals", "signals.json", "--quiet", "--json")
+    return folder
+
+
+def timed(work: Callable[[], None], gateway: GatewayThread) -> float:
+    started = time.perf_counter()
+    work()
+    taken = time.perf_counter() - started
+    if gateway.books().positions or gateway.books().open_orders():
+        raise SystemExit(
+            "something is left at the venue: "
+            + str(
+                [
+                    (r.terms.order_ref[-6:], r.terms.action, str(r.terms.quantity), r.status, str(r.filled))
+                    for r in gateway.books().orders
+                ]
+                + [gateway.books().positions]
+            )
+        )
+    return taken
+
+
+def main(pairs: int) -> None:
+    gateway = GatewayThread(prices={"AAPL": "100"})
+    gateway.start()
+
+    def by_script() -> None:
+        subprocess.run([sys.executable, "-c", BARE, str(gateway.port)], check=True)
+
+    times: dict[str, list[float]] = {"apex close": [], "bare ib_insync": []}
+    for _ in range(pairs):
+        folder = open_position(gateway.port)
+        times["apex close"].append(timed(partial(apex, folder, "close", "AAPL", "--yes", "--quiet"), gateway))
+        open_position(gateway.port)
+        times["bare ib_insync"].append(timed(by_script, gateway))
+    gateway.close()
+    for name, taken in times.items():
+        print(f"{name:16} {median(taken) * 1000:7.0f} ms  (fastest {min(taken) * 1000:.0f} ms)")
+    ratios = [one / other for one, other in zip(*times.values(), strict=True)]
+    print(f"ratio of pairs, median: {median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)

@@ -1,0 +1,73 @@
+"""``apex gateway`` as a process: its start line, its end, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BARS = "Date,Open,High,Low,Close,Volume\n2026-03-02,10,11,9,10.5,1000\n2026-03-03,10.5,12,10,11.5,1000\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_tells_its_port_and_ends_cleanly(
+    start: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    process = start("gateway", "--port", "0", "--json")
+    assert process.stdout is not None
+    envelope = json.loads(process.stdout.readline())
+    port = envelope["data"]["port"]
+    assert (envelope["command"], envelope["status"]) == ("gateway", "ok")
+    with socket.create_connection(("127.0.0.1", port)) as stranger:
+        stranger.sendall(b"API\0\0\0\0\x09v157..176")
+        assert stranger.recv(100)[4:8] == b"176\0"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "gateway stopped" in err
+
+
+def test_it_plays_bars_and_takes_commands(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    (tmp_path / "AAPL.csv").write_text(BARS)
+    process = start(
+        *("gateway", "--port", "0", "--json", "--control", "--bars", str(tmp_path), "--cash", "500", "--cash-account"),
+        stdin=subprocess.PIPE,
+    )
+    said, _ = process.communicate(
+        '{"do": "by_hand", "symbol": "AAPL", "action": "BUY", "quantity": "10"}\n{"do": "books"}\n'
+    )
+    _, done, shown = said.splitlines()
+    assert json.loads(done) == {"ok": True}
+    books = json.loads(shown)["books"]
+    assert books["positions"] == {"AAPL": "10"}
+    assert books["cash"] == "384.00"
+    assert process.returncode == 0
+
+
+def test_a_host_that_others_reach_is_refused(apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("gateway", "--host", "0.0.0.0")  # noqa: S104 - it is refused
+    assert (answer.status, answer.error["code"]) == (2, "gateway_host")
+
+
+def test_a_port_that_is_taken_is_told(apex_json: Callable[..., Any]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        answer = apex_json("gateway", "--port", str(taken.getsockname()[1]))
+    assert (answer.status, answer.error["code"]) == (5, "gateway_port")
+
+
+def test_damaged_books_are_not_overwritten(apex_json: Callable[..., Any], tmp_path: Path) -> None:
+    books = tmp_path / "gateway.json"
+    books.write_text("{")
+    answer = apex_json("gateway", "--port", "0", "--state", str(books))
+    assert (answer.status, answer.error["code"]) == (9, "gateway_book_damaged")
+    assert books.read_text() == "{"

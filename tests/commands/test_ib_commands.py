@@ -1,0 +1,246 @@
+"""Every command against Interactive Brokers: real processes, a paper venue on this computer, nothing mocked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli.gateway.policy import Policy
+from apex_cli.gateway.testing import GatewayThread
+
+Start = Callable[..., subprocess.Popen[str]]
+GENEROUS_S = 60
+
+
+@pytest.fixture
+def gateway() -> Iterator[GatewayThread]:
+    made = GatewayThread(prices={"AAPL": "100", "MSFT": "400", "SPY": "500"})
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["ib_insync", "ib_async"])
+def library(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def house(here: Path, gateway: GatewayThread, library: str) -> Path:
+    """Stand in a folder whose configuration names the paper venue; the market is always open."""
+    write_config(here, gateway.port, library=library)
+    return here
+
+
+def write_config(folder: Path, port: int, *, library: str = "ib_insync", **ib: Any) -> None:
+    more = "".join(f"    {key}: {value}\n" for key, value in ib.items())
+    (folder / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 20000, max_position_pct: 0.5, enforce_market_hours: false}\n"
+        f"broker:\n  ib:\n    library: {library}\n    ib_port: {port}\n    quiet_hours: []\n{more}"
+    )
+
+
+def write_signals(folder: Path, *symbols: str, name: str = "signals.json") -> None:
+    prices = {"AAPL": (100, 98, 106), "MSFT": (400, 392, 424)}
+    rows = [
+        {
+            "signal_id": f"signal-{symbol}",
+            "symbol": symbol,
+            "signal_type": "BUY",
+            "entry_price": prices[symbol][0],
+            "stop_loss": prices[symbol][1],
+            "target_price": prices[symbol][2],
+            "confidence": 0.9,
+            "timestamp": datetime.now(UTC).isoformat(),  # noqa: TID251 - these processes live by the machine's clock
+        }
+        for symbol in symbols
+    ]
+    (folder / name).write_text(json.dumps(rows))
+
+
+def envelope(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=GENEROUS_S)
+    assert out, err
+    document: dict[str, Any] = json.loads(out)
+    assert document["exit_code"] == process.returncode
+    return document
+
+
+def refs(gateway: GatewayThread) -> list[str]:
+    return [row.terms.order_ref.rpartition("-")[2] for row in gateway.books().orders]
+
+
+def test_the_same_commands_work_with_a_real_broker(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    write_signals(house, "AAPL")
+    dry = apex_json("run", "--dry-run", "--signals", "signals.json")
+    assert dry.data["signals"][0]["outcome"] == "executed"
+    assert gateway.books().orders == ()
+    run = apex_json("run", "--once", "--signals", "signals.json")
+    assert (run.status, run.data["signals"][0]["outcome"]) == (0, "executed")
+    assert sorted(refs(gateway)) == ["E", "S1", "T1"]
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["quantity"], position["protected_overnight"]) == (100, True)
+    assert {row["status"] for row in apex_json("orders").data["orders"]} == {"WORKING"}
+    assert apex_json("pdt-status").data["broker_remaining"] == 3
+    (closed,) = apex_json("close", "AAPL", "--yes").data["closed"]
+    assert (closed["status"], closed["quantity"]) == ("closed", 100)
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
+    (trip,) = apex_json("history").data["round_trips"]
+    assert trip["symbol"] == "AAPL"
+    assert gateway.books().clients == ()
+
+
+def test_a_fresh_state_does_not_take_over_what_another_apex_did(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    """Its fills look like ours and its position may be closed by now: selling it would go short."""
+    write_signals(house, "AAPL")
+    apex_json("run", "--once", "--signals", "signals.json")
+    shutil.move(house / "state", house / "lost")
+    apex_json("run", "--once")
+    assert apex_json("positions").data["positions"] == []
+    assert apex_json("close", "AAPL", "--yes").status == 8
+    assert gateway.books().positions == {"AAPL": 100}
+
+
+def test_an_approval_is_looked_at_and_executed(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    write_signals(house, "AAPL")
+    apex_json("run", "--once", "--manual", "--signals", "signals.json")
+    assert gateway.books().orders == ()
+    gateway.set_price("AAPL", "100.2")
+    (waiting,) = apex_json("approve").data["approvals"]
+    assert waiting["now"]["price"] == "100.2"
+    (done,) = apex_json("approve", waiting["approval_id"], "--yes").data["approvals"]
+    assert done["status"] == "executed"
+    assert sorted(refs(gateway)) == ["E", "S1", "T1"]
+
+
+@pytest.mark.usefixtures("house")
+def test_doctor_finds_nothing_wrong(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+    found = {row["code"]: row for row in apex_json("doctor").data["findings"]}
+    assert {found[code]["level"] for code in ("broker", "account", "ib_clock", "ib_market_data")} == {"ok"}
+    assert "DU*****67" in found["broker"]["message"]
+    assert gateway.books().clients == ()
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"policy": Policy(has_live_data=False)}, ("ib_market_data", "warning", 0)),
+        ({"account": "U7654321"}, ("ib_account_kind", "error", 3)),
+    ],
+)
+def test_doctor_names_mistakes_of_setting_up(
+    here: Path, apex_json: Callable[..., Any], how: dict[str, Any], expected: tuple[str, str, int]
+) -> None:
+    code, level, status = expected
+    gateway = GatewayThread(prices={"SPY": "500"}, **how)
+    gateway.start()
+    try:
+        write_config(here, gateway.port)
+        answer = apex_json("doctor")
+        found = {row["code"]: row["level"] for row in answer.data["findings"]}
+        assert (found.get(code), answer.status) == (level, status)
+    finally:
+        gateway.close()
+
+
+def test_a_broker_that_is_not_there_is_status_5(here: Path, apex_json: Callable[..., Any]) -> None:
+    write_config(here, 1)
+    write_signals(here, "AAPL")
+    for command in ("run --once --signals signals.json", "pdt-status", "doctor"):
+        answer = apex_json(*command.split())
+        assert answer.status == 5, command
+    assert "Nothing listens on 127.0.0.1:1." in answer.out
+
+
+def test_a_live_account_needs_the_word_live(here: Path, apex_json: Callable[..., Any], monkeypatch: Any) -> None:
+    gateway = GatewayThread(account="U7654321", prices={"AAPL": "100"})
+    gateway.start()
+    try:
+        write_config(here, gateway.port, mode="live", account="U7654321")
+        write_signals(here, "AAPL")
+        refused = apex_json("run", "--once", "--signals", "signals.json")
+        assert (refused.status, refused.error["code"]) == (4, "live_not_allowed")
+        assert gateway.books().orders == ()
+        assert apex_json("run", "--once", "--live", "--signals", "signals.json").status == 0
+        monkeypatch.setenv("APEX_LIVE", "1")
+        assert apex_json("close", "AAPL", "--yes").status == 0
+        assert {row.terms.account for row in gateway.books().orders} == {"U7654321"}
+        told = "".join(path.read_text() for path in (here / "state").rglob("*") if path.is_file())
+        assert "U7654321" not in told, "no account id reaches the state or the journal"
+    finally:
+        gateway.close()
+
+
+def test_a_library_that_is_not_installed_is_status_3(
+    here: Path, gateway: GatewayThread, apex_json: Callable[..., Any], monkeypatch: Any
+) -> None:
+    import sys
+
+    write_config(here, gateway.port)
+    monkeypatch.setitem(sys.modules, "ib_insync", None)
+    answer = apex_json("pdt-status")
+    assert (answer.status, answer.error["code"]) == (3, "ib_library_missing")
+    assert answer.error["hint"] == "pip install ib_insync"
+
+
+def test_close_and_approve_act_through_a_running_loop_once_each(
+    house: Path, start: Start, gateway: GatewayThread
+) -> None:
+    """The loop holds the executor and the writing client id: the others hand their work over."""
+    write_signals(house, "AAPL")
+    assert envelope(start("run", "--once", "--signals", "signals.json", "--json"))["exit_code"] == 0
+    write_signals(house, "MSFT")
+    loop = start("run", "--manual", "--signals", "signals.json", "--json")
+    (waiting,) = wait_for(lambda: pending(house, start))
+    acts = [
+        start("close", "AAPL", "--yes", "--json"),
+        start("approve", waiting["approval_id"], "--yes", "--json"),
+        start("approve", waiting["approval_id"], "--yes", "--json"),
+        start("close", "AAPL", "--yes", "--json"),
+    ]
+    codes = [envelope(act)["exit_code"] for act in acts]
+    loop.terminate()
+    assert envelope(loop)["exit_code"] == 0
+    assert (codes[0] in {0, 8}, codes[3] in {0, 8}) == (True, True)
+    assert min(codes[1:3]) == 0
+    books = gateway.books()
+    assert books.positions == {"MSFT": 25}
+    sent = [row.terms.order_ref for row in books.orders]
+    assert len(sent) == len(set(sent)) == 7, "two brackets and one close"
+    assert {row.client_id for row in books.orders} == {1}
+    assert sorted(row.terms.order_ref.rpartition("-")[2] for row in books.open_orders()) == ["S1", "T1"]
+
+
+def pending(folder: Path, start: Start) -> list[dict[str, Any]]:
+    out = subprocess_json(start("approve", "--json"))
+    assert folder.is_dir()
+    rows: list[dict[str, Any]] = out.get("data", {}).get("approvals", [])
+    return rows
+
+
+def subprocess_json(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, _ = process.communicate(timeout=GENEROUS_S)
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def wait_for(look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    for _ in range(30):
+        if found := look():
+            return found
+    raise AssertionError("nothing came")

@@ -1,0 +1,304 @@
+"""Orders over TCP: what is sent, what comes back, and what a false word of the broker does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from apex_cli.core.errors import BrokerError, OutcomeUnknownError
+from apex_cli.core.model.broker_events import OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.venue.costs import CommissionPlan
+from apex_cli.gateway.policy import Policy
+from apex_cli.gateway.testing import GatewayThread
+from apex_cli.testing_ib import Session, bracket, fills, order, reasons, short, states
+
+W, F, C, R = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED
+
+
+def test_a_bracket_leaves_in_one_piece_with_everything_said(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit(bracket("LIMIT", limit_price="90")))
+    rows = {short(row.terms.order_ref): row for row in gateway.books().orders}
+    assert list(rows) == ["E", "T", "S"], "the stop goes last and releases the rest"
+    assert {row.terms.tif for row in rows.values()} == {"GTC"}
+    assert {row.terms.account for row in rows.values()} == {"DU1234567"}
+    assert [rows[leg].terms.parent_id for leg in "TS"] == [rows["E"].order_id] * 2
+    assert [(rows[leg].terms.oca_group, rows[leg].terms.oca_type) for leg in "TS"] == [("g", 1)] * 2
+    assert all(row.is_open for row in rows.values())
+
+
+def test_each_leg_is_acknowledged_before_submit_returns(session: Session) -> None:
+    session.run(session.broker.submit(bracket("LIMIT", limit_price="90")))
+    assert states(session.broker.drain()) == {"E": W, "S": W, "T": W}
+
+
+def test_a_swallowed_placement_is_unknown_and_never_sent_again(
+    gateway: GatewayThread, connect: Callable[..., Session]
+) -> None:
+    session = connect(gateway.port, ack_timeout_s=0.3)
+    gateway.fault("swallow", "placeOrder")
+    with pytest.raises(OutcomeUnknownError, match="apex-b1-C"):
+        session.run(session.broker.submit([order("C", "SELL", "LIMIT", limit_price="120")]))
+    assert gateway.books().orders == ()
+    snapshot = session.run(session.broker.snapshot())
+    assert (snapshot.is_complete, snapshot.orders) == (True, ())
+
+
+def test_a_swallowed_acknowledgement_is_found_by_asking(
+    gateway: GatewayThread, connect: Callable[..., Session]
+) -> None:
+    session = connect(gateway.port, ack_timeout_s=0.3)
+    gateway.fault("swallow", "openOrder")
+    gateway.fault("swallow", "orderStatus")
+    with pytest.raises(OutcomeUnknownError):
+        session.run(session.broker.submit([order("C", "SELL", "LIMIT", limit_price="120")]))
+    snapshot = session.run(session.broker.snapshot())
+    assert states(snapshot.orders) == {"C": W}
+    assert len(gateway.books().orders) == 1
+
+
+@pytest.mark.parametrize("action", ["cut_before", "cut_after"])
+def test_a_connection_cut_while_sending_leaves_the_outcome_to_the_broker(
+    gateway: GatewayThread, connect: Callable[..., Session], action: str
+) -> None:
+    session = connect(gateway.port)
+    gateway.fault(action, "placeOrder", order_ref="S")
+    with suppress(OutcomeUnknownError):  # unless the next connection found all of it meanwhile
+        session.run(session.broker.submit(bracket("LIMIT", limit_price="90")))
+    session.wait(lambda: session.broker.connections == 2)
+    snapshot = session.run(session.broker.snapshot())
+    at_the_broker = {short(row.terms.order_ref) for row in gateway.books().open_orders()}
+    working = {name for name, status in states(snapshot.orders).items() if status is W}
+    assert snapshot.is_complete
+    assert working == at_the_broker
+
+
+def test_an_error_that_carries_the_id_of_a_live_order_does_not_end_it(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit(bracket()))
+    session.settled()
+    for code in (10349, 201, 161, 10148, 105, 321, 10318, 399):
+        gateway.error("S", code, f"something about {code}")
+        assert states(session.settled()).get("S", W) is W, code
+    gateway.set_price("AAPL", "97")
+    assert fills(session.settled()) == [("S", 10, 97)]
+
+
+def test_a_refused_change_is_told_as_working_with_the_old_terms(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit(bracket()))
+    session.settled()
+    gateway.fault("reject", "modifyOrder", code=201, text="Order rejected - reason: not now")
+    session.run(session.broker.modify(order("S", "SELL", "STOP", stop_price="99", parent="E", oca_group="g")))
+    (update,) = [e for e in session.settled() if isinstance(e, OrderUpdate)]
+    assert (update.status, update.stop_price, "not now" in update.reason) == (W, 98, True)
+    assert gateway.books().order("S").terms.aux_price == 98
+
+
+def test_the_stop_of_a_filled_entry_is_moved_without_naming_its_parent(
+    session: Session, gateway: GatewayThread
+) -> None:
+    """The venue refuses a change that names a parent which has ended (135)."""
+    session.run(session.broker.submit(bracket()))
+    session.settled()
+    session.run(session.broker.modify(order("S", "SELL", "STOP", stop_price="99", parent="E", oca_group="g")))
+    (update,) = [e for e in session.settled() if isinstance(e, OrderUpdate)]
+    assert (update.status, update.stop_price) == (W, 99)
+    row = gateway.books().order("S")
+    assert (row.terms.aux_price, row.terms.oca_group, row.terms.tif) == (99, "g", "GTC")
+
+
+def test_a_refused_stop_takes_the_whole_bracket_back(session: Session, gateway: GatewayThread) -> None:
+    gateway.fault("reject", "placeOrder", order_ref="S", code=201, text="Order rejected - reason: no such stop")
+    session.run(session.broker.submit(bracket()))
+    events = session.settled()
+    assert states(events) == {"E": R, "S": R, "T": R}
+    assert "no such stop" in reasons(events)["E"]
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
+
+
+def test_a_refused_target_leaves_a_protected_entry(session: Session, gateway: GatewayThread) -> None:
+    gateway.fault("reject", "placeOrder", order_ref="T", code=201, text="Order rejected - reason: no target today")
+    session.run(session.broker.submit(bracket()))
+    assert states(session.settled()) == {"E": F, "S": W, "T": R}
+
+
+@pytest.mark.parametrize("last_status", ["Inactive", "Cancelled", ""])
+def test_a_rejected_order_is_told_as_rejected(
+    open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session], last_status: str
+) -> None:
+    gateway = open_gateway(policy=Policy(rejects_as=last_status), cash=100, is_margin=False)
+    session = connect(gateway.port)
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    events = session.settled()
+    assert states(events) == {"E": R}
+    assert "201" in reasons(events)["E"]
+
+
+def test_partial_fills_add_up_and_the_order_fills_once(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit(bracket("LIMIT", limit_price="99")))
+    session.settled()
+    for _ in range(2):
+        gateway.set_price("AAPL", "99", size=4)
+    events = session.settled()
+    assert fills(events) == [("E", 4, 99), ("E", 4, 99)]
+    assert states(events).get("E", W) is W
+    gateway.set_price("AAPL", "99", size=4)
+    events = session.settled()
+    assert (fills(events), states(events)["E"]) == ([("E", 2, 99)], F)
+
+
+@pytest.mark.parametrize("fault", ["duplicate", "hold", "delay"])
+@pytest.mark.parametrize("message", ["execDetails", "orderStatus", "openOrder", "commissionReport"])
+def test_answers_twice_late_or_out_of_order_tell_the_same(
+    open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session], fault: str, message: str
+) -> None:
+    gateway = open_gateway(plan=CommissionPlan.IB_FIXED)
+    session = connect(gateway.port)
+    gateway.fault(fault, message, times=2, seconds=0.05)
+    session.run(session.broker.submit(bracket()))
+    events = session.settled()
+    while not any(isinstance(event, Fill) and event.commission for event in events):
+        events += session.settled()
+    told = {event.key: event for event in events if isinstance(event, Fill)}
+    assert [(fill.quantity, fill.commission) for fill in told.values()] == [(10, 1)]
+    assert states(events) == {"E": F, "S": W, "T": W}
+
+
+def test_a_status_before_its_execution_waits_for_it(
+    open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session]
+) -> None:
+    gateway = open_gateway(policy=Policy(status_before_execution=True))
+    session = connect(gateway.port)
+    session.run(session.broker.submit(bracket()))
+    words = ["fill" if isinstance(e, Fill) else e.status for e in session.settled() if short(e.client_order_id) == "E"]
+    assert words == [W, "fill", F]
+
+
+def test_a_filled_order_whose_execution_got_lost_asks_for_it(session: Session, gateway: GatewayThread) -> None:
+    gateway.fault("swallow", "execDetails")
+    session.run(session.broker.submit(bracket()))
+    events = session.settled()
+    assert fills(events) == [("E", 10, 100)]
+    assert states(events)["E"] is F
+
+
+def test_a_fill_after_the_cancel_was_told_still_counts(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "LIMIT", limit_price="90")]))
+    session.settled()
+    gateway.late_fill("E", 3)
+    session.run(session.broker.cancel("apex-b1-E"))
+    events = session.settled()
+    assert fills(events) == [("E", 3, Decimal(90))] or fills(events)[0][:2] == ("E", 3)
+    assert session.run(session.broker.snapshot()).positions == {"AAPL": 3}
+
+
+def test_a_correction_replaces_the_execution(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    (fill,) = [e for e in session.settled() if isinstance(e, Fill)]
+    gateway.correct(fill.exec_id, "100.5")
+    (corrected,) = [e for e in session.settled() if isinstance(e, Fill)]
+    assert (corrected.key, corrected.price, corrected.revision) == (fill.key, Decimal("100.5"), fill.revision + 1)
+    assert [f.price for f in session.run(session.broker.snapshot()).fills] == [Decimal("100.5")]
+
+
+def test_a_repeated_execution_is_no_news(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    (fill,) = [e for e in session.settled() if isinstance(e, Fill)]
+    gateway.repeat(fill.exec_id)
+    assert session.settled() == []
+
+
+def test_what_others_do_is_in_the_snapshot_and_never_told(session: Session, gateway: GatewayThread) -> None:
+    gateway.trade_by_hand("AAPL", "BUY", 7)
+    gateway.trade_by_hand("AAPL", "SELL", 7, order_type="LMT", limit_price=Decimal(120))
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    assert {short(e.client_order_id) for e in session.settled()} == {"E"}
+    snapshot = session.run(session.broker.snapshot())
+    assert snapshot.positions == {"AAPL": 17}
+    assert [(f.quantity, f.client_order_id) for f in snapshot.foreign_fills] == [(7, "")]
+    (working,) = snapshot.working
+    assert (working.client_order_id, working.is_ours_to_cancel, working.quantity) == ("", False, 7)
+
+
+def test_an_order_of_another_client_id_is_not_touched(gateway: GatewayThread, connect: Callable[..., Session]) -> None:
+    first = connect(gateway.port, client_id=1)
+    first.run(first.broker.submit([order("E", "BUY", "LIMIT", limit_price="90")]))
+    second = connect(gateway.port, client_id=2)
+    for work in (
+        second.broker.cancel("apex-b1-E"),
+        second.broker.modify(order("E", "BUY", "LIMIT", limit_price="91")),
+    ):
+        with pytest.raises(BrokerError, match="placed by client 1, this is client 2"):
+            second.run(work)
+    (row,) = gateway.books().orders
+    assert (row.is_open, row.terms.limit_price) == (True, 90)
+
+
+def test_prices_go_to_the_step_of_their_own_band(session: Session, gateway: GatewayThread) -> None:
+    odd = order("E", "BUY", "LIMIT", limit_price="90.0049")
+    session.run(session.broker.submit([odd, order("S", "SELL", "STOP", stop_price="88.001", parent="E")]))
+    books = gateway.books()
+    assert (books.order("E").terms.limit_price, books.order("S").terms.aux_price) == (Decimal(90), Decimal("88.01"))
+
+
+def test_a_trailing_stop_tells_where_it_stands(session: Session, gateway: GatewayThread) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    session.run(session.broker.submit([order("S", "SELL", "TRAIL", trail_amount="2", stop_price="98")]))
+    session.settled()
+    gateway.set_price("AAPL", "105")
+    session.settled()
+    snapshot = session.run(session.broker.snapshot())
+    assert {o.client_order_id: o.stop_price for o in snapshot.working} == {"apex-b1-S": 103}
+    assert {u.client_order_id: u.stop_price for u in snapshot.orders if u.status is W} == {"apex-b1-S": 103}
+    gateway.set_price("AAPL", "102")
+    assert fills(session.settled()) == [("S", 10, 102)]
+
+
+def test_orders_are_numbered_after_every_id_seen(gateway: GatewayThread, connect: Callable[..., Session]) -> None:
+    """After a restart of the gateway its ids go back: ours are told apart by name and the broker's number."""
+    session = connect(gateway.port)
+    session.run(session.broker.submit([order("E", "BUY", "LIMIT", limit_price="90")]))
+    session.settled()
+    gateway.cut()
+    gateway.set_next_id(1, 1)
+    session.wait(lambda: session.broker.connections == 2)
+    session.run(session.broker.submit([order("C1", "SELL", "LIMIT", limit_price="120")]))
+    session.settled()
+    session.run(session.broker.cancel("apex-b1-C1"))
+    assert states(session.settled()) == {"C1": C}
+    assert gateway.books().order("E").is_open
+
+
+def test_the_margin_preview_has_the_brokers_numbers(session: Session) -> None:
+    preview = session.run(session.broker.preview(order("E", "BUY", "MARKET")))
+    assert preview is not None
+    assert preview.equity_with_loan_after == Decimal(100000)
+    assert preview.init_margin_after == Decimal(500)
+
+
+def test_a_preview_that_never_comes_is_none(gateway: GatewayThread, connect: Callable[..., Session]) -> None:
+    session = connect(gateway.port, quote_timeout_s=0.1)
+    gateway.fault("swallow", "whatIfOrder", times=0)
+    assert session.run(session.broker.preview(order("E", "BUY", "MARKET"))) is None
+    assert gateway.books().orders == ()
+
+
+def test_an_unknown_security_is_refused_before_anything_is_sent(session: Session, gateway: GatewayThread) -> None:
+    unknown = replace(
+        order("E", "BUY", "MARKET"), instrument=replace(order("E", "BUY", "MARKET").instrument, symbol="NOPE")
+    )
+    with pytest.raises(BrokerError, match="knows no NOPE"):
+        session.run(session.broker.submit([unknown]))
+    assert gateway.books().orders == ()
+
+
+@pytest.mark.parametrize("terms", [{"quantity": 0}, {"limit_price": None}, {"limit_price": "-1"}])
+def test_nonsense_is_refused_here(session: Session, gateway: GatewayThread, terms: dict[str, Any]) -> None:
+    session.run(session.broker.submit([order("E", "BUY", "LIMIT", **{"limit_price": "90", **terms})]))
+    assert states(session.settled()) == {"E": R}
+    assert gateway.books().orders == ()
