@@ -150,11 +150,21 @@ class Reconciler:
         if facts:
             self._take_over(told, facts)
         elif cancels:
-            await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in cancels))
-            self.executor.sync()
+            await self._cancel(cancels)
         else:
             await self.executor.guard.look(at_once=True)
         return facts or cancels or due
+
+    async def _cancel(self, breaks: Sequence[Break]) -> None:
+        """Cancel what should not be there; what our books lack they know first, so that its end is heard."""
+        records = [each.correction.record for each in breaks if each.correction.record is not None]
+        if records:
+            with self._store.transaction() as tx:
+                for record in records:
+                    _put_terms(tx, record, self.executor.clock.now())
+            await self.executor.broker.snapshot()
+        await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in breaks))
+        self.executor.sync()
 
     def _take_over(self, told: BrokerSnapshot, breaks: Sequence[Break]) -> None:
         """Bring our books in line with what the broker told, in one commit."""

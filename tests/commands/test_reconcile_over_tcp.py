@@ -57,7 +57,7 @@ def test_a_stop_cancelled_by_hand_is_put_back(apex_json: Callable[..., Any], gat
     assert "stop_missing" in codes(shown, "open")
     assert apex_json("reconcile", "--repair").status == 0
     (position,) = apex_json("positions").data["positions"]
-    assert (position["stop_price"], position["protected_quantity"]) == ("98.00", 100)
+    assert (position["stop_price"], position["protected_quantity"]) == ("98", 100)
     assert len(working(gateway, "S2")) == 1
 
 
@@ -99,7 +99,19 @@ def test_a_lost_state_leaves_position_and_exits_alone(
     assert apex_json("reconcile", "--adopt", "AAPL", "--stop", "97").status == 0
     (position,) = apex_json("positions").data["positions"]
     assert position["protected_quantity"] == 100
-    assert sum(row.terms.quantity for row in gateway.books().open_orders()) == 100
+    assert sorted(row.terms.order_ref[-2:] for row in gateway.books().open_orders()) == ["S1", "T1"], "and no second pair"
+
+
+def test_an_orphan_of_a_lost_state_is_cancelled(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    """The position was closed by hand meanwhile: nothing needs its exits any more."""
+    shutil.move(house / "state", house / "lost")
+    gateway.trade_by_hand("AAPL", "SELL", 100)
+    answer = apex_json("reconcile", "--repair")
+    assert set(codes(answer, "repaired")) >= {"orphan_order"}
+    assert gateway.books().open_orders() == []
+    assert apex_json("reconcile").status == 0
 
 
 @pytest.mark.usefixtures("house")

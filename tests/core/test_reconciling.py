@@ -694,9 +694,11 @@ class TestManyRounds:
         broker.loses_cancels = True
         found = rig.reconcile()
         assert codes(found, BreakStatus.OPEN) == ["orphan_order"]
-        assert broker.asked_cancels == [name]
+        assert set(broker.asked_cancels) == {name}
+        assert len(broker.asked_cancels) <= 3
         assert "orphan_order" in alarms(rig)
         broker.loses_cancels = False
         rig.clock.advance(timedelta(minutes=5))
         assert codes(rig.reconcile()) == ["orphan_order"]
+        assert at_venue(rig, name).status is OrderStatus.CANCELLED
         assert_settled(rig)

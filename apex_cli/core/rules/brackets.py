@@ -221,7 +221,7 @@ def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> E
     """Return which exits to cancel or shrink so that together they close no more than *remaining*.
 
     The legs of one OCA group are alternatives and count once. What is left goes to closing orders first, then to
-    the farthest targets: a part closed by hand takes the place of the nearest ones.
+    what has a stop, then to the farthest targets: a part closed by hand takes the place of the nearest ones.
 
     Args:
         orders: the orders of one instrument; entries and finished orders are ignored.
@@ -245,7 +245,8 @@ def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> E
     return ExitChanges(cancel=tuple(cancel), shrink=tuple(shrink))
 
 
-def _keeping_rank(legs: list[OrderRecord]) -> tuple[bool, int, str]:
-    """Return the place in the queue for what is left: closes, then the highest tranche."""
+def _keeping_rank(legs: list[OrderRecord]) -> tuple[bool, bool, int, str]:
+    """Return the place in the queue for what is left: closes, then protection, then the highest tranche."""
     order = legs[0].order
-    return order.role is not OrderRole.CLOSE, -order.tranche, order.client_order_id
+    has_stop = any(leg.order.role is OrderRole.STOP for leg in legs)
+    return order.role is not OrderRole.CLOSE, not has_stop, -order.tranche, order.client_order_id

@@ -23,6 +23,9 @@ from apex_cli.core.rules.reconcile_orders import (
     with_terms,
 )
 
+ORPHAN = "orphan"
+"""Note of an order that is known only so that its cancel can be heard of."""
+
 ROLES = {"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": OrderRole.CLOSE}
 
 
@@ -35,14 +38,16 @@ def orphans(
 ) -> tuple[Break, ...]:
     """Return orders that work under ids of ours and that our books do not take for open.
 
-    One that is the only protection of something held is taken over; the others are cancelled.
+    One that is the only protection of something held is taken over, with its OCA partner; the others are cancelled.
     """
-    found: list[Break] = []
-    for name, works in ledgers.working.items():
-        known = records.get(name)
-        if known is None or not known.is_open:
-            found.extend(_orphan(records, held, told, order, name, now) for order in works)
-    return tuple(found)
+    rows = [(name, order) for name, works in ledgers.working.items() for order in works if _is_orphan(records, name)]
+    stops_first = sorted(rows, key=lambda row: row[1].order_type not in STOP_TYPES)
+    return tuple(_orphan(records, held, told, order, name, now) for name, order in stops_first)
+
+
+def _is_orphan(records: Mapping[str, OrderRecord], name: str) -> bool:
+    known = records.get(name)
+    return known is None or not known.is_open or known.order.note == ORPHAN
 
 
 def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
@@ -55,11 +60,12 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
 ) -> Break:
     known = records.get(name)
     adopted = _as_record(theirs, name, known, now)
-    if adopted is not None and _is_needed(adopted, records, held):
+    others = {key: record for key, record in records.items() if key != name}
+    if adopted is not None and (_is_needed(adopted, others, held) or _is_partner(adopted, others, held)):
         records[name] = adopted
         correction = Correction(
             kind=CorrectionKind.ADOPT_ORDER,
-            message="Take it over: nothing else protects the position.",
+            message="Take it over: it belongs to what protects the position.",
             client_order_id=name,
             record=adopted,
             order=theirs,
@@ -72,7 +78,9 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
             order=theirs,
         )
     elif told.is_complete and theirs.is_ours_to_cancel:
-        correction = cancelling(name, theirs)
+        marked = adopted and replace(adopted, order=replace(adopted.order, note=ORPHAN))
+        correction = replace(cancelling(name, theirs), record=marked)
+        records.pop(name, None)
     else:
         correction = hands_off(name, theirs, is_proved=told.is_complete)
     key = theirs.instrument.key
@@ -99,6 +107,16 @@ def _is_needed(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: M
     return unprotected_quantity(position, same) > ZERO
 
 
+def _is_partner(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: Mapping[str, Position]) -> bool:
+    """Tell whether *adopted* rests in one OCA group with an exit of ours: only one of them can fill."""
+    order = adopted.order
+    position = held.get(order.instrument.key)
+    if position is None or order.oca_group is None or not is_closing_side(position, order.side):
+        return False
+    group = [r for r in records.values() if r.is_open and r.order.oca_group == order.oca_group]
+    return any(r.open_quantity >= adopted.open_quantity for r in group)
+
+
 def _leaves_unknown(theirs: BrokerOrder, held: Mapping[str, Position], told: BrokerSnapshot) -> bool:
     """Tell whether *theirs* is an exit of something that the broker holds and our books do not: a state may be lost."""
     key = theirs.instrument.key
@@ -111,6 +129,7 @@ def _as_record(theirs: BrokerOrder, name: str, known: OrderRecord | None, now: d
         fresh = with_terms(known, theirs)
         if fresh is None:
             return None
+        fresh = replace(fresh, order=replace(fresh.order, note=fresh.order.note.removeprefix(ORPHAN)))
         return replace(
             fresh, status=OrderStatus.WORKING, broker_order_id=theirs.broker_order_id, reason="", updated_at=now
         )

@@ -305,6 +305,26 @@ class TestOrphans:
         assert record is not None
         assert (record.order.role, record.order.bracket_id, record.status) == (OrderRole.STOP, PLAN, W)
 
+    def test_its_oca_partner_is_taken_over_with_it(self) -> None:
+        state = books(our("E", status=F, filled="10"), fills=[execution()])
+        target = at_broker(our("T1"), oca_group="g")
+        found = breaks(state, told(target, at_broker(our(), oca_group="g"), held=TEN))
+        assert summary(found) == [("orphan_order", "adopt_order"), ("orphan_order", "adopt_order")]
+        larger = replace(target, quantity=Quantity(D(11)))
+        found = breaks(state, told(larger, at_broker(our(), oca_group="g"), held=TEN))
+        assert summary(found) == [("orphan_order", "adopt_order"), ("orphan_order", "cancel")]
+
+    def test_one_whose_cancel_was_cut_short_is_cancelled_again(self) -> None:
+        first = breaks(held_ten(), told(at_broker(our()), at_broker(our("T7")), held=TEN))
+        record = first[0].correction.record
+        assert record is not None
+        state = held_ten(our(), record)
+        found = breaks(state, told(at_broker(our()), at_broker(our("T7")), held=TEN))
+        assert summary(found) == [("orphan_order", "cancel")]
+        assert breaks(held_ten(our(), replace(record, status=C)), told(at_broker(our()), held=TEN)) == ()
+        needed = breaks(held_ten(replace(record, order=replace(record.order, order_type=STOP))), told())
+        assert summary(needed)[0] == ("order_unknown_to_broker", "resolve")
+
     def test_one_that_we_took_for_cancelled_is_taken_back(self) -> None:
         found = breaks(held_ten(our(status=C)), told(at_broker(our()), held=TEN))
         assert summary(found) == [("orphan_order", "adopt_order")]
@@ -320,9 +340,9 @@ class TestOrphans:
         found = breaks(state, told(at_broker(our("S2")), at_broker(our("S7"), side=BUY), held=TEN))
         assert summary(found) == [("orphan_order", "cancel")]
 
-    def test_a_stop_for_what_only_the_broker_holds_stays(self) -> None:
-        found = breaks(State(), told(at_broker(our()), held=TEN))
-        assert summary(found) == [("orphan_order", "none"), ("position_not_ours", "ask")]
+    def test_exits_of_what_only_the_broker_holds_stay(self) -> None:
+        found = breaks(State(), told(at_broker(our()), at_broker(our("T1")), held=TEN))
+        assert summary(found) == [("orphan_order", "none"), ("orphan_order", "none"), ("position_not_ours", "ask")]
 
     @pytest.mark.parametrize("changes", [{"order_type": None}, {"client_order_id": f"apex-{PLAN}-X1"}])
     def test_what_cannot_be_one_of_ours_is_cancelled(self, changes: dict[str, Any]) -> None:
@@ -565,7 +585,8 @@ def _count(state: State, fill: Fill) -> None:
     record = state.orders.get(fill.client_order_id)
     if record is not None:
         quantity = record.filled_quantity + fill.quantity
-        status = F if quantity >= record.order.quantity else W
+        status = W if record.status in {U, OrderStatus.INTENT} else record.status
+        status = F if quantity >= record.order.quantity else status
         state.orders[fill.client_order_id] = replace(record, filled_quantity=Quantity(quantity), status=status)
 
 

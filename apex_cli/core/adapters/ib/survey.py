@@ -69,7 +69,7 @@ class Survey:
         ended = {ref for ref, known in tracker.orders.items() if not known.is_open}
         return tuple(
             BrokerOrder(
-                client_order_id=word.ref if tracker.is_ours(word.ref) else "",
+                client_order_id=word.ref if looks_like_ours(word.ref) else "",
                 broker_order_id=str(word.perm_id),
                 placed_by=f"client {word.client_id}" if word.order_id > 0 else "TWS",
                 instrument=word.instrument,
