@@ -173,7 +173,7 @@ class IbSettings(Value, frozen=True, kw_only=True):
     """TWS: 7497 paper, 7496 live. IB Gateway: 4002 paper, 4001 live."""
 
     ib_client_id: int = 1
-    """Client id of the one process that sends orders."""
+    """Client id of the one process that sends orders; not 0, which takes over orders entered in TWS."""
 
     read_only_offset: int = 100
     """Commands that only look use ib_client_id plus this, or the next free one."""

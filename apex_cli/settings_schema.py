@@ -84,7 +84,7 @@ RANGES: dict[str, Range] = {
     "state.backups": _range(0, 1000),
     "state.lock_timeout_s": _range(1, 3600),
     "broker.ib.ib_port": _range(1, 65_535),
-    "broker.ib.ib_client_id": _range(0, 2**31 - 1),
+    "broker.ib.ib_client_id": _range(1, 2**31 - 1),
     "broker.ib.read_only_offset": _range(1, 1_000_000),
     "broker.ib.connect_timeout_s": _range(1, 300),
     "broker.ib.request_timeout_s": _range(1, 300),

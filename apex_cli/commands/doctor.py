@@ -118,6 +118,8 @@ def _look_at_prices(settings: Settings) -> Iterator[Finding]:
     from apex_cli.wiring import open_bars
 
     bars = open_bars(settings)
+    if not settings.execution.simulation_mode:
+        return
     if bars is None:
         yield _ok("prices", "no bars: simulated orders fill at the signal's price")
         return

@@ -2,8 +2,9 @@
 
 ::
 
-    framing   contracts  terms  requests  messages      wire <-> values, pure
-    accounts  policy     faults                         arithmetic and switches, pure
-    desk                                                orders of all clients on the matching engine, pure
-    session   server     books  tape  control           connections, file, prices over time, test control
+    framing    contracts  terms  messages               wire <-> values, pure
+    accounts   credit     policy  faults  history       arithmetic and switches, pure
+    translate  register   holdings  desk                orders of all clients on the matching engine, pure
+    session    requests   server                        one connection, its questions, all connections
+    books      tape       control  serving  testing     file, prices over time, commands of tests, the process
 """

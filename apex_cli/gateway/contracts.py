@@ -142,9 +142,13 @@ class Listings:
         """Return everything that was asked for or listed."""
         return list(self._by_key.values())
 
-    def of_key(self, key: str) -> Listing | None:
-        """Return the security with the instrument key *key*."""
-        return self._by_key.get(key)
+    def of_key(self, key: str) -> Listing:
+        """Return the security with the instrument key *key*.
+
+        Raises:
+            KeyError: it is not listed.
+        """
+        return self._by_key[key]
 
     def find(self, contract: Contract) -> Listing | None:
         """Return the security that *contract* means; None when there is none."""

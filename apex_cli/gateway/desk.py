@@ -18,7 +18,9 @@ from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.gateway.contracts import Contract, Listing, Listings
 from apex_cli.gateway.credit import preview, refusal_of
 from apex_cli.gateway.holdings import Holdings
+from apex_cli.gateway.messages import INVALID, NO_DEFINITION
 from apex_cli.gateway.policy import Children, OcaPartial, Policy
+from apex_cli.gateway.register import Register
 from apex_cli.gateway.rows import (
     CANCELLED,
     FILLED,
@@ -35,16 +37,15 @@ from apex_cli.gateway.rows import (
     Told,
 )
 from apex_cli.gateway.terms import Placement, Terms
-from apex_cli.gateway.translate import ORDER_TYPES, changed_terms, terms_problem, to_order, wire_status
+from apex_cli.gateway.translate import ORDER_TYPES, change_problem, changed_terms, terms_problem, to_order, wire_status
 
-FIRST_PERM_ID = 1_000_000_000
 CANCELS_OTHERS = 1
 """OCA type: a fill cancels the others."""
 
 replace = msgspec.structs.replace
 
 
-class Desk:
+class Desk(Register):
     """Orders of all clients. Every method returns what is to be told, in order; time comes with each call."""
 
     def __init__(
@@ -58,69 +59,14 @@ class Desk:
         engine: MatchingEngine | None = None,
     ) -> None:
         """Open an account with *cash*, flat; or go on with an *engine* that was restored."""
+        super().__init__()
         self.policy = policy or Policy()
         self.costs = CostModel(plan=plan)
         self.engine = engine or MatchingEngine(cash=Usd(cash), costs=self.costs)
         self.listings = Listings(symbols)
         self.holdings = Holdings(self.engine, self.policy, is_margin=is_margin)
-        self.orders: dict[int, OrderRow] = {}
-        """By permId, in order of transmission."""
-
-        self.last_perm_id = FIRST_PERM_ID
-        self._by_client: dict[tuple[int, int], int] = {}
-        """permId by client id and order id; the newest when an id came twice."""
-
-        self._held: dict[tuple[int, int], Placement] = {}
-        """Placed but not transmitted: known to nobody but this process."""
-
-        self._highest: dict[int, int] = {}
-        """Highest order id each client used."""
-
         self.late_fills: dict[str, Decimal] = {}
         """Quantity that fills after the cancel is told, by orderRef: a fault of telling."""
-
-    def restore(self, rows: Iterable[OrderRow], last_perm_id: int) -> None:
-        """Take over the orders of an earlier run; what was never transmitted is gone, its ids too."""
-        self.last_perm_id = last_perm_id
-        for row in rows:
-            self._put(row)
-            self._highest[row.client_id] = max(row.order_id, self._highest.get(row.client_id, 0))
-
-    def _put(self, row: OrderRow) -> OrderRow:
-        self.orders[row.perm_id] = row
-        if row.order_id:
-            self._by_client[row.client_id, row.order_id] = row.perm_id
-        return row
-
-    # -------------------------------------------------------------------- ids
-
-    def next_order_id(self, client_id: int) -> int:
-        """Return the smallest order id that *client_id* may use."""
-        return max(self._highest.get(client_id, 0), 0) + 1
-
-    def set_next_order_id(self, client_id: int, order_id: int) -> None:
-        """Hand out ids of *client_id* from *order_id*, as a gateway does that lost its memory."""
-        self._highest[client_id] = order_id - 1
-
-    def row_of(self, client_id: int, order_id: int) -> OrderRow | None:
-        """Return the order that *client_id* calls *order_id*."""
-        perm_id = self._by_client.get((client_id, order_id))
-        return None if perm_id is None else self.orders[perm_id]
-
-    def open_rows(self) -> list[OrderRow]:
-        """Return every order that may still fill, in order of transmission."""
-        return [row for row in self.orders.values() if row.is_open]
-
-    def bind(self, client_id: int) -> list[OrderRow]:
-        """Give the open orders made by hand a negative id of *client_id*, and return them."""
-        unbound = [row for row in self.open_rows() if row.is_manual and not row.order_id]
-        lowest = min((row.order_id for row in self.orders.values()), default=0)
-        first = min(lowest, 0) - 1
-        return [
-            self._put(replace(row, order_id=first - number, client_id=client_id)) for number, row in enumerate(unbound)
-        ]
-
-    # ---------------------------------------------------------------- placing
 
     def place(self, client_id: int, placement: Placement, at: datetime) -> list[Told]:
         """Take one ``placeOrder``: a new order, a change of one, or a what-if."""
@@ -131,14 +77,14 @@ class Desk:
             known = None
         problem = self._intake_problem(client_id, placement, listing, known)
         if problem is not None or listing is None:
-            code, text = problem or (200, "No security definition has been found for the request")
+            code, text = problem or (200, NO_DEFINITION)
             return [ErrorTold(client_id=client_id, order_id=order_id, code=code, text=text)]
         if terms.what_if:
             row = self._row(client_id, placement, listing, at, perm_id=0)
             return [PreviewTold(row=row, margins=preview(row, listing, self.holdings, self.costs, at))]
         if known is not None:
             return self._change(known, terms, listing, at)
-        self._held[client_id, order_id] = placement
+        self.held[client_id, order_id] = placement
         return self._transmit(client_id, placement, at) if terms.transmit else []
 
     def _intake_problem(
@@ -147,38 +93,34 @@ class Desk:
         """Return why a placement is not taken; None when it is, its id then counts as used."""
         order_id, terms = placement.order_id, placement.terms
         if self.policy.read_only:
-            return 321, "Error validating request.-'bX' : cause - The API interface is currently in Read-Only mode."
+            return 321, f"{INVALID}The API interface is currently in Read-Only mode."
         if listing is None:
-            return 200, "No security definition has been found for the request"
-        is_new = known is None and (client_id, order_id) not in self._held and not terms.what_if
+            return 200, NO_DEFINITION
+        is_new = known is None and (client_id, order_id) not in self.held and not terms.what_if
         if is_new:
             if self.policy.demands_rising_ids and order_id < self.next_order_id(client_id):
                 return 103, "Duplicate order id"
-            self._highest[client_id] = max(order_id, self._highest.get(client_id, 0))
+            self.highest[client_id] = max(order_id, self.highest.get(client_id, 0))
         problem = terms_problem(terms, listing)
-        if problem is None and terms.parent_id and known is None and not self._is_parent(client_id, terms.parent_id):
+        if problem is None and terms.parent_id and known is None and not self.is_parent(client_id, terms.parent_id):
             return 135, f"Can't find order with id ={terms.parent_id}"
         return problem
-
-    def _is_parent(self, client_id: int, order_id: int) -> bool:
-        row = self.row_of(client_id, order_id)
-        return (client_id, order_id) in self._held or (row is not None and row.is_open)
 
     def _transmit(self, client_id: int, last: Placement, at: datetime) -> list[Told]:
         """Release *last*, and with a child its parent and the siblings that wait."""
         parent_id = last.terms.parent_id
         batch = [
             held
-            for (owner, order_id), held in self._held.items()
+            for (owner, order_id), held in self.held.items()
             if owner == client_id and (held is last or (parent_id and parent_id in {order_id, held.terms.parent_id}))
         ]
         rows = []
         for held in batch:
-            del self._held[client_id, held.order_id]
+            del self.held[client_id, held.order_id]
             listing = self.listings.find(held.contract)
             if listing is not None:
                 self.last_perm_id += 1
-                rows.append(self._put(self._row(client_id, held, listing, at, perm_id=self.last_perm_id)))
+                rows.append(self.put(self._row(client_id, held, listing, at, perm_id=self.last_perm_id)))
         return self._submit(rows, at)
 
     def _row(
@@ -218,16 +160,18 @@ class Desk:
             raise KeyError(contract.symbol)
         self.last_perm_id += 1
         placement = Placement(order_id=0, contract=contract, terms=terms)
-        row = self._put(self._row(0, placement, listing, at, perm_id=self.last_perm_id, by_hand=True))
+        row = self.put(self._row(0, placement, listing, at, perm_id=self.last_perm_id, by_hand=True))
         return self._submit([row], at)
 
     def _submit(self, rows: Sequence[OrderRow], at: datetime) -> list[Told]:
         """Hand one transmission to the engine, unless the account cannot pay it."""
-        refusal = next(filter(None, (refusal_of(row, self._listing(row), self.holdings, at) for row in rows)), "")
+        refusal = next(
+            filter(None, (refusal_of(row, self.listings.of_key(row.key), self.holdings, at) for row in rows)), ""
+        )
         if refusal:
             return [told for row in rows for told in self._rejected(row, refusal, at)]
         held_back = [row for row in rows if row.parent_perm_id and self._holds_back(row)]
-        orders = [to_order(row, self._listing(row)) for row in rows if row not in held_back]
+        orders = [to_order(row, self.listings.of_key(row.key)) for row in rows if row not in held_back]
         told: list[Told] = [OrderTold(row=row) for row in held_back]
         told += self._tell(self.engine.submit(orders, at), at)
         if self.policy.warns_of_preset_tif:
@@ -238,56 +182,41 @@ class Desk:
             ]
         return told
 
-    def _listing(self, row: OrderRow) -> Listing:
-        listing = self.listings.of_key(row.key)
-        if listing is None:
-            raise KeyError(row.key)
-        return listing
-
     def _rejected(self, row: OrderRow, reason: str, at: datetime) -> list[Told]:
         status = self.policy.rejects_as or INACTIVE
-        row = self._put(replace(row, status=status, reason=reason, done_at=at))
+        row = self.put(replace(row, status=status, reason=reason, done_at=at))
         told: list[Told] = [_error(row, 201, f"Order rejected - reason:{reason}")]
         if self.policy.rejects_as:
             told.append(OrderTold(row=row))
         return told
 
-    # --------------------------------------------------------------- changing
-
     def _change(self, row: OrderRow, terms: Terms, listing: Listing, at: datetime) -> list[Told]:
         """Give a working order the quantity, prices and time in force of *terms*."""
-        problem = self._change_problem(row, terms, listing)
+        names_final_parent = bool(terms.parent_id) and not self._parent_is_open(row)
+        problem = change_problem(row, terms, listing.instrument.key)
+        if problem is None and names_final_parent and self.policy.modify_child_needs_parent:
+            problem = 135, f"Can't find order with id ={terms.parent_id}"
         if problem is not None:
             return [_error(row, *problem)]
         changed = replace(row, terms=changed_terms(row.terms, terms))
         if self.engine.order(row.name) is None:
-            return [OrderTold(row=self._put(changed))]
+            return [OrderTold(row=self.put(changed))]
         events = self.engine.modify(to_order(changed, listing), at)
         first = events[0] if events else None
         if isinstance(first, OrderUpdate) and first.reason.startswith("change refused"):
             return [_error(row, 201, f"Order rejected - reason:{first.reason}")]
-        self._put(changed)
+        self.put(changed)
         return self._tell(events, at)
 
-    def _change_problem(self, row: OrderRow, terms: Terms, listing: Listing) -> tuple[int, str] | None:
-        if row.status == FILLED:
-            return 104, "Cannot modify a filled order"
-        if not row.is_open:
-            return 103, "Duplicate order id"
-        old = row.terms
-        if (terms.action, terms.order_type, listing.instrument.key) != (old.action, old.order_type, row.key):
-            return 105, "Order being modified does not match original order"
-        if terms.parent_id and self.policy.modify_child_needs_parent:
-            parent = self.orders.get(row.parent_perm_id)
-            if parent is None or not parent.is_open:
-                return 135, f"Can't find order with id ={terms.parent_id}"
-        return None
+    def _parent_is_open(self, row: OrderRow) -> bool:
+        parent = self.orders.get(row.parent_perm_id)
+        return parent is not None and parent.is_open
 
     # ------------------------------------------------------------- cancelling
 
     def cancel(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
         """Take one ``cancelOrder``: a client reaches only its own ids."""
-        if (client_id, order_id) in self._held:
+        if (client_id, order_id) in self.held:
             return self._drop_held(client_id, order_id, at)
         row = self.row_of(client_id, order_id)
         text = f"OrderId {order_id} that needs to be cancelled"
@@ -303,12 +232,12 @@ class Desk:
         """Forget an order that was never transmitted, and its children."""
         names = [
             name
-            for name, held in self._held.items()
+            for name, held in self.held.items()
             if name[0] == client_id and order_id in {name[1], held.terms.parent_id}
         ]
         told: list[Told] = []
         for name in names:
-            held = self._held.pop(name)
+            held = self.held.pop(name)
             listing = self.listings.find(held.contract)
             if listing is not None:
                 row = replace(self._row(client_id, held, listing, at, perm_id=0), status=CANCELLED)
@@ -334,8 +263,6 @@ class Desk:
                 told += self.cancel_row(self.orders[row.perm_id], at)
         return told
 
-    # ----------------------------------------------------------------- prices
-
     def set_price(self, listing: Listing, price: Decimal, at: datetime, *, size: Decimal | None = None) -> list[Told]:
         """Meet one price; at most *size* units fill."""
         return self._tell(self.engine.on_price(listing.instrument.key, Price(price), at, size=size), at)
@@ -348,7 +275,7 @@ class Desk:
         """Fill part of one order, by default at its own price or the last one, wherever the market is."""
         row = self.orders[perm_id]
         terms = row.terms
-        last = self.holdings.last_price(self._listing(row).instrument)
+        last = self.holdings.last_price(self.listings.of_key(row.key).instrument)
         at_price = price or terms.limit_price or terms.aux_price or last
         if at_price is None:
             return []
@@ -373,7 +300,7 @@ class Desk:
 
     def _filled(self, fill: Fill) -> list[Told]:
         row = self.orders[int(fill.client_order_id)]
-        row = self._put(
+        row = self.put(
             replace(
                 row,
                 filled=row.filled + fill.quantity,
@@ -408,10 +335,10 @@ class Desk:
         status = wire_status(
             replace(order, status=OrderStatus.WORKING, kind=ORDER_TYPES[terms.order_type] if is_over else order.kind)
         )
-        return [OrderTold(row=self._put(replace(row, status=status)))]
+        return [OrderTold(row=self.put(replace(row, status=status)))]
 
     def _ended(self, row: OrderRow, status: str, reason: str, at: datetime) -> list[Told]:
-        row = self._put(replace(row, status=status, reason=reason, done_at=at))
+        row = self.put(replace(row, status=status, reason=reason, done_at=at))
         told: list[Told] = [OrderTold(row=row)]
         if status == CANCELLED and not row.is_manual:
             told.append(
@@ -425,7 +352,7 @@ class Desk:
         """Return what happens to the relatives of an order that changed."""
         told: list[Told] = []
         if row.filled and row.remaining and row.is_open and self._cancels_others(row):
-            for leg in self._legs(row):
+            for leg in self.legs(row):
                 told += self.cancel_row(self.orders[leg.perm_id], at)
         children = [child for child in self.open_rows() if child.parent_perm_id == row.perm_id]
         if not row.is_open:
@@ -440,7 +367,7 @@ class Desk:
         if order is None or not child.is_open:
             return []
         status = wire_status(order)
-        return [] if status == child.status else [OrderTold(row=self._put(replace(child, status=status)))]
+        return [] if status == child.status else [OrderTold(row=self.put(replace(child, status=status)))]
 
     def _orphaned(self, parent: OrderRow, children: Sequence[OrderRow], at: datetime) -> list[Told]:
         """Return what a final parent does to its children: end them, or let those start that were held back."""
@@ -453,8 +380,10 @@ class Desk:
                 told += self._ended(child, CANCELLED, "parent cancelled", at)
             else:
                 terms = replace(child.terms, quantity=min(child.terms.quantity, parent.filled))
-                row = self._put(replace(child, terms=terms))
-                told += self._tell(self.engine.submit([to_order(row, self._listing(row), is_freed=True)], at), at)
+                row = self.put(replace(child, terms=terms))
+                told += self._tell(
+                    self.engine.submit([to_order(row, self.listings.of_key(row.key), is_freed=True)], at), at
+                )
         return told
 
     def _holds_back(self, child: OrderRow) -> bool:
@@ -465,17 +394,6 @@ class Desk:
         if self.policy.oca_partial is OcaPartial.BY_TYPE:
             return row.terms.oca_type == CANCELS_OTHERS and bool(row.terms.oca_group)
         return self.policy.oca_partial is OcaPartial.CANCEL
-
-    def _legs(self, row: OrderRow) -> list[OrderRow]:
-        """Return the other open orders of the OCA group of *row*, named or that of its parent."""
-        group = (row.parent_perm_id, row.terms.oca_group)
-        if not any(group):
-            return []
-        return [
-            other
-            for other in self.open_rows()
-            if other.perm_id != row.perm_id and (other.parent_perm_id, other.terms.oca_group) == group
-        ]
 
 
 def _error(row: OrderRow, code: int, text: str) -> ErrorTold:

@@ -22,6 +22,8 @@ VERSION = 1
 NO_PRICE = Decimal("0.0")
 EXCHANGES = "SMART,NASDAQ,NYSE,ARCA"
 ORDER_TYPES = "LMT,MKT,STP,STPLMT,TRAIL"
+INVALID = "Error validating request.-'bX' : cause - "
+NO_DEFINITION = "No security definition has been found for the request"
 
 
 class Message(IntEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
@@ -10,16 +9,15 @@ from typing import NamedTuple
 from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import MARKET_RULES, read_contract
 from apex_cli.gateway.framing import ProtocolError, Reader
-from apex_cli.gateway.history import is_daily, parse_bar_size, parse_duration, parse_end, select
+from apex_cli.gateway.history import parse_end
 from apex_cli.gateway.hours import trading_hours
-from apex_cli.gateway.messages import Message, ends
-from apex_cli.gateway.quoting import DataType, TickRequest, data_type_for, tick_messages
+from apex_cli.gateway.messages import INVALID, NO_DEFINITION, Message, ends
+from apex_cli.gateway.quote_requests import cancel_market_data, historical_data, market_data, set_market_data_type
 from apex_cli.gateway.rows import ExecutionRow, OrderRow
 from apex_cli.gateway.session import NOT_STARTED, Session
 from apex_cli.gateway.terms import read_placement
 
 NO_ID = -1
-INVALID = "Error validating request.-'bX' : cause - "
 
 
 class Request(NamedTuple):
@@ -274,7 +272,7 @@ def _contract_details(session: Session, number: int, fields: Reader) -> None:
     contract = read_contract(fields)
     listing = session.gateway.desk.listings.find(contract)
     if listing is None:
-        session.send(messages.error(number, 200, "No security definition has been found for the request"))
+        session.send(messages.error(number, 200, NO_DEFINITION))
         return
     hours = trading_hours(session.gateway.now())
     session.send(messages.contract_details(number, listing, contract.exchange, hours))
@@ -289,89 +287,13 @@ def _market_rule(session: Session, fields: Reader) -> None:
         session.send(messages.error(NO_ID, 321, f"{INVALID}Invalid market rule id: {rule}"))
 
 
-# ----------------------------------------------------------------------- quotes
-
-
-def _market_data_type(session: Session, fields: Reader) -> None:
-    session.market_data_type = fields.integer()
-
-
-def _market_data(session: Session, number: int, fields: Reader) -> None:
-    contract = read_contract(fields)
-    if fields.flag():
-        fields.skip(3)
-    fields.skip(1)
-    is_snapshot = fields.flag()
-    policy = session.gateway.desk.policy
-    listing = session.gateway.desk.listings.find(contract)
-    if listing is None:
-        session.send(messages.error(number, 200, "No security definition has been found for the request"))
-        return
-    data_type = data_type_for(session.market_data_type, policy)
-    if data_type is None:
-        text = "Requested market data is not subscribed. Delayed market data is available."
-        session.send(messages.error(number, 354, text))
-        return
-    if data_type is DataType.DELAYED:
-        text = "Requested market data is not subscribed. Displaying delayed market data."
-        session.send(messages.error(number, 10167, text))
-    session.send([Message.MARKET_DATA_TYPE, 1, number, data_type])
-    key = listing.instrument.key
-    request = TickRequest(request_id=number, key=key, data_type=data_type, is_snapshot=is_snapshot)
-    session.ticks[number] = request
-    quoted = session.gateway.quotes.get(key)
-    if quoted is not None:
-        for tick in tick_messages(request, quoted):
-            session.send(tick)
-    if is_snapshot:
-        _end_snapshot_after(session, number, policy.snapshot_seconds)
-
-
-def _end_snapshot_after(session: Session, number: int, seconds: float) -> None:
-    def end() -> None:
-        if session.ticks.pop(number, None) is not None:
-            session.send(ends(Message.TICK_SNAPSHOT_END, number))
-
-    if seconds:
-        asyncio.get_running_loop().call_later(seconds, end)
-    else:
-        end()
-
-
-def _cancel_market_data(session: Session, number: int, _: Reader) -> None:
-    session.ticks.pop(number, None)
-
-
-def _historical_data(session: Session, number: int, fields: Reader) -> None:
-    contract = read_contract(fields)
-    fields.skip(1)
-    end_text, size_text, span_text = fields.text(), fields.text(), fields.text()
-    gateway = session.gateway
-    listing = gateway.desk.listings.find(contract)
-    end = parse_end(end_text, gateway.now())
-    size, span = parse_bar_size(size_text), parse_duration(span_text)
-    if listing is None:
-        session.send(messages.error(number, 200, "No security definition has been found for the request"))
-        return
-    if end is None or size is None or span is None:
-        session.send(messages.error(number, 321, f"{INVALID}Invalid date, bar size or duration"))
-        return
-    bars = select(gateway.bars_of(listing.instrument.symbol, gateway.played_until), end=end, span=span, size=size)
-    if not bars:
-        text = "Historical Market Data Service error message:HMDS query returned no data"
-        session.send(messages.error(number, 162, text))
-        return
-    zone = gateway.desk.policy.time_zone
-    session.send(messages.historical_data(number, bars, is_daily=is_daily(bars[0]), zone=zone))
-
-
 def _ignore(_session: Session, _fields: Reader) -> None:
     """Take note of a message that changes nothing here."""
 
 
 REQUESTS: dict[int, Entry] = {
-    1: Entry("reqMktData", 1, by_id(_market_data)),
-    2: Entry("cancelMktData", 1, by_id(_cancel_market_data)),
+    1: Entry("reqMktData", 1, by_id(market_data)),
+    2: Entry("cancelMktData", 1, by_id(cancel_market_data)),
     3: Entry("placeOrder", 0, _read_place),
     4: Entry("cancelOrder", 1, _read_cancel),
     5: Entry("reqOpenOrders", 1, plain(_open_orders)),
@@ -383,11 +305,11 @@ REQUESTS: dict[int, Entry] = {
     15: Entry("reqAutoOpenOrders", 1, plain(_auto_open_orders)),
     16: Entry("reqAllOpenOrders", 1, plain(_all_open_orders)),
     17: Entry("reqManagedAccts", 1, plain(_accounts)),
-    20: Entry("reqHistoricalData", 0, by_id(_historical_data)),
+    20: Entry("reqHistoricalData", 0, by_id(historical_data)),
     25: Entry("cancelHistoricalData", 1, plain(_ignore)),
     49: Entry("reqCurrentTime", 1, plain(_time)),
     58: Entry("reqGlobalCancel", 1, plain(_global_cancel)),
-    59: Entry("reqMarketDataType", 1, plain(_market_data_type)),
+    59: Entry("reqMarketDataType", 1, plain(set_market_data_type)),
     61: Entry("reqPositions", 1, plain(_positions)),
     62: Entry("reqAccountSummary", 1, by_id(_account_summary)),
     63: Entry("cancelAccountSummary", 1, by_id(_cancel_account_summary)),

@@ -178,7 +178,7 @@ class Session(asyncio.Protocol):
             self._held.append(data)
 
     def _write(self, data: bytes) -> None:
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             return
         self._transport.write(data)
         if self._held:

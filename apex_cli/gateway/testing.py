@@ -211,6 +211,7 @@ class GatewayThread(Driver):
     def kill(self) -> None:
         """Go away as a killed process does: sockets are cut, only the books stay."""
         if self._gateway is not None:
+            self._policy = self._gateway.desk.policy
             self._await(self._gateway.stop())
             self._gateway = None
 
@@ -265,12 +266,15 @@ class GatewayProcess(Driver):
             *("--state", str(state), "--account", account, "--cash", str(cash)),
         ]
         self._process: subprocess.Popen[bytes] | None = None
+        self._policy: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Run it, on the same port as before if there was one, and wait until it listens."""
+        """Run it, on the same port and with the same policy as before, and wait until it listens."""
         line = [*self._line, "--port", str(self.port)]
         self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own command line
         self.port = msgspec.json.decode(self._read())["data"]["port"]
+        if self._policy:
+            self.set_policy(**self._policy)
 
     def kill(self) -> None:
         """Kill it with SIGKILL."""
@@ -295,6 +299,8 @@ class GatewayProcess(Driver):
         answer = msgspec.json.decode(self._read(), type=Answer)
         if not answer.ok:
             raise ValueError(answer.error)
+        if isinstance(command, control.SetPolicy):
+            self._policy |= command.changes
         return answer.books
 
     def _running(self) -> subprocess.Popen[bytes]:

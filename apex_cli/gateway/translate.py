@@ -10,6 +10,7 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.venue.book import VenueOrder
 from apex_cli.gateway.contracts import Listing
+from apex_cli.gateway.messages import INVALID
 from apex_cli.gateway.rows import CANCELLED, FILLED, PRE_SUBMITTED, SUBMITTED, OrderRow
 from apex_cli.gateway.terms import Terms
 
@@ -27,7 +28,7 @@ HUNDRED = Decimal(100)
 def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
     """Return code and text of why these terms are refused; None when they are fine."""
     if terms.action not in OrderSide.__members__:
-        return 321, f"Error validating request.-'bX' : cause - Invalid action: {terms.action}"
+        return 321, f"{INVALID}Invalid action: {terms.action}"
     if terms.order_type not in ORDER_TYPES:
         return 387, f"Unsupported order type for this exchange and security type: {terms.order_type}"
     if terms.tif not in TIFS:
@@ -42,17 +43,29 @@ def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
 def _price_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
     if terms.order_type == "TRAIL":
         if bool(terms.aux_price) == bool(terms.trailing_percent):
-            return 321, "Error validating request.-'bX' : cause - Trailing order needs either amount or percent."
+            return 321, f"{INVALID}Trailing order needs either amount or percent."
         prices = [terms.trail_stop_price]
     else:
         limit = terms.limit_price if terms.order_type in {"LMT", "STP LMT"} else None
         stop = terms.aux_price if terms.order_type in {"STP", "STP LMT"} else None
         if terms.order_type != "MKT" and not (limit or stop):
-            return 321, "Error validating request.-'bX' : cause - Please enter a price."
+            return 321, f"{INVALID}Please enter a price."
         prices = [limit, stop]
     for price in prices:
         if price and not listing.is_on_tick(price):
             return 110, "The price does not conform to the minimum price variation for this contract."
+    return None
+
+
+def change_problem(row: OrderRow, terms: Terms, key: str) -> tuple[int, str] | None:
+    """Return code and text of why *row* cannot become *terms* on the instrument *key*; None when it can."""
+    if row.status == FILLED:
+        return 104, "Cannot modify a filled order"
+    if not row.is_open:
+        return 103, "Duplicate order id"
+    old = row.terms
+    if (terms.action, terms.order_type, key) != (old.action, old.order_type, row.key):
+        return 105, "Order being modified does not match original order"
     return None
 
 
@@ -85,10 +98,8 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
 
 
 def _group(terms: Terms, parent: str | None, *, is_freed: bool) -> str | None:
-    """Return the engine's name of the OCA group: children of different parents never share one."""
-    if not terms.oca_group and not is_freed:
-        return None
-    return f"{parent}/{terms.oca_group}" if parent else terms.oca_group
+    """Return the engine's OCA group: as named, whoever is in it; freed siblings without a name keep together."""
+    return terms.oca_group or (f"{parent}/freed" if is_freed else None)
 
 
 def _role(terms: Terms, *, is_child: bool) -> OrderRole:

@@ -69,15 +69,6 @@ class TestConfiguration:
             assert word in answer.error["message"]
             assert word in said.err
 
-    @pytest.mark.parametrize("line", [("run", "--once"), ("approve",), ("pdt-status",), ("doctor",)])
-    def test_3_live_trading_is_honestly_not_there(
-        self, here: Path, apex_json: Callable[..., Any], line: tuple[str, ...]
-    ) -> None:
-        (here / "config.yaml").write_text("execution:\n  simulation_mode: false\n")
-        answer = apex_json(*line)
-        assert answer.status == 3
-        assert any("no Interactive Brokers adapter yet" in error["message"] for error in answer.envelope["errors"])
-
     def test_3_an_environment_variable_that_is_wrong(
         self, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -116,6 +107,15 @@ class TestRefused:
 
 
 class TestUnavailable:
+    @pytest.mark.parametrize("line", [("run", "--once"), ("pdt-status",), ("doctor",)])
+    def test_5_nothing_listens_where_the_broker_should_be(
+        self, here: Path, apex_json: Callable[..., Any], line: tuple[str, ...]
+    ) -> None:
+        (here / "config.yaml").write_text("execution: {simulation_mode: false}\nbroker: {ib: {ib_port: 1}}\n")
+        answer = apex_json(*line)
+        assert answer.status == 5
+        assert any("Nothing listens on 127.0.0.1:1." in error["message"] for error in answer.envelope["errors"])
+
     @pytest.mark.usefixtures("demo")
     def test_5_a_broker_that_is_not_there(self, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
         async def away(_: SimulatedBroker) -> None:

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,10 @@ class Laws:
             most = max(held if action == "SELL" else -held, ZERO)
             if quantity > most:
                 yield f"{key}: exits to {action} {quantity} rest, {held} are held"
-        yield from (f"{key}: {held} is short" for key, held in books.positions.items() if held < 0)
+        told = [row["data"]["message"] for row in journal_of(self.folder) if row["kind"] == "alarm"]
+        for key, held in books.positions.items():
+            if held < 0 and not any(message.startswith(f"{key}:") for message in told):
+                yield f"{key}: {held} is short, and nobody was told"
 
     def _protected(self, books: BooksView) -> Iterator[str]:
         stops = working_exits(books, stops_only=True)
@@ -130,7 +133,8 @@ class Laws:
                 yield f"{key}: {held} held, {covered} covered by stops"
 
     def _positions(self, state: State, books: BooksView) -> Iterator[str]:
-        ours = {key: row.position.quantity for key, row in state.positions.items()}
+        sign = {"long": 1, "short": -1}
+        ours = {key: row.position.quantity * sign[row.position.side] for key, row in state.positions.items()}
         if ours != books.positions:
             yield f"positions {ours}, at the gateway {books.positions}"
 
@@ -174,4 +178,4 @@ def _base(exec_id: str) -> str:
 
 
 def _odd(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    return [(a, b) for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1][:3]
+    return [(a, b) for a, b in pairwise(numbers) if b != a + 1][:3]

@@ -143,7 +143,7 @@ def test_a_client_id_in_use_is_refused(client: Any, connect: Callable[..., Any],
     second = library.IB()
     second.errorEvent += lambda _, code, *__: heard.append(code)
     with pytest.raises((TimeoutError, ConnectionError)):
-        second.connect("127.0.0.1", client.ib.client.port, clientId=7, timeout=1)
+        second.connect("127.0.0.1", client.ib.client.port, clientId=7, timeout=0.3)
     assert heard == [326]
     assert client.ib.isConnected()
     client.ib.disconnect()

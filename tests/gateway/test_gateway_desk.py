@@ -193,3 +193,13 @@ def test_the_books_bring_everything_back() -> None:
     assert states(again) == states(desk) == [("Filled", 90, 90), ("Cancelled", 90, 0), ("Filled", 90, 90)]
     assert again.engine.cash == desk.engine.cash
     assert again.holdings.held("AAPL") == ZERO
+
+
+def test_an_oca_group_is_known_by_its_name_to_children_and_others() -> None:
+    desk = open_desk()
+    place(desk, 1, "MKT", "BUY", 10, transmit=False)
+    place(desk, 2, "LMT", "SELL", 10, limit_price=55, parent_id=1, oca_group="pair")
+    place(desk, 3, "STP", "SELL", 10, aux_price=47, oca_group="pair")
+    price(desk, "55.00")
+    assert [state for state, *_ in states(desk)] == ["Filled", "Filled", "Cancelled"]
+    assert codes(place(desk, 4, "STP", "SELL", 10, aux_price=47, oca_group="pair")) == [201]

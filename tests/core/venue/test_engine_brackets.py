@@ -227,3 +227,41 @@ def test_changing_the_size_of_a_trailing_stop_keeps_its_trigger(engine: Matching
     price(engine, "105")
     (update,) = engine.modify(order("S", "SELL", "TRAIL", "5", **terms), at(2))
     assert (update.stop_price, update.quantity) == (103, 5)
+
+
+def test_a_trail_in_percent_keeps_its_distance_rounded_away_from_the_market(
+    engine: MatchingEngine, order: Any, told: Any
+) -> None:
+    price(engine, "100", 0)
+    engine.submit([order("S", "SELL", "TRAIL", trail_fraction=Decimal("0.025"))], at())
+    price(engine, "100.30")
+    assert engine.orders()[0].stop_price == Decimal("97.79")
+    price(engine, "110", 2)
+    assert engine.orders()[0].stop_price == Decimal("107.25")
+    assert told(price(engine, "107", 3)) == ["S 10@107", "S FILLED"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"trail_fraction": Decimal(0)},
+        {"trail_fraction": Decimal(1)},
+        {"trail_fraction": Decimal("0.1"), "trail_amount": "2"},
+        {},
+    ],
+)
+def test_a_trail_has_one_distance_that_makes_sense(engine: MatchingEngine, order: Any, terms: dict[str, Any]) -> None:
+    (update,) = engine.submit([order("S", "SELL", "TRAIL", **terms)], at())
+    assert update.status == "REJECTED"
+
+
+def test_one_order_is_filled_by_hand_no_more_than_it_may(engine: MatchingEngine, bracket: Any, told: Any) -> None:
+    price(engine, "100", 0)
+    engine.submit(bracket(kind="LIMIT", limit_price="90"), at())
+    assert told(engine.execute("S", Price(Decimal(98)), Quantity(Decimal(5)), at(1))) == []
+    assert told(engine.execute("E", Price(Decimal(90)), Quantity(Decimal(4)), at(2))) == ["E 4@90"]
+    assert told(engine.execute("S", Price(Decimal(98)), Quantity(Decimal(9)), at(3)))[0] == "S 4@98"
+    assert told(engine.execute("nobody", Price(Decimal(1)), Quantity(Decimal(1)), at(4))) == []
+    kept = engine.order("E")
+    assert kept is not None
+    assert (kept.filled_quantity, engine.order("nobody")) == (4, None)

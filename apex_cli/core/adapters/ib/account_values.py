@@ -14,7 +14,6 @@ from apex_cli.core.model.money import Usd
 
 USD = "USD"
 NEEDED = ("NetLiquidation", "TotalCashValue", "BuyingPower")
-DAY_TRADES = ("DayTradesRemaining", *(f"DayTradesRemainingT+{day}" for day in range(1, 5)))
 
 
 class AccountValues:

@@ -16,7 +16,7 @@ from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
 from apex_cli.core.adapters.ib.survey import Survey, survey
 from apex_cli.core.adapters.ib.tracking import Tracker
-from apex_cli.core.errors import ApexError, BrokerError
+from apex_cli.core.errors import ApexError, BrokerError, StateError
 from apex_cli.core.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,12 @@ class IbConnection:
         """Take in what *link* has heard."""
         heard = link.tap.heard
         while heard:
-            self.tracker.hear(heard.popleft())
+            word = heard.popleft()
+            try:
+                self.tracker.hear(word)
+            except StateError:  # whose order it is cannot be told now: that is no reason to forget the word
+                heard.appendleft(word)
+                raise
 
     async def _settle_doubts(self) -> None:
         """Look until no doubt is left, or looking does not help for now."""

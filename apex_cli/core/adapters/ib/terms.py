@@ -11,8 +11,12 @@ from apex_cli.core.adapters.ib.shapes import IbOrder
 from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import Order, OrderRole, OrderType
 
-OCA_CANCEL_WITH_BLOCK = 1
-"""The first leg that fills cancels the others, and only one is at a venue at a time: no overfill."""
+OCA_REDUCE_WITH_BLOCK = 2
+"""A leg that fills in part reduces the others, so that what is left keeps its stop; one that fills whole cancels them.
+
+Only one leg is at a venue at a time, so that both cannot fill. Type 1 would cancel the stop at the first share that the
+target sells.
+"""
 
 IB_TYPES = {
     OrderType.MARKET: "MKT",
@@ -81,7 +85,7 @@ def order_fields(
         "outsideRth": outside_rth,
     }
     if order.oca_group:
-        fields |= {"ocaGroup": order.oca_group, "ocaType": OCA_CANCEL_WITH_BLOCK}
+        fields |= {"ocaGroup": order.oca_group, "ocaType": OCA_REDUCE_WITH_BLOCK}
     return fields | _price_fields(order)
 
 

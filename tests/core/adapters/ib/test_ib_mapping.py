@@ -92,7 +92,7 @@ def test_everything_is_said_on_each_order() -> None:
         "transmit": False,
         "outsideRth": False,
         "ocaGroup": "g",
-        "ocaType": 1,
+        "ocaType": 2,
         "auxPrice": 98.0,
     }
 

@@ -15,7 +15,7 @@ from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.venue.costs import CommissionPlan
-from apex_cli.gateway.policy import Policy
+from apex_cli.gateway.policy import OcaPartial, Policy
 from apex_cli.gateway.testing import GatewayThread
 from apex_cli.testing_ib import Session, bracket, fills, order, reasons, short, states
 
@@ -29,7 +29,7 @@ def test_a_bracket_leaves_in_one_piece_with_everything_said(session: Session, ga
     assert {row.terms.tif for row in rows.values()} == {"GTC"}
     assert {row.terms.account for row in rows.values()} == {"DU1234567"}
     assert [rows[leg].terms.parent_id for leg in "TS"] == [rows["E"].order_id] * 2
-    assert [(rows[leg].terms.oca_group, rows[leg].terms.oca_type) for leg in "TS"] == [("g", 1)] * 2
+    assert [(rows[leg].terms.oca_group, rows[leg].terms.oca_type) for leg in "TS"] == [("g", 2)] * 2
     assert all(row.is_open for row in rows.values())
 
 
@@ -150,6 +150,24 @@ def test_partial_fills_add_up_and_the_order_fills_once(session: Session, gateway
     gateway.set_price("AAPL", "99", size=4)
     events = session.settled()
     assert (fills(events), states(events)["E"]) == ([("E", 2, 99)], F)
+
+
+def test_a_target_that_fills_in_part_leaves_a_stop_for_the_rest(
+    open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session]
+) -> None:
+    """The venue does here what the order's own OCA type says."""
+    gateway = open_gateway(policy=Policy(oca_partial=OcaPartial.BY_TYPE))
+    session = connect(gateway.port)
+    session.run(session.broker.submit(bracket()))
+    session.settled()
+    gateway.fill("T", 4)
+    updates = [event for event in session.settled() if isinstance(event, OrderUpdate)]
+    assert [(short(u.client_order_id), u.status, u.quantity) for u in updates if u.client_order_id.endswith("S")] == [
+        ("S", W, 6)
+    ]
+    gateway.set_price("AAPL", "97")
+    assert fills(session.settled()) == [("S", 6, 97)]
+    assert gateway.books().positions == {}
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "hold", "delay"])
