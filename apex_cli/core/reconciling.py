@@ -234,8 +234,7 @@ def _tell(tx: State, last: Reconciliation | None, before: Reconciliation | None,
         if each.is_locking and each.identity not in alarmed:
             message = f"{each.message} Nothing is opened there until apex reconcile clears it."
             tx.emit("alarm", found.at, each.key, Alarm(code=each.code, message=message))
-    if before is None or news or replace(before, at=found.at) != found:
-        tx.emit("reconciled", found.at, "", found)
+    tx.emit("reconciled", found.at, "", found)
 
 
 def restore_reconciliation(tx: State, found: Reconciliation) -> None:

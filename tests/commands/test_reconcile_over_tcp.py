@@ -99,7 +99,9 @@ def test_a_lost_state_leaves_position_and_exits_alone(
     assert apex_json("reconcile", "--adopt", "AAPL", "--stop", "97").status == 0
     (position,) = apex_json("positions").data["positions"]
     assert position["protected_quantity"] == 100
-    assert sorted(row.terms.order_ref[-2:] for row in gateway.books().open_orders()) == ["S1", "T1"], "and no second pair"
+    assert sorted(row.terms.order_ref[-2:] for row in gateway.books().open_orders()) == ["S1", "T1"], (
+        "and no second pair"
+    )
 
 
 def test_an_orphan_of_a_lost_state_is_cancelled(
