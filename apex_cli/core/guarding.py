@@ -139,9 +139,10 @@ class Guard:
         missing = restoration(position, bracket, records)
         gap = unprotected_quantity(position, records)
         stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
-        await self._executor.ask_modify(missing.grow)
+        if missing.grow:
+            await self._executor.ask_modify(missing.grow)
+            self._executor.sync()
         await self._send(stops, bracket.signal_id)
-        self._executor.sync()
         left = self._uncovered(key)
         self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)
         if left:

@@ -53,6 +53,7 @@ def row(word: str, at: str, *, name: str = "", **more: Any) -> Execution:
 def own(word: str, at: str, *, name: str = "", symbol: str = "AAPL") -> Fill:
     return Fill(
         exec_id=f"{name or at + word}.01",
+        client_order_id="apex-00000000000000000000000009-E",
         instrument=make_instrument(symbol),
         side=OrderSide.BUY if word[0] == "B" else OrderSide.SELL,
         quantity=Quantity(D(word[1:])),

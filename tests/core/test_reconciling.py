@@ -459,6 +459,26 @@ class TestPositions:
         ask(rig, adopt="MSFT", stop_price="18", price="20")
         assert rig.state.positions["MSFT"].position.entry_price == 20
 
+    def test_a_position_that_was_turned_round_by_hand_is_adopted_with_a_stop_above(self, rig: Rig) -> None:
+        hold_at_venue(rig, -5)
+        with pytest.raises(InputError) as error:
+            ask(rig, adopt="AAPL", price="50", stop_price="48")
+        assert error.value.code == "stop_on_wrong_side"
+        ask(rig, adopt="AAPL", price="50", stop_price="52")
+        position = rig.state.positions["AAPL"].position
+        assert (position.side, position.quantity) == ("short", 5)
+        (stop,) = [r.order for r in rig.orders() if r.status is OrderStatus.WORKING]
+        assert (stop.side, stop.quantity, stop.stop_price) == (OrderSide.BUY, 5, 52)
+        assert rig.state.locks == {}
+        assert_settled(rig)
+
+    def test_nothing_is_adopted_on_an_incomplete_answer(self, rig: Rig) -> None:
+        hold_at_venue(rig, 20)
+        rig.broker.has_snapshot = False
+        with pytest.raises(NothingToDo, match="did not tell everything"):
+            ask(rig, adopt="AAPL", price="50")
+        assert rig.state.positions["AAPL"].position.quantity == 15
+
     def test_nothing_to_adopt_is_said(self, rig: Rig) -> None:
         with pytest.raises(NothingToDo):
             ask(rig, adopt="MSFT", stop_price="18")

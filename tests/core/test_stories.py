@@ -94,6 +94,7 @@ def test_a_round_trip_that_a_late_fill_undid_is_not_told() -> None:
     entry = next(iter(rig.state.fills.values()))
     before = Fill(
         exec_id="TWS.01",
+        client_order_id="apex-00000000000000000000000009-C9",
         instrument=entry.instrument,
         side=OrderSide.SELL,
         quantity=entry.quantity,
