@@ -328,6 +328,7 @@ def make_service(parts: Parts) -> Service:
         price_of=parts.gatherer.price_of,
         wall=parts.store.clock,
         name=f"process {os.getpid()}",
+        closing_warnings=parts.gatherer.closing_warnings,
     )
 
 

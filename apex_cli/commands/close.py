@@ -54,11 +54,15 @@ def close(
         settings = allow_live(read_settings(config), live)
         _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
         requests = _requests(settings, symbols, fraction=fraction, quantity=quantity, limit=limit, reason=reason)
-        out.warn(*_day_trade_warnings(settings, requests))
+        if not yes:
+            out.warn(*_day_trade_warnings(settings, requests))
         _confirm(out, requests, yes=yes)
         from apex_cli.handover import get_done
 
-        _report(out, get_done(out, settings, requests, wait))
+        done = get_done(out, settings, requests, wait)
+        if yes:  # who was asked has read them
+            out.warn(*(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings))
+        _report(out, done)
 
 
 def _check_options(

@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from apex_cli.core.day_trades import closing_warnings
+from apex_cli.core.errors import BrokerError
 from apex_cli.core.margin_watch import with_standing
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Snapshot
+from apex_cli.core.model.outcome import DayTradeStatus, Exposure, Reason, Snapshot
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, PriceSource
-from apex_cli.core.rules.calendar import market_status
+from apex_cli.core.rules.calendar import CalendarEndError, market_status
 from apex_cli.core.rules.plan import probe_entry
 from apex_cli.core.snapshots import take_snapshot
 from apex_cli.core.state import State
@@ -84,6 +86,18 @@ class Gatherer:
             return snapshot
         probe = probe_entry(opportunity, snapshot, self.limits, quantity)
         return snapshot if probe is None else replace(snapshot, margin_preview=await self.broker.preview(probe))
+
+    async def closing_warnings(self, state: State, key: str) -> tuple[Reason, ...]:
+        """Return what the day-trading rules warn of when the position *key* is closed now.
+
+        Nothing when that cannot be told: a close is never held up by it.
+        """
+        now = self.clock.now()
+        try:
+            account = with_standing(await self.broker.account(), state, now)
+            return closing_warnings(state, (key,), self._day_trades(state, account, now), account)
+        except (BrokerError, CalendarEndError):
+            return ()
 
     async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
         """Have fresh prices ready, where the source must be asked for them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from apex_cli.core.approving import ApprovalDesk
 from apex_cli.core.closing import close_position, closed_for
 from apex_cli.core.errors import ApexError, NothingToDo
 from apex_cli.core.executor import TradeExecutor
+from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.work import (
     Answer,
@@ -30,6 +31,8 @@ from apex_cli.core.ports import Clock
 from apex_cli.core.reconciling import Reconciler
 from apex_cli.core.state import State
 
+ClosingWarnings = Callable[[State, str], Awaitable[tuple[Reason, ...]]]
+
 
 class Service:
     """Performs work with the executor that this process holds."""
@@ -43,8 +46,10 @@ class Service:
         price_of: QuoteOf,
         wall: Clock,
         name: str,
+        closing_warnings: ClosingWarnings | None = None,
     ) -> None:
         """Keep the parts; people wait by the *wall* clock, *name* says who holds the executor."""
+        self._closing_warnings = closing_warnings
         self._executor = executor
         self._desk = desk
         self._reconciler = reconciler
@@ -57,7 +62,7 @@ class Service:
         """Do *work* and return what came of it; an expected failure is part of that."""
         match work:
             case CloseRequest():
-                return await _gathered([close_position(self._executor, work, request_id=request_id)])
+                return await _gathered([self._close(work, request_id)])
             case Answer():
                 return await self._answer(work)
             case ReconcileRequest():
@@ -65,6 +70,14 @@ class Service:
 
     async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
         return Reconciled(found=await reconcile_as_asked(self._reconciler, request, self._price_of))
+
+    async def _close(self, request: CloseRequest, request_id: str) -> Closed:
+        """Close, and tell what the day-trading rules warn of: asked before, as the close itself changes it."""
+        warnings: tuple[Reason, ...] = ()
+        if self._closing_warnings is not None:
+            warnings = await self._closing_warnings(self._store.view(), request.symbol)
+        closed = await close_position(self._executor, request, request_id=request_id)
+        return replace(closed, warnings=warnings)
 
     async def _answer(self, answer: Answer) -> WorkDone:
         try:

@@ -212,8 +212,6 @@ class Desk(Register):
         parent = self.orders.get(row.parent_perm_id)
         return parent is not None and parent.is_open
 
-    # ------------------------------------------------------------- cancelling
-
     def cancel(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
         """Take one ``cancelOrder``: a client reaches only its own ids."""
         if (client_id, order_id) in self.held:
@@ -284,8 +282,6 @@ class Desk(Register):
     def end_session(self, at: datetime) -> list[Told]:
         """Expire every DAY order."""
         return self._tell(self.engine.end_session(at), at)
-
-    # ---------------------------------------------------------------- telling
 
     def _tell(self, events: Sequence[BrokerEvent], at: datetime) -> list[Told]:
         """Book what the engine says, and return it in the wire's words, with what follows from it."""

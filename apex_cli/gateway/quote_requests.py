@@ -67,13 +67,14 @@ def cancel_market_data(session: Session, number: int, _: Reader) -> None:
 
 
 def historical_data(session: Session, number: int, fields: Reader) -> None:
-    """Answer with bars."""
+    """Answer with bars; a question without an end means up to the newest bar there is."""
     contract = read_contract(fields)
     fields.skip(1)
     end_text, size_text, span_text = fields.text(), fields.text(), fields.text()
     gateway = session.gateway
     listing = gateway.desk.listings.find(contract)
-    end = parse_end(end_text, gateway.now())
+    known = gateway.bars_of(listing.instrument.symbol, gateway.played_until) if listing else ()
+    end = parse_end(end_text, known[-1].end if known else gateway.now())
     size, span = parse_bar_size(size_text), parse_duration(span_text)
     if listing is None:
         session.send(messages.error(number, 200, NO_DEFINITION))
@@ -81,7 +82,7 @@ def historical_data(session: Session, number: int, fields: Reader) -> None:
     if end is None or size is None or span is None:
         session.send(messages.error(number, 321, f"{INVALID}Invalid date, bar size or duration"))
         return
-    bars = select(gateway.bars_of(listing.instrument.symbol, gateway.played_until), end=end, span=span, size=size)
+    bars = select(known, end=end, span=span, size=size)
     if not bars:
         text = "Historical Market Data Service error message:HMDS query returned no data"
         session.send(messages.error(number, 162, text))

@@ -72,6 +72,9 @@ class Laws:
     def __init__(self, folder: Path) -> None:
         """Look after the apex in *folder*."""
         self.folder = folder
+        self.alarmed: set[str] = set()
+        """Symbols that were found without a stop, as an alarm had told."""
+
         self.signal_of: dict[str, str] = {}
         """Signal by bracket id: brackets leave the hot tables."""
 
@@ -120,17 +123,25 @@ class Laws:
             most = max(held if action == "SELL" else -held, ZERO)
             if quantity > most:
                 yield f"{key}: exits to {action} {quantity} rest, {held} are held"
-        told = [row["data"]["message"] for row in journal_of(self.folder) if row["kind"] == "alarm"]
+        told = self._alarms()
         for key, held in books.positions.items():
             if held < 0 and not any(message.startswith(f"{key}:") for message in told):
                 yield f"{key}: {held} is short, and nobody was told"
 
     def _protected(self, books: BooksView) -> Iterator[str]:
         stops = working_exits(books, stops_only=True)
+        told = self._alarms()
         for key, held in books.positions.items():
             covered = stops.get((key, "SELL"), ZERO)
-            if covered < held:
-                yield f"{key}: {held} held, {covered} covered by stops"
+            if covered >= held:
+                continue
+            if any(message.startswith(f"{key}: ") and "without a working stop" in message for message in told):
+                self.alarmed.add(key)
+            else:
+                yield f"{key}: {held} held, {covered} covered by stops, and nobody was told"
+
+    def _alarms(self) -> list[str]:
+        return [row["data"]["message"] for row in journal_of(self.folder) if row["kind"] == "alarm"]
 
     def _positions(self, state: State, books: BooksView) -> Iterator[str]:
         sign = {"long": 1, "short": -1}

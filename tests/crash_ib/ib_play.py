@@ -318,6 +318,7 @@ class IbPlay:
         entries = [row for row in books.orders if _is_entry(row)]
         self.tally.traded.update(
             worlds=1,
+            unprotected_and_told=len(self.laws.alarmed),
             signals=self.signals,
             entries=len(entries),
             orders=len(books.orders),

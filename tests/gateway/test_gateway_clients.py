@@ -96,6 +96,7 @@ def test_bars_come_from_history(connect: Callable[..., Any]) -> None:
             ("2026-03-05", 45.5),
             ("2026-03-06", 46.5),
         ]
+        assert len(client.ib.reqHistoricalData(client.stock(), "", "1 M", "1 day", "TRADES", True)) == 5
         assert not client.ib.reqHistoricalData(client.stock(), "20250307 00:00:00 US/Eastern", *question)
         assert [code for _, code in client.errors if code == 162] == [162]
         client.ib.disconnect()

@@ -79,6 +79,8 @@ class Closed(Value, frozen=True, kw_only=True, tag=True):
 
     pnl_pct: Decimal | None = None
     client_order_id: str = ""
+    warnings: tuple[Reason, ...] = ()
+    """What the day-trading rules said of it; they forbid no close."""
 
 
 class Preview(Value, frozen=True, kw_only=True):

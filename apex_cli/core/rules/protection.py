@@ -155,6 +155,8 @@ def last_refusal(stop: Order, orders: Iterable[OrderRecord], since: datetime) ->
 
 
 def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> list[datetime]:
+    """One that was refused in an OCA group, perhaps because the group had just finished, may be taken alone."""
+    terms = (stop.quantity, stop.stop_price, stop.side, stop.oca_group)
     return [
         r.updated_at
         for r in orders
@@ -162,7 +164,7 @@ def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> lis
         and r.order.role is OrderRole.STOP
         and r.order.parent_id is None
         and r.updated_at >= since
-        and (r.order.quantity, r.order.stop_price, r.order.side) == (stop.quantity, stop.stop_price, stop.side)
+        and (r.order.quantity, r.order.stop_price, r.order.side, r.order.oca_group) == terms
     ]
 
 

@@ -241,6 +241,8 @@ class TestRefused:
         assert last_refusal(stop, rejected, START + timedelta(days=1)) is None
         assert refusals(stop, [record("S2", "9", status=OrderStatus.REJECTED)], START) == 0
         assert refusals(stop, [record("S2", status=C)], START) == 0
+        in_group = record("S2", status=OrderStatus.REJECTED, oca_group="finished")
+        assert refusals(stop, [in_group], START) == 0
 
     def test_the_stop_of_the_bracket_itself_does_not_count(self) -> None:
         stop = replacement_stop(position(), BRACKET, Quantity(D(10)), [])

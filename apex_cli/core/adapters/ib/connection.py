@@ -210,7 +210,7 @@ class IbConnection:
             self.take_in(link)
             found = await survey(link, self.tracker, light=light)
             self.take_in(link)
-            if found.orders_told and not link.has_lost_broker:
+            if found.is_conclusive and not link.has_lost_broker:
                 self.tracker.confirm(found.live)
             for known in self.tracker.revenants(found.live):
                 link.ib.client.cancelOrder(known.order_id, "")

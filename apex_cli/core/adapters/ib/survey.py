@@ -45,9 +45,9 @@ class Survey:
         return not self.unanswered and not self.is_light
 
     @property
-    def orders_told(self) -> bool:
-        """True when the list of open orders is whole."""
-        return OPEN not in self.unanswered
+    def is_conclusive(self) -> bool:
+        """True when absence from the open orders proves an end: nothing of what tells how it ended is missing."""
+        return not {OPEN, COMPLETED, EXECUTIONS} & set(self.unanswered)
 
     def require_complete(self, config: IbConfig) -> None:
         """Refuse to go on from a part.

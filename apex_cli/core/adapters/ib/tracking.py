@@ -26,7 +26,7 @@ from apex_cli.core.adapters.ib.words import (
 )
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderStatus
 
 NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
@@ -312,11 +312,15 @@ class Tracker:
         self._events.append(self._update(known, status))
 
     def _update(self, known: Known, status: OrderStatus) -> OrderUpdate:
+        """Return the broker's word; of a filled order what it executed is its size, whatever was asked for last."""
+        quantity = known.terms.quantity if known.terms and known.is_open else None
+        if status is OrderStatus.FILLED and known.executed:
+            quantity = Quantity(known.executed)
         return OrderUpdate(
             client_order_id=known.ref,
             status=status,
             broker_order_id=str(known.perm_id) if known.perm_id else None,
-            quantity=known.terms.quantity if known.terms and known.is_open else None,
+            quantity=quantity,
             stop_price=known.terms.stop_price if known.terms else None,
             at=self._now(),
             reason=known.reason,

@@ -205,6 +205,23 @@ def test_a_filled_order_whose_execution_got_lost_asks_for_it(session: Session, g
     assert states(events)["E"] is F
 
 
+def test_an_order_that_is_gone_has_not_ended_before_its_executions_were_told(
+    gateway: GatewayThread, connect: Callable[..., Session]
+) -> None:
+    session = connect(gateway.port, request_timeout_s=0.3)
+    session.run(session.broker.submit([order("E", "BUY", "LIMIT", limit_price="99")]))
+    session.settled()
+    for message in ("execDetails", "orderStatus", "openOrder"):
+        gateway.fault("swallow", message)
+    gateway.set_price("AAPL", "99")
+    gateway.clear_faults()
+    gateway.fault("swallow", "reqExecutions")
+    gateway.error("E", 161, "Cancel attempted when order is not in a cancellable state")
+    events = session.settled()
+    assert fills(events) == [("E", 10, 99)]
+    assert [event.status for event in events if isinstance(event, OrderUpdate)] == [F]
+
+
 def test_a_fill_after_the_cancel_was_told_still_counts(session: Session, gateway: GatewayThread) -> None:
     session.run(session.broker.submit([order("E", "BUY", "LIMIT", limit_price="90")]))
     session.settled()

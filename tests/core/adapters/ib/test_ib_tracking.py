@@ -249,3 +249,10 @@ def test_words_in_any_order_and_any_number_of_times_come_to_the_same(words: Iter
     assert states(events)["E"] is F
     assert fills(events)
     assert made.doubts == set()
+
+
+def test_a_filled_order_is_as_large_as_what_it_executed() -> None:
+    made = sent()
+    events = hear(made, opened(), executed(1, 7), status("Filled", 7))
+    (told,) = [event for event in events if not isinstance(event, Fill) and event.status is F]
+    assert told.quantity == 7
