@@ -120,7 +120,9 @@ def _is_partner(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: 
 def _leaves_unknown(theirs: BrokerOrder, held: Mapping[str, Position], told: BrokerSnapshot) -> bool:
     """Tell whether *theirs* is an exit of something that the broker holds and our books do not: a state may be lost."""
     key = theirs.instrument.key
-    return key not in held and told.positions.get(key, ZERO) * theirs.side.sign < ZERO
+    at_broker = told.positions.get(key, ZERO)
+    is_exit = at_broker * theirs.side.sign < ZERO and theirs.quantity - theirs.filled_quantity <= abs(at_broker)
+    return key not in held and is_exit
 
 
 def _as_record(theirs: BrokerOrder, name: str, known: OrderRecord | None, now: datetime) -> OrderRecord | None:

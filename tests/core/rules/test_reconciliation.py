@@ -344,6 +344,10 @@ class TestOrphans:
         found = breaks(State(), told(at_broker(our()), at_broker(our("T1")), held=TEN))
         assert summary(found) == [("orphan_order", "none"), ("orphan_order", "none"), ("position_not_ours", "ask")]
 
+    def test_one_for_more_than_the_broker_holds_does_not(self) -> None:
+        found = breaks(State(), told(at_broker(our()), held={"AAPL": "9"}))
+        assert summary(found) == [("orphan_order", "cancel"), ("position_not_ours", "ask")]
+
     @pytest.mark.parametrize("changes", [{"order_type": None}, {"client_order_id": f"apex-{PLAN}-X1"}])
     def test_what_cannot_be_one_of_ours_is_cancelled(self, changes: dict[str, Any]) -> None:
         state = held_ten()
