@@ -168,6 +168,7 @@ class IbBroker:
         is_sure = not tracker.doubts and not link.has_lost_broker and not link.must_renew
         return BrokerSnapshot(
             is_complete=found.is_complete and is_sure,
+            account_id=link.account,
             orders=tracker.updates(),
             fills=tuple(tracker.fills.values()),
             positions={holding.instrument.key: holding.quantity for holding in found.holdings},

@@ -15,7 +15,7 @@ from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbPosition
 from apex_cli.core.adapters.ib.terms import OWN_TYPES
-from apex_cli.core.adapters.ib.tracking import SOUNDS_ENDED, Tracker
+from apex_cli.core.adapters.ib.tracking import SOUNDS_ENDED, Tracker, looks_like_ours
 from apex_cli.core.adapters.ib.words import OpenOrder, StatusWord, Word
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.broker_events import BrokerOrder, Holding
@@ -69,7 +69,7 @@ class Survey:
         ended = {ref for ref, known in tracker.orders.items() if not known.is_open}
         return tuple(
             BrokerOrder(
-                client_order_id=word.ref if tracker.is_ours(word.ref) else "",
+                client_order_id=word.ref if looks_like_ours(word.ref) else "",
                 broker_order_id=str(word.perm_id),
                 placed_by=f"client {word.client_id}" if word.order_id > 0 else "TWS",
                 instrument=word.instrument,

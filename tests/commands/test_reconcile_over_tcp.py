@@ -1,0 +1,122 @@
+"""``apex reconcile`` against a TWS-compatible paper venue: trades and cancels by hand, a lost state, a dead broker."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli.gateway.testing import GatewayThread
+
+
+@pytest.fixture
+def gateway() -> Iterator[GatewayThread]:
+    made = GatewayThread(prices={"AAPL": "100", "MSFT": "400", "SPY": "500"})
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def house(here: Path, gateway: GatewayThread, apex_json: Callable[..., Any]) -> Path:
+    """Stand in a folder that holds 100 AAPL at the paper venue, with a stop at 98 and a target at 106."""
+    (here / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 20000, max_position_pct: 0.5, enforce_market_hours: false}\n"
+        f"broker: {{ib: {{ib_port: {gateway.port}, quiet_hours: []}}}}\n"
+    )
+    now = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    signal = {"signal_id": "s", "symbol": "AAPL", "signal_type": "BUY", "confidence": 0.9, "timestamp": now}
+    (here / "signals.json").write_text(
+        json.dumps([{**signal, "entry_price": 100, "stop_loss": 98, "target_price": 106}])
+    )
+    assert apex_json("run", "--once", "--signals", "signals.json").status == 0
+    assert apex_json("reconcile").status == 0
+    return here
+
+
+def codes(answer: Any, status: str) -> list[str]:
+    return [each["code"] for each in answer.data["breaks"] if each["status"] == status]
+
+
+def working(gateway: GatewayThread, leg: str) -> list[Any]:
+    return [row for row in gateway.books().open_orders() if row.terms.order_ref.rpartition("-")[2] == leg]
+
+
+@pytest.mark.usefixtures("house")
+def test_a_stop_cancelled_by_hand_is_put_back(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+    (stop,) = working(gateway, "S1")
+    gateway.cancel_by_hand(stop.terms.order_ref)
+    shown = apex_json("reconcile")
+    assert shown.status == 6
+    assert "stop_missing" in codes(shown, "open")
+    assert apex_json("reconcile", "--repair").status == 0
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["stop_price"], position["protected_quantity"]) == ("98", 100)
+    assert len(working(gateway, "S2")) == 1
+
+
+@pytest.mark.usefixtures("house")
+def test_trades_by_hand_are_locked_adopted_and_ignored(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+    gateway.trade_by_hand("MSFT", "BUY", 7)
+    found = apex_json("reconcile", "--repair")
+    assert found.status == 6
+    assert codes(found, "open") == ["position_not_ours"]
+    assert "foreign_fill" in codes(found, "repaired")
+    assert apex_json("reconcile", "--ignore", "MSFT").status == 0
+    assert apex_json("reconcile", "--adopt", "MSFT", "--stop", "380").status == 0
+    (row,) = [row for row in apex_json("positions").data["positions"] if row["symbol"] == "MSFT"]
+    assert (row["quantity"], row["stop_price"], row["protected_overnight"]) == (7, "380", True)
+    assert apex_json("close", "MSFT", "--yes").status == 0
+    assert gateway.books().positions == {"AAPL": 100}
+    assert apex_json("reconcile").status == 0
+
+
+@pytest.mark.usefixtures("house")
+def test_what_was_sold_by_hand_is_not_sold_again(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+    gateway.trade_by_hand("AAPL", "SELL", 100)
+    found = apex_json("reconcile", "--repair")
+    assert codes(found, "open") == ["position_missing"]
+    assert gateway.books().open_orders() == [], "no exit is left that could open a short"
+    assert apex_json("close", "AAPL", "--yes").status == 4
+    assert gateway.books().positions == {}
+    assert apex_json("reconcile", "--adopt", "AAPL").status == 0
+    assert apex_json("history").data["round_trips"][0]["exit_reason"] == "outside"
+
+
+def test_a_lost_state_leaves_position_and_exits_alone(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    shutil.move(house / "state", house / "lost")
+    found = apex_json("reconcile", "--repair")
+    assert set(codes(found, "open")) == {"orphan_order", "position_not_ours"}
+    assert sorted(row.terms.order_ref[-2:] for row in gateway.books().open_orders()) == ["S1", "T1"]
+    assert apex_json("reconcile", "--adopt", "AAPL", "--stop", "97").status == 0
+    (position,) = apex_json("positions").data["positions"]
+    assert position["protected_quantity"] == 100
+    assert sorted(row.terms.order_ref[-2:] for row in gateway.books().open_orders()) == ["S1", "T1"], (
+        "and no second pair"
+    )
+
+
+def test_an_orphan_of_a_lost_state_is_cancelled(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    """The position was closed by hand meanwhile: nothing needs its exits any more."""
+    shutil.move(house / "state", house / "lost")
+    gateway.trade_by_hand("AAPL", "SELL", 100)
+    answer = apex_json("reconcile", "--repair")
+    assert set(codes(answer, "repaired")) >= {"orphan_order"}
+    assert gateway.books().open_orders() == []
+    assert apex_json("reconcile").status == 0
+
+
+@pytest.mark.usefixtures("house")
+def test_a_broker_that_is_gone_ends_with_5(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+    gateway.kill()
+    assert apex_json("reconcile").status == 5
