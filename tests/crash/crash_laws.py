@@ -366,7 +366,7 @@ def _is_close(fill: Fill, symbol: str) -> bool:
     return fill.role is OrderRole.CLOSE and fill.instrument.key == symbol
 
 
-def _marks(event: Event) -> Iterable[tuple[str, str]]:  # noqa: PLR0911 - a table of events
+def _marks(event: Event) -> Iterable[tuple[str, str]]:
     """Return what this event says that no other may say again."""
     data = event.data
     match event.kind:
