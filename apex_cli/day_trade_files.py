@@ -17,7 +17,7 @@ from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.day_trade_report import DayTradeReport, make_report
 from apex_cli.settings import Settings
-from apex_cli.wiring import make_parts
+from apex_cli.wiring.parts import make_parts
 
 
 def as_moment(text: str) -> datetime:

@@ -30,7 +30,8 @@ from apex_cli.core.model.work import (
 )
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import connected, executor_holder, executor_lock, make_parts, make_service, new_id, open_store
+from apex_cli.wiring.house import executor_holder, executor_lock, new_id, open_store
+from apex_cli.wiring.parts import connected, make_parts, make_service
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.tinydb_store import TinyDbStore

@@ -7,7 +7,7 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.work import Preview
 from apex_cli.settings import Settings
-from apex_cli.wiring import looking, make_parts
+from apex_cli.wiring.parts import looking, make_parts
 
 
 class LookingDesk(ApprovalDesk):

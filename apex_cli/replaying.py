@@ -29,7 +29,8 @@ from apex_cli.core.replay.report import Recorder, ReplayReport
 from apex_cli.core.replay.sources import RULES, BreakoutRule, TimedSource
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.settings import Settings
-from apex_cli.wiring import make_learners, make_ranker, make_simulated_broker
+from apex_cli.wiring.market import make_simulated_broker
+from apex_cli.wiring.parts import make_learners, make_ranker
 
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, and of how many."""

@@ -23,14 +23,14 @@ from apex_cli.core.pulse import Pulse, record_run
 from apex_cli.core.recording import Alarm
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.notify import posting
-from apex_cli.pipeline_wiring import make_context, make_model_chores, make_pipeline_stages, make_scanners
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.signals import outcome_counts, report_data, run_blocks
 from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring import (
+from apex_cli.wiring.house import executor_lock, open_journal
+from apex_cli.wiring.market import session_close
+from apex_cli.wiring.parts import (
     Parts,
     connected,
-    executor_lock,
     looking,
     make_chores,
     make_learners,
@@ -39,9 +39,8 @@ from apex_cli.wiring import (
     make_service,
     make_sources,
     make_stages,
-    open_journal,
-    session_close,
 )
+from apex_cli.wiring.pipeline import make_context, make_model_chores, make_pipeline_stages, make_scanners
 
 if TYPE_CHECKING:
     from apex_cli.core.booking import Booked

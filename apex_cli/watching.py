@@ -24,7 +24,8 @@ from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.handover import as_error, get_done
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring import executor_holder, make_desk, make_parts, open_journal, open_store
+from apex_cli.wiring.house import executor_holder, open_journal, open_store
+from apex_cli.wiring.parts import make_desk, make_parts
 
 if TYPE_CHECKING:
     from apex_cli.core.state import State

@@ -14,7 +14,7 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.work import Answer, Answered
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import allow_live, read_settings
+from apex_cli.wiring.house import allow_live, read_settings
 
 if TYPE_CHECKING:
     from apex_cli.core.approving import ApprovalDesk

@@ -17,7 +17,7 @@ from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.work import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import allow_live, read_settings
+from apex_cli.wiring.house import allow_live, read_settings
 
 if TYPE_CHECKING:
     from apex_cli.core.state import State
@@ -97,7 +97,7 @@ def _requests(
     limit: Decimal | None,
     reason: str,
 ) -> tuple[CloseRequest, ...]:
-    from apex_cli.wiring import open_store
+    from apex_cli.wiring.house import open_store
 
     state = open_store(settings).view()
     names = [_name_of(state, symbol) for symbol in symbols] if symbols else list(state.positions)
@@ -135,7 +135,7 @@ def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) 
 
     from apex_cli.core.day_trades import DayTradeCounter, closing_warnings
     from apex_cli.core.rules.calendar import CalendarEndError
-    from apex_cli.wiring import look_at_account, make_parts
+    from apex_cli.wiring.parts import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()

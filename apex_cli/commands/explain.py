@@ -9,7 +9,7 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
-from apex_cli.wiring import open_journal, read_settings
+from apex_cli.wiring.house import open_journal, read_settings
 
 app = typer.Typer(add_completion=False)
 

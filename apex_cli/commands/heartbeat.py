@@ -15,7 +15,7 @@ from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.formats import moment
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import machine_time, open_store, read_settings
+from apex_cli.wiring.house import machine_time, open_store, read_settings
 
 app = typer.Typer(add_completion=False)
 

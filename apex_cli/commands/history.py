@@ -15,7 +15,7 @@ from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.trade_report import final_bookings
 from apex_cli.presenters.output import Output
-from apex_cli.wiring import open_journal, read_settings
+from apex_cli.wiring.house import open_journal, read_settings
 
 app = typer.Typer(add_completion=False)
 

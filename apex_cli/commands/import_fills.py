@@ -9,7 +9,7 @@ import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 

@@ -9,7 +9,7 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.blocks import Line
 from apex_cli.presenters.output import Output
-from apex_cli.wiring import open_store, read_settings
+from apex_cli.wiring.house import open_store, read_settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show what was learned from closed trades, and take it back."

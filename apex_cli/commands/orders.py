@@ -8,7 +8,7 @@ import typer
 
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -25,7 +25,7 @@ def orders(
     """Show working orders."""
     with Output("orders", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.presenters.trading import orders_blocks, orders_data
-        from apex_cli.wiring import open_store
+        from apex_cli.wiring.house import open_store
 
         state = open_store(read_settings(config)).view()
         shown = [

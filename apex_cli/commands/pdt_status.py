@@ -11,7 +11,7 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 if TYPE_CHECKING:
     from apex_cli.core.rules.day_trade_report import DayTradeReport
@@ -83,7 +83,7 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     from apex_cli.core.rules.calendar import session_date
     from apex_cli.core.rules.day_trade_report import make_report
     from apex_cli.core.rules.regimes import facts_of
-    from apex_cli.wiring import look_at_account, make_parts
+    from apex_cli.wiring.parts import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()

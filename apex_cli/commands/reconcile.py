@@ -15,7 +15,7 @@ from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.work import Reconciled, ReconcileRequest, WorkDone
 from apex_cli.presenters.output import Output
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 

@@ -12,7 +12,7 @@ from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, Ver
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 if TYPE_CHECKING:
     from apex_cli.core.replay.report import ReplayReport

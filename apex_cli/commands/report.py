@@ -14,7 +14,7 @@ from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, Ver
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import open_journal, read_settings
+from apex_cli.wiring.house import open_journal, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

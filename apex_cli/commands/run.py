@@ -10,7 +10,7 @@ import typer
 from apex_cli.commands.options import ConfigOption, JsonOption, LiveOption, QuietOption, VerboseOption, WaitOption
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import allow_live, read_settings
+from apex_cli.wiring.house import allow_live, read_settings
 
 app = typer.Typer(add_completion=False)
 

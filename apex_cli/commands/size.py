@@ -20,7 +20,7 @@ from apex_cli.core.model.signal import reward_risk
 from apex_cli.core.rules.sizing import size_position
 from apex_cli.presenters.output import Output
 from apex_cli.presenters.sizing import size_blocks, size_data
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 

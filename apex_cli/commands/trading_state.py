@@ -14,7 +14,7 @@ from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.board import MODE_MEANINGS
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import open_store, read_settings
+from apex_cli.wiring.house import open_store, read_settings
 
 halt_app = typer.Typer(add_completion=False)
 reduce_app = typer.Typer(add_completion=False)

@@ -16,7 +16,8 @@ from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.handover import get_done
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings
-from apex_cli.wiring import make_desk, make_parts, open_store
+from apex_cli.wiring.house import open_store
+from apex_cli.wiring.parts import make_desk, make_parts
 
 WAIT_S = 20.0
 """How long the holder of the executor may take to begin."""

@@ -20,7 +20,7 @@ from apex_cli.core.ports import Notifier
 from apex_cli.notify.channels import TELEGRAM, Channel, make_channels, notify_folder
 from apex_cli.presenters.notices import notice_of
 from apex_cli.settings import Settings
-from apex_cli.wiring import make_system_clock, open_store
+from apex_cli.wiring.house import make_system_clock, open_store
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.button_file import ButtonFile

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from apex_cli import pipeline_wiring
 from apex_cli.core.adapters.training_process import TrainingProcess
+from apex_cli.wiring import pipeline as pipeline_wiring
 
 STAGES = "\npipeline:\n  stages: [technical, predictor]\n"
 SMALL = "\npredictor:\n  trees: 10\n"

@@ -14,7 +14,7 @@ from apex_cli.cli import run
 from apex_cli.notify.telegram_notifier import TelegramNotifier
 from apex_cli.settings import Settings
 from apex_cli.testing_telegram import ANNA, BEN, CHAT, TOKEN, BotApi
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 SECRETS = {
     "APEX_TELEGRAM_TOKEN": TOKEN,

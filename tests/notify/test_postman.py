@@ -13,7 +13,7 @@ from apex_cli.notify.channels import notify_folder
 from apex_cli.notify.postman import Postman
 from apex_cli.settings import Settings
 from apex_cli.testing_telegram import SERVER_ERROR, BotApi
-from apex_cli.wiring import read_settings
+from apex_cli.wiring.house import read_settings
 
 
 def numbers(path: Path) -> list[int]:

@@ -14,7 +14,7 @@ from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.health import Finding
 from apex_cli.core.ports import Clock
 from apex_cli.settings import IbAccountType, IbMarketData, IbMode, Settings
-from apex_cli.wiring import make_system_clock
+from apex_cli.wiring.house import make_system_clock
 
 
 def make_ib_broker(

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.outcome import Reason
 from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring import make_parts, make_system_clock, open_bars, tell
+from apex_cli.wiring.house import make_system_clock, tell
+from apex_cli.wiring.market import open_bars
+from apex_cli.wiring.parts import make_parts
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.model_files import ModelFiles

@@ -1,0 +1,1 @@
+"""Composition: settings in, working parts out."""
