@@ -20,7 +20,7 @@ from apex_cli.core.pipeline.opportunity_ranker import OpportunityRanker
 from apex_cli.core.rules.calendar import session_bounds
 from apex_cli.demo import SYMBOLS, write_config, write_demo
 from apex_cli.settings import Settings, SimulationClock, load_settings
-from apex_cli.settings_reference import render_reference_config
+from apex_cli.settings.reference import render_reference_config
 from apex_cli.testing import FixedClock, MemoryStore
 
 START = date(2004, 2, 26)

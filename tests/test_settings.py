@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from apex_cli.core.errors import ConfigError, ExitStatus
 from apex_cli.settings import CommissionModel, IbLibrary, Settings, SimulationClock, load_settings, redacted
-from apex_cli.settings_file import MAX_BYTES
-from apex_cli.settings_reference import field_docstrings, render_reference_config
-from apex_cli.settings_schema import RANGES, build_settings, leaves, schema
+from apex_cli.settings.file import MAX_BYTES
+from apex_cli.settings.reference import field_docstrings, render_reference_config
+from apex_cli.settings.schema import RANGES, build_settings, leaves, schema
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 

@@ -31,7 +31,7 @@ def write_config(folder: Path) -> Path:
     Raises:
         InputError: it is there already, or *folder* cannot be written.
     """
-    from apex_cli.settings_reference import render_reference_config  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.settings.reference import render_reference_config  # noqa: PLC0415 - start-up is a feature
 
     return _write_new({folder / "config.yaml": render_reference_config()})[0]
 

@@ -29,8 +29,8 @@ from apex_cli.core.pipeline.predictor_stage import MLPredictor
 from apex_cli.core.pipeline.scanning import Scanner
 from apex_cli.core.pipeline.technical_stage import TechnicalAnalyzer
 from apex_cli.testing import FixedClock
-from apex_cli.testing_bars import ListBars, bars_of, wander
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.bars import ListBars, bars_of, wander
+from apex_cli.testing.rig import make_signal
 
 ROUNDS, SYMBOLS, BARS, SIGNALS = 5, 10, 750, 200
 

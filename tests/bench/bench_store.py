@@ -32,7 +32,7 @@ from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.redaction import Redactor
 from apex_cli.core.state import State
 from apex_cli.testing import START, FixedClock
-from apex_cli.testing_rig import Rig, make_signal, manual
+from apex_cli.testing.rig import Rig, make_signal, manual
 
 ROUNDS = 300
 HISTORY = 100_000

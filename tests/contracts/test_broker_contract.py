@@ -26,7 +26,7 @@ from apex_cli.core.ports import Broker
 from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing_ib import Session
+from apex_cli.testing.ib import Session
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 AAPL = make_instrument("AAPL")

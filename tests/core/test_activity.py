@@ -10,7 +10,7 @@ from apex_cli.core.ports import RejectedRow
 from apex_cli.core.recording import Alarm, record_rejected_row
 from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.testing import START
-from apex_cli.testing_rig import Rig, make_signal, manual
+from apex_cli.testing.rig import Rig, make_signal, manual
 
 
 def told(rig: Rig) -> list[tuple[str, str, str, str]]:

@@ -16,8 +16,8 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.outcome import DayTradeStatus, DecisionKind, TradingMode
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, TradingState
 from apex_cli.core.recording import DecidedEvent, decide_again
-from apex_cli.testing_faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing_rig import Prices, Rig, make_signal, manual
+from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
+from apex_cli.testing.rig import Prices, Rig, make_signal, manual
 
 D = Decimal
 

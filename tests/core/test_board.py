@@ -15,7 +15,7 @@ from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.state import State
 from apex_cli.testing import START
-from apex_cli.testing_rig import ROOMY, Prices, Rig, make_signal, manual
+from apex_cli.testing.rig import ROOMY, Prices, Rig, make_signal, manual
 
 D = Decimal
 

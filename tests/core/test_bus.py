@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from apex_cli.core.bus import Bus, CheckLearning, Incoming, Message, Priority, Ranked
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.testing import START
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.rig import make_signal
 
 
 def incoming(name: str, confidence: str = "0.5") -> Incoming:

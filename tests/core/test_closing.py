@@ -27,8 +27,8 @@ from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import SignalOutcome, TradingState
 from apex_cli.testing import START, FixedClock
-from apex_cli.testing_faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing_rig import ROOMY, Rig, auto, make_signal
+from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
+from apex_cli.testing.rig import ROOMY, Rig, auto, make_signal
 
 D = Decimal
 

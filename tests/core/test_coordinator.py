@@ -28,8 +28,8 @@ from apex_cli.core.ports import RejectedRow, StateStore
 from apex_cli.core.rules.calendar import session_bounds, session_date
 from apex_cli.core.state import State
 from apex_cli.testing import MemoryStore, SequentialIds
-from apex_cli.testing_faults import FailingStore, UnreliableBroker
-from apex_cli.testing_rig import ListSource, Prices, Rig, auto, make_signal, manual
+from apex_cli.testing.faults import FailingStore, UnreliableBroker
+from apex_cli.testing.rig import ListSource, Prices, Rig, auto, make_signal, manual
 
 D = Decimal
 EXECUTED, QUEUED, REFUSED = SignalOutcome.EXECUTED, SignalOutcome.QUEUED, SignalOutcome.REFUSED

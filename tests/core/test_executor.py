@@ -19,8 +19,8 @@ from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.core.rules.plan import decide
 from apex_cli.testing import FixedClock
-from apex_cli.testing_faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing_rig import Rig, auto, make_signal
+from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
+from apex_cli.testing.rig import Rig, auto, make_signal
 
 D = Decimal
 LIMIT_ENTRY = auto(entry_order=EntryOrder.LIMIT)

@@ -12,7 +12,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import ApprovalStatus
 from apex_cli.core.state import State
 from apex_cli.testing import START, MemoryStore
-from apex_cli.testing_rig import Prices, Rig, make_signal, manual
+from apex_cli.testing.rig import Prices, Rig, make_signal, manual
 
 D = Decimal
 

@@ -15,8 +15,8 @@ from apex_cli.core.model.order import OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import TradingState
 from apex_cli.testing import FixedClock
-from apex_cli.testing_faults import Fate, UnreliableBroker
-from apex_cli.testing_rig import Prices, Rig, auto, make_signal
+from apex_cli.testing.faults import Fate, UnreliableBroker
+from apex_cli.testing.rig import Prices, Rig, auto, make_signal
 
 D = Decimal
 NEW_YORK = ZoneInfo("America/New_York")

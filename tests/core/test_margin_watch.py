@@ -10,8 +10,8 @@ from apex_cli.core.margin_watch import MarginWatch
 from apex_cli.core.model.account import AccountFacts, AccountType, MarginPreview
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import DeficitRecord, SignalOutcome
-from apex_cli.testing_faults import MarginBroker
-from apex_cli.testing_rig import Prices, Rig, make_signal
+from apex_cli.testing.faults import MarginBroker
+from apex_cli.testing.rig import Prices, Rig, make_signal
 
 D = Decimal
 ENOUGH = MarginPreview(

@@ -5,7 +5,7 @@ from decimal import Decimal
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.overview import position_views, totals_of
-from apex_cli.testing_rig import Prices, Rig, make_signal
+from apex_cli.testing.rig import Prices, Rig, make_signal
 
 D = Decimal
 

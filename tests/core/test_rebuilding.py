@@ -33,8 +33,8 @@ from apex_cli.core.model.signal import SignalType
 from apex_cli.core.rebuilding import SilentState, rebuild
 from apex_cli.core.state import State
 from apex_cli.testing import START, MemoryStore
-from apex_cli.testing_faults import Fate, UnreliableBroker
-from apex_cli.testing_rig import Prices, Rig, auto, make_signal, manual
+from apex_cli.testing.faults import Fate, UnreliableBroker
+from apex_cli.testing.rig import Prices, Rig, auto, make_signal, manual
 
 NOT_TOLD = {"account", "outbox", "requests", "resting"}
 """Tables of what only a running process may act on."""

@@ -23,8 +23,8 @@ from apex_cli.core.model.records import OutboxRow, SignalOutcome
 from apex_cli.core.model.work import ReconcileRequest
 from apex_cli.core.rebuilding import SilentState, rebuild
 from apex_cli.core.reconciling import Reconciler
-from apex_cli.testing_faults import Fate, UnreliableBroker
-from apex_cli.testing_rig import Rig, make_signal
+from apex_cli.testing.faults import Fate, UnreliableBroker
+from apex_cli.testing.rig import Rig, make_signal
 
 D = Decimal
 BRACKET = "00000000000000000000000009"

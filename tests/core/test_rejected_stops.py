@@ -11,8 +11,8 @@ from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
 from apex_cli.core.model.order import Order, OrderRole
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import TradingState
-from apex_cli.testing_faults import UnreliableBroker
-from apex_cli.testing_rig import Rig, make_signal
+from apex_cli.testing.faults import UnreliableBroker
+from apex_cli.testing.rig import Rig, make_signal
 
 
 def is_stop(order: Order) -> bool:

@@ -11,8 +11,8 @@ from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, RepriceLimit
 from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import TradingState
-from apex_cli.testing_faults import Fate, UnreliableBroker
-from apex_cli.testing_rig import ROOMY, Prices, Rig, auto, make_signal
+from apex_cli.testing.faults import Fate, UnreliableBroker
+from apex_cli.testing.rig import ROOMY, Prices, Rig, auto, make_signal
 
 D = Decimal
 REPRICE = RepriceLimits(after_s=60, step_pct=D("0.002"), max_times=3, max_pct=D("0.005"))

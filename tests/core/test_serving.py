@@ -13,7 +13,7 @@ from apex_cli.core.model.records import ApprovalStatus
 from apex_cli.core.model.work import Answer, Answered, Closed, CloseRequest, RequestRecord, RequestStatus, Work
 from apex_cli.core.serving import Service, is_asked
 from apex_cli.testing import FixedClock
-from apex_cli.testing_rig import Rig, make_signal, manual
+from apex_cli.testing.rig import Rig, make_signal, manual
 
 
 class Counter:

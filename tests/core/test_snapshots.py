@@ -8,8 +8,8 @@ from apex_cli.core.model.outcome import Snapshot
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.snapshots import blocked_instruments, exposures_of
-from apex_cli.testing_faults import Fate, UnreliableBroker
-from apex_cli.testing_rig import Prices, Rig, auto, make_signal
+from apex_cli.testing.faults import Fate, UnreliableBroker
+from apex_cli.testing.rig import Prices, Rig, auto, make_signal
 
 D = Decimal
 

@@ -8,8 +8,8 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide, OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome
 from apex_cli.core.stories import Story, find_subjects, story_of
-from apex_cli.testing_faults import UnreliableBroker
-from apex_cli.testing_rig import Rig, make_signal, manual
+from apex_cli.testing.faults import UnreliableBroker
+from apex_cli.testing.rig import Rig, make_signal, manual
 
 D = Decimal
 

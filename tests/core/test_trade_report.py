@@ -12,7 +12,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.rules.performance import statistics_of
 from apex_cli.core.trade_report import KINDS, ReportBuilder, Span, TradeReport
-from apex_cli.testing_rig import Prices, Rig, make_signal, manual
+from apex_cli.testing.rig import Prices, Rig, make_signal, manual
 
 D = Decimal
 

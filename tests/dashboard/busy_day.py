@@ -21,7 +21,7 @@ from apex_cli.core.model.work import Answer, Answered, Preview
 from apex_cli.core.recording import Alarm
 from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.dashboard.app import DashboardApp
-from apex_cli.testing_rig import Prices, Rig, auto, make_signal
+from apex_cli.testing.rig import Prices, Rig, auto, make_signal
 
 D = Decimal
 HELD = ("AAPL", "AMD", "IBM", "KO", "MSFT", "NVDA", "ORCL", "PFE", "SPY", "TSLA")

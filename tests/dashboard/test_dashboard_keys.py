@@ -17,7 +17,7 @@ from apex_cli.core.recording import Alarm
 from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.dashboard.app import DashboardApp
 from apex_cli.dashboard.tables import SheetTable
-from apex_cli.testing_rig import Rig
+from apex_cli.testing.rig import Rig
 
 WORDS = ("earnings", "news", "low")
 Story = Callable[[Pilot[None], DashboardApp], Awaitable[None]]

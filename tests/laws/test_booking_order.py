@@ -22,8 +22,8 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.state import State
 from apex_cli.testing import START, MemoryStore
-from apex_cli.testing_faults import UnreliableBroker
-from apex_cli.testing_rig import Rig, auto, make_signal
+from apex_cli.testing.faults import UnreliableBroker
+from apex_cli.testing.rig import Rig, auto, make_signal
 
 D = Decimal
 RISK = RiskLimits(max_position_pct=D(1), max_open_risk_pct=D(1), max_daily_loss_pct=D(1), max_drawdown_pct=D(1))

@@ -14,8 +14,8 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus
 from apex_cli.testing import FixedClock
-from apex_cli.testing_faults import FailingStore
-from apex_cli.testing_rig import Rig, auto, make_signal, manual
+from apex_cli.testing.faults import FailingStore
+from apex_cli.testing.rig import Rig, auto, make_signal, manual
 
 D = Decimal
 Story = Callable[[Rig], None]

@@ -20,8 +20,8 @@ from apex_cli.core.executor import IntentEvent
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.testing import FixedClock, MemoryStore
-from apex_cli.testing_faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing_rig import ListSource, Rig, make_signal, manual
+from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
+from apex_cli.testing.rig import ListSource, Rig, make_signal, manual
 
 FATES = st.sampled_from(list(Fate))
 SYMBOLS = ("AAPL", "MSFT")

@@ -19,7 +19,7 @@ from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.recording import DecidedEvent, decide_again
 from apex_cli.testing import START
-from apex_cli.testing_rig import Rig, make_signal
+from apex_cli.testing.rig import Rig, make_signal
 
 D = Decimal
 CENTS = st.integers(1, 400)

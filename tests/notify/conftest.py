@@ -13,7 +13,7 @@ import pytest
 from apex_cli.cli import run
 from apex_cli.notify.telegram_notifier import TelegramNotifier
 from apex_cli.settings import Settings
-from apex_cli.testing_telegram import ANNA, BEN, CHAT, TOKEN, BotApi
+from apex_cli.testing.telegram import ANNA, BEN, CHAT, TOKEN, BotApi
 from apex_cli.wiring.house import read_settings
 
 SECRETS = {

@@ -23,7 +23,7 @@ from apex_cli.notify.house import House
 from apex_cli.notify.postman import Postman
 from apex_cli.settings import Settings
 from apex_cli.testing import START
-from apex_cli.testing_telegram import ANNA, BEN, CHAT, CONFLICT, SERVER_ERROR, STRANGER, TOO_MANY, BotApi, Fault
+from apex_cli.testing.telegram import ANNA, BEN, CHAT, CONFLICT, SERVER_ERROR, STRANGER, TOO_MANY, BotApi, Fault
 from apex_cli.wiring.house import open_store, read_settings
 
 YES, NO, HALF, DETAILS = "✅ Approve", "🚫 Reject", "½ Half size", "🔍 Details"

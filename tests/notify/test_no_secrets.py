@@ -11,7 +11,7 @@ import pytest
 
 from apex_cli.core.adapters.apprise_notifier import channel_name
 from apex_cli.core.redaction import redact
-from apex_cli.testing_telegram import BEN, CHAT, TOKEN, UNAUTHORIZED, BotApi
+from apex_cli.testing.telegram import BEN, CHAT, TOKEN, UNAUTHORIZED, BotApi
 
 URL = "json://user:Sw0rdfishSw0rdfish@127.0.0.1:9/path-of-mine-0123"
 SECRETS = (TOKEN, TOKEN.partition(":")[2], str(CHAT), str(BEN), URL, "Sw0rdfishSw0rdfish", "U1234567")

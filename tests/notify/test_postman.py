@@ -12,7 +12,7 @@ from apex_cli.core.adapters.delivery_file import DeliveryFile
 from apex_cli.notify.channels import notify_folder
 from apex_cli.notify.postman import Postman
 from apex_cli.settings import Settings
-from apex_cli.testing_telegram import SERVER_ERROR, BotApi
+from apex_cli.testing.telegram import SERVER_ERROR, BotApi
 from apex_cli.wiring.house import read_settings
 
 

@@ -19,7 +19,7 @@ from apex_cli.core.model.work import Answer
 from apex_cli.notify.house import House
 from apex_cli.notify.postman import Postman
 from apex_cli.settings import Settings
-from apex_cli.testing_telegram import ANNA, BEN, BotApi
+from apex_cli.testing.telegram import ANNA, BEN, BotApi
 from apex_cli.wiring.house import open_journal, open_store
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))

@@ -11,7 +11,7 @@ import pytest
 
 from apex_cli.core.adapters.telegram_link import PollConflictError, Pressed, Said, TelegramLink
 from apex_cli.core.ports import DeliveryError
-from apex_cli.testing_telegram import (
+from apex_cli.testing.telegram import (
     ANNA,
     BLOCKED,
     CHAT,

@@ -29,7 +29,7 @@ from apex_cli.presenters.board import (
 from apex_cli.presenters.charts import bar_chart, line_chart
 from apex_cli.presenters.plots import histogram_of, sparkline
 from apex_cli.testing import START
-from apex_cli.testing_rig import Rig, make_signal
+from apex_cli.testing.rig import Rig, make_signal
 
 D = Decimal
 

@@ -14,7 +14,7 @@ from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.presenters.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
 from apex_cli.presenters.notices import READERS, notice_of, profit_emoji
 from apex_cli.testing import START
-from apex_cli.testing_rig import Rig, auto, make_signal, manual
+from apex_cli.testing.rig import Rig, auto, make_signal, manual
 
 ENTRY_FIELDS = {
     "symbol",

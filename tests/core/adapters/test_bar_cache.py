@@ -20,7 +20,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.outcome import Reason
 from apex_cli.testing import FixedClock
-from apex_cli.testing_bars import ListBars, bars_of, wander
+from apex_cli.testing.bars import ListBars, bars_of, wander
 
 BARS = bars_of(wander(3, 60), "AAPL")
 HOUR = timedelta(hours=1)

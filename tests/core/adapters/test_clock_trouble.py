@@ -14,7 +14,7 @@ from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.rules.approvals import is_expired
 from apex_cli.core.rules.calendar import session_bounds, session_date, session_start
 from apex_cli.testing import START, FixedClock
-from apex_cli.testing_rig import Rig, make_signal, manual
+from apex_cli.testing.rig import Rig, make_signal, manual
 
 NEW_YORK = ZoneInfo("America/New_York")
 HOUR = timedelta(hours=1)

@@ -6,7 +6,7 @@ import pytest
 
 from apex_cli.core.adapters.secrets_file import CHAT_ID, TOKEN, URLS, USER_IDS, read_secrets
 from apex_cli.core.errors import ConfigError
-from apex_cli.testing_telegram import TOKEN as VALUE
+from apex_cli.testing.telegram import TOKEN as VALUE
 
 
 def written(tmp_path: Path, text: str, mode: int = 0o600) -> Path:

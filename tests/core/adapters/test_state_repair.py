@@ -11,7 +11,7 @@ from apex_cli.core.errors import StateError
 from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.rebuilding import SilentState, rebuild
 from apex_cli.testing import START, FixedClock
-from apex_cli.testing_rig import Rig, make_signal
+from apex_cli.testing.rig import Rig, make_signal
 
 REPLAY = Replay(SilentState, rebuild)
 

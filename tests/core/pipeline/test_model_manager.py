@@ -22,8 +22,8 @@ from apex_cli.core.pipeline.history import History
 from apex_cli.core.pipeline.model_manager import ModelManager, ModelRules
 from apex_cli.core.pipeline.predictor_stage import MLPredictor, ModelKeeper, Trainer
 from apex_cli.testing import FixedClock
-from apex_cli.testing_bars import ListBars, bars_of, wander
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.bars import ListBars, bars_of, wander
+from apex_cli.testing.rig import make_signal
 
 BARS = {name: bars_of(wander(seed, 300), name) for seed, name in enumerate(("AAPL", "IBM", "MSFT"), 3)}
 DAYS = [bar.end for bar in BARS["AAPL"]]

@@ -36,7 +36,7 @@ from apex_cli.core.pipeline.score_parts import (
 from apex_cli.core.recording import signal_row
 from apex_cli.core.rules.lessons import entry_conditions
 from apex_cli.testing import START, FixedClock, MemoryStore
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.rig import make_signal
 
 D = Decimal
 

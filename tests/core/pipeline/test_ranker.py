@@ -12,7 +12,7 @@ from apex_cli.core.model.outcome import Exposure
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.testing import START
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.rig import make_signal
 
 D = Decimal
 RANKER = SimpleRanker(RiskLimits(max_positions=4))

@@ -25,8 +25,8 @@ from apex_cli.core.pipeline.context import GuardedSource, Once, PipelineContext
 from apex_cli.core.pipeline.history import History
 from apex_cli.core.pipeline.scanning import Levels, Scanner, bracket_levels, valid_until
 from apex_cli.testing import FixedClock
-from apex_cli.testing_bars import ListBars, bars_of, wander
-from apex_cli.testing_rig import Rig
+from apex_cli.testing.bars import ListBars, bars_of, wander
+from apex_cli.testing.rig import Rig
 
 D = Decimal
 BARS = {name: bars_of(wander(seed), name) for seed, name in enumerate(("AAPL", "IBM", "MSFT"), 3)}

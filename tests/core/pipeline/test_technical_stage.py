@@ -21,8 +21,8 @@ from apex_cli.core.pipeline.context import GuardedStage, Once, PipelineContext, 
 from apex_cli.core.pipeline.history import History
 from apex_cli.core.pipeline.technical_stage import TechnicalAnalyzer
 from apex_cli.testing import FixedClock
-from apex_cli.testing_bars import ListBars, bars_of, wander
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.bars import ListBars, bars_of, wander
+from apex_cli.testing.rig import make_signal
 
 UP = bars_of(wander(3, 260, step=0.003, drift=0.004), "AAPL")
 END = UP[-1].end

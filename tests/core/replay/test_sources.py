@@ -10,7 +10,7 @@ from apex_cli.core.model.outcome import Reason
 from apex_cli.core.ports import RejectedRow, SignalBatch
 from apex_cli.core.replay.sources import EARLY, BreakoutRule, TimedSource, average_true_range
 from apex_cli.testing import START
-from apex_cli.testing_rig import make_signal
+from apex_cli.testing.rig import make_signal
 
 D = Decimal
 DAY = timedelta(days=1)

@@ -11,7 +11,7 @@ import pytest
 from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.testing import GatewayThread
 from apex_cli.testing import FixedClock
-from apex_cli.testing_ib import Session
+from apex_cli.testing.ib import Session
 
 
 @pytest.fixture(params=["ib_insync", "ib_async"])

@@ -16,7 +16,7 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.testing import GatewayThread
 from apex_cli.testing import FixedClock
-from apex_cli.testing_ib import Session, bracket, fills, order, reasons, states
+from apex_cli.testing.ib import Session, bracket, fills, order, reasons, states
 
 W, F, C = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED
 Connect = Callable[..., Session]

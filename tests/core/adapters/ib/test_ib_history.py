@@ -16,7 +16,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.gateway.testing import GatewayThread
 from apex_cli.testing import FixedClock
-from apex_cli.testing_ib import AAPL, Session
+from apex_cli.testing.ib import AAPL, Session
 
 FRIDAY_CLOSE = datetime(2026, 2, 27, 21, 0, tzinfo=UTC)
 

@@ -26,7 +26,7 @@ from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, 
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderType
 from apex_cli.settings import load_settings
-from apex_cli.testing_ib import bracket, order
+from apex_cli.testing.ib import bracket, order
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 CALL = make_instrument(

@@ -17,7 +17,7 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import OcaPartial, Policy
 from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing_ib import Session, bracket, fills, order, reasons, short, states
+from apex_cli.testing.ib import Session, bracket, fills, order, reasons, short, states
 
 W, F, C, R = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED
 

@@ -24,7 +24,7 @@ from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide, OrderStatus
-from apex_cli.testing_ib import AAPL, fills, order, states
+from apex_cli.testing.ib import AAPL, fills, order, states
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 W, F, C, R = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from apex_cli.settings import Settings
-from apex_cli.settings_schema import schema
+from apex_cli.settings.schema import schema
 
 HEAD = """\
 # apex configuration: every key with its default. Delete what you do not change.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from apex_cli.core.model.limits import RepriceLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
 from apex_cli.settings import NotifySettings, Settings
-from apex_cli.settings_wording import shown
+from apex_cli.settings.wording import shown
 
 
 class Conflict(NamedTuple):

@@ -1,4 +1,4 @@
-"""From bytes and environment variables to the plain values that ``settings_schema`` checks."""
+"""From bytes and environment variables to the plain values that ``settings.schema`` checks."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ import msgspec
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.settings import OVERRIDE_PREFIX, Settings
-from apex_cli.settings_conflicts import conflicts
-from apex_cli.settings_wording import closest, key_name, shown, suggestion
+from apex_cli.settings.conflicts import conflicts
+from apex_cli.settings.wording import closest, key_name, shown, suggestion
 
 MILLION = Decimal(1_000_000)
 MAX_PROBLEMS = 100

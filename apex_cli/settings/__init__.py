@@ -29,7 +29,7 @@ from apex_cli.core.model.limits import (
 )
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.notice import Loudness, NoticeKind
-from apex_cli.settings_pipeline import PipelineSettings, PredictorSettings, ScannerSettings, TechnicalSettings
+from apex_cli.settings.pipeline import PipelineSettings, PredictorSettings, ScannerSettings, TechnicalSettings
 
 CONFIG_VARIABLE = "APEX_CONFIG"
 LIVE_VARIABLE = "APEX_LIVE"
@@ -383,8 +383,8 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -
     names = [name for name in environ if name.startswith(OVERRIDE_PREFIX)]
     if source is None and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
         return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
-    from apex_cli.settings_file import read_config, read_overrides  # noqa: PLC0415 - start-up is a feature
-    from apex_cli.settings_schema import build_settings  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.settings.file import read_config, read_overrides  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.settings.schema import build_settings  # noqa: PLC0415 - start-up is a feature
 
     document = read_config(source) if source is not None else {}
     overrides = read_overrides({name: environ[name] for name in names})
