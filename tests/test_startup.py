@@ -49,7 +49,7 @@ WITH_CONFIG = {
     "explain demo-1-aapl-long --json": CONFIG | JSON,
     "learn status": CONFIG | STATE | JSON,
     "learn freeze": CONFIG | STATE | JSON | WRITING,
-    "replay --to 2003-04-30": CONFIG | LOOP,
+    "replay --to 2003-04-30": CONFIG | LOOP | JSON,
     "halt": CONFIG | STATE | JSON | WRITING,
     "reduce --json": CONFIG | STATE | JSON | WRITING,
     "resume": CONFIG | STATE | JSON | WRITING,
