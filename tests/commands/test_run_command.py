@@ -363,7 +363,8 @@ def test_an_alarm_is_told_where_people_look(demo: Path, apex_json: Callable[...,
     assert [w["code"] for w in told.envelope["warnings"] if "MSFT" in w["message"]]
 
 
-def test_verbose_tells_every_step_and_changes_no_result(demo: Path, apex: Callable[..., Any]) -> None:
+@pytest.mark.usefixtures("demo")
+def test_verbose_tells_every_step_and_changes_no_result(apex: Callable[..., Any]) -> None:
     told = apex("run", "--once", "--verbose")
     steps = [line.partition("ET  ")[2] for line in told.err.splitlines()]
     assert "decision execute BUY 6 AAPL" in steps
