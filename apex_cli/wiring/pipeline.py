@@ -17,14 +17,18 @@ from apex_cli.wiring.parts import make_parts
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.model_files import ModelFiles
+    from apex_cli.core.adapters.pinned_models import PinnedModels
     from apex_cli.core.pipeline.context import PipelineContext
     from apex_cli.core.pipeline.history import History
     from apex_cli.core.pipeline.model_manager import ModelManager
-    from apex_cli.core.ports import BarSource, Chore, Clock, SignalSource, SignalStage
+    from apex_cli.core.ports import BarSource, Chore, Clock, ModelStore, SignalSource, SignalStage
 
 TA, ML = ("numpy", "talib"), ("numpy", "talib", "sklearn", "skops")
 EXTRA_OF = {TA: "ta", ML: "ml"}
 """The modules a part needs, and the extra that brings them."""
+
+SCANNERS = ("mean_reversion", "volume_reversal", "momentum_breakout", "trend_following")
+"""The scanners that come with apex, by their settings."""
 
 
 def make_context(
@@ -44,6 +48,39 @@ def make_context(
         is_dry_run=is_dry_run,
     )
     return bare._replace(bars=make_bars(settings, bare)) if is_used else bare
+
+
+def make_replay_context(
+    settings: Settings, clock: Clock, bars: BarSource, notice: Callable[[Reason], None], models: PinnedModels | None
+) -> PipelineContext:
+    """Return what steps and scanners are given in a replay: its own bars, its own clock, and nothing is written."""
+    from apex_cli.core.pipeline.context import Once, PipelineContext
+
+    return PipelineContext(
+        clock=clock,
+        bars=bars,
+        state_dir=settings.state.dir,
+        notice=Once(notice),
+        watch_list=settings.scanners.watch_list,
+        is_required=settings.pipeline.require_analysis,
+        is_dry_run=True,
+        models=models,
+    )
+
+
+def pinned_models(settings: Settings) -> PinnedModels | None:
+    """Return the stored models as they are now; None where no step predicts, or none can."""
+    if "predictor" not in settings.pipeline.stages or missing(ML):
+        return None
+    from apex_cli.core.adapters.pinned_models import PinnedModels
+
+    return PinnedModels(model_files(settings))
+
+
+def has_scanners(settings: Settings) -> bool:
+    """Tell whether the configuration wants scanners, installed or not."""
+    chosen = settings.scanners
+    return bool(chosen.watch_list) and (any(getattr(chosen, name).enabled for name in SCANNERS) or bool(chosen.custom))
 
 
 def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
@@ -109,7 +146,7 @@ def _predictor(settings: Settings, context: PipelineContext) -> SignalStage:
     return MLPredictor(
         context,
         make_history(settings, context),
-        make_model_manager(settings, bars=context.bars, read_only=context.is_dry_run),
+        make_model_manager(settings, bars=context.bars, read_only=context.is_dry_run, store=context.models),
         min_probability=settings.predictor.min_probability,
     )
 
@@ -136,8 +173,7 @@ def _scanners(settings: Settings, context: PipelineContext) -> Iterator[tuple[st
     chosen = settings.scanners
     if not chosen.watch_list:
         return
-    names = ("mean_reversion", "volume_reversal", "momentum_breakout", "trend_following")
-    enabled = [name for name in names if getattr(chosen, name).enabled]
+    enabled = [name for name in SCANNERS if getattr(chosen, name).enabled]
     if enabled and _has(TA, "The scanners", context, "they do not look"):
         history = make_history(settings, context)
         yield from ((name, _scanner(settings, name, context, history)) for name in enabled)
@@ -191,8 +227,10 @@ def make_model_chores(settings: Settings, context: PipelineContext, *, is_loop: 
     return (ModelKeeper(context, make_model_manager(settings, bars=context.bars), trainer),)
 
 
-def make_model_manager(settings: Settings, *, bars: BarSource | None = None, read_only: bool = False) -> ModelManager:
-    """Return what loads, trains and judges the models; *bars* are opened when they are not given."""
+def make_model_manager(
+    settings: Settings, *, bars: BarSource | None = None, read_only: bool = False, store: ModelStore | None = None
+) -> ModelManager:
+    """Return what loads, trains and judges the models of *store*, by default those in the folder of the state."""
     from apex_cli.core.pipeline.model_manager import ModelManager, ModelRules
 
     chosen = settings.predictor
@@ -206,7 +244,7 @@ def make_model_manager(settings: Settings, *, bars: BarSource | None = None, rea
         trees=chosen.trees,
         history_bars=settings.pipeline.history_bars,
     )
-    return ModelManager(model_files(settings), bars, rules, read_only=read_only)
+    return ModelManager(model_files(settings) if store is None else store, bars, rules, read_only=read_only)
 
 
 def model_files(settings: Settings) -> ModelFiles:

@@ -11,7 +11,7 @@ from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.ports import BarSource, Clock, SignalBatch, SignalSource, SignalStage
+from apex_cli.core.ports import BarSource, Clock, ModelStore, SignalBatch, SignalSource, SignalStage
 
 PUTS = frozenset({SignalType.LONG_PUT, SignalType.SHORT_PUT})
 
@@ -50,6 +50,9 @@ class PipelineContext(NamedTuple):
 
     is_dry_run: bool = False
     """True: nothing may be written."""
+
+    models: ModelStore | None = None
+    """Where the predictor's models are; None: in the folder of the state."""
 
 
 def market_view(signal: Signal) -> int:
