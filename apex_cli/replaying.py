@@ -159,9 +159,7 @@ class Replay:
     def _make_context(self, settings: Settings) -> PipelineContext:
         """Return what steps and scanners are given; tell when the model knows more than the day that is replayed."""
         models = pinned_models(settings)
-        told = models.foreknowledge(self._ends[0], self._ends[-1]) if models is not None else None
-        if told is not None:
-            self._recorder.on_notice(told)
+        self._warning = models.foreknowledge(self._ends[0], self._ends[-1]) if models is not None else None
         return make_replay_context(settings, self._clock, self._bars, self._recorder.on_notice, models)
 
     def _make_sources(self, settings: Settings, context: PipelineContext) -> Sequence[SignalSource]:
@@ -196,7 +194,8 @@ class Replay:
                 on_step(number + 1, total)
         await self._broker.close()
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
-        self._recorder.problems[:0] = [problem for symbol in symbols for problem in self._bars.problems(symbol)]
+        warning = [self._warning.message] if self._warning is not None else []
+        self._recorder.problems[:0] = [*warning, *(odd for symbol in symbols for odd in self._bars.problems(symbol))]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
         return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
 
