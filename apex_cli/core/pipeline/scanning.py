@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from apex_cli.core.analysis.frame import Floats, Frame
-from apex_cli.core.analysis.indicators import Indicators, indicators
+from apex_cli.core.analysis.indicators import Indicators, indicators_of
 from apex_cli.core.analysis.technical import MIN_BARS
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
@@ -107,7 +107,7 @@ class Scanner:
         if self._looked.get(symbol) == end:
             return
         self._looked[symbol] = end
-        known = indicators(frame)
+        known = indicators_of(frame)
         for sign in self._signs:
             confidence = float(self._scan(frame, known, sign)[-1])
             signal = self._signal(frame, known, sign, confidence, now) if confidence > 0 else None
