@@ -1,6 +1,7 @@
-"""Replays history: the same coordinator, decisions, venue and learners, on a clock that follows the bars.
+"""Replays history: the same coordinator, steps, scanners, decisions, venue and learners, on a clock of the bars.
 
-Nothing is read from or written to the state folder; everything happens in memory.
+Everything happens in memory. Of the state folder the predictor's model is read, where the predictor is switched on;
+nothing is written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -30,7 +32,17 @@ from apex_cli.core.replay.sources import RULES, BreakoutRule, TimedSource
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.settings import Settings
 from apex_cli.wiring.market import make_simulated_broker
-from apex_cli.wiring.parts import make_learners, make_ranker
+from apex_cli.wiring.parts import make_learners, make_position_chores, make_ranker, make_stages
+from apex_cli.wiring.pipeline import (
+    has_scanners,
+    make_pipeline_stages,
+    make_replay_context,
+    make_scanners,
+    pinned_models,
+)
+
+if TYPE_CHECKING:
+    from apex_cli.core.pipeline.context import PipelineContext
 
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, and of how many."""
@@ -43,8 +55,8 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
 
     bars_dir: Path
     signals: tuple[Path, ...] = ()
-    rule: str = "breakout"
-    """Built-in source of signals when no file is named."""
+    rule: str | None = None
+    """Built-in source of signals when no file is named; None: the scanners of the configuration, else breakout."""
 
     first: date | None = None
     last: date | None = None
@@ -83,17 +95,18 @@ class Replay:
         options: ReplayOptions,
         *,
         make_sources: MakeSources | None = None,
-        stages: Sequence[SignalStage] = (),
+        stages: Sequence[SignalStage] | None = None,
     ) -> None:
         """Put all parts together around a store in memory.
 
         Args:
             settings: as for a run.
             options: what to replay.
-            make_sources: other sources of signals, made from the bars and the clock, such as scanners.
-            stages: what signals go through before they are ranked.
+            make_sources: other sources of signals than those of settings and options, made from bars and clock.
+            stages: what signals go through before they are ranked, instead of the steps that *settings* name.
 
         Raises:
+            ConfigError: *settings* name a step or scanner that does not exist, or require one that is not installed.
             InputError: there are no bars in the period, or a file cannot be read.
         """
         execution = replace(settings.execution, auto_execute=True, simulation_mode=True)
@@ -124,13 +137,16 @@ class Replay:
         )
         self._steps = self._broker.steps(self._ends[-1])
         self._has_begun = False
+        context = self._make_context(settings)
+        sources = make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings, context)
         self._coordinator = Coordinator(
             store=self._store,
             executor=executor,
             gatherer=gatherer,
             ranker=make_ranker(settings, self._clock, self._store, self._bars),
-            sources=make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings),
-            stages=stages,
+            sources=sources,
+            stages=(*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages,
+            chores=make_position_chores(executor, gatherer),
             learning=make_learners(settings),
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,
@@ -140,9 +156,18 @@ class Replay:
     def _make_broker(self, settings: Settings) -> SimulatedBroker:
         return make_simulated_broker(settings, self._clock, self._bars, in_memory=True)
 
-    def _make_sources(self, settings: Settings) -> Sequence[SignalSource]:
+    def _make_context(self, settings: Settings) -> PipelineContext:
+        """Return what steps and scanners are given; tell when the model knows more than the day that is replayed."""
+        models = pinned_models(settings)
+        self._warning = models.foreknowledge(self._ends[0], self._ends[-1]) if models is not None else None
+        return make_replay_context(settings, self._clock, self._bars, self._recorder.on_notice, models)
+
+    def _make_sources(self, settings: Settings, context: PipelineContext) -> Sequence[SignalSource]:
+        """Return files that are named, a rule that is named, the scanners as in a run, or the baseline rule."""
+        if not self._options.signals and self._options.rule is None and has_scanners(settings):
+            return make_scanners(settings, context)
         if not self._options.signals:
-            return (_rule(self._options.rule)(self._bars),)
+            return (_rule(self._options.rule or BreakoutRule.name)(self._bars),)
         files = FileSource(self._options.signals, max_age=timedelta(minutes=settings.signals.max_age_minutes))
         return (TimedSource(tuple(files.poll(self._clock.now()))),)
 
@@ -169,7 +194,8 @@ class Replay:
                 on_step(number + 1, total)
         await self._broker.close()
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
-        self._recorder.problems[:0] = [problem for symbol in symbols for problem in self._bars.problems(symbol)]
+        warning = [self._warning.message] if self._warning is not None else []
+        self._recorder.problems[:0] = [*warning, *(odd for symbol in symbols for odd in self._bars.problems(symbol))]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
         return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
 

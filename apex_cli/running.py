@@ -40,7 +40,7 @@ from apex_cli.wiring.parts import (
     make_sources,
     make_stages,
 )
-from apex_cli.wiring.pipeline import make_context, make_model_chores, make_pipeline_stages, make_scanners
+from apex_cli.wiring.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 
 if TYPE_CHECKING:
     from apex_cli.core.booking import Booked
@@ -104,7 +104,14 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
 
     parts.executor.on_booked = on_booked
     parts.store.on_event = log.event
-    context = make_context(settings, parts.clock, out.warn, is_dry_run=options.dry_run)
+    context = make_context(
+        settings,
+        parts.clock,
+        out.warn,
+        is_dry_run=options.dry_run,
+        broker=parts.broker,
+        waits=options.once or options.dry_run,
+    )
     scanners = () if options.signals else make_scanners(settings, context)
     coordinator = Coordinator(
         store=parts.store,
@@ -119,7 +126,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
         chores=(
             *make_chores(parts),
-            *make_model_chores(settings, context, is_loop=not options.once),
+            *make_pipeline_chores(settings, context, is_loop=not options.once),
             Pulse(parts.store, parts.store.clock),
         ),
         bus_capacity=settings.bus.capacity,
@@ -131,6 +138,8 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     with log:
         if options.dry_run:
             async with looking(parts):
+                if context.prefetch is not None:
+                    await context.prefetch.tend(parts.clock.now())
                 cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
                 summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=True)
         else:

@@ -185,11 +185,13 @@ def test_a_period_without_bars_is_an_error(period: dict[str, date]) -> None:
         replay(FREE, ReplayOptions(bars_dir=DEMO, **period))
 
 
-def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
+@pytest.mark.parametrize("scanners", ["{}", "{watch_list: [AAPL, IBM, MSFT], target_atr: 5}"])
+def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: Path, scanners: str) -> None:
+    page, config = tmp_path / "page.html", tmp_path / "config.yaml"
+    config.write_text(f"scanners: {scanners}\npipeline: {{stages: [technical]}}\n")
     said = []
     for seed in ("1", "4242"):
-        line = ["replay", "--bars", str(DEMO), "--json", "--html", str(page)]
+        line = ["replay", "--bars", str(DEMO), "--config", str(config), "--json", "--html", str(page)]
         done = subprocess.run(
             [sys.executable, "-m", "apex_cli", *line],
             cwd=tmp_path,
@@ -200,7 +202,7 @@ def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: 
         )
         said.append((done.stdout, page.read_bytes()))
     assert said[0] == said[1]
-    assert [path.name for path in tmp_path.iterdir()] == ["page.html"], "no state was written"
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "page.html"}, "no state was written"
     text = page.read_text()
     assert "<svg" in text
     assert "http" not in text

@@ -31,7 +31,10 @@ def replay(
         list[Path] | None,
         typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
     ] = None,
-    rule: Annotated[str, typer.Option(help="Built-in source of signals without a file: breakout.")] = "breakout",
+    rule: Annotated[
+        str | None,
+        typer.Option(help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
+    ] = None,
     first: Annotated[
         datetime | None,
         typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
@@ -60,7 +63,7 @@ def replay(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Replay history in memory: the same checks, sizes, fills and learning as in a run. No state is read or changed."""
+    """Replay history in memory: the same steps, scanners, checks and fills as in a run. No state is read or changed."""
     with Output("replay", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli import replaying
         from apex_cli.presenters.replaying import replay_blocks, replay_data, replay_warnings

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
 from apex_cli.core.adapters.ib.config import IbConfig
-from apex_cli.core.adapters.ib.prices import IbPrices
+from apex_cli.core.adapters.ib.prices import IbPrices, last_close
 from apex_cli.core.adapters.ib.quiet import parse_quiet_hours
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.health import Finding
-from apex_cli.core.ports import Clock
+from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.outcome import Reason
+from apex_cli.core.ports import Broker, Clock
 from apex_cli.settings import IbAccountType, IbMarketData, IbMode, Settings
 from apex_cli.wiring.house import make_system_clock
+
+if TYPE_CHECKING:
+    from apex_cli.core.pipeline.prefetch import Prefetch
+
+DAYS_A_YEAR, SESSIONS_A_YEAR = 365, 250
 
 
 def make_ib_broker(
@@ -43,6 +52,31 @@ def make_ib_broker(
         quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
     )
     return IbBroker(config, clock, read_only=read_only, is_ours=is_ours)
+
+
+def make_prefetch(
+    settings: Settings, broker: Broker, clock: Clock, notice: Callable[[Reason, str], None], *, waits: bool
+) -> Prefetch | None:
+    """Return what asks the broker for the daily bars of the watch list; with *waits* the first of them are waited for.
+
+    None at another broker than Interactive Brokers.
+    """
+    from apex_cli.core.adapters.ib.history import IbHistory
+    from apex_cli.core.pipeline.prefetch import MOST_WAIT_S, Prefetch
+
+    if not isinstance(broker, IbBroker):
+        return None
+    history, asked_at = IbHistory(broker), None
+    days = -(-settings.pipeline.history_bars * DAYS_A_YEAR // SESSIONS_A_YEAR)
+
+    async def fetch(symbol: str) -> Sequence[Bar]:
+        nonlocal asked_at
+        if asked_at != (closed_at := last_close(clock.now())):
+            asked_at = closed_at
+            history.forget()
+        return await history.daily_bars(make_instrument(symbol), days=days)
+
+    return Prefetch(settings.scanners.watch_list, fetch, last_close, notice, wait_s=MOST_WAIT_S if waits else 0)
 
 
 def look_at_ib(settings: Settings) -> tuple[Finding, ...]:

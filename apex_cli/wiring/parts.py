@@ -150,14 +150,16 @@ def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
 
 def make_chores(parts: Parts) -> tuple[Chore, ...]:
     """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
+    return (parts.reconciler, make_margin_watch(parts), *make_position_chores(parts.executor, parts.gatherer))
+
+
+def make_position_chores(executor: TradeExecutor, gatherer: Gatherer) -> tuple[Chore, ...]:
+    """Return what looks after orders and positions by section ``management``, in a run as in a replay."""
     from apex_cli.core.managing import Manager
     from apex_cli.core.repricing import Repricer
     from apex_cli.core.time_exits import TimeKeeper
 
-    executor, gatherer = parts.executor, parts.gatherer
     return (
-        parts.reconciler,
-        make_margin_watch(parts),
         TimeKeeper(executor),
         Repricer(executor=executor, gatherer=gatherer),
         Manager(executor=executor, gatherer=gatherer),

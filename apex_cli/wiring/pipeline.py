@@ -17,33 +17,95 @@ from apex_cli.wiring.parts import make_parts
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.model_files import ModelFiles
-    from apex_cli.core.pipeline.context import PipelineContext
+    from apex_cli.core.adapters.pinned_models import PinnedModels
+    from apex_cli.core.pipeline.context import Once, PipelineContext
     from apex_cli.core.pipeline.history import History
     from apex_cli.core.pipeline.model_manager import ModelManager
-    from apex_cli.core.ports import BarSource, Chore, Clock, SignalSource, SignalStage
+    from apex_cli.core.pipeline.prefetch import Prefetch
+    from apex_cli.core.ports import BarSource, Broker, Chore, Clock, ModelStore, SignalSource, SignalStage
 
 TA, ML = ("numpy", "talib"), ("numpy", "talib", "sklearn", "skops")
 EXTRA_OF = {TA: "ta", ML: "ml"}
 """The modules a part needs, and the extra that brings them."""
 
+SCANNERS = ("mean_reversion", "volume_reversal", "momentum_breakout", "trend_following")
+"""The scanners that come with apex, by their settings."""
+
 
 def make_context(
-    settings: Settings, clock: Clock, notice: Callable[[Reason], None], *, is_dry_run: bool = False
+    settings: Settings,
+    clock: Clock,
+    notice: Callable[[Reason], None],
+    *,
+    is_dry_run: bool = False,
+    broker: Broker | None = None,
+    waits: bool = False,
 ) -> PipelineContext:
-    """Return what every step and scanner is given; bars are opened only where something reads them."""
+    """Return what every step and scanner is given; bars are opened only where something reads them.
+
+    Without files of bars a real *broker* is asked for them; with *waits* the run waits for the first ones.
+    """
     from apex_cli.core.pipeline.context import Once, PipelineContext
 
     is_used = bool(settings.pipeline.stages or settings.scanners.watch_list)
+    once = Once(notice)
+    prefetch = _make_prefetch(settings, clock, once, broker, waits=waits)
     bare = PipelineContext(
         clock=clock,
-        bars=open_bars(settings) if is_used and settings.pipeline.bars == "csv" else None,
+        bars=prefetch or (open_bars(settings) if is_used and settings.pipeline.bars == "csv" else None),
+        state_dir=settings.state.dir,
+        notice=once,
+        watch_list=settings.scanners.watch_list,
+        is_required=settings.pipeline.require_analysis,
+        is_dry_run=is_dry_run,
+        prefetch=prefetch,
+    )
+    return bare._replace(bars=make_bars(settings, bare)) if is_used else bare
+
+
+def _make_prefetch(
+    settings: Settings, clock: Clock, notice: Once, broker: Broker | None, *, waits: bool
+) -> Prefetch | None:
+    """Return what asks the broker for bars: for a watch list at a real account, where no files are configured."""
+    is_asked = settings.pipeline.bars == "csv" and settings.prices.bars_dir is None and settings.scanners.watch_list
+    if broker is None or settings.execution.simulation_mode or not is_asked:
+        return None
+    from apex_cli.wiring.ib import make_prefetch
+
+    return make_prefetch(settings, broker, clock, notice, waits=waits)
+
+
+def make_replay_context(
+    settings: Settings, clock: Clock, bars: BarSource, notice: Callable[[Reason], None], models: PinnedModels | None
+) -> PipelineContext:
+    """Return what steps and scanners are given in a replay: its own bars, its own clock, and nothing is written."""
+    from apex_cli.core.pipeline.context import Once, PipelineContext
+
+    return PipelineContext(
+        clock=clock,
+        bars=bars,
         state_dir=settings.state.dir,
         notice=Once(notice),
         watch_list=settings.scanners.watch_list,
         is_required=settings.pipeline.require_analysis,
-        is_dry_run=is_dry_run,
+        is_dry_run=True,
+        models=models,
     )
-    return bare._replace(bars=make_bars(settings, bare)) if is_used else bare
+
+
+def pinned_models(settings: Settings) -> PinnedModels | None:
+    """Return the stored models as they are now; None where no step predicts, or none can."""
+    if "predictor" not in settings.pipeline.stages or missing(ML):
+        return None
+    from apex_cli.core.adapters.pinned_models import PinnedModels
+
+    return PinnedModels(model_files(settings))
+
+
+def has_scanners(settings: Settings) -> bool:
+    """Tell whether the configuration wants scanners, installed or not."""
+    chosen = settings.scanners
+    return bool(chosen.watch_list) and (any(getattr(chosen, name).enabled for name in SCANNERS) or bool(chosen.custom))
 
 
 def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
@@ -109,7 +171,7 @@ def _predictor(settings: Settings, context: PipelineContext) -> SignalStage:
     return MLPredictor(
         context,
         make_history(settings, context),
-        make_model_manager(settings, bars=context.bars, read_only=context.is_dry_run),
+        make_model_manager(settings, bars=context.bars, read_only=context.is_dry_run, store=context.models),
         min_probability=settings.predictor.min_probability,
     )
 
@@ -129,15 +191,19 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
     """
     from apex_cli.core.pipeline.context import GuardedSource
 
-    return tuple(GuardedSource(name, source, context.notice) for name, source in _scanners(settings, context))
+    guarded = tuple(GuardedSource(name, source, context.notice) for name, source in _scanners(settings, context))
+    if context.prefetch is None:
+        return guarded
+    from apex_cli.core.pipeline.prefetch import Awaiting
+
+    return tuple(Awaiting(source, context.prefetch) for source in guarded)
 
 
 def _scanners(settings: Settings, context: PipelineContext) -> Iterator[tuple[str, SignalSource]]:
     chosen = settings.scanners
     if not chosen.watch_list:
         return
-    names = ("mean_reversion", "volume_reversal", "momentum_breakout", "trend_following")
-    enabled = [name for name in names if getattr(chosen, name).enabled]
+    enabled = [name for name in SCANNERS if getattr(chosen, name).enabled]
     if enabled and _has(TA, "The scanners", context, "they do not look"):
         history = make_history(settings, context)
         yield from ((name, _scanner(settings, name, context, history)) for name in enabled)
@@ -178,21 +244,27 @@ def _scanner(settings: Settings, name: str, context: PipelineContext, history: H
     )
 
 
-def make_model_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
-    """Return what looks after the models: with a predictor alone, and training only in a loop."""
+def make_pipeline_chores(settings: Settings, context: PipelineContext, *, is_loop: bool) -> tuple[Chore, ...]:
+    """Return what asks for bars and looks after the models: with a predictor alone, and training only in a loop."""
+    asks = () if context.prefetch is None else (context.prefetch,)
     if "predictor" not in settings.pipeline.stages or missing(ML):
-        return ()
+        return asks
     from apex_cli.core.adapters.training_process import TrainingProcess
     from apex_cli.core.pipeline.predictor_stage import ModelKeeper, Trainer
 
     process = TrainingProcess(settings.source)
     trains = is_loop and settings.predictor.auto_train
     trainer = Trainer(process.start, process.outcome) if trains else None
-    return (ModelKeeper(context, make_model_manager(settings, bars=context.bars), trainer),)
+    return (
+        *asks,
+        ModelKeeper(context, make_model_manager(settings, bars=context.bars), trainer),
+    )
 
 
-def make_model_manager(settings: Settings, *, bars: BarSource | None = None, read_only: bool = False) -> ModelManager:
-    """Return what loads, trains and judges the models; *bars* are opened when they are not given."""
+def make_model_manager(
+    settings: Settings, *, bars: BarSource | None = None, read_only: bool = False, store: ModelStore | None = None
+) -> ModelManager:
+    """Return what loads, trains and judges the models of *store*, by default those in the folder of the state."""
     from apex_cli.core.pipeline.model_manager import ModelManager, ModelRules
 
     chosen = settings.predictor
@@ -206,7 +278,7 @@ def make_model_manager(settings: Settings, *, bars: BarSource | None = None, rea
         trees=chosen.trees,
         history_bars=settings.pipeline.history_bars,
     )
-    return ModelManager(model_files(settings), bars, rules, read_only=read_only)
+    return ModelManager(model_files(settings) if store is None else store, bars, rules, read_only=read_only)
 
 
 def model_files(settings: Settings) -> ModelFiles:

@@ -68,13 +68,28 @@ def main() -> None:
 
 
 def measure(options: ReplayOptions) -> None:
-    """Print bars, steps and round trips a second, and the scaling."""
-    report = replay(Settings(), options)  # reads the bars, too
-    median = statistics.median(processor_seconds(lambda: replay(Settings(), options)) for _ in range(RUNS))
+    """Print bars, steps and round trips a second, by the rule and by the scanners, and the scaling."""
+    plain = Settings()
+    symbols = replay(plain, options).symbols  # reads the bars, too
+    scanners = replace(plain.scanners, watch_list=symbols, target_atr=Decimal(5))
+    pipeline = replace(plain.pipeline, stages=("technical",))
+    measure_one("breakout rule", plain, options)
+    measure_one("scanners, technical", replace(plain, scanners=scanners, pipeline=pipeline), options)
+    measure_sweep(options)
+
+
+def measure_one(what: str, settings: Settings, options: ReplayOptions) -> None:
+    """Print bars, steps and round trips a second of one replay."""
+    report = replay(settings, options)
+    median = statistics.median(processor_seconds(lambda: replay(settings, options)) for _ in range(RUNS))
     print(
-        f"{report.bars} bars, {report.steps} steps, {len(report.trades)} round trips in {median:.2f} s: "
+        f"{what}: {report.bars} bars, {report.steps} steps, {len(report.trades)} round trips in {median:.2f} s: "
         f"{report.bars / median:,.0f} bars/s, {report.steps / median:,.0f} steps/s"
     )
+
+
+def measure_sweep(options: ReplayOptions) -> None:
+    """Print what a second process brings."""
     risk = Settings().risk
     tasks = [
         SweepTask(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from apex_cli.core.model.market import Bar
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Frame:
     """Bars of one symbol, oldest first, as arrays of one length."""
 
@@ -57,6 +59,25 @@ def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:
         close=columns[3],
         volume=columns[4],
     )
+
+
+def extended(frame: Frame, old: Sequence[Bar], bars: Sequence[Bar]) -> Frame:
+    """Return the frame of *bars*, of which *frame* holds the *old* ones: only what came since is converted.
+
+    Where *bars* do not go on from *old*, as after a correction, everything is converted anew.
+    """
+    fresh = sum(1 for _ in takewhile(lambda bar: bar.end > old[-1].end, reversed(bars)))
+    gone = len(old) + fresh - len(bars)
+    if gone < 0 or tuple(old[gone:]) != tuple(bars[: len(bars) - fresh]):
+        return frame_of(frame.symbol, bars)
+    if not fresh and not gone:
+        return frame
+    news = frame_of(frame.symbol, bars[len(bars) - fresh :])
+    columns: dict[str, Any] = {
+        name: np.concatenate((getattr(frame, name)[gone:], getattr(news, name)))
+        for name in ("ends", "open", "high", "low", "close", "volume")
+    }
+    return replace(frame, **columns)
 
 
 def seconds(at: datetime) -> int:

@@ -7,6 +7,7 @@ Technical Trading Systems* (1978), for RSI, ATR and ADX.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import talib
@@ -84,6 +85,17 @@ def indicators(frame: Frame) -> Indicators:
         volume_trend=ratio(talib.SMA(volume, 5), mean20),
         dollar_volume=talib.SMA(close * volume, VOLUME_DAYS),
     )
+
+
+def indicators_of(frame: Frame) -> Indicators:
+    """Return the same, computed once for each frame: several scanners look at one picture."""
+    known = _known.get(frame)
+    if known is None:
+        known = _known[frame] = indicators(frame)
+    return known
+
+
+_known: WeakKeyDictionary[Frame, Indicators] = WeakKeyDictionary()
 
 
 def delayed(values: Floats, bars: int = 1) -> Floats:

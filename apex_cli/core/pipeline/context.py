@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.ports import BarSource, Clock, SignalBatch, SignalSource, SignalStage
+from apex_cli.core.ports import BarSource, Clock, ModelStore, SignalBatch, SignalSource, SignalStage
+
+if TYPE_CHECKING:
+    from apex_cli.core.pipeline.prefetch import Prefetch
+
+NOT_FETCHED = "bars_not_fetched"
+"""Code of bars that were asked for and did not come: told once for all symbols."""
 
 PUTS = frozenset({SignalType.LONG_PUT, SignalType.SHORT_PUT})
 
@@ -50,6 +56,12 @@ class PipelineContext(NamedTuple):
 
     is_dry_run: bool = False
     """True: nothing may be written."""
+
+    models: ModelStore | None = None
+    """Where the predictor's models are; None: in the folder of the state."""
+
+    prefetch: Prefetch | None = None
+    """What asks for the bars, where they have to be asked for."""
 
 
 def market_view(signal: Signal) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from apex_cli.core.analysis.frame import Frame, frame_of
+from apex_cli.core.analysis.frame import Frame, extended, frame_of
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.market import Bar
@@ -35,7 +35,7 @@ class History:
         self._length = length
         self._max_age = max_age
         self._notice = notice
-        self._frames: dict[str, Frame] = {}
+        self._frames: dict[str, tuple[Sequence[Bar], Frame]] = {}
 
     def frame(self, symbol: str, at: datetime) -> Frame | Reason:
         """Return the frame of *symbol* as of *at*, or why there is none."""
@@ -58,9 +58,9 @@ class History:
             )
         self._look_over(symbol, bars)
         known = self._frames.get(symbol)
-        if known is None or len(known) != len(bars) or known.ends[-1] != int(bars[-1].end.timestamp()):
-            known = self._frames[symbol] = frame_of(symbol, bars)
-        return known
+        frame = frame_of(symbol, bars) if known is None else extended(known[1], known[0], bars)
+        self._frames[symbol] = bars, frame
+        return frame
 
     def _look_over(self, symbol: str, bars: Sequence[Bar]) -> None:
         """Tell what is odd about the bars of *symbol* when they are first read."""

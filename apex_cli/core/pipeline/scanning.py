@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from apex_cli.core.analysis.frame import Floats, Frame
-from apex_cli.core.analysis.indicators import Indicators, indicators
+from apex_cli.core.analysis.indicators import Indicators, indicators_of
 from apex_cli.core.analysis.technical import MIN_BARS
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
 from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.pipeline.context import PipelineContext
+from apex_cli.core.pipeline.context import NOT_FETCHED, PipelineContext
 from apex_cli.core.pipeline.history import History
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.rules.calendar import market_status, next_session, session_bounds, session_date
@@ -96,7 +96,8 @@ class Scanner:
         """Yield the signals of one symbol; what is wrong with it is told once, and the others go on."""
         frame = self._history.frame(symbol, now)
         if isinstance(frame, Reason):
-            self._notice(frame, symbol)
+            if frame.code != NOT_FETCHED:
+                self._notice(frame, symbol)
             return
         if len(frame) < MIN_BARS or not frame.is_finite:
             why = f"fewer than {MIN_BARS} bars" if len(frame) < MIN_BARS else "values that are no numbers"
@@ -106,7 +107,7 @@ class Scanner:
         if self._looked.get(symbol) == end:
             return
         self._looked[symbol] = end
-        known = indicators(frame)
+        known = indicators_of(frame)
         for sign in self._signs:
             confidence = float(self._scan(frame, known, sign)[-1])
             signal = self._signal(frame, known, sign, confidence, now) if confidence > 0 else None

@@ -13,6 +13,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.learned import WeightsVersion
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.recording import Alarm
@@ -81,7 +82,7 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     adaptations: tuple[WeightsVersion, ...]
     alarms: tuple[str, ...]
     problems: tuple[str, ...] = ()
-    """What is odd about the bars, and rows that are no signals."""
+    """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
 
 
 class Recorder:
@@ -108,6 +109,10 @@ class Recorder:
             self.adaptations.append(data.version)
         elif kind == "alarm" and isinstance(data, Alarm):
             self.alarms.append(data.message)
+
+    def on_notice(self, reason: Reason) -> None:
+        """Hear what a step, a scanner or the model has to say."""
+        self.problems.append(reason.message)
 
     def on_booked(self, booked: Booked) -> None:
         """Hear of fills and closed trades."""

@@ -133,7 +133,7 @@ def test_later_bars_change_nothing_of_what_was_said_before(seed: int, count: int
     frame = wander(seed)
     before = analyse(frame.first(count), 1)
     assume(isinstance(before, Technical))
-    assert analyse(Frame(**{n: getattr(frame, n) for n in frame.__slots__}).first(count), 1) == before
+    assert analyse(replace(frame).first(count), 1) == before
 
 
 def test_the_weights_are_those_that_are_told() -> None:

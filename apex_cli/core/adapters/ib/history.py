@@ -49,6 +49,10 @@ class IbHistory:
             self._known[key] = await self._ask(instrument, days)
         return self._known[key]
 
+    def forget(self) -> None:
+        """Ask for every series again the next time; how often was asked is not forgotten."""
+        self._known.clear()
+
     async def _ask(self, instrument: Instrument, days: int) -> tuple[Bar, ...]:
         """Ask, and once more after a pause when the broker says that it was too much."""
         try:
