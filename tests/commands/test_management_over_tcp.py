@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.model.order import OrderType
 from apex_cli.gateway.rows import OrderRow
 from apex_cli.gateway.testing import GatewayThread
+from apex_cli.testing.ib import Session, order
 
+GENEROUS_S = 60
 CONFIG = """\
 execution: {{simulation_mode: false, auto_execute: true, entry_order: {entry}}}
 risk: {{capital: 20000, max_position_pct: 0.5, min_reward_risk: 0}}
@@ -26,6 +34,20 @@ management:
     trend: {{trailing: {{activate_at_r: 1, distance_r: 1}}}}
     intraday: {{flat_at_close: 5}}
 """
+KILLED = """\
+import os, signal, sys
+from apex_cli.cli import run
+from apex_cli.core.adapters.ib.broker import IbBroker
+modify = IbBroker.modify
+async def modify_once(broker, order):
+    await modify(broker, order)
+    await broker.server_time()
+    os.kill(os.getpid(), signal.SIGKILL)
+IbBroker.modify = modify_once
+sys.exit(run(sys.argv[1:]))
+"""
+"""Runs a command line that is killed after its first change of an order has reached the broker."""
+
 OPEN = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 """A Monday, 10:00 in New York."""
 
@@ -177,3 +199,57 @@ def test_a_limit_entry_follows_the_price_and_is_there_once(
     assert {name[0] for name in resting} == {"S", "T"}
     assert {row.remaining for row in resting.values()} == {held}
     assert stop_of(apex_json) == ("98", True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills as POSIX has them")
+@pytest.mark.parametrize("then", ["stop", "target"])
+def test_a_partial_close_killed_between_its_two_changes_leaves_all_of_it_protected(
+    hold: Callable[..., None], gateway: GatewayThread, apex_json: Callable[..., Any], here: Path, then: str
+) -> None:
+    hold("other")
+    config = here / "config.yaml"
+    config.write_text(
+        config.read_text().replace("min_reward_risk: 0", "min_reward_risk: 0, enforce_market_hours: false")
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "close", "AAPL", "--fraction", "0.5", "--yes"],
+        env=dict(os.environ),
+        timeout=GENEROUS_S,
+        check=False,
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert {name: row.terms.quantity for name, row in working(gateway).items()} == {"S1": 100, "T1": 50}
+    apex_json("run", "--once")
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["quantity"], position["protected_quantity"]) == (100, 100)
+    gateway.set_price("AAPL", "97" if then == "stop" else "121")
+    apex_json("run", "--once")
+    left = {"AAPL": 50} if then == "target" else {}
+    assert gateway.books().positions == left
+    assert {name[0]: row.remaining for name, row in working(gateway).items()} == ({"S": 50} if left else {})
+
+
+@pytest.mark.parametrize("then", ["stop", "target"])
+def test_a_stop_that_became_smaller_than_its_target_grows_back(
+    hold: Callable[..., None], gateway: GatewayThread, apex_json: Callable[..., Any], hands: Hands, then: str
+) -> None:
+    hold("other")
+    stop = working(gateway)["S1"]
+    other = Session(gateway.port, hands)
+    try:
+        other.run(other.broker.connect())
+        (told,) = (o for o in other.run(other.broker.snapshot()).working if o.order_type is OrderType.STOP)
+        smaller = order("S", "SELL", "STOP", stop_price="98", quantity=50, oca_group=stop.terms.oca_group)
+        other.run(other.broker.modify(replace(smaller, client_order_id=told.client_order_id)))
+        other.settled()
+    finally:
+        other.close()
+    assert {name: row.terms.quantity for name, row in working(gateway).items()} == {"S1": 50, "T1": 100}
+    apex_json("run", "--once")
+    assert {name: row.terms.quantity for name, row in working(gateway).items()} == {"S1": 100, "T1": 100}
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["quantity"], position["protected_quantity"]) == (100, 100)
+    gateway.set_price("AAPL", "97" if then == "stop" else "121")
+    apex_json("run", "--once")
+    assert (gateway.books().positions, working(gateway)) == ({}, {})
