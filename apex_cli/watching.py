@@ -24,7 +24,7 @@ from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.handover import as_error, get_done
 from apex_cli.presenters.output import Output
 from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring.house import executor_holder, open_journal, open_store
+from apex_cli.wiring.house import executor_holder, open_store
 from apex_cli.wiring.parts import make_desk, make_parts
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Watch:
         """Look at nothing yet."""
         self._settings = settings
         self._store = open_store(settings)
-        self._tail = JournalTail(open_journal(settings))
+        self._tail = JournalTail(settings.state.dir / "journal")
         self._count = DayTradeCounter(settings.day_trades)
         self._generation = -1
         self._lines: deque[Activity] = deque(maxlen=MOST_LINES)

@@ -18,7 +18,7 @@ from apex_cli.core.model.outcome import DayTradeStatus, TradingMode
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.overview import PositionView
 from apex_cli.presenters.blocks import Cell, Tone, bar
-from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, price, ratio, units
+from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, price, ratio, short_time, units
 from apex_cli.presenters.trading import ORDER_COLUMNS, POSITION_COLUMNS, order_row, position_row
 
 MODE_MEANINGS = {
@@ -292,14 +292,15 @@ _VERDICT_TONES = {
 
 def log_sheet(lines: Sequence[Activity]) -> Sheet:
     """Return the log, the newest first."""
-    rows = tuple((str(line.seq), _log_row(line)) for line in reversed(lines))
+    newest = lines[-1].at if lines else None
+    rows = tuple((str(line.seq), _log_row(line, newest)) for line in reversed(lines))
     return Sheet(columns=LOG_COLUMNS, rows=rows, empty="Nothing happened yet.")
 
 
-def _log_row(line: Activity) -> Cells:
+def _log_row(line: Activity, newest: datetime | None) -> Cells:
     is_alarm = line.kind is ActivityKind.ALARM
     return (
-        Cell(clock_time(line.at).removesuffix(" ET")),
+        Cell(short_time(line.at, newest)),
         Cell("! alarm" if is_alarm else line.kind, Tone.BAD if is_alarm else Tone.DIM),
         Cell(line.symbol, Tone.BOLD),
         Cell(line.verdict.replace("_", " "), _VERDICT_TONES.get(line.verdict, Tone.PLAIN)),

@@ -93,6 +93,13 @@ def moment(at: datetime | None) -> str:
     return DASH if at is None else at.astimezone(_new_york()).strftime("%Y-%m-%d %H:%M ET")
 
 
+def short_time(at: datetime, newest: datetime | None) -> str:
+    """Return the time in New York to the second, or for another day than that of *newest* its date to the minute."""
+    here = at.astimezone(_new_york())
+    is_today = newest is None or here.date() == newest.astimezone(_new_york()).date()
+    return f"{here:%H:%M:%S}" if is_today else f"{here:%m-%d %H:%M}"
+
+
 def clock_time(at: datetime | None) -> str:
     """Return hour, minute and second in New York, or a dash."""
     return DASH if at is None else at.astimezone(_new_york()).strftime("%H:%M:%S ET")

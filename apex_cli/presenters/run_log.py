@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from apex_cli.core.activity import activity_of
 from apex_cli.core.board import make_day
 from apex_cli.core.booking import Booked
+from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.ports import StateStore
 from apex_cli.core.recording import Alarm
@@ -21,6 +23,9 @@ from apex_cli.presenters.signals import why
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+
+TOLD_ANYWAY = frozenset({"fill", "round_trip_closed"})
 
 
 class RunLog:
@@ -70,8 +75,10 @@ class RunLog:
             self._say(f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} USD", trip.exit_time)
 
     def event(self, event: OutboxRow) -> None:
-        """Tell an alarm at once, whatever else is silenced."""
+        """Tell an alarm at once, whatever else is silenced; everything else only with ``--verbose``."""
         if event.kind != "alarm":
+            if self._out.verbose and event.kind not in TOLD_ANYWAY:
+                self._say(event_words(event), event.at)
             return
         alarm = msgspec.json.decode(event.data, type=Alarm)
         self.told.add(event.seq)
@@ -95,6 +102,19 @@ class RunLog:
             self._status.console.print(line, markup=False)
         else:
             self._out.note(line)
+
+
+def event_words(event: OutboxRow) -> str:
+    """Return an event in a line: what the log of the dashboard says of it, or an order's fate, or its bare name."""
+    line = activity_of(event)
+    if line is not None:
+        return " ".join(part for part in (line.kind, line.verdict.replace("_", " "), line.text) if part)
+    if event.kind == "order_updated":
+        record = msgspec.json.decode(event.data, type=OrderRecord)
+        why = f": {record.reason}" if record.reason else ""
+        filled = f"{units(record.filled_quantity)}/{units(record.order.quantity)}"
+        return f"order {record.order.client_order_id} {record.status.lower()} {filled}{why}"
+    return f"{event.kind.replace('_', ' ')} {event.subject}".strip()
 
 
 def status_text(store: StateStore, now: datetime, cycles: int) -> str:

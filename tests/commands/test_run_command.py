@@ -361,3 +361,12 @@ def test_an_alarm_is_told_where_people_look(demo: Path, apex_json: Callable[...,
         tx.orders[stop.order.client_order_id] = replace(stop, status=OrderStatus.EXPIRED)
     told = apex_json("run", "--once")
     assert [w["code"] for w in told.envelope["warnings"] if "MSFT" in w["message"]]
+
+
+@pytest.mark.usefixtures("demo")
+def test_verbose_tells_every_step_and_changes_no_result(apex: Callable[..., Any]) -> None:
+    told = apex("run", "--once", "--verbose")
+    steps = [line.partition("ET  ")[2] for line in told.err.splitlines()]
+    assert "decision execute BUY 6 AAPL" in steps
+    assert any(step.startswith("order apex-") and step.endswith("-S1 working 0/6") for step in steps)
+    assert "intent" not in told.out

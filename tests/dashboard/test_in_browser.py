@@ -30,7 +30,7 @@ SIGNAL = {
     "entry_price": 50,
     "stop_loss": 48,
     "target_price": 56,
-    "confidence": 0.9,
+    "confidence": 0.99,
     "signal_id": "from-another-process",
     "timestamp": "2004-02-26T15:50:00-05:00",
     "expires_at": "2004-03-01T15:50:00-05:00",

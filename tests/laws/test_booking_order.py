@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.booking import book
 from apex_cli.core.day_trades import DayTradeCounter, count_in_state
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.executor import IntentEvent
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
@@ -69,7 +69,7 @@ def live(steps: list[tuple[Any, ...]]) -> Session:
             case ("partial", price, size):
                 rig.price(str(price), size=str(size))
             case ("close", request) if rig.state.positions:
-                with suppress(InputError):  # more than is held
+                with suppress(InputError, NothingToDo):  # more than is held, or on a closed day
                     rig.close(**request)
             case ("wait", minutes):
                 rig.clock.advance(minutes=minutes)

@@ -27,6 +27,7 @@ from apex_cli.presenters.board import (
     status_line,
 )
 from apex_cli.presenters.charts import bar_chart, line_chart
+from apex_cli.presenters.formats import short_time
 from apex_cli.presenters.plots import histogram_of, sparkline
 from apex_cli.testing import START
 from apex_cli.testing.rig import Rig, make_signal
@@ -146,3 +147,10 @@ def test_charts_are_sound_svg_whatever_they_show() -> None:
     assert_sound(bar_chart(found.counts, found.labels, "R"))
     assert "Nothing to draw" in line_chart([], [], "x")
     assert "Nothing to draw" in bar_chart([0, 0], ["a", "b"], "x")
+
+
+@pytest.mark.parametrize(
+    ("hours_before", "text"), [(0, "10:00:00"), (9, "01:00:00"), (11, "03-01 23:00"), (24 * 40, "01-21 10:00")]
+)
+def test_a_line_of_another_day_tells_its_date(hours_before: int, text: str) -> None:
+    assert short_time(START - timedelta(hours=hours_before), START) == text

@@ -17,6 +17,9 @@ from apex_cli.core.model.records import OutboxRow
 CHUNK = 1 << 18
 """Bytes read at a time; a longer line is read whole."""
 
+LONGEST_LOOK = 1 << 16
+"""Bytes read back for the event before a place."""
+
 _decode = msgspec.json.Decoder(OutboxRow).decode
 
 
@@ -37,6 +40,31 @@ class JournalPlaces:
                 return places[0]
         return Place()
 
+    def near_end(self, size: int) -> Place:
+        """Return a place between two events with no more than *size* bytes behind it: the beginning, if there are less.
+
+        Raises:
+            StateError: a file cannot be read.
+        """
+        left = size
+        for name in reversed(self._names()):
+            path = self._folder / name
+            with state_errors(path):
+                length = path.stat().st_size
+            if length > left:
+                return self._place_at(name, length - left)
+            left -= length
+        return Place()
+
+    def _place_at(self, name: str, offset: int) -> Place:
+        """Return the place before the first event that begins at *offset* or later; the end when there is none."""
+        path = self._folder / name
+        with state_errors(path), path.open("rb") as file:
+            file.seek(offset - 1)
+            start = offset - 1 + len(file.readline())
+        first = next(self._rows(name, start), None)
+        return Place(seq=first[0].seq - 1, file=name, offset=start) if first else self.end()
+
     def read(self, after: Place) -> Sequence[tuple[OutboxRow, Place]]:
         """Return the next events behind *after*, each with the place behind it; empty when there is nothing new.
 
@@ -49,7 +77,8 @@ class JournalPlaces:
         for name in names[self._start(names, after) :]:
             offset = after.offset if name == after.file and self._is_line_start(name, after.offset) else 0
             found = self._read_file(name, offset, after.seq)
-            if found and offset and found[0][0].seq != after.seq + 1:
+            is_gap = found[0][0].seq != after.seq + 1 if found else not self._ends_with(name, offset, after.seq)
+            if offset and is_gap:
                 found = self._read_file(name, 0, after.seq)  # the file was rewritten: offsets mean nothing any more
             if found:
                 return found
@@ -72,6 +101,17 @@ class JournalPlaces:
                 return False
             file.seek(max(0, offset - 1))
             return offset == 0 or file.read(1) == b"\n"
+
+    def _ends_with(self, name: str, offset: int, seq: int) -> bool:
+        """Tell whether the event before *offset* is number *seq*; a line that cannot be read speaks for it."""
+        path = self._folder / name
+        with state_errors(path), path.open("rb") as file:
+            start = max(0, offset - LONGEST_LOOK)
+            file.seek(start)
+            line = file.read(offset - start).rstrip(b"\n").rpartition(b"\n")[2]
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return _decode(line).seq == seq
+        return True
 
     def _read_file(self, name: str, offset: int, seq: int) -> list[tuple[OutboxRow, Place]]:
         """Return the events above *seq* of the first chunk of lines that holds any."""

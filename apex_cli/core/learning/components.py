@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import ceil, floor
 
 from apex_cli.core.model.learned import PART_NAMES
 from apex_cli.core.model.lesson import Lesson
@@ -62,8 +63,8 @@ def adapt(weights: Mapping[str, Decimal], lessons: Sequence[Lesson]) -> dict[str
     if sum(units.values()) != WHOLE or not all(LOWEST <= weights[name] <= HIGHEST for name in PART_NAMES):
         raise ValueError(f"weights {dict(weights)} do not sum to 1 within {LOWEST} and {HIGHEST}")
     wanted = {name: round(unit * (1 + MOST_SHIFT * found[name])) for name, unit in units.items()}
-    low = {name: max(int(LOWEST / UNIT), -int(-unit * (1 - MOST_SHIFT) // 1)) for name, unit in units.items()}
-    high = {name: min(int(HIGHEST / UNIT), int(unit * (1 + MOST_SHIFT) // 1)) for name, unit in units.items()}
+    low = {name: max(int(LOWEST / UNIT), ceil(unit * (1 - MOST_SHIFT))) for name, unit in units.items()}
+    high = {name: min(int(HIGHEST / UNIT), floor(unit * (1 + MOST_SHIFT))) for name, unit in units.items()}
     return {name: fitted * UNIT for name, fitted in _fit(wanted, low, high).items()}
 
 

@@ -103,23 +103,15 @@ def make_report(
     session = session_date(as_of)
     running = RunningCount(seen, start)
     count = running.count()
+    opened = running.opened_in(session)
     status = day_trade_status(
-        count,
-        session=session,
-        facts=facts,
-        limits=limits,
-        opened_today=running.opened_in(session),
-        is_partial=is_partial,
+        count, session=session, facts=facts, limits=limits, opened_today=opened, is_partial=is_partial
     )
     verdict = None
     if order:
-        ground = Ground(
-            status=status,
-            facts=facts,
-            held=running.held(order.security),
-            preview=preview,
-            proceeds_settle_on=proceeds_settle_on(seen, order.security, session) if _is_cash(status) else None,
-        )
+        settles = proceeds_settle_on(seen, order.security, session) if _is_cash(status) else None
+        held = running.held(order.security)
+        ground = Ground(status=status, facts=facts, held=held, preview=preview, proceeds_settle_on=settles)
         verdict = judge_order(order, ground)
     return DayTradeReport(
         as_of=as_of,

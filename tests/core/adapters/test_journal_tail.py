@@ -26,7 +26,7 @@ def seqs(tail: JournalTail) -> list[int]:
 
 def test_the_end_is_given_once_and_then_only_what_is_new(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    tail = JournalTail(Journal(tmp_path))
+    tail = JournalTail(tmp_path)
     assert seqs(tail) == []
     journal.append([event(1), event(2)])
     assert seqs(tail) == [1, 2]
@@ -38,7 +38,7 @@ def test_the_end_is_given_once_and_then_only_what_is_new(tmp_path: Path) -> None
 
 def test_a_new_month_is_followed(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    tail = JournalTail(journal)
+    tail = JournalTail(tmp_path)
     journal.append([event(1)])
     assert seqs(tail) == [1]
     journal.append([event(2), event(3, MARCH + timedelta(days=1)), event(4, MARCH + timedelta(days=40))])
@@ -53,7 +53,7 @@ def test_the_first_look_reads_no_further_back_than_it_may(back: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder))
         journal.append([event(seq, MARCH + timedelta(days=seq)) for seq in range(1, 31)])
-        found = seqs(JournalTail(journal, first_look_bytes=back))
+        found = seqs(JournalTail(Path(folder), first_look_bytes=back))
         size = len((Path(folder) / "2026-04.jsonl").read_bytes().splitlines(keepends=True)[-1])
         assert found == list(range(31 - len(found), 31))
         assert len(found) in {back // size - 1, back // size, back // size + 1, 30}
@@ -64,7 +64,7 @@ def test_a_line_without_its_end_waits_for_it(tmp_path: Path) -> None:
     journal.append([event(1)])
     (path,) = journal.files()
     whole = path.read_bytes().replace(b'"seq":1', b'"seq":2')
-    tail = JournalTail(journal)
+    tail = JournalTail(tmp_path)
     assert seqs(tail) == [1]
     with path.open("ab") as file:
         file.write(whole[:20])
@@ -78,7 +78,7 @@ def test_a_repair_that_shortens_the_file_doubles_nothing(tmp_path: Path) -> None
     journal = Journal(tmp_path)
     journal.append([event(1), event(2), event(3)])
     (path,) = journal.files()
-    tail = JournalTail(journal)
+    tail = JournalTail(tmp_path)
     assert seqs(tail) == [1, 2, 3]
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
     assert seqs(tail) == []
@@ -91,7 +91,7 @@ def test_what_is_no_event_is_passed_over(tmp_path: Path) -> None:
     journal.append([event(1)])
     (path,) = journal.files()
     path.write_bytes(b"nonsense\n" + path.read_bytes())
-    assert seqs(JournalTail(journal)) == [1]
+    assert seqs(JournalTail(tmp_path)) == [1]
 
 
 def test_scan_gives_the_wanted_kinds_and_tells_how_far_it_is(tmp_path: Path) -> None:

@@ -138,3 +138,17 @@ class TestShouldAdapt:
         last = START - timedelta(hours=24)
         assert should_adapt(seen, fresh=20, last=last, now=START)
         assert not should_adapt(seen, fresh=20, last=last + timedelta(seconds=1), now=START)
+
+
+def test_rounding_never_adds_to_the_most_a_weight_may_lose(lesson: Any) -> None:
+    before = dict(zip(PART_NAMES, map(D, ("0.0589", "0.0500", "0.1232", "0.3848", "0.3831")), strict=True))
+    first = PART_NAMES[0]
+    seen = [
+        lesson(
+            number, "1" if number % 2 else "-1", parts={**dict.fromkeys(PART_NAMES, D("0.5")), first: D(1 - number % 2)}
+        )
+        for number in range(1, 21)
+    ]
+    after = adapt(before, seen)
+    assert before[first] * D("0.85") <= after[first] < before[first]
+    assert sum(after.values()) == 1
