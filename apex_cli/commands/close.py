@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from apex_cli.commands.numbers import fraction as parse_fraction
 from apex_cli.commands.numbers import positive_decimal
@@ -65,6 +66,8 @@ def close(
 
         with posting(out, settings):
             done = get_done(out, settings, requests, wait)
+            if everything:
+                done = _without_unfilled(done)
             if yes:  # who was asked has read them
                 out.warn(
                     *(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings)
@@ -100,7 +103,7 @@ def _requests(
     from apex_cli.wiring.house import open_store
 
     state = open_store(settings).view()
-    names = [_name_of(state, symbol) for symbol in symbols] if symbols else list(state.positions)
+    names = [_name_of(state, symbol) for symbol in symbols] if symbols else [*state.positions, *_maybe_filled(state)]
     if not names:
         raise NothingToDo("no_position", "There is no open position.")
     return tuple(
@@ -122,11 +125,23 @@ def _name_of(state: State, symbol: str) -> str:
     try:
         return find_position(state, symbol).position.instrument.key
     except NothingToDo:
-        for record in state.orders.open():
-            order = record.order
-            if order.role == "ENTRY" and symbol.upper() in {order.instrument.symbol, order.instrument.key.upper()}:
-                return order.instrument.key
+        for key in _maybe_filled(state):
+            if symbol.upper() in {key.partition("@")[0], key.upper()}:
+                return key
         raise
+
+
+def _maybe_filled(state: State) -> list[str]:
+    """Return the securities with working entries: they may have filled since the last look."""
+    return [record.order.instrument.key for record in state.orders.open() if record.order.role == "ENTRY"]
+
+
+def _without_unfilled(done: WorkDone) -> WorkDone:
+    """Return *done* without what turned out not to be held; kept when nothing at all was."""
+    held = tuple(failure for failure in done.failures if failure.code != "no_position")
+    if not done.results and not held:
+        raise NothingToDo("no_position", "There is no open position.")
+    return replace(done, failures=held)
 
 
 def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) -> tuple[Reason, ...]:

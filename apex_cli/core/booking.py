@@ -20,6 +20,7 @@ from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.recording import Alarm
+from apex_cli.core.rejections import note_rejection
 from apex_cli.core.rules.ledger import apply_fill, in_order
 from apex_cli.core.rules.lessons import drop_lesson, keep_lesson
 from apex_cli.core.rules.reconcile_orders import is_ours
@@ -154,6 +155,7 @@ def put_order(tx: State, record: OrderRecord, now: datetime) -> None:
     name = record.order.client_order_id
     known: OrderRecord | None = tx.orders.get(name)
     tx.orders[name] = record
+    note_rejection(tx, record)
     subject = _subject(tx, record.order.bracket_id, record.order.instrument.symbol)
     tx.emit("order_updated", now, subject, record)
     if known is not None and known.status is OrderStatus.NEVER_SENT and record.status is not OrderStatus.NEVER_SENT:

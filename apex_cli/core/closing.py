@@ -41,7 +41,8 @@ def find_position(state: State, symbol: str) -> PositionRecord:
         return (exact or rows)[0]
     if not rows:
         held = ", ".join(state.positions) or "nothing"
-        raise NothingToDo("no_position", f"There is no open position in {symbol}.", hint=f"Held: {held}.")
+        message = f"There is no open position in {symbol}."
+        raise NothingToDo("no_position", message, hint=f"Held: {held}.", details={"symbol": symbol})
     names = ", ".join(repr(row.position.instrument.key) for row in rows)
     raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
 

@@ -214,7 +214,7 @@ class Coordinator:
         now = self.gatherer.clock.now()
         account = await self.gatherer.broker.account()
         close_the_day(self.store, account, now)
-        await self.gatherer.refresh_quotes(row.position.instrument for row in self.store.view().positions.values())
+        await self.gatherer.refresh_all(self.store.view())
         keep_house(self.store, self.gatherer, account, now)
         warn_of_day_trades(self.store, self.gatherer.day_trades(self.store.view(), account, now), now)
 

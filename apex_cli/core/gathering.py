@@ -108,6 +108,11 @@ class Gatherer:
         if self._prices is not None:
             await self._prices.refresh(instruments)
 
+    async def refresh_all(self, state: State) -> None:
+        """Have fresh prices ready of what is held, and of resting entries that follow the price."""
+        held = [row.position.instrument for row in state.positions.values()]
+        await self.refresh_quotes(held + [row.opportunity.signal.instrument for row in state.resting.values()])
+
     def quote(self, instrument: Instrument, now: datetime) -> Quote | None:
         """Return the latest price, None when there is none or it is too old."""
         quote = self._prices.latest(instrument, now) if self._prices else None

@@ -15,6 +15,7 @@ from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import DeficitRecord
 from apex_cli.core.ports import Broker, StateStore
 from apex_cli.core.recording import Alarm
+from apex_cli.core.rejections import with_rejection
 from apex_cli.core.rules.calendar import session_date
 from apex_cli.core.rules.intraday_margin import level_before
 from apex_cli.core.rules.margin_deficits import deadlines_of, meet, note_level, standing, with_freeze
@@ -98,7 +99,11 @@ def _tell(tx: State, found: DeficitRecord, now: datetime) -> None:
 
 
 def with_standing(account: AccountSnapshot, state: State, now: datetime) -> AccountSnapshot:
-    """Return *account* with the freeze that our own record of deficits expects; untouched when there is none."""
+    """Return *account* with what the state knows of it.
+
+    That is the freeze which our own record of deficits expects, and a refusal as a potential pattern day trade.
+    """
+    account = with_rejection(account, state, now)
     found = standing(state.deficits.values(), session_date(now)) if state.deficits else None
     if found is None or found.frozen_until is None:
         return account

@@ -42,6 +42,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.work import RequestRecord
 from apex_cli.core.reconciling import restore_reconciliation
 from apex_cli.core.recording import SIGNAL_OUTCOME_OF, DecidedEvent, SignalEndedEvent, signal_row
+from apex_cli.core.rejections import note_rejection
 from apex_cli.core.rules.lessons import drop_lesson, keep_lesson
 from apex_cli.core.rules.retention import prune
 from apex_cli.core.state import State
@@ -172,6 +173,7 @@ def _approval_changed(state: State, event: OutboxRow, data: ApprovalRecord) -> N
 def _order_updated(state: State, event: OutboxRow, data: OrderRecord) -> None:
     del event
     state.orders[data.order.client_order_id] = data
+    note_rejection(state, data)
     if data.status is OrderStatus.REJECTED and data.order.role is OrderRole.ENTRY:
         bracket: BracketRecord | None = state.brackets.get(data.order.bracket_id)
         if bracket is not None:

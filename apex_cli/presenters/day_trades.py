@@ -42,6 +42,7 @@ def day_trade_data(report: DayTradeReport) -> dict[str, Any]:
         "uncertain": status.uncertain,
         "remaining": status.remaining,
         "forecast": list(report.forecast),
+        "broker_forecast": list(report.broker_forecast),
         "broker_remaining": status.broker_remaining,
         "mismatch": bool(status.mismatch),
         "order": order_data(report.verdict) if report.verdict else None,
@@ -248,16 +249,20 @@ def _deficits(found: Standing) -> Grid:
 def _forward(report: DayTradeReport) -> Grid:
     """Return what is left today and on the next four sessions."""
     sessions = following_sessions(date.fromisoformat(report.status.session_date), len(report.forecast))
-    names = {None: DASH, -1: "unlimited"}
-    rows = tuple(
-        (
-            Cell(f"T+{number}"),
-            Cell(session.isoformat() if session else DASH),
-            Cell(names.get(left, str(left))),
-        )
-        for number, (session, left) in enumerate(zip(sessions, report.forecast, strict=True))
-    )
-    return Grid(columns=("Forward", "Session", ">Remaining"), rows=rows)
+    told = dict(enumerate(report.broker_forecast))
+    rows = []
+    for ahead, (session, left) in enumerate(zip(sessions, report.forecast, strict=True)):
+        cells = [Cell(f"T+{ahead}"), Cell(session.isoformat() if session else DASH), _left_cell(left)]
+        if told:
+            theirs = told.get(ahead)
+            cells.append(_left_cell(theirs, Tone.PLAIN if theirs in {left, None} else Tone.WARN))
+        rows.append(tuple(cells))
+    columns = ("Forward", "Session", ">Remaining", *((">Broker",) if told else ()))
+    return Grid(columns=columns, rows=tuple(rows))
+
+
+def _left_cell(left: int | None, tone: Tone = Tone.PLAIN) -> Cell:
+    return Cell({None: DASH, -1: "unlimited"}.get(left, str(left)), tone)
 
 
 def _verdict(verdict: GateVerdict) -> list[Block]:

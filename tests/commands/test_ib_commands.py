@@ -151,6 +151,49 @@ def test_what_filled_after_the_last_command_ended_can_be_closed(
     assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
 
 
+def test_close_all_takes_what_filled_after_the_last_command_and_leaves_entries_that_still_rest(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_signals(house, "AAPL", "MSFT")
+    monkeypatch.setenv("APEX_EXECUTION__ENTRY_ORDER", "limit")
+    gateway.set_price("AAPL", "100.5")
+    gateway.set_price("MSFT", "402")
+    apex_json("run", "--once", "--signals", "signals.json")
+    nothing = apex_json("close", "--all", "--yes")
+    assert (nothing.status, nothing.error["code"]) == (8, "no_position")
+    gateway.set_price("AAPL", "99.5")
+    done = apex_json("close", "--all", "--yes")
+    assert (done.status, [row["symbol"] for row in done.data["closed"]]) == (0, ["AAPL"])
+    assert gateway.books().positions == {}
+    assert sorted(row.terms.order_ref.rpartition("-")[2] for row in gateway.books().open_orders()) == ["E", "S1", "T1"]
+
+
+def test_a_refusal_as_a_pattern_day_trade_is_remembered_by_later_commands(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    gateway.set_policy(day_trades_remaining="-1")
+    write_signals(house, "AAPL")
+    assert apex_json("pdt-status").data["regimes"] == ["unknown"]
+    refusal = "Order rejected - reason:Potential Pattern Day Trade"
+    gateway.fault("reject", "placeOrder", code=201, text=refusal)
+    apex_json("run", "--once", "--signals", "signals.json")
+    later = apex_json("pdt-status").data
+    assert later["regimes"] == ["classic", "intraday_margin"]
+    assert "potential pattern day trade" in later["regime_source"]
+
+
+def test_what_the_broker_says_of_the_next_sessions_stands_beside_our_forecast(
+    house: Path, apex: Callable[..., Any], apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    assert house.is_dir()
+    gateway.set_policy(day_trades_remaining="2")
+    told = apex_json("pdt-status").data
+    assert (len(told["forecast"]), told["broker_forecast"]) == (5, [2, 2, 2, 2, 2])
+    assert "Broker" in apex("pdt-status").out
+    gateway.set_policy(day_trades_remaining=None)
+    assert apex_json("pdt-status").data["broker_forecast"] == []
+
+
 @pytest.mark.usefixtures("house")
 def test_doctor_finds_nothing_wrong(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
     found = {row["code"]: row for row in apex_json("doctor").data["findings"]}

@@ -20,6 +20,7 @@ NAMES = [
     "uncertain",
     "remaining",
     "forecast",
+    "broker_forecast",
     "broker_remaining",
     "mismatch",
     "order",

@@ -56,8 +56,8 @@ broker:
     quote_timeout_s: 1
 """
 
-# ``executions_of_zero_is_all`` stays True, as documented: with False nobody hears of fills that were missed live.
 POLICIES: dict[str, tuple[Any, ...]] = {
+    "executions_of_zero_is_all": (True, False),
     "children": ("at_first_fill", "at_first_fill", "at_full_fill"),
     "oca_partial": ("reduce", "by_type", "cancel"),
     "cancelled_parent_takes_children": (False, True),

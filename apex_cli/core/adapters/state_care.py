@@ -24,6 +24,8 @@ from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
 
 SCHEMA_VERSION = 1
+KEYED_BY_INSTRUMENT = frozenset({"positions", "locks", "ignored"})
+OPTION_MARK = b"@options "
 
 PlainTables = dict[str, dict[str, Any]]
 
@@ -183,19 +185,43 @@ def last_saved_at(path: Path) -> datetime | None:
 
 
 def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
-    """Return the tables as of ``SCHEMA_VERSION``.
+    """Return the tables as of ``SCHEMA_VERSION``, options by the one spelling of their strike.
 
     Raises:
         StateError: no migration leads there.
     """
     if loaded.meta.schema_version == SCHEMA_VERSION:
-        return loaded.tables
+        return {name: _respelled(name, raw) for name, raw in loaded.tables.items()}
     plain: PlainTables = {name: msgspec.json.decode(raw) for name, raw in loaded.tables.items()}
     for version in range(loaded.meta.schema_version, SCHEMA_VERSION):
         if version not in MIGRATIONS:
             raise damaged(path, f"nothing is known of schema version {version}")
         plain = MIGRATIONS[version](plain)
-    return {name: msgspec.Raw(_encode(rows)) for name, rows in plain.items()}
+    return {name: _respelled(name, msgspec.Raw(_encode(rows))) for name, rows in plain.items()}
+
+
+def _respelled(name: str, raw: msgspec.Raw) -> msgspec.Raw:
+    """Return the rows of a table that goes by ``Instrument.key`` without needless zeros in strikes: C150.00 is C150.
+
+    A row keeps its old name where the new one is taken.
+    """
+    if name not in KEYED_BY_INSTRUMENT or OPTION_MARK not in bytes(raw):
+        return raw
+    rows: dict[str, dict[str, Any]] = msgspec.json.decode(raw)
+    names = {key: _spelled(key) for key in rows if OPTION_MARK.decode() in key}
+    changed = {key: new for key, new in names.items() if new != key and new not in rows}
+    if not changed:
+        return raw
+    found = {changed.get(key, key): row for key, row in rows.items()}
+    for key in changed.values():
+        if "key" in found[key]:
+            found[key]["key"] = key
+    return msgspec.Raw(_encode(found))
+
+
+def _spelled(key: str) -> str:
+    series, space, strike = key.rpartition(" ")
+    return f"{series}{space}{strike.rstrip('0').rstrip('.')}" if "." in strike else key
 
 
 def damaged(path: Path, what: str) -> StateError:

@@ -39,6 +39,9 @@ class AccountFacts(Value, frozen=True, kw_only=True):
     broker_day_trades_remaining: int | None = None
     """The broker's own number; -1 unlimited, None not told."""
 
+    broker_day_trades_ahead: tuple[int | None, ...] = ()
+    """The same for each of the next sessions, the next one first, if none is added; empty: not told."""
+
     broker_summary_complete: bool | None = None
     """True when the broker told all it keeps: then a missing day-trade number means that it does not count."""
 

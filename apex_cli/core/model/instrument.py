@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
+from msgspec.structs import force_setattr
+
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import Price, shortest
 
 ONE = Decimal(1)
 
@@ -62,6 +64,11 @@ class Instrument(Value, frozen=True, kw_only=True):
 
     strike: Price | None = None
     right: OptionRight | None = None
+
+    def __post_init__(self) -> None:
+        """Spell the strike in one way: 150.00 in a signal is the broker's 150."""
+        if self.strike is not None:
+            force_setattr(self, "strike", Price(shortest(self.strike)))
 
     @property
     def key(self) -> str:

@@ -43,3 +43,13 @@ def round_to_cent(value: Decimal) -> Decimal:
     Decimal('2.34')
     """
     return value.quantize(CENT, rounding=ROUND_HALF_EVEN)
+
+
+def shortest(value: Decimal) -> Decimal:
+    """Return *value* without trailing zeros and without an exponent.
+
+    >>> shortest(Decimal("150.00")), shortest(Decimal("1E+3"))
+    (Decimal('150'), Decimal('1000'))
+    """
+    value = value.normalize()
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value

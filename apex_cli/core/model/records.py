@@ -174,6 +174,9 @@ class Counters(Value, frozen=True, kw_only=True):
     summary_for: str = ""
     """Session date of the newest daily summary, YYYY-MM-DD."""
 
+    pdt_rejected_on: str = ""
+    """Session date of the last order that was refused as a potential pattern day trade, YYYY-MM-DD."""
+
     fills_since: str = ""
     """Session date from which on all trades of the account are known, YYYY-MM-DD; empty before the first session."""
 

@@ -262,7 +262,8 @@ def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> E
     """Return which exits to cancel or shrink so that together they close no more than *remaining*.
 
     The legs of one OCA group are alternatives and count once. What is left goes to closing orders first, then to
-    what has a stop, then to the farthest targets: a part closed by hand takes the place of the nearest ones.
+    what has a stop, then to the farthest targets: a part closed by hand takes the place of the nearest ones. Stops
+    shrink last: who is killed in between leaves a target too small, never a stop.
 
     Args:
         orders: the orders of one instrument; entries and finished orders are ignored.
@@ -283,6 +284,7 @@ def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> E
                 cancel.append(leg.order.client_order_id)
             elif leg.open_quantity > allotted:
                 shrink.append(replace(leg.order, quantity=Quantity(leg.filled_quantity + allotted)))
+    shrink.sort(key=lambda order: order.role is OrderRole.STOP)
     return ExitChanges(cancel=tuple(cancel), shrink=tuple(shrink))
 
 

@@ -43,6 +43,9 @@ class DayTradeReport(Value, frozen=True, kw_only=True):
 
     status: DayTradeStatus
     forecast: tuple[int | None, ...]
+    broker_forecast: tuple[int | None, ...]
+    """What the broker tells of the same sessions; empty when it tells of today alone, or of nothing."""
+
     alternative_counts: dict[str, int]
     leaves_window: dict[str, date | None]
     """Session with day trades to the first session whose window is without it."""
@@ -115,6 +118,7 @@ def make_report(
         is_next_session=as_of.astimezone(NEW_YORK).date() != session,
         status=status,
         forecast=forecast(status),
+        broker_forecast=_told_ahead(facts),
         alternative_counts=_alternatives(seen, start, status),
         leaves_window={
             day: leaves_window_on(date.fromisoformat(day), limits) for day, found in status.by_session.items() if found
@@ -126,6 +130,11 @@ def make_report(
         deficits=standing(deficits, session),
         spreads=spread_day_trades(count, status.window),
     )
+
+
+def _told_ahead(facts: AccountFacts) -> tuple[int | None, ...]:
+    ahead = facts.broker_day_trades_ahead
+    return (facts.broker_day_trades_remaining, *ahead) if ahead else ()
 
 
 def _is_cash(status: DayTradeStatus) -> bool:

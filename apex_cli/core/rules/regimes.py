@@ -7,15 +7,22 @@ FINRA deleted the pattern-day-trader rule with effect from 2026-06-04 and put th
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import DayTradeRegime
 from apex_cli.core.model.money import Usd
+from apex_cli.core.rules.calendar import previous_sessions
 from apex_cli.core.rules.wording import money
 
 UNLIMITED = -1
+PDT_WORDS = "pattern day trade"
+"""In the broker's words when it refuses an order that could make the account a pattern day trader's."""
+
+REJECTION_SESSIONS = 5
+"""How many sessions such a refusal says something about: as long as the day trades behind it are in the window."""
 
 
 class Regime(StrEnum):
@@ -59,6 +66,7 @@ def facts_of(account: AccountSnapshot) -> AccountFacts:
         flagged_pdt=told.flagged_pdt,
         pdt_rejected=told.pdt_rejected,
         broker_day_trades_remaining=told.broker_day_trades_remaining if remaining is None else remaining,
+        broker_day_trades_ahead=told.broker_day_trades_ahead,
         broker_summary_complete=told.broker_summary_complete,
         net_liquidation=account.equity if told.net_liquidation is None else told.net_liquidation,
         equity_with_loan=told.equity_with_loan,
@@ -69,6 +77,26 @@ def facts_of(account: AccountSnapshot) -> AccountFacts:
         look_ahead_excess_liquidity=told.look_ahead_excess_liquidity,
         frozen_until=told.frozen_until,
     )
+
+
+def is_pdt_rejection(reason: str) -> bool:
+    """Tell whether *reason*, the broker's words, refuses an order as a potential pattern day trade.
+
+    >>> is_pdt_rejection("Order rejected - reason: Potential Pattern Day Trade (IB 201)")
+    True
+    """
+    return PDT_WORDS in reason.lower()
+
+
+def holds_from(rejected_on: str, session: date) -> bool:
+    """Tell whether a refusal in session *rejected_on*, YYYY-MM-DD or empty, still counts in *session*.
+
+    Raises:
+        CalendarEndError: the sessions before it lie outside the calendar.
+    """
+    if not rejected_on:
+        return False
+    return rejected_on >= previous_sessions(session, REJECTION_SESSIONS - 1)[0].isoformat()
 
 
 def worth(facts: AccountFacts) -> Usd | None:

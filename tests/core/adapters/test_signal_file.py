@@ -78,7 +78,7 @@ class TestRows:
             signal_type="long_put",
             market_type="OPTIONS",
             expiry="2026-12-18",
-            strike="500",
+            strike="500.00",
             right="put",
             entry_price="2.50",
             stop_loss=Decimal("1.25"),

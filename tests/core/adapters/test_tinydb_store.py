@@ -21,9 +21,12 @@ from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.errors import BusyError, ExitStatus, StateError
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.health import Level
-from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.reconciliation import Ignored
+from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.state import State
 from apex_cli.testing import START, FixedClock
 
@@ -611,6 +614,44 @@ def test_an_older_schema_is_copied_then_migrated_by_the_first_transaction(
     assert after is not None
     assert (after.meta.schema_version, after.meta.generation) == (1, 2)
     assert list(open_store(tmp_path).view().fills) == ["new-fill-1"]
+
+
+def test_an_option_kept_under_a_strike_with_needless_zeros_is_found_by_its_key(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    option = make_instrument(
+        "AAPL", MarketType.OPTIONS, expiry="2026-12-18", strike=Price(Decimal(150)), right=OptionRight.CALL
+    )
+    other = msgspec.structs.replace(option, strike=Price(Decimal("152.5")))
+    with store.transaction() as state:
+        for instrument in (option, other, make_instrument("F")):
+            position = Position(
+                instrument=instrument,
+                side=PositionSide.LONG,
+                quantity=Quantity(Decimal(1)),
+                opened_quantity=Quantity(Decimal(1)),
+                opened_value=Decimal(2),
+                entry_price=Price(Decimal(2)),
+                entry_time=START,
+            )
+            state.positions[instrument.key] = PositionRecord(
+                position=position, current_price=Price(Decimal(2)), priced_at=START
+            )
+        state.ignored[option.key] = Ignored(key=option.key, quantity=Decimal(1), since=START)
+    loaded = store.storage.load()
+    assert loaded is not None
+    old = {
+        name: msgspec.Raw(bytes(raw).replace(b"C150", b"C150.00").replace(b'"150"', b'"150.00"'))
+        for name, raw in loaded.tables.items()
+    }
+    assert b"C150.00" in bytes(old["positions"])
+    store.storage.commit(loaded.meta, old)
+    again = open_store(tmp_path)
+    assert list(again.view().positions) == [option.key, other.key, "F"]
+    assert again.view().positions[option.key].position.instrument == option
+    assert again.view().ignored[option.key].key == option.key
+    with again.transaction() as state:
+        del state.positions[option.key]
+    assert list(open_store(tmp_path).view().positions) == [other.key, "F"]
 
 
 def test_export_is_readable_json_of_all_tables(tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ def test_a_partial_close_takes_the_place_of_the_nearest_target(build: Any) -> No
     _, orders, _, _ = bracket(build, "5", targets=("60", "56"))
     changes = exits_for_remaining([recorded(o) for o in orders], Quantity(D(3)))
     assert changes.cancel == ()
-    assert [(o.client_order_id, o.quantity) for o in changes.shrink] == [("apex-ULID-S1", 1), ("apex-ULID-T1", 1)]
+    assert [(o.client_order_id, o.quantity) for o in changes.shrink] == [("apex-ULID-T1", 1), ("apex-ULID-S1", 1)]
     fewer = exits_for_remaining([recorded(o) for o in orders], Quantity(D(2)))
     assert (fewer.cancel, fewer.shrink) == (("apex-ULID-S1", "apex-ULID-T1"), ())
 
@@ -281,7 +281,7 @@ def test_a_working_close_comes_before_the_resting_exits(build: Any) -> None:
     _, orders, _, _ = bracket(build)
     close = close_order(position("3"), bracket_id="ULID", quantity=Quantity(D(1)))
     changes = exits_for_remaining([recorded(o) for o in (*orders, close)], Quantity(D(3)))
-    assert [(o.client_order_id, o.quantity) for o in changes.shrink] == [("apex-ULID-S1", 2), ("apex-ULID-T1", 2)]
+    assert [(o.client_order_id, o.quantity) for o in changes.shrink] == [("apex-ULID-T1", 2), ("apex-ULID-S1", 2)]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
 from apex_cli.core.model.limits import DayTradeRegime
 from apex_cli.core.model.money import Usd
-from apex_cli.core.rules.regimes import Regime, facts_of, gate_equity, infer_regimes
+from apex_cli.core.rules.regimes import Regime, facts_of, gate_equity, holds_from, infer_regimes, is_pdt_rejection
 
 D = Decimal
 NOW = datetime(2026, 11, 24, 15, tzinfo=UTC)
@@ -139,3 +139,23 @@ def test_what_the_account_tells_elsewhere_completes_its_facts() -> None:
         facts=told,
     )
     assert (facts_of(both).equity_prev_close, facts_of(both).broker_day_trades_remaining) == (D(8500), 1)
+
+
+def test_a_refusal_as_a_potential_pattern_day_trade_is_told_by_its_words() -> None:
+    assert is_pdt_rejection("Order rejected - reason:POTENTIAL PATTERN DAY TRADE (IB 201)")
+    assert not is_pdt_rejection("Order rejected - reason: insufficient funds (IB 201)")
+
+
+@pytest.mark.parametrize(
+    ("rejected_on", "session", "holds"),
+    [
+        ("", "2026-11-24", False),
+        ("2026-11-24", "2026-11-24", True),
+        ("2026-11-18", "2026-11-24", True),
+        ("2026-11-17", "2026-11-24", False),
+        ("2026-11-24", "2026-12-01", True),
+        ("2026-11-24", "2026-12-02", False),
+    ],
+)
+def test_such_a_refusal_counts_for_five_sessions(rejected_on: str, session: str, *, holds: bool) -> None:
+    assert holds_from(rejected_on, date.fromisoformat(session)) is holds

@@ -13,6 +13,7 @@ from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountTy
 from apex_cli.core.model.money import Usd
 
 USD = "USD"
+SESSIONS_AHEAD = 4
 NEEDED = ("NetLiquidation", "TotalCashValue", "BuyingPower")
 
 
@@ -109,6 +110,7 @@ def account_snapshot(
             equity_now=equity,
             pdt_rejected=pdt_rejected,
             broker_day_trades_remaining=remaining,
+            broker_day_trades_ahead=_ahead(values),
             broker_summary_complete=values.is_complete,
             net_liquidation=equity,
             equity_with_loan=values.usd("EquityWithLoanValue"),
@@ -118,6 +120,12 @@ def account_snapshot(
             look_ahead_excess_liquidity=values.usd("LookAheadExcessLiquidity"),
         ),
     )
+
+
+def _ahead(values: AccountValues) -> tuple[int | None, ...]:
+    """Return the day trades left on each of the next sessions; empty when none is told."""
+    told = tuple(values.count(f"DayTradesRemainingT+{number}") for number in range(1, SESSIONS_AHEAD + 1))
+    return () if all(each is None for each in told) else told
 
 
 def _type_of(values: AccountValues) -> AccountType | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import Price, shortest
 
 UNSET = Decimal("1E300")
 """Larger numbers stand for "not set": the protocol sends the largest double."""
@@ -26,17 +26,7 @@ def to_decimal(value: float | str | Decimal | None) -> Decimal | None:
         return None
     if not number.is_finite() or abs(number) >= UNSET:
         return None
-    return plain(number)
-
-
-def plain(number: Decimal) -> Decimal:
-    """Return *number* without trailing zeros and without an exponent.
-
-    >>> plain(Decimal("10.0"))
-    Decimal('10')
-    """
-    number = number.normalize()
-    return number.quantize(Decimal(1)) if number.as_tuple().exponent > 0 else number  # type: ignore[operator]
+    return shortest(number)
 
 
 def to_price(value: float | str | Decimal | None) -> Price | None:

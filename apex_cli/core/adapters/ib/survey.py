@@ -47,7 +47,7 @@ class Survey:
     @property
     def is_conclusive(self) -> bool:
         """True when absence from the open orders proves an end: nothing of what tells how it ended is missing."""
-        return not {OPEN, COMPLETED, EXECUTIONS} & set(self.unanswered)
+        return not {OPEN, COMPLETED, EXECUTIONS, OWN_EXECUTIONS} & set(self.unanswered)
 
     def require_complete(self, config: IbConfig) -> None:
         """Refuse to go on from a part.
@@ -88,16 +88,23 @@ class Survey:
 
 
 OPEN, COMPLETED, EXECUTIONS, POSITIONS = "open orders", "completed orders", "executions", "positions"
+OWN_EXECUTIONS = "executions of our own client id"
 
 
 async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
-    """Ask for everything at once; *light* asks for open orders first, and for the rest where doubts need it."""
+    """Ask for everything at once; *light* asks for open orders first, and for the rest where doubts need it.
+
+    Executions are asked for twice: without a client id, which is documented to mean all clients but is reported to
+    mean client 0 alone, and with the id that sends our orders. Each execution counts once, by its own id.
+    """
     ib = link.ib
+    own = link.library.ExecutionFilter(clientId=link.config.client_id)
     with link.tap.recording() as heard:
         requests: dict[str, Callable[[], Awaitable[Any]]] = {OPEN: ib.reqAllOpenOrdersAsync}
         rest: dict[str, Callable[[], Awaitable[Any]]] = {
             COMPLETED: lambda: ib.reqCompletedOrdersAsync(False),  # noqa: FBT003 - the library's own name is apiOnly
             EXECUTIONS: ib.reqExecutionsAsync,
+            OWN_EXECUTIONS: lambda: ib.reqExecutionsAsync(own),
         }
         if not light:
             requests |= rest | {POSITIONS: ib.reqPositionsAsync}

@@ -280,3 +280,20 @@ def test_two_brokers_share_no_loop(gateway: GatewayThread, connect: Connect) -> 
         session = connect(gateway.port, client_id=number)
         assert session.run(session.broker.account()).equity == 100000
         session.close()
+
+
+@pytest.mark.parametrize("zero_is_all", [True, False])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_fills_missed_live_are_heard_whatever_client_0_means_in_a_filter(
+    open_gateway: OpenGateway, connect: Connect, *, zero_is_all: bool, read_only: bool
+) -> None:
+    gateway = open_gateway(policy=Policy(executions_of_zero_is_all=zero_is_all))
+    first = connect(gateway.port)
+    first.run(first.broker.submit(bracket()))
+    first.settled()
+    first.drop()
+    gateway.set_price("AAPL", "98")
+    later = connect(gateway.port, read_only=read_only)
+    assert sorted(fills(later.settled())) == [("E", 10, 100), ("S", 10, 98)]
+    snapshot = later.run(later.broker.snapshot())
+    assert (snapshot.is_complete, len(snapshot.fills)) == (True, 2)
