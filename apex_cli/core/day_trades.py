@@ -23,7 +23,7 @@ from apex_cli.core.rules.calendar import previous_sessions, session_date
 from apex_cli.core.rules.cash_account import proceeds_settle_on
 from apex_cli.core.rules.day_trade_flow import Countable, in_trade_order
 from apex_cli.core.rules.day_trade_gate import GateOrder, Ground, judge_order
-from apex_cli.core.rules.pdt import DayTradeCount, RunningCount, day_trade_status, start_positions
+from apex_cli.core.rules.pdt import DayTradeCount, RunningCount, day_trade_status, start_positions, window_of
 from apex_cli.core.rules.regimes import facts_of
 from apex_cli.core.state import State, Table
 
@@ -90,7 +90,8 @@ class DayTradeCounter:
         self._seen = (0, 0)
         self._seen_history = (0, 0)
         self._running = RunningCount((), {})
-        self._count = DayTradeCount()
+        self._count: DayTradeCount | None = None
+        """None: to be taken from what runs; of the window alone, or it would grow with every session."""
         self._status: tuple[tuple[object, ...], DayTradeStatus] | None = None
 
     def __call__(self, state: State, account: AccountSnapshot, now: datetime) -> DayTradeStatus:
@@ -112,7 +113,7 @@ class DayTradeCounter:
         if seen_history != self._seen_history or not self._has_gone_on(fills):
             self._running = RunningCount(all_fills(state), held_before(state))
         self._fills, self._seen, self._seen_history = fills, seen, seen_history
-        self._count = self._running.count()
+        self._count = None
         return True
 
     def _has_gone_on(self, fills: Table[Fill]) -> bool:
@@ -123,6 +124,9 @@ class DayTradeCounter:
         return all(not fill.is_adopted and self._running.add(fill) for fill in fresh)
 
     def _work_out(self, state: State, facts: AccountFacts, session: date) -> DayTradeStatus:
+        if self._count is None:
+            self._running.forget(window_of(session, self._limits)[0])
+            self._count = self._running.count()
         return day_trade_status(
             self._count,
             session=session,

@@ -132,6 +132,12 @@ class DayTradeFlow:
         closing = _LONG if self.held > ZERO else _SHORT
         return any(opened & closing for opened in self.states)
 
+    def forget(self, before: str) -> None:
+        """Drop the counts of sessions before the date *before*, YYYY-MM-DD."""
+        for sessions in (self.counts, self.uncertain):
+            for session in [session for session in sessions if session < before]:
+                del sessions[session]
+
     def _apply(self, changes: list[Decimal]) -> None:
         if len(changes) == len(self.states) == 1:
             ((opened, (least, most)),) = self.states.items()

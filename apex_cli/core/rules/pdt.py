@@ -113,8 +113,13 @@ class RunningCount:
         """Return the securities whose closing, in *session*, would be a day trade."""
         return tuple(sorted(key for key, flow in self._flows.items() if flow.is_opened_in(session)))
 
+    def forget(self, before: str) -> None:
+        """Drop the counts of sessions before the date *before*, YYYY-MM-DD; what is held stays known."""
+        for flow in self._flows.values():
+            flow.forget(before)
+
     def count(self) -> DayTradeCount:
-        """Return the day trades so far."""
+        """Return the day trades so far, in the sessions that were not forgotten."""
         by_session: dict[str, int] = {}
         for flow in self._flows.values():
             for session, found in flow.counts.items():

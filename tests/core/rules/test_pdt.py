@@ -503,3 +503,14 @@ def test_executions_that_the_venue_numbered_have_an_order_within_one_moment() ->
     assert all(map(running.add, rows[1:]))
     assert running.count() == got
     assert count_day_trades(fills("B10 S4 S6", tied=True), {}).by_session == {"2026-11-24": 2}
+
+
+def test_forgotten_sessions_are_not_counted_and_what_is_held_stays_known() -> None:
+    monday, tuesday = fills("B10 S4", at="2026-11-23T10:00"), fills("S6 B5", at="2026-11-24T10:00")
+    running = RunningCount((*monday, *tuesday), {})
+    running.forget("2026-11-24")
+    assert running.count().by_session == {}
+    assert running.held("AAPL") == 5
+    again = RunningCount((*monday, *tuesday), {})
+    again.forget("2026-11-23")
+    assert again.count().by_session == {"2026-11-23": 1}
