@@ -26,6 +26,7 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.executor import TradeExecutor
 from apex_cli.core.gathering import Gatherer
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.outcome import Reason
 from apex_cli.core.ports import SignalSource, SignalStage
 from apex_cli.core.replay.report import Recorder, ReplayReport
 from apex_cli.core.replay.sources import RULES, BreakoutRule, TimedSource
@@ -84,6 +85,19 @@ def open_replay_bars(folder: Path) -> CsvBars:
         InputError: the folder or one of its files cannot be read.
     """
     return CsvBars(folder)
+
+
+def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
+    """Return a warning when the predictor's model learned from the bars that are replayed, or from later ones.
+
+    Raises:
+        InputError: there are no bars in the period, or a file cannot be read.
+    """
+    models = pinned_models(settings)
+    if models is None:
+        return None
+    ends = _ends_of(open_replay_bars(options.bars_dir), options)
+    return models.foreknowledge(ends[0], ends[-1])
 
 
 class Replay:

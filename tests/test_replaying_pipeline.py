@@ -19,7 +19,7 @@ from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.prediction import ModelInfo, Pointer
 from apex_cli.core.pipeline.model_manager import ModelManager, ModelRules
-from apex_cli.replaying import Replay, ReplayOptions, replay
+from apex_cli.replaying import Replay, ReplayOptions, foreknowledge, replay
 from apex_cli.settings import CommissionModel, Settings
 from apex_cli.wiring import pipeline
 from apex_cli.wiring.house import read_settings
@@ -142,6 +142,13 @@ class TestPredictor:
     def test_a_model_that_learned_from_the_period_is_told_as_seen_before(self, with_model: Settings) -> None:
         report = replay(with_model, WHOLE)
         assert "seen before" in report.problems[0]
+
+    def test_a_sweep_can_tell_so_too(self, with_model: Settings, chosen: Settings) -> None:
+        told = foreknowledge(with_model, WHOLE)
+        assert told is not None
+        assert told.code == "model_seen_before"
+        assert foreknowledge(with_model, ReplayOptions(bars_dir=DEMO, first=date(2004, 3, 2))) is None
+        assert foreknowledge(chosen, WHOLE) is None
 
     def test_a_model_of_earlier_bars_predicts_without_a_warning_and_nothing_is_written(
         self, with_model: Settings

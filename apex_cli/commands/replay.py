@@ -94,7 +94,7 @@ def replay(
 def _sweep(
     out: Output, config: Path | None, grid: Path, options: ReplayOptions, jobs: int | None, dask: str | None
 ) -> None:
-    from apex_cli import sweeping
+    from apex_cli import replaying, sweeping
     from apex_cli.presenters.sweeping import sweep_blocks, sweep_data
 
     tasks = sweeping.tasks_of(sweeping.read_grid(grid), options, lambda extra: read_settings(config, extra))
@@ -103,6 +103,9 @@ def _sweep(
             rows = sweeping.sweep_on_cluster(tasks, dask, on_done=on_done)
         else:
             rows = sweeping.sweep(tasks, jobs=jobs, on_done=on_done)
+    predicting = next((task for task in tasks if "predictor" in task.settings.pipeline.stages), None)
+    warning = replaying.foreknowledge(predicting.settings, options) if predicting is not None else None
+    out.warn(*((warning,) if warning is not None else ()))
     out.result(sweep_data(rows), sweep_blocks(rows))
 
 
