@@ -37,7 +37,9 @@ from apex_cli.core.rules.brackets import build_bracket
 from apex_cli.core.rules.reconcile_orders import is_ours
 from apex_cli.core.state import State
 
-POLL_INTERVAL_S = 0.05
+SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05
+"""How long to wait for the broker between two looks: at first the one, twice as long each time, up to the other."""
+
 ASK_AGAIN = timedelta(seconds=30)
 """How long a running loop waits before it asks again about orders of unknown fate."""
 
@@ -231,15 +233,16 @@ class TradeExecutor:
 
     async def settle(self, is_settled: Callable[[State], bool]) -> bool:
         """Book events until *is_settled* holds; False when the broker took too long."""
-        waited = 0.0
+        waited, pause = 0.0, SHORTEST_POLL_S
         while True:
             self.sync()
             if is_settled(self.store.view()):
                 return True
             if waited >= self.ack_timeout_s:
                 return False
-            await asyncio.sleep(POLL_INTERVAL_S)
-            waited += POLL_INTERVAL_S
+            await asyncio.sleep(pause)
+            waited += pause
+            pause = min(2 * pause, POLL_INTERVAL_S)
 
     async def recover(self) -> tuple[OrderRecord, ...]:
         """Ask the broker what became of intents and unknown orders; return those still unknown.
