@@ -28,7 +28,7 @@ DELAY = timedelta(minutes=15)
 MOST_STREAMS = 80
 """Subscriptions held at once: an account has 100 lines at least."""
 
-POLL_S = 0.02
+POLL_S = 0.005
 KINDS = {1: "", 2: "frozen ", 3: "delayed ", 4: "delayed frozen "}
 """How the broker numbers what it sends."""
 
