@@ -104,7 +104,9 @@ class TinyDbStore:
         self._rows: dict[str, dict[str, msgspec.Raw]] = {}
         """Of tables that changed: what ``_raw`` holds, row by row."""
 
-        self._dirty: dict[str, set[str]] = {}
+        self._dirty: dict[str, dict[str, None]] = {}
+        """Keys of changed rows by table, in the order they were touched: the file keeps the order of the rows."""
+
         self._settled_seq = 0
         self._uncommitted = 0
         self._is_synced = False
@@ -237,9 +239,9 @@ class TinyDbStore:
         try:
             for table in state.tables():
                 if table.changed:
-                    changed = {key for key, old in table.changed.items() if table.get(key) != old}
+                    changed = {key: None for key, old in table.changed.items() if table.get(key) != old}
                     if changed:
-                        self._dirty.setdefault(table.name, set()).update(changed)
+                        self._dirty.setdefault(table.name, {}).update(changed)
             if self._dirty or self._is_of_old_schema:
                 self._uncommitted += 1
             if self._uncommitted >= self._commit_every or not self._is_in_transaction:
