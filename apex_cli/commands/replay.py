@@ -47,6 +47,9 @@ def replay(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page with curves and every trade.")
     ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write one picture: key numbers, curves. Extra: png.")
+    ] = None,
     sweep: Annotated[
         Path | None,
         typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),
@@ -78,17 +81,22 @@ def replay(
             seed=seed,
         )
         if sweep is not None:
-            if html is not None:
-                raise InputError("usage", "--html draws one replay, not a sweep.", hint="Leave one of them out.")
+            if html is not None or png is not None:
+                name = "--html" if html is not None else "--png"
+                raise InputError("usage", f"{name} draws one replay, not a sweep.", hint="Leave one of them out.")
             _sweep(out, config, sweep, options, jobs, dask)
             return
+        if png is not None:
+            from apex_cli.presenters.raster import require_png
+
+            require_png()
         with out.progress("replaying") as on_step:
             report = replaying.replay(settings, options, on_step)
-        if html is not None:
-            _write_page(html, report)
-            out.note(f"wrote {html}")
+        written = _write(report, html, png)
+        for path in written.values():
+            out.note(f"Written: {path}")
         out.warn(*replay_warnings(report))
-        out.result(replay_data(report), replay_blocks(report))
+        out.result(replay_data(report) | written, replay_blocks(report))
 
 
 def _sweep(
@@ -119,12 +127,18 @@ def _folder(named: Path | None, settings: Settings) -> Path:
     return folder.resolve()
 
 
-def _write_page(path: Path, report: ReplayReport) -> None:
-    from apex_cli.presenters.replay_page import replay_page
+def _write(report: ReplayReport, html: Path | None, png: Path | None) -> dict[str, str]:
+    """Write what was asked for; return where."""
+    from apex_cli.wiring.house import write_page
 
-    try:
-        path.write_text(replay_page(report), encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            "html_unwritable", f"{path} cannot be written: {error.strerror}.", hint="Name another file."
-        ) from None
+    written = {}
+    if html is not None:
+        from apex_cli.presenters.replay_page import replay_page
+
+        written["html"] = str(write_page(html, replay_page(report)))
+    if png is not None:
+        from apex_cli.presenters.picture import replay_picture
+        from apex_cli.presenters.raster import png_of
+
+        written["png"] = str(write_page(png, png_of(replay_picture(report))))
+    return written

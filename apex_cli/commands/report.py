@@ -36,6 +36,10 @@ def report(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with charts, to be read or printed."),
     ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option("--png", metavar="FILE", help="Write one picture: key numbers and charts. Extra: png."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -50,13 +54,17 @@ def report(
             raise InputError(
                 "span_invalid", f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}.", hint="Swap them."
             )
+        if png is not None:
+            from apex_cli.presenters.raster import require_png
+
+            require_png()
         span = Span(first=first.date() if first else None, last=last.date() if last else None)
         found = build(out, read_settings(config), span)
         data = report_data(found)
-        if html is not None:
-            data["html"] = str(_write_page(html, found))
-            out.note(f"Written: {html}")
-        out.result(data, report_blocks(found))
+        written = _write(found, html, png)
+        for path in written.values():
+            out.note(f"Written: {path}")
+        out.result(data | written, report_blocks(found))
 
 
 def build(out: Output, settings: Settings, span: Span) -> TradeReport:
@@ -96,23 +104,21 @@ SHORT_JOURNAL = 20_000_000
 """Bytes up to which no bar is worth its drawing."""
 
 
-def _write_page(path: Path, found: TradeReport) -> Path:
-    """Write the page as a whole or not at all.
+def _write(found: TradeReport, html: Path | None, png: Path | None) -> dict[str, str]:
+    """Write what was asked for; return where."""
+    from apex_cli.wiring.house import write_page
 
-    Raises:
-        InputError: it cannot be written there.
-    """
-    from apex_cli.presenters.report_page import report_page
+    written = {}
+    if html is not None:
+        from apex_cli.presenters.report_page import report_page
 
-    text = report_page(found, "Trade report")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        why = (error.strerror or str(error)).lower()
-        raise InputError(
-            "page_not_written", f"{path} cannot be written: {why}.", hint="Name a file in a folder of yours."
-        ) from None
-    return path
+        written["html"] = str(write_page(html, report_page(found, TITLE)))
+    if png is not None:
+        from apex_cli.presenters.picture import report_picture
+        from apex_cli.presenters.raster import png_of
+
+        written["png"] = str(write_page(png, png_of(report_picture(found, TITLE))))
+    return written
+
+
+TITLE = "Trade report"

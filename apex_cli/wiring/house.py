@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apex_cli.core.errors import InputError, StateError
 from apex_cli.settings import LIVE_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -130,3 +131,22 @@ def executor_holder(settings: Settings) -> str:
 
     lock = ExecutorLock(settings.state.dir)
     return lock.holder() or "another process" if lock.is_held_elsewhere() else ""
+
+
+def write_page(path: Path, content: str | bytes) -> Path:
+    """Replace *path*, mode 0600, in one step; an earlier file is only lost to a whole new one.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    from apex_cli.core.adapters.atomic_file import write_atomically
+
+    try:
+        write_atomically(path, content.encode() if isinstance(content, str) else content)
+    except StateError as error:
+        cause = error.__cause__
+        why = ((cause.strerror if isinstance(cause, OSError) else None) or str(cause)).lower()
+        raise InputError(
+            "page_not_written", f"{path} cannot be written: {why}.", hint="Name a file in a folder of yours."
+        ) from None
+    return path

@@ -50,7 +50,7 @@ def test_signals_of_a_file_are_replayed_by_their_time(demo: Path, apex_json: Any
 
 def test_a_page_is_written_where_asked(demo: Path, apex: Any) -> None:
     answer = apex("replay", "--html", "replay.html")
-    assert "wrote replay.html" in answer.err
+    assert "Written: replay.html" in answer.err
     assert "</html>" in (demo / "replay.html").read_text()
 
 
@@ -72,7 +72,7 @@ def test_a_sweep_is_a_table_of_every_combination(demo: Path, apex: Any, apex_jso
         (("--from", "2040-01-01"), 2, "no_bars"),
         (("--signals", "none.json"), 2, "signals_unreadable"),
         (("--rule", "magic"), 2, "unknown_rule"),
-        (("--html", "no/such/folder.html"), 2, "html_unwritable"),
+        (("--html", "no/such/folder.html"), 2, "page_not_written"),
         (("--sweep", "none.yaml"), 2, "grid_invalid"),
         (("--sweep", "g.yaml", "--html", "x.html"), 2, "usage"),
         (("--sweep", "g.yaml"), 3, "config_invalid"),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -66,6 +68,31 @@ def test_the_page_stands_alone(apex_json: Callable[..., Any], tmp_path: Path) ->
     assert page.fetched == ["data:,"]
     assert "prefers-color-scheme: dark" in path.read_text(encoding="utf-8")
     assert [found.name for found in tmp_path.iterdir() if found.suffix != ""] == ["report.html"]
+
+
+@pytest.mark.usefixtures("ended")
+@pytest.mark.parametrize("command", ["report", "replay"])
+def test_the_picture_is_a_whole_png(apex_json: Callable[..., Any], tmp_path: Path, command: str) -> None:
+    path = tmp_path / "picture.png"
+    assert apex_json(command, "--png", str(path)).data["png"] == str(path)
+    picture = path.read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert picture[-8:-4] == b"IEND"
+    width, height = struct.unpack(">II", picture[16:24])
+    assert width == 2100
+    assert height > 1000
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.usefixtures("ended")
+def test_without_its_extra_there_is_no_picture(
+    apex_json: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    answer = apex_json("report", "--png", str(tmp_path / "picture.png"))
+    assert (answer.status, answer.error["code"]) == (3, "extra_missing")
+    assert "png" in answer.error["hint"]
+    assert not (tmp_path / "picture.png").exists()
 
 
 @pytest.mark.usefixtures("ended")
