@@ -71,6 +71,15 @@ def _look_at_state(settings: Settings) -> Iterator[Finding]:
     yield from open_store(settings).check()
 
 
+def _look_at_locks(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.wiring.house import open_store
+
+    locks = open_store(settings).view().locks.values()
+    if locks:
+        names = ", ".join("everything" if lock.key == "*" else lock.key for lock in locks)
+        yield _warning("locked", f"Nothing is opened in {names}: our books and the broker's differ.", "apex reconcile")
+
+
 def _look_at_executor(settings: Settings) -> Iterator[Finding]:
     from apex_cli.wiring.house import executor_holder
 
@@ -191,6 +200,7 @@ def _look_at_notifications(settings: Settings) -> Iterator[Finding]:
 LOOKS = (
     _look_at_configuration,
     _look_at_state,
+    _look_at_locks,
     _look_at_executor,
     _look_at_calendar,
     _look_at_broker,

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.model.reconciliation import Lock
+
 
 class TestInit:
     @pytest.mark.usefixtures("here")
@@ -91,6 +95,17 @@ class TestDoctor:
         assert {"configuration", "mode", "executor", "calendar", "broker", "prices", "signals"} <= set(found)
         assert {finding["level"] for finding in found.values()} == {"ok"}
         assert "2004-03-12" in found["calendar"]["message"]
+
+    def test_a_symbol_that_reconciliation_locked_is_named(self, traded: Path, apex_json: Callable[..., Any]) -> None:
+        store = TinyDbStore(traded / "state", clock=SystemClock())
+        with store.transaction() as tx:
+            tx.locks["AAPL"] = Lock(
+                key="AAPL", codes=(), ours="6", theirs="11", message="Differs.", since=store.clock.now()
+            )
+        answer = apex_json("doctor")
+        (locked,) = [finding for finding in answer.data["findings"] if finding["code"] == "locked"]
+        assert (answer.status, locked["level"], locked["hint"]) == (0, "warning", "apex reconcile")
+        assert "AAPL" in locked["message"]
 
     def test_each_trouble_is_told_once(self, here: Path, apex_json: Callable[..., Any]) -> None:
         (here / "config.yaml").write_text("execution: {simulation_mode: false}\nbroker: {ib: {ib_port: 1}}\n")

@@ -150,7 +150,7 @@ def _files_by_symbol(folder: Path) -> dict[str, Path]:
         raise InputError(
             "bars_unreadable",
             f"The folder of price bars {folder} cannot be read: {error.strerror}.",
-            hint="Correct prices.bars_dir: a folder with one SYMBOL.csv per symbol.",
+            hint="Name a folder with one SYMBOL.csv per symbol: prices.bars_dir, or --bars.",
             details={"folder": str(folder)},
         ) from None
     files: dict[str, Path] = {}
