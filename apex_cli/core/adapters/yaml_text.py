@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ _PATTERNS = (
 )
 
 
+_FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_HALF = "half a surrogate pair is not a character"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class YamlProblem(ValueError):  # noqa: N818 - a verdict on a text, caught in one place
     """The text is not YAML as we take it."""
 
@@ -54,21 +60,36 @@ def parse_yaml(text: str) -> object:
     """
     import yaml
 
+    _check_characters(text)
     try:
         _check_events(text)
         return yaml.load(text, Loader=_loader_class())  # noqa: S506 - a SafeLoader subclass
+    except YamlProblem:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if mark:
+            _check_depth_before(text, mark)
         message = " ".join(part for part in (error.context, error.problem) if part)
         raise _problem(message, mark) from None
-    except yaml.reader.ReaderError as error:
-        line, column = _position(text, error.position)
-        raise YamlProblem(f"character {error.character!r} is not allowed in YAML", line, column) from None
-    except UnicodeEncodeError as error:
-        line, column = _position(text, error.start)
-        raise YamlProblem("half a surrogate pair is not a character", line, column) from None
     except RecursionError:
         raise YamlProblem("nested too deeply") from None
+    except (ValueError, OverflowError):
+        # From the pure Python scanner, which computes the character of an escape without a check.
+        raise YamlProblem("an escape such as \\UFFFFFFFF names no character") from None
+    except yaml.YAMLError as error:
+        raise YamlProblem(" ".join(str(error).split())) from None
+
+
+def _check_characters(text: str) -> None:
+    """Refuse what YAML does not allow, so that every parser and version gives the same message and place."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return
+    line, column = _position(text, found.start())
+    if _SURROGATE.match(found.group()):
+        raise YamlProblem(_HALF, line, column)
+    raise YamlProblem(f"character U+{ord(found.group()):04X} is not allowed in YAML", line, column)
 
 
 def _check_events(text: str) -> None:
@@ -85,6 +106,17 @@ def _check_events(text: str) -> None:
                 raise _problem(f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _check_depth_before(text: str, mark: Any) -> None:
+    """Refuse deep nesting before *mark*, where a parser that reads ahead reported another problem.
+
+    Some versions have a limit of their own and meet it before they report the first level.
+    """
+    import yaml
+
+    with suppress(yaml.YAMLError):
+        _check_events(text[: mark.index])
 
 
 def _problem(message: str, mark: Any) -> YamlProblem:
@@ -110,16 +142,20 @@ def _loader_class() -> type[yaml.SafeLoader]:
         f"{_TAG}bool": _construct_bool,
         f"{_TAG}int": _construct_int,
         f"{_TAG}float": _construct_decimal,
-        f"{_TAG}str": safe.construct_yaml_str,
+        f"{_TAG}str": _construct_str,
         f"{_TAG}seq": safe.construct_yaml_seq,
         f"{_TAG}map": _construct_mapping,
-        None: safe.construct_undefined,
+        None: _refuse_tag,
     }
     for tag, constructor in constructors.items():
         loader.add_constructor(tag, constructor)
     for name, pattern, first in _PATTERNS:
         loader.add_implicit_resolver(f"{_TAG}{name}", pattern, first)
     return loader  # type: ignore[no-any-return]
+
+
+def _refuse_tag(_loader: Any, node: Any) -> None:
+    raise _problem(f"tag {str(node.tag)[:60]!r} is not supported", node.start_mark)
 
 
 def _construct_bool(loader: Any, node: Any) -> bool:
@@ -143,6 +179,13 @@ def _construct_decimal(loader: Any, node: Any) -> Decimal:
         return Decimal(text)
     except ArithmeticError:
         raise _problem("this is not a number", node.start_mark) from None
+
+
+def _construct_str(loader: Any, node: Any) -> str:
+    text = str(loader.construct_scalar(node))
+    if _SURROGATE.search(text):  # an escape such as \\ud800; only the C parser refuses it
+        raise _problem(_HALF, node.start_mark)
+    return text
 
 
 def _construct_mapping(loader: Any, node: Any) -> dict[Hashable, object]:

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apex_cli.core.adapters import yaml_text
+from apex_cli.core.adapters.yaml_text import MAX_DEPTH, YamlProblem, parse_yaml
+
+
+@pytest.fixture(params=["as installed", "pure Python"], autouse=True)
+def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run every test with both parsers: PyYAML has no C parser where it has no wheel."""
+    if request.param == "pure Python":
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    yaml_text._loader_class.cache_clear()
+    yield
+    yaml_text._loader_class.cache_clear()
+
+
+def problem(text: str) -> YamlProblem:
+    with pytest.raises(YamlProblem) as caught:
+        parse_yaml(text)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+LEVELS = (MAX_DEPTH + 1, 999, 1000, 1001, 5000, 100_000)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+@pytest.mark.parametrize("opened", ["[", "{", '{"a":', "[\n", "- ", "? "])
+def test_deep_nesting_is_named_at_the_first_level_too_many(opened: str, levels: int) -> None:
+    found = problem(opened * levels)
+    place = opened * MAX_DEPTH
+    assert str(found).endswith(f"nested more than {MAX_DEPTH} levels deep")
+    assert found.line == place.count("\n") + 1
+    assert found.column == (1 if "\n" in place else len(place) + 1)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_deep_nesting_further_down_and_closed_again_is_found_as_well(levels: int) -> None:
+    found = problem("a: 1\nb: " + "[" * levels + "]" * levels)
+    assert (found.line, found.column) == (2, 3 + MAX_DEPTH)  # the outer mapping is a level, too
+
+
+def test_the_deepest_nesting_allowed_is_read() -> None:
+    value = parse_yaml("[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH)
+    for _ in range(MAX_DEPTH):
+        assert isinstance(value, list)
+        (value,) = value
+    assert value == 1
+
+
+def test_an_earlier_mistake_is_named_before_deep_nesting() -> None:
+    found = problem("a: [}\nb: " + "[" * 2000)
+    assert found.line == 1
+    assert "nested" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("é: ü\nb: é\x00", (2, 5), "character U+0000 is not allowed in YAML"),
+        ("a\x1b[0m: 1", (1, 2), "character U+001B is not allowed in YAML"),
+        ("a: \x9f", (1, 4), "character U+009F is not allowed in YAML"),
+        ("a: \uffff", (1, 4), "character U+FFFF is not allowed in YAML"),
+        ("a: \ud800", (1, 4), "half a surrogate pair is not a character"),
+        ("a: &a 1\nb: *a", (2, 4), "aliases (*name) are not supported"),
+        ("a: !!binary aa", (1, 4), "tag 'tag:yaml.org,2002:binary' is not supported"),
+        ("!!python/object/apply:os.system [ls]", (1, 1), "tag 'tag:yaml.org,2002:python/object/apply:os.system'"),
+        ("[a]: 1", (1, 1), "a list or mapping cannot be a key"),
+        ("a: 1\na: 2", (2, 1), "key 'a' is given twice"),
+        ("a: " + "9" * 5000, (1, 4), "too many digits"),
+    ],
+)
+def test_our_own_rules_have_one_wording_and_one_place(text: str, place: tuple[int, int], what: str) -> None:
+    found = problem(text)
+    assert (found.line, found.column) == place
+    assert what in str(found)
+
+
+@pytest.mark.parametrize("escape", [r"\ud800", r"\ud83d\ude00", r"\UFFFFFFFF", r"\U00110000"])
+def test_an_escape_that_names_no_character_is_refused(escape: str) -> None:
+    problem(f'a: "{escape}"')
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", 'a: "x', "a: b: c", "a:\n\tb: 1", "%", "@a", "a: 1\n---\nb: 2", "%YAML 3.0\n---\n1"]
+)
+def test_bad_syntax_is_one_sentence_with_its_line(text: str) -> None:
+    assert problem(text).line is not None
+
+
+def test_marks_letters_and_signs_of_every_language_are_read() -> None:
+    assert parse_yaml("\ufeffß: 日本 😀\nn: .5") == {"ß": "日本 😀", "n": Decimal("0.5")}
+
+
+@given(text=st.text(alphabet=st.characters() | st.sampled_from("[]{}:,-?&*!|>'\"%@`#\n\t \x00\x85"), max_size=60))
+def test_any_text_is_a_value_or_a_problem(text: str) -> None:
+    with suppress(YamlProblem):
+        parse_yaml(text)
