@@ -7,21 +7,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from apex_cli.core.adapters.csv_bars import CsvBars
-from apex_cli.core.adapters.signal_file import FileSource
+from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.signal_sources import FileSource
 from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import session_bounds
+from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.outcome import Exposure
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Signal, reward_risk
-from apex_cli.core.pipeline.opportunity_ranker import OpportunityRanker
-from apex_cli.core.rules.calendar import session_bounds
+from apex_cli.core.signals.ranker import OpportunityRanker
 from apex_cli.demo import SYMBOLS, write_config, write_demo
-from apex_cli.settings import Settings, SimulationClock, load_settings
 from apex_cli.settings.reference import render_reference_config
-from apex_cli.testing import FixedClock, MemoryStore
+from apex_cli.settings.sections import Settings, SimulationClock, load_settings
+from kit import FixedClock, MemoryStore
 
 START = date(2004, 2, 26)
 

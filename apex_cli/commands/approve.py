@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apex_cli.app.resources import allow_live, read_settings
 from apex_cli.commands.numbers import positive_decimal
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.work import Answer, Answered
+from apex_cli.core.model.request import Answer, Answered
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import allow_live, read_settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.approving import ApprovalDesk
+    from apex_cli.core.execution.answers import ApprovalDesk
 
 app = typer.Typer(add_completion=False)
 
@@ -89,7 +89,7 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
     """Show what waits, as it is now, and change nothing."""
     import asyncio
 
-    from apex_cli.looking import LookingDesk
+    from apex_cli.app.looks import LookingDesk
     from apex_cli.presenters.approvals import approval_data, approvals_blocks, preview_blocks
 
     desk = LookingDesk(settings)
@@ -109,7 +109,7 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is told, the first failure is the exit status."""
-    from apex_cli.handover import as_error, get_done, reasons_of, status_of
+    from apex_cli.app.handover import as_error, get_done, reasons_of, status_of
     from apex_cli.presenters.approvals import answered_blocks, approval_data
 
     done = get_done(out, settings, (answer,), wait_s)
@@ -122,8 +122,8 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
 
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:
     """Ask one by one; nothing is held while the person thinks."""
-    from apex_cli.handover import as_error, get_done
-    from apex_cli.looking import LookingDesk
+    from apex_cli.app.handover import as_error, get_done
+    from apex_cli.app.looks import LookingDesk
     from apex_cli.presenters.prompt import ask_all
 
     def carry_out(answer: Answer) -> Answered:

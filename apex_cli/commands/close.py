@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
+from apex_cli.app.resources import allow_live, read_settings
 from apex_cli.commands.numbers import fraction as parse_fraction
 from apex_cli.commands.numbers import positive_decimal
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.outcome import Reason
-from apex_cli.core.model.work import Closed, CloseRequest, WorkDone
+from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import allow_live, read_settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.state import State
+    from apex_cli.core.state.tables import State
 
 app = typer.Typer(add_completion=False)
 
@@ -61,7 +61,7 @@ def close(
         if not yes:
             out.warn(*_day_trade_warnings(settings, requests))
         _confirm(out, requests, yes=yes)
-        from apex_cli.handover import get_done
+        from apex_cli.app.handover import get_done
         from apex_cli.notify import posting
 
         with posting(out, settings):
@@ -100,7 +100,7 @@ def _requests(
     limit: Decimal | None,
     reason: str,
 ) -> tuple[CloseRequest, ...]:
-    from apex_cli.wiring.house import open_store
+    from apex_cli.app.resources import open_store
 
     state = open_store(settings).view()
     names = [_name_of(state, symbol) for symbol in symbols] if symbols else [*state.positions, *_maybe_filled(state)]
@@ -120,7 +120,7 @@ def _requests(
 
 def _name_of(state: State, symbol: str) -> str:
     """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
-    from apex_cli.core.closing import find_position
+    from apex_cli.core.execution.closer import find_position
 
     try:
         return find_position(state, symbol).position.instrument.key
@@ -148,9 +148,9 @@ def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) 
     """Return what the day-trading rules warn of; nothing when that cannot be told: a close is never held up by it."""
     import asyncio
 
-    from apex_cli.core.day_trades import DayTradeCounter, closing_warnings
-    from apex_cli.core.rules.calendar import CalendarEndError
-    from apex_cli.wiring.parts import look_at_account, make_parts
+    from apex_cli.app.compose import look_at_account, make_parts
+    from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings
+    from apex_cli.core.market.calendar import CalendarEndError
 
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()
@@ -174,8 +174,8 @@ def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> N
 
 
 def _report(out: Output, done: WorkDone) -> None:
-    from apex_cli.handover import as_error, reasons_of, status_of
-    from apex_cli.presenters.closing import closed_blocks, closed_data
+    from apex_cli.app.handover import as_error, reasons_of, status_of
+    from apex_cli.presenters.close import closed_blocks, closed_data
 
     if done.failures and not done.results:
         raise as_error(done.failures[0])

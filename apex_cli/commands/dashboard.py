@@ -9,11 +9,11 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import read_settings
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -100,7 +100,7 @@ def _serve(out: Output, settings: Settings, address: Address, *, control: bool, 
     token = _token(address.host, control=control)
     url = _url(address)
     require_free(address.host, address.port)
-    from apex_cli.dashboard.serving import DashboardServer
+    from apex_cli.dashboard.web_server import DashboardServer
 
     command = [sys.executable, "-m", "apex_cli", "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
     command += ["--config", str(settings.source)] if settings.source else []
@@ -186,8 +186,8 @@ def require_free(host: str, port: int) -> None:
 
 
 def _show(settings: Settings, *, control: bool, may_take_control: bool, theme: str, wait_s: float) -> None:
+    from apex_cli.app.watch import Hands, Watch
     from apex_cli.dashboard.app import DashboardApp
-    from apex_cli.watching import Hands, Watch
 
     watch = Watch(settings)
     watch.look()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
-from apex_cli.core.model.outcome import Reason
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import read_settings
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -66,13 +66,13 @@ def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_state(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.wiring.house import open_store
+    from apex_cli.app.resources import open_store
 
     yield from open_store(settings).check()
 
 
 def _look_at_locks(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.wiring.house import open_store
+    from apex_cli.app.resources import open_store
 
     locks = open_store(settings).view().locks.values()
     if locks:
@@ -81,16 +81,16 @@ def _look_at_locks(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_executor(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.wiring.house import executor_holder
+    from apex_cli.app.resources import executor_holder
 
     holder = executor_holder(settings)
     yield _ok("executor", f"held by {holder}" if holder else "free")
 
 
 def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.app.compose import make_parts
+    from apex_cli.core.market.calendar import CalendarEndError, market_status
     from apex_cli.core.model.instrument import MarketType
-    from apex_cli.core.rules.calendar import CalendarEndError, market_status
-    from apex_cli.wiring.parts import make_parts
 
     now = make_parts(settings, read_only=True).clock.now()
     try:
@@ -105,14 +105,14 @@ def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
 def _look_at_broker(settings: Settings) -> Iterator[Finding]:
     import asyncio
 
-    from apex_cli.wiring.parts import look_at_account, make_parts
+    from apex_cli.app.compose import look_at_account, make_parts
 
     parts = make_parts(settings, read_only=True)
     if settings.execution.simulation_mode:
         account = asyncio.run(look_at_account(parts))
         yield _ok("broker", f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}")
     else:
-        from apex_cli.wiring.ib import look_at_ib
+        from apex_cli.app.ib_market import look_at_ib
 
         yield from look_at_ib(settings)
     unknown = [r for r in parts.store.view().orders.values() if r.status == "UNKNOWN"]
@@ -124,7 +124,7 @@ def _look_at_broker(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_prices(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.wiring.market import open_bars
+    from apex_cli.app.marketplace import open_bars
 
     bars = open_bars(settings)
     if not settings.execution.simulation_mode:
@@ -143,7 +143,7 @@ def _look_at_prices(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_pipeline(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.wiring.pipeline import ML, TA, install_hint, make_model_manager, missing, model_clock
+    from apex_cli.app.pipeline import ML, TA, install_hint, make_model_manager, missing, model_clock
 
     stages, watched = settings.pipeline.stages, settings.scanners.watch_list
     looks = f"scanners look at {', '.join(watched)}" if watched else "scanners are off"
@@ -157,8 +157,8 @@ def _look_at_pipeline(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_watch_list(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.app.pipeline import pipeline_bars
     from apex_cli.core.analysis.quality import look_at
-    from apex_cli.wiring.pipeline import pipeline_bars
 
     if not settings.scanners.watch_list:
         return

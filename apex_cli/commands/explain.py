@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import open_journal, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import open_journal, read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -27,8 +27,8 @@ def explain(
 ) -> None:
     """Show every step of one signal: decision, checks, size, orders, fills, result."""
     with Output("explain", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.stories import find_subjects, story_of
-        from apex_cli.presenters.explaining import explain_blocks, explain_data
+        from apex_cli.core.reports.story import find_subjects, story_of
+        from apex_cli.presenters.explain import explain_blocks, explain_data
 
         journal = open_journal(read_settings(config))
         subjects = find_subjects(journal.events(), identity)

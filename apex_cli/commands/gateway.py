@@ -14,7 +14,7 @@ from apex_cli.presenters.blocks import Line
 from apex_cli.presenters.output import Output
 
 if TYPE_CHECKING:
-    from apex_cli.gateway.serving import Started
+    from apex_cli.gateway.serve import Started
 
 app = typer.Typer(add_completion=False)
 
@@ -52,7 +52,7 @@ def gateway(
     A client: from ib_insync import IB; ib = IB(); ib.connect("127.0.0.1", 4002, clientId=1); print(ib.positions())
     """
     with Output("gateway", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.gateway.serving import ServeOptions, serve
+        from apex_cli.gateway.serve import ServeOptions, serve
 
         options = ServeOptions(
             host=host,

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import machine_time, open_store, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ApexError, ExitStatus
-from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.formats import moment
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import machine_time, open_store, read_settings
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -72,7 +72,7 @@ def heartbeat(
 
 
 def _look(out: Output, settings: Settings, max_age: timedelta) -> None:
-    from apex_cli.core.pulse import silence, tell_overdue
+    from apex_cli.core.coordinator.silence import silence, tell_overdue
 
     store = open_store(settings)
     now = store.clock.now()

@@ -10,12 +10,12 @@ from typing import Annotated
 import msgspec
 import typer
 
+from apex_cli.app.resources import open_journal, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
-from apex_cli.core.trade_report import final_bookings
+from apex_cli.core.reports.trade_report import final_bookings
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import open_journal, read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -37,9 +37,9 @@ def history(
 ) -> None:
     """Show closed round trips and statistics."""
     with Output("history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.rules.performance import Tally
+        from apex_cli.core.positions.performance import Tally
         from apex_cli.presenters.blocks import Grid
-        from apex_cli.presenters.trading import (
+        from apex_cli.presenters.positions import (
             ROUND_TRIP_COLUMNS,
             round_trip_data,
             round_trip_row,

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -24,8 +24,8 @@ def import_fills(
 ) -> None:
     """Take over executions made in other programs. They are counted; positions never change. Twice is harmless."""
     with Output("import-fills", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.day_trade_files import import_fills as take_over
-        from apex_cli.presenters.day_trades import imported_blocks, imported_data
+        from apex_cli.app.day_trade_files import import_fills as take_over
+        from apex_cli.presenters.pdt_status import imported_blocks, imported_data
 
         imported, partial = take_over(read_settings(config), file)
         out.result(imported_data(imported, partial=partial), imported_blocks(imported, partial=partial))

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import open_store, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.blocks import Line
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import open_store, read_settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show what was learned from closed trades, and take it back."
@@ -27,7 +27,7 @@ def status(
 ) -> None:
     """Show the weights in force beside the defaults, and what the learners wait for."""
     with Output("learn status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.presenters.learning import status_blocks, status_data
+        from apex_cli.presenters.learn import status_blocks, status_data
 
         settings = read_settings(config)
         state = open_store(settings).view()
@@ -44,7 +44,7 @@ def history(
 ) -> None:
     """List the versions of the weights that can be rolled back to."""
     with Output("learn history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.presenters.learning import history_blocks, history_data
+        from apex_cli.presenters.learn import history_blocks, history_data
 
         state = open_store(read_settings(config)).view()
         out.result(history_data(state), history_blocks(state))
@@ -65,7 +65,7 @@ def diff(
     """Compare two versions of the weights."""
     with Output("learn diff", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.core.learning.learners import weights_of
-        from apex_cli.presenters.learning import diff_blocks, diff_data
+        from apex_cli.presenters.learn import diff_blocks, diff_data
 
         state = open_store(read_settings(config)).view()
         other = state.learning.version if after is None else after
@@ -84,7 +84,7 @@ def rollback(
     """Put the weights of an older version in force again, exactly, as a new version."""
     with Output("learn rollback", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.core.learning.learners import roll_back
-        from apex_cli.presenters.learning import version_data
+        from apex_cli.presenters.learn import version_data
 
         store = open_store(read_settings(config))
         with store.transaction() as tx:

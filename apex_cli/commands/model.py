@@ -6,12 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
-from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.presenters.models import model_data, status_blocks, status_data, trained_blocks
-from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import read_settings
-from apex_cli.wiring.pipeline import (
+from apex_cli.app.pipeline import (
     make_model_manager,
     model_clock,
     model_files,
@@ -19,6 +14,11 @@ from apex_cli.wiring.pipeline import (
     require_ml,
     training_symbols,
 )
+from apex_cli.app.resources import read_settings
+from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.errors import InputError, NothingToDo
+from apex_cli.presenters.model import model_data, status_blocks, status_data, trained_blocks
+from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at, train and go back to prediction models.")
 

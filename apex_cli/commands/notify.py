@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import make_system_clock, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
-from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Cell, Grid, Tone
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import make_system_clock, read_settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")
 

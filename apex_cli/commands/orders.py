@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -24,8 +24,8 @@ def orders(
 ) -> None:
     """Show working orders."""
     with Output("orders", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.presenters.trading import orders_blocks, orders_data
-        from apex_cli.wiring.house import open_store
+        from apex_cli.app.resources import open_store
+        from apex_cli.presenters.positions import orders_blocks, orders_data
 
         state = open_store(read_settings(config)).view()
         shown = [

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import read_settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.rules.day_trade_report import DayTradeReport
+    from apex_cli.core.day_trades.summary import DayTradeReport
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +55,7 @@ def pdt_status(
 ) -> None:
     """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""
     with Output("pdt-status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.presenters.day_trades import day_trade_blocks, day_trade_data, report_warnings
+        from apex_cli.presenters.pdt_status import day_trade_blocks, day_trade_data, report_warnings
 
         settings = read_settings(config)
         report = _report(settings, from_file, executions, as_of)
@@ -66,7 +66,7 @@ def pdt_status(
 def _report(settings: Settings, from_file: Path | None, executions: Path | None, as_of: str | None) -> DayTradeReport:
     if from_file is None and executions is None and as_of is None:
         return _report_of_state(settings, None)
-    from apex_cli.day_trade_files import as_moment, report_of_files
+    from apex_cli.app.day_trade_files import as_moment, report_of_files
 
     at = None if as_of is None else as_moment(as_of)
     if from_file is None and executions is None:
@@ -78,12 +78,12 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     """Return the picture of the stored fills and the account as it is now."""
     import asyncio
 
-    from apex_cli.core.day_trades import all_fills, held_before, is_partial
-    from apex_cli.core.margin_watch import with_standing
-    from apex_cli.core.rules.calendar import session_date
-    from apex_cli.core.rules.day_trade_report import make_report
-    from apex_cli.core.rules.regimes import facts_of
-    from apex_cli.wiring.parts import look_at_account, make_parts
+    from apex_cli.app.compose import look_at_account, make_parts
+    from apex_cli.core.day_trades.counter import all_fills, held_before, is_partial
+    from apex_cli.core.day_trades.margin_watch import with_standing
+    from apex_cli.core.day_trades.regimes import facts_of
+    from apex_cli.core.day_trades.summary import make_report
+    from apex_cli.core.market.calendar import session_date
 
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()

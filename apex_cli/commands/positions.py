@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings, SimulationClock
-from apex_cli.wiring.house import read_settings
+from apex_cli.settings.sections import Settings, SimulationClock
 
 app = typer.Typer(add_completion=False)
 
@@ -34,9 +34,9 @@ def positions(
 
 
 def _show(out: Output, settings: Settings) -> None:
-    from apex_cli.core.overview import position_views, totals_of
-    from apex_cli.presenters.trading import positions_blocks, positions_data
-    from apex_cli.wiring.house import open_store
+    from apex_cli.app.resources import open_store
+    from apex_cli.core.positions.position_views import position_views, totals_of
+    from apex_cli.presenters.positions import positions_blocks, positions_data
 
     views = position_views(open_store(settings).view(), settings.management, _now(settings))
     totals = totals_of(views)
@@ -52,13 +52,13 @@ def _watch(out: Output, settings: Settings) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from apex_cli.core.board import make_day
-    from apex_cli.core.overview import position_views
+    from apex_cli.app.resources import open_store
+    from apex_cli.core.positions.position_views import position_views
+    from apex_cli.core.reports.board import make_day
     from apex_cli.presenters.blocks import Line
-    from apex_cli.presenters.board import status_line
+    from apex_cli.presenters.day import status_line
+    from apex_cli.presenters.positions import positions_blocks
     from apex_cli.presenters.terminal import renderable
-    from apex_cli.presenters.trading import positions_blocks
-    from apex_cli.wiring.house import open_store
 
     store = open_store(settings)
     with Live(refresh_per_second=4) as live:
@@ -72,6 +72,6 @@ def _watch(out: Output, settings: Settings) -> None:
 
 def _now(settings: Settings) -> datetime | None:
     """Return the time; None where it moves with the bars: then it is that of the latest prices."""
-    from apex_cli.wiring.house import make_system_clock
+    from apex_cli.app.resources import make_system_clock
 
     return make_system_clock(settings).now() if settings.simulation.clock is SimulationClock.SYSTEM else None

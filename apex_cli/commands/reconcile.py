@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.numbers import positive_decimal
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ExitStatus, InputError
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.reconciliation import Reconciliation
-from apex_cli.core.model.work import Reconciled, ReconcileRequest, WorkDone
+from apex_cli.core.model.request import Reconciled, ReconcileRequest, WorkDone
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -66,7 +66,7 @@ def reconcile(
             without_stop=no_stop,
             price=None if price is None else Price(price),
         )
-        from apex_cli.handover import get_done
+        from apex_cli.app.handover import get_done
 
         _report(out, get_done(out, settings, (request,), wait))
 
@@ -90,8 +90,8 @@ def _ask_for_stop(out: Output, symbol: str) -> Decimal | None:
 
 
 def _report(out: Output, done: WorkDone) -> None:
-    from apex_cli.handover import as_error
-    from apex_cli.presenters.reconciling import reconciled_blocks, reconciled_data
+    from apex_cli.app.handover import as_error
+    from apex_cli.presenters.reconcile import reconciled_blocks, reconciled_data
 
     if done.failures:
         raise as_error(done.failures[0])

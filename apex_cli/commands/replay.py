@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import read_settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.replay.report import ReplayReport
-    from apex_cli.replaying import ReplayOptions
+    from apex_cli.app.replayer import ReplayOptions
+    from apex_cli.core.reports.replay_report import ReplayReport
 
 app = typer.Typer(add_completion=False)
 
@@ -68,8 +68,8 @@ def replay(
 ) -> None:
     """Replay history in memory: the same steps, scanners, checks and fills as in a run. No state is read or changed."""
     with Output("replay", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli import replaying
-        from apex_cli.presenters.replaying import replay_blocks, replay_data, replay_warnings
+        from apex_cli.app import replayer as replaying
+        from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
 
         settings = read_settings(config)
         options = replaying.ReplayOptions(
@@ -102,8 +102,9 @@ def replay(
 def _sweep(
     out: Output, config: Path | None, grid: Path, options: ReplayOptions, jobs: int | None, dask: str | None
 ) -> None:
-    from apex_cli import replaying, sweeping
-    from apex_cli.presenters.sweeping import sweep_blocks, sweep_data
+    from apex_cli.app import replayer as replaying
+    from apex_cli.app import sweep as sweeping
+    from apex_cli.presenters.sweep_table import sweep_blocks, sweep_data
 
     tasks = sweeping.tasks_of(sweeping.read_grid(grid), options, lambda extra: read_settings(config, extra))
     with out.progress(f"{len(tasks)} replays") as on_done:
@@ -129,7 +130,7 @@ def _folder(named: Path | None, settings: Settings) -> Path:
 
 def _write(report: ReplayReport, html: Path | None, png: Path | None) -> dict[str, str]:
     """Write what was asked for; return where."""
-    from apex_cli.wiring.house import write_page
+    from apex_cli.app.resources import write_page
 
     written = {}
     if html is not None:

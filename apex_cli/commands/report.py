@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apex_cli.app.resources import open_journal, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import open_journal, read_settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from apex_cli.core.trade_report import Span, TradeReport
+    from apex_cli.core.reports.trade_report import Span, TradeReport
 
 app = typer.Typer(add_completion=False)
 
@@ -47,7 +47,7 @@ def report(
 ) -> None:
     """Show what trading came to: trades, expectancy, drawdown, refusals, slippage, costs, day trades."""
     with Output("report", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.trade_report import Span
+        from apex_cli.core.reports.trade_report import Span
         from apex_cli.presenters.report import report_blocks, report_data
 
         if first and last and first > last:
@@ -69,7 +69,7 @@ def report(
 
 def build(out: Output, settings: Settings, span: Span) -> TradeReport:
     """Return the report, read from the journal event by event."""
-    from apex_cli.core.trade_report import KINDS, ReportBuilder, final_bookings
+    from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, final_bookings
 
     journal = open_journal(settings)
     with _progress(out, journal.size()) as on_bytes:
@@ -106,7 +106,7 @@ SHORT_JOURNAL = 20_000_000
 
 def _write(found: TradeReport, html: Path | None, png: Path | None) -> dict[str, str]:
     """Write what was asked for; return where."""
-    from apex_cli.wiring.house import write_page
+    from apex_cli.app.resources import write_page
 
     written = {}
     if html is not None:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import allow_live, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, LiveOption, QuietOption, VerboseOption, WaitOption
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import allow_live, read_settings
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """Take signals in, decide, size, check, then execute or queue for approval."""
     with Output("run", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli import running
+        from apex_cli.app import run_loop as running
 
         settings = with_mode(allow_live(read_settings(config), live), auto)
         options = running.RunOptions(

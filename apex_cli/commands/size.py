@@ -8,19 +8,19 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.numbers import fraction, positive_decimal
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.errors import ExitStatus
+from apex_cli.core.model.decision import Reason, Sized
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.outcome import Reason, Sized
 from apex_cli.core.model.signal import reward_risk
-from apex_cli.core.rules.sizing import size_position
 from apex_cli.presenters.output import Output
-from apex_cli.presenters.sizing import size_blocks, size_data
-from apex_cli.wiring.house import read_settings
+from apex_cli.presenters.size import size_blocks, size_data
 
 app = typer.Typer(add_completion=False)
 

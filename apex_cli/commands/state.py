@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import executor_lock, make_replay, open_store, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
-from apex_cli.core.model.outcome import Reason
 from apex_cli.core.model.repair import Restored, spans
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.output import Output, write_line
-from apex_cli.wiring.house import executor_lock, make_replay, open_store, read_settings
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Check, back up, restore, migrate and export the state."

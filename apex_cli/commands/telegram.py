@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import typer
 
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ConfigError
 from apex_cli.presenters.output import Output
-from apex_cli.wiring.house import read_settings
 
 app = typer.Typer(add_completion=False)
 
@@ -33,7 +33,7 @@ def telegram(
             raise ConfigError(
                 "telegram_off", "notify.telegram.enabled is false.", hint="Set it to true; README: Notifications."
             )
-        from apex_cli.notify.postman import Postman
+        from apex_cli.notify.post import Postman
 
         postman = Postman(settings, listens=True, say=out.note)
         for problem in postman.prepare():

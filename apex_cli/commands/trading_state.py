@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.app.resources import open_store, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
-from apex_cli.core.model.outcome import TradingMode
-from apex_cli.core.trading_mode import change_trading_mode
+from apex_cli.core.coordinator.trading_mode import change_trading_mode
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.notify import posting
 from apex_cli.presenters.blocks import Cell, Fields, Tone
-from apex_cli.presenters.board import MODE_MEANINGS
+from apex_cli.presenters.day import MODE_MEANINGS
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
-from apex_cli.wiring.house import open_store, read_settings
+from apex_cli.settings.sections import Settings
 
 halt_app = typer.Typer(add_completion=False)
 reduce_app = typer.Typer(add_completion=False)

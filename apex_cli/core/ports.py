@@ -14,15 +14,15 @@ from typing import Any, Protocol
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot, Holding, OrderUpdate
+from apex_cli.core.model.decision import Exposure, Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import Order
-from apex_cli.core.model.outcome import Exposure, Reason
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
 from apex_cli.core.model.records import OutboxRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
-from apex_cli.core.state import State
+from apex_cli.core.state.tables import State
 
 __all__ = [
     "BarSource",

@@ -16,11 +16,11 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from apex_cli.core.activity import Activity, ActivityKind
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.work import Answer, Preview
+from apex_cli.core.model.request import Answer, Preview
+from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.layout import (
     ALL_COLUMNS_FROM,
@@ -39,13 +39,13 @@ from apex_cli.dashboard.layout import (
     fitting,
     pane_of,
 )
-from apex_cli.dashboard.plots import CurvePlot, HistogramPlot
+from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
 from apex_cli.dashboard.seen import Eyes, Hands, Seen
-from apex_cli.dashboard.tables import SheetTable
+from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
 from apex_cli.presenters.approvals import preview_blocks
 from apex_cli.presenters.blocks import Cell, Tone
-from apex_cli.presenters.board import (
+from apex_cli.presenters.day import (
     MODE_MEANINGS,
     alarm_cells,
     approvals_sheet,

@@ -6,9 +6,9 @@ from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from apex_cli.core.activity import Activity
-from apex_cli.dashboard.plots import CurvePlot, HistogramPlot
-from apex_cli.dashboard.tables import SheetTable
+from apex_cli.core.reports.activity import Activity
+from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
+from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.presenters.blocks import Cell
 
 LOOK_EVERY_S = 0.25

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from apex_cli.core.activity import Activity
-from apex_cli.core.board import Board
-from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.work import Answer, Answered, Preview
+from apex_cli.core.model.request import Answer, Answered, Preview
+from apex_cli.core.reports.activity import Activity
+from apex_cli.core.reports.board import Board
 
 
 class Seen(Protocol):

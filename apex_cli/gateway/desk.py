@@ -37,7 +37,14 @@ from apex_cli.gateway.rows import (
     Told,
 )
 from apex_cli.gateway.terms import Placement, Terms
-from apex_cli.gateway.translate import ORDER_TYPES, change_problem, changed_terms, terms_problem, to_order, wire_status
+from apex_cli.gateway.translation import (
+    ORDER_TYPES,
+    change_problem,
+    changed_terms,
+    terms_problem,
+    to_order,
+    wire_status,
+)
 
 CANCELS_OTHERS = 1
 """OCA type: a fill cancels the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.rules.calendar import CalendarEndError, session_bounds
+from apex_cli.core.market.calendar import CalendarEndError, session_bounds
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAYS_TOLD = 6

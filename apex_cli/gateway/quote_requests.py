@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from apex_cli.gateway import messages
+from apex_cli.gateway.bar_requests import is_daily, parse_bar_size, parse_duration, parse_end, select
 from apex_cli.gateway.contracts import read_contract
 from apex_cli.gateway.framing import Reader
-from apex_cli.gateway.history import is_daily, parse_bar_size, parse_duration, parse_end, select
 from apex_cli.gateway.messages import INVALID, NO_DEFINITION, Message, ends
-from apex_cli.gateway.quoting import DataType, TickRequest, data_type_for, tick_messages
+from apex_cli.gateway.quotes import DataType, TickRequest, data_type_for, tick_messages
 from apex_cli.gateway.session import Session
 
 

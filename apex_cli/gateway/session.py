@@ -11,7 +11,7 @@ from apex_cli.gateway.accounts import value_of
 from apex_cli.gateway.faults import Action, Fault
 from apex_cli.gateway.framing import ProtocolError, Splitter, frame
 from apex_cli.gateway.messages import Fields, Message
-from apex_cli.gateway.quoting import TickRequest, tick_messages
+from apex_cli.gateway.quotes import TickRequest, tick_messages
 from apex_cli.gateway.rows import (
     CommissionTold,
     ErrorTold,

@@ -9,7 +9,7 @@ from heapq import merge
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.adapters.csv_bars import CsvBars
+from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway.server import Gateway
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.output import Output
-from apex_cli.settings import Settings
+from apex_cli.settings.sections import Settings
 
 
 def is_wanted(settings: Settings) -> bool:
@@ -26,7 +26,7 @@ def posting(out: Output, settings: Settings, *, is_run: bool = False, listens: b
     if not is_wanted(settings):
         yield
         return
-    from apex_cli.notify.postman import Postman
+    from apex_cli.notify.post import Postman
 
     postman = Postman(settings, listens=listens, say=out.note)
     try:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from msgspec.structs import asdict
 
-from apex_cli.core.adapters.delivery_file import DeliveryFile
-from apex_cli.core.adapters.secrets_file import CHAT_ID, TOKEN, URLS, USER_IDS, Secrets, read_secrets
-from apex_cli.core.delivery import Policy
+from apex_cli.core.adapters.notifiers.delivery_file import DeliveryFile
+from apex_cli.core.adapters.notifiers.secrets import CHAT_ID, TOKEN, URLS, USER_IDS, Secrets, read_secrets
 from apex_cli.core.errors import ApexError, ConfigError
 from apex_cli.core.model.notice import Loudness, NoticeKind, QuietHours
+from apex_cli.core.notices.courier import Policy
 from apex_cli.core.ports import Notifier
-from apex_cli.settings import Settings
+from apex_cli.settings.sections import Settings
 
 TELEGRAM = "telegram"
 
@@ -96,14 +96,14 @@ def _channel(settings: Settings, name: str, make: Callable[[], Notifier], only: 
 
 
 def _console(settings: Settings, say: Callable[[str], None]) -> Channel:
-    from apex_cli.core.adapters.plain_notifiers import ConsoleNotifier
+    from apex_cli.core.adapters.notifiers.plain_notifiers import ConsoleNotifier
     from apex_cli.presenters.message import one_line
 
     return _channel(settings, "console", lambda: ConsoleNotifier(say, one_line))
 
 
 def _log(settings: Settings, path: Path) -> Channel:
-    from apex_cli.core.adapters.plain_notifiers import LogNotifier
+    from apex_cli.core.adapters.notifiers.plain_notifiers import LogNotifier
 
     return _channel(settings, "log", lambda: LogNotifier(path))
 
@@ -139,7 +139,7 @@ def require_telegram(secrets: Secrets) -> None:
 
 
 def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:
-    from apex_cli.core.adapters.apprise_notifier import AppriseNotifier, channel_name
+    from apex_cli.core.adapters.notifiers.apprise_notifier import AppriseNotifier, channel_name
     from apex_cli.presenters.message import plain_text
 
     if not secrets.urls:

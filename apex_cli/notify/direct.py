@@ -8,8 +8,8 @@ from collections.abc import Callable
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.ports import DeliveryError
-from apex_cli.notify.postman import Postman
-from apex_cli.settings import Settings
+from apex_cli.notify.post import Postman
+from apex_cli.settings.sections import Settings
 
 PATIENCE_S = 20.0
 

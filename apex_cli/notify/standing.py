@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from apex_cli.core.adapters.journal_places import JournalPlaces
+from apex_cli.core.adapters.state.journal_cursor import JournalPlaces
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.delivery import Delivery
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.notify.channels import Channel
-from apex_cli.notify.postman import Postman
+from apex_cli.notify.post import Postman
 from apex_cli.presenters.blocks import Block, Cell, Grid, Tone
 from apex_cli.presenters.formats import DASH, moment
-from apex_cli.settings import Settings
+from apex_cli.settings.sections import Settings
 
 FAILING = 3
 """Failed attempts in a row from which on a channel counts as down."""

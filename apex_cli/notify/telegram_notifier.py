@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from apex_cli.core.adapters.button_file import Action, Button, ButtonFile
-from apex_cli.core.adapters.telegram_link import Keys, TelegramLink
+from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile
+from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.state import State
+from apex_cli.core.state.tables import State
 from apex_cli.presenters.message import telegram_notice
 from apex_cli.presenters.phone import asked_html, decided_html
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.order import OrderRecord, OrderRole
-from apex_cli.core.model.outcome import Decision
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
 from apex_cli.presenters.formats import DASH, clock_time, moment, money, number, price, ratio, units
-from apex_cli.presenters.signals import reason_data
-from apex_cli.presenters.sizing import BINDING_WORDS
+from apex_cli.presenters.run import reason_data
+from apex_cli.presenters.size import BINDING_WORDS
 
 if TYPE_CHECKING:  # the desk brings the event loop along, which showing a value does not need
-    from apex_cli.core.model.work import Answered, Preview
+    from apex_cli.core.model.request import Answered, Preview
 
 FULL_REWARD_RISK = Decimal(5)
 

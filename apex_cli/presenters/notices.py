@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.core.announcing import DaySummary, EntryFilled, PositionReduced
+from apex_cli.core.decision.record import Alarm
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import DayTradeStatus, Decision, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
-from apex_cli.core.model.outcome import DayTradeStatus, Decision, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, SignalRecord, TradingState
-from apex_cli.core.recording import Alarm
+from apex_cli.core.positions.announcements import DaySummary, EntryFilled, PositionReduced
 from apex_cli.presenters.approval_words import (
     ANSWER_WORDS,
     answer_lines,

@@ -19,7 +19,7 @@ from typing import Any, Self, TextIO
 import typer
 
 from apex_cli.core.errors import ApexError, ExitStatus
-from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Block
 
 INTERRUPTED = 130

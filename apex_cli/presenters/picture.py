@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
-from apex_cli.core.replay.report import ReplayReport
-from apex_cli.core.trade_report import Group, TradeReport
+from apex_cli.core.reports.replay_report import ReplayReport
+from apex_cli.core.reports.trade_report import Group, TradeReport
 from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.charts import HEIGHT as CHART_HEIGHT
 from apex_cli.presenters.charts import WIDTH as CHART_WIDTH
 from apex_cli.presenters.charts import bar_chart, line_chart
 from apex_cli.presenters.formats import DASH, money, ratio
 from apex_cli.presenters.plots import histogram_of
-from apex_cli.presenters.replaying import replay_blocks
+from apex_cli.presenters.replay import replay_blocks
 from apex_cli.presenters.report import equity_values, headline_rows, span_text
 
 WIDTH, EDGE, GAP = 1400, 40, 14

@@ -9,7 +9,7 @@ from itertools import accumulate
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import EquityPoint
-from apex_cli.core.rules.performance import Distribution, r_distribution
+from apex_cli.core.positions.performance import Distribution, r_distribution
 from apex_cli.presenters.formats import clock_time
 
 BLOCKS = " ▁▂▃▄▅▆▇█"

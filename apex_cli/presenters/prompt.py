@@ -9,11 +9,11 @@ from decimal import Decimal, InvalidOperation
 import typer
 from rich.console import Console
 
-from apex_cli.core.approving import ApprovalDesk
 from apex_cli.core.errors import ApexError
+from apex_cli.core.execution.answers import ApprovalDesk
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.work import Answer, Answered, Preview
+from apex_cli.core.model.request import Answer, Answered, Preview
 from apex_cli.presenters.approvals import answered_blocks, approvals_blocks, preview_blocks
 from apex_cli.presenters.terminal import draw, panel
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from apex_cli.core.replay.measures import EquityPoint
-from apex_cli.core.replay.report import ReplayReport
+from apex_cli.core.reports.measures import EquityPoint
+from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
-from apex_cli.presenters.replaying import replay_blocks
-from apex_cli.presenters.trading import ROUND_TRIP_COLUMNS, round_trip_row
+from apex_cli.presenters.positions import ROUND_TRIP_COLUMNS, round_trip_row
+from apex_cli.presenters.replay import replay_blocks
 
 WIDTH, EQUITY_HEIGHT, FALL_HEIGHT = 960, 260, 110
 MARGIN = 70

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apex_cli.core.rules.performance import Statistics
-from apex_cli.core.trade_report import Group, Slippage, TradeReport
+from apex_cli.core.positions.performance import Statistics
+from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
 from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio
 from apex_cli.presenters.plots import histogram_of, sparkline
-from apex_cli.presenters.trading import statistics_data
+from apex_cli.presenters.positions import statistics_data
 
 MOST_REFUSALS = 12
 """Reasons told in the terminal; ``--json`` and the page tell all."""

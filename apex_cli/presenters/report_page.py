@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from apex_cli.core.trade_report import TradeReport
+from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.charts import bar_chart, line_chart
 from apex_cli.presenters.plots import histogram_of

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from apex_cli.core.activity import activity_of
-from apex_cli.core.board import make_day
-from apex_cli.core.booking import Booked
+from apex_cli.core.decision.record import Alarm
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.ports import StateStore
-from apex_cli.core.recording import Alarm
-from apex_cli.presenters.board import status_line
+from apex_cli.core.positions.booking import Booked
+from apex_cli.core.reports.activity import activity_of
+from apex_cli.core.reports.board import make_day
+from apex_cli.presenters.day import status_line
 from apex_cli.presenters.formats import moment, price, units
 from apex_cli.presenters.output import Output, without_secrets, write_line
-from apex_cli.presenters.signals import why
+from apex_cli.presenters.run import why
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from apex_cli.core.model.limits import RepriceLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
-from apex_cli.settings import NotifySettings, Settings
-from apex_cli.settings.wording import shown
+from apex_cli.settings.hints import shown
+from apex_cli.settings.sections import NotifySettings, Settings
 
 
 class Conflict(NamedTuple):
@@ -41,7 +41,7 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
 
 
 def _in_windows(windows: Sequence[str]) -> Iterator[Conflict]:
-    from apex_cli.core.adapters.ib.quiet import parse_quiet_hours  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours  # noqa: PLC0415 - start-up is a feature
 
     for text in windows:
         try:

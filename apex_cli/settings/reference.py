@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.settings import Settings
 from apex_cli.settings.schema import schema
+from apex_cli.settings.sections import Settings
 
 HEAD = """\
 # apex configuration: every key with its default. Delete what you do not change.

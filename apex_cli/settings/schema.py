@@ -15,9 +15,9 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from apex_cli.core.errors import ConfigError
-from apex_cli.settings import OVERRIDE_PREFIX, Settings
 from apex_cli.settings.conflicts import conflicts
-from apex_cli.settings.wording import closest, key_name, shown, suggestion
+from apex_cli.settings.hints import closest, key_name, shown, suggestion
+from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
 MILLION = Decimal(1_000_000)
 MAX_PROBLEMS = 100

@@ -8,11 +8,11 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from apex_cli.core.day_trades.count import count_day_trades
+from apex_cli.core.market.calendar import next_session
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderSide
-from apex_cli.core.rules.calendar import next_session
-from apex_cli.core.rules.pdt import count_day_trades
 
 SESSIONS = 252
 A_DAY = 200

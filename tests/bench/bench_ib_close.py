@@ -20,7 +20,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from apex_cli.gateway.testing import GatewayThread
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from kit.gateway import GatewayThread
 
 BARE = """
 import sys

@@ -15,22 +15,24 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from msgspec.structs import replace
 
-from apex_cli.core.adapters.model_files import ModelFiles
+from apex_cli.core.adapters.files.model_files import ModelFiles
 from apex_cli.core.analysis.features import features
 from apex_cli.core.analysis.indicators import indicators
 from apex_cli.core.analysis.scans import mean_reversion
 from apex_cli.core.analysis.technical import analyse
-from apex_cli.core.pipeline.context import Once, PipelineContext
-from apex_cli.core.pipeline.history import History
-from apex_cli.core.pipeline.model_manager import ModelManager, ModelRules
-from apex_cli.core.pipeline.predictor_stage import MLPredictor
-from apex_cli.core.pipeline.scanning import Scanner
-from apex_cli.core.pipeline.technical_stage import TechnicalAnalyzer
-from apex_cli.testing import FixedClock
-from apex_cli.testing.bars import ListBars, bars_of, wander
-from apex_cli.testing.rig import make_signal
+from apex_cli.core.signals.analyzer import TechnicalAnalyzer
+from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.context import Once, PipelineContext
+from apex_cli.core.signals.model_manager import ModelManager, ModelRules
+from apex_cli.core.signals.predictor import MLPredictor
+from apex_cli.core.signals.scanner import Scanner
+from kit import FixedClock
+from kit.bars import ListBars, bars_of, wander
+from kit.rig import make_signal
 
 ROUNDS, SYMBOLS, BARS, SIGNALS = 5, 10, 750, 200
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from apex_cli.replaying import ReplayOptions, replay
-from apex_cli.settings import Settings
-from apex_cli.sweeping import SweepTask, sweep
+from apex_cli.app.replayer import ReplayOptions, replay
+from apex_cli.app.sweep import SweepTask, sweep
+from apex_cli.settings.sections import Settings
 
 DEMO = Path(__file__).resolve().parents[2] / "apex_cli" / "demo"
 RUNS, SWEEPS, COMBINATIONS = 5, 3, 12

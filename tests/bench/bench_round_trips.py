@@ -21,23 +21,25 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from apex_cli.core.adapters.bar_clock import BarClock
-from apex_cli.core.adapters.simulated import SimulatedBroker
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
-from apex_cli.core.coordinator import Coordinator
-from apex_cli.core.day_trades import DayTradeCounter
-from apex_cli.core.executor import TradeExecutor
-from apex_cli.core.gathering import Gatherer
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from apex_cli.core.adapters.simulated.bar_clock import BarClock
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.coordinator.coordinator import Coordinator
+from apex_cli.core.day_trades.counter import DayTradeCounter
+from apex_cli.core.decision.gatherer import Gatherer
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.market.calendar import next_session, session_bounds, session_date
 from apex_cli.core.model.instrument import Instrument, make_instrument
 from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.pipeline.ranker import SimpleRanker
 from apex_cli.core.ports import SignalBatch
-from apex_cli.core.rules.calendar import next_session, session_bounds, session_date
-from apex_cli.testing import SequentialIds
+from apex_cli.core.signals.simple_ranker import SimpleRanker
+from kit import SequentialIds
 
 BARS_A_TRIP = 4
 ENTRY, STOP, TARGET = Decimal("50.00"), Decimal("49.00"), Decimal("53.00")

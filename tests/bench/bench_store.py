@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,11 +19,13 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import msgspec
 
-from apex_cli.core.adapters.executor_lock import ProcessLock
-from apex_cli.core.adapters.journal import encode_event
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.adapters.state.journal import encode_event
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -30,9 +33,9 @@ from apex_cli.core.model.order import OrderRole, OrderSide
 from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.redaction import Redactor
-from apex_cli.core.state import State
-from apex_cli.testing import START, FixedClock
-from apex_cli.testing.rig import Rig, make_signal, manual
+from apex_cli.core.state.tables import State
+from kit import START, FixedClock
+from kit.rig import Rig, make_signal, manual
 
 ROUNDS = 300
 HISTORY = 100_000

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from apex_cli.settings import load_settings
-from apex_cli.watching import Hands, Watch
+from apex_cli.app.watch import Hands, Watch
+from apex_cli.settings.sections import load_settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused, not served on
 
@@ -101,8 +101,8 @@ def test_looking_at_nothing_creates_nothing(here: Path) -> None:
 
 
 def test_hands_answer_as_approve_does(traded: Path, apex_json: Callable[..., Any]) -> None:
-    from apex_cli.core.model.outcome import TradingMode
-    from apex_cli.core.model.work import Answer
+    from apex_cli.core.model.decision import TradingMode
+    from apex_cli.core.model.request import Answer
 
     hands = Hands(load_settings(None, environ={}, cwd=traded), 5)
     (waiting,) = apex_json("approve").data["approvals"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.executor_lock import ExecutorLock
-from apex_cli.core.adapters.simulated import SimulatedBroker
+from apex_cli.core.adapters.locks import ExecutorLock
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import BrokerError, StateError
 
@@ -136,7 +136,7 @@ class TestUnknown:
             raise StateError("state_io_error", f"{path}: No space left on device", hint="check the disk")
 
         with monkeypatch.context() as patch:
-            patch.setattr("apex_cli.core.adapters.simulated_book.write_atomically", no_space)
+            patch.setattr("apex_cli.core.adapters.simulated.book_file.write_atomically", no_space)
             yield patch.undo
 
     @pytest.mark.usefixtures("demo")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.app.resources import open_store, read_settings
 from apex_cli.commands.heartbeat import parse_age
-from apex_cli.wiring.house import open_store, read_settings
 
 
 def age_last_run(by: timedelta) -> None:

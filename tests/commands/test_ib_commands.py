@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.testing import GatewayThread
+from kit.gateway import GatewayThread
 
 Start = Callable[..., subprocess.Popen[str]]
 GENEROUS_S = 60

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from apex_cli.core.market.calendar import previous_sessions, session_bounds, session_date
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
-from apex_cli.core.rules.calendar import previous_sessions, session_bounds, session_date
-from apex_cli.gateway.testing import GatewayThread
+from kit.gateway import GatewayThread
 
 COUNT = 130
 

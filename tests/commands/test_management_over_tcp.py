@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.model.order import OrderType
 from apex_cli.gateway.rows import OrderRow
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing.ib import Session, order
+from kit.gateway import GatewayThread
+from kit.ib import Session, order
 
 GENEROUS_S = 60
 CONFIG = """\

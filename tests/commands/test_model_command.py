@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from apex_cli.app import pipeline as pipeline_wiring
 from apex_cli.core.adapters.training_process import TrainingProcess
-from apex_cli.wiring import pipeline as pipeline_wiring
 
 STAGES = "\npipeline:\n  stages: [technical, predictor]\n"
 SMALL = "\npredictor:\n  trees: 10\n"
@@ -183,7 +183,7 @@ class TestMissingExtra:
 
 MINE = """
 from msgspec.structs import replace
-from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.ports import SignalBatch
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.testing.telegram import CHAT, TOKEN, UNAUTHORIZED, BotApi
+from kit.telegram import CHAT, TOKEN, UNAUTHORIZED, BotApi
 
 
 def setup(folder: Path, text: str) -> None:

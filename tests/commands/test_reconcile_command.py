@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.simulated import SimulatedBroker
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType, TimeInForce
-from apex_cli.testing import FixedClock
+from kit import FixedClock
 
 CHILD = Path(__file__).parents[1] / "crash" / "child.py"
 LOST = "00000000000000000000000009"

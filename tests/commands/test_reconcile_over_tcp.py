@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.gateway.testing import GatewayThread
+from kit.gateway import GatewayThread
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.model.order import OrderStatus
 
 GOOD = {

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from apex_cli.core.adapters import state_care
-from apex_cli.core.adapters.executor_lock import ExecutorLock
-from apex_cli.core.adapters.state_storage import AtomicStorage
+from apex_cli.core.adapters.locks import ExecutorLock
+from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.state.storage import AtomicStorage
 
 Apex = Callable[..., Any]
 NOT_TOLD = {"account", "meta", "outbox", "counters", "requests"}

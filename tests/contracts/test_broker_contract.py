@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
-from apex_cli.core.adapters.simulated import SimulatedBroker
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
@@ -25,8 +25,8 @@ from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, 
 from apex_cli.core.ports import Broker
 from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing.ib import Session
+from kit.gateway import GatewayThread
+from kit.ib import Session
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 AAPL = make_instrument("AAPL")

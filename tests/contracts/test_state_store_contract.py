@@ -11,14 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.state import State
-from apex_cli.testing import START, FixedClock, MemoryStore
+from apex_cli.core.state.tables import State
+from kit import START, FixedClock, MemoryStore
 
 Store = TinyDbStore | MemoryStore
 

@@ -27,8 +27,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from crash_disk import Disk, WatchedOs
 
-from apex_cli.core.adapters import atomic_file, signal_file
-from apex_cli.core.adapters.simulated import SimulatedBroker
+from apex_cli.core.adapters import atomic_file
+from apex_cli.core.adapters.files import signal_sources as signal_file
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 
 DISK_POINTS = frozenset({"open", "write", "sync", "replace", "sync_folder", "truncate", "link"})
 

@@ -18,7 +18,7 @@ from crash_play import Play, Tally
 from crash_shell import HANG_S, Ran, Shell
 from crash_world import SYMBOLS
 
-from apex_cli.core.adapters.simulated_book import SimulatedBook
+from apex_cli.core.adapters.simulated.book_file import SimulatedBook
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.model.order import OrderRole
 

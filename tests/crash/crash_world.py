@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.adapters.simulated_book import BookFile, SimulatedBook
+from apex_cli.core.adapters.simulated.book_file import BookFile, SimulatedBook
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
 
 NEW_YORK = ZoneInfo("America/New_York")
 SYMBOLS = {"AAA": 20.0, "BBB": 47.0, "CCC": 95.0, "DDD": 8.0, "EEE": 33.0}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from apex_cli.core.adapters import atomic_file
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.errors import StateError
 
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from apex_cli.core.adapters.simulated_book import BookFile
+from apex_cli.core.adapters.simulated.book_file import BookFile
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.model.order import OrderRole, OrderStatus
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -28,7 +28,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.adapters.state.store import TinyDbStore
 from msgspec.structs import replace
 store = TinyDbStore(Path(sys.argv[1]), clock=SystemClock(), lock_timeout_s=60)
 print("ready", flush=True)

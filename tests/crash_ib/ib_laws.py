@@ -12,11 +12,11 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.state import State
+from apex_cli.core.state.tables import State
 from apex_cli.gateway.control import BooksView
 from apex_cli.gateway.rows import INACTIVE, OrderRow
 

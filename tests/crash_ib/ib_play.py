@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "crash"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import child
 from child import Plan
@@ -25,7 +26,7 @@ from ib_laws import Laws, is_entry, state_of, working_exits
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.model.money import ZERO
 from apex_cli.gateway.control import BooksView
-from apex_cli.gateway.testing import GatewayProcess
+from kit.gateway import GatewayProcess
 
 child.SimulatedBroker = IbBroker  # type: ignore[misc,assignment] # kills before and after its submit, cancel and modify
 PRICES = {"AAPL": Decimal(100), "MSFT": Decimal(400), "IBM": Decimal(50), "AMD": Decimal(80), "F": Decimal(12)}

@@ -31,7 +31,7 @@ def test_the_laws_notice_what_is_broken() -> None:
     sys.path.insert(0, str(HERE))
     from ib_laws import Laws, working_exits
 
-    from apex_cli.gateway.testing import running_gateway
+    from kit.gateway import running_gateway
 
     with running_gateway(prices={"AAPL": "50"}) as gateway:
         for action, quantity in (("BUY", 10), ("SELL", 4)):

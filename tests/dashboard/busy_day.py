@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from apex_cli.core.activity import activities
-from apex_cli.core.board import make_board
+from apex_cli.core.coordinator.trading_mode import change_trading_mode
+from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import NothingToDo
-from apex_cli.core.housekeeping import keep_account
+from apex_cli.core.execution.upkeep import keep_account
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.work import Answer, Answered, Preview
-from apex_cli.core.recording import Alarm
-from apex_cli.core.trading_mode import change_trading_mode
+from apex_cli.core.model.request import Answer, Answered, Preview
+from apex_cli.core.reports.activity import activities
+from apex_cli.core.reports.board import make_board
 from apex_cli.dashboard.app import DashboardApp
-from apex_cli.testing.rig import Prices, Rig, auto, make_signal
+from kit.rig import Prices, Rig, auto, make_signal
 
 D = Decimal
 HELD = ("AAPL", "AMD", "IBM", "KO", "MSFT", "NVDA", "ORCL", "PFE", "SPY", "TSLA")

@@ -10,14 +10,14 @@ import pytest
 from busy_day import Looked, RigEyes, RigHands, busy_rig
 from textual.pilot import Pilot
 
+from apex_cli.core.coordinator.trading_mode import change_trading_mode
+from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import RefusedError, StateError
-from apex_cli.core.model.outcome import TradingMode
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalStatus
-from apex_cli.core.recording import Alarm
-from apex_cli.core.trading_mode import change_trading_mode
 from apex_cli.dashboard.app import DashboardApp
-from apex_cli.dashboard.tables import SheetTable
-from apex_cli.testing.rig import Rig
+from apex_cli.dashboard.sheet_table import SheetTable
+from kit.rig import Rig
 
 WORDS = ("earnings", "news", "low")
 Story = Callable[[Pilot[None], DashboardApp], Awaitable[None]]

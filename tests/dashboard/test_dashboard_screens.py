@@ -14,7 +14,7 @@ from busy_day import HELD, WAITING, RigEyes, RigHands, busy_rig
 from textual.pilot import Pilot
 
 from apex_cli.dashboard.app import DashboardApp
-from apex_cli.testing.rig import Rig
+from kit.rig import Rig
 
 SCREENS = Path(__file__).parent / "screens"
 PLOTS_FROM = 119

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.gateway.testing import GatewayThread, running_gateway
+from kit.gateway import GatewayThread, running_gateway
 
 PATIENCE = 30.0
 """Seconds that anything may take on a busy machine."""

@@ -13,7 +13,7 @@ import pytest
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.testing import GatewayThread, running_gateway
+from kit.gateway import GatewayThread, running_gateway
 
 
 def test_a_client_connects_and_finds_its_account(client: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.gateway.testing import GatewayThread, gateway_process
+from kit.gateway import GatewayThread, gateway_process
 
 
 def test_a_swallowed_placement_is_known_to_nobody(client: Any, gateway: GatewayThread) -> None:

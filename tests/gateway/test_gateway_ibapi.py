@@ -17,7 +17,7 @@ from ibapi.order import Order
 from ibapi.order_cancel import OrderCancel
 from ibapi.wrapper import EWrapper
 
-from apex_cli.gateway.testing import GatewayThread
+from kit.gateway import GatewayThread
 
 PATIENCE = 30.0
 

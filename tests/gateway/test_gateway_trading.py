@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.gateway.testing import GatewayThread
+from kit.gateway import GatewayThread
 
 
 def test_a_bracket_fills_in_three_parts_and_ends_at_its_stop(client: Any, gateway: GatewayThread) -> None:

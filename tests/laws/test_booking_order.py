@@ -11,19 +11,19 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.booking import book
-from apex_cli.core.day_trades import DayTradeCounter, count_in_state
+from apex_cli.core.day_trades.counter import DayTradeCounter, count_in_state
 from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.core.executor import IntentEvent
+from apex_cli.core.execution.executor import IntentEvent
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import DayTradeLimits, EntryOrder, RiskLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRecord
-from apex_cli.core.state import State
-from apex_cli.testing import START, MemoryStore
-from apex_cli.testing.faults import UnreliableBroker
-from apex_cli.testing.rig import Rig, auto, make_signal
+from apex_cli.core.positions.booking import book
+from apex_cli.core.state.tables import State
+from kit import START, MemoryStore
+from kit.faults import UnreliableBroker
+from kit.rig import Rig, auto, make_signal
 
 D = Decimal
 RISK = RiskLimits(max_position_pct=D(1), max_open_risk_pct=D(1), max_daily_loss_pct=D(1), max_drawdown_pct=D(1))

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus
-from apex_cli.testing import FixedClock
-from apex_cli.testing.faults import FailingStore
-from apex_cli.testing.rig import Rig, auto, make_signal, manual
+from kit import FixedClock
+from kit.faults import FailingStore
+from kit.rig import Rig, auto, make_signal, manual
 
 D = Decimal
 Story = Callable[[Rig], None]

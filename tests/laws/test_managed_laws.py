@@ -18,10 +18,10 @@ from apex_cli.core.errors import ApexError
 from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, Limits, RepriceLimits, RiskLimits
 from apex_cli.core.model.management import ManagementLimits, MaxHolding, TrailingStop
 from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType
-from apex_cli.core.state import State
-from apex_cli.testing import MemoryStore
-from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing.rig import Prices, Rig, make_signal
+from apex_cli.core.state.tables import State
+from kit import MemoryStore
+from kit.faults import FailingStore, Fate, UnreliableBroker
+from kit.rig import Prices, Rig, make_signal
 
 D = Decimal
 RISK = RiskLimits(max_position_pct=D(1), max_open_risk_pct=D(1), min_reward_risk=D(0), max_daily_loss_pct=D(1))

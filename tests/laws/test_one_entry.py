@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.adapters.tinydb_store import TinyDbStore
+from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import ApexError
-from apex_cli.core.executor import IntentEvent
+from apex_cli.core.execution.executor import IntentEvent
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.testing import FixedClock, MemoryStore
-from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing.rig import ListSource, Rig, make_signal, manual
+from kit import FixedClock, MemoryStore
+from kit.faults import FailingStore, Fate, UnreliableBroker
+from kit.rig import ListSource, Rig, make_signal, manual
 
 FATES = st.sampled_from(list(Fate))
 SYMBOLS = ("AAPL", "MSFT")

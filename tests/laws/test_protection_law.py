@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.limits import EntryOrder, Limits, RiskLimits
 from apex_cli.core.model.order import OrderRole
-from apex_cli.testing import MemoryStore
-from apex_cli.testing.faults import FailingStore, Fate, UnreliableBroker
-from apex_cli.testing.rig import Rig, auto, make_signal
+from kit import MemoryStore
+from kit.faults import FailingStore, Fate, UnreliableBroker
+from kit.rig import Rig, auto, make_signal
 
 D = Decimal
 RISK = RiskLimits(max_position_pct=D(1), max_open_risk_pct=D(1), min_reward_risk=D(0), max_daily_loss_pct=D(1))

@@ -14,9 +14,9 @@ from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.reconciliation import AUTOMATIC, BreakCode, BreakStatus
-from apex_cli.core.rules.reconciliation import POSITION_CODES
-from apex_cli.testing.faults import UnreliableBroker
-from apex_cli.testing.rig import Rig, make_signal
+from apex_cli.core.reconciliation.breaks import POSITION_CODES
+from kit.faults import UnreliableBroker
+from kit.rig import Rig, make_signal
 
 D = Decimal
 LOST = "00000000000000000000000009"

@@ -10,6 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apex_cli.core.decision.record import DecidedEvent, decide_again
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, Limits, RiskLimits
@@ -17,9 +18,8 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType
-from apex_cli.core.recording import DecidedEvent, decide_again
-from apex_cli.testing import START
-from apex_cli.testing.rig import Rig, make_signal
+from kit import START
+from kit.rig import Rig, make_signal
 
 D = Decimal
 CENTS = st.integers(1, 400)

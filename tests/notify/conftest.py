@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from apex_cli.app.resources import read_settings
 from apex_cli.cli import run
 from apex_cli.notify.telegram_notifier import TelegramNotifier
-from apex_cli.settings import Settings
-from apex_cli.testing.telegram import ANNA, BEN, CHAT, TOKEN, BotApi
-from apex_cli.wiring.house import read_settings
+from apex_cli.settings.sections import Settings
+from kit.telegram import ANNA, BEN, CHAT, TOKEN, BotApi
 
 SECRETS = {
     "APEX_TELEGRAM_TOKEN": TOKEN,

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from apex_cli import running
-from apex_cli.core.adapters.button_file import ButtonFile
+from apex_cli.app import run_loop as running
+from apex_cli.app.resources import open_store, read_settings
+from apex_cli.core.adapters.notifiers.buttons import ButtonFile
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.work import Answer
-from apex_cli.notify import telegram_desk
+from apex_cli.core.model.request import Answer
+from apex_cli.notify import telegram_handler as telegram_desk
 from apex_cli.notify.channels import notify_folder
-from apex_cli.notify.house import House
-from apex_cli.notify.postman import Postman
-from apex_cli.settings import Settings
-from apex_cli.testing import START
-from apex_cli.testing.telegram import ANNA, BEN, CHAT, CONFLICT, SERVER_ERROR, STRANGER, TOO_MANY, BotApi, Fault
-from apex_cli.wiring.house import open_store, read_settings
+from apex_cli.notify.phone_operations import House
+from apex_cli.notify.post import Postman
+from apex_cli.settings.sections import Settings
+from kit import START
+from kit.telegram import ANNA, BEN, CHAT, CONFLICT, SERVER_ERROR, STRANGER, TOO_MANY, BotApi, Fault
 
 YES, NO, HALF, DETAILS = "✅ Approve", "🚫 Reject", "½ Half size", "🔍 Details"
 

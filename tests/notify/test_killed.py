@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.delivery_file import DeliveryFile
+from apex_cli.core.adapters.notifiers.delivery_file import DeliveryFile
 from apex_cli.notify.channels import notify_folder
-from apex_cli.settings import Settings
-from apex_cli.testing.telegram import TOO_MANY, BotApi
+from apex_cli.settings.sections import Settings
+from kit.telegram import TOO_MANY, BotApi
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.apprise_notifier import channel_name
+from apex_cli.core.adapters.notifiers.apprise_notifier import channel_name
 from apex_cli.core.redaction import redact
-from apex_cli.testing.telegram import BEN, CHAT, TOKEN, UNAUTHORIZED, BotApi
+from kit.telegram import BEN, CHAT, TOKEN, UNAUTHORIZED, BotApi
 
 URL = "json://user:Sw0rdfishSw0rdfish@127.0.0.1:9/path-of-mine-0123"
 SECRETS = (TOKEN, TOKEN.partition(":")[2], str(CHAT), str(BEN), URL, "Sw0rdfishSw0rdfish", "U1234567")
@@ -63,7 +63,7 @@ def test_a_channel_is_named_by_its_service_only() -> None:
 
 
 def test_secrets_of_a_file_are_taken_out_of_what_is_written(tmp_path: Path) -> None:
-    from apex_cli.core.adapters.secrets_file import read_secrets
+    from apex_cli.core.adapters.notifiers.secrets import read_secrets
 
     path = tmp_path / "secrets"
     path.write_text("APEX_NOTIFY_URLS=ntfy://a-topic-nobody-guesses-77\n")

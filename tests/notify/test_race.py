@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from apex_cli.core.housekeeping import expire_approvals
+from apex_cli.app.resources import open_journal, open_store
+from apex_cli.core.execution.upkeep import expire_approvals
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.work import Answer
-from apex_cli.notify.house import House
-from apex_cli.notify.postman import Postman
-from apex_cli.settings import Settings
-from apex_cli.testing.telegram import ANNA, BEN, BotApi
-from apex_cli.wiring.house import open_journal, open_store
+from apex_cli.core.model.request import Answer
+from apex_cli.notify.phone_operations import House
+from apex_cli.notify.post import Postman
+from apex_cli.settings.sections import Settings
+from kit.telegram import ANNA, BEN, BotApi
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 """The default suite plays a few; RACE_ROUNDS=200 is played by hand."""
@@ -65,7 +65,7 @@ def at_any_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_there_is_exactly_one_outcome_and_everybody_is_told_it(
     api: BotApi, folder: Path, apex: Callable[..., Any], settings: Settings
 ) -> None:
-    from apex_cli.wiring.house import read_settings
+    from apex_cli.app.resources import read_settings
 
     settings = read_settings(None)
     outcomes: dict[str, int] = {}

@@ -9,20 +9,9 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.telegram_link import PollConflictError, Pressed, Said, TelegramLink
+from apex_cli.core.adapters.notifiers.telegram_link import PollConflictError, Pressed, Said, TelegramLink
 from apex_cli.core.ports import DeliveryError
-from apex_cli.testing.telegram import (
-    ANNA,
-    BLOCKED,
-    CHAT,
-    CONFLICT,
-    SERVER_ERROR,
-    TOKEN,
-    TOO_MANY,
-    BotApi,
-    ErrorAnswer,
-    Fault,
-)
+from kit.telegram import ANNA, BLOCKED, CHAT, CONFLICT, SERVER_ERROR, TOKEN, TOO_MANY, BotApi, ErrorAnswer, Fault
 
 KEY = "t1"
 UNKNOWN_BOT = "987654321:AAAnotherTokenThatNobodyKnows-0123456789"
@@ -122,7 +111,7 @@ def test_a_server_that_is_not_there_got_nothing() -> None:
 def test_an_answer_that_does_not_come_in_time_leaves_it_open(api: BotApi, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    from apex_cli.core.adapters import telegram_link
+    from apex_cli.core.adapters.notifiers import telegram_link
 
     monkeypatch.setattr(telegram_link, "REQUEST_TIMEOUT_S", 0.3)
     release = threading.Event()

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.notice import Notice, NoticeKind
-from apex_cli.core.model.outcome import TradingMode
 from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.presenters.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
 from apex_cli.presenters.notices import READERS, notice_of, profit_emoji
-from apex_cli.testing import START
-from apex_cli.testing.rig import Rig, auto, make_signal, manual
+from kit import START
+from kit.rig import Rig, auto, make_signal, manual
 
 ENTRY_FIELDS = {
     "symbol",

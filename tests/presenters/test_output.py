@@ -23,7 +23,7 @@ from apex_cli.core.errors import (
     RefusedError,
     StateError,
 )
-from apex_cli.core.model.outcome import Reason
+from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Line
 from apex_cli.presenters.output import STATUS_WORDS, Output, write_line
 

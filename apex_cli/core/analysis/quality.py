@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
 
+from apex_cli.core.market.calendar import CalendarEndError, next_session, session_bounds, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.market import Bar
-from apex_cli.core.rules.calendar import CalendarEndError, next_session, session_bounds, session_date
 
 JUMP = Decimal("0.4")
 """Change from a close to the next open that looks like a split."""

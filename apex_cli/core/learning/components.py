@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from math import ceil, floor
 
-from apex_cli.core.model.learned import PART_NAMES
+from apex_cli.core.model.learning import PART_NAMES
 from apex_cli.core.model.lesson import Lesson
 
 LEAST_TRADES = 20

@@ -16,15 +16,9 @@ from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learned import (
-    DEFAULT_WEIGHTS,
-    LearningMode,
-    LearningState,
-    Weights,
-    WeightsVersion,
-)
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import Lesson
-from apex_cli.core.state import State
+from apex_cli.core.state.tables import State
 
 LEARNING_KINDS = ("weight_adaptation", "weight_proposal", "learning_frozen", "learning_unfrozen")
 """Events whose payload is a ``LearningEvent``."""

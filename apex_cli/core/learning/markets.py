@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learned import DEFAULT_MARKETS
+from apex_cli.core.model.learning import DEFAULT_MARKETS
 from apex_cli.core.model.lesson import Lesson
 
 LEAST_TRADES = 10

@@ -47,13 +47,13 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderStatus, OrderType, TimeInForce
-from apex_cli.core.venue import keeping
+from apex_cli.core.venue import snapshot as keeping
 from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
-from apex_cli.core.venue.desk import CANCELLED, FILLED, WORKING, Desk
 from apex_cli.core.venue.intake import change_fault, transmission_fault
-from apex_cli.core.venue.ledger import Ledger
+from apex_cli.core.venue.lifecycle import CANCELLED, FILLED, WORKING, Desk
 from apex_cli.core.venue.matching import Matcher, interest
+from apex_cli.core.venue.settlement import Ledger
 
 TRAIL = OrderType.TRAIL
 LAST_SECOND = timedelta(seconds=1)

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import Order, OrderType
 from apex_cli.core.venue.book import OcaGroup, WorkingOrder
-from apex_cli.core.venue.desk import WORKING, Desk, group_name
+from apex_cli.core.venue.lifecycle import WORKING, Desk, group_name
 
 NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 INFINITE = Decimal("Infinity")

@@ -10,7 +10,7 @@ from apex_cli.core.model.money import ZERO, Price, ceil_to_step
 from apex_cli.core.model.order import OrderType
 from apex_cli.core.venue.book import WorkingOrder
 from apex_cli.core.venue.costs import CostModel
-from apex_cli.core.venue.desk import MARKET, TRAIL, WORKING, Desk
+from apex_cli.core.venue.lifecycle import MARKET, TRAIL, WORKING, Desk
 
 LIMIT = OrderType.LIMIT
 STOP_LIMIT = OrderType.STOP_LIMIT

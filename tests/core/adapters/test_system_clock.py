@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apex_cli.core.adapters.system_clock import SystemClock, UlidIds
-from apex_cli.testing import FixedClock, SequentialIds
+from kit import FixedClock, SequentialIds
 
 
 def test_the_time_is_aware_utc() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.analysis.features import FEATURES, features, outcomes
 from apex_cli.core.analysis.frame import Frame
-from apex_cli.testing.bars import wander
+from kit.bars import wander
 
 WARM = 100
 

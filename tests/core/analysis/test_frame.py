@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from apex_cli.core.analysis.frame import Frame, extended, frame_of
 from apex_cli.core.analysis.indicators import indicators_of
 from apex_cli.core.model.money import Price
-from apex_cli.testing.bars import bars_of, wander
+from kit.bars import bars_of, wander
 
 BARS = bars_of(wander(7, 60))
 NAMES = ("ends", "open", "high", "low", "close", "volume")

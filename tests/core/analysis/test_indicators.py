@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.analysis.frame import Frame, mirrored
 from apex_cli.core.analysis.indicators import Indicators, delayed, indicators, is_flat, ratio
-from apex_cli.testing.bars import wander
+from kit.bars import wander
 
 COUNT = st.integers(min_value=101, max_value=259)
 

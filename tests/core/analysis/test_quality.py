@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli import demo
-from apex_cli.core.adapters.csv_bars import CsvBars
+from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.analysis.quality import BarIssue, look_at
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
-from apex_cli.testing.bars import bars_of, wander
+from kit.bars import bars_of, wander
 
 D = Decimal
 GOOD = tuple(bars_of(wander(3, 60), "AAPL"))

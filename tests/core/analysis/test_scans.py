@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from apex_cli.core.analysis.frame import Floats, Frame, mirrored
 from apex_cli.core.analysis.indicators import indicators
 from apex_cli.core.analysis.scans import mean_reversion, momentum_breakout, trend_following, volume_reversal
-from apex_cli.testing.bars import wander
+from kit.bars import wander
 
 SCANS = [mean_reversion, volume_reversal, momentum_breakout, trend_following]
 Scan = Callable[..., Floats]

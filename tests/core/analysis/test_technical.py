@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.analysis.frame import Frame, mirrored
 from apex_cli.core.analysis.technical import Regime, Technical, Unusable, analyse, composite
-from apex_cli.testing.bars import wander
+from kit.bars import wander
 
 SEEDS = st.integers(0, 10_000)
 

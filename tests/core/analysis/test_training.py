@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from apex_cli.core.analysis.features import FEATURES
 from apex_cli.core.analysis.frame import Frame
 from apex_cli.core.analysis.training import Samples, Trained, TrainingError, predict, samples_of, split, train
-from apex_cli.testing.bars import wander
+from kit.bars import wander
 
 
 def planted(count: int = 1500, seed: int = 1, symbols: int = 3) -> Samples:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learned import PART_NAMES
+from apex_cli.core.model.learning import PART_NAMES
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
-from apex_cli.testing import START
+from kit import START
 
 MakeLesson = Callable[..., Lesson]
 

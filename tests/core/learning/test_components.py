@@ -18,10 +18,10 @@ from apex_cli.core.learning.components import (
     edges,
     should_adapt,
 )
-from apex_cli.core.model.learned import DEFAULT_PARTS, PART_NAMES
+from apex_cli.core.model.learning import DEFAULT_PARTS, PART_NAMES
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
-from apex_cli.testing import START
+from kit import START
 
 D = Decimal
 UNITS = int(1 / UNIT)

@@ -23,11 +23,11 @@ from apex_cli.core.learning.learners import (
 )
 from apex_cli.core.learning.outcomes import ModelOutcome
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learned import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
-from apex_cli.core.rebuilding import SilentState, rebuild
-from apex_cli.testing import START, MemoryStore
+from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
+from kit import START, MemoryStore
 
 D = Decimal
 DAY = timedelta(days=1)

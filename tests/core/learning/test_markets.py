@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from apex_cli.core.learning.markets import HIGHEST, LOWEST, STEP, step_by_trades, step_when_idle
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learned import DEFAULT_MARKETS
+from apex_cli.core.model.learning import DEFAULT_MARKETS
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
-from apex_cli.testing import START
+from kit import START
 
 D = Decimal
 EQUITY = MarketType.EQUITY

@@ -15,8 +15,8 @@ from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
-from apex_cli.core.adapters.ib.sending import Sender
-from apex_cli.core.adapters.ib.terms import order_fields, problem_with
+from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with
+from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent

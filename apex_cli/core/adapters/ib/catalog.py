@@ -12,11 +12,11 @@ from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.securities import contract_fields
 from apex_cli.core.errors import BrokerError
+from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step
 from apex_cli.core.model.order import Order
-from apex_cli.core.rules.ticks import to_tick
 
 
 class Band(Value, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from apex_cli.core.adapters.ib.catalog import Catalog
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
 from apex_cli.core.adapters.ib.survey import Survey, survey
-from apex_cli.core.adapters.ib.tracking import Tracker
+from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.errors import ApexError, BrokerError, StateError
 from apex_cli.core.ports import Clock
 

@@ -17,12 +17,12 @@ from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_price
 from apex_cli.core.adapters.ib.shapes import IbTicker
 from apex_cli.core.errors import ApexError, BrokerError
+from apex_cli.core.market.calendar import CalendarEndError, session_bounds, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price
 from apex_cli.core.ports import Clock
-from apex_cli.core.rules.calendar import CalendarEndError, session_bounds, session_date
 
 DELAY = timedelta(minutes=15)
 MOST_STREAMS = 80

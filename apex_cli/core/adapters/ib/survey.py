@@ -9,14 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from apex_cli.core.adapters.ib.callbacks import OpenOrder, StatusWord, Word
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
+from apex_cli.core.adapters.ib.order_terms import OWN_TYPES
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbPosition
-from apex_cli.core.adapters.ib.terms import OWN_TYPES
-from apex_cli.core.adapters.ib.tracking import SOUNDS_ENDED, Tracker, looks_like_ours
-from apex_cli.core.adapters.ib.words import OpenOrder, StatusWord, Word
+from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.broker_events import BrokerOrder, Holding
 from apex_cli.core.model.money import ZERO, Quantity

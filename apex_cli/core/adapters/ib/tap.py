@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from apex_cli.core.adapters.ib import words
+from apex_cli.core.adapters.ib import callbacks as words
+from apex_cli.core.adapters.ib.callbacks import Trouble, Word
 from apex_cli.core.adapters.ib.shapes import IbCommission, IbContract, IbExecution, IbOrder, IbOrderState
-from apex_cli.core.adapters.ib.words import Trouble, Word
 
 log = logging.getLogger(__name__)
 COMBINATION = "BAG"

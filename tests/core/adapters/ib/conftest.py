@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from apex_cli.core.venue.costs import CommissionPlan
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing import FixedClock
-from apex_cli.testing.ib import Session
+from kit import FixedClock
+from kit.gateway import GatewayThread
+from kit.ib import Session
 
 
 @pytest.fixture(params=["ib_insync", "ib_async"])

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.ib.quiet import parse_quiet_hours
+from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours
 from apex_cli.core.errors import ApexError, BrokerError, ConfigError, ExitStatus, RefusedError
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing import FixedClock
-from apex_cli.testing.ib import Session, bracket, fills, order, reasons, states
+from kit import FixedClock
+from kit.gateway import GatewayThread
+from kit.ib import Session, bracket, fills, order, reasons, states
 
 W, F, C = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED
 Connect = Callable[..., Session]

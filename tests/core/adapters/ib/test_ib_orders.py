@@ -16,8 +16,8 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import OcaPartial, Policy
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing.ib import Session, bracket, fills, order, reasons, short, states
+from kit.gateway import GatewayThread
+from kit.ib import Session, bracket, fills, order, reasons, short, states
 
 W, F, C, R = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED
 

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.app.ib_market import make_prefetch
 from apex_cli.core.errors import ApexError
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.outcome import Reason
-from apex_cli.core.pipeline.context import NOT_FETCHED, Once
-from apex_cli.core.pipeline.prefetch import Awaiting, Prefetch
 from apex_cli.core.ports import SignalBatch
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.settings import Settings
-from apex_cli.testing import FixedClock
-from apex_cli.testing.bars import bars_of, sessions, wander
-from apex_cli.testing.ib import Session
-from apex_cli.wiring.ib import make_prefetch
+from apex_cli.core.signals.context import NOT_FETCHED, Once
+from apex_cli.core.signals.prefetch import Awaiting, Prefetch
+from apex_cli.settings.sections import Settings
+from kit import FixedClock
+from kit.bars import bars_of, sessions, wander
+from kit.gateway import GatewayThread
+from kit.ib import Session
 
 COUNT = 120
 MONDAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)

@@ -16,9 +16,9 @@ from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.testing import GatewayThread
-from apex_cli.testing import FixedClock
-from apex_cli.testing.ib import AAPL, Session
+from kit import FixedClock
+from kit.gateway import GatewayThread
+from kit.ib import AAPL, Session
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 FRIDAY_CLOSE = datetime(2026, 2, 27, 21, 0, tzinfo=UTC)

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.adapters.ib.tracking import Tracker
-from apex_cli.core.adapters.ib.words import (
+from apex_cli.core.adapters.ib.callbacks import (
     CommissionWord,
     CompletedOrder,
     Executed,
@@ -20,11 +19,12 @@ from apex_cli.core.adapters.ib.words import (
     Trouble,
     Word,
 )
+from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide, OrderStatus
-from apex_cli.testing.ib import AAPL, fills, order, states
+from kit.ib import AAPL, fills, order, states
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 W, F, C, R = OrderStatus.WORKING, OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED

@@ -1,0 +1,250 @@
+"""The composition root: settings in, working parts out. The one place that picks implementations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from apex_cli.app.marketplace import make_market
+from apex_cli.app.resources import open_store
+from apex_cli.core.errors import InputError
+from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+    from apex_cli.core.adapters.state.store import TinyDbStore
+    from apex_cli.core.coordinator.service import Service
+    from apex_cli.core.decision.gatherer import Gatherer
+    from apex_cli.core.execution.answers import ApprovalDesk
+    from apex_cli.core.execution.executor import TradeExecutor
+    from apex_cli.core.learning.outcomes import OutcomeHook
+    from apex_cli.core.model.account import AccountSnapshot
+    from apex_cli.core.ports import (
+        BarSource,
+        Broker,
+        Chore,
+        Clock,
+        LearningHook,
+        Ranker,
+        SignalSource,
+        SignalStage,
+        StateStore,
+    )
+    from apex_cli.core.reconciliation.reconciler import Reconciler
+
+
+class Parts(NamedTuple):
+    """What a command that talks to the broker works with."""
+
+    settings: Settings
+    store: TinyDbStore
+    clock: Clock
+    broker: Broker
+    gatherer: Gatherer
+    executor: TradeExecutor
+    reconciler: Reconciler
+    simulated: SimulatedBroker | None
+    """The broker again where it is the simulated one: it alone can be played forward."""
+
+    bars: CsvBars | None = None
+
+
+def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
+    """Put store, clock, broker, gatherer and executor together. With *read_only* nothing is ever written."""
+    from apex_cli.core.adapters.system_clock import UlidIds
+    from apex_cli.core.day_trades.counter import DayTradeCounter
+    from apex_cli.core.decision.gatherer import Gatherer
+    from apex_cli.core.execution.executor import TradeExecutor
+    from apex_cli.core.reconciliation.reconciler import Reconciler
+
+    store = open_store(settings)
+    market = make_market(settings, read_only=read_only, is_ours=lambda name: name in store.view().orders)
+    broker, clock = market.broker, market.clock
+    gatherer = Gatherer(
+        broker=broker,
+        clock=clock,
+        prices=market.prices,
+        limits=settings.limits,
+        day_trades=DayTradeCounter(settings.day_trades),
+        max_price_age=market.max_price_age,
+    )
+    executor = TradeExecutor(
+        store=store,
+        broker=broker,
+        clock=clock,
+        ids=UlidIds(),
+        limits=settings.limits,
+        protection=settings.protection,
+    )
+    return Parts(
+        settings=settings,
+        store=store,
+        clock=clock,
+        broker=broker,
+        gatherer=gatherer,
+        executor=executor,
+        reconciler=Reconciler(executor=executor, limits=settings.reconcile, wall=store.clock),
+        simulated=market.simulated,
+        bars=market.bars,
+    )
+
+
+def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSource | None) -> Ranker:
+    """Return what scores signals."""
+    from apex_cli.core.signals.ranker import OpportunityRanker
+
+    return OpportunityRanker(settings.risk, clock=clock, store=store, bars=bars, mode=settings.learning.mode)
+
+
+def make_learners(settings: Settings, outcome_hook: OutcomeHook | None = None) -> LearningHook:
+    """Return what learns from closed trades; *outcome_hook* is the model that hears how its predictions ended."""
+    from apex_cli.core.learning.learners import Learners
+
+    return Learners(settings.learning.mode, outcome_hook=outcome_hook)
+
+
+def make_desk(parts: Parts) -> ApprovalDesk:
+    """Return where approvals are looked at and answered."""
+    from apex_cli.core.execution.answers import ApprovalDesk
+
+    return ApprovalDesk(
+        store=parts.store, executor=parts.executor, gatherer=parts.gatherer, margin=make_margin_watch(parts)
+    )
+
+
+def make_margin_watch(parts: Parts) -> Chore:
+    """Return what keeps the intraday margin deficits."""
+    from apex_cli.core.day_trades.margin_watch import MarginWatch
+
+    return MarginWatch(parts.store, parts.broker)
+
+
+def make_service(parts: Parts) -> Service:
+    """Return what does the work of this process, and what others hand over to it."""
+    from apex_cli.core.coordinator.service import Service
+
+    return Service(
+        executor=parts.executor,
+        desk=make_desk(parts),
+        reconciler=parts.reconciler,
+        price_of=parts.gatherer.price_of,
+        wall=parts.store.clock,
+        name=f"process {os.getpid()}",
+        closing_warnings=parts.gatherer.closing_warnings,
+    )
+
+
+def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
+    """Return what a signal passes before it is ranked, in order."""
+    from apex_cli.core.signals.scale_out import ScaleOutStage
+
+    return (ScaleOutStage(settings.management),)
+
+
+def make_chores(parts: Parts) -> tuple[Chore, ...]:
+    """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
+    return (parts.reconciler, make_margin_watch(parts), *make_position_chores(parts.executor, parts.gatherer))
+
+
+def make_position_chores(executor: TradeExecutor, gatherer: Gatherer) -> tuple[Chore, ...]:
+    """Return what looks after orders and positions by section ``management``, in a run as in a replay."""
+    from apex_cli.core.management.manager import Manager
+    from apex_cli.core.management.repricer import Repricer
+    from apex_cli.core.management.time_exits import TimeKeeper
+
+    return (
+        TimeKeeper(executor),
+        Repricer(executor=executor, gatherer=gatherer),
+        Manager(executor=executor, gatherer=gatherer),
+    )
+
+
+@asynccontextmanager
+async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Parts]:
+    """Connect the broker, settle what an earlier process left open, compare the books, and let go at the end.
+
+    Without *compares* nothing is corrected: the caller compares by itself.
+
+    Raises:
+        BrokerError: the broker cannot be reached.
+    """
+    await parts.broker.connect()
+    try:
+        if compares:
+            await parts.executor.recover()
+            await parts.reconciler.tend(parts.clock.now())
+        yield parts
+        await _leave_account(parts)
+    finally:
+        await parts.broker.close()
+
+
+async def _leave_account(parts: Parts) -> None:
+    """Keep what the account is worth for who only looks; not to know it is no reason to fail what was done."""
+    from apex_cli.core.errors import ApexError
+    from apex_cli.core.execution.upkeep import keep_account
+
+    with suppress(ApexError):
+        keep_account(parts.store, await parts.broker.account(), parts.clock.now())
+
+
+@asynccontextmanager
+async def looking(parts: Parts) -> AsyncIterator[Parts]:
+    """Connect the broker to look only: nothing is settled, nothing is sent.
+
+    Raises:
+        BrokerError: the broker cannot be reached.
+    """
+    await parts.broker.connect()
+    try:
+        yield parts
+    finally:
+        await parts.broker.close()
+
+
+async def look_at_account(parts: Parts) -> AccountSnapshot:
+    """Return what the account is worth now.
+
+    Raises:
+        BrokerError: the broker cannot be reached, or did not tell all of it.
+    """
+    async with looking(parts):
+        return await parts.broker.account()
+
+
+def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:
+    """Return where signals come from: *named* files or ``-``, else what the configuration says."""
+    import sys
+
+    from apex_cli.core.adapters.files.signal_sources import FileSource, InboxSource, StdinSource
+
+    max_age = timedelta(minutes=settings.signals.max_age_minutes)
+    if named:
+        files = [Path(name) for name in named if name != "-"]
+        sources: list[SignalSource] = [FileSource(files, max_age=max_age)] if files else []
+        if "-" in named:
+            if sys.stdin is None:
+                raise InputError(
+                    "stdin_closed", "--signals - reads standard input, which is closed.", hint="Name a file."
+                )
+            sources.append(StdinSource(sys.stdin.buffer, max_age=max_age))
+        return tuple(sources)
+    sources = [FileSource(settings.signals.files, max_age=max_age)] if settings.signals.files else []
+    if settings.signals.inbox is not None:
+        sources.append(
+            InboxSource(
+                settings.signals.inbox,
+                max_age=max_age,
+                processed_dir=settings.signals.processed_dir,
+                rejected_dir=settings.signals.rejected_dir,
+                is_once=is_once,
+            )
+        )
+    return tuple(sources)

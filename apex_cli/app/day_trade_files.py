@@ -1,0 +1,82 @@
+"""Day trades from files: a situation to evaluate, executions to count, executions to take over into the state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from apex_cli.app.compose import make_parts
+from apex_cli.core.adapters.files.execution_fields import moment
+from apex_cli.core.adapters.files.executions import read_bytes, read_executions
+from apex_cli.core.adapters.files.situation import Situation, read_situation
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.day_trades.counter import is_partial
+from apex_cli.core.day_trades.imports import Imported, Report, import_executions
+from apex_cli.core.day_trades.summary import DayTradeReport, make_report
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.account import AccountFacts
+from apex_cli.settings.sections import Settings
+
+
+def as_moment(text: str) -> datetime:
+    """Return the time that ``--as-of`` names.
+
+    Raises:
+        InputError: it is no time, has no offset, or lies outside the calendar.
+    """
+    return moment(text, "--as-of")
+
+
+def report_of_files(
+    settings: Settings, situation: Path | None, executions: Path | None, at: datetime | None
+) -> DayTradeReport:
+    """Return the picture of a situation, of executions alone, or of a situation with the executions of another file.
+
+    Executions alone are looked at as the configured account would: simulated, with ``risk.capital``. Without a time
+    it is now, or that of the newest execution if that is later.
+
+    Raises:
+        InputError: a file cannot be read, or a value in it is wrong.
+    """
+    told = _situation(settings, situation)
+    report = Report(executions=told.executions)
+    if executions is not None:
+        report = read_executions(read_bytes(executions), executions.name)
+    rows = report.executions
+    start = {row.security: row.held_before for row in rows if row.held_before is not None}
+    newest = max((row.filled_at for row in rows), default=None)
+    now = at or told.as_of or max(filter(None, (SystemClock().now(), newest)))
+    limits = settings.day_trades if told.regime is None else replace(settings.day_trades, regime=told.regime)
+    return make_report(
+        executions=rows,
+        start={**start, **told.start},
+        facts=told.facts,
+        limits=limits,
+        as_of=now,
+        order=told.order,
+        preview=told.preview,
+        is_partial=executions is not None and not report.covers(now, limits.window_sessions),
+    )
+
+
+def _situation(settings: Settings, path: Path | None) -> Situation:
+    if path is not None:
+        return read_situation(read_bytes(path), path.name)
+    is_simulated = settings.execution.simulation_mode
+    return Situation(facts=AccountFacts(is_simulated=is_simulated, equity_now=settings.risk.capital))
+
+
+def import_fills(settings: Settings, path: Path) -> tuple[Imported, bool]:
+    """Take over the executions in a file; return what changed, and whether the count stays partial.
+
+    Raises:
+        InputError: the file cannot be read, or a value in it is wrong; nothing was taken over.
+    """
+    report = read_executions(read_bytes(path), path.name)
+    parts = make_parts(settings, read_only=True)
+    now = parts.clock.now()
+    with parts.store.transaction() as tx:
+        imported = import_executions(tx, report, now)
+        return imported, is_partial(tx, session_date(now), settings.day_trades)

@@ -1,0 +1,205 @@
+"""Gets work done by whoever holds the executor: this process if it is free, else the one that has it.
+
+A request is a row in the state. The holder takes it, does it, and writes what came of it. This
+process waits and looks: when the holder dies, the operating system frees the lock at once, and
+this process takes the executor and finishes what was begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from apex_cli.app.compose import connected, make_parts, make_service
+from apex_cli.app.resources import executor_holder, executor_lock, new_id, open_store
+from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.request import (
+    Answered,
+    Closed,
+    Failure,
+    ReconcileRequest,
+    RequestRecord,
+    RequestStatus,
+    Work,
+    WorkDone,
+)
+from apex_cli.presenters.output import Output
+from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.state.store import TinyDbStore
+    from apex_cli.core.ports import StateStore
+
+LOOK_INTERVAL_S = 0.1
+
+
+def get_done(out: Output, settings: Settings, works: Sequence[Work], wait_s: float) -> WorkDone:
+    """Do *works*, or have them done, and return what came of all of them.
+
+    With *wait_s* 0 nothing is handed over.
+
+    Raises:
+        BusyError: the holder did not begin within *wait_s*; nothing was done.
+        OutcomeUnknownError: it began and did not end in time.
+    """
+    try:
+        with executor_lock(settings):
+            return asyncio.run(_do(settings, works))
+    except BusyError:
+        if not wait_s:
+            raise
+    return _joined([_hand_over(out, settings, work, wait_s) for work in works])
+
+
+async def _do(settings: Settings, works: Sequence[Work]) -> WorkDone:
+    compares = not any(isinstance(work, ReconcileRequest) for work in works)
+    async with connected(make_parts(settings), compares=compares) as parts:
+        service = make_service(parts)
+        return _joined([await service.perform(work) for work in works])
+
+
+def _joined(parts: Sequence[WorkDone]) -> WorkDone:
+    return WorkDone(
+        results=tuple(result for part in parts for result in part.results),
+        failures=tuple(failure for part in parts for failure in part.failures),
+    )
+
+
+def _hand_over(out: Output, settings: Settings, work: Work, wait_s: float) -> WorkDone:
+    """Write the request and wait for its end, with a spinner at a terminal."""
+    store = open_store(settings)
+    request_id = _ask(store, work, wait_s)
+    holder = executor_holder(settings) or "another process"
+    out.note(f"{holder} holds the executor; handed over, waiting for its answer.")
+    try:
+        with out.waiting(f"waiting for {holder}"):
+            return _await(settings, store, request_id, wait_s)
+    except KeyboardInterrupt:
+        _withdraw(store, request_id)
+        raise
+
+
+def _ask(store: TinyDbStore, work: Work, wait_s: float) -> str:
+    now = store.clock.now()
+    request_id = new_id()
+    with store.transaction() as tx:
+        tx.requests[request_id] = RequestRecord(
+            request_id=request_id,
+            work=work,
+            asked_by=f"{' '.join(['apex', *sys.argv[1:2]])} (process {os.getpid()})",
+            created_at=now,
+            valid_until=now + timedelta(seconds=wait_s),
+        )
+        tx.emit("request_made", now, request_id, tx.requests[request_id])
+    return request_id
+
+
+def _await(settings: Settings, store: StateStore, request_id: str, wait_s: float) -> WorkDone:
+    """Look until the request is done; take the executor as soon as its holder is gone."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        record = store.view().requests.get(request_id)
+        if record is None or record.done is not None:
+            return _collect(store, request_id)
+        if _take_over(settings):
+            continue
+        if time.monotonic() >= deadline and _withdraw(store, request_id):
+            raise BusyError(
+                "executor_busy",
+                f"Another process holds the executor and did not begin within {wait_s:g} s; nothing was done.",
+                hint="Wait longer with --wait 60, or look what it does: apex doctor.",
+            )
+        if time.monotonic() >= deadline + wait_s:
+            raise OutcomeUnknownError(
+                "request_unfinished",
+                "Another process began, but did not end in time.",
+                hint="Look at apex positions and apex orders.",
+            )
+        time.sleep(LOOK_INTERVAL_S)
+
+
+def _take_over(settings: Settings) -> bool:
+    """Do what waits if nobody holds the executor any more."""
+    try:
+        with executor_lock(settings):
+            asyncio.run(_finish_all(settings))
+    except BusyError:
+        return False
+    return True
+
+
+async def _finish_all(settings: Settings) -> None:
+    """Do all that waits, this process holding the executor."""
+    async with connected(make_parts(settings)) as parts:
+        await make_service(parts).serve()
+
+
+def _collect(store: StateStore, request_id: str) -> WorkDone:
+    """Take the answer off the state."""
+    with store.transaction() as tx:
+        record: RequestRecord | None = tx.requests.pop(request_id, None)
+    if record is not None and record.done is not None:
+        return record.done
+    lost = Failure(
+        status=int(ExitStatus.UNKNOWN_OUTCOME),
+        code="request_lost",
+        message="The request is gone from the state without an answer.",
+        hint="Look at apex positions and apex orders.",
+    )
+    return WorkDone(failures=(lost,))
+
+
+def _withdraw(store: StateStore, request_id: str) -> bool:
+    """Take the request back; False when somebody has begun it already."""
+    with store.transaction() as tx:
+        record: RequestRecord | None = tx.requests.get(request_id)
+        if record is None or record.status is not RequestStatus.WAITING:
+            return False
+        del tx.requests[request_id]
+        return True
+
+
+def as_error(failure: Failure) -> ApexError:
+    """Return a failure as the error it was where it happened."""
+    kinds = {kind.status: kind for kind in _kinds(ApexError)}
+    kind = kinds.get(ExitStatus(failure.status), ApexError)
+    return kind(failure.code, failure.message, hint=failure.hint, details=failure.details)
+
+
+def _kinds(root: type[ApexError]) -> list[type[ApexError]]:
+    return [kind for child in root.__subclasses__() for kind in (child, *_kinds(child))]
+
+
+def status_of(done: WorkDone) -> ExitStatus:
+    """Return the exit status of work with results: unknown outcomes weigh most, then the first failure."""
+    if _unknown(done):
+        return ExitStatus.UNKNOWN_OUTCOME
+    return ExitStatus(done.failures[0].status) if done.failures else ExitStatus.OK
+
+
+def reasons_of(done: WorkDone) -> list[Reason]:
+    """Return why the status of work with results is not 0."""
+    failed = [Reason(code=failure.code, message=f"Error: {failure.message}") for failure in done.failures]
+    return [Reason(code="order_unknown", message=sentence) for sentence in _unknown(done)] + failed
+
+
+def _unknown(done: WorkDone) -> list[str]:
+    """Return a sentence for each order whose outcome is unknown."""
+    orders: list[tuple[str, str]] = []
+    for result in done.results:
+        if isinstance(result, Closed):
+            orders += [(result.client_order_id, "")] if result.status == "unknown" else []
+        elif isinstance(result, Answered):
+            records = (record for record in result.orders if record.status is OrderStatus.UNKNOWN)
+            orders += [(record.order.client_order_id, record.reason.rstrip(".")) for record in records]
+    return [
+        f"The outcome of {name} is unknown{f': {why}' if why else ''}. The next start asks the broker again."
+        for name, why in orders
+    ]

@@ -1,0 +1,90 @@
+"""Puts the Interactive Brokers adapter together from the settings; imported only where it is used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from apex_cli.app.resources import make_system_clock
+from apex_cli.core.adapters.ib.broker import IbBroker
+from apex_cli.core.adapters.ib.checkup import look_at_broker
+from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.prices import IbPrices, last_close
+from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours
+from apex_cli.core.model.account import AccountType
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.health import Finding
+from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.market import Bar
+from apex_cli.core.ports import Broker, Clock
+from apex_cli.settings.sections import IbAccountType, IbMarketData, IbMode, Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.signals.prefetch import Prefetch
+
+DAYS_A_YEAR, SESSIONS_A_YEAR = 365, 250
+
+
+def make_ib_broker(
+    settings: Settings, clock: Clock, *, read_only: bool, is_ours: Callable[[str], bool] | None = None
+) -> IbBroker:
+    """Return the Interactive Brokers adapter, not connected yet."""
+    ib = settings.broker.ib
+    config = IbConfig(
+        library=ib.library.value,
+        host=ib.ib_host,
+        port=ib.ib_port,
+        client_id=ib.ib_client_id,
+        read_only_offset=ib.read_only_offset,
+        account=ib.account,
+        is_live=ib.mode is IbMode.LIVE,
+        is_live_allowed=settings.live,
+        account_type=None if ib.account_type is IbAccountType.AUTO else AccountType(ib.account_type.value),
+        connect_timeout_s=ib.connect_timeout_s,
+        request_timeout_s=ib.request_timeout_s,
+        ack_timeout_s=ib.ack_timeout_s,
+        heartbeat_s=ib.heartbeat_s,
+        reconnect_max_s=ib.reconnect_max_s,
+        quote_timeout_s=ib.quote_timeout_s,
+        market_data_type=1 if ib.market_data is IbMarketData.LIVE else 4,
+        outside_rth=ib.outside_rth,
+        quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
+    )
+    return IbBroker(config, clock, read_only=read_only, is_ours=is_ours)
+
+
+def make_prefetch(
+    settings: Settings, broker: Broker, clock: Clock, notice: Callable[[Reason, str], None], *, waits: bool
+) -> Prefetch | None:
+    """Return what asks the broker for the daily bars of the watch list; with *waits* the first of them are waited for.
+
+    None at another broker than Interactive Brokers.
+    """
+    from apex_cli.core.adapters.ib.historical_bars import IbHistory
+    from apex_cli.core.signals.prefetch import MOST_WAIT_S, Prefetch
+
+    if not isinstance(broker, IbBroker):
+        return None
+    history, asked_at = IbHistory(broker), None
+    days = -(-settings.pipeline.history_bars * DAYS_A_YEAR // SESSIONS_A_YEAR)
+
+    async def fetch(symbol: str) -> Sequence[Bar]:
+        nonlocal asked_at
+        if asked_at != (closed_at := last_close(clock.now())):
+            asked_at = closed_at
+            history.forget()
+        return await history.daily_bars(make_instrument(symbol), days=days)
+
+    return Prefetch(settings.scanners.watch_list, fetch, last_close, notice, wait_s=MOST_WAIT_S if waits else 0)
+
+
+def look_at_ib(settings: Settings) -> tuple[Finding, ...]:
+    """Return what a look at Interactive Brokers finds."""
+    clock = make_system_clock(settings)
+    broker = make_ib_broker(settings, clock, read_only=True)
+
+    async def look() -> tuple[Finding, ...]:
+        return tuple([finding async for finding in look_at_broker(broker, IbPrices(broker, clock), clock)])
+
+    return asyncio.run(look())

@@ -1,0 +1,243 @@
+"""Replays history: the same coordinator, steps, scanners, decisions, venue and learners, on a clock of the bars.
+
+Everything happens in memory. Of the state folder the predictor's model is read, where the predictor is switched on;
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from apex_cli.app.compose import make_learners, make_position_chores, make_ranker, make_stages
+from apex_cli.app.marketplace import make_simulated_broker
+from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
+from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.signal_sources import FileSource
+from apex_cli.core.adapters.simulated.bar_clock import LAST_SECOND, BarClock
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds, UntoldState
+from apex_cli.core.coordinator.coordinator import Coordinator
+from apex_cli.core.day_trades.counter import DayTradeCounter
+from apex_cli.core.decision.gatherer import Gatherer
+from apex_cli.core.errors import InputError
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.ports import SignalSource, SignalStage
+from apex_cli.core.reports.replay_report import Recorder, ReplayReport
+from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource
+from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.signals.context import PipelineContext
+
+OnStep = Callable[[int, int], None]
+"""Hears how many steps are done, and of how many."""
+
+MakeSources = Callable[[CsvBars, BarClock], Sequence[SignalSource]]
+
+
+class ReplayOptions(Value, frozen=True, kw_only=True):
+    """What to replay."""
+
+    bars_dir: Path
+    signals: tuple[Path, ...] = ()
+    rule: str | None = None
+    """Built-in source of signals when no file is named; None: the scanners of the configuration, else breakout."""
+
+    first: date | None = None
+    last: date | None = None
+    """Both days included; None: as far as the bars go."""
+
+    seed: int = 1
+
+
+def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = None) -> ReplayReport:
+    """Return what trading by *settings* through the bars comes to; *on_step* hears how far it is.
+
+    There is nobody to ask: what would wait for approval only because ``execution.auto_execute`` is off is executed.
+
+    Raises:
+        InputError: there are no bars in the period, or a file cannot be read.
+    """
+    return asyncio.run(Replay(settings, options).run(on_step))
+
+
+@lru_cache(maxsize=4)
+def open_replay_bars(folder: Path) -> CsvBars:
+    """Return the bars of *folder*; a process that replays them many times reads them once.
+
+    Raises:
+        InputError: the folder or one of its files cannot be read.
+    """
+    return CsvBars(folder)
+
+
+def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
+    """Return a warning when the predictor's model learned from the bars that are replayed, or from later ones.
+
+    Raises:
+        InputError: there are no bars in the period, or a file cannot be read.
+    """
+    models = pinned_models(settings)
+    if models is None:
+        return None
+    ends = _ends_of(open_replay_bars(options.bars_dir), options)
+    return models.foreknowledge(ends[0], ends[-1])
+
+
+class Replay:
+    """One pass through history."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: ReplayOptions,
+        *,
+        make_sources: MakeSources | None = None,
+        stages: Sequence[SignalStage] | None = None,
+    ) -> None:
+        """Put all parts together around a store in memory.
+
+        Args:
+            settings: as for a run.
+            options: what to replay.
+            make_sources: other sources of signals than those of settings and options, made from bars and clock.
+            stages: what signals go through before they are ranked, instead of the steps that *settings* name.
+
+        Raises:
+            ConfigError: *settings* name a step or scanner that does not exist, or require one that is not installed.
+            InputError: there are no bars in the period, or a file cannot be read.
+        """
+        execution = replace(settings.execution, auto_execute=True, simulation_mode=True)
+        settings = replace(settings, execution=execution)
+        self._options = options
+        self._bars = open_replay_bars(options.bars_dir)
+        self._ends = _ends_of(self._bars, options)
+        self._clock = BarClock(self._ends[0])
+        self._recorder = Recorder()
+        self._store = MemoryStore(UntoldState(self._recorder.on_event))
+        self._broker = self._make_broker(settings)
+        executor = TradeExecutor(
+            store=self._store,
+            broker=self._broker,
+            clock=self._clock,
+            ids=SequentialIds(),
+            limits=settings.limits,
+            on_booked=self._recorder.on_booked,
+        )
+        minutes = settings.prices.max_age_minutes
+        gatherer = Gatherer(
+            broker=self._broker,
+            clock=self._clock,
+            prices=self._bars,
+            limits=settings.limits,
+            day_trades=DayTradeCounter(settings.day_trades),
+            max_price_age=None if minutes is None else timedelta(minutes=minutes),
+        )
+        self._steps = self._broker.steps(self._ends[-1])
+        self._has_begun = False
+        context = self._make_context(settings)
+        sources = make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings, context)
+        self._coordinator = Coordinator(
+            store=self._store,
+            executor=executor,
+            gatherer=gatherer,
+            ranker=make_ranker(settings, self._clock, self._store, self._bars),
+            sources=sources,
+            stages=(*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages,
+            chores=make_position_chores(executor, gatherer),
+            learning=make_learners(settings),
+            learning_interval=timedelta(seconds=settings.learning.check_interval_s),
+            play_market=self._next_step,
+            bus_capacity=settings.bus.capacity,
+        )
+
+    def _make_broker(self, settings: Settings) -> SimulatedBroker:
+        return make_simulated_broker(settings, self._clock, self._bars, in_memory=True)
+
+    def _make_context(self, settings: Settings) -> PipelineContext:
+        """Return what steps and scanners are given; tell when the model knows more than the day that is replayed."""
+        models = pinned_models(settings)
+        self._warning = models.foreknowledge(self._ends[0], self._ends[-1]) if models is not None else None
+        return make_replay_context(settings, self._clock, self._bars, self._recorder.on_notice, models)
+
+    def _make_sources(self, settings: Settings, context: PipelineContext) -> Sequence[SignalSource]:
+        """Return files that are named, a rule that is named, the scanners as in a run, or the baseline rule."""
+        if not self._options.signals and self._options.rule is None and has_scanners(settings):
+            return make_scanners(settings, context)
+        if not self._options.signals:
+            return (_rule(self._options.rule or BreakoutRule.name)(self._bars),)
+        files = FileSource(self._options.signals, max_age=timedelta(minutes=settings.signals.max_age_minutes))
+        return (TimedSource(tuple(files.poll(self._clock.now()))),)
+
+    def _next_step(self) -> Iterator[datetime]:
+        """Yield the next end of bars, if there is one: one step of time a cycle, and none before the first round."""
+        if not self._has_begun:
+            self._has_begun = True
+            return
+        for moment in self._steps:
+            yield moment
+            return
+
+    async def run(self, on_step: OnStep | None = None) -> ReplayReport:
+        """Play every step and return the report."""
+        await self._broker.connect()
+        total = len(self._ends)
+        for number in range(total):
+            await self._coordinator.cycle()
+            self._recorder.reported(self._coordinator.reports)
+            self._coordinator.reports.clear()
+            account = await self._broker.account()
+            self._recorder.step(self._clock.now(), account.equity, self._store.view())
+            if on_step is not None:
+                on_step(number + 1, total)
+        await self._broker.close()
+        symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
+        warning = [self._warning.message] if self._warning is not None else []
+        self._recorder.problems[:0] = [*warning, *(odd for symbol in symbols for odd in self._bars.problems(symbol))]
+        bars = sum(self._bars_of(symbol) for symbol in symbols)
+        return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
+
+    def _bars_of(self, symbol: str) -> int:
+        return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))
+
+
+def _rule(name: str) -> type[BreakoutRule]:
+    if name not in RULES:
+        raise InputError(
+            "unknown_rule", f"There is no rule {name!r}.", hint=f"Known are: {', '.join(RULES)}; or name --signals."
+        )
+    return RULES[name]
+
+
+def _ends_of(bars: CsvBars, options: ReplayOptions) -> list[datetime]:
+    """Return every moment at which bars of the period end, oldest first.
+
+    Raises:
+        InputError: there is none.
+    """
+    moments = {bar.end for symbol in bars.symbols() for bar in bars.bars(symbol)}
+    ends = [
+        end
+        for end in sorted(moments)
+        if (options.first is None or session_date(end - LAST_SECOND) >= options.first)
+        and (options.last is None or session_date(end - LAST_SECOND) <= options.last)
+    ]
+    if ends:
+        return ends
+    period = f" between {options.first or 'the beginning'} and {options.last or 'the end'}"
+    raise InputError(
+        "no_bars",
+        f"There are no bars in {options.bars_dir}{period if moments else ''}.",
+        hint="--bars names a folder with one SYMBOL.csv per symbol; --from and --to a period they cover.",
+        details={"folder": str(options.bars_dir)},
+    )

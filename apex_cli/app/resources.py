@@ -1,0 +1,152 @@
+"""The house: settings, state, journal, clock and the executor's lock; light enough for every command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apex_cli.core.errors import InputError, StateError
+from apex_cli.settings.sections import LIVE_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.state.journal import Journal
+    from apex_cli.core.adapters.state.restoration import Replay
+    from apex_cli.core.adapters.state.store import TinyDbStore
+    from apex_cli.core.adapters.system_clock import SystemClock
+
+
+def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process; *overrides* count like further environment variables.
+
+    Raises:
+        ConfigError: the file or a variable is wrong.
+    """
+    settings = load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd())
+    return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
+
+
+def allow_live(settings: Settings, is_allowed: bool) -> Settings:  # noqa: FBT001 - one yes or no
+    """Return *settings* with the word that this command may send orders to a live account, if it was given."""
+    if not is_allowed:
+        return settings
+    from msgspec.structs import replace
+
+    return replace(settings, live=True)
+
+
+def open_store(settings: Settings) -> TinyDbStore:
+    """Return the store; of the state only the time of its last change is read."""
+    from apex_cli.core.adapters.state.store import TinyDbStore
+
+    return TinyDbStore(
+        settings.state.dir,
+        clock=make_system_clock(settings),
+        lock_timeout_s=settings.state.lock_timeout_s,
+        backups=settings.state.backups,
+        on_notice=tell,
+    )
+
+
+def make_replay() -> Replay:
+    """Return how a restored state is brought up to the present."""
+    from apex_cli.core.adapters.state.restoration import Replay
+    from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
+
+    return Replay(SilentState, rebuild)
+
+
+def make_system_clock(settings: Settings) -> SystemClock:
+    """Return the machine's clock, never behind the latest time that the state has seen; say so when it would be."""
+    from apex_cli.core.adapters.state.file_format import last_saved_at
+    from apex_cli.core.adapters.system_clock import MOST_BEHIND, SystemClock
+
+    clock = SystemClock(floor=last_saved_at(settings.state.dir / "state.json"))
+    if clock.behind() > MOST_BEHIND and clock.floor not in _told_floors:
+        _told_floors.add(clock.floor)
+        tell(
+            f"Warning: this machine's clock says {clock.wall():%Y-%m-%d %H:%M} UTC, but the state has seen "
+            f"{clock.floor:%Y-%m-%d %H:%M}. Until then time stands still here. Set the clock right; if it is right now "
+            "and was wrong before: apex state reset-clock"
+        )
+    return clock
+
+
+_told_floors: set[datetime] = set()
+
+
+def machine_time() -> datetime:
+    """Return what the machine's clock says, whatever the state has seen: for talk about a state that is damaged."""
+    from apex_cli.core.adapters.system_clock import SystemClock
+
+    return SystemClock().now()
+
+
+def tell(text: str) -> None:
+    """Say something that no option silences, on standard error."""
+    import sys
+
+    from apex_cli.presenters.output import write_line
+
+    write_line(sys.stderr, text)
+
+
+def new_id() -> str:
+    """Return a new sortable id."""
+    from apex_cli.core.adapters.system_clock import UlidIds
+
+    return UlidIds().new()
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Return the journal, for reading."""
+    from apex_cli.core.adapters.state.journal import Journal
+
+    return Journal(settings.state.dir / "journal")
+
+
+@contextmanager
+def executor_lock(settings: Settings, wait_s: float = 0) -> Iterator[None]:
+    """Hold the executor: one process at a time talks to the broker.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    from apex_cli.core.adapters.locks import ExecutorLock
+
+    lock = ExecutorLock(settings.state.dir)
+    lock.acquire(wait_s)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def executor_holder(settings: Settings) -> str:
+    """Return who holds the executor now, empty when nobody does."""
+    from apex_cli.core.adapters.locks import ExecutorLock
+
+    lock = ExecutorLock(settings.state.dir)
+    return lock.holder() or "another process" if lock.is_held_elsewhere() else ""
+
+
+def write_page(path: Path, content: str | bytes) -> Path:
+    """Replace *path*, mode 0600, in one step; an earlier file is only lost to a whole new one.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    from apex_cli.core.adapters.atomic_file import write_atomically
+
+    try:
+        write_atomically(path, content.encode() if isinstance(content, str) else content)
+    except StateError as error:
+        cause = error.__cause__
+        why = ((cause.strerror if isinstance(cause, OSError) else None) or str(cause)).lower()
+        raise InputError(
+            "page_not_written", f"{path} cannot be written: {why}.", hint="Name a file in a folder of yours."
+        ) from None
+    return path

@@ -1,0 +1,319 @@
+"""Runs the coordinator: lock, signals of the operating system, listeners, and the sum at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from apex_cli.app.compose import (
+    Parts,
+    connected,
+    looking,
+    make_chores,
+    make_learners,
+    make_parts,
+    make_ranker,
+    make_service,
+    make_sources,
+    make_stages,
+)
+from apex_cli.app.marketplace import session_close
+from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
+from apex_cli.app.resources import executor_lock, open_journal
+from apex_cli.core.coordinator.coordinator import Coordinator
+from apex_cli.core.coordinator.silence import Pulse, record_run
+from apex_cli.core.decision.record import Alarm
+from apex_cli.core.errors import ConfigError, ExitStatus, InputError, NothingToDo
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.notify import posting
+from apex_cli.presenters.output import Output, is_terminal
+from apex_cli.presenters.run import outcome_counts, report_data, run_blocks
+from apex_cli.settings.sections import Settings, SimulationClock
+
+if TYPE_CHECKING:
+    from apex_cli.core.positions.booking import Booked
+    from apex_cli.presenters.run_log import RunLog
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+class RunOptions(Value, frozen=True, kw_only=True):
+    """What the command line asked of a run."""
+
+    once: bool = False
+    until: str | None = None
+    signals: tuple[str, ...] = ()
+    dry_run: bool = False
+    max_cycles: int | None = None
+    bars_until: date | None = None
+    wait_s: float = 0
+
+
+class Tally:
+    """What happened during a run."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.fills = 0
+        self.round_trips = 0
+        self.realized_pnl = Decimal(0)
+
+    def add(self, booked: Booked) -> None:
+        """Count what was booked."""
+        self.fills += len(booked.fills)
+        self.round_trips += len(booked.round_trips)
+        self.realized_pnl += sum((trip.pnl for trip in booked.round_trips), Decimal(0))
+
+
+def run(out: Output, settings: Settings, options: RunOptions) -> None:
+    """Run as asked and give the result.
+
+    Raises:
+        BusyError: another process holds the executor.
+        NothingToDo: there was nothing to do.
+    """
+    if options.dry_run:
+        asyncio.run(_run(out, settings, options))
+        return
+    with posting(out, settings, is_run=True, listens=not options.once), executor_lock(settings, options.wait_s):
+        asyncio.run(_run(out, settings, options))
+
+
+async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
+    parts = make_parts(settings, read_only=options.dry_run)
+    until = end_of_window(options.until, parts.clock.now())
+    market = MarketPlayer(parts, options)
+    tally = Tally()
+    log = _listener(out, options)
+
+    def on_booked(booked: Booked) -> None:
+        tally.add(booked)
+        log.booked(booked)
+
+    parts.executor.on_booked = on_booked
+    parts.store.on_event = log.event
+    context = make_context(
+        settings,
+        parts.clock,
+        out.warn,
+        is_dry_run=options.dry_run,
+        broker=parts.broker,
+        waits=options.once or options.dry_run,
+    )
+    scanners = () if options.signals else make_scanners(settings, context)
+    coordinator = Coordinator(
+        store=parts.store,
+        executor=parts.executor,
+        gatherer=parts.gatherer,
+        ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
+        learning=make_learners(settings),
+        sources=(*make_sources(settings, options.signals, is_once=options.once), *scanners),
+        learning_interval=timedelta(seconds=settings.learning.check_interval_s),
+        play_market=market.play,
+        serve=make_service(parts).serve,
+        stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
+        chores=(
+            *make_chores(parts),
+            *make_pipeline_chores(settings, context, is_loop=not options.once),
+            Pulse(parts.store, parts.store.clock),
+        ),
+        bus_capacity=settings.bus.capacity,
+        listener=log,
+        dry_run=options.dry_run,
+    )
+    max_cycles = 1 if options.dry_run else options.max_cycles
+    newest = parts.store.view().last_seq
+    with log:
+        if options.dry_run:
+            async with looking(parts):
+                if context.prefetch is not None:
+                    await context.prefetch.tend(parts.clock.now())
+                cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
+                summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=True)
+        else:
+            async with connected(parts):
+                stop = stop_on_signals()
+                if market.waits_for_decisions:
+                    await coordinator.run(stop=stop, max_cycles=1)
+                cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+                summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=False)
+            record_run(parts.store, parts.store.clock.now())
+    alarms = alarms_since(parts, newest)
+    out.keep(*(reason for seq, reason in alarms if seq in log.told))
+    out.warn(*(reason for seq, reason in alarms if seq not in log.told))
+    _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)
+
+
+def alarms_since(parts: Parts, seq: int) -> tuple[tuple[int, Reason], ...]:
+    """Return what a person must know of the events after *seq*, with their numbers, also of other processes."""
+    if parts.store.view().last_seq == seq:
+        return ()
+    events = [event for event in open_journal(parts.settings).events(kind="alarm") if event.seq > seq]
+    alarms = [(event.seq, msgspec.json.decode(event.data, type=Alarm)) for event in events]
+    return tuple((number, Reason(code=alarm.code, message=alarm.message)) for number, alarm in alarms)
+
+
+class MarketPlayer:
+    """Lets simulated time pass, as far as a cycle should.
+
+    A market that follows bars waits for one round of decisions first: signals of today are
+    decided on today's prices, not on those of the day that ``--bars-until`` names.
+    """
+
+    def __init__(self, parts: Parts, options: RunOptions) -> None:
+        """Work out how far to play.
+
+        Raises:
+            InputError: ``--bars-until`` without a bars clock, or no trading day.
+        """
+        self.steps = 0
+        self._parts = parts
+        self._follows_bars = parts.settings.simulation.clock is SimulationClock.BARS
+        self._is_stepwise = not options.once and options.bars_until is None
+        self.waits_for_decisions = options.bars_until is not None or (self._follows_bars and self._is_stepwise)
+        self._end: datetime | None = None
+        if options.bars_until is not None:
+            if not self._follows_bars:
+                raise InputError(
+                    "bars_until_needs_bars_clock",
+                    "--bars-until plays a simulated market, but simulation.clock is 'system'.",
+                    hint="Set simulation.clock: bars and prices.bars_dir.",
+                )
+            self._end = _last_close(options.bars_until)
+
+    def play(self) -> Iterator[datetime]:
+        """Yield each step of time that passes in this cycle.
+
+        With the system clock, bars up to now; with a bars clock up to ``--bars-until``, or one
+        step a cycle in a loop, or none with ``--once``.
+        """
+        if self.waits_for_decisions:
+            self.waits_for_decisions = False
+            return
+        end = self._end
+        if end is None and not self._follows_bars:
+            end = self._parts.clock.now()
+        if end is None and self._is_stepwise:
+            end = datetime.max.replace(tzinfo=NEW_YORK)
+        simulated = self._parts.simulated
+        if end is None or simulated is None:
+            return
+        for moment in simulated.steps(end):
+            self.steps += 1
+            yield moment
+            if self._follows_bars and self._is_stepwise:
+                return
+
+
+def _last_close(day: date) -> datetime:
+    """Return the close of the day that ``--bars-until`` names."""
+    try:
+        return session_close(day, "--bars-until")
+    except ConfigError as error:
+        raise InputError("bars_until_invalid", error.message, hint=error.hint) from None
+
+
+def end_of_window(text: str | None, now: datetime) -> datetime | None:
+    """Return today's *text* (HH:MM, New York) as a time.
+
+    Raises:
+        InputError: it is no time of day.
+        NothingToDo: it is over already.
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day, its zone follows
+    except ValueError:
+        raise InputError("until_invalid", f"--until {text!r} is no time of day.", hint="Write 16:05.") from None
+    end = datetime.combine(now.astimezone(NEW_YORK).date(), at, tzinfo=NEW_YORK)
+    if end <= now:
+        raise NothingToDo(
+            "outside_window", f"It is past {text} in New York already.", hint="Start earlier, or leave --until out."
+        )
+    return end
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set: the cycle that runs is finished first."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows has no loop signal handlers
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+def _listener(out: Output, options: RunOptions) -> RunLog:
+    from apex_cli.presenters.run_log import RunLog
+
+    is_loop = not options.once
+    return RunLog(
+        out, is_live=is_loop and not out.as_json and not out.quiet and is_terminal(sys.stderr), is_loop=is_loop
+    )
+
+
+async def summarise(
+    parts: Parts, coordinator: Coordinator, tally: Tally, *, cycles: int, dry_run: bool
+) -> dict[str, Any]:
+    """Return the sums that scripts read."""
+    state = parts.store.view()
+    account = await parts.broker.account()
+    now = parts.clock.now()
+    return {
+        "outcomes": outcome_counts(coordinator.reports),
+        "fills": tally.fills,
+        "round_trips": tally.round_trips,
+        "realized_pnl": tally.realized_pnl,
+        "positions": len(state.positions),
+        "approvals_pending": sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING),
+        "unknown_orders": sum(1 for r in state.orders.values() if r.status is OrderStatus.UNKNOWN),
+        "equity": account.equity,
+        "cash": account.cash,
+        "trading_state": state.trading.mode,
+        "session_date": session_date(now).isoformat(),
+        "now": now,
+        "cycles": cycles,
+        "dry_run": dry_run,
+    }
+
+
+def _give_result(
+    out: Output, reports: list[SignalReport], summary: dict[str, Any], *, happened: bool, options: RunOptions
+) -> None:
+    status, reasons = verdict(reports, summary, happened=happened, is_loop=not options.once)
+    out.warn(*(warning for report in reports for warning in report.warnings))
+    data = {"signals": [report_data(report) for report in reports], "summary": summary}
+    out.result(data, run_blocks(reports, summary), status=status, reasons=reasons)
+
+
+def verdict(
+    reports: list[SignalReport], summary: dict[str, Any], *, happened: bool, is_loop: bool
+) -> tuple[ExitStatus, tuple[Reason, ...]]:
+    """Return the exit status of a run, with the reason when it is not 0."""
+    if summary["unknown_orders"]:
+        message = f"{summary['unknown_orders']} orders have an unknown outcome: look at apex orders."
+        return ExitStatus.UNKNOWN_OUTCOME, (Reason(code="order_unknown", message=message),)
+    if is_loop:
+        return ExitStatus.OK, ()
+    if reports and all(report.outcome is SignalOutcome.INVALID for report in reports):
+        first = reports[0]
+        message = f"No usable signal. {first.where}: {first.reasons[0].message}"
+        return ExitStatus.USAGE, (Reason(code="no_usable_signal", message=message),)
+    if not reports and not happened:
+        return ExitStatus.NOTHING_DONE, (Reason(code="nothing_to_do", message="No signals, and nothing else to do."),)
+    return ExitStatus.OK, ()

@@ -1,0 +1,1 @@
+"""Readers of files: signals, bars, executions, situations, models."""

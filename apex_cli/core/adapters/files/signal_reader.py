@@ -1,0 +1,337 @@
+"""Bytes to signals: JSON, JSON Lines, YAML or CSV, in bounded memory, whatever the bytes are.
+
+JSON Lines and CSV are streamed a line at a time. A JSON or YAML document is read whole, up to
+``MAX_DOCUMENT`` or ``MAX_YAML`` bytes. What cannot be used becomes a ``RejectedRow``; the good rows go on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import BinaryIO
+
+from apex_cli.core.adapters.files.signal_fields import FIELDS, PARSERS, shown
+from apex_cli.core.adapters.files.signal_rows import parse_row, rejected
+from apex_cli.core.adapters.files.yaml_text import YamlProblem, parse_yaml
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.ports import RejectedRow, SignalBatch
+
+MAX_LINE = 1_000_000
+"""Longest line of JSON Lines or CSV, in bytes."""
+
+MAX_DOCUMENT = 5_000_000
+"""Largest JSON document, in bytes."""
+
+MAX_YAML = 1_000_000
+"""Largest YAML document, in bytes: reading it takes seconds a megabyte."""
+
+MAX_SIGNALS = 10_000
+"""Signals of one file; those beyond are refused, not forgotten."""
+
+MAX_REJECTED = 1000
+"""Refused rows of one file that are kept; the others are counted."""
+
+MAX_INT_TEXT = 400
+FORMATS = {".json": "json", ".jsonl": "lines", ".ndjson": "lines", ".yaml": "yaml", ".yml": "yaml", ".csv": "csv"}
+"""File name ending -> format; anything else is looked into."""
+
+_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_signals(
+    stream: BinaryIO, name: str, *, now: datetime, max_age: timedelta, kind: str | None = None, token: str = ""
+) -> SignalBatch:
+    """Return everything in *stream*: signals, and rows that are none with the reason.
+
+    Args:
+        stream: Bytes to read to the end.
+        name: What rows are said to come from.
+        now: Time of reading, aware UTC.
+        max_age: How long a signal without ``expires_at`` is good for.
+        kind: ``json``, ``lines``, ``yaml`` or ``csv``; None looks at the content.
+        token: Put into the batch.
+
+    Raises:
+        OSError: *stream* cannot be read.
+    """
+    sink = _Sink(name=name, now=now, max_age=max_age)
+    head = stream.read(MAX_DOCUMENT + 1)
+    if head.startswith(_UTF16_BOMS):
+        sink.reject(name, "the file is UTF-16; save it as UTF-8")
+    else:
+        _read(head.removeprefix(_BOM), stream, kind, sink)
+    return sink.batch(token)
+
+
+def _read(head: bytes, rest: BinaryIO, kind: str | None, sink: _Sink) -> None:
+    is_whole = len(head) <= MAX_DOCUMENT
+    found = _sniffed(head, kind, is_whole=is_whole)
+    if found in {"lines", "csv"}:
+        lines = _lines(_Chain(head, rest), sink)
+        return _read_json_lines(lines, sink) if found == "lines" else _read_csv(lines, sink)
+    most = MAX_YAML if found == "yaml" else MAX_DOCUMENT
+    if len(head) > most:
+        limit = f"{most // 1_000_000} MB"
+        return sink.reject(sink.name, f"the document is larger than {limit}; use JSON Lines or CSV", limit=limit)
+    text = _decoded(head, sink)
+    if text is None:
+        return None
+    return _read_json(text, sink) if found == "json" else _read_yaml(text, sink)
+
+
+def _sniffed(head: bytes, kind: str | None, *, is_whole: bool) -> str:
+    """Return the format: as *kind* says, else as the first characters look."""
+    body = head.lstrip()
+    if kind in {"lines", "csv", "yaml"}:
+        return kind
+    if body[:1] == b"{":
+        return "lines" if not is_whole or _is_json_lines(body) else "json"
+    if kind == "json" or body[:1] == b"[" or not body:
+        return "json"
+    first = body.partition(b"\n")[0][:MAX_LINE].decode("utf-8", "replace")
+    cells = {cell.strip().strip('"').lower() for cell in first.split(",")}
+    return "csv" if (len(cells) > 1 and ":" not in first) or cells & set(FIELDS) else "yaml"
+
+
+def _is_json_lines(body: bytes) -> bool:
+    """Tell whether the first line is a whole JSON object and more follows."""
+    first, _, more = body.partition(b"\n")
+    if not more.strip():
+        return False
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _decoded(content: bytes, sink: _Sink, where: str | None = None) -> str | None:
+    """Return the text, or None after refusing bytes that are no UTF-8 or hold a NUL."""
+    where = where or sink.name
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        line = f"line {number}, " if where == sink.name else ""
+        sink.reject(where, f"not UTF-8: {line}byte {error.start} is 0x{content[error.start]:02x}; save it as UTF-8")
+        return None
+    if "\0" in text:
+        sink.reject(where, f"byte {text.encode().index(0)} is NUL: this is no text")
+        return None
+    return text
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Collects the rows of one file, with an upper bound on what it keeps."""
+
+    name: str
+    now: datetime
+    max_age: timedelta
+    signals: list[Signal] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    rejected_count: int = 0
+
+    def add(self, row: object, where: str) -> None:
+        """Judge one row."""
+        if not isinstance(row, Mapping):
+            self.reject(where, f"found {shown(row) if row is not None else 'nothing'}, a signal has named fields")
+        elif isinstance(row, _Twice):
+            self.reject(where, f"field {shown(row.name)} is given twice")
+        else:
+            self._keep(parse_row(row, now=self.now, where=where, max_age=self.max_age), where)
+
+    def _keep(self, result: Signal | RejectedRow, where: str) -> None:
+        if isinstance(result, RejectedRow):
+            self._refuse(result)
+        elif len(self.signals) >= MAX_SIGNALS:
+            self.reject(self.name, f"more than {MAX_SIGNALS} signals in one file; split it", limit=str(MAX_SIGNALS))
+        else:
+            self.signals.append(result)
+            self.origins.append(where)
+
+    def reject(self, where: str, message: str, *, limit: str | None = None) -> None:
+        """Refuse what is not even a row."""
+        self._refuse(rejected(where, message, limit=limit))
+
+    def _refuse(self, row: RejectedRow) -> None:
+        self.rejected_count += 1
+        if len(self.rejected) < MAX_REJECTED:
+            self.rejected.append(row)
+
+    def batch(self, token: str) -> SignalBatch:
+        """Return what came together; a last row counts those that are not kept."""
+        if more := self.rejected_count - len(self.rejected):
+            self.rejected.append(rejected(self.name, f"{more} more rows were refused", value=self.rejected_count))
+        return SignalBatch(
+            name=self.name,
+            signals=tuple(self.signals),
+            where=tuple(self.origins),
+            rejected=tuple(self.rejected),
+            token=token,
+        )
+
+
+class _Chain:
+    """Lines of bytes that were read ahead, then of the stream they came from."""
+
+    __slots__ = ("_head", "_rest")
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = io.BytesIO(head)
+        self._rest = rest
+
+    def readline(self, limit: int) -> bytes:
+        """Return up to *limit* bytes, to the end of a line at most; nothing at the end."""
+        line = self._head.readline(limit)
+        if len(line) < limit and not line.endswith(b"\n"):
+            line += self._rest.readline(limit - len(line))
+        return line
+
+
+def _lines(stream: _Chain, sink: _Sink) -> Iterator[tuple[int, str]]:
+    """Yield (number, text) of every line that is text; refuse the others. Blank lines are skipped."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        where = f"{sink.name}:{number}"
+        if len(line) > MAX_LINE and not line.endswith(b"\n"):
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE)
+            sink.reject(where, f"the line is longer than {MAX_LINE} bytes", limit=f"{MAX_LINE} bytes")
+        elif line.strip() and (text := _decoded(line, sink, where)) is not None:
+            yield number, text
+
+
+def _read_json_lines(lines: Iterator[tuple[int, str]], sink: _Sink) -> None:
+    for number, text in lines:
+        where = f"{sink.name}:{number}"
+        try:
+            row = _parse_json(text)
+        except ValueError as error:
+            sink.reject(where, f"not valid JSON: {error}")
+        else:
+            sink.add(row, where)
+
+
+def _read_csv(lines: Iterator[tuple[int, str]], sink: _Sink) -> None:
+    """Read comma-separated rows under a header; a cell does not go beyond its line."""
+    header: list[str] | None = None
+    for number, text in lines:
+        where = f"{sink.name}:{number}"
+        try:
+            cells = next(csv.reader([text], strict=True), [])
+        except csv.Error as error:
+            sink.reject(where, f"not valid CSV: {error}")
+            continue
+        if header is None:
+            header = [cell.strip().lower() for cell in cells]
+            if problem := _header_problem(header):
+                return sink.reject(where, problem, limit=", ".join(FIELDS))
+        elif any(cell.strip() for cell in cells[len(header) :]):
+            sink.reject(where, f"{len(cells)} cells under {len(header)} columns")
+        else:
+            sink.add(dict(zip(header, (cell.strip() for cell in cells), strict=False)), where)
+    return None
+
+
+def _header_problem(header: list[str]) -> str:
+    """Say what is wrong with the columns, or nothing."""
+    if not set(header) & set(FIELDS):
+        return f"the first line names no field of a signal, found {shown(','.join(header))}; cells are split by commas"
+    if len(set(header)) < len(header):
+        return f"column {shown(_most_common(header))} is given twice"
+    if missing := [name for name, (_, required) in PARSERS.items() if required and name not in header]:
+        return f"missing column {', '.join(missing)}"
+    if unknown := [name for name in header if name not in FIELDS]:
+        return f"unknown column {', '.join(shown(name) for name in unknown[:5])}"
+    return ""
+
+
+def _read_json(text: str, sink: _Sink) -> None:
+    if not text.strip():
+        return
+    try:
+        document = _parse_json(text)
+    except ValueError as error:
+        sink.reject(sink.name, f"not valid JSON: {error}")
+    else:
+        _add_document(document, sink)
+
+
+def _read_yaml(text: str, sink: _Sink) -> None:
+    try:
+        document = parse_yaml(text)
+    except YamlProblem as problem:
+        sink.reject(sink.name, f"not valid YAML: {problem}")
+    else:
+        if document is not None:
+            _add_document(document, sink)
+
+
+def _add_document(document: object, sink: _Sink) -> None:
+    """Take one signal, a list of them, or a mapping with the list under ``signals``."""
+    if isinstance(document, Mapping) and "signals" in document:
+        document = document["signals"] or []
+        if not isinstance(document, list):
+            return sink.reject(sink.name, f"signals: found {shown(document)}, allowed: a list")
+    if not isinstance(document, list):
+        return sink.add(document, sink.name)
+    for number, row in enumerate(document):
+        sink.add(row, f"{sink.name}[{number}]")
+    return None
+
+
+class _Twice(dict[str, object]):
+    """A JSON object with one of its names given twice."""
+
+    name = ""
+
+
+def _parse_json(text: str) -> object:
+    """Return JSON as plain values, fractions as Decimal; NaN and what is no sane number stay text.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(
+            text,
+            parse_float=_fraction,
+            parse_int=_whole,
+            parse_constant=str,
+            object_pairs_hook=_object,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _fraction(text: str) -> Decimal | str:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return text
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= MAX_INT_TEXT else text
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    twice = _Twice(result)
+    twice.name = _most_common([name for name, _ in pairs])
+    return twice
+
+
+def _most_common(names: list[str]) -> str:
+    return Counter(names).most_common(1)[0][0]

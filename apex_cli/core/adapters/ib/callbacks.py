@@ -1,0 +1,151 @@
+"""What was heard on the socket, as values: one kind for each callback that tells of orders."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from apex_cli.core.adapters.ib.numbers import to_decimal
+from apex_cli.core.adapters.ib.order_terms import limit_price_of, stop_price_of
+from apex_cli.core.adapters.ib.securities import instrument_of
+from apex_cli.core.adapters.ib.shapes import IbCommission, IbContract, IbExecution, IbOrder, IbOrderState
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderSide
+
+_SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL, "BOT": OrderSide.BUY}
+
+
+class OpenOrder(Value, frozen=True, kw_only=True):
+    """An order with its terms, as ``openOrder`` tells it."""
+
+    order_id: int
+    client_id: int
+    perm_id: int
+    ref: str
+    account: str
+    instrument: Instrument
+    side: OrderSide
+    kind: str
+    quantity: Quantity
+    limit_price: Price | None = None
+    stop_price: Price | None = None
+    oca_group: str = ""
+    status: str
+    why: str = ""
+
+
+class StatusWord(Value, frozen=True, kw_only=True):
+    """``orderStatus``."""
+
+    order_id: int
+    client_id: int
+    perm_id: int
+    status: str
+    filled: Quantity
+    why_held: str = ""
+
+
+class CompletedOrder(Value, frozen=True, kw_only=True):
+    """An order that ended today; ids of client and order are not told."""
+
+    perm_id: int
+    ref: str
+    account: str
+    status: str
+    filled: Quantity
+    why: str = ""
+
+
+class Executed(Value, frozen=True, kw_only=True):
+    """``execDetails``: one execution, live or asked for."""
+
+    fill: Fill
+    perm_id: int
+    account: str
+
+
+class CommissionWord(Value, frozen=True, kw_only=True):
+    """``commissionReport``."""
+
+    exec_id: str
+    commission: Usd
+
+
+class Trouble(Value, frozen=True, kw_only=True):
+    """``error``: about an order, a request, or the link."""
+
+    about: int
+    """Order or request id, -1 for the link."""
+
+    code: int
+    text: str
+
+
+Word = OpenOrder | StatusWord | CompletedOrder | Executed | CommissionWord | Trouble
+
+
+def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrderState) -> OpenOrder:
+    """Return what ``openOrder`` told."""
+    return OpenOrder(
+        order_id=order_id,
+        client_id=order.clientId,
+        perm_id=order.permId,
+        ref=order.orderRef,
+        account=order.account,
+        instrument=instrument_of(contract),
+        side=_SIDES.get(order.action, OrderSide.SELL),
+        kind=order.orderType,
+        quantity=Quantity(to_decimal(order.totalQuantity) or ZERO),
+        limit_price=limit_price_of(order),
+        stop_price=stop_price_of(order),
+        oca_group=order.ocaGroup,
+        status=state.status,
+        why=state.warningText or "",
+    )
+
+
+def completed_order(order: IbOrder, state: IbOrderState) -> CompletedOrder:
+    """Return what ``completedOrder`` told."""
+    return CompletedOrder(
+        perm_id=order.permId,
+        ref=order.orderRef,
+        account=order.account,
+        status=state.status,
+        filled=Quantity(to_decimal(order.filledQuantity) or ZERO),
+        why=state.completedStatus or "",
+    )
+
+
+def executed(contract: IbContract, execution: IbExecution) -> Executed:
+    """Return what ``execDetails`` told."""
+    fill = Fill(
+        exec_id=execution.execId,
+        client_order_id=execution.orderRef,
+        instrument=instrument_of(contract),
+        side=_SIDES.get(execution.side, OrderSide.SELL),
+        quantity=Quantity(to_decimal(execution.shares) or ZERO),
+        price=Price(to_decimal(execution.price) or ZERO),
+        filled_at=execution.time,
+    )
+    return Executed(fill=fill, perm_id=execution.permId, account=execution.acctNumber)
+
+
+def commission_word(report: IbCommission) -> CommissionWord:
+    """Return what ``commissionReport`` told."""
+    return CommissionWord(exec_id=report.execId, commission=Usd(to_decimal(report.commission) or Decimal(0)))
+
+
+def status_word(
+    order_id: int, status: str, filled: float, *, perm_id: int, client_id: int, why_held: str
+) -> StatusWord:
+    """Return what ``orderStatus`` told."""
+    return StatusWord(
+        order_id=order_id,
+        client_id=client_id,
+        perm_id=perm_id,
+        status=status,
+        filled=Quantity(to_decimal(filled) or ZERO),
+        why_held=why_held,
+    )

@@ -1,0 +1,220 @@
+"""Sends, changes and cancels orders over a connection; what sends is never repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from apex_cli.core.adapters.ib.catalog import rounded
+from apex_cli.core.adapters.ib.connection import IbConnection
+from apex_cli.core.adapters.ib.known_order import Known
+from apex_cli.core.adapters.ib.link import Link, read_only_api
+from apex_cli.core.adapters.ib.order_terms import in_sending_order, order_fields, parent_ids, problem_with
+from apex_cli.core.adapters.ib.quiet_hours import quiet_now
+from apex_cli.core.errors import BrokerError, OutcomeUnknownError
+from apex_cli.core.model.order import Order, OrderType
+
+LOOK_S = 0.005
+MARKET_FILL_S = 2.0
+"""How long the fill of a market order is waited for, so that a command that ends right after it has seen it."""
+
+
+class Sender:
+    """Everything that changes something at the broker."""
+
+    def __init__(self, connection: IbConnection) -> None:
+        """Send over *connection*."""
+        self._connection = connection
+        self._config = connection.config
+        self._tracker = connection.tracker
+
+    async def submit(self, orders: Sequence[Order]) -> None:
+        """Send *orders* as one transmission, and wait until the broker has each of them.
+
+        The protective stop goes last and releases the rest. Orders the broker knows already are not sent again:
+        their state is told again.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: at least one leg was not acknowledged in time.
+        """
+        self._ready_to_send()
+        again = [order.client_order_id for order in orders if order.client_order_id in self._tracker.orders]
+        if again:
+            for ref in again:
+                self._tracker.tell_again(ref)
+            return
+        problem = next((problem for order in orders if (problem := problem_with(order))), "")
+        if problem:
+            self._tracker.refuse(orders, f"Not sent: {problem}.")
+            return
+        legs = [await self.fitted(order) for order in in_sending_order(orders)]
+        contracts = [await self._connection.catalog.contract(order.instrument) for order in legs]
+        link = self._ready_to_send()
+        sent = self._transmit(link, legs, contracts)
+        await self._await_answers(link, sent)
+        at_market = [known for known, leg in zip(sent, legs, strict=True) if _fills_at_once(leg)]
+        await self._until(link, lambda: all(not known.is_open for known in at_market), MARKET_FILL_S)
+
+    def _ready_to_send(self) -> Link:
+        """Return the link if orders may leave now.
+
+        Raises:
+            BrokerError: there is no connection, it is read-only, or it is an hour in which orders vanish.
+        """
+        if self._connection.read_only:
+            raise BrokerError("ib_looks_only", "This connection only looks; nothing was sent.")
+        link = self._connection.link
+        if link.is_read_only_api:
+            raise read_only_api(self._config)
+        if link.has_lost_broker or link.must_renew:
+            raise BrokerError(
+                "ib_broker_lost",
+                "TWS has lost its line to Interactive Brokers; nothing was sent.",
+                hint="It comes back by itself; stops that rest at the exchange stay there.",
+            )
+        window = quiet_now(self._config.quiet_hours, self._connection.clock.now())
+        if window is not None:
+            raise BrokerError(
+                "ib_quiet_hours",
+                f"From {window} the gateway or the broker restarts, and orders vanish unanswered; nothing was sent.",
+                hint="Try again after it. The window is broker.ib.quiet_hours.",
+            )
+        return link
+
+    async def fitted(self, order: Order) -> Order:
+        """Return *order* with its prices on the broker's own steps."""
+        if order.limit_price is None and order.stop_price is None and order.trail_amount is None:
+            return order
+        return rounded(order, await self._connection.catalog.listing(order.instrument))
+
+    def _transmit(self, link: Link, legs: Sequence[Order], contracts: Sequence[object]) -> list[Known]:
+        """Write all legs to the socket in one go: ids first, and only the last one lets them loose."""
+        ids = {order.client_order_id: link.ib.client.getReqId() for order in legs}
+        parents = parent_ids(legs, ids)
+        sent = []
+        for order, contract in zip(legs, contracts, strict=True):
+            ref = order.client_order_id
+            is_last = order is legs[-1]
+            sent.append(self._tracker.sent(order, client_id=link.client_id, order_id=ids[ref]))
+            self._place(link, order, contract, ids[ref], parent_id=parents[ref], transmit=is_last)
+        return sent
+
+    def _place(
+        self, link: Link, order: Order, contract: object, order_id: int, *, parent_id: int, transmit: bool = True
+    ) -> None:
+        fields = order_fields(
+            order,
+            order_id=order_id,
+            account=link.account,
+            parent_id=parent_id,
+            transmit=transmit,
+            outside_rth=self._config.outside_rth,
+        )
+        link.ib.client.placeOrder(order_id, contract, link.library.Order(**fields))
+
+    async def _await_answers(self, link: Link, sent: Sequence[Known]) -> None:
+        """Wait until each leg was seen or has ended; where the last one was refused, take the others back."""
+        if await self._until(link, lambda: all(_is_answered(known) for known in sent) or self._is_stuck(sent)):
+            if not self._is_stuck(sent):
+                return
+            for known in sent[:-1]:
+                known.reason = f"Not released, as its stop was refused: {sent[-1].reason}"
+                known.was_never_released = True
+                self._send_cancel(link, known)
+            if await self._until(link, lambda: all(not known.is_open for known in sent)):
+                return
+        missing = ", ".join(known.ref for known in sent if not _is_answered(known))
+        raise OutcomeUnknownError(
+            "ib_no_acknowledgement",
+            f"The broker did not acknowledge {missing} within {self._config.ack_timeout_s:g} s.",
+            hint="Nothing is sent again before the broker itself has told what became of it.",
+        )
+
+    @staticmethod
+    def _is_stuck(sent: Sequence[Known]) -> bool:
+        """Tell whether the last leg was refused, so that those before it were never released."""
+        last = sent[-1]
+        return len(sent) > 1 and not last.is_open and not last.was_seen and any(known.is_open for known in sent)
+
+    async def _until(self, link: Link, is_done: Callable[[], bool], limit_s: float | None = None) -> bool:
+        """Take in what is heard until *is_done*; False when that took too long.
+
+        Where the connection is lost meanwhile, the next one tells what it finds; what it does not find stays open.
+        """
+        made = self._connection.connections
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.ack_timeout_s if limit_s is None else limit_s):
+                while True:
+                    self._connection.take_in(link)
+                    if is_done():
+                        return True
+                    if self._connection.connections > made:
+                        return False
+                    await asyncio.sleep(LOOK_S)
+        return False
+
+    async def cancel(self, client_order_id: str) -> None:
+        """Ask for a cancel; what has ended already is told again.
+
+        Raises:
+            BrokerError: it is not known to the broker, or another client placed it.
+        """
+        link = self._link_to_change(client_order_id)
+        known = self._tracker.orders[client_order_id]
+        if not known.is_open:
+            self._tracker.tell_again(client_order_id)
+            return
+        known.was_asked_to_cancel = True
+        self._send_cancel(link, known)
+
+    def _link_to_change(self, client_order_id: str) -> Link:
+        if self._connection.read_only:
+            raise BrokerError("ib_looks_only", "This connection only looks; nothing was sent.")
+        link = self._connection.link
+        self._connection.take_in(link)
+        known = self._tracker.orders.get(client_order_id)
+        if known is None:
+            raise BrokerError("ib_order_unknown", f"The broker knows no open order {client_order_id}.")
+        if known.is_open and known.client_id != link.client_id:
+            raise BrokerError(
+                "ib_order_of_other_client",
+                f"{client_order_id} was placed by client {known.client_id}, this is client {link.client_id}; "
+                "only who placed an order can change it.",
+                hint=f"Set broker.ib.ib_client_id: {known.client_id}, or change the order in TWS.",
+            )
+        return link
+
+    @staticmethod
+    def _send_cancel(link: Link, known: Known) -> None:
+        link.ib.client.cancelOrder(known.order_id, "")
+
+    async def modify(self, order: Order) -> None:
+        """Ask for new terms of a working order; the broker's list confirms them, an error never ends the order.
+
+        Raises:
+            BrokerError: it is not known, not ours to change, or nothing may leave now.
+        """
+        self._link_to_change(order.client_order_id)
+        known = self._tracker.orders[order.client_order_id]
+        problem = problem_with(order)
+        if problem or not known.is_open:
+            self._tracker.tell_again(order.client_order_id, f"Not changed: {problem}." if problem else "")
+            return
+        fitted = await self.fitted(order)
+        contract = await self._connection.catalog.contract(order.instrument)
+        link = self._ready_to_send()
+        parent = self._tracker.orders.get(order.parent_id or "")
+        parent_id = parent.order_id if parent is not None and parent.is_open else 0
+        known.order = fitted if known.order is None else known.order
+        self._place(link, fitted, contract, known.order_id, parent_id=parent_id)
+
+
+def _fills_at_once(order: Order) -> bool:
+    return order.order_type is OrderType.MARKET and order.parent_id is None
+
+
+def _is_answered(known: Known) -> bool:
+    """Tell whether the broker has spoken of an order."""
+    return known.was_seen or not known.is_open

@@ -1,0 +1,363 @@
+"""Our own states of our orders, made of what was heard; nothing ends before that is confirmed.
+
+A word that sounds like an end (Cancelled, Inactive, an error that carries the order's id) only raises a doubt. A doubt
+is settled by executions that fill the whole order, or by a fresh list of all open orders: who is on it works, who is
+not has ended, and how it ended is told by the broker's last status, by its list of completed orders, or by the error.
+Of what filled, the larger of status and executions holds; no end is told before every execution of it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.ib.callbacks import (
+    CommissionWord,
+    CompletedOrder,
+    Executed,
+    OpenOrder,
+    StatusWord,
+    Trouble,
+    Word,
+)
+from apex_cli.core.adapters.ib.known_order import Known
+from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO, Quantity, Usd
+from apex_cli.core.model.order import Order, OrderStatus
+
+NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
+"""Statuses that do not prove that the broker has the order."""
+
+SOUNDS_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+CANCELLED_WORDS = frozenset({"Cancelled", "ApiCancelled"})
+
+
+OWN_PREFIX = "apex-"
+"""How the ``orderRef`` of every apex begins."""
+
+
+def looks_like_ours(ref: str) -> bool:
+    """Tell whether some apex gave an order this name."""
+    return ref.startswith(OWN_PREFIX)
+
+
+class Tracker:
+    """Turns words into broker events, each told once."""
+
+    def __init__(self, now: Callable[[], datetime], is_ours: Callable[[str], bool] | None = None) -> None:
+        """Know nothing yet.
+
+        Args:
+            now: dates what the broker does not date.
+            is_ours: tells by its name whether an order is one of this apex. The account may be shared with another
+                one, or an earlier state may be gone: their orders look like ours, and their fills are not ours.
+        """
+        self._now = now
+        self.is_ours = is_ours or looks_like_ours
+        self.client_id = -1
+        """Whose order ids errors carry: those of this connection."""
+
+        self.account = ""
+        """Executions and orders of other accounts are not ours; empty takes all."""
+
+        self.orders: dict[str, Known] = {}
+        self.fills: dict[str, Fill] = {}
+        """Executions of our orders by key."""
+
+        self.foreign_fills: dict[str, Fill] = {}
+        self.doubts: set[str] = set()
+        self.pdt_rejected = False
+        self._by_perm: dict[int, Known] = {}
+        self._by_id: dict[tuple[int, int], Known] = {}
+        self._commissions: dict[str, Usd] = {}
+        self._statuses: dict[int, StatusWord] = {}
+        self._events: list[BrokerEvent] = []
+
+    # what we do
+
+    def sent(self, order: Order, *, client_id: int, order_id: int) -> Known:
+        """Note that *order* leaves now."""
+        known = Known(ref=order.client_order_id, client_id=client_id, order_id=order_id, order=order)
+        self.orders[known.ref] = known
+        self._by_id[client_id, order_id] = known
+        return known
+
+    def drain(self) -> Sequence[BrokerEvent]:
+        """Return what is new since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def tell_again(self, ref: str, reason: str = "") -> None:
+        """Tell the state of *ref* once more."""
+        known = self.orders[ref]
+        known.reason = reason or known.reason
+        if known.told is not None:
+            self._tell(known, known.told[0], anew=True)
+
+    def refuse(self, orders: Iterable[Order], reason: str) -> None:
+        """Tell that *orders* were rejected here; they never left."""
+        for order in orders:
+            self._events.append(
+                OrderUpdate(
+                    client_order_id=order.client_order_id, status=OrderStatus.REJECTED, at=self._now(), reason=reason
+                )
+            )
+
+    def updates(self) -> tuple[OrderUpdate, ...]:
+        """Return the state of each order that the broker has told of and that is not in doubt."""
+        return tuple(
+            self._update(known, known.told[0])
+            for known in self.orders.values()
+            if known.told is not None and known.ref not in self.doubts
+        )
+
+    # what we hear
+
+    def hear(self, word: Word) -> None:
+        """Take in one word."""
+        match word:
+            case OpenOrder():
+                self._hear_open(word)
+            case StatusWord():
+                self._hear_status(word)
+            case Executed():
+                self._hear_execution(word)
+            case CommissionWord():
+                self._hear_commission(word)
+            case Trouble():
+                self._hear_trouble(word)
+            case CompletedOrder():
+                self._hear_completed(word)
+
+    def _hear_open(self, word: OpenOrder) -> None:
+        if not self.is_ours(word.ref) or self._is_of_another(word.account):
+            return
+        known = self._find(word.perm_id, word.client_id, word.order_id, word.ref)
+        if known is None:
+            known = self.orders[word.ref] = Known(ref=word.ref)
+        known.client_id, known.order_id = word.client_id, word.order_id
+        self._by_id[word.client_id, word.order_id] = known
+        self._learn_perm(known, word.perm_id)
+        if not known.is_open:
+            return
+        known.terms = word
+        known.was_seen = known.was_seen or word.perm_id > 0
+        if word.status in SOUNDS_ENDED:
+            known.status = word.status
+            self._doubt(known)
+        elif known.was_seen and known.ref not in self.doubts:
+            known.status = word.status or known.status
+            self._tell(known, OrderStatus.WORKING)
+
+    def _hear_status(self, word: StatusWord) -> None:
+        known = self._find(word.perm_id, word.client_id, word.order_id, "")
+        if known is None:
+            if word.perm_id:
+                self._statuses[word.perm_id] = word
+            return
+        self._learn_perm(known, word.perm_id)
+        known.filled = max(known.filled, word.filled)
+        if not known.is_open:
+            return
+        known.status = word.status
+        if word.status not in NOT_SEEN:
+            known.was_seen = True
+        if word.why_held:
+            known.reason = f"held: {word.why_held}"
+        if word.status in SOUNDS_ENDED:
+            self._doubt(known)
+            self._end_when_filled(known)
+        elif known.was_seen and known.ref not in self.doubts:
+            self._tell(known, OrderStatus.WORKING)
+
+    def _hear_execution(self, word: Executed) -> None:
+        if self._is_of_another(word.account):
+            return
+        fill = word.fill
+        fill = replace(fill, commission=self._commissions.get(fill.exec_id, fill.commission))
+        if not self.is_ours(fill.client_order_id):
+            _keep_newest(self.foreign_fills, replace(fill, client_order_id=""))
+            return
+        known = self._find(word.perm_id, -1, 0, fill.client_order_id)
+        if known is None:
+            known = self.orders[fill.client_order_id] = Known(ref=fill.client_order_id)
+        self._learn_perm(known, word.perm_id)
+        known.was_seen = True
+        if known.order is not None:
+            fill = replace(fill, instrument=known.order.instrument)
+        if not _keep_newest(self.fills, fill):
+            return
+        known.fills[fill.key] = fill
+        self._events.append(fill)
+        self._end_when_filled(known)
+
+    def _hear_commission(self, word: CommissionWord) -> None:
+        """Tell the fill again with what it cost; one that is not told yet is changed in place."""
+        self._commissions[word.exec_id] = word.commission
+        for fills in (self.fills, self.foreign_fills):
+            key = word.exec_id.rpartition(".")[0] or word.exec_id
+            fill = fills.get(key)
+            if fill is None or fill.exec_id != word.exec_id or fill.commission == word.commission:
+                continue
+            fresh = fills[key] = replace(fill, commission=word.commission)
+            if fills is self.fills:
+                self.orders[fresh.client_order_id].fills[key] = fresh
+                self._tell_fill(fill, fresh)
+
+    def _tell_fill(self, old: Fill, fresh: Fill) -> None:
+        for number, event in enumerate(self._events):
+            if event is old:
+                self._events[number] = fresh
+                return
+        self._events.append(fresh)
+
+    def _hear_trouble(self, word: Trouble) -> None:
+        known = self._by_id.get((self.client_id, word.about))
+        if is_pattern_day_trade(word.code, word.text):
+            self.pdt_rejected = True
+        if known is None or not known.is_open:
+            return
+        meaning = meaning_of(word.code, word.text)
+        if meaning is not Meaning.CANCELLED or not known.reason:
+            known.reason = f"{word.text} (IB {word.code})"
+        if meaning is not Meaning.INFO:
+            known.code = word.code
+            self._doubt(known)
+
+    def _hear_completed(self, word: CompletedOrder) -> None:
+        if not self.is_ours(word.ref) or self._is_of_another(word.account):
+            return
+        known = self._find(word.perm_id, -1, 0, word.ref)
+        if known is None:
+            known = self.orders[word.ref] = Known(ref=word.ref)
+        self._learn_perm(known, word.perm_id)
+        known.was_seen = True
+        known.filled = max(known.filled, word.filled)
+        if known.is_open:
+            known.status = word.status if word.status in SOUNDS_ENDED else "Cancelled"
+            known.reason = known.reason or word.why
+            self._doubt(known)
+            self._end_when_filled(known)
+
+    # what it comes to
+
+    def confirm(self, live: Iterable[OpenOrder]) -> None:
+        """Settle doubts by *live*, a fresh and complete list of open orders.
+
+        An order that is not on it has ended. One that was cut short by an execution we have not heard of stays in
+        doubt until that is told.
+        """
+        on_the_list = {word.ref for word in live if word.status not in SOUNDS_ENDED}
+        for ref in list(self.doubts):
+            known = self.orders[ref]
+            if ref in on_the_list:
+                self.doubts.discard(ref)
+                self._tell(known, OrderStatus.WORKING, anew=True)
+            elif known.executed >= known.filled and known.status != "Filled":
+                self._end(known, self._how_it_ended(known))
+
+    def doubt_all_open(self) -> None:
+        """Doubt everything that works: after a lost link anything may have happened to it.
+
+        Of what was on its way when the link was lost, nothing is concluded from silence.
+        """
+        for known in self.orders.values():
+            if known.is_open and known.was_seen:
+                self._doubt(known)
+
+    def revenants(self, live: Iterable[OpenOrder]) -> tuple[Known, ...]:
+        """Return orders of this connection that have ended for us and still lie inactive at the broker.
+
+        An inactive order can come to life again: it is cancelled.
+        """
+        known = (self.orders.get(word.ref) for word in live if word.status == "Inactive")
+        return tuple(each for each in known if each and not each.is_open and each.client_id == self.client_id)
+
+    @staticmethod
+    def _how_it_ended(known: Known) -> OrderStatus:
+        if known.was_never_released and not known.executed:
+            return OrderStatus.REJECTED
+        if known.executed or known.was_asked_to_cancel:
+            return OrderStatus.CANCELLED
+        if known.status == "Inactive" or not known.was_seen:
+            return OrderStatus.REJECTED
+        is_refused = known.code and meaning_of(known.code, known.reason) is Meaning.REFUSED
+        return OrderStatus.REJECTED if is_refused else OrderStatus.CANCELLED
+
+    def _end_when_filled(self, known: Known) -> None:
+        """Executions prove the end of an order: all of its quantity, or all that a status of Filled names."""
+        executed, total = known.executed, known.quantity
+        is_whole = total is not None and executed >= total
+        is_told = known.status == "Filled" and ZERO < known.filled <= executed
+        if known.is_open and (is_whole or is_told):
+            self._end(known, OrderStatus.FILLED)
+
+    def _end(self, known: Known, status: OrderStatus) -> None:
+        known.ended = status
+        self.doubts.discard(known.ref)
+        self._tell(known, status)
+
+    def _doubt(self, known: Known) -> None:
+        self.doubts.add(known.ref)
+
+    def _tell(self, known: Known, status: OrderStatus, *, anew: bool = False) -> None:
+        told = (status, known.quantity, known.terms.stop_price if known.terms else None)
+        if told == known.told and not anew:
+            return
+        known.told = told
+        self._events.append(self._update(known, status))
+
+    def _update(self, known: Known, status: OrderStatus) -> OrderUpdate:
+        """Return the broker's word; of a filled order what it executed is its size, whatever was asked for last."""
+        quantity = known.terms.quantity if known.terms and known.is_open else None
+        if status is OrderStatus.FILLED and known.executed:
+            quantity = Quantity(known.executed)
+        return OrderUpdate(
+            client_order_id=known.ref,
+            status=status,
+            broker_order_id=str(known.perm_id) if known.perm_id else None,
+            quantity=quantity,
+            stop_price=known.terms.stop_price if known.terms else None,
+            at=self._now(),
+            reason=known.reason,
+        )
+
+    # identities
+
+    def _is_of_another(self, account: str) -> bool:
+        return bool(self.account and account) and account != self.account
+
+    def _find(self, perm_id: int, client_id: int, order_id: int, ref: str) -> Known | None:
+        """Return the order by the broker's number, by our name, or by client and order id.
+
+        Order ids are issued again after a restart of the gateway: they count only where nothing contradicts them.
+        """
+        if perm_id and perm_id in self._by_perm:
+            return self._by_perm[perm_id]
+        if ref:
+            return self.orders.get(ref)
+        known = self._by_id.get((client_id, order_id))
+        return known if known is not None and known.perm_id in {0, perm_id} else None
+
+    def _learn_perm(self, known: Known, perm_id: int) -> None:
+        """Take the broker's number of an order; an early status that carried only the number counts now."""
+        if not perm_id or known.perm_id == perm_id:
+            return
+        known.perm_id = known.perm_id or perm_id
+        self._by_perm[perm_id] = known
+        early = self._statuses.pop(perm_id, None)
+        if early is not None:
+            known.filled = max(known.filled, early.filled)
+
+
+def _keep_newest(fills: dict[str, Fill], fill: Fill) -> bool:
+    """Keep *fill* unless it, or a later correction of it, is kept already; True when it was news."""
+    known = fills.get(fill.key)
+    if known is not None and (known.revision, abs(known.commission)) >= (fill.revision, abs(fill.commission)):
+        return False
+    fills[fill.key] = fill
+    return True

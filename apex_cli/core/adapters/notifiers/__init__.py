@@ -1,0 +1,1 @@
+"""Channels to people: Telegram, apprise, console and log, with their secrets."""

@@ -1,0 +1,91 @@
+"""Everything else by apprise: one notifier a URL."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from apex_cli.core.adapters.notifiers.quiet_logs import quiet_logs
+from apex_cli.core.errors import ConfigError
+from apex_cli.core.ports import DeliveryError
+from apex_cli.core.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from apex_cli.core.model.notice import Notice
+
+
+def channel_name(url: str) -> str:
+    """Return a name for the channel of *url* that tells its service and nothing else.
+
+    >>> channel_name("ntfy://my-topic").startswith("ntfy-")
+    True
+    """
+    service = "".join(letter for letter in url.partition("://")[0].lower() if letter.isalnum())
+    return f"{service[:20] or 'url'}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
+
+
+class AppriseNotifier:
+    """One apprise URL."""
+
+    min_interval_s = 1.0
+
+    def __init__(self, url: str, text_of: Callable[..., str]) -> None:
+        """Import the library and understand the URL; nothing is sent.
+
+        Raises:
+            ConfigError: apprise is not installed, or does not know the URL; the message does not repeat it.
+        """
+        try:
+            import apprise
+        except ImportError:
+            raise ConfigError(
+                "extra_missing",
+                "notify.apprise is enabled, but apprise is not installed.",
+                hint="pip install 'apex-cli[notify]'",
+            ) from None
+        quiet_logs()
+        self._text_of = text_of
+        self._kinds = apprise.NotifyType
+        self._apprise = apprise.Apprise()
+        if not self._apprise.add(url):
+            service = channel_name(url).rpartition("-")[0]
+            raise ConfigError(
+                "notify_url_invalid",
+                f"apprise does not understand the {service} URL in APEX_NOTIFY_URLS.",
+                hint="Look it up at https://appriseit.com/services/.",
+            )
+
+    async def notify(self, notice: Notice, *, is_silent: bool = False, is_repeat: bool = False) -> None:
+        """Deliver *notice*; the service's own protocol is apprise's business."""
+        del is_silent
+        kind = self._kinds.WARNING if notice.kind in {"alarm", "reconciliation", "heartbeat"} else self._kinds.INFO
+        words = _Words()
+        logger = logging.getLogger("apprise")
+        logger.addHandler(words)
+        try:
+            title, _, body = self._text_of(notice, is_repeat=is_repeat).partition("\n")
+            is_taken = await self._apprise.async_notify(body=body or title, title=title, notify_type=kind)
+        except (OSError, TypeError, ValueError) as error:
+            raise DeliveryError(f"{type(error).__name__} in apprise", is_unsure=True) from None
+        finally:
+            logger.removeHandler(words)
+        if not is_taken:
+            raise DeliveryError(words.last or "the service did not take it", is_unsure=True)
+
+    async def close(self) -> None:
+        """Do nothing: apprise keeps no connection."""
+
+
+class _Words(logging.Handler):
+    """Remembers the last warning, without secrets: apprise tells its reasons only there."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = redact(record.getMessage(), os.environ)[:200]

@@ -1,0 +1,356 @@
+"""The simulated broker: the ``Broker`` port over the matching engine, with books of its own.
+
+It behaves as a separate party: what it accepted is on disk before a call returns, and after a restart it tells
+fills and order states of the last sessions again, whether or not they were heard before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from heapq import merge
+from itertools import groupby
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from apex_cli.core.adapters.simulated.bar_clock import LAST_SECOND, BarClock
+from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook
+from apex_cli.core.errors import OutcomeUnknownError, StateError
+from apex_cli.core.model.account import AccountSnapshot, MarginPreview
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import ZERO, Price, Usd
+from apex_cli.core.model.order import Order
+from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource
+from apex_cli.core.venue.costs import CostModel
+from apex_cli.core.venue.engine import MatchingEngine
+
+NEW_YORK = ZoneInfo("America/New_York")
+KEPT_SESSIONS = 5
+ONE = Decimal(1)
+ACCOUNT_ID = "SIMULATED"
+"""Tells a state made with this broker from one of a real account."""
+
+START_CASH = Usd(Decimal(3000))
+
+
+def new_york_date(at: datetime) -> str:
+    """Return the New York calendar date of *at*, YYYY-MM-DD."""
+    return at.astimezone(NEW_YORK).date().isoformat()
+
+
+class SimulatedBroker:
+    """A broker inside the process: nothing leaves the machine."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        prices: PriceSource | None = None,
+        bars: BarSource | None = None,
+        path: Path | None = None,
+        read_only: bool = False,
+        cash: Usd = START_CASH,
+        costs: CostModel | None = None,
+        max_participation: Decimal | None = None,
+        buying_power_multiple: Decimal = ONE,
+        session_of: Callable[[datetime], str] = new_york_date,
+    ) -> None:
+        """Open the books.
+
+        Args:
+            clock: The time of orders. A ``BarClock`` is moved along with the bars.
+            prices: Latest prices; without any, ``set_price`` or an order's reference price tells them.
+            bars: What ``steps`` plays.
+            path: File of the books; None keeps them in memory only.
+            read_only: Read the file and never write it: for looking, and for dry runs.
+            cash: Account value of a new account, USD.
+            costs: Commissions and slippage; none by default.
+            max_participation: Part of a bar's volume that one order may fill; None for all of it.
+            buying_power_multiple: 1 for a cash account, 2 for a margin account overnight.
+            session_of: Session date of a time, YYYY-MM-DD; DAY orders end with it.
+
+        Raises:
+            StateError: the file is damaged or of another version.
+        """
+        self._clock = clock
+        self._prices = prices
+        self._bars = bars
+        self._buying_power_multiple = buying_power_multiple
+        self._session_of = session_of
+        self._file = BookFile(path, read_only=read_only)
+        self._events: list[BrokerEvent] = []
+        self._unsaved: list[BrokerEvent] = []
+        """What happened but is not in the books yet: told only once it is."""
+
+        self._keys: dict[str, tuple[str, ...]] = {}
+        book = self._file.read()
+        if book is None:
+            self._open_new(MatchingEngine(cash=cash, costs=costs, max_participation=max_participation))
+        else:
+            engine = MatchingEngine.restored(book.venue, costs=costs, max_participation=max_participation)
+            self._open_kept(book, engine)
+
+    def _open_new(self, engine: MatchingEngine) -> None:
+        self._engine = engine
+        now = self._clock.now()
+        self._as_of = self._clock.as_of if isinstance(self._clock, BarClock) else now
+        self._sessions = [(self._session_of(now), now)]
+        self._prior_close_equity: Usd | None = None
+
+    def _open_kept(self, book: SimulatedBook, engine: MatchingEngine) -> None:
+        """Go on where *book* ends, and queue what it remembers for delivery."""
+        self._engine = engine
+        self._as_of = book.as_of
+        self._sessions = list(zip(book.sessions, book.session_starts, strict=True))
+        self._prior_close_equity = book.prior_close_equity
+        if isinstance(self._clock, BarClock):
+            self._clock.advance(book.as_of)
+        states = sorted(engine.orders(), key=lambda update: update.at)
+        self._events.extend(engine.fills)
+        self._events.extend(states)
+        for instrument in engine.instruments():
+            self._follow(instrument)
+
+    # ------------------------------------------------------------------- port
+
+    @property
+    def connections(self) -> int:
+        """Return 1: a broker inside the process is never out of reach."""
+        return 1
+
+    async def connect(self) -> None:
+        """Make ready: a session that ended since the books were closed expires its DAY orders."""
+        self._roll(self._clock.now())
+
+    async def close(self) -> None:
+        """Let go; everything is in the books already, so a reader never writes them."""
+
+    async def submit(self, orders: Sequence[Order]) -> None:
+        """Take one transmission; it is in the books when this returns.
+
+        Raises:
+            OutcomeUnknownError: it was taken, but the books could not be written.
+        """
+        now = self._prepare(*(order.instrument for order in orders))
+        for order in orders:
+            if order.reference_price is not None and not self.has_price(order.instrument):
+                self._events.extend(self._engine.on_price(order.instrument.key, order.reference_price, now))
+        self._keep(self._engine.submit(orders, now))
+
+    async def cancel(self, client_order_id: str) -> None:
+        """Cancel; the answer is an event.
+
+        Raises:
+            OutcomeUnknownError: the books could not be written.
+        """
+        now = self._prepare()
+        self._keep(self._engine.cancel(client_order_id, now))
+
+    async def modify(self, order: Order) -> None:
+        """Change quantity or prices; the answer is an event.
+
+        Raises:
+            OutcomeUnknownError: the books could not be written.
+        """
+        now = self._prepare(order.instrument)
+        self._keep(self._engine.modify(order, now))
+
+    def drain(self) -> Sequence[BrokerEvent]:
+        """Return what happened since the last call; the first one after opening kept books repeats what they hold."""
+        events, self._events = self._events, []
+        return events
+
+    async def account(self) -> AccountSnapshot:
+        """Return what the account is worth at the last prices.
+
+        buying power = equity * buying_power_multiple - gross value of the positions, at least 0.
+        """
+        now = self._clock.now()
+        self._roll(now)
+        engine = self._engine
+        equity = engine.equity
+        buying_power = equity * self._buying_power_multiple - engine.gross_value
+        return AccountSnapshot(
+            equity=equity,
+            cash=engine.cash,
+            buying_power=Usd(max(buying_power, ZERO)),
+            taken_at=now,
+            prior_close_equity=self._prior_close_equity,
+            is_simulated=True,
+        )
+
+    async def snapshot(self) -> BrokerSnapshot:
+        """Return orders and fills of the last sessions, and every position; nothing while the books are behind.
+
+        What is not in the books may be gone with this process, so it is not told.
+        """
+        if self._unsaved:
+            try:
+                self._save()
+            except StateError:
+                return BrokerSnapshot(is_complete=False)
+        engine = self._engine
+        return BrokerSnapshot(
+            is_complete=True,
+            account_id=ACCOUNT_ID,
+            orders=tuple(engine.orders()),
+            fills=tuple(engine.fills),
+            positions=engine.positions(),
+            holdings=tuple(engine.holdings()),
+            working=tuple(engine.working()),
+        )
+
+    async def preview(self, order: Order) -> MarginPreview | None:
+        """Return None: this account has no margin requirements of its own."""
+        del order
+        return None
+
+    # ----------------------------------------------------------------- prices
+
+    @property
+    def as_of(self) -> datetime:
+        """End of the last played bar."""
+        return self._as_of
+
+    def has_price(self, instrument: Instrument) -> bool:
+        """Tell whether a market order in *instrument* would fill at once."""
+        return self._engine.last_price(instrument.key) is not None
+
+    def set_price(self, instrument: Instrument, price: Price, at: datetime) -> None:
+        """Tell the price of *instrument*: resting orders meet it.
+
+        Raises:
+            OutcomeUnknownError: the books could not be written.
+        """
+        events = self._engine.on_price(instrument.key, price, at)
+        if events:
+            self._keep(events)
+
+    def _prepare(self, *instruments: Instrument) -> datetime:
+        """Return the time after ending a session that is over and looking at newer prices of *instruments*."""
+        now = self._clock.now()
+        self._roll(now)
+        for instrument in {instrument.key: instrument for instrument in instruments}.values():
+            self._follow(instrument)
+            if self._prices is not None:
+                self._look(self._prices, instrument, now)
+        return now
+
+    def _follow(self, instrument: Instrument) -> None:
+        """Let bars of the symbol price *instrument*, be it a coin or a currency pair; an option needs its own."""
+        symbol, key = instrument.symbol, instrument.key
+        keys = self._keys.setdefault(symbol, (symbol,))
+        if instrument.market_type is MarketType.OPTIONS or key in keys:
+            return
+        self._keys[symbol] = (*keys, key)
+        known = self._engine.last_price(symbol)
+        if known is not None and self._engine.last_price(key) is None:
+            self._unsaved.extend(self._engine.on_price(key, *known))
+
+    def _look(self, prices: PriceSource, instrument: Instrument, now: datetime) -> None:
+        quote = prices.latest(instrument, now)
+        known = self._engine.last_price(instrument.key)
+        if quote is not None and (known is None or quote.at > known[1]):
+            self._unsaved.extend(self._engine.on_price(instrument.key, quote.price, quote.at))
+
+    # ------------------------------------------------------------------- bars
+
+    def steps(self, until: datetime) -> Iterator[datetime]:
+        """Play bars that end after ``as_of`` and not after *until*, and yield each end.
+
+        All bars with one end are one step, after which events can be drained and orders sent. Sessions that
+        end in between expire their DAY orders. The books are kept after every step with events, and at the end;
+        who stops early hears nothing of books that cannot be written.
+
+        Raises:
+            StateError: the books could not be written; what happened is told after the next write that works.
+        """
+        if self._bars is None:
+            return
+        start = self._as_of
+        feeds = [self._bars.bars(symbol, after=start, until=until) for symbol in self._bars.symbols()]
+        try:
+            for end, bars in groupby(merge(*feeds, key=_play_order), key=_end_of):
+                self._play(end, bars)
+                yield end
+        except GeneratorExit:
+            with suppress(StateError):  # nobody listens any more: bars that are not in the books are played again
+                self._save()
+            raise
+        if self._as_of > start:
+            self._save()
+
+    def play(self, until: datetime) -> int:
+        """Play everything up to *until* and return the number of steps."""
+        return sum(1 for _ in self.steps(until))
+
+    def _play(self, end: datetime, bars: Iterable[Bar]) -> None:
+        """Play the bars of one step."""
+        engine = self._engine
+        is_new_session = self._roll(end - LAST_SECOND, closed_at=self._as_of)
+        for bar in bars:
+            for key in self._keys.get(bar.symbol) or (bar.symbol,):
+                events = engine.on_bar(key, bar)
+                if events:
+                    self._unsaved.extend(events)
+        self._as_of = end
+        if isinstance(self._clock, BarClock):
+            self._clock.advance(end)
+        if is_new_session or self._unsaved:
+            self._save()
+
+    # ------------------------------------------------------------------ books
+
+    def _roll(self, now: datetime, closed_at: datetime | None = None) -> bool:
+        """End the running session when *now* belongs to a later one, and forget what is too old."""
+        session = self._session_of(now)
+        if session <= self._sessions[-1][0]:
+            return False
+        engine = self._engine
+        ended_at = closed_at or now
+        self._prior_close_equity = engine.equity
+        self._events.extend(engine.end_session(ended_at))  # opening the books again would find the same
+        self._sessions = [*self._sessions, (session, ended_at)][-KEPT_SESSIONS:]
+        engine.forget(self._sessions[0][1])
+        return True
+
+    def _keep(self, events: Iterable[BrokerEvent]) -> None:
+        """Put *events* into the books, then queue them."""
+        self._unsaved.extend(events)
+        try:
+            self._save()
+        except StateError as error:
+            raise OutcomeUnknownError(
+                "simulated_broker_unsaved",
+                f"the simulated broker took the request but could not write its books: {error.message}",
+                hint=error.hint,
+                details=error.details,
+            ) from error
+
+    def _save(self) -> None:
+        """Write the books; what is in them may be told."""
+        if self._file.path is not None:
+            self._file.write(self._book())
+        self._events.extend(self._unsaved)
+        self._unsaved.clear()
+
+    def _book(self) -> SimulatedBook:
+        return SimulatedBook(
+            version=VERSION,
+            venue=self._engine.dump(),
+            as_of=self._as_of,
+            sessions=tuple(session for session, _ in self._sessions),
+            session_starts=tuple(start for _, start in self._sessions),
+            prior_close_equity=self._prior_close_equity,
+        )
+
+
+def _end_of(bar: Bar) -> datetime:
+    return bar.end
+
+
+def _play_order(bar: Bar) -> tuple[datetime, datetime, str]:
+    return (bar.end, bar.start, bar.symbol)

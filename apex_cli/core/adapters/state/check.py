@@ -1,0 +1,140 @@
+"""Looks at everything under the state folder, changes nothing, takes no lock, and names the command that mends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.state.restoration import bad_lines, book_problem
+from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.adapters.system_clock import MOST_BEHIND, SystemClock
+from apex_cli.core.errors import StateError
+from apex_cli.core.model.health import Finding, Level
+from apex_cli.core.model.repair import spans
+
+RESTORE = "apex state restore"
+
+
+def check(store: TinyDbStore) -> list[Finding]:
+    """Look at file, journal, backups, the simulated broker's book, clock and modes."""
+    findings: list[Finding] = []
+    for look in (_check_file, _check_journal, _check_backups, _check_book, _check_time, _check_modes):
+        try:
+            findings.extend(look(store))
+        except StateError as error:
+            path = str(error.details.get("path", ""))
+            found = Finding(code=error.code, level=Level.ERROR, message=error.message, path=path, hint=error.hint)
+            if found not in findings:
+                findings.append(found)
+    return findings
+
+
+def _check_file(store: TinyDbStore) -> Iterator[Finding]:
+    """Open the state as a new process would."""
+    fresh = TinyDbStore(store.state_dir, clock=store.clock, journal=store.journal)
+    rows = sum(len(table) for table in fresh.view().tables())
+    text = f"generation {fresh.generation}, {rows} rows, checksum fits" if fresh.generation else "nothing was saved yet"
+    yield Finding(code="state_file", level=Level.OK, message=text, path=str(store.path))
+    loaded = state_care.load(store.path)
+    if loaded is not None and loaded.meta.schema_version < state_care.SCHEMA_VERSION:
+        text = (
+            f"of schema version {loaded.meta.schema_version}; the next change brings it to {state_care.SCHEMA_VERSION}"
+        )
+        hint = "apex state migrate does it now; the old file is kept"
+        yield Finding(code="state_old_schema", level=Level.WARNING, message=text, path=str(store.path), hint=hint)
+
+
+def _check_journal(store: TinyDbStore) -> Iterator[Finding]:
+    """Tell whether every sequence number is in the journal exactly once, or waits in the outbox."""
+    last_seq, waiting = _known_to_state(store)
+    for path, numbers in bad_lines(store.journal.lines()).items():
+        text = f"{path.name}: {len(numbers)} lines are no events, or doubled; the first is line {numbers[0]}"
+        yield Finding(code="journal_lines", level=Level.ERROR, message=text, path=str(path), hint=RESTORE)
+    count = newest = 0
+    gaps: list[tuple[int, int]] = []
+    for line in store.journal.lines():
+        if line.event is None or line.event.seq <= newest:
+            continue
+        if line.event.seq > newest + 1:
+            gaps.append((newest + 1, line.event.seq - 1))
+        count, newest = count + 1, line.event.seq
+    if newest < last_seq:
+        gaps.append((newest + 1, last_seq))
+    gaps = [gap for gap in gaps if not set(range(gap[0], gap[1] + 1)) <= waiting]
+    if gaps:
+        text = f"events {spans(gaps)} are missing; the last one is {newest}, the state knows of {last_seq}"
+        hint = "bring journal files back from your own copy; the state itself does not need them"
+        yield Finding(code="journal_sequence", level=Level.WARNING, message=text, hint=hint)
+    yield Finding(code="journal", level=Level.OK, message=f"{count} events, the last one is {newest}")
+
+
+def _known_to_state(store: TinyDbStore) -> tuple[int, set[int]]:
+    """Return the newest number that the file knows of, and those that wait in it."""
+    with suppress(StateError):
+        if loaded := state_care.load(store.path):
+            return loaded.meta.last_seq, {int(key) for key in state_care.decode_raw(loaded.tables.get("outbox", b"{}"))}
+    return 0, set()
+
+
+def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
+    sound = 0
+    for backup in store.list_backups():
+        try:
+            state_care.load(Path(backup.path))
+            sound += 1
+        except StateError as error:
+            yield Finding(
+                code="backup_damaged",
+                level=Level.WARNING,
+                message=error.message,
+                path=backup.path,
+                hint="remove that file; the other copies and the journal are enough",
+            )
+    yield Finding(code="backups", level=Level.OK, message=f"{sound} sound copies", path=str(store.backups.folder))
+
+
+def _check_book(store: TinyDbStore) -> Iterator[Finding]:
+    """Read the simulated broker's book, if there is one."""
+    path = store.state_dir / state_care.BROKER_BOOK
+    if not os.path.lexists(path):
+        return
+    problem = book_problem(path)
+    if problem is None:
+        yield Finding(code="simulated_broker", level=Level.OK, message="its book is sound", path=str(path))
+        return
+    sound = any(book_problem(copy) is None for copy in store.backups.books())
+    yield Finding(
+        code=problem.code,
+        level=Level.ERROR,
+        message=problem.message,
+        path=str(path),
+        hint=f"{RESTORE} brings back the newest copy" if sound else problem.hint,
+    )
+
+
+def _check_time(store: TinyDbStore) -> Iterator[Finding]:
+    """Compare the machine's clock with the latest time the state has seen."""
+    seen = state_care.last_saved_at(store.path)
+    if seen is None or not isinstance(store.clock, SystemClock):
+        return
+    now = store.clock.wall()
+    if seen - now <= MOST_BEHIND:
+        return
+    yield Finding(
+        code="clock_behind",
+        level=Level.WARNING,
+        message=f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC, the state has seen {seen:%Y-%m-%d %H:%M:%S}",
+        hint="set the clock right; if it is right now and was wrong before: apex state reset-clock",
+    )
+
+
+def _check_modes(store: TinyDbStore) -> Iterator[Finding]:
+    for path in (store.state_dir, store.path, *store.journal.files()):
+        if path.exists() and path.stat().st_mode & 0o077:
+            text = f"others may open it (mode {path.stat().st_mode & 0o777:04o})"
+            yield Finding(
+                code="state_mode", level=Level.WARNING, message=text, path=str(path), hint=f"chmod go= {path}"
+            )

@@ -1,0 +1,370 @@
+"""Mends the state: a copy or nothing as the base, the journal for all that happened since.
+
+The journal's own damage is mended first: lines that are no events, and events that stand there twice, go; the file as
+it was is kept. A file that stands where the state should be is kept, too. What the journal cannot tell is said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, read_bytes, state_errors, sync_folder
+from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.state.file_format import Loaded, Meta
+from apex_cli.core.adapters.state.journal import JournalLine
+from apex_cli.core.adapters.state.store import AtomicStorage, TinyDbStore, read_state
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.errors import StateError
+from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.records import OutboxRow, TradingState
+from apex_cli.core.model.repair import ClockReset, Migrated, Restored, spans
+from apex_cli.core.state.tables import State
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Replay(NamedTuple):
+    """How the core brings a state up to the present: given by the composition root."""
+
+    new_state: Callable[[], State]
+    """Makes a state that emits nothing."""
+
+    apply: Callable[[State, Iterable[OutboxRow]], tuple[int, ...]]
+    """Applies events and returns the numbers of those it could not read."""
+
+
+def migrate(store: TinyDbStore) -> Migrated:
+    """Bring the file to the schema of this version; the old one is kept. Doing it again changes nothing.
+
+    Raises:
+        StateError: the file is damaged, or of a newer schema.
+        BusyError: another process holds the state.
+    """
+    loaded = state_care.load(store.path)
+    to_version = state_care.SCHEMA_VERSION
+    before = loaded.meta.schema_version if loaded else to_version
+    if before == to_version:
+        store.view()
+        return Migrated(from_version=before, to_version=to_version)
+    with store.transaction():
+        pass
+    copies = sorted(store.backups.folder.glob(f"schema-{before}-*.json"))
+    return Migrated(from_version=before, to_version=to_version, copy=str(copies[-1]) if copies else None)
+
+
+def restore(
+    store: TinyDbStore, generation: int | None, *, replay: Replay | None = None, is_from_journal: bool = False
+) -> Restored:
+    """Put a sound state in place; sequence numbers go on from the highest known.
+
+    The base is the kept *generation*, else with *is_from_journal* nothing, else the present file if it is sound,
+    else the newest sound copy, else nothing. With *replay* the later events of the journal are applied to it.
+
+    Raises:
+        StateError: there is no base, or the present file is of a newer schema.
+        BusyError: another process holds the state.
+    """
+    with store.exclusive():
+        _refuse_newer(store)
+        repaired = [*_mend_journal(store), *_mend_book(store)]
+        present = _look(store)
+        if present.loaded is not None:
+            store.journal.append(_waiting(present.loaded))
+            if generation is None and not is_from_journal and replay is not None:
+                return _kept(present.loaded.meta, repaired)
+        base = None if is_from_journal else _choose(store, generation, may_be_nothing=replay is not None)
+        rebuilt = _rebuild(store, base, present.meta, replay)
+        aside = _set_aside(store)
+        store.storage.commit(rebuilt.meta, rebuilt.tables)
+        store.journal.append(rebuilt.events)
+    return msgspec.structs.replace(
+        rebuilt.told, set_aside=None if aside is None else str(aside), repaired=tuple(repaired)
+    )
+
+
+def _kept(meta: Meta, repaired: Iterable[str]) -> Restored:
+    return Restored(
+        from_generation=meta.generation,
+        generation=meta.generation,
+        last_seq=meta.last_seq,
+        set_aside=None,
+        repaired=tuple(repaired),
+        notes=("The state file is sound: it stays as it is.",),
+    )
+
+
+class _Present(NamedTuple):
+    loaded: Loaded | None
+    """The present file when it is sound."""
+
+    meta: Meta | None
+    """What its header says, when that much is sound."""
+
+
+def _refuse_newer(store: TinyDbStore) -> None:
+    """Raise the StateError of a file of a newer schema: an older apex never goes back behind it."""
+    try:
+        state_care.load(store.path)
+    except StateError as error:
+        if error.code == "state_newer_schema":
+            raise
+
+
+def _look(store: TinyDbStore) -> _Present:
+    """Return what can be believed of the present file."""
+    with suppress(StateError):
+        store.view()
+        loaded = state_care.load(store.path)
+        return _Present(loaded, loaded.meta if loaded else None)
+    with suppress(StateError):
+        found = state_care.decode_meta(read_bytes(store.path) or b"")
+        return _Present(None, found[1] if found else None)
+    return _Present(None, None)
+
+
+def _waiting(loaded: Loaded) -> list[OutboxRow]:
+    """Return the events that a sound file has not told the journal yet."""
+    rows = msgspec.json.decode(loaded.tables.get("outbox", b"{}"), type=dict[str, OutboxRow])
+    return list(rows.values())
+
+
+class _Rebuilt(NamedTuple):
+    meta: Meta
+    tables: dict[str, msgspec.Raw]
+    events: list[OutboxRow]
+    told: Restored
+
+
+def _rebuild(store: TinyDbStore, base: Loaded | None, known: Meta | None, replay: Replay | None) -> _Rebuilt:
+    """Return the tables of *base* brought up to the present, under the next generation."""
+    generations = [backup.generation for backup in store.list_backups()]
+    metas = [meta for meta in (base.meta if base else None, known) if meta]
+    last_seq = max([store.journal.last_seq(), *(meta.last_seq for meta in metas)])
+    meta = Meta(
+        schema_version=state_care.SCHEMA_VERSION,
+        generation=max([0, *generations, *(found.generation for found in metas)]) + 1,
+        last_seq=last_seq,
+        saved_at=known.saved_at if known else base.meta.saved_at if base else None,
+    )
+    tables = state_care.migrate(base, store.path) if base else {}
+    told = Restored(
+        from_generation=base.meta.generation if base else 0,
+        generation=meta.generation,
+        last_seq=last_seq,
+        set_aside=None,
+    )
+    if replay is None:
+        return _Rebuilt(meta, tables, [], told)
+    return _replayed(store, base, replay, _Rebuilt(meta, tables, [], told))
+
+
+def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _Rebuilt) -> _Rebuilt:
+    """Apply the journal to the tables of *start*, and record that this was done as an event of its own."""
+    since = base.meta.last_seq if base else 0
+    state = read_state(start.tables, store.path, replay.new_state())
+    state.last_seq = since
+    later = _Later(store.journal.lines(), since)
+    unreadable = replay.apply(state, later)
+    gaps = later.missing(start.meta.last_seq, waiting={int(key) for key in state.outbox})
+    missing = tuple(sorted((*gaps, *((seq, seq) for seq in unreadable))))
+    state.last_seq = start.meta.last_seq
+    now = store.clock.now()
+    if missing and state.trading.mode is TradingMode.ACTIVE:
+        reason = f"The state was restored, but events are missing: {spans(missing)}."
+        state.trading = TradingState(mode=TradingMode.REDUCING, reason=reason, changed_at=now)
+        State.emit(state, "trading_state_changed", now, state.trading.mode, state.trading)
+    told = msgspec.structs.replace(
+        start.told,
+        replayed=later.count,
+        missing=missing,
+        notes=tuple(_notes(state, missing, base)),
+        last_seq=state.last_seq + 1,
+    )
+    State.emit(state, "state_restored", now, "", told)
+    rows = {table.name: msgspec.Raw(_encode(dict(table))) for table in state.tables()}
+    meta = msgspec.structs.replace(start.meta, last_seq=state.last_seq)
+    return _Rebuilt(meta, {**start.tables, **rows}, list(state.outbox.values()), told)
+
+
+class _Later:
+    """Events of the journal after *since*, each number once; counts them, and remembers the gaps."""
+
+    def __init__(self, lines: Iterable[JournalLine], since: int) -> None:
+        self.count = 0
+        self._lines = lines
+        self._newest = since
+        self._gaps: list[tuple[int, int]] = []
+
+    def __iter__(self) -> Iterator[OutboxRow]:
+        for line in self._lines:
+            event = line.event
+            if event is None or event.seq <= self._newest:
+                continue
+            if event.seq > self._newest + 1:
+                self._gaps.append((self._newest + 1, event.seq - 1))
+            self._newest = event.seq
+            self.count += 1
+            yield event
+
+    def missing(self, last_seq: int, waiting: set[int]) -> tuple[tuple[int, int], ...]:
+        """Return the gaps up to *last_seq*; events that wait in the outbox are part of the base."""
+        if self._newest < last_seq:
+            self._gaps.append((self._newest + 1, last_seq))
+        return tuple(gap for gap in self._gaps if not set(range(gap[0], gap[1] + 1)) <= waiting)
+
+
+def _notes(state: State, missing: tuple[tuple[int, int], ...], base: Loaded | None) -> Iterator[str]:
+    if missing:
+        yield (
+            f"Events {spans(missing)} are nowhere: what happened in them is not known. apex now only closes; "
+            "compare apex positions and apex orders with the broker, then: apex resume."
+        )
+    if state.positions:
+        yield "Prices of what is held are those of its last fill until the next run."
+    if base is None:
+        yield "The high-water mark of equity is what the journal tells of it; tables that it does not tell are empty."
+
+
+def _choose(store: TinyDbStore, generation: int | None, *, may_be_nothing: bool) -> Loaded | None:
+    """Return the wanted backup, or the newest one that is sound, or None for the journal alone."""
+    problem: StateError | None = None
+    for backup in reversed(store.list_backups()):
+        if generation in {None, backup.generation}:
+            try:
+                loaded = state_care.load(Path(backup.path))
+            except StateError as error:
+                problem = problem or error
+            else:
+                if loaded is not None:
+                    return loaded
+    if generation is None and may_be_nothing and store.journal.last_seq():
+        return None
+    if problem is not None:
+        raise problem
+    raise StateError(
+        "state_no_backup",
+        f"{store.backups.folder}: no backup" + ("" if generation is None else f" of generation {generation}"),
+        hint="list them: apex state check; without any: apex state restore --from-journal",
+        details={"path": str(store.backups.folder), "generation": generation},
+    )
+
+
+def _set_aside(store: TinyDbStore) -> Path | None:
+    """Keep what stands where the state should be, even if it cannot be read or is a folder."""
+    if not os.path.lexists(store.path):
+        return None
+    try:
+        return store.backups.set_aside(store.path, "replaced", store.clock.now())
+    except StateError:
+        return _move_aside(store, store.path)
+
+
+def _move_aside(store: TinyDbStore, path: Path) -> Path:
+    """Rename *path* into the backup folder under a name that is free."""
+    ensure_private_dir(store.backups.folder)
+    target = store.backups.free_name(f"replaced-{path.stem}", store.clock.now())
+    with state_errors(path):
+        path.rename(target)
+        sync_folder(path.parent)
+    return target
+
+
+def _mend_journal(store: TinyDbStore) -> Iterator[str]:
+    """Take lines that are no events, and events that stand there twice, out of the journal; keep the old file."""
+    for path, numbers in bad_lines(store.journal.lines()).items():
+        kept_as = store.backups.set_aside(path, f"journal-{path.stem}", store.clock.now())
+        kept = [line.raw for line in store.journal.lines() if line.path == path and line.number not in numbers]
+        store.journal.rewrite(path, kept)
+        yield f"{path}: lines {_few(numbers)} were no events, or doubled, and are gone; the file as it was: {kept_as}"
+
+
+def bad_lines(lines: Iterable[JournalLine]) -> dict[Path, list[int]]:
+    """Return the numbers of lines that are no events, are out of order, or repeat a sequence number."""
+    found = [(line.path, line.number, line.event.seq if line.event else None) for line in lines]
+    bad: dict[Path, list[int]] = {}
+    newest = 0
+    following: int | None = None
+    after: list[int | None] = []
+    for _, _, seq in reversed(found):
+        after.append(following)
+        following = following if seq is None else seq
+    for (path, number, seq), later in zip(found, reversed(after), strict=True):
+        is_outlier = seq is not None and later is not None and newest < later < seq
+        if seq is None or seq <= newest or is_outlier:
+            bad.setdefault(path, []).append(number)
+        else:
+            newest = seq
+    return bad
+
+
+def _few(numbers: list[int]) -> str:
+    shown = 5
+    return ", ".join(map(str, numbers[:shown])) + (f" and {len(numbers) - shown} more" if len(numbers) > shown else "")
+
+
+def _mend_book(store: TinyDbStore) -> Iterator[str]:
+    """Put the newest sound copy of a damaged simulated broker's book in place."""
+    path = store.state_dir / state_care.BROKER_BOOK
+    if not os.path.lexists(path) or book_problem(path) is None:
+        return
+    copies = [kept for kept in reversed(store.backups.books()) if book_problem(kept) is None]
+    if not copies:
+        yield (
+            f"{path} is damaged and there is no copy of it: move it away to start a new simulated account, "
+            "and the state folder with it, as the new account holds nothing"
+        )
+        return
+    aside = _move_aside(store, path)
+    copy_file(copies[0], path)
+    yield (
+        f"{path}: the copy {copies[0].name} is back in place; the account's last trades may be missing in it: "
+        f"compare apex positions; the damaged one: {aside}"
+    )
+
+
+def book_problem(path: Path) -> StateError | None:
+    """Return what is wrong with a simulated broker's book, None when it is sound."""
+    from apex_cli.core.adapters.simulated.book_file import BookFile
+
+    try:
+        BookFile(path, read_only=True).read()
+    except StateError as error:
+        return error
+    return None
+
+
+def reset_clock(store: TinyDbStore) -> ClockReset | None:
+    """Let the state's time begin anew with the machine's clock; None when nothing was saved yet.
+
+    Raises:
+        StateError: the file is damaged.
+        BusyError: another process holds the state.
+    """
+    with store.exclusive():
+        loaded = state_care.load(store.path)
+        if loaded is None:
+            return None
+        now = SystemClock().now()
+        meta = msgspec.structs.replace(loaded.meta, generation=loaded.meta.generation + 1, saved_at=now)
+        AtomicStorage(store.path).commit(meta, loaded.tables)
+        return ClockReset(was=loaded.meta.saved_at or now, now=now)
+
+
+def export(store: TinyDbStore) -> bytes:
+    """Return all tables of the committed file as indented JSON.
+
+    Raises:
+        StateError: the file is damaged, or there is none.
+    """
+    store.view()
+    loaded = state_care.load(store.path)
+    if loaded is None:
+        return b"{}\n"
+    tables = {"meta": {"state": loaded.meta}, **loaded.tables}
+    return msgspec.json.format(_encode(tables), indent=2) + b"\n"

@@ -1,0 +1,377 @@
+"""The state in one TinyDB file that is replaced as a whole: ``state.json``. Readers need no lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder
+from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.state.file_format import Backup, Meta
+from apex_cli.core.adapters.state.journal import Journal
+from apex_cli.core.adapters.state.storage import NEW, AtomicStorage, StateDatabase, StateTable
+from apex_cli.core.errors import StateError
+from apex_cli.core.model.health import Finding
+from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.model.repair import ClockReset, Migrated, Restored
+from apex_cli.core.ports import Clock
+from apex_cli.core.state.tables import State, Table
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.state.restoration import Replay
+
+__all__ = ["AtomicStorage", "StateDatabase", "StateTable", "TinyDbStore"]
+
+_EMPTY = msgspec.Raw(b"{}")
+
+_encode = msgspec.json.Encoder().encode
+
+
+_decoders: dict[str, msgspec.json.Decoder[dict[str, Any]]] = {}
+"""By table; each costs a look at every field of the row type, so only tables with rows get one."""
+
+
+def _decode_rows(table: Table[Any], raw: msgspec.Raw) -> dict[str, Any]:
+    decoder = _decoders.get(table.name)
+    if decoder is None:
+        decoder = _decoders[table.name] = msgspec.json.Decoder(dict[str, table.row_type])  # type: ignore[name-defined]
+    return decoder.decode(raw)
+
+
+def read_state(tables: Mapping[str, msgspec.Raw], path: Path, state: State) -> State:
+    """Return *state* with typed rows in its tables; StateError when one is not what its table holds."""
+    for table in state.tables():
+        raw = tables.get(table.name, _EMPTY)
+        if raw == _EMPTY:
+            continue
+        try:
+            table.load(_decode_rows(table, raw))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise state_care.damaged(path, f"table {table.name}: {error}") from error
+    return state
+
+
+class TinyDbStore:
+    """The ``StateStore`` on disk: hot tables in memory, one commit a transaction, events into the journal.
+
+    With *commit_every* above 1, for replays and measurements, a transaction only settles in memory;
+    every n-th one, ``flush`` and ``close`` commit. The lock is held from the first transaction
+    of such a batch to its commit, and a crash loses the batch.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        clock: Clock,
+        lock_timeout_s: float = 10.0,
+        backups: int = 10,
+        commit_every: int = 1,
+        journal: Journal | None = None,
+        on_notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Touch nothing yet. *backups* is how many earlier generations are kept; *on_notice* hears news for people."""
+        self.state_dir = state_dir
+        self.clock = clock
+        self.path = state_dir / "state.json"
+        self.storage = AtomicStorage(self.path, clock=clock)
+        self.journal = journal or Journal(state_dir / "journal")
+        self.backups = state_care.Backups(state_dir / "backup", keep=backups)
+        self.problem: StateError | None = None
+        """What went wrong beside the newest commit, in the journal or a backup, without stopping it."""
+        self.on_event: Callable[[OutboxRow], None] | None = None
+        """Hears each event of this process as soon as the journal has it."""
+        self._lock = ProcessLock(state_dir / "state.lock", poll_s=0.002)
+        self._lock_timeout_s = lock_timeout_s
+        self._on_notice = on_notice
+        self._commit_every = commit_every
+        self._is_in_transaction = False
+        self._has_cleaned = False
+        self._was_there = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """Believe nothing of memory: the next look reads the file."""
+        self._header: bytes | None = None
+        self._meta = NEW
+        self._state = State()
+        self._raw: dict[str, msgspec.Raw] = {}
+        self._rows: dict[str, dict[str, msgspec.Raw]] = {}
+        """Of tables that changed: what ``_raw`` holds, row by row."""
+
+        self._dirty: dict[str, dict[str, None]] = {}
+        """Keys of changed rows by table, in the order they were touched: the file keeps the order of the rows."""
+
+        self._settled_seq = 0
+        self._uncommitted = 0
+        self._is_synced = False
+
+    @property
+    def _is_of_old_schema(self) -> bool:
+        return bool(self._meta.generation) and self._meta.schema_version < state_care.SCHEMA_VERSION
+
+    @property
+    def generation(self) -> int:
+        """Generation of the state in memory."""
+        return self._meta.generation
+
+    def view(self) -> State:
+        """Return the latest committed state, for reading until the next transaction of this process.
+
+        Raises:
+            StateError: the file is damaged, missing beside a journal, or of a newer version.
+        """
+        if not self._is_in_transaction:
+            if not self._uncommitted:
+                self._refresh()
+            return self._state
+        committed = self._state.committed()
+        committed.last_seq = self._settled_seq
+        return committed
+
+    def _refresh(self) -> None:
+        """Read the file if it is not the one in memory."""
+        if self._header is not None and self.storage.is_at(self._header):
+            return
+        self._forget()
+        loaded = self.storage.load()
+        journal_seq = self.journal.last_seq()
+        if loaded is None:
+            if self._was_there or journal_seq or self.backups.all():
+                raise state_care.missing(self.path)
+            self._header = b""
+            return
+        tables = state_care.migrate(loaded, self.path)
+        self._state = read_state(tables, self.path, State())
+        self._raw = {**tables}
+        self._state.last_seq = self._settled_seq = max(loaded.meta.last_seq, journal_seq)
+        self._meta = loaded.meta
+        self._header, self._was_there = loaded.header, True
+
+    @contextmanager
+    def transaction(self) -> Iterator[State]:
+        """Lock, reload if another process committed, lend the state, commit once at the end.
+
+        Raises:
+            StateError: the state cannot be read or written; nothing changed.
+            BusyError: the lock was not free in time.
+            RuntimeError: there is a transaction inside this one.
+        """
+        self._refuse_inside_transaction()
+        self._begin()
+        state, seq = self._state, self._state.last_seq
+        self._is_in_transaction = True
+        try:
+            yield state
+        except BaseException:
+            state.rollback()
+            state.last_seq = seq
+            raise
+        else:
+            self._finish(state)
+        finally:
+            self._is_in_transaction = False
+            if not self._uncommitted:
+                self._lock.drop()
+
+    def flush(self) -> None:
+        """Commit what has only settled in memory, and free the lock; safe to call at any time between transactions.
+
+        Raises:
+            StateError: it could not be written; the batch is lost.
+            RuntimeError: inside a transaction.
+        """
+        self._refuse_inside_transaction()
+        if self._uncommitted:
+            try:
+                self._finish(self._state)
+            finally:
+                self._lock.drop()
+
+    close = flush
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock, for maintenance; what is in memory is read again afterwards.
+
+        Raises:
+            BusyError: the lock was not free in time.
+            RuntimeError: inside a transaction.
+        """
+        self.flush()
+        self._lock.take_or_refuse(self._lock_timeout_s)
+        try:
+            yield
+        finally:
+            self._forget()
+            self._lock.drop()
+
+    def _refuse_inside_transaction(self) -> None:
+        if self._is_in_transaction:
+            raise RuntimeError("a transaction is open already in this process: use the state it lent, or end it first")
+
+    def _begin(self) -> None:
+        if self._uncommitted:
+            return
+        self._lock.take_or_refuse(self._lock_timeout_s)
+        try:
+            if not self._has_cleaned:
+                remove_leftovers(self.path)
+                self._has_cleaned = True
+            self._refresh()
+            if self._header and not self._is_synced:
+                # The process that renamed the file may have died before it could do this.
+                with state_errors(self.state_dir):
+                    sync_folder(self.state_dir)
+                self._is_synced = True
+            self._empty_outbox(self._state)
+        except BaseException:
+            self._lock.drop()
+            raise
+
+    def _finish(self, state: State) -> None:
+        """Commit or settle; after any failure memory is forgotten, so that it never differs from the file."""
+        try:
+            for table in state.tables():
+                if table.changed:
+                    changed = {key: None for key, old in table.changed.items() if table.get(key) != old}
+                    if changed:
+                        self._dirty.setdefault(table.name, {}).update(changed)
+            if self._dirty or self._is_of_old_schema:
+                self._uncommitted += 1
+            if self._uncommitted >= self._commit_every or not self._is_in_transaction:
+                self._commit(state)
+            self._settle(state)
+        except BaseException:
+            state.rollback()
+            self._forget()
+            raise
+
+    def _settle(self, state: State) -> None:
+        state.settle()
+        self._settled_seq = state.last_seq
+
+    def _commit(self, state: State) -> None:
+        """Write the next generation, then move its events to the journal."""
+        self.problem = None
+        self._keep_backup()
+        self._encode_changes(state)
+        meta = Meta(
+            schema_version=state_care.SCHEMA_VERSION,
+            generation=self._meta.generation + 1,
+            last_seq=state.last_seq,
+            saved_at=self._meta.saved_at,
+        )
+        self._header = self.storage.commit(meta, self._raw)
+        self._meta, self._was_there, self._is_synced = self.storage.meta, True, True
+        self._dirty.clear()
+        self._uncommitted = 0
+        self._settle(state)
+        try:
+            self._empty_outbox(state)
+        except StateError as error:
+            # The change is safe and its events wait in the file: the next transaction writes them or refuses.
+            self.problem = error
+
+    def _encode_changes(self, state: State) -> None:
+        """Encode the rows that changed; all others stay the bytes they are."""
+        tables = {table.name: table for table in state.tables()}
+        for name in tables:
+            self._raw.setdefault(name, _EMPTY)
+        for name, keys in self._dirty.items():
+            rows = self._rows.get(name)
+            if rows is None:
+                rows = self._rows[name] = state_care.decode_raw(self._raw[name])
+            for key in keys:
+                row = tables[name].get(key)
+                if row is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = msgspec.Raw(_encode(row))
+            self._raw[name] = msgspec.Raw(_encode(rows))
+
+    def _empty_outbox(self, state: State) -> None:
+        """Move events to the journal; the next commit leaves them out of the file."""
+        if state.outbox:
+            events = list(state.outbox.values())
+            self.journal.append(events)
+            state.outbox.load({})
+            self._raw["outbox"] = _EMPTY
+            self._rows.pop("outbox", None)
+            if self.on_event is not None:
+                for event in events:
+                    self.on_event(event)
+
+    def _keep_backup(self) -> None:
+        """Keep the outgoing file when the newest backup is old, or its schema is."""
+        if not self._meta.generation:
+            return
+        now = self.clock.now()
+        if self._is_of_old_schema:
+            old = self._meta.schema_version
+            copy = self.backups.set_aside(self.path, f"schema-{old}", now)
+            self._on_notice(
+                f"{self.path}: brought from schema version {old} to {state_care.SCHEMA_VERSION}; "
+                f"the file as it was is kept as {copy}"
+            )
+        elif self.backups.is_due(now):
+            try:
+                self.backups.take(self.path, self._meta.generation, now)
+            except StateError as error:
+                self.problem = error
+
+    def backup_now(self) -> Backup | None:
+        """Keep the present generation; None when nothing was ever saved."""
+        with self.exclusive():
+            self._refresh()
+            if not self._header:
+                return None
+            return self.backups.take(self.path, self._meta.generation, self.clock.now())
+
+    def list_backups(self) -> list[Backup]:
+        """Return the kept generations, oldest first."""
+        return self.backups.all()
+
+    def check(self) -> list[Finding]:
+        """Look at everything on disk and change nothing."""
+        from apex_cli.core.adapters.state.check import check
+
+        return check(self)
+
+    def restore(
+        self, generation: int | None = None, *, replay: Replay | None = None, is_from_journal: bool = False
+    ) -> Restored:
+        """Put a kept generation back in place (the newest sound one by default), and the present file aside.
+
+        With *replay* the journal's later events are applied to it; with *is_from_journal* they are all there is.
+        """
+        from apex_cli.core.adapters.state.restoration import restore
+
+        return restore(self, generation, replay=replay, is_from_journal=is_from_journal)
+
+    def migrate(self) -> Migrated:
+        """Bring the file to the schema of this version; the old one is kept."""
+        from apex_cli.core.adapters.state.restoration import migrate
+
+        return migrate(self)
+
+    def reset_clock(self) -> ClockReset | None:
+        """Let the state's time begin anew with the machine's clock; None when nothing was saved yet."""
+        from apex_cli.core.adapters.state.restoration import reset_clock
+
+        return reset_clock(self)
+
+    def export(self) -> bytes:
+        """Return all tables as indented JSON."""
+        from apex_cli.core.adapters.state.restoration import export
+
+        return export(self)
+
+    def database(self) -> StateDatabase:
+        """Return a TinyDB over the committed file, for queries; it refuses to write."""
+        return StateDatabase(self.path, storage=AtomicStorage, is_read_only=True)

@@ -1,0 +1,1 @@
+"""The loop: signals in, decisions out, requests of other processes served."""

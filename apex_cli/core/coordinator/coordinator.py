@@ -1,0 +1,407 @@
+"""The loop: signals in, decisions out, state kept, nothing forgotten.
+
+Each cycle reads: *play the market (simulation), book what the broker did, keep the house
+(session, expiry, prices), take signals in, rank them, decide best first, act, learn.* The
+coordinator knows ports and rules, and no adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from apex_cli.core.coordinator.bus import Bus, CheckLearning, Incoming, Message, Priority, Ranked
+from apex_cli.core.coordinator.service import is_asked
+from apex_cli.core.coordinator.signal_reports import (
+    decided_report,
+    duplicate_report,
+    expired_reason,
+    outcome_of,
+    outcome_of_orders,
+    trouble_with,
+)
+from apex_cli.core.decision.gatherer import Gatherer
+from apex_cli.core.decision.inputs import exposures_of, planned_exposure
+from apex_cli.core.decision.plan import decide
+from apex_cli.core.decision.record import (
+    Alarm,
+    record_decision,
+    record_ended,
+    record_queued,
+    record_refused,
+    record_rejected_row,
+)
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.upkeep import keep_house
+from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Reason, Snapshot
+from apex_cli.core.model.records import SignalOutcome, SignalReport
+from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.ports import (
+    Chore,
+    LearningHook,
+    Ranker,
+    RejectedRow,
+    SignalBatch,
+    SignalSource,
+    SignalStage,
+    StateStore,
+)
+from apex_cli.core.positions.announcements import close_the_day, warn_of_day_trades
+
+PlayMarket = Callable[[], Iterator[datetime]]
+"""Plays simulated prices up to now, one step of time at a time."""
+
+
+Serve = Callable[[], Awaitable[bool]]
+"""Does what other processes wait for; True when there was something."""
+
+
+LOOK_INTERVAL_S = 0.1
+"""How soon work that was handed over is noticed."""
+
+
+class RunListener(Protocol):
+    """Who watches a run: the status line, the log."""
+
+    def signal(self, report: SignalReport) -> None:
+        """One signal has its outcome."""
+
+    def cycle(self, state_store: StateStore, now: datetime) -> None:
+        """One cycle is over."""
+
+
+class Coordinator:
+    """Routes signals through the stages, decides best first, and keeps the house in order."""
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        executor: TradeExecutor,
+        gatherer: Gatherer,
+        ranker: Ranker,
+        sources: Sequence[SignalSource],
+        stages: Sequence[SignalStage] = (),
+        learning: LearningHook | None = None,
+        learning_interval: timedelta = timedelta(seconds=300),
+        play_market: PlayMarket | None = None,
+        bus_capacity: int = 1000,
+        serve: Serve | None = None,
+        chores: Sequence[Chore] = (),
+        listener: RunListener | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Keep the parts. With *dry_run* nothing is written, sent, played or moved."""
+        self.store = store
+        self.executor = executor
+        self.gatherer = gatherer
+        self.reports: list[SignalReport] = []
+        self._ranker = ranker
+        self._sources = sources
+        self._stages = stages
+        self._learning = learning
+        self._learning_interval = learning_interval
+        self._play_market = play_market
+        self._bus = Bus(bus_capacity)
+        self._serve = serve
+        self._chores = chores
+        self._listener = listener
+        self._dry_run = dry_run
+        self._planned: list[Exposure] = []
+        self._in_flight: set[str] = set()
+        self._outage: BrokerError | None = None
+
+    # The loop
+
+    async def run(
+        self,
+        *,
+        stop: asyncio.Event,
+        once: bool = False,
+        until: datetime | None = None,
+        max_cycles: int | None = None,
+        interval_s: float = 1.0,
+    ) -> int:
+        """Cycle until *stop* is set, *until* has come or *max_cycles* are done; return how many were.
+
+        With *once* a cycle that found something is followed by another: everything drains. A loop lives on
+        when the broker cannot be reached: that is told once, and the next cycle tries again.
+
+        Raises:
+            BrokerError: the broker cannot be reached; in a loop, not even at its end.
+        """
+        cycles = 0
+        while not stop.is_set():
+            busy = await (self.cycle() if once or self._dry_run else self._try_cycle())
+            cycles += 1
+            if (once and not busy) or (max_cycles is not None and cycles >= max_cycles):
+                break
+            if until is not None and self.gatherer.clock.now() >= until:
+                break
+            if not once and interval_s:
+                await self._rest(stop, interval_s)
+        if self._outage is not None:
+            raise self._outage
+        return cycles
+
+    async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
+        """Wait for the next cycle; *stop*, or work that another process hands over, ends it early."""
+        slept = 0.0
+        while slept < interval_s and not is_asked(self.store.view()) and not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), min(LOOK_INTERVAL_S, interval_s))
+            slept += LOOK_INTERVAL_S
+
+    async def _try_cycle(self) -> bool:
+        try:
+            busy = await self.cycle()
+        except BrokerError as error:
+            if self._outage is None:
+                with self.store.transaction() as tx:
+                    alarm = Alarm(code="broker_unavailable", message=error.message)
+                    tx.emit("alarm", self.gatherer.clock.now(), "broker", alarm)
+            self._outage = error
+            return False
+        self._outage = None
+        return busy
+
+    async def cycle(self) -> bool:
+        """Do one round of everything; True when there were new signals or broker events."""
+        busy = False
+        if not self._dry_run:
+            played = await self._play()
+            busy = played or self.executor.sync()
+            await self.executor.watch()
+            if not played:
+                await self._keep_house()
+                busy = await self._do_chores() or busy
+            busy = await self._serve_others() or busy
+        busy = await self._take_in() or busy
+        if not self._dry_run:
+            self._check_learning()
+            if self._listener:
+                self._listener.cycle(self.store, self.gatherer.clock.now())
+        return busy
+
+    async def _serve_others(self) -> bool:
+        """Do what other processes handed over to the holder of the executor."""
+        return await self._serve() if self._serve else False
+
+    async def _play(self) -> bool:
+        """Let simulated time pass: each step's fills are booked and its session kept before the next."""
+        played = False
+        for _ in self._play_market() if self._play_market else ():
+            played = True
+            if self.executor.sync():
+                await self.executor.watch()
+            await self._keep_house()
+            await self._do_chores()
+        return played
+
+    async def _do_chores(self) -> bool:
+        """Look after everything that is not a signal; True when something changed."""
+        now = self.gatherer.clock.now()
+        changes = [await chore.tend(now) for chore in self._chores]
+        return any(changes)
+
+    async def _keep_house(self) -> None:
+        now = self.gatherer.clock.now()
+        account = await self.gatherer.broker.account()
+        close_the_day(self.store, account, now)
+        await self.gatherer.refresh_all(self.store.view())
+        keep_house(self.store, self.gatherer, account, now)
+        warn_of_day_trades(self.store, self.gatherer.day_trades(self.store.view(), account, now), now)
+
+    def _check_learning(self) -> None:
+        """Look at the learners no more than once per interval."""
+        if self._learning is None:
+            return
+        now = self.gatherer.clock.now()
+        last = self.store.view().counters.last_learning_check
+        if last is None or now - last >= self._learning_interval:
+            with self.store.transaction() as tx:
+                tx.counters = replace(tx.counters, last_learning_check=now)
+                self._learning.check(tx, now)
+
+    # Signals in
+
+    async def _take_in(self) -> bool:
+        """Read every source, and bring each batch to its outcomes before it is settled."""
+        busy = False
+        for source in self._sources:
+            for batch in source.poll(self.gatherer.clock.now()):
+                busy = True
+                first = len(self.reports)
+                self._reject_rows(batch.rejected)
+                await self._process(batch)
+                if not self._dry_run:
+                    source.settle(batch, self.reports[first:])
+        return busy
+
+    def _reject_rows(self, rows: Iterable[RejectedRow]) -> None:
+        rows = tuple(rows)
+        if rows and not self._dry_run:
+            with self.store.transaction() as tx:
+                for row in rows:
+                    record_rejected_row(tx, row, self.gatherer.clock.now())
+        for row in rows:
+            self._report(
+                SignalReport(
+                    signal_id=row.signal_id,
+                    symbol=row.symbol,
+                    outcome=SignalOutcome.INVALID,
+                    reasons=(row.reason,),
+                    where=row.where,
+                )
+            )
+
+    async def _process(self, batch: SignalBatch) -> None:
+        """Put the batch on the bus and work the bus until it is empty."""
+        try:
+            dropped = [
+                self._bus.put(Incoming(signal, where), Priority.ROUTE)
+                for signal, where in zip(batch.signals, batch.where, strict=True)
+            ]
+            await self._work_bus()
+            for message in dropped:
+                self._drop(message)
+        finally:
+            self._bus.clear()
+            if not self._dry_run:
+                self._in_flight.clear()
+
+    async def _work_bus(self) -> None:
+        """Route what came in, then act on what was ranked, best first."""
+        ranked: list[Ranked] = []
+        while (message := self._bus.get()) is not None:
+            match message:
+                case Incoming():
+                    ranked.extend(await self._route(message))
+                case Ranked():
+                    await self._act(message)
+                case CheckLearning():
+                    self._check_learning()
+            if not self._bus and ranked:
+                for opportunity in ranked:
+                    self._bus.put(opportunity, Priority.EXECUTE)
+                ranked.clear()
+
+    def _drop(self, message: Message | None) -> None:
+        """End a signal that the full bus had no room for."""
+        if message is None or isinstance(message, CheckLearning):
+            return
+        signal = message.signal if isinstance(message, Incoming) else message.opportunity.signal
+        reason = Reason(
+            code="bus_overflow",
+            message=f"More than {self._bus.capacity} signals waited at once; the weakest were dropped.",
+            limit=str(self._bus.capacity),
+            value=str(self._bus.capacity + 1),
+        )
+        self._end(signal, SignalOutcome.REFUSED, (reason,), message.where)
+
+    async def _route(self, message: Incoming) -> tuple[Ranked, ...]:
+        """Bring one signal through the stages to its score; nothing when it ended on the way."""
+        signal, where = message.signal, message.where
+        if signal.signal_id in self.store.view().signals or signal.signal_id in self._in_flight:
+            self._report(duplicate_report(signal, where))
+            return ()
+        now = self.gatherer.clock.now()
+        if now >= signal.expires_at:
+            self._end(signal, SignalOutcome.EXPIRED, (expired_reason(signal, now),), where)
+            return ()
+        for stage in self._stages:
+            answer = await stage.process(signal)
+            if isinstance(answer, Reason):
+                self._end(signal, SignalOutcome.REFUSED, (answer,), where)
+                return ()
+            signal = answer
+        self._in_flight.add(signal.signal_id)
+        opportunity = self._ranker.rank(signal, (*exposures_of(self.store.view()), *self._planned))
+        return (Ranked(opportunity, where),)
+
+    def _end(self, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> None:
+        if not self._dry_run:
+            with self.store.transaction() as tx:
+                is_new = signal.signal_id not in tx.signals
+                if is_new:
+                    record_ended(tx, signal, outcome, reasons, self.gatherer.clock.now())
+            if not is_new:
+                self._report(duplicate_report(signal, where))
+                return
+        self._report(
+            SignalReport(
+                signal_id=signal.signal_id, symbol=signal.symbol, outcome=outcome, reasons=reasons, where=where
+            )
+        )
+
+    # Decisions out
+
+    async def _act(self, message: Ranked) -> None:
+        """Decide on one opportunity and do what was decided."""
+        opportunity = message.opportunity
+        snapshot = await self.gatherer.snapshot(self.store.view(), opportunity, planned=self._planned)
+        decision = decide(opportunity, snapshot, self.gatherer.limits)
+        if self._dry_run:
+            self._plan(decision)
+            self._report(decided_report(opportunity, decision, outcome_of(decision.kind), message.where))
+            return
+        match decision.kind:
+            case DecisionKind.EXECUTE:
+                await self._execute(opportunity, snapshot, decision, message.where)
+            case DecisionKind.QUEUE:
+                self._queue(opportunity, snapshot, decision, message.where)
+            case DecisionKind.REFUSE:
+                self._refuse(opportunity, snapshot, decision, message.where)
+
+    async def _execute(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
+        records = await self.executor.open(opportunity, snapshot, decision)
+        if not records:
+            self._report(duplicate_report(opportunity.signal, where))
+            return
+        report = decided_report(opportunity, decision, outcome_of_orders(records), where)
+        ids = tuple(r.order.client_order_id for r in records)
+        self._report(replace(report, orders=ids, reasons=trouble_with(records)))
+
+    def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
+        with self.store.transaction() as tx:
+            is_new = opportunity.signal.signal_id not in tx.signals
+            if is_new:
+                record_decision(tx, opportunity, snapshot, self.gatherer.limits, decision)
+                record_refused(tx, opportunity.signal, snapshot.taken_at)
+        report = decided_report(opportunity, decision, SignalOutcome.REFUSED, where)
+        self._report(report if is_new else duplicate_report(opportunity.signal, where))
+
+    def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
+        quoted = snapshot.quote.price if snapshot.quote else opportunity.signal.entry_price
+        with self.store.transaction() as tx:
+            if opportunity.signal.signal_id in tx.signals:
+                self._report(duplicate_report(opportunity.signal, where))
+                return
+            record_decision(tx, opportunity, snapshot, self.gatherer.limits, decision)
+            approval = record_queued(
+                tx,
+                opportunity,
+                decision,
+                approval_id=self.executor.ids.new(),
+                quoted_price=quoted,
+                limits=self.gatherer.limits,
+                now=snapshot.taken_at,
+            )
+        report = decided_report(opportunity, decision, SignalOutcome.QUEUED, where)
+        self._report(replace(report, approval_id=approval.approval_id))
+
+    def _plan(self, decision: Decision) -> None:
+        """Count what a dry run would have opened, so that the next decision sees it."""
+        if decision.kind is DecisionKind.EXECUTE and decision.sized is not None:
+            self._planned.append(planned_exposure(decision, decision.sized))
+
+    def _report(self, report: SignalReport) -> None:
+        self.reports.append(report)
+        if self._listener:
+            self._listener.signal(report)

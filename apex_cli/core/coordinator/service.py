@@ -1,0 +1,183 @@
+"""Does what people ask for: closes and answers, for this process or handed over by another."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.errors import ApexError, NothingToDo
+from apex_cli.core.execution.answers import ApprovalDesk, already_answered
+from apex_cli.core.execution.closer import close_position, closed_for
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
+from apex_cli.core.model.request import (
+    Answer,
+    Answered,
+    Closed,
+    CloseRequest,
+    Failure,
+    Reconciled,
+    ReconcileRequest,
+    RequestRecord,
+    RequestStatus,
+    Work,
+    WorkDone,
+)
+from apex_cli.core.ports import Clock
+from apex_cli.core.reconciliation.adoption import QuoteOf, reconcile_as_asked
+from apex_cli.core.reconciliation.reconciler import Reconciler
+from apex_cli.core.state.tables import State
+
+ClosingWarnings = Callable[[State, str], Awaitable[tuple[Reason, ...]]]
+
+
+class Service:
+    """Performs work with the executor that this process holds."""
+
+    def __init__(
+        self,
+        *,
+        executor: TradeExecutor,
+        desk: ApprovalDesk,
+        reconciler: Reconciler,
+        price_of: QuoteOf,
+        wall: Clock,
+        name: str,
+        closing_warnings: ClosingWarnings | None = None,
+    ) -> None:
+        """Keep the parts; people wait by the *wall* clock, *name* says who holds the executor."""
+        self._closing_warnings = closing_warnings
+        self._executor = executor
+        self._desk = desk
+        self._reconciler = reconciler
+        self._price_of = price_of
+        self._wall = wall
+        self._name = name
+        self._store = executor.store
+
+    async def perform(self, work: Work, *, request_id: str = "") -> WorkDone:
+        """Do *work* and return what came of it; an expected failure is part of that."""
+        match work:
+            case CloseRequest():
+                return await _gathered([self._close(work, request_id)])
+            case Answer():
+                return await self._answer(work)
+            case ReconcileRequest():
+                return await _gathered([self._reconcile(work)])
+
+    async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
+        return Reconciled(found=await reconcile_as_asked(self._reconciler, request, self._price_of))
+
+    async def _close(self, request: CloseRequest, request_id: str) -> Closed:
+        """Close, and tell what the day-trading rules warn of: asked before, as the close itself changes it."""
+        warnings: tuple[Reason, ...] = ()
+        if self._closing_warnings is not None:
+            warnings = await self._closing_warnings(self._store.view(), request.symbol)
+        closed = await close_position(self._executor, request, request_id=request_id)
+        return replace(closed, warnings=warnings)
+
+    async def _answer(self, answer: Answer) -> WorkDone:
+        try:
+            chosen = [self._desk.find(name) for name in answer.ids] or list(self._desk.pending())
+            if not chosen:
+                raise NothingToDo("nothing_pending", "Nothing waits for approval.")
+        except ApexError as error:
+            return WorkDone(failures=(as_failure(error),))
+        return await _gathered([self._answer_one(approval, answer) for approval in chosen])
+
+    async def _answer_one(self, approval: ApprovalRecord, answer: Answer) -> Answered:
+        if answer.version is not None and approval.version != answer.version:
+            raise already_answered(approval)
+        if answer.reject:
+            return self._desk.reject(approval, reason=answer.reason, by=answer.by)
+        return await self._desk.approve(approval, quantity=answer.quantity, by=answer.by)
+
+    async def _resume(self, record: RequestRecord) -> WorkDone:
+        """Finish what another process began: what it did already is told, not done again."""
+        match record.work:
+            case CloseRequest():
+                sent = closed_for(self._store.view(), record.request_id)
+                return (
+                    WorkDone(results=(sent,)) if sent else await self.perform(record.work, request_id=record.request_id)
+                )
+            case Answer(ids=ids):
+                approvals = self._store.view().approvals
+                answered = [approvals[name] for name in ids if name in approvals]
+                over = [a for a in answered if a.status is not ApprovalStatus.PENDING]
+                if not over:
+                    return await self.perform(record.work)
+                return WorkDone(results=tuple(Answered(approval=approval) for approval in over))
+            case ReconcileRequest():
+                return await self._reconcile_again(record.work)
+
+    async def _reconcile_again(self, request: ReconcileRequest) -> WorkDone:
+        """Go on with a comparison; what a person said of a symbol may be done already."""
+        done = await self.perform(request)
+        if any(failure.code == "no_difference" for failure in done.failures):
+            return await self.perform(ReconcileRequest(repair=True))
+        return done
+
+    async def serve(self) -> bool:
+        """Do everything that other processes wait for; True when there was something."""
+        waiting = [r.request_id for r in self._store.view().requests.values() if r.status is not RequestStatus.DONE]
+        for request_id in waiting:
+            record, was_begun = self._take(request_id)
+            if record is not None:
+                done = await (self._resume(record) if was_begun else self.perform(record.work, request_id=request_id))
+                self._finish(record, done)
+        return bool(waiting)
+
+    def _take(self, request_id: str) -> tuple[RequestRecord | None, bool]:
+        """Mark a request as ours, and tell whether a process that is gone had begun it; None: nobody waits."""
+        now = self._wall.now()
+        with self._store.transaction() as tx:
+            record: RequestRecord | None = tx.requests.get(request_id)
+            if record is None or record.status is RequestStatus.DONE:
+                return None, False
+            was_begun = record.status is RequestStatus.TAKEN
+            if now >= record.valid_until and not was_begun:
+                _end(tx, record, _too_late(record), now)
+                return None, False
+            taken = replace(record, status=RequestStatus.TAKEN, taken_by=self._name)
+            tx.requests[request_id] = taken
+            return taken, was_begun
+
+    def _finish(self, record: RequestRecord, done: WorkDone) -> None:
+        with self._store.transaction() as tx:
+            _end(tx, record, done, self._wall.now())
+
+
+def is_asked(state: State) -> bool:
+    """Tell whether another process waits for something to be begun."""
+    return any(record.status is RequestStatus.WAITING for record in state.requests.values())
+
+
+def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> None:
+    tx.requests[record.request_id] = replace(record, status=RequestStatus.DONE, done=done, finished_at=now)
+
+
+def _too_late(record: RequestRecord) -> WorkDone:
+    error = NothingToDo("request_expired", f"Nobody waited any longer for what {record.asked_by} asked.")
+    return WorkDone(failures=(as_failure(error),))
+
+
+async def _gathered(steps: Sequence[Awaitable[Closed | Answered | Reconciled]]) -> WorkDone:
+    """Take *steps* one after the other; a failure does not stop the next."""
+    results: list[Closed | Answered | Reconciled] = []
+    failures: list[Failure] = []
+    for step in steps:
+        try:
+            results.append(await step)
+        except ApexError as error:
+            failures.append(as_failure(error))
+    return WorkDone(results=tuple(results), failures=tuple(failures))
+
+
+def as_failure(error: ApexError) -> Failure:
+    """Return *error* as a value that can travel."""
+    return Failure(
+        status=int(error.status), code=error.code, message=error.message, hint=error.hint, details=error.details
+    )

@@ -1,0 +1,78 @@
+"""What a run says of one signal: reports built from signals, decisions and orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from apex_cli.core.model.decision import Decision, DecisionKind, Reason
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.records import SignalOutcome, SignalReport
+from apex_cli.core.model.signal import Opportunity, Signal
+
+
+def outcome_of(kind: DecisionKind) -> SignalOutcome:
+    """Return the outcome a decision leads to when nothing comes between."""
+    return {
+        DecisionKind.EXECUTE: SignalOutcome.EXECUTED,
+        DecisionKind.QUEUE: SignalOutcome.QUEUED,
+        DecisionKind.REFUSE: SignalOutcome.REFUSED,
+    }[kind]
+
+
+def decided_report(opportunity: Opportunity, decision: Decision, outcome: SignalOutcome, where: str) -> SignalReport:
+    """Return the report of a decided signal."""
+    return SignalReport(
+        signal_id=opportunity.signal.signal_id,
+        symbol=opportunity.signal.symbol,
+        outcome=outcome,
+        reasons=decision.reasons,
+        warnings=decision.warnings,
+        score=opportunity.opportunity_score,
+        quantity=decision.sized.quantity if decision.sized else None,
+        where=where,
+    )
+
+
+def duplicate_report(signal: Signal, where: str) -> SignalReport:
+    """Return the report of a signal seen before."""
+    reason = Reason(code="duplicate", message=f"Signal {signal.signal_id} was seen before.")
+    return SignalReport(
+        signal_id=signal.signal_id,
+        symbol=signal.symbol,
+        outcome=SignalOutcome.DUPLICATE,
+        reasons=(reason,),
+        where=where,
+    )
+
+
+def expired_reason(signal: Signal, now: datetime) -> Reason:
+    """Return why a signal past its time is not acted on."""
+    return Reason(
+        code="signal_expired",
+        message=f"The signal expired at {signal.expires_at.isoformat(timespec='minutes')}.",
+        limit=signal.expires_at.isoformat(),
+        value=now.isoformat(),
+    )
+
+
+def outcome_of_orders(records: Sequence[OrderRecord]) -> SignalOutcome:
+    """Return what sending came to: refused when no entry ever got to work."""
+    nothing_sent = {OrderStatus.REJECTED, OrderStatus.NEVER_SENT}
+    entries = [record for record in records if record.order.role is OrderRole.ENTRY]
+    is_open = any(record.status not in nothing_sent for record in entries)
+    return SignalOutcome.EXECUTED if is_open else SignalOutcome.REFUSED
+
+
+def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:
+    """Return what went wrong with orders that were to be sent."""
+    bad = {OrderStatus.REJECTED, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT}
+    return tuple(
+        Reason(
+            code=f"order_{record.status.value.lower()}",
+            message=f"{record.order.client_order_id}: {record.reason or record.status.value.lower()}",
+            value=record.status,
+        )
+        for record in records
+        if record.status in bad
+    )

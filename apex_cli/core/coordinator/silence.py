@@ -1,0 +1,56 @@
+"""The pulse: that runs do their work is written down, so that their silence can be noticed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.record import Alarm
+from apex_cli.core.model.records import Counters
+from apex_cli.core.ports import Clock, StateStore
+
+BEAT = timedelta(minutes=1)
+"""How often a loop writes down that it works."""
+
+TELL_AGAIN = timedelta(hours=6)
+"""How long a silence that goes on is not told again."""
+
+
+def record_run(store: StateStore, now: datetime) -> None:
+    """Write down that a run did its work."""
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, last_run_at=now)
+
+
+class Pulse:
+    """The ``Chore`` that lets a loop beat."""
+
+    def __init__(self, store: StateStore, wall: Clock) -> None:
+        """Beat by the *wall* clock, whatever time the market has."""
+        self._store = store
+        self._wall = wall
+
+    async def tend(self, now: datetime) -> bool:
+        """Beat if it is time; that is no change worth another cycle."""
+        del now
+        wall, last = self._wall.now(), self._store.view().counters.last_run_at
+        if last is None or wall - last >= BEAT:
+            record_run(self._store, wall)
+        return False
+
+
+def silence(counters: Counters, now: datetime) -> timedelta | None:
+    """Return how long ago the last run did its work; None when none ever did."""
+    return None if counters.last_run_at is None else max(timedelta(), now - counters.last_run_at)
+
+
+def tell_overdue(store: StateStore, message: str, now: datetime) -> bool:
+    """Tell that runs are overdue, unless that was told a short while ago; True when it was told."""
+    with store.transaction() as tx:
+        told = tx.counters.overdue_told
+        if told is not None and now - told < TELL_AGAIN and told >= (tx.counters.last_run_at or told):
+            return False
+        tx.counters = replace(tx.counters, overdue_told=now)
+        tx.emit("run_overdue", now, "apex run", Alarm(code="run_overdue", message=message))
+    return True

@@ -1,0 +1,132 @@
+"""Imports executions of the whole account, for the day-trade count only: positions never change.
+
+Own fills stay what positions are folded from. What a report tells beside them is kept in a table of its own, each
+execution once by its id, for ten sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.day_trades.counter import known_since
+from apex_cli.core.day_trades.flow import COUNTED_TYPES
+from apex_cli.core.market.calendar import (
+    FIRST_DAY,
+    is_session,
+    next_session,
+    previous_sessions,
+    session_date,
+    session_start,
+)
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.execution import Execution
+from apex_cli.core.positions.retention import FILL_SESSIONS
+from apex_cli.core.state.tables import State
+
+
+class Report(Value, frozen=True, kw_only=True):
+    """What a file of executions tells."""
+
+    executions: tuple[Execution, ...]
+    since: date | None = None
+    """First day the report covers; None: that of its oldest execution."""
+
+    until: date | None = None
+    """Last day the report covers; None: up to now."""
+
+    dropped: int = 0
+    """Rows that are no trades of a security: expiries, assignments, cancelled ones."""
+
+    def covers(self, now: datetime, sessions: int) -> bool:
+        """Tell whether the report reaches back over *sessions* sessions, the one of *now* included.
+
+        Raises:
+            CalendarEndError: they are outside the calendar.
+        """
+        first = (*previous_sessions(session_date(now), sessions - 1), session_date(now))[0]
+        since = self.since or _first_day(self.executions)
+        return since is not None and since <= first
+
+
+class Imported(Value, frozen=True, kw_only=True):
+    """What an import changed."""
+
+    added: int
+    known: int
+    """Executions that were there already, as own fills or from an earlier import."""
+
+    too_old: int
+    not_counted: int
+    """Of markets that do not count: futures, currencies, coins; and rows that are no trades."""
+
+    covered_since: str
+    """Session date from which on all trades are known; empty when nothing is."""
+
+
+class HistoryImportedEvent(Value, frozen=True, kw_only=True):
+    """What an import brought: enough to bring it again."""
+
+    rows: tuple[Execution, ...]
+    """As they stand in the state now."""
+
+    imported: Imported
+
+
+def import_executions(tx: State, report: Report, now: datetime) -> Imported:
+    """Put *report* into the state, inside the caller's transaction; twice is as good as once.
+
+    Args:
+        tx: changed in place.
+        report: what the file tells.
+        now: executions of more than ten sessions before it are left out.
+
+    Raises:
+        CalendarEndError: *now* is outside the calendar.
+    """
+    today = session_date(now)
+    cutoff = session_start(previous_sessions(today, FILL_SESSIONS - 1)[0])
+    counted = [row for row in report.executions if row.sec_type in COUNTED_TYPES]
+    fresh = [row for row in counted if row.filled_at >= cutoff]
+    rows = [tx.history_fills[row.key] for row in fresh if _put(tx, row)]
+    _extend_coverage(tx, report, today)
+    imported = Imported(
+        added=len(rows),
+        known=len(fresh) - len(rows),
+        too_old=len(counted) - len(fresh),
+        not_counted=len(report.executions) - len(counted) + report.dropped,
+        covered_since=tx.counters.fills_since,
+    )
+    if rows:
+        tx.emit("history_imported", now, "", HistoryImportedEvent(rows=tuple(rows), imported=imported))
+    return imported
+
+
+def _put(tx: State, row: Execution) -> bool:
+    """Keep *row*, unless it or a later correction of it is there."""
+    own, known = tx.fills.get(row.key), tx.history_fills.get(row.key)
+    if own is not None or (known is not None and known.revision >= row.revision):
+        return False
+    held = row.held_before if row.held_before is not None or known is None else known.held_before
+    tx.history_fills[row.key] = replace(row, held_before=held)
+    return True
+
+
+def _extend_coverage(tx: State, report: Report, today: date) -> None:
+    """Let the known sessions begin where the report does, if it reaches them without a gap."""
+    since = report.since or _first_day(report.executions)
+    if since is None:
+        return
+    since = max(since, FIRST_DAY)
+    first = since if is_session(since) else next_session(since)
+    known = known_since(tx) or today
+    reaches = report.until is None or next_session(report.until) >= known
+    if reaches and first <= known:
+        tx.counters = replace(tx.counters, fills_since=first.isoformat())
+
+
+def _first_day(executions: Iterable[Execution]) -> date | None:
+    oldest = min((row.filled_at for row in executions), default=None)
+    return None if oldest is None else session_date(oldest)

@@ -1,0 +1,295 @@
+"""Brackets: entry, stop and targets as orders, and the orders that close a position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.market.ticks import levels_on_ticks, to_tick
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Decision
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import EntryOrder
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderType, TimeInForce
+from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.positions.lessons import entry_conditions
+
+
+class ExitChanges(Value, frozen=True, kw_only=True):
+    """What to ask the broker so that resting exits never exceed what is left."""
+
+    cancel: tuple[str, ...] = ()
+    """Client order ids."""
+
+    shrink: tuple[Order, ...] = ()
+    """Orders with their smaller total quantity, what has filled included."""
+
+
+def build_bracket(
+    decision: Decision,
+    opportunity: Opportunity,
+    *,
+    bracket_id: str,
+    entry_order: EntryOrder,
+    now: datetime,
+    targets: tuple[Price, ...] | None = None,
+) -> tuple[BracketRecord, tuple[Order, ...]]:
+    """Return the record and the orders of one entry decision: per tranche its entry, its stop, its target.
+
+    One tranche per target: the quantity is split evenly by the instrument's step, the remainder to the first
+    tranches; where it is too small, the nearest targets get one step each. With the signal's own fractions, what they
+    leave over is a tranche without a target. Every tranche is a complete bracket of
+    its own, its exits one OCA group that waits for its entry. Exits rest until cancelled.
+
+    Prices go to the tick as ``to_tick`` says: the loss at the stop never exceeds what was sized.
+
+    Args:
+        decision: with a size; its entry price is the limit of a limit entry.
+        opportunity: the signal gives stop and targets.
+        bracket_id: a ULID; order ids are ``apex-<bracket_id>-E``, ``-S1``, ``-T1``, with several tranches ``-E1`` ...
+        entry_order: how the entry meets the market.
+        now: when it was decided.
+        targets: other targets than the signal's.
+
+    Raises:
+        ValueError: the decision has no size, or its levels meet on the tick grid.
+    """
+    sized, signal, side = decision.sized, opportunity.signal, decision.side
+    if sized is None:
+        raise ValueError(f"signal {decision.signal_id} has no size: it cannot become a bracket")
+    instrument = decision.instrument
+    wanted = signal.target_prices if targets is None else targets
+    entry, stop, rounded = levels_on_ticks(decision.entry_price, signal.stop_loss, wanted, instrument.tick_size, side)
+    if min((entry, stop, *rounded)) <= ZERO or (entry - stop) * side.sign <= ZERO:
+        raise ValueError(f"signal {decision.signal_id}: entry {entry} and stop {stop} do not make a {side} bracket")
+    if entry_order is EntryOrder.MARKET:
+        entry = decision.entry_price
+    nearest_first = tuple(sorted(rounded, reverse=side is OrderSide.SELL))
+    fractions = signal.target_fractions if targets is None else ()
+    parts = tranche_quantities(sized.quantity, instrument, len(nearest_first), fractions)
+    traded = nearest_first[: len(parts)]
+    record = BracketRecord(
+        bracket_id=bracket_id,
+        signal_id=signal.signal_id,
+        strategy=signal.strategy,
+        instrument=instrument,
+        side=side,
+        quantity=sized.quantity,
+        entry_price=entry,
+        stop_price=stop,
+        target_prices=traded,
+        risk_per_unit=Usd(abs(entry - stop) * instrument.multiplier),
+        confidence=signal.confidence,
+        reward_risk=decision.reward_risk,
+        created_at=now,
+        conditions=entry_conditions(opportunity),
+    )
+    return record, _bracket_orders(record, parts, entry_order, reference_price=decision.entry_price)
+
+
+def _bracket_orders(
+    record: BracketRecord, parts: Sequence[Quantity], entry_order: EntryOrder, *, reference_price: Price
+) -> tuple[Order, ...]:
+    orders: list[Order] = []
+    for tranche, quantity in enumerate(parts, start=1):
+        target = record.target_prices[tranche - 1] if tranche <= len(record.target_prices) else None
+        suffix = f"E{tranche}" if len(parts) > 1 else "E"
+        entry = Order(
+            client_order_id=f"apex-{record.bracket_id}-{suffix}",
+            bracket_id=record.bracket_id,
+            role=OrderRole.ENTRY,
+            tranche=tranche,
+            instrument=record.instrument,
+            side=record.side,
+            order_type=OrderType.LIMIT if entry_order is EntryOrder.LIMIT else OrderType.MARKET,
+            quantity=quantity,
+            limit_price=record.entry_price if entry_order is EntryOrder.LIMIT else None,
+            reference_price=reference_price,
+        )
+        orders += tranche_orders(entry, record.stop_price, target)
+    return tuple(orders)
+
+
+def tranche_orders(entry: Order, stop: Price, target: Price | None) -> tuple[Order, ...]:
+    """Return *entry* with the exits that wait for it: one OCA group of a stop and, when there is one, a target."""
+    legs = (entry, _stop(entry, stop))
+    return legs if target is None else (*legs, _target(entry, target))
+
+
+def split_quantity(quantity: Quantity, instrument: Instrument, parts: int) -> tuple[Quantity, ...]:
+    """Return *quantity* in at most *parts* shares that differ by no more than one step, larger ones first.
+
+    Args:
+        quantity: a positive multiple of the instrument's step.
+        instrument: gives the step.
+        parts: how many are wanted; 0 counts as 1.
+    """
+    step = instrument.quantity_step
+    steps = int(quantity / step)
+    count = max(1, min(parts, steps))
+    each, more = divmod(steps, count)
+    return tuple(Quantity((each + (1 if number < more else 0)) * step) for number in range(count))
+
+
+def tranche_quantities(
+    quantity: Quantity, instrument: Instrument, targets: int, fractions: Sequence[Decimal] = ()
+) -> tuple[Quantity, ...]:
+    """Return the quantity of each tranche, nearest target first; without *fractions* even parts.
+
+    Each target gets its fraction down to the step, at least one step while there is any. What fractions of less than
+    1 leave over is the last tranche, which has no target; what rounding leaves over goes to the first.
+
+    Args:
+        quantity: a positive multiple of the instrument's step.
+        instrument: gives the step.
+        targets: how many there are.
+        fractions: one a target, adding up to at most 1; empty for even parts.
+    """
+    if not fractions or not targets:
+        return split_quantity(quantity, instrument, targets)
+    step = instrument.quantity_step
+    left: Decimal = quantity
+    parts: list[Decimal] = []
+    for fraction in fractions[:targets]:
+        part = min(left, max(step, floor_to_step(quantity * fraction, step)))
+        if part:
+            parts.append(part)
+            left -= part
+    if left and sum(fractions) < 1:
+        parts.append(left)
+    else:
+        parts[0] += left
+    return tuple(map(Quantity, parts))
+
+
+def _exit(entry: Order, role: OrderRole, order_type: OrderType, *, limit: Price | None, stop: Price | None) -> Order:
+    letter = "S" if role is OrderRole.STOP else "T"
+    return Order(
+        client_order_id=f"apex-{entry.bracket_id}-{letter}{entry.tranche}",
+        bracket_id=entry.bracket_id,
+        role=role,
+        tranche=entry.tranche,
+        instrument=entry.instrument,
+        side=entry.side.opposite,
+        order_type=order_type,
+        quantity=entry.quantity,
+        limit_price=limit,
+        stop_price=stop,
+        time_in_force=TimeInForce.GTC,
+        oca_group=f"apex-{entry.bracket_id}-{entry.tranche}",
+        parent_id=entry.client_order_id,
+    )
+
+
+def _stop(entry: Order, price: Price) -> Order:
+    return _exit(entry, OrderRole.STOP, OrderType.STOP, limit=None, stop=price)
+
+
+def _target(entry: Order, price: Price) -> Order:
+    return _exit(entry, OrderRole.TARGET, OrderType.LIMIT, limit=price, stop=None)
+
+
+def part_of(position: Position, fraction: Decimal) -> Quantity:
+    """Return *fraction* of the position, down to the step, but at least one step and at most all of it.
+
+    Args:
+        position: what is held.
+        fraction: in (0, 1]; 0.5 is half.
+
+    Raises:
+        ValueError: *fraction* is outside (0, 1].
+    """
+    if not ZERO < fraction <= 1:
+        raise ValueError(f"a fraction of {fraction} cannot be closed: it must be above 0 and at most 1")
+    if fraction == 1:
+        return position.quantity
+    step = position.instrument.quantity_step
+    part = max(step, floor_to_step(position.quantity * fraction, step))
+    return Quantity(min(position.quantity, part))
+
+
+def close_order(
+    position: Position,
+    *,
+    bracket_id: str,
+    number: int = 1,
+    quantity: Quantity | None = None,
+    limit_price: Price | None = None,
+    reference_price: Price | None = None,
+) -> Order:
+    """Return the order that closes *position*, whole or in part: at market, or at a limit for today.
+
+    Resting exits must be cancelled or shrunk first: see ``exits_for_remaining``.
+
+    Args:
+        position: what is held.
+        bracket_id: the position's, or a new ULID; the order id is ``apex-<bracket_id>-C<number>``.
+        number: which close under that id, from 1.
+        quantity: how much; all of it by default.
+        limit_price: worst acceptable price.
+        reference_price: the price the person saw.
+
+    Raises:
+        ValueError: *quantity* is not above 0, more than is held, or a part that is off the step.
+    """
+    wanted = position.quantity if quantity is None else quantity
+    instrument = position.instrument
+    if not ZERO < wanted <= position.quantity:
+        raise ValueError(f"cannot close {wanted} of {position.quantity} {instrument.symbol}")
+    if wanted != position.quantity and wanted % instrument.quantity_step:
+        raise ValueError(f"cannot close {wanted} {instrument.symbol}: the step is {instrument.quantity_step}")
+    side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
+    return Order(
+        client_order_id=f"apex-{bracket_id}-C{number}",
+        bracket_id=bracket_id,
+        role=OrderRole.CLOSE,
+        instrument=instrument,
+        side=side,
+        order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
+        quantity=wanted,
+        limit_price=None if limit_price is None else to_tick(limit_price, instrument.tick_size, side),
+        reference_price=reference_price,
+    )
+
+
+def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> ExitChanges:
+    """Return which exits to cancel or shrink so that together they close no more than *remaining*.
+
+    The legs of one OCA group are alternatives and count once. What is left goes to closing orders first, then to
+    what has a stop, then to the farthest targets: a part closed by hand takes the place of the nearest ones. Stops
+    shrink last: who is killed in between leaves a target too small, never a stop.
+
+    Args:
+        orders: the orders of one instrument; entries and finished orders are ignored.
+        remaining: quantity that is, or will be, held; 0 when flat.
+    """
+    groups: dict[str, list[OrderRecord]] = {}
+    for record in orders:
+        if record.is_open and record.order.role is not OrderRole.ENTRY:
+            groups.setdefault(record.order.oca_group or record.order.client_order_id, []).append(record)
+    left: Decimal = max(remaining, ZERO)
+    cancel: list[str] = []
+    shrink: list[Order] = []
+    for legs in sorted(groups.values(), key=_keeping_rank):
+        allotted = min(left, max(leg.open_quantity for leg in legs))
+        left -= allotted
+        for leg in legs:
+            if not allotted:
+                cancel.append(leg.order.client_order_id)
+            elif leg.open_quantity > allotted:
+                shrink.append(replace(leg.order, quantity=Quantity(leg.filled_quantity + allotted)))
+    shrink.sort(key=lambda order: order.role is OrderRole.STOP)
+    return ExitChanges(cancel=tuple(cancel), shrink=tuple(shrink))
+
+
+def _keeping_rank(legs: list[OrderRecord]) -> tuple[bool, bool, int, str]:
+    """Return the place in the queue for what is left: closes, then protection, then the highest tranche."""
+    order = legs[0].order
+    has_stop = any(leg.order.role is OrderRole.STOP for leg in legs)
+    return order.role is not OrderRole.CLOSE, not has_stop, -order.tranche, order.client_order_id

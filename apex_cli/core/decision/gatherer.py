@@ -1,0 +1,131 @@
+"""Gathers what a decision reads: the one way to a snapshot for run, approve, close and dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from apex_cli.core.day_trades.counter import closing_warnings
+from apex_cli.core.day_trades.margin_watch import with_standing
+from apex_cli.core.decision.inputs import take_snapshot
+from apex_cli.core.decision.plan import probe_entry
+from apex_cli.core.errors import BrokerError
+from apex_cli.core.market.calendar import CalendarEndError, market_status
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snapshot
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.market import Quote
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.ports import Broker, Clock, PriceSource
+from apex_cli.core.state.tables import State
+
+DayTradeRule = Callable[[State, AccountSnapshot, datetime], DayTradeStatus]
+
+
+class Gatherer:
+    """Asks clock, broker and prices once each, and puts the answers into a snapshot."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        clock: Clock,
+        prices: PriceSource | None,
+        limits: Limits,
+        day_trades: DayTradeRule,
+        max_price_age: timedelta | None = None,
+    ) -> None:
+        """Keep the ports. Without *prices* a simulated account trades at the signal's own price."""
+        self.broker = broker
+        self.clock = clock
+        self.limits = limits
+        self._prices = prices
+        self._day_trades = day_trades
+        self._max_price_age = max_price_age
+
+    async def snapshot(
+        self,
+        state: State,
+        opportunity: Opportunity,
+        *,
+        planned: Iterable[Exposure] = (),
+        quantity: Quantity | None = None,
+    ) -> Snapshot:
+        """Return the snapshot for a decision on *opportunity* now; a live broker is asked what its entry would do.
+
+        Args:
+            state: the latest committed one.
+            opportunity: what is decided on.
+            planned: what a dry run would have opened already.
+            quantity: a person's own size.
+
+        Raises:
+            BrokerError: the account could not be read.
+        """
+        instrument, signal_price = opportunity.signal.instrument, opportunity.signal.entry_price
+        await self.refresh_quotes((instrument,))
+        now = self.clock.now()
+        account = with_standing(await self.broker.account(), state, now)
+        quote = self.quote(instrument, now)
+        if quote is None and account.is_simulated and not self._has_history(instrument, now):
+            quote = Quote(price=signal_price, at=now, source="signal")
+        snapshot = take_snapshot(
+            state,
+            now=now,
+            account=account,
+            quote=quote,
+            market=market_status(instrument.market_type, now),
+            day_trades=self._day_trades(state, account, now),
+            planned=planned,
+        )
+        if account.is_simulated:
+            return snapshot
+        probe = probe_entry(opportunity, snapshot, self.limits, quantity)
+        return snapshot if probe is None else replace(snapshot, margin_preview=await self.broker.preview(probe))
+
+    def day_trades(self, state: State, account: AccountSnapshot, now: datetime) -> DayTradeStatus:
+        """Return the day trades used and left."""
+        return self._day_trades(state, account, now)
+
+    async def closing_warnings(self, state: State, key: str) -> tuple[Reason, ...]:
+        """Return what the day-trading rules warn of when the position *key* is closed now.
+
+        Nothing when that cannot be told: a close is never held up by it.
+        """
+        now = self.clock.now()
+        try:
+            account = with_standing(await self.broker.account(), state, now)
+            return closing_warnings(state, (key,), self._day_trades(state, account, now), account)
+        except (BrokerError, CalendarEndError):
+            return ()
+
+    async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
+        """Have fresh prices ready, where the source must be asked for them."""
+        if self._prices is not None:
+            await self._prices.refresh(instruments)
+
+    async def refresh_all(self, state: State) -> None:
+        """Have fresh prices ready of what is held, and of resting entries that follow the price."""
+        held = [row.position.instrument for row in state.positions.values()]
+        await self.refresh_quotes(held + [row.opportunity.signal.instrument for row in state.resting.values()])
+
+    def quote(self, instrument: Instrument, now: datetime) -> Quote | None:
+        """Return the latest price, None when there is none or it is too old."""
+        quote = self._prices.latest(instrument, now) if self._prices else None
+        if quote is None or (self._max_price_age is not None and now - quote.at > self._max_price_age):
+            return None
+        return quote
+
+    async def price_of(self, instrument: Instrument) -> Price | None:
+        """Return the latest price after asking for it; None when there is none."""
+        await self.refresh_quotes((instrument,))
+        quote = self.quote(instrument, self.clock.now())
+        return quote.price if quote else None
+
+    def _has_history(self, instrument: Instrument, now: datetime) -> bool:
+        """True when there are prices, only too old ones: then the signal's own price proves nothing."""
+        return self._prices is not None and self._prices.latest(instrument, now) is not None

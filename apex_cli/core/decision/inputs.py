@@ -1,0 +1,133 @@
+"""From the state, the account and a price to the snapshot that a decision reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Sized, Snapshot
+from apex_cli.core.model.market import MarketStatus, Quote
+from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.records import BracketRecord, Counters, PositionRecord
+from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.state.tables import State
+
+
+def take_snapshot(
+    state: State,
+    *,
+    now: datetime,
+    account: AccountSnapshot,
+    quote: Quote | None,
+    market: MarketStatus,
+    day_trades: DayTradeStatus,
+    planned: Iterable[Exposure] = (),
+) -> Snapshot:
+    """Return everything a decision looks at; *planned* adds what a dry run would have opened.
+
+    Counters of an earlier session say nothing of this one: they count as if it had been started now.
+    """
+    counters = session_counters(state.counters, account, session_date(now))
+    trading = state.trading
+    return Snapshot(
+        taken_at=now,
+        trading_mode=trading.mode,
+        trading_mode_reason=trading.reason,
+        account=account,
+        session_start_equity=counters.session_start_equity or account.equity,
+        peak_equity=Usd(max(counters.peak_equity, account.equity)),
+        exposures=(*exposures_of(state), *planned),
+        entries_today=counters.entries_today,
+        quote=quote,
+        market=market,
+        day_trades=day_trades,
+        blocked_instruments=blocked_instruments(state),
+        locks=tuple(state.locks.values()),
+    )
+
+
+def session_counters(counters: Counters, account: AccountSnapshot, session: date) -> Counters:
+    """Return *counters* as they are in *session*: fresh ones when they are of another.
+
+    The day's opening equity is the broker's prior close where it tells one.
+    """
+    if counters.session_date == session.isoformat():
+        return counters
+    equity = account.prior_close_equity or account.equity
+    return replace(
+        counters,
+        session_date=session.isoformat(),
+        session_start_equity=equity,
+        peak_equity=Usd(max(counters.peak_equity, equity)),
+        entries_today=0,
+        fills_since=counters.fills_since or session.isoformat(),
+    )
+
+
+def blocked_instruments(state: State) -> tuple[str, ...]:
+    """Return the keys of instruments with an order of unknown outcome."""
+    keys = {r.order.instrument.key for r in state.orders.open() if r.status is OrderStatus.UNKNOWN}
+    return tuple(sorted(keys))
+
+
+def exposures_of(state: State) -> tuple[Exposure, ...]:
+    """Return open positions and entries that may still fill, with their loss at the stop."""
+    by_key: dict[str, list[OrderRecord]] = {}
+    entries: list[OrderRecord] = []
+    for record in state.orders.open():
+        by_key.setdefault(record.order.instrument.key, []).append(record)
+        if record.order.role is OrderRole.ENTRY:
+            entries.append(record)
+    held = [_held(row, by_key.get(key, [])) for key, row in state.positions.items()]
+    working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
+    return (*held, *working)
+
+
+def planned_exposure(decision: Decision, sized: Sized) -> Exposure:
+    """Return what *decision* would open."""
+    return Exposure(
+        key=decision.instrument.key,
+        side=PositionSide.LONG if decision.side.sign > 0 else PositionSide.SHORT,
+        notional=sized.notional,
+        risk=sized.risk_amount,
+        is_working_entry=True,
+    )
+
+
+def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
+    position = row.position
+    return Exposure(
+        key=position.instrument.key,
+        side=position.side,
+        notional=Usd(position.quantity * row.current_price * position.instrument.multiplier),
+        risk=_open_risk(position, orders),
+        quantity=position.quantity,
+        opened_on=session_date(position.entry_time).isoformat(),
+    )
+
+
+def _open_risk(position: Position, orders: list[OrderRecord]) -> Usd:
+    """Loss from the entry price if every stop is hit; what no stop covers counts in full."""
+    protection = protection_of(position, orders)
+    per_unit = ZERO
+    if protection.stop_price is not None:
+        per_unit = max(ZERO, (position.entry_price - protection.stop_price) * position.side.sign)
+    uncovered = position.quantity - protection.quantity
+    risk = protection.quantity * per_unit + uncovered * position.entry_price
+    return Usd(risk * position.instrument.multiplier)
+
+
+def _working(record: OrderRecord, bracket: BracketRecord | None) -> Exposure:
+    order = record.order
+    price = bracket.entry_price if bracket else order.limit_price or order.stop_price or Decimal(0)
+    notional = record.open_quantity * price * order.instrument.multiplier
+    risk = record.open_quantity * bracket.risk_per_unit if bracket else notional
+    side = PositionSide.LONG if order.side.sign > 0 else PositionSide.SHORT
+    return Exposure(key=order.instrument.key, side=side, notional=Usd(notional), risk=Usd(risk), is_working_entry=True)

@@ -1,0 +1,223 @@
+"""Checks of permission and market: trading state, symbols, hours, price collar, day trades."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from apex_cli.core.day_trades.gate import GateOrder, GateVerdict, Ground, judge_order
+from apex_cli.core.day_trades.margin import maintenance_held, reserve_for, stock_value
+from apex_cli.core.day_trades.regimes import UNLIMITED, Regime, facts_of
+from apex_cli.core.decision.verdict import CheckContext, passing, verdict
+from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.model.account import AccountFacts
+from apex_cli.core.model.decision import Check, Exposure, Reason, Sized, TradingMode
+from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
+from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reconciliation import EVERYTHING
+from apex_cli.core.model.wording import percent, plain
+from apex_cli.core.positions.holding import flat_from
+
+
+def trading_state(ctx: CheckContext) -> Check:
+    """Trading is active: neither halted nor reducing."""
+    mode = ctx.snapshot.trading_mode
+    passed = mode is TradingMode.ACTIVE
+    if passed and not ctx.describe:
+        return passing("trading_state")
+    why = f": {ctx.snapshot.trading_mode_reason}" if ctx.snapshot.trading_mode_reason else ""
+    return verdict(
+        "trading_state",
+        passed=passed,
+        limit=TradingMode.ACTIVE.value,
+        value=mode.value,
+        message=f"Trading is {mode.value}{why}. Nothing is opened until it is resumed.",
+    )
+
+
+def instrument_blocked(ctx: CheckContext) -> Check:
+    """The security has no order of unknown outcome."""
+    passed = ctx.key not in ctx.snapshot.blocked_instruments
+    if passed and not ctx.describe:
+        return passing("instrument_blocked")
+    return verdict(
+        "instrument_blocked",
+        passed=passed,
+        limit="nothing unknown",
+        value="nothing unknown" if passed else "an unknown outcome",
+        message=f"{ctx.key} has an order of unknown outcome. The broker is asked again with apex reconcile.",
+    )
+
+
+def reconciled(ctx: CheckContext) -> Check:
+    """Our books and the broker's agree on the security, and on the account as a whole."""
+    locks = ctx.snapshot.locks
+    if not locks and not ctx.describe:
+        return passing("reconciled")
+    lock = next((each for each in locks if each.key in {ctx.key, EVERYTHING}), None)
+    if lock is None:
+        return verdict("reconciled", passed=True, limit="as at the broker", value="as at the broker", message="")
+    return verdict(
+        "reconciled",
+        passed=False,
+        limit=f"{lock.theirs or 'nothing'} at the broker",
+        value=f"{lock.ours or 'nothing'} here ({', '.join(lock.codes)})",
+        message=f"{lock.message} Nothing is opened until apex reconcile clears it.",
+    )
+
+
+def symbol_allowed(ctx: CheckContext) -> Check:
+    """The symbol is on the allow list, if there is one, and not on the deny list."""
+    allow, deny = ctx.risk.allow_symbols, ctx.risk.deny_symbols
+    symbol = ctx.signal.instrument.symbol
+    is_listed = not allow or _is_in(symbol, allow)
+    is_denied = bool(deny) and _is_in(symbol, deny)
+    passed = is_listed and not is_denied
+    if passed and not ctx.describe:
+        return passing("symbol_allowed")
+    limit = "not in risk.deny_symbols" if is_denied or not allow else "in risk.allow_symbols"
+    wrong = "is in risk.deny_symbols" if is_denied else "is not in risk.allow_symbols"
+    return verdict("symbol_allowed", passed=passed, limit=limit, value=symbol, message=f"{symbol} {wrong}.")
+
+
+def _is_in(symbol: str, symbols: tuple[str, ...]) -> bool:
+    return any(symbol.upper() == each.upper() for each in symbols)
+
+
+def shorting_allowed(ctx: CheckContext) -> Check:
+    """A sale that opens is allowed."""
+    passed = ctx.side is OrderSide.BUY or ctx.risk.allow_short
+    if passed and not ctx.describe:
+        return passing("shorting_allowed")
+    return verdict(
+        "shorting_allowed",
+        passed=passed,
+        limit="BUY or SELL" if ctx.risk.allow_short else "BUY",
+        value=ctx.side.value,
+        message="The signal opens with a sale, and risk.allow_short is off.",
+    )
+
+
+def market_hours(ctx: CheckContext) -> Check:
+    """The market is open, unless hours are not enforced."""
+    market = ctx.snapshot.market
+    passed = market.is_open or not ctx.risk.enforce_market_hours
+    if passed and not ctx.describe:
+        return passing("market_hours")
+    why = f" ({market.why})" if market.why else ""
+    opens = f"; it opens at {market.opens_at.isoformat()}" if market.opens_at else ""
+    return verdict(
+        "market_hours",
+        passed=passed,
+        limit="open" if ctx.risk.enforce_market_hours else "any hour",
+        value=("open" if market.is_open else "closed") + why,
+        message=f"The market is closed{why}{opens}.",
+    )
+
+
+def flat_at_close(ctx: CheckContext) -> Check:
+    """A position opened now would not be closed for the end of the day at once."""
+    plan = ctx.limits.management.plan_for(ctx.signal.strategy)
+    flat_at = flat_from(ctx.snapshot.market, plan)
+    passed = flat_at is None or ctx.snapshot.taken_at < flat_at
+    if passed and not ctx.describe:
+        return passing("flat_at_close")
+    until = "any time" if flat_at is None else f"before {flat_at.astimezone(NEW_YORK):%H:%M}"
+    found = f"{ctx.snapshot.taken_at.astimezone(NEW_YORK):%H:%M}"
+    return verdict(
+        "flat_at_close",
+        passed=passed,
+        limit=until,
+        value=found,
+        message=f"It is {found} in New York, and everything is closed {plan.flat_at_close} minutes before the close.",
+    )
+
+
+def price_collar(ctx: CheckContext) -> Check:
+    """The signal's entry lies close to the latest price: |entry - price| / price <= max_price_deviation_pct."""
+    quote, most, entry = ctx.snapshot.quote, ctx.risk.max_price_deviation_pct, ctx.signal.entry_price
+    if quote is None or quote.price <= ZERO:
+        return verdict(
+            "price_collar",
+            passed=False,
+            limit=f"within {percent(most)} of a known price",
+            value="no price",
+            message=f"There is no current price for {ctx.key}: opening needs one.",
+        )
+    distance = abs(entry - quote.price)
+    passed = distance <= most * quote.price
+    if passed and not ctx.describe:
+        return passing("price_collar")
+    found = percent(distance / quote.price)
+    return verdict(
+        "price_collar",
+        passed=passed,
+        limit=f"within {percent(most)} of {plain(quote.price)}",
+        value=f"{found} ({plain(entry)})",
+        message=f"The signal's entry {plain(entry)} lies {found} from the latest price {plain(quote.price)}; "
+        f"the limit is {percent(most)}.",
+    )
+
+
+def day_trades(ctx: CheckContext) -> Check:
+    """The day-trading rules let it open: a day trade is left, margin and cash suffice, nothing is missing."""
+    if not ctx.describe and not _is_gated(ctx):
+        return passing("day_trades")
+    status, found = ctx.snapshot.day_trades, _gate_verdict(ctx)
+    left = {None: "not applicable", UNLIMITED: "unlimited"}.get(status.remaining, f"{status.remaining} left")
+    return verdict(
+        "day_trades",
+        passed=not found.blocks,
+        limit=f"{status.limit} in {len(status.window)} sessions",
+        value=f"{status.used} used, {left}",
+        message=" ".join(reason.message for reason in found.blocks),
+    )
+
+
+def day_trade_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return what the day-trading rules warn of, and the forecast when only one day trade is left."""
+    if not _is_gated(ctx):
+        return ()
+    found = _gate_verdict(ctx)
+    is_last = ctx.snapshot.day_trades.remaining == 1 and not found.blocks
+    return (*found.warnings, *(found.notes if is_last else ()))
+
+
+def _is_gated(ctx: CheckContext) -> bool:
+    """Tell whether the day-trading rules could have anything to say: mostly they do not."""
+    status = ctx.snapshot.day_trades
+    if not status.is_regime_known or ctx.snapshot.margin_preview is not None or ctx.snapshot.account.facts is not None:
+        return True
+    if status.remaining is None:
+        return status.regime != Regime.OFF
+    return UNLIMITED < status.remaining <= max(1, len(status.opened_today))
+
+
+def _gate_verdict(ctx: CheckContext) -> GateVerdict:
+    snapshot, instrument = ctx.snapshot, ctx.signal.instrument
+    order = GateOrder(
+        security=ctx.key,
+        sec_type=SEC_TYPE_OF_MARKET[instrument.market_type],
+        side=ctx.side,
+        quantity=ctx.sized.quantity if isinstance(ctx.sized, Sized) else instrument.quantity_step,
+        price=ctx.entry_price,
+        multiplier=instrument.multiplier,
+    )
+    held = sum((e.quantity * e.side.sign for e in snapshot.exposures if e.key == ctx.key), ZERO)
+    ground = Ground(
+        status=snapshot.day_trades,
+        facts=_completed(facts_of(snapshot.account), snapshot.exposures),
+        held=held,
+        preview=snapshot.margin_preview,
+        stock_value=stock_value(snapshot.exposures),
+    )
+    return judge_order(order, ground)
+
+
+def _completed(facts: AccountFacts, exposures: Iterable[Exposure]) -> AccountFacts:
+    """Return *facts* with the reserve for our own working entries; a simulated account's margin is the rule's own."""
+    reserve = facts.working_open_orders_maint or reserve_for(exposures)
+    held = maintenance_held(exposures) if facts.is_simulated else facts.maint_margin_req
+    return replace(facts, working_open_orders_maint=reserve, maint_margin_req=held)

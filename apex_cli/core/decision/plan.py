@@ -1,0 +1,191 @@
+"""The decision: one pure function from an opportunity and a snapshot to execute, queue or refuse."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.brackets import tranche_quantities
+from apex_cli.core.decision.checks import describe_checks, run_checks
+from apex_cli.core.decision.market_checks import day_trade_warnings
+from apex_cli.core.decision.sizing import size_as_told, size_position
+from apex_cli.core.decision.verdict import CheckContext
+from apex_cli.core.model.decision import Check, Decision, DecisionKind, Reason, Sized, Snapshot
+from apex_cli.core.model.limits import EntryOrder, Limits
+from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType
+from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
+from apex_cli.core.model.wording import decimals
+
+
+def decide(
+    opportunity: Opportunity, snapshot: Snapshot, limits: Limits, *, quantity: Quantity | None = None
+) -> Decision:
+    """Return what to do with *opportunity*; the same inputs always give the same answer.
+
+    Any failed check refuses, with all failed checks as reasons. Otherwise it is executed when ``auto_execute`` is
+    on and the score reaches ``auto_min_score``, and queued for a person when not.
+
+    Args:
+        opportunity: the signal with its score.
+        snapshot: account, exposures, price, market and day trades at one moment.
+        limits: the user's limits.
+        quantity: a person's own size instead of the one worked out; held against the same caps.
+    """
+    entry = planned_entry(opportunity.signal, snapshot, limits)
+    decision = decide_at(opportunity, snapshot, limits, entry_price=entry, quantity=quantity)
+    if decision.kind is DecisionKind.REFUSE:
+        return decision
+    reason = _why_ask(opportunity, limits)
+    return replace(decision, kind=DecisionKind.QUEUE, reasons=(reason,)) if reason else decision
+
+
+def planned_entry(signal: Signal, snapshot: Snapshot, limits: Limits) -> Price:
+    """Return the price to size at: a market entry pays the latest price, so the worse of that and the signal's.
+
+    A limit entry never pays more than the signal's price.
+    """
+    quote = snapshot.quote
+    if quote is None or limits.execution.entry_order is EntryOrder.LIMIT:
+        return signal.entry_price
+    worse = max if signal.side.sign > 0 else min
+    return worse(signal.entry_price, quote.price)
+
+
+def probe_entry(
+    opportunity: Opportunity, snapshot: Snapshot, limits: Limits, quantity: Quantity | None = None
+) -> Order | None:
+    """Return the entry that would be sent, to ask a broker what it does to the margin; None when it has no size.
+
+    It is never sent: its client order id names no bracket.
+    """
+    signal = opportunity.signal
+    entry = planned_entry(signal, snapshot, limits)
+    sized = _context(opportunity, snapshot, limits, entry, quantity).sized
+    if not isinstance(sized, Sized):
+        return None
+    is_limit = limits.execution.entry_order is EntryOrder.LIMIT
+    return Order(
+        client_order_id="apex-probe",
+        bracket_id="",
+        role=OrderRole.ENTRY,
+        instrument=signal.instrument,
+        side=signal.side,
+        order_type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+        quantity=sized.quantity,
+        limit_price=entry if is_limit else None,
+        reference_price=entry,
+    )
+
+
+def decide_at(
+    opportunity: Opportunity,
+    snapshot: Snapshot,
+    limits: Limits,
+    *,
+    entry_price: Price,
+    quantity: Quantity | None = None,
+) -> Decision:
+    """Return execute or refuse, sized at *entry_price*; whether a person must be asked is left to the caller."""
+    ctx = _context(opportunity, snapshot, limits, entry_price, quantity)
+    checks = run_checks(ctx)
+    reasons = tuple([_reason(check, ctx) for check in checks if not check.passed])
+    sized = ctx.sized if isinstance(ctx.sized, Sized) else None
+    return Decision(
+        kind=DecisionKind.REFUSE if reasons else DecisionKind.EXECUTE,
+        signal_id=opportunity.signal.signal_id,
+        instrument=opportunity.signal.instrument,
+        side=ctx.side,
+        sized=sized,
+        entry_price=entry_price,
+        reward_risk=ctx.reward_risk,
+        checks=checks,
+        reasons=reasons,
+        warnings=(*(sized.warnings if sized else ()), *day_trade_warnings(ctx)),
+    )
+
+
+def explain_checks(
+    opportunity: Opportunity,
+    snapshot: Snapshot,
+    limits: Limits,
+    *,
+    entry_price: Price | None = None,
+    quantity: Quantity | None = None,
+) -> tuple[Check, ...]:
+    """Return the checks of the same decision with limit and value filled in, passed or not."""
+    entry = entry_price if entry_price is not None else opportunity.signal.entry_price
+    return describe_checks(_context(opportunity, snapshot, limits, entry, quantity))
+
+
+def _context(
+    opportunity: Opportunity, snapshot: Snapshot, limits: Limits, entry: Price, quantity: Quantity | None
+) -> CheckContext:
+    signal = opportunity.signal
+    instrument, stop, risk = signal.instrument, signal.stop_loss, limits.risk
+    if quantity is None:
+        sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk)
+    else:
+        sized = size_as_told(instrument=instrument, entry=entry, stop=stop, risk=risk, quantity=quantity)
+    return CheckContext(
+        opportunity=opportunity,
+        snapshot=snapshot,
+        limits=limits,
+        sized=sized,
+        side=signal.side,
+        reward_risk=planned_reward_risk(signal, entry, sized),
+        entry_price=entry,
+        key=instrument.key,
+    )
+
+
+def planned_reward_risk(signal: Signal, entry: Price, sized: Sized | Reason) -> Decimal | None:
+    """Return reward over risk for the quantities that will really aim at each target.
+
+    (sum(quantity_i * target_i) / sum(quantity_i) - entry) / (entry - stop): a small quantity reaches fewer targets,
+    the nearest ones, and an odd one leans towards them. A tranche without a target promises nothing, and is left out.
+
+    Args:
+        signal: gives stop and targets.
+        entry: price of the entry.
+        sized: the size; without one the split is taken as even.
+    """
+    targets = signal.target_prices
+    if len(targets) > 1 and isinstance(sized, Sized):
+        parts = tranche_quantities(sized.quantity, signal.instrument, len(targets), signal.target_fractions)
+        aimed = list(zip(parts, sorted(targets, reverse=signal.side is OrderSide.SELL), strict=False))
+        value = sum((part * target for part, target in aimed), ZERO)
+        targets = (Price(value / sum(part for part, _ in aimed)),)
+    return reward_risk(entry, signal.stop_loss, targets)
+
+
+def _reason(check: Check, ctx: CheckContext) -> Reason:
+    """Return a failed check as a reason; the size check speaks with the sizing's own code."""
+    if check.code == "size" and isinstance(ctx.sized, Reason):
+        return ctx.sized
+    return Reason(code=check.code, message=check.message, limit=check.limit, value=check.value)
+
+
+def _why_ask(opportunity: Opportunity, limits: Limits) -> Reason | None:
+    """Return why a person is asked, None when nobody is.
+
+    A score that learning raised counts as if nothing had been learned: learning never lets more through unasked.
+    """
+    execution = limits.execution
+    if not execution.auto_execute:
+        return Reason(
+            code="approval_required",
+            message="Every trade waits for approval: execution.auto_execute is off.",
+            limit="auto_execute on",
+            value="auto_execute off",
+        )
+    score, least = opportunity.cautious_score, execution.auto_min_score
+    if score >= least:
+        return None
+    return Reason(
+        code="score_below_auto",
+        message=f"Score {decimals(score)} is below {decimals(least)}, the least that is executed without asking.",
+        limit=f"at least {decimals(least)}",
+        value=decimals(score),
+    )

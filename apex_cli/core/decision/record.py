@@ -1,0 +1,191 @@
+"""How outcomes of signals get into the state: each function is the body of one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.approval import transition
+from apex_cli.core.decision.plan import decide, decide_at
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Decision, Reason, Snapshot
+from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.records import (
+    ApprovalRecord,
+    ApprovalStatus,
+    SignalOutcome,
+    SignalRecord,
+)
+from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.ports import RejectedRow
+from apex_cli.core.state.tables import State
+
+
+class DecidedEvent(Value, frozen=True, kw_only=True):
+    """A decision with its inputs: ``decide_again`` over them gives the same answer."""
+
+    opportunity: Opportunity
+    snapshot: Snapshot
+    limits: Limits
+    decision: Decision
+    is_answer: bool = False
+    """A person's yes: decided at the latest price, and nobody was to be asked any more."""
+
+    quantity: Quantity | None = None
+    """The person's own size."""
+
+
+def decide_again(event: DecidedEvent) -> Decision:
+    """Return what the inputs of *event* give: the decision that it holds."""
+    if not event.is_answer:
+        return decide(event.opportunity, event.snapshot, event.limits)
+    quote = event.snapshot.quote
+    return decide_at(
+        event.opportunity,
+        event.snapshot,
+        event.limits,
+        entry_price=quote.price if quote else event.opportunity.signal.entry_price,
+        quantity=event.quantity,
+    )
+
+
+class Alarm(Value, frozen=True, kw_only=True):
+    """Something a person must know now."""
+
+    code: str
+    message: str
+
+
+class SignalEndedEvent(Value, frozen=True, kw_only=True):
+    """A signal that never came to a decision."""
+
+    signal: Signal
+    outcome: SignalOutcome
+    reasons: tuple[Reason, ...]
+
+
+def record_rejected_row(tx: State, row: RejectedRow, now: datetime) -> None:
+    """Remember in the journal that a row was not a signal."""
+    tx.emit("signal_invalid", now, row.signal_id or row.where, row)
+
+
+def record_ended(tx: State, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], now: datetime) -> None:
+    """End a signal that never came to a decision: expired, dropped, stopped by a stage."""
+    tx.signals[signal.signal_id] = signal_row(signal, outcome, now)
+    event = SignalEndedEvent(signal=signal, outcome=outcome, reasons=reasons)
+    tx.emit("signal_ended", now, signal.signal_id, event)
+
+
+def record_decision(  # noqa: PLR0917 - the event's fields, in their order
+    tx: State,
+    opportunity: Opportunity,
+    snapshot: Snapshot,
+    limits: Limits,
+    decision: Decision,
+    approval: ApprovalRecord | None = None,
+) -> None:
+    """Put the decision with everything it was made from into the journal; *approval* is the one it answers."""
+    event = DecidedEvent(
+        opportunity=opportunity,
+        snapshot=snapshot,
+        limits=limits,
+        decision=decision,
+        is_answer=approval is not None,
+        quantity=approval.quantity if approval is not None else None,
+    )
+    tx.emit("decided", snapshot.taken_at, decision.signal_id, event)
+
+
+def record_refused(tx: State, signal: Signal, now: datetime) -> None:
+    """End a signal that was decided against."""
+    tx.signals[signal.signal_id] = signal_row(signal, SignalOutcome.REFUSED, now)
+
+
+def record_executed(tx: State, signal: Signal, bracket_id: str, now: datetime) -> None:
+    """Tie a signal to the bracket that acts on it."""
+    row = tx.signals.get(signal.signal_id) or signal_row(signal, SignalOutcome.EXECUTED, now)
+    tx.signals[signal.signal_id] = replace(row, outcome=SignalOutcome.EXECUTED, bracket_id=bracket_id)
+
+
+def record_queued(
+    tx: State,
+    opportunity: Opportunity,
+    decision: Decision,
+    *,
+    approval_id: str,
+    quoted_price: Price,
+    limits: Limits,
+    now: datetime,
+) -> ApprovalRecord:
+    """Queue an opportunity for a person; an older one for the same security and side is superseded."""
+    signal = opportunity.signal
+    supersede_older(tx, signal, now)
+    approval = ApprovalRecord(
+        approval_id=approval_id,
+        opportunity=opportunity,
+        decision=decision,
+        quoted_price=quoted_price,
+        created_at=now,
+        expires_at=min(now + timedelta(minutes=limits.approval.expiry_minutes), signal.expires_at),
+    )
+    tx.approvals[approval_id] = approval
+    row = signal_row(signal, SignalOutcome.QUEUED, now)
+    tx.signals[signal.signal_id] = replace(row, approval_id=approval_id)
+    tx.emit("approval_queued", now, signal.signal_id, approval)
+    return approval
+
+
+def supersede_older(tx: State, signal: Signal, now: datetime) -> None:
+    """End pending approvals for the same security and side: the newer signal speaks."""
+    for approval in list(tx.approvals.values()):
+        old = approval.opportunity.signal
+        same = old.instrument.key == signal.instrument.key and old.side is signal.side
+        if same and approval.status is ApprovalStatus.PENDING:
+            end_approval(
+                tx, approval, ApprovalStatus.SUPERSEDED, now, reason=f"A newer signal came: {signal.signal_id}."
+            )
+
+
+def end_approval(
+    tx: State,
+    approval: ApprovalRecord,
+    status: ApprovalStatus,
+    now: datetime,
+    *,
+    reason: str = "",
+    decided_by: str = "apex",
+) -> ApprovalRecord:
+    """Give an approval its next status and tell the journal."""
+    ended = transition(approval, status, now=now, by=decided_by, reason=reason)
+    tx.approvals[approval.approval_id] = ended
+    tx.emit(f"approval_{status}", now, approval.opportunity.signal.signal_id, ended)
+    outcome = SIGNAL_OUTCOME_OF.get(status)
+    row = tx.signals.get(approval.opportunity.signal.signal_id)
+    if outcome and row:
+        tx.signals[row.signal_id] = replace(row, outcome=outcome)
+    return ended
+
+
+SIGNAL_OUTCOME_OF = {
+    ApprovalStatus.REJECTED: SignalOutcome.REFUSED,
+    ApprovalStatus.EXPIRED: SignalOutcome.EXPIRED,
+    ApprovalStatus.SUPERSEDED: SignalOutcome.REFUSED,
+    ApprovalStatus.EXECUTED: SignalOutcome.EXECUTED,
+    ApprovalStatus.FAILED: SignalOutcome.REFUSED,
+}
+"""What an approval's end means for its signal."""
+
+
+def signal_row(signal: Signal, outcome: SignalOutcome, now: datetime) -> SignalRecord:
+    """Return the row that keeps *signal* from being acted on twice."""
+    return SignalRecord(
+        signal_id=signal.signal_id,
+        symbol=signal.symbol,
+        outcome=outcome,
+        seen_at=now,
+        expires_at=signal.expires_at,
+        family=signal.family,
+        side=signal.side if signal.family else None,
+    )

@@ -1,0 +1,129 @@
+"""Checks of the signal itself: its levels, age, size, reward and confidence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from apex_cli.core.decision.verdict import CheckContext, passing, verdict
+from apex_cli.core.market.ticks import levels_on_ticks
+from apex_cli.core.model.decision import Check, Reason
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.wording import decimals, plain, units
+
+MAX_CLOCK_LEAD = timedelta(minutes=5)
+"""How far a signal's clock may run ahead of ours."""
+
+_SURELY_APART = 2
+"""Ticks between entry and stop from which rounding cannot make them meet."""
+
+
+def signal_levels(ctx: CheckContext) -> Check:
+    """Prices are positive, the stop lies on the losing side of the entry and every target on the winning side."""
+    signal = ctx.signal
+    entry, stop, targets = ctx.entry_price, signal.stop_loss, signal.target_prices
+    passed = are_levels_sound(signal.instrument, ctx.side, entry, stop, targets)
+    if passed and not ctx.describe:
+        return passing("signal_levels")
+    below, above = ("stop", "targets") if ctx.side is OrderSide.BUY else ("targets", "stop")
+    tick = plain(signal.instrument.tick_size)
+    names = ", ".join(plain(target) for target in targets) or "none"
+    found = f"stop {plain(stop)}, entry {plain(entry)}, targets {names}"
+    return verdict(
+        "signal_levels",
+        passed=passed,
+        limit=f"0 < {below} < entry < {above}, in ticks of {tick}",
+        value=found,
+        message=f"The levels do not fit a {ctx.side} in ticks of {tick}: {found}.",
+    )
+
+
+def are_levels_sound(
+    instrument: Instrument, side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]
+) -> bool:
+    """Tell whether the levels, as orders on the tick grid will carry them, are in the right order and positive."""
+    tick, sign = instrument.tick_size, side.sign
+    if (entry - stop) * sign < tick * _SURELY_APART or min((entry, stop, *targets)) < tick:
+        entry, stop, targets = levels_on_ticks(entry, stop, targets, tick, side)
+        if min((entry, stop, *targets)) <= ZERO or (entry - stop) * sign <= ZERO:
+            return False
+    return all((target - entry) * sign > ZERO for target in targets)
+
+
+def signal_expired(ctx: CheckContext) -> Check:
+    """The signal still holds now, and was not made by a clock far ahead of ours."""
+    signal, now = ctx.signal, ctx.snapshot.taken_at
+    is_early = signal.created_at > now + MAX_CLOCK_LEAD
+    passed = now < signal.expires_at and not is_early
+    if passed and not ctx.describe:
+        return passing("signal_expired")
+    if is_early:
+        made = signal.created_at.isoformat()
+        return verdict(
+            "signal_expired",
+            passed=False,
+            limit=(now + MAX_CLOCK_LEAD).isoformat(),
+            value=made,
+            message=f"The signal was made at {made}, more than 5 minutes from now: check the clocks.",
+        )
+    return verdict(
+        "signal_expired",
+        passed=passed,
+        limit=signal.expires_at.isoformat(),
+        value=now.isoformat(),
+        message=f"The signal expired at {signal.expires_at.isoformat()}.",
+    )
+
+
+def size(ctx: CheckContext) -> Check:
+    """A quantity could be worked out."""
+    sized = ctx.sized
+    if isinstance(sized, Reason):
+        return Check(code="size", passed=False, limit=sized.limit, value=sized.value, message=sized.message)
+    if not ctx.describe:
+        return passing("size")
+    market = ctx.signal.instrument.market_type
+    return verdict(
+        "size",
+        passed=True,
+        limit=f"{units(sized.quantity_by_risk, market)} by risk, {units(sized.quantity_by_capital, market)} by capital",
+        value=units(sized.quantity, market),
+        message="",
+    )
+
+
+def reward_risk_min(ctx: CheckContext) -> Check:
+    """Reward over risk reaches the minimum; without a target it does not, unless the minimum is 0."""
+    found, minimum = ctx.reward_risk, ctx.risk.min_reward_risk
+    passed = minimum <= ZERO or (found is not None and found >= minimum)
+    if passed and not ctx.describe:
+        return passing("reward_risk_min")
+    shown = "none" if found is None else decimals(found)
+    wrong = f"{shown} is below the minimum of {decimals(minimum)}"
+    if found is None:
+        wrong = "cannot be worked out without a target and a distance to the stop"
+    return verdict(
+        "reward_risk_min",
+        passed=passed,
+        limit=f"at least {decimals(minimum)}",
+        value=shown,
+        message=f"Reward:risk {wrong}.",
+    )
+
+
+def confidence_min(ctx: CheckContext) -> Check:
+    """Confidence reaches the minimum; where the source told none it does not, unless the minimum is 0."""
+    found, minimum = ctx.signal.confidence, ctx.risk.min_confidence
+    passed = minimum <= ZERO or (found is not None and found >= minimum)
+    if passed and not ctx.describe:
+        return passing("confidence_min")
+    shown = "none" if found is None else decimals(found)
+    wrong = "is missing" if found is None else f"{shown} is below the minimum of {decimals(minimum)}"
+    return verdict(
+        "confidence_min",
+        passed=passed,
+        limit=f"at least {decimals(minimum)}",
+        value=shown,
+        message=f"Confidence {wrong}.",
+    )

@@ -1,0 +1,189 @@
+"""Position sizing: a risk budget and a capital cap give a quantity."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from apex_cli.core.model.decision import Binding, Reason, Sized
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step
+from apex_cli.core.model.wording import money, percent, plain, units
+
+WHOLE_UNIT_MARKETS = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
+"""Markets where ``risk.min_quantity`` counts; elsewhere the step itself is the smallest quantity."""
+
+
+def size_position(*, instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits) -> Sized | Reason:
+    """Return the quantity whose loss at *stop* and whose value both fit the caps.
+
+    by_risk = floor_to_step(capital * max_risk_pct / (|entry - stop| * multiplier))
+    by_capital = floor_to_step(capital * max_position_pct / (entry * multiplier))
+    quantity = min(by_risk, by_capital), raised to the smallest quantity where a cap allows less.
+
+    Args:
+        instrument: gives step and multiplier.
+        entry: price per unit, on either side of *stop*.
+        stop: price per unit.
+        risk: capital in account currency, the caps as fractions of it.
+
+    Returns:
+        ``Sized``, with a warning (``cap_risk_exceeded``, ``cap_capital_exceeded``) for each cap that the
+        smallest quantity breaks; or a ``Reason``: ``price_not_positive``, ``stop_equals_entry``, and with
+        ``enforce_caps`` ``size_below_minimum``.
+
+    Source:
+        Fixed-fraction risk sizing.
+    """
+    invalid = _invalid_prices(entry, stop)
+    if invalid:
+        return invalid
+    by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk)
+    allowed = min(by_risk, by_capital)
+    smallest = smallest_quantity(instrument, risk)
+    if allowed < smallest:
+        sized = _sized(instrument, entry, stop, smallest, by_risk, by_capital, Binding.MINIMUM, risk)
+        return _below_minimum(instrument, allowed, sized) if risk.enforce_caps else sized
+    binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
+    return _sized(instrument, entry, stop, allowed, by_risk, by_capital, binding, risk)
+
+
+def size_as_told(
+    *, instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits, quantity: Quantity
+) -> Sized | Reason:
+    """Return a person's *quantity* with its value and its loss at *stop*.
+
+    Args:
+        instrument: gives step and multiplier.
+        entry: price per unit.
+        stop: price per unit.
+        risk: the caps the quantity is held against.
+        quantity: what the person asked for.
+
+    Returns:
+        ``Sized``, with a warning for each cap it breaks; or a ``Reason``: ``quantity_not_positive``,
+        ``quantity_off_step``, with ``enforce_caps`` the first broken cap, or what ``size_position`` says
+        of the prices.
+    """
+    invalid = _invalid_prices(entry, stop) or _invalid_quantity(instrument, quantity)
+    if invalid:
+        return invalid
+    by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk)
+    binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
+    sized = _sized(instrument, entry, stop, quantity, by_risk, by_capital, binding, risk)
+    return sized.warnings[0] if sized.warnings and risk.enforce_caps else sized
+
+
+def smallest_quantity(instrument: Instrument, risk: RiskLimits) -> Quantity:
+    """Return the smallest quantity worth an order: the step, or ``min_quantity`` in whole-unit markets."""
+    step = instrument.quantity_step
+    if instrument.market_type not in WHOLE_UNIT_MARKETS or risk.min_quantity <= step:
+        return Quantity(step)
+    return Quantity(ceil_to_step(risk.min_quantity, step))
+
+
+def _quantities_by_caps(
+    instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits
+) -> tuple[Quantity, Quantity]:
+    # One exact integer division instead of divide, round and floor: no rounding can lift it over a cap.
+    step = instrument.quantity_step
+    lot_value = instrument.multiplier * step
+    by_risk = risk.capital * risk.max_risk_pct // (abs(entry - stop) * lot_value) * step
+    by_capital = risk.capital * risk.max_position_pct // (entry * lot_value) * step
+    return Quantity(by_risk), Quantity(by_capital)
+
+
+def _sized(  # noqa: PLR0917 - private, called twice
+    instrument: Instrument,
+    entry: Price,
+    stop: Price,
+    quantity: Quantity,
+    by_risk: Quantity,
+    by_capital: Quantity,
+    binding: Binding,
+    risk: RiskLimits,
+) -> Sized:
+    risk_per_unit = Usd(abs(entry - stop) * instrument.multiplier)
+    risk_amount = Usd(quantity * risk_per_unit)
+    notional = Usd(quantity * entry * instrument.multiplier)
+    is_within = quantity <= by_risk and quantity <= by_capital
+    return Sized(
+        quantity=quantity,
+        quantity_by_risk=by_risk,
+        quantity_by_capital=by_capital,
+        binding=binding,
+        notional=notional,
+        risk_amount=risk_amount,
+        risk_per_unit=risk_per_unit,
+        warnings=() if is_within else _broken_caps(instrument, quantity, notional, risk_amount, risk),
+    )
+
+
+def _broken_caps(
+    instrument: Instrument, quantity: Quantity, notional: Usd, risk_amount: Usd, risk: RiskLimits
+) -> tuple[Reason, ...]:
+    what = units(quantity, instrument.market_type)
+    caps = (
+        ("cap_risk_exceeded", f"The loss at the stop of {what}", risk_amount, risk.max_risk_pct),
+        ("cap_capital_exceeded", f"The value of {what}", notional, risk.max_position_pct),
+    )
+    return tuple(
+        Reason(
+            code=code,
+            message=f"{subject}, {money(value)}, is above the cap of {money(risk.capital * fraction)} "
+            f"({percent(fraction)} of {money(risk.capital)}).",
+            limit=money(risk.capital * fraction),
+            value=money(value),
+        )
+        for code, subject, value, fraction in caps
+        if value > risk.capital * fraction
+    )
+
+
+def _below_minimum(instrument: Instrument, allowed: Quantity, sized: Sized) -> Reason:
+    broken = " ".join(warning.message for warning in sized.warnings)
+    smallest = units(sized.quantity, instrument.market_type)
+    return Reason(
+        code="size_below_minimum",
+        message=f"The caps allow {units(allowed, instrument.market_type)}, less than the smallest quantity. {broken}",
+        limit=smallest,
+        value=units(allowed, instrument.market_type),
+    )
+
+
+def _invalid_prices(entry: Price, stop: Price) -> Reason | None:
+    if entry <= ZERO or stop <= ZERO:
+        lowest = min(entry, stop)
+        return Reason(
+            code="price_not_positive",
+            message=f"Entry {plain(entry)} and stop {plain(stop)} must both be above 0.",
+            limit="above 0",
+            value=plain(lowest),
+        )
+    if entry == stop:
+        return Reason(
+            code="stop_equals_entry",
+            message=f"The stop equals the entry at {plain(entry)}: there is no risk to size by.",
+            limit=f"not {plain(entry)}",
+            value=plain(stop),
+        )
+    return None
+
+
+def _invalid_quantity(instrument: Instrument, quantity: Decimal) -> Reason | None:
+    step = instrument.quantity_step
+    if quantity <= ZERO:
+        return Reason(
+            code="quantity_not_positive",
+            message=f"A quantity of {plain(quantity)} cannot be traded: it must be above 0.",
+            limit="above 0",
+            value=plain(quantity),
+        )
+    if quantity % step:
+        return Reason(
+            code="quantity_off_step",
+            message=f"A quantity of {plain(quantity)} is not a multiple of {plain(step)}.",
+            limit=f"multiple of {plain(step)}",
+            value=plain(quantity),
+        )
+    return None

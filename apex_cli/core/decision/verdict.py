@@ -1,0 +1,63 @@
+"""What a pre-trade check reads, and how it says its verdict."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Check, Reason, Sized, Snapshot
+from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.money import ZERO, Price
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.signal import Opportunity, Signal
+
+
+class CheckContext(Value, frozen=True, kw_only=True):
+    """One opportunity with everything it is judged by."""
+
+    opportunity: Opportunity
+    snapshot: Snapshot
+    limits: Limits
+    sized: Sized | Reason
+    side: OrderSide
+    reward_risk: Decimal | None
+    entry_price: Price
+    """Price the size was worked out at: the signal's, or the latest one at an approval."""
+
+    key: str
+    """``Instrument.key`` of the opportunity."""
+
+    describe: bool = False
+    """True: passing checks tell limit and value too, which costs five times the check."""
+
+    @property
+    def signal(self) -> Signal:
+        """The signal behind the opportunity."""
+        return self.opportunity.signal
+
+    @property
+    def risk(self) -> RiskLimits:
+        """Section ``risk`` of the limits."""
+        return self.limits.risk
+
+    @property
+    def notional(self) -> Decimal:
+        """Value of the trade; 0 when no size could be worked out, which the size check reports."""
+        return self.sized.notional if isinstance(self.sized, Sized) else ZERO
+
+    @property
+    def risk_amount(self) -> Decimal:
+        """Loss at the stop; 0 when no size could be worked out."""
+        return self.sized.risk_amount if isinstance(self.sized, Sized) else ZERO
+
+
+@cache
+def passing(code: str) -> Check:
+    """Return the verdict of a check that passed and was not asked for its numbers."""
+    return Check(code=code, passed=True)
+
+
+def verdict(code: str, *, passed: bool, limit: str, value: str, message: str) -> Check:
+    """Return a verdict with its numbers; *message* only says why it failed."""
+    return Check(code=code, passed=passed, limit=limit, value=value, message="" if passed else message)

@@ -1,0 +1,1 @@
+"""Sends orders, keeps positions protected, closes them, and answers approvals."""

@@ -1,0 +1,189 @@
+"""Answers to approvals: looked at again at the moment of the answer, taken exactly once."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.day_trades.gate import entry_effect
+from apex_cli.core.decision.approval import ApprovalVerdict, is_expired, recheck_approval
+from apex_cli.core.decision.gatherer import Gatherer
+from apex_cli.core.decision.record import end_approval
+from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, RefusedError
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.model.decision import DayTradeStatus, Snapshot
+from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
+from apex_cli.core.model.request import Answered, Preview
+from apex_cli.core.ports import Chore, StateStore
+
+
+class ApprovalDesk:
+    """Where approvals are looked at and answered, at the terminal, on the phone or by a script."""
+
+    def __init__(
+        self, *, store: StateStore, executor: TradeExecutor, gatherer: Gatherer, margin: Chore | None = None
+    ) -> None:
+        """Keep the parts; *margin* looks at the margin level after an approval."""
+        self._margin = margin
+        self._store = store
+        self._executor = executor
+        self._gatherer = gatherer
+
+    def pending(self) -> tuple[ApprovalRecord, ...]:
+        """Return what waits, best score first."""
+        now = self._gatherer.clock.now()
+        waiting = [
+            approval
+            for approval in self._store.view().approvals.values()
+            if approval.status is ApprovalStatus.PENDING and not is_expired(approval, now)
+        ]
+        return tuple(sorted(waiting, key=lambda a: (-a.opportunity.opportunity_score, a.approval_id)))
+
+    def find(self, approval_id: str) -> ApprovalRecord:
+        """Return the approval that *approval_id*, or a clear beginning or end of it, names.
+
+        Raises:
+            InputError: there is none, or several.
+        """
+        wanted = approval_id.upper()
+        approvals = self._store.view().approvals
+        if wanted in approvals:
+            found: ApprovalRecord = approvals[wanted]
+            return found
+        least = 4
+        near = [key for key in approvals if len(wanted) >= least and (key.startswith(wanted) or key.endswith(wanted))]
+        if len(near) == 1:
+            return approvals[near[0]]
+        what = f"could be {', '.join(near)}" if near else "is not known"
+        raise InputError(
+            "approval_unknown", f"Approval {approval_id} {what}.", hint="apex approve --json lists what waits."
+        )
+
+    async def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
+        """Look at *approval* again with the price, account and positions of now."""
+        snapshot, verdict = await self._recheck(approval, quantity)
+        return _preview(snapshot, verdict, self._gatherer.limits)
+
+    async def approve(
+        self, approval: ApprovalRecord, *, quantity: Quantity | None = None, by: str = "terminal"
+    ) -> Answered:
+        """Say yes: execute if it still stands.
+
+        Raises:
+            RefusedError: it does not stand any more, or the broker rejected it. Void: the approval is over.
+                Otherwise it stays pending.
+            BrokerError: the account could not be read, or the orders could not be sent.
+            NothingToDo: somebody else answered first, or it expired.
+        """
+        self._require_pending(approval)
+        snapshot, verdict = await self._recheck(approval, quantity)
+        preview = _preview(snapshot, verdict, self._gatherer.limits)
+        if verdict.is_void:
+            self._void(approval, verdict)
+        if verdict.reasons:
+            raise _refusal(approval, verdict, preview)
+        answered = replace(approval, quantity=quantity) if quantity is not None else approval
+        orders = await self._executor.open(
+            approval.opportunity, snapshot, verdict.decision, approval=answered, decided_by=by
+        )
+        if self._margin is not None:
+            await self._margin.tend(self._gatherer.clock.now())
+        current = self._store.view().approvals[approval.approval_id]
+        if not orders:
+            raise already_answered(current)
+        if current.status is ApprovalStatus.FAILED:
+            raise _failed(current, orders)
+        return Answered(approval=current, preview=preview, orders=orders)
+
+    def reject(self, approval: ApprovalRecord, *, reason: str = "", by: str = "terminal") -> Answered:
+        """Say no.
+
+        Raises:
+            NothingToDo: somebody else answered first, or it expired.
+        """
+        self._require_pending(approval)
+        with self._store.transaction() as tx:
+            row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
+            if row is None or row.status is not ApprovalStatus.PENDING:
+                raise already_answered(row or approval)
+            now = self._gatherer.clock.now()
+            ended = end_approval(tx, row, ApprovalStatus.REJECTED, now, reason=reason, decided_by=by)
+        return Answered(approval=ended)
+
+    async def _recheck(self, approval: ApprovalRecord, quantity: Quantity | None) -> tuple[Snapshot, ApprovalVerdict]:
+        snapshot = await self._gatherer.snapshot(self._store.view(), approval.opportunity, quantity=quantity)
+        return snapshot, recheck_approval(approval, snapshot, self._gatherer.limits, quantity)
+
+    def _require_pending(self, approval: ApprovalRecord) -> None:
+        row = self._store.view().approvals.get(approval.approval_id, approval)
+        if row.status is not ApprovalStatus.PENDING:
+            raise already_answered(row)
+
+    def _void(self, approval: ApprovalRecord, verdict: ApprovalVerdict) -> None:
+        with self._store.transaction() as tx:
+            row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
+            if row is not None and row.status is ApprovalStatus.PENDING:
+                reason = " ".join(found.message for found in verdict.reasons)
+                end_approval(tx, row, verdict.status, self._gatherer.clock.now(), reason=reason)
+
+
+def _refusal(approval: ApprovalRecord, verdict: ApprovalVerdict, preview: Preview) -> RefusedError:
+    symbol = approval.opportunity.signal.instrument.key
+    first = verdict.reasons[0]
+    why = " ".join(reason.message for reason in verdict.reasons)
+    hint = "The approval is void." if verdict.is_void else "It stays pending; approve it again when that has changed."
+    details = {
+        "approval_id": approval.approval_id,
+        "is_void": verdict.is_void,
+        "reasons": [
+            {"code": r.code, "limit": r.limit, "value": r.value, "message": r.message} for r in preview.reasons
+        ],
+    }
+    return RefusedError(first.code, f"{symbol}: {why}", hint=hint, details=details)
+
+
+def _failed(approval: ApprovalRecord, orders: tuple[OrderRecord, ...]) -> ApexError:
+    """Return what to tell of a yes whose orders never got to work."""
+    symbol = approval.opportunity.signal.instrument.key
+    details = {"approval_id": approval.approval_id, "status": approval.status}
+    why = orders[0].reason.rstrip(".") or orders[0].status.lower()
+    hint = "Nothing was opened; the approval is over."
+    if all(record.status is OrderStatus.NEVER_SENT for record in orders):
+        return BrokerError(
+            "order_not_sent", f"{symbol}: the orders could not be sent: {why}.", hint=hint, details=details
+        )
+    return RefusedError("order_rejected", f"{symbol}: the broker rejected it: {why}.", hint=hint, details=details)
+
+
+def already_answered(approval: ApprovalRecord) -> NothingToDo:
+    """Return what to tell somebody who comes too late."""
+    who = f" by {approval.decided_by}" if approval.decided_by else ""
+    why = f" {approval.reason}" if approval.reason else ""
+    return NothingToDo(
+        "already_answered",
+        f"Approval {approval.approval_id} is {approval.status}{who} already.{why}",
+        details={"approval_id": approval.approval_id, "status": approval.status},
+    )
+
+
+def _preview(snapshot: Snapshot, verdict: ApprovalVerdict, limits: Limits) -> Preview:
+    return Preview(
+        decision=verdict.decision,
+        price=snapshot.quote.price if snapshot.quote else None,
+        reasons=verdict.reasons,
+        is_void=verdict.is_void,
+        day_trade_effect=day_trade_effect(
+            snapshot.day_trades, snapshot.account.equity, limits, verdict.decision.instrument.key
+        ),
+    )
+
+
+def day_trade_effect(status: DayTradeStatus, equity: Decimal, limits: Limits, security: str = "") -> str:
+    """Return what an entry in *security* now means for the day-trade count, in one sentence."""
+    if status.remaining is not None and status.remaining < 0:
+        return f"unlimited: equity {equity:,.0f} is at or above {limits.day_trades.equity_threshold:,.0f}"
+    return entry_effect(status, security)

@@ -1,0 +1,139 @@
+"""What every cycle keeps in order: the session, waiting approvals, prices of what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.approval import is_expired
+from apex_cli.core.decision.gatherer import Gatherer
+from apex_cli.core.decision.inputs import session_counters
+from apex_cli.core.decision.record import end_approval
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.market import Quote
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoint
+from apex_cli.core.ports import StateStore
+from apex_cli.core.positions.retention import prune
+from apex_cli.core.state.tables import State
+
+CURVE_STEP_S = 300
+"""Seconds between two points of a session's equity curve: 192 in the longest session."""
+
+
+def keep_house(store: StateStore, gatherer: Gatherer, account: AccountSnapshot, now: datetime) -> None:
+    """Do everything below that is due in one commit; without anything due in none."""
+    state = store.view()
+    due, fresh = _due(state, now), _fresh_quotes(state, gatherer, now)
+    is_known = _is_known(state, account, session_date(now).isoformat())
+    if is_known and not (due or fresh or _is_new_session(state, now)):
+        return
+    with store.transaction() as tx:
+        _start_session(tx, account, now)
+        _put_account(tx, account, now)
+        _expire(tx, due, now)
+        _take_over(tx, fresh)
+
+
+def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> bool:
+    """Start a new session's counters when its date is new; return True when it was.
+
+    Rows that the hot tables need no longer leave them; the journal has them.
+    """
+    if not _is_new_session(store.view(), now):
+        return False
+    with store.transaction() as tx:
+        return _start_session(tx, account, now)
+
+
+def keep_account(store: StateStore, account: AccountSnapshot, now: datetime) -> None:
+    """Remember what the account is worth, and lift the high-water mark that the drawdown is measured from."""
+    if not _is_known(store.view(), account, session_date(now).isoformat()):
+        with store.transaction() as tx:
+            _put_account(tx, account, now)
+
+
+def _put_account(tx: State, account: AccountSnapshot, now: datetime) -> None:
+    today = session_date(now).isoformat()
+    if _is_known(tx, account, today):
+        return
+    if account.equity > tx.counters.peak_equity:
+        tx.counters = replace(tx.counters, peak_equity=Usd(account.equity))
+    curve = tx.account.curve if tx.account is not None and tx.account.session_date == today else ()
+    tx.account = AccountRecord(account=account, session_date=today, curve=_gone_on(curve, account))
+
+
+def _is_known(state: State, account: AccountSnapshot, today: str) -> bool:
+    known = state.account
+    return (
+        known is not None
+        and known.session_date == today
+        and account.equity <= state.counters.peak_equity
+        and replace(known.account, taken_at=account.taken_at, facts=None) == replace(account, facts=None)
+    )
+
+
+def _gone_on(curve: tuple[EquityPoint, ...], account: AccountSnapshot) -> tuple[EquityPoint, ...]:
+    """Return *curve* with the newest point, which takes the place of one of the same five minutes."""
+    point = EquityPoint(at=account.taken_at, equity=account.equity)
+    if curve and _step(curve[-1].at) == _step(point.at):
+        curve = curve[:-1]
+    return (*curve, point)
+
+
+def _step(at: datetime) -> int:
+    return int(at.timestamp() // CURVE_STEP_S)
+
+
+def expire_approvals(store: StateStore, now: datetime) -> tuple[str, ...]:
+    """Expire what waited too long; return the approval ids."""
+    due = _due(store.view(), now)
+    if due:
+        with store.transaction() as tx:
+            _expire(tx, due, now)
+    return due
+
+
+def _is_new_session(state: State, now: datetime) -> bool:
+    return state.counters.session_date != session_date(now).isoformat()
+
+
+def _start_session(tx: State, account: AccountSnapshot, now: datetime) -> bool:
+    if not _is_new_session(tx, now):
+        return False
+    today = session_date(now)
+    tx.counters = session_counters(tx.counters, account, today)
+    prune(tx, today)
+    tx.emit("session_started", now, today.isoformat(), tx.counters)
+    return True
+
+
+def _due(state: State, now: datetime) -> tuple[str, ...]:
+    return tuple(a.approval_id for a in state.approvals.values() if is_expired(a, now))
+
+
+def _expire(tx: State, due: Iterable[str], now: datetime) -> None:
+    for approval_id in due:
+        approval = tx.approvals.get(approval_id)
+        if approval is not None and is_expired(approval, now):
+            end_approval(tx, approval, ApprovalStatus.EXPIRED, now, reason="Nobody answered in time.")
+
+
+def _fresh_quotes(state: State, gatherer: Gatherer, now: datetime) -> dict[str, Quote]:
+    """Return newer prices of what is held."""
+    fresh = {}
+    for key, row in state.positions.items():
+        quote = gatherer.quote(row.position.instrument, now)
+        if quote is not None and quote.price != row.current_price and quote.at >= row.priced_at:
+            fresh[key] = quote
+    return fresh
+
+
+def _take_over(tx: State, fresh: Mapping[str, Quote]) -> None:
+    for key, quote in fresh.items():
+        row = tx.positions.get(key)
+        if row is not None:
+            tx.positions[key] = replace(row, current_price=quote.price, priced_at=quote.at)

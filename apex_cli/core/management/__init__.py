@@ -1,0 +1,1 @@
+"""Looks after open positions and resting entries: stops, targets, holding times, prices."""

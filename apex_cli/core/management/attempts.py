@@ -1,0 +1,51 @@
+"""What a chore tried and may try again: pauses, alarms that are told once, events for the journal."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from apex_cli.core.decision.record import Alarm
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.model.base import Value
+
+PAUSE = timedelta(seconds=30)
+"""How long the loop waits before it asks again for what the broker did not confirm."""
+
+
+class Attempts:
+    """Remembers, for the life of a process, what went wrong and until when it is left alone."""
+
+    def __init__(self, executor: TradeExecutor) -> None:
+        """Know of no trouble yet."""
+        self._executor = executor
+        self._not_before: dict[str, datetime] = {}
+        self._told: dict[str, str] = {}
+
+    def may(self, what: str, now: datetime) -> bool:
+        """Tell whether *what* may be tried now."""
+        return now >= self._not_before.get(what, now)
+
+    def has_failed(self, what: str) -> bool:
+        """Tell whether *what* was put off before."""
+        return what in self._not_before
+
+    def put_off(self, what: str) -> None:
+        """Leave *what* alone for a while."""
+        self._not_before[what] = self._executor.clock.now() + PAUSE
+
+    def failed(self, what: str, *, code: str, message: str, subject: str) -> None:
+        """Put *what* off; raise the alarm, once for the same reason."""
+        self.put_off(what)
+        message = message.strip()
+        if self._told.get(what) != message:
+            self._told[what] = message
+            self.note("alarm", Alarm(code=code, message=message), subject)
+
+    def worked(self, what: str) -> None:
+        """Forget the trouble with *what*: the next one is news."""
+        self._told.pop(what, None)
+
+    def note(self, kind: str, event: Value, subject: str) -> None:
+        """Put one event into the journal."""
+        with self._executor.store.transaction() as tx:
+            tx.emit(kind, self._executor.clock.now(), subject, event)

@@ -1,0 +1,206 @@
+"""A limit entry that follows the price: the next price, what may still be bought, and the fresh orders for it.
+
+What was decided is the bound: all entries of a bracket together never ask for more than its quantity, and no price
+lies beyond ``max_pct`` of the decision's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.brackets import tranche_orders
+from apex_cli.core.decision.plan import decide_at
+from apex_cli.core.decision.sizing import size_position
+from apex_cli.core.market.ticks import to_tick
+from apex_cli.core.model.decision import Reason, Sized, Snapshot
+from apex_cli.core.model.limits import Limits, RepriceLimits
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.records import BracketRecord, RestingEntry
+from apex_cli.core.model.wording import plain, units
+
+
+def next_price(entry: RestingEntry, reprice: RepriceLimits, latest: Price | None, now: datetime) -> Price | None:
+    """Return the price to rest at from now on; None while nothing is due, or no step is left.
+
+    min(price + step_pct * first price, first price * (1 + max_pct), latest price), mirrored for a sale, on the tick
+    that is not beyond it. An entry that the market has come to stays: it is being filled.
+
+    Args:
+        entry: the resting entry.
+        reprice: steps and bounds.
+        latest: latest price; without one nothing is due.
+        now: aware UTC.
+    """
+    if reprice.after_s is None or entry.times >= reprice.max_times or latest is None:
+        return None
+    if now < entry.since + timedelta(seconds=reprice.after_s):
+        return None
+    signal = entry.opportunity.signal
+    sign, first = signal.side.sign, entry.first_price
+    wanted = entry.price + sign * first * reprice.step_pct
+    most = first + sign * first * reprice.max_pct
+    bounded = min(wanted, most, latest) if sign > 0 else max(wanted, most, latest)
+    price = to_tick(Price(bounded), signal.instrument.tick_size, signal.side)
+    return price if (price - entry.price) * sign > ZERO else None
+
+
+def lost_price(entry: RestingEntry, entries: Iterable[OrderRecord], reprice: RepriceLimits) -> Price | None:
+    """Return the price to send fresh entries at that surely never left; None when none was lost.
+
+    A first entry that never left is not meant: its signal may be decided again, as a whole.
+
+    Args:
+        entry: where the re-pricing stands.
+        entries: the orders that *entry* names.
+        reprice: gives the steps; one more is allowed for this.
+    """
+    never_sent = any(record.status is OrderStatus.NEVER_SENT for record in entries)
+    return entry.price if never_sent and 0 < entry.times <= reprice.max_times else None
+
+
+def unsent_quantity(bracket: BracketRecord, orders: Iterable[OrderRecord]) -> Quantity:
+    """Return how much of the decided quantity no entry has bought or may still buy.
+
+    Args:
+        bracket: gives the decided quantity.
+        orders: orders of the bracket; an open entry counts in full.
+    """
+    taken = sum(
+        (
+            r.order.quantity if r.is_open else r.filled_quantity
+            for r in orders
+            if r.order.role is OrderRole.ENTRY and r.order.bracket_id == bracket.bracket_id
+        ),
+        ZERO,
+    )
+    return Quantity(max(ZERO, bracket.quantity - taken))
+
+
+def filled_quantity(bracket: BracketRecord, orders: Iterable[OrderRecord]) -> Quantity:
+    """Return what the entries of *bracket* have filled."""
+    entries = (r for r in orders if r.order.role is OrderRole.ENTRY and r.order.bracket_id == bracket.bracket_id)
+    return Quantity(sum((r.filled_quantity for r in entries), ZERO))
+
+
+def allowed_rest(  # noqa: PLR0917 - what a decision reads, in one line
+    entry: RestingEntry, snapshot: Snapshot, limits: Limits, price: Price, filled: Quantity, rest: Quantity
+) -> Quantity | tuple[Reason, ...]:
+    """Return how much of *rest* may be sent at *price*, or why nothing may.
+
+    The whole trade is decided anew as if nothing of it existed: what has filled and what is to be sent, at the new
+    price. So the loss at the stop stays within the budget, and every check holds at this moment.
+
+    Args:
+        entry: the resting entry.
+        snapshot: account, exposures, price, market and day trades now.
+        limits: the user's limits.
+        price: the new limit.
+        filled: what this trade has bought already.
+        rest: what it has not.
+    """
+    signal = entry.opportunity.signal
+    sized = size_position(instrument=signal.instrument, entry=price, stop=signal.stop_loss, risk=limits.risk)
+    if not isinstance(sized, Sized):
+        return (sized,)
+    left = Quantity(min(rest, sized.quantity - filled))
+    if left <= ZERO:
+        return (_budget_used(entry, sized, price, filled),)
+    own = signal.instrument.key
+    others = tuple(exposure for exposure in snapshot.exposures if exposure.key != own)
+    alone = replace(snapshot, exposures=others, entries_today=max(0, snapshot.entries_today - 1))
+    decision = decide_at(entry.opportunity, alone, limits, entry_price=price, quantity=Quantity(filled + left))
+    return decision.reasons or left
+
+
+def _budget_used(entry: RestingEntry, sized: Sized, price: Price, filled: Quantity) -> Reason:
+    market = entry.opportunity.signal.instrument.market_type
+    allowed = units(sized.quantity, market)
+    return Reason(
+        code="reprice_budget",
+        message=f"At {plain(price)} the caps allow {allowed}, and {units(filled, market)} are bought already.",
+        limit=allowed,
+        value=units(filled, market),
+    )
+
+
+def fresh_entries(
+    bracket: BracketRecord,
+    orders: Mapping[str, OrderRecord],
+    names: Sequence[str],
+    *,
+    price: Price,
+    quantity: Quantity,
+) -> tuple[Order, ...]:
+    """Return the orders that take the place of cancelled entries: per tranche its rest, with its own stop and target.
+
+    Args:
+        bracket: the decision.
+        orders: orders of the bracket by client order id, cancelled ones included.
+        names: the cancelled entries, first tranche first.
+        price: the new limit.
+        quantity: at most this much, all tranches together.
+    """
+    number = _highest_number(bracket, orders)
+    left: Decimal = quantity
+    fresh: list[Order] = []
+    for name in names:
+        record = orders[name]
+        part = min(left, record.order.quantity - record.filled_quantity)
+        if part <= ZERO:
+            continue
+        left -= part
+        number += 1
+        entry = replace(
+            record.order,
+            client_order_id=f"apex-{bracket.bracket_id}-E{number}",
+            tranche=number,
+            quantity=Quantity(part),
+            limit_price=price,
+        )
+        fresh += tranche_orders(entry, bracket.stop_price, _target_of(record.order, orders))
+    return tuple(fresh)
+
+
+def _highest_number(bracket: BracketRecord, orders: Iterable[str]) -> int:
+    """Return the highest number that any leg of *bracket* carries: a fresh tranche must not meet an old name."""
+    prefix = f"apex-{bracket.bracket_id}-"
+    tails = (name.removeprefix(prefix)[1:] for name in orders if name.startswith(prefix))
+    return max((int(tail) for tail in tails if tail.isdigit()), default=1)
+
+
+def _target_of(entry: Order, orders: Mapping[str, OrderRecord]) -> Price | None:
+    """Return the target price of the tranche that *entry* opens."""
+    prices = [
+        r.order.limit_price
+        for r in orders.values()
+        if r.order.role is OrderRole.TARGET and r.order.parent_id == entry.client_order_id
+    ]
+    return prices[0] if prices else None
+
+
+def repriced_bracket(
+    bracket: BracketRecord, orders: Iterable[OrderRecord], price: Price, quantity: Quantity
+) -> BracketRecord:
+    """Return *bracket* with the mean entry price that is planned now, and the risk of one unit from there.
+
+    mean = (value of what has filled + price * quantity) / (what has filled + quantity).
+
+    Args:
+        bracket: the decision.
+        orders: its orders.
+        price: limit of what is sent now.
+        quantity: how much is sent now; above 0.
+    """
+    entries = [r for r in orders if r.order.role is OrderRole.ENTRY and r.order.bracket_id == bracket.bracket_id]
+    value = sum((r.filled_quantity * (r.average_price or ZERO) for r in entries), price * quantity)
+    mean = value / (sum((r.filled_quantity for r in entries), ZERO) + quantity)
+    return replace(
+        bracket,
+        entry_price=Price(mean),
+        risk_per_unit=Usd(abs(mean - bracket.stop_price) * bracket.instrument.multiplier),
+    )

@@ -1,0 +1,100 @@
+"""TimeKeeper: closes what has been held long enough, and everything that is not to be held overnight."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from apex_cli.core.errors import ApexError, BusyError, NothingToDo
+from apex_cli.core.execution.closer import close_position
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.guard import orders_of
+from apex_cli.core.management.attempts import Attempts
+from apex_cli.core.market.calendar import market_status
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.request import CloseRequest
+from apex_cli.core.positions.holding import TimeClose, close_due, flat_from
+
+
+class TimeCloseEvent(Value, frozen=True, kw_only=True):
+    """A position, or a part of it, was closed because it was time."""
+
+    symbol: str
+    due: datetime
+    quantity: Quantity
+    exit_price: Price | None
+
+
+class TimeKeeper:
+    """A chore of the loop: time exits, and flat before the close."""
+
+    def __init__(self, executor: TradeExecutor) -> None:
+        """Watch the time of what *executor* holds and has sent."""
+        self._executor = executor
+        self._store = executor.store
+        self._attempts = Attempts(executor)
+
+    async def tend(self, now: datetime) -> bool:
+        """Close and cancel what is due; True when something was tried.
+
+        Raises:
+            StateError: an intent could not be written; nothing was sent.
+        """
+        management = self._executor.limits.management
+        if not any(plan.closes for plan in (management, *management.strategies.values())):
+            return False
+        tried = [await self._tend_one(key, now) for key in list(self._store.view().positions)]
+        return await self._end_late_entries(now) or any(tried)
+
+    async def _tend_one(self, key: str, now: datetime) -> bool:
+        """Close one position that has been held long enough; True when it was tried."""
+        state = self._store.view()
+        row: PositionRecord | None = state.positions.get(key)
+        bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id) if row else None
+        if row is None or bracket is None or not self._attempts.may(key, now):
+            return False
+        plan = self._executor.limits.management.plan_for(bracket.strategy)
+        market = market_status(row.position.instrument.market_type, now)
+        close = close_due(row.position, orders_of(state, key), plan, market, state.trading.mode, now)
+        if close is None:
+            return False
+        try:
+            await self._close(key, close, bracket.signal_id)
+        except (BusyError, NothingToDo):
+            return False
+        except ApexError as error:
+            message = f"{error.message} {error.hint}"
+            self._attempts.failed(key, code=f"{close.reason}_failed", message=message, subject=bracket.signal_id)
+        return True
+
+    async def _close(self, key: str, close: TimeClose, subject: str) -> None:
+        closed = await close_position(self._executor, CloseRequest(symbol=key, reason=close.reason))
+        event = TimeCloseEvent(symbol=key, due=close.due, quantity=closed.quantity, exit_price=closed.exit_price)
+        self._attempts.note(close.reason, event, subject)
+        self._attempts.worked(key)
+
+    async def _end_late_entries(self, now: datetime) -> bool:
+        """Cancel entries that still rest when everything is to be flat for the day."""
+        late = [record.order for record in self._store.view().orders.open() if self._is_late(record, now)]
+        for order in late:
+            name = order.client_order_id
+            self._attempts.put_off(name)
+            failure = await self._executor.ask_cancel((name,))
+            if failure is not None:
+                message = f"{order.instrument.key}: the entry could not be cancelled for the day: {failure.message}"
+                subject = self._store.view().brackets[order.bracket_id].signal_id
+                self._attempts.failed(name, code="entry_not_cancelled", message=message, subject=subject)
+        self._executor.sync()
+        return bool(late)
+
+    def _is_late(self, record: OrderRecord, now: datetime) -> bool:
+        """Tell whether *record* is an entry that would open what has to be closed already."""
+        order = record.order
+        bracket: BracketRecord | None = self._store.view().brackets.get(order.bracket_id)
+        if bracket is None or order.role is not OrderRole.ENTRY or record.status is not OrderStatus.WORKING:
+            return False
+        plan = self._executor.limits.management.plan_for(bracket.strategy)
+        flat_at = flat_from(market_status(order.instrument.market_type, now), plan)
+        return flat_at is not None and flat_at <= now and self._attempts.may(order.client_order_id, now)

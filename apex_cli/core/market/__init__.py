@@ -1,0 +1,1 @@
+"""Market sessions and price steps, as pure functions."""

@@ -1,0 +1,158 @@
+"""Work that one process hands to another: what is asked, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Decision, Reason
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.reconciliation import Reconciliation
+from apex_cli.core.model.records import ApprovalRecord
+
+
+class CloseRequest(Value, frozen=True, kw_only=True, tag=True):
+    """What to close: a fraction or a quantity of it, or all."""
+
+    symbol: str
+    fraction: Decimal | None = None
+    quantity: Quantity | None = None
+    limit_price: Price | None = None
+    reason: str = "manual"
+
+
+class Answer(Value, frozen=True, kw_only=True, tag=True):
+    """Yes or no to some approvals, or to all that wait."""
+
+    ids: tuple[str, ...] = ()
+    everything: bool = False
+    yes: bool = False
+    reject: bool = False
+    reason: str = ""
+    """Why it is rejected."""
+
+    quantity: Quantity | None = None
+    """Another size than the one worked out."""
+
+    by: str = "terminal"
+    version: int | None = None
+    """Of the one approval it answers, as it was when the person saw it; None: as it is."""
+
+
+class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
+    """Compare with the broker's books, and what to do about what differs."""
+
+    repair: bool = False
+    """Correct what needs no person."""
+
+    adopt: str = ""
+    """Symbol whose holding at the broker becomes ours."""
+
+    ignore: str = ""
+    """Symbol whose holding at the broker is not ours."""
+
+    stop_price: Price | None = None
+    without_stop: bool = False
+    price: Price | None = None
+    """What the difference was traded at, where the broker does not tell."""
+
+
+Work = CloseRequest | Answer | ReconcileRequest
+
+
+class Closed(Value, frozen=True, kw_only=True, tag=True):
+    """What became of a close."""
+
+    symbol: str
+    status: str
+    """``closed``, ``reduced``, ``working`` (a limit rests) or ``unknown``."""
+
+    quantity: Quantity = Quantity(ZERO)
+    """Units this request closed."""
+
+    remaining: Quantity = Quantity(ZERO)
+    exit_price: Price | None = None
+    pnl: Usd | None = None
+    """Of what this request closed, before commissions."""
+
+    pnl_pct: Decimal | None = None
+    client_order_id: str = ""
+    warnings: tuple[Reason, ...] = ()
+    """What the day-trading rules said of it; they forbid no close."""
+
+
+class Preview(Value, frozen=True, kw_only=True):
+    """An approval as it stands now: what a yes would do."""
+
+    decision: Decision
+    price: Price | None
+    """Latest price; None when there is none."""
+
+    reasons: tuple[Reason, ...]
+    """What speaks against it now; empty when a yes would be executed."""
+
+    is_void: bool
+    day_trade_effect: str
+
+
+class Answered(Value, frozen=True, kw_only=True, tag=True):
+    """What an answer came to."""
+
+    approval: ApprovalRecord
+    preview: Preview | None = None
+    orders: tuple[OrderRecord, ...] = ()
+
+
+class Reconciled(Value, frozen=True, kw_only=True, tag=True):
+    """What a comparison with the broker found."""
+
+    found: Reconciliation
+
+
+class Failure(Value, frozen=True, kw_only=True):
+    """An error that can travel between processes."""
+
+    status: int
+    """Exit status it leads to."""
+
+    code: str
+    message: str
+    hint: str = ""
+    details: dict[str, Any] = {}
+
+
+class WorkDone(Value, frozen=True, kw_only=True):
+    """What came of work: results, failures, or some of both."""
+
+    results: tuple[Closed | Answered | Reconciled, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+class RequestStatus(StrEnum):
+    """Where handed-over work stands."""
+
+    WAITING = "waiting"
+    TAKEN = "taken"
+    DONE = "done"
+
+
+class RequestRecord(Value, frozen=True, kw_only=True):
+    """Work that waits for the process that holds the executor."""
+
+    request_id: str
+    work: Work
+    asked_by: str
+    """Process and command, for people."""
+
+    created_at: datetime
+    valid_until: datetime
+    """From then on nobody waits for it, and it is not begun any more."""
+
+    status: RequestStatus = RequestStatus.WAITING
+    taken_by: str = ""
+    done: WorkDone | None = None
+    finished_at: datetime | None = None

@@ -1,0 +1,1 @@
+"""Delivery of notices to channels, at least once and in order."""

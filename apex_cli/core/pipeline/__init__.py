@@ -1,1 +1,0 @@
-"""From signal to opportunity: the stages before the decision."""

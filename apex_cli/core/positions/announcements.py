@@ -1,0 +1,214 @@
+"""Events made for people: an entry that filled, a position that shrank, day trades that run out, the day's sum.
+
+Each is emitted in the commit of the fact it tells of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.market.calendar import session_bounds, session_date
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRecord, OrderRole
+from apex_cli.core.model.position import PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionRecord
+from apex_cli.core.ports import StateStore
+from apex_cli.core.positions.performance import Tally
+from apex_cli.core.positions.position_views import position_views, totals_of
+from apex_cli.core.state.tables import State
+
+FEW_DAY_TRADES = 1
+"""Day trades left from which on a person is warned."""
+
+
+class EntryFilled(Value, frozen=True, kw_only=True):
+    """An entry that filled: told when its first part has, and when nothing more can come."""
+
+    bracket: BracketRecord
+    quantity: Quantity
+    """Filled so far, all parts together."""
+
+    price: Price
+    """Mean of what filled."""
+
+    is_complete: bool
+
+
+class PositionReduced(Value, frozen=True, kw_only=True):
+    """A part of a position was closed; the rest is held on."""
+
+    instrument: Instrument
+    side: PositionSide
+    quantity: Quantity
+    """Units that this order closed."""
+
+    remaining: Quantity
+    entry_price: Price
+    exit_price: Price
+    pnl: Usd
+    """Of what this order closed, before commissions."""
+
+    pnl_pct: Decimal
+    reason: str
+
+
+class DaySummary(Value, frozen=True, kw_only=True):
+    """One session in numbers."""
+
+    session_date: str
+    entries: int
+    round_trips: int
+    wins: int
+    losses: int
+    net_pnl: Usd
+    commission: Usd
+    best: str = ""
+    worst: str = ""
+    open_positions: int
+    open_pnl: Usd
+    unprotected: int
+    approvals_pending: int
+    equity: Usd
+    change: Usd
+    """Of equity since the session began."""
+
+
+def announce_fills(tx: State, fills: Iterable[Fill], now: datetime) -> None:
+    """Tell of the entries and partial closes that newly booked *fills* belong to."""
+    by_order: dict[str, list[Fill]] = {}
+    for fill in fills:
+        by_order.setdefault(fill.client_order_id, []).append(fill)
+    records = [record for name in by_order if (record := tx.orders.get(name)) is not None]
+    fresh: dict[str, Decimal] = {}
+    for record in records:
+        order = record.order
+        if order.role is OrderRole.ENTRY:
+            quantity = sum((fill.quantity for fill in by_order[order.client_order_id]), ZERO)
+            fresh[order.bracket_id] = fresh.get(order.bracket_id, ZERO) + quantity
+        elif not record.is_open:
+            _announce_reduction(tx, record, now)
+    for bracket_id, quantity in fresh.items():
+        _announce_entry(tx, bracket_id, quantity, now)
+
+
+def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -> None:
+    """Tell of an entry of which *fresh* units just filled, if those are its first, or nothing more can come."""
+    bracket: BracketRecord | None = tx.brackets.get(bracket_id)
+    entries = [
+        record
+        for record in tx.orders.values()
+        if record.order.bracket_id == bracket_id and record.order.role is OrderRole.ENTRY
+    ]
+    filled = sum((record.filled_quantity for record in entries), ZERO)
+    is_complete = not any(record.is_open for record in entries)
+    if bracket is None or not filled or not (is_complete or filled == fresh):
+        return
+    value = sum((r.filled_quantity * r.average_price for r in entries if r.average_price is not None), ZERO)
+    event = EntryFilled(
+        bracket=bracket, quantity=Quantity(filled), price=Price(value / filled), is_complete=is_complete
+    )
+    tx.emit("entry_filled", now, bracket.signal_id, event)
+
+
+def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
+    order = record.order
+    row: PositionRecord | None = tx.positions.get(order.instrument.key)
+    if row is None or record.average_price is None or row.position.bracket_id != order.bracket_id:
+        return
+    held, price = row.position, record.average_price
+    event = PositionReduced(
+        instrument=order.instrument,
+        side=held.side,
+        quantity=record.filled_quantity,
+        remaining=held.quantity,
+        entry_price=held.entry_price,
+        exit_price=price,
+        pnl=profit(held.side, held.entry_price, price, record.filled_quantity, order.instrument.multiplier),
+        pnl_pct=profit_pct(held.side, held.entry_price, price),
+        reason=order.note or order.role.lower(),
+    )
+    bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
+    tx.emit("position_reduced", now, bracket.signal_id if bracket else order.instrument.symbol, event)
+
+
+def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime) -> bool:
+    """Tell that day trades run out, once a session for each count; True when that was news."""
+    if status.remaining is None or not 0 <= status.remaining <= FEW_DAY_TRADES:
+        return False
+    told = count_told(status, now)
+    if store.view().counters.day_trades_told == told:
+        return False
+    with store.transaction() as tx:
+        if tx.counters.day_trades_told == told:
+            return False
+        tx.counters = replace(tx.counters, day_trades_told=told)
+        tx.emit("day_trade_warning", now, status.session_date, status)
+    return True
+
+
+def count_told(status: DayTradeStatus, at: datetime) -> str:
+    """Return how a warning of this count is remembered."""
+    return f"{session_date(at)}:{status.used}:{status.remaining}"
+
+
+def close_the_day(store: StateStore, account: AccountSnapshot, now: datetime) -> bool:
+    """Tell the sum of a session once it is over and something was traded or held; True when that was news."""
+    counters = store.view().counters
+    day = counters.session_date
+    if not day or counters.summary_for == day or not _is_over(date.fromisoformat(day), now):
+        return False
+    summary = summarise_day(store.view(), account, day)
+    if not (summary.entries or summary.round_trips or summary.open_positions):
+        return False
+    with store.transaction() as tx:
+        if tx.counters.summary_for == day or tx.counters.session_date != day:
+            return False
+        tx.counters = replace(tx.counters, summary_for=day)
+        tx.emit("daily_summary", now, day, summary)
+    return True
+
+
+def _is_over(day: date, now: datetime) -> bool:
+    bounds = session_bounds(day)
+    return bounds is None or now >= bounds[1]
+
+
+def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummary:
+    """Return the numbers of the session *day* (YYYY-MM-DD) as far as the hot tables know them."""
+    trips: list[RoundTrip] = [t for t in state.round_trips.values() if session_date(t.exit_time).isoformat() == day]
+    tally = Tally()
+    for trip in trips:
+        tally.add(trip)
+    sums = tally.statistics()
+    ranked = sorted(trips, key=lambda trip: trip.pnl)
+    totals = totals_of(position_views(state))
+    return DaySummary(
+        session_date=day,
+        entries=state.counters.entries_today,
+        round_trips=sums.round_trips,
+        wins=sums.wins,
+        losses=sums.losses,
+        net_pnl=sums.net_pnl,
+        commission=sums.commission,
+        best=_named(ranked[-1]) if ranked else "",
+        worst=_named(ranked[0]) if ranked else "",
+        open_positions=totals.positions,
+        open_pnl=totals.pnl,
+        unprotected=totals.unprotected,
+        approvals_pending=sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING),
+        equity=account.equity,
+        change=Usd(account.equity - (state.counters.session_start_equity or account.equity)),
+    )
+
+
+def _named(trip: RoundTrip) -> str:
+    return f"{trip.instrument.key} {trip.pnl:+,.2f}"

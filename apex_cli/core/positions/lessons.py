@@ -1,0 +1,112 @@
+"""From an entry and its closed round trip to a lesson, in the commit that books the trade."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from apex_cli.core.model.lesson import EntryConditions, Lesson
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.state.tables import State
+
+LESSON_DAYS = 366
+"""Calendar days after which a lesson is dropped."""
+
+MOST_LESSONS = 60
+"""Lessons of one market that are kept: three times what an adaptation waits for."""
+
+R_STEP = Decimal("0.0001")
+ONE, ZERO = Decimal(1), Decimal(0)
+TRAITS = (
+    "technical_composite",
+    "technical_trend",
+    "technical_momentum",
+    "technical_volume",
+    "technical_volatility",
+)
+"""Numbers of the stages, 0..1, that tell one entry from another."""
+
+
+def number_in(metadata: dict[str, str | int | float | bool | None], name: str) -> Decimal | None:
+    """Return a finite number from a signal's metadata; None where there is none."""
+    found = metadata.get(name)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    number = Decimal(repr(found))
+    return number if number.is_finite() else None
+
+
+def fraction_in(metadata: dict[str, str | int | float | bool | None], name: str) -> Decimal | None:
+    """Return a number clipped to 0..1, to four places; None where there is none."""
+    number = number_in(metadata, name)
+    return None if number is None else min(max(number, ZERO), ONE).quantize(R_STEP)
+
+
+def prediction_in(metadata: dict[str, str | int | float | bool | None]) -> tuple[int, Decimal] | None:
+    """Return the predicted direction, 1 or -1, and its probability; None when one of them is missing."""
+    direction, probability = metadata.get("predictor_direction"), fraction_in(metadata, "predictor_probability")
+    if direction not in (1, -1) or isinstance(direction, bool) or probability is None:
+        return None
+    return (1 if direction == 1 else -1), probability
+
+
+def entry_conditions(opportunity: Opportunity) -> EntryConditions:
+    """Return what a learner will want to know of an entry on *opportunity*."""
+    metadata = opportunity.signal.metadata
+    traits = {name: value for name in TRAITS if (value := fraction_in(metadata, name)) is not None}
+    direction, probability = prediction_in(metadata) or (None, None)
+    return EntryConditions(
+        score=opportunity.opportunity_score,
+        weights_version=opportunity.weights_version,
+        parts={part.name: part.value for part in opportunity.breakdown},
+        traits=traits,
+        predictor_direction=direction,
+        predictor_probability=probability,
+    )
+
+
+def keep_lesson(tx: State, trip: RoundTrip, seq: int) -> None:
+    """Keep what *trip* teaches, once by its id; booked anew it is corrected, and keeps its number.
+
+    A trade made outside apex, or one whose plan is gone, teaches nothing new.
+
+    Args:
+        tx: changed in place.
+        trip: as it was booked in this transaction.
+        seq: number of the event that tells of it.
+    """
+    bracket: BracketRecord | None = tx.brackets.get(trip.bracket_id)
+    if bracket is None or bracket.conditions is None or not trip.initial_risk:
+        return
+    known: Lesson | None = tx.lessons.get(trip.round_trip_id)
+    fresh = Lesson(
+        round_trip_id=trip.round_trip_id,
+        seq=known.seq if known else seq,
+        strategy=trip.strategy,
+        market_type=trip.instrument.market_type,
+        side=trip.side,
+        closed_at=trip.exit_time,
+        r=(trip.net_pnl / trip.initial_risk).quantize(R_STEP),
+        conditions=bracket.conditions,
+    )
+    if fresh != known:
+        tx.lessons[trip.round_trip_id] = fresh
+
+
+def drop_lesson(tx: State, round_trip_id: str) -> None:
+    """Unlearn a round trip that late fills undid; what it moved is moved back by the next adaptations."""
+    tx.lessons.pop(round_trip_id, None)
+
+
+def prune_lessons(tx: State, now: datetime) -> None:
+    """Drop what is older than a year, and the oldest of each market beyond ``MOST_LESSONS``."""
+    cutoff = now - timedelta(days=LESSON_DAYS)
+    newest_first = sorted(tx.lessons.values(), key=lambda lesson: (lesson.closed_at, lesson.seq), reverse=True)
+    kept: Counter[str] = Counter()
+    for lesson in newest_first:
+        kept[lesson.market_type] += 1
+        if kept[lesson.market_type] > MOST_LESSONS or lesson.closed_at < cutoff:
+            del tx.lessons[lesson.round_trip_id]

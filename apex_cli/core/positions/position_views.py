@@ -1,0 +1,115 @@
+"""What is held and what waits, as values: every view shows these numbers, none computes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.management import ManagementLimits
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.position import PositionSide, profit, profit_pct
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.positions.managed_by import ManagedBy, managed_by
+from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.state.tables import State
+
+UNMANAGED = ManagementLimits()
+
+
+class PositionView(Value, frozen=True, kw_only=True):
+    """One open position at its latest price."""
+
+    symbol: str
+    side: PositionSide
+    quantity: Quantity
+    entry_price: Price
+    current_price: Price
+    priced_at: datetime
+    pnl: Usd
+    """Of what is held now, before commissions."""
+
+    pnl_pct: Decimal
+    r_multiple: Decimal | None
+    stop_price: Price | None
+    target_prices: tuple[Price, ...]
+    protected_quantity: Quantity
+    protected_overnight: bool
+    """True when a stop that stays after the close covers every unit."""
+
+    entry_time: datetime
+    notional: Usd
+    signal_id: str = ""
+    managed: ManagedBy = ManagedBy()
+    """What will move its stop, or close it."""
+
+
+class Totals(Value, frozen=True, kw_only=True):
+    """All open positions together."""
+
+    positions: int
+    notional: Usd
+    pnl: Usd
+    unprotected: int
+    """Positions that a working stop does not cover in full."""
+
+
+def position_views(
+    state: State, management: ManagementLimits = UNMANAGED, now: datetime | None = None
+) -> tuple[PositionView, ...]:
+    """Return every open position, by symbol; *now* is the time of its latest price where it is not given."""
+    by_key: dict[str, list[OrderRecord]] = {}
+    for record in state.orders.values():
+        by_key.setdefault(record.order.instrument.key, []).append(record)
+    views = (
+        _view(row, by_key.get(key, []), state.brackets.get(row.position.bracket_id), management, now or row.priced_at)
+        for key, row in state.positions.items()
+    )
+    return tuple(sorted(views, key=lambda view: view.symbol))
+
+
+def totals_of(views: Iterable[PositionView]) -> Totals:
+    """Return the sums over *views*."""
+    views = tuple(views)
+    return Totals(
+        positions=len(views),
+        notional=Usd(sum((v.notional for v in views), ZERO)),
+        pnl=Usd(sum((v.pnl for v in views), ZERO)),
+        unprotected=sum(1 for v in views if v.protected_quantity < v.quantity),
+    )
+
+
+def _view(
+    row: PositionRecord,
+    orders: list[OrderRecord],
+    bracket: BracketRecord | None,
+    management: ManagementLimits,
+    now: datetime,
+) -> PositionView:
+    position = row.position
+    multiplier = position.instrument.multiplier
+    protection = protection_of(position, orders)
+    pnl = profit(position.side, position.entry_price, row.current_price, position.quantity, multiplier)
+    risk = bracket.risk_per_unit * position.quantity if bracket else ZERO
+    plan = management.plan_for(bracket.strategy if bracket else "")
+    return PositionView(
+        symbol=position.instrument.key,
+        side=position.side,
+        quantity=position.quantity,
+        entry_price=position.entry_price,
+        current_price=row.current_price,
+        priced_at=row.priced_at,
+        pnl=pnl,
+        pnl_pct=profit_pct(position.side, position.entry_price, row.current_price),
+        r_multiple=pnl / risk if risk else None,
+        stop_price=protection.stop_price,
+        target_prices=protection.target_prices,
+        protected_quantity=protection.quantity,
+        protected_overnight=protection.overnight_quantity >= position.quantity,
+        entry_time=position.entry_time,
+        notional=Usd(position.quantity * row.current_price * multiplier),
+        signal_id=bracket.signal_id if bracket else "",
+        managed=managed_by(position, bracket, orders, plan, now),
+    )

@@ -1,0 +1,223 @@
+"""Takes over, or leaves alone, what the broker holds beyond our books: a person said which.
+
+What is taken over becomes an execution of its own in our books, for the quantity that differs: nothing was traded, so
+no day trade is counted, and from then on the position is ours, with a stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.errors import ApexError, InputError, NothingToDo
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.guard import orders_of
+from apex_cli.core.market.ticks import to_tick
+from apex_cli.core.model.fill import ADOPTED, Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.request import ReconcileRequest
+from apex_cli.core.positions.booking import book_fill, fold_in, put_order
+from apex_cli.core.positions.protection import is_unsure
+from apex_cli.core.reconciliation.breaks import POSITION_CODES
+from apex_cli.core.reconciliation.position_breaks import signed
+from apex_cli.core.reconciliation.reconciler import Reconciler
+from apex_cli.core.state.tables import State
+
+QuoteOf = Callable[[Instrument], Awaitable[Price | None]]
+"""Asks for the latest price; None when there is none."""
+
+
+async def reconcile_as_asked(reconciler: Reconciler, request: ReconcileRequest, quote_of: QuoteOf) -> Reconciliation:
+    """Compare, and do what *request* asks for; return how things stand afterwards.
+
+    Raises:
+        NothingToDo: nothing of the symbol differs.
+        InputError: a stop or a price is missing, or a stop lies on the wrong side.
+        BrokerError: the broker cannot be asked.
+    """
+    if not request.adopt and not request.ignore:
+        return await reconciler.reconcile(repair=request.repair)
+    found = await reconciler.reconcile(repair=True)
+    if not found.is_complete:
+        raise NothingToDo(
+            "answer_incomplete", "The broker did not tell everything; nothing was taken over.", hint="Try again."
+        )
+    if request.ignore:
+        _ignore(reconciler.executor, _position_break(found, request.ignore))
+    else:
+        await _adopt(reconciler, found, request, quote_of)
+    return await reconciler.reconcile(repair=True)
+
+
+def _position_break(found: Reconciliation, symbol: str) -> Break:
+    """Return the difference that *symbol* names, by key or, when that is clear, by symbol alone."""
+    wanted = symbol.upper()
+    rows = [row for row in found.breaks if row.code in POSITION_CODES and row.status is not BreakStatus.REPAIRED]
+    named = [row for row in rows if wanted == row.key.upper() or (row.instrument and wanted == row.instrument.symbol)]
+    exact = [row for row in named if row.key.upper() == wanted]
+    if len(exact or named) == 1:
+        return (exact or named)[0]
+    names = ", ".join(repr(row.key) for row in named or rows) or "nothing"
+    if not named:
+        raise NothingToDo("no_difference", f"The broker holds of {symbol} what apex holds.", hint=f"Differs: {names}.")
+    raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
+
+
+def _ignore(executor: TradeExecutor, each: Break) -> None:
+    """Remember that what the broker holds beyond our books is not ours."""
+    now = executor.clock.now()
+    row = Ignored(key=each.key, quantity=_difference(each), since=now)
+    with executor.store.transaction() as tx:
+        tx.ignored[each.key] = row
+        tx.emit("position_ignored", now, each.key, row)
+
+
+def _difference(each: Break) -> Decimal:
+    return (each.at_broker or ZERO) - (each.held or ZERO)
+
+
+async def _adopt(reconciler: Reconciler, found: Reconciliation, request: ReconcileRequest, quote_of: QuoteOf) -> None:
+    """Let our books hold what the broker holds, or give a plan to a position of ours that has none."""
+    executor = reconciler.executor
+    own = _without_plan(executor.store.view(), request.adopt)
+    if own is not None and request.stop_price is not None and not _differs(found, own.instrument.key):
+        market = await quote_of(own.instrument) or own.entry_price
+        _require_side(own.instrument.key, request.stop_price, market, signed(own))
+        _plan(executor, own, request.stop_price)
+        return
+    each = _position_break(found, request.adopt)
+    row: PositionRecord | None = executor.store.view().positions.get(each.key)
+    instrument = row.position.instrument if row is not None else each.instrument
+    if instrument is None:
+        raise ApexError("instrument_unknown", f"{each.key}: the broker does not tell what it is.")
+    difference, held = _difference(each), signed(row.position if row else None)
+    price = request.price or each.price
+    if price is None:
+        raise InputError(
+            "price_needed",
+            f"{each.key}: the broker does not tell at what price {abs(difference)} were traded.",
+            hint="Give it: --price 51.20",
+        )
+    stop = None
+    if held * (held + difference) <= ZERO and held + difference:
+        stop = _stop_for(each.key, request, await quote_of(instrument) or price, difference)
+    _take_over(executor, instrument, difference, price, stop)
+
+
+def _differs(found: Reconciliation, key: str) -> bool:
+    return any(row.key == key and row.code in POSITION_CODES for row in found.open_breaks)
+
+
+def _without_plan(state: State, symbol: str) -> Position | None:
+    """Return the position of ours that *symbol* names if there is no plan to take its stop from."""
+    wanted = symbol.upper()
+    for key, row in state.positions.items():
+        if wanted in {key.upper(), row.position.instrument.symbol} and row.position.bracket_id not in state.brackets:
+            position: Position = row.position
+            return position
+    return None
+
+
+def _stop_for(key: str, request: ReconcileRequest, market: Price, difference: Decimal) -> Price | None:
+    """Return the stop of what is taken over; None when the person wants none."""
+    if request.stop_price is None:
+        if request.without_stop:
+            return None
+        raise InputError(
+            "stop_needed",
+            f"{key}: what is taken over needs a stop.",
+            hint="Give it: --stop 48.00, or --no-stop to be alarmed instead.",
+        )
+    _require_side(key, request.stop_price, market, difference)
+    return request.stop_price
+
+
+def _require_side(key: str, stop: Price, market: Price, quantity: Decimal) -> None:
+    """Refuse a stop that would fire at once."""
+    if (market - stop) * quantity <= ZERO:
+        raise InputError(
+            "stop_on_wrong_side",
+            f"{key}: a stop at {stop} does not protect a position of {quantity} at a price of {market}.",
+            hint="A long position has its stop below the price, a short one above it.",
+        )
+
+
+def _take_over(
+    executor: TradeExecutor, instrument: Instrument, difference: Decimal, price: Price, stop: Price | None
+) -> None:
+    """Book *difference* as one execution; with *stop*, under a plan of its own."""
+    now = executor.clock.now()
+    side = OrderSide.BUY if difference > ZERO else OrderSide.SELL
+    quantity = Quantity(abs(difference))
+    name = executor.ids.new()
+    plan = None if stop is None else _bracket(name, instrument, side, quantity, price=price, stop=stop, now=now)
+    fill = Fill(
+        exec_id=f"{ADOPTED}{name}",
+        bracket_id=name if plan else "",
+        role=OrderRole.ENTRY if plan else None,
+        instrument=instrument,
+        side=side,
+        quantity=quantity,
+        price=price,
+        filled_at=now,
+    )
+    with executor.store.transaction() as tx:
+        if plan is not None:
+            tx.brackets[name] = plan
+            tx.emit("position_adopted", now, instrument.key, plan)
+        _settle_unsure(tx, instrument.key, now)
+        tx.ignored.pop(instrument.key, None)
+        book_fill(tx, fill, now)
+
+
+def _bracket(
+    name: str, instrument: Instrument, side: OrderSide, quantity: Quantity, *, price: Price, stop: Price, now: datetime
+) -> BracketRecord:
+    """Return the plan of a holding that was taken over: nothing but its stop."""
+    stop = to_tick(stop, instrument.tick_size, side.opposite)
+    return BracketRecord(
+        bracket_id=name,
+        signal_id=f"{ADOPTED}{name}",
+        strategy="adopted",
+        instrument=instrument,
+        side=side,
+        quantity=quantity,
+        entry_price=price,
+        stop_price=stop,
+        risk_per_unit=Usd(abs(price - stop) * instrument.multiplier),
+        created_at=now,
+    )
+
+
+def _settle_unsure(tx: State, key: str, now: datetime) -> None:
+    """Let orders whose fills were never told count as they are booked: the holding itself tells the rest."""
+    for record in [r for r in orders_of(tx, key) if r.status is OrderStatus.FILLED and is_unsure(r)]:
+        quantity = record.filled_quantity or record.order.quantity
+        ended = OrderStatus.FILLED if record.filled_quantity else OrderStatus.CANCELLED
+        order = replace(record.order, quantity=Quantity(quantity))
+        put_order(tx, replace(record, order=order, status=ended, reason="its fills were never told"), now)
+
+
+def _plan(executor: TradeExecutor, position: Position, stop: Price) -> None:
+    """Give a position without a plan one: the execution that opened it becomes its entry."""
+    now, name = executor.clock.now(), executor.ids.new()
+    instrument = position.instrument
+    side = OrderSide.BUY if signed(position) > ZERO else OrderSide.SELL
+    plan = _bracket(name, instrument, side, position.quantity, price=position.entry_price, stop=stop, now=now)
+    with executor.store.transaction() as tx:
+        first: Fill | None = tx.fills.get(position.first_fill_key)
+        if first is None:
+            raise NothingToDo(
+                "opening_too_old", f"{instrument.key}: the execution that opened it is too old to be given a plan."
+            )
+        tx.brackets[name] = plan
+        tx.emit("position_adopted", now, instrument.key, plan)
+        fold_in(tx, replace(first, bracket_id=name, role=OrderRole.ENTRY), now)

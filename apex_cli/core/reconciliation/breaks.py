@@ -1,0 +1,180 @@
+"""Reconciliation: our books against the broker's, as breaks with what corrects each.
+
+A pure function over both. Orders are matched by client order id, then by the broker's number; fills by execution id;
+positions by contract. Only a complete answer proves that something is not there: from an incomplete one only what it
+positively tells is taken over, and nothing is cancelled, trimmed or closed. What apex did not open is never touched.
+
+Each step sees the books as they stand after the corrections of the steps before it, so corrections do not contradict
+each other: fills, then orders, then orders that should not be there, then positions, then exits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from apex_cli.core.day_trades.flow import COUNTED_TYPES
+from apex_cli.core.model.broker_events import BrokerSnapshot
+from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO, Quantity
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.reconciliation import (
+    EVERYTHING,
+    Break,
+    BreakCode,
+    Correction,
+    CorrectionKind,
+    Lock,
+)
+from apex_cli.core.model.wording import plain
+from apex_cli.core.reconciliation.order_breaks import Ledgers, compare_orders, is_ours, missed_fills, with_fills
+from apex_cli.core.reconciliation.orphans import orphans
+from apex_cli.core.reconciliation.position_breaks import (
+    backed,
+    compare_exits,
+    compare_positions,
+    signed,
+    with_missed_fills,
+)
+from apex_cli.core.state.tables import State
+
+MARK_LENGTH = 4
+"""Hexadecimal digits: enough to tell a person's accounts apart, far too few to find an account by."""
+
+POSITION_CODES = frozenset({BreakCode.POSITION_DIFFERS, BreakCode.POSITION_MISSING, BreakCode.POSITION_NOT_OURS})
+
+
+def find_breaks(state: State, told: BrokerSnapshot, now: datetime, *, oldest: datetime) -> tuple[Break, ...]:
+    """Return every difference between *state* and *told*, with its correction.
+
+    Args:
+        state: our books; not changed.
+        told: the broker's answer.
+        now: when it was told.
+        oldest: executions before it are too old to be counted.
+    """
+    mark = account_mark(told.account_id)
+    last = state.reconciliation
+    if mark and last is not None and last.account_mark and last.account_mark != mark:
+        return (_other_account(last.account_mark, mark),)
+    told = replace(told, foreign_fills=foreign_of(state, told))
+    ledgers = Ledgers(state, told)
+    fills = missed_fills(state, told)
+    records = with_fills(state, fills)
+    held = with_missed_fills(state, [each.correction.fill for each in fills if each.correction.fill])
+    order_breaks = compare_orders(records, told, ledgers, now)
+    sure = held
+    if told.is_complete:
+        sure = {key: part for key, each in held.items() if (part := backed(each, told.positions.get(key, ZERO)))}
+    order_breaks += orphans(records, sure, told, ledgers, now)
+    outside = foreign_fills(state, told, oldest)
+    if not told.is_complete:
+        return (*fills, *order_breaks, *outside, _incomplete())
+    positions = compare_positions(held, told, state.ignored)
+    return (*fills, *order_breaks, *positions, *compare_exits(held, records, told), *outside)
+
+
+def account_mark(account_id: str) -> str:
+    """Return what tells accounts apart without telling them; empty for none."""
+    return sha256(account_id.encode()).hexdigest()[:MARK_LENGTH] if account_id else ""
+
+
+def _other_account(ours: str, theirs: str) -> Break:
+    return Break(
+        code=BreakCode.ACCOUNT_DIFFERS,
+        key=EVERYTHING,
+        subject=EVERYTHING,
+        ours=f"account mark {ours}",
+        theirs=f"account mark {theirs}",
+        message="The broker's account is not the one that this state was made with. Nothing else is compared.",
+        correction=Correction(
+            kind=CorrectionKind.NONE, message="Log in to the right account, or use another state.dir for this one."
+        ),
+    )
+
+
+def _incomplete() -> Break:
+    return Break(
+        code=BreakCode.ANSWER_INCOMPLETE,
+        key=EVERYTHING,
+        subject=EVERYTHING,
+        ours="",
+        theirs="a part of the answer",
+        message="The broker did not tell everything it knows: what is missing proves nothing.",
+        correction=Correction(kind=CorrectionKind.NONE, message="Ask again; apex does so by itself."),
+    )
+
+
+def foreign_fills(state: State, told: BrokerSnapshot, oldest: datetime) -> tuple[Break, ...]:
+    """Return a break for each execution of the account that apex did not ask for and has not counted yet."""
+    found = []
+    for fill in told.foreign_fills:
+        known = state.history_fills.get(fill.key)
+        is_counted = SEC_TYPE_OF_MARKET[fill.instrument.market_type] in COUNTED_TYPES
+        if is_counted and fill.filled_at >= oldest and (known is None or known.revision < fill.revision):
+            found.append(_foreign_fill(fill))
+    return tuple(found)
+
+
+def foreign_of(state: State, told: BrokerSnapshot) -> tuple[Fill, ...]:
+    """Return the executions in *told* that are not of our orders."""
+    nobodys = (fill for fill in told.fills if not is_ours(state, fill))
+    found = {fill.key: fill for fill in (*nobodys, *told.foreign_fills) if fill.key not in state.fills}
+    return tuple(found.values())
+
+
+def _foreign_fill(fill: Fill) -> Break:
+    key = fill.instrument.key
+    theirs = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}"
+    return Break(
+        code=BreakCode.FOREIGN_FILL,
+        key=key,
+        subject=fill.exec_id,
+        ours="not counted",
+        theirs=theirs,
+        message=f"{key}: a trade made outside apex: {theirs}.",
+        correction=Correction(
+            kind=CorrectionKind.RECORD_FILL, message="Count it for the day-trading rules.", fill=fill
+        ),
+        instrument=fill.instrument,
+    )
+
+
+def locks_for(breaks: Iterable[Break], before: Iterable[Lock], now: datetime, *, is_complete: bool) -> dict[str, Lock]:
+    """Return the securities in which nothing is opened, by key.
+
+    One lock a security, for all its breaks. An incomplete answer proves no mismatch to be over: what was locked
+    *before* stays locked.
+    """
+    known = {lock.key: lock for lock in before}
+    by_key: dict[str, list[Break]] = {}
+    for each in breaks:
+        if each.is_locking:
+            by_key.setdefault(each.key, []).append(each)
+    fresh = {key: _lock(key, rows, known.get(key), now) for key, rows in by_key.items()}
+    return fresh if is_complete else fresh | known
+
+
+def _lock(key: str, breaks: list[Break], known: Lock | None, now: datetime) -> Lock:
+    first = next((each for each in breaks if each.code in POSITION_CODES), breaks[0])
+    is_known = first.held is not None and first.at_broker is not None
+    return Lock(
+        key=key,
+        codes=tuple(dict.fromkeys(each.code for each in breaks)),
+        ours=first.ours,
+        theirs=first.theirs,
+        message=first.message,
+        since=known.since if known else now,
+        difference=Quantity((first.at_broker or ZERO) - (first.held or ZERO)) if is_known else None,
+    )
+
+
+def still_held(position: Position, lock: Lock | None) -> Position | None:
+    """Return the part of *position* that the broker holds as far as *lock* tells; exits rest for no more than that."""
+    if lock is None or lock.difference is None:
+        return position
+    return backed(position, signed(position) + lock.difference)

@@ -1,0 +1,193 @@
+"""Our positions against the broker's, and the exits that should rest for what both sides hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.brackets import ExitChanges, exits_for_remaining
+from apex_cli.core.model.broker_events import BrokerSnapshot
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.order import OrderRecord, OrderSide
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.reconciliation import Break, BreakCode, BreakStatus, Correction, CorrectionKind, Ignored
+from apex_cli.core.model.wording import plain
+from apex_cli.core.positions.ledger import apply_fill, in_order
+from apex_cli.core.positions.protection import is_unsure, most_to_close, unprotected_quantity
+from apex_cli.core.state.tables import State
+
+
+def with_missed_fills(state: State, fills: Iterable[Fill]) -> dict[str, Position]:
+    """Return our positions as they stand once the missed *fills* are booked."""
+    missed: dict[str, list[Fill]] = {}
+    for fill in fills:
+        missed.setdefault(fill.instrument.key, []).append(fill)
+    held = {key: row.position for key, row in state.positions.items()}
+    for key, rows in missed.items():
+        position = _refolded(state, key, rows)
+        if position is None:
+            held.pop(key, None)
+        else:
+            held[key] = position
+    return held
+
+
+def _refolded(state: State, key: str, fills: Iterable[Fill]) -> Position | None:
+    row = state.positions.get(key)
+    position: Position | None = row.carried if row else None
+    kept = (fill for fill in state.fills.values() if fill.instrument.key == key)
+    for fill in in_order((*kept, *fills)):
+        position, _ = apply_fill(position, fill, state.brackets)
+    return position
+
+
+def signed(position: Position | None) -> Decimal:
+    """Return the quantity, negative when short; 0 for none."""
+    return ZERO if position is None else position.quantity * position.side.sign
+
+
+def backed(position: Position | None, at_broker: Decimal) -> Position | None:
+    """Return the part of *position* that the broker holds, too; None when it holds none of it."""
+    if position is None or signed(position) * at_broker <= ZERO:
+        return None
+    quantity = min(position.quantity, abs(at_broker))
+    return position if quantity == position.quantity else replace(position, quantity=Quantity(quantity))
+
+
+def compare_positions(
+    held: Mapping[str, Position], told: BrokerSnapshot, ignored: Mapping[str, Ignored]
+) -> tuple[Break, ...]:
+    """Return a break for each security of which the broker holds another quantity than we do.
+
+    Args:
+        held: ours, missed fills folded in.
+        told: a complete answer.
+        ignored: what a person said is not ours.
+    """
+    keys = sorted({*held, *(key for key, quantity in told.positions.items() if quantity)})
+    instruments = {row.instrument.key: row.instrument for row in told.holdings}
+    found = []
+    for key in keys:
+        ours, theirs = signed(held.get(key)), told.positions.get(key, ZERO)
+        if ours == theirs:
+            continue
+        own = held.get(key)
+        instrument = own.instrument if own is not None else instruments.get(key)
+        row = ignored.get(key)
+        is_ignored = row is not None and row.quantity == theirs - ours
+        found.append(_position_break(key, instrument, ours, theirs, told, is_ignored=is_ignored))
+    return tuple(found)
+
+
+def _position_break(
+    key: str, instrument: Instrument | None, ours: Decimal, theirs: Decimal, told: BrokerSnapshot, *, is_ignored: bool
+) -> Break:
+    code = BreakCode.POSITION_DIFFERS
+    if not ours:
+        code = BreakCode.POSITION_NOT_OURS
+    elif not theirs:
+        code = BreakCode.POSITION_MISSING
+    price, is_explained = _traded_at(key, theirs - ours, told)
+    why = " Trades made outside apex explain it." if is_explained else ""
+    return Break(
+        code=code,
+        key=key,
+        subject=key,
+        ours=plain(ours),
+        theirs=plain(theirs),
+        message=f"{key}: {plain(ours)} are held here, and {plain(theirs)} at the broker.{why}",
+        correction=Correction(kind=CorrectionKind.NONE, message="You said that it is not ours.")
+        if is_ignored
+        else Correction(
+            kind=CorrectionKind.ASK, message=f"Take it over with --adopt {key!r}, or leave it with --ignore {key!r}."
+        ),
+        instrument=instrument,
+        held=Quantity(ours),
+        at_broker=Quantity(theirs),
+        price=price,
+        status=BreakStatus.IGNORED if is_ignored else BreakStatus.OPEN,
+    )
+
+
+def _traded_at(key: str, difference: Decimal, told: BrokerSnapshot) -> tuple[Price | None, bool]:
+    """Return what *difference* was traded at as far as it is told, and whether trades outside apex add up to it.
+
+    Mean price of the trades when they do; else, of what the broker holds alone, its mean entry price.
+    """
+    fills = [fill for fill in told.foreign_fills if fill.instrument.key == key]
+    if fills and sum((fill.quantity * fill.side.sign for fill in fills), ZERO) == difference:
+        same = [fill for fill in fills if fill.side.sign * difference > ZERO]
+        value = sum((fill.price * fill.quantity for fill in same), ZERO)
+        return Price(value / sum((fill.quantity for fill in same), ZERO)), True
+    holding = next((row for row in told.holdings if row.instrument.key == key), None)
+    is_alone = holding is not None and holding.quantity == difference
+    return (holding.average_price if holding is not None and is_alone else None), False
+
+
+def compare_exits(
+    held: Mapping[str, Position], records: Mapping[str, OrderRecord], told: BrokerSnapshot
+) -> tuple[Break, ...]:
+    """Return a break for each security whose exits rest for more than both sides hold, or whose stops cover less.
+
+    Args:
+        held: ours, missed fills folded in.
+        records: our orders as they stand after what the broker told of them.
+        told: a complete answer.
+    """
+    by_key: dict[str, list[OrderRecord]] = {key: [] for key in held}
+    for record in records.values():
+        by_key.setdefault(record.order.instrument.key, []).append(record)
+    found = []
+    for key, orders in by_key.items():
+        if any(map(is_unsure, orders)):
+            continue
+        position = backed(held.get(key), told.positions.get(key, ZERO))
+        changes = [excess(position, orders, side) for side in OrderSide]
+        if any(change.cancel or change.shrink for change in changes):
+            found.append(_too_large(key, position, orders))
+        elif position is not None and unprotected_quantity(position, orders) > ZERO:
+            found.append(_unprotected(key, position, orders))
+    return tuple(found)
+
+
+def excess(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> ExitChanges:
+    """Return what to do about exits on *side* that rest for more than *position* and working entries allow."""
+    working = [record for record in orders if record.is_open]
+    most = most_to_close(position, working, side)
+    return exits_for_remaining((r for r in working if r.order.side is side), most)
+
+
+def _too_large(key: str, position: Position | None, orders: Iterable[OrderRecord]) -> Break:
+    largest = max((record.open_quantity for record in orders), default=ZERO)
+    quantity = ZERO if position is None else position.quantity
+    return Break(
+        code=BreakCode.EXITS_EXCEED,
+        key=key,
+        subject=key,
+        ours=f"exits for up to {plain(largest)}",
+        theirs=plain(quantity),
+        message=f"{key}: exits rest for more than the {plain(quantity)} that are held on both sides.",
+        correction=Correction(kind=CorrectionKind.TRIM_EXITS, message="Cancel or shrink what is too much."),
+        instrument=next((record.order.instrument for record in orders), None),
+    )
+
+
+def _unprotected(key: str, position: Position, orders: Iterable[OrderRecord]) -> Break:
+    gap = unprotected_quantity(position, orders)
+    has_plan = bool(position.bracket_id)
+    return Break(
+        code=BreakCode.STOP_MISSING,
+        key=key,
+        subject=key,
+        ours=f"{plain(position.quantity)} held",
+        theirs=f"no stop for {plain(gap)}",
+        message=f"{key}: {plain(gap)} of {plain(position.quantity)} are held without a working stop.",
+        correction=Correction(kind=CorrectionKind.BACKFILL_STOP, message="Place the stop.")
+        if has_plan
+        else Correction(kind=CorrectionKind.ASK, message=f"No stop is planned: give one with --adopt {key!r} --stop."),
+        instrument=position.instrument,
+    )

@@ -1,0 +1,316 @@
+"""Reconciler: asks the broker for its books, compares, corrects what needs no person, and locks the rest.
+
+A comparison goes in rounds: look, correct facts (fills, states, terms), look again, cancel what should not be there,
+look again, then let the guard trim exits and put stops back. What differs is on disk, with its lock, before anything
+is corrected: a process that dies in between leaves a locked security, and the next one goes on.
+
+A difference counts when two answers in a row tell it: events that come while the broker answers are no difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from apex_cli.core.day_trades.imports import Report, import_executions
+from apex_cli.core.decision.record import Alarm
+from apex_cli.core.execution.executor import POLL_INTERVAL_S, TradeExecutor
+from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
+from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.limits import ReconcileLimits
+from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.reconciliation import (
+    AUTOMATIC,
+    Break,
+    BreakCode,
+    BreakStatus,
+    CorrectionKind,
+    Ignored,
+    Lock,
+    Reconciliation,
+)
+from apex_cli.core.ports import Clock
+from apex_cli.core.positions.booking import put_order
+from apex_cli.core.positions.retention import FILL_SESSIONS
+from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
+from apex_cli.core.state.tables import State, Table
+
+MOST_ROUNDS = 6
+"""A correction that does not hold is not tried for ever."""
+
+ASK_AGAIN = timedelta(seconds=30)
+"""How soon a loop asks again after an incomplete answer."""
+
+FACTS = frozenset(
+    {
+        CorrectionKind.ADOPT_FILL,
+        CorrectionKind.ADOPT_STATE,
+        CorrectionKind.ADOPT_TERMS,
+        CorrectionKind.ADOPT_ORDER,
+        CorrectionKind.RECORD_FILL,
+        CorrectionKind.RESOLVE,
+    }
+)
+"""What the broker told, taken over in one commit."""
+
+TOLD_AT_ONCE = frozenset({CorrectionKind.ADOPT_FILL, CorrectionKind.RECORD_FILL})
+"""What one answer proves: an execution happened."""
+
+Row = TypeVar("Row", Lock, Ignored)
+
+
+class Reconciler:
+    """Keeps our books and the broker's together."""
+
+    def __init__(
+        self, *, executor: TradeExecutor, limits: ReconcileLimits, wall: Clock, pause_s: float = POLL_INTERVAL_S
+    ) -> None:
+        """Compare what *executor* trades; how often, by the *wall* clock; *pause_s* between two looks."""
+        self.executor = executor
+        self._store = executor.store
+        self._limits = limits
+        self._wall = wall
+        self._pause_s = pause_s
+        self._next_at: datetime | None = None
+        self._seen_connections = -1
+
+    async def tend(self, now: datetime) -> bool:
+        """Compare when it is time, or when the broker was connected anew; True when something was corrected.
+
+        Raises:
+            BrokerError: the broker cannot be asked.
+        """
+        del now  # people wait by the wall clock, however fast simulated time goes
+        is_due = self._next_at is None or self._wall.now() >= self._next_at
+        is_same = self.executor.broker.connections == self._seen_connections
+        if not is_due and is_same and not self.executor.saw_foreign:
+            return False
+        found = await self.reconcile(repair=self._limits.auto_repair)
+        return any(each.status is BreakStatus.REPAIRED for each in found.breaks)
+
+    async def reconcile(self, *, repair: bool) -> Reconciliation:
+        """Compare, with *repair* correct what needs no person, and keep what was found.
+
+        Raises:
+            BrokerError: the broker cannot be asked; nothing changed.
+        """
+        self._seen_connections = self.executor.broker.connections
+        self.executor.saw_foreign = False
+        before = self._store.view().reconciliation
+        told, breaks = await self._look()
+        seen = {each.identity: each for each in breaks}
+        tried: set[tuple[str, str, str]] = set()
+        for _ in range(MOST_ROUNDS if repair else 0):
+            due = [each for each in breaks if _is_due(each) and each.identity not in tried]
+            if not due:
+                break
+            self._keep(told, breaks, is_final=False)
+            tried.update(each.identity for each in await self._correct(told, due))
+            told, breaks = await self._look()
+            seen = {each.identity: each for each in breaks} | seen
+        left = {each.identity for each in breaks}
+        gone = [replace(each, status=BreakStatus.REPAIRED) for name, each in seen.items() if name not in left]
+        wait = timedelta(minutes=self._limits.interval_minutes) if told.is_complete else ASK_AGAIN
+        self._next_at = self._wall.now() + wait
+        return self._keep(told, (*breaks, *gone), before=before)
+
+    async def _look(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
+        """Return the broker's answer and what differs; what a second answer does not tell again is left out."""
+        told, breaks = await self._ask()
+        if all(each.correction.kind in TOLD_AT_ONCE or each.status is BreakStatus.IGNORED for each in breaks):
+            return told, breaks
+        known = {each.identity for each in breaks}
+        await asyncio.sleep(self._pause_s)
+        told, breaks = await self._ask()
+        return told, tuple(each for each in breaks if each.identity in known or each.correction.kind in TOLD_AT_ONCE)
+
+    async def _ask(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
+        told = await self.executor.broker.snapshot()
+        self.executor.sync()
+        now = self.executor.clock.now()
+        breaks = find_breaks(self._store.view(), told, now, oldest=_oldest_counted(now))
+        if not self._limits.require_complete:
+            breaks = tuple(each for each in breaks if each.code is not BreakCode.ANSWER_INCOMPLETE)
+        return told, breaks
+
+    # ------------------------------------------------------------ corrections
+
+    async def _correct(self, told: BrokerSnapshot, due: Sequence[Break]) -> Sequence[Break]:
+        """Do the first kind of correction that is due: facts, then cancels, then what the guard does; return which."""
+        facts = [each for each in due if each.correction.kind in FACTS]
+        cancels = [each for each in due if each.correction.kind is CorrectionKind.CANCEL]
+        if facts:
+            self._take_over(told, facts)
+        elif cancels:
+            await self._cancel(cancels)
+        else:
+            await self.executor.guard.look(at_once=True)
+        return facts or cancels or due
+
+    async def _cancel(self, breaks: Sequence[Break]) -> None:
+        """Cancel what should not be there; what our books lack they know first, so that its end is heard."""
+        records = [each.correction.record for each in breaks if each.correction.record is not None]
+        if records:
+            with self._store.transaction() as tx:
+                for record in records:
+                    _put_terms(tx, record, self.executor.clock.now())
+            await self.executor.broker.snapshot()
+        await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in breaks))
+        self.executor.sync()
+
+    def _take_over(self, told: BrokerSnapshot, breaks: Sequence[Break]) -> None:
+        """Bring our books in line with what the broker told, in one commit."""
+        events: list[BrokerEvent] = [each.correction.fill for each in breaks if _is_ours(each) and each.correction.fill]
+        events += [each.correction.update for each in breaks if each.correction.update is not None]
+        records = [each.correction.record for each in breaks if each.correction.record is not None]
+        outside = [each.correction.fill for each in breaks if each.correction.kind is CorrectionKind.RECORD_FILL]
+        now = self.executor.clock.now()
+
+        def also(tx: State) -> None:
+            for record in records:
+                _put_terms(tx, record, now)
+            if outside:
+                _count_foreign(tx, told, [fill for fill in outside if fill is not None], now)
+
+        self.executor.adopt(events, also)
+
+    # ------------------------------------------------------------------ books
+
+    def _keep(
+        self,
+        told: BrokerSnapshot,
+        breaks: Sequence[Break],
+        *,
+        is_final: bool = True,
+        before: Reconciliation | None = None,
+    ) -> Reconciliation:
+        """Put locks and what was found on disk, and tell what was not told *before*."""
+        state, now = self._store.view(), self.executor.clock.now()
+        last = state.reconciliation
+        is_other = any(each.code is BreakCode.ACCOUNT_DIFFERS for each in breaks)
+        mark = "" if is_other else account_mark(told.account_id)
+        shown = {each.key for each in breaks if each.status is BreakStatus.IGNORED}
+        is_proved = told.is_complete and not is_other
+        found = Reconciliation(
+            at=now,
+            is_complete=told.is_complete,
+            is_final=is_final,
+            account_mark=mark or (last.account_mark if last else ""),
+            breaks=tuple(breaks),
+            locks=tuple(locks_for(breaks, state.locks.values(), now, is_complete=is_proved).values()),
+            ignored=tuple(row for row in state.ignored.values() if not is_proved or row.key in shown),
+        )
+        if self._is_news(last, found):
+            with self._store.transaction() as tx:
+                restore_reconciliation(tx, found)
+                _tell(tx, last, before, found)
+        return found
+
+    def _is_news(self, last: Reconciliation | None, found: Reconciliation) -> bool:
+        """Tell whether *found* is worth a commit: it says something new, or the last one is old."""
+        if last is None or replace(last, at=found.at) != found:
+            return True
+        return found.at - last.at >= timedelta(minutes=self._limits.interval_minutes)
+
+
+def _tell(tx: State, last: Reconciliation | None, before: Reconciliation | None, found: Reconciliation) -> None:
+    """Emit each new difference, an alarm for each that stays, and the result."""
+    known = {(each.identity, each.status) for each in last.breaks} if last else set()
+    news = [each for each in found.breaks if (each.identity, each.status) not in known]
+    for each in news:
+        tx.emit("reconciliation_break", found.at, each.key, each)
+    if not found.is_final:
+        return
+    alarmed = {each.identity for each in before.open_breaks} if before and before.is_final else set()
+    for each in found.breaks:
+        if each.is_locking and each.identity not in alarmed:
+            message = f"{each.message} Nothing is opened there until apex reconcile clears it."
+            tx.emit("alarm", found.at, each.key, Alarm(code=each.code, message=message))
+    tx.emit("reconciled", found.at, "", found)
+
+
+def restore_reconciliation(tx: State, found: Reconciliation) -> None:
+    """Put what a comparison found into the tables: its locks and what is ignored are all there are."""
+    tx.reconciliation = found
+    _put_rows(tx.locks, found.locks)
+    _put_rows(tx.ignored, found.ignored)
+
+
+def _put_rows(table: Table[Row], rows: Sequence[Row]) -> None:
+    """Let *table* hold *rows* and no others."""
+    fresh = {row.key: row for row in rows}
+    for key in [key for key in table if key not in fresh]:
+        del table[key]
+    for key, row in fresh.items():
+        if table.get(key) != row:
+            table[key] = row
+
+
+def _is_due(each: Break) -> bool:
+    return each.status is BreakStatus.OPEN and each.correction.kind in AUTOMATIC
+
+
+def _is_ours(each: Break) -> bool:
+    return each.correction.kind is CorrectionKind.ADOPT_FILL
+
+
+def _oldest_counted(now: datetime) -> datetime:
+    return session_start(previous_sessions(session_date(now), FILL_SESSIONS - 1)[0])
+
+
+def _put_terms(tx: State, record: OrderRecord, now: datetime) -> None:
+    """Let an order stand as the broker has it; what was booked of it meanwhile stays."""
+    known: OrderRecord | None = tx.orders.get(record.order.client_order_id)
+    if known is not None:
+        filled = known.filled_quantity
+        is_done = filled >= record.order.quantity
+        record = replace(
+            record,
+            filled_quantity=filled,
+            average_price=known.average_price,
+            status=OrderStatus.FILLED if is_done else record.status,
+        )
+    put_order(tx, record, now)
+
+
+def _count_foreign(tx: State, told: BrokerSnapshot, fills: Sequence[Fill], now: datetime) -> None:
+    """Keep trades made outside apex for the day-trade count, each once; positions stay as they are."""
+    rows = [_execution(fill) for fill in sorted(fills, key=lambda fill: (fill.filled_at, fill.key))]
+    seen = {row.security for row in tx.history_fills.values()}
+    first: dict[str, Execution] = {}
+    for row in rows:
+        if row.security not in seen:
+            first.setdefault(row.security, row)
+    held = {key: _held_before(tx, told, row) for key, row in first.items()} if told.is_complete else {}
+    rows = [replace(row, held_before=held.get(row.security)) if row is first.get(row.security) else row for row in rows]
+    import_executions(tx, Report(executions=tuple(rows), since=session_date(now)), now)
+
+
+def _execution(fill: Fill) -> Execution:
+    return Execution(
+        exec_id=fill.exec_id,
+        security=fill.instrument.key,
+        sec_type=SEC_TYPE_OF_MARKET[fill.instrument.market_type],
+        side=fill.side,
+        quantity=fill.quantity,
+        filled_at=fill.filled_at,
+        order_id=fill.client_order_id,
+    )
+
+
+def _held_before(tx: State, told: BrokerSnapshot, row: Execution) -> Decimal:
+    """Return the signed quantity that the account held before *row*: what it holds now, less all that came since."""
+    since = [*tx.fills.values(), *foreign_of(tx, told)]
+    changed = sum(
+        (f.quantity * f.side.sign for f in since if f.instrument.key == row.security and f.filled_at >= row.filled_at),
+        ZERO,
+    )
+    return told.positions.get(row.security, ZERO) - changed

@@ -1,1 +1,0 @@
-"""What a replay of history needs beyond the engine itself: signals in their time, and the sums at the end."""

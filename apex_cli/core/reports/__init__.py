@@ -1,0 +1,1 @@
+"""What happened, added up for people: the day, positions, trades, the story of one signal."""

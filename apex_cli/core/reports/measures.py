@@ -1,0 +1,109 @@
+"""What a replay is judged by: pure functions over equity and round trips."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.positions.performance import returns_of, sharpe
+
+RESAMPLES = 1000
+LOW, HIGH = 0.05, 0.95
+"""Quantiles of the 90 % interval."""
+
+LEAST_RESAMPLED = 5
+ZERO, ONE = Decimal(0), Decimal(1)
+PLACES = Decimal("0.0001")
+
+
+class EquityPoint(Value, frozen=True, kw_only=True):
+    """What the account was worth at the end of one session."""
+
+    at: datetime
+    equity: Usd
+    drawdown: Decimal
+    """Part of the highest equity so far that is lost, 0..1."""
+
+
+class Drawdown(Value, frozen=True, kw_only=True):
+    """The deepest fall from a high."""
+
+    depth: Decimal = ZERO
+    """Part of the high that was lost, 0..1."""
+
+    peak_at: datetime | None = None
+    low_at: datetime | None = None
+
+
+class Interval(Value, frozen=True, kw_only=True):
+    """Where the truth may lie, given the trades there were."""
+
+    low: Decimal
+    high: Decimal
+
+
+class EquityCurve:
+    """Takes the account's worth step by step, and keeps one point a session."""
+
+    def __init__(self) -> None:
+        """Start without a point."""
+        self.points: list[EquityPoint] = []
+        self.drawdown = Drawdown()
+        self._peak: tuple[Usd, datetime] | None = None
+        self._session = ""
+
+    def add(self, at: datetime, equity: Usd, session: str) -> None:
+        """Take the worth at *at*, which belongs to *session*."""
+        if self._peak is None or equity > self._peak[0]:
+            self._peak = (equity, at)
+        fall = (self._peak[0] - equity) / self._peak[0] if self._peak[0] > 0 else ZERO
+        if fall > self.drawdown.depth:
+            self.drawdown = Drawdown(depth=fall, peak_at=self._peak[1], low_at=at)
+        point = EquityPoint(at=at, equity=equity, drawdown=fall.quantize(PLACES))
+        if session == self._session:
+            self.points[-1] = point
+        else:
+            self.points.append(point)
+        self._session = session
+
+
+def sharpe_ratio(points: Sequence[EquityPoint]) -> float | None:
+    """Return mean over standard deviation of the session returns, a year's worth; None where nothing moved.
+
+    sqrt(252) * mean(r) / stdev(r), with nothing taken off for a riskless rate.
+    """
+    return sharpe(returns_of([point.equity for point in points]))
+
+
+def net_r(trip: RoundTrip) -> Decimal | None:
+    """Return P&L after commissions over the loss at the first stop; None when the risk is unknown."""
+    return trip.net_pnl / trip.initial_risk if trip.initial_risk else None
+
+
+def expectancy_interval(results: Sequence[Decimal], seed: int) -> Interval | None:
+    """Return the 90 % interval of the mean, by drawing as many trades again and again; None with fewer than five.
+
+    Args:
+        results: R-multiples.
+        seed: the same seed draws the same.
+
+    Source:
+        The percentile bootstrap, B. Efron, "Bootstrap Methods", Annals of Statistics 7, 1979.
+    """
+    if len(results) < LEAST_RESAMPLED:
+        return None
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    values = [float(result) for result in results]
+    means = sorted(statistics.fmean(dice.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    low, high = means[int(LOW * RESAMPLES)], means[int(HIGH * RESAMPLES) - 1]
+    return Interval(low=_rounded(low), high=_rounded(high))
+
+
+def _rounded(number: float) -> Decimal:
+    return Decimal(repr(round(number, 4)))

@@ -1,0 +1,189 @@
+"""The result of a replay, and how it is added up while time passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.day_trades.count import count_day_trades
+from apex_cli.core.decision.record import Alarm
+from apex_cli.core.learning.learners import LearningEvent
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.learning import WeightsVersion
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import SignalOutcome, SignalReport
+from apex_cli.core.positions.booking import Booked
+from apex_cli.core.positions.performance import Statistics, Tally
+from apex_cli.core.reports.measures import (
+    Drawdown,
+    EquityCurve,
+    EquityPoint,
+    Interval,
+    expectancy_interval,
+    net_r,
+    sharpe_ratio,
+)
+from apex_cli.core.state.tables import State
+
+ZERO = Decimal(0)
+PLACES = Decimal("0.0001")
+
+
+class OpenPosition(Value, frozen=True, kw_only=True):
+    """What was still held at the end."""
+
+    symbol: str
+    quantity: Decimal
+    """Signed."""
+
+    entry_price: Decimal
+    current_price: Decimal
+    pnl: Usd
+
+
+class ReplayReport(Value, frozen=True, kw_only=True):
+    """Everything a replay came to; the same inputs give the same report."""
+
+    first: datetime
+    last: datetime
+    symbols: tuple[str, ...]
+    bars: int
+    steps: int
+    seed: int
+    signals: int
+    outcomes: dict[str, int]
+    refusals: dict[str, int]
+    """Reasons by code, most frequent first; one signal may have several."""
+
+    trades: tuple[RoundTrip, ...]
+    statistics: Statistics
+    net_expectancy_r: Decimal | None
+    """Mean R after commissions."""
+
+    expectancy_interval: Interval | None
+    """90 % interval of it."""
+
+    sharpe: float | None
+    drawdown: Drawdown
+    exposure: Decimal
+    """Part of the steps with something held, 0..1."""
+
+    start_equity: Usd
+    end_equity: Usd
+    day_trades: int
+    curve: tuple[EquityPoint, ...]
+    open_positions: tuple[OpenPosition, ...]
+    adaptations: tuple[WeightsVersion, ...]
+    alarms: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
+
+
+class Recorder:
+    """Hears everything that happens in a replay."""
+
+    def __init__(self) -> None:
+        """Start with nothing heard."""
+        self.curve = EquityCurve()
+        self.outcomes: Counter[str] = Counter({outcome.value: 0 for outcome in SignalOutcome})
+        self.refusals: Counter[str] = Counter()
+        self.adaptations: list[WeightsVersion] = []
+        self.alarms: list[str] = []
+        self.problems: list[str] = []
+        self._trips: dict[str, RoundTrip] = {}
+        self._fills: dict[str, Fill] = {}
+        self._held_steps = 0
+        self.steps = 0
+
+    def on_event(self, kind: str, data: object) -> None:
+        """Hear an event of the state."""
+        if kind == "round_trip_voided" and isinstance(data, RoundTrip):
+            self._trips.pop(data.round_trip_id, None)
+        elif kind == "weight_adaptation" and isinstance(data, LearningEvent) and data.version is not None:
+            self.adaptations.append(data.version)
+        elif kind == "alarm" and isinstance(data, Alarm):
+            self.alarms.append(data.message)
+
+    def on_notice(self, reason: Reason) -> None:
+        """Hear what a step, a scanner or the model has to say."""
+        self.problems.append(reason.message)
+
+    def on_booked(self, booked: Booked) -> None:
+        """Hear of fills and closed trades."""
+        self._fills.update((fill.key, fill) for fill in booked.fills)
+        self._trips.update((trip.round_trip_id, trip) for trip in booked.round_trips)
+
+    def step(self, at: datetime, equity: Usd, state: State) -> None:
+        """Hear that a step of time is over."""
+        self.steps += 1
+        self._held_steps += bool(state.positions)
+        self.curve.add(at, equity, session_date(at).isoformat())
+
+    def reported(self, reports: Iterable[SignalReport]) -> None:
+        """Hear what became of signals."""
+        for report in reports:
+            self.outcomes[report.outcome] += 1
+            if report.outcome is SignalOutcome.INVALID:
+                self.problems += [f"{report.where}: {reason.message}" for reason in report.reasons]
+            if report.outcome is not SignalOutcome.EXECUTED:
+                self.refusals.update(reason.code for reason in report.reasons)
+
+    def report(self, state: State, *, symbols: Sequence[str], bars: int, seed: int) -> ReplayReport:
+        """Return the sums; there was at least one step."""
+        trips = sorted(self._trips.values(), key=lambda trip: (trip.exit_time, trip.round_trip_id))
+        tally = Tally()
+        for trip in trips:
+            tally.add(trip)
+        points = self.curve.points
+        results = [result for trip in trips if (result := net_r(trip)) is not None]
+        ratio = sharpe_ratio(points)
+        return ReplayReport(
+            first=points[0].at,
+            last=points[-1].at,
+            symbols=tuple(symbols),
+            bars=bars,
+            steps=self.steps,
+            seed=seed,
+            signals=sum(self.outcomes.values()),
+            outcomes=dict(self.outcomes),
+            refusals=dict(sorted(self.refusals.items(), key=lambda item: (-item[1], item[0]))),
+            trades=tuple(trips),
+            statistics=tally.statistics(),
+            net_expectancy_r=(sum(results, ZERO) / len(results)).quantize(PLACES) if results else None,
+            expectancy_interval=expectancy_interval(results, seed),
+            sharpe=None if ratio is None else round(ratio, 4),
+            drawdown=self.curve.drawdown,
+            exposure=(Decimal(self._held_steps) / self.steps).quantize(PLACES),
+            start_equity=points[0].equity,
+            end_equity=points[-1].equity,
+            day_trades=sum(count_day_trades(self._fills.values(), {}).by_session.values()),
+            curve=tuple(points),
+            open_positions=_open_positions(state),
+            adaptations=tuple(self.adaptations),
+            alarms=tuple(self.alarms),
+            problems=tuple(self.problems),
+        )
+
+
+def _open_positions(state: State) -> tuple[OpenPosition, ...]:
+    return tuple(
+        OpenPosition(
+            symbol=row.position.instrument.key,
+            quantity=row.position.quantity * row.position.side.sign,
+            entry_price=row.position.entry_price,
+            current_price=row.current_price,
+            pnl=Usd(
+                (row.current_price - row.position.entry_price)
+                * row.position.quantity
+                * row.position.side.sign
+                * row.position.instrument.multiplier
+            ),
+        )
+        for _, row in sorted(state.positions.items())
+    )

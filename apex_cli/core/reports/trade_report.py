@@ -1,0 +1,408 @@
+"""What a span of trading came to, added up event by event, so that any history streams.
+
+Amounts are account currency. P&L is before commissions unless it is called net. Slippage is a cost: positive when
+it was paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from apex_cli.core.day_trades.count import RunningCount
+from apex_cli.core.market.calendar import CalendarEndError, next_session, session_date
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import DecisionKind, Reason
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO, Price, Usd
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import Counters, OutboxRow
+from apex_cli.core.ports import JournalReader
+from apex_cli.core.positions.performance import (
+    Distribution,
+    Drawdown,
+    DrawdownMeter,
+    RDistribution,
+    Statistics,
+    Tally,
+    returns_of,
+    sharpe,
+)
+from apex_cli.core.reports.report_events import (
+    DECODERS,
+    SeenApproval,
+    SeenDecided,
+    SeenEnded,
+    SeenOrder,
+    SeenOrderRecord,
+    SeenRejected,
+)
+
+KINDS = frozenset(
+    {"round_trip_closed", "decided", "signal_ended", "signal_invalid", "order_updated", "fill", "session_started"}
+    | {"approval_rejected", "approval_expired", "approval_superseded"}
+    | {"fill_corrected", "round_trip_voided"}
+)
+"""Kinds of events that the report is made of."""
+
+
+FEWEST_SESSIONS = 20
+"""Sessions below which a ratio for a year is not worth telling."""
+
+
+class Span(Value, frozen=True, kw_only=True):
+    """Sessions from the first to the last, both included; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def has(self, at: datetime) -> bool:
+        """Tell whether *at* belongs to a session of the span."""
+        if self.first is None and self.last is None:
+            return True
+        day = _session(at)
+        return (self.first is None or day >= self.first) and (self.last is None or day <= self.last)
+
+
+class Group(Value, frozen=True, kw_only=True):
+    """Closed trades that have something in common."""
+
+    name: str
+    statistics: Statistics
+
+
+class Refusals(Value, frozen=True, kw_only=True):
+    """How often one reason kept a signal from being traded, and the latest sentence it was told in."""
+
+    code: str
+    count: int
+    example: str
+
+
+class Slippage(Value, frozen=True, kw_only=True):
+    """What was lost between the price a signal saw and the price of the fill.
+
+    Source:
+        André Perold, "The Implementation Shortfall", The Journal of Portfolio Management 14 (1988).
+    """
+
+    orders: int
+    delay: Usd
+    """Entries: (price at the decision - price of the signal) * signed quantity. Waiting for an approval is in it."""
+
+    spread: Usd | None
+    """Entries whose quote had bid and ask: half of ask - bid, times quantity; None when no quote had them."""
+
+    execution: Usd
+    """(price of the fill - price expected) * signed quantity, less *spread*. Expected is the price at the decision,
+    for a stop its trigger, for a target its limit."""
+
+    by_role: dict[str, Usd]
+    """*execution* and *spread* by entry, stop, target, close."""
+
+    @property
+    def total(self) -> Usd:
+        """All of it."""
+        return Usd(self.delay + (self.spread or ZERO) + self.execution)
+
+
+class SessionValue(Value, frozen=True, kw_only=True):
+    """The curve at the end of one session: equity at the first session plus net P&L closed since."""
+
+    day: date
+    equity: Usd
+
+
+class TradeReport(Value, frozen=True, kw_only=True):
+    """Everything ``apex report`` shows."""
+
+    span: Span
+    statistics: Statistics
+    by_strategy: tuple[Group, ...]
+    by_exit_reason: tuple[Group, ...]
+    by_month: tuple[Group, ...]
+    r_distribution: Distribution
+    start_equity: Usd
+    """Where the curve starts: equity at the start of the span's first session, else the configured capital."""
+
+    curve: tuple[SessionValue, ...]
+    drawdown: Drawdown
+    """Of the curve trade by trade."""
+
+    sharpe: float | None
+    """Annualised, from the curve session by session; None below 20 sessions, where it says nothing."""
+
+    refusals: tuple[Refusals, ...]
+    decisions: dict[str, int]
+    """Decisions by kind: execute, queue, refuse; and what never came to one."""
+
+    slippage: Slippage
+    day_trades: int
+
+
+class _Slip(Value, frozen=True, kw_only=True):
+    role: OrderRole
+    delay: Decimal = ZERO
+    spread: Decimal | None = None
+    execution: Decimal = ZERO
+
+
+_CORRECTIONS = frozenset({"fill_corrected", "round_trip_voided"})
+_HAS_FILLED = b'"average_price"'
+"""Stands in every order that has filled, and spares decoding the others."""
+
+
+def final_bookings(journal: JournalReader) -> dict[str, int]:
+    """Return, for round trips that were booked again or voided, the event that counts (0: none).
+
+    A late or corrected fill books a round trip anew or voids it; only then is the journal read once more.
+    """
+    if not any(True for _ in journal.events(kind="fill_corrected")) and not any(
+        True for _ in journal.events(kind="round_trip_voided")
+    ):
+        return {}
+    final: dict[str, int] = {}
+    for event in journal.events():
+        if event.kind in {"round_trip_closed", "round_trip_voided"}:
+            trip = msgspec.json.decode(event.data, type=RoundTrip)
+            final[trip.round_trip_id] = event.seq if event.kind == "round_trip_closed" else 0
+    return final
+
+
+class ReportBuilder:
+    """Adds events; ``report`` tells what they came to."""
+
+    def __init__(self, span: Span, *, capital: Usd, final: dict[str, int] | None = None) -> None:
+        """Start at nothing.
+
+        Args:
+            span: sessions that count.
+            capital: where the curve starts when no session's equity is known.
+            final: as of ``final_bookings``.
+        """
+        self._span = span
+        self._final = final or {}
+        self.has_corrections = False
+        """True once an event said that earlier ones do not hold: then *final* is needed."""
+        self._base, self._is_base_known = capital, False
+        self._all = Tally()
+        self._groups: tuple[dict[str, Tally], dict[str, Tally], dict[str, Tally]] = ({}, {}, {})
+        self._bins = RDistribution()
+        self._net = ZERO
+        self._by_session: dict[date, Decimal] = {}
+        self._points: list[Decimal] = []
+        self._refusals: dict[str, Refusals] = {}
+        self._decisions: dict[str, int] = {}
+        self._slips: dict[str, _Slip] = {}
+        self._signal_prices: dict[str, tuple[Price, Decimal | None]] = {}
+        self._fills: list[Fill] = []
+
+    def add(self, event: OutboxRow) -> None:
+        """Count one event; kinds outside ``KINDS`` are passed over, payloads of another version, too."""
+        decode = DECODERS.get(event.kind)
+        if decode is None:
+            self.has_corrections |= event.kind in _CORRECTIONS
+            return
+        if event.kind == "order_updated" and _HAS_FILLED not in bytes(event.data):
+            return
+        try:
+            data = decode(event.data)
+        except msgspec.DecodeError:
+            return
+        match data:
+            case RoundTrip():
+                self._trip(event, data)
+            case Fill():
+                self._fill(data)
+            case SeenOrderRecord():
+                self._order(event, data)
+            case SeenDecided():
+                self._decided(event, data)
+            case Counters():
+                self._session(data)
+            case SeenEnded() | SeenRejected() | SeenApproval():
+                self._ended(event, data)
+
+    def add_all(self, events: Iterable[OutboxRow]) -> None:
+        """Count *events*."""
+        for event in events:
+            self.add(event)
+
+    def _trip(self, event: OutboxRow, trip: RoundTrip) -> None:
+        if self._final.get(trip.round_trip_id, event.seq) != event.seq or not self._span.has(trip.exit_time):
+            return
+        day = _session(trip.exit_time)
+        self._all.add(trip)
+        for tallies, name in zip(
+            self._groups, (trip.strategy or "none", trip.exit_reason or "none", f"{day:%Y-%m}"), strict=True
+        ):
+            tallies.setdefault(name, Tally()).add(trip)
+        if trip.r_multiple is not None:
+            self._bins.add(trip.r_multiple)
+        self._net += trip.net_pnl
+        self._points.append(self._net)
+        self._by_session[day] = self._by_session.get(day, ZERO) + trip.net_pnl
+
+    def _fill(self, fill: Fill) -> None:
+        if self._span.has(fill.filled_at):
+            self._fills.append(fill)
+
+    def _session(self, counters: Counters) -> None:
+        """Let the curve start with the equity that the first session of the span began with."""
+        if not self._is_base_known and counters.session_start_equity > 0:
+            first = self._span.first
+            self._base = counters.session_start_equity
+            self._is_base_known = first is None or counters.session_date >= first.isoformat()
+
+    def _decided(self, event: OutboxRow, data: SeenDecided) -> None:
+        quote, decision = data.snapshot.quote, data.decision
+        half = (quote.ask - quote.bid) / 2 if quote and quote.ask is not None and quote.bid is not None else None
+        if decision.kind is not DecisionKind.REFUSE:
+            self._signal_prices[decision.signal_id] = (data.opportunity.signal.entry_price, half)
+        if not self._span.has(event.at):
+            return
+        name = f"{decision.kind}{' (answer)' if data.is_answer else ''}"
+        self._decisions[name] = self._decisions.get(name, 0) + 1
+        if decision.kind is DecisionKind.REFUSE:
+            self._refuse(decision.reasons)
+
+    def _ended(self, event: OutboxRow, data: SeenEnded | SeenRejected | SeenApproval) -> None:
+        if not self._span.has(event.at):
+            return
+        match data:
+            case SeenEnded():
+                name = str(data.outcome)
+                self._refuse(data.reasons)
+            case SeenRejected():
+                name = "invalid"
+                self._refuse((data.reason,))
+            case SeenApproval():
+                name = f"approval {data.status}"
+                self._refuse((Reason(code=f"approval_{data.status}", message=data.reason),))
+        self._decisions[name] = self._decisions.get(name, 0) + 1
+
+    def _refuse(self, reasons: Iterable[Reason]) -> None:
+        for reason in reasons:
+            known = self._refusals.get(reason.code)
+            count = known.count + 1 if known else 1
+            self._refusals[reason.code] = Refusals(code=reason.code, count=count, example=reason.message)
+
+    def _order(self, event: OutboxRow, record: SeenOrderRecord) -> None:
+        """Keep the slippage of what an order has filled so far; a later word on it takes its place."""
+        order, price = record.order, record.average_price
+        expected = _expected_price(order)
+        if price is None or expected is None or not record.filled_quantity or not self._span.has(event.at):
+            return
+        quantity = record.filled_quantity * order.instrument.multiplier
+        slip = (price - expected) * quantity * order.side.sign
+        delay, spread = ZERO, None
+        if order.role is OrderRole.ENTRY and event.subject in self._signal_prices:
+            seen, half = self._signal_prices[event.subject]
+            delay = (expected - seen) * quantity * order.side.sign
+            spread = half * quantity if half is not None else None
+        self._slips[order.client_order_id] = _Slip(
+            role=order.role, delay=delay, spread=spread, execution=slip - (spread or ZERO)
+        )
+
+    def report(self) -> TradeReport:
+        """Return what was counted."""
+        by_strategy, by_exit, by_month = self._groups
+        curve = self._curve()
+        return TradeReport(
+            span=self._span,
+            statistics=self._all.statistics(),
+            by_strategy=_ranked(by_strategy),
+            by_exit_reason=_ranked(by_exit),
+            by_month=tuple(Group(name=name, statistics=tally.statistics()) for name, tally in sorted(by_month.items())),
+            r_distribution=self._bins.distribution(),
+            start_equity=self._base,
+            curve=curve,
+            drawdown=_drawdown(self._base, self._points),
+            sharpe=self._sharpe(curve),
+            refusals=tuple(sorted(self._refusals.values(), key=lambda row: (-row.count, row.code))),
+            decisions=dict(sorted(self._decisions.items())),
+            slippage=_sum(self._slips.values()),
+            day_trades=self._count_day_trades(),
+        )
+
+    def _curve(self) -> tuple[SessionValue, ...]:
+        equity, points = self._base, []
+        for day, net in sorted(self._by_session.items()):
+            equity = Usd(equity + net)
+            points.append(SessionValue(day=day, equity=equity))
+        return tuple(points)
+
+    def _sharpe(self, curve: tuple[SessionValue, ...]) -> float | None:
+        """Return the ratio over every session from the first to the last: on those without a close nothing changed."""
+        returns = returns_of([self._base, *(point.equity for point in curve)])
+        quiet = _sessions_between(curve[0].day, curve[-1].day) + 1 - len(curve) if curve else 0
+        returns += [0.0] * max(0, quiet)
+        return sharpe(returns) if len(returns) >= FEWEST_SESSIONS else None
+
+    def _count_day_trades(self) -> int:
+        try:
+            return sum(RunningCount(self._fills, {}).count().by_session.values())
+        except CalendarEndError:
+            return 0
+
+
+def _expected_price(order: SeenOrder) -> Price | None:
+    """Return the price an order was to fill at."""
+    if order.role is OrderRole.TARGET:
+        return order.limit_price
+    if order.role is OrderRole.STOP:
+        return order.stop_price
+    return order.reference_price
+
+
+def _drawdown(base: Decimal, net: Iterable[Decimal]) -> Drawdown:
+    meter = DrawdownMeter()
+    meter.add(base)
+    for point in net:
+        meter.add(base + point)
+    return meter.drawdown()
+
+
+def _ranked(tallies: dict[str, Tally]) -> tuple[Group, ...]:
+    """Return groups, the one that earned most first."""
+    groups = [Group(name=name, statistics=tally.statistics()) for name, tally in tallies.items()]
+    return tuple(sorted(groups, key=lambda group: (-group.statistics.net_pnl, group.name)))
+
+
+def _sum(slips: Iterable[_Slip]) -> Slippage:
+    slips = tuple(slips)
+    spreads = [slip.spread for slip in slips if slip.spread is not None]
+    by_role: dict[str, Usd] = {}
+    for slip in slips:
+        name = slip.role.lower()
+        by_role[name] = Usd(by_role.get(name, ZERO) + slip.execution + (slip.spread or ZERO))
+    return Slippage(
+        orders=len(slips),
+        delay=Usd(sum((slip.delay for slip in slips), ZERO)),
+        spread=Usd(sum(spreads, ZERO)) if spreads else None,
+        execution=Usd(sum((slip.execution for slip in slips), ZERO)),
+        by_role=dict(sorted(by_role.items())),
+    )
+
+
+def _sessions_between(first: date, last: date) -> int:
+    """Return how many sessions come after *first* up to *last*."""
+    count = 0
+    try:
+        while first < last:
+            first, count = next_session(first), count + 1
+    except CalendarEndError:
+        return 0
+    return count
+
+
+def _session(at: datetime) -> date:
+    """Return the session *at* belongs to; its date where the calendar ends."""
+    try:
+        return session_date(at)
+    except CalendarEndError:
+        return at.date()

@@ -1,1 +1,0 @@
-"""Pure functions over the model: every rule a trader could argue about lives here."""

@@ -1,0 +1,75 @@
+"""The bars known at a moment, as a frame: one way for every step and scanner, with one look at their state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from apex_cli.core.analysis.frame import Frame, extended, frame_of
+from apex_cli.core.analysis.quality import look_at
+from apex_cli.core.errors import ApexError
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.market import Bar
+from apex_cli.core.ports import BarSource
+
+EARLY = timedelta(seconds=1)
+"""A clock that steps through bars stands this long before a bar's end: there its close is known."""
+
+
+class History:
+    """Gives frames of the latest bars; never a bar that has not ended."""
+
+    def __init__(
+        self,
+        bars: BarSource | None,
+        *,
+        length: int = 1000,
+        max_age: timedelta | None = None,
+        notice: Callable[[Reason, str], None] | None = None,
+    ) -> None:
+        """Read *bars*, the last *length* of them; a symbol whose newest is older than *max_age* is not usable.
+
+        *notice* hears, once a symbol, what is odd about its bars.
+        """
+        self._bars = bars
+        self._length = length
+        self._max_age = max_age
+        self._notice = notice
+        self._frames: dict[str, tuple[Sequence[Bar], Frame]] = {}
+
+    def frame(self, symbol: str, at: datetime) -> Frame | Reason:
+        """Return the frame of *symbol* as of *at*, or why there is none."""
+        if self._bars is None:
+            return Reason(code="bars_missing", message="No price history is configured: set prices.bars_dir.")
+        try:
+            bars = self._bars.bars(symbol, until=at + EARLY)[-self._length :]
+        except ApexError as error:
+            return Reason(code=error.code, message=error.message)
+        if not bars:
+            return Reason(code="bars_missing", message=f"There are no bars of {symbol}.")
+        age = at - bars[-1].end
+        if self._max_age is not None and age > self._max_age:
+            return Reason(
+                code="bars_stale",
+                message=f"The newest bar of {symbol} ended {bars[-1].end:%Y-%m-%d %H:%M} UTC, "
+                f"more than {self._max_age.days} days ago.",
+                limit=f"{self._max_age.days} days",
+                value=f"{age.days} days",
+            )
+        self._look_over(symbol, bars)
+        known = self._frames.get(symbol)
+        frame = frame_of(symbol, bars) if known is None else extended(known[1], known[0], bars)
+        self._frames[symbol] = bars, frame
+        return frame
+
+    def _look_over(self, symbol: str, bars: Sequence[Bar]) -> None:
+        """Tell what is odd about the bars of *symbol* when they are first read."""
+        if self._notice is None or symbol in self._frames:
+            return
+        repairs = getattr(self._bars, "repairs", None)
+        told_by_source: Sequence[str] = repairs(symbol) if repairs is not None else ()
+        odd = [*(issue.message for issue in look_at(bars)), *told_by_source]
+        if odd:
+            more = f" (+{len(odd) - 1} more: apex doctor)" if len(odd) > 1 else ""
+            told = f"The bars of {symbol} look odd: {odd[0]}{more}."
+            self._notice(Reason(code="bars_suspect", message=told), symbol)

@@ -1,0 +1,255 @@
+"""ModelManager: which model is in use, how good it was of late, and whether it is time to train.
+
+This module needs neither numpy nor scikit-learn; what does is imported where models are used or trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec.structs import replace
+
+from apex_cli.core.errors import ApexError, RefusedError
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.prediction import Accuracy, ModelInfo, Pointer, Prediction
+from apex_cli.core.ports import BarSource, ModelStore
+
+if TYPE_CHECKING:
+    from apex_cli.core.analysis.frame import Frame
+
+KEPT_PREDICTIONS = 1000
+LONGEST_WAIT = timedelta(days=30)
+"""A prediction whose next bar does not come is given up after that long."""
+
+DIGITS = 6
+
+
+class ModelRules(NamedTuple):
+    """When to train, and on what."""
+
+    max_age: timedelta = timedelta(days=7)
+    min_accuracy: float = 0.55
+    accuracy_window: int = 100
+    min_samples: int = 200
+    embargo_bars: int = 5
+    keep_versions: int = 5
+    history_bars: int = 1000
+    trees: int = 100
+
+
+class ModelManager:
+    """Loads, trains, rolls back, and keeps count of predictions."""
+
+    def __init__(
+        self, store: ModelStore, bars: BarSource | None, rules: ModelRules, *, read_only: bool = False
+    ) -> None:
+        """Keep the parts; with *read_only* no prediction is recorded."""
+        self.store = store
+        self.rules = rules
+        self._bars = bars
+        self._read_only = read_only
+        self._loaded: tuple[int, dict[str, Any]] | None = None
+        self._unusable: tuple[int, Reason] | None = None
+        self._said: dict[str, Prediction] = {}
+        """The last prediction of each symbol: of the same bar the same model says the same."""
+
+    # Use
+
+    def models(self) -> tuple[int, dict[str, Any]] | Reason:
+        """Return the version in use and its models, or why there are none; a file that failed is not read again."""
+        from apex_cli.core.analysis.features import FEATURES  # noqa: PLC0415 - status needs no numpy
+
+        pointer = self.store.pointer()
+        if pointer is None:
+            return Reason(code="model_missing", message="There is no trained model yet: apex model train.")
+        version = pointer.version
+        if self._loaded is not None and self._loaded[0] == version:
+            return self._loaded
+        if self._unusable is not None and self._unusable[0] == version:
+            return self._unusable[1]
+        try:
+            self._loaded = version, self.store.load(version, FEATURES)
+        except ApexError as error:
+            self._unusable = version, Reason(code=error.code, message=f"{error.message} {error.hint}".strip())
+            return self._unusable[1]
+        return self._loaded
+
+    def predict(self, frame: Frame, now: datetime) -> Prediction | Reason:
+        """Return what the model in use says of the bar after the last one of *frame*, and keep it in mind."""
+        import numpy as np  # noqa: PLC0415 - status needs no numpy
+
+        from apex_cli.core.analysis.features import features  # noqa: PLC0415 - same
+
+        found = self.models()
+        if isinstance(found, Reason):
+            return found
+        version, models = found
+        said = self._said.get(frame.symbol)
+        if said is not None and said.version == version and said.bar_end == _moment(frame.ends[-1]):
+            return said
+        if not frame.is_finite or not np.isfinite(row := features(frame)[-1]).all():
+            return Reason(code="features_missing", message=f"The bars of {frame.symbol} do not give every feature.")
+        from apex_cli.core.analysis.training import predict  # noqa: PLC0415 - status needs no scikit-learn
+
+        direction, probability = predict(models, row)
+        prediction = Prediction(
+            symbol=frame.symbol,
+            bar_end=_moment(frame.ends[-1]),
+            version=version,
+            direction=direction,
+            probability=round(probability, DIGITS),
+            close=float(frame.close[-1]),
+            made_at=now,
+        )
+        self._record(prediction)
+        self._said[frame.symbol] = prediction
+        return prediction
+
+    def _record(self, new: Prediction) -> None:
+        """Keep *new* unless this model said something of this bar already."""
+        if self._read_only:
+            return
+        known = self.store.predictions()
+        if not any(_key(one) == _key(new) for one in known):
+            self.store.keep_predictions((*known, new)[-KEPT_PREDICTIONS:])
+
+    # Looking back
+
+    def resolve(self, now: datetime) -> int:
+        """Find out what became of predictions whose next bar has ended by *now*; return how many were resolved."""
+        if self._read_only or self._bars is None:
+            return 0
+        known = self.store.predictions()
+        settled = [self._settled(one, now) for one in known]
+        kept = [one for one in settled if one.actual is not None or now - one.bar_end <= LONGEST_WAIT]
+        if list(known) != kept:
+            self.store.keep_predictions(kept)
+        return sum(1 for before, after in zip(known, settled, strict=True) if before != after)
+
+    def _settled(self, prediction: Prediction, now: datetime) -> Prediction:
+        if prediction.actual is not None or self._bars is None:
+            return prediction
+        try:
+            following = self._bars.bars(prediction.symbol, after=prediction.bar_end, until=now)
+        except ApexError:
+            return prediction
+        if not following:
+            return prediction
+        return replace(prediction, actual=1 if float(following[0].close) > prediction.close else -1)
+
+    def accuracy(self) -> Accuracy:
+        """Return how often the model in use was right in its latest predictions, no more than the window holds."""
+        pointer = self.store.pointer()
+        mine = [one for one in self.store.predictions() if pointer is not None and one.version == pointer.version]
+        resolved = [one for one in mine if one.actual is not None][-self.rules.accuracy_window :]
+        return Accuracy(
+            resolved=len(resolved),
+            right=sum(1 for one in resolved if one.is_right),
+            pending=sum(1 for one in mine if one.actual is None),
+        )
+
+    # Training
+
+    def due(self, now: datetime) -> Reason | None:
+        """Return why it is time to train: no model, too old, or too often wrong; None when it is not.
+
+        After a rollback a person's choice stands for as long as a model may get old.
+        """
+        versions, pointer = {info.version: info for info in self.store.versions()}, self.store.pointer()
+        info = versions.get(pointer.version) if pointer is not None else None
+        if pointer is None or info is None:
+            return Reason(code="model_missing", message="There is no trained model yet.")
+        if pointer.rolled_back_at is not None and now - pointer.rolled_back_at <= self.rules.max_age:
+            return None
+        age, seen = now - info.trained_at, self.accuracy()
+        if age > self.rules.max_age:
+            return Reason(
+                code="model_old",
+                message=f"Model {info.version} was trained {age.days} days ago.",
+                limit=f"{self.rules.max_age.days} days",
+                value=f"{age.days} days",
+            )
+        if (
+            seen.resolved >= self.rules.accuracy_window
+            and seen.share is not None
+            and seen.share < self.rules.min_accuracy
+        ):
+            return Reason(
+                code="model_inaccurate",
+                message=f"Model {info.version} was right in {seen.right} of its last {seen.resolved} predictions.",
+                limit=f"{self.rules.min_accuracy}",
+                value=f"{seen.share:.3f}",
+            )
+        return None
+
+    def train(self, symbols: Sequence[str], now: datetime) -> tuple[ModelInfo, tuple[Reason, ...]]:
+        """Train on the bars of *symbols* up to *now*, use the new model, and return it with what was left out.
+
+        Raises:
+            RefusedError: there is not enough to train on.
+        """
+        from apex_cli.core.analysis.features import FEATURES  # noqa: PLC0415 - status needs no numpy
+        from apex_cli.core.analysis.training import TrainingError, samples_of, train  # noqa: PLC0415 - same
+        from apex_cli.core.signals.bar_history import History  # noqa: PLC0415 - same
+
+        history = History(self._bars, length=self.rules.history_bars)
+        frames = {symbol: history.frame(symbol, now) for symbol in symbols}
+        trouble = [frame for frame in frames.values() if isinstance(frame, Reason)]
+        usable = {symbol: frame for symbol, frame in frames.items() if not isinstance(frame, Reason)}
+        trouble += [_not_finite(symbol) for symbol, frame in usable.items() if not frame.is_finite]
+        try:
+            samples = samples_of(usable.values())
+            trained = train(
+                samples, embargo=self.rules.embargo_bars, min_samples=self.rules.min_samples, trees=self.rules.trees
+            )
+        except TrainingError as error:
+            raise RefusedError(
+                "model_not_trainable",
+                f"No model was trained: {error}.",
+                hint="Give more bars or more symbols: prices.bars_dir, scanners.watch_list, or --symbols.",
+                details={"left_out": [reason.message for reason in trouble]},
+            ) from None
+        info = ModelInfo(
+            version=0,
+            trained_at=now,
+            symbols=tuple(usable),
+            samples=len(samples),
+            features=FEATURES,
+            first_bar=_moment(samples.ends[0]),
+            last_bar=_moment(samples.ends[-1]),
+            test_from=_moment(trained.parts.test.ends[0]),
+            metrics=trained.metrics,
+            libraries={},
+        )
+        return self.store.save(trained.models, info, keep=self.rules.keep_versions), tuple(trouble)
+
+    def roll_back(self, now: datetime, to: int | None = None) -> ModelInfo:
+        """Use version *to* from now on, by default the one before the present one, and return it.
+
+        Raises:
+            RefusedError: there is no such version.
+        """
+        pointer = self.store.pointer()
+        present = pointer.version if pointer is not None else 0
+        versions = self.store.versions()
+        fitting = [info for info in versions if (info.version == to if to is not None else info.version < present)]
+        if not fitting:
+            known = ", ".join(str(info.version) for info in versions) or "none"
+            what = f"no version {to}" if to is not None else f"no version before {present}"
+            raise RefusedError("no_such_version", f"There is {what}; stored: {known}.", hint="apex model status")
+        self.store.point_to(Pointer(version=fitting[-1].version, rolled_back_at=now))
+        return fitting[-1]
+
+
+def _key(prediction: Prediction) -> tuple[str, datetime, int]:
+    return prediction.symbol, prediction.bar_end, prediction.version
+
+
+def _moment(seconds: Any) -> datetime:  # noqa: ANN401 - any whole number
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _not_finite(symbol: str) -> Reason:
+    return Reason(code="bars_not_finite", message=f"The bars of {symbol} hold values that are no numbers: left out.")

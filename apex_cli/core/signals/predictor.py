@@ -1,0 +1,127 @@
+"""MLPredictor: what does a model that learned from all symbols say of the next bar?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.context import PipelineContext, market_view
+from apex_cli.core.signals.model_manager import ModelManager
+
+LOOK_INTERVAL = timedelta(minutes=10)
+"""How often predictions are looked back at."""
+
+RETRY_INTERVAL = timedelta(hours=6)
+"""How soon a training that failed is tried again."""
+
+
+class MLPredictor:
+    """Puts the model's view into the metadata; refuses only where a least probability is set.
+
+    Keys: ``predictor_direction`` (1 or -1, by the random forest), ``predictor_probability`` (of that direction, by
+    the calibrated gradient boosting; below 0.5 the two disagree) and ``predictor_model`` (the version).
+    """
+
+    name = "predictor"
+
+    def __init__(
+        self,
+        context: PipelineContext,
+        history: History,
+        manager: ModelManager,
+        *,
+        min_probability: Decimal = Decimal(0),
+    ) -> None:
+        """Keep the parts and the least probability of a signal's direction."""
+        self._context = context
+        self._history = history
+        self._manager = manager
+        self._min_probability = min_probability
+
+    async def process(self, signal: Signal) -> Signal | Reason:
+        """Return the signal with the prediction, or why it goes no further."""
+        now = self._context.clock.now()
+        frame = self._history.frame(signal.symbol, now)
+        said = frame if isinstance(frame, Reason) else self._manager.predict(frame, now)
+        if isinstance(said, Reason):
+            return self._unjudged(signal, said)
+        agreed = said.probability if said.direction == market_view(signal) else 1 - said.probability
+        if agreed < self._min_probability:
+            return Reason(
+                code="predictor_disagrees",
+                message=f"Model {said.version} gives {signal.symbol} a chance of {agreed:.2f} to go the way of "
+                f"a {signal.signal_type}.",
+                limit=f"{self._min_probability}",
+                value=f"{agreed:.4f}",
+            )
+        found = {
+            "predictor_direction": said.direction,
+            "predictor_probability": said.probability,
+            "predictor_model": said.version,
+        }
+        return replace(signal, metadata={**signal.metadata, **found})
+
+    def _unjudged(self, signal: Signal, reason: Reason) -> Signal | Reason:
+        is_general = reason.code.startswith("model_")
+        whose = "Signals" if is_general else f"Signals of {signal.symbol}"
+        fate = "refused" if self._context.is_required else "passed on without a prediction"
+        told = replace(reason, message=f"{reason.message} {whose} are {fate}.")
+        self._context.notice(told, self.name if is_general else f"{self.name} {signal.symbol}")
+        return reason if self._context.is_required else signal
+
+
+class Trainer:
+    """Starts a training somewhere else, and says how the last one went."""
+
+    def __init__(self, start: Callable[[], None], outcome: Callable[[], str | None]) -> None:
+        """Keep both: *outcome* is None while it runs, empty when it went well, else what went wrong."""
+        self.start = start
+        self.outcome = outcome
+
+
+class ModelKeeper:
+    """A chore of the loop: looks back at predictions, and has a model trained when it is time."""
+
+    def __init__(self, context: PipelineContext, manager: ModelManager, trainer: Trainer | None = None) -> None:
+        """Without *trainer* it only says that training is due."""
+        self._context = context
+        self._manager = manager
+        self._trainer = trainer
+        self._looked: datetime | None = None
+        self._started: datetime | None = None
+        self._is_training = False
+
+    async def tend(self, now: datetime) -> bool:
+        """Do what is due; never True, as nothing of it concerns a trade."""
+        self._hear()
+        if self._looked is not None and now - self._looked < LOOK_INTERVAL:
+            return False
+        self._looked = now
+        self._manager.resolve(now)
+        reason = self._manager.due(now)
+        if reason is not None and not self._is_training:
+            self._have_trained(reason, now)
+        return False
+
+    def _have_trained(self, reason: Reason, now: datetime) -> None:
+        if self._trainer is None:
+            told = replace(reason, message=f"{reason.message} Train it: apex model train")
+            self._context.notice(told, "keeper")
+        elif self._started is None or now - self._started >= RETRY_INTERVAL:
+            self._started, self._is_training = now, True
+            self._trainer.start()
+
+    def _hear(self) -> None:
+        """Tell once of a training that went wrong; a new model is found by the next prediction."""
+        outcome = self._trainer.outcome() if self._trainer is not None and self._is_training else None
+        if outcome is not None:
+            self._is_training = False
+            if outcome:
+                reason = Reason(code="training_failed", message=f"The predictor could not be trained: {outcome}")
+                self._context.notice(reason, outcome)

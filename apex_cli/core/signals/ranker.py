@@ -1,0 +1,245 @@
+"""The ranker: gathers what a score is made from, and makes it by one pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.learning.patterns import Edge, edge_of
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Decision, Exposure
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
+from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.signal import Opportunity, ScoreComponent, ScoreFactor, Signal
+from apex_cli.core.ports import BarSource, Clock, StateStore
+from apex_cli.core.positions.lessons import entry_conditions
+from apex_cli.core.signals.score_factors import (
+    CONFLUENCE,
+    Arrival,
+    confluence_factors,
+    correlation_factor,
+    correlation_of,
+    decay_factor,
+    predictor_factor,
+    same_symbol_factor,
+    technical_factor,
+)
+from apex_cli.core.signals.score_parts import (
+    Part,
+    confidence_part,
+    diversification_part,
+    liquidity_part,
+    reward_risk_part,
+    timing_part,
+)
+from apex_cli.core.state.tables import State
+
+ZERO, ONE = Decimal(0), Decimal(1)
+STEP = Decimal("0.0001")
+BARS_COMPARED = 61
+"""Bars a correlation is taken over: sixty returns."""
+
+BARS_OF_VOLUME = 20
+LOOK_BACK = timedelta(days=120)
+NO_BARS = "no bars for a correlation: counted by symbol"
+
+
+class RankingContext(Value, frozen=True, kw_only=True):
+    """Everything a score is made from, besides the signal."""
+
+    now: datetime
+    same_side: int = 0
+    """Positions and working entries on the signal's side."""
+
+    max_positions: int
+    exposures: tuple[Exposure, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    dollar_volume: Decimal | None = None
+    correlations: dict[str, Decimal] | None = None
+    """By symbol held; None without bars."""
+
+    weights: Weights = DEFAULT_WEIGHTS
+    weights_version: int = 0
+
+
+def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> Opportunity:
+    """Return *signal* scored; the same inputs always give the same answer.
+
+    score = min(1, sum of weight * value * product of factors), to four places.
+
+    Args:
+        signal: with what the stages found in its metadata.
+        context: time, exposures and weights.
+        edge: what similar trades brought; None when nothing is known.
+    """
+    parts = _parts(signal, context)
+    plain = _factors(signal, context)
+    market = signal.instrument.market_type
+    weights = context.weights
+    learned = (
+        ScoreFactor(name="market", value=weights.markets[market], why=f"weight of {market}"),
+        *((ScoreFactor(name="strategy", value=edge.bonus, why=edge.why),) if edge is not None else ()),
+    )
+    default = ScoreFactor(name="market", value=DEFAULT_WEIGHTS.markets[market])
+    notes = [part.note for part in parts.values() if part.note]
+    if context.correlations is None and context.exposures:
+        notes.append(NO_BARS)
+    return Opportunity(
+        signal=signal,
+        opportunity_score=_total(parts, weights, (*learned, *plain)),
+        breakdown=tuple(
+            ScoreComponent(name=name, weight=weights.parts[name], value=parts[name].value) for name in PART_NAMES
+        ),
+        factors=(*learned, *plain),
+        plain_score=_total(parts, DEFAULT_WEIGHTS, (default, *plain)),
+        weights_version=context.weights_version,
+        notes=tuple(notes),
+    )
+
+
+def _parts(signal: Signal, context: RankingContext) -> dict[str, Part]:
+    return {
+        "reward_risk": reward_risk_part(signal),
+        "confidence": confidence_part(signal),
+        "timing": timing_part(signal, context.now),
+        "liquidity": liquidity_part(signal, context.dollar_volume),
+        "diversification": diversification_part(context.same_side, context.max_positions),
+    }
+
+
+def _factors(signal: Signal, context: RankingContext) -> tuple[ScoreFactor, ...]:
+    """Return the factors that nothing was learned for."""
+    correlated = (
+        same_symbol_factor(signal, context.exposures)
+        if context.correlations is None
+        else correlation_factor(signal, context.correlations)
+    )
+    found = (
+        technical_factor(signal),
+        predictor_factor(signal),
+        *confluence_factors(signal, context.arrivals, context.now),
+        correlated,
+        decay_factor(signal, context.now),
+    )
+    return tuple(factor for factor in found if factor is not None)
+
+
+def _total(parts: dict[str, Part], weights: Weights, factors: Sequence[ScoreFactor]) -> Decimal:
+    total = sum((weights.parts[name] * part.value for name, part in parts.items()), ZERO)
+    for factor in factors:
+        total *= factor.value
+    return min(total, ONE).quantize(STEP)
+
+
+TRADEABLE_CHECKS = frozenset({"reward_risk_min", "confidence_min"})
+"""Checks of the decision that tell an opportunity worth taking, ``risk.min_reward_risk`` and ``min_confidence``."""
+
+
+def is_tradeable(decision: Decision) -> bool:
+    """Tell whether the opportunity itself is good enough, whatever the account and the market say."""
+    return all(check.passed for check in decision.checks if check.code in TRADEABLE_CHECKS)
+
+
+class OpportunityRanker:
+    """The default ``Ranker``: looks at clock, state and bars, and lets ``score`` decide."""
+
+    def __init__(
+        self,
+        risk: RiskLimits,
+        *,
+        clock: Clock,
+        store: StateStore,
+        bars: BarSource | None = None,
+        mode: LearningMode = LearningMode.ADAPT,
+    ) -> None:
+        """Keep the ports; without *bars* liquidity and correlation are told by the signal and the symbols."""
+        self._max_positions = risk.max_positions
+        self._clock = clock
+        self._store = store
+        self._bars = bars
+        self._mode = mode
+        self._heard: dict[str, Arrival] = {}
+        """Signals of this process that confirm others and may not be decided yet."""
+
+    def rank(self, signal: Signal, exposures: Sequence[Exposure]) -> Opportunity:
+        """Return *signal* with its score, the breakdown, and the version of the weights."""
+        now, state = self._clock.now(), self._store.view()
+        self._hear(signal, now)
+        context = self.context(signal, exposures, state, now)
+        if self._mode is not LearningMode.ADAPT or not state.lessons:
+            return score(signal, context)
+        plain = score(signal, context)
+        frozen = state.learning.frozen_seq if state.learning.frozen_at else None
+        lessons = [row for row in state.lessons.values() if frozen is None or row.seq <= frozen]
+        side = _side_of(signal)
+        edge = edge_of(entry_conditions(plain), lessons, strategy=signal.strategy, side=side, now=now)
+        return plain if edge is None else score(signal, context, edge)
+
+    def context(self, signal: Signal, exposures: Sequence[Exposure], state: State, now: datetime) -> RankingContext:
+        """Return what the score of *signal* is made from at *now*."""
+        side = _side_of(signal)
+        others = tuple(exposure for exposure in exposures if exposure.key != signal.instrument.key)
+        context = RankingContext(
+            now=now,
+            same_side=sum(1 for exposure in exposures if exposure.side is side),
+            max_positions=self._max_positions,
+            exposures=others,
+            arrivals=self._arrivals(state),
+            dollar_volume=self._dollar_volume(signal, now),
+            correlations=self._correlations(signal, others, now),
+        )
+        version = state.learning.version
+        if self._mode is LearningMode.OFF or not version:
+            return context
+        return replace(context, weights=state.weights[str(version)].weights, weights_version=version)
+
+    def _hear(self, signal: Signal, now: datetime) -> None:
+        if signal.family:
+            self._heard[signal.signal_id] = Arrival(
+                signal_id=signal.signal_id,
+                symbol=signal.symbol,
+                family=signal.family,
+                side=signal.side,
+                seen_at=now,
+            )
+
+    def _arrivals(self, state: State) -> tuple[Arrival, ...]:
+        told = {
+            row.signal_id: Arrival(
+                signal_id=row.signal_id, symbol=row.symbol, family=row.family, side=row.side, seen_at=row.seen_at
+            )
+            for row in state.signals.values()
+            if row.family in CONFLUENCE and row.side is not None
+        }
+        return tuple({**self._heard, **told}.values())
+
+    def _history(self, symbol: str, now: datetime) -> Sequence[Bar]:
+        return self._bars.bars(symbol, after=now - LOOK_BACK, until=now) if self._bars else ()
+
+    def _dollar_volume(self, signal: Signal, now: datetime) -> Decimal | None:
+        recent = self._history(signal.symbol, now)[-BARS_OF_VOLUME:]
+        if len(recent) < BARS_OF_VOLUME:
+            return None
+        return (sum((bar.close * bar.volume for bar in recent), ZERO) / len(recent)).quantize(ONE) or None
+
+    def _correlations(self, signal: Signal, others: Sequence[Exposure], now: datetime) -> dict[str, Decimal] | None:
+        own = self._history(signal.symbol, now)[-BARS_COMPARED:]
+        if not own:
+            return None
+        side = _side_of(signal)
+        found: dict[str, Decimal] = {}
+        for exposure in others:
+            symbol = exposure.key.partition("@")[0]
+            likeness = correlation_of(own, self._history(symbol, now)[-BARS_COMPARED:])
+            if likeness is not None:
+                found[symbol] = likeness * side.sign * exposure.side.sign
+        return found if found or not others else None
+
+
+def _side_of(signal: Signal) -> PositionSide:
+    return PositionSide.LONG if signal.side.sign > 0 else PositionSide.SHORT

@@ -1,0 +1,185 @@
+"""A scanner as a source of signals: looks over a watch list, each time its interval is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+
+from apex_cli.core.analysis.frame import Floats, Frame
+from apex_cli.core.analysis.indicators import Indicators, indicators_of
+from apex_cli.core.analysis.technical import MIN_BARS
+from apex_cli.core.market.calendar import market_status, next_session, session_bounds, session_date
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
+from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.ports import SignalBatch
+from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.context import NOT_FETCHED, PipelineContext
+
+Scan = Callable[[Frame, Indicators, int], Floats]
+"""Confidence at every bar for a direction, 0 where there is no signal."""
+
+LONG_BAR = timedelta(hours=4)
+DIGITS = 6
+
+
+class Levels(NamedTuple):
+    """Distances from the entry in average true ranges."""
+
+    stop_atr: Decimal = Decimal(2)
+    target_atr: Decimal = Decimal(4)
+
+
+class Scanner:
+    """Looks for one pattern at the last complete bar of every symbol of the watch list.
+
+    It looks while the market is open only: a signal found at night would be refused, and be a duplicate in the
+    morning. Its ``signal_id`` names scanner, symbol, direction and end of the bar, so that the same bar looked at
+    again, by this process or another, is a duplicate.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        scan: Scan,
+        context: PipelineContext,
+        history: History,
+        *,
+        interval: timedelta,
+        signs: Sequence[int] = (1,),
+        levels: Levels = Levels(),  # noqa: B008 - immutable
+        needs_open_market: bool = True,
+    ) -> None:
+        """Keep the pattern and where to look."""
+        self.name = name
+        self._scan = scan
+        self._watch_list = context.watch_list
+        self._history = history
+        self._interval = interval
+        self._signs = signs
+        self._levels = levels
+        self._needs_open_market = needs_open_market
+        self._notice = context.notice
+        self._last: datetime | None = None
+        self._looked: dict[str, int] = {}
+
+    def poll(self, now: datetime) -> Iterable[SignalBatch]:
+        """Yield one batch of signals when the interval is over and something was found."""
+        if self._last is not None and now - self._last < self._interval:
+            return
+        if self._needs_open_market and not market_status(MarketType.EQUITY, now).is_open:
+            return
+        self._last = now
+        signals = tuple(signal for symbol in self._watch_list for signal in self._try(symbol, now))
+        if signals:
+            name = f"scanner {self.name}"
+            yield SignalBatch(name=name, signals=signals, where=(name,) * len(signals))
+
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+        """Do nothing: a bar is looked at once, and its signals are known by their ids."""
+
+    def _try(self, symbol: str, now: datetime) -> tuple[Signal, ...]:
+        try:
+            return tuple(self._look(symbol, now))
+        except Exception as error:  # noqa: BLE001 - a pattern may be anybody's code, and other symbols wait
+            what = f"The scanner {self.name} failed on {symbol}: {type(error).__name__}: {error}."
+            self._notice(Reason(code="scanner_failed", message=what), f"{self.name} {symbol}")
+            return ()
+
+    def _look(self, symbol: str, now: datetime) -> Iterator[Signal]:
+        """Yield the signals of one symbol; what is wrong with it is told once, and the others go on."""
+        frame = self._history.frame(symbol, now)
+        if isinstance(frame, Reason):
+            if frame.code != NOT_FETCHED:
+                self._notice(frame, symbol)
+            return
+        if len(frame) < MIN_BARS or not frame.is_finite:
+            why = f"fewer than {MIN_BARS} bars" if len(frame) < MIN_BARS else "values that are no numbers"
+            self._notice(Reason(code="bars_unusable", message=f"{symbol} cannot be scanned: it has {why}."), symbol)
+            return
+        end = int(frame.ends[-1])
+        if self._looked.get(symbol) == end:
+            return
+        self._looked[symbol] = end
+        known = indicators_of(frame)
+        for sign in self._signs:
+            confidence = float(self._scan(frame, known, sign)[-1])
+            signal = self._signal(frame, known, sign, confidence, now) if confidence > 0 else None
+            if signal is not None:
+                yield signal
+
+    def _signal(self, frame: Frame, known: Indicators, sign: int, confidence: float, now: datetime) -> Signal | None:
+        """Return the proposal, None where its levels make no sense (no range, or a stop at or below zero)."""
+        instrument = Instrument(symbol=frame.symbol)
+        prices = bracket_levels(
+            Decimal(repr(float(frame.close[-1]))), Decimal(repr(float(known.atr[-1]))), sign, instrument, self._levels
+        )
+        if prices is None:
+            return None
+        entry, stop, target = prices
+        end = datetime.fromtimestamp(int(frame.ends[-1]), UTC)
+        signal_type = SignalType.BUY if sign > 0 else SignalType.SHORT
+        return Signal(
+            signal_id=f"{self.name}-{frame.symbol}-{end:%Y%m%dT%H%M}-{signal_type}",
+            instrument=instrument,
+            signal_type=signal_type,
+            entry_price=entry,
+            stop_loss=stop,
+            target_prices=(target,),
+            confidence=Decimal(f"{confidence:.4f}"),
+            strategy=self.name,
+            source="scanner",
+            created_at=min(end, now),
+            expires_at=valid_until(end, timedelta(seconds=int(np.diff(frame.ends[-6:]).min()))),
+            metadata=_facts(self.name, frame, known, end),
+        )
+
+
+def bracket_levels(
+    entry: Decimal, atr: Decimal, sign: int, instrument: Instrument, levels: Levels
+) -> tuple[Price, Price, Price] | None:
+    """Return entry, stop and target on the tick grid; None when the stop would be at zero, or at the entry.
+
+    The stop's distance is rounded down and the target follows from it, rounded up: reward over risk is never
+    less than ``target_atr / stop_atr``.
+    """
+    tick = instrument.tick_size
+    entry = floor_to_step(entry, tick)
+    if not atr.is_finite():
+        return None
+    risk = floor_to_step(atr * levels.stop_atr, tick)
+    reward = ceil_to_step(risk * levels.target_atr / levels.stop_atr, tick)
+    stop, target = entry - sign * risk, entry + sign * reward
+    if risk <= 0 or min(stop, target) <= 0:
+        return None
+    return Price(entry), Price(stop), Price(target)
+
+
+def valid_until(end: datetime, step: timedelta) -> datetime:
+    """Return when a signal seen at *end* expires: after three bars, or at the close of the session after a daily bar.
+
+    *step* is the shortest time between two of the last bars: a night or a weekend makes them no longer.
+    """
+    if step < LONG_BAR:
+        return end + 3 * step
+    bounds = session_bounds(next_session(session_date(end - timedelta(seconds=1))))
+    return bounds[1] if bounds else end + timedelta(days=1)
+
+
+def _facts(name: str, frame: Frame, known: Indicators, end: datetime) -> dict[str, str | int | float | bool | None]:
+    """Return why the scanner spoke up: the numbers its rule reads."""
+    numbers = {
+        "rsi": known.rsi[-1],
+        "adx": known.adx[-1],
+        "atr": known.atr[-1],
+        "volume_ratio": known.volume_ratio[-1],
+        "avg_dollar_volume": known.dollar_volume[-1],
+    }
+    rounded = {key: round(float(value), DIGITS) for key, value in numbers.items() if value == value}  # noqa: PLR0124 - NaN is not itself
+    return {"scanner": name, "bar_end": end.isoformat(), "bars": len(frame), **rounded}

@@ -1,0 +1,1 @@
+"""The state in memory: typed tables with an undo log."""

@@ -1,0 +1,320 @@
+"""The hot tables in memory: typed rows, an undo log, and the events of a change.
+
+A store loads a ``State``, lends it to one transaction at a time, and either writes what
+changed or rolls it back. Nothing here knows of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from apex_cli.core.model.execution import Execution
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.learning import LearningState, WeightsVersion
+from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.reconciliation import Ignored, Lock, Reconciliation
+from apex_cli.core.model.records import (
+    AccountRecord,
+    ApprovalRecord,
+    BracketRecord,
+    Counters,
+    DeficitRecord,
+    OutboxRow,
+    PositionRecord,
+    RestingEntry,
+    SignalRecord,
+    TradingState,
+)
+from apex_cli.core.model.request import RequestRecord
+
+R = TypeVar("R")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Table(MutableMapping[str, R], Generic[R]):
+    """Rows of one type by key, remembering what changed since ``settle``."""
+
+    __slots__ = ("_rows", "_undo", "additions", "name", "rewrites", "row_type")
+
+    def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
+        """Start with *rows*, unchanged."""
+        self.name = name
+        self.row_type = row_type
+        self._rows: dict[str, R] = {} if rows is None else rows
+        self._undo: dict[str, R | None] = {}
+        self.additions = 0
+        """How many rows were ever added."""
+
+        self.rewrites = 0
+        """Raised when a row was replaced or a change undone: what was worked out before does not hold any more."""
+
+    def __getitem__(self, key: str) -> R:
+        """Return the row; KeyError when there is none."""
+        return self._rows[key]
+
+    def __setitem__(self, key: str, row: R) -> None:
+        """Add or replace the row."""
+        old = self._rows.get(key)
+        if key not in self._undo:
+            self._undo[key] = old
+        self._rows[key] = row
+        if old is None:
+            self.additions += 1
+        else:
+            self.rewrites += 1
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the row; KeyError when there is none."""
+        old = self._rows.pop(key)
+        self._undo.setdefault(key, old)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield keys in insertion order."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is a row."""
+        return key in self._rows
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
+        """Return the row or *default*."""
+        return self._rows.get(key, default)
+
+    def values(self) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
+        """Return the rows."""
+        return self._rows.values()
+
+    @property
+    def changed(self) -> Mapping[str, R | None]:
+        """Old rows by key (None: there was none) of everything touched since ``settle``."""
+        return self._undo
+
+    def newest(self, count: int) -> Sequence[R]:
+        """Return the last *count* rows that were added, oldest first."""
+        return list(islice(reversed(self._rows.values()), count))[::-1]
+
+    def load(self, rows: dict[str, R]) -> None:
+        """Start over with *rows*, unchanged."""
+        self._rows = rows
+        self._undo.clear()
+        self.rewrites += 1
+
+    def committed(self) -> dict[str, R]:
+        """Return a copy of the rows as of the last ``settle``."""
+        rows = dict(self._rows)
+        for key, old in self._undo.items():
+            if old is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = old
+        return rows
+
+    def rollback(self) -> None:
+        """Undo everything since ``settle``."""
+        if self._undo:
+            self.rewrites += 1
+        for key, old in self._undo.items():
+            if old is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = old
+        self._undo.clear()
+
+    def settle(self) -> None:
+        """Forget how to undo: what is here is committed."""
+        self._undo.clear()
+
+
+class OrderTable(Table[OrderRecord]):
+    """Orders, with those that may still fill at hand."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__("orders", OrderRecord)
+        self._open: dict[str, OrderRecord] = {}
+
+    def open(self) -> Collection[OrderRecord]:
+        """Return the orders that may still fill, *unknown* included."""
+        return self._open.values()
+
+    def __setitem__(self, key: str, row: OrderRecord) -> None:
+        """Add or replace the row."""
+        super().__setitem__(key, row)
+        if row.is_open:
+            self._open[key] = row
+        else:
+            self._open.pop(key, None)
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the row; KeyError when there is none."""
+        super().__delitem__(key)
+        self._open.pop(key, None)
+
+    def load(self, rows: dict[str, OrderRecord]) -> None:
+        """Start over with *rows*, unchanged."""
+        super().load(rows)
+        self._open = {key: row for key, row in rows.items() if row.is_open}
+
+    def rollback(self) -> None:
+        """Undo everything since ``settle``."""
+        super().rollback()
+        self._open = {key: row for key, row in self._rows.items() if row.is_open}
+
+
+class State:
+    """All hot tables. ``emit`` puts an event into the outbox of the same commit."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.signals: Table[SignalRecord] = Table("signals", SignalRecord)
+        self.approvals: Table[ApprovalRecord] = Table("approvals", ApprovalRecord)
+        self.brackets: Table[BracketRecord] = Table("brackets", BracketRecord)
+        self.orders = OrderTable()
+        self.positions: Table[PositionRecord] = Table("positions", PositionRecord)
+        self.fills: Table[Fill] = Table("fills", Fill)
+        self.history_fills: Table[Execution] = Table("history_fills", Execution)
+        """Imported executions of the whole account: counted, never folded into positions."""
+        self.round_trips: Table[RoundTrip] = Table("round_trips", RoundTrip)
+        self.lessons: Table[Lesson] = Table("lessons", Lesson)
+        """What learners know of closed trades, by round trip id."""
+        self.weights: Table[WeightsVersion] = Table("weights", WeightsVersion)
+        """The last versions of the learned weights, by number."""
+        self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
+        self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
+        """Intraday margin deficits by session date."""
+        self.resting: Table[RestingEntry] = Table("resting", RestingEntry)
+        """Limit entries whose price may follow the market, by bracket."""
+        self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
+        self.locks: Table[Lock] = Table("locks", Lock)
+        """Securities in which nothing is opened, as our books and the broker's differ; by ``Instrument.key``."""
+        self.ignored: Table[Ignored] = Table("ignored", Ignored)
+        """Holdings at the broker that a person said are not ours; by ``Instrument.key``."""
+        self._reconciliation: Table[Reconciliation] = Table("reconciliation", Reconciliation)
+        self._counters: Table[Counters] = Table("counters", Counters)
+        self._trading: Table[TradingState] = Table("trading", TradingState)
+        self._account: Table[AccountRecord] = Table("account", AccountRecord)
+        self._learning: Table[LearningState] = Table("learning", LearningState)
+        self.last_seq = 0
+        """Sequence number of the newest event ever emitted."""
+        self._all: tuple[Table[Any], ...] = (
+            self.signals,
+            self.approvals,
+            self.brackets,
+            self.orders,
+            self.positions,
+            self.fills,
+            self.history_fills,
+            self.round_trips,
+            self.lessons,
+            self.weights,
+            self.requests,
+            self.deficits,
+            self.resting,
+            self.outbox,
+            self.locks,
+            self.ignored,
+            self._reconciliation,
+            self._counters,
+            self._trading,
+            self._account,
+            self._learning,
+        )
+
+    def tables(self) -> tuple[Table[Any], ...]:
+        """Return every table, in the order they are stored."""
+        return self._all
+
+    @property
+    def counters(self) -> Counters:
+        """What is counted per session."""
+        row: Counters | None = self._counters.get("counters")
+        return row or Counters()
+
+    @counters.setter
+    def counters(self, row: Counters) -> None:
+        self._counters["counters"] = row
+
+    @property
+    def trading(self) -> TradingState:
+        """What apex may do."""
+        row: TradingState | None = self._trading.get("trading")
+        return row or TradingState()
+
+    @trading.setter
+    def trading(self, row: TradingState) -> None:
+        self._trading["trading"] = row
+
+    @property
+    def reconciliation(self) -> Reconciliation | None:
+        """What the last comparison with the broker found; None before the first."""
+        return self._reconciliation.get("reconciliation")  # type: ignore[no-any-return] # rows are what they are
+
+    @reconciliation.setter
+    def reconciliation(self, row: Reconciliation) -> None:
+        self._reconciliation["reconciliation"] = row
+
+    @property
+    def account(self) -> AccountRecord | None:
+        """What the account was worth when the broker was asked last; None before the first run."""
+        row: AccountRecord | None = self._account.get("account")
+        return row
+
+    @account.setter
+    def account(self, row: AccountRecord) -> None:
+        self._account["account"] = row
+
+    @property
+    def learning(self) -> LearningState:
+        """Where the learners stand."""
+        row: LearningState | None = self._learning.get("learning")
+        return row or LearningState()
+
+    @learning.setter
+    def learning(self, row: LearningState) -> None:
+        self._learning["learning"] = row
+
+    def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
+        """Queue one event for the journal and return its sequence number."""
+        self.last_seq += 1
+        payload = msgspec.Raw(_encode(data) if data is not None else b"{}")
+        row = OutboxRow(seq=self.last_seq, at=at, kind=kind, subject=subject, data=payload)
+        self.outbox[str(self.last_seq)] = row
+        return self.last_seq
+
+    @property
+    def is_changed(self) -> bool:
+        """True when anything was touched since the last ``settle``."""
+        return any(table.changed for table in self.tables())
+
+    def committed(self) -> State:
+        """Return a copy as of the last ``settle``; the rows are shared, as they never change."""
+        copy = State()
+        for target, source in zip(copy.tables(), self.tables(), strict=True):
+            target.load(source.committed())
+        copy.last_seq = self.last_seq
+        return copy
+
+    def rollback(self) -> None:
+        """Undo everything since the last ``settle``."""
+        for table in self.tables():
+            table.rollback()
+
+    def settle(self) -> None:
+        """Mark everything as committed."""
+        for table in self._all:
+            if table.changed:
+                table.settle()

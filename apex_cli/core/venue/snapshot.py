@@ -1,0 +1,99 @@
+"""The books as one value and back, and what may be forgotten."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from apex_cli.core.model.money import Price, Usd
+from apex_cli.core.venue.book import OcaGroup, VenueBook, VenuePrice, WorkingOrder
+from apex_cli.core.venue.lifecycle import BEFORE_ALL, WORKING, Desk, group_name
+
+
+def dump(desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime]) -> VenueBook:
+    """Return everything *desk* and its ledger know."""
+    ledger = desk.ledger
+    return VenueBook(
+        cash=Usd(ledger.cash),
+        positions=ledger.dump_positions(),
+        orders=tuple(order.dump() for order in desk.orders.values()),
+        groups=tuple(group.dump() for group in desk.groups.values()),
+        fills=tuple(ledger.fills),
+        prices={key: VenuePrice(price=price, at=price_times[key]) for key, price in prices.items()},
+        last_number=desk.last_number,
+        last_rank=desk.last_rank,
+        last_execution=ledger.last_execution,
+        now=None if desk.at is BEFORE_ALL else desk.at,
+    )
+
+
+def restore(book: VenueBook, desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime]) -> None:
+    """Fill an empty *desk* from *book*."""
+    ledger = desk.ledger
+    ledger.restore_positions(book.positions)
+    ledger.fills = list(book.fills)
+    ledger.last_execution = book.last_execution
+    desk.last_number = book.last_number
+    desk.last_rank = book.last_rank
+    desk.at = book.now or BEFORE_ALL
+    for key, kept in book.prices.items():
+        prices[key] = kept.price
+        price_times[key] = kept.at
+    _restore_orders(book, desk)
+
+
+def _restore_orders(book: VenueBook, desk: Desk) -> None:
+    for kept in book.groups:
+        group = OcaGroup(kept.name, kept.parent_id)
+        group.size = kept.size
+        group.filled = kept.filled
+        group.allowed = kept.allowed
+        group.is_done = kept.is_done
+        desk.groups[kept.name] = group
+    for row in book.orders:
+        order = WorkingOrder.restored(row)
+        desk.orders[order.id] = order
+        if order.status is WORKING:
+            desk.open[order.id] = order
+        _rejoin(order, desk)
+    for order in sorted(desk.open.values(), key=lambda order: order.rank):
+        if order.rank:
+            desk.working.setdefault(order.key, []).append(order)
+
+
+def _rejoin(order: WorkingOrder, desk: Desk) -> None:
+    """Put a kept order back into its group, and the group under its parent."""
+    terms = order.order
+    if terms.parent_id is None and terms.oca_group is None:
+        return
+    group = desk.groups.get(group_name(terms))
+    if group is None:
+        return
+    group.legs.append(order)
+    order.group = group
+    parent = desk.orders.get(group.parent_id or "")
+    if parent is None:
+        return
+    if parent.groups is None:
+        parent.groups = []
+    if group not in parent.groups:
+        parent.groups.append(group)
+
+
+def forget(desk: Desk, before: datetime) -> None:
+    """Drop fills before *before*, and final orders last touched before it whose relatives are final too."""
+    desk.ledger.fills = [fill for fill in desk.ledger.fills if fill.filled_at >= before]
+    kept = {order.order.parent_id or order.id for order in desk.orders.values() if _is_needed(order, before)}
+    for name, order in list(desk.orders.items()):
+        if (order.order.parent_id or name) in kept or _group_is_needed(order, before):
+            continue
+        del desk.orders[name]
+        if order.group is not None:
+            desk.groups.pop(order.group.name, None)
+
+
+def _is_needed(order: WorkingOrder, before: datetime) -> bool:
+    return order.status is WORKING or order.updated_at >= before
+
+
+def _group_is_needed(order: WorkingOrder, before: datetime) -> bool:
+    return order.group is not None and any(_is_needed(leg, before) for leg in order.group.legs)

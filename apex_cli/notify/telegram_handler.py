@@ -1,0 +1,227 @@
+"""The counter on the phone: presses and commands, each authorised, dealt with once, and told the truth.
+
+News is acknowledged to Telegram only after it was dealt with. So what a dying process leaves comes again, and the
+buttons' single use and the approvals' versions see to it that nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile, Press
+from apex_cli.core.adapters.notifiers.telegram_link import PollConflictError, Pressed, Said, TelegramLink
+from apex_cli.core.errors import ApexError, BusyError, OutcomeUnknownError
+from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
+from apex_cli.core.model.request import Answer, Answered, WorkDone
+from apex_cli.core.notices.courier import pause_after
+from apex_cli.core.ports import Clock, DeliveryError
+from apex_cli.notify.phone_operations import House, half_of
+from apex_cli.notify.telegram_commands import COMMANDS, Talk
+from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
+from apex_cli.presenters.phone import decided_html, details_html, outcome_text, pending_html
+
+R = TypeVar("R")
+
+REMEMBERED = 500
+"""Updates whose second delivery is noticed by their number alone."""
+
+CONFLICT_PATIENCE = 3
+"""Conflicts in a row that end the polling: a predecessor that is just ending makes one or two."""
+
+CONFLICT_PAUSE_S = 1.0
+
+CONFLICT = (
+    "Another program asks Telegram for news with the same bot token. Only one can: end the other one, or give this one "
+    "a bot of its own. Messages are still sent; presses and commands are not heard here."
+)
+
+
+class TelegramDesk:
+    """Hears the chat until it is told to stop."""
+
+    def __init__(
+        self,
+        *,
+        link: TelegramLink,
+        buttons: ButtonFile,
+        house: House,
+        talk: Talk,
+        clock: Clock,
+        note: Callable[[str], None],
+    ) -> None:
+        """Keep the parts; *note* hears what the operator should know."""
+        self._link = link
+        self._buttons = buttons
+        self._house = house
+        self._talk = talk
+        self._clock = clock
+        self._note = note
+        self._seen: deque[int] = deque(maxlen=REMEMBERED)
+        self.strangers = 0
+        """Presses and messages of people who are not on the list."""
+
+    async def serve(self) -> None:
+        """Hear and answer for ever.
+
+        Raises:
+            BusyError: another program polls with the same token.
+        """
+        offset: int | None = None
+        failures = conflicts = 0
+        is_ready = False
+        while True:
+            try:
+                if not is_ready:
+                    await self._link.listen(COMMANDS)
+                    is_ready = True
+                offset, news = await self._link.news(offset)
+                failures = conflicts = 0
+            except PollConflictError:
+                conflicts += 1
+                if conflicts >= CONFLICT_PATIENCE:
+                    raise BusyError("telegram_conflict", CONFLICT) from None
+                await asyncio.sleep(CONFLICT_PAUSE_S)
+                continue
+            except DeliveryError as error:
+                failures += 1
+                if failures == 1:
+                    self._note(f"Telegram: {error.reason}")
+                await asyncio.sleep(pause_after(failures, error.retry_after_s).total_seconds())
+                continue
+            await asyncio.gather(*(self._deal_with(one) for one in news))
+
+    async def _deal_with(self, news: Pressed | Said) -> None:
+        """Deal with one thing; whatever goes wrong, the others and the next ones are heard."""
+        if news.update_id in self._seen:
+            return
+        self._seen.append(news.update_id)
+        try:
+            await (self._press(news) if isinstance(news, Pressed) else self._hear(news))
+        except (DeliveryError, ApexError) as error:
+            self._note(f"Telegram: {error}")
+        except Exception as error:  # noqa: BLE001 - whoever presses next must be heard
+            self._note(f"Telegram: {type(error).__name__}: {error}")
+
+    async def _hear(self, said: Said) -> None:
+        who = self._talk.who(said.user_id, said.chat_id)
+        if who is None:
+            self.strangers += 1  # a stranger learns nothing, not even that somebody listens
+            return
+        await self._talk.answer(said.text, who)
+
+    async def _press(self, pressed: Pressed) -> None:
+        who = self._talk.who(pressed.user_id, pressed.chat_id)
+        if who is None:
+            self.strangers += 1
+            await self._link.answer(pressed.press_id, "You are not on the list of this bot. Nothing was changed.")
+            return
+        worth, button = self._buttons.press(pressed.token, pressed.press_id, who, self._clock.now())
+        if button is None:
+            await self._link.answer(pressed.press_id, "This button is not valid (any more). Nothing was changed.")
+        elif worth is Press.STALE:
+            await self._link.answer(pressed.press_id, "That question is too old. Nothing was changed.")
+            await self._take_away(pressed, "Too old, nothing was done.")
+        elif button.approval_id:
+            await self._about_approval(pressed, worth, button, who)
+        else:
+            await self._confirmed(pressed, worth, button, who)
+
+    # Approvals
+
+    async def _about_approval(self, pressed: Pressed, worth: Press, button: Button, who: str) -> None:
+        approval: ApprovalRecord | None = self._house.view().approvals.get(button.approval_id)
+        if approval is None:
+            await self._link.answer(pressed.press_id, "That trade is long over; apex explain tells its story.")
+            await self._take_away(pressed, "Long over.")
+        elif button.action is Action.DETAILS:
+            await self._details(pressed, approval)
+        elif approval.status is not ApprovalStatus.PENDING or approval.version != button.version:
+            await self._told_as_it_is(pressed, approval)
+        elif worth is Press.SPENT:
+            await self._link.answer(pressed.press_id, "Somebody pressed that already; its result follows.")
+        else:
+            await self._decide(pressed, button, approval, who)
+
+    async def _details(self, pressed: Pressed, approval: ApprovalRecord) -> None:
+        preview = await asyncio.to_thread(self._house.preview, approval)
+        await self._link.answer(pressed.press_id, "As it is now:")
+        await self._link.send(details_html(approval, preview), is_silent=True, reply_to=pressed.message_id)
+
+    async def _decide(self, pressed: Pressed, button: Button, approval: ApprovalRecord, who: str) -> None:
+        """Commit the decision, then say what came of it."""
+        try:
+            done = await asyncio.to_thread(self._house.do, _answer_of(button, approval, who))
+            text = outcome_text(done)
+        except ApexError as error:
+            done, text = WorkDone(), error.message
+        current: ApprovalRecord = self._house.view().approvals.get(approval.approval_id, approval)
+        preview = next((r.preview for r in done.results if isinstance(r, Answered)), None)
+        with suppress(DeliveryError):  # the event of the decision edits the message, too
+            await self._link.answer(pressed.press_id, text, is_alert=not done.results)
+        await self._show(pressed, current, text, html=decided_html(current, preview))
+
+    async def _told_as_it_is(self, pressed: Pressed, approval: ApprovalRecord) -> None:
+        who = f" by {approval.decided_by}" if approval.decided_by else ""
+        text = f"It is {approval.status}{who}. {approval.reason}".strip()
+        await self._link.answer(pressed.press_id, text)
+        await self._show(pressed, approval, text, html=decided_html(approval))
+
+    async def _show(self, pressed: Pressed, approval: ApprovalRecord, text: str, *, html: str) -> None:
+        """Bring the message in line: buttons only as long as there is something to answer."""
+        if pressed.message_id is None:
+            return
+        if approval.status is ApprovalStatus.PENDING:
+            keys = keyboard(self._buttons, approval)
+            await self._link.edit(pressed.message_id, pending_html(approval, f"Still waiting: {text}"), keys=keys)
+        else:
+            async with self._link.editing:
+                await self._link.edit(pressed.message_id, html)
+                self._buttons.settle(approval.approval_id)
+
+    async def _take_away(self, pressed: Pressed, text: str) -> None:
+        if pressed.message_id is not None:
+            await self._link.edit(pressed.message_id, text)
+
+    # Confirmations
+
+    async def _confirmed(self, pressed: Pressed, worth: Press, button: Button, who: str) -> None:
+        """Do what was asked about; a press that comes again after a restart is not done again."""
+        if worth is Press.SPENT:
+            await self._link.answer(pressed.press_id, "That was pressed already.")
+            return
+        if worth is Press.REPEATED:
+            text = "apex restarted meanwhile: look at /positions whether that was done. It is not done again."
+        elif button.action is Action.NO:
+            text = "Nothing was done."
+        else:
+            text = await asyncio.to_thread(self._carry_out, button, who)
+        with suppress(DeliveryError):
+            await self._link.answer(pressed.press_id, text)
+        await self._take_away(pressed, text)
+
+    def _carry_out(self, button: Button, who: str) -> str:
+        try:
+            if button.action is Action.RESUME:
+                before = self._house.set_mode(TradingMode.ACTIVE, f"{who} {BY_PHONE}")
+                return f"Trading is ACTIVE, was {before}."
+            return outcome_text(self._house.do(self._house.close_request(button.symbol)))
+        except OutcomeUnknownError as error:
+            return f"{error.message} {error.hint}"
+        except ApexError as error:
+            return error.message
+
+
+def _answer_of(button: Button, approval: ApprovalRecord, who: str) -> Answer:
+    return Answer(
+        ids=(approval.approval_id,),
+        yes=button.action is not Action.REJECT,
+        reject=button.action is Action.REJECT,
+        quantity=half_of(approval) if button.action is Action.HALF else None,
+        by=f"{who} {BY_PHONE}",
+        version=button.version,
+    )

@@ -1,0 +1,316 @@
+"""The day at one glance, for people: gauges, countdowns and tables of the dashboard and the status lines.
+
+Values come from ``core.board``; here they become words and bars. A tone is never the only sign: every
+bar carries its number, every alarm its mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import DayTradeStatus, TradingMode
+from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.positions.position_views import PositionView
+from apex_cli.core.reports.activity import Activity, ActivityKind
+from apex_cli.core.reports.board import Board, Day, Gauge
+from apex_cli.presenters.blocks import Cell, Tone, bar
+from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, price, ratio, short_time, units
+from apex_cli.presenters.positions import ORDER_COLUMNS, POSITION_COLUMNS, order_row, position_row
+
+MODE_MEANINGS = {
+    TradingMode.ACTIVE: "signals are decided and executed",
+    TradingMode.REDUCING: "positions may be closed, nothing is opened",
+    TradingMode.HALTED: "nothing but cancels and protective exits",
+}
+MODE_TONES = {TradingMode.ACTIVE: Tone.GOOD, TradingMode.REDUCING: Tone.WARN, TradingMode.HALTED: Tone.BAD}
+
+NEAR, OVER = Decimal("0.8"), Decimal(1)
+"""Parts of a limit from which on a gauge warns, and is over."""
+
+SOON_S = 120
+"""Seconds before the end from which on a countdown warns."""
+
+Cells = tuple[Cell, ...]
+
+
+class Sheet(Value, frozen=True, kw_only=True):
+    """A table whose rows have names, so that a view keeps its place in it. Columns as in ``Grid``."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, Cells], ...]
+    empty: str
+
+
+# Lines
+
+
+def status_line(day: Day) -> str:
+    """Return the day in one line: time, trading state, what is open, what waits, what it earned."""
+    worth = "" if day.equity is None else f" · equity {money(day.equity)}"
+    earned = "" if day.pnl is None else f" (day {day.pnl:+,.2f})"
+    return (
+        f"{clock_time(day.now)} · {day.mode} · {day.totals.positions} open {day.totals.pnl:+,.2f} USD{worth}{earned}"
+        f" · {day.pending} to approve · {day.entries_today} entries today"
+    )
+
+
+def head_cells(board: Board, holder: str) -> Cells:
+    """Return the head line: clock, trading state, kind of account, who trades."""
+    day = board.day
+    reason = f" ({day.mode_reason})" if day.mode_reason else ""
+    return (
+        Cell(clock_time(day.now), Tone.BOLD),
+        Cell(f"{day.mode}{reason}", MODE_TONES[day.mode]),
+        Cell("simulated" if board.is_simulated else "LIVE", Tone.DIM if board.is_simulated else Tone.WARN),
+        Cell(holder or "no run", Tone.DIM if holder else Tone.WARN),
+    )
+
+
+def alarm_cells(board: Board, alarms: Sequence[Activity], holder: str = "") -> tuple[Cell, ...]:
+    """Return what must be looked at now, the worst first; empty when all is well. *holder* is who trades."""
+    day = board.day
+    found = []
+    if day.unknown_orders:
+        found.append(Cell(f"! {_counted(day.unknown_orders, 'order')} of unknown outcome: apex orders", Tone.BAD))
+    if day.totals.unprotected:
+        found.append(
+            Cell(f"! {_counted(day.totals.unprotected, 'position')} not fully protected by a working stop", Tone.BAD)
+        )
+    if day.mode is not TradingMode.ACTIVE:
+        found.append(Cell(f"! {day.mode}: {MODE_MEANINGS[day.mode]}", Tone.WARN))
+    if alarms:
+        newest = alarms[-1]
+        count = f"{len(alarms)} alarms, newest " if len(alarms) > 1 else "alarm "
+        found.append(Cell(f"! {count}{clock_time(newest.at)}: {newest.text}", Tone.BAD))
+    if board.is_stale and not holder:
+        found.append(Cell(f"! no run is going: prices and equity are those of {moment(day.equity_at)}", Tone.WARN))
+    return tuple(found)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+# Gauges
+
+
+def gauge_tone(gauge: Gauge) -> Tone:
+    """Return how a gauge feels: warned of from 80 % of its limit on."""
+    fraction = gauge.fraction
+    if fraction is None or fraction >= OVER:
+        return Tone.BAD
+    return Tone.WARN if fraction >= NEAR else Tone.PLAIN
+
+
+def gauge_cell(gauge: Gauge, width: int = 10) -> Cell:
+    """Return a bar with what is used, the part, and the limit; ``OVER`` or ``near`` in words, too."""
+    fraction = gauge.fraction
+    if fraction is None:
+        return Cell(f"{money(gauge.used)} USD, the limit is 0: OVER", Tone.BAD)
+    word = " OVER" if fraction >= OVER else " near" if fraction >= NEAR else ""
+    text = f"{bar(float(fraction), width)} {fraction:.0%}{word} of {money(gauge.limit)}"
+    return Cell(text, gauge_tone(gauge))
+
+
+def equity_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
+    """Return equity, the day's P&L and its loss against the limit."""
+    day = board.day
+    if day.equity is None:
+        return (("Equity", (Cell("not known yet: start apex run", Tone.DIM),)),)
+    pnl = (Cell(DASH),) if day.pnl is None else (gain(day.pnl), _signed_percent(day.pnl, day.pnl_fraction))
+    loss = gauge_cell(board.daily_loss, width) if board.daily_loss else Cell("no session yet today", Tone.DIM)
+    return (
+        ("Equity", (Cell(money(day.equity), Tone.BOLD),)),
+        ("Day", pnl),
+        ("Day loss", (loss,)),
+    )
+
+
+def _signed_percent(amount: Decimal, fraction: Decimal | None) -> Cell:
+    return gain(amount, DASH if fraction is None else f"{fraction * 100:+.2f} %")
+
+
+def risk_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
+    """Return open risk in R against its limit, and what is open."""
+    risk = board.open_risk
+    tone = gauge_tone(risk.gauge)
+    in_r = DASH if risk.r is None or risk.limit_r is None else f"{risk.r:.1f} of {risk.limit_r:.1f} R"
+    totals = board.day.totals
+    return (
+        ("Open risk", (Cell(in_r, tone), Cell(f"{money(risk.gauge.used)} USD"))),
+        ("At stops", (gauge_cell(risk.gauge, width),)),
+        ("Open P&L", (gain(totals.pnl), Cell(f"{totals.positions} open"))),
+    )
+
+
+def exposure_rows(board: Board, width: int = 8) -> tuple[tuple[str, Cells], ...]:
+    """Return what is held by market and side, each with its part of equity."""
+    if not board.exposures:
+        return (("Exposure", (Cell("none", Tone.DIM),)),)
+    return tuple(
+        (
+            f"{row.market} {row.side}",
+            (Cell(_part(row.fraction, width)), Cell(f"{money(row.notional)} ({row.count})")),
+        )
+        for row in board.exposures
+    )
+
+
+def _part(fraction: Decimal | None, width: int) -> str:
+    return DASH if fraction is None else f"{bar(float(fraction), width)} {fraction:>4.0%}"
+
+
+def day_trade_rows(status: DayTradeStatus | None, numbers: Sequence[int | None]) -> tuple[tuple[str, Cells], ...]:
+    """Return the day trades left now and on the sessions to come."""
+    if status is None:
+        return (("Day trades", (Cell("not known yet", Tone.DIM),)),)
+    left = left_cell(status)
+    used = f"{status.used} used in {len(status.window)} sessions"
+    ahead = " ".join(f"T+{n} {_left_text(number)}" for n, number in enumerate(numbers))
+    return (("Day trades", (left,)), ("Used", (Cell(used),)), ("Ahead", (Cell(ahead),)))
+
+
+def left_cell(status: DayTradeStatus) -> Cell:
+    """Return the day trades left, in words."""
+    remaining = status.remaining
+    if not status.is_regime_known:
+        return Cell("rule unknown: nothing is opened", Tone.BAD)
+    if remaining is None:
+        return Cell("not counted")
+    if remaining < 0:
+        return Cell("unlimited", Tone.GOOD)
+    return Cell(f"{remaining} of {status.limit} left", Tone.BAD if remaining == 0 else Tone.PLAIN)
+
+
+def _left_text(number: int | None) -> str:
+    return DASH if number is None else "∞" if number < 0 else str(number)
+
+
+def brief_lines(board: Board) -> tuple[Cells, ...]:
+    """Return the gauges in four lines, for a small screen."""
+    worth, risk = dict(equity_rows(board, 8)), dict(risk_rows(board, 8))
+    trades = dict(day_trade_rows(board.day_trades, board.forecast))
+    exposure = [Cell(f"{name} {cells[0].text}", cells[0].tone) for name, cells in exposure_rows(board, 4)[:3]]
+    return (
+        _named("Equity", worth["Equity"], "day", worth.get("Day", ()), "loss", worth.get("Day loss", ())),
+        _named("Open risk", risk["Open risk"][:1], "", risk["At stops"], "P&L", risk["Open P&L"][:1]),
+        _named("Day trades", trades["Day trades"], "ahead", trades.get("Ahead", ())),
+        _named("Held", tuple(exposure)),
+    )
+
+
+def _named(*parts: str | Cells) -> Cells:
+    """Return names, dim, before their values."""
+    found: list[Cell] = []
+    for name, cells in zip(parts[::2], parts[1::2], strict=True):
+        if cells:
+            found += [Cell(str(name), Tone.DIM)] if name else []
+            found += [cell for cell in cells if isinstance(cell, Cell)]
+    return tuple(found)
+
+
+# Tables
+
+_NARROW_POSITIONS = ("Symbol", "Side", ">Qty", ">Entry", ">Last", ">P&L", ">R", "|Stop … target", "Overnight")
+_NARROW_ORDERS = ("Symbol", "Role", "Kind", ">Filled", ">Limit", ">Stop", "TIF", "Status")
+_SHORT_NAMES = {"Overnight": "Night"}
+NARROW_RUNGS, WIDE_RUNGS = 9, 21
+
+
+def positions_sheet(views: Sequence[PositionView], *, is_wide: bool) -> Sheet:
+    """Return the positions, with fewer columns where there is little room."""
+    rungs = WIDE_RUNGS if is_wide else NARROW_RUNGS
+    rows = tuple((view.symbol, position_row(view, rungs)) for view in views)
+    sheet = Sheet(columns=POSITION_COLUMNS, rows=rows, empty="No open positions.")
+    return sheet if is_wide else _picked(sheet, _NARROW_POSITIONS)
+
+
+def orders_sheet(records: Sequence[OrderRecord], *, is_wide: bool) -> Sheet:
+    """Return the working orders, with fewer columns where there is little room."""
+    rows = tuple((record.order.client_order_id, order_row(record)) for record in records)
+    sheet = Sheet(columns=ORDER_COLUMNS, rows=rows, empty="No working orders.")
+    return sheet if is_wide else _picked(sheet, _NARROW_ORDERS)
+
+
+def _picked(sheet: Sheet, names: Sequence[str]) -> Sheet:
+    places = [sheet.columns.index(name) for name in names]
+    return Sheet(
+        columns=tuple(_SHORT_NAMES.get(name, name) for name in names),
+        rows=tuple((key, tuple(cells[place] for place in places)) for key, cells in sheet.rows),
+        empty=sheet.empty,
+    )
+
+
+APPROVAL_COLUMNS = (">Left", "Symbol", "Side", ">Qty", ">Price", ">Stop", ">Target", ">R:R", "Score")
+
+
+def approvals_sheet(approvals: Sequence[ApprovalRecord], now: datetime) -> Sheet:
+    """Return what waits for an answer, with a countdown."""
+    rows = tuple((a.approval_id, _approval_row(a, now)) for a in approvals)
+    return Sheet(columns=APPROVAL_COLUMNS, rows=rows, empty="Nothing waits for approval.")
+
+
+def _approval_row(approval: ApprovalRecord, now: datetime) -> Cells:
+    signal, sized = approval.opportunity.signal, approval.decision.sized
+    score = approval.opportunity.opportunity_score
+    return (
+        countdown(approval.expires_at, now),
+        Cell(signal.instrument.key, Tone.BOLD),
+        Cell(signal.side),
+        Cell(units(sized.quantity) if sized else DASH),
+        Cell(price(approval.quoted_price)),
+        Cell(price(signal.stop_loss)),
+        Cell(price(signal.target_prices[0]) if signal.target_prices else DASH),
+        Cell(ratio(approval.decision.reward_risk)),
+        Cell(f"{bar(float(score), 5)} {score:.2f}"),
+    )
+
+
+def countdown(until: datetime, now: datetime) -> Cell:
+    """Return the time left as minutes and seconds; below two minutes it is marked."""
+    left = max(0, int((until - now).total_seconds()))
+    minutes, seconds = divmod(left, 60)
+    text = f"{minutes}:{seconds:02d}"
+    return Cell(f"! {text}", Tone.WARN) if left < SOON_S else Cell(text)
+
+
+LOG_COLUMNS = ("Time", "What", "Symbol", "Verdict", "|Why")
+_VERDICT_TONES = {
+    "execute": Tone.GOOD,
+    "executed": Tone.GOOD,
+    "queue": Tone.WARN,
+    "queued": Tone.WARN,
+    "refuse": Tone.BAD,
+    "failed": Tone.BAD,
+    "invalid": Tone.BAD,
+}
+
+
+def log_sheet(lines: Sequence[Activity]) -> Sheet:
+    """Return the log, the newest first."""
+    newest = lines[-1].at if lines else None
+    rows = tuple((str(line.seq), _log_row(line, newest)) for line in reversed(lines))
+    return Sheet(columns=LOG_COLUMNS, rows=rows, empty="Nothing happened yet.")
+
+
+def _log_row(line: Activity, newest: datetime | None) -> Cells:
+    is_alarm = line.kind is ActivityKind.ALARM
+    return (
+        Cell(short_time(line.at, newest)),
+        Cell("! alarm" if is_alarm else line.kind, Tone.BAD if is_alarm else Tone.DIM),
+        Cell(line.symbol, Tone.BOLD),
+        Cell(line.verdict.replace("_", " "), _VERDICT_TONES.get(line.verdict, Tone.PLAIN)),
+        Cell(line.text),
+    )
+
+
+def is_shown(line: Activity, kind: ActivityKind | None, words: str) -> bool:
+    """Tell whether the log shows *line*: of *kind*, with every one of *words* somewhere in it."""
+    if kind is not None and line.kind is not kind:
+        return False
+    text = f"{line.kind} {line.symbol} {line.verdict} {line.text} {line.subject}".lower()
+    return all(word in text for word in words.lower().split())

@@ -1,0 +1,192 @@
+"""The way of one signal, for people and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from apex_cli.core.decision.record import DecidedEvent
+from apex_cli.core.model.decision import Check
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.reports.story import Story
+from apex_cli.core.signals.ranker import is_tradeable
+from apex_cli.presenters.approvals import score_grid
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
+from apex_cli.presenters.formats import DASH, moment, money, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.management_lines import management_line
+from apex_cli.presenters.positions import orders_blocks, orders_data, round_trip_data
+from apex_cli.presenters.size import BINDING_WORDS
+
+STAGE_MARKS: dict[str, tuple[str, ...]] = {
+    "Scanner": ("scanner", "market_regime"),
+    "Technical": ("technical_", "adjusted_confidence"),
+    "Predictor": ("predictor_",),
+    "Market": ("atr", "volume_ratio", "avg_dollar_volume"),
+}
+"""Beginnings of the names under which each stage puts its numbers."""
+
+
+def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
+    """Return the whole record; events carry their payloads as they stand in the journal."""
+    return {
+        "stories": [
+            {
+                "signal_id": story.subject,
+                "decisions": [_decision_data(e, c) for e, c in zip(story.decisions, story.checks, strict=True)],
+                "ended": msgspec.to_builtins(story.ended, builtin_types=()),
+                "approvals": [
+                    {"approval_id": a.approval_id, "status": a.status, "reason": a.reason} for a in story.approvals
+                ],
+                "orders": orders_data(story.orders)["orders"],
+                "fills": [msgspec.to_builtins(fill) for fill in story.fills],
+                "round_trips": [round_trip_data(trip) for trip in story.round_trips],
+                "events": [
+                    {"seq": e.seq, "at": e.at, "kind": e.kind, "data": msgspec.json.decode(e.data)}
+                    for e in story.events
+                ],
+            }
+            for story in stories
+        ]
+    }
+
+
+def _decision_data(event: DecidedEvent, checks: tuple[Check, ...]) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(event.decision)
+    data["taken_at"] = event.snapshot.taken_at
+    data["is_tradeable"] = is_tradeable(event.decision)
+    data["score"] = _score_data(event.opportunity)
+    data["stages"] = dict(event.opportunity.signal.metadata)
+    data["checks"] = [
+        {"code": c.code, "passed": c.passed, "limit": c.limit, "value": c.value, "message": c.message} for c in checks
+    ]
+    return data
+
+
+def _score_data(opportunity: Opportunity) -> dict[str, Any]:
+    return {
+        "score": opportunity.opportunity_score,
+        "plain_score": opportunity.plain_score,
+        "weights_version": opportunity.weights_version,
+        "components": [{"name": p.name, "weight": p.weight, "value": p.value} for p in opportunity.breakdown],
+        "factors": [{"name": f.name, "value": f.value, "why": f.why} for f in opportunity.factors],
+        "notes": list(opportunity.notes),
+    }
+
+
+def explain_blocks(story: Story) -> tuple[Block, ...]:
+    """Return the story from signal to result, section by section; empty sections are left out."""
+    blocks: list[Block] = [Line(text=f"Signal {story.subject}", tone=Tone.BOLD)]
+    for event, checks in zip(story.decisions, story.checks, strict=True):
+        blocks += (_signal_fields(event), *_stages(event), score_grid(event.opportunity), *_score_notes(event))
+        blocks += (_decision_line(event), _checks_grid(checks))
+    ended = () if story.decisions else story.ended  # fed again much later, a signal only expires again
+    blocks += [Line(text=f"Ended: {e.outcome}. {' '.join(r.message for r in e.reasons)}") for e in ended]
+    if story.approvals:
+        steps = [f"{a.status}{f' ({a.reason})' if a.reason else ''}" for a in story.approvals]
+        blocks.append(Line(text=f"Approval {story.approvals[0].approval_id}: {' -> '.join(steps)}"))
+    if story.orders:
+        blocks += orders_blocks(story.orders)
+    if story.fills:
+        blocks.append(_fills_grid(story.fills))
+    blocks += [Line(text=line) for line in map(management_line, story.events) if line is not None]
+    blocks += [
+        Line(
+            text=f"Result: {trip.pnl:+,.2f} USD ({percent(trip.pnl_pct)}, {r_multiple(trip.r_multiple)}), "
+            f"closed by {trip.exit_reason} at {price(trip.exit_price)} on {moment(trip.exit_time)}",
+            tone=Tone.GOOD if trip.pnl > 0 else Tone.BAD,
+        )
+        for trip in story.round_trips
+    ]
+    if not (story.decisions or story.ended):
+        blocks += [Line(text=f"{moment(e.at)}  {e.kind}  {bytes(e.data).decode()}") for e in story.events]
+    return tuple(blocks)
+
+
+def _signal_fields(event: DecidedEvent) -> Fields:
+    signal = event.opportunity.signal
+    sized = event.decision.sized
+    size = f"{units(sized.quantity)}, limited by {BINDING_WORDS[sized.binding]}" if sized else DASH
+    return Fields(
+        rows=(
+            (
+                "Proposed",
+                Cell(f"{signal.signal_type} {signal.instrument.key} at {price(signal.entry_price)}", Tone.BOLD),
+            ),
+            (
+                "Stop / target",
+                Cell(f"{price(signal.stop_loss)} / {', '.join(map(price, signal.target_prices)) or DASH}"),
+            ),
+            ("Confidence", Cell(ratio(signal.confidence))),
+            ("Strategy", Cell(signal.strategy or DASH)),
+            ("Seen", Cell(moment(signal.created_at))),
+            ("Decided", Cell(moment(event.snapshot.taken_at))),
+            ("Equity then", Cell(f"{money(event.snapshot.account.equity)} USD")),
+            ("Size", Cell(size)),
+        )
+    )
+
+
+def _stages(event: DecidedEvent) -> tuple[Block, ...]:
+    """Return the numbers that the stages put beside the signal."""
+    metadata = event.opportunity.signal.metadata
+    rows = tuple(
+        (title, Cell(", ".join(found)))
+        for title, marks in STAGE_MARKS.items()
+        if (found := [f"{_short(name, marks)} {value}" for name, value in metadata.items() if name.startswith(marks)])
+    )
+    return (Fields(rows=rows),) if rows else ()
+
+
+def _short(name: str, marks: tuple[str, ...]) -> str:
+    """Return a number's name without the stage's own."""
+    mark = next(mark for mark in marks if name.startswith(mark))
+    return (name.removeprefix(mark) if mark.endswith("_") else name).replace("_", " ")
+
+
+def _score_notes(event: DecidedEvent) -> tuple[Block, ...]:
+    """Return what was missing, and what was learned."""
+    opportunity = event.opportunity
+    lines = [Line(text=f"Score: {note}.", tone=Tone.DIM) for note in opportunity.notes]
+    plain = opportunity.plain_score
+    if plain is not None and (opportunity.weights_version or plain != opportunity.opportunity_score):
+        text = f"Weights version {opportunity.weights_version}; with nothing learned it would score {plain:.3f}."
+        lines.append(Line(text=text, tone=Tone.DIM))
+    return tuple(lines)
+
+
+def _decision_line(event: DecidedEvent) -> Line:
+    decision = event.decision
+    why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
+    return Line(text=f"Decision: {decision.kind}. {why}".rstrip(), tone=Tone.BOLD)
+
+
+def _checks_grid(checks: Iterable[Check]) -> Grid:
+    rows = tuple(
+        (
+            Cell("✓" if check.passed else "✗", Tone.GOOD if check.passed else Tone.BAD),
+            Cell(check.code.replace("_", " ")),
+            Cell(check.value or DASH),
+            Cell(check.limit or DASH),
+        )
+        for check in checks
+    )
+    return Grid(columns=("", "Check", "Found", "Limit"), rows=rows)
+
+
+def _fills_grid(fills: Iterable[Fill]) -> Grid:
+    rows = tuple(
+        (
+            Cell(moment(fill.filled_at)),
+            Cell(fill.role.lower() if fill.role else DASH),
+            Cell(fill.side),
+            Cell(units(fill.quantity)),
+            Cell(price(fill.price)),
+            Cell(money(fill.commission)),
+            Cell(fill.exec_id),
+        )
+        for fill in fills
+    )
+    return Grid(columns=("Filled", "Role", "Side", ">Qty", ">Price", ">Commission", "Execution"), rows=rows)

@@ -1,0 +1,163 @@
+"""What was learned, for people and for scripts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from apex_cli.core.learning.components import LEAST_OF_EACH, LEAST_TRADES
+from apex_cli.core.learning.learners import weights_in_force
+from apex_cli.core.learning.markets import LEAST_TRADES as LEAST_OF_MARKET
+from apex_cli.core.learning.outcomes import brier_score, model_outcomes
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, Weights, WeightsVersion
+from apex_cli.core.state.tables import State
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
+from apex_cli.presenters.formats import DASH, moment, ratio
+
+MODE_WORDS = {
+    LearningMode.ADAPT: "changes the weights of the score, never a size or a limit",
+    LearningMode.REPORT: "tells what it would change, and changes nothing",
+    LearningMode.OFF: "off: scores are made with the defaults",
+}
+
+
+def weights_data(weights: Weights) -> dict[str, Any]:
+    """Return weights by name."""
+    return {"parts": dict(weights.parts), "markets": {str(market): w for market, w in weights.markets.items()}}
+
+
+def version_data(version: WeightsVersion) -> dict[str, Any]:
+    """Return the stable names of one version."""
+    return {
+        "version": version.version,
+        "made_at": version.made_at,
+        "cause": version.cause,
+        "why": version.why,
+        "weights": weights_data(version.weights),
+    }
+
+
+def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
+    """Return where the learners stand."""
+    learning = state.learning
+    lessons = list(state.lessons.values())
+    outcomes = model_outcomes(lessons)
+    wins = sum(1 for lesson in lessons if lesson.is_win)
+    return {
+        "mode": mode,
+        "frozen": learning.frozen_at is not None,
+        "frozen_at": learning.frozen_at,
+        "frozen_reason": learning.frozen_why,
+        "version": learning.version,
+        "weights": weights_data(weights_in_force(state)),
+        "lessons": len(lessons),
+        "wins": wins,
+        "losses": len(lessons) - wins,
+        "new_for_parts": sum(1 for lesson in lessons if lesson.seq > learning.parts_seq),
+        "new_for_markets": {str(market): _new_of(state, market) for market in MarketType},
+        "predictions": len(outcomes),
+        "brier_score": brier_score(outcomes),
+        "last_check": state.counters.last_learning_check,
+    }
+
+
+def _new_of(state: State, market: MarketType) -> int:
+    seen = state.learning.market_seq.get(market, 0)
+    return sum(1 for lesson in state.lessons.values() if lesson.market_type is market and lesson.seq > seen)
+
+
+def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
+    """Return mode, progress, and the weights in force beside the defaults."""
+    data = status_data(state, mode)
+    learning = state.learning
+    frozen = f"since {moment(learning.frozen_at)} {learning.frozen_why}".rstrip() if learning.frozen_at else "no"
+    fresh = data["new_for_parts"]
+    rows = (
+        ("Learning", Cell(f"{mode}: {MODE_WORDS[mode]}")),
+        ("Frozen", Cell(frozen, Tone.WARN if learning.frozen_at else Tone.PLAIN)),
+        ("Version", Cell(f"{learning.version}{' (the defaults)' if not learning.version else ''}", Tone.BOLD)),
+        ("Trades kept", Cell(f"{data['lessons']}: {data['wins']} won, {data['losses']} lost")),
+        (
+            "Components",
+            Cell(
+                f"{bar(fresh / LEAST_TRADES, 10)} {fresh} of {LEAST_TRADES} new trades,"
+                f" at least {LEAST_OF_EACH} won and {LEAST_OF_EACH} lost"
+            ),
+        ),
+        *(
+            (str(market).capitalize(), Cell(f"{bar(new / LEAST_OF_MARKET, 10)} {new} of {LEAST_OF_MARKET} new trades"))
+            for market, new in data["new_for_markets"].items()
+            if new
+        ),
+        (
+            "Predictions",
+            Cell(f"{data['predictions']} ended, Brier score {ratio(data['brier_score'])} (0.25 is guessing)"),
+        ),
+    )
+    return (Fields(rows=rows), _weights_grid("Default", DEFAULT_WEIGHTS, "In force", weights_in_force(state)))
+
+
+def history_data(state: State) -> dict[str, Any]:
+    """Return every kept version, newest first."""
+    return {"in_force": state.learning.version, "versions": [version_data(version) for version in _versions(state)]}
+
+
+def history_blocks(state: State) -> tuple[Block, ...]:
+    """Return every kept version as a table, newest first."""
+    rows = tuple(
+        (
+            Cell(f"{version.version}{' *' if version.version == state.learning.version else ''}", Tone.BOLD),
+            Cell(moment(version.made_at)),
+            Cell(version.cause),
+            Cell(version.why),
+        )
+        for version in _versions(state)
+    )
+    grid = Grid(columns=(">Version", "Made", "By", "Why"), rows=rows, empty="Nothing was learned yet.")
+    note = Line(text="* in force. Take one back with: apex learn rollback VERSION", tone=Tone.DIM)
+    return (grid, note) if rows else (grid,)
+
+
+def _versions(state: State) -> list[WeightsVersion]:
+    return sorted(state.weights.values(), key=lambda version: -version.version)
+
+
+def diff_data(before: int, after: int, old: Weights, new: Weights) -> dict[str, Any]:
+    """Return both versions and what differs."""
+    return {
+        "before": before,
+        "after": after,
+        "changes": [
+            {"name": name, "before": was, "after": now, "change": now - was}
+            for name, was, now in _pairs(old, new)
+            if was != now
+        ],
+    }
+
+
+def diff_blocks(before: int, after: int, old: Weights, new: Weights) -> tuple[Block, ...]:
+    """Return both versions side by side."""
+    return (_weights_grid(f"Version {before}", old, f"Version {after}", new),)
+
+
+def _weights_grid(first: str, old: Weights, second: str, new: Weights) -> Grid:
+    rows = tuple(
+        (
+            Cell(name.replace("_", " ")),
+            Cell(_number(was)),
+            Cell(_number(now), Tone.BOLD if now != was else Tone.PLAIN),
+            Cell(f"{(now - was) / was:+.1%}" if now != was else DASH),
+        )
+        for name, was, now in _pairs(old, new)
+    )
+    return Grid(columns=("Weight", f">{first}", f">{second}", ">Change"), rows=rows)
+
+
+def _pairs(old: Weights, new: Weights) -> list[tuple[str, Decimal, Decimal]]:
+    parts = [(name, weight, new.parts[name]) for name, weight in old.parts.items()]
+    return parts + [(str(market), weight, new.markets[market]) for market, weight in old.markets.items()]
+
+
+def _number(weight: Decimal) -> str:
+    return f"{weight:.4f}"

@@ -1,0 +1,75 @@
+"""A position size, for people and for scripts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from apex_cli.core.model.decision import Binding, Sized
+from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.order import OrderSide
+from apex_cli.presenters.blocks import Block, Cell, Fields, Tone, bar
+from apex_cli.presenters.formats import money, number, price, ratio, units
+
+BINDING_WORDS = {
+    Binding.RISK: "the risk cap",
+    Binding.CAPITAL: "the capital cap",
+    Binding.MINIMUM: "the minimum quantity",
+}
+
+
+def size_data(sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | None) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {
+        "symbol": symbol,
+        "side": side,
+        "quantity": number(sized.quantity),
+        "quantity_by_risk": number(sized.quantity_by_risk),
+        "quantity_by_capital": number(sized.quantity_by_capital),
+        "binding": sized.binding,
+        "notional": sized.notional,
+        "risk_amount": sized.risk_amount,
+        "risk_per_unit": sized.risk_per_unit,
+        "reward_risk": ratio,
+        "warnings": [warning.message for warning in sized.warnings],
+    }
+
+
+def size_blocks(
+    sized: Sized,
+    *,
+    symbol: str,
+    side: OrderSide,
+    ratio: Decimal | None,
+    risk: RiskLimits,
+    levels: tuple[Price, Price, tuple[Price, ...]],
+) -> tuple[Block, ...]:
+    """Return the size with a bar for each budget it uses."""
+    return (
+        Fields(
+            rows=(
+                ("Order", Cell(f"{side} {units(sized.quantity)} {symbol}".strip(), Tone.BOLD)),
+                ("Limited by", Cell(BINDING_WORDS[sized.binding])),
+                ("By risk", Cell(units(sized.quantity_by_risk))),
+                ("By capital", Cell(units(sized.quantity_by_capital))),
+                ("Value", budget_cell(sized.notional, risk.capital * risk.max_position_pct)),
+                ("Loss at stop", budget_cell(sized.risk_amount, risk.capital * risk.max_risk_pct)),
+                ("Entry / stop", Cell(f"{price(levels[0])} / {price(levels[1])}")),
+                *(_target_rows(levels[2], ratio)),
+            )
+        ),
+    )
+
+
+def budget_cell(used: Decimal, budget: Decimal) -> Cell:
+    """Return how much of a budget is used, as a bar with its numbers."""
+    share = float(used / budget) if budget else 0.0
+    text = f"{bar(share, 10)} {money(used)} of {money(budget)} USD"
+    return Cell(text + (" (over)" if used > budget else ""), Tone.WARN if used > budget else Tone.PLAIN)
+
+
+def _target_rows(targets: tuple[Price, ...], value: Decimal | None) -> tuple[tuple[str, Cell], ...]:
+    if not targets:
+        return ()
+    return (("Target", Cell(", ".join(map(price, targets)))), ("Reward:risk", Cell(ratio(value))))

@@ -1,1 +1,0 @@
-"""Composition: settings in, working parts out."""

@@ -1,0 +1,253 @@
+"""The replay end to end: trades by hand, no look-ahead, the same bytes again, nothing on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from apex_cli.app.replayer import Replay, ReplayOptions, replay
+from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import next_session, previous_sessions
+from apex_cli.core.model.learning import LearningMode
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.signals.replay_sources import BreakoutRule
+from apex_cli.settings.sections import CommissionModel, Settings
+
+D = Decimal
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "apex_cli" / "demo"
+FREE = replace(Settings(), simulation=replace(Settings().simulation, commission=CommissionModel.NONE))
+FIRST = date(2004, 3, 1)
+
+
+def write_bars(folder: Path, symbol: str, rows: list[tuple[str, str, str, str]], first: date = FIRST) -> None:
+    """Write daily bars of open, high, low, close from the session *first* on."""
+    folder.mkdir(exist_ok=True)
+    day = first
+    with (folder / f"{symbol}.csv").open("w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(["Date", "Open", "High", "Low", "Close", "Volume"])
+        for row in rows:
+            out.writerow([day, *row, 1_000_000])
+            day = next_session(day)
+
+
+def write_signals(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text(json.dumps([{"signal_type": "BUY", "confidence": 0.8, "strategy": "hand", **row} for row in rows]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def demo_report() -> Any:
+    return replay(FREE, ReplayOptions(bars_dir=DEMO))
+
+
+class TestByHand:
+    """Three trades whose every number is worked out in the comments; 3,000 USD, 1 % risk, 5 % a position."""
+
+    @pytest.fixture
+    def report(self, tmp_path: Path) -> Any:
+        quiet = ("50", "50.5", "49.5", "50")
+        write_bars(
+            tmp_path / "bars",
+            "AAA",
+            [quiet, quiet, ("50", "51", "49", "50.5"), ("51", "56.5", "50.8", "56"), ("56", "56", "55", "56")],
+        )
+        write_bars(
+            tmp_path / "bars",
+            "BBB",
+            [("20", "20", "20", "20")] * 2 + [("18.5", "18.6", "18", "18.2")] + [("18", "18", "18", "18")] * 2,
+        )
+        write_bars(
+            tmp_path / "bars",
+            "CCC",
+            [("100", "100", "100", "100")] * 2 + [("99", "105.5", "97", "98")] + [("98", "98", "90.5", "91")] * 2,
+        )
+        at = {"timestamp": "2004-03-02T15:00:00-05:00"}
+        file = write_signals(
+            tmp_path / "signals.json",
+            {"symbol": "AAA", "entry_price": 50, "stop_loss": 48, "target_price": 56, **at},
+            {"symbol": "BBB", "entry_price": 20, "stop_loss": 19, "target_price": 23, **at},
+            {
+                "symbol": "CCC",
+                "signal_type": "SHORT",
+                "entry_price": 100,
+                "stop_loss": 105,
+                "target_price": 88,
+                **at,
+            },
+        )
+        return replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
+
+    def test_the_numbers_of_each_trade(self, report: Any) -> None:
+        trades = {trade.instrument.symbol: trade for trade in report.trades}
+        # AAA: 3 shares (150 / 50), bought at Tuesday's close 50, target 56 touched on Thursday: 3 * 6 = 18, 3 R.
+        won = trades["AAA"]
+        assert (won.quantity, won.entry_price, won.exit_price, won.pnl, won.r_multiple) == (3, 50, 56, 18, 3)
+        assert (won.exit_reason, won.exit_time.date()) == ("target", date(2004, 3, 4))
+        # BBB: 7 shares (150 / 20), stop 19, Wednesday opens at 18.50 below it: filled there,
+        # 7 * -1.50 = -10.50, -1.5 R.
+        gap = trades["BBB"]
+        assert (gap.quantity, gap.exit_price, gap.pnl, gap.r_multiple) == (7, D("18.5"), D("-10.5"), D("-1.5"))
+        assert (gap.exit_reason, gap.exit_time) == ("stop", datetime(2004, 3, 3, 14, 30, tzinfo=UTC))
+        # CCC: 1 share short at 100, Wednesday reaches 105.50 and the stop 105 counts, whatever came first: -5, -1 R.
+        short = trades["CCC"]
+        assert (short.side, short.quantity, short.exit_price, short.pnl, short.r_multiple) == ("short", 1, 105, -5, -1)
+
+    def test_the_sums(self, report: Any) -> None:
+        # 18 - 10.50 - 5 = 2.50; mean R (3 - 1.5 - 1) / 3; profit factor 18 / 15.5
+        assert (report.start_equity, report.end_equity) == (3000, D("3002.5"))
+        assert report.statistics.expectancy_r == D("0.5") / 3
+        assert report.statistics.profit_factor == 18 / D("15.5")
+        assert report.statistics.win_rate == 1 / D(3)
+        # Wednesday's close: -10.50 - 5 realised, 3 * 0.50 on paper: 2,986.00, 14 / 3,000 below the high.
+        assert report.drawdown.depth == D(14) / 3000
+        assert [point.equity for point in report.curve] == [3000, 3000, 2986, D("3002.5"), D("3002.5")]
+        # Held at the ends of Tuesday and Wednesday: 2 of 5.
+        assert report.exposure == D("0.4")
+        assert (report.day_trades, report.outcomes["executed"]) == (0, 3)
+
+
+def test_a_day_trade_is_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    rows = ["Date,Open,High,Low,Close", *(f"2004-03-02T{h}:00:00-05:00,50,50.2,49.9,50" for h in (10, 11, 12))]
+    rows += ["2004-03-02T13:00:00-05:00,50,50,47,48", "2004-03-02T14:00:00-05:00,48,48,48,48"]
+    (folder / "AAA.csv").write_text("\n".join(rows))
+    row = {"symbol": "AAA", "entry_price": 50, "stop_loss": 48, "target_price": 56}
+    file = write_signals(tmp_path / "s.json", {**row, "timestamp": "2004-03-02T11:30:00-05:00"})
+    report = replay(FREE, ReplayOptions(bars_dir=folder, signals=(file,)))
+    assert [trade.pnl for trade in report.trades] == [-6]
+    assert report.day_trades == 1
+
+
+def cut(folder: Path, last: date) -> Path:
+    """Copy the demo's bars up to *last*."""
+    folder.mkdir()
+    for path in sorted(DEMO.glob("*.csv")):
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines[1:] if line.partition(",")[0] <= last.isoformat()]
+        (folder / path.name).write_text("\n".join([lines[0], *kept]))
+    return folder
+
+
+@settings(max_examples=6, deadline=None)
+@given(sessions=st.integers(60, 280))
+def test_later_bars_never_change_earlier_trades(
+    tmp_path_factory: pytest.TempPathFactory, demo_report: Any, sessions: int
+) -> None:
+    last = demo_report.curve[sessions].at.date()
+    short = replay(FREE, ReplayOptions(bars_dir=cut(tmp_path_factory.mktemp("cut") / "bars", last)))
+    assert short.trades == tuple(t for t in demo_report.trades if t.exit_time.date() <= last)
+    assert short.curve == tuple(p for p in demo_report.curve if p.at.date() <= last)
+    assert short.adaptations == tuple(v for v in demo_report.adaptations if v.made_at.date() <= last)
+
+
+def test_a_period_trades_on_what_came_before_it(demo_report: Any) -> None:
+    first = demo_report.curve[150].at.date()
+    last = demo_report.curve[250].at.date()
+    part = replay(FREE, ReplayOptions(bars_dir=DEMO, first=first, last=last))
+    assert (part.first.date(), part.last.date(), part.steps) == (first, last, 101)
+    begun = {t.entry_time for t in demo_report.trades if first <= t.entry_time.date() and t.exit_time.date() <= last}
+    assert begun
+    assert begun & {t.entry_time for t in part.trades}
+
+
+def test_learning_happens_on_the_way_and_can_be_switched_off(demo_report: Any) -> None:
+    off = replace(FREE, learning=replace(FREE.learning, mode=LearningMode.OFF))
+    assert replay(off, ReplayOptions(bars_dir=DEMO)).adaptations == ()
+    assert len(demo_report.trades) >= 10
+    assert demo_report.adaptations
+
+
+def test_learning_changes_no_size_and_no_refusal(demo_report: Any) -> None:
+    off = replay(replace(FREE, learning=replace(FREE.learning, mode=LearningMode.OFF)), ReplayOptions(bars_dir=DEMO))
+    assert off.trades == demo_report.trades
+    assert off.refusals == demo_report.refusals
+
+
+@pytest.mark.parametrize("period", [{"first": date(2030, 1, 2)}, {"last": date(1990, 1, 2)}])
+def test_a_period_without_bars_is_an_error(period: dict[str, date]) -> None:
+    with pytest.raises(InputError, match=r"There are no bars in .* between"):
+        replay(FREE, ReplayOptions(bars_dir=DEMO, **period))
+
+
+@pytest.mark.parametrize("scanners", ["{}", "{watch_list: [AAPL, IBM, MSFT], target_atr: 5}"])
+def test_two_processes_with_different_hash_seeds_print_the_same_bytes(tmp_path: Path, scanners: str) -> None:
+    page, config = tmp_path / "page.html", tmp_path / "config.yaml"
+    config.write_text(f"scanners: {scanners}\npipeline: {{stages: [technical]}}\n")
+    said = []
+    for seed in ("1", "4242"):
+        line = ["replay", "--bars", str(DEMO), "--config", str(config), "--json", "--html", str(page)]
+        done = subprocess.run(
+            [sys.executable, "-m", "apex_cli", *line],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+        said.append((done.stdout, page.read_bytes()))
+    assert said[0] == said[1]
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "page.html"}, "no state was written"
+    text = page.read_text()
+    assert "<svg" in text
+    assert "http" not in text
+    assert "<script" not in text
+
+
+def test_the_day_before_a_replay_is_known_to_its_rule() -> None:
+    first = previous_sessions(date(2004, 2, 27), 1)[0]
+    report = replay(FREE, ReplayOptions(bars_dir=DEMO, first=first, last=first + timedelta(days=3)))
+    assert report.steps == 2
+
+
+class Lift:
+    """A stage that is sure of everything."""
+
+    name = "lift"
+
+    async def process(self, signal: Signal) -> Signal:
+        return replace(
+            signal,
+            metadata={
+                **signal.metadata,
+                "technical_composite": 0.9,
+                "predictor_probability": 0.8,
+                "predictor_direction": 1,
+            },
+        )
+
+
+def test_scanners_and_stages_can_take_the_place_of_the_rule(demo_report: Any) -> None:
+    made = Replay(
+        FREE, ReplayOptions(bars_dir=DEMO), make_sources=lambda bars, _: [BreakoutRule(bars)], stages=[Lift()]
+    )
+    report = asyncio.run(made.run())
+    assert [t.entry_time for t in report.trades] == [t.entry_time for t in demo_report.trades]
+    (lesson, *_) = made._store.view().lessons.values()
+    assert lesson.conditions.traits == {"technical_composite": D("0.9")}
+    assert (lesson.conditions.predictor_direction, lesson.conditions.predictor_probability) == (1, D("0.8"))
+
+
+def test_what_is_odd_about_bars_and_signals_is_told(tmp_path: Path) -> None:
+    write_bars(tmp_path / "bars", "AAA", [("50", "50", "50", "50"), ("25", "25", "25", "25")])
+    file = write_signals(tmp_path / "s.json", {"symbol": "AAA", "entry_price": -1})
+    report = replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
+    split, bad = report.problems
+    assert split == "AAA.csv: opens that look like a split: 1 (2004-03-02 50 -> 25 (2 for 1))"
+    assert bad.startswith("s.json")
+    assert report.outcomes["invalid"] == 1

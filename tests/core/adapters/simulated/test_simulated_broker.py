@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from apex_cli.core.adapters import atomic_file
+from apex_cli.core.adapters.simulated.bar_clock import BarClock
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
+from apex_cli.core.model.broker_events import OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import MarketType, make_instrument
+from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.venue.costs import CommissionPlan, CostModel
+
+D = Decimal
+OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+class Bars:
+    """A market of given bars."""
+
+    def __init__(self, *bars: Any) -> None:
+        self._bars = sorted(bars, key=lambda bar: bar.end)
+
+    def symbols(self) -> Any:
+        return sorted({bar.symbol for bar in self._bars})
+
+    def bars(self, symbol: str, *, after: Any = None, until: Any = None) -> Any:
+        return [
+            bar
+            for bar in self._bars
+            if bar.symbol == symbol and (after is None or bar.end > after) and (until is None or bar.end <= until)
+        ]
+
+
+class Quotes:
+    def __init__(self, **prices: Any) -> None:
+        self.prices = prices
+
+    def latest(self, instrument: Any, at: datetime) -> Any:
+        quote = self.prices.get(instrument.symbol)
+        return quote if quote is not None and quote.at <= at else None
+
+
+def bar(prices: str, minute: int = 0, symbol: str = "AAPL", start: Any = OPEN) -> Any:
+    open_, high, low, close = (Price(D(price)) for price in prices.split())
+    begin = start + minute * MINUTE
+    return Bar(symbol=symbol, start=begin, end=begin + MINUTE, open=open_, high=high, low=low, close=close)
+
+
+def order(
+    name: str, side: str = "BUY", kind: str = "MARKET", quantity: str = "10", symbol: str = "AAPL", **terms: Any
+) -> Any:
+    for price in ("limit_price", "stop_price"):
+        if price in terms:
+            terms[price] = Price(D(terms[price]))
+    terms.setdefault("instrument", make_instrument(symbol))
+    terms.setdefault("time_in_force", TimeInForce.GTC)
+    return Order(
+        client_order_id=name,
+        bracket_id="b",
+        role=OrderRole.ENTRY,
+        side=OrderSide(side),
+        order_type=OrderType(kind),
+        quantity=Quantity(D(quantity)),
+        **terms,
+    )
+
+
+def bracket() -> Any:
+    exits = {"side": "SELL", "parent_id": "E", "oca_group": "g"}
+    return [
+        order("E", time_in_force=TimeInForce.DAY),
+        order("S", kind="STOP", stop_price="98", **exits),
+        order("T", kind="LIMIT", limit_price="104", **exits),
+    ]
+
+
+def submit(broker: Any, *orders: Any) -> None:
+    asyncio.run(broker.submit(orders))
+
+
+def told(broker: Any) -> Any:
+    return [
+        f"{e.client_order_id} {e.quantity}@{e.price}" if isinstance(e, Fill) else f"{e.client_order_id} {e.status}"
+        for e in broker.drain()
+    ]
+
+
+def simulated(*bars: Any, **settings: Any) -> Any:
+    settings.setdefault("clock", BarClock(OPEN))
+    return SimulatedBroker(bars=Bars(*bars), **settings)
+
+
+def test_the_bar_clock_stands_one_second_before_the_end_of_the_last_bar() -> None:
+    clock = BarClock(OPEN)
+    clock.advance(OPEN + MINUTE)
+    clock.advance(OPEN)
+    assert clock.now() == OPEN + timedelta(seconds=59)
+
+
+def test_the_bar_clock_refuses_a_naive_time() -> None:
+    with pytest.raises(InputError, match="no time zone"):
+        BarClock(OPEN.replace(tzinfo=None))
+
+
+def test_a_submitted_entry_fills_at_the_next_open() -> None:
+    broker = simulated(bar("100 101 99 100"), bar("100 105 99 104", 1))
+    submit(broker, *bracket())
+    assert told(broker) == ["E WORKING", "S WORKING", "T WORKING"]
+    steps = broker.steps(OPEN + DAY)
+    assert next(steps) == OPEN + MINUTE
+    assert told(broker) == ["E 10@100", "E FILLED"]
+    assert next(steps) == OPEN + 2 * MINUTE
+    assert told(broker) == ["T 10@104", "T FILLED", "S CANCELLED"]
+    assert next(steps, None) is None
+
+
+def test_the_caller_acts_between_two_bars() -> None:
+    broker = simulated(bar("100 101 99 100"), bar("101 102 100 102", 1), bar("50 51 49 50", 1, "MSFT"))
+    for end in broker.steps(OPEN + DAY):
+        if end == OPEN + MINUTE:
+            submit(broker, order("E1"), order("E2", symbol="MSFT"))
+    assert told(broker) == ["E1 WORKING", "E2 WORKING", "E1 10@100", "E1 FILLED", "E2 10@50", "E2 FILLED"]
+
+
+def test_playing_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    bars = [bar("100 101 99 100", minute) for minute in range(4)]
+    path = tmp_path / "simulated_broker.json"
+    assert simulated(*bars, path=path).play(OPEN + 2 * MINUTE) == 2
+    clock = BarClock(OPEN)
+    again = simulated(*bars, path=path, clock=clock)
+    assert again.as_of == OPEN + 2 * MINUTE
+    assert clock.now() == OPEN + 2 * MINUTE - timedelta(seconds=1)
+    assert list(again.steps(OPEN + DAY)) == [OPEN + 3 * MINUTE, OPEN + 4 * MINUTE]
+    assert again.play(OPEN + DAY) == 0
+
+
+def test_a_step_with_events_is_kept_before_the_caller_sees_it(tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    bars = [bar("100 101 99 100"), bar("100 105 99 104", 1)]
+    broker = simulated(*bars, path=path)
+    submit(broker, *bracket())
+    steps = broker.steps(OPEN + DAY)
+    next(steps)
+    killed = simulated(*bars, path=path)
+    assert "E 10@100" in told(killed)
+    assert killed.as_of == OPEN + MINUTE
+
+
+def test_a_restart_in_the_middle_has_the_same_future(tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    bars = [bar("100 101 99 100"), bar("100 103 99 103", 1), bar("103 104 97 98", 2)]
+    plain = simulated(*bars)
+    submit(plain, *bracket())
+    plain.play(OPEN + DAY)
+    for minute in range(4):
+        broker = simulated(*bars, path=path)
+        if minute == 0:
+            submit(broker, *bracket())
+        broker.play(OPEN + minute * MINUTE)
+    first, second = (asyncio.run(one.snapshot()) for one in (plain, broker))
+    assert first == second
+
+
+def test_day_orders_end_between_two_sessions() -> None:
+    broker = simulated(bar("100 101 99 100"), bar("100 101 99 100", start=OPEN + DAY))
+    submit(broker, order("E", kind="LIMIT", limit_price="90", time_in_force=TimeInForce.DAY))
+    broker.play(OPEN + 2 * DAY)
+    (last,) = [e for e in broker.drain() if isinstance(e, OrderUpdate) and e.status is OrderStatus.EXPIRED]
+    assert last.at == OPEN + MINUTE
+
+
+def test_day_orders_end_overnight_without_bars(tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    clock = BarClock(OPEN)
+    broker = SimulatedBroker(clock=clock, path=path)
+    submit(broker, order("E", kind="LIMIT", limit_price="90", time_in_force=TimeInForce.DAY))
+    later = SimulatedBroker(clock=BarClock(OPEN + DAY), path=path)
+    asyncio.run(later.connect())
+    assert told(later)[-1] == "E EXPIRED"
+    assert asyncio.run(later.account()).prior_close_equity == 3000
+
+
+def test_only_the_last_sessions_are_told_again(tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    bars = [bar("100 101 99 100", start=OPEN + day * DAY) for day in range(8)]
+    broker = simulated(*bars, path=path)
+    for number, _ in enumerate(broker.steps(OPEN + 9 * DAY)):
+        submit(broker, order(f"E{number}", quantity="1"))
+    again = simulated(*bars, path=path)
+    fills = [event.client_order_id for event in again.drain() if isinstance(event, Fill)]
+    assert fills == ["E3", "E4", "E5", "E6", "E7"]
+    assert asyncio.run(again.snapshot()).positions == {"AAPL": 8}
+
+
+def test_an_entry_without_any_price_waits_for_the_one_it_is_told() -> None:
+    broker = SimulatedBroker(clock=BarClock(OPEN))
+    aapl = make_instrument("AAPL")
+    assert not broker.has_price(aapl)
+    broker.set_price(aapl, Price(D(50)), OPEN)
+    assert broker.has_price(aapl)
+    submit(broker, order("E"))
+    assert "E 10@50" in told(broker)
+
+
+def test_a_newer_quote_goes_before_the_last_bar() -> None:
+    quote = Quote(price=Price(D(120)), at=OPEN + timedelta(seconds=90), source="last")
+    broker = simulated(bar("100 101 99 100"), bar("100 101 99 100", 2), prices=Quotes(AAPL=quote))
+    broker.play(OPEN + MINUTE)
+    submit(broker, order("E1"))
+    assert "E1 10@100" in told(broker)
+    broker.play(OPEN + 3 * MINUTE)
+    submit(broker, order("E2"))
+    assert "E2 10@100" in told(broker)
+    fresh = SimulatedBroker(clock=BarClock(OPEN + DAY), prices=Quotes(AAPL=quote))
+    submit(fresh, order("E3"))
+    assert "E3 10@120" in told(fresh)
+
+
+@pytest.mark.parametrize("market", [MarketType.CRYPTO, MarketType.FOREX])
+def test_bars_of_a_symbol_price_its_coin_or_pair(market: Any, tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    instrument = make_instrument("BTC-USD", market)
+    bars = [bar("100 101 99 100", minute, "BTC-USD") for minute in range(3)]
+    broker = simulated(*bars, path=path)
+    broker.play(OPEN + MINUTE)
+    submit(broker, order("E1", instrument=instrument, quantity="1000"))
+    assert "E1 1000@100" in told(broker)
+    submit(broker, order("E2", kind="LIMIT", limit_price="99", instrument=instrument, quantity="1000"))
+    again = simulated(*bars, path=path)
+    again.play(OPEN + DAY)
+    assert "E2 1000@99" in told(again)
+
+
+def test_bars_of_the_underlying_do_not_price_an_option() -> None:
+    option = make_instrument("AAPL", MarketType.OPTIONS)
+    broker = simulated(bar("100 101 99 100"))
+    submit(broker, order("E", instrument=option, quantity="1"))
+    broker.play(OPEN + DAY)
+    assert told(broker) == ["E WORKING"]
+
+
+def test_the_account_counts_positions_and_costs() -> None:
+    costs = CostModel(plan=CommissionPlan.IB_FIXED)
+    broker = simulated(bar("100 101 99 100"), bar("100 111 100 110", 1), costs=costs, cash=Usd(D(3000)))
+    submit(broker, order("E"))
+    broker.play(OPEN + DAY)
+    account = asyncio.run(broker.account())
+    assert (account.cash, account.equity, account.buying_power) == (1999, 3099, 1999)
+    assert account.is_simulated
+    assert account.taken_at == OPEN + 2 * MINUTE - timedelta(seconds=1)
+
+
+def test_a_short_lowers_equity_when_the_price_rises_and_its_proceeds_buy_nothing() -> None:
+    broker = simulated(bar("100 101 99 100"), bar("100 111 100 110", 1), buying_power_multiple=D(2))
+    submit(broker, order("E", "SELL"))
+    broker.play(OPEN + DAY)
+    account = asyncio.run(broker.account())
+    assert (account.cash, account.equity, account.buying_power) == (4000, 2900, 4700)
+
+
+def test_a_reader_never_writes_the_books(tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    submit(SimulatedBroker(clock=BarClock(OPEN), path=path), order("E", time_in_force=TimeInForce.DAY))
+    before = path.read_bytes()
+    reader = SimulatedBroker(clock=BarClock(OPEN + DAY), path=path)
+    for call in (reader.connect, reader.account, reader.snapshot, reader.close):
+        asyncio.run(call())
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b'{"version": 1, "venue', "simulated_broker_damaged"),
+        (b"", "simulated_broker_damaged"),
+        (b'{"version": 1}', "simulated_broker_damaged"),
+        (b'{"version": 99}', "simulated_broker_version"),
+    ],
+)
+def test_damaged_books_are_refused(tmp_path: Path, content: bytes, code: str) -> None:
+    path = tmp_path / "simulated_broker.json"
+    path.write_bytes(content)
+    with pytest.raises(StateError) as caught:
+        SimulatedBroker(clock=BarClock(OPEN), path=path)
+    assert caught.value.code == code
+    assert str(path) in caught.value.message
+
+
+def test_a_full_disk_leaves_the_outcome_unknown_and_tells_nothing_until_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_point: Any, _path: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "simulated_broker.json"
+    broker = SimulatedBroker(clock=BarClock(OPEN), path=path)
+    with monkeypatch.context() as disk:
+        disk.setattr(atomic_file, "_fault", full)
+        with pytest.raises(OutcomeUnknownError, match="could not write its books"):
+            submit(broker, order("E"))
+    assert told(broker) == []
+    broker.set_price(make_instrument("AAPL"), Price(D(50)), OPEN)
+    assert told(broker) == ["E WORKING", "E 10@50", "E FILLED"]
+
+
+def test_the_books_are_readable_json(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "simulated_broker.json"
+    submit(SimulatedBroker(clock=BarClock(OPEN), path=path), *bracket())
+    book = msgspec.json.decode(path.read_bytes())
+    assert [row["order"]["client_order_id"] for row in book["venue"]["orders"]] == ["E", "S", "T"]
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from apex_cli.core.coordinator.service import Service, is_asked
+from apex_cli.core.errors import ExitStatus
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.model.request import Answer, Answered, Closed, CloseRequest, RequestRecord, RequestStatus, Work
+from kit import FixedClock
+from kit.rig import Rig, make_signal, manual
+
+
+class Counter:
+    """A rig with a service, and requests as another process writes them."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.wall = FixedClock()
+        self.serve_as("process 1")
+
+    def serve_as(self, name: str) -> None:
+        self.service = Service(
+            executor=self.rig.executor,
+            desk=self.rig.desk,
+            wall=self.wall,
+            name=name,
+            reconciler=self.rig.reconciler,
+            price_of=self.rig.gatherer.price_of,
+        )
+
+    def ask(self, work: Work, *, seconds: int = 30, status: RequestStatus = RequestStatus.WAITING) -> str:
+        request_id = f"request-{len(self.rig.state.requests) + 1}"
+        now = self.wall.now()
+        with self.rig.store.transaction() as tx:
+            tx.requests[request_id] = RequestRecord(
+                request_id=request_id,
+                work=work,
+                asked_by="apex close (process 2)",
+                created_at=now,
+                valid_until=now + timedelta(seconds=seconds),
+                status=status,
+            )
+        return request_id
+
+    def serve(self) -> None:
+        self.rig.run(self.service.serve())
+
+    def answer_to(self, request_id: str) -> RequestRecord:
+        record: RequestRecord = self.rig.state.requests[request_id]
+        assert record.status is RequestStatus.DONE
+        return record
+
+    def results(self, request_id: str) -> tuple[Closed | Answered, ...]:
+        done = self.answer_to(request_id).done
+        assert done is not None
+        return done.results
+
+    def codes(self, request_id: str) -> list[str]:
+        done = self.answer_to(request_id).done
+        assert done is not None
+        return [failure.code for failure in done.failures]
+
+
+@pytest.fixture
+def holding() -> Counter:
+    """Three shares of AAPL are held."""
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()))
+    return Counter(rig)
+
+
+@pytest.fixture
+def waiting() -> Counter:
+    """One approval waits."""
+    rig = Rig(limits=manual())
+    rig.feed(make_signal(now=rig.clock.now()))
+    return Counter(rig)
+
+
+def test_a_close_that_was_asked_for_is_done_and_told(holding: Counter) -> None:
+    held = holding.rig.state.positions["AAPL"].position.quantity
+    asked = holding.ask(CloseRequest(symbol="AAPL"))
+    assert is_asked(holding.rig.state)
+    holding.serve()
+    (closed,) = holding.results(asked)
+    assert isinstance(closed, Closed)
+    assert (closed.status, closed.quantity) == ("closed", held)
+    assert not holding.rig.state.positions
+    assert not is_asked(holding.rig.state)
+    assert holding.answer_to(asked).taken_by == "process 1"
+
+
+def test_what_is_done_is_not_done_again(holding: Counter) -> None:
+    held = holding.rig.state.positions["AAPL"].position.quantity
+    holding.ask(CloseRequest(symbol="AAPL", quantity=Quantity(Decimal(1))))
+    holding.serve()
+    holding.serve()
+    assert holding.rig.state.positions["AAPL"].position.quantity == held - 1
+
+
+def test_a_failure_travels_with_its_status_and_hint(holding: Counter) -> None:
+    asked = holding.ask(CloseRequest(symbol="TSLA"))
+    holding.serve()
+    done = holding.answer_to(asked).done
+    assert done is not None
+    (failure,) = done.failures
+    assert (failure.code, failure.status) == ("no_position", ExitStatus.NOTHING_DONE)
+    assert "AAPL" in failure.hint
+
+
+def test_nobody_waits_any_more_so_it_is_not_begun(holding: Counter) -> None:
+    asked = holding.ask(CloseRequest(symbol="AAPL"), seconds=30)
+    holding.wall.advance(timedelta(seconds=31))
+    holding.serve()
+    assert holding.codes(asked) == ["request_expired"]
+    assert "AAPL" in holding.rig.state.positions
+
+
+def test_a_close_that_a_dead_process_sent_is_told_and_not_sent_again(holding: Counter) -> None:
+    held = holding.rig.state.positions["AAPL"].position.quantity
+    work = CloseRequest(symbol="AAPL", quantity=Quantity(Decimal(1)))
+    asked = holding.ask(work, status=RequestStatus.TAKEN)
+    holding.rig.run(holding.service.perform(work, request_id=asked))
+    holding.serve_as("process 3")
+    holding.serve()
+    (closed,) = holding.results(asked)
+    assert isinstance(closed, Closed)
+    assert (closed.status, closed.quantity, closed.remaining) == ("reduced", 1, held - 1)
+    assert holding.rig.state.positions["AAPL"].position.quantity == held - 1
+    assert len([r for r in holding.rig.orders() if r.order.role is OrderRole.CLOSE]) == 1
+
+
+def test_a_close_that_a_dead_process_sent_whole_tells_the_profit_of_the_round_trip(holding: Counter) -> None:
+    work = CloseRequest(symbol="AAPL")
+    asked = holding.ask(work, status=RequestStatus.TAKEN)
+    (first,) = holding.rig.run(holding.service.perform(work, request_id=asked)).results
+    holding.serve_as("process 3")
+    holding.serve()
+    assert holding.results(asked) == (first,)
+
+
+def test_a_close_that_a_dead_process_only_took_is_done_now(holding: Counter) -> None:
+    asked = holding.ask(CloseRequest(symbol="AAPL"), status=RequestStatus.TAKEN)
+    holding.serve_as("process 3")
+    holding.serve()
+    (closed,) = holding.results(asked)
+    assert isinstance(closed, Closed)
+    assert closed.status == "closed"
+
+
+def test_a_yes_that_was_asked_for_is_carried_out(waiting: Counter) -> None:
+    (approval,) = waiting.rig.desk.pending()
+    asked = waiting.ask(Answer(ids=(approval.approval_id,), yes=True, by="phone"))
+    waiting.serve()
+    (answered,) = waiting.results(asked)
+    assert isinstance(answered, Answered)
+    assert answered.approval.status is ApprovalStatus.EXECUTED
+    assert answered.approval.decided_by == "phone"
+    assert answered.orders
+
+
+def test_a_no_to_all_that_waits(waiting: Counter) -> None:
+    asked = waiting.ask(Answer(everything=True, reject=True, reason="earnings"))
+    waiting.serve()
+    (answered,) = waiting.results(asked)
+    assert isinstance(answered, Answered)
+    assert (answered.approval.status, answered.approval.reason) == (ApprovalStatus.REJECTED, "earnings")
+
+
+def test_an_answer_when_nothing_waits_and_one_to_an_unknown_id(holding: Counter) -> None:
+    nothing = holding.ask(Answer(everything=True, yes=True))
+    unknown = holding.ask(Answer(ids=("01ABCDEFG",), yes=True))
+    holding.serve()
+    assert holding.codes(nothing) == ["nothing_pending"]
+    assert holding.codes(unknown) == ["approval_unknown"]
+
+
+def test_a_yes_that_a_dead_process_carried_out_is_told_and_not_given_twice(waiting: Counter) -> None:
+    (approval,) = waiting.rig.desk.pending()
+    work = Answer(ids=(approval.approval_id,), yes=True)
+    asked = waiting.ask(work, status=RequestStatus.TAKEN)
+    waiting.rig.run(waiting.service.perform(work))
+    waiting.serve_as("process 3")
+    waiting.serve()
+    (answered,) = waiting.results(asked)
+    assert isinstance(answered, Answered)
+    assert answered.approval.status is ApprovalStatus.EXECUTED
+    assert len(waiting.rig.entries_at_venue()) == 1
+
+
+def test_a_yes_that_a_dead_process_only_took_is_carried_out_now(waiting: Counter) -> None:
+    (approval,) = waiting.rig.desk.pending()
+    asked = waiting.ask(Answer(ids=(approval.approval_id,), yes=True), status=RequestStatus.TAKEN)
+    waiting.serve_as("process 3")
+    waiting.serve()
+    (answered,) = waiting.results(asked)
+    assert isinstance(answered, Answered)
+    assert answered.approval.status is ApprovalStatus.EXECUTED
+
+
+def test_requests_and_answers_keep_their_kind_on_disk(holding: Counter) -> None:
+    asked = holding.ask(CloseRequest(symbol="AAPL"))
+    holding.serve()
+    record = holding.answer_to(asked)
+    assert msgspec.json.decode(msgspec.json.encode(record), type=RequestRecord) == record

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from apex_cli.core.coordinator.silence import TELL_AGAIN, Pulse, record_run, silence, tell_overdue
+from kit import FixedClock, MemoryStore
+
+
+def test_a_loop_beats_once_a_minute_by_the_wall_clock() -> None:
+    store, wall = MemoryStore(), FixedClock()
+    pulse = Pulse(store, wall)
+    for seconds in (0, 30, 30, 59):
+        wall.advance(seconds=seconds)
+        assert asyncio.run(pulse.tend(wall.now())) is False
+    assert store.generation == 2
+    assert silence(store.view().counters, wall.now()) == timedelta(seconds=59)
+
+
+def test_without_any_run_there_is_no_age() -> None:
+    assert silence(MemoryStore().view().counters, FixedClock().now()) is None
+
+
+def test_a_silence_is_told_once_in_a_while_and_anew_after_a_run() -> None:
+    store, clock = MemoryStore(), FixedClock()
+    record_run(store, clock.now())
+    clock.advance(minutes=60)
+    told = [tell_overdue(store, "late", clock.now())]
+    clock.advance(TELL_AGAIN - timedelta(seconds=1))
+    told.append(tell_overdue(store, "late", clock.now()))
+    clock.advance(seconds=1)
+    told.append(tell_overdue(store, "late", clock.now()))
+    record_run(store, clock.advance(minutes=1))
+    told.append(tell_overdue(store, "late", clock.advance(minutes=1)))
+    assert told == [True, False, True, True]
+    assert [event.kind for event in store.events] == ["run_overdue"] * 3

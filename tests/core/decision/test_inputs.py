@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from apex_cli.core.decision.inputs import blocked_instruments, exposures_of
+from apex_cli.core.model.decision import Snapshot
+from apex_cli.core.model.limits import EntryOrder
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.signal import Opportunity
+from kit.faults import Fate, UnreliableBroker
+from kit.rig import Prices, Rig, auto, make_signal
+
+D = Decimal
+
+
+def snapshot(rig: Rig, symbol: str = "AAPL") -> Snapshot:
+    signal = make_signal(symbol, now=rig.clock.now())
+    opportunity = Opportunity(signal=signal, opportunity_score=D(1))
+    found: Snapshot = rig.run(rig.gatherer.snapshot(rig.state, opportunity))
+    return found
+
+
+def test_nothing_held_is_no_exposure() -> None:
+    rig = Rig()
+    assert exposures_of(rig.state) == ()
+    assert snapshot(rig).exposures == ()
+
+
+def test_a_held_position_risks_the_way_to_its_stop() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()))
+    (exposure,) = exposures_of(rig.state)
+    assert (exposure.key, exposure.side, exposure.notional, exposure.risk) == ("AAPL", PositionSide.LONG, 750, 30)
+    assert (exposure.is_working_entry, exposure.opened_on) == (False, "2026-03-02")
+
+
+def test_what_no_stop_covers_risks_everything() -> None:
+    rig = Rig()
+    broker = UnreliableBroker(rig.venue, rig.clock)
+    rig.use(broker)
+    broker.rejects = lambda order: order.role is OrderRole.STOP
+    rig.feed(make_signal(now=rig.clock.now()))
+    (exposure,) = exposures_of(rig.state)
+    assert exposure.risk == 750
+
+
+def test_a_stop_beyond_the_entry_risks_nothing() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()))
+    rig.price("53")
+    stop = rig.order("-S1").order
+    from msgspec.structs import replace
+
+    rig.run(rig.broker.modify(replace(stop, stop_price=D("51"))))
+    rig.cycle()
+    (exposure,) = exposures_of(rig.state)
+    assert exposure.risk == 0
+    assert rig.order("-S1").order.stop_price == 51
+
+
+def test_a_short_risks_the_way_up() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now(), side="SHORT", stop="52", targets=("46",)))
+    (exposure,) = exposures_of(rig.state)
+    assert (exposure.side, exposure.risk) == (PositionSide.SHORT, 30)
+
+
+def test_an_entry_that_works_counts_with_what_may_still_fill() -> None:
+    rig = Rig(limits=auto(entry_order=EntryOrder.LIMIT))
+    rig.price("51")
+    rig.feed(make_signal(now=rig.clock.now()))
+    (working,) = exposures_of(rig.state)
+    assert (working.is_working_entry, working.notional, working.risk) == (True, 750, 30)
+    rig.price("50", size="5")
+    rig.cycle()
+    held, rest = exposures_of(rig.state)
+    assert (held.notional, held.risk, rest.notional, rest.risk) == (250, 10, 500, 20)
+
+
+def test_an_unknown_outcome_blocks_its_security_only() -> None:
+    rig = Rig()
+    broker = UnreliableBroker(rig.venue, rig.clock)
+    rig.use(broker)
+    broker.fates.append(Fate.LOST_BEFORE)
+    rig.feed(make_signal(now=rig.clock.now()))
+    assert blocked_instruments(rig.state) == ("AAPL",)
+
+
+def test_an_old_session_leaves_nothing_but_the_peak() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()))
+    rig.price("54")
+    rig.cycle()
+    rig.cycle()
+    assert snapshot(rig).entries_today == 1
+    rig.clock.advance(minutes=24 * 60)
+    found = snapshot(rig)
+    assert (found.entries_today, found.session_start_equity, found.peak_equity) == (0, 3060, 3060)
+
+
+def test_without_prices_a_simulated_account_trades_at_the_signals_price() -> None:
+    rig = Rig()
+    quote = snapshot(rig).quote
+    assert quote is not None
+    assert (quote.price, quote.source) == (50, "signal")
+    known = Prices()
+    known.set("AAPL", "51", rig.clock.now())
+    quote = snapshot(Rig(prices=known)).quote
+    assert quote is not None
+    assert (quote.price, quote.source) == (51, "last")

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from apex_cli.core.decision.sizing import size_as_told, size_position, smallest_quantity
+from apex_cli.core.model.decision import Binding, Reason, Sized
+from apex_cli.core.model.instrument import MarketType, make_instrument
+from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.money import Price, Quantity, Usd
+
+D = Decimal
+STOCK = make_instrument("AAPL")
+
+
+def price(text: str | int) -> Price:
+    return Price(D(text))
+
+
+def size(
+    entry: str,
+    stop: str,
+    *,
+    market: MarketType = MarketType.EQUITY,
+    quantity: str | None = None,
+    risk: RiskLimits | None = None,
+) -> Sized | Reason:
+    instrument, limits = make_instrument("X", market), risk or RiskLimits()
+    if quantity is None:
+        return size_position(instrument=instrument, entry=price(entry), stop=price(stop), risk=limits)
+    told = Quantity(D(quantity))
+    return size_as_told(instrument=instrument, entry=price(entry), stop=price(stop), risk=limits, quantity=told)
+
+
+def sized(result: Sized | Reason) -> Sized:
+    assert isinstance(result, Sized), result
+    return result
+
+
+def refused(result: Sized | Reason) -> Reason:
+    assert isinstance(result, Reason), result
+    return result
+
+
+def test_the_smaller_of_both_caps_decides() -> None:
+    got = sized(size("50", "48"))
+    assert (got.quantity, got.quantity_by_risk, got.quantity_by_capital) == (3, 15, 3)
+    assert got.binding is Binding.CAPITAL
+    assert (got.notional, got.risk_amount, got.risk_per_unit, got.warnings) == (150, 6, 2, ())
+
+
+def test_the_risk_budget_decides_when_the_stop_is_wide() -> None:
+    got = sized(size("50", "30", risk=RiskLimits(max_position_pct=D("0.5"))))
+    assert (got.quantity, got.binding) == (1, Binding.RISK)
+
+
+def test_capital_is_named_when_both_caps_agree() -> None:
+    got = sized(size("50", "40", risk=RiskLimits(max_risk_pct=D("0.01"), max_position_pct=D("0.05"))))
+    assert (got.quantity_by_risk, got.quantity_by_capital, got.binding) == (3, 3, Binding.CAPITAL)
+
+
+def test_a_short_is_sized_like_a_long() -> None:
+    assert sized(size("50", "52")).quantity == 3
+
+
+def test_decimal_prices_lose_no_share_to_rounding() -> None:
+    risk = RiskLimits(capital=Usd(D(25000)), max_position_pct=D(2))
+    assert sized(size("10.3", "10.2", risk=risk)).quantity_by_risk == 2500
+
+
+def test_the_smallest_quantity_warns_of_the_capital_cap_it_breaks() -> None:
+    got = sized(size("700", "690"))
+    assert (got.quantity, got.binding, got.quantity_by_capital) == (1, Binding.MINIMUM, 0)
+    (warning,) = got.warnings
+    assert (warning.code, warning.limit, warning.value) == ("cap_capital_exceeded", "150.00 USD", "700.00 USD")
+    assert warning.message == "The value of 1 share, 700.00 USD, is above the cap of 150.00 USD (5 % of 3000.00 USD)."
+
+
+def test_the_smallest_quantity_warns_of_each_cap_it_breaks() -> None:
+    got = sized(size("700", "600"))
+    assert [w.code for w in got.warnings] == ["cap_risk_exceeded", "cap_capital_exceeded"]
+    assert (got.warnings[0].limit, got.warnings[0].value) == ("30.00 USD", "100.00 USD")
+
+
+def test_enforced_caps_refuse_the_smallest_quantity() -> None:
+    got = refused(size("700", "690", risk=RiskLimits(enforce_caps=True)))
+    assert (got.code, got.limit, got.value) == ("size_below_minimum", "1 share", "0 shares")
+    assert "700.00 USD" in got.message
+
+
+def test_a_larger_minimum_counts_in_whole_units() -> None:
+    risk = RiskLimits(min_quantity=Quantity(D("4.5")))
+    assert smallest_quantity(STOCK, risk) == 5
+    assert sized(size("50", "48", risk=risk)).quantity == 5
+
+
+def test_options_count_the_multiplier() -> None:
+    got = sized(size("1.20", "1.00", market=MarketType.OPTIONS))
+    assert (got.quantity, got.risk_per_unit, got.notional) == (1, 20, 120)
+
+
+def test_crypto_is_cut_to_its_step_whatever_the_minimum() -> None:
+    got = sized(size("60000", "57000", market=MarketType.CRYPTO))
+    assert (got.quantity, got.binding) == (D("0.0025"), Binding.CAPITAL)
+    smallest = sized(size("2000000", "1000000", market=MarketType.CRYPTO))
+    assert (smallest.quantity, smallest.binding) == (D("0.0001"), Binding.MINIMUM)
+
+
+def test_forex_is_cut_to_whole_lots() -> None:
+    risk = RiskLimits(capital=Usd(D(30000)), max_position_pct=D(1))
+    assert sized(size("1.10", "1.09", market=MarketType.FOREX, risk=risk)).quantity == 27000
+    assert sized(size("1.10", "1.09", market=MarketType.FOREX)).quantity == 1000
+
+
+def test_a_stop_at_the_entry_is_refused() -> None:
+    got = refused(size("50", "50.00"))
+    assert (got.code, got.limit, got.value) == ("stop_equals_entry", "not 50", "50")
+
+
+@pytest.mark.parametrize(("entry", "stop"), [("0", "1"), ("50", "-1"), ("-2", "-1")])
+def test_prices_must_be_positive(entry: str, stop: str) -> None:
+    assert refused(size(entry, stop)).code == "price_not_positive"
+    assert refused(size(entry, stop, quantity="1")).code == "price_not_positive"
+
+
+def test_a_persons_quantity_is_taken_with_its_numbers() -> None:
+    got = sized(size("50", "48", quantity="2"))
+    assert (got.quantity, got.notional, got.risk_amount, got.warnings) == (2, 100, 4, ())
+    assert (got.quantity_by_risk, got.quantity_by_capital, got.binding) == (15, 3, Binding.CAPITAL)
+
+
+def test_a_persons_quantity_warns_where_it_breaks_a_cap() -> None:
+    assert [w.code for w in sized(size("50", "48", quantity="4")).warnings] == ["cap_capital_exceeded"]
+    wide = RiskLimits(max_position_pct=D(2))
+    broken = sized(size("50", "48", quantity="16", risk=wide))
+    assert [w.code for w in broken.warnings] == ["cap_risk_exceeded"]
+    assert broken.binding is Binding.RISK
+
+
+def test_enforced_caps_hold_for_a_person_too() -> None:
+    assert refused(size("50", "48", quantity="4", risk=RiskLimits(enforce_caps=True))).code == "cap_capital_exceeded"
+    assert sized(size("50", "48", quantity="3", risk=RiskLimits(enforce_caps=True))).quantity == 3
+
+
+@pytest.mark.parametrize(
+    ("quantity", "code"),
+    [("0", "quantity_not_positive"), ("-1", "quantity_not_positive"), ("1.5", "quantity_off_step")],
+)
+def test_a_persons_quantity_must_be_tradable(quantity: str, code: str) -> None:
+    got = refused(size("50", "48", quantity=quantity))
+    assert (got.code, got.value) == (code, quantity)
+
+
+prices = st.decimals("0.01", "5000", places=4).map(Price)
+limits = st.builds(
+    RiskLimits,
+    capital=st.decimals("100", "1000000", places=2).map(Usd),
+    max_risk_pct=st.decimals("0.001", "0.1", places=3),
+    max_position_pct=st.decimals("0.01", "1", places=2),
+    enforce_caps=st.booleans(),
+)
+
+
+@given(st.sampled_from(MarketType), prices, prices, limits)
+def test_loss_and_value_stay_within_the_caps_unless_the_warnings_say_so(
+    market: MarketType, entry: Price, stop: Price, risk: RiskLimits
+) -> None:
+    instrument = make_instrument("X", market)
+    got = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk)
+    if isinstance(got, Reason):
+        assert got.code == "stop_equals_entry" if entry == stop else risk.enforce_caps
+        return
+    warned = {warning.code for warning in got.warnings}
+    assert (got.risk_amount > risk.capital * risk.max_risk_pct) == ("cap_risk_exceeded" in warned)
+    assert (got.notional > risk.capital * risk.max_position_pct) == ("cap_capital_exceeded" in warned)
+    assert bool(warned) == (got.binding is Binding.MINIMUM)
+    assert got.quantity > 0
+    assert got.quantity % instrument.quantity_step == 0
+    if not warned:
+        one_more = replace(got, quantity=got.quantity + instrument.quantity_step).quantity * instrument.multiplier
+        assert (
+            one_more * abs(entry - stop) > risk.capital * risk.max_risk_pct
+            or one_more * entry > risk.capital * risk.max_position_pct
+        )

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apex_cli.core.market.calendar import (
+    FIRST_DAY,
+    LAST_DAY,
+    NEW_YORK,
+    CalendarEndError,
+    closed_why,
+    is_half_day,
+    is_session,
+    market_status,
+    next_session,
+    previous_sessions,
+    session_bounds,
+    session_date,
+    session_start,
+)
+from apex_cli.core.model.instrument import MarketType
+
+
+def new_york(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(UTC)
+
+
+@pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars with the newest pandas
+def test_every_day_and_close_agrees_with_exchange_calendars() -> None:
+    xcals = pytest.importorskip("exchange_calendars")
+    xnys = xcals.get_calendar("XNYS", start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat())
+    schedule = {
+        session.date(): (opening.to_pydatetime(), close.to_pydatetime())
+        for session, opening, close in zip(xnys.sessions, xnys.opens, xnys.closes, strict=True)
+    }
+    assert len(schedule) > 7000
+    days = (LAST_DAY - FIRST_DAY).days + 1
+    for offset in range(days):
+        day = FIRST_DAY + timedelta(days=offset)
+        assert session_bounds(day) == schedule.get(day), day
+        assert is_session(day) == (day in schedule), day
+
+
+@pytest.mark.parametrize(
+    ("day", "why"),
+    [
+        ("2001-09-11", "attacks of September 11"),
+        ("2012-10-30", "Hurricane Sandy"),
+        ("2025-01-09", "mourning for President Carter"),
+        ("2026-11-26", "Thanksgiving"),
+        ("2026-11-28", "weekend"),
+        ("2026-04-03", "Good Friday"),
+        ("2022-06-20", "Juneteenth"),
+        ("2026-11-27", ""),
+    ],
+)
+def test_a_closed_day_says_why(day: str, why: str) -> None:
+    assert closed_why(date.fromisoformat(day)) == why
+
+
+@pytest.mark.parametrize("day", [date(1999, 12, 31), date(2028, 1, 3)])
+def test_a_day_outside_the_calendar_is_refused(day: date) -> None:
+    for ask in (is_session, is_half_day, session_bounds, closed_why):
+        with pytest.raises(CalendarEndError, match=str(day)):
+            ask(day)
+
+
+def test_walking_past_an_end_is_refused() -> None:
+    with pytest.raises(CalendarEndError, match="2028-01-01"):
+        next_session(LAST_DAY)
+    with pytest.raises(CalendarEndError, match="1999-12-31"):
+        previous_sessions(date(2000, 1, 4), 2)
+    with pytest.raises(CalendarEndError):
+        session_date(new_york("2027-12-31T20:00"))
+
+
+@pytest.mark.parametrize(
+    ("moment", "session"),
+    [
+        ("2026-11-24T19:59:59", "2026-11-24"),
+        ("2026-11-24T20:00", "2026-11-25"),
+        ("2026-11-24T00:00", "2026-11-24"),
+        ("2026-11-25T20:30", "2026-11-27"),
+        ("2026-11-26T12:00", "2026-11-27"),
+        ("2026-11-22T21:00", "2026-11-23"),
+        ("2026-11-27T20:00", "2026-11-30"),
+    ],
+)
+def test_a_moment_belongs_to_its_new_york_session(moment: str, session: str) -> None:
+    assert session_date(new_york(moment)) == date.fromisoformat(session)
+
+
+def test_the_utc_date_does_not_matter() -> None:
+    assert session_date(datetime(2026, 11, 25, 0, 40, tzinfo=UTC)) == date(2026, 11, 24)
+
+
+@given(st.integers(1, 26 * 365 * 24 * 60))
+def test_a_session_starts_at_or_before_and_its_successor_after_each_of_its_moments(minute: int) -> None:
+    moment = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
+    session = session_date(moment)
+    assert is_session(session)
+    assert session_start(session) <= moment < session_start(next_session(session))
+
+
+def test_the_window_before_a_day_leaves_that_day_out() -> None:
+    assert [d.day for d in previous_sessions(date(2026, 11, 30), 4)] == [23, 24, 25, 27]
+    assert previous_sessions(date(2026, 11, 30), 0) == ()
+
+
+def test_equity_trades_between_the_bells() -> None:
+    opened = market_status(MarketType.EQUITY, new_york("2026-11-24T09:30"))
+    assert opened.is_open
+    assert opened.closes_at == new_york("2026-11-24T16:00")
+    assert opened.why == ""
+    early = market_status(MarketType.OPTIONS, new_york("2026-11-24T09:29"))
+    assert not early.is_open
+    assert (early.why, early.opens_at) == ("before 09:30", new_york("2026-11-24T09:30"))
+
+
+def test_equity_closes_at_one_on_half_days() -> None:
+    assert market_status(MarketType.EQUITY, new_york("2026-11-27T12:59")).why == "half day"
+    closed = market_status(MarketType.EQUITY, new_york("2026-11-27T13:00"))
+    assert (closed.is_open, closed.why, closed.session_date) == (False, "after 13:00", "2026-11-27")
+    assert closed.opens_at == new_york("2026-11-30T09:30")
+
+
+def test_equity_tells_the_holiday() -> None:
+    status = market_status(MarketType.EQUITY, new_york("2026-11-26T12:00"))
+    assert (status.is_open, status.why) == (False, "Thanksgiving")
+    assert status.opens_at == new_york("2026-11-27T09:30")
+    assert status.session_date == "2026-11-27"
+
+
+def test_crypto_never_closes() -> None:
+    status = market_status(MarketType.CRYPTO, new_york("2026-11-28T03:00"))
+    assert (status.is_open, status.closes_at, status.session_date) == (True, None, "2026-11-30")
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open", "turns_at"),
+    [
+        ("2026-11-27T16:59", True, "2026-11-27T17:00"),
+        ("2026-11-27T17:00", False, "2026-11-29T17:00"),
+        ("2026-11-28T12:00", False, "2026-11-29T17:00"),
+        ("2026-11-29T16:59", False, "2026-11-29T17:00"),
+        ("2026-11-29T17:00", True, "2026-12-04T17:00"),
+        ("2026-11-24T03:00", True, "2026-11-27T17:00"),
+    ],
+)
+def test_forex_trades_from_sunday_to_friday(moment: str, is_open: bool, turns_at: str) -> None:
+    status = market_status(MarketType.FOREX, new_york(moment))
+    assert status.is_open == is_open
+    assert (status.closes_at if is_open else status.opens_at) == new_york(turns_at)
+    assert status.why == ("" if is_open else "weekend")
+
+
+def test_bounds_follow_daylight_saving() -> None:
+    winter, summer = session_bounds(date(2026, 3, 6)), session_bounds(date(2026, 3, 9))
+    assert winter is not None
+    assert summer is not None
+    assert (winter[0].time(), summer[0].time()) == (time(14, 30), time(13, 30))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import doctest
+from datetime import timedelta
+from decimal import Decimal
+from math import isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.positions import performance
+from apex_cli.core.positions.performance import (
+    Drawdown,
+    Statistics,
+    Tally,
+    expectancy,
+    max_drawdown,
+    profit_factor,
+    returns_of,
+    sharpe,
+    statistics_of,
+    win_rate,
+)
+from kit import START
+
+D = Decimal
+
+
+def trip(pnl: str, risk: str | None = "10", commission: str = "0") -> RoundTrip:
+    return RoundTrip(
+        round_trip_id="1",
+        instrument=make_instrument("AAPL"),
+        side=PositionSide.LONG,
+        quantity=Quantity(D(1)),
+        entry_price=Price(D(50)),
+        exit_price=Price(D(50)),
+        entry_time=START,
+        exit_time=START + timedelta(hours=1),
+        pnl=Usd(D(pnl)),
+        pnl_pct=D(0),
+        commission=Usd(D(commission)),
+        initial_risk=None if risk is None else Usd(D(risk)),
+    )
+
+
+def statistics(*trips: RoundTrip) -> Statistics:
+    return statistics_of(trips)
+
+
+def test_statistics_of_some_round_trips() -> None:
+    found = statistics(trip("20", commission="1"), trip("-10", commission="1"), trip("0"), trip("10", risk=None))
+    assert found == Statistics(
+        round_trips=4,
+        wins=2,
+        losses=1,
+        win_rate=D(2) / 3,
+        pnl=Usd(D(20)),
+        commission=Usd(D(2)),
+        net_pnl=Usd(D(18)),
+        profit_factor=D(3),
+        expectancy_r=(D(2) - D(1) + D(0)) / 3,
+        net_expectancy_r=(D(19) - D(11)) / 10 / 3,
+        average_win=Usd(D(15)),
+        average_loss=Usd(D(-10)),
+    )
+
+
+def test_statistics_of_nothing_claim_nothing() -> None:
+    found = statistics()
+    assert (found.win_rate, found.profit_factor, found.expectancy_r) == (None, None, None)
+    only_gains = statistics(trip("5"))
+    assert (only_gains.win_rate, only_gains.profit_factor) == (1, None)
+
+
+@given(st.lists(st.integers(-50, 50), max_size=20))
+def test_gains_less_losses_are_the_pnl(results: list[int]) -> None:
+    tally = Tally()
+    for result in results:
+        tally.add(trip(str(result)))
+    found = tally.statistics()
+    assert found.pnl == sum(results)
+    assert found.wins + found.losses <= found.round_trips == len(results)
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(performance).failed == 0
+
+
+RESULTS = st.lists(st.decimals(-100, 100, places=2), max_size=30)
+
+
+@given(RESULTS)
+def test_single_functions_and_the_tally_say_the_same(results: list[Decimal]) -> None:
+    found = statistics(*(trip(str(result)) for result in results))
+    assert found.win_rate == win_rate(results)
+    assert found.profit_factor == profit_factor(results)
+    assert found.expectancy_r == expectancy(result / 10 for result in results)
+
+
+def test_numbers_that_nothing_gives_are_none() -> None:
+    assert (win_rate([]), profit_factor([]), expectancy([])) == (None, None, None)
+    assert profit_factor([D(5)]) is None
+    assert win_rate([D(0)]) is None
+    assert max_drawdown([]) == Drawdown()
+    assert (sharpe([]), sharpe([0.1]), sharpe([0.1, 0.1, 0.1])) == (None, None, None)
+
+
+def test_the_deepest_fall_in_money_and_in_proportion_may_be_two() -> None:
+    found = max_drawdown([D(100), D(50), D(1000), D(900)])
+    assert found == Drawdown(amount=Usd(D(100)), fraction=D("0.5"))
+
+
+def test_a_curve_that_never_was_above_zero_falls_in_money_only() -> None:
+    assert max_drawdown([D(0), D(-5)]) == Drawdown(amount=Usd(D(5)), fraction=D(0))
+
+
+@given(st.lists(st.decimals(1, 10_000, places=2), max_size=40))
+def test_drawdown_is_the_worst_of_all_pairs(curve: list[Decimal]) -> None:
+    falls = [before - after for i, before in enumerate(curve) for after in curve[i:]]
+    found = max_drawdown(curve)
+    assert found.amount == max(falls, default=D(0))
+    assert 0 <= found.fraction <= 1
+
+
+def test_returns_leave_out_steps_from_nothing() -> None:
+    assert returns_of([D(0), D(100), D(150)]) == [0.5]
+
+
+@pytest.mark.parametrize(("periods", "free", "expected"), [(252, 0.0, 11.2250), (12, 0.0, 2.4495), (252, 0.01, 0.0)])
+def test_sharpe_annualises_the_mean_over_the_spread(periods: int, free: float, expected: float) -> None:
+    # mean 0.01, sample standard deviation 0.01414: 0.7071 a period
+    found = sharpe([0.02, 0.0], periods_per_year=periods, risk_free=free)
+    assert found is not None
+    assert isclose(found, expected, abs_tol=1e-4)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from apex_cli.core.coordinator.trading_mode import change_trading_mode
+from apex_cli.core.decision.record import Alarm, record_rejected_row
+from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.ports import RejectedRow
+from apex_cli.core.reports.activity import Activity, ActivityKind, activities, activity_of
+from kit import START
+from kit.rig import Rig, make_signal, manual
+
+
+def told(rig: Rig) -> list[tuple[str, str, str, str]]:
+    return [(line.kind, line.symbol, line.verdict, line.text) for line in activities(rig.store.events)]
+
+
+def test_a_trade_is_told_from_decision_to_result() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()))
+    rig.price("54")
+    rig.cycle()
+    assert told(rig) == [
+        ("decision", "AAPL", "execute", "BUY 15 AAPL"),
+        ("fill", "AAPL", "entry", "BUY 15 at 50"),
+        ("fill", "AAPL", "target", "SELL 15 at 54"),
+        ("closed", "AAPL", "target", "+60.00 USD, +2.00 R, 15 at 54"),
+    ]
+
+
+def test_a_refusal_is_told_with_every_reason() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now(), confidence="0.1", targets=("51",)))
+    ((kind, symbol, verdict, text),) = told(rig)
+    assert (kind, symbol, verdict) == ("decision", "AAPL", "refuse")
+    assert "Confidence 0.10" in text
+    assert "Reward:risk" in text
+
+
+def test_what_never_came_to_a_decision_is_told() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now(), minutes=-1))
+    with rig.store.transaction() as tx:
+        row = RejectedRow(where="a.csv:3", reason=Reason(code="x", message="entry_price is missing."))
+        record_rejected_row(tx, row, START)
+    (first, second) = told(rig)
+    assert first[:3] == ("decision", "AAPL", "expired")
+    assert second == ("decision", "", "invalid", "a.csv:3: entry_price is missing.")
+
+
+def test_approvals_are_told_with_who_answered() -> None:
+    rig = Rig(limits=manual())
+    rig.feed(make_signal(now=rig.clock.now()))
+    rig.desk.reject(*rig.desk.pending(), reason="earnings", by="telegram")
+    assert told(rig)[1:] == [
+        ("approval", "AAPL", "pending", ""),
+        ("approval", "AAPL", "rejected", "by telegram earnings"),
+    ]
+
+
+def test_alarms_and_modes_are_told() -> None:
+    rig = Rig()
+    change_trading_mode(rig.store, TradingMode.HALTED, "news", START)
+    change_trading_mode(rig.store, TradingMode.HALTED, "news", START)
+    with rig.store.transaction() as tx:
+        tx.emit("alarm", START, "s", Alarm(code="unprotected", message="AAPL: 3 are held without a stop."))
+    assert told(rig) == [
+        ("state", "", "HALTED", "news"),
+        ("alarm", "", "unprotected", "AAPL: 3 are held without a stop."),
+    ]
+
+
+def test_other_kinds_and_other_payloads_are_left_out() -> None:
+    row = OutboxRow(seq=1, at=START, kind="fill", subject="", data=msgspec.Raw(b'{"new": 1}'))
+    assert activity_of(row) is None
+    assert activity_of(replace(row, kind="intent")) is None
+    line = Activity(seq=1, at=START, kind=ActivityKind.FILL, symbol="A", verdict="entry", text="BUY 1 at 2")
+    assert line.subject == ""

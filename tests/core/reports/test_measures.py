@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apex_cli.core.model.money import Usd
+from apex_cli.core.reports.measures import EquityCurve, expectancy_interval, sharpe_ratio
+from kit import START
+
+D = Decimal
+
+
+def curve(*equity: str | int) -> EquityCurve:
+    found = EquityCurve()
+    for day, value in enumerate(equity):
+        found.add(START + timedelta(days=day), Usd(D(value)), f"day {day:04}")
+    return found
+
+
+def test_the_deepest_fall_is_measured_from_the_high_before_it() -> None:
+    found = curve(100, 120, 90, 130, 117, 125)
+    assert found.drawdown.depth == D("0.25")
+    assert (found.drawdown.peak_at, found.drawdown.low_at) == (START + timedelta(days=1), START + timedelta(days=2))
+    assert [point.drawdown for point in found.points] == [0, 0, D("0.25"), 0, D("0.1"), D("0.0385")]
+
+
+def test_a_session_is_one_point_and_its_worst_moment_still_counts() -> None:
+    found = EquityCurve()
+    for minute, value in enumerate((100, 80, 110)):
+        found.add(START + timedelta(minutes=minute), Usd(D(value)), "today")
+    assert [point.equity for point in found.points] == [110]
+    assert found.drawdown.depth == D("0.2")
+
+
+def test_a_sharpe_ratio_worked_out_by_hand() -> None:
+    # returns +10 %, -5 %, +4 %: mean 0.03, standard deviation sqrt(0.0114 / 2) = 0.0754983
+    found = sharpe_ratio(curve(100, 110, "104.5", "108.68").points)
+    assert found == pytest.approx(252**0.5 * 0.03 / 0.0754983443527075)
+
+
+@pytest.mark.parametrize("equity", [(100,), (100, 101), (100, 100, 100)])
+def test_without_movement_there_is_no_ratio(equity: tuple[int, ...]) -> None:
+    assert sharpe_ratio(curve(*equity).points) is None
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))
+def test_a_drawdown_is_between_nothing_and_all(equity: list[int]) -> None:
+    found = curve(*equity)
+    assert 0 <= found.drawdown.depth < 1
+    worst = max((max(equity[: n + 1]) - value) / max(equity[: n + 1]) for n, value in enumerate(equity))
+    assert float(found.drawdown.depth) == pytest.approx(worst)
+
+
+def test_an_interval_holds_the_mean_and_is_the_same_for_the_same_seed() -> None:
+    results = [D(r) for r in ("-1", "2.5", "-1", "-1", "2.5", "0.4", "-0.2", "2.5")]
+    found = expectancy_interval(results, 7)
+    assert found is not None
+    assert found.low < sum(results) / len(results) < found.high
+    assert found == expectancy_interval(results, 7) != expectancy_interval(results, 8)
+    assert expectancy_interval(results[:4], 7) is None

@@ -1,0 +1,293 @@
+"""The manager and the predictor: when to train, what a prediction became, and what is only told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.files.model_files import ModelFiles
+from apex_cli.core.errors import RefusedError
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
+from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.context import Once, PipelineContext
+from apex_cli.core.signals.model_manager import ModelManager, ModelRules
+from apex_cli.core.signals.predictor import MLPredictor, ModelKeeper, Trainer
+from kit import FixedClock
+from kit.bars import ListBars, bars_of, wander
+from kit.rig import make_signal
+
+BARS = {name: bars_of(wander(seed, 300), name) for seed, name in enumerate(("AAPL", "IBM", "MSFT"), 3)}
+DAYS = [bar.end for bar in BARS["AAPL"]]
+THEN, END = DAYS[260], DAYS[-1]
+SOURCE = ListBars(BARS)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with one model of three symbols, to be copied by nobody and changed by nobody."""
+    folder = tmp_path_factory.mktemp("models") / "models"
+    ModelManager(ModelFiles(folder), SOURCE, ModelRules(trees=10)).train(sorted(BARS), THEN)
+    return folder
+
+
+@pytest.fixture
+def files(trained: Path, tmp_path: Path) -> ModelFiles:
+    import shutil
+
+    return ModelFiles(Path(shutil.copytree(trained, tmp_path / "models")))
+
+
+def manager(files: ModelFiles, bars: Any = SOURCE, **how: Any) -> ModelManager:
+    return ModelManager(files, bars, ModelRules(trees=10, **how))
+
+
+def prediction(day: int, direction: int = 1, actual: int | None = None, version: int = 1) -> Prediction:
+    return Prediction(
+        symbol="AAPL",
+        bar_end=DAYS[day],
+        version=version,
+        direction=direction,
+        probability=0.6,
+        close=float(BARS["AAPL"][day].close),
+        made_at=DAYS[day],
+        actual=actual,
+    )
+
+
+class Bench:
+    """A predictor over bars and models, and what it said."""
+
+    def __init__(
+        self,
+        manager: ModelManager,
+        *,
+        now: datetime = THEN,
+        required: bool = False,
+        least: str = "0",
+        bars: Any = SOURCE,
+    ) -> None:
+        self.said: list[Reason] = []
+        self.clock = FixedClock(now)
+        self.context = PipelineContext(
+            clock=self.clock, bars=bars, state_dir=Path("unused"), notice=Once(self.said.append), is_required=required
+        )
+        self.stage = MLPredictor(self.context, History(bars), manager, min_probability=Decimal(least))
+
+    def judge(self, symbol: str = "AAPL", **signal: Any) -> Signal | Reason:
+        return asyncio.run(self.stage.process(make_signal(symbol, now=THEN, **signal)))
+
+
+class TestPredicting:
+    def test_a_signal_learns_direction_probability_and_model(self, files: ModelFiles) -> None:
+        answer = Bench(manager(files)).judge(metadata={"mine": 1})
+        assert isinstance(answer, Signal)
+        assert answer.metadata["mine"] == 1
+        assert answer.metadata["predictor_direction"] in {1, -1}
+        assert 0 <= answer.metadata["predictor_probability"] <= 1
+        assert answer.metadata["predictor_model"] == 1
+        assert answer == Bench(manager(files)).judge(metadata={"mine": 1})
+
+    def test_later_bars_change_nothing(self, files: ModelFiles) -> None:
+        short = ListBars({"AAPL": BARS["AAPL"][:261]})
+        assert Bench(manager(files), bars=short).judge() == Bench(manager(files)).judge()
+
+    def test_what_was_said_is_kept_once_a_bar(self, files: ModelFiles) -> None:
+        bench = Bench(manager(files))
+        for number in range(3):
+            bench.judge(signal_id=str(number))
+        (kept,) = files.predictions()
+        assert (kept.symbol, kept.bar_end, kept.version, kept.actual) == ("AAPL", THEN, 1, None)
+
+    def test_a_dry_run_keeps_nothing(self, files: ModelFiles) -> None:
+        Bench(ModelManager(files, SOURCE, ModelRules(), read_only=True)).judge()
+        assert files.predictions() == ()
+
+    def test_a_least_probability_refuses_the_other_way(self, files: ModelFiles) -> None:
+        sides = [SignalType.BUY, SignalType.SHORT]
+        answers = [Bench(manager(files), least="0.5").judge(side=side) for side in sides]
+        refused = [answer for answer in answers if isinstance(answer, Reason)]
+        assert [reason.code for reason in refused] == ["predictor_disagrees"]
+        assert float(refused[0].value or 1) < 0.5
+
+    def test_without_a_model_signals_pass_with_one_warning(self, tmp_path: Path) -> None:
+        bench = Bench(manager(ModelFiles(tmp_path / "none")))
+        for symbol in ("AAPL", "IBM", "MSFT"):
+            assert bench.judge(symbol) == make_signal(symbol, now=THEN)
+        (said,) = bench.said
+        assert said.code == "model_missing"
+        assert "apex model train" in said.message
+        assert isinstance(Bench(manager(ModelFiles(tmp_path)), required=True).judge(), Reason)
+
+    def test_a_corrupt_model_is_told_once_and_not_read_again(self, files: ModelFiles) -> None:
+        path = files.folder / "model-0001.skops"
+        path.write_bytes(path.read_bytes()[:-100])
+        bench = Bench(manager(files))
+        for symbol in ("AAPL", "IBM"):
+            assert bench.judge(symbol) == make_signal(symbol, now=THEN)
+        assert [said.code for said in bench.said] == ["model_unusable"]
+        assert "damaged" in bench.said[0].message
+        assert "rollback" in bench.said[0].message
+
+    def test_a_new_model_is_used_without_a_restart(self, files: ModelFiles) -> None:
+        bench = Bench(manager(files))
+        assert isinstance(first := bench.judge(), Signal)
+        manager(files).train(["AAPL", "IBM"], THEN)
+        assert isinstance(second := bench.judge(), Signal)
+        assert (first.metadata["predictor_model"], second.metadata["predictor_model"]) == (1, 2)
+
+    @pytest.mark.parametrize(
+        ("bars", "code"),
+        [
+            ([], "bars_missing"),
+            (BARS["AAPL"][:50], "features_missing"),
+            (
+                [replace(bar, volume=Decimal("NaN")) if n == 200 else bar for n, bar in enumerate(BARS["AAPL"][:261])],
+                "features_missing",
+            ),
+        ],
+    )
+    def test_a_symbol_that_cannot_be_judged_passes_with_one_warning(
+        self, files: ModelFiles, bars: list[Any], code: str
+    ) -> None:
+        bench = Bench(manager(files), bars=ListBars({**BARS, "AAPL": bars}))
+        for number in range(2):
+            assert bench.judge(signal_id=str(number)) == make_signal(now=THEN, signal_id=str(number))
+        assert [said.code for said in bench.said] == [code]
+        assert isinstance(bench.judge("IBM"), Signal)
+
+
+class TestLookingBack:
+    def test_a_prediction_is_resolved_by_the_next_bar_once_it_has_ended(self, files: ModelFiles) -> None:
+        files.keep_predictions((prediction(200), prediction(260)))
+        assert manager(files).resolve(DAYS[201] - timedelta(seconds=1)) == 0
+        assert manager(files).resolve(DAYS[201]) == 1
+        rose = BARS["AAPL"][201].close > BARS["AAPL"][200].close
+        assert [one.actual for one in files.predictions()] == [1 if rose else -1, None]
+
+    def test_a_prediction_whose_bar_never_comes_is_given_up(self, files: ModelFiles) -> None:
+        files.keep_predictions((replace(prediction(200), symbol="GONE"),))
+        keeper = manager(files)
+        keeper.resolve(DAYS[200] + timedelta(days=30))
+        assert len(files.predictions()) == 1
+        keeper.resolve(DAYS[200] + timedelta(days=31))
+        assert files.predictions() == ()
+
+    def test_accuracy_is_that_of_the_model_in_use_and_of_the_latest(self, files: ModelFiles) -> None:
+        others = [prediction(n, actual=-1, version=7) for n in range(20)]
+        mine = [prediction(n, actual=-1) for n in range(50)] + [prediction(n, actual=1) for n in range(50, 110)]
+        files.keep_predictions((*others, *mine, prediction(111)))
+        seen = manager(files).accuracy()
+        assert (seen.resolved, seen.right, seen.pending, seen.share) == (100, 60, 1, 0.6)
+
+
+class TestTraining:
+    def test_a_model_is_due_when_there_is_none_and_when_it_is_old(self, files: ModelFiles, tmp_path: Path) -> None:
+        missing = manager(ModelFiles(tmp_path / "none")).due(THEN)
+        assert missing is not None
+        assert missing.code == "model_missing"
+        keeper = manager(files)
+        assert keeper.due(THEN + timedelta(days=7)) is None
+        old = keeper.due(THEN + timedelta(days=7, seconds=1))
+        assert old is not None
+        assert old.code == "model_old"
+
+    @pytest.mark.parametrize(("right", "total", "is_due"), [(55, 100, False), (54, 100, True), (0, 99, False)])
+    def test_it_is_due_when_too_often_wrong_in_a_hundred(
+        self, files: ModelFiles, right: int, total: int, is_due: bool
+    ) -> None:
+        files.keep_predictions([prediction(n, actual=1 if n < right else -1) for n in range(total)])
+        reason = manager(files).due(THEN)
+        assert (reason is not None and reason.code == "model_inaccurate") is is_due
+
+    def test_after_a_rollback_a_person_s_choice_stands(self, files: ModelFiles) -> None:
+        keeper = manager(files)
+        keeper.train(["AAPL", "IBM"], THEN)
+        later = THEN + timedelta(days=20)
+        assert keeper.roll_back(later).version == 1
+        assert files.pointer() == Pointer(version=1, rolled_back_at=later)
+        assert keeper.due(later + timedelta(days=7)) is None
+        assert keeper.due(later + timedelta(days=8)) is not None
+        with pytest.raises(RefusedError, match="no version before 1"):
+            keeper.roll_back(later)
+        assert keeper.roll_back(later, to=2).version == 2
+        with pytest.raises(RefusedError, match="no version 9"):
+            keeper.roll_back(later, to=9)
+
+    def test_training_sees_nothing_after_now_and_tells_whom_it_left_out(self, files: ModelFiles) -> None:
+        info, left_out = manager(files).train(["AAPL", "IBM", "GONE"], THEN)
+        assert info.last_bar == DAYS[259]
+        assert info.symbols == ("AAPL", "IBM")
+        assert [reason.code for reason in left_out] == ["bars_missing"]
+        known = {symbol: bars[:261] for symbol, bars in BARS.items()}
+        again, _ = manager(files, ListBars(known)).train(["AAPL", "IBM"], THEN)
+        assert again.metrics == info.metrics
+
+    def test_too_little_is_refused_and_the_old_model_stays(self, files: ModelFiles) -> None:
+        with pytest.raises(RefusedError, match="200 are needed"):
+            manager(files).train(["AAPL"], DAYS[150])
+        assert files.pointer() == Pointer(version=1)
+
+    def test_a_model_knows_what_it_was_made_of(self, trained: Path) -> None:
+        (info,) = ModelFiles(trained).versions()
+        assert isinstance(info, ModelInfo)
+        assert info.samples > 400
+        assert info.first_bar < info.test_from < info.last_bar <= THEN
+        assert {"direction_accuracy", "brier_score", "accuracy_of_majority"} <= set(info.metrics)
+
+
+class Remote:
+    """A training elsewhere that ends as told."""
+
+    def __init__(self, *outcomes: str | None) -> None:
+        self.outcomes = list(outcomes)
+        self.started = 0
+
+    def trainer(self) -> Trainer:
+        return Trainer(self.start, lambda: self.outcomes.pop(0))
+
+    def start(self) -> None:
+        self.started += 1
+
+
+class TestKeeping:
+    def tend(self, keeper: ModelKeeper, times: Sequence[datetime]) -> None:
+        for now in times:
+            assert asyncio.run(keeper.tend(now)) is False
+
+    def test_a_loop_starts_one_training_and_waits_for_it(self, files: ModelFiles) -> None:
+        remote = Remote(None, None, "")
+        bench = Bench(manager(files))
+        keeper = ModelKeeper(bench.context, manager(files), remote.trainer())
+        start = THEN + timedelta(days=8)
+        self.tend(keeper, [start + timedelta(minutes=11 * n) for n in range(4)])
+        assert remote.started == 1
+        assert bench.said == []
+
+    def test_a_failed_training_is_told_and_tried_again_hours_later(self, files: ModelFiles) -> None:
+        remote = Remote("Error: too little", None, "Error: too little")
+        bench = Bench(manager(files))
+        keeper = ModelKeeper(bench.context, manager(files), remote.trainer())
+        start = THEN + timedelta(days=8)
+        self.tend(keeper, [start, start + timedelta(hours=1), start + timedelta(hours=2)])
+        assert remote.started == 1
+        assert [said.code for said in bench.said] == ["training_failed"]
+        self.tend(keeper, [start + timedelta(hours=7), start + timedelta(hours=8), start + timedelta(hours=9)])
+        assert remote.started == 2
+
+    def test_without_a_trainer_it_says_so_once_and_predictions_are_resolved(self, files: ModelFiles) -> None:
+        files.keep_predictions((prediction(200),))
+        bench = Bench(manager(files))
+        keeper = ModelKeeper(bench.context, manager(files))
+        start = THEN + timedelta(days=8)
+        self.tend(keeper, [start, start + timedelta(minutes=1), start + timedelta(hours=1)])
+        assert [said.code for said in bench.said] == ["model_old"]
+        assert files.predictions()[0].actual is not None

@@ -1,0 +1,35 @@
+"""What tests start from: a clock that stands still, ids in order, a state without files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds
+
+__all__ = ["START", "FixedClock", "MemoryStore", "SequentialIds"]
+
+START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+"""A Monday, 10:00 in New York."""
+
+
+class FixedClock:
+    """A clock that moves only when told to."""
+
+    __slots__ = ("_now",)
+
+    def __init__(self, start: datetime = START) -> None:
+        """Stand at *start*, aware."""
+        self._now = start.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """Return the time it was set to, aware UTC."""
+        return self._now
+
+    def advance(self, by: timedelta | None = None, *, minutes: float = 0, seconds: float = 0) -> datetime:
+        """Move on by *by* plus *minutes* and *seconds*, and return the new time."""
+        self._now += (by or timedelta()) + timedelta(minutes=minutes, seconds=seconds)
+        return self._now
+
+    def set(self, now: datetime) -> None:
+        """Stand at *now*, aware; it may lie in the past."""
+        self._now = now.astimezone(UTC)

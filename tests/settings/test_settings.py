@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import settings as limited
+from hypothesis import strategies as st
+
+from apex_cli.core.errors import ConfigError, ExitStatus
+from apex_cli.settings.load import MAX_BYTES
+from apex_cli.settings.reference import field_docstrings, render_reference_config
+from apex_cli.settings.schema import RANGES, build_settings, leaves, schema
+from apex_cli.settings.sections import CommissionModel, IbLibrary, Settings, SimulationClock, load_settings, redacted
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _no_user_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+
+
+def load(tmp_path: Path, text: str | bytes, **environ: str) -> Settings:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_settings(path, environ=environ, cwd=tmp_path)
+
+
+def problems(tmp_path: Path, text: str, **environ: str) -> dict[str, dict[str, str]]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, **environ)
+    assert caught.value.status is ExitStatus.CONFIG
+    found = caught.value.details["problems"]
+    assert caught.value.message.startswith(f"{found[0]['origin']}: {found[0]['key']}: ")
+    return {problem["key"]: problem for problem in found}
+
+
+class TestFinding:
+    def test_without_any_file_the_defaults_hold_and_the_state_lies_in_the_working_folder(self, tmp_path: Path) -> None:
+        settings = load_settings(None, environ={}, cwd=tmp_path)
+        assert settings == msgspec.structs.replace(
+            Settings(), state=msgspec.structs.replace(Settings().state, dir=tmp_path / "state")
+        )
+        assert settings.source is None
+
+    def test_the_named_file_wins_over_the_variable_the_working_folder_and_the_user_folder(self, tmp_path: Path) -> None:
+        places = {"named.yaml": 1, "variable.yaml": 2, "config.yaml": 3, "user/apex/config.yaml": 4}
+        for name, capital in places.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(f"risk: {{capital: {capital}}}")
+        environ = {"APEX_CONFIG": "variable.yaml"}
+        found = []
+        for path, variables in ((Path("named.yaml"), environ), (None, environ), (None, {}), (None, {})):
+            found.append(load_settings(path, environ=variables, cwd=tmp_path).risk.capital)
+            if not variables:
+                (tmp_path / "config.yaml").unlink(missing_ok=True)
+        assert found == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize(("path", "environ"), [(Path("no.yaml"), {}), (None, {"APEX_CONFIG": "no.yaml"})])
+    def test_a_named_file_that_is_missing_is_an_error(
+        self, tmp_path: Path, path: Path | None, environ: dict[str, str]
+    ) -> None:
+        with pytest.raises(ConfigError, match=r"no\.yaml, which does not exist") as caught:
+            load_settings(path, environ=environ, cwd=tmp_path)
+        assert caught.value.code == "config_missing"
+
+    def test_paths_count_from_the_folder_of_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "etc" / "a.yaml").write_text(
+            "signals: {inbox: in, files: [a.json, /abs/b.json]}\nprices: {bars_dir: ./bars}"
+        )
+        settings = load_settings(Path("etc/a.yaml"), environ={}, cwd=tmp_path)
+        base = tmp_path / "etc"
+        assert settings.source == base / "a.yaml"
+        assert settings.state.dir == base / "state"
+        assert settings.signals.inbox == base / "in"
+        assert settings.signals.files == (base / "a.json", Path("/abs/b.json"))
+        assert settings.prices.bars_dir == base / "bars"
+
+
+class TestValues:
+    def test_numbers_are_exactly_what_is_written(self, tmp_path: Path) -> None:
+        settings = load(tmp_path, "risk: {max_risk_pct: 0.01, max_position_pct: 1e-1, capital: 3000.10}")
+        assert str(settings.risk.max_risk_pct) == "0.01"
+        assert settings.risk.max_position_pct == Decimal("0.1")
+        assert str(settings.risk.capital) == "3000.10"
+
+    def test_every_kind_of_value_is_read(self, tmp_path: Path) -> None:
+        settings = load(
+            tmp_path,
+            "simulation: {clock: bars, start: 2004-02-26, commission: none, max_participation: 0.1}\n"
+            "prices: {bars_dir: b, max_age_minutes: 5}\n"
+            "risk: {allow_symbols: [aapl, ON, BRK.B], max_notional: null, enforce_caps: true}\n"
+            "broker: {ib: {library: ib_async, ib_host: tws.local, ib_port: 4002}}\n"
+            "bus:\n",
+        )
+        assert settings.simulation.clock is SimulationClock.BARS
+        assert settings.simulation.start == date(2004, 2, 26)
+        assert settings.simulation.commission is CommissionModel.NONE
+        assert settings.simulation.max_participation == Decimal("0.1")
+        assert settings.risk.allow_symbols == ("AAPL", "ON", "BRK.B")
+        assert settings.risk.enforce_caps
+        assert settings.broker.ib.library is IbLibrary.IB_ASYNC
+        assert settings.broker.ib.ib_host == "tws.local"
+        assert settings.limits.risk is settings.risk
+        assert settings.bus.capacity == 1000
+
+    @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}"])
+    def test_an_empty_file_means_the_defaults(self, tmp_path: Path, text: str) -> None:
+        assert load(tmp_path, text).limits == Settings().limits
+
+    @pytest.mark.parametrize(
+        ("text", "key", "value"),
+        [
+            ("risk: {max_risk_pct: 2}", "risk.max_risk_pct", "2"),
+            ("risk: {max_risk_pct: 0}", "risk.max_risk_pct", "0"),
+            ("risk: {max_risk_pct: .nan}", "risk.max_risk_pct", "NaN"),
+            ("risk: {capital: .inf}", "risk.capital", "Infinity"),
+            ("risk: {capital: -1}", "risk.capital", "-1"),
+            ("risk: {capital: true}", "risk.capital", "true"),
+            ("risk: {capital: '3000'}", "risk.capital", "'3000'"),
+            ("risk: {capital: }", "risk.capital", "nothing"),
+            ("risk: {min_confidence: 1.1}", "risk.min_confidence", "1.1"),
+            ("risk: {max_positions: 2.5}", "risk.max_positions", "2.5"),
+            ("risk: {max_positions: false}", "risk.max_positions", "false"),
+            ("risk: {allow_symbols: AAPL}", "risk.allow_symbols", "'AAPL'"),
+            ("risk: {deny_symbols: [AAPL, 700]}", "risk.deny_symbols[1]", "700"),
+            ("execution: {auto_execute: yes}", "execution.auto_execute", "'yes'"),
+            ("execution: {entry_order: stop}", "execution.entry_order", "'stop'"),
+            ("broker: {ib: {ib_port: 65536}}", "broker.ib.ib_port", "65536"),
+            ("broker: {ib: {ib_port: 0}}", "broker.ib.ib_port", "0"),
+            ("broker: {ib: [1]}", "broker.ib", "a list"),
+            ("simulation: {start: 2004-02-30}", "simulation.start", "'2004-02-30'"),
+            ("simulation: {clock: bars}", "simulation.clock", "bars"),
+            ("signals: {inbox: 5}", "signals.inbox", "5"),
+            ("state: {dir: ''}", "state.dir", "''"),
+            ("state: nowhere", "state", "'nowhere'"),
+        ],
+    )
+    def test_a_wrong_value_is_named_with_what_was_found_and_what_is_allowed(
+        self, tmp_path: Path, text: str, key: str, value: str
+    ) -> None:
+        found = problems(tmp_path, text)
+        assert list(found) == [key]
+        assert found[key]["value"] == value
+        assert found[key]["allowed"]
+
+    def test_all_problems_come_in_one_error(self, tmp_path: Path) -> None:
+        found = problems(
+            tmp_path, "risk: {capital: 0, max_risk_pct: 5}\nbus: {capacity: x}\n", APEX_STATE__BACKUPS="-1"
+        )
+        assert set(found) == {"risk.capital", "risk.max_risk_pct", "bus.capacity", "state.backups"}
+        assert found["state.backups"]["origin"] == "$APEX_STATE__BACKUPS"
+
+
+class TestUnknownKeys:
+    @pytest.mark.parametrize(
+        ("text", "hint"),
+        [
+            ("capital: 5000", "write it as risk.capital"),
+            ("simulation_mode: true", "write it as execution.simulation_mode"),
+            ("ib_port: 7496", "write it as broker.ib.ib_port"),
+            ("execution: {max_positions: 3}", "write it as risk.max_positions"),
+            ("risk: {max_postions: 3}", "did you mean risk.max_positions?"),
+            ("signal: {}", "did you mean signals?"),
+            ("captal: 1", "did you mean risk.capital?"),
+            ("source: x", "no such key"),
+            ("zzzz: 1", "known here: approval, broker"),
+            ("1: 1", "no such key"),
+            ("<<: {risk: {}}", "no such key"),
+        ],
+    )
+    def test_the_error_says_what_was_meant(self, tmp_path: Path, text: str, hint: str) -> None:
+        (problem,) = problems(tmp_path, text).values()
+        assert hint in problem["message"]
+
+    def test_the_search_stops_after_a_hundred_problems(self, tmp_path: Path) -> None:
+        assert len(problems(tmp_path, "".join(f"key{number}: 1\n" for number in range(20_000)))) == 100
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("content", "what"),
+        [
+            (b"risk: {capital: 1}\nrisk: {}\n", r"line 2, column 1: key 'risk' is given twice"),
+            (b"risk:\n  capital: 1\n  capital: 2\n", r"line 3, column 3: key 'capital' is given twice"),
+            (b"risk: [\n", r"not valid YAML: line 2"),
+            (b"a: &a [x]\nb: [*a, *a]\n", r"aliases"),
+            (b"a: !!python/object/apply:os.system [ls]\n", r"tag .* is not supported"),
+            (b"- 1\n", r"sections such as"),
+            (b"3\n", r"sections such as"),
+            (b"risk:\n  capital: \xff\n", r"not UTF-8: line 2, byte 17"),
+            (b"#" * (MAX_BYTES + 1), r"larger than 1 MB"),
+            (b"[" * 5000, r"nested more than 50 levels deep"),
+            (b"a: \x00", r"not valid YAML"),
+        ],
+    )
+    def test_a_file_that_cannot_be_used_is_explained(self, tmp_path: Path, content: bytes, what: str) -> None:
+        with pytest.raises(ConfigError, match=what) as caught:
+            load(tmp_path, content)
+        assert caught.value.details["file"] == str(tmp_path / "config.yaml")
+
+    def test_a_folder_is_no_configuration(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="is not a file"):
+            load_settings(tmp_path, environ={}, cwd=tmp_path)
+
+    def test_a_broken_link_is_an_error_not_the_defaults(self, tmp_path: Path) -> None:
+        (tmp_path / "config.yaml").symlink_to("gone.yaml")
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load_settings(None, environ={}, cwd=tmp_path)
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+    def test_an_unreadable_file_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "config.yaml").write_text("")
+        (tmp_path / "config.yaml").chmod(0)
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load_settings(None, environ={}, cwd=tmp_path)
+
+    def test_a_byte_order_mark_does_not_matter(self, tmp_path: Path) -> None:
+        assert load(tmp_path, b"\xef\xbb\xbfrisk: {capital: 5}").risk.capital == 5
+
+
+class TestOverrides:
+    def test_a_variable_overrides_the_file_and_needs_none(self, tmp_path: Path) -> None:
+        environ = {
+            "APEX_RISK__CAPITAL": "0.5",
+            "APEX_BROKER__IB__IB_PORT": "4002",
+            "APEX_RISK__ALLOW_SYMBOLS": "[AAPL, ON]",
+            "APEX_SIGNALS__INBOX": "in",
+        }
+        for settings in (
+            load(tmp_path, "risk: {capital: 1}", **environ),
+            load_settings(None, environ=environ, cwd=tmp_path),
+        ):
+            assert str(settings.risk.capital) == "0.5"
+            assert settings.broker.ib.ib_port == 4002
+            assert settings.risk.allow_symbols == ("AAPL", "ON")
+            assert settings.signals.inbox == tmp_path / "in"
+
+    def test_other_variables_are_not_overrides(self, tmp_path: Path) -> None:
+        assert load_settings(None, environ={"APEX_LIVE": "1", "APEX_DEBUG": "x", "PATH": "a__b"}, cwd=tmp_path)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "what"),
+        [
+            ("APEX_RISK__CAPITOL", "5", "did you mean APEX_RISK__CAPITAL"),
+            ("APEX_RISK_CAPITAL", "5", "it sets nothing; write APEX_RISK__CAPITAL"),
+            ("APEX_BROKER_IB_IB_PORT", "5", "write APEX_BROKER__IB__IB_PORT"),
+            ("APEX_RISK__CAPITAL", "much", r"\$APEX_RISK__CAPITAL: risk.capital: found 'much'"),
+            ("APEX_RISK__CAPITAL", "[1", r"\$APEX_RISK__CAPITAL is not a valid value"),
+            ("APEX_RISK__CAPITAL", "", r"found nothing"),
+        ],
+    )
+    def test_an_error_names_the_variable(self, tmp_path: Path, name: str, value: str, what: str) -> None:
+        with pytest.raises(ConfigError, match=what):
+            load_settings(None, environ={name: value}, cwd=tmp_path)
+
+
+class TestReference:
+    def test_the_example_file_is_what_the_schema_says(self) -> None:
+        assert EXAMPLE.read_text() == render_reference_config()
+
+    def test_the_example_file_holds_exactly_the_defaults(self, tmp_path: Path) -> None:
+        example = load_settings(EXAMPLE, environ={}, cwd=tmp_path)
+        expected = msgspec.structs.replace(
+            Settings(),
+            state=msgspec.structs.replace(Settings().state, dir=EXAMPLE.parent / "state"),
+            source=EXAMPLE,
+        )
+        assert example == expected
+
+    def test_every_key_stands_in_the_example_with_a_comment_above(self) -> None:
+        lines = EXAMPLE.read_text().splitlines()
+        for path in leaves():
+            key = path.rpartition(".")[2]
+            places = [number for number, line in enumerate(lines) if line.strip().startswith(f"{key}:")]
+            assert any(lines[number - 1].strip().startswith("# ") for number in places), path
+
+    def test_every_key_of_our_own_sections_has_a_docstring(self) -> None:
+        for kind in schema().values():
+            if kind.__module__ == "apex_cli.settings.sections" and kind.__name__ != "BrokerSettings":
+                assert set(schema(kind)) == set(field_docstrings(kind)), kind
+
+    def test_every_number_has_a_range(self) -> None:
+        words = ("int", "Decimal", "Usd", "Quantity")
+        numbers = {path for path, kind in leaves().items() if any(word in str(kind) for word in words)}
+        assert numbers == set(RANGES)
+
+
+class TestRedacted:
+    def test_secrets_and_account_ids_are_masked_and_the_rest_is_plain(self, tmp_path: Path) -> None:
+        class Telegram(msgspec.Struct):
+            bot_token: str = "123:abc"  # noqa: S105 - what must be masked
+            account_id: str = "U1234567"
+            account_name: str = ""
+            chat: str = "me"
+
+        plain = redacted(load_settings(None, environ={}, cwd=tmp_path))
+        assert plain["risk"]["capital"] == "3000"  # type: ignore[index]
+        assert plain["state"]["dir"] == str(tmp_path / "state")  # type: ignore[index]
+        assert redacted(Telegram()) == {  # type: ignore[arg-type]
+            "bot_token": "***",
+            "account_id": "***",
+            "account_name": "",
+            "chat": "me",
+        }
+
+
+def test_without_a_file_no_heavy_module_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from apex_cli.settings.sections import load_settings;"
+        "assert not {'yaml', 'rich', 'asyncio', 'tinydb', 'platformdirs'} & set(sys.modules);"
+        "load_settings(None, environ={'APEX_LIVE': '1'}, cwd=Path());"
+        "assert not {'yaml', 'rich', 'asyncio', 'tinydb'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+KEYS = [path.rpartition(".")[2] for path in leaves()] + list(schema())
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),
+    max_leaves=12,
+)
+
+
+@limited(max_examples=60)
+@given(document=st.dictionaries(st.sampled_from(KEYS) | st.text() | st.integers(), PLAIN))
+def test_any_document_gives_settings_or_one_error(document: dict[object, object]) -> None:
+    try:
+        found = build_settings(document, overrides={}, source=None, base=Path("/base"))
+    except ConfigError as error:
+        assert error.details["problems"]  # noqa: PT017 - either way is right, and this one has a promise to check
+    else:
+        assert 0 < found.risk.max_risk_pct <= 1
