@@ -11,7 +11,7 @@ from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.prices import IbPrices, last_close
-from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours
+from apex_cli.core.market.quiet_hours import parse_quiet_hours
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding

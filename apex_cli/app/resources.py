@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import InputError, StateError
-from apex_cli.settings.sections import LIVE_VARIABLE, Settings, load_settings
+from apex_cli.settings.load import LIVE_VARIABLE, load_settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.state.journal import Journal

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
-from apex_cli.core.adapters.files.yaml_text import YamlProblem, parse_yaml
 from apex_cli.core.errors import BrokerError, ConfigError, InputError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.reports.replay_report import ReplayReport
+from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
 MOST_REPLAYS = 10_000

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import time
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
 from apex_cli.core.model.limits import RepriceLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
-from apex_cli.settings.hints import shown
-from apex_cli.settings.sections import NotifySettings, Settings
+from apex_cli.settings.sections import Settings
 
 
 class Conflict(NamedTuple):
@@ -35,49 +33,8 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
     yield from _in_plan(settings.management, "management")
     for name, plan in settings.management.strategies.items():
         yield from _in_plan(plan, f"management.strategies.{name}")
-    yield from _in_quiet_hours(settings.notify)
-    if settings.broker.ib.quiet_hours != Settings().broker.ib.quiet_hours:
-        yield from _in_windows(settings.broker.ib.quiet_hours)
-
-
-def _in_windows(windows: Sequence[str]) -> Iterator[Conflict]:
-    from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours  # noqa: PLC0415 - start-up is a feature
-
-    for text in windows:
-        try:
-            parse_quiet_hours(text)
-        except ValueError as error:
-            yield Conflict("broker.ib.quiet_hours", f"found {text!r}: {error}.", text, None)
-
-
-def _in_quiet_hours(notify: NotifySettings) -> Iterator[Conflict]:
-    allowed = 'a time of day in quotes, such as "22:00"'
-    for name, found in {"quiet_from": notify.quiet_from, "quiet_until": notify.quiet_until}.items():
-        if found is not None and not _is_time_of_day(found):
-            yield Conflict(f"notify.{name}", f"found {shown(found)}, allowed: {allowed}.", found, allowed)
-    if (notify.quiet_from is None) != (notify.quiet_until is None):
+    if (settings.notify.quiet_from is None) != (settings.notify.quiet_until is None):
         yield Conflict("notify.quiet_from", "quiet hours need both quiet_from and quiet_until.", None, None)
-    if (notify.quiet_from or notify.time_zone != NotifySettings().time_zone) and not _is_zone(notify.time_zone):
-        message = f"{shown(notify.time_zone)} is no time zone, such as Europe/Zurich."
-        yield Conflict("notify.time_zone", message, notify.time_zone, None)
-
-
-def _is_time_of_day(text: str) -> bool:
-    try:
-        time.fromisoformat(text)
-    except ValueError:
-        return False
-    return len(text) == len("22:00")
-
-
-def _is_zone(name: str) -> bool:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - start-up is a feature
-
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
 
 
 def _in_reprice(reprice: RepriceLimits) -> Iterator[Conflict]:

@@ -1,16 +1,74 @@
-"""From bytes and environment variables to the plain values that ``settings.schema`` checks."""
+"""Finds and reads the configuration: the file, then the ``APEX_<SECTION>__<KEY>`` variables."""
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from apex_cli.core.adapters.files.yaml_text import YamlProblem, parse_yaml
 from apex_cli.core.errors import ConfigError
+from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings, StateSettings
 
+CONFIG_VARIABLE = "APEX_CONFIG"
+LIVE_VARIABLE = "APEX_LIVE"
+FILE_NAME = "config.yaml"
 MAX_BYTES = 1_000_000
 """Largest configuration file."""
+
+
+def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Return the settings of the first file found, then of the variables in *environ*.
+
+    Looked for in this order: *path*, ``$APEX_CONFIG``, ``config.yaml`` in *cwd*, ``config.yaml`` in
+    the user's configuration folder. The last two may be missing. Paths in the result are absolute:
+    relative ones count from the file's folder, without a file from *cwd*.
+
+    Raises:
+        ConfigError: a named file is missing, the file cannot be read, or a key or value is wrong;
+            ``details["problems"]`` lists every problem.
+    """
+    source = find_config(path, environ=environ, cwd=cwd)
+    names = [name for name in environ if name.startswith(OVERRIDE_PREFIX)]
+    if source is None and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
+        return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
+    from apex_cli.settings.schema import build_settings  # noqa: PLC0415 - start-up is a feature
+
+    document = read_config(source) if source is not None else {}
+    overrides = read_overrides({name: environ[name] for name in names})
+    base = source.parent if source is not None else cwd
+    return build_settings(document, overrides=overrides, variables=names, source=source, base=base)
+
+
+def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """Return the absolute path of the configuration file, or None when there is none.
+
+    Raises:
+        ConfigError: the file named by *path* or ``$APEX_CONFIG`` does not exist.
+    """
+    if path is not None:
+        return _named(cwd / path.expanduser(), "--config")
+    if named := environ.get(CONFIG_VARIABLE):
+        return _named(cwd / Path(named).expanduser(), f"${CONFIG_VARIABLE}")
+    local = cwd / FILE_NAME
+    if os.path.lexists(local):
+        return local
+    import typer  # noqa: PLC0415 - the only part of the settings that knows a shell
+
+    user = Path(typer.get_app_dir("apex", roaming=False)) / FILE_NAME
+    return user if os.path.lexists(user) else None
+
+
+def _named(path: Path, by: str) -> Path:
+    """Return *path*, which the user asked for, if it exists."""
+    if os.path.lexists(path):
+        return path
+    raise ConfigError(
+        "config_missing",
+        f"{by} names {path}, which does not exist.",
+        hint="Write one with `apex init`, or correct the path.",
+        details={"file": str(path)},
+    )
 
 
 def read_config(path: Path) -> dict[object, object]:
@@ -19,6 +77,8 @@ def read_config(path: Path) -> dict[object, object]:
     Raises:
         ConfigError: it cannot be read, is no UTF-8, no YAML, or no mapping.
     """
+    from apex_cli.core.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
+
     text = _decode(_read_bytes(path), path)
     try:
         document = parse_yaml(text)
@@ -66,6 +126,8 @@ def read_overrides(environ: Mapping[str, str]) -> dict[str, object]:
     Raises:
         ConfigError: the text of one is no YAML value.
     """
+    from apex_cli.core.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
+
     overrides: dict[str, object] = {}
     for name in sorted(environ):
         if "__" not in name:

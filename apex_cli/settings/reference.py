@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.settings.schema import schema
+from apex_cli.settings.schema import keys
 from apex_cli.settings.sections import Settings
 
 HEAD = """\
@@ -23,31 +23,14 @@ HEAD = """\
 # A variable APEX_<SECTION>__<KEY> overrides a key: APEX_RISK__CAPITAL=5000, APEX_BROKER__IB__IB_PORT=4002.
 """
 
-_COMMENTS = {
-    "max_positions": "Open positions and working entries at the same time.",
-    "min_reward_risk": "Smallest distance to the target over the distance to the stop.",
-    "min_confidence": "Smallest confidence of a signal, 0..1.",
-    "deny_symbols": "These are never traded.",
-    "allow_short": "False: signals that would open a short position are refused.",
-    "expiry_minutes": "How long an opportunity waits for an answer.",
-    "regime": "auto, classic, intraday_margin or off.",
-    "window_sessions": "Sessions the count looks back, today included.",
-    "mean_reversion": "Buys what fell too fast: RSI14 below a bound.",
-    "volume_reversal": "A volume spike on the bar that turns a fall around.",
-    "momentum_breakout": "A close above every high of the bars before, with volume.",
-    "trend_following": "Joins a strong trend when the price comes back over its 20-bar average.",
-    "ib": "Trader Workstation or IB Gateway.",
-}
-"""Lines for keys whose Struct has no docstring under them."""
-
 
 def render_reference_config() -> str:
     """Return the commented YAML text of every key with its default."""
     parts = [HEAD]
     defaults = Settings()
-    for name, kind in schema().items():
-        title = (inspect.getdoc(kind) or "").partition("\n")[0].partition(": ")[2]
-        lines = _section_lines(kind, getattr(defaults, name))
+    for name, field in keys().items():
+        title = (inspect.getdoc(field.kind) or "").partition("\n")[0].partition(": ")[2]
+        lines = _section_lines(field.kind, getattr(defaults, name))
         parts.append(f"# {title[:1].upper()}{title[1:]}\n{name}:\n{textwrap.indent(lines, '  ')}")
     return "\n".join(parts)
 
@@ -56,11 +39,11 @@ def _section_lines(section: type[msgspec.Struct], values: msgspec.Struct) -> str
     """Return the lines of one section, a comment above each key."""
     comments = field_docstrings(section)
     lines = []
-    for name, kind in schema(section).items():
+    for name, field in keys(section).items():
         value = getattr(values, name)
-        lines.append(f"# {_one_line(comments.get(name) or _COMMENTS[name])}\n")
+        lines.append(f"# {_one_line(comments[name])}\n")
         if isinstance(value, msgspec.Struct):
-            lines.append(f"{name}:\n{textwrap.indent(_section_lines(kind, value), '  ')}")
+            lines.append(f"{name}:\n{textwrap.indent(_section_lines(field.kind, value), '  ')}")
         else:
             lines.append(f"{name}: {_scalar(value)}\n")
     return "".join(lines)

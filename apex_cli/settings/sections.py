@@ -6,17 +6,13 @@ Fractions are fractions (``0.01`` is 1 %), and paths are relative to the configu
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-import msgspec
-
-from apex_cli.core.errors import ConfigError
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Share, Spelling, Ticker, Value
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.limits import (
     ApprovalLimits,
@@ -29,13 +25,39 @@ from apex_cli.core.model.limits import (
 )
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.notice import Loudness, NoticeKind
-from apex_cli.settings.signal_sections import PipelineSettings, PredictorSettings, ScannerSettings, TechnicalSettings
 
-CONFIG_VARIABLE = "APEX_CONFIG"
-LIVE_VARIABLE = "APEX_LIVE"
 OVERRIDE_PREFIX = "APEX_"
-FILE_NAME = "config.yaml"
-SECRET_WORDS = ("token", "password", "secret", "account")
+
+
+def _time_of_day(text: str) -> str:
+    from datetime import time  # noqa: PLC0415 - start-up is a feature
+
+    time.fromisoformat(text)
+    if len(text) != len("22:00"):
+        raise ValueError
+    return text
+
+
+def _zone(text: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - start-up is a feature
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, OSError):
+        raise ValueError from None
+    return text
+
+
+def _window(text: str) -> str:
+    from apex_cli.core.market.quiet_hours import parse_quiet_hours  # noqa: PLC0415 - start-up is a feature
+
+    parse_quiet_hours(text)
+    return text
+
+
+TimeOfDay = Annotated[str, Spelling(_time_of_day, 'a time of day in quotes, such as "22:00"')]
+Zone = Annotated[str, Spelling(_zone, "a time zone such as Europe/Zurich")]
+Window = Annotated[str, Spelling(_window, "23:45-00:45@America/New_York, or @local for the zone of this computer")]
 
 
 class SimulationClock(StrEnum):
@@ -95,7 +117,7 @@ class SignalSettings(Value, frozen=True, kw_only=True):
     files: tuple[Path, ...] = ()
     """Signal files read once a run and left where they are."""
 
-    max_age_minutes: int = 1440
+    max_age_minutes: Minutes = 1440
     """How old a signal may be; one without expires_at expires this long after its timestamp."""
 
     processed_dir: Path | None = None
@@ -111,7 +133,7 @@ class PriceSettings(Value, frozen=True, kw_only=True):
     bars_dir: Path | None = None
     """Folder with one SYMBOL.csv per symbol; null: the signal's own entry price."""
 
-    max_age_minutes: int | None = None
+    max_age_minutes: Minutes | None = None
     """A price older than this is no price; null: any age."""
 
 
@@ -124,23 +146,184 @@ class SimulationSettings(Value, frozen=True, kw_only=True):
     start: date | None = None
     """First session of a bars clock, YYYY-MM-DD; null: the first bar."""
 
-    slippage_pct: Decimal = Decimal(0)
+    slippage_pct: Share = Decimal(0)
     """Part of the price lost on every market and stop fill."""
 
     commission: CommissionModel = CommissionModel.IB_FIXED
     """none, ib_fixed or ib_tiered."""
 
-    max_participation: Decimal | None = None
+    max_participation: Fraction | None = None
     """Part of a bar's volume one order can take; null: all."""
 
-    buying_power_multiple: Decimal = Decimal(1)
+    buying_power_multiple: Annotated[Decimal, Range(1, 100)] = Decimal(1)
     """Buying power over equity: 1 is a cash account."""
+
+
+class PipelineSettings(Value, frozen=True, kw_only=True):
+    """Section ``pipeline``: the steps between a signal and its score, and the bars they read."""
+
+    stages: tuple[str, ...] = ()
+    """Steps in their order: technical, predictor, the name of an apex_cli.stages entry point, or module:Class."""
+
+    require_analysis: bool = False
+    """True: a signal that a step cannot judge (no bars, no model) is refused. False: passed on, with a warning."""
+
+    bars: str = "csv"
+    """What steps and scanners read: csv (prices.bars_dir), an apex_cli.bars entry point, or module:Class."""
+
+    history_bars: Annotated[int, Range(200, 100_000)] = 1000
+    """The most bars a step looks back."""
+
+    max_bar_age_days: Annotated[int, Range(0, 36_500)] | None = 7
+    """A symbol whose newest bar is older is not judged; null: any age."""
+
+    cache_dir: Path | None = None
+    """Folder where bars of a slow source are kept; null: no cache."""
+
+    cache_minutes: Minutes = 60
+    """How long kept bars count as fresh; then the source is asked for what came since."""
+
+
+class TechnicalSettings(Value, frozen=True, kw_only=True):
+    """Section ``technical``: when the technical step lets a signal pass."""
+
+    min_composite: Share = Decimal("0.5")
+    """The composite score must be above this, 0..1."""
+
+    min_trend: Share = Decimal("0.4")
+    """The trend score in the signal's direction must be above this, 0..1."""
+
+
+class PredictorSettings(Value, frozen=True, kw_only=True):
+    """Section ``predictor``: the model that predicts the next bar."""
+
+    min_probability: Share = Decimal(0)
+    """A signal is refused when the probability of its direction is below this; 0: predictions only inform."""
+
+    max_age_days: Annotated[int, Range(1, 3650)] = 7
+    """A model older than this is due for training."""
+
+    min_accuracy: Share = Decimal("0.55")
+    """Due for training, too, when the share of right predictions falls below this."""
+
+    accuracy_window: Annotated[int, Range(10, 10_000)] = 100
+    """Resolved predictions that this share is made of."""
+
+    min_samples: Annotated[int, Range(200, 1_000_000)] = 200
+    """Fewer rows than this are not trained on."""
+
+    embargo_bars: Annotated[int, Range(1, 1000)] = 5
+    """Bars left out between the parts for training, calibration and test."""
+
+    trees: Annotated[int, Range(10, 10_000)] = 100
+    """Trees of the random forest."""
+
+    auto_train: bool = True
+    """True: a looping run trains in a process of its own when training is due. False: only apex model train."""
+
+    keep_versions: Annotated[int, Range(2, 1000)] = 5
+    """Models kept for apex model rollback."""
+
+
+class MeanReversionSettings(Value, frozen=True, kw_only=True):
+    """Section ``scanners.mean_reversion``: buys what fell too fast."""
+
+    enabled: bool = True
+    """False: this scanner does not look."""
+
+    interval_minutes: Minutes = 60
+    """How often it looks."""
+
+    short: bool = False
+    """True: sell short on the mirrored picture, too."""
+
+    rsi_below: Annotated[Decimal, Range(1, 50)] = Decimal(30)
+    """RSI14 that counts as oversold."""
+
+
+class VolumeReversalSettings(Value, frozen=True, kw_only=True):
+    """Section ``scanners.volume_reversal``: a volume spike that turns a fall around."""
+
+    enabled: bool = True
+    """False: this scanner does not look."""
+
+    interval_minutes: Minutes = 15
+    """How often it looks."""
+
+    short: bool = False
+    """True: sell short on the mirrored picture, too."""
+
+    volume_multiple: Annotated[Decimal, Range(0, 1000)] = Decimal("2.5")
+    """Volume over the mean of the 20 bars before that counts as a spike."""
+
+
+class MomentumBreakoutSettings(Value, frozen=True, kw_only=True):
+    """Section ``scanners.momentum_breakout``: a close above every high of the bars before, with volume."""
+
+    enabled: bool = True
+    """False: this scanner does not look."""
+
+    interval_minutes: Minutes = 15
+    """How often it looks."""
+
+    short: bool = False
+    """True: sell short on the mirrored picture, too."""
+
+    volume_multiple: Annotated[Decimal, Range(0, 1000)] = Decimal("1.5")
+    """Volume over the mean of the 20 bars before that confirms a breakout."""
+
+    lookback_bars: Annotated[int, Range(2, 250)] = 20
+    """Bars whose highs are broken."""
+
+
+class TrendFollowingSettings(Value, frozen=True, kw_only=True):
+    """Section ``scanners.trend_following``: joins a strong trend after a pause."""
+
+    enabled: bool = True
+    """False: this scanner does not look."""
+
+    interval_minutes: Minutes = 60
+    """How often it looks."""
+
+    short: bool = False
+    """True: sell short on the mirrored picture, too."""
+
+    min_adx: Annotated[Decimal, Range(0, 100)] = Decimal(25)
+    """ADX14 that counts as a trend."""
+
+
+class ScannerSettings(Value, frozen=True, kw_only=True):
+    """Section ``scanners``: what looks for signals by itself; nothing without a watch list."""
+
+    watch_list: tuple[Ticker, ...] = ()
+    """Tickers to look at."""
+
+    stop_atr: InR = Decimal(2)
+    """Distance of the stop from the entry, in average true ranges."""
+
+    target_atr: Annotated[Decimal, Range(0, 1000, above=True)] = Decimal(4)
+    """Distance of the target from the entry, in average true ranges."""
+
+    custom: tuple[str, ...] = ()
+    """Scanners of your own: the name of an apex_cli.scanners entry point, or module:Class."""
+
+    mean_reversion: MeanReversionSettings = MeanReversionSettings()
+    """Buys what fell too fast: RSI14 below a bound."""
+
+    volume_reversal: VolumeReversalSettings = VolumeReversalSettings()
+    """A volume spike on the bar that turns a fall around."""
+
+    momentum_breakout: MomentumBreakoutSettings = MomentumBreakoutSettings()
+    """A close above every high of the bars before, with volume."""
+
+    trend_following: TrendFollowingSettings = TrendFollowingSettings()
+    """Joins a strong trend when the price comes back over its 20-bar average."""
 
 
 class BusSettings(Value, frozen=True, kw_only=True):
     """Section ``bus``: the queue between the stages."""
 
-    capacity: int = 1000
+    capacity: Annotated[int, Range(1, 1_000_000)] = 1000
     """Messages held; beyond it the weakest and oldest are dropped, with a record."""
 
 
@@ -150,7 +333,7 @@ class LearningSettings(Value, frozen=True, kw_only=True):
     mode: LearningMode = LearningMode.ADAPT
     """adapt: change the weights of the score; report: only tell; off: score with the defaults."""
 
-    check_interval_s: int = 300
+    check_interval_s: Annotated[int, Range(1, 86_400)] = 300
     """Shortest time between two looks at the learners, in seconds."""
 
 
@@ -160,10 +343,10 @@ class StateSettings(Value, frozen=True, kw_only=True):
     dir: Path = Path("state")
     """Folder of the state file, its journal and backups."""
 
-    backups: int = 10
+    backups: Annotated[int, Range(0, 1000)] = 10
     """Earlier generations of the state file that are kept."""
 
-    lock_timeout_s: int = 10
+    lock_timeout_s: Annotated[int, Range(1, 3600)] = 10
     """How long to wait for another process that writes, in seconds."""
 
 
@@ -176,13 +359,13 @@ class IbSettings(Value, frozen=True, kw_only=True):
     ib_host: str = "127.0.0.1"
     """Computer that TWS or IB Gateway runs on."""
 
-    ib_port: int = 7497
+    ib_port: Annotated[int, Range(1, 65_535)] = 7497
     """TWS: 7497 paper, 7496 live. IB Gateway: 4002 paper, 4001 live."""
 
-    ib_client_id: int = 1
+    ib_client_id: Annotated[int, Range(1, 2**31 - 1)] = 1
     """Client id of the one process that sends orders; not 0, which takes over orders entered in TWS."""
 
-    read_only_offset: int = 100
+    read_only_offset: Annotated[int, Range(1, 1_000_000)] = 100
     """Commands that only look use ib_client_id plus this, or the next free one."""
 
     mode: IbMode = IbMode.PAPER
@@ -194,22 +377,22 @@ class IbSettings(Value, frozen=True, kw_only=True):
     account_type: IbAccountType = IbAccountType.AUTO
     """auto, margin, cash or portfolio: for the day-trading rules, where the broker does not say."""
 
-    connect_timeout_s: int = 15
+    connect_timeout_s: Annotated[int, Range(1, 300)] = 15
     """How long making a connection may take, in seconds."""
 
-    request_timeout_s: int = 15
+    request_timeout_s: Annotated[int, Range(1, 300)] = 15
     """How long one question may take, in seconds."""
 
-    ack_timeout_s: int = 10
+    ack_timeout_s: Annotated[int, Range(1, 300)] = 10
     """An order not acknowledged within so many seconds has an unknown outcome."""
 
-    heartbeat_s: int = 20
+    heartbeat_s: Annotated[int, Range(1, 3600)] = 20
     """A silent connection is asked for the time so often, in seconds."""
 
-    reconnect_max_s: int = 60
+    reconnect_max_s: Annotated[int, Range(1, 3600)] = 60
     """Longest pause between two attempts to connect again, in seconds."""
 
-    quote_timeout_s: int = 4
+    quote_timeout_s: Annotated[int, Range(1, 60)] = 4
     """How long to wait for a first price, in seconds."""
 
     market_data: IbMarketData = IbMarketData.DELAYED
@@ -218,7 +401,7 @@ class IbSettings(Value, frozen=True, kw_only=True):
     outside_rth: bool = False
     """True: orders may fill and stops may trigger outside regular hours."""
 
-    quiet_hours: tuple[str, ...] = ("23:45-00:45@America/New_York", "23:43-23:50@local")
+    quiet_hours: tuple[Window, ...] = ("23:45-00:45@America/New_York", "23:43-23:50@local")
     """Nothing is sent while the broker or the gateway restarts: HH:MM-HH:MM@zone, or @local."""
 
 
@@ -226,6 +409,7 @@ class BrokerSettings(Value, frozen=True, kw_only=True):
     """Section ``broker``: the broker behind simulation_mode: false."""
 
     ib: IbSettings = IbSettings()
+    """Trader Workstation or IB Gateway."""
 
 
 class TelegramSettings(Value, frozen=True, kw_only=True):
@@ -240,7 +424,7 @@ class TelegramSettings(Value, frozen=True, kw_only=True):
     api: str = "https://api.telegram.org"
     """Where the Bot API is; another one if you run your own server."""
 
-    poll_s: int = 25
+    poll_s: Annotated[int, Range(1, 50)] = 25
     """How long one question for news may stay open, in seconds."""
 
 
@@ -306,16 +490,16 @@ class NotifySettings(Value, frozen=True, kw_only=True):
     secrets_file: Path | None = None
     """File of mode 0600 with lines such as APEX_TELEGRAM_TOKEN=...; the environment wins over it."""
 
-    quiet_from: str | None = None
+    quiet_from: TimeOfDay | None = None
     """Begin of the quiet hours, as "22:00"; low priority waits for their end."""
 
-    quiet_until: str | None = None
+    quiet_until: TimeOfDay | None = None
     """End of the quiet hours, as "07:00"."""
 
-    time_zone: str = "America/New_York"
+    time_zone: Zone = "America/New_York"
     """Where the quiet hours are."""
 
-    deliver_s: int = 5
+    deliver_s: Annotated[int, Range(0, 60)] = 5
     """How long a command stays at its end to deliver what it caused, in seconds; the next one goes on."""
 
     telegram: TelegramSettings = TelegramSettings()
@@ -366,77 +550,3 @@ class Settings(Value, frozen=True, kw_only=True):
             day_trades=self.day_trades,
             management=self.management,
         )
-
-
-def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Settings:
-    """Return the settings of the first file found, then of the variables in *environ*.
-
-    Looked for in this order: *path*, ``$APEX_CONFIG``, ``config.yaml`` in *cwd*, ``config.yaml`` in
-    the user's configuration folder. The last two may be missing. Paths in the result are absolute:
-    relative ones count from the file's folder, without a file from *cwd*.
-
-    Raises:
-        ConfigError: a named file is missing, the file cannot be read, or a key or value is wrong;
-            ``details["problems"]`` lists every problem.
-    """
-    source = find_config(path, environ=environ, cwd=cwd)
-    names = [name for name in environ if name.startswith(OVERRIDE_PREFIX)]
-    if source is None and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
-        return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
-    from apex_cli.settings.load import read_config, read_overrides  # noqa: PLC0415 - start-up is a feature
-    from apex_cli.settings.schema import build_settings  # noqa: PLC0415 - start-up is a feature
-
-    document = read_config(source) if source is not None else {}
-    overrides = read_overrides({name: environ[name] for name in names})
-    base = source.parent if source is not None else cwd
-    return build_settings(document, overrides=overrides, variables=names, source=source, base=base)
-
-
-def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """Return the absolute path of the configuration file, or None when there is none.
-
-    Raises:
-        ConfigError: the file named by *path* or ``$APEX_CONFIG`` does not exist.
-    """
-    if path is not None:
-        return _named(cwd / path.expanduser(), "--config")
-    if named := environ.get(CONFIG_VARIABLE):
-        return _named(cwd / Path(named).expanduser(), f"${CONFIG_VARIABLE}")
-    local = cwd / FILE_NAME
-    if os.path.lexists(local):
-        return local
-    import typer  # noqa: PLC0415 - the only part of the settings that knows a shell
-
-    user = Path(typer.get_app_dir("apex", roaming=False)) / FILE_NAME
-    return user if os.path.lexists(user) else None
-
-
-def _named(path: Path, by: str) -> Path:
-    """Return *path*, which the user asked for, if it exists."""
-    if os.path.lexists(path):
-        return path
-    raise ConfigError(
-        "config_missing",
-        f"{by} names {path}, which does not exist.",
-        hint="Write one with `apex init`, or correct the path.",
-        details={"file": str(path)},
-    )
-
-
-def redacted(settings: Settings) -> dict[str, object]:
-    """Return *settings* as plain values for people: secrets and account ids are masked."""
-    plain = _plain(settings)
-    return plain if isinstance(plain, dict) else {}
-
-
-def _plain(value: object, key: str = "") -> object:
-    """Turn one value into str, int, bool, None, list or dict; mask it when its key says so."""
-    if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name), name) for name in value.__struct_fields__}
-    if value not in (None, "", ()) and any(word in key.lower() for word in SECRET_WORDS):
-        return "***"
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item, str(name)) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int) else str(value)

@@ -11,7 +11,8 @@ import pytest
 from apex_cli.app.replayer import ReplayOptions
 from apex_cli.app.sweep import SweepTask, read_grid, sweep, sweep_on_cluster, tasks_of
 from apex_cli.core.errors import ConfigError, InputError
-from apex_cli.settings.sections import Settings, load_settings
+from apex_cli.settings.load import load_settings
+from apex_cli.settings.sections import Settings
 
 DEMO = Path(__file__).resolve().parents[2] / "apex_cli" / "demo"
 GRID = """

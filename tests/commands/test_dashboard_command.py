@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from apex_cli.app.watch import Hands, Watch
-from apex_cli.settings.sections import load_settings
+from apex_cli.settings.load import load_settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused, not served on
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from apex_cli.core.model.management import TrailingStop
-from apex_cli.settings.sections import load_settings
+from apex_cli.settings.load import load_settings
 
 CONFIG = """\
 execution: {auto_execute: true, entry_order: ENTRY}

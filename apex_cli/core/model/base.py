@@ -1,6 +1,10 @@
-"""The base of every value."""
+"""The base of every value, and the bounds that a field of the configuration or of a file may have."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -11,3 +15,60 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     Values refer only to what was there before them, so they never form a cycle, and the garbage
     collector need not look at them (``gc=False``).
     """
+
+
+class Range(msgspec.Struct, frozen=True, gc=False):
+    """The numbers that a field takes: [low, high], or (low, high] when *above*.
+
+    It stands beside the field: ``max_risk_pct: Annotated[Decimal, Range(0, 1, above=True)]``.
+
+    >>> str(Range(0, 1, above=True)), Decimal(0) in Range(0, 1), Decimal("NaN") in Range(0, 1)
+    ('above 0 up to 1', True, False)
+    """
+
+    low: int | Decimal
+    high: int | Decimal
+    above: bool = False
+
+    def __contains__(self, number: Decimal) -> bool:
+        """Return whether *number* is allowed; NaN and infinities never are."""
+        if not number.is_finite():
+            return False
+        return (number > self.low if self.above else number >= self.low) and number <= self.high
+
+    def __str__(self) -> str:
+        """Return the range in words."""
+        low, high = f"{Decimal(self.low):f}", f"{Decimal(self.high):f}"
+        return f"{'above' if self.above else 'from'} {low} {'up to' if self.above else 'to'} {high}"
+
+
+class Spelling(msgspec.Struct, frozen=True, gc=False):
+    """How a text is spelled: *parse* returns the text to keep, or raises ``ValueError`` with what is wrong.
+
+    It stands beside the field, as a ``Range`` does: ``zone: Annotated[str, Spelling(as_zone, "a time zone")]``.
+    """
+
+    parse: Callable[[str], str]
+    allowed: str
+    """What an error names as allowed."""
+
+
+def _as_ticker(text: str) -> str:
+    return text.upper()
+
+
+MOST_MONEY = 10**12
+Fraction = Annotated[Decimal, Range(0, 1, above=True)]
+"""A part of something, never nothing: 0.01 is 1 %."""
+
+Share = Annotated[Decimal, Range(0, 1)]
+"""A part of something, or a score, 0..1."""
+
+Minutes = Annotated[int, Range(1, 525_600)]
+"""A time in minutes, a year at most."""
+
+InR = Annotated[Decimal, Range(0, 100, above=True)]
+"""A distance in multiples of the first risk."""
+
+Ticker = Annotated[str, Spelling(_as_ticker, "a ticker; put one that looks like a number or a truth value in quotes")]
+"""A ticker; kept in capitals."""

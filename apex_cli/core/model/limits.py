@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Ticker, Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import Quantity, Usd
 
@@ -33,16 +34,16 @@ class DayTradeRegime(StrEnum):
 class RepriceLimits(Value, frozen=True, kw_only=True):
     """Section ``execution.reprice``: a limit entry that rests follows the price, within bounds."""
 
-    after_s: int | None = None
+    after_s: Annotated[int, Range(1, 86_400)] | None = None
     """How long a limit entry rests before its price is raised (for a sale: lowered), in seconds; null: off."""
 
-    step_pct: Decimal = Decimal("0.001")
+    step_pct: Fraction = Decimal("0.001")
     """Part of the decision's price that each step adds."""
 
-    max_times: int = 3
+    max_times: Annotated[int, Range(1, 100)] = 3
     """Steps for one signal."""
 
-    max_pct: Decimal = Decimal("0.003")
+    max_pct: Fraction = Decimal("0.003")
     """Part of the decision's price that all steps together may add."""
 
 
@@ -55,7 +56,7 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
     auto_execute: bool = False
     """True: execute what passes every check. False: ask for every trade."""
 
-    auto_min_score: Decimal = Decimal(0)
+    auto_min_score: Share = Decimal(0)
     """With auto_execute, opportunities that score below this are queued for approval."""
 
     entry_order: EntryOrder = EntryOrder.MARKET
@@ -73,45 +74,55 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
 class RiskLimits(Value, frozen=True, kw_only=True):
     """Section ``risk``: how much may be lost, and where."""
 
-    capital: Usd = Usd(Decimal(3000))
+    capital: Annotated[Usd, Range(0, MOST_MONEY, above=True)] = Usd(Decimal(3000))
     """What sizing counts with, in account currency."""
 
-    max_risk_pct: Decimal = Decimal("0.01")
+    max_risk_pct: Fraction = Decimal("0.01")
     """Part of capital lost when a stop is hit."""
 
-    max_position_pct: Decimal = Decimal("0.05")
+    max_position_pct: Fraction = Decimal("0.05")
     """Part of capital in one position."""
 
-    max_positions: int = 10
-    min_quantity: Quantity = Quantity(Decimal(1))
+    max_positions: Annotated[int, Range(1, 10_000)] = 10
+    """Open positions and working entries at the same time."""
+
+    min_quantity: Annotated[Quantity, Range(0, 1_000_000)] = Quantity(Decimal(1))
     """Smallest quantity bought even when a cap allows less (market's step where that is finer)."""
 
     enforce_caps: bool = False
     """True: refuse where the smallest quantity breaks a cap. False: warn."""
 
-    min_reward_risk: Decimal = Decimal("2.0")
-    min_confidence: Decimal = Decimal("0.65")
-    max_daily_loss_pct: Decimal = Decimal("0.10")
+    min_reward_risk: Annotated[Decimal, Range(0, 1000)] = Decimal("2.0")
+    """Smallest distance to the target over the distance to the stop."""
+
+    min_confidence: Share = Decimal("0.65")
+    """Smallest confidence of a signal, 0..1."""
+
+    max_daily_loss_pct: Fraction = Decimal("0.10")
     """Part of the day's opening equity; beyond it nothing is opened until the next session."""
 
-    max_drawdown_pct: Decimal = Decimal("0.25")
+    max_drawdown_pct: Fraction = Decimal("0.25")
     """Part of the highest equity seen; beyond it nothing is opened."""
 
-    max_open_risk_pct: Decimal = Decimal("0.10")
+    max_open_risk_pct: Fraction = Decimal("0.10")
     """Part of capital lost if every stop is hit at once, this trade included."""
 
-    max_orders_per_day: int = 50
+    max_orders_per_day: Annotated[int, Range(1, 100_000)] = 50
     """Entries a session."""
 
-    max_notional: Usd | None = None
+    max_notional: Annotated[Usd, Range(0, MOST_MONEY, above=True)] | None = None
     """Largest value of one order; none by default."""
 
-    allow_symbols: tuple[str, ...] = ()
+    allow_symbols: tuple[Ticker, ...] = ()
     """When not empty, only these are traded."""
 
-    deny_symbols: tuple[str, ...] = ()
+    deny_symbols: tuple[Ticker, ...] = ()
+    """These are never traded."""
+
     allow_short: bool = True
-    max_price_deviation_pct: Decimal = Decimal("0.03")
+    """False: signals that would open a short position are refused."""
+
+    max_price_deviation_pct: Fraction = Decimal("0.03")
     """Collar: how far the signal's entry may lie from the latest price."""
 
     enforce_market_hours: bool = True
@@ -121,8 +132,10 @@ class RiskLimits(Value, frozen=True, kw_only=True):
 class ApprovalLimits(Value, frozen=True, kw_only=True):
     """Section ``approval``: how long an opportunity waits, and what voids it."""
 
-    expiry_minutes: int = 30
-    max_price_drift_pct: Decimal = Decimal("0.01")
+    expiry_minutes: Minutes = 30
+    """How long an opportunity waits for an answer."""
+
+    max_price_drift_pct: Fraction = Decimal("0.01")
     """An approval is void when the price moved further from the one it was queued at."""
 
 
@@ -130,11 +143,15 @@ class DayTradeLimits(Value, frozen=True, kw_only=True):
     """Section ``day_trades``: the pattern-day-trader rule."""
 
     regime: DayTradeRegime = DayTradeRegime.AUTO
-    limit: int = 3
+    """auto, classic, intraday_margin or off."""
+
+    limit: Annotated[int, Range(0, 1000)] = 3
     """Day trades in the window before openings are refused."""
 
-    window_sessions: int = 5
-    equity_threshold: Usd = Usd(Decimal(25000))
+    window_sessions: Annotated[int, Range(1, 100)] = 5
+    """Sessions the count looks back, today included."""
+
+    equity_threshold: Annotated[Usd, Range(0, MOST_MONEY)] = Usd(Decimal(25000))
     """From this equity on, the count does not matter."""
 
 
@@ -148,10 +165,10 @@ class OnRejectedStop(StrEnum):
 class ProtectionLimits(Value, frozen=True, kw_only=True):
     """Section ``protection``: what happens when the broker rejects a protective stop."""
 
-    stop_attempts: int = 3
+    stop_attempts: Annotated[int, Range(1, 100)] = 3
     """How often the same stop is tried in a session before apex gives up."""
 
-    retry_pause_s: int = 30
+    retry_pause_s: Annotated[int, Range(0, 86_400)] = 30
     """Shortest time between two tries, in seconds."""
 
     on_rejected_stop: OnRejectedStop = OnRejectedStop.ALARM
@@ -161,7 +178,7 @@ class ProtectionLimits(Value, frozen=True, kw_only=True):
 class ReconcileLimits(Value, frozen=True, kw_only=True):
     """Section ``reconcile``: comparing the state with the broker's own books."""
 
-    interval_minutes: int = 5
+    interval_minutes: Minutes = 5
     """Time between two comparisons in a loop; every start and every reconnect compares at once."""
 
     auto_repair: bool = True

@@ -7,30 +7,31 @@ the first stop.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Value
 
 
 class TrailingStop(Value, frozen=True, kw_only=True):
     """Section ``trailing``: a stop at the broker that follows the price."""
 
-    activate_at_r: Decimal | None = None
+    activate_at_r: InR | None = None
     """Profit in R from which the stop follows the price; null: it never does."""
 
-    distance_r: Decimal | None = None
+    distance_r: InR | None = None
     """How far behind the best price it stays, in R. Give this or distance_pct."""
 
-    distance_pct: Decimal | None = None
+    distance_pct: Fraction | None = None
     """The same as a part of the price at which it begins: 0.02 is 2 %."""
 
 
 class ScaleOut(Value, frozen=True, kw_only=True):
     """Section ``scale_out``: several targets, each closing a part."""
 
-    targets_r: tuple[Decimal, ...] = ()
+    targets_r: tuple[InR, ...] = ()
     """Targets in R, nearest first, for signals that bring none."""
 
-    fractions: tuple[Decimal, ...] = ()
+    fractions: tuple[Fraction, ...] = ()
     """Part closed at each target; what is left has a stop and no target. Empty: even parts."""
 
     override: bool = False
@@ -40,10 +41,10 @@ class ScaleOut(Value, frozen=True, kw_only=True):
 class MaxHolding(Value, frozen=True, kw_only=True):
     """Section ``max_holding``: how long a position may be held."""
 
-    sessions: int | None = None
+    sessions: Annotated[int, Range(1, 1000)] | None = None
     """Closed at the opening of this session after the entry's: 1 is the next one."""
 
-    minutes: int | None = None
+    minutes: Minutes | None = None
     """Closed after this long with the market open."""
 
 
@@ -53,13 +54,13 @@ class ManagementPlan(Value, frozen=True, kw_only=True):
     trailing: TrailingStop = TrailingStop()
     """A stop at the broker that follows the price."""
 
-    breakeven_at_r: Decimal | None = None
+    breakeven_at_r: InR | None = None
     """Profit in R from which the stop stands at the entry price; null: off."""
 
-    breakeven_offset_r: Decimal = Decimal(0)
+    breakeven_offset_r: Annotated[Decimal, Range(0, 100)] = Decimal(0)
     """How far beyond the entry price, in R."""
 
-    breakeven_after_target: int | None = None
+    breakeven_after_target: Annotated[int, Range(1, 100)] | None = None
     """The same once this many targets have filled; null: off."""
 
     scale_out: ScaleOut = ScaleOut()
@@ -68,7 +69,7 @@ class ManagementPlan(Value, frozen=True, kw_only=True):
     max_holding: MaxHolding = MaxHolding()
     """How long a position may be held; both null: as long as it lasts."""
 
-    flat_at_close: int | None = None
+    flat_at_close: Annotated[int, Range(1, 300)] | None = None
     """Closed this many minutes before the session's close, on half days too; null: off."""
 
     @property

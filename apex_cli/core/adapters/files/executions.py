@@ -90,7 +90,7 @@ def read_document(content: bytes, name: str) -> object:
         except (ValueError, RecursionError, ArithmeticError) as error:
             if not name.lower().endswith((".yaml", ".yml")):
                 raise invalid(name, f"is not valid JSON: {error}") from None
-    from apex_cli.core.adapters.files.yaml_text import YamlProblem, parse_yaml
+    from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 
     try:
         return parse_yaml(text)

@@ -18,9 +18,9 @@ from typing import BinaryIO
 
 from apex_cli.core.adapters.files.signal_fields import FIELDS, PARSERS, shown
 from apex_cli.core.adapters.files.signal_rows import parse_row, rejected
-from apex_cli.core.adapters.files.yaml_text import YamlProblem, parse_yaml
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 
 MAX_LINE = 1_000_000
 """Longest line of JSON Lines or CSV, in bytes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apex_cli.core.adapters.ib.quiet_hours import QuietHours
+from apex_cli.core.market.quiet_hours import QuietHours
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.base import Value
 

@@ -11,8 +11,8 @@ from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.known_order import Known
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.order_terms import in_sending_order, order_fields, parent_ids, problem_with
-from apex_cli.core.adapters.ib.quiet_hours import quiet_now
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
+from apex_cli.core.market.quiet_hours import quiet_now
 from apex_cli.core.model.order import Order, OrderType
 
 LOOK_S = 0.005

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours
 from apex_cli.core.errors import ApexError, BrokerError, ConfigError, ExitStatus, RefusedError
+from apex_cli.core.market.quiet_hours import parse_quiet_hours
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.gateway.policy import Policy

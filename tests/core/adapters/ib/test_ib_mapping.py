@@ -17,15 +17,15 @@ from apex_cli.core.adapters.ib.catalog import Band, Listing, bands_of, rounded
 from apex_cli.core.adapters.ib.guards import masked
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.adapters.ib.order_terms import in_sending_order, order_fields, problem_with
-from apex_cli.core.adapters.ib.quiet_hours import parse_quiet_hours, quiet_now
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.adapters.ib.securities import contract_fields, instrument_of
 from apex_cli.core.errors import BrokerError, ConfigError
+from apex_cli.core.market.quiet_hours import parse_quiet_hours, quiet_now
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderType
-from apex_cli.settings.sections import load_settings
+from apex_cli.settings.load import load_settings
 from kit.ib import bracket, order
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)

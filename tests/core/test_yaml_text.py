@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.adapters import yaml_text
-from apex_cli.core.adapters.yaml_text import MAX_DEPTH, YamlProblem, parse_yaml
+from apex_cli.core import yaml_text
+from apex_cli.core.yaml_text import MAX_DEPTH, YamlProblem, parse_yaml
 
 
 @pytest.fixture(params=["as installed", "pure Python"], autouse=True)
