@@ -37,7 +37,6 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
-from apex_cli.notify import posting
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.run import outcome_counts, report_data, run_blocks
 from apex_cli.settings.sections import Settings, SimulationClock
@@ -87,7 +86,7 @@ def run(out: Output, settings: Settings, options: RunOptions) -> None:
     if options.dry_run:
         asyncio.run(_run(out, settings, options))
         return
-    with posting(out, settings, is_run=True, listens=not options.once), executor_lock(settings, options.wait_s):
+    with executor_lock(settings, options.wait_s):
         asyncio.run(_run(out, settings, options))
 
 

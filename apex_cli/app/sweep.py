@@ -6,7 +6,6 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from decimal import Decimal
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Any
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.errors import BrokerError, ConfigError, InputError
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import Usd
-from apex_cli.core.reports.replay_report import ReplayReport
+from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
 from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
@@ -35,23 +33,6 @@ class SweepTask(Value, frozen=True, kw_only=True):
     values: dict[str, str]
     settings: Settings
     options: ReplayOptions
-
-
-class SweepRow(Value, frozen=True, kw_only=True):
-    """What one combination came to."""
-
-    values: dict[str, str]
-    """Setting by key path, as text."""
-
-    trades: int
-    win_rate: Decimal | None
-    net_pnl: Usd
-    net_expectancy_r: Decimal | None
-    profit_factor: Decimal | None
-    sharpe: float | None
-    max_drawdown: Decimal
-    exposure: Decimal
-    end_equity: Usd
 
 
 def read_grid(path: Path) -> Grid:

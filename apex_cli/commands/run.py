@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Annotated
 
@@ -47,6 +48,7 @@ def run(
     """Take signals in, decide, size, check, then execute or queue for approval."""
     with Output("run", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.app import run_loop as running
+        from apex_cli.notify import posting
 
         settings = with_mode(allow_live(read_settings(config), live), auto)
         options = running.RunOptions(
@@ -58,7 +60,9 @@ def run(
             bars_until=bars_until.date() if bars_until else None,
             wait_s=wait,
         )
-        running.run(out, settings, options)
+        post = nullcontext() if dry_run else posting(out, settings, is_run=True, listens=not once)
+        with post:
+            running.run(out, settings, options)
 
 
 def with_mode(settings: Settings, auto: bool | None) -> Settings:

@@ -10,7 +10,7 @@ from apex_cli.presenters.blocks import Block, Cell, Grid, Line, Tone
 from apex_cli.presenters.formats import DASH, gain, r_multiple, ratio
 
 if TYPE_CHECKING:
-    from apex_cli.app.sweep import SweepRow
+    from apex_cli.core.reports.replay_report import SweepRow
 
 MOST_ROWS = 50
 

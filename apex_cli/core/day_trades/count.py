@@ -22,6 +22,9 @@ from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.wording import money
 
 FORECAST_SESSIONS = 5
+
+FILL_SESSIONS = 10
+"""Sessions, the running one included, whose fills are kept: twice the day-trade window."""
 """Today and the four sessions after it."""
 
 

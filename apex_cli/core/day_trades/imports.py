@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 from msgspec.structs import replace
 
+from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.counter import known_since
 from apex_cli.core.day_trades.flow import COUNTED_TYPES
 from apex_cli.core.market.calendar import (
@@ -23,7 +24,6 @@ from apex_cli.core.market.calendar import (
 )
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import Execution
-from apex_cli.core.positions.retention import FILL_SESSIONS
 from apex_cli.core.state.tables import State
 
 

@@ -13,9 +13,9 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import EntryOrder
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
+from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderType, TimeInForce
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.position import Position, PositionSide, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.positions.lessons import entry_conditions
@@ -84,7 +84,7 @@ def build_bracket(
         entry_price=entry,
         stop_price=stop,
         target_prices=traded,
-        risk_per_unit=Usd(abs(entry - stop) * instrument.multiplier),
+        risk_per_unit=risk_per_unit(entry, stop, instrument.multiplier),
         confidence=signal.confidence,
         reward_risk=decision.reward_risk,
         created_at=now,

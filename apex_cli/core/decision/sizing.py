@@ -8,6 +8,7 @@ from apex_cli.core.model.decision import Binding, Reason, Sized
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step
+from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.wording import money, percent, plain, units
 
 WHOLE_UNIT_MARKETS = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
@@ -103,8 +104,8 @@ def _sized(  # noqa: PLR0917 - private, called twice
     binding: Binding,
     risk: RiskLimits,
 ) -> Sized:
-    risk_per_unit = Usd(abs(entry - stop) * instrument.multiplier)
-    risk_amount = Usd(quantity * risk_per_unit)
+    unit_risk = risk_per_unit(entry, stop, instrument.multiplier)
+    risk_amount = Usd(quantity * unit_risk)
     notional = Usd(quantity * entry * instrument.multiplier)
     is_within = quantity <= by_risk and quantity <= by_capital
     return Sized(
@@ -114,7 +115,7 @@ def _sized(  # noqa: PLR0917 - private, called twice
         binding=binding,
         notional=notional,
         risk_amount=risk_amount,
-        risk_per_unit=risk_per_unit,
+        risk_per_unit=unit_risk,
         warnings=() if is_within else _broken_caps(instrument, quantity, notional, risk_amount, risk),
     )
 

@@ -34,8 +34,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, Ids, StateStore
 from apex_cli.core.positions.booking import Booked, book
-from apex_cli.core.reconciliation.order_breaks import is_ours
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, is_ours
 
 SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05
 """How long to wait for the broker between two looks: at first the one, twice as long each time, up to the other."""

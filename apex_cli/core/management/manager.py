@@ -22,8 +22,6 @@ from apex_cli.core.management.stops import (
     MoveStop,
     StartTrail,
     StopChange,
-    gain_of,
-    is_tighter,
     stop_changes,
 )
 from apex_cli.core.management.targets import missing_targets
@@ -34,6 +32,7 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.positions.managed_by import gain_of, is_tighter
 from apex_cli.core.positions.protection import is_unsure
 from apex_cli.core.state.tables import State
 

@@ -18,8 +18,9 @@ from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.decision import Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits, RepriceLimits
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.records import BracketRecord, RestingEntry
 from apex_cli.core.model.wording import plain, units
 
@@ -202,5 +203,5 @@ def repriced_bracket(
     return replace(
         bracket,
         entry_price=Price(mean),
-        risk_per_unit=Usd(abs(mean - bracket.stop_price) * bracket.instrument.multiplier),
+        risk_per_unit=risk_per_unit(mean, bracket.stop_price, bracket.instrument.multiplier),
     )

@@ -19,6 +19,7 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, ceil_to_step
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.positions.managed_by import Gain, gain_of, is_tighter
 from apex_cli.core.positions.protection import STOP_TYPES, exit_groups, is_unsure, next_leg_id
 
 TRAIL_NOTE = "trail"
@@ -58,34 +59,6 @@ class EndEntries(Value, frozen=True, kw_only=True):
 
 
 StopChange = MoveStop | StartTrail | DropStop | EndEntries
-
-
-class Gain(Value, frozen=True, kw_only=True):
-    """How far a position has come at one price."""
-
-    price: Price
-    distance: Decimal
-    """Profit of one unit in price: negative is a loss."""
-
-    unit: Decimal
-    """1 R in price: from the planned entry to the first stop."""
-
-    @property
-    def r_multiple(self) -> Decimal:
-        """Profit in R."""
-        return self.distance / self.unit
-
-
-def gain_of(position: Position, bracket: BracketRecord, price: Price) -> Gain:
-    """Return what *position* has gained at *price*.
-
-    distance = (price - entry price) * sign; 1 R = risk_per_unit / multiplier.
-    """
-    return Gain(
-        price=price,
-        distance=(price - position.entry_price) * position.side.sign,
-        unit=bracket.risk_per_unit / position.instrument.multiplier,
-    )
 
 
 def stop_changes(
@@ -262,11 +235,6 @@ def _behind(position: Position, price: Price, amount: Price) -> Price:
 def _on_tick(position: Position, level: Price) -> Price:
     side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
     return to_tick(level, position.instrument.tick_size, side)
-
-
-def is_tighter(position: Position, trigger: Price, other: Price) -> bool:
-    """Tell whether a stop at *trigger* is nearer to the price than one at *other*."""
-    return (trigger - other) * position.side.sign > ZERO
 
 
 def _tightest(position: Position, triggers: Sequence[Price]) -> Price:

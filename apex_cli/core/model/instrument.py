@@ -8,9 +8,7 @@ from enum import StrEnum
 from msgspec.structs import force_setattr
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import Price, shortest
-
-ONE = Decimal(1)
+from apex_cli.core.model.money import ONE, Price, shortest
 
 
 class MarketType(StrEnum):

@@ -15,6 +15,7 @@ Quantity = NewType("Quantity", Decimal)
 """Units of an instrument: whole shares or contracts, or a multiple of a smaller step."""
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
 CENT = Decimal("0.01")
 
 

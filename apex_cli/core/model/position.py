@@ -58,24 +58,49 @@ class Position(Value, frozen=True, kw_only=True):
     """Key of the first opening execution: what the round trip will be named by."""
 
 
-def profit(side: PositionSide, entry: Price, current: Price, quantity: Decimal, multiplier: Decimal) -> Usd:
+def profit(side: PositionSide, entry: Decimal, current: Decimal, quantity: Decimal, multiplier: Decimal) -> Usd:
     """Return the P&L before costs.
 
     long: (current - entry) * quantity * multiplier; short: the negative of it.
 
-    >>> profit(PositionSide.SHORT, Price(Decimal(50)), Price(Decimal(48)), Decimal(3), Decimal(1))
+    Args:
+        side: long or short.
+        entry: opening price of a unit; or the opening value of all units, with a *quantity* of 1.
+        current: closing price or value, in the same unit as *entry*.
+        quantity: units, positive.
+        multiplier: units of the underlying in one contract.
+
+    >>> profit(PositionSide.SHORT, Decimal(50), Decimal(48), Decimal(3), Decimal(1))
     Decimal('6')
     """
     return Usd((current - entry) * quantity * multiplier * side.sign or ZERO)  # no negative zero
 
 
-def profit_pct(side: PositionSide, entry: Price, current: Price) -> Decimal:
-    """Return the P&L in percent of the entry value: 4 is 4 %.
+def profit_pct(side: PositionSide, entry: Decimal, current: Decimal) -> Decimal:
+    """Return the P&L in percent of the entry: 4 is 4 %. Both are prices of a unit, or both are values.
 
-    >>> profit_pct(PositionSide.LONG, Price(Decimal(50)), Price(Decimal(52)))
+    >>> profit_pct(PositionSide.LONG, Decimal(50), Decimal(52))
     Decimal('4')
     """
     return (current - entry) / entry * 100 * side.sign or ZERO
+
+
+def risk_per_unit(entry: Decimal, stop: Decimal, multiplier: Decimal) -> Usd:
+    """Return the loss of one unit at the stop, before costs: |entry - stop| * multiplier.
+
+    >>> risk_per_unit(Decimal("2.50"), Decimal("1.50"), Decimal(100))
+    Decimal('100.00')
+    """
+    return Usd(abs(entry - stop) * multiplier)
+
+
+def r_multiple(pnl: Decimal, risk: Decimal | None) -> Decimal | None:
+    """Return *pnl* over the *risk* that was taken for it; None where the risk is unknown or 0.
+
+    >>> r_multiple(Decimal(30), Decimal(15))
+    Decimal('2')
+    """
+    return pnl / risk if risk else None
 
 
 class RoundTrip(Value, frozen=True, kw_only=True):
@@ -119,4 +144,9 @@ class RoundTrip(Value, frozen=True, kw_only=True):
     @property
     def r_multiple(self) -> Decimal | None:
         """P&L before commissions over initial risk; None when the risk is unknown."""
-        return self.pnl / self.initial_risk if self.initial_risk else None
+        return r_multiple(self.pnl, self.initial_risk)
+
+    @property
+    def net_r_multiple(self) -> Decimal | None:
+        """P&L after commissions over initial risk; None when the risk is unknown."""
+        return r_multiple(self.net_pnl, self.initial_risk)

@@ -23,8 +23,7 @@ from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.announcements import announce_fills
 from apex_cli.core.positions.ledger import apply_fill, in_order
 from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
-from apex_cli.core.reconciliation.order_breaks import is_ours
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, is_ours
 
 OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT})
 """What we say of an order as long as the broker has not spoken."""

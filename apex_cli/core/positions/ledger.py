@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole, OrderSide
-from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit
+from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord
 
 EXIT_REASONS = {OrderRole.STOP: "stop", OrderRole.TARGET: "target", OrderRole.CLOSE: "manual"}
@@ -166,12 +166,10 @@ def _closed(
 ) -> RoundTrip:
     """Return the round trip whose last *quantity* units *fill* closes.
 
-    pnl = (closed value - opened value) * multiplier, its sign turned for a short: the profit over the mean
-    prices without their rounding. pnl_pct = pnl in percent of the opened value.
+    P&L is taken from the opened and closed values: the profit over the mean prices, without their rounding.
     """
     opened, opened_value = position.opened_quantity, position.opened_value
     closed_value = position.closed_value + fill.price * quantity
-    gain = (closed_value - opened_value) * position.side.sign
     plan = plans.get(position.bracket_id)
     return RoundTrip(
         round_trip_id=position.first_fill_key,
@@ -185,8 +183,8 @@ def _closed(
         exit_price=Price(closed_value / opened),
         entry_time=position.entry_time,
         exit_time=fill.filled_at,
-        pnl=Usd(gain * position.instrument.multiplier),
-        pnl_pct=gain / opened_value * 100,
+        pnl=profit(position.side, opened_value, closed_value, ONE, position.instrument.multiplier),
+        pnl_pct=profit_pct(position.side, opened_value, closed_value),
         commission=Usd(position.commission + commission),
         initial_risk=Usd(plan.risk_per_unit * opened) if plan else None,
         exit_reason=EXIT_REASONS.get(fill.role, "outside") if fill.role else "outside",

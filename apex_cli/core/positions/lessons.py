@@ -79,7 +79,7 @@ def keep_lesson(tx: State, trip: RoundTrip, seq: int) -> None:
         seq: number of the event that tells of it.
     """
     bracket: BracketRecord | None = tx.brackets.get(trip.bracket_id)
-    if bracket is None or bracket.conditions is None or not trip.initial_risk:
+    if bracket is None or bracket.conditions is None or trip.net_r_multiple is None:
         return
     known: Lesson | None = tx.lessons.get(trip.round_trip_id)
     fresh = Lesson(
@@ -89,7 +89,7 @@ def keep_lesson(tx: State, trip: RoundTrip, seq: int) -> None:
         market_type=trip.instrument.market_type,
         side=trip.side,
         closed_at=trip.exit_time,
-        r=(trip.net_pnl / trip.initial_risk).quantize(R_STEP),
+        r=trip.net_r_multiple.quantize(R_STEP),
         conditions=bracket.conditions,
     )
     if fresh != known:

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from apex_cli.core.management.stops import gain_of, is_tighter
 from apex_cli.core.market.calendar import NEW_YORK, market_status, session_bounds, session_date
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.management import ManagementPlan
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
@@ -21,6 +20,39 @@ from apex_cli.core.positions.holding import flat_from, holding_deadline
 from apex_cli.core.positions.protection import STOP_TYPES
 
 TRADE_BY_NIGHT = frozenset({MarketType.CRYPTO, MarketType.FOREX})
+
+
+class Gain(Value, frozen=True, kw_only=True):
+    """How far a position has come at one price."""
+
+    price: Price
+    distance: Decimal
+    """Profit of one unit in price: negative is a loss."""
+
+    unit: Decimal
+    """1 R in price: from the planned entry to the first stop."""
+
+    @property
+    def r_multiple(self) -> Decimal:
+        """Profit in R."""
+        return self.distance / self.unit
+
+
+def gain_of(position: Position, bracket: BracketRecord, price: Price) -> Gain:
+    """Return what *position* has gained at *price*.
+
+    distance = (price - entry price) * sign; 1 R = risk_per_unit / multiplier.
+    """
+    return Gain(
+        price=price,
+        distance=(price - position.entry_price) * position.side.sign,
+        unit=bracket.risk_per_unit / position.instrument.multiplier,
+    )
+
+
+def is_tighter(position: Position, trigger: Price, other: Price) -> bool:
+    """Tell whether a stop at *trigger* is nearer to the price than one at *other*."""
+    return (trigger - other) * position.side.sign > ZERO
 
 
 class ManagedBy(Value, frozen=True, kw_only=True):

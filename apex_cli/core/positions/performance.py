@@ -64,10 +64,10 @@ class Tally:
         elif trip.pnl < 0:
             self.losses += 1
             self.lost -= trip.pnl
-        if trip.initial_risk:
+        if trip.r_multiple is not None and trip.net_r_multiple is not None:
             self._with_r += 1
-            self._r += trip.pnl / trip.initial_risk
-            self._net_r += trip.net_pnl / trip.initial_risk
+            self._r += trip.r_multiple
+            self._net_r += trip.net_r_multiple
 
     def statistics(self) -> Statistics:
         """Return what was counted."""

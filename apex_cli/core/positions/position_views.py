@@ -10,7 +10,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
-from apex_cli.core.model.position import PositionSide, profit, profit_pct
+from apex_cli.core.model.position import PositionSide, profit, profit_pct, r_multiple
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.managed_by import ManagedBy, managed_by
 from apex_cli.core.positions.protection import protection_of
@@ -103,7 +103,7 @@ def _view(
         priced_at=row.priced_at,
         pnl=pnl,
         pnl_pct=profit_pct(position.side, position.entry_price, row.current_price),
-        r_multiple=pnl / risk if risk else None,
+        r_multiple=r_multiple(pnl, risk),
         stop_price=protection.stop_price,
         target_prices=protection.target_prices,
         protected_quantity=protection.quantity,

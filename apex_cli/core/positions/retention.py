@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.deficits import is_forgotten
 from apex_cli.core.day_trades.flow import by_security
 from apex_cli.core.market.calendar import previous_sessions, session_start
@@ -21,9 +22,6 @@ from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.positions.ledger import fold, in_order
 from apex_cli.core.positions.lessons import prune_lessons
 from apex_cli.core.state.tables import State
-
-FILL_SESSIONS = 10
-"""Sessions, the running one included, whose fills are kept: twice the day-trade window."""
 
 SIGNAL_SESSIONS = 10
 MOST_SIGNALS = 5_000

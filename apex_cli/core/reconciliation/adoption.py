@@ -18,9 +18,9 @@ from apex_cli.core.execution.guard import orders_of
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
-from apex_cli.core.model.position import Position
+from apex_cli.core.model.position import Position, risk_per_unit
 from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
@@ -192,7 +192,7 @@ def _bracket(
         quantity=quantity,
         entry_price=price,
         stop_price=stop,
-        risk_per_unit=Usd(abs(price - stop) * instrument.multiplier),
+        risk_per_unit=risk_per_unit(price, stop, instrument.multiplier),
         created_at=now,
     )
 

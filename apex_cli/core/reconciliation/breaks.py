@@ -31,7 +31,7 @@ from apex_cli.core.model.reconciliation import (
     Lock,
 )
 from apex_cli.core.model.wording import plain
-from apex_cli.core.reconciliation.order_breaks import Ledgers, compare_orders, is_ours, missed_fills, with_fills
+from apex_cli.core.reconciliation.order_breaks import Ledgers, compare_orders, missed_fills, with_fills
 from apex_cli.core.reconciliation.orphans import orphans
 from apex_cli.core.reconciliation.position_breaks import (
     backed,
@@ -40,7 +40,7 @@ from apex_cli.core.reconciliation.position_breaks import (
     signed,
     with_missed_fills,
 )
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, is_ours
 
 MARK_LENGTH = 4
 """Hexadecimal digits: enough to tell a person's accounts apart, far too few to find an account by."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,10 +15,7 @@ from apex_cli.core.model.order import Order, OrderRecord, OrderStatus, OrderType
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.ledger import in_order
-from apex_cli.core.state.tables import State
-
-OUR_ID = re.compile(r"apex-(?P<bracket>[0-9A-HJKMNP-TV-Z]{26})-(?P<letter>[A-Z])(?P<number>\d*)")
-"""What our client order ids look like."""
+from apex_cli.core.state.tables import State, is_our_id, is_ours
 
 WITH_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 WITH_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
@@ -51,17 +47,6 @@ def _says_more(update: OrderUpdate, known: OrderUpdate | None) -> bool:
     if known is None:
         return True
     return (not update.status.is_final, update.at) > (not known.status.is_final, known.at)
-
-
-def is_our_id(client_order_id: str) -> bool:
-    """Tell whether *client_order_id* has the form of ours."""
-    return OUR_ID.fullmatch(client_order_id) is not None
-
-
-def is_ours(state: State, fill: Fill) -> bool:
-    """Tell whether *fill* belongs to an order of ours, also one that our books do not have any more."""
-    name = fill.client_order_id
-    return name in state.orders or is_our_id(name) or fill.bracket_id in state.brackets or fill.key in state.fills
 
 
 def missed_fills(state: State, told: BrokerSnapshot) -> tuple[Break, ...]:

@@ -15,13 +15,13 @@ from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, Cor
 from apex_cli.core.positions.protection import STOP_TYPES, is_closing_side, unprotected_quantity
 from apex_cli.core.reconciliation.order_breaks import (
     NOTHING,
-    OUR_ID,
     Ledgers,
     cancelling,
     hands_off,
     terms_in_words,
     with_terms,
 )
+from apex_cli.core.state.tables import OUR_ID
 
 ORPHAN = "orphan"
 """Note of an order that is known only so that its cancel can be heard of."""

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.decision.record import Alarm
 from apex_cli.core.execution.executor import POLL_INTERVAL_S, TradeExecutor
@@ -39,7 +40,6 @@ from apex_cli.core.model.reconciliation import (
 )
 from apex_cli.core.ports import Clock
 from apex_cli.core.positions.booking import put_order
-from apex_cli.core.positions.retention import FILL_SESSIONS
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
 from apex_cli.core.state.tables import State, Table
 

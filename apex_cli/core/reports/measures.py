@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.performance import returns_of, sharpe
 
 RESAMPLES = 1000
@@ -79,11 +78,6 @@ def sharpe_ratio(points: Sequence[EquityPoint]) -> float | None:
     sqrt(252) * mean(r) / stdev(r), with nothing taken off for a riskless rate.
     """
     return sharpe(returns_of([point.equity for point in points]))
-
-
-def net_r(trip: RoundTrip) -> Decimal | None:
-    """Return P&L after commissions over the loss at the first stop; None when the risk is unknown."""
-    return trip.net_pnl / trip.initial_risk if trip.initial_risk else None
 
 
 def expectancy_interval(results: Sequence[Decimal], seed: int) -> Interval | None:

@@ -16,7 +16,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.learning import WeightsVersion
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.position import RoundTrip, profit
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.positions.booking import Booked
 from apex_cli.core.positions.performance import Statistics, Tally
@@ -26,7 +26,6 @@ from apex_cli.core.reports.measures import (
     EquityPoint,
     Interval,
     expectancy_interval,
-    net_r,
     sharpe_ratio,
 )
 from apex_cli.core.state.tables import State
@@ -85,6 +84,23 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
 
 
+class SweepRow(Value, frozen=True, kw_only=True):
+    """What one combination came to."""
+
+    values: dict[str, str]
+    """Setting by key path, as text."""
+
+    trades: int
+    win_rate: Decimal | None
+    net_pnl: Usd
+    net_expectancy_r: Decimal | None
+    profit_factor: Decimal | None
+    sharpe: float | None
+    max_drawdown: Decimal
+    exposure: Decimal
+    end_equity: Usd
+
+
 class Recorder:
     """Hears everything that happens in a replay."""
 
@@ -141,7 +157,7 @@ class Recorder:
         for trip in trips:
             tally.add(trip)
         points = self.curve.points
-        results = [result for trip in trips if (result := net_r(trip)) is not None]
+        results = [result for trip in trips if (result := trip.net_r_multiple) is not None]
         ratio = sharpe_ratio(points)
         return ReplayReport(
             first=points[0].at,
@@ -178,11 +194,12 @@ def _open_positions(state: State) -> tuple[OpenPosition, ...]:
             quantity=row.position.quantity * row.position.side.sign,
             entry_price=row.position.entry_price,
             current_price=row.current_price,
-            pnl=Usd(
-                (row.current_price - row.position.entry_price)
-                * row.position.quantity
-                * row.position.side.sign
-                * row.position.instrument.multiplier
+            pnl=profit(
+                row.position.side,
+                row.position.entry_price,
+                row.current_price,
+                row.position.quantity,
+                row.position.instrument.multiplier,
             ),
         )
         for _, row in sorted(state.positions.items())

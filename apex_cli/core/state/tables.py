@@ -6,6 +6,7 @@ changed or rolls it back. Nothing here knows of files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -318,3 +319,18 @@ class State:
         for table in self._all:
             if table.changed:
                 table.settle()
+
+
+OUR_ID = re.compile(r"apex-(?P<bracket>[0-9A-HJKMNP-TV-Z]{26})-(?P<letter>[A-Z])(?P<number>\d*)")
+"""What our client order ids look like."""
+
+
+def is_our_id(client_order_id: str) -> bool:
+    """Tell whether *client_order_id* has the form of ours."""
+    return OUR_ID.fullmatch(client_order_id) is not None
+
+
+def is_ours(state: State, fill: Fill) -> bool:
+    """Tell whether *fill* belongs to an order of ours, also one that our books do not have any more."""
+    name = fill.client_order_id
+    return name in state.orders or is_our_id(name) or fill.bracket_id in state.brackets or fill.key in state.fills

@@ -21,7 +21,7 @@ from apex_cli.core.errors import OutcomeUnknownError, StateError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import ZERO, Price, Usd
+from apex_cli.core.model.money import ONE, ZERO, Price, Usd
 from apex_cli.core.model.order import Order
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource
 from apex_cli.core.venue.costs import CostModel
@@ -29,7 +29,6 @@ from apex_cli.core.venue.engine import MatchingEngine
 
 NEW_YORK = ZoneInfo("America/New_York")
 KEPT_SESSIONS = 5
-ONE = Decimal(1)
 ACCOUNT_ID = "SIMULATED"
 """Tells a state made with this broker from one of a real account."""
 
