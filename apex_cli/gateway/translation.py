@@ -7,20 +7,14 @@ from decimal import Decimal
 import msgspec
 
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.venue.book import VenueOrder
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.messages import INVALID
 from apex_cli.gateway.rows import CANCELLED, FILLED, PRE_SUBMITTED, SUBMITTED, OrderRow
 from apex_cli.gateway.terms import Terms
 
-ORDER_TYPES = {
-    "MKT": OrderType.MARKET,
-    "LMT": OrderType.LIMIT,
-    "STP": OrderType.STOP,
-    "STP LMT": OrderType.STOP_LIMIT,
-    "TRAIL": OrderType.TRAIL,
-}
+ORDER_TYPES = {kind.row.wire: kind for kind in OrderType}
 TIFS = {"": TimeInForce.DAY, "DAY": TimeInForce.DAY, "GTC": TimeInForce.GTC}
 HUNDRED = Decimal(100)
 
@@ -41,14 +35,15 @@ def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
 
 
 def _price_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
-    if terms.order_type == "TRAIL":
+    row = ORDER_TYPES[terms.order_type].row
+    if row.meets is Meets.FOLLOWING:
         if bool(terms.aux_price) == bool(terms.trailing_percent):
             return 321, f"{INVALID}Trailing order needs either amount or percent."
         prices = [terms.trail_stop_price]
     else:
-        limit = terms.limit_price if terms.order_type in {"LMT", "STP LMT"} else None
-        stop = terms.aux_price if terms.order_type in {"STP", "STP LMT"} else None
-        if terms.order_type != "MKT" and not (limit or stop):
+        limit = terms.limit_price if row.needs_limit else None
+        stop = terms.aux_price if row.needs_stop else None
+        if (row.needs_limit or row.needs_stop) and not (limit or stop):
             return 321, f"{INVALID}Please enter a price."
         prices = [limit, stop]
     for price in prices:
@@ -76,7 +71,7 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
     """
     terms = row.terms
     kind = ORDER_TYPES[terms.order_type]
-    is_trail = kind is OrderType.TRAIL
+    is_trail = kind.row.meets is Meets.FOLLOWING
     stop = terms.trail_stop_price if is_trail else terms.aux_price
     parent = str(row.parent_perm_id) if row.parent_perm_id else None
     return Order(
@@ -87,8 +82,8 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
         side=OrderSide(terms.action),
         order_type=kind,
         quantity=Quantity(terms.quantity),
-        limit_price=_price(terms.limit_price) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
-        stop_price=_price(stop) if is_trail or kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
+        limit_price=_price(terms.limit_price) if kind.row.needs_limit else None,
+        stop_price=_price(stop) if kind.is_stop else None,
         trail_amount=_price(terms.aux_price) if is_trail and not terms.trailing_percent else None,
         trail_fraction=terms.trailing_percent / HUNDRED if is_trail and terms.trailing_percent else None,
         time_in_force=TIFS[terms.tif],
@@ -105,7 +100,7 @@ def _group(terms: Terms, parent: str | None, *, is_freed: bool) -> str | None:
 def _role(terms: Terms, *, is_child: bool) -> OrderRole:
     if not is_child:
         return OrderRole.ENTRY
-    return OrderRole.TARGET if terms.order_type == "LMT" else OrderRole.STOP
+    return OrderRole.STOP if ORDER_TYPES[terms.order_type].is_stop else OrderRole.TARGET
 
 
 def _price(value: Decimal | None) -> Price | None:
@@ -121,8 +116,7 @@ def wire_status(order: VenueOrder) -> str:
         return FILLED
     if order.status is not OrderStatus.WORKING:
         return CANCELLED
-    is_waiting = order.kind in {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL}
-    return PRE_SUBMITTED if is_waiting or not order.rank else SUBMITTED
+    return PRE_SUBMITTED if order.kind.is_stop or not order.rank else SUBMITTED
 
 
 def changed_terms(old: Terms, new: Terms) -> Terms:

@@ -178,7 +178,7 @@ def order(name: str, side: str, kind: str, **terms: Any) -> Order:
         role={"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": OrderRole.CLOSE}[name[0]],
         instrument=AAPL,
         side=OrderSide(side),
-        order_type=OrderType(kind),
+        order_type=OrderType[kind],
         quantity=Quantity(Decimal(terms.pop("quantity", "10"))),
         time_in_force=TimeInForce.GTC,
         **terms,

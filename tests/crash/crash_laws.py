@@ -21,11 +21,10 @@ from apex_cli.core.adapters.simulated.book_file import SimulatedBook
 from apex_cli.core.adapters.state.journal import encode_event
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderRole, OrderStatus
+from apex_cli.core.model.order import STOP_TYPES, OrderRole, OrderStatus
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.positions.ledger import fold
-from apex_cli.core.positions.protection import STOP_TYPES
 from apex_cli.core.state.tables import State
 from apex_cli.core.venue.book import VenueOrder
 

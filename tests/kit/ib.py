@@ -87,7 +87,7 @@ def order(name: str, side: str, kind: str, **terms: Any) -> Order:
         "role": ROLES[name[0]],
         "instrument": AAPL,
         "side": OrderSide(side),
-        "order_type": OrderType(kind),
+        "order_type": OrderType[kind],
         "quantity": Quantity(Decimal(terms.pop("quantity", 10))),
         "time_in_force": TimeInForce.GTC,
         "parent_id": PREFIX + parent if parent else None,

@@ -68,7 +68,7 @@ def build_bracket(
     entry, stop, rounded = levels_on_ticks(decision.entry_price, signal.stop_loss, wanted, instrument.tick_size, side)
     if min((entry, stop, *rounded)) <= ZERO or (entry - stop) * side.sign <= ZERO:
         raise ValueError(f"signal {decision.signal_id}: entry {entry} and stop {stop} do not make a {side} bracket")
-    if entry_order is EntryOrder.MARKET:
+    if not entry_order.has_limit:
         entry = decision.entry_price
     nearest_first = tuple(sorted(rounded, reverse=side is OrderSide.SELL))
     fractions = signal.target_fractions if targets is None else ()
@@ -107,9 +107,9 @@ def _bracket_orders(
             tranche=tranche,
             instrument=record.instrument,
             side=record.side,
-            order_type=OrderType.LIMIT if entry_order is EntryOrder.LIMIT else OrderType.MARKET,
+            order_type=entry_order.order_type,
             quantity=quantity,
-            limit_price=record.entry_price if entry_order is EntryOrder.LIMIT else None,
+            limit_price=record.entry_price if entry_order.has_limit else None,
             reference_price=reference_price,
         )
         orders += tranche_orders(entry, record.stop_price, target)

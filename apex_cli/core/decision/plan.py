@@ -12,9 +12,9 @@ from apex_cli.core.decision.market_checks import day_trade_warnings
 from apex_cli.core.decision.sizing import size_as_told, size_position
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check, Decision, DecisionKind, Reason, Sized, Snapshot
-from apex_cli.core.model.limits import EntryOrder, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType
+from apex_cli.core.model.order import Order, OrderRole, OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
 from apex_cli.core.model.wording import decimals
 
@@ -47,7 +47,7 @@ def planned_entry(signal: Signal, snapshot: Snapshot, limits: Limits) -> Price:
     A limit entry never pays more than the signal's price.
     """
     quote = snapshot.quote
-    if quote is None or limits.execution.entry_order is EntryOrder.LIMIT:
+    if quote is None or limits.execution.entry_order.has_limit:
         return signal.entry_price
     worse = max if signal.side.sign > 0 else min
     return worse(signal.entry_price, quote.price)
@@ -65,16 +65,16 @@ def probe_entry(
     sized = _context(opportunity, snapshot, limits, entry, quantity).sized
     if not isinstance(sized, Sized):
         return None
-    is_limit = limits.execution.entry_order is EntryOrder.LIMIT
+    entry_order = limits.execution.entry_order
     return Order(
         client_order_id="apex-probe",
         bracket_id="",
         role=OrderRole.ENTRY,
         instrument=signal.instrument,
         side=signal.side,
-        order_type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+        order_type=entry_order.order_type,
         quantity=sized.quantity,
-        limit_price=entry if is_limit else None,
+        limit_price=entry if entry_order.has_limit else None,
         reference_price=entry,
     )
 

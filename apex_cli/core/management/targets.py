@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.positions.protection import STOP_TYPES, exit_groups, is_unsure, next_leg_id
+from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id
 
 
 def missing_targets(position: Position, bracket: BracketRecord, orders: Iterable[OrderRecord]) -> tuple[Order, ...]:

@@ -13,6 +13,7 @@ from typing import Annotated
 from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Ticker, Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import Quantity, Usd
+from apex_cli.core.model.order import OrderType
 
 
 class EntryOrder(StrEnum):
@@ -20,6 +21,16 @@ class EntryOrder(StrEnum):
 
     MARKET = "market"
     LIMIT = "limit"
+
+    @property
+    def order_type(self) -> OrderType:
+        """The order type of the same name."""
+        return OrderType[self.name]
+
+    @property
+    def has_limit(self) -> bool:
+        """True when the entry pays the signal's price at most."""
+        return self.order_type.row.needs_limit
 
 
 class DayTradeRegime(StrEnum):

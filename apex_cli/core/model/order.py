@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
@@ -28,14 +29,56 @@ class OrderSide(StrEnum):
         return 1 if self is OrderSide.BUY else -1
 
 
-class OrderType(StrEnum):
-    """How an order meets the price."""
+class Meets(StrEnum):
+    """When an order meets the price."""
 
-    MARKET = "MARKET"
-    LIMIT = "LIMIT"
-    STOP = "STOP"
-    STOP_LIMIT = "STOP_LIMIT"
-    TRAIL = "TRAIL"
+    AT_ONCE = "at once"
+    AT_LIMIT = "at its limit or better"
+    AT_TRIGGER = "once its trigger is reached"
+    FOLLOWING = "once its trigger is reached, which follows the best price"
+
+
+class OrderTypeRow(Value, frozen=True, kw_only=True):
+    """Everything that differs between order types; venue, broker adapter and gateway read it here."""
+
+    wire: str
+    """The word for it in Interactive Brokers' protocol."""
+
+    needs_limit: bool
+    """True: it has a worst acceptable price."""
+
+    needs_stop: bool
+    """True: it has a trigger from the start; a trailing stop may have one."""
+
+    meets: Meets
+
+
+class OrderType(StrEnum):
+    """How an order meets the price: the table of order types, one row each."""
+
+    row: OrderTypeRow
+
+    def __new__(cls, value: str, row: OrderTypeRow) -> Self:
+        """Make a member that carries its row."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.row = row
+        return member
+
+    MARKET = "MARKET", OrderTypeRow(wire="MKT", needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE)
+    LIMIT = "LIMIT", OrderTypeRow(wire="LMT", needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT)
+    STOP = "STOP", OrderTypeRow(wire="STP", needs_limit=False, needs_stop=True, meets=Meets.AT_TRIGGER)
+    STOP_LIMIT = "STOP_LIMIT", OrderTypeRow(wire="STP LMT", needs_limit=True, needs_stop=True, meets=Meets.AT_TRIGGER)
+    TRAIL = "TRAIL", OrderTypeRow(wire="TRAIL", needs_limit=False, needs_stop=False, meets=Meets.FOLLOWING)
+
+    @property
+    def is_stop(self) -> bool:
+        """True when it waits for a trigger: what protects a position."""
+        return self.row.meets in {Meets.AT_TRIGGER, Meets.FOLLOWING}
+
+
+STOP_TYPES = frozenset(kind for kind in OrderType if kind.is_stop)
+"""What protects a position."""
 
 
 class TimeInForce(StrEnum):

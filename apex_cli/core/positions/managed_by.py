@@ -12,12 +12,11 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus, OrderType
+from apex_cli.core.model.order import STOP_TYPES, OrderRecord, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.wording import decimals
 from apex_cli.core.positions.holding import flat_from, holding_deadline
-from apex_cli.core.positions.protection import STOP_TYPES
 
 TRADE_BY_NIGHT = frozenset({MarketType.CRYPTO, MarketType.FOREX})
 

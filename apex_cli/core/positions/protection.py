@@ -10,11 +10,18 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import (
+    STOP_TYPES,
+    Order,
+    OrderRecord,
+    OrderRole,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
 from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
-
-STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL})
 
 
 class Protection(Value, frozen=True, kw_only=True):

@@ -11,15 +11,11 @@ from msgspec.structs import replace
 from apex_cli.core.model.broker_events import BrokerOrder, BrokerSnapshot, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRecord, OrderStatus, TimeInForce
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.ledger import in_order
 from apex_cli.core.state.tables import State, is_our_id, is_ours
-
-WITH_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-WITH_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
-"""Types whose trigger stays where it was put; the broker itself moves that of a trailing stop."""
 
 NOTHING = "nothing"
 
@@ -165,9 +161,9 @@ def with_terms(record: OrderRecord, theirs: BrokerOrder) -> OrderRecord | None:
     changes: dict[str, Decimal] = {}
     if theirs.quantity > ZERO:
         changes["quantity"] = theirs.quantity
-    if order.order_type in WITH_LIMIT and theirs.limit_price is not None:
+    if order.order_type.row.needs_limit and theirs.limit_price is not None:
         changes["limit_price"] = theirs.limit_price
-    if order.order_type in WITH_STOP and theirs.stop_price is not None:
+    if order.order_type.row.needs_stop and theirs.stop_price is not None:
         changes["stop_price"] = theirs.stop_price
     changed = {name: value for name, value in changes.items() if value != getattr(order, name)}
     return replace(record, order=replace(order, **changed)) if changed else record

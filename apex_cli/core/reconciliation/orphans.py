@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.broker_events import BrokerOrder, BrokerSnapshot
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, TimeInForce
+from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
-from apex_cli.core.positions.protection import STOP_TYPES, is_closing_side, unprotected_quantity
+from apex_cli.core.positions.protection import is_closing_side, unprotected_quantity
 from apex_cli.core.reconciliation.order_breaks import (
     NOTHING,
     Ledgers,

@@ -177,7 +177,7 @@ class WorkingOrder:
             self.level = self.order.limit_price
             self.fires_above = not self.is_buy
         else:
-            self.level = None if kind is OrderType.MARKET else self.trigger
+            self.level = self.trigger if kind.is_stop else None
             self.fires_above = self.is_buy
 
     def update(self) -> OrderUpdate:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import Order, OrderType
+from apex_cli.core.model.order import Meets, Order
 from apex_cli.core.venue.book import OcaGroup, WorkingOrder
 from apex_cli.core.venue.lifecycle import WORKING, Desk, group_name
 
-NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 INFINITE = Decimal("Infinity")
-NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 def transmission_fault(desk: Desk, orders: Sequence[Order]) -> str:
@@ -58,16 +56,16 @@ def terms_fault(order: Order) -> str:
         return f"quantity {quantity} is not positive"
     if quantity % order.instrument.quantity_step:
         return f"quantity {quantity} is not a multiple of {order.instrument.quantity_step}"
-    return "" if order.order_type is OrderType.MARKET else _price_fault(order)
+    return _price_fault(order)
 
 
 def _price_fault(order: Order) -> str:
     kind = order.order_type
-    if kind in NEEDS_LIMIT and not _is_price(order.limit_price):
+    if kind.row.needs_limit and not _is_price(order.limit_price):
         return f"{kind} order needs a positive limit price, found {order.limit_price}"
-    if kind in NEEDS_STOP and not _is_price(order.stop_price):
+    if kind.row.needs_stop and not _is_price(order.stop_price):
         return f"{kind} order needs a positive stop price, found {order.stop_price}"
-    if kind is OrderType.TRAIL:
+    if kind.row.meets is Meets.FOLLOWING:
         fault = _trail_fault(order)
         if fault:
             return fault

@@ -30,7 +30,7 @@ def make_order(name: str, side: str, kind: str, quantity: str = "10", **terms: A
         bracket_id="b",
         role=ROLES[name[0]],
         side=OrderSide(side),
-        order_type=OrderType(kind),
+        order_type=OrderType[kind],
         quantity=Quantity(Decimal(quantity)),
         **terms,
     )

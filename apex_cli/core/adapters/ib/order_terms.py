@@ -9,7 +9,7 @@ from typing import Any
 from apex_cli.core.adapters.ib.numbers import to_price
 from apex_cli.core.adapters.ib.shapes import IbOrder
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import Order, OrderRole, OrderType
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderType
 
 OCA_REDUCE_WITH_BLOCK = 2
 """A leg that fills in part reduces the others, so that what is left keeps its stop; one that fills whole cancels them.
@@ -18,15 +18,7 @@ Only one leg is at a venue at a time, so that both cannot fill. Type 1 would can
 target sells.
 """
 
-IB_TYPES = {
-    OrderType.MARKET: "MKT",
-    OrderType.LIMIT: "LMT",
-    OrderType.STOP: "STP",
-    OrderType.STOP_LIMIT: "STP LMT",
-    OrderType.TRAIL: "TRAIL",
-}
-OWN_TYPES = {name: kind for kind, name in IB_TYPES.items()}
-STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL})
+OWN_TYPES = {kind.row.wire: kind for kind in OrderType}
 LARGEST_REF = 64
 """Characters of an ``orderRef`` that are known to come back whole."""
 
@@ -35,11 +27,12 @@ def problem_with(order: Order) -> str:
     """Return why *order* cannot be sent as it is, empty when it can."""
     if order.quantity <= ZERO:
         return f"its quantity is {order.quantity}"
-    if order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT} and not _is_price(order.limit_price):
+    row = order.order_type.row
+    if row.needs_limit and not _is_price(order.limit_price):
         return f"a {order.order_type} order needs a limit price above 0, found {order.limit_price}"
-    if order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT} and not _is_price(order.stop_price):
+    if row.needs_stop and not _is_price(order.stop_price):
         return f"a {order.order_type} order needs a stop price above 0, found {order.stop_price}"
-    if order.order_type is OrderType.TRAIL and not _has_one_distance(order):
+    if row.meets is Meets.FOLLOWING and not _has_one_distance(order):
         return f"a TRAIL order needs a trail amount or a trail fraction, found {order.trail_amount}"
     name = order.client_order_id
     if not name.isascii() or not name.isprintable() or len(name) > LARGEST_REF:
@@ -76,7 +69,7 @@ def order_fields(
         "orderId": order_id,
         "action": str(order.side),
         "totalQuantity": _number(order.quantity),
-        "orderType": IB_TYPES[order.order_type],
+        "orderType": order.order_type.row.wire,
         "tif": str(order.time_in_force),
         "account": account,
         "orderRef": order.client_order_id,
@@ -91,16 +84,17 @@ def order_fields(
 
 def _price_fields(order: Order) -> dict[str, float]:
     fields: dict[str, float] = {}
-    if order.limit_price is not None and order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}:
+    row = order.order_type.row
+    if order.limit_price is not None and row.needs_limit:
         fields["lmtPrice"] = float(order.limit_price)
-    if order.order_type is OrderType.TRAIL:
+    if row.meets is Meets.FOLLOWING:
         if order.trail_fraction is not None:
             fields["trailingPercent"] = float(order.trail_fraction * 100)
         elif order.trail_amount is not None:
             fields["auxPrice"] = float(order.trail_amount)
         if order.stop_price is not None:
             fields["trailStopPrice"] = float(order.stop_price)
-    elif order.stop_price is not None and order.order_type in STOP_TYPES:
+    elif order.stop_price is not None and row.needs_stop:
         fields["auxPrice"] = float(order.stop_price)
     return fields
 
@@ -127,15 +121,15 @@ def parent_ids(orders: Sequence[Order], ids: Mapping[str, int]) -> dict[str, int
 
 def stop_price_of(order: IbOrder) -> Price | None:
     """Return the trigger that *order* has now."""
-    match order.orderType:
-        case "TRAIL" | "TRAIL LIMIT":
-            return to_price(order.trailStopPrice)
-        case "STP" | "STP LMT":
-            return to_price(order.auxPrice)
-        case _:
-            return None
+    if order.orderType == "TRAIL LIMIT":  # not ours, but somebody may have placed one
+        return to_price(order.trailStopPrice)
+    kind = OWN_TYPES.get(order.orderType)
+    if kind is None or not kind.is_stop:
+        return None
+    return to_price(order.auxPrice if kind.row.needs_stop else order.trailStopPrice)
 
 
 def limit_price_of(order: IbOrder) -> Price | None:
     """Return the limit that *order* has now."""
-    return to_price(order.lmtPrice) if order.orderType in {"LMT", "STP LMT"} else None
+    kind = OWN_TYPES.get(order.orderType)
+    return to_price(order.lmtPrice) if kind is not None and kind.row.needs_limit else None

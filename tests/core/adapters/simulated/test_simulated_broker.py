@@ -73,7 +73,7 @@ def order(
         bracket_id="b",
         role=OrderRole.ENTRY,
         side=OrderSide(side),
-        order_type=OrderType(kind),
+        order_type=OrderType[kind],
         quantity=Quantity(D(quantity)),
         **terms,
     )

@@ -1,0 +1,68 @@
+"""Every order type is one row, and venue, broker adapter and gateway agree about it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with
+from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.limits import EntryOrder
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderSide, OrderType
+from apex_cli.core.venue.intake import terms_fault
+
+PRICE = Price(Decimal(100))
+
+
+def complete(kind: OrderType) -> Order:
+    """Return an order with the prices that its row asks for."""
+    row = kind.row
+    return Order(
+        client_order_id="apex-01ARZ3NDEKTSV4RRFFQ69G5FAV-E",
+        bracket_id="01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        role=OrderRole.ENTRY,
+        instrument=make_instrument("AAPL"),
+        side=OrderSide.BUY,
+        order_type=kind,
+        quantity=Quantity(Decimal(1)),
+        limit_price=PRICE if row.needs_limit else None,
+        stop_price=PRICE if row.needs_stop else None,
+        trail_amount=PRICE if row.meets is Meets.FOLLOWING else None,
+    )
+
+
+@pytest.mark.parametrize("kind", OrderType)
+def test_an_order_with_what_its_row_needs_is_taken_by_venue_and_adapter(kind: OrderType) -> None:
+    order = complete(kind)
+    assert terms_fault(order) == ""
+    assert problem_with(order) == ""
+    fields = order_fields(order, order_id=1, account="DU1")
+    assert fields["orderType"] == kind.row.wire
+    assert ("lmtPrice" in fields) == kind.row.needs_limit
+    assert ("auxPrice" in fields) == (kind.row.needs_stop or kind.row.meets is Meets.FOLLOWING)
+
+
+@pytest.mark.parametrize("kind", OrderType)
+@pytest.mark.parametrize("price", ["limit_price", "stop_price", "trail_amount"])
+def test_an_order_without_a_price_that_its_row_needs_is_refused_by_both(kind: OrderType, price: str) -> None:
+    order = complete(kind)
+    if getattr(order, price) is None:
+        return
+    bare = msgspec.structs.replace(order, **{price: None})
+    assert "needs" in terms_fault(bare)
+    assert "needs" in problem_with(bare)
+
+
+def test_every_way_to_enter_is_an_order_type_without_a_trigger() -> None:
+    for way in EntryOrder:
+        assert not way.order_type.is_stop
+        assert way.has_limit == way.order_type.row.needs_limit
+
+
+def test_a_name_is_spelled_as_stored() -> None:
+    for kind in OrderType:
+        assert msgspec.json.decode(msgspec.json.encode(kind), type=OrderType) is kind
+        assert OrderType[kind.value] is kind
