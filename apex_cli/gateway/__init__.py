@@ -2,9 +2,10 @@
 
 ::
 
-    framing    contracts  terms  messages               wire <-> values, pure
-    accounts   credit     policy  faults  history       arithmetic and switches, pure
-    translate  register   holdings  desk                orders of all clients on the matching engine, pure
-    session    requests   server                        one connection, its questions, all connections
-    books      tape       control  serving  testing     file, prices over time, commands of tests, the process
+    framing      contracts  terms  messages       wire <-> values, pure
+    accounts     policy     faults                arithmetic and switches, pure
+    translation  register   quotes       desk     orders of all clients on the matching engine, pure
+    hub                                           what all clients share: desk, quotes, who hears what
+    session      requests   market_data  server   one connection, its questions, all connections
+    books        tape       control      serve    file, prices over time, commands of tests, the process
 """

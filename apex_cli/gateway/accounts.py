@@ -1,14 +1,23 @@
-"""Arithmetic of the account: costs of positions, profit, margin, and the values clients ask for."""
+"""The account of the venue: executions, positions, margin, what it can pay, and the values clients ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
+import msgspec
+
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.money import ZERO, round_to_cent
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import ZERO, Price, round_to_cent
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.venue.costs import CostModel
+from apex_cli.core.venue.engine import MatchingEngine
+from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.policy import Policy
-from apex_cli.gateway.rows import ExecutionRow, Margins, PositionRow
+from apex_cli.gateway.rows import ExecutionRow, Margins, OrderRow, PositionRow
 
 ONE = Decimal(1)
 DAY_TRADE_TAGS = (
@@ -230,3 +239,149 @@ def account_values(balance: Balance, policy: Policy) -> list[AccountValue]:
 
 def _ratio(part: Decimal, whole: Decimal) -> str:
     return f"{part / whole:.4f}" if whole else "0"
+
+
+SIDES = {OrderSide.BUY: "BOT", OrderSide.SELL: "SLD"}
+
+
+class Holdings:
+    """Folds fills into executions and positions."""
+
+    def __init__(self, engine: MatchingEngine, policy: Policy, *, is_margin: bool) -> None:
+        """Start flat; the cash is the engine's."""
+        self.policy = policy
+        self.is_margin = is_margin
+        self._engine = engine
+        self.executions: list[ExecutionRow] = []
+        self.positions: dict[str, PositionRow] = {}
+        """By instrument key; a position that was closed stays with its realized profit."""
+
+    def take(self, fill: Fill, row: OrderRow) -> ExecutionRow:
+        """Book *fill* of *row*, whose filled quantity already counts it."""
+        number = fill.exec_id.removeprefix("SIM").partition(".")[0]
+        execution = ExecutionRow(
+            exec_id=f"0000e0d5.{row.perm_id:08x}.{number}.01",
+            perm_id=row.perm_id,
+            client_id=row.client_id,
+            order_id=row.order_id,
+            contract=row.contract,
+            key=row.key,
+            side=SIDES[fill.side],
+            shares=fill.quantity,
+            price=fill.price,
+            cumulative=row.filled,
+            average_price=row.average_price,
+            order_ref=row.terms.order_ref,
+            commission=fill.commission,
+            at=fill.filled_at,
+        )
+        fresh = PositionRow(contract=row.contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
+        held, realized = take_execution(
+            self.positions.get(row.key), execution, fresh, with_commission=self.policy.cost_includes_commission
+        )
+        self.positions[row.key] = held
+        execution = msgspec.structs.replace(execution, realized=realized)
+        self.executions.append(execution)
+        return execution
+
+    def correct(self, exec_id: str, price: Decimal) -> ExecutionRow | None:
+        """Tell an execution again at another price, as a correction; None when there is no such execution.
+
+        Cash and positions stay as they were: a correction is a fault of telling here.
+        """
+        for execution in reversed(self.executions):
+            if execution.exec_id == exec_id:
+                corrected = execution.corrected(price)
+                self.executions.append(corrected)
+                return corrected
+        return None
+
+    def held(self, key: str) -> Decimal:
+        """Return the signed quantity of one instrument."""
+        row = self.positions.get(key)
+        return ZERO if row is None else row.quantity
+
+    def prices(self) -> dict[str, Decimal]:
+        """Return the last price of every position that has one."""
+        found: dict[str, Decimal] = {}
+        for key in self.positions:
+            last = self._engine.last_price(key)
+            if last is not None:
+                found[key] = last[0]
+        return found
+
+    def last_price(self, instrument: Instrument) -> Price | None:
+        """Return the last price of *instrument*."""
+        last = self._engine.last_price(instrument.key)
+        return None if last is None else last[0]
+
+    def balance(self, at: datetime) -> Balance:
+        """Return what the account is worth; sales of the day of *at* (UTC) are not settled."""
+        today = at.date()
+        unsettled = sum(
+            (
+                execution.shares * execution.price
+                for execution in self.executions
+                if execution.side == "SLD" and execution.at.date() == today
+            ),
+            ZERO,
+        )
+        return balance_of(
+            cash=self._engine.cash,
+            positions=self.positions.values(),
+            prices=self.prices(),
+            unsettled=unsettled,
+            is_margin=self.is_margin,
+            policy=self.policy,
+        )
+
+
+def gross_change(held: Decimal, signed: Decimal) -> Decimal:
+    """Return by how much a trade changes the size of a position, in units.
+
+    >>> gross_change(Decimal(10), Decimal(-4)), gross_change(Decimal(0), Decimal(-4))
+    (Decimal('-4'), Decimal('4'))
+    """
+    return abs(held + signed) - abs(held)
+
+
+def refusal_of(row: OrderRow, listing: Listing, holdings: Holdings, at: datetime) -> str:
+    """Return why the account may not take *row*; empty when it may. Exits and children always may."""
+    policy = holdings.policy
+    signed = _signed(row)
+    held = holdings.held(row.key)
+    if row.parent_perm_id:
+        return ""
+    if not holdings.is_margin and policy.refuses_cash_short and signed < 0 and held + signed < 0:
+        return "The contract is not available for short sale."
+    change = gross_change(held, signed)
+    price = _price(row, listing, holdings)
+    if not policy.enforces_margin or change <= 0 or price is None:
+        return ""
+    balance = holdings.balance(at)
+    needed = change * price * listing.instrument.multiplier * (policy.margin_rate if holdings.is_margin else ONE)
+    if needed <= balance.available:
+        return ""
+    return (
+        "We are unable to accept your order. Your Available Funds are in sufficient to cover it: "
+        f"needed {needed:.2f} USD, available {balance.available:.2f} USD."
+    )
+
+
+def preview(row: OrderRow, listing: Listing, holdings: Holdings, costs: CostModel, at: datetime) -> Margins:
+    """Return the account before and after *row* was filled as a whole."""
+    price = _price(row, listing, holdings) or ZERO
+    instrument = listing.instrument
+    quantity = row.terms.quantity
+    commission = costs.commission(instrument, quantity, quantity * price * instrument.multiplier)
+    change = gross_change(holdings.held(row.key), _signed(row)) * price * instrument.multiplier
+    return margins_of(holdings.balance(at), change, commission)
+
+
+def _signed(row: OrderRow) -> Decimal:
+    return row.terms.quantity if row.terms.action == "BUY" else -row.terms.quantity
+
+
+def _price(row: OrderRow, listing: Listing, holdings: Holdings) -> Decimal | None:
+    terms = row.terms
+    return terms.limit_price or terms.aux_price or holdings.last_price(listing.instrument)

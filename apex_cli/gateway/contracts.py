@@ -1,12 +1,15 @@
-"""Contracts as the wire names them, and the list of securities this venue trades."""
+"""Contracts as the wire names them, the list of securities this venue trades, and their trading hours."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
+from apex_cli.core.market.calendar import CalendarEndError, session_bounds
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
@@ -233,3 +236,29 @@ def _local_symbol(contract: Contract, instrument: Instrument) -> str:
         thousandths = int(contract.strike * 1000)
         return f"{contract.symbol:<6}{contract.last_trade_date[2:]}{contract.right[:1]}{thousandths:08d}"
     return contract.symbol if instrument.market_type is MarketType.EQUITY else instrument.symbol
+
+
+NEW_YORK = ZoneInfo("America/New_York")
+DAYS_TOLD = 6
+PRE_MARKET, AFTER_HOURS = time(4), time(20)
+
+
+def trading_hours(now: datetime) -> tuple[str, str]:
+    """Return all and the liquid trading hours of the next days, as ``20260302:0930-20260302:1600;20260307:CLOSED``."""
+    today = now.astimezone(NEW_YORK).date()
+    every, liquid = [], []
+    for number in range(DAYS_TOLD):
+        day = today + timedelta(days=number)
+        try:
+            bounds = session_bounds(day)
+        except CalendarEndError:
+            break
+        name = f"{day:%Y%m%d}"
+        if bounds is None:
+            every.append(f"{name}:CLOSED")
+            liquid.append(f"{name}:CLOSED")
+            continue
+        opens, closes = (bound.astimezone(NEW_YORK) for bound in bounds)
+        every.append(f"{name}:{PRE_MARKET:%H%M}-{name}:{AFTER_HOURS:%H%M}")
+        liquid.append(f"{name}:{opens:%H%M}-{name}:{closes:%H%M}")
+    return ";".join(every), ";".join(liquid)

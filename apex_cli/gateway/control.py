@@ -15,8 +15,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import STOCK, Contract
 from apex_cli.gateway.faults import Fault
+from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.rows import CommissionTold, ExecutionRow, ExecutionTold, OrderRow
-from apex_cli.gateway.server import Gateway
 from apex_cli.gateway.terms import Terms
 
 
@@ -192,7 +192,7 @@ def decode(line: bytes | str) -> AnyCommand:
     return command
 
 
-def execute(gateway: Gateway, command: AnyCommand) -> BooksView | None:
+def execute(gateway: Hub, command: AnyCommand) -> BooksView | None:
     """Do *command*; ``ShowBooks`` has an answer.
 
     Raises:
@@ -205,7 +205,7 @@ def execute(gateway: Gateway, command: AnyCommand) -> BooksView | None:
     return None
 
 
-def books_of(gateway: Gateway) -> BooksView:
+def books_of(gateway: Hub) -> BooksView:
     """Return what *gateway* knows."""
     desk = gateway.desk
     return BooksView(
@@ -217,37 +217,37 @@ def books_of(gateway: Gateway) -> BooksView:
     )
 
 
-def _price(gateway: Gateway, command: SetPrice) -> None:
+def _price(gateway: Hub, command: SetPrice) -> None:
     listing = gateway.desk.listings.add(command.symbol)
     gateway.set_price(listing, command.price, bid=command.bid, ask=command.ask, size=command.size)
 
 
-def _row(gateway: Gateway, order_ref: str, perm_id: int = 0) -> OrderRow:
+def _row(gateway: Hub, order_ref: str, perm_id: int = 0) -> OrderRow:
     desk = gateway.desk
     if perm_id:
         return desk.orders[perm_id]
     return books_of(gateway).order(order_ref)
 
 
-def _fill(gateway: Gateway, command: FillOrder) -> None:
+def _fill(gateway: Hub, command: FillOrder) -> None:
     row = _row(gateway, command.order_ref, command.perm_id)
     gateway.tell(gateway.desk.fill(row.perm_id, command.quantity, command.price, gateway.now()))
 
 
-def _late_fill(gateway: Gateway, command: FillAfterCancel) -> None:
+def _late_fill(gateway: Hub, command: FillAfterCancel) -> None:
     row = _row(gateway, command.order_ref)
     gateway.desk.late_fills[row.terms.order_ref] = command.quantity
 
 
-def _fault(gateway: Gateway, command: AddFault) -> None:
+def _fault(gateway: Hub, command: AddFault) -> None:
     gateway.faults.add(command.fault)
 
 
-def _clear(gateway: Gateway, _: ClearFaults) -> None:
+def _clear(gateway: Hub, _: ClearFaults) -> None:
     gateway.faults.clear()
 
 
-def _system(gateway: Gateway, command: TellSystem) -> None:
+def _system(gateway: Hub, command: TellSystem) -> None:
     text = command.text or SYSTEM_TEXTS.get(command.code, "")
     gateway.tell_all(command.code, text)
 
@@ -260,20 +260,20 @@ SYSTEM_TEXTS = {
 }
 
 
-def _error(gateway: Gateway, command: TellError) -> None:
+def _error(gateway: Hub, command: TellError) -> None:
     row = _row(gateway, command.order_ref)
     session = gateway.sessions.get(row.client_id)
     if session is not None:
         session.send(messages.error(row.order_id, command.code, command.text))
 
 
-def _cut(gateway: Gateway, command: Cut) -> None:
+def _cut(gateway: Hub, command: Cut) -> None:
     for client_id, session in list(gateway.sessions.items()):
         if command.client_id in {None, client_id}:
             session.cut()
 
 
-def _by_hand(gateway: Gateway, command: TradeByHand) -> None:
+def _by_hand(gateway: Hub, command: TradeByHand) -> None:
     terms = Terms(
         action=command.action,
         quantity=command.quantity,
@@ -286,30 +286,30 @@ def _by_hand(gateway: Gateway, command: TradeByHand) -> None:
     gateway.tell(gateway.desk.place_by_hand(contract, terms, gateway.now()))
 
 
-def _cancel_by_hand(gateway: Gateway, command: CancelByHand) -> None:
+def _cancel_by_hand(gateway: Hub, command: CancelByHand) -> None:
     row = _row(gateway, command.order_ref, command.perm_id)
     gateway.tell(gateway.desk.cancel_row(row, gateway.now()))
 
 
-def _correct(gateway: Gateway, command: Correct) -> None:
+def _correct(gateway: Hub, command: Correct) -> None:
     corrected = gateway.desk.holdings.correct(command.exec_id, command.price)
     if corrected is None:
         raise KeyError(command.exec_id)
     gateway.tell([ExecutionTold(execution=corrected), CommissionTold(execution=corrected)])
 
 
-def _repeat(gateway: Gateway, command: Repeat) -> None:
+def _repeat(gateway: Hub, command: Repeat) -> None:
     found = [row for row in gateway.desk.holdings.executions if row.exec_id == command.exec_id]
     if not found:
         raise KeyError(command.exec_id)
     gateway.tell([ExecutionTold(execution=found[0]), CommissionTold(execution=found[0])])
 
 
-def _next_id(gateway: Gateway, command: SetNextId) -> None:
+def _next_id(gateway: Hub, command: SetNextId) -> None:
     gateway.desk.set_next_order_id(command.client_id, command.order_id)
 
 
-def _policy(gateway: Gateway, command: SetPolicy) -> None:
+def _policy(gateway: Hub, command: SetPolicy) -> None:
     policy = gateway.desk.policy
     changed = msgspec.convert({**msgspec.to_builtins(policy), **command.changes}, type(policy), strict=False)
     unknown = set(command.changes) - set(policy.__struct_fields__)
@@ -318,11 +318,11 @@ def _policy(gateway: Gateway, command: SetPolicy) -> None:
     gateway.desk.policy = gateway.desk.holdings.policy = changed
 
 
-def _end_session(gateway: Gateway, _: EndSession) -> None:
+def _end_session(gateway: Hub, _: EndSession) -> None:
     gateway.tell(gateway.desk.end_session(gateway.now()))
 
 
-_DO: dict[type, Callable[[Gateway, Any], None]] = {
+_DO: dict[type, Callable[[Hub, Any], None]] = {
     SetPrice: _price,
     FillOrder: _fill,
     FillAfterCancel: _late_fill,

@@ -15,9 +15,8 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.venue.costs import CommissionPlan, CostModel
 from apex_cli.core.venue.engine import MatchingEngine
+from apex_cli.gateway.accounts import Holdings, preview, refusal_of
 from apex_cli.gateway.contracts import Contract, Listing, Listings
-from apex_cli.gateway.credit import preview, refusal_of
-from apex_cli.gateway.holdings import Holdings
 from apex_cli.gateway.messages import INVALID, NO_DEFINITION
 from apex_cli.gateway.policy import Children, OcaPartial, Policy
 from apex_cli.gateway.register import Register

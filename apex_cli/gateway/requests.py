@@ -7,12 +7,16 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from apex_cli.gateway import messages
-from apex_cli.gateway.bar_requests import parse_end
-from apex_cli.gateway.contracts import MARKET_RULES, read_contract
+from apex_cli.gateway.contracts import MARKET_RULES, read_contract, trading_hours
 from apex_cli.gateway.framing import ProtocolError, Reader
-from apex_cli.gateway.hours import trading_hours
+from apex_cli.gateway.market_data import (
+    cancel_market_data,
+    historical_data,
+    market_data,
+    parse_end,
+    set_market_data_type,
+)
 from apex_cli.gateway.messages import INVALID, NO_DEFINITION, Message, ends
-from apex_cli.gateway.quote_requests import cancel_market_data, historical_data, market_data, set_market_data_type
 from apex_cli.gateway.rows import ExecutionRow, OrderRow
 from apex_cli.gateway.session import NOT_STARTED, Session
 from apex_cli.gateway.terms import read_placement

@@ -1,73 +1,20 @@
-"""The gateway itself: one desk, many clients, on a loopback port."""
+"""The gateway itself: a hub that listens on a loopback port."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from decimal import Decimal
 
-from apex_cli.core.model.market import Bar
-from apex_cli.gateway import messages
-from apex_cli.gateway.accounts import AccountValue, account_values
-from apex_cli.gateway.books import Books, Quoted
-from apex_cli.gateway.contracts import Listing
-from apex_cli.gateway.desk import Desk
-from apex_cli.gateway.faults import Faults
+from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.requests import request_of
-from apex_cli.gateway.rows import ErrorTold, ExecutionTold, OrderRow, Told
 from apex_cli.gateway.session import Session
 
 LOOPBACK = "127.0.0.1"
-NO_ID = -1
-
-BarsOf = Callable[[str, datetime | None], Sequence[Bar]]
-"""History of a symbol, up to a time if there is one."""
 
 
-class Gateway:
-    """Serves clients on top of a desk; everything happens on one event loop."""
+class Gateway(Hub):
+    """Accepts clients and gives each a session."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        *,
-        account: str,
-        now: Callable[[], datetime],
-        books: Books,
-        bars_of: BarsOf | None = None,
-        log: Callable[[str], None] | None = None,
-    ) -> None:
-        """Serve *desk*.
-
-        Args:
-            desk: Orders and account, restored or new.
-            account: Account id as told to clients; paper accounts start with ``DU``.
-            now: The time, aware UTC.
-            books: Where every change is kept before it is told.
-            bars_of: History of a symbol; None without.
-            log: Gets a line for people about each connection and order.
-        """
-        self.desk = desk
-        self.account = account
-        self.now = now
-        self.faults = Faults()
-        self.log = log or (lambda _: None)
-        self.bars_of = bars_of or (lambda *_: ())
-        self.sessions: dict[int, Session] = {}
-        """Started clients by client id."""
-
-        self.quotes: dict[str, Quoted] = {}
-        """By instrument key."""
-
-        self.played_until: datetime | None = None
-        """End of the last bar that was played."""
-
-        self._connected: set[Session] = set()
-        self._books = books
-        self._server: asyncio.Server | None = None
-
-    # ------------------------------------------------------------- connecting
+    _server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port.
@@ -77,7 +24,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Session(self, request_of), host, port, reuse_address=True)
-        self._commit()
+        self.commit()
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
@@ -85,91 +32,7 @@ class Gateway:
         """Close every connection and stop listening."""
         if self._server is not None:
             self._server.close()
-            for session in list(self._connected):
-                session.cut()
+            self.cut_all()
             await self._server.wait_closed()
             await asyncio.sleep(0)  # transports close one turn later
             self._server = None
-
-    def enter(self, session: Session) -> None:
-        """Remember a connection."""
-        self._connected.add(session)
-
-    def leave(self, session: Session) -> None:
-        """Forget a connection."""
-        self._connected.discard(session)
-        if self.sessions.get(session.client_id) is session:
-            del self.sessions[session.client_id]
-            self.log(f"client {session.client_id} disconnected")
-
-    # ---------------------------------------------------------------- telling
-
-    def tell(self, told: Iterable[Told]) -> None:
-        """Keep what happened in the books, then tell it to every client that may hear it."""
-        told = list(told)
-        if not told:
-            return
-        self._commit()
-        has_traded = False
-        for item in told:
-            has_traded = has_traded or isinstance(item, ExecutionTold)
-            for session in list(self.sessions.values()):
-                if self._may_hear(session, item):
-                    session.tell(item)
-        if has_traded:
-            for session in list(self.sessions.values()):
-                session.refresh_account()
-
-    def _may_hear(self, session: Session, item: Told) -> bool:
-        if isinstance(item, ErrorTold):
-            return session.client_id == item.client_id
-        about = item.execution if hasattr(item, "execution") else item.row
-        row = about if isinstance(about, OrderRow) else self.desk.orders[about.perm_id]
-        if session.client_id == self.desk.policy.master_client_id:
-            return True
-        return session.client_id == row.client_id and (not row.is_manual or session.client_id == 0)
-
-    def tell_all(self, code: int, text: str) -> None:
-        """Send a system message to every client."""
-        for session in list(self.sessions.values()):
-            session.send(messages.error(NO_ID, code, text))
-
-    def _commit(self) -> None:
-        self._books.write(self.desk, self.quotes, self.played_until)
-
-    # ----------------------------------------------------------------- market
-
-    def set_price(
-        self,
-        listing: Listing,
-        price: Decimal,
-        *,
-        bid: Decimal | None = None,
-        ask: Decimal | None = None,
-        size: Decimal | None = None,
-    ) -> None:
-        """Move the market of one security: quotes go out first, then what fills."""
-        self.quote(listing, price, bid=bid, ask=ask)
-        self.tell(self.desk.set_price(listing, price, self.now(), size=size))
-
-    def quote(
-        self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
-    ) -> None:
-        """Tell the market of one security, without matching orders."""
-        key, tick = listing.instrument.key, listing.instrument.tick_size
-        before = self.quotes.get(key)
-        close = before.close if before else price
-        self.quotes[key] = Quoted(bid=bid or max(price - tick, tick), ask=ask or price + tick, last=price, close=close)
-        for session in list(self.sessions.values()):
-            session.tick(key)
-
-    def play_bar(self, listing: Listing, bar: Bar) -> None:
-        """Meet one bar, and quote its close."""
-        self.quote(listing, bar.close)
-        self.tell(self.desk.play_bar(listing, bar, self.now()))
-
-    # ---------------------------------------------------------------- account
-
-    def account_values(self) -> list[AccountValue]:
-        """Return every account value as told to clients."""
-        return account_values(self.desk.holdings.balance(self.now()), self.desk.policy)

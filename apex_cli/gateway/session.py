@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import value_of
 from apex_cli.gateway.faults import Action, Fault
 from apex_cli.gateway.framing import ProtocolError, Splitter, frame
+from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.messages import Fields, Message
 from apex_cli.gateway.quotes import TickRequest, tick_messages
 from apex_cli.gateway.rows import (
@@ -23,9 +24,6 @@ from apex_cli.gateway.rows import (
     Told,
 )
 
-if TYPE_CHECKING:  # the two refer to each other
-    from apex_cli.gateway.server import Gateway
-
 SERVER_VERSION = 176
 NOT_STARTED = -1
 LIVE = -1
@@ -37,7 +35,7 @@ RequestReader = Callable[["Session", list[str]], "RequestLike | None"]
 class Session(asyncio.Protocol):
     """Speaks with one client."""
 
-    def __init__(self, gateway: Gateway, request_of: RequestReader) -> None:
+    def __init__(self, gateway: Hub, request_of: RequestReader) -> None:
         """Wait for the client's greeting; *request_of* reads what it asks."""
         self.gateway = gateway
         self._request_of = request_of

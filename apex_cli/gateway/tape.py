@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.model.market import Bar
-from apex_cli.gateway.server import Gateway
+from apex_cli.gateway.hub import Hub
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -19,7 +19,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 class Tape:
     """Plays bars on a gateway; a session that ends expires its DAY orders."""
 
-    def __init__(self, gateway: Gateway, bars: CsvBars) -> None:
+    def __init__(self, gateway: Hub, bars: CsvBars) -> None:
         """Start after the bars that the gateway has played before."""
         self._gateway = gateway
         self._bars = bars

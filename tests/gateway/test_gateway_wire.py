@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import ZERO
 from apex_cli.gateway.accounts import balance_of, take_execution
-from apex_cli.gateway.bar_requests import parse_bar_size, parse_duration, parse_end
 from apex_cli.gateway.contracts import Contract, Listings
 from apex_cli.gateway.faults import Action, Fault, Faults
 from apex_cli.gateway.framing import GREETING, MAX_FRAME, ProtocolError, Reader, Splitter, frame, text_of
+from apex_cli.gateway.market_data import parse_bar_size, parse_duration, parse_end
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.rows import ExecutionRow, PositionRow
 from apex_cli.gateway.serve import answer_line, require_loopback

@@ -29,9 +29,10 @@ from apex_cli.gateway.books import Books, desk_of
 from apex_cli.gateway.control import AnyCommand, BooksView
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Action, Fault
+from apex_cli.gateway.hub import BarsOf
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.serve import Answer
-from apex_cli.gateway.server import LOOPBACK, BarsOf, Gateway
+from apex_cli.gateway.server import LOOPBACK, Gateway
 
 PAPER_ACCOUNT = "DU1234567"
 GENEROUS = 30.0

@@ -1,0 +1,177 @@
+"""What all clients share: one desk, its quotes, and who hears what happens on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from apex_cli.core.model.market import Bar
+from apex_cli.gateway import messages
+from apex_cli.gateway.accounts import AccountValue, account_values
+from apex_cli.gateway.books import Books, Quoted
+from apex_cli.gateway.contracts import Listing
+from apex_cli.gateway.desk import Desk
+from apex_cli.gateway.faults import Faults
+from apex_cli.gateway.messages import Fields
+from apex_cli.gateway.rows import ErrorTold, ExecutionTold, OrderRow, Told
+
+NO_ID = -1
+
+BarsOf = Callable[[str, datetime | None], Sequence[Bar]]
+"""History of a symbol, up to a time if there is one."""
+
+
+class Client(Protocol):
+    """A started session, as far as the hub speaks to it."""
+
+    client_id: int
+
+    def cut(self) -> None:
+        """Cut the connection at once."""
+
+    def send(self, fields: Fields) -> None:
+        """Send one message."""
+
+    def tell(self, told: Told) -> None:
+        """Send what happened on the desk."""
+
+    def refresh_account(self) -> None:
+        """Send subscribers what a fill changed."""
+
+    def tick(self, key: str) -> None:
+        """Send the market of one security to the requests that want it."""
+
+
+class Hub:
+    """Serves clients on top of a desk; everything happens on one event loop."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        account: str,
+        now: Callable[[], datetime],
+        books: Books,
+        bars_of: BarsOf | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        """Serve *desk*.
+
+        Args:
+            desk: Orders and account, restored or new.
+            account: Account id as told to clients; paper accounts start with ``DU``.
+            now: The time, aware UTC.
+            books: Where every change is kept before it is told.
+            bars_of: History of a symbol; None without.
+            log: Gets a line for people about each connection and order.
+        """
+        self.desk = desk
+        self.account = account
+        self.now = now
+        self.faults = Faults()
+        self.log = log or (lambda _: None)
+        self.bars_of = bars_of or (lambda *_: ())
+        self.sessions: dict[int, Client] = {}
+        """Started clients by client id."""
+
+        self.quotes: dict[str, Quoted] = {}
+        """By instrument key."""
+
+        self.played_until: datetime | None = None
+        """End of the last bar that was played."""
+
+        self._connected: set[Client] = set()
+        self._books = books
+
+    # ---------------------------------------------------------------- clients
+
+    def cut_all(self) -> None:
+        """Cut every connection."""
+        for session in list(self._connected):
+            session.cut()
+
+    def enter(self, session: Client) -> None:
+        """Remember a connection."""
+        self._connected.add(session)
+
+    def leave(self, session: Client) -> None:
+        """Forget a connection."""
+        self._connected.discard(session)
+        if self.sessions.get(session.client_id) is session:
+            del self.sessions[session.client_id]
+            self.log(f"client {session.client_id} disconnected")
+
+    # ---------------------------------------------------------------- telling
+
+    def tell(self, told: Iterable[Told]) -> None:
+        """Keep what happened in the books, then tell it to every client that may hear it."""
+        told = list(told)
+        if not told:
+            return
+        self.commit()
+        has_traded = False
+        for item in told:
+            has_traded = has_traded or isinstance(item, ExecutionTold)
+            for session in list(self.sessions.values()):
+                if self._may_hear(session, item):
+                    session.tell(item)
+        if has_traded:
+            for session in list(self.sessions.values()):
+                session.refresh_account()
+
+    def _may_hear(self, session: Client, item: Told) -> bool:
+        if isinstance(item, ErrorTold):
+            return session.client_id == item.client_id
+        about = item.execution if hasattr(item, "execution") else item.row
+        row = about if isinstance(about, OrderRow) else self.desk.orders[about.perm_id]
+        if session.client_id == self.desk.policy.master_client_id:
+            return True
+        return session.client_id == row.client_id and (not row.is_manual or session.client_id == 0)
+
+    def tell_all(self, code: int, text: str) -> None:
+        """Send a system message to every client."""
+        for session in list(self.sessions.values()):
+            session.send(messages.error(NO_ID, code, text))
+
+    def commit(self) -> None:
+        """Write everything to the books."""
+        self._books.write(self.desk, self.quotes, self.played_until)
+
+    # ----------------------------------------------------------------- market
+
+    def set_price(
+        self,
+        listing: Listing,
+        price: Decimal,
+        *,
+        bid: Decimal | None = None,
+        ask: Decimal | None = None,
+        size: Decimal | None = None,
+    ) -> None:
+        """Move the market of one security: quotes go out first, then what fills."""
+        self.quote(listing, price, bid=bid, ask=ask)
+        self.tell(self.desk.set_price(listing, price, self.now(), size=size))
+
+    def quote(
+        self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
+    ) -> None:
+        """Tell the market of one security, without matching orders."""
+        key, tick = listing.instrument.key, listing.instrument.tick_size
+        before = self.quotes.get(key)
+        close = before.close if before else price
+        self.quotes[key] = Quoted(bid=bid or max(price - tick, tick), ask=ask or price + tick, last=price, close=close)
+        for session in list(self.sessions.values()):
+            session.tick(key)
+
+    def play_bar(self, listing: Listing, bar: Bar) -> None:
+        """Meet one bar, and quote its close."""
+        self.quote(listing, bar.close)
+        self.tell(self.desk.play_bar(listing, bar, self.now()))
+
+    # ---------------------------------------------------------------- account
+
+    def account_values(self) -> list[AccountValue]:
+        """Return every account value as told to clients."""
+        return account_values(self.desk.holdings.balance(self.now()), self.desk.policy)
