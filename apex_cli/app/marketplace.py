@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.errors import ConfigError
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.sections import PriceSettings, Settings, SimulationClock
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.tables import FileHints
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.ports import (
         Broker,
@@ -21,6 +22,22 @@ if TYPE_CHECKING:
 
 
 BOOK_FILE = "simulated_broker.json"
+
+
+def price_hints(prices: PriceSettings) -> FileHints:
+    """Return what the configuration says about price files."""
+    import msgspec
+
+    from apex_cli.core.adapters.files.tables import FileHints
+
+    columns = {name: text for name, text in msgspec.structs.asdict(prices.columns).items() if text}
+    return FileHints(
+        section="prices",
+        columns=columns,
+        zone=prices.zone or "",
+        dates=prices.dates or "",
+        decimal=prices.decimal or "",
+    )
 
 
 def open_bars(settings: Settings) -> CsvBars | None:
@@ -39,7 +56,7 @@ def open_bars(settings: Settings) -> CsvBars | None:
         )
     from apex_cli.core.adapters.files.csv_bars import CsvBars
 
-    return CsvBars(settings.prices.bars_dir)
+    return CsvBars(settings.prices.bars_dir, price_hints(settings.prices))
 
 
 def make_clock(settings: Settings, bars: CsvBars | None) -> Clock:

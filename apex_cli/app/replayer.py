@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from apex_cli.app.compose import make_learners, make_position_chores, make_ranker, make_stages
-from apex_cli.app.marketplace import make_simulated_broker
+from apex_cli.app.marketplace import make_simulated_broker, price_hints
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
@@ -34,7 +34,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.ports import SignalSource, SignalStage
 from apex_cli.core.reports.replay_report import Recorder, ReplayReport
 from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource
-from apex_cli.settings.sections import Settings
+from apex_cli.settings.sections import PriceSettings, Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.signals.context import PipelineContext
@@ -72,13 +72,13 @@ def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = 
 
 
 @lru_cache(maxsize=4)
-def open_replay_bars(folder: Path) -> CsvBars:
-    """Return the bars of *folder*; a process that replays them many times reads them once.
+def open_replay_bars(folder: Path, prices: PriceSettings) -> CsvBars:
+    """Return the bars of *folder*, read as *prices* say; a process that replays them many times reads them once.
 
     Raises:
         InputError: the folder or one of its files cannot be read.
     """
-    return CsvBars(folder)
+    return CsvBars(folder, price_hints(prices))
 
 
 def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
@@ -90,7 +90,7 @@ def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
     models = pinned_models(settings)
     if models is None:
         return None
-    ends = _ends_of(open_replay_bars(options.bars_dir), options)
+    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices), options)
     return models.foreknowledge(ends[0], ends[-1])
 
 
@@ -120,7 +120,7 @@ class Replay:
         execution = replace(settings.execution, auto_execute=True, simulation_mode=True)
         settings = replace(settings, execution=execution)
         self._options = options
-        self._bars = open_replay_bars(options.bars_dir)
+        self._bars = open_replay_bars(options.bars_dir, settings.prices)
         self._ends = _ends_of(self._bars, options)
         self._clock = BarClock(self._ends[0])
         self._recorder = Recorder()
@@ -203,7 +203,8 @@ class Replay:
         await self._broker.close()
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
         warning = [self._warning.message] if self._warning is not None else []
-        self._recorder.problems[:0] = [*warning, *(odd for symbol in symbols for odd in self._bars.problems(symbol))]
+        odd = (problem for symbol in symbols for problem in self._bars.problems(symbol))
+        self._recorder.problems[:0] = [*warning, *self._bars.unmatched(), *odd]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
         return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
 

@@ -134,7 +134,10 @@ def _look_at_prices(settings: Settings) -> Iterator[Finding]:
         return
     symbols = bars.symbols()
     yield _ok("prices", f"{len(symbols)} symbols in {settings.prices.bars_dir}")
+    for sentence in bars.unmatched():
+        yield _warning("bars_unmatched", sentence, "name the file after its symbol")
     for symbol in symbols:
+        yield _ok("bars", f"{symbol}: {bars.taken_as(symbol)}")
         problems = bars.problems(symbol)
         if problems:
             yield _warning(

@@ -92,6 +92,9 @@ def replay(
             require_png()
         with out.progress("replaying") as on_step:
             report = replaying.replay(settings, options, on_step)
+        history = replaying.open_replay_bars(options.bars_dir, settings.prices)
+        for symbol in history.symbols() if out.verbose else ():
+            out.detail(history.taken_as(symbol))
         written = _write(report, html, png)
         for path in written.values():
             out.note(f"Written: {path}")

@@ -283,7 +283,9 @@ def _text(field: Field, value: object) -> str:
     """Take a short text such as a host name, in the spelling of its field."""
     spelling = field.rule if isinstance(field.rule, Spelling) else None
     allowed = spelling.allowed if spelling else "a name"
-    if not (isinstance(value, str) and value and value.isascii() and value.isprintable() and " " not in value):
+    if not (isinstance(value, str) and value.strip() and value.isprintable()):
+        raise Refused(allowed)
+    if not (spelling and spelling.is_free) and not (value.isascii() and " " not in value):
         raise Refused(allowed)
     try:
         return spelling.parse(value) if spelling else value

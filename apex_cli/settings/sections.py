@@ -55,6 +55,27 @@ def _window(text: str) -> str:
     return text
 
 
+def _column(text: str) -> str:
+    return text.strip()
+
+
+def _dates(text: str) -> str:
+    if text.lower() in {"mdy", "dmy"}:
+        return text.lower()
+    if not all(mark in text for mark in ("%d", "%Y")) and "%" not in text.replace("%%", ""):
+        raise ValueError
+    return text
+
+
+def _decimal(text: str) -> str:
+    if text not in {".", ","}:
+        raise ValueError
+    return text
+
+
+Column = Annotated[str, Spelling(_column, "the name of a column, or its number in quotes", is_free=True)]
+DateForm = Annotated[str, Spelling(_dates, "mdy, dmy, or a form such as %d.%m.%Y %H:%M", is_free=True)]
+DecimalSign = Annotated[str, Spelling(_decimal, '"." or ","')]
 TimeOfDay = Annotated[str, Spelling(_time_of_day, 'a time of day in quotes, such as "22:00"')]
 Zone = Annotated[str, Spelling(_zone, "a time zone such as Europe/Zurich")]
 Window = Annotated[str, Spelling(_window, "23:45-00:45@America/New_York, or @local for the zone of this computer")]
@@ -127,14 +148,54 @@ class SignalSettings(Value, frozen=True, kw_only=True):
     """Where inbox files without one good row go; null: rejected inside the inbox."""
 
 
+class PriceColumns(Value, frozen=True, kw_only=True):
+    """Section ``prices.columns``: names of columns in price files; null: found out."""
+
+    time: Column | None = None
+    """Date, or date and time."""
+
+    clock: Column | None = None
+    """Time of day, where it has a column of its own."""
+
+    open: Column | None = None
+    """Price at the beginning of a bar."""
+
+    high: Column | None = None
+    """Highest price."""
+
+    low: Column | None = None
+    """Lowest price."""
+
+    close: Column | None = None
+    """Price at the end of a bar."""
+
+    volume: Column | None = None
+    """Units traded."""
+
+    symbol: Column | None = None
+    """Symbol, where one file holds several."""
+
+
 class PriceSettings(Value, frozen=True, kw_only=True):
     """Section ``prices``: where simulated prices come from."""
 
     bars_dir: Path | None = None
-    """Folder with one SYMBOL.csv per symbol; null: the signal's own entry price."""
+    """Folder with one file per symbol, such as AAPL.csv; null: the signal's own entry price."""
 
     max_age_minutes: Minutes | None = None
     """A price older than this is no price; null: any age."""
+
+    zone: Zone | None = None
+    """Time zone of times in price files that name none; null: New York, or what the vendor is known to write."""
+
+    dates: DateForm | None = None
+    """What 07/08/2026 means in price files: mdy, dmy, or a form such as %d.%m.%Y; null: found out, or refused."""
+
+    decimal: DecimalSign | None = None
+    """Decimal sign in price files, "." or ","; null: found out, or refused."""
+
+    columns: PriceColumns = PriceColumns()
+    """Names of columns that are not known; a number in quotes counts columns from one."""
 
 
 class SimulationSettings(Value, frozen=True, kw_only=True):

@@ -52,6 +52,9 @@ class Spelling(msgspec.Struct, frozen=True, gc=False):
     allowed: str
     """What an error names as allowed."""
 
+    is_free: bool = False
+    """True for any printable text on one line, blanks and letters of every language included."""
+
 
 def _as_ticker(text: str) -> str:
     return text.upper()

@@ -1,80 +1,76 @@
-"""Price history from CSV files: one ``SYMBOL.csv`` per symbol."""
+"""Price history from a folder of files: one file a symbol, or several symbols in one file."""
 
 from __future__ import annotations
 
-import csv
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
+from apex_cli.core.adapters.files.bar_series import NO_BARS, Series, is_pair, make_series
+from apex_cli.core.adapters.files.prices import PriceTable, has_symbols, read_prices
+from apex_cli.core.adapters.files.tables import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
-from apex_cli.core.model.money import Price
 
-NEW_YORK = ZoneInfo("America/New_York")
 EARLY = timedelta(seconds=1)
 """A clock that steps through bars stands this long before a bar's end: there its close is known."""
 
-ONE_DAY = timedelta(days=1)
-MAX_PROBLEMS = 100
-MAX_NUMBER_TEXT = 40
-MAX_PRICE = Decimal(1_000_000_000)
-TIME_COLUMNS = ("date", "datetime", "timestamp", "time")
-PRICE_COLUMNS = ("open", "high", "low", "close")
-SATURDAY = 5
+HEAD = 65_536
+ENDINGS = (".csv", ".txt", ".tsv", ".json", ".xlsx", ".xlsm", ".parquet", ".feather", ".arrow")
+SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
+"""Files with another ending may be anything: they count only if they hold prices."""
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
-_PAIR = re.compile(r"[A-Z0-9]{2,10}[-./](?:USD|USDT|USDC|EUR|GBP|JPY|CHF|CAD|AUD|NZD|BTC|ETH)", re.ASCII)
+_WORDS = re.compile(rb"symbol|ticker|\btic\b|instrument|stock|\bname\b", re.IGNORECASE)
+_BINARY = (b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1", b"{", b"[", b"\xff\xfe", b"\xfe\xff")
+_PLAIN_NAME = re.compile(r"[\^A-Z0-9][A-Z0-9 .^=-]{0,19}", re.IGNORECASE)
+_METATRADER = re.compile(r"([A-Z]{1,6}|[A-Z]{6,10})(?:1440|240|(?<=[A-Z]{6})(?:1|5|15|30|60))", re.IGNORECASE)
+"""A symbol with the minutes of its bars, as MetaTrader calls files of its history center."""
 
-
-class _Row(NamedTuple):
-    """One line of a file: its number, its time as written, open, high, low, close, volume."""
-
-    line: int
-    when: date | datetime
-    prices: tuple[Price, Price, Price, Price]
-    volume: Decimal
-
-
-class _Series(NamedTuple):
-    """The bars of one symbol, oldest first, and what was odd about them."""
-
-    bars: tuple[Bar, ...]
-    ends: tuple[datetime, ...]
-    problems: tuple[str, ...]
+_DECORATIONS = re.compile(
+    r"us|uk|d|w|m|h|o|full|part|tick|[0-9]+(?:d|h|m|min|mins|minute|minutes|hour|hours|s|sec)|m[0-9]+|h[0-9]+|d1|w1|"
+    r"daily|day|hourly|hour|minute|minutes|intraday|historical|historic|history|data|prices?|price|quotes|stock|chart|"
+    r"adjusted|adj|adjsplitdiv|adjsplit|unadjusted|unadj|raw|ohlcv?|bars?|candles?|klines?|dat|ascii|mt|export|"
+    r"nasdaq|nyse|amex|arca|bats|batsus|cboe|otc|nysearca|lse|xetr|binance|bitstamp|coinbase|kraken|gemini|bitfinex|"
+    r"oanda|fx|fxcm|forexcom|stooq|yahoo|tiingo|alpaca|polygon|barchart|[0-9]{4}|[0-9]{6}|[0-9]{8}|[0-9]{1,2}|"
+    r"historicaldata|historicalquotes",
+    re.IGNORECASE,
+)
+"""Words that vendors put around a symbol in the name of a file."""
 
 
 class CsvBars:
-    """Bars and latest prices from a folder of CSV files; each is read when its symbol is first asked for.
+    """Bars and latest prices from a folder of files; each is read when its symbol is first asked for.
 
-    Columns, in capitals or not: ``Date``, ``Datetime`` or ``Timestamp``; ``Open``, ``High``, ``Low``,
-    ``Close``; ``Volume`` if there is one. Others are ignored. A date is a daily bar: the NYSE session of
-    that day, or the UTC day for currency pairs and files with weekends. A time is the start of an
-    intraday bar, New York time when it has no offset; the shortest step is the length of all.
+    The layout of a file is found out: see ``prices``. A date, or midnight in whatever zone, is a daily bar: the NYSE
+    session of that day, or the UTC day for currency pairs, coins and files with weekends. Another time is the start of
+    an intraday bar, New York time when it names no zone and ``prices.zone`` does not.
     """
 
-    __slots__ = ("_files", "_folder", "_series")
+    __slots__ = ("_files", "_folder", "_hints", "_notes", "_series", "_shared", "_unmatched")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hints: FileHints | None = None) -> None:
         """Look which symbols *folder* has.
 
         Raises:
             InputError: the folder cannot be read, or two files mean the same symbol.
         """
         self._folder = folder
-        self._files = _files_by_symbol(folder)
-        self._series: dict[str, _Series] = {}
+        self._hints = hints or FileHints()
+        self._series: dict[str, Series] = {}
+        self._shared: dict[Path, PriceTable] = {}
+        self._unmatched: list[str] = []
+        self._files = self._find_files()
 
     def symbols(self) -> Sequence[str]:
         """Return the symbols there are files for, in alphabetical order."""
         return tuple(sorted(self._files))
+
+    def unmatched(self) -> Sequence[str]:
+        """Return a sentence for each file of the folder that belongs to no symbol."""
+        return tuple(self._unmatched)
 
     def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
         """Return bars with ``after < bar.end <= until``, oldest first; none for an unknown symbol.
@@ -129,23 +125,167 @@ class CsvBars:
         """
         return self._load(symbol).problems
 
-    def _load(self, symbol: str) -> _Series:
+    def taken_as(self, symbol: str) -> str:
+        """Return in a few words what the symbol's file was taken for.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        series = self._load(symbol)
+        path = self._files.get(_key(symbol))
+        return f"{path.name}: {', '.join(series.notes)}" if path is not None else ""
+
+    def _load(self, symbol: str) -> Series:
         key = _key(symbol)
         series = self._series.get(key)
         if series is None:
             path = self._files.get(key)
-            series = _read_series(path, key) if path is not None else _Series((), (), ())
+            series = self._read(path, key) if path is not None else NO_BARS
             self._series[key] = series
         return series
+
+    def _read(self, path: Path, key: str) -> Series:
+        table = self._shared.get(path) or self._table(path, key)
+        rows = next(iter(table.rows.values()), [])
+        if len(table.rows) > 1:
+            rows = next(rows for theirs, rows in table.rows.items() if _key(file_symbol(theirs)) == key)
+        return make_series(table, rows, key, path.name)
+
+    def _table(self, path: Path, key: str) -> PriceTable:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+        return read_prices(content, str(path), self._hints, is_always_open=is_pair(key))
+
+    def _find_files(self) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for path in _paths(self._folder):
+            for symbol in self._symbols_of(path):
+                other = files.setdefault(symbol, path)
+                if other is not path:
+                    raise InputError(
+                        "bars_ambiguous",
+                        f"{other} and {path.name} are both bars of {symbol}.",
+                        hint="Keep one of them.",
+                        details={"files": [str(other), str(path)]},
+                    )
+        return files
+
+    def _symbols_of(self, path: Path) -> Iterator[str]:
+        """Yield the symbols whose bars *path* holds; note why where there is none."""
+        named = _named_symbol(path)
+        head = _head(path)
+        is_sure = _bare_name(path).lower().endswith(SURE_ENDINGS)
+        if (is_sure and named and not _may_name_symbols(head)) or not head:
+            if named:
+                yield named
+            return
+        try:
+            if has_symbols(head, path.name, self._hints):
+                yield from self._symbols_inside(path, named)
+                return
+            if not is_sure:
+                read_prices(_whole_lines(head), path.name, self._hints)
+        except InputError as error:
+            if is_sure and named:
+                yield named
+            else:
+                self._unmatched.append(f"{path.name} is not used: {error.message}")
+            return
+        if named:
+            yield named
+        else:
+            self._unmatched.append(
+                f"{path.name} is not used: neither its name nor a column says which symbol it is of; call it SYMBOL.csv"
+            )
+
+    def _symbols_inside(self, path: Path, named: str) -> Iterator[str]:
+        table = self._table(path, named)
+        self._shared[path] = table
+        found = [file_symbol(theirs) for theirs in table.rows]
+        if len(found) == 1 and named and _letters(found[0]) in {_letters(named), ""}:
+            found = [named]
+        yield from (_key(symbol) for symbol in found if symbol)
 
 
 def _key(symbol: str) -> str:
     return symbol.upper().replace("/", "-")
 
 
-def _files_by_symbol(folder: Path) -> dict[str, Path]:
+def _letters(symbol: str) -> str:
+    return "".join(sign for sign in symbol.upper() if sign.isalnum())
+
+
+def file_symbol(text: str) -> str:
+    """Return the symbol in a cell without its exchange.
+
+    >>> file_symbol("NASDAQ:AAPL"), file_symbol("AAPL.US"), file_symbol("BTC/USD"), file_symbol("X:BTCUSD")
+    ('AAPL', 'AAPL', 'BTC/USD', 'BTCUSD')
+    """
+    symbol = text.strip().upper().rpartition(":")[2]
+    return symbol.removesuffix(".US")
+
+
+def symbol_in_name(name: str) -> str:
+    """Return the symbol in the name of a file without its ending; empty where it names none for sure.
+
+    >>> [symbol_in_name(name) for name in ("aapl_us_d", "NASDAQ_AAPL, 1D", "Binance_BTCUSDT_1h", "my_own_file")]
+    ['AAPL', 'AAPL', 'BTCUSDT', '']
+    """
+    stem = re.sub(r" ?\([0-9]+\)$", "", name.strip())
+    if minutes := _METATRADER.fullmatch(stem):
+        stem = minutes[1]
+    if _PLAIN_NAME.fullmatch(stem) and " " not in stem and not re.search(r"-[0-9]|-(?:1d|usd.*-)", stem, re.IGNORECASE):
+        symbol = stem.upper().removesuffix(".US")
+        return (
+            "" if re.fullmatch(r"HISTORICAL(?:DATA|QUOTES)|PRICES?|DATA|BARS|DOWNLOAD|TABLE|EXPORT", symbol) else symbol
+        )
+    words = [word for word in re.split(r"[_,\s()]+|-(?=[0-9])|(?<=[0-9a-z])-(?=[0-9]*[a-z]+(?:[_-]|$))", stem) if word]
+    left = [word for word in words if not _DECORATIONS.fullmatch(word) and not re.fullmatch(r"[0-9.:-]+", word)]
+    if len(left) == 1 and _PLAIN_NAME.fullmatch(left[0]):
+        return left[0].upper().removesuffix(".US")
+    return ""
+
+
+def _bare_name(path: Path) -> str:
+    return path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+
+
+def _named_symbol(path: Path) -> str:
+    return _key(symbol_in_name(_bare_name(path).rpartition(".")[0]))
+
+
+def _head(path: Path) -> bytes:
+    """Return the beginning of a file, a binary one whole; nothing when it cannot be read."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
+        with path.open("rb") as stream:
+            head = stream.read(HEAD)
+            return head + stream.read() if head.lstrip()[:6].startswith(_BINARY) else head
+    except OSError:
+        return b""
+
+
+def _whole_lines(head: bytes) -> bytes:
+    """Return the beginning of a text file up to its last whole line."""
+    is_whole = len(head) < HEAD or head.lstrip().startswith(_BINARY)
+    return head if is_whole else head[: head.rfind(b"\n") + 1] or head
+
+
+def _may_name_symbols(head: bytes) -> bool:
+    """Return True when a file may say itself which symbols it holds: cheap, and rather too often than not."""
+    first = head.lstrip()
+    if first.startswith(_BINARY):
+        return True
+    top = b"\n".join(first.splitlines()[:3])
+    return (
+        bool(_WORDS.search(top)) or not re.search(rb"open|close|high|low", top, re.IGNORECASE) or top.startswith(b",")
+    )
+
+
+def _paths(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name[0] not in "._~" and path.is_file())
     except OSError as error:
         raise InputError(
             "bars_unreadable",
@@ -153,161 +293,8 @@ def _files_by_symbol(folder: Path) -> dict[str, Path]:
             hint="Name a folder with one SYMBOL.csv per symbol: prices.bars_dir, or --bars.",
             details={"folder": str(folder)},
         ) from None
-    files: dict[str, Path] = {}
-    for path in paths:
-        other = files.setdefault(_key(path.stem), path)
-        if other is not path:
-            raise InputError(
-                "bars_ambiguous",
-                f"{other} and {path.name} are both bars of {_key(path.stem)}.",
-                hint="Keep one of them.",
-                details={"files": [str(other), str(path)]},
-            )
-    return files
-
-
-def _read_series(path: Path, symbol: str) -> _Series:
-    """Read one file, put its rows in order and make bars of them."""
-    rows = _read_rows(path)
-    kinds = {isinstance(row.when, datetime) for row in rows}
-    if len(kinds) > 1:
-        odd = next(row for row in rows if isinstance(row.when, datetime) is not isinstance(rows[0].when, datetime))
-        raise _unusable(path, odd.line, "time", str(odd.when), "dates in every row, or times in every row")
-    problems: list[str] = []
-    rows = _in_order(rows, problems)
-    bars = tuple(_intraday(rows, symbol) if True in kinds else _daily(rows, symbol, problems))
-    if len(problems) > MAX_PROBLEMS:
-        problems[MAX_PROBLEMS:] = [f"{len(problems) - MAX_PROBLEMS} more problems"]
-    return _Series(bars, tuple(bar.end for bar in bars), tuple(f"{path.name}: {problem}" for problem in problems))
-
-
-def _read_rows(path: Path) -> list[_Row]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream)
-            columns = _columns(path, next(lines, []))
-            return [_row(path, lines.line_num, columns, cells) for cells in lines if any(map(str.strip, cells))]
-    except OSError as error:
-        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, f"is not UTF-8 at byte {error.start}") from None
-    except csv.Error as error:
-        raise _unreadable(path, f"is not CSV: {error}") from None
-
-
-def _columns(path: Path, header: list[str]) -> dict[str, int]:
-    """Return column -> position; the time column is called ``time``."""
-    names = [cell.strip().lower() for cell in header]
-    positions = {name: names.index(name) for name in (*PRICE_COLUMNS, "volume") if name in names}
-    times = [name for name in TIME_COLUMNS if name in names]
-    missing = [name.capitalize() for name in PRICE_COLUMNS if name not in positions]
-    if missing or not times:
-        told = ", ".join(missing + ([] if times else ["Date"]))
-        raise _unreadable(path, f"has no column {told}; its first line must name Date,Open,High,Low,Close,Volume")
-    positions["time"] = names.index(times[0])
-    return positions
-
-
-def _row(path: Path, line: int, columns: dict[str, int], cells: list[str]) -> _Row:
-    """Read one line strictly: a row that cannot be used stops the reading."""
-
-    def cell(column: str) -> str:
-        position = columns[column]
-        return cells[position].strip() if position < len(cells) else ""
-
-    low, high = _price(path, line, "low", cell("low")), _price(path, line, "high", cell("high"))
-    if high < low:
-        raise _unusable(path, line, "high", str(high), f"at least the low, {low}")
-    opening, close = _price(path, line, "open", cell("open")), _price(path, line, "close", cell("close"))
-    text = cell("volume") if "volume" in columns else ""
-    volume = _number(text) if text else Decimal(0)
-    if volume is None or volume < 0:
-        raise _unusable(path, line, "volume", text, "a number from 0")
-    return _Row(line, _when(path, line, cell("time")), (opening, high, low, close), volume)
-
-
-def _number(text: str) -> Decimal | None:
-    return Decimal(text) if len(text) <= MAX_NUMBER_TEXT and _NUMBER.fullmatch(text) else None
-
-
-def _price(path: Path, line: int, column: str, text: str) -> Price:
-    number = _number(text)
-    if number is None or not 0 < number <= MAX_PRICE:
-        raise _unusable(path, line, column, text, "a number above 0")
-    return Price(number)
-
-
-def _when(path: Path, line: int, text: str) -> date | datetime:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=NEW_YORK)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _unusable(path, line, "time", text, "YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SS") from None
-
-
-def _unusable(path: Path, line: int, column: str, value: str, allowed: str) -> InputError:
-    shown = repr(value[:40])
-    return InputError(
-        "bars_invalid",
-        f"{path}:{line}: column {column} holds {shown}, allowed: {allowed}.",
-        hint="Correct or remove the line.",
-        details={"file": str(path), "line": line, "column": column, "value": value[:40]},
-    )
+    return [path for path in paths if _bare_name(path).lower().endswith(ENDINGS)]
 
 
 def _unreadable(path: Path, what: str) -> InputError:
     return InputError("bars_unreadable", f"{path} {what}.", hint=f"Correct {path.name}.", details={"file": str(path)})
-
-
-def _in_order(rows: list[_Row], problems: list[str]) -> list[_Row]:
-    """Sort by time and keep the last of rows with the same time; tell of both."""
-    ordered = sorted(rows, key=_moment)
-    if ordered != rows:
-        line = next(after.line for row, after in pairwise(rows) if _moment(after) < _moment(row))
-        problems.append(f"line {line} is older than the one before: rows were sorted")
-    kept: list[_Row] = []
-    for row in ordered:
-        if kept and kept[-1].when == row.when:
-            problems.append(f"lines {kept[-1].line} and {row.line} are both of {row.when}: the later one counts")
-            kept[-1] = row
-        else:
-            kept.append(row)
-    return kept
-
-
-def _moment(row: _Row) -> datetime:
-    return row.when if isinstance(row.when, datetime) else datetime.combine(row.when, time(), UTC)
-
-
-def _daily(rows: list[_Row], symbol: str, problems: list[str]) -> Iterator[Bar]:
-    """Give each date its session; a date without one is left out and told of."""
-    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
-
-    is_continuous = _PAIR.fullmatch(symbol) or any(row.when.weekday() >= SATURDAY for row in rows)
-    for row in rows:
-        start = _moment(row)
-        try:
-            bounds = (start, start + ONE_DAY) if is_continuous else session_bounds(start.date())
-        except CalendarEndError as error:
-            problems.append(f"line {row.line} is left out: {error}")
-            continue
-        if bounds is None:
-            problems.append(f"line {row.line} is left out: NYSE was closed on {row.when}")
-        else:
-            yield _bar(row, symbol, *bounds)
-
-
-def _intraday(rows: list[_Row], symbol: str) -> Iterator[Bar]:
-    starts = [_moment(row) for row in rows]
-    steps = [after - start for start, after in pairwise(starts)]
-    interval = min(steps, default=timedelta(minutes=1))
-    return (_bar(row, symbol, start, start + interval) for row, start in zip(rows, starts, strict=True))
-
-
-def _bar(row: _Row, symbol: str, start: datetime, end: datetime) -> Bar:
-    opening, high, low, close = row.prices
-    return Bar(symbol=symbol, start=start, end=end, open=opening, high=high, low=low, close=close, volume=row.volume)

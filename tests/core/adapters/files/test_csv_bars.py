@@ -91,7 +91,8 @@ class TestDaily:
         assert "line 4 is left out: NYSE was closed on 2024-03-29" in left_out[1]
 
     @pytest.mark.parametrize(
-        ("name", "days"), [("BTC-USD.csv", ["2024-03-08"]), ("COIN.csv", ["2024-03-08", "2024-03-09"])]
+        ("name", "days"),
+        [("BTC-USD.csv", ["2024-03-08"]), ("COIN.csv", [f"2024-03-{day:02}" for day in range(8, 18)])],
     )
     def test_pairs_and_files_with_weekends_have_utc_days(self, tmp_path: Path, name: str, days: list[str]) -> None:
         bar = bars_of(tmp_path, daily(*days), name).bars(name[:-4])[0]
@@ -159,7 +160,7 @@ class TestUnusable:
             ("2024-03-08,10,12", "low"),
             ("2024-03-08,10,12,9,11,many", "volume"),
             ("2024-03-08,10,12,9,11,-1", "volume"),
-            ("08/03/2024,10,12,9,11,1", "time"),
+            ("8th of March,10,12,9,11,1", "time"),
             (",10,12,9,11,1", "time"),
         ],
     )
@@ -172,9 +173,10 @@ class TestUnusable:
     @pytest.mark.parametrize(
         ("content", "what"),
         [
-            (b"", "has no column Open, High, Low, Close, Date"),
+            (b"", "has no column Date, Open, High, Low, Close"),
             (b"Date,Open,High,Low\n", "has no column Close"),
-            (b"Date,Open,High,Low,Close\n2024-03-08,1,1,1,\xff\n", "is not UTF-8"),
+            (b"Date,Open,High,Low,Close\n2024-03-08,1,1,1,\x00\n", "holds the control character 0 in line 2"),
+            (b"\xef\xbb\xbfDate,Open,High,Low,Close\n2024-03-08,1,1,1,\xff\n", "is not UTF-8 at byte"),
         ],
     )
     def test_a_file_that_cannot_be_used_is_explained(self, tmp_path: Path, content: bytes, what: str) -> None:
@@ -196,8 +198,9 @@ class TestUnusable:
 
 
 def test_symbols_are_the_file_names_in_capitals(tmp_path: Path) -> None:
-    for name in ("msft.csv", "BTC-USD.csv", "EUR.USD.csv", "notes.txt", ".x.csv"):
+    for name in ("msft.csv", "BTC-USD.csv", "EUR.USD.csv", ".x.csv"):
         (tmp_path / name).write_text(HEADER)
+    (tmp_path / "notes.txt").write_text("Sell everything, buy it again later.")
     assert CsvBars(tmp_path).symbols() == ("BTC-USD", "EUR.USD", "MSFT")
 
 

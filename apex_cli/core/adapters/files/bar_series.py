@@ -1,0 +1,284 @@
+"""Rows of a price file to bars: sessions for daily rows, the length of intraday ones, order, and rows left out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from math import gcd
+from typing import NamedTuple
+
+from apex_cli.core.adapters.files.prices import PriceRow, PriceTable, weekly
+from apex_cli.core.adapters.files.tables import Problems
+from apex_cli.core.market.calendar import NEW_YORK, SATURDAY
+from apex_cli.core.model.market import Bar
+
+ONE_DAY = timedelta(days=1)
+MAX_PROBLEMS = 100
+DAY_S = 86_400
+MOST_OF = 0.8
+"""Part of the steps between rows that decides what kind of bars they are."""
+
+LEAST_WEEKENDS = 0.15
+"""Part of daily rows on weekends from which a file is of a market that never closes."""
+
+A_DAY_APART = timedelta(hours=20)
+EVENING = 17
+"""From this hour on, New York time, the stamp of a daily bar belongs to the next day."""
+
+FEW = 5
+_COINS = (
+    "BTC|XBT|ETH|XRP|LTC|ADA|SOL|DOGE|DOT|BNB|AVAX|LINK|MATIC|SHIB|TRX|ATOM|UNI|XLM|BCH|ETC|NEAR|FIL|APT|ARB|OP|SUI"
+)
+_MONEY = "USD|USDT|USDC|EUR|GBP|JPY|CHF|CAD|AUD|NZD|SEK|NOK|MXN|BTC|ETH|BUSD"
+_PAIR = re.compile(
+    rf"[A-Z0-9]{{2,10}}[-./](?:{_MONEY})|(?:{_COINS})(?:{_MONEY})|(?:EUR|GBP|AUD|NZD|USD|CAD|CHF|JPY)(?:USD|JPY|CHF|CAD|GBP|EUR|AUD|NZD|SEK|NOK|MXN)",
+    re.ASCII,
+)
+
+
+class Series(NamedTuple):
+    """The bars of one symbol, oldest first, and what was odd about them."""
+
+    bars: Sequence[Bar]
+    ends: Sequence[datetime]
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the file was taken for."""
+
+
+NO_BARS = Series((), ())
+
+
+class _Timed(NamedTuple):
+    row: PriceRow
+    at: datetime
+    """Aware UTC."""
+
+
+def is_pair(symbol: str) -> bool:
+    """Return True for a currency pair or a coin, which are traded on days when NYSE is closed.
+
+    >>> [is_pair(name) for name in ("BTC-USD", "EURUSD", "BTCUSDT", "AAPL", "BRK-B")]
+    [True, True, True, False, False]
+    """
+    return _PAIR.fullmatch(symbol) is not None
+
+
+def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: str) -> Series:
+    """Return the bars of *rows*.
+
+    Raises:
+        InputError: times cannot be told apart from dates, or the bars are longer than a day.
+    """
+    problems: list[str] = list(table.problems)
+    timed = _in_order(table, rows, name, problems)
+    days = _days(timed, problems)
+    if days is None:
+        bars = tuple(_intraday(timed, symbol, problems))
+        notes = [*table.notes, _length_in_words(bars)]
+        if any(item.row.when.zone is None for item in timed):
+            notes.append(f"times without a zone are those of {table.zone}")
+    else:
+        _refuse_long(sorted(set(days.values())), name)
+        bars = tuple(_daily(days, symbol, problems))
+        notes = [*table.notes, "daily sessions" if not bars or bars[0].start.time() != time() else "days of UTC"]
+    if len(problems) > MAX_PROBLEMS:
+        problems[MAX_PROBLEMS:] = [f"{len(problems) - MAX_PROBLEMS} more problems"]
+    named = tuple(f"{name}: {problem}" for problem in problems)
+    return Series(bars, tuple(bar.end for bar in bars), named, tuple(note for note in notes if note))
+
+
+def _in_order(table: PriceTable, rows: Sequence[PriceRow], name: str, problems: list[str]) -> list[_Timed]:
+    """Return the rows by time, the later one of two with the same time.
+
+    Raises:
+        InputError: some rows have a time and others a date alone.
+    """
+    _refuse_mixed(rows, name)
+    timed = [_Timed(row, row.when.at(table.zone if row.when.clock else UTC)) for row in rows]
+    ordered = sorted(timed, key=lambda item: item.at)
+    if ordered != timed and list(reversed(timed)) != ordered:
+        line = next(after.row.line for item, after in pairwise(timed) if after.at < item.at)
+        problems.append(f"line {line} is older than the one before: rows were sorted")
+    kept: list[_Timed] = []
+    for item in ordered:
+        if kept and kept[-1].at == item.at:
+            when = item.row.when.day if item.row.when.clock is None else item.at
+            problems.append(f"lines {kept[-1].row.line} and {item.row.line} are both of {when}: the later one counts")
+            kept[-1] = item
+        else:
+            kept.append(item)
+    return kept
+
+
+def _refuse_mixed(rows: Sequence[PriceRow], name: str) -> None:
+    bare = [row for row in rows if row.when.clock is None]
+    if not bare or len(bare) == len(rows) or all(row.when.clock == time() for row in rows if row.when.clock):
+        return
+    odd = [row for row in rows if (row.when.clock is None) is not (rows[0].when.clock is None)]
+    problems = Problems()
+    for row in odd:
+        found = row.when.naive if row.when.clock else row.when.day
+        problems.add(
+            f"{name}:{row.line}", f"column time holds '{found}', allowed: dates in every row, or times in every row"
+        )
+    problems.stop("bars_invalid", hint="Correct or remove the lines.", details={"file": name, "line": odd[0].line})
+
+
+# ---- days -------------------------------------------------------------------------------------------------------
+
+
+def _days(timed: Sequence[_Timed], problems: list[str]) -> dict[PriceRow, date] | None:
+    """Return the day of each row where rows are daily ones; None for intraday rows.
+
+    A date alone is a day, and so is midnight in whatever zone; so is one row a day at whatever time. Only the last
+    row may have another time: it is the running day's, and counts if that session was over by then.
+    """
+    if all(item.row.when.clock is None for item in timed):
+        return {item.row: item.row.when.day for item in timed}
+    body = timed[:-1] if len(timed) > 2 else timed  # noqa: PLR2004 - the last of three may be off the grid
+    day_of = next((reading for reading in (_own_midnight, _new_york_midnight, _one_a_day) if reading(body)), None)
+    if day_of is None:
+        return None
+    days = {item.row: _day(item, is_own=day_of is _own_midnight) for item in body}
+    for last in timed[len(body) :]:
+        if day_of((*body, last)):
+            days[last.row] = _day(last, is_own=day_of is _own_midnight)
+        else:
+            _take_last(last, days, problems)
+    return days
+
+
+def _own_midnight(timed: Sequence[_Timed]) -> bool:
+    return all(item.row.when.clock in {None, time()} for item in timed)
+
+
+def _new_york_midnight(timed: Sequence[_Timed]) -> bool:
+    return all(item.at.astimezone(NEW_YORK).time() == time() for item in timed)
+
+
+def _one_a_day(timed: Sequence[_Timed]) -> bool:
+    """Return True when rows are at least 20 hours apart, and enough of them or at the opening."""
+    if len(timed) < 2 or any(after.at - item.at < A_DAY_APART for item, after in pairwise(timed)):  # noqa: PLR2004
+        return False
+    return len(timed) >= FEW or all(item.at.astimezone(NEW_YORK).time() == time(9, 30) for item in timed)
+
+
+def _day(item: _Timed, *, is_own: bool) -> date:
+    if is_own:
+        return item.row.when.day
+    local = item.at.astimezone(NEW_YORK)
+    return local.date() + ONE_DAY if local.hour >= EVENING else local.date()
+
+
+def _take_last(last: _Timed, days: dict[PriceRow, date], problems: list[str]) -> None:
+    """Add the last row if its session was over at its time; name it otherwise."""
+    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+
+    local = last.at.astimezone(NEW_YORK)
+    try:
+        bounds = session_bounds(local.date())
+    except CalendarEndError:
+        bounds = None
+    if bounds and last.at >= bounds[1] and local.date() not in days.values():
+        days[last.row] = local.date()
+    else:
+        problems.append(f"line {last.row.line} is left out: its day was not over at {local:%Y-%m-%d %H:%M} New York")
+
+
+def _refuse_long(days: Sequence[date], name: str) -> None:
+    """Refuse weekly and monthly bars.
+
+    Raises:
+        InputError: most rows are a week or more apart.
+    """
+    gaps = [(after - day).days for day, after in pairwise(days)]
+    for least, word in ((25, "monthly"), (5, "weekly")):
+        if len(gaps) >= FEW and sum(gap >= least for gap in gaps) >= MOST_OF * len(gaps):
+            raise weekly(name, word)
+
+
+def _daily(days: Mapping[PriceRow, date], symbol: str, problems: list[str]) -> Iterator[Bar]:
+    """Give each day its session; a day without one is left out and named."""
+    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+
+    weekends = sum(day.weekday() >= SATURDAY for day in days.values())
+    is_continuous = is_pair(symbol) or (weekends > 1 and weekends >= LEAST_WEEKENDS * len(days))
+    seen: dict[date, PriceRow] = {}
+    for row, day in days.items():
+        if other := seen.get(day):
+            problems.append(f"lines {other.line} and {row.line} are both of {day}: the later one counts")
+        seen[day] = row
+    for day, row in seen.items():
+        start = datetime.combine(day, time(), UTC)
+        try:
+            bounds = (start, start + ONE_DAY) if is_continuous else session_bounds(day)
+        except CalendarEndError as error:
+            problems.append(f"line {row.line} is left out: {error}")
+            continue
+        if bounds is None:
+            why = f"{day} is a {day:%A}" if day.weekday() >= SATURDAY else f"NYSE was closed on {day}"
+            problems.append(f"line {row.line} is left out: {why}")
+        else:
+            yield _bar(row, symbol, *bounds)
+
+
+# ---- intraday ---------------------------------------------------------------------------------------------------
+
+
+def bar_length(steps: Mapping[int, int], last: int) -> int:
+    """Return the length of bars whose starts are *steps* apart.
+
+    Args:
+        steps: distance -> how many starts are that far from the one before, without the last.
+        last: distance of the last start, which may be off the grid: it counts only where there is no other.
+
+    >>> bar_length({300: 77, 63000: 1}, 137), bar_length({120: 5, 60: 1, 180: 2}, 60)
+    (300, 60)
+    """
+    inside = {step: count for step, count in steps.items() if step < DAY_S} or steps or {last: 1}
+    commonest = max(inside, key=lambda step: (inside[step], -step))
+    if inside[commonest] >= MOST_OF * sum(inside.values()) or all(step % commonest == 0 for step in inside):
+        return commonest
+    return gcd(*inside)
+
+
+def _intraday(timed: Sequence[_Timed], symbol: str, problems: list[str]) -> Iterator[Bar]:
+    """Give each row the length of the bars, up to the next start at most; a last row off the grid is left out."""
+    steps = [_microseconds(after.at - item.at) for item, after in pairwise(timed)]
+    length = bar_length(Counter(steps[:-1]), steps[-1]) if steps else 60_000_000
+    if len(steps) > 1 and steps[-1] < length:
+        problems.append(f"line {timed[-1].row.line} is left out: its bar had just begun at {timed[-1].at:%H:%M:%S} UTC")
+        timed, steps = timed[:-1], steps[:-1]
+    for item, step in zip(timed, (*steps, length), strict=True):
+        yield _bar(item.row, symbol, item.at, item.at + timedelta(microseconds=min(step, length)))
+
+
+def _microseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
+
+
+def _length_in_words(bars: Sequence[Bar]) -> str:
+    if not bars:
+        return ""
+    seconds = max(int((bar.end - bar.start).total_seconds()) for bar in bars[:1000])
+    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size}-{unit} bars"
+    return "bars of less than a second"
+
+
+def _bar(row: PriceRow, symbol: str, start: datetime, end: datetime) -> Bar:
+    return Bar(
+        symbol=symbol,
+        start=start,
+        end=end,
+        open=row.open,
+        high=row.high,
+        low=row.low,
+        close=row.close,
+        volume=row.volume,
+    )

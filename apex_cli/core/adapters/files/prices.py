@@ -1,0 +1,549 @@
+"""Price files of every common vendor to rows: time, open, high, low, close, volume, and the symbol they are of.
+
+The layout is found by the names of the columns, or by the shape of the rows where there are no names. Yahoo and
+yfinance, pandas, Stooq, Nasdaq, investing.com, Alpha Vantage, Tiingo, Alpaca, Polygon, TradingView, MetaTrader,
+Binance, CryptoDataDownload, Barchart, Kibot, FirstRate and ``util.df`` of ib_insync are read this way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
+from decimal import Decimal
+from itertools import islice
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from apex_cli.core.adapters.files.cells import (
+    When,
+    find_decimals,
+    find_order,
+    is_nothing,
+    number,
+    read_clock,
+    read_when,
+    read_zone,
+    two_readings,
+)
+from apex_cli.core.adapters.files.tables import (
+    FileHints,
+    Problems,
+    Row,
+    Table,
+    column_texts,
+    match_columns,
+    open_table,
+    plain_name,
+    shown,
+    unmatched_hints,
+    unusable,
+)
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.money import Price
+
+PRICE_FIELDS = ("open", "high", "low", "close")
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    "open": ("open", "o", "openprice", "first", "opening", "openbid", "bidopen", "opn", "eröffnung", "erster"),
+    "high": ("high", "h", "highprice", "max", "highbid", "bidhigh", "hoch", "höchst", "tageshoch"),
+    "low": ("low", "l", "lowprice", "min", "lowbid", "bidlow", "tief", "tiefst", "tagestief"),
+    "close": (
+        "close", "closelast", "c", "last", "closeprice", "latest", "lastlatest", "lastprice", "settle", "closebid",
+        "bidclose", "schluss", "schlusskurs", "zuletzt", "price", "adjclose", "adjustedclose",
+    ),
+    "volume": (
+        "volume", "vol", "v", "tickvol", "volumeshares", "sharesvolume", "totalvolume", "volumetraded", "qty",
+        "volumen", "stuecke", "stücke", "tickvolume",
+    ),
+    "symbol": ("symbol", "ticker", "tic", "actsymbol", "stock", "instrument", "name"),
+    "period": ("per", "period"),
+}  # fmt: skip
+"""Our column -> ``plain_name`` of its spellings, the likeliest first."""
+
+TIME_NAMES = (
+    "unix", "unixtimestamp", "epoch", "windowstart", "opentime", "timestamp", "datetime", "dateutc", "timeutc",
+    "gmttime", "localtime", "date", "time", "t", "ts", "dateandtime", "datetimeutc", "dtyyyymmdd", "tradedate",
+    "tradingdate", "day", "begins", "begin", "start", "starttime", "barstart", "quotedate", "exchangedate", "datum",
+    "caldt", "timestamputc", "datetimeet", "dateet", "zeit",
+)  # fmt: skip
+CLOCK_NAMES = ("time", "hour", "clock", "timeutc", "zeit", "timeet")
+WIDE_FIRST = {"price", "ticker", "tickers", "", "date", "datetime"}
+MAX_PRICE = Decimal(1_000_000_000)
+SAMPLE_ROWS = 5000
+NEW_YORK = ZoneInfo("America/New_York")
+STOOQ_ZONE = "Europe/Warsaw"
+SHOWN_LINES = 5
+EXCHANGE_ENDS = re.compile(r"\.US$", re.IGNORECASE)
+
+_TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9 ./^=:-]{0,29}", re.IGNORECASE)
+
+
+class PriceRow(NamedTuple):
+    """One row of a price file."""
+
+    line: int
+    when: When
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Decimal
+
+
+class PriceTable(NamedTuple):
+    """What a price file holds."""
+
+    rows: dict[str, list[PriceRow]]
+    """By symbol as the file writes it; empty text where the file names none."""
+
+    zone: tzinfo
+    """Of times that name none."""
+
+    columns: dict[str, str]
+    """Our column -> the column of the file that was taken for it."""
+
+    problems: tuple[str, ...]
+    """Rows left out and why."""
+
+    notes: tuple[str, ...]
+    """What the file was taken for, a phrase each."""
+
+
+class _Layout(NamedTuple):
+    """Where the columns of one symbol stand."""
+
+    columns: dict[str, int]
+    """open, high, low, close, perhaps volume, symbol and period."""
+
+    time: int
+    clock: int | None = None
+    symbol: str = ""
+
+
+def read_prices(
+    content: bytes, name: str, hints: FileHints | None = None, *, is_always_open: bool = False
+) -> PriceTable:
+    """Return the rows of a price file.
+
+    Args:
+        content: its bytes.
+        name: what messages call it.
+        hints: what the configuration says about price files.
+        is_always_open: True for a market with weekends: there a weekend proves nothing about the order of dates.
+
+    Raises:
+        InputError: it is no price file, is ambiguous, or has rows that cannot be used; all problems are told at once.
+    """
+    hints = hints or FileHints()
+    table = open_table(content, name, lambda rows: _header_at(rows, hints))
+    if not table.rows and not table.names:
+        raise unusable(name, _missing((), hints), code="bars_unreadable")
+    table, layouts, notes = _layouts(table, name, hints)
+    return _Reader(table, name, hints, is_always_open=is_always_open).read(layouts, notes)
+
+
+def has_symbols(head: bytes, name: str, hints: FileHints | None = None) -> bool:
+    """Return True when the beginning of a file shows that it names the symbols of its rows."""
+    try:
+        table = open_table(head, name, lambda rows: _header_at(rows, hints or FileHints()))
+    except InputError:
+        return head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1")) or head.lstrip()[:1] in {b"{", b"["}
+    if not table.names:
+        return bool(table.rows) and _is_ticker_first(table.rows[0].cells)
+    return "symbol" in match_columns(table.names, KNOWN, hints or FileHints()) or _is_wide(table)
+
+
+# ---- the layout -------------------------------------------------------------------------------------------------
+
+
+def _header_at(rows: Sequence[Row], hints: FileHints) -> int | None:
+    """Return the first row that names at least three of open, high, low and close."""
+    best: tuple[int, int] | None = None
+    for number_, row in enumerate(rows[:40]):
+        found = match_columns(row.cells, KNOWN, hints)
+        prices = sum(field in found for field in PRICE_FIELDS)
+        if prices >= 3:  # noqa: PLR2004 - three of four are no accident
+            return number_
+        if prices and (best is None or prices > best[1]) and not any(number(cell) is not None for cell in row.cells):
+            best = (number_, prices)
+    return None if best is None else best[0]
+
+
+def _layouts(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_Layout], list[str]]:
+    if not table.names:
+        return _headless(table, name, hints)
+    if _is_wide(table):
+        return _wide(table)
+    _refuse_twice(table, name)
+    columns = match_columns(table.names, KNOWN, hints)
+    if (
+        "symbol" in columns
+        and columns["symbol"] in columns.values()
+        and not _is_symbol_column(table, columns["symbol"])
+    ):
+        del columns["symbol"]
+    if "volume" not in columns and (other := _any_volume(table)) is not None:
+        columns["volume"] = other
+    time, clock = _time_columns(table, hints)
+    missing = [field.capitalize() for field in PRICE_FIELDS if field not in columns]
+    if missing or time is None:
+        raise unusable(
+            name,
+            _missing([*missing, *([] if time is not None else ["Date"])], hints),
+            "; ".join(unmatched_hints(table.names, hints)) or _how_to_map(table, hints),
+            code="bars_unreadable",
+        )
+    return table, [_Layout(columns, time, clock)], list(table.notes)
+
+
+def _missing(fields: Sequence[str], hints: FileHints) -> str:
+    told = ", ".join(fields or ("Date", "Open", "High", "Low", "Close"))
+    return (
+        f"has no column {told}; a row must name Date,Open,High,Low,Close,Volume, or {hints.section}.columns names them"
+    )
+
+
+def _how_to_map(table: Table, hints: FileHints) -> str:
+    found = ", ".join(shown(cell) for cell in table.names[:12])
+    return f"Found {found}. Name them in {hints.section}.columns, such as close: NAME."
+
+
+def _refuse_twice(table: Table, name: str) -> None:
+    """Refuse a price column that stands there twice.
+
+    Raises:
+        InputError: one does.
+    """
+    keys = [plain_name(cell) for cell in table.names]
+    for field in ("open", "high", "low", "close", "date", "datetime"):
+        if keys.count(field) > 1:
+            raise unusable(name, f"has the column {field.capitalize()} twice", "Keep one.", code="bars_unreadable")
+
+
+def _any_volume(table: Table) -> int | None:
+    """Return the first column whose name begins with volume, such as ``Volume BTC``."""
+    return next(
+        (at for at, key in enumerate(table.keys) if key.startswith("volume") and not key.startswith("volumema")), None
+    )
+
+
+def _is_symbol_column(table: Table, at: int) -> bool:
+    return all(_TICKER.fullmatch(text.strip()) for text in islice(column_texts(table.rows, at), 20))
+
+
+def _time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None]:
+    """Return the column of the time, or those of a date and of a time of day."""
+    if "time" in hints.columns:
+        at = match_columns(table.names, {"time": ()}, hints).get("time")
+        clock = match_columns(table.names, {"clock": ()}, hints).get("clock")
+        return at, clock
+    keys = table.keys
+    candidates = [keys.index(name) for name in TIME_NAMES if name in keys]
+    candidates += [at for at, key in enumerate(keys) if not key or key in {"index", "unnamed0"}][:1]
+    sample = table.rows[0].cells if table.rows else []
+    texts = {at: sample[at] if at < len(sample) else "" for at in candidates}
+    whens = {at: when for at, text in texts.items() if (when := read_when(text, hints.dates))}
+    for at, when in whens.items():
+        if when.is_epoch:
+            return at, None
+    clocks = [at for at in candidates if keys[at] in CLOCK_NAMES and read_clock(texts[at]) and not _is_dated(whens, at)]
+    for at, when in whens.items():
+        if when.clock is not None:
+            return at, None
+    days = [at for at in whens if at not in clocks]
+    if days:
+        return days[0], next(iter(clocks), None)
+    return next(iter(candidates), None), None
+
+
+def _is_dated(whens: Mapping[int, When], at: int) -> bool:
+    return at in whens and whens[at].clock is not None
+
+
+def _headless(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_Layout], list[str]]:
+    """Return the layout of rows without names: a time, perhaps a time of day, then open, high, low, close, volume."""
+    if "close" in hints.columns:
+        columns = match_columns((), KNOWN, hints)
+        time = match_columns((), {"time": ()}, hints).get("time")
+        clock = match_columns((), {"clock": ()}, hints).get("clock")
+        if time is not None and all(field in columns for field in PRICE_FIELDS):
+            return table, [_Layout(columns, time, clock)], list(table.notes)
+    cells = table.rows[0].cells
+    first = 1 if _is_ticker_first(cells) else 0
+    if len(cells) < first + 5 or (read_when(cells[first], "mdy") is None and read_when(cells[first], "dmy") is None):
+        raise unusable(name, _missing((), hints), f"Found {', '.join(map(shown, cells[:8]))}.", code="bars_unreadable")
+    clock = first + 1 if ":" in cells[first + 1] or _is_six_digits(table.rows, first + 1) else None
+    begin = first + (1 if clock is None else 2)
+    columns = {field: begin + number_ for number_, field in enumerate((*PRICE_FIELDS, "volume"))}
+    if len(cells) <= columns["volume"]:
+        del columns["volume"]
+    if first:
+        columns["symbol"] = 0
+    if not all(_is_ohlc(row.cells, columns) for row in table.rows[:200]):
+        raise unusable(
+            name,
+            "has no names of columns, and its numbers are not open, high, low, close in this order",
+            f"Name the columns by number in {hints.section}.columns: time: 1, open: 2 and so on.",
+            code="bars_unreadable",
+        )
+    return table, [_Layout(columns, first, clock)], [*table.notes, "taken as time, open, high, low, close, volume"]
+
+
+def _is_ticker_first(cells: Sequence[str]) -> bool:
+    return (
+        len(cells) > 5  # noqa: PLR2004 - a ticker, a time and four prices
+        and bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9.]{0,11}", cells[0].strip()))
+        and read_when(cells[1], "mdy") is not None
+    )
+
+
+def _is_six_digits(rows: Sequence[Row], at: int) -> bool:
+    """Return True for a column of times of day such as 093000."""
+    return all(
+        re.fullmatch(r"[0-2][0-9][0-5][0-9](?:[0-5][0-9])?", text.strip())
+        for text in islice(column_texts(rows, at), 50)
+    )
+
+
+def _is_ohlc(cells: Sequence[str], columns: Mapping[str, int]) -> bool:
+    if len(cells) <= max(columns[field] for field in PRICE_FIELDS):
+        return False
+    values = [number(cells[columns[field]]) for field in PRICE_FIELDS]
+    if any(value is None for value in values):
+        return True
+    opening, high, low, close = (value for value in values if value is not None)
+    return low <= min(opening, close) and max(opening, close) <= high
+
+
+def _is_wide(table: Table) -> bool:
+    """Return True for a table whose columns have two rows of names: the price, and the symbol."""
+    if not table.names or not table.rows or len(table.names) < 5 or plain_name(table.names[0]) not in WIDE_FIRST:  # noqa: PLR2004
+        return False
+    other = _symbol_cells(table)
+    return other is not None and all(
+        re.fullmatch(r"\^?[A-Za-z][A-Za-z0-9.^=-]*|[0-9]+\.[A-Z]+", cell.strip()) for cell in other
+    )
+
+
+def _symbol_cells(table: Table) -> list[str] | None:
+    """Return the row with the symbols: right below the names, or right above them."""
+    below = table.rows[0].cells
+    if plain_name(below[0]) in {"ticker", "tickers", "price", ""} and len(below) >= len(table.names) and all(below[1:]):
+        return below[1 : len(table.names)]
+    if table.above and plain_name(table.above[-1].cells[0]) in {"ticker", "tickers", "price", ""}:
+        cells = table.above[-1].cells
+        return cells[1 : len(table.names)] if len(cells) >= len(table.names) and all(cells[1:]) else None
+    return None
+
+
+def _wide(table: Table) -> tuple[Table, list[_Layout], list[str]]:
+    symbols = _symbol_cells(table) or []
+    fields: dict[str, dict[str, int]] = {}
+    for at, (name, symbol) in enumerate(zip(table.names[1:], symbols, strict=False), start=1):
+        for field, spellings in KNOWN.items():
+            if plain_name(name) in spellings and (
+                field != "close" or plain_name(name) == "close" or "close" not in fields.get(symbol, {})
+            ):
+                fields.setdefault(symbol, {})[field] = at
+                break
+    rows = [row for row in table.rows if any(cell.strip() for cell in row.cells[1:]) and read_when(row.cells[0], "mdy")]
+    whole = {symbol: columns for symbol, columns in fields.items() if all(field in columns for field in PRICE_FIELDS)}
+    layouts = [_Layout(columns, 0, symbol=symbol.strip()) for symbol, columns in whole.items()]
+    note = f"names in two rows, {len(layouts)} symbol{'s' if len(layouts) != 1 else ''}"
+    return table._replace(rows=rows), layouts, [note]
+
+
+# ---- the rows ---------------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Reads the cells of one table and collects what is wrong with them."""
+
+    def __init__(self, table: Table, name: str, hints: FileHints, *, is_always_open: bool) -> None:
+        self.table = table
+        self.name = name
+        self.hints = hints
+        self.is_always_open = is_always_open
+        self.problems = Problems()
+        self.left_out: list[int] = []
+        self.sign = "."
+        self.order = ""
+
+    def read(self, layouts: Sequence[_Layout], notes: list[str]) -> PriceTable:
+        """Return everything, or raise all problems."""
+        self._find_out(layouts, notes)
+        rows: dict[str, list[PriceRow]] = {}
+        periods: set[str] = set()
+        for layout in layouts:
+            for symbol, row in self._rows(layout, periods):
+                rows.setdefault(symbol, []).append(row)
+        self.problems.stop(
+            "bars_invalid", hint="Correct or remove the lines.", details={"file": self.name, **self._first()}
+        )
+        columns = self._taken(layouts[0]) if layouts else {}
+        told = []
+        if self.left_out:
+            lines = ", ".join(map(str, self.left_out[:SHOWN_LINES]))
+            told.append(f"rows without prices are left out: {len(self.left_out)} (line {lines})")
+        if periods & {"W", "M", "Q", "Y"}:
+            raise weekly(self.name, "weekly" if "W" in periods else "monthly")
+        return PriceTable(rows, self._zone(layouts), columns, tuple(told), tuple(dict.fromkeys(notes)))
+
+    def _first(self) -> dict[str, str]:
+        return {"first": self.problems.found[0]} if self.problems else {}
+
+    def _taken(self, layout: _Layout) -> dict[str, str]:
+        names = self.table.names
+        places = {"time": layout.time, **({} if layout.clock is None else {"clock": layout.clock}), **layout.columns}
+        return {
+            ours: (names[at] if at < len(names) and names[at] else f"column {at + 1}") for ours, at in places.items()
+        }
+
+    def _find_out(self, layouts: Sequence[_Layout], notes: list[str]) -> None:
+        """Find the decimal sign and the order of dates.
+
+        Raises:
+            InputError: nothing decides.
+        """
+        numbers = [
+            layout.columns[field]
+            for layout in layouts
+            for field in (*PRICE_FIELDS, "volume")
+            if field in layout.columns
+        ]
+        sample = self.table.rows[:SAMPLE_ROWS]
+        texts = (text for at in numbers for text in column_texts(sample, at))
+        decimals = find_decimals(texts, set_to=self.hints.decimal, comma_is_likely=self.table.delimiter == ";")
+        if decimals.unclear:
+            raise ambiguous_number(self.name, decimals.unclear, self.hints)
+        self.sign = decimals.sign
+        if self.sign == ",":
+            notes.append("decimal comma")
+        order = find_order(
+            (text for layout in layouts for text in column_texts(self.table.rows, layout.time)),
+            set_to=self.hints.dates,
+            likely="mdy" if "closelast" in self.table.keys else "",
+            only_weekdays=not self.is_always_open,
+        )
+        if order.unclear:
+            raise ambiguous_date(self.name, order.unclear, self.hints)
+        if order.mixed:
+            self.problems.add(self.name, f"{shown(order.mixed)} has the day first, other dates have the month first")
+        self.order = order.order
+
+    def _zone(self, layouts: Sequence[_Layout]) -> tzinfo:
+        if self.hints.zone and (zone := read_zone(self.hints.zone)):
+            return zone
+        names = [
+            plain_name(self.table.names[at])
+            for layout in layouts
+            for at in (layout.time, layout.clock)
+            if at is not None and at < len(self.table.names)
+        ]
+        if any(key.endswith("utc") or key.startswith("gmt") for key in names):
+            return UTC
+        if {"ticker", "per"} <= set(self.table.keys):
+            return ZoneInfo(STOOQ_ZONE)
+        return NEW_YORK
+
+    def _rows(self, layout: _Layout, periods: set[str]) -> Iterator[tuple[str, PriceRow]]:
+        columns = layout.columns
+        symbol_at, volume_at, period_at = columns.get("symbol"), columns.get("volume"), columns.get("period")
+        most = max(columns.values(), default=0)
+        places = [columns[field] for field in PRICE_FIELDS]
+        for line, cells in self.table.rows:
+            if len(cells) <= most:
+                if self._is_trailer(cells):
+                    continue
+                cells.extend([""] * (most + 1 - len(cells)))
+            texts = [cells[at] for at in places]
+            if all(map(is_nothing, texts)):
+                self.left_out.append(line)
+                continue
+            when = self._when(line, layout, cells)
+            prices = [self._price(line, field, text) for field, text in zip(PRICE_FIELDS, texts, strict=True)]
+            volume = self._volume(line, cells[volume_at]) if volume_at is not None else Decimal(0)
+            if period_at is not None:
+                periods.add(cells[period_at].strip().upper())
+            if when is None or None in prices or volume is None:
+                continue
+            opening, high, low, close = (Price(price) for price in prices if price is not None)
+            if high < low:
+                self._bad(line, "high", str(high), f"at least the low, {low}")
+                continue
+            symbol = layout.symbol or (cells[symbol_at].strip() if symbol_at is not None else "")
+            yield symbol, PriceRow(line, when, opening, high, low, close, volume)
+
+    def _is_trailer(self, cells: Sequence[str]) -> bool:
+        """Return True for a line of words below the table."""
+        return len(cells) <= 2 and read_when(cells[0], "mdy") is None and any(sign.isalpha() for sign in cells[0])  # noqa: PLR2004
+
+    def _when(self, line: int, layout: _Layout, cells: Sequence[str]) -> When | None:
+        text = cells[layout.time]
+        when = read_when(text, self.order)
+        if when is None:
+            allowed = "YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SS"
+            self._bad(line, "time", text.strip(), allowed)
+            return None
+        if layout.clock is None:
+            return when
+        clock = read_clock(cells[layout.clock])
+        if clock is None:
+            self._bad(line, "time", cells[layout.clock].strip(), "a time of day such as 09:30")
+            return None
+        return When(when.day, clock[0], clock[1] or when.zone)
+
+    def _price(self, line: int, column: str, text: str) -> Decimal | None:
+        value = number(text, self.sign)
+        if value is None or not 0 < value <= MAX_PRICE:
+            self._bad(line, column, text.strip(), "a number above 0")
+            return None
+        return value
+
+    def _volume(self, line: int, text: str) -> Decimal | None:
+        if is_nothing(text):
+            return Decimal(0)
+        value = number(text, self.sign)
+        if value is None or value < 0:
+            self._bad(line, "volume", text.strip(), "a number from 0")
+            return None
+        return value
+
+    def _bad(self, line: int, column: str, value: str, allowed: str) -> None:
+        self.problems.add(f"{self.name}:{line}", f"column {column} holds {shown(value)}, allowed: {allowed}")
+
+
+def weekly(name: str, word: str) -> InputError:
+    """Return the refusal of bars that are longer than a day."""
+    return InputError(
+        "bars_too_long",
+        f"{name} holds {word} bars, not daily ones: the close of a bar would be known before its {word[:-2]} is over.",
+        hint="Download daily or intraday prices.",
+        details={"file": name, "period": word},
+    )
+
+
+def ambiguous_number(name: str, text: str, hints: FileHints) -> InputError:
+    """Return the refusal of a number with two readings."""
+    thousand, part = (number(text, sign) for sign in ((".", ",") if "," in text else (",", ".")))
+    return InputError(
+        "file_ambiguous",
+        f"{name}: {shown(text.strip())} is {thousand} or {part}, and nothing in the file decides.",
+        hint=f'Set {hints.section}.decimal to "." or ",".',
+        details={
+            "file": name,
+            "value": text.strip(),
+            "readings": [str(thousand), str(part)],
+            "setting": f"{hints.section}.decimal",
+        },
+    )
+
+
+def ambiguous_date(name: str, text: str, hints: FileHints) -> InputError:
+    """Return the refusal of a date with two readings."""
+    return InputError(
+        "file_ambiguous",
+        f"{name}: {shown(text.strip())} is {two_readings(text)}, and nothing in the file decides.",
+        hint=f"Set {hints.section}.dates to mdy or dmy.",
+        details={"file": name, "value": text.strip(), "setting": f"{hints.section}.dates"},
+    )
