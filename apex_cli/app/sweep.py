@@ -179,7 +179,9 @@ def _row(values: dict[str, str], report: ReplayReport) -> SweepRow:
     return SweepRow(
         values=values,
         trades=numbers.round_trips,
+        breakeven=numbers.breakeven,
         win_rate=numbers.win_rate,
+        net_win_rate=numbers.net_win_rate,
         net_pnl=numbers.net_pnl,
         net_expectancy_r=report.net_expectancy_r,
         profit_factor=numbers.profit_factor,

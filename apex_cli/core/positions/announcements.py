@@ -69,6 +69,9 @@ class DaySummary(Value, frozen=True, kw_only=True):
     round_trips: int
     wins: int
     losses: int
+    breakeven: int = 0
+    """Closed without a gain or a loss before costs."""
+
     net_pnl: Usd
     commission: Usd
     best: str = ""
@@ -197,6 +200,7 @@ def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummar
         round_trips=sums.round_trips,
         wins=sums.wins,
         losses=sums.losses,
+        breakeven=sums.breakeven,
         net_pnl=sums.net_pnl,
         commission=sums.commission,
         best=_named(ranked[-1]) if ranked else "",

@@ -26,8 +26,17 @@ class Statistics(Value, frozen=True, kw_only=True):
     round_trips: int
     wins: int
     losses: int
+    breakeven: int
+    """Trips that neither won nor lost: wins + losses + breakeven is round_trips."""
+
     win_rate: Decimal | None
-    """0..1 over trips that were not flat to the cent; None without any."""
+    """0..1: wins / (wins + losses); None without any."""
+
+    net_wins: int
+    net_losses: int
+    net_breakeven: int
+    net_win_rate: Decimal | None
+    """The same four after commissions."""
 
     pnl: Usd
     commission: Usd
@@ -51,7 +60,8 @@ class Tally:
 
     def __init__(self) -> None:
         """Start at nothing."""
-        self.count = self.wins = self.losses = self._with_r = 0
+        self.count = self._with_r = 0
+        self.wins = self.losses = self.net_wins = self.net_losses = 0
         self.gains = self.lost = self.commission = self._r = self._net_r = ZERO
 
     def add(self, trip: RoundTrip) -> None:
@@ -64,6 +74,8 @@ class Tally:
         elif trip.pnl < 0:
             self.losses += 1
             self.lost -= trip.pnl
+        self.net_wins += trip.net_pnl > 0
+        self.net_losses += trip.net_pnl < 0
         if trip.r_multiple is not None and trip.net_r_multiple is not None:
             self._with_r += 1
             self._r += trip.r_multiple
@@ -76,7 +88,12 @@ class Tally:
             round_trips=self.count,
             wins=self.wins,
             losses=self.losses,
+            breakeven=self.count - self.wins - self.losses,
             win_rate=ratio(self.wins, self.wins + self.losses),
+            net_wins=self.net_wins,
+            net_losses=self.net_losses,
+            net_breakeven=self.count - self.net_wins - self.net_losses,
+            net_win_rate=ratio(self.net_wins, self.net_wins + self.net_losses),
             pnl=Usd(pnl),
             commission=Usd(self.commission),
             net_pnl=Usd(pnl - self.commission),

@@ -91,7 +91,13 @@ class SweepRow(Value, frozen=True, kw_only=True):
     """Setting by key path, as text."""
 
     trades: int
+    breakeven: int
+    """Trades that neither won nor lost before costs; *win_rate* leaves them out."""
+
     win_rate: Decimal | None
+    net_win_rate: Decimal | None
+    """The same after costs."""
+
     net_pnl: Usd
     net_expectancy_r: Decimal | None
     profit_factor: Decimal | None

@@ -57,7 +57,12 @@ def test_statistics_of_some_round_trips() -> None:
         round_trips=4,
         wins=2,
         losses=1,
+        breakeven=1,
         win_rate=D(2) / 3,
+        net_wins=2,
+        net_losses=1,
+        net_breakeven=1,
+        net_win_rate=D(2) / 3,
         pnl=Usd(D(20)),
         commission=Usd(D(2)),
         net_pnl=Usd(D(18)),
@@ -67,6 +72,12 @@ def test_statistics_of_some_round_trips() -> None:
         average_win=Usd(D(15)),
         average_loss=Usd(D(-10)),
     )
+
+
+def test_a_trade_that_costs_made_a_loss_won_before_and_lost_after_them() -> None:
+    found = statistics(trip("0.50", commission="2"), trip("2", commission="2"), trip("0", commission="2"))
+    assert (found.wins, found.losses, found.breakeven, found.win_rate) == (2, 0, 1, 1)
+    assert (found.net_wins, found.net_losses, found.net_breakeven, found.net_win_rate) == (0, 2, 1, 0)
 
 
 def test_statistics_of_nothing_claim_nothing() -> None:
