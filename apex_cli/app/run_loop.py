@@ -38,7 +38,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.presenters.output import Output, is_terminal
-from apex_cli.presenters.run import outcome_counts, report_data, run_blocks
+from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def _give_result(
 ) -> None:
     status, reasons = verdict(reports, summary, happened=happened, is_loop=not options.once)
     out.warn(*(warning for report in reports for warning in report.warnings))
-    data = {"signals": [report_data(report) for report in reports], "summary": summary}
+    data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}
     out.result(data, run_blocks(reports, summary), status=status, reasons=reasons)
 
 

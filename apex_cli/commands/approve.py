@@ -90,34 +90,36 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
     import asyncio
 
     from apex_cli.app.looks import LookingDesk
-    from apex_cli.presenters.approvals import approval_data, approvals_blocks, preview_blocks
+    from apex_cli.presenters.approvals import ApprovalRow, approvals_blocks, approvals_data, preview_blocks
 
     desk = LookingDesk(settings)
     shown = tuple(desk.find(name) for name in answer.ids) or desk.pending()
     if not shown:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
     previews = asyncio.run(desk.preview_all(shown))
-    rows = [approval_data(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
+    rows = [ApprovalRow(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
     blocks = approvals_blocks(shown)
     if answer.ids and not out.as_json:
-        pairs = zip(shown, previews, strict=True)
-        blocks = tuple(block for approval, preview in pairs for block in preview_blocks(approval, preview))
+        blocks = tuple(
+            block
+            for row, preview in zip(rows, previews, strict=True)
+            for block in preview_blocks(row.approval, preview)
+        )
     else:
         out.note("To answer: apex approve ID --yes, or apex approve ID --reject.")
-    out.result({"approvals": rows}, blocks)
+    out.result(approvals_data(rows), blocks)
 
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is told, the first failure is the exit status."""
     from apex_cli.app.handover import as_error, get_done, reasons_of, status_of
-    from apex_cli.presenters.approvals import answered_blocks, approval_data
+    from apex_cli.presenters.approvals import answered_blocks, answered_data
 
     done = get_done(out, settings, (answer,), wait_s)
     if done.failures and not done.results:
         raise as_error(done.failures[0])
     answered = [result for result in done.results if isinstance(result, Answered)]
-    rows = [approval_data(result.approval, result.preview) for result in answered]
-    out.result({"approvals": rows}, answered_blocks(answered), status=status_of(done), reasons=reasons_of(done))
+    out.result(answered_data(answered), answered_blocks(answered), status=status_of(done), reasons=reasons_of(done))
 
 
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:

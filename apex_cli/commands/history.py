@@ -38,14 +38,7 @@ def history(
     """Show closed round trips and statistics."""
     with Output("history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.core.positions.performance import Tally
-        from apex_cli.presenters.blocks import Grid
-        from apex_cli.presenters.positions import (
-            ROUND_TRIP_COLUMNS,
-            round_trip_data,
-            round_trip_row,
-            statistics_blocks,
-            statistics_data,
-        )
+        from apex_cli.presenters.history import history_blocks, history_data
 
         tally = Tally()
         shown: deque[RoundTrip] = deque(maxlen=last)
@@ -54,9 +47,7 @@ def history(
                 tally.add(trip)
                 shown.append(trip)
         statistics = tally.statistics()
-        grid = Grid(columns=ROUND_TRIP_COLUMNS, rows=tuple(map(round_trip_row, shown)), empty="No closed trades yet.")
-        data = {"round_trips": [round_trip_data(trip) for trip in shown], "statistics": statistics_data(statistics)}
-        out.result(data, (grid, *statistics_blocks(statistics)))
+        out.result(history_data(shown, statistics), history_blocks(shown, statistics))
 
 
 def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:

@@ -17,7 +17,7 @@ from apex_cli.app.pipeline import (
 from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.presenters.model import model_data, status_blocks, status_data, trained_blocks
+from apex_cli.presenters.model import MODELS, status_blocks, status_data, trained_blocks
 from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at, train and go back to prediction models.")
@@ -73,7 +73,7 @@ def train(
         with out.waiting(f"training on {len(chosen)} symbols"), model_files(settings).training():
             info, left_out = manager.train(chosen, now)
         out.warn(*left_out)
-        out.result({"model": model_data(info)}, trained_blocks(info))
+        out.result({"model": MODELS.data(info)}, trained_blocks(info))
 
 
 @app.command(epilog="Example: apex model rollback")
@@ -90,4 +90,4 @@ def rollback(
     with Output("model rollback", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         settings = read_settings(config)
         info = make_model_manager(settings).roll_back(model_clock(settings).now(), to)
-        out.result({"model": model_data(info)}, trained_blocks(info))
+        out.result({"model": MODELS.data(info)}, trained_blocks(info))

@@ -10,7 +10,7 @@ from apex_cli.app.resources import make_system_clock, read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
-from apex_cli.presenters.blocks import Cell, Grid, Tone
+from apex_cli.presenters.blocks import Cell, Grid, Tone, heads
 from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")
@@ -46,7 +46,7 @@ def try_channels(
         failed = [f"{name}: {failure}" for name, failure in told.items() if failure]
         out.result(
             {"channels": [{"channel": name, "ok": not failure, "error": failure} for name, failure in told.items()]},
-            (Grid(columns=("Channel", "Result"), rows=rows),),
+            (Grid(columns=heads("Channel", "Result~"), rows=rows),),
             status=ExitStatus.UNAVAILABLE if failed else ExitStatus.OK,
             reasons=[Reason(code="not_delivered", message=sentence) for sentence in failed],
         )
@@ -62,8 +62,8 @@ def status(
     """Show what each channel delivered, what failed, and how far it is behind; no network."""
     with Output("notify status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         settings = read_settings(config)
-        from apex_cli.notify.standing import standing_data, standings, standings_grid
+        from apex_cli.notify.standing import CHANNELS, standings
 
         found, problems = standings(settings)
         out.warn(*(Reason(code=problem.code, message=f"{problem.message} {problem.hint}") for problem in problems))
-        out.result({"channels": [standing_data(each) for each in found]}, standings_grid(found))
+        out.result({"channels": [CHANNELS.data(each) for each in found]}, (CHANNELS.grid(found),))

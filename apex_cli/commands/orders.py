@@ -25,7 +25,7 @@ def orders(
     """Show working orders."""
     with Output("orders", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         from apex_cli.app.resources import open_store
-        from apex_cli.presenters.positions import orders_blocks, orders_data
+        from apex_cli.presenters.orders import orders_blocks, orders_data
 
         state = open_store(read_settings(config)).view()
         shown = [

@@ -15,7 +15,7 @@ from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.repair import Restored, spans
-from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
+from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone, heads
 from apex_cli.presenters.output import Output, write_line
 
 app = typer.Typer(
@@ -61,7 +61,7 @@ def findings_grid(findings: Iterable[Finding]) -> Grid:
         )
         for finding in findings
     )
-    return Grid(columns=("", "What", "Found", "Do"), rows=rows)
+    return Grid(columns=heads("", "What", "Found~", "Do~"), rows=rows)
 
 
 @app.command(epilog="Example: apex state backup")

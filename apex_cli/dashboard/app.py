@@ -23,7 +23,6 @@ from apex_cli.core.model.request import Answer, Preview
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.layout import (
-    ALL_COLUMNS_FROM,
     LEFT_PART,
     LOOK_EVERY_S,
     MEDIUM_FROM,
@@ -32,6 +31,7 @@ from apex_cli.dashboard.layout import (
     PANES,
     READ_ONLY,
     SIDES,
+    TABLE_EDGE,
     TALL_FROM,
     THEMES,
     WIDE_FROM,
@@ -210,11 +210,12 @@ class DashboardApp(App[None]):
     def _draw_tables(self, seen: Seen) -> None:
         palette = LIGHT if self.theme == THEMES["light"] else DARK
         board, lines = seen.board, self._log_lines(seen)
-        has_room = self._room.width * (LEFT_PART if self.is_wide else 1) >= ALL_COLUMNS_FROM
+        left, right = (LEFT_PART, 1 - LEFT_PART) if self.is_wide else (1, 1)
+        left_room, right_room = (int(self._room.width * part) - TABLE_EDGE for part in (left, right))
         sheets = {
-            "positions": positions_sheet(board.positions, is_wide=has_room),
-            "approvals": approvals_sheet(board.approvals, board.day.now),
-            "orders": orders_sheet(board.orders, is_wide=has_room),
+            "positions": positions_sheet(board.positions, left_room),
+            "approvals": approvals_sheet(board.approvals, board.day.now, right_room),
+            "orders": orders_sheet(board.orders, left_room),
             "log": log_sheet(lines[-MOST_LOG_ROWS:]),
         }
         counts = {"positions": len(board.positions), "approvals": len(board.approvals), "orders": len(board.orders)}

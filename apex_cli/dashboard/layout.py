@@ -20,8 +20,8 @@ WIDE_FROM, TALL_FROM = 160, 40
 MEDIUM_FROM = 34
 """Rows from which on the positions stay on the screen above any other pane."""
 
-ALL_COLUMNS_FROM = 110
-"""Columns that a table of positions or orders needs for all that it has."""
+TABLE_EDGE = 6
+"""Columns beside a table's own: the frame, the scrollbar, and the blanks around the row."""
 
 LEFT_PART = 0.6
 """Part of a wide screen that the left side has."""

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from apex_cli.dashboard.tones import Palette, text_of
+from apex_cli.presenters.blocks import Head
 from apex_cli.presenters.day import Cells, Sheet
 
 
@@ -23,7 +24,7 @@ class SheetTable(DataTable[Text]):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
         """Start empty."""
         super().__init__(id=id, cursor_type="row", zebra_stripes=True)
-        self._columns: tuple[str, ...] = ()
+        self._columns: tuple[Head, ...] = ()
         self._shown: dict[str, Cells] = {}
         self._palette: Palette = {}
 
@@ -48,8 +49,8 @@ class SheetTable(DataTable[Text]):
         here = self._place()
         self._columns, self._palette = sheet.columns, palette
         self.clear(columns=True)
-        for name in sheet.columns:
-            self.add_column(Text(name.lstrip(">|"), justify="right" if name.startswith(">") else "left"))
+        for head in sheet.columns:
+            self.add_column(Text(head.name, justify="right" if head.is_right else "left"))
         self._fill(rows, here)
 
     def _refill(self, rows: dict[str, Cells]) -> None:
@@ -83,4 +84,4 @@ class SheetTable(DataTable[Text]):
         return [self._text(column, cells) for column in range(len(cells))]
 
     def _text(self, column: int, cells: Cells) -> Text:
-        return text_of(cells[column], self._palette, is_right=self._columns[column].startswith(">"))
+        return text_of(cells[column], self._palette, is_right=self._columns[column].is_right)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from apex_cli.core.adapters.state.journal_cursor import JournalPlaces
 from apex_cli.core.errors import ApexError
@@ -12,8 +12,9 @@ from apex_cli.core.model.delivery import Delivery
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.notify.channels import Channel
 from apex_cli.notify.post import Postman
-from apex_cli.presenters.blocks import Block, Cell, Grid, Tone
+from apex_cli.presenters.blocks import SECOND, THIRD, Cell, Tone
 from apex_cli.presenters.formats import DASH, moment
+from apex_cli.presenters.tables import Column, Table, bold
 from apex_cli.settings.sections import Settings
 
 FAILING = 3
@@ -45,47 +46,39 @@ def _standing(channel: Channel, newest: int) -> Standing:
     return Standing(channel.name, delivery, 0 if is_new else max(0, newest - delivery.place.seq), is_new)
 
 
-def standing_data(standing: Standing) -> dict[str, Any]:
-    """Return one channel for scripts."""
-    delivery = standing.delivery
-    return {
-        "channel": standing.name,
-        "delivered": delivery.delivered,
-        "failures": delivery.failures,
-        "given_up": delivery.given_up,
-        "attempts": delivery.attempts,
-        "behind": standing.behind,
-        "held": len(delivery.held),
-        "last_success_at": delivery.last_success_at,
-        "last_error": delivery.last_error,
-        "last_error_at": delivery.last_error_at,
-        "next_try_at": delivery.next_try_at,
-    }
-
-
-def standings_grid(found: Sequence[Standing]) -> tuple[Block, ...]:
-    """Return the channels as a table."""
-    rows = tuple(
-        (
-            Cell(each.name, Tone.BOLD),
-            Cell(_word(each), Tone.BAD if each.delivery.attempts else Tone.GOOD),
-            Cell(str(each.delivery.delivered)),
-            Cell(str(each.delivery.failures)),
-            Cell(str(each.behind)),
-            Cell(str(len(each.delivery.held))),
-            Cell(moment(each.delivery.last_success_at)),
-            Cell(each.delivery.last_error or DASH),
-        )
-        for each in found
-    )
-    columns = ("Channel", "State", ">Sent", ">Failed", ">Behind", ">Held", "Last sent", "Last error")
-    return (Grid(columns=columns, rows=rows, empty="No channel is set up; see notify in config.example.yaml."),)
-
-
 def _word(standing: Standing) -> str:
     if standing.is_new:
         return "new"
     return f"failing x{standing.delivery.attempts}" if standing.delivery.attempts else "fine"
+
+
+CHANNELS = Table[Standing](
+    Column(key="channel", value=lambda s: s.name, title="Channel", shown=bold),
+    Column(
+        value=_word,
+        title="State",
+        cell=lambda s: Cell(_word(s), Tone.BAD if s.delivery.attempts else Tone.GOOD),
+    ),
+    Column(key="delivered", value=lambda s: s.delivery.delivered, title="Sent", is_right=True),
+    Column(key="failures", value=lambda s: s.delivery.failures, title="Failed", is_right=True),
+    Column(key="given_up", value=lambda s: s.delivery.given_up),
+    Column(key="attempts", value=lambda s: s.delivery.attempts),
+    Column(key="behind", value=lambda s: s.behind, title="Behind", rank=SECOND, is_right=True),
+    Column(key="held", value=lambda s: len(s.delivery.held), title="Held", rank=THIRD, is_right=True),
+    Column(
+        key="last_success_at", value=lambda s: s.delivery.last_success_at, title="Last sent", shown=moment, rank=SECOND
+    ),
+    Column(
+        key="last_error",
+        value=lambda s: s.delivery.last_error,
+        title="Last error",
+        shown=lambda text: text or DASH,
+        wraps=True,
+    ),
+    Column(key="last_error_at", value=lambda s: s.delivery.last_error_at),
+    Column(key="next_try_at", value=lambda s: s.delivery.next_try_at),
+    empty="No channel is set up; see notify in config.example.yaml.",
+)
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

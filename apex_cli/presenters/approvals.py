@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apex_cli.core.model.decision import Decision
+from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.signal import Opportunity
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
-from apex_cli.presenters.formats import DASH, clock_time, moment, money, number, price, ratio, units
+from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
+from apex_cli.presenters.formats import (
+    DASH,
+    clock_time,
+    moment,
+    money,
+    number,
+    price,
+    ratio,
+    score_text,
+    units,
+)
 from apex_cli.presenters.run import reason_data
 from apex_cli.presenters.size import BINDING_WORDS
+from apex_cli.presenters.tables import Column, Table, bold
 
 if TYPE_CHECKING:  # the desk brings the event loop along, which showing a value does not need
     from apex_cli.core.model.request import Answered, Preview
 
 FULL_REWARD_RISK = Decimal(5)
+SOON_S = 120
+"""Seconds before the end from which on a countdown warns."""
 
 
 def decision_data(decision: Decision, last: Decimal | None) -> dict[str, Any]:
@@ -37,82 +52,45 @@ def decision_data(decision: Decision, last: Decimal | None) -> dict[str, Any]:
     }
 
 
-def approval_data(approval: ApprovalRecord, preview: Preview | None = None) -> dict[str, Any]:
-    """Return the stable names that scripts read; *now* is empty when it was not looked at again."""
-    signal = approval.opportunity.signal
-    sized = approval.decision.sized
-    quantity = approval.quantity or (sized.quantity if sized else None)
-    return {
-        "approval_id": approval.approval_id,
-        "signal_id": signal.signal_id,
-        "symbol": signal.instrument.key,
-        "side": signal.side,
-        "quantity": number(quantity) if quantity is not None else None,
-        "status": approval.status,
-        "reason": approval.reason,
-        "created_at": approval.created_at,
-        "expires_at": approval.expires_at,
-        "score": approval.opportunity.opportunity_score,
-        "was": decision_data(approval.decision, approval.quoted_price),
-        "now": decision_data(preview.decision, preview.price) if preview else {},
-    }
-
-
-def approvals_blocks(approvals: Iterable[ApprovalRecord]) -> tuple[Block, ...]:
-    """Return what waits as a table."""
-    rows = tuple(
-        (
-            Cell(a.opportunity.signal.instrument.key, Tone.BOLD),
-            Cell(a.opportunity.signal.side),
-            Cell(_quantity(a.decision)),
-            Cell(price(a.quoted_price)),
-            Cell(price(a.opportunity.signal.stop_loss)),
-            Cell(price(a.opportunity.signal.target_prices[0]) if a.opportunity.signal.target_prices else DASH),
-            Cell(ratio(a.decision.reward_risk)),
-            Cell(f"{bar(float(a.opportunity.opportunity_score), 5)} {a.opportunity.opportunity_score:.2f}"),
-            Cell(clock_time(a.expires_at)),
-            Cell(a.status),
-            Cell(a.approval_id),
-        )
-        for a in approvals
-    )
-    columns = (
-        "Symbol",
-        "Side",
-        ">Qty",
-        ">Price",
-        ">Stop",
-        ">Target",
-        ">R:R",
-        "Score",
-        "Expires",
-        "Status",
-        "|Approval",
-    )
-    return (Grid(columns=columns, rows=rows, empty="Nothing waits for approval."),)
-
-
-def answered_blocks(answered: Iterable[Answered]) -> tuple[Block, ...]:
-    """Return what became of each answer."""
-    rows = tuple(
-        (
-            Cell(done.approval.opportunity.signal.instrument.key, Tone.BOLD),
-            Cell(done.approval.status, ANSWER_TONES.get(done.approval.status, Tone.PLAIN)),
-            Cell(units(_filled(done)) if done.orders else DASH),
-            Cell(price(_entry_price(done))),
-            Cell(done.approval.reason),
-            Cell(done.approval.approval_id),
-        )
-        for done in answered
-    )
-    return (Grid(columns=("Symbol", "Status", ">Filled", ">Price", "Reason", "Approval"), rows=rows),)
-
-
 ANSWER_TONES = {
     ApprovalStatus.EXECUTED: Tone.GOOD,
     ApprovalStatus.REJECTED: Tone.DIM,
     ApprovalStatus.FAILED: Tone.BAD,
 }
+
+
+class ApprovalRow(NamedTuple):
+    """An approval, and what is known of it now."""
+
+    approval: ApprovalRecord
+    preview: Preview | None = None
+    """How it looks now; None when it was not looked at again."""
+
+    now: datetime | None = None
+    """The time, where the time left is to be shown instead of the end."""
+
+    @property
+    def signal(self) -> Signal:
+        """What was proposed."""
+        return self.approval.opportunity.signal
+
+
+def _sized_quantity(row: ApprovalRow) -> Quantity | None:
+    sized = row.approval.decision.sized
+    return row.approval.quantity or (sized.quantity if sized else None)
+
+
+def _expiry(row: ApprovalRow) -> Cell:
+    """Return the end, or the time left to it."""
+    return Cell(clock_time(row.approval.expires_at)) if row.now is None else countdown(row.approval.expires_at, row.now)
+
+
+def countdown(until: datetime, now: datetime) -> Cell:
+    """Return the time left as minutes and seconds; below two minutes it is marked."""
+    left = max(0, int((until - now).total_seconds()))
+    minutes, seconds = divmod(left, 60)
+    text = f"{minutes}:{seconds:02d}"
+    return Cell(f"! {text}", Tone.WARN) if left < SOON_S else Cell(text)
 
 
 def _entries(done: Answered) -> list[OrderRecord]:
@@ -129,6 +107,84 @@ def _entry_price(done: Answered) -> Decimal | None:
         (r.filled_quantity * r.average_price for r in _entries(done) if r.average_price is not None), Decimal(0)
     )
     return value / filled if filled else None
+
+
+APPROVALS = Table[ApprovalRow](
+    Column(key="approval_id", value=lambda r: r.approval.approval_id, title="Approval", rank=LAST, place=2),
+    Column(key="signal_id", value=lambda r: r.signal.signal_id),
+    Column(key="symbol", value=lambda r: r.signal.instrument.key, title="Symbol", shown=bold),
+    Column(key="side", value=lambda r: r.signal.side, title="Side"),
+    Column(
+        key="quantity",
+        value=lambda r: None if (quantity := _sized_quantity(r)) is None else number(quantity),
+        title="Qty",
+        cell=lambda r: Cell(DASH if (quantity := _sized_quantity(r)) is None else units(quantity)),
+        is_right=True,
+    ),
+    Column(value=lambda r: r.approval.quoted_price, title="Price", shown=price, is_right=True),
+    Column(value=lambda r: r.signal.stop_loss, title="Stop", shown=price, is_right=True),
+    Column(
+        value=lambda r: r.signal.target_prices,
+        title="Target",
+        shown=lambda prices: price(prices[0] if prices else None),
+        rank=SECOND,
+        is_right=True,
+    ),
+    Column(value=lambda r: r.approval.decision.reward_risk, title="R:R", shown=ratio, is_right=True),
+    Column(
+        key="status",
+        value=lambda r: r.approval.status,
+        title="Status",
+        shown=lambda status: Cell(status, ANSWER_TONES.get(status, Tone.PLAIN)),
+        rank=THIRD,
+        place=1,
+    ),
+    Column(key="reason", value=lambda r: r.approval.reason),
+    Column(key="created_at", value=lambda r: r.approval.created_at),
+    Column(key="expires_at", value=lambda r: r.approval.expires_at, title="Until", cell=_expiry, is_right=True),
+    Column(
+        key="score",
+        value=lambda r: r.approval.opportunity.opportunity_score,
+        title="Score",
+        shown=score_text,
+        rank=THIRD,
+    ),
+    Column(key="was", value=lambda r: decision_data(r.approval.decision, r.approval.quoted_price)),
+    Column(key="now", value=lambda r: decision_data(r.preview.decision, r.preview.price) if r.preview else {}),
+    empty="Nothing waits for approval.",
+)
+ANSWERED = Table["Answered"](
+    Column(value=lambda d: d.approval.opportunity.signal.instrument.key, title="Symbol", shown=bold),
+    Column(
+        value=lambda d: d.approval.status,
+        title="Status",
+        shown=lambda status: Cell(status, ANSWER_TONES.get(status, Tone.PLAIN)),
+    ),
+    Column(value=lambda d: d, title="Filled", shown=lambda d: units(_filled(d)) if d.orders else DASH, is_right=True),
+    Column(value=_entry_price, title="Price", shown=price, is_right=True),
+    Column(value=lambda d: d.approval.reason, title="Reason", rank=SECOND, wraps=True),
+    Column(value=lambda d: d.approval.approval_id, title="Approval", rank=LAST),
+)
+
+
+def approvals_data(rows: Iterable[ApprovalRow]) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {"approvals": [APPROVALS.data(row) for row in rows]}
+
+
+def approvals_blocks(approvals: Iterable[ApprovalRecord]) -> tuple[Block, ...]:
+    """Return what waits as a table."""
+    return (APPROVALS.grid(map(ApprovalRow, approvals), is_numbered=True),)
+
+
+def answered_data(answered: Iterable[Answered]) -> dict[str, Any]:
+    """Return what became of each answer, as ``approvals_data`` has it."""
+    return approvals_data(ApprovalRow(done.approval, done.preview) for done in answered)
+
+
+def answered_blocks(answered: Iterable[Answered]) -> tuple[Block, ...]:
+    """Return what became of each answer."""
+    return (ANSWERED.grid(answered),)
 
 
 def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ...]:
@@ -170,7 +226,7 @@ def was_now(approval: ApprovalRecord, preview: Preview) -> Grid:
         )
         for name, old, new in pairs
     )
-    return Grid(columns=("", ">Was", ">Now", ""), rows=rows)
+    return Grid(columns=heads("", ">Was", ">Now", ""), rows=rows)
 
 
 def score_grid(opportunity: Opportunity) -> Grid:
@@ -189,7 +245,7 @@ def score_grid(opportunity: Opportunity) -> Grid:
         for factor in opportunity.factors
     ]
     total = (Cell("score", Tone.BOLD), Cell(""), Cell(""), Cell(f"{opportunity.opportunity_score:.3f}", Tone.BOLD))
-    return Grid(columns=("Score", "Part", ">Weight", ">Adds"), rows=(*rows, total))
+    return Grid(columns=heads("Score", "Part~", ">Weight", ">Adds"), rows=(*rows, total))
 
 
 def reward_risk_cell(value: Decimal | None) -> Cell:

@@ -40,11 +40,36 @@ class Fields(Value, frozen=True, kw_only=True):
     rows: tuple[tuple[str, Cell], ...]
 
 
+FIRST, SECOND, THIRD, LAST = 1, 2, 3, 9
+"""Ranks of columns: where there is little room the highest rank goes first, and the first rank never goes."""
+
+
+class Head(NamedTuple):
+    """The head of a column."""
+
+    name: str
+    rank: int = FIRST
+    is_right: bool = False
+    """True where the values line up at their right ends, as numbers do."""
+
+    wraps: bool = False
+    """True where a value is a sentence that may take several lines."""
+
+
+def heads(*names: str) -> tuple[Head, ...]:
+    """Return heads of the first rank; ``>name`` is aligned to the right, ``name~`` holds sentences.
+
+    >>> [(head.name, head.is_right, head.wraps) for head in heads("Symbol", ">Qty", "Why~")]
+    [('Symbol', False, False), ('Qty', True, False), ('Why', False, True)]
+    """
+    return tuple(Head(n.strip(">~"), is_right=n.startswith(">"), wraps=n.endswith("~")) for n in names)
+
+
 class Grid(Value, frozen=True, kw_only=True):
-    """A table. A column named ``>...`` is aligned to the right, one named ``|...`` is never wrapped."""
+    """A table: its heads, and a cell for each head in every row."""
 
     title: str = ""
-    columns: tuple[str, ...]
+    columns: tuple[Head, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str = "Nothing to show."
     """Said instead of a table without rows."""
@@ -52,7 +77,7 @@ class Grid(Value, frozen=True, kw_only=True):
 
 Block = Line | Fields | Grid
 
-FULL = "█"
+FULL, EMPTY = "█", "░"
 
 
 def bar(fraction: float, width: int = 20) -> str:
@@ -63,4 +88,4 @@ def bar(fraction: float, width: int = 20) -> str:
     """
     clipped = min(max(fraction, 0.0), 1.0)
     filled = round(clipped * width)
-    return FULL * filled + "░" * (width - filled)
+    return FULL * filled + EMPTY * (width - filled)

@@ -3,46 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.model.request import Closed
-from apex_cli.presenters.blocks import Block, Cell, Grid, Tone
+from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Tone
 from apex_cli.presenters.formats import DASH, gain, number, percent, price, units
+from apex_cli.presenters.tables import Column, Table, bold
 
 STATUS_TONES = {"closed": Tone.GOOD, "reduced": Tone.GOOD, "working": Tone.WARN, "unknown": Tone.BAD}
 
 
+def _gain_or_dash(pnl: Decimal | None) -> Cell:
+    return Cell(DASH) if pnl is None else gain(pnl)
+
+
+CLOSED = Table[Closed](
+    Column(key="symbol", value=lambda c: c.symbol, title="Symbol", shown=bold),
+    Column(
+        key="quantity",
+        value=lambda c: number(c.quantity),
+        title="Closed",
+        cell=lambda c: Cell(units(c.quantity)),
+        place=1,
+        is_right=True,
+    ),
+    Column(
+        key="remaining",
+        value=lambda c: number(c.remaining),
+        title="Left",
+        cell=lambda c: Cell(units(c.remaining)),
+        place=1,
+        is_right=True,
+    ),
+    Column(
+        key="exit_price", value=lambda c: c.exit_price, title="Exit", shown=price, place=1, rank=SECOND, is_right=True
+    ),
+    Column(key="pnl", value=lambda c: c.pnl, title="P&L", shown=_gain_or_dash, place=1, is_right=True),
+    Column(
+        key="pnl_pct",
+        value=lambda c: c.pnl_pct,
+        title="%",
+        cell=lambda c: Cell(DASH) if c.pnl_pct is None else gain(c.pnl_pct, percent(c.pnl_pct)),
+        place=1,
+        rank=THIRD,
+        is_right=True,
+    ),
+    Column(
+        key="status",
+        value=lambda c: c.status,
+        title="Status",
+        shown=lambda status: Cell(status, STATUS_TONES.get(status, Tone.PLAIN)),
+    ),
+    Column(key="client_order_id", value=lambda c: c.client_order_id),
+)
+
+
 def closed_data(closed: Iterable[Closed]) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {
-        "closed": [
-            {
-                "symbol": row.symbol,
-                "quantity": number(row.quantity),
-                "remaining": number(row.remaining),
-                "exit_price": row.exit_price,
-                "pnl": row.pnl,
-                "pnl_pct": row.pnl_pct,
-                "status": row.status,
-                "client_order_id": row.client_order_id,
-            }
-            for row in closed
-        ]
-    }
+    return {"closed": [CLOSED.data(each) for each in closed]}
 
 
 def closed_blocks(closed: Iterable[Closed]) -> tuple[Block, ...]:
     """Return the closes as a table."""
-    rows = tuple(
-        (
-            Cell(row.symbol, Tone.BOLD),
-            Cell(row.status, STATUS_TONES.get(row.status, Tone.PLAIN)),
-            Cell(units(row.quantity)),
-            Cell(units(row.remaining)),
-            Cell(price(row.exit_price)),
-            gain(row.pnl) if row.pnl is not None else Cell(DASH),
-            gain(row.pnl_pct, percent(row.pnl_pct)) if row.pnl_pct is not None else Cell(DASH),
-        )
-        for row in closed
-    )
-    return (Grid(columns=("Symbol", "Status", ">Closed", ">Left", ">Exit", ">P&L", ">%"), rows=rows),)
+    return (CLOSED.grid(closed),)

@@ -17,9 +17,12 @@ from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import Board, Day, Gauge
-from apex_cli.presenters.blocks import Cell, Tone, bar
-from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, price, ratio, short_time, units
-from apex_cli.presenters.positions import ORDER_COLUMNS, POSITION_COLUMNS, order_row, position_row
+from apex_cli.presenters.approvals import APPROVALS, ApprovalRow
+from apex_cli.presenters.blocks import FIRST, Cell, Grid, Head, Tone, bar, heads
+from apex_cli.presenters.fit import picked, places_that_fit
+from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, percent, share, short_time, signed
+from apex_cli.presenters.orders import ORDERS
+from apex_cli.presenters.positions import POSITIONS
 
 MODE_MEANINGS = {
     TradingMode.ACTIVE: "signals are decided and executed",
@@ -31,16 +34,13 @@ MODE_TONES = {TradingMode.ACTIVE: Tone.GOOD, TradingMode.REDUCING: Tone.WARN, Tr
 NEAR, OVER = Decimal("0.8"), Decimal(1)
 """Parts of a limit from which on a gauge warns, and is over."""
 
-SOON_S = 120
-"""Seconds before the end from which on a countdown warns."""
-
 Cells = tuple[Cell, ...]
 
 
 class Sheet(Value, frozen=True, kw_only=True):
-    """A table whose rows have names, so that a view keeps its place in it. Columns as in ``Grid``."""
+    """A table whose rows have names, so that a view keeps its place in it."""
 
-    columns: tuple[str, ...]
+    columns: tuple[Head, ...]
     rows: tuple[tuple[str, Cells], ...]
     empty: str
 
@@ -51,9 +51,9 @@ class Sheet(Value, frozen=True, kw_only=True):
 def status_line(day: Day) -> str:
     """Return the day in one line: time, trading state, what is open, what waits, what it earned."""
     worth = "" if day.equity is None else f" · equity {money(day.equity)}"
-    earned = "" if day.pnl is None else f" (day {day.pnl:+,.2f})"
+    earned = "" if day.pnl is None else f" (day {signed(day.pnl)})"
     return (
-        f"{clock_time(day.now)} · {day.mode} · {day.totals.positions} open {day.totals.pnl:+,.2f} USD{worth}{earned}"
+        f"{clock_time(day.now)} · {day.mode} · {day.totals.positions} open {signed(day.totals.pnl)} USD{worth}{earned}"
         f" · {day.pending} to approve · {day.entries_today} entries today"
     )
 
@@ -112,7 +112,7 @@ def gauge_cell(gauge: Gauge, width: int = 10) -> Cell:
     if fraction is None:
         return Cell(f"{money(gauge.used)} USD, the limit is 0: OVER", Tone.BAD)
     word = " OVER" if fraction >= OVER else " near" if fraction >= NEAR else ""
-    text = f"{bar(float(fraction), width)} {fraction:.0%}{word} of {money(gauge.limit)}"
+    text = f"{bar(float(fraction), width)} {share(fraction)}{word} of {money(gauge.limit)}"
     return Cell(text, gauge_tone(gauge))
 
 
@@ -131,7 +131,7 @@ def equity_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
 
 
 def _signed_percent(amount: Decimal, fraction: Decimal | None) -> Cell:
-    return gain(amount, DASH if fraction is None else f"{fraction * 100:+.2f} %")
+    return gain(amount, DASH if fraction is None else percent(fraction * 100))
 
 
 def risk_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
@@ -161,7 +161,7 @@ def exposure_rows(board: Board, width: int = 8) -> tuple[tuple[str, Cells], ...]
 
 
 def _part(fraction: Decimal | None, width: int) -> str:
-    return DASH if fraction is None else f"{bar(float(fraction), width)} {fraction:>4.0%}"
+    return DASH if fraction is None else f"{bar(float(fraction), width)} {share(fraction):>5}"
 
 
 def day_trade_rows(status: DayTradeStatus | None, numbers: Sequence[int | None]) -> tuple[tuple[str, Cells], ...]:
@@ -215,70 +215,30 @@ def _named(*parts: str | Cells) -> Cells:
 
 # Tables
 
-_NARROW_POSITIONS = ("Symbol", "Side", ">Qty", ">Entry", ">Last", ">P&L", ">R", "|Stop … target", "Overnight")
-_NARROW_ORDERS = ("Symbol", "Role", "Kind", ">Filled", ">Limit", ">Stop", "TIF", "Status")
-_SHORT_NAMES = {"Overnight": "Night"}
-NARROW_RUNGS, WIDE_RUNGS = 9, 21
+
+def positions_sheet(views: Sequence[PositionView], width: int) -> Sheet:
+    """Return the positions, as much of them as *width* has room for."""
+    return _sheet(POSITIONS.grid(views), [view.symbol for view in views], width)
 
 
-def positions_sheet(views: Sequence[PositionView], *, is_wide: bool) -> Sheet:
-    """Return the positions, with fewer columns where there is little room."""
-    rungs = WIDE_RUNGS if is_wide else NARROW_RUNGS
-    rows = tuple((view.symbol, position_row(view, rungs)) for view in views)
-    sheet = Sheet(columns=POSITION_COLUMNS, rows=rows, empty="No open positions.")
-    return sheet if is_wide else _picked(sheet, _NARROW_POSITIONS)
+def orders_sheet(records: Sequence[OrderRecord], width: int) -> Sheet:
+    """Return the working orders, as much of them as *width* has room for."""
+    return _sheet(ORDERS.grid(records), [record.order.client_order_id for record in records], width)
 
 
-def orders_sheet(records: Sequence[OrderRecord], *, is_wide: bool) -> Sheet:
-    """Return the working orders, with fewer columns where there is little room."""
-    rows = tuple((record.order.client_order_id, order_row(record)) for record in records)
-    sheet = Sheet(columns=ORDER_COLUMNS, rows=rows, empty="No working orders.")
-    return sheet if is_wide else _picked(sheet, _NARROW_ORDERS)
-
-
-def _picked(sheet: Sheet, names: Sequence[str]) -> Sheet:
-    places = [sheet.columns.index(name) for name in names]
-    return Sheet(
-        columns=tuple(_SHORT_NAMES.get(name, name) for name in names),
-        rows=tuple((key, tuple(cells[place] for place in places)) for key, cells in sheet.rows),
-        empty=sheet.empty,
-    )
-
-
-APPROVAL_COLUMNS = (">Left", "Symbol", "Side", ">Qty", ">Price", ">Stop", ">Target", ">R:R", "Score")
-
-
-def approvals_sheet(approvals: Sequence[ApprovalRecord], now: datetime) -> Sheet:
+def approvals_sheet(approvals: Sequence[ApprovalRecord], now: datetime, width: int) -> Sheet:
     """Return what waits for an answer, with a countdown."""
-    rows = tuple((a.approval_id, _approval_row(a, now)) for a in approvals)
-    return Sheet(columns=APPROVAL_COLUMNS, rows=rows, empty="Nothing waits for approval.")
+    grid = APPROVALS.grid(ApprovalRow(approval, now=now) for approval in approvals)
+    return _sheet(grid, [approval.approval_id for approval in approvals], width)
 
 
-def _approval_row(approval: ApprovalRecord, now: datetime) -> Cells:
-    signal, sized = approval.opportunity.signal, approval.decision.sized
-    score = approval.opportunity.opportunity_score
-    return (
-        countdown(approval.expires_at, now),
-        Cell(signal.instrument.key, Tone.BOLD),
-        Cell(signal.side),
-        Cell(units(sized.quantity) if sized else DASH),
-        Cell(price(approval.quoted_price)),
-        Cell(price(signal.stop_loss)),
-        Cell(price(signal.target_prices[0]) if signal.target_prices else DASH),
-        Cell(ratio(approval.decision.reward_risk)),
-        Cell(f"{bar(float(score), 5)} {score:.2f}"),
-    )
+def _sheet(grid: Grid, names: Sequence[str], width: int) -> Sheet:
+    first = [place for place, head in enumerate(grid.columns) if head.rank == FIRST]
+    shown = picked(grid, places_that_fit(grid, width) or first)
+    return Sheet(columns=shown.columns, rows=tuple(zip(names, shown.rows, strict=True)), empty=grid.empty)
 
 
-def countdown(until: datetime, now: datetime) -> Cell:
-    """Return the time left as minutes and seconds; below two minutes it is marked."""
-    left = max(0, int((until - now).total_seconds()))
-    minutes, seconds = divmod(left, 60)
-    text = f"{minutes}:{seconds:02d}"
-    return Cell(f"! {text}", Tone.WARN) if left < SOON_S else Cell(text)
-
-
-LOG_COLUMNS = ("Time", "What", "Symbol", "Verdict", "|Why")
+LOG_COLUMNS = heads("Time", "What", "Symbol", "Verdict", "Why")
 _VERDICT_TONES = {
     "execute": Tone.GOOD,
     "executed": Tone.GOOD,

@@ -14,11 +14,13 @@ from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
 from apex_cli.presenters.approvals import score_grid
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
-from apex_cli.presenters.formats import DASH, moment, money, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
+from apex_cli.presenters.formats import DASH, gain, moment, money, percent, price, r_multiple, ratio, signed, units
+from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
-from apex_cli.presenters.positions import orders_blocks, orders_data, round_trip_data
+from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.size import BINDING_WORDS
+from apex_cli.presenters.tables import Column, Table
 
 STAGE_MARKS: dict[str, tuple[str, ...]] = {
     "Scanner": ("scanner", "market_regime"),
@@ -40,9 +42,9 @@ def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
                 "approvals": [
                     {"approval_id": a.approval_id, "status": a.status, "reason": a.reason} for a in story.approvals
                 ],
-                "orders": orders_data(story.orders)["orders"],
+                "orders": [ORDERS.data(record) for record in story.orders],
                 "fills": [msgspec.to_builtins(fill) for fill in story.fills],
-                "round_trips": [round_trip_data(trip) for trip in story.round_trips],
+                "round_trips": [ROUND_TRIPS.data(trip) for trip in story.round_trips],
                 "events": [
                     {"seq": e.seq, "at": e.at, "kind": e.kind, "data": msgspec.json.decode(e.data)}
                     for e in story.events
@@ -88,15 +90,15 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
         steps = [f"{a.status}{f' ({a.reason})' if a.reason else ''}" for a in story.approvals]
         blocks.append(Line(text=f"Approval {story.approvals[0].approval_id}: {' -> '.join(steps)}"))
     if story.orders:
-        blocks += orders_blocks(story.orders)
+        blocks.append(ORDERS.grid(story.orders))
     if story.fills:
-        blocks.append(_fills_grid(story.fills))
+        blocks.append(_FILLS.grid(story.fills))
     blocks += [Line(text=line) for line in map(management_line, story.events) if line is not None]
     blocks += [
         Line(
-            text=f"Result: {trip.pnl:+,.2f} USD ({percent(trip.pnl_pct)}, {r_multiple(trip.r_multiple)}), "
+            text=f"Result: {signed(trip.pnl)} USD ({percent(trip.pnl_pct)}, {r_multiple(trip.r_multiple)}), "
             f"closed by {trip.exit_reason} at {price(trip.exit_price)} on {moment(trip.exit_time)}",
-            tone=Tone.GOOD if trip.pnl > 0 else Tone.BAD,
+            tone=gain(trip.pnl).tone,
         )
         for trip in story.round_trips
     ]
@@ -173,20 +175,15 @@ def _checks_grid(checks: Iterable[Check]) -> Grid:
         )
         for check in checks
     )
-    return Grid(columns=("", "Check", "Found", "Limit"), rows=rows)
+    return Grid(columns=heads("", "Check", "Found~", "Limit~"), rows=rows)
 
 
-def _fills_grid(fills: Iterable[Fill]) -> Grid:
-    rows = tuple(
-        (
-            Cell(moment(fill.filled_at)),
-            Cell(fill.role.lower() if fill.role else DASH),
-            Cell(fill.side),
-            Cell(units(fill.quantity)),
-            Cell(price(fill.price)),
-            Cell(money(fill.commission)),
-            Cell(fill.exec_id),
-        )
-        for fill in fills
-    )
-    return Grid(columns=("Filled", "Role", "Side", ">Qty", ">Price", ">Commission", "Execution"), rows=rows)
+_FILLS = Table[Fill](
+    Column(value=lambda f: f.filled_at, title="Filled", shown=moment),
+    Column(value=lambda f: f.role, title="Role", shown=lambda role: role.lower() if role else DASH),
+    Column(value=lambda f: f.side, title="Side"),
+    Column(value=lambda f: f.quantity, title="Qty", shown=units, is_right=True),
+    Column(value=lambda f: f.price, title="Price", shown=price, is_right=True),
+    Column(value=lambda f: f.commission, title="Commission", shown=money, rank=SECOND, is_right=True),
+    Column(value=lambda f: f.exec_id, title="Execution", rank=LAST),
+)

@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import cache
 
-from apex_cli.presenters.blocks import Cell, Tone
+from apex_cli.presenters.blocks import Cell, Tone, bar
 
 DASH = "–"
 
@@ -36,7 +36,16 @@ def money(amount: Decimal) -> str:
     >>> money(Decimal("-1234.5"))
     '-1,234.50'
     """
-    return f"{amount:,.2f}"
+    return f"{amount:z,.2f}"
+
+
+def signed(amount: Decimal) -> str:
+    """Return an amount with its sign and cents; what rounds to nothing is never negative.
+
+    >>> signed(Decimal("1234.5")), signed(Decimal("-0.001"))
+    ('+1,234.50', '+0.00')
+    """
+    return f"{amount:+z,.2f}"
 
 
 def price(value: Decimal | None) -> str:
@@ -49,7 +58,7 @@ def price(value: Decimal | None) -> str:
         return DASH
     exponent = value.normalize().as_tuple().exponent
     places = max(2, min(-exponent, 6)) if isinstance(exponent, int) else 2
-    return f"{value:,.{places}f}"
+    return f"{value:z,.{places}f}"
 
 
 def percent(fraction_in_percent: Decimal) -> str:
@@ -58,12 +67,30 @@ def percent(fraction_in_percent: Decimal) -> str:
     >>> percent(Decimal("4.166"))
     '+4.17 %'
     """
-    return f"{fraction_in_percent:+.2f} %"
+    return f"{fraction_in_percent:+z.2f} %"
+
+
+def share(fraction: Decimal | float, places: int = 0) -> str:
+    """Return a part of a whole, 0..1, in percent.
+
+    >>> share(Decimal("0.5")), share(0.0568, 1)
+    ('50 %', '5.7 %')
+    """
+    return f"{float(fraction) * 100:z.{places}f} %"
 
 
 def ratio(value: Decimal | None) -> str:
     """Return a ratio such as reward:risk with two decimals, or a dash."""
-    return DASH if value is None else f"{value:.2f}"
+    return DASH if value is None else f"{value:z.2f}"
+
+
+def score_text(score: Decimal | None) -> str:
+    """Return a score, 0..1, as a small bar and a number, or a dash.
+
+    >>> score_text(Decimal("0.61"))
+    '███░░ 0.61'
+    """
+    return DASH if score is None else f"{bar(float(score), 5)} {score:.2f}"
 
 
 def r_multiple(value: Decimal | None) -> str:
@@ -72,13 +99,22 @@ def r_multiple(value: Decimal | None) -> str:
     >>> r_multiple(Decimal("1.5"))
     '+1.50 R'
     """
-    return DASH if value is None else f"{value:+.2f} R"
+    return DASH if value is None else f"{value:+z.2f} R"
 
 
 def gain(amount: Decimal, text: str = "") -> Cell:
     """Return an amount with its sign, toned by it."""
-    shown = text or f"{amount:+,.2f}"
+    shown = text or signed(amount)
     return Cell(shown, Tone.GOOD if amount > 0 else Tone.BAD if amount < 0 else Tone.PLAIN)
+
+
+def results_text(wins: int, losses: int, breakeven: int) -> str:
+    """Return how closed trades ended.
+
+    >>> results_text(2, 1, 0), results_text(0, 1, 1)
+    ('2 won, 1 lost', '0 won, 1 lost, 1 breakeven')
+    """
+    return f"{wins} won, {losses} lost" + (f", {breakeven} breakeven" if breakeven else "")
 
 
 @cache

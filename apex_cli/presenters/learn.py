@@ -12,8 +12,8 @@ from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, Weights, WeightsVersion
 from apex_cli.core.state.tables import State
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
-from apex_cli.presenters.formats import DASH, moment, ratio
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar, heads
+from apex_cli.presenters.formats import DASH, moment, ratio, results_text
 
 MODE_WORDS = {
     LearningMode.ADAPT: "changes the weights of the score, never a size or a limit",
@@ -43,7 +43,8 @@ def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
     learning = state.learning
     lessons = list(state.lessons.values())
     outcomes = model_outcomes(lessons)
-    wins = sum(1 for lesson in lessons if lesson.is_win)
+    wins = sum(1 for lesson in lessons if lesson.r > 0)
+    breakeven = sum(1 for lesson in lessons if lesson.r == 0)
     return {
         "mode": mode,
         "frozen": learning.frozen_at is not None,
@@ -53,7 +54,8 @@ def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
         "weights": weights_data(weights_in_force(state)),
         "lessons": len(lessons),
         "wins": wins,
-        "losses": len(lessons) - wins,
+        "losses": len(lessons) - wins - breakeven,
+        "breakeven": breakeven,
         "new_for_parts": sum(1 for lesson in lessons if lesson.seq > learning.parts_seq),
         "new_for_markets": {str(market): _new_of(state, market) for market in MarketType},
         "predictions": len(outcomes),
@@ -77,7 +79,10 @@ def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
         ("Learning", Cell(f"{mode}: {MODE_WORDS[mode]}")),
         ("Frozen", Cell(frozen, Tone.WARN if learning.frozen_at else Tone.PLAIN)),
         ("Version", Cell(f"{learning.version}{' (the defaults)' if not learning.version else ''}", Tone.BOLD)),
-        ("Trades kept", Cell(f"{data['lessons']}: {data['wins']} won, {data['losses']} lost")),
+        (
+            "Trades kept",
+            Cell(f"{data['lessons']}: {results_text(data['wins'], data['losses'], data['breakeven'])} after costs"),
+        ),
         (
             "Components",
             Cell(
@@ -114,7 +119,7 @@ def history_blocks(state: State) -> tuple[Block, ...]:
         )
         for version in _versions(state)
     )
-    grid = Grid(columns=(">Version", "Made", "By", "Why"), rows=rows, empty="Nothing was learned yet.")
+    grid = Grid(columns=heads(">Version", "Made", "By", "Why~"), rows=rows, empty="Nothing was learned yet.")
     note = Line(text="* in force. Take one back with: apex learn rollback VERSION", tone=Tone.DIM)
     return (grid, note) if rows else (grid,)
 
@@ -151,7 +156,7 @@ def _weights_grid(first: str, old: Weights, second: str, new: Weights) -> Grid:
         )
         for name, was, now in _pairs(old, new)
     )
-    return Grid(columns=("Weight", f">{first}", f">{second}", ">Change"), rows=rows)
+    return Grid(columns=heads("Weight", f">{first}", f">{second}", ">Change"), rows=rows)
 
 
 def _pairs(old: Weights, new: Weights) -> list[tuple[str, Decimal, Decimal]]:

@@ -7,24 +7,37 @@ from typing import Any
 
 from apex_cli.core.model.prediction import ModelInfo
 from apex_cli.core.signals.model_manager import ModelManager
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
+from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar
 from apex_cli.presenters.formats import DASH, moment
+from apex_cli.presenters.tables import Column, Table
 
-
-def model_data(info: ModelInfo) -> dict[str, Any]:
-    """Return one stored model."""
-    return {
-        "version": info.version,
-        "trained_at": info.trained_at,
-        "symbols": list(info.symbols),
-        "samples": info.samples,
-        "first_bar": info.first_bar,
-        "last_bar": info.last_bar,
-        "test_from": info.test_from,
-        "metrics": info.metrics,
-        "libraries": info.libraries,
-        "sha256": info.sha256,
-    }
+MODELS = Table[ModelInfo](
+    Column(key="version", value=lambda m: m.version, title="Version", is_right=True),
+    Column(key="trained_at", value=lambda m: m.trained_at, title="Trained", shown=moment),
+    Column(
+        key="symbols",
+        value=lambda m: list(m.symbols),
+        title="Symbols",
+        shown=lambda symbols: str(len(symbols)),
+        rank=THIRD,
+        is_right=True,
+    ),
+    Column(key="samples", value=lambda m: m.samples, title="Samples", shown="{:,}".format, rank=SECOND, is_right=True),
+    Column(key="first_bar", value=lambda m: m.first_bar),
+    Column(key="last_bar", value=lambda m: m.last_bar),
+    Column(key="test_from", value=lambda m: m.test_from, title="Test from", shown="{:%Y-%m-%d}".format, rank=THIRD),
+    Column(
+        key="metrics",
+        value=lambda m: m.metrics,
+        title="Accuracy",
+        shown=lambda metrics: f"{metrics['direction_accuracy']:.3f}",
+        is_right=True,
+    ),
+    Column(value=lambda m: m.metrics["accuracy_of_majority"], title="Majority", shown="{:.3f}".format, is_right=True),
+    Column(value=lambda m: m.metrics["brier_score"], title="Brier", shown="{:.3f}".format, rank=SECOND, is_right=True),
+    Column(key="libraries", value=lambda m: m.libraries),
+    Column(key="sha256", value=lambda m: m.sha256),
+)
 
 
 def status_data(manager: ModelManager, now: datetime) -> dict[str, Any]:
@@ -38,7 +51,7 @@ def status_data(manager: ModelManager, now: datetime) -> dict[str, Any]:
     return {
         "version": pointer.version if pointer else None,
         "rolled_back_at": pointer.rolled_back_at if pointer else None,
-        "versions": [model_data(info) for info in versions],
+        "versions": [MODELS.data(info) for info in versions],
         "accuracy": {
             "resolved": seen.resolved,
             "right": seen.right,
@@ -70,21 +83,9 @@ def status_blocks(manager: ModelManager, now: datetime) -> tuple[Block, ...]:
             ("Training", Cell(due_text, Tone.WARN if due else Tone.PLAIN)),
         )
     )
-    rows = tuple(_version_row(info, is_used=info.version == pointer.version) for info in versions)
-    columns = ("", ">Version", "Trained", ">Symbols", ">Samples", "Test from", ">Accuracy", ">Majority", ">Brier")
-    return (fields, Grid(columns=columns, rows=rows))
-
-
-def _version_row(info: ModelInfo, *, is_used: bool) -> tuple[Cell, ...]:
-    return (
-        Cell("●" if is_used else "", Tone.GOOD),
-        Cell(str(info.version)),
-        Cell(moment(info.trained_at)),
-        Cell(str(len(info.symbols))),
-        Cell(f"{info.samples:,}"),
-        Cell(f"{info.test_from:%Y-%m-%d}"),
-        *(Cell(f"{info.metrics[name]:.3f}") for name in ("direction_accuracy", "accuracy_of_majority", "brier_score")),
-    )
+    used = {True: Cell("●", Tone.GOOD), False: Cell("")}
+    rows = tuple((used[info.version == pointer.version], *MODELS.cells(info)) for info in versions)
+    return (fields, Grid(columns=(Head(""), *MODELS.heads), rows=rows))
 
 
 def trained_blocks(info: ModelInfo) -> tuple[Block, ...]:

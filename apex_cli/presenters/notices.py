@@ -27,7 +27,7 @@ from apex_cli.presenters.approval_words import (
     approval_payload,
     question_lines,
 )
-from apex_cli.presenters.formats import DASH, money, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.formats import DASH, money, percent, price, r_multiple, ratio, results_text, units
 
 MOST_FACTS = 12
 """Fields of an unknown payload that are told."""
@@ -304,7 +304,7 @@ def summary_lines(told: DaySummary) -> tuple[str, ...]:
     extremes = f"Best {told.best} · worst {told.worst}" if told.round_trips > 1 else ""
     naked = f"! {told.unprotected} of them not fully protected" if told.unprotected else ""
     return (
-        f"{told.entries} entries · {told.round_trips} closed ({told.wins} won, {told.losses} lost)",
+        f"{told.entries} entries · {told.round_trips} closed ({results_text(told.wins, told.losses, told.breakeven)})",
         f"Costs {money(told.commission)}",
         extremes,
         f"{told.open_positions} positions open · {told.approvals_pending} to approve",

@@ -14,7 +14,7 @@ from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import is_half_day
 from apex_cli.core.model.decision import DayTradeStatus, Reason
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
+from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads
 from apex_cli.presenters.formats import DASH, moment, money, number
 
 REGIME_WORDS = {
@@ -212,7 +212,16 @@ def _calendar(report: DayTradeReport) -> Grid:
         )
         for day in status.window
     )
-    return Grid(columns=("Session", "Day trades", ">Count", "Day", "Free again"), rows=rows)
+    return Grid(
+        columns=(
+            Head("Session"),
+            Head("Day trades", SECOND),
+            Head("Count", is_right=True),
+            Head("Day", SECOND),
+            Head("Free again"),
+        ),
+        rows=rows,
+    )
 
 
 def _weekday(day: date) -> str:
@@ -243,7 +252,7 @@ def _deficits(found: Standing) -> Grid:
         small = "de minimis" if row.is_de_minimis else ""
         cells = (Cell(day.isoformat() if day else DASH) for day in days)
         rows.append((Cell(row.session_date), Cell(money(row.amount), Tone.BAD), *cells, Cell(small)))
-    return Grid(columns=("Margin deficit", ">USD", "Meet by", "Freeze after", "Lapses", ""), rows=tuple(rows))
+    return Grid(columns=heads("Margin deficit", ">USD", "Meet by", "Freeze after", "Lapses", ""), rows=tuple(rows))
 
 
 def _forward(report: DayTradeReport) -> Grid:
@@ -258,7 +267,7 @@ def _forward(report: DayTradeReport) -> Grid:
             cells.append(_left_cell(theirs, Tone.PLAIN if theirs in {left, None} else Tone.WARN))
         rows.append(tuple(cells))
     columns = ("Forward", "Session", ">Remaining", *((">Broker",) if told else ()))
-    return Grid(columns=columns, rows=tuple(rows))
+    return Grid(columns=heads(*columns), rows=tuple(rows))
 
 
 def _left_cell(left: int | None, tone: Tone = Tone.PLAIN) -> Cell:

@@ -34,10 +34,10 @@ def _fields(rows: tuple[tuple[str, Cell], ...]) -> str:
 def _grid(grid: Grid) -> str:
     if not grid.rows:
         return grid.empty
-    names = [column.lstrip(">|") for column in grid.columns]
+    names = [head.name for head in grid.columns]
     texts = [names, *([cell.text for cell in row] for row in grid.rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(names))]
-    right = [column.startswith(">") for column in grid.columns]
+    right = [head.is_right for head in grid.columns]
     return "\n".join(_row(row, widths, right) for row in texts)
 
 

@@ -5,10 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 from apex_cli.core.model.reconciliation import Break, BreakStatus, CorrectionKind, Lock, Reconciliation
-from apex_cli.presenters.blocks import Block, Cell, Grid, Line, Tone
+from apex_cli.presenters.blocks import Block, Cell, Line, Tone
 from apex_cli.presenters.formats import DASH, number
+from apex_cli.presenters.tables import Column, Table, bold
 
 STATUS_TONES = {BreakStatus.OPEN: Tone.BAD, BreakStatus.REPAIRED: Tone.GOOD, BreakStatus.IGNORED: Tone.DIM}
+
+
+BREAKS = Table[Break](
+    Column(key="code", value=lambda b: b.code, title="Difference", shown=lambda code: code.replace("_", " "), place=1),
+    Column(key="symbol", value=lambda b: b.key, title="Symbol", shown=bold),
+    Column(key="subject", value=lambda b: b.subject),
+    Column(key="ours", value=lambda b: b.ours, title="Here", shown=lambda text: text or DASH, wraps=True, place=2),
+    Column(
+        key="broker", value=lambda b: b.theirs, title="Broker", shown=lambda text: text or DASH, wraps=True, place=2
+    ),
+    Column(key="message", value=lambda b: b.message),
+    Column(
+        key="correction",
+        value=lambda b: {
+            "kind": b.correction.kind,
+            "message": b.correction.message,
+            "automatic": b.correction.kind not in {CorrectionKind.ASK, CorrectionKind.NONE},
+        },
+        title="Correction",
+        cell=lambda b: Cell(b.correction.message if b.status is not BreakStatus.REPAIRED else "Done."),
+        wraps=True,
+        place=3,
+    ),
+    Column(
+        key="status",
+        value=lambda b: b.status,
+        title="Status",
+        shown=lambda status: Cell(status, STATUS_TONES[status]),
+        place=4,
+    ),
+)
+LOCKS = Table[Lock](
+    Column(key="symbol", value=lambda lock: lock.key),
+    Column(key="codes", value=lambda lock: list(lock.codes)),
+    Column(key="ours", value=lambda lock: lock.ours),
+    Column(key="broker", value=lambda lock: lock.theirs),
+    Column(key="message", value=lambda lock: lock.message),
+    Column(key="since", value=lambda lock: lock.since),
+)
 
 
 def reconciled_data(found: Reconciliation) -> dict[str, Any]:
@@ -16,38 +56,9 @@ def reconciled_data(found: Reconciliation) -> dict[str, Any]:
     return {
         "checked_at": found.at,
         "complete": found.is_complete,
-        "breaks": [break_data(each) for each in found.breaks],
-        "locks": [_lock_data(lock) for lock in found.locks],
+        "breaks": [BREAKS.data(each) for each in found.breaks],
+        "locks": [LOCKS.data(lock) for lock in found.locks],
         "ignored": [{"symbol": row.key, "quantity": number(row.quantity), "since": row.since} for row in found.ignored],
-    }
-
-
-def break_data(each: Break) -> dict[str, Any]:
-    """Return one difference."""
-    return {
-        "code": each.code,
-        "symbol": each.key,
-        "subject": each.subject,
-        "ours": each.ours,
-        "broker": each.theirs,
-        "message": each.message,
-        "correction": {
-            "kind": each.correction.kind,
-            "message": each.correction.message,
-            "automatic": each.correction.kind not in {CorrectionKind.ASK, CorrectionKind.NONE},
-        },
-        "status": each.status,
-    }
-
-
-def _lock_data(lock: Lock) -> dict[str, Any]:
-    return {
-        "symbol": lock.key,
-        "codes": list(lock.codes),
-        "ours": lock.ours,
-        "broker": lock.theirs,
-        "message": lock.message,
-        "since": lock.since,
     }
 
 
@@ -55,23 +66,8 @@ def reconciled_blocks(found: Reconciliation) -> tuple[Block, ...]:
     """Return the differences as a table, or that there are none."""
     if not found.breaks:
         return (Line(text="Nothing differs: orders, fills and positions are as at the broker.", tone=Tone.GOOD),)
-    grid = Grid(
-        columns=("Symbol", "Difference", "Here", "Broker", "Correction", "Status"),
-        rows=tuple(map(_row, found.breaks)),
-    )
+    grid = BREAKS.grid(found.breaks)
     locked = ", ".join("everything" if lock.key == "*" else lock.key for lock in found.locks)
     if not locked:
         return (grid,)
     return (grid, Line(text=f"Locked for openings: {locked}.", tone=Tone.WARN))
-
-
-def _row(each: Break) -> tuple[Cell, ...]:
-    correction = each.correction.message if each.status is not BreakStatus.REPAIRED else "Done."
-    return (
-        Cell(each.key, Tone.BOLD),
-        Cell(each.code.replace("_", " ")),
-        Cell(each.ours or DASH),
-        Cell(each.theirs or DASH),
-        Cell(correction),
-        Cell(each.status, STATUS_TONES[each.status]),
-    )

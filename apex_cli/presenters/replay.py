@@ -10,15 +10,39 @@ import msgspec
 
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.reports.measures import EquityPoint
-from apex_cli.core.reports.replay_report import ReplayReport
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
+from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
+from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.curves import curve_rows, depth_rows
-from apex_cli.presenters.formats import DASH, gain, money, price, r_multiple, ratio, units
-from apex_cli.presenters.positions import ROUND_TRIP_COLUMNS, round_trip_data, round_trip_row, statistics_data
+from apex_cli.presenters.formats import DASH, gain, money, price, r_multiple, ratio, share, signed, units
+from apex_cli.presenters.history import ROUND_TRIPS, statistics_data, win_rate_rows
+from apex_cli.presenters.tables import Column, Table, bold
 
 LAST_TRADES = 10
 MOST_WARNINGS = 5
 PERCENT = Decimal(100)
+
+OPEN_AT_END = Table[OpenPosition](
+    Column(key="symbol", value=lambda held: held.symbol, title="Open at the end", shown=bold),
+    Column(
+        key="quantity",
+        value=lambda held: float(held.quantity),
+        title="Qty",
+        cell=lambda held: Cell(units(held.quantity)),
+        is_right=True,
+    ),
+    Column(
+        key="entry_price", value=lambda held: held.entry_price, title="Entry", shown=price, rank=SECOND, is_right=True
+    ),
+    Column(
+        key="current_price",
+        value=lambda held: held.current_price,
+        title="Last",
+        shown=price,
+        rank=SECOND,
+        is_right=True,
+    ),
+    Column(key="pnl", value=lambda held: held.pnl, title="P&L", shown=gain, is_right=True),
+)
 
 
 def replay_data(report: ReplayReport) -> dict[str, Any]:
@@ -44,22 +68,13 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "start_equity": report.start_equity,
         "end_equity": report.end_equity,
         "day_trades": report.day_trades,
-        "open_positions": [
-            {
-                "symbol": held.symbol,
-                "quantity": float(held.quantity),
-                "entry_price": held.entry_price,
-                "current_price": held.current_price,
-                "pnl": held.pnl,
-            }
-            for held in report.open_positions
-        ],
+        "open_positions": [OPEN_AT_END.data(held) for held in report.open_positions],
         "adaptations": [
             {"version": v.version, "made_at": v.made_at, "cause": v.cause, "why": v.why} for v in report.adaptations
         ],
         "alarms": list(report.alarms),
         "problems": list(report.problems),
-        "trades": [round_trip_data(trip) for trip in report.trades],
+        "trades": [ROUND_TRIPS.data(trip) for trip in report.trades],
         "equity": [{"at": p.at, "equity": p.equity, "drawdown": p.drawdown} for p in report.curve],
     }
 
@@ -78,17 +93,17 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
     blocks: list[Block] = [_sums(report), *_curves(report.curve)]
     if report.refusals:
         rows = tuple((Cell(code.replace("_", " ")), Cell(str(count))) for code, count in report.refusals.items())
-        blocks.append(Grid(columns=("Not executed because", ">Times"), rows=rows))
+        blocks.append(Grid(columns=heads("Not executed because", ">Times"), rows=rows))
     if report.adaptations:
         count = len(report.adaptations)
         newest = report.adaptations[-1]
         blocks.append(Line(text=f"Weights adapted {count} times; the last: {newest.why}"))
     blocks += [Line(text=f"! {text}", tone=Tone.WARN) for text in report.alarms[:3]]
     if report.open_positions:
-        blocks.append(_open(report))
+        blocks.append(OPEN_AT_END.grid(report.open_positions))
     if report.trades:
         shown = report.trades[-LAST_TRADES:]
-        blocks.append(Grid(columns=ROUND_TRIP_COLUMNS, rows=tuple(map(round_trip_row, shown))))
+        blocks.append(ROUND_TRIPS.grid(shown))
         if len(report.trades) > len(shown):
             blocks.append(Line(text=f"The last {len(shown)} of {len(report.trades)} trades; --json has all."))
     return tuple(blocks)
@@ -97,13 +112,8 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
 def _sums(report: ReplayReport) -> Fields:
     numbers = report.statistics
     change = (report.end_equity / report.start_equity - 1) if report.start_equity else Decimal(0)
-    win_rate = DASH
-    if numbers.win_rate is not None:
-        win_rate = (
-            f"{bar(float(numbers.win_rate), 10)} {numbers.win_rate:.0%} ({numbers.wins} of {numbers.round_trips})"
-        )
     deepest = report.drawdown
-    fall = f"{deepest.depth:.1%}"
+    fall = share(deepest.depth, 1)
     if deepest.peak_at and deepest.low_at:
         fall += f", {deepest.peak_at:%Y-%m-%d} to {deepest.low_at:%Y-%m-%d}"
     interval = report.expectancy_interval
@@ -113,17 +123,17 @@ def _sums(report: ReplayReport) -> Fields:
             ("Period", Cell(f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}, {report.bars:,} bars")),
             ("Symbols", Cell(", ".join(report.symbols))),
             ("Equity", Cell(f"{money(report.start_equity)} to {money(report.end_equity)} USD")),
-            ("Return", gain(change, f"{change:+.1%}")),
+            ("Return", gain(change, f"{change * 100:+z.1f} %")),
             ("Signals", Cell(f"{report.signals} seen, {report.outcomes['executed']} executed")),
             ("Trades", Cell(f"{numbers.round_trips} closed, {len(report.open_positions)} open at the end")),
-            ("Win rate", Cell(win_rate)),
+            *win_rate_rows(numbers),
             ("Expectancy", Cell(f"{r_multiple(numbers.expectancy_r)} before costs")),
-            ("After costs", Cell(f"{r_multiple(report.net_expectancy_r)}{sure}")),
-            ("Net", gain(numbers.net_pnl, f"{numbers.net_pnl:+,.2f} USD, {money(numbers.commission)} of costs paid")),
+            ("Expectancy net", Cell(f"{r_multiple(report.net_expectancy_r)}{sure}")),
+            ("Net", gain(numbers.net_pnl, f"{signed(numbers.net_pnl)} USD, {money(numbers.commission)} of costs paid")),
             ("Profit factor", Cell(f"{ratio(numbers.profit_factor)} before costs")),
             ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f}")),
             ("Max drawdown", Cell(fall)),
-            ("Exposure", Cell(f"{bar(float(report.exposure), 10)} {report.exposure:.0%} of the time")),
+            ("Exposure", Cell(f"{bar(float(report.exposure), 10)} {share(report.exposure)} of the time")),
             ("Day trades", Cell(str(report.day_trades))),
         )
     )
@@ -143,24 +153,10 @@ def _curves(points: Sequence[EquityPoint]) -> list[Block]:
     if max(fallen):
         lines.append(Line(text="Drawdown", tone=Tone.BOLD))
         deep = depth_rows(fallen)
-        tags = {0: "0 %", len(deep) - 1: f"-{max(fallen):.1%}"}
+        tags = {0: "0 %", len(deep) - 1: f"-{share(max(fallen), 1)}"}
         lines += [Line(text=f"{tags.get(number, ''):>{label}} {row}", tone=Tone.BAD) for number, row in enumerate(deep)]
     span = f"{points[0].at:%Y-%m-%d}"
     end = f"{points[-1].at:%Y-%m-%d}"
     width = max(len(drawn[0]) - len(span), len(end) + 1)
     lines.append(Line(text=f"{'':>{label}} {span}{end:>{width}}", tone=Tone.DIM))
     return lines
-
-
-def _open(report: ReplayReport) -> Grid:
-    rows = tuple(
-        (
-            Cell(held.symbol, Tone.BOLD),
-            Cell(units(held.quantity)),
-            Cell(price(held.entry_price)),
-            Cell(price(held.current_price)),
-            gain(held.pnl),
-        )
-        for held in report.open_positions
-    )
-    return Grid(columns=("Open at the end", ">Qty", ">Entry", ">Last", ">P&L"), rows=rows)

@@ -7,8 +7,9 @@ from html import escape
 
 from apex_cli.core.reports.measures import EquityPoint
 from apex_cli.core.reports.replay_report import ReplayReport
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
-from apex_cli.presenters.positions import ROUND_TRIP_COLUMNS, round_trip_row
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Head, Line, Tone
+from apex_cli.presenters.formats import share
+from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.replay import replay_blocks
 
 WIDTH, EQUITY_HEIGHT, FALL_HEIGHT = 960, 260, 110
@@ -28,11 +29,14 @@ svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: currentColo
 """
 
 
+_LEFT = Head("")
+
+
 def replay_page(report: ReplayReport) -> str:
     """Return the page: sums, both curves, refusals, and every trade."""
     title = f"apex replay: {', '.join(report.symbols)}, {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}"
     blocks = [b for b in replay_blocks(report) if isinstance(b, Fields | Grid) and not _is_trades(b)]
-    trades = Grid(columns=ROUND_TRIP_COLUMNS, rows=tuple(map(round_trip_row, report.trades)), empty="No trade closed.")
+    trades = ROUND_TRIPS.grid(report.trades)
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
@@ -52,7 +56,7 @@ def replay_page(report: ReplayReport) -> str:
 
 
 def _is_trades(block: Block) -> bool:
-    return isinstance(block, Grid) and block.columns == ROUND_TRIP_COLUMNS
+    return isinstance(block, Grid) and block.columns == ROUND_TRIPS.heads
 
 
 def _equity(points: Sequence[EquityPoint]) -> str:
@@ -72,7 +76,7 @@ def _fall(points: Sequence[EquityPoint]) -> str:
     deepest = max(values) or 1.0
     xy = _polyline([1 - value / deepest for value in values], FALL_HEIGHT)
     area = f"{MARGIN},0 {xy} {WIDTH},0"
-    ticks = _tick("0 %", 0) + _tick(f"-{max(values):.1%}", FALL_HEIGHT)
+    ticks = _tick("0 %", 0) + _tick(f"-{share(max(values), 1)}", FALL_HEIGHT)
     return _svg(FALL_HEIGHT, ticks + f'<polygon class="fall" points="{area}"/>' + _dates(shown, FALL_HEIGHT))
 
 
@@ -111,22 +115,22 @@ def _block(block: Block) -> str:
         return f"<table>{rows}</table>"
     if not block.rows:
         return f"<p>{escape(block.empty)}</p>"
-    head = "".join(f"<th{_side(name)}>{escape(name.lstrip('>|'))}</th>" for name in block.columns)
+    head = "".join(f"<th{_side(head)}>{escape(head.name)}</th>" for head in block.columns)
     rows = "".join(
-        f"<tr>{''.join(_cell(cell, name) for cell, name in zip(row, block.columns, strict=True))}</tr>"
+        f"<tr>{''.join(_cell(cell, head) for cell, head in zip(row, block.columns, strict=True))}</tr>"
         for row in block.rows
     )
     return f"<table><tr>{head}</tr>{rows}</table>"
 
 
-def _cell(cell: Cell, column: str = "") -> str:
-    classes = [name for name in (_tone(cell.tone), "r" if column.startswith(">") else "") if name]
+def _cell(cell: Cell, head: Head = _LEFT) -> str:
+    classes = [name for name in (_tone(cell.tone), "r" if head.is_right else "") if name]
     attribute = f' class="{" ".join(classes)}"' if classes else ""
     return f"<td{attribute}>{escape(cell.text)}</td>"
 
 
-def _side(column: str) -> str:
-    return ' class="r"' if column.startswith(">") else ""
+def _side(head: Head) -> str:
+    return ' class="r"' if head.is_right else ""
 
 
 def _tone(tone: Tone) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar
-from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar
+from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio, share
+from apex_cli.presenters.history import statistics_data, win_rate_rows
 from apex_cli.presenters.plots import histogram_of, sparkline
-from apex_cli.presenters.positions import statistics_data
+from apex_cli.presenters.tables import Column, Table, bold
 
 MOST_REFUSALS = 12
 """Reasons told in the terminal; ``--json`` and the page tell all."""
-
-GROUP_COLUMNS = ("", ">Trades", "|Win rate", ">P&L", ">Costs", ">Net", ">Exp. R", ">Net R", ">Factor")
 
 
 def report_data(report: TradeReport) -> dict[str, Any]:
@@ -101,19 +101,15 @@ def span_text(report: TradeReport) -> str:
 def headline_rows(report: TradeReport) -> tuple[tuple[str, Cell], ...]:
     """Return the numbers one looks at first."""
     found = report.statistics
-    rate = found.win_rate
-    win = (
-        f"{bar(float(rate), 10)} {rate:.0%} ({found.wins} of {found.wins + found.losses})" if rate is not None else DASH
-    )
     return (
         ("Round trips", Cell(f"{found.round_trips:,}")),
-        ("Win rate", Cell(win)),
+        *win_rate_rows(found),
         ("Expectancy", Cell(f"{r_multiple(found.expectancy_r)}, {r_multiple(found.net_expectancy_r)} after costs")),
         ("Profit factor", Cell(ratio(found.profit_factor))),
         ("P&L", gain(found.pnl)),
         ("Commissions", Cell(money(found.commission))),
         ("Net", gain(found.net_pnl)),
-        ("Drawdown", Cell(f"{money(report.drawdown.amount)} ({report.drawdown.fraction:.1%})")),
+        ("Drawdown", Cell(f"{money(report.drawdown.amount)} ({share(report.drawdown.fraction, 1)})")),
         ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f} a year")),
         ("Day trades", Cell(str(report.day_trades))),
     )
@@ -133,27 +129,36 @@ def r_grid(report: TradeReport) -> Grid:
         )
         for place in places
     )
-    return Grid(title="R of closed trades, from", columns=(">", "|", ">Trades"), rows=rows, empty="No risk is known.")
+    return Grid(
+        title="R of closed trades, from",
+        columns=(Head("", is_right=True), Head("", SECOND), Head("Trades", is_right=True)),
+        rows=rows,
+        empty="No risk is known.",
+    )
+
+
+def _won(rate: Decimal | None) -> str:
+    return DASH if rate is None else f"{bar(float(rate), 5)} {share(rate):>5}"
+
+
+_GROUPS = Table[Group](
+    Column(value=lambda g: g.name.replace("_", " "), title="", shown=bold),
+    Column(value=lambda g: g.statistics.round_trips, title="Trades", shown="{:,}".format, is_right=True),
+    Column(value=lambda g: g.statistics.breakeven, title="Even", shown="{:,}".format, rank=LAST, is_right=True),
+    Column(value=lambda g: g.statistics.win_rate, title="Won", shown=_won, rank=THIRD),
+    Column(value=lambda g: g.statistics.net_win_rate, title="Won net", shown=_won, rank=SECOND),
+    Column(value=lambda g: g.statistics.pnl, title="P&L", shown=gain, rank=THIRD, is_right=True),
+    Column(value=lambda g: g.statistics.commission, title="Costs", shown=money, rank=THIRD, is_right=True),
+    Column(value=lambda g: g.statistics.net_pnl, title="Net", shown=gain, is_right=True),
+    Column(value=lambda g: g.statistics.expectancy_r, title="R", shown=r_multiple, rank=THIRD, is_right=True),
+    Column(value=lambda g: g.statistics.net_expectancy_r, title="Net R", shown=r_multiple, is_right=True),
+    Column(value=lambda g: g.statistics.profit_factor, title="Factor", shown=ratio, rank=SECOND, is_right=True),
+)
 
 
 def group_grid(title: str, groups: Iterable[Group]) -> Grid:
     """Return groups of closed trades as a table."""
-    rows = tuple((Cell(group.name.replace("_", " "), Tone.BOLD), *_group_cells(group.statistics)) for group in groups)
-    return Grid(title=title, columns=GROUP_COLUMNS, rows=rows)
-
-
-def _group_cells(found: Statistics) -> tuple[Cell, ...]:
-    rate = found.win_rate
-    return (
-        Cell(f"{found.round_trips:,}"),
-        Cell(f"{bar(float(rate), 5)} {rate:>4.0%}" if rate is not None else DASH),
-        gain(found.pnl),
-        Cell(money(found.commission)),
-        gain(found.net_pnl),
-        Cell(DASH if found.expectancy_r is None else f"{found.expectancy_r:+.2f}"),
-        Cell(DASH if found.net_expectancy_r is None else f"{found.net_expectancy_r:+.2f}"),
-        Cell(ratio(found.profit_factor)),
-    )
+    return _GROUPS.grid(groups, title=title)
 
 
 def refusal_grid(report: TradeReport, most: int | None = None) -> Grid:
@@ -170,7 +175,10 @@ def refusal_grid(report: TradeReport, most: int | None = None) -> Grid:
         for row in shown
     )
     return Grid(
-        title="Not traded, by reason", columns=("", "|", ">Times", "For example"), rows=rows, empty="Nothing refused."
+        title="Not traded, by reason",
+        columns=(Head(""), Head("", LAST), Head("Times", is_right=True), Head("For example", SECOND, wraps=True)),
+        rows=rows,
+        empty="Nothing refused.",
     )
 
 

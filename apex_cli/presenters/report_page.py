@@ -37,7 +37,7 @@ div.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--dim); font-weight: 600; } .right { text-align: right; white-space: nowrap; }
-.bars { font-family: ui-monospace, monospace; white-space: nowrap; }
+.bars { white-space: nowrap; }
 .good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; } .warn { color: var(--warn); }
 .dim { color: var(--dim); } .bold { font-weight: 600; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
@@ -89,9 +89,9 @@ def _cards(rows: Iterable[tuple[str, Cell]]) -> str:
 def _grid_section(grid: Grid) -> str:
     if not grid.rows:
         return _section(grid.title, f'<p class="dim">{escape(grid.empty)}</p>')
-    kinds = ["right" if name.startswith(">") else "bars" if name.startswith("|") else "" for name in grid.columns]
+    kinds = ["right" if head.is_right else "" if head.wraps else "bars" for head in grid.columns]
     head = "".join(
-        f'<th class="{kind}">{escape(name.lstrip(">|"))}</th>' for name, kind in zip(grid.columns, kinds, strict=True)
+        f'<th class="{kind}">{escape(head.name)}</th>' for head, kind in zip(grid.columns, kinds, strict=True)
     )
     body = "".join(f"<tr>{_row(row, kinds)}</tr>" for row in grid.rows)
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

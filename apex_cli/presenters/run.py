@@ -8,8 +8,9 @@ from typing import Any
 
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
-from apex_cli.presenters.blocks import Block, Cell, Grid, Line, Tone, bar
-from apex_cli.presenters.formats import DASH, money, number, units
+from apex_cli.presenters.blocks import LAST, THIRD, Block, Cell, Line, Tone
+from apex_cli.presenters.formats import DASH, money, number, score_text, signed, units
+from apex_cli.presenters.tables import Column, Table, bold
 
 OUTCOME_TONES = {
     SignalOutcome.EXECUTED: Tone.GOOD,
@@ -30,38 +31,10 @@ def reason_data(reason: Reason) -> dict[str, Any]:
     return {"code": reason.code, "limit": reason.limit, "value": reason.value, "message": reason.message}
 
 
-def report_data(report: SignalReport) -> dict[str, Any]:
-    """Return the stable names that scripts read."""
-    return {
-        "signal_id": report.signal_id,
-        "symbol": report.symbol,
-        "outcome": report.outcome,
-        "reasons": [reason_data(reason) for reason in report.reasons],
-        "warnings": [reason_data(warning) for warning in report.warnings],
-        "approval_id": report.approval_id,
-        "orders": list(report.orders),
-        "score": report.score,
-        "quantity": None if report.quantity is None else number(report.quantity),
-        "where": report.where,
-    }
-
-
 def outcome_counts(reports: Iterable[SignalReport]) -> dict[str, int]:
     """Return how many signals ended in each outcome, every outcome named."""
     counts = Counter(report.outcome for report in reports)
     return {outcome.value: counts[outcome] for outcome in OUTCOME_TONES}
-
-
-def report_row(report: SignalReport) -> tuple[Cell, ...]:
-    """Return one signal as a line of the result table."""
-    return (
-        Cell(report.symbol or "?", Tone.BOLD),
-        Cell(report.outcome, OUTCOME_TONES.get(report.outcome, Tone.PLAIN)),
-        Cell(units(report.quantity) if report.quantity is not None else DASH),
-        Cell(f"{bar(float(report.score), 5)} {report.score:.2f}" if report.score is not None else DASH),
-        Cell(why(report)),
-        Cell(report.signal_id or report.where),
-    )
 
 
 def why(report: SignalReport) -> str:
@@ -71,16 +44,54 @@ def why(report: SignalReport) -> str:
     return shown if len(sentences) <= SENTENCES else f"{shown} (+{len(sentences) - SENTENCES} more)"
 
 
+SIGNALS = Table[SignalReport](
+    Column(
+        key="signal_id",
+        value=lambda r: r.signal_id,
+        title="Signal",
+        cell=lambda r: Cell(r.signal_id or r.where),
+        rank=LAST,
+        place=3,
+    ),
+    Column(key="symbol", value=lambda r: r.symbol, title="Symbol", shown=lambda symbol: bold(symbol or "?")),
+    Column(
+        key="outcome",
+        value=lambda r: r.outcome,
+        title="Outcome",
+        shown=lambda outcome: Cell(outcome, OUTCOME_TONES.get(outcome, Tone.PLAIN)),
+    ),
+    Column(
+        key="reasons",
+        value=lambda r: [reason_data(reason) for reason in r.reasons],
+        title="Why",
+        cell=lambda r: Cell(why(r)),
+        wraps=True,
+        place=2,
+    ),
+    Column(key="warnings", value=lambda r: [reason_data(warning) for warning in r.warnings]),
+    Column(key="approval_id", value=lambda r: r.approval_id),
+    Column(key="orders", value=lambda r: list(r.orders)),
+    Column(key="score", value=lambda r: r.score, title="Score", shown=score_text, rank=THIRD, place=1),
+    Column(
+        key="quantity",
+        value=lambda r: None if r.quantity is None else number(r.quantity),
+        title="Qty",
+        cell=lambda r: Cell(DASH if r.quantity is None else units(r.quantity)),
+        is_right=True,
+    ),
+    Column(key="where", value=lambda r: r.where),
+    empty="No new signals.",
+)
+
 MOST_ROWS = 200
 """Signals shown one by one; a longer run is summed up, ``--json`` has them all."""
 
 
 def run_blocks(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> tuple[Block, ...]:
     """Return the table of signals and one line of sums; signals seen before are only counted."""
-    columns = ("Symbol", "Outcome", ">Qty", "Score", "Why", "Signal")
     news = [report for report in reports if report.outcome is not SignalOutcome.DUPLICATE]
     shown = news[:MOST_ROWS]
-    grid = Grid(columns=columns, rows=tuple(map(report_row, shown)), empty="No new signals.")
+    grid = SIGNALS.grid(shown)
     rest = len(news) - len(shown)
     more = (Line(text=f"... and {rest} more; use --json for all.", tone=Tone.DIM),) if rest > 0 else ()
     return (grid, *more, Line(text=summary_line(summary), tone=Tone.BOLD))
@@ -93,7 +104,7 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     if summary.get("fills"):
         parts.append(f"{summary['fills']} fills")
     if summary.get("round_trips"):
-        parts.append(f"{summary['round_trips']} round trips closed ({summary['realized_pnl']:+,.2f} USD)")
+        parts.append(f"{summary['round_trips']} round trips closed ({signed(summary['realized_pnl'])} USD)")
     parts.append(f"{summary['positions']} open")
     parts.append(f"equity {money(summary['equity'])} USD")
     if summary.get("dry_run"):

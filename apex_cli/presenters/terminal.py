@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,9 +12,20 @@ from rich.table import Table
 from rich.text import Text
 
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
+from apex_cli.presenters.fit import (
+    GAP,
+    NARROW,
+    Stacked,
+    column_widths,
+    lower_lines,
+    picked,
+    places_that_fit,
+    stacked,
+    widths_of,
+)
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
 STYLES = {
     Tone.PLAIN: "",
@@ -41,7 +52,7 @@ def renderable(block: Block) -> RenderableType:
         case Fields():
             return _fields(block)
         case Grid():
-            return _grid(block)
+            return FittingGrid(block)
 
 
 def panel(title: str, blocks: Iterable[Block], *, subtitle: str = "") -> RenderableType:
@@ -49,6 +60,28 @@ def panel(title: str, blocks: Iterable[Block], *, subtitle: str = "") -> Rendera
     return Panel(
         Group(*map(renderable, blocks)), title=title, subtitle=subtitle or None, box=box.ROUNDED, padding=(0, 1)
     )
+
+
+class FittingGrid:
+    """A table that is laid out when its room is known."""
+
+    def __init__(self, grid: Grid) -> None:
+        """Keep *grid*."""
+        self._grid = grid
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table, as wide as there is room."""
+        grid, width = self._grid, options.max_width
+        if not grid.rows:
+            yield Text(grid.empty, style="dim")
+            return
+        if grid.title:
+            yield Text(grid.title, style="italic")
+        places = places_that_fit(grid, width)
+        if places is not None and (width >= NARROW or len(places) == len(grid.columns)):
+            yield from _table(console, picked(grid, places), width)
+        else:
+            yield from _stack(console, grid, stacked(grid, width), width)
 
 
 def _text(cell: Cell) -> Text:
@@ -64,17 +97,47 @@ def _fields(block: Fields) -> RenderableType:
     return table
 
 
-def _grid(block: Grid) -> RenderableType:
-    if not block.rows:
-        return Text(block.empty, style="dim")
-    table = Table(box=box.SIMPLE_HEAD, title=block.title or None, title_justify="left", pad_edge=False)
-    for column in block.columns:
-        if column.startswith(">"):
-            table.add_column(column[1:], justify="right", no_wrap=True)
-        elif column.startswith("|"):
-            table.add_column(column[1:], no_wrap=True)
-        else:
-            table.add_column(column)
-    for row in block.rows:
-        table.add_row(*map(_text, row))
-    return table
+def _table(console: Console, grid: Grid, width: int) -> Iterator[Text]:
+    """Yield the table, a line for each row, or several where a sentence needs them."""
+    widths = column_widths(grid, width)
+    places = range(len(grid.columns))
+    yield from _heading(grid, places, widths)
+    for row in grid.rows:
+        wrapped = [_text(cell).wrap(console, widths[place]) for place, cell in enumerate(row)]
+        for number in range(max(len(lines) for lines in wrapped)):
+            texts = [lines[number] if number < len(lines) else Text() for lines in wrapped]
+            yield _line(grid, texts, places, widths)
+
+
+def _stack(console: Console, grid: Grid, how: Stacked, width: int) -> Iterator[Text]:
+    """Yield each row as a line of columns, and lines of named values below it."""
+    widths = widths_of(grid)
+    yield from _heading(grid, how.upper, widths)
+    for row in grid.rows:
+        yield _line(grid, list(map(_text, row)), how.upper, widths)
+        for named in lower_lines(grid, row, how.lower, width):
+            for part in _named(named).wrap(console, width - GAP):
+                yield Text(" " * GAP) + part
+
+
+def _heading(grid: Grid, places: Sequence[int], widths: Sequence[int]) -> Iterator[Text]:
+    heads = [Text(head.name, style="bold") for head in grid.columns]
+    yield _line(grid, heads, places, widths)
+    yield Text("─" * (sum(widths[place] for place in places) + GAP * (len(places) - 1)), style="dim")
+
+
+def _line(grid: Grid, texts: Sequence[Text], places: Sequence[int], widths: Sequence[int]) -> Text:
+    cells = []
+    for place in places:
+        text = texts[place].copy()
+        text.rstrip()
+        text.align("right" if grid.columns[place].is_right else "left", widths[place])
+        cells.append(text)
+    line = Text(" " * GAP, no_wrap=True, overflow="ignore").join(cells)
+    line.rstrip()
+    return line
+
+
+def _named(cells: Iterable[tuple[str, Cell]]) -> Text:
+    parts = [Text.assemble((f"{name} " if name else "", "dim"), _text(cell)) for name, cell in cells]
+    return Text(" " * GAP).join(parts)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 REPLAY = {
+    "breakeven", "net_wins", "net_losses", "net_breakeven", "net_win_rate",
     "round_trips", "wins", "losses", "win_rate", "pnl", "commission", "net_pnl", "profit_factor", "expectancy_r",
     "from", "to", "symbols", "bars", "steps", "seed", "signals", "outcomes", "refusals", "net_expectancy_r",
     "net_expectancy_r_90", "sharpe", "max_drawdown", "max_drawdown_from", "max_drawdown_to", "exposure",

@@ -15,12 +15,12 @@ from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import Gauge, make_board, make_day
 from apex_cli.core.state.tables import State
 from apex_cli.presenters import plots
+from apex_cli.presenters.approvals import countdown
 from apex_cli.presenters.blocks import Tone
 from apex_cli.presenters.charts import bar_chart, line_chart
 from apex_cli.presenters.day import (
     alarm_cells,
     brief_lines,
-    countdown,
     gauge_cell,
     head_cells,
     is_shown,
@@ -38,11 +38,11 @@ D = Decimal
 @pytest.mark.parametrize(
     ("used", "limit", "words", "tone"),
     [
-        ("0", "300", "0% of 300.00", Tone.PLAIN),
-        ("239", "300", "80% of", Tone.PLAIN),
-        ("240", "300", "80% near of", Tone.WARN),
-        ("300", "300", "100% OVER of", Tone.BAD),
-        ("900", "300", "300% OVER of", Tone.BAD),
+        ("0", "300", "0 % of 300.00", Tone.PLAIN),
+        ("239", "300", "80 % of", Tone.PLAIN),
+        ("240", "300", "80 % near of", Tone.WARN),
+        ("300", "300", "100 % OVER of", Tone.BAD),
+        ("900", "300", "300 % OVER of", Tone.BAD),
         ("1", "0", "the limit is 0: OVER", Tone.BAD),
     ],
 )

@@ -8,13 +8,13 @@ import io
 import pytest
 from rich.console import Console
 
-from apex_cli.presenters import blocks, formats
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
+from apex_cli.presenters import blocks, fit, formats, history
+from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
 from apex_cli.presenters.plain import render
 from apex_cli.presenters.terminal import draw
 
 GRID = Grid(
-    columns=("Symbol", ">Qty", "Why"),
+    columns=heads("Symbol", ">Qty", "Why~"),
     rows=(
         (Cell("NVDA", Tone.BOLD), Cell("3"), Cell("[red]not markup[/red]", Tone.GOOD)),
         (Cell("BRK B"), Cell("1,000"), Cell("")),
@@ -30,7 +30,7 @@ def drawn(*shown: Block, colour: bool) -> str:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("module", [blocks, formats], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [blocks, fit, formats, history], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted > 0
@@ -50,7 +50,7 @@ def test_plain_text_is_aligned_and_has_no_trailing_blanks() -> None:
 
 
 def test_an_empty_table_says_so_in_words() -> None:
-    empty = Grid(columns=("Symbol",), rows=(), empty="No open positions.")
+    empty = Grid(columns=heads("Symbol"), rows=(), empty="No open positions.")
     assert render((empty,)) == "No open positions."
     assert drawn(empty, colour=False).strip() == "No open positions."
 

@@ -1,0 +1,138 @@
+"""Closed round trips and their statistics, for people and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.positions.performance import Statistics
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, bar
+from apex_cli.presenters.formats import (
+    DASH,
+    gain,
+    moment,
+    money,
+    number,
+    percent,
+    price,
+    r_multiple,
+    ratio,
+    share,
+    units,
+)
+from apex_cli.presenters.tables import Column, Table, bold
+
+ROUND_TRIPS = Table[RoundTrip](
+    Column(key="round_trip_id", value=lambda t: t.round_trip_id),
+    Column(key="signal_id", value=lambda t: t.signal_id),
+    Column(
+        key="strategy",
+        value=lambda t: t.strategy,
+        title="Strategy",
+        shown=lambda name: name or DASH,
+        rank=LAST,
+        place=2,
+    ),
+    Column(key="symbol", value=lambda t: t.instrument.key, title="Symbol", shown=bold),
+    Column(key="side", value=lambda t: t.side, title="Side"),
+    Column(
+        key="quantity",
+        value=lambda t: number(t.quantity),
+        title="Qty",
+        cell=lambda t: Cell(units(t.quantity)),
+        is_right=True,
+    ),
+    Column(key="entry_price", value=lambda t: t.entry_price, title="Entry", shown=price, rank=SECOND, is_right=True),
+    Column(key="exit_price", value=lambda t: t.exit_price, title="Exit", shown=price, rank=SECOND, is_right=True),
+    Column(key="entry_time", value=lambda t: t.entry_time),
+    Column(key="exit_time", value=lambda t: t.exit_time, title="Closed", shown=moment, rank=THIRD, place=1),
+    Column(key="pnl", value=lambda t: t.pnl, title="P&L", shown=gain, is_right=True),
+    Column(
+        key="pnl_pct",
+        value=lambda t: t.pnl_pct,
+        title="%",
+        cell=lambda t: gain(t.pnl, percent(t.pnl_pct)),
+        rank=THIRD,
+        is_right=True,
+    ),
+    Column(key="commission", value=lambda t: t.commission, title="Costs", shown=money, rank=SECOND, is_right=True),
+    Column(key="net_pnl", value=lambda t: t.net_pnl, title="Net", shown=gain, rank=THIRD, is_right=True),
+    Column(
+        key="r_multiple",
+        value=lambda t: t.r_multiple,
+        title="R",
+        cell=lambda t: gain(t.pnl, r_multiple(t.r_multiple)),
+        is_right=True,
+    ),
+    Column(key="exit_reason", value=lambda t: t.exit_reason, title="Why", rank=SECOND, place=1),
+    empty="No closed trades yet.",
+)
+
+
+def history_data(trips: Sequence[RoundTrip], statistics: Statistics) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {"round_trips": [ROUND_TRIPS.data(trip) for trip in trips], "statistics": statistics_data(statistics)}
+
+
+def history_blocks(trips: Sequence[RoundTrip], statistics: Statistics) -> tuple[Block, ...]:
+    """Return the round trips as a table, and their sums."""
+    return (ROUND_TRIPS.grid(trips), *statistics_blocks(statistics))
+
+
+def statistics_data(statistics: Statistics) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {
+        "round_trips": statistics.round_trips,
+        "wins": statistics.wins,
+        "losses": statistics.losses,
+        "breakeven": statistics.breakeven,
+        "win_rate": statistics.win_rate,
+        "net_wins": statistics.net_wins,
+        "net_losses": statistics.net_losses,
+        "net_breakeven": statistics.net_breakeven,
+        "net_win_rate": statistics.net_win_rate,
+        "pnl": statistics.pnl,
+        "commission": statistics.commission,
+        "net_pnl": statistics.net_pnl,
+        "profit_factor": statistics.profit_factor,
+        "expectancy_r": statistics.expectancy_r,
+    }
+
+
+def statistics_blocks(statistics: Statistics) -> tuple[Block, ...]:
+    """Return the sums of a history."""
+    if not statistics.round_trips:
+        return ()
+    rows = (
+        ("Round trips", Cell(f"{statistics.round_trips:,}")),
+        *win_rate_rows(statistics),
+        ("P&L", gain(statistics.pnl)),
+        ("Commissions", Cell(money(statistics.commission))),
+        ("Net", gain(statistics.net_pnl)),
+        ("Profit factor", Cell(f"{ratio(statistics.profit_factor)} before costs")),
+        ("Expectancy", Cell(f"{r_multiple(statistics.expectancy_r)} before costs")),
+    )
+    return (Fields(rows=rows),)
+
+
+def win_rate_rows(statistics: Statistics) -> tuple[tuple[str, Cell], ...]:
+    """Return winners over winners and losers, before and after costs; trades that were neither are named."""
+    before = win_rate_text(statistics.wins, statistics.losses, statistics.breakeven)
+    after = win_rate_text(statistics.net_wins, statistics.net_losses, statistics.net_breakeven)
+    return (("Win rate", Cell(f"{before} before costs")), ("After costs", Cell(after)))
+
+
+def win_rate_text(wins: int, losses: int, breakeven: int) -> str:
+    """Return a win rate with its bar and what it counts.
+
+    >>> win_rate_text(1, 1, 2)
+    '█████░░░░░ 50 % (1 of 2, 2 breakeven)'
+    """
+    flat = f", {breakeven} breakeven" if breakeven else ""
+    if not wins + losses:
+        return f"{DASH} (0 of 0{flat})"
+    return (
+        f"{bar(wins / (wins + losses), 10)} {share(Decimal(wins) / (wins + losses))} ({wins} of {wins + losses}{flat})"
+    )
