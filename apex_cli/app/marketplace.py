@@ -114,7 +114,7 @@ def make_simulated_broker(
 ) -> SimulatedBroker:
     """Return the simulated broker with its own books beside the state, or with *in_memory* without any file."""
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
-    from apex_cli.core.market.calendar import session_date
+    from apex_cli.core.market.calendar import next_auction, session_date
     from apex_cli.core.venue.costs import CommissionPlan, CostModel
 
     simulation = settings.simulation
@@ -129,6 +129,7 @@ def make_simulated_broker(
         max_participation=simulation.max_participation,
         buying_power_multiple=simulation.buying_power_multiple,
         session_of=lambda at: session_date(at).isoformat(),
+        next_auction=next_auction,
     )
 
 

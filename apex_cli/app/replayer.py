@@ -20,7 +20,7 @@ from apex_cli.app.marketplace import make_simulated_broker, price_hints
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
-from apex_cli.core.adapters.simulated.bar_clock import LAST_SECOND, BarClock
+from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds, UntoldState
 from apex_cli.core.coordinator.coordinator import Coordinator
@@ -28,7 +28,7 @@ from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import InputError
 from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.calendar import LAST_SECOND, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.ports import SignalSource, SignalStage

@@ -155,7 +155,11 @@ class SetPolicy(Command, frozen=True, kw_only=True, tag="policy"):
 
 
 class EndSession(Command, frozen=True, kw_only=True, tag="end_session"):
-    """Expire every DAY order."""
+    """Hold the closing auction at the last prices, then expire every DAY order."""
+
+
+class OpenSession(Command, frozen=True, kw_only=True, tag="open_session"):
+    """Hold the opening auction at the last prices."""
 
 
 class ShowBooks(Command, frozen=True, kw_only=True, tag="books"):
@@ -322,6 +326,10 @@ def _end_session(gateway: Hub, _: EndSession) -> None:
     gateway.tell(gateway.desk.end_session(gateway.now()))
 
 
+def _open_session(gateway: Hub, _: OpenSession) -> None:
+    gateway.tell(gateway.desk.open_session(gateway.now()))
+
+
 _DO: dict[type, Callable[[Hub, Any], None]] = {
     SetPrice: _price,
     FillOrder: _fill,
@@ -338,4 +346,5 @@ _DO: dict[type, Callable[[Hub, Any], None]] = {
     SetNextId: _next_id,
     SetPolicy: _policy,
     EndSession: _end_session,
+    OpenSession: _open_session,
 }

@@ -8,11 +8,12 @@ from decimal import Decimal
 
 import msgspec
 
+from apex_cli.core.market.calendar import auctions_in
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.order import OrderStatus, Phase
 from apex_cli.core.venue.costs import CommissionPlan, CostModel
 from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.gateway.accounts import Holdings, preview, refusal_of
@@ -37,7 +38,6 @@ from apex_cli.gateway.rows import (
 )
 from apex_cli.gateway.terms import Placement, Terms
 from apex_cli.gateway.translation import (
-    ORDER_TYPES,
     change_problem,
     changed_terms,
     terms_problem,
@@ -273,7 +273,8 @@ class Desk(Register):
 
     def play_bar(self, listing: Listing, bar: Bar, at: datetime) -> list[Told]:
         """Meet one bar, everything at *at*."""
-        return self._tell(self.engine.on_bar(listing.instrument.key, bar, at), at)
+        auctions = auctions_in(bar.start, bar.end)
+        return self._tell(self.engine.on_bar(listing.instrument.key, bar, at, auctions=auctions), at)
 
     def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Told]:
         """Fill part of one order, by default at its own price or the last one, wherever the market is."""
@@ -286,8 +287,13 @@ class Desk(Register):
         return self._tell(self.engine.execute(row.name, Price(at_price), Quantity(quantity), at), at)
 
     def end_session(self, at: datetime) -> list[Told]:
-        """Expire every DAY order."""
-        return self._tell(self.engine.end_session(at), at)
+        """Hold the closing auction at the last prices, then expire every DAY order."""
+        told = self._tell(self.engine.auction(Phase.CLOSING, at), at)
+        return told + self._tell(self.engine.end_session(at), at)
+
+    def open_session(self, at: datetime) -> list[Told]:
+        """Hold the opening auction at the last prices."""
+        return self._tell(self.engine.auction(Phase.OPENING, at), at)
 
     def _tell(self, events: Sequence[BrokerEvent], at: datetime) -> list[Told]:
         """Book what the engine says, and return it in the wire's words, with what follows from it."""
@@ -335,7 +341,7 @@ class Desk(Register):
             return self._ended(row, status, update.reason, at)
         is_over = order.status is not OrderStatus.WORKING
         status = wire_status(
-            replace(order, status=OrderStatus.WORKING, kind=ORDER_TYPES[terms.order_type] if is_over else order.kind)
+            replace(order, status=OrderStatus.WORKING, kind=order.order.order_type if is_over else order.kind)
         )
         return [OrderTold(row=self.put(replace(row, status=status)))]
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.order import OrderType
 from apex_cli.gateway.accounts import AccountValue
 from apex_cli.gateway.contracts import MARKET_RULES, Listing, contract_fields
 from apex_cli.gateway.framing import UNSET_DOUBLE, UNSET_INTEGER, Field
@@ -21,7 +22,7 @@ from apex_cli.gateway.rows import ExecutionRow, Margins, OrderRow, PositionRow
 VERSION = 1
 NO_PRICE = Decimal("0.0")
 EXCHANGES = "SMART,NASDAQ,NYSE,ARCA"
-ORDER_TYPES = "LMT,MKT,STP,STPLMT,TRAIL"
+ORDER_TYPES = ",".join(sorted({kind.row.wire.word.replace(" ", "") for kind in OrderType}))
 INVALID = "Error validating request.-'bX' : cause - "
 NO_DEFINITION = "No security definition has been found for the request"
 
@@ -112,7 +113,7 @@ def open_order(row: OrderRow, parent_order_id: int, account: str, margins: Margi
         *_trail(row),
         *(UNSET_DOUBLE, UNSET_INTEGER, "", "0", "0", "0"),
         *(UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE, ""),
-        *("0", "", "IB", "0", "0", "", "0"),
+        *("0", "", "IB", "0", "0", *_algo(row), "0"),
         terms.what_if,
         "PreSubmitted" if terms.what_if else row.status,
         *_margins(margins),
@@ -145,7 +146,7 @@ def completed_order(row: OrderRow, account: str, parent_perm_id: int, zone: str,
         *_trail(row),
         *("", "0", "0", "0"),
         *(UNSET_INTEGER, UNSET_INTEGER, UNSET_DOUBLE, ""),
-        *("", "IB", "0", "0", "", "0"),
+        *("", "IB", "0", "0", *_algo(row), "0"),
         row.status,
         *("0", "0", "0"),
         _price(terms.trail_stop_price),
@@ -194,6 +195,12 @@ def _no_volatility() -> Fields:
 
 def _trail(row: OrderRow) -> Fields:
     return [_price(row.terms.trail_stop_price), _price(row.terms.trailing_percent)]
+
+
+def _algo(row: OrderRow) -> Fields:
+    """Return algoStrategy and, where there is one, its parameters."""
+    terms = row.terms
+    return [terms.algo, len(terms.algo_params) // 2, *terms.algo_params] if terms.algo else [""]
 
 
 def _mid() -> Fields:

@@ -21,7 +21,7 @@ class Terms(Value, frozen=True, kw_only=True):
 
     quantity: Decimal
     order_type: str
-    """``MKT``, ``LMT``, ``STP``, ``STP LMT``, ``TRAIL``; others are refused."""
+    """A word of the table of order types; others are refused."""
 
     limit_price: Decimal | None = None
     aux_price: Decimal | None = None
@@ -49,6 +49,12 @@ class Terms(Value, frozen=True, kw_only=True):
 
     trailing_percent: Decimal | None = None
     """Distance of a trail in percent: 2 is 2 %."""
+
+    algo: str = ""
+    """``algoStrategy``, such as Adaptive."""
+
+    algo_params: tuple[str, ...] = ()
+    """Its parameters, names and values in turn."""
 
     what_if: bool = False
 
@@ -88,8 +94,8 @@ def read_placement(fields: Reader) -> Placement:
     fields.skip(4)
     if fields.flag():
         fields.skip(3)
-    if fields.text():
-        fields.skip(2 * fields.integer())
+    algo = fields.text()
+    algo_params = tuple([fields.text() for _ in range(2 * fields.integer())]) if algo else ()
     fields.skip(1)
     return Placement(
         order_id=order_id,
@@ -100,6 +106,8 @@ def read_placement(fields: Reader) -> Placement:
             all_or_none=all_or_none,
             trail_stop_price=trail_stop_price,
             trailing_percent=trailing_percent,
+            algo=algo,
+            algo_params=algo_params,
             what_if=fields.flag(),
         ),
     )

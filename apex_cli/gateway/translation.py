@@ -2,40 +2,86 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Meets, Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import (
+    Meets,
+    Order,
+    OrderRole,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    OrderTypeRow,
+    TimeInForce,
+    type_on_wire,
+)
 from apex_cli.core.venue.book import VenueOrder
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.messages import INVALID
 from apex_cli.gateway.rows import CANCELLED, FILLED, PRE_SUBMITTED, SUBMITTED, OrderRow
 from apex_cli.gateway.terms import Terms
 
-ORDER_TYPES = {kind.row.wire: kind for kind in OrderType}
-TIFS = {"": TimeInForce.DAY, "DAY": TimeInForce.DAY, "GTC": TimeInForce.GTC}
+TIFS = {
+    "": TimeInForce.DAY,
+    "DAY": TimeInForce.DAY,
+    "GTC": TimeInForce.GTC,
+    "GTD": TimeInForce.GTD,
+    "OPG": TimeInForce.DAY,
+}
+GOOD_TILL = re.compile(r"(\d{8})(-|  ?)(\d\d:\d\d:\d\d)(?: ([A-Za-z_/]+))?")
+"""20261128-20:30:00 is UTC; with a blank it is the time of the zone behind it, by default New York's."""
 HUNDRED = Decimal(100)
+
+
+def kind_of(terms: Terms) -> OrderType | None:
+    """Return the order type of *terms*; None for one that is not traded here."""
+    return type_on_wire(terms.order_type, terms.tif, terms.algo)
+
+
+def good_till(terms: Terms) -> datetime | None:
+    """Return the end of a GTD order as UTC; None where there is none, or it is no time."""
+    found = GOOD_TILL.fullmatch(terms.good_till_date)
+    if found is None or terms.tif != "GTD":
+        return None
+    day, mark, clock, zone = found.groups()
+    try:
+        at = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=UTC)
+        return at if mark == "-" else at.replace(tzinfo=ZoneInfo(zone or "America/New_York")).astimezone(UTC)
+    except (ValueError, KeyError, OSError):
+        return None
 
 
 def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
     """Return code and text of why these terms are refused; None when they are fine."""
     if terms.action not in OrderSide.__members__:
         return 321, f"{INVALID}Invalid action: {terms.action}"
-    if terms.order_type not in ORDER_TYPES:
+    kind = kind_of(terms)
+    if kind is None:
         return 387, f"Unsupported order type for this exchange and security type: {terms.order_type}"
-    if terms.tif not in TIFS:
-        return 201, f"Order rejected - reason:Invalid time in force: {terms.tif}"
+    if (problem := _time_problem(terms)) is not None:
+        return problem
     if terms.quantity <= 0:
         return 434, "The order size cannot be zero."
     if terms.quantity % listing.instrument.quantity_step:
         return 10243, "Fractional-sized order cannot be placed via API. Please use desktop version to place this order."
-    return _price_problem(terms, listing)
+    return _price_problem(terms, kind.row, listing)
 
 
-def _price_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
-    row = ORDER_TYPES[terms.order_type].row
+def _time_problem(terms: Terms) -> tuple[int, str] | None:
+    if terms.tif not in TIFS:
+        return 201, f"Order rejected - reason:Invalid time in force: {terms.tif}"
+    if terms.tif == "GTD" and good_till(terms) is None:
+        return 321, f"{INVALID}Good till date is missing or no time: {terms.good_till_date}"
+    return None
+
+
+def _price_problem(terms: Terms, row: OrderTypeRow, listing: Listing) -> tuple[int, str] | None:
     if row.meets is Meets.FOLLOWING:
         if bool(terms.aux_price) == bool(terms.trailing_percent):
             return 321, f"{INVALID}Trailing order needs either amount or percent."
@@ -59,7 +105,7 @@ def change_problem(row: OrderRow, terms: Terms, key: str) -> tuple[int, str] | N
     if not row.is_open:
         return 103, "Duplicate order id"
     old = row.terms
-    if (terms.action, terms.order_type, key) != (old.action, old.order_type, row.key):
+    if (terms.action, kind_of(terms), key) != (old.action, kind_of(old), row.key):
         return 105, "Order being modified does not match original order"
     return None
 
@@ -70,14 +116,14 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
     A child that *is_freed* of its final parent stands alone, in a group with its siblings.
     """
     terms = row.terms
-    kind = ORDER_TYPES[terms.order_type]
+    kind = kind_of(terms) or OrderType.MARKET
     is_trail = kind.row.meets is Meets.FOLLOWING
     stop = terms.trail_stop_price if is_trail else terms.aux_price
     parent = str(row.parent_perm_id) if row.parent_perm_id else None
     return Order(
         client_order_id=row.name,
         bracket_id=parent or row.name,
-        role=_role(terms, is_child=parent is not None),
+        role=_role(kind, is_child=parent is not None),
         instrument=listing.instrument,
         side=OrderSide(terms.action),
         order_type=kind,
@@ -87,6 +133,7 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
         trail_amount=_price(terms.aux_price) if is_trail and not terms.trailing_percent else None,
         trail_fraction=terms.trailing_percent / HUNDRED if is_trail and terms.trailing_percent else None,
         time_in_force=TIFS[terms.tif],
+        good_till=good_till(terms),
         oca_group=_group(terms, parent, is_freed=is_freed),
         parent_id=None if is_freed else parent,
     )
@@ -97,10 +144,10 @@ def _group(terms: Terms, parent: str | None, *, is_freed: bool) -> str | None:
     return terms.oca_group or (f"{parent}/freed" if is_freed else None)
 
 
-def _role(terms: Terms, *, is_child: bool) -> OrderRole:
+def _role(kind: OrderType, *, is_child: bool) -> OrderRole:
     if not is_child:
         return OrderRole.ENTRY
-    return OrderRole.STOP if ORDER_TYPES[terms.order_type].is_stop else OrderRole.TARGET
+    return OrderRole.STOP if kind.is_stop else OrderRole.TARGET
 
 
 def _price(value: Decimal | None) -> Price | None:
@@ -127,6 +174,7 @@ def changed_terms(old: Terms, new: Terms) -> Terms:
         limit_price=new.limit_price,
         aux_price=new.aux_price,
         tif=new.tif or old.tif,
+        good_till_date=new.good_till_date or old.good_till_date,
         trail_stop_price=new.trail_stop_price or old.trail_stop_price,
         trailing_percent=new.trailing_percent,
         outside_rth=new.outside_rth,

@@ -352,3 +352,22 @@ def test_events_nobody_heard_survive_a_restart(venue: Venue) -> None:
     events = run(venue, venue.broker.connect())
     assert fills(events) == [("E", 10, 100), ("T", 10, 104)]
     assert last_states(events) == {"E": F, "S": C, "T": F}
+
+
+@pytest.mark.parametrize("kind", ["MARKET_ON_CLOSE", "MARKET_ON_OPEN", "LIMIT_ON_CLOSE", "LIMIT_ON_OPEN"])
+def test_an_order_of_an_auction_waits_for_it_and_keeps_its_type(venue: Venue, kind: str) -> None:
+    terms = {"limit_price": "110"} if kind.startswith("LIMIT") else {}
+    events = run(venue, venue.broker.submit(bracket(kind=kind, **terms)))
+    assert fills(events) == []
+    assert last_states(events) == {"E": W, "S": W, "T": W}
+    working = {short(one.client_order_id): one for one in venue.run(venue.broker.snapshot()).working}
+    assert working["E"].order_type is OrderType[kind]
+    venue.price("101")
+    assert fills(run(venue)) == []
+    assert last_states(run(venue, venue.broker.cancel(PREFIX + "E"))) == {"E": C, "S": C, "T": C}
+
+
+def test_an_adaptive_order_keeps_its_type(venue: Venue) -> None:
+    run(venue, venue.broker.submit(bracket(kind="ADAPTIVE_LIMIT", limit_price="90")))
+    (entry,) = [one for one in venue.run(venue.broker.snapshot()).working if short(one.client_order_id) == "E"]
+    assert (entry.order_type, entry.limit_price) == (OrderType.ADAPTIVE_LIMIT, 90)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -163,6 +164,31 @@ def test_day_orders_end_with_their_session() -> None:
     place(desk, 2, "LMT", "BUY", 1, limit_price=40)
     desk.end_session(NOW)
     assert [state for state, *_ in states(desk)] == ["Cancelled", "Submitted"]
+
+
+def test_the_auctions_are_held_with_the_session() -> None:
+    desk = open_desk()
+    place(desk, 1, "MOC", "BUY", 1)
+    place(desk, 2, "MKT", "BUY", 1, tif="OPG")
+    place(desk, 3, "LOC", "BUY", 1, limit_price=40)
+    assert [state for state, *_ in states(desk)] == ["PreSubmitted"] * 3
+    desk.end_session(NOW)
+    assert [state for state, *_ in states(desk)] == ["Filled", "PreSubmitted", "Cancelled"]
+    desk.open_session(NOW)
+    assert [state for state, *_ in states(desk)] == ["Filled", "Filled", "Cancelled"]
+
+
+def test_an_order_good_till_a_time_needs_one_and_ends_then() -> None:
+    desk = open_desk()
+    place(desk, 1, "LMT", "BUY", 1, limit_price=40, tif="GTD", good_till_date="soon")
+    assert desk.orders == {}
+    end = NOW + timedelta(hours=1)
+    place(desk, 2, "LMT", "BUY", 1, limit_price=40, tif="GTD", good_till_date=f"{end:%Y%m%d-%H:%M:%S}")
+    local = f"{end.astimezone(ZoneInfo('America/New_York')):%Y%m%d %H:%M:%S} US/Eastern"
+    place(desk, 3, "LMT", "BUY", 1, limit_price=40, tif="GTD", good_till_date=local)
+    assert [state for state, *_ in states(desk)] == ["Submitted", "Submitted"]
+    desk.set_price(desk.listings.add("AAPL"), Decimal(50), end)
+    assert [state for state, *_ in states(desk)] == ["Cancelled", "Cancelled"]
 
 
 def test_a_late_fill_comes_after_the_cancel_was_told() -> None:

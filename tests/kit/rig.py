@@ -25,7 +25,6 @@ from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import (
     DayTradeLimits,
-    EntryOrder,
     ExecutionLimits,
     Limits,
     ReconcileLimits,
@@ -33,7 +32,7 @@ from apex_cli.core.model.limits import (
 )
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import SignalReport

@@ -16,9 +16,9 @@ from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.execution.executor import IntentEvent
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.limits import DayTradeLimits, EntryOrder, RiskLimits
+from apex_cli.core.model.limits import DayTradeLimits, RiskLimits
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.order import EntryOrder, OrderRecord
 from apex_cli.core.positions.booking import book
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore

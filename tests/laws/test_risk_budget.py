@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from apex_cli.core.decision.record import DecidedEvent, decide_again
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.order import EntryOrder, OrderRole
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType
 from kit import START

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,9 +13,17 @@ from apex_cli.core.market.ticks import levels_on_ticks, to_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderType, TimeInForce
+from apex_cli.core.model.order import (
+    EntryOrder,
+    Order,
+    OrderRecord,
+    OrderRole,
+    OrderSide,
+    OrderType,
+    Phase,
+    TimeInForce,
+)
 from apex_cli.core.model.position import Position, PositionSide, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
@@ -38,6 +47,7 @@ def build_bracket(
     bracket_id: str,
     entry_order: EntryOrder,
     now: datetime,
+    entry_minutes: int | None = None,
     targets: tuple[Price, ...] | None = None,
 ) -> tuple[BracketRecord, tuple[Order, ...]]:
     """Return the record and the orders of one entry decision: per tranche its entry, its stop, its target.
@@ -55,6 +65,7 @@ def build_bracket(
         bracket_id: a ULID; order ids are ``apex-<bracket_id>-E``, ``-S1``, ``-T1``, with several tranches ``-E1`` ...
         entry_order: how the entry meets the market.
         now: when it was decided.
+        entry_minutes: how long an entry may rest that waits for no auction; None for all of the session.
         targets: other targets than the signal's.
 
     Raises:
@@ -90,12 +101,15 @@ def build_bracket(
         created_at=now,
         conditions=entry_conditions(opportunity),
     )
-    return record, _bracket_orders(record, parts, entry_order, reference_price=decision.entry_price)
+    terms: dict[str, Any] = {"order_type": entry_order.order_type, "reference_price": decision.entry_price}
+    if entry_order.has_limit:
+        terms["limit_price"] = record.entry_price
+    if entry_minutes is not None and entry_order.order_type.row.phase is Phase.ANY:
+        terms |= {"time_in_force": TimeInForce.GTD, "good_till": now + timedelta(minutes=entry_minutes)}
+    return record, _bracket_orders(record, parts, terms)
 
 
-def _bracket_orders(
-    record: BracketRecord, parts: Sequence[Quantity], entry_order: EntryOrder, *, reference_price: Price
-) -> tuple[Order, ...]:
+def _bracket_orders(record: BracketRecord, parts: Sequence[Quantity], terms: Mapping[str, Any]) -> tuple[Order, ...]:
     orders: list[Order] = []
     for tranche, quantity in enumerate(parts, start=1):
         target = record.target_prices[tranche - 1] if tranche <= len(record.target_prices) else None
@@ -107,10 +121,8 @@ def _bracket_orders(
             tranche=tranche,
             instrument=record.instrument,
             side=record.side,
-            order_type=entry_order.order_type,
             quantity=quantity,
-            limit_price=record.entry_price if entry_order.has_limit else None,
-            reference_price=reference_price,
+            **terms,
         )
         orders += tranche_orders(entry, record.stop_price, target)
     return tuple(orders)

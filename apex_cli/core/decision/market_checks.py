@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -14,8 +15,9 @@ from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.decision import Check, Exposure, Reason, Sized, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
+from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.order import OrderSide, Phase
 from apex_cli.core.model.reconciliation import EVERYTHING
 from apex_cli.core.model.wording import percent, plain
 from apex_cli.core.positions.holding import flat_from
@@ -100,9 +102,16 @@ def shorting_allowed(ctx: CheckContext) -> Check:
     )
 
 
+BEFORE_OPENING, BEFORE_CLOSING = timedelta(minutes=2), timedelta(minutes=10)
+"""How long before an auction its orders must be there: NYSE takes them until 09:28 and 15:50."""
+
+
 def market_hours(ctx: CheckContext) -> Check:
-    """The market is open, unless hours are not enforced."""
+    """The market takes the entry now: it is open, or the auction is still to come; unless hours are not enforced."""
     market = ctx.snapshot.market
+    phase = ctx.limits.entry_order(ctx.signal.strategy).order_type.row.phase
+    if phase is not Phase.ANY and (ctx.risk.enforce_market_hours or not _has_auctions(ctx)):
+        return _auction_hours(ctx, phase)
     passed = market.is_open or not ctx.risk.enforce_market_hours
     if passed and not ctx.describe:
         return passing("market_hours")
@@ -115,6 +124,44 @@ def market_hours(ctx: CheckContext) -> Check:
         value=("open" if market.is_open else "closed") + why,
         message=f"The market is closed{why}{opens}.",
     )
+
+
+def _has_auctions(ctx: CheckContext) -> bool:
+    return ctx.signal.instrument.market_type in {MarketType.EQUITY, MarketType.OPTIONS}
+
+
+def _auction_hours(ctx: CheckContext, phase: Phase) -> Check:
+    """The order can still take part in the next opening or closing of its market."""
+    until, why = _last_time(ctx, phase)
+    if not why and not ctx.describe:
+        return passing("market_hours")
+    limit = f"before {until.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York" if until else f"an {phase}"
+    found = f"{ctx.snapshot.taken_at.astimezone(NEW_YORK):%H:%M}"
+    return verdict("market_hours", passed=not why, limit=limit, value=found, message=why)
+
+
+def _last_time(ctx: CheckContext, phase: Phase) -> tuple[datetime | None, str]:
+    """Return until when the next auction takes orders, where that is known, and why it does not take this one."""
+    market, now = ctx.snapshot.market, ctx.snapshot.taken_at
+    name = ctx.limits.entry_order(ctx.signal.strategy).value
+    if not _has_auctions(ctx):
+        return None, f"{ctx.key} has no {phase}, so that it cannot be entered with {name}."
+    if ctx.snapshot.account.is_simulated:  # the simulated venue takes them until the last second
+        return None, ""
+    if phase is Phase.OPENING:
+        at, before = None if market.is_open else market.opens_at, BEFORE_OPENING
+        needed = "closed, for the next opening"
+    else:
+        at, before = market.closes_at if market.is_open else None, BEFORE_CLOSING
+        needed = "open"
+    if at is None:
+        is_now = "open" if market.is_open else f"closed ({market.why})" if market.why else "closed"
+        return None, f"The market is {is_now}; {name} orders are taken while it is {needed}."
+    until = at - before
+    if now < until:
+        return until, ""
+    clocks = [f"{moment.astimezone(NEW_YORK):%H:%M}" for moment in (now, until)]
+    return until, f"It is {clocks[0]} in New York; {name} orders must be there before {clocks[1]}."
 
 
 def flat_at_close(ctx: CheckContext) -> Check:

@@ -47,7 +47,7 @@ def planned_entry(signal: Signal, snapshot: Snapshot, limits: Limits) -> Price:
     A limit entry never pays more than the signal's price.
     """
     quote = snapshot.quote
-    if quote is None or limits.execution.entry_order.has_limit:
+    if quote is None or limits.entry_order(signal.strategy).has_limit:
         return signal.entry_price
     worse = max if signal.side.sign > 0 else min
     return worse(signal.entry_price, quote.price)
@@ -65,7 +65,7 @@ def probe_entry(
     sized = _context(opportunity, snapshot, limits, entry, quantity).sized
     if not isinstance(sized, Sized):
         return None
-    entry_order = limits.execution.entry_order
+    entry_order = limits.entry_order(signal.strategy)
     return Order(
         client_order_id="apex-probe",
         bracket_id="",

@@ -102,8 +102,14 @@ class TradeExecutor:
         """
         now = self.clock.now()
         roll_session(self.store, snapshot.account, now)
+        strategy = opportunity.signal.strategy
         bracket, orders = build_bracket(
-            decision, opportunity, bracket_id=self.ids.new(), entry_order=self.limits.execution.entry_order, now=now
+            decision,
+            opportunity,
+            bracket_id=self.ids.new(),
+            entry_order=self.limits.entry_order(strategy),
+            entry_minutes=self.limits.execution.entry_minutes,
+            now=now,
         )
         with self.store.transaction() as tx:
             if not _may_open(tx, opportunity, approval):
@@ -113,7 +119,7 @@ class TradeExecutor:
             if approval is not None:
                 _approve(tx, approval, bracket.bracket_id, now, decided_by)
             tx.brackets[bracket.bracket_id] = bracket
-            if self.limits.execution.follows_price:
+            if self.limits.follows_price(strategy):
                 tx.resting[bracket.bracket_id] = _resting(opportunity, bracket, orders, now)
             tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
             self.intend_in(tx, orders, now, subject=bracket.signal_id, bracket=bracket)

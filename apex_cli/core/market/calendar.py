@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.market import MarketStatus
+from apex_cli.core.model.order import Phase
 
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = date(2000, 1, 1)
@@ -192,10 +193,53 @@ def session_start(day: date) -> datetime:
     return _utc(previous_sessions(day, 1)[0], SESSION_ROLL_TIME)
 
 
+LAST_SECOND = timedelta(seconds=1)
+"""What happens at the end of a bar or a session is dated this long before it, while the session still runs."""
+
+
 @cache
 def session_end(day: date) -> datetime:
     """Return the first moment, aware UTC, that belongs to the session after *day*: 20:00 New York on *day*."""
     return _utc(day, SESSION_ROLL_TIME)
+
+
+def auctions_in(start: datetime, end: datetime) -> tuple[Phase, ...]:
+    """Return which of NYSE's auctions a bar from *start* to *end* holds: the session opens or closes with it.
+
+    Args:
+        start: aware.
+        end: aware, after *start*.
+    """
+    try:
+        bounds = session_bounds(start.astimezone(NEW_YORK).date())
+    except CalendarEndError:
+        return ()
+    if bounds is None:
+        return ()
+    opens, closes = bounds
+    held = {Phase.OPENING: start <= opens < end, Phase.CLOSING: start < closes <= end}
+    return tuple(phase for phase, is_held in held.items() if is_held)
+
+
+def next_auction(phase: Phase, after: datetime) -> datetime | None:
+    """Return the first opening, or the last second of the first session, that is not before *after*; aware UTC.
+
+    Args:
+        phase: the opening or the closing.
+        after: aware.
+    """
+    if phase is Phase.ANY:
+        return None
+    day = after.astimezone(NEW_YORK).date()
+    try:
+        while True:
+            bounds = session_bounds(day)
+            at = None if bounds is None else bounds[0] if phase is Phase.OPENING else bounds[1] - LAST_SECOND
+            if at is not None and at >= after:
+                return at
+            day = next_session(day)
+    except CalendarEndError:
+        return None
 
 
 def session_date(moment: datetime) -> date:

@@ -13,24 +13,7 @@ from typing import Annotated
 from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Ticker, Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import Quantity, Usd
-from apex_cli.core.model.order import OrderType
-
-
-class EntryOrder(StrEnum):
-    """How entries meet the market."""
-
-    MARKET = "market"
-    LIMIT = "limit"
-
-    @property
-    def order_type(self) -> OrderType:
-        """The order type of the same name."""
-        return OrderType[self.name]
-
-    @property
-    def has_limit(self) -> bool:
-        """True when the entry pays the signal's price at most."""
-        return self.order_type.row.needs_limit
+from apex_cli.core.model.order import EntryOrder
 
 
 class DayTradeRegime(StrEnum):
@@ -71,15 +54,14 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
     """With auto_execute, opportunities that score below this are queued for approval."""
 
     entry_order: EntryOrder = EntryOrder.MARKET
-    """``market``, or ``limit`` at the signal's entry price."""
+    """market, limit (at the signal's entry price), market_on_close, limit_on_close, market_on_open, limit_on_open,
+    adaptive_market or adaptive_limit."""
+
+    entry_minutes: Minutes | None = None
+    """A market or limit entry that rests is cancelled by the broker after this long; null: at the session's end."""
 
     reprice: RepriceLimits = RepriceLimits()
     """A limit entry that rests follows the price, within bounds."""
-
-    @property
-    def follows_price(self) -> bool:
-        """True when limit entries that rest are re-priced."""
-        return self.entry_order is EntryOrder.LIMIT and self.reprice.after_s is not None
 
 
 class RiskLimits(Value, frozen=True, kw_only=True):
@@ -207,3 +189,11 @@ class Limits(Value, frozen=True, kw_only=True):
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
     management: ManagementLimits = ManagementLimits()
+
+    def entry_order(self, strategy: str) -> EntryOrder:
+        """Return how an entry of *strategy* meets the market."""
+        return self.management.plan_for(strategy).entry_order or self.execution.entry_order
+
+    def follows_price(self, strategy: str) -> bool:
+        """Return whether an entry of *strategy* that rests is re-priced."""
+        return self.entry_order(strategy) is EntryOrder.LIMIT and self.execution.reprice.after_s is not None

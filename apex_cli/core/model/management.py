@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Value
+from apex_cli.core.model.order import EntryOrder
 
 
 class TrailingStop(Value, frozen=True, kw_only=True):
@@ -50,6 +51,9 @@ class MaxHolding(Value, frozen=True, kw_only=True):
 
 class ManagementPlan(Value, frozen=True, kw_only=True):
     """How the positions of one strategy are looked after."""
+
+    entry_order: EntryOrder | None = None
+    """How entries meet the market, such as market_on_close; null: as execution.entry_order says."""
 
     trailing: TrailingStop = TrailingStop()
     """A stop at the broker that follows the price."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
@@ -38,12 +38,31 @@ class Meets(StrEnum):
     FOLLOWING = "once its trigger is reached, which follows the best price"
 
 
+class Phase(StrEnum):
+    """The part of a session in which an order meets the market."""
+
+    ANY = "any time"
+    OPENING = "opening"
+    CLOSING = "closing"
+
+
+class Wire(NamedTuple):
+    """How Interactive Brokers' protocol names an order type."""
+
+    word: str
+    """``orderType``."""
+
+    tif: str = ""
+    """``tif``, where it makes the type: OPG, at the opening."""
+
+    algo: str = ""
+    """``algoStrategy``, where there is one."""
+
+
 class OrderTypeRow(Value, frozen=True, kw_only=True):
     """Everything that differs between order types; venue, broker adapter and gateway read it here."""
 
-    wire: str
-    """The word for it in Interactive Brokers' protocol."""
-
+    wire: Wire
     needs_limit: bool
     """True: it has a worst acceptable price."""
 
@@ -51,6 +70,8 @@ class OrderTypeRow(Value, frozen=True, kw_only=True):
     """True: it has a trigger from the start; a trailing stop may have one."""
 
     meets: Meets
+    phase: Phase
+    """When it may fill; outside of it the order waits, and what the auction does not fill expires."""
 
 
 class OrderType(StrEnum):
@@ -65,11 +86,58 @@ class OrderType(StrEnum):
         member.row = row
         return member
 
-    MARKET = "MARKET", OrderTypeRow(wire="MKT", needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE)
-    LIMIT = "LIMIT", OrderTypeRow(wire="LMT", needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT)
-    STOP = "STOP", OrderTypeRow(wire="STP", needs_limit=False, needs_stop=True, meets=Meets.AT_TRIGGER)
-    STOP_LIMIT = "STOP_LIMIT", OrderTypeRow(wire="STP LMT", needs_limit=True, needs_stop=True, meets=Meets.AT_TRIGGER)
-    TRAIL = "TRAIL", OrderTypeRow(wire="TRAIL", needs_limit=False, needs_stop=False, meets=Meets.FOLLOWING)
+    MARKET = (
+        "MARKET",
+        OrderTypeRow(wire=Wire("MKT"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.ANY),
+    )
+    LIMIT = (
+        "LIMIT",
+        OrderTypeRow(wire=Wire("LMT"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.ANY),
+    )
+    STOP = (
+        "STOP",
+        OrderTypeRow(wire=Wire("STP"), needs_limit=False, needs_stop=True, meets=Meets.AT_TRIGGER, phase=Phase.ANY),
+    )
+    STOP_LIMIT = (
+        "STOP_LIMIT",
+        OrderTypeRow(wire=Wire("STP LMT"), needs_limit=True, needs_stop=True, meets=Meets.AT_TRIGGER, phase=Phase.ANY),
+    )
+    TRAIL = (
+        "TRAIL",
+        OrderTypeRow(wire=Wire("TRAIL"), needs_limit=False, needs_stop=False, meets=Meets.FOLLOWING, phase=Phase.ANY),
+    )
+    MARKET_ON_CLOSE = (
+        "MARKET_ON_CLOSE",
+        OrderTypeRow(wire=Wire("MOC"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.CLOSING),
+    )
+    LIMIT_ON_CLOSE = (
+        "LIMIT_ON_CLOSE",
+        OrderTypeRow(wire=Wire("LOC"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.CLOSING),
+    )
+    MARKET_ON_OPEN = (
+        "MARKET_ON_OPEN",
+        OrderTypeRow(
+            wire=Wire("MKT", tif="OPG"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.OPENING
+        ),
+    )
+    LIMIT_ON_OPEN = (
+        "LIMIT_ON_OPEN",
+        OrderTypeRow(
+            wire=Wire("LMT", tif="OPG"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.OPENING
+        ),
+    )
+    ADAPTIVE_MARKET = (
+        "ADAPTIVE_MARKET",
+        OrderTypeRow(
+            wire=Wire("MKT", algo="Adaptive"), needs_limit=False, needs_stop=False, meets=Meets.AT_ONCE, phase=Phase.ANY
+        ),
+    )
+    ADAPTIVE_LIMIT = (
+        "ADAPTIVE_LIMIT",
+        OrderTypeRow(
+            wire=Wire("LMT", algo="Adaptive"), needs_limit=True, needs_stop=False, meets=Meets.AT_LIMIT, phase=Phase.ANY
+        ),
+    )
 
     @property
     def is_stop(self) -> bool:
@@ -80,12 +148,48 @@ class OrderType(StrEnum):
 STOP_TYPES = frozenset(kind for kind in OrderType if kind.is_stop)
 """What protects a position."""
 
+_BY_WIRE = {kind.row.wire: kind for kind in OrderType}
+
+
+def type_on_wire(word: str, tif: str = "", algo: str = "") -> OrderType | None:
+    """Return the order type that the protocol names so; None for one that is not ours.
+
+    >>> type_on_wire("MKT", "DAY"), type_on_wire("MKT", "OPG"), type_on_wire("MIT")
+    (<OrderType.MARKET: 'MARKET'>, <OrderType.MARKET_ON_OPEN: 'MARKET_ON_OPEN'>, None)
+    """
+    return _BY_WIRE.get(Wire(word, "OPG" if tif == "OPG" else "", algo))
+
+
+class EntryOrder(StrEnum):
+    """How entries meet the market: the order types that may open a position."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    MARKET_ON_CLOSE = "market_on_close"
+    LIMIT_ON_CLOSE = "limit_on_close"
+    MARKET_ON_OPEN = "market_on_open"
+    LIMIT_ON_OPEN = "limit_on_open"
+    ADAPTIVE_MARKET = "adaptive_market"
+    ADAPTIVE_LIMIT = "adaptive_limit"
+
+    @property
+    def order_type(self) -> OrderType:
+        """The order type of the same name."""
+        return OrderType[self.name]
+
+    @property
+    def has_limit(self) -> bool:
+        """True when the entry pays the signal's price at most."""
+        return self.order_type.row.needs_limit
+
 
 class TimeInForce(StrEnum):
     """How long an order rests."""
 
     DAY = "DAY"
     GTC = "GTC"
+    GTD = "GTD"
+    """Until a time: ``Order.good_till``."""
 
 
 class OrderRole(StrEnum):
@@ -163,6 +267,9 @@ class Order(Value, frozen=True, kw_only=True):
     """The same as a part of the best price, in (0, 1): 0.02 is 2 %. A TRAIL has one of the two."""
 
     time_in_force: TimeInForce = TimeInForce.DAY
+    good_till: datetime | None = None
+    """End of a GTD order, aware UTC."""
+
     oca_group: str | None = None
     """One fills, the rest is cancelled or reduced."""
 

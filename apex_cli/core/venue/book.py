@@ -10,9 +10,12 @@ from apex_cli.core.model.broker_events import BrokerOrder, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import Meets, Order, OrderSide, OrderStatus, OrderType
 
 LIMIT = OrderType.LIMIT
+MARKET = OrderType.MARKET
+WORKS_AS = {kind: {Meets.AT_ONCE: MARKET, Meets.AT_LIMIT: LIMIT}.get(kind.row.meets, kind) for kind in OrderType}
+"""How an order meets the market once it may: an adaptive order, or one of an auction, as a market or limit order."""
 
 
 class VenueOrder(Value, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class VenueOrder(Value, frozen=True, kw_only=True):
     commission: Usd = Usd(ZERO)
     trigger: Price | None = None
     rank: int = 0
-    """Place among the orders that meet the market; 0 while held."""
+    """Place among the orders that meet the market; 0 while held, or while it waits for its auction."""
 
     updated_at: datetime
     reason: str = ""
@@ -134,6 +137,7 @@ class WorkingOrder:
         "level",
         "number",
         "order",
+        "phase",
         "quantity",
         "rank",
         "reason",
@@ -168,7 +172,8 @@ class WorkingOrder:
         self.seq = 0
         self.cap_left: Decimal = ZERO
         self.wait_seq = 0
-        self.become(order.order_type)
+        self.phase = order.order_type.row.phase
+        self.become(WORKS_AS[order.order_type])
 
     def become(self, kind: OrderType) -> None:
         """Work as *kind* from now on: what price it waits for, and from which side."""

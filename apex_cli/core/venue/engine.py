@@ -27,6 +27,10 @@ Parents and groups
     - OCA "reduce with block": a leg's full fill cancels the others, a partial fill reduces them and blocks them
       until the next price or bar. All legs of a group together never fill more than their parent did.
 
+Auctions
+    - An order of the opening or the closing waits until then and meets that price alone: the open or the close of
+      the bar that the session opens or closes with. What is not filled there expires.
+
 Volume
     - With *max_participation* an order fills at most that part of a bar's volume, in whole steps: nothing in a
       bar without volume. A triggered stop that fills partly goes on as a market order.
@@ -35,18 +39,20 @@ Volume
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase, TimeInForce
 from apex_cli.core.venue import snapshot as keeping
 from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
@@ -56,9 +62,17 @@ from apex_cli.core.venue.matching import Matcher, interest
 from apex_cli.core.venue.settlement import Ledger
 
 TRAIL = OrderType.TRAIL
-LAST_SECOND = timedelta(seconds=1)
 NO_CASH = Usd(ZERO)
 NOTHING: tuple[BrokerEvent, ...] = ()
+
+
+class WaitingOrder(NamedTuple):
+    """An order that waits for an auction."""
+
+    instrument: Instrument
+    order_type: OrderType
+    updated_at: datetime
+    """Since when its terms stand; auctions before that are not its own."""
 
 
 class MatchingEngine:
@@ -206,6 +220,62 @@ class MatchingEngine:
         for key, batch in by_key.items():
             self._matcher.meet_price(batch, self._prices[key])
 
+    # --------------------------------------------------------------- auctions
+
+    @property
+    def has_waiting(self) -> bool:
+        """True while any order waits for an auction."""
+        return bool(self._desk.waiting)
+
+    def waiting(self) -> list[WaitingOrder]:
+        """Return the orders that wait for an auction."""
+        return [
+            WaitingOrder(order.order.instrument, order.order.order_type, order.updated_at)
+            for order in self._desk.waiting.values()
+        ]
+
+    def auction(self, phase: Phase, at: datetime, prices: Mapping[str, Price] | None = None) -> Sequence[BrokerEvent]:
+        """Let the orders that wait for an opening or a closing meet its price; what it does not fill expires.
+
+        Args:
+            phase: which one.
+            at: when it was; orders of later than that wait for the next one.
+            prices: by instrument key; the last known price where there is none.
+        """
+        if not self._desk.waiting:
+            return NOTHING
+        self._begin(at)
+        for key in {order.key for order in self._desk.waiting.values()}:
+            self._meet_auction(phase, key, (prices or {}).get(key) or self._prices.get(key), at)
+        return self._end()
+
+    def _meet_auction(self, phase: Phase, key: str, price: Price | None, at: datetime) -> None:
+        desk = self._desk
+        for order in list(desk.waiting.values()):
+            if order.phase is not phase or order.key != key or order.updated_at > at:
+                continue
+            del desk.waiting[order.id]
+            order.phase = Phase.ANY
+            desk.activate(order)
+            if price is not None:
+                self._matcher.meet_price([order], price)
+            if order.status is WORKING:
+                desk.finish(order, OrderStatus.EXPIRED, f"not filled in the {phase}")
+
+    def expire(self, at: datetime) -> Sequence[BrokerEvent]:
+        """End every order whose own time is over."""
+        if not self._desk.timed:
+            return NOTHING
+        self._begin(at)
+        return self._end()
+
+    def _expire_timed(self) -> None:
+        desk = self._desk
+        for order in list(desk.timed.values()):
+            until = order.order.good_till
+            if until is not None and until <= desk.at:
+                desk.finish(order, OrderStatus.EXPIRED, f"good till {until:%Y-%m-%d %H:%M} UTC")
+
     # ----------------------------------------------------------------- prices
 
     def on_price(
@@ -225,31 +295,50 @@ class MatchingEngine:
         self._matcher.trail(resting, price, price, price)
         return self._end()
 
-    def on_bar(self, instrument_key: str, bar: Bar, at: datetime | None = None) -> Sequence[BrokerEvent]:
+    def on_bar(
+        self, instrument_key: str, bar: Bar, at: datetime | None = None, *, auctions: Collection[Phase] = ()
+    ) -> Sequence[BrokerEvent]:
         """Meet one bar.
 
         Fills at the open happen at ``bar.start``, the others one second before ``bar.end``, while its session
-        still runs; with *at* everything happens then.
+        still runs; with *at* everything happens then. *auctions* tells whether the session opens or closes with it.
         """
         self._prices[instrument_key] = bar.close
         self._price_times[instrument_key] = at or bar.end
-        resting = self._desk.working.get(instrument_key)
+        desk = self._desk
+        resting = desk.working.get(instrument_key)
+        if desk.waiting and auctions:
+            return self._bar_with_auctions(instrument_key, bar, at, auctions)
         if resting is None:
             return NOTHING
         is_reached, has_trail = interest(resting, bar.low, bar.high)
         if not is_reached and not has_trail:
             return NOTHING
+        self._begin(at or bar.start, bar)
+        self._meet_bar(resting, bar, at, is_reached=is_reached)
+        return self._end()
+
+    def _bar_with_auctions(
+        self, key: str, bar: Bar, at: datetime | None, auctions: Collection[Phase]
+    ) -> Sequence[BrokerEvent]:
+        """Meet a bar that a session opens or closes with."""
         desk = self._desk
-        self._begin(at or bar.start)
-        if self._max_participation is not None:
-            desk.cap, desk.cap_is_shared = bar.volume * self._max_participation, False
+        self._begin(at or bar.start, bar)
+        if Phase.OPENING in auctions:
+            self._meet_auction(Phase.OPENING, key, bar.open, at or bar.start)
+        resting = desk.working.get(key, [])
+        self._meet_bar(resting, bar, at, is_reached=interest(resting, bar.low, bar.high)[0])
+        if Phase.CLOSING in auctions:
+            self._meet_auction(Phase.CLOSING, key, bar.close, at or bar.end - LAST_SECOND)
+        return self._end()
+
+    def _meet_bar(self, resting: Sequence[WorkingOrder], bar: Bar, at: datetime | None, *, is_reached: bool) -> None:
         if is_reached:
             self._matcher.meet_price(resting, bar.open)
         self._advance(at or bar.end - LAST_SECOND)
         if is_reached:
             self._matcher.meet_path(resting, bar)
         self._matcher.trail(resting, bar.high, bar.low, bar.close)
-        return self._end()
 
     def execute(self, client_order_id: str, price: Price, quantity: Quantity, at: datetime) -> Sequence[BrokerEvent]:
         """Fill at most *quantity* of a working order at *price*, wherever the market is: for a venue driven by hand."""
@@ -261,17 +350,25 @@ class MatchingEngine:
         return self._end()
 
     def end_session(self, at: datetime) -> Sequence[BrokerEvent]:
-        """Expire every DAY order, held ones included."""
+        """Expire every DAY order, held ones included; those that wait for an auction end with it."""
         self._begin(at)
-        for order in list(self._desk.open.values()):
-            if order.order.time_in_force is TimeInForce.DAY and order.status is WORKING:
-                self._desk.finish(order, OrderStatus.EXPIRED, "session ended")
+        desk = self._desk
+        for order in list(desk.open.values()):
+            is_day = order.order.time_in_force is TimeInForce.DAY and order.id not in desk.waiting
+            if is_day and order.status is WORKING:
+                desk.finish(order, OrderStatus.EXPIRED, "session ended")
         return self._end()
 
-    def _begin(self, at: datetime) -> None:
+    def _begin(self, at: datetime, bar: Bar | None = None) -> None:
+        """Start an event at *at*; the volume of *bar* bounds what each order may fill in it."""
         self._advance(at)
-        self._desk.seq += 1
-        self._desk.cap = None
+        desk = self._desk
+        desk.seq += 1
+        desk.cap = None
+        if bar is not None and self._max_participation is not None:
+            desk.cap, desk.cap_is_shared = bar.volume * self._max_participation, False
+        if desk.timed:
+            self._expire_timed()
 
     def _advance(self, at: datetime) -> None:
         self._desk.at = max(self._desk.at, at)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import Meets, Order
+from apex_cli.core.model.order import Meets, Order, TimeInForce
 from apex_cli.core.venue.book import OcaGroup, WorkingOrder
 from apex_cli.core.venue.lifecycle import WORKING, Desk, group_name
 
@@ -56,6 +56,8 @@ def terms_fault(order: Order) -> str:
         return f"quantity {quantity} is not positive"
     if quantity % order.instrument.quantity_step:
         return f"quantity {quantity} is not a multiple of {order.instrument.quantity_step}"
+    if order.time_in_force is TimeInForce.GTD and order.good_till is None:
+        return "a GTD order needs the time until which it is good"
     return _price_fault(order)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.money import ZERO, Price, floor_to_step
-from apex_cli.core.model.order import Order, OrderStatus, OrderType
+from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase
 from apex_cli.core.venue.book import OcaGroup, WorkingOrder
 from apex_cli.core.venue.settlement import Ledger
 
@@ -38,6 +38,8 @@ class Desk:
         "orders",
         "released",
         "seq",
+        "timed",
+        "waiting",
         "working",
     )
 
@@ -50,6 +52,12 @@ class Desk:
 
         self.working: dict[str, list[WorkingOrder]] = {}
         """Orders that meet the market, by instrument key and rising rank."""
+
+        self.waiting: dict[str, WorkingOrder] = {}
+        """Orders that wait for an opening or closing auction."""
+
+        self.timed: dict[str, WorkingOrder] = {}
+        """Open orders that end at a time of their own."""
 
         self.groups: dict[str, OcaGroup] = {}
         self.last_number = 0
@@ -78,6 +86,8 @@ class Desk:
         order = WorkingOrder(terms, terms.instrument.key, self.last_number, at)
         self.orders[order.id] = order
         self.open[order.id] = order
+        if terms.good_till is not None:
+            self.timed[order.id] = order
         self.events.append(order.update())
         if terms.parent_id is not None or terms.oca_group is not None:
             self.join_group(order)
@@ -116,7 +126,10 @@ class Desk:
             group.size = max(group.size, order.quantity + group.filled)
 
     def activate(self, order: WorkingOrder) -> None:
-        """Let *order* meet the market from now on."""
+        """Let *order* meet the market from now on, or wait for its auction."""
+        if order.phase is not Phase.ANY:
+            self.waiting[order.id] = order
+            return
         self.last_rank += 1
         order.rank = self.last_rank
         resting = self.working.get(order.key)
@@ -213,7 +226,8 @@ class Desk:
                 if leg.status is WORKING:
                     if not leg.rank:
                         self.activate(leg)
-                    self.released.append(leg)
+                    if leg.rank:
+                        self.released.append(leg)
 
     def settle(self, parent: WorkingOrder) -> None:
         """Fit the children of a final *parent* to what it filled."""
@@ -235,6 +249,8 @@ class Desk:
         order.reason = reason
         order.updated_at = self.at
         del self.open[order.id]
+        self.waiting.pop(order.id, None)
+        self.timed.pop(order.id, None)
         if order.rank:
             self.dirty.append(order.key)
         self.events.append(order.update())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from apex_cli.core.model.money import Price, Usd
+from apex_cli.core.model.order import Phase
 from apex_cli.core.venue.book import OcaGroup, VenueBook, VenuePrice, WorkingOrder
 from apex_cli.core.venue.lifecycle import BEFORE_ALL, WORKING, Desk, group_name
 
@@ -56,8 +57,13 @@ def _restore_orders(book: VenueBook, desk: Desk) -> None:
             desk.open[order.id] = order
         _rejoin(order, desk)
     for order in sorted(desk.open.values(), key=lambda order: order.rank):
+        if order.order.good_till is not None:
+            desk.timed[order.id] = order
         if order.rank:
+            order.phase = Phase.ANY
             desk.working.setdefault(order.key, []).append(order)
+        elif order.phase is not Phase.ANY and (order.order.parent_id is None or (order.group and order.group.allowed)):
+            desk.waiting[order.id] = order
 
 
 def _rejoin(order: WorkingOrder, desk: Desk) -> None:

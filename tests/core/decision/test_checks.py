@@ -11,9 +11,11 @@ from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reconciliation import BreakCode, Lock
 from apex_cli.core.model.signal import SignalType
 
@@ -263,6 +265,76 @@ def test_a_closed_market_says_why_and_until_when(build: Any) -> None:
     assert "market_hours" not in build.failures(build.opportunity(), build.snapshot(market=market), ignored)
     silent = build.snapshot(market=MarketStatus(is_open=False, session_date="2026-11-27"))
     assert build.failures(build.opportunity(), silent, Limits())["market_hours"].message == "The market is closed."
+
+
+OPENS, CLOSES = datetime(2026, 11, 25, 14, 30, tzinfo=UTC), datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
+
+
+def entering(way: EntryOrder, **risk: Any) -> Limits:
+    return Limits(execution=ExecutionLimits(entry_order=way), risk=RiskLimits(**risk))
+
+
+@pytest.mark.parametrize(
+    ("way", "is_open", "now", "message"),
+    [
+        (EntryOrder.MARKET_ON_CLOSE, True, CLOSES - timedelta(minutes=11), ""),
+        (
+            EntryOrder.LIMIT_ON_CLOSE,
+            True,
+            CLOSES - timedelta(minutes=10),
+            "It is 15:50 in New York; limit_on_close orders must be there before 15:50.",
+        ),
+        (
+            EntryOrder.MARKET_ON_CLOSE,
+            False,
+            OPENS - timedelta(hours=1),
+            "The market is closed; market_on_close orders are taken while it is open.",
+        ),
+        (EntryOrder.LIMIT_ON_OPEN, False, OPENS - timedelta(minutes=3), ""),
+        (
+            EntryOrder.MARKET_ON_OPEN,
+            False,
+            OPENS - timedelta(minutes=1),
+            "It is 09:29 in New York; market_on_open orders must be there before 09:28.",
+        ),
+        (
+            EntryOrder.MARKET_ON_OPEN,
+            True,
+            CLOSES - timedelta(hours=3),
+            "The market is open; market_on_open orders are taken while it is closed, for the next opening.",
+        ),
+    ],
+)
+def test_an_order_of_an_auction_is_taken_until_shortly_before_it(
+    build: Any, way: EntryOrder, is_open: bool, now: datetime, message: str
+) -> None:
+    market = MarketStatus(
+        is_open=is_open,
+        session_date="2026-11-24",
+        opens_at=None if is_open else OPENS,
+        closes_at=CLOSES if is_open else None,
+    )
+    opportunity = build.opportunity(expires_at=OPENS + timedelta(hours=1))
+    snapshot = build.snapshot(market=market, taken_at=now)
+    found = build.failures(opportunity, snapshot, entering(way)).get("market_hours")
+    assert (found.message if found else "") == message
+    simulated = replace(snapshot, account=replace(snapshot.account, is_simulated=True))
+    assert "market_hours" not in build.failures(opportunity, simulated, entering(way))
+
+
+def test_a_coin_has_no_auction(build: Any) -> None:
+    limits = entering(EntryOrder.MARKET_ON_CLOSE, enforce_market_hours=False)
+    found = build.failures(build.opportunity(market=MarketType.CRYPTO), build.snapshot(), limits)["market_hours"]
+    assert found.message == "AAPL@crypto has no closing, so that it cannot be entered with market_on_close."
+
+
+def test_a_strategy_names_its_own_way_to_enter(build: Any) -> None:
+    limits = Limits(management=ManagementLimits(strategies={"breakout": ManagementPlan(entry_order=EntryOrder.LIMIT)}))
+    assert limits.entry_order("breakout") is EntryOrder.LIMIT
+    assert limits.entry_order("other") is EntryOrder.MARKET
+    paid = decide(build.opportunity(), build.snapshot(quote="50.50"), limits).entry_price
+    assert paid == D(50)
+    assert decide(build.opportunity(strategy="other"), build.snapshot(quote="50.50"), limits).entry_price == D("50.50")
 
 
 @pytest.mark.parametrize(("quote", "fails"), [("51.54", False), ("51.55", True), ("48.54", True), ("0", True)])

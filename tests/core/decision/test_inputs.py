@@ -4,8 +4,7 @@ from decimal import Decimal
 
 from apex_cli.core.decision.inputs import blocked_instruments, exposures_of
 from apex_cli.core.model.decision import Snapshot
-from apex_cli.core.model.limits import EntryOrder
-from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.order import EntryOrder, OrderRole
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity
 from kit.faults import Fate, UnreliableBroker

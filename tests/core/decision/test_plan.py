@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from apex_cli.core.decision.plan import decide, probe_entry
 from apex_cli.core.model.decision import DecisionKind, TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, Limits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.signal import SignalType
 
 D = Decimal

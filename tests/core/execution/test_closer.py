@@ -22,9 +22,8 @@ from apex_cli.core.execution.closer import find_position
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
-from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.records import SignalOutcome, TradingState
 from kit import START, FixedClock
 from kit.faults import FailingStore, Fate, UnreliableBroker

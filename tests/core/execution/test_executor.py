@@ -13,9 +13,9 @@ from apex_cli.core.errors import BrokerError, StateError
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import EntryOrder, RiskLimits
+from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.signals.simple_ranker import SimpleRanker
 from kit import FixedClock

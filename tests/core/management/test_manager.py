@@ -10,9 +10,8 @@ import pytest
 
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan, MaxHolding, ScaleOut, TrailingStop
-from apex_cli.core.model.order import OrderRole, OrderStatus, OrderType
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.records import TradingState
 from kit import FixedClock
 from kit.faults import Fate, UnreliableBroker

@@ -21,9 +21,9 @@ from apex_cli.core.management.price_steps import (
     unsent_quantity,
 )
 from apex_cli.core.model.decision import Exposure, TradingMode
-from apex_cli.core.model.limits import EntryOrder, RepriceLimits
+from apex_cli.core.model.limits import RepriceLimits
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import BracketRecord, RestingEntry
 from apex_cli.core.model.signal import SignalType
 

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.limits import EntryOrder, ExecutionLimits, RepriceLimits
-from apex_cli.core.model.order import OrderRole, OrderStatus
+from apex_cli.core.model.limits import ExecutionLimits, RepriceLimits
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.records import TradingState
 from kit.faults import Fate, UnreliableBroker
 from kit.rig import ROOMY, Prices, Rig, auto, make_signal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -9,9 +10,17 @@ import pytest
 
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Meets, Order, OrderRole, OrderSide, OrderType
+from apex_cli.core.model.order import (
+    EntryOrder,
+    Meets,
+    Order,
+    OrderRole,
+    OrderSide,
+    OrderType,
+    TimeInForce,
+    type_on_wire,
+)
 from apex_cli.core.venue.intake import terms_fault
 
 PRICE = Price(Decimal(100))
@@ -40,7 +49,7 @@ def test_an_order_with_what_its_row_needs_is_taken_by_venue_and_adapter(kind: Or
     assert terms_fault(order) == ""
     assert problem_with(order) == ""
     fields = order_fields(order, order_id=1, account="DU1")
-    assert fields["orderType"] == kind.row.wire
+    assert type_on_wire(fields["orderType"], fields["tif"], fields.get("algoStrategy", "")) is kind
     assert ("lmtPrice" in fields) == kind.row.needs_limit
     assert ("auxPrice" in fields) == (kind.row.needs_stop or kind.row.meets is Meets.FOLLOWING)
 
@@ -54,6 +63,20 @@ def test_an_order_without_a_price_that_its_row_needs_is_refused_by_both(kind: Or
     bare = msgspec.structs.replace(order, **{price: None})
     assert "needs" in terms_fault(bare)
     assert "needs" in problem_with(bare)
+
+
+def test_no_two_types_share_a_name_on_the_wire() -> None:
+    assert len({kind.row.wire for kind in OrderType}) == len(OrderType)
+
+
+def test_an_order_good_till_a_time_needs_that_time_and_is_sent_with_it() -> None:
+    order = msgspec.structs.replace(complete(OrderType.LIMIT), time_in_force=TimeInForce.GTD)
+    assert "GTD" in terms_fault(order)
+    assert "GTD" in problem_with(order)
+    timed = msgspec.structs.replace(order, good_till=datetime(2026, 11, 24, 20, 30, tzinfo=UTC))
+    assert terms_fault(timed) == problem_with(timed) == ""
+    fields = order_fields(timed, order_id=1, account="DU1")
+    assert (fields["tif"], fields["goodTillDate"]) == ("GTD", "20261124-20:30:00")
 
 
 def test_every_way_to_enter_is_an_order_type_without_a_trigger() -> None:

@@ -15,8 +15,8 @@ from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.signal import ScoreComponent, SignalFamily
 from apex_cli.core.positions.lessons import (

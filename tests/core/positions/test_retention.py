@@ -12,9 +12,9 @@ from apex_cli.core.market.calendar import previous_sessions, session_bounds
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import EntryOrder, Limits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRecord, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderSide, OrderStatus
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,

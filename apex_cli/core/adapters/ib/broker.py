@@ -15,7 +15,7 @@ from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
-from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with
+from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order
 from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
@@ -193,7 +193,7 @@ class IbBroker:
         contract = await self._connection.catalog.contract(order.instrument)
         fields = order_fields(replace(fitted, oca_group=None), order_id=0, account=link.account)
         for _ in range(PREVIEW_ATTEMPTS):
-            what_if = link.library.Order(**fields)
+            what_if = protocol_order(link.library, fields)
             with suppress(BrokerError):
                 state = await link.ask(
                     "a margin preview",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from apex_cli.core.adapters.ib.numbers import to_decimal
-from apex_cli.core.adapters.ib.order_terms import limit_price_of, stop_price_of
+from apex_cli.core.adapters.ib.order_terms import limit_price_of, own_type, stop_price_of
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbCommission, IbContract, IbExecution, IbOrder, IbOrderState
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.order import OrderSide, OrderType
 
 _SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL, "BOT": OrderSide.BUY}
 
@@ -27,7 +27,7 @@ class OpenOrder(Value, frozen=True, kw_only=True):
     account: str
     instrument: Instrument
     side: OrderSide
-    kind: str
+    order_type: OrderType | None
     quantity: Quantity
     limit_price: Price | None = None
     stop_price: Price | None = None
@@ -96,7 +96,7 @@ def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrd
         account=order.account,
         instrument=instrument_of(contract),
         side=_SIDES.get(order.action, OrderSide.SELL),
-        kind=order.orderType,
+        order_type=own_type(order),
         quantity=Quantity(to_decimal(order.totalQuantity) or ZERO),
         limit_price=limit_price_of(order),
         stop_price=stop_price_of(order),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from decimal import Decimal
+from types import ModuleType
 from typing import Any
 
 from apex_cli.core.adapters.ib.numbers import to_price
 from apex_cli.core.adapters.ib.shapes import IbOrder
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import Meets, Order, OrderRole, OrderType
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderType, TimeInForce, type_on_wire
 
 OCA_REDUCE_WITH_BLOCK = 2
 """A leg that fills in part reduces the others, so that what is left keeps its stop; one that fills whole cancels them.
@@ -18,7 +20,6 @@ Only one leg is at a venue at a time, so that both cannot fill. Type 1 would can
 target sells.
 """
 
-OWN_TYPES = {kind.row.wire: kind for kind in OrderType}
 LARGEST_REF = 64
 """Characters of an ``orderRef`` that are known to come back whole."""
 
@@ -27,16 +28,23 @@ def problem_with(order: Order) -> str:
     """Return why *order* cannot be sent as it is, empty when it can."""
     if order.quantity <= ZERO:
         return f"its quantity is {order.quantity}"
+    name = order.client_order_id
+    if not name.isascii() or not name.isprintable() or len(name) > LARGEST_REF:
+        return "its client order id is no short ASCII text"
+    return _missing_terms(order)
+
+
+def _missing_terms(order: Order) -> str:
+    """Return which price, distance or time the order type needs and *order* does not have."""
     row = order.order_type.row
+    if order.time_in_force is TimeInForce.GTD and order.good_till is None:
+        return "a GTD order needs the time until which it is good"
     if row.needs_limit and not _is_price(order.limit_price):
         return f"a {order.order_type} order needs a limit price above 0, found {order.limit_price}"
     if row.needs_stop and not _is_price(order.stop_price):
         return f"a {order.order_type} order needs a stop price above 0, found {order.stop_price}"
     if row.meets is Meets.FOLLOWING and not _has_one_distance(order):
         return f"a TRAIL order needs a trail amount or a trail fraction, found {order.trail_amount}"
-    name = order.client_order_id
-    if not name.isascii() or not name.isprintable() or len(name) > LARGEST_REF:
-        return "its client order id is no short ASCII text"
     return ""
 
 
@@ -65,12 +73,13 @@ def order_fields(
 
     Prices must lie on the tick grid already. What the protocol takes as floats is made here, and only here.
     """
+    wire = order.order_type.row.wire
     fields: dict[str, Any] = {
         "orderId": order_id,
         "action": str(order.side),
         "totalQuantity": _number(order.quantity),
-        "orderType": order.order_type.row.wire,
-        "tif": str(order.time_in_force),
+        "orderType": wire.word,
+        "tif": wire.tif or str(order.time_in_force),
         "account": account,
         "orderRef": order.client_order_id,
         "parentId": parent_id,
@@ -79,7 +88,23 @@ def order_fields(
     }
     if order.oca_group:
         fields |= {"ocaGroup": order.oca_group, "ocaType": OCA_REDUCE_WITH_BLOCK}
+    if order.good_till is not None:
+        fields["goodTillDate"] = f"{order.good_till.astimezone(UTC):%Y%m%d-%H:%M:%S}"
+    if wire.algo:
+        fields["algoStrategy"] = wire.algo
     return fields | _price_fields(order)
+
+
+def protocol_order(library: ModuleType, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - either library's order
+    """Return *fields* as an order of *library*, an algorithm with its usual urgency."""
+    if "algoStrategy" in fields:
+        fields = {**fields, "algoParams": [library.TagValue("adaptivePriority", "Normal")]}
+    return library.Order(**fields)
+
+
+def own_type(order: IbOrder) -> OrderType | None:
+    """Return the order type that *order* has; None for one that apex does not send."""
+    return type_on_wire(order.orderType, order.tif, order.algoStrategy)
 
 
 def _price_fields(order: Order) -> dict[str, float]:
@@ -123,7 +148,7 @@ def stop_price_of(order: IbOrder) -> Price | None:
     """Return the trigger that *order* has now."""
     if order.orderType == "TRAIL LIMIT":  # not ours, but somebody may have placed one
         return to_price(order.trailStopPrice)
-    kind = OWN_TYPES.get(order.orderType)
+    kind = own_type(order)
     if kind is None or not kind.is_stop:
         return None
     return to_price(order.auxPrice if kind.row.needs_stop else order.trailStopPrice)
@@ -131,5 +156,5 @@ def stop_price_of(order: IbOrder) -> Price | None:
 
 def limit_price_of(order: IbOrder) -> Price | None:
     """Return the limit that *order* has now."""
-    kind = OWN_TYPES.get(order.orderType)
+    kind = own_type(order)
     return to_price(order.lmtPrice) if kind is not None and kind.row.needs_limit else None

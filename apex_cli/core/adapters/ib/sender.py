@@ -10,10 +10,16 @@ from apex_cli.core.adapters.ib.catalog import rounded
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.known_order import Known
 from apex_cli.core.adapters.ib.link import Link, read_only_api
-from apex_cli.core.adapters.ib.order_terms import in_sending_order, order_fields, parent_ids, problem_with
+from apex_cli.core.adapters.ib.order_terms import (
+    in_sending_order,
+    order_fields,
+    parent_ids,
+    problem_with,
+    protocol_order,
+)
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.market.quiet_hours import quiet_now
-from apex_cli.core.model.order import Order, OrderType
+from apex_cli.core.model.order import Meets, Order, Phase
 
 LOOK_S = 0.005
 MARKET_FILL_S = 2.0
@@ -112,7 +118,7 @@ class Sender:
             transmit=transmit,
             outside_rth=self._config.outside_rth,
         )
-        link.ib.client.placeOrder(order_id, contract, link.library.Order(**fields))
+        link.ib.client.placeOrder(order_id, contract, protocol_order(link.library, fields))
 
     async def _await_answers(self, link: Link, sent: Sequence[Known]) -> None:
         """Wait until each leg was seen or has ended; where the last one was refused, take the others back."""
@@ -212,7 +218,8 @@ class Sender:
 
 
 def _fills_at_once(order: Order) -> bool:
-    return order.order_type is OrderType.MARKET and order.parent_id is None
+    row = order.order_type.row
+    return row.meets is Meets.AT_ONCE and row.phase is Phase.ANY and not row.wire.algo and order.parent_id is None
 
 
 def _is_answered(known: Known) -> bool:

@@ -36,6 +36,7 @@ class IbOrder(Protocol):
     auxPrice: float
     trailStopPrice: float
     tif: str
+    algoStrategy: str
     ocaGroup: str
     orderRef: str
     parentId: int

@@ -13,7 +13,6 @@ from apex_cli.core.adapters.ib.callbacks import OpenOrder, StatusWord, Word
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
-from apex_cli.core.adapters.ib.order_terms import OWN_TYPES
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbPosition
 from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours
@@ -74,7 +73,7 @@ class Survey:
                 placed_by=f"client {word.client_id}" if word.order_id > 0 else "TWS",
                 instrument=word.instrument,
                 side=word.side,
-                order_type=OWN_TYPES.get(word.kind),
+                order_type=word.order_type,
                 quantity=word.quantity,
                 filled_quantity=self.filled.get(word.perm_id, Quantity(ZERO)),
                 limit_price=word.limit_price,

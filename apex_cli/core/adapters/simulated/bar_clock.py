@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from apex_cli.core.errors import InputError
-
-LAST_SECOND = timedelta(seconds=1)
+from apex_cli.core.market.calendar import LAST_SECOND
 
 
 class BarClock:

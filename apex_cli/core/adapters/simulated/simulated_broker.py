@@ -15,14 +15,15 @@ from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.adapters.simulated.bar_clock import LAST_SECOND, BarClock
+from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook
 from apex_cli.core.errors import OutcomeUnknownError, StateError
+from apex_cli.core.market.calendar import LAST_SECOND, auctions_in
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ONE, ZERO, Price, Usd
-from apex_cli.core.model.order import Order
+from apex_cli.core.model.order import Order, Phase
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
@@ -38,6 +39,11 @@ START_CASH = Usd(Decimal(3000))
 def new_york_date(at: datetime) -> str:
     """Return the New York calendar date of *at*, YYYY-MM-DD."""
     return at.astimezone(NEW_YORK).date().isoformat()
+
+
+def no_auction(phase: Phase, after: datetime) -> None:
+    """Return None: a market without auctions."""
+    del phase, after
 
 
 class SimulatedBroker:
@@ -56,6 +62,7 @@ class SimulatedBroker:
         max_participation: Decimal | None = None,
         buying_power_multiple: Decimal = ONE,
         session_of: Callable[[datetime], str] = new_york_date,
+        next_auction: Callable[[Phase, datetime], datetime | None] = no_auction,
     ) -> None:
         """Open the books.
 
@@ -70,6 +77,7 @@ class SimulatedBroker:
             max_participation: Part of a bar's volume that one order may fill; None for all of it.
             buying_power_multiple: 1 for a cash account, 2 for a margin account overnight.
             session_of: Session date of a time, YYYY-MM-DD; DAY orders end with it.
+            next_auction: When the next opening or closing after a time is; None where there is none.
 
         Raises:
             StateError: the file is damaged or of another version.
@@ -79,6 +87,7 @@ class SimulatedBroker:
         self._bars = bars
         self._buying_power_multiple = buying_power_multiple
         self._session_of = session_of
+        self._next_auction = next_auction
         self._file = BookFile(path, read_only=read_only)
         self._events: list[BrokerEvent] = []
         self._unsaved: list[BrokerEvent] = []
@@ -137,7 +146,9 @@ class SimulatedBroker:
         for order in orders:
             if order.reference_price is not None and not self.has_price(order.instrument):
                 self._events.extend(self._engine.on_price(order.instrument.key, order.reference_price, now))
-        self._keep(self._engine.submit(orders, now))
+        self._unsaved.extend(self._engine.submit(orders, now))
+        self._hold_auctions(now)
+        self._keep(())
 
     async def cancel(self, client_order_id: str) -> None:
         """Cancel; the answer is an event.
@@ -290,9 +301,10 @@ class SimulatedBroker:
         """Play the bars of one step."""
         engine = self._engine
         is_new_session = self._roll(end - LAST_SECOND, closed_at=self._as_of)
+        has_waiting = engine.has_waiting
         for bar in bars:
             for key in self._keys.get(bar.symbol) or (bar.symbol,):
-                events = engine.on_bar(key, bar)
+                events = engine.on_bar(key, bar, auctions=auctions_in(bar.start, bar.end) if has_waiting else ())
                 if events:
                     self._unsaved.extend(events)
         self._as_of = end
@@ -306,15 +318,33 @@ class SimulatedBroker:
     def _roll(self, now: datetime, closed_at: datetime | None = None) -> bool:
         """End the running session when *now* belongs to a later one, and forget what is too old."""
         session = self._session_of(now)
-        if session <= self._sessions[-1][0]:
-            return False
         engine = self._engine
         ended_at = closed_at or now
+        self._unsaved.extend(engine.expire(ended_at))
+        self._hold_auctions(ended_at)
+        if self._unsaved and closed_at is None:
+            with suppress(StateError):  # told once it is in the books
+                self._save()
+        if session <= self._sessions[-1][0]:
+            return False
         self._prior_close_equity = engine.equity
         self._events.extend(engine.end_session(ended_at))  # opening the books again would find the same
         self._sessions = [*self._sessions, (session, ended_at)][-KEPT_SESSIONS:]
         engine.forget(self._sessions[0][1])
         return True
+
+    def _hold_auctions(self, now: datetime) -> None:
+        """Hold the auctions that are over and that no bar, which is still to be played, brings."""
+        for order in self._engine.waiting():
+            at = self._next_auction(order.order_type.row.phase, order.updated_at)
+            if at is None or at > now or self._is_to_be_played(order.instrument.symbol, at):
+                continue
+            quote = self._prices.latest(order.instrument, at + LAST_SECOND) if self._prices is not None else None
+            prices = {} if quote is None else {order.instrument.key: quote.price}
+            self._unsaved.extend(self._engine.auction(order.order_type.row.phase, at, prices))
+
+    def _is_to_be_played(self, symbol: str, until: datetime) -> bool:
+        return self._bars is not None and bool(self._bars.bars(symbol, after=self._as_of, until=until + LAST_SECOND))
 
     def _keep(self, events: Iterable[BrokerEvent]) -> None:
         """Put *events* into the books, then queue them."""

@@ -23,7 +23,7 @@ from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide, OrderStatus
+from apex_cli.core.model.order import OrderSide, OrderStatus, OrderType
 from kit.ib import AAPL, fills, order, states
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ def opened(
         account="DU1",
         instrument=AAPL,
         side=OrderSide.BUY,
-        kind="LMT",
+        order_type=OrderType.LIMIT,
         quantity=Quantity(Decimal(10)),
         stop_price=Price(Decimal(stop)) if stop else None,
         status=status,

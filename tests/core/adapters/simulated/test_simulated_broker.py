@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
+from apex_cli.core.market.calendar import next_auction, session_bounds
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
@@ -323,3 +324,55 @@ def test_the_books_are_readable_json(tmp_path: Path) -> None:
     book = msgspec.json.decode(path.read_bytes())
     assert [row["order"]["client_order_id"] for row in book["venue"]["orders"]] == ["E", "S", "T"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def closing_order(**terms: Any) -> Any:
+    return order("E", kind="MARKET_ON_CLOSE", time_in_force=TimeInForce.DAY, **terms)
+
+
+def session_bar(prices: str, day: int) -> Bar:
+    """Return a bar of a whole session: 2 to 6 March 2026 for 0 to 4."""
+    opens, closes = session_bounds(date(2026, 3, 2 + day)) or (OPEN, OPEN)
+    made = bar(prices)
+    return msgspec.structs.replace(made, start=opens, end=closes)
+
+
+def test_an_order_on_the_close_fills_at_the_close_of_its_own_session() -> None:
+    days = [session_bar("100 105 95 101", 0), session_bar("102 106 99 103", 1)]
+    broker = simulated(*days, clock=BarClock(days[0].start), next_auction=next_auction)
+    submit(broker, closing_order())
+    broker.play(days[0].end)
+    assert told(broker) == ["E WORKING", "E 10@101", "E FILLED"]
+
+
+def test_an_order_on_the_close_that_is_sent_in_the_last_second_still_fills_there() -> None:
+    days = [session_bar("100 105 95 101", 0), session_bar("102 106 99 103", 1)]
+    broker = simulated(*days, clock=BarClock(days[0].start), next_auction=next_auction)
+    broker.play(days[0].end)
+    submit(broker, closing_order())
+    assert told(broker) == ["E WORKING", "E 10@101", "E FILLED"]
+
+
+def test_an_order_on_the_open_fills_at_the_next_open() -> None:
+    days = [session_bar("100 105 95 101", 0), session_bar("102 106 99 103", 1)]
+    broker = simulated(*days, clock=BarClock(days[0].start), next_auction=next_auction)
+    broker.play(days[0].end)
+    submit(broker, order("E", kind="MARKET_ON_OPEN", time_in_force=TimeInForce.DAY))
+    broker.play(days[1].end)
+    assert told(broker) == ["E WORKING", "E 10@102", "E FILLED"]
+
+
+def test_without_bars_the_closing_is_held_once_it_is_over_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "simulated_broker.json"
+    opens, closes = session_bounds(date(2026, 3, 2)) or (OPEN, OPEN)
+    quote = Quote(price=Price(D("101.50")), at=closes, source="last")
+    broker = SimulatedBroker(clock=BarClock(opens), path=path, next_auction=next_auction)
+    submit(broker, closing_order(reference_price=Price(D(100))))
+    assert told(broker) == ["E WORKING"]
+    for clock in (BarClock(closes - MINUTE), BarClock(closes + DAY)):
+        later = SimulatedBroker(clock=clock, path=path, prices=Quotes(AAPL=quote), next_auction=next_auction)
+        asyncio.run(later.connect())
+        words = told(later)
+    assert words[-2:] == ["E 10@101.50", "E FILLED"]
+    (fill,) = SimulatedBroker(clock=clock, path=path).drain()[:1]
+    assert fill.filled_at == closes - timedelta(seconds=1)  # type: ignore[union-attr]
