@@ -1,30 +1,22 @@
-"""Looks on while other processes trade, and lets a person answer: what the dashboard is given to work with.
+"""Follows the state while other processes trade: what the dashboard shows.
 
-Looking takes no lock and no broker: the header of the state file tells whether anything changed, and only
-then it is read. Answers go the way of ``apex approve``.
+It takes no lock and no broker: the header of the state file says whether anything changed, and only then it is read.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.app.compose import make_desk, make_parts
-from apex_cli.app.handover import as_error, get_done
 from apex_cli.app.resources import executor_holder, open_store
 from apex_cli.core.adapters.state.journal_tail import JournalTail
-from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.market.calendar import CalendarEndError, session_date
 from apex_cli.core.model.account import AccountSnapshot
-from apex_cli.core.model.decision import DayTradeStatus, TradingMode
-from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.request import Answer, Answered, Preview
+from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities
 from apex_cli.core.reports.board import Board, make_board
-from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
@@ -113,43 +105,3 @@ def _alarms_of(lines: tuple[Activity, ...], now: datetime) -> tuple[Activity, ..
         return tuple(line for line in lines if line.kind is ActivityKind.ALARM and session_date(line.at) == today)
     except CalendarEndError:
         return ()
-
-
-class Hands:
-    """What a person may do from a screen: the same calls as the commands make."""
-
-    def __init__(self, settings: Settings, wait_s: float) -> None:
-        """Wait at most *wait_s* seconds for a running apex to do it."""
-        self._settings = settings
-        self._wait_s = wait_s
-
-    def preview(self, approval_id: str) -> tuple[ApprovalRecord, Preview]:
-        """Look at an approval again with the price, account and positions of now.
-
-        Raises:
-            ApexError: it is not known, or could not be looked at.
-        """
-        desk = make_desk(make_parts(self._settings, read_only=True))
-        approval = desk.find(approval_id)
-        return approval, asyncio.run(desk.preview(approval))
-
-    def answer(self, answer: Answer) -> Answered:
-        """Give an answer as ``apex approve`` does: here, or by the process that holds the executor.
-
-        Raises:
-            ApexError: it was refused, somebody else was first, or the outcome is unknown.
-        """
-        done = get_done(Output("dashboard", quiet=True), self._settings, (answer,), self._wait_s)
-        for result in done.results:
-            if isinstance(result, Answered):
-                return result
-        raise as_error(done.failures[0])
-
-    def set_mode(self, mode: TradingMode, reason: str) -> None:
-        """Halt, reduce or resume.
-
-        Raises:
-            ApexError: it could not be written.
-        """
-        store = open_store(self._settings)
-        change_trading_mode(store, mode, reason, store.clock.now())

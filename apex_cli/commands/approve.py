@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Answered
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
-
-if TYPE_CHECKING:
-    from apex_cli.core.execution.answers import ApprovalDesk
 
 app = typer.Typer(add_completion=False)
 
@@ -87,16 +84,14 @@ def _check(answer: Answer) -> None:
 
 def _list(out: Output, settings: Settings, answer: Answer) -> None:
     """Show what waits, as it is now, and change nothing."""
-    import asyncio
-
-    from apex_cli.app.looks import LookingDesk
+    from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import ApprovalRow, approvals_blocks, approvals_data, preview_blocks
 
-    desk = LookingDesk(settings)
-    shown = tuple(desk.find(name) for name in answer.ids) or desk.pending()
+    operator = Operator(settings, out, wait_s=0)
+    shown = tuple(operator.find(name) for name in answer.ids) or operator.pending()
     if not shown:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
-    previews = asyncio.run(desk.preview_all(shown))
+    previews = operator.preview_all(shown)
     rows = [ApprovalRow(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
     blocks = approvals_blocks(shown)
     if answer.ids and not out.as_json:
@@ -112,10 +107,11 @@ def _list(out: Output, settings: Settings, answer: Answer) -> None:
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
     """Answer from a script: every outcome is told, the first failure is the exit status."""
-    from apex_cli.app.handover import as_error, get_done, reasons_of, status_of
+    from apex_cli.app.handover import as_error, reasons_of, status_of
+    from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import answered_blocks, answered_data
 
-    done = get_done(out, settings, (answer,), wait_s)
+    done = Operator(settings, out, wait_s=wait_s).do(answer)
     if done.failures and not done.results:
         raise as_error(done.failures[0])
     answered = [result for result in done.results if isinstance(result, Answered)]
@@ -124,19 +120,8 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
 
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:
     """Ask one by one; nothing is held while the person thinks."""
-    from apex_cli.app.handover import as_error, get_done
-    from apex_cli.app.looks import LookingDesk
+    from apex_cli.app.operator import Operator
     from apex_cli.presenters.prompt import ask_all
 
-    def carry_out(answer: Answer) -> Answered:
-        done = get_done(out, settings, (answer,), wait_s)
-        for result in done.results:
-            if isinstance(result, Answered):
-                return result
-        raise as_error(done.failures[0])
-
-    def look() -> ApprovalDesk:
-        return LookingDesk(settings)
-
-    if not ask_all(look, carry_out):
+    if not ask_all(Operator(settings, out, wait_s=wait_s)):
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")

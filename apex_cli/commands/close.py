@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
 from apex_cli.app.resources import allow_live, read_settings
 from apex_cli.commands.numbers import fraction as parse_fraction
 from apex_cli.commands.numbers import positive_decimal
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
-from apex_cli.core.errors import BrokerError, InputError, NothingToDo
-from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
-from apex_cli.settings.sections import Settings
-
-if TYPE_CHECKING:
-    from apex_cli.core.state.tables import State
 
 app = typer.Typer(add_completion=False)
 
@@ -57,17 +50,17 @@ def close(
     with Output("close", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         settings = allow_live(read_settings(config), live)
         _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
-        requests = _requests(settings, symbols, fraction=fraction, quantity=quantity, limit=limit, reason=reason)
-        if not yes:
-            out.warn(*_day_trade_warnings(settings, requests))
-        _confirm(out, requests, yes=yes)
-        from apex_cli.app.handover import get_done
+        from apex_cli.app.operator import CloseTerms, Operator
         from apex_cli.notify import posting
 
+        operator = Operator(settings, out, wait_s=wait)
+        terms = CloseTerms(fraction=fraction, quantity=quantity, limit=limit, reason=reason)
+        requests = operator.close_requests(symbols or (), terms)
+        if not yes:
+            out.warn(*operator.closing_warnings(requests))
+        _confirm(out, requests, yes=yes)
         with posting(out, settings):
-            done = get_done(out, settings, requests, wait)
-            if everything:
-                done = _without_unfilled(done)
+            done = operator.close(requests, is_all=everything)
             if yes:  # who was asked has read them
                 out.warn(
                     *(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings)
@@ -89,77 +82,6 @@ def _check_options(
         raise InputError("close_how_much", "--fraction and --quantity exclude each other.", hint="Give one of them.")
     if (quantity is not None or limit is not None) and (everything or len(symbols or ()) != 1):
         raise InputError("close_one", "--quantity and --limit need exactly one symbol.", hint="Name one symbol.")
-
-
-def _requests(
-    settings: Settings,
-    symbols: Sequence[str] | None,
-    *,
-    fraction: Decimal | None,
-    quantity: Decimal | None,
-    limit: Decimal | None,
-    reason: str,
-) -> tuple[CloseRequest, ...]:
-    from apex_cli.app.resources import open_store
-
-    state = open_store(settings).view()
-    names = [_name_of(state, symbol) for symbol in symbols] if symbols else [*state.positions, *_maybe_filled(state)]
-    if not names:
-        raise NothingToDo("no_position", "There is no open position.")
-    return tuple(
-        CloseRequest(
-            symbol=name,
-            fraction=fraction,
-            quantity=None if quantity is None else Quantity(quantity),
-            limit_price=None if limit is None else Price(limit),
-            reason=reason,
-        )
-        for name in dict.fromkeys(names)
-    )
-
-
-def _name_of(state: State, symbol: str) -> str:
-    """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
-    from apex_cli.core.execution.closer import find_position
-
-    try:
-        return find_position(state, symbol).position.instrument.key
-    except NothingToDo:
-        for key in _maybe_filled(state):
-            if symbol.upper() in {key.partition("@")[0], key.upper()}:
-                return key
-        raise
-
-
-def _maybe_filled(state: State) -> list[str]:
-    """Return the securities with working entries: they may have filled since the last look."""
-    return [record.order.instrument.key for record in state.orders.open() if record.order.role == "ENTRY"]
-
-
-def _without_unfilled(done: WorkDone) -> WorkDone:
-    """Return *done* without what turned out not to be held; kept when nothing at all was."""
-    held = tuple(failure for failure in done.failures if failure.code != "no_position")
-    if not done.results and not held:
-        raise NothingToDo("no_position", "There is no open position.")
-    return replace(done, failures=held)
-
-
-def _day_trade_warnings(settings: Settings, requests: tuple[CloseRequest, ...]) -> tuple[Reason, ...]:
-    """Return what the day-trading rules warn of; nothing when that cannot be told: a close is never held up by it."""
-    import asyncio
-
-    from apex_cli.app.compose import look_at_account, make_parts
-    from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings
-    from apex_cli.core.market.calendar import CalendarEndError
-
-    parts = make_parts(settings, read_only=True)
-    state = parts.store.view()
-    try:
-        account = asyncio.run(look_at_account(parts))
-        status = DayTradeCounter(settings.day_trades)(state, account, parts.clock.now())
-    except (BrokerError, CalendarEndError):
-        return ()
-    return closing_warnings(state, [request.symbol for request in requests], status, account)
 
 
 def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> None:

@@ -186,10 +186,11 @@ def require_free(host: str, port: int) -> None:
 
 
 def _show(settings: Settings, *, control: bool, may_take_control: bool, theme: str, wait_s: float) -> None:
-    from apex_cli.app.watch import Hands, Watch
+    from apex_cli.app.operator import Operator
+    from apex_cli.app.watch import Watch
     from apex_cli.dashboard.app import DashboardApp
 
     watch = Watch(settings)
     watch.look()
-    hands = Hands(settings, wait_s)
-    DashboardApp(watch, hands, has_control=control, may_take_control=may_take_control, theme=theme).run()
+    operator = Operator(settings, Output("dashboard", quiet=True), wait_s=wait_s)
+    DashboardApp(watch, operator, has_control=control, may_take_control=may_take_control, theme=theme).run()

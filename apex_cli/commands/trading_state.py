@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import open_store, read_settings
+from apex_cli.app.operator import Operator
+from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
-from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.notify import posting
 from apex_cli.presenters.blocks import Cell, Fields, Tone
@@ -70,9 +70,9 @@ def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -
 
 
 def _record(out: Output, settings: Settings, mode: TradingMode, reason: str) -> None:
-    store = open_store(settings)
-    now = store.clock.now()
-    before = change_trading_mode(store, mode, reason, now)
+    operator = Operator(settings, out, wait_s=0)
+    before = operator.set_mode(mode, reason)
+    now = operator.view().trading.changed_at
     tone = Tone.GOOD if mode is TradingMode.ACTIVE else Tone.WARN
     rows = (
         ("State", Cell(f"{mode}: {MODE_MEANINGS[mode]}", tone)),

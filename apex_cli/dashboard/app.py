@@ -40,7 +40,7 @@ from apex_cli.dashboard.layout import (
     pane_of,
 )
 from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
-from apex_cli.dashboard.seen import Eyes, Hands, Seen
+from apex_cli.dashboard.seen import Feed, Operator, Seen
 from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
 from apex_cli.presenters.approvals import preview_blocks
@@ -66,7 +66,7 @@ from apex_cli.presenters.terminal import renderable
 
 
 class DashboardApp(App[None]):
-    """Shows what *eyes* see; what a person confirms goes to *hands*."""
+    """Shows what the feed brings; what a person confirms goes to the operator."""
 
     CSS_PATH = "styles.tcss"
     TITLE = "apex"
@@ -89,12 +89,18 @@ class DashboardApp(App[None]):
     ]
 
     def __init__(
-        self, eyes: Eyes, hands: Hands, *, has_control: bool = False, may_take_control: bool = True, theme: str = "dark"
+        self,
+        feed: Feed,
+        operator: Operator,
+        *,
+        has_control: bool = False,
+        may_take_control: bool = True,
+        theme: str = "dark",
     ) -> None:
-        """Look through *eyes*; keys act only with control, which a person may take if *may_take_control*."""
+        """Show *feed*; keys act through *operator*, with control, which is taken if *may_take_control*."""
         super().__init__()
-        self._eyes = eyes
-        self._hands = hands
+        self._feed = feed
+        self._operator = operator
         self.has_control = has_control
         self._may_take_control = may_take_control
         self._first_theme = THEMES[theme]
@@ -163,7 +169,7 @@ class DashboardApp(App[None]):
             return
         self._ticks += 1
         try:
-            is_due = self._ticks * LOOK_EVERY_S % 1 == 0 or self._eyes.has_changed()
+            is_due = self._ticks * LOOK_EVERY_S % 1 == 0 or self._feed.has_changed()
         except ApexError:
             is_due = True
         if is_due:
@@ -171,7 +177,7 @@ class DashboardApp(App[None]):
 
     def _look(self) -> None:
         try:
-            self._seen = self._eyes.look()
+            self._seen = self._feed.look()
             self._told = ""
         except ApexError as error:
             self._told = f"{error.message}{f' -> {error.hint}' if error.hint else ''}"
@@ -362,7 +368,8 @@ class DashboardApp(App[None]):
     @work(thread=True)
     def _preview(self, approval_id: str, *, yes: bool) -> None:
         try:
-            approval, preview = self._hands.preview(approval_id)
+            approval = self._operator.find(approval_id)
+            preview = self._operator.preview(approval)
         except ApexError as error:
             self.call_from_thread(self._tell, error)
             return
@@ -389,7 +396,7 @@ class DashboardApp(App[None]):
     @work(thread=True)
     def _answer(self, answer: Answer) -> None:
         try:
-            done = self._hands.answer(answer)
+            done = self._operator.answer(answer)
         except ApexError as error:
             self.call_from_thread(self._tell, error)
             return
@@ -416,7 +423,7 @@ class DashboardApp(App[None]):
     @work(thread=True)
     def _set_mode(self, mode: TradingMode, reason: str) -> None:
         try:
-            self._hands.set_mode(mode, reason)
+            self._operator.set_mode(mode, reason)
         except ApexError as error:
             self.call_from_thread(self._tell, error)
             return

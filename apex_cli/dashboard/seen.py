@@ -1,11 +1,11 @@
-"""What the app is given: eyes and hands, so that it needs to know no store and no broker."""
+"""What the dashboard is given: a feed to show and an operator that acts, so that it knows no store and no broker."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, Preview
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board
@@ -31,8 +31,8 @@ class Seen(Protocol):
         """Who trades now; empty when nobody does."""
 
 
-class Eyes(Protocol):
-    """Looks at the state."""
+class Feed(Protocol):
+    """Follows the state."""
 
     def has_changed(self) -> bool:
         """Tell, cheaply, whether another process committed since the last ``look``."""
@@ -45,14 +45,17 @@ class Eyes(Protocol):
         """
 
 
-class Hands(Protocol):
+class Operator(Protocol):
     """Does what a person asks for; each call may take seconds, so it is made off the screen's thread."""
 
-    def preview(self, approval_id: str) -> tuple[ApprovalRecord, Preview]:
-        """Look at an approval again as it is now."""
+    def find(self, name: str) -> ApprovalRecord:
+        """Return the approval that *name* names."""
+
+    def preview(self, approval: ApprovalRecord) -> Preview:
+        """Look at *approval* again with the price, account and positions of now."""
 
     def answer(self, answer: Answer) -> Answered:
         """Carry out a yes or a no."""
 
-    def set_mode(self, mode: TradingMode, reason: str) -> None:
-        """Halt, reduce or resume."""
+    def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
+        """Halt, reduce or resume; return what held before."""

@@ -35,6 +35,9 @@ TAKE_OVER_S = 2.0
 
 TROUBLE_S = 5.0
 
+WAIT_S = 20.0
+"""How long the process that holds the executor may take to begin what was asked on the phone, in seconds."""
+
 
 class Postman:
     """Delivers on every channel until it is told to finish."""
@@ -261,10 +264,12 @@ class Postman:
             lock.drop()
 
     def _desk(self, secrets: Secrets) -> TelegramDesk:
-        from apex_cli.notify.phone_operations import House
+        from apex_cli.app.operator import Operator
         from apex_cli.notify.telegram_commands import Talk
         from apex_cli.notify.telegram_handler import TelegramDesk
+        from apex_cli.presenters.output import Output
 
-        link, buttons, house = self._bot(secrets), self._buttons(), House(self._settings)
-        talk = Talk(link=link, buttons=buttons, house=house, secrets=secrets, clock=self._clock)
-        return TelegramDesk(link=link, buttons=buttons, house=house, talk=talk, clock=self._clock, note=self._say)
+        link, buttons = self._bot(secrets), self._buttons()
+        operator = Operator(self._settings, Output("telegram", quiet=True), wait_s=WAIT_S)
+        talk = Talk(link=link, buttons=buttons, operator=operator, secrets=secrets, clock=self._clock)
+        return TelegramDesk(link=link, buttons=buttons, operator=operator, talk=talk, clock=self._clock, note=self._say)

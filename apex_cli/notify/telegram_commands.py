@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
+from apex_cli.app.operator import Operator
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile
 from apex_cli.core.adapters.notifiers.secrets import Secrets
 from apex_cli.core.adapters.notifiers.telegram_link import TelegramLink
@@ -14,7 +15,6 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.ports import Clock
 from apex_cli.core.positions.announcements import summarise_day
 from apex_cli.core.positions.position_views import position_views, totals_of
-from apex_cli.notify.phone_operations import House
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
 from apex_cli.presenters.message import telegram_html
 from apex_cli.presenters.phone import HELP, day_trades_html, pending_html, positions_html, summary_html
@@ -38,12 +38,12 @@ class Talk:
     """Knows who may speak, and answers commands."""
 
     def __init__(
-        self, *, link: TelegramLink, buttons: ButtonFile, house: House, secrets: Secrets, clock: Clock
+        self, *, link: TelegramLink, buttons: ButtonFile, operator: Operator, secrets: Secrets, clock: Clock
     ) -> None:
         """Keep the parts."""
         self._link = link
         self._buttons = buttons
-        self._house = house
+        self._operator = operator
         self._secrets = secrets
         self._clock = clock
         self._answers: Mapping[str, Callable[[str, str], Awaitable[None]]] = {
@@ -79,12 +79,12 @@ class Talk:
         await self._link.send(telegram_html("apex", HELP), is_silent=True)
 
     async def _positions(self, _: str, __: str) -> None:
-        state = self._house.view()
+        state = self._operator.view()
         views = position_views(state)
         await self._link.send(positions_html(views, totals_of(views), state.trading.mode), is_silent=True)
 
     async def _approvals(self, _: str, __: str) -> None:
-        waiting = await asyncio.to_thread(self._house.pending)
+        waiting = await asyncio.to_thread(self._operator.pending)
         if not waiting:
             await self._link.send("Nothing waits for an answer.", is_silent=True)
         for approval in waiting:
@@ -93,22 +93,22 @@ class Talk:
             self._buttons.put_under(approval.approval_id, message_id)
 
     async def _day_trades(self, _: str, __: str) -> None:
-        status = (await asyncio.to_thread(self._house.account))[2]
+        status = (await asyncio.to_thread(self._operator.account))[2]
         await self._link.send(day_trades_html(status), is_silent=True)
 
     async def _summary(self, _: str, __: str) -> None:
-        state, account, status = await asyncio.to_thread(self._house.account)
+        state, account, status = await asyncio.to_thread(self._operator.account)
         await self._link.send(summary_html(summarise_day(state, account, status.session_date)), is_silent=True)
 
     async def _halt(self, argument: str, who: str) -> None:
         """Halt at once: who needs this needs it now, and /resume undoes it."""
         reason = f"{argument}, {who} {BY_PHONE}".removeprefix(", ")
-        before = await asyncio.to_thread(self._house.set_mode, TradingMode.HALTED, reason)
+        before = (await asyncio.to_thread(self._operator.set_mode, TradingMode.HALTED, reason)).mode
         lines = ("Nothing but cancels and protective exits.", "To trade again: /resume")
         await self._link.send(telegram_html(f"⏸️ Trading is HALTED, was {before}", lines))
 
     async def _resume(self, _: str, who: str) -> None:
-        state = self._house.view().trading
+        state = self._operator.view().trading
         if state.mode is TradingMode.ACTIVE:
             await self._link.send("Trading is ACTIVE already.", is_silent=True)
             return
@@ -117,11 +117,11 @@ class Talk:
 
     async def _close(self, argument: str, who: str) -> None:
         if not argument:
-            held = ", ".join(self._house.view().positions) or "nothing is held"
+            held = ", ".join(self._operator.view().positions) or "nothing is held"
             await self._link.send(telegram_html("Which one? /close SYMBOL", (held,)), is_silent=True)
             return
-        symbol = self._house.close_request(argument.upper()).symbol
-        view = next(view for view in position_views(self._house.view()) if view.symbol == symbol)
+        symbol = self._operator.close_requests((argument,))[0].symbol
+        view = next(view for view in position_views(self._operator.view()) if view.symbol == symbol)
         what = f"{view.side} {view.quantity.normalize():f}, {view.pnl:+,.2f} now, at the market"
         await self._confirm(Action.CLOSE, f"Close all of {symbol}?", (what,), who, symbol=symbol)
 

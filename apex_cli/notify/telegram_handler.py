@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from apex_cli.app.operator import CloseTerms, Operator, half_of
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile, Press
 from apex_cli.core.adapters.notifiers.telegram_link import PollConflictError, Pressed, Said, TelegramLink
 from apex_cli.core.errors import ApexError, BusyError, OutcomeUnknownError
@@ -20,7 +21,6 @@ from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer, Answered, WorkDone
 from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
-from apex_cli.notify.phone_operations import House, half_of
 from apex_cli.notify.telegram_commands import COMMANDS, Talk
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
 from apex_cli.presenters.phone import decided_html, details_html, outcome_text, pending_html
@@ -49,7 +49,7 @@ class TelegramDesk:
         *,
         link: TelegramLink,
         buttons: ButtonFile,
-        house: House,
+        operator: Operator,
         talk: Talk,
         clock: Clock,
         note: Callable[[str], None],
@@ -57,7 +57,7 @@ class TelegramDesk:
         """Keep the parts; *note* hears what the operator should know."""
         self._link = link
         self._buttons = buttons
-        self._house = house
+        self._operator = operator
         self._talk = talk
         self._clock = clock
         self._note = note
@@ -134,7 +134,7 @@ class TelegramDesk:
     # Approvals
 
     async def _about_approval(self, pressed: Pressed, worth: Press, button: Button, who: str) -> None:
-        approval: ApprovalRecord | None = self._house.view().approvals.get(button.approval_id)
+        approval: ApprovalRecord | None = self._operator.view().approvals.get(button.approval_id)
         if approval is None:
             await self._link.answer(pressed.press_id, "That trade is long over; apex explain tells its story.")
             await self._take_away(pressed, "Long over.")
@@ -148,18 +148,18 @@ class TelegramDesk:
             await self._decide(pressed, button, approval, who)
 
     async def _details(self, pressed: Pressed, approval: ApprovalRecord) -> None:
-        preview = await asyncio.to_thread(self._house.preview, approval)
+        preview = await asyncio.to_thread(self._operator.preview, approval)
         await self._link.answer(pressed.press_id, "As it is now:")
         await self._link.send(details_html(approval, preview), is_silent=True, reply_to=pressed.message_id)
 
     async def _decide(self, pressed: Pressed, button: Button, approval: ApprovalRecord, who: str) -> None:
         """Commit the decision, then say what came of it."""
         try:
-            done = await asyncio.to_thread(self._house.do, _answer_of(button, approval, who))
+            done = await asyncio.to_thread(self._operator.do, _answer_of(button, approval, who))
             text = outcome_text(done)
         except ApexError as error:
             done, text = WorkDone(), error.message
-        current: ApprovalRecord = self._house.view().approvals.get(approval.approval_id, approval)
+        current: ApprovalRecord = self._operator.view().approvals.get(approval.approval_id, approval)
         preview = next((r.preview for r in done.results if isinstance(r, Answered)), None)
         with suppress(DeliveryError):  # the event of the decision edits the message, too
             await self._link.answer(pressed.press_id, text, is_alert=not done.results)
@@ -207,9 +207,10 @@ class TelegramDesk:
     def _carry_out(self, button: Button, who: str) -> str:
         try:
             if button.action is Action.RESUME:
-                before = self._house.set_mode(TradingMode.ACTIVE, f"{who} {BY_PHONE}")
+                before = self._operator.set_mode(TradingMode.ACTIVE, f"{who} {BY_PHONE}").mode
                 return f"Trading is ACTIVE, was {before}."
-            return outcome_text(self._house.do(self._house.close_request(button.symbol)))
+            requests = self._operator.close_requests((button.symbol,), CloseTerms(reason="telegram"))
+            return outcome_text(self._operator.close(requests))
         except OutcomeUnknownError as error:
             return f"{error.message} {error.hint}"
         except ApexError as error:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from typing import Protocol
 
 import typer
 from rich.console import Console
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.execution.answers import ApprovalDesk
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Preview
@@ -19,30 +17,38 @@ from apex_cli.presenters.terminal import draw, panel
 
 KEYS = "[a]pprove  [r]eject  [e]dit quantity  [s]kip  [q]uit"
 
-Look = Callable[[], ApprovalDesk]
-"""Opens what is needed to look, freshly: another process may have answered meanwhile."""
 
-CarryOut = Callable[[Answer], Answered]
+class Operator(Protocol):
+    """What the answers are given through."""
+
+    def pending(self) -> tuple[ApprovalRecord, ...]:
+        """Return what waits for an answer, best score first."""
+
+    def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
+        """Look at *approval* again with the price, account and positions of now."""
+
+    def answer(self, answer: Answer) -> Answered:
+        """Carry out a yes or a no."""
 
 
-def ask_all(look: Look, carry_out: CarryOut) -> bool:
+def ask_all(operator: Operator) -> bool:
     """Ask for everything that waits; False when nothing does."""
     console = Console(highlight=False)
-    waiting = look().pending()
+    waiting = operator.pending()
     if not waiting:
         return False
     draw(approvals_blocks(waiting), console)
     for number, approval in enumerate(waiting, start=1):
-        if not _ask_one(console, look, carry_out, approval, f"{number} of {len(waiting)}"):
+        if not _ask_one(console, operator, approval, f"{number} of {len(waiting)}"):
             break
     return True
 
 
-def _ask_one(console: Console, look: Look, carry_out: CarryOut, approval: ApprovalRecord, place: str) -> bool:
+def _ask_one(console: Console, operator: Operator, approval: ApprovalRecord, place: str) -> bool:
     """Ask until there is an answer to *approval*; False when the person quits."""
     quantity: Quantity | None = None
     while True:
-        preview = asyncio.run(look().preview(approval, quantity))
+        preview = operator.preview(approval, quantity)
         _show(console, approval, preview, place)
         key = _key(console)
         if key == "q":
@@ -52,9 +58,9 @@ def _ask_one(console: Console, look: Look, carry_out: CarryOut, approval: Approv
         if key == "e":
             quantity = _ask_quantity(quantity)
             continue
-        if key == "a" and _carry_out(console, carry_out, _yes(approval, quantity)):
+        if key == "a" and _carry_out(console, operator, _yes(approval, quantity)):
             return True
-        if key == "r" and _carry_out(console, carry_out, _no(approval)):
+        if key == "r" and _carry_out(console, operator, _no(approval)):
             return True
         if preview.is_void:
             return True
@@ -102,10 +108,10 @@ def _no(approval: ApprovalRecord) -> Answer:
     return Answer(ids=(approval.approval_id,), reject=True, reason=reason)
 
 
-def _carry_out(console: Console, carry_out: CarryOut, answer: Answer) -> bool:
+def _carry_out(console: Console, operator: Operator, answer: Answer) -> bool:
     """Do it and tell; False when it was refused and may be asked again."""
     try:
-        done = carry_out(answer)
+        done = operator.answer(answer)
     except ApexError as error:
         console.print(f"✗ {error.message}", style="bold red", markup=False)
         if error.hint:

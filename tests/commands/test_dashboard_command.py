@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from apex_cli.app.watch import Hands, Watch
+from apex_cli.app.operator import Operator
+from apex_cli.app.watch import Watch
+from apex_cli.presenters.output import Output
 from apex_cli.settings.load import load_settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused, not served on
@@ -100,20 +102,21 @@ def test_looking_at_nothing_creates_nothing(here: Path) -> None:
     assert list(here.iterdir()) == []
 
 
-def test_hands_answer_as_approve_does(traded: Path, apex_json: Callable[..., Any]) -> None:
+def test_the_dashboard_answers_as_approve_does(traded: Path, apex_json: Callable[..., Any]) -> None:
     from apex_cli.core.model.decision import TradingMode
     from apex_cli.core.model.request import Answer
 
-    hands = Hands(load_settings(None, environ={}, cwd=traded), 5)
+    operator = Operator(load_settings(None, environ={}, cwd=traded), Output("dashboard", quiet=True), wait_s=5)
     (waiting,) = apex_json("approve").data["approvals"]
-    approval, preview = hands.preview(waiting["approval_id"])
+    approval = operator.find(waiting["approval_id"])
+    preview = operator.preview(approval)
     assert approval.opportunity.signal.symbol == "IBM"
     assert not preview.reasons
-    done = hands.answer(Answer(ids=(approval.approval_id,), yes=True, by="dashboard"))
+    done = operator.answer(Answer(ids=(approval.approval_id,), yes=True, by="dashboard"))
     assert done.approval.status == "executed"
     with pytest.raises(Exception, match="executed by dashboard already"):
-        hands.answer(Answer(ids=(approval.approval_id,), reject=True))
-    hands.set_mode(TradingMode.REDUCING, "weekend")
+        operator.answer(Answer(ids=(approval.approval_id,), reject=True))
+    operator.set_mode(TradingMode.REDUCING, "weekend")
     assert "REDUCING" in Path(traded / "state" / "state.json").read_text(encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, Preview
 from apex_cli.core.reports.activity import activities
 from apex_cli.core.reports.board import make_board
@@ -89,7 +89,7 @@ class Looked(NamedTuple):
     holder: str
 
 
-class RigEyes:
+class RigFeed:
     """Looks at a rig."""
 
     def __init__(self, rig: Rig, holder: str = "apex run (pid 4711)") -> None:
@@ -115,16 +115,19 @@ class RigEyes:
         return Looked(make_board(rig.state, rig.limits, now, count), lines, alarms, self.holder)
 
 
-class RigHands:
+class RigOperator:
     """Answers as the service does, on a loop of its own."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.answers: list[Answer] = []
 
-    def preview(self, approval_id: str) -> tuple[ApprovalRecord, Preview]:
-        approval = self.rig.desk.find(approval_id)
-        return approval, self.rig.run(self.rig.desk.preview(approval))
+    def find(self, name: str) -> ApprovalRecord:
+        return self.rig.desk.find(name)
+
+    def preview(self, approval: ApprovalRecord) -> Preview:
+        looked: Preview = self.rig.run(self.rig.desk.preview(approval))
+        return looked
 
     def answer(self, answer: Answer) -> Answered:
         self.answers.append(answer)
@@ -134,15 +137,15 @@ class RigHands:
         done: Answered = self.rig.run(self.rig.desk.approve(approval, by=answer.by))
         return done
 
-    def set_mode(self, mode: TradingMode, reason: str) -> None:
+    def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         if reason == "late":
             raise NothingToDo("too_late", "Somebody was faster.", hint="Look again.")
-        change_trading_mode(self.rig.store, mode, reason, self.rig.clock.now())
+        return change_trading_mode(self.rig.store, mode, reason, self.rig.clock.now())
 
 
 def busy_app(**options: Any) -> DashboardApp:
     rig = busy_rig()
-    return DashboardApp(RigEyes(rig), RigHands(rig), **options)
+    return DashboardApp(RigFeed(rig), RigOperator(rig), **options)
 
 
-__all__ = ["HELD", "WAITING", "MarketType", "OrderStatus", "RigEyes", "RigHands", "auto", "busy_app", "busy_rig"]
+__all__ = ["HELD", "WAITING", "MarketType", "OrderStatus", "RigFeed", "RigOperator", "auto", "busy_app", "busy_rig"]

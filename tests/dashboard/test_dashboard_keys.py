@@ -7,14 +7,15 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
-from busy_day import Looked, RigEyes, RigHands, busy_rig
+from busy_day import Looked, RigFeed, RigOperator, busy_rig
 from textual.pilot import Pilot
 
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import RefusedError, StateError
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
+from apex_cli.core.model.request import Preview
 from apex_cli.dashboard.app import DashboardApp
 from apex_cli.dashboard.sheet_table import SheetTable
 from kit.rig import Rig
@@ -30,7 +31,7 @@ def rig() -> Rig:
 
 def play(rig: Rig, story: Story, *, size: tuple[int, int] = (80, 24), **options: bool) -> DashboardApp:
     """Play *story* on a screen over *rig*."""
-    app = DashboardApp(RigEyes(rig), RigHands(rig), **options)
+    app = DashboardApp(RigFeed(rig), RigOperator(rig), **options)
 
     async def played() -> None:
         async with app.run_test(size=size, notifications=True) as pilot:
@@ -135,7 +136,7 @@ def test_without_control_nothing_is_done_but_all_is_shown(rig: Rig) -> None:
     app = play(rig, story)
     assert statuses(rig) == before
     assert rig.state.trading.mode is TradingMode.ACTIVE
-    assert not app._hands.answers  # type: ignore[attr-defined]
+    assert not app._operator.answers  # type: ignore[attr-defined]
 
 
 def test_control_is_taken_with_a_key_and_given_back(rig: Rig) -> None:
@@ -205,11 +206,11 @@ def test_an_answer_that_somebody_gave_first_is_told(rig: Rig) -> None:
 
 
 def test_what_cannot_be_looked_at_is_told(rig: Rig) -> None:
-    class Blind(RigHands):
-        def preview(self, approval_id: str) -> None:  # type: ignore[override]
-            raise RefusedError("no_look", f"{approval_id} cannot be looked at.", hint="Try again.")
+    class Blind(RigOperator):
+        def preview(self, approval: ApprovalRecord) -> Preview:
+            raise RefusedError("no_look", f"{approval.approval_id} cannot be looked at.", hint="Try again.")
 
-    app = DashboardApp(RigEyes(rig), Blind(rig))
+    app = DashboardApp(RigFeed(rig), Blind(rig))
 
     async def played() -> None:
         async with app.run_test(notifications=True) as pilot:
@@ -278,7 +279,7 @@ def test_nothing_waiting_is_said(rig: Rig) -> None:
 
 
 def test_a_damaged_state_is_told_and_the_last_look_stays(rig: Rig) -> None:
-    class Breaking(RigEyes):
+    class Breaking(RigFeed):
         broken = False
 
         def look(self) -> Looked:
@@ -290,7 +291,7 @@ def test_a_damaged_state_is_told_and_the_last_look_stays(rig: Rig) -> None:
             return self.broken or super().has_changed()
 
     eyes = Breaking(rig)
-    app = DashboardApp(eyes, RigHands(rig))
+    app = DashboardApp(eyes, RigOperator(rig))
 
     async def played() -> None:
         async with app.run_test(size=(120, 40)) as pilot:

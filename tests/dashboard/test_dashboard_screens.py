@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from busy_day import HELD, WAITING, RigEyes, RigHands, busy_rig
+from busy_day import HELD, WAITING, RigFeed, RigOperator, busy_rig
 from textual.pilot import Pilot
 
 from apex_cli.dashboard.app import DashboardApp
@@ -41,7 +41,7 @@ def rig() -> Rig:
 
 def screen(rig: Rig, size: tuple[int, int], *keys: str, theme: str = "dark", **options: bool) -> str:
     """Return the screen after *keys*."""
-    app = DashboardApp(RigEyes(rig), RigHands(rig), theme=theme, **options)
+    app = DashboardApp(RigFeed(rig), RigOperator(rig), theme=theme, **options)
 
     async def look() -> str:
         async with app.run_test(size=size) as pilot:
@@ -121,7 +121,7 @@ def test_light_and_dark_say_the_same(rig: Rig) -> None:
 
 def test_without_a_run_the_screen_says_so() -> None:
     rig = Rig()
-    app = DashboardApp(RigEyes(rig, holder=""), RigHands(rig))
+    app = DashboardApp(RigFeed(rig, holder=""), RigOperator(rig))
 
     async def look() -> str:
         async with app.run_test(size=(80, 24)) as pilot:

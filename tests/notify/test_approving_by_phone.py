@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from apex_cli.app import run_loop as running
+from apex_cli.app.operator import Operator
 from apex_cli.app.resources import open_store, read_settings
 from apex_cli.core.adapters.notifiers.buttons import ButtonFile
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer
 from apex_cli.notify import telegram_handler as telegram_desk
 from apex_cli.notify.channels import notify_folder
-from apex_cli.notify.phone_operations import House
 from apex_cli.notify.post import Postman
+from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 from kit import START
 from kit.telegram import ANNA, BEN, CHAT, CONFLICT, SERVER_ERROR, STRANGER, TOO_MANY, BotApi, Fault
@@ -178,7 +179,8 @@ def test_a_restart_between_commit_and_answer_tells_what_was_done_and_does_it_not
     pressed = api.press(ANNA, token, message_id=message)
     # As a process leaves it that was killed after the commit: button spent, decision made, nothing told.
     ButtonFile(notify_folder(asked)).press(token, pressed, "anna", START)
-    House(asked).do(Answer(ids=(row.approval_id,), yes=True, by="anna (Telegram)", version=row.version))
+    phone = Operator(asked, Output("telegram", quiet=True), wait_s=20)
+    phone.do(Answer(ids=(row.approval_id,), yes=True, by="anna (Telegram)", version=row.version))
     with listening(asked):
         api.wait_for(lambda: pressed in api.answers)
         api.wait_for(lambda: not api.buttons(message))

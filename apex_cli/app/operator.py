@@ -1,0 +1,252 @@
+"""What a person may do, at the terminal, on the dashboard, on the phone and by command.
+
+Looking connects to the broker for as long as one look takes, sends nothing and holds nothing. Acting goes to the
+process that holds the executor, or takes it when it is free. Every call may block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from apex_cli.app.resources import open_store
+from apex_cli.core.coordinator.trading_mode import change_trading_mode
+from apex_cli.core.errors import BrokerError, NothingToDo
+from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.records import ApprovalRecord, TradingState
+from apex_cli.core.model.request import Answer, Answered, CloseRequest, Preview, WorkDone
+from apex_cli.core.state.tables import State
+from apex_cli.presenters.output import Output
+from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.app.compose import Parts
+    from apex_cli.core.execution.answers import ApprovalDesk
+    from apex_cli.core.model.request import Work
+
+
+class CloseTerms(NamedTuple):
+    """How to close each of the positions that are named."""
+
+    fraction: Decimal | None = None
+    quantity: Decimal | None = None
+    limit: Decimal | None = None
+    reason: str = "manual"
+
+
+class Operator:
+    """Looks and acts for one person."""
+
+    def __init__(self, settings: Settings, out: Output, *, wait_s: float) -> None:
+        """Touch nothing yet.
+
+        Args:
+            settings: where the state is and which broker is asked.
+            out: where it says that it waits for another process.
+            wait_s: how long another process may take to begin; 0 hands nothing over.
+        """
+        self._settings = settings
+        self._out = out
+        self._wait_s = wait_s
+        self._store = open_store(settings)
+
+    # Looking
+
+    def view(self) -> State:
+        """Return the committed state; only for the thread that made this object."""
+        return self._store.view()
+
+    def pending(self) -> tuple[ApprovalRecord, ...]:
+        """Return what waits for an answer, best score first."""
+        return self._desk()[1].pending()
+
+    def find(self, name: str) -> ApprovalRecord:
+        """Return the approval that *name* names.
+
+        Raises:
+            InputError: there is none, or several.
+        """
+        return self._desk()[1].find(name)
+
+    def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
+        """Look at *approval* again with the price, account and positions of now.
+
+        Raises:
+            BrokerError: the broker cannot be reached, or the account cannot be read.
+        """
+        return self.preview_all((approval,), quantity)[0]
+
+    def preview_all(self, approvals: Sequence[ApprovalRecord], quantity: Quantity | None = None) -> tuple[Preview, ...]:
+        """Look at *approvals* over one connection.
+
+        Raises:
+            BrokerError: the broker cannot be reached, or the account cannot be read.
+        """
+        import asyncio
+
+        from apex_cli.app.compose import looking
+
+        parts, desk = self._desk()
+
+        async def looked() -> tuple[Preview, ...]:
+            async with looking(parts):
+                return tuple([await desk.preview(approval, quantity) for approval in approvals])
+
+        return asyncio.run(looked())
+
+    def account(self) -> tuple[State, AccountSnapshot, DayTradeStatus]:
+        """Return state, account and day trades as they are now.
+
+        Raises:
+            BrokerError: the account cannot be read.
+            CalendarEndError: the session is not known.
+        """
+        import asyncio
+
+        from apex_cli.app.compose import look_at_account, make_parts
+
+        parts = make_parts(self._settings, read_only=True)
+        account = asyncio.run(look_at_account(parts))
+        state, now = parts.store.view(), parts.clock.now()
+        return state, account, parts.gatherer.day_trades(state, account, now)
+
+    def closing_warnings(self, requests: Sequence[CloseRequest]) -> tuple[Reason, ...]:
+        """Return what the day-trading rules warn of when *requests* are carried out now.
+
+        Nothing when that is not known: a close is never held up by it.
+        """
+        import asyncio
+
+        from apex_cli.app.compose import look_at_account, make_parts
+        from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings
+        from apex_cli.core.market.calendar import CalendarEndError
+
+        parts = make_parts(self._settings, read_only=True)
+        state = parts.store.view()
+        try:
+            account = asyncio.run(look_at_account(parts))
+            status = DayTradeCounter(self._settings.day_trades)(state, account, parts.clock.now())
+        except (BrokerError, CalendarEndError):
+            return ()
+        return closing_warnings(state, [request.symbol for request in requests], status, account)
+
+    # Acting
+
+    def do(self, *works: Work) -> WorkDone:
+        """Have *works* done and return what came of all of them.
+
+        Raises:
+            BusyError: the process that holds the executor did not begin in time; nothing was done.
+            OutcomeUnknownError: it began and did not end in time.
+        """
+        from apex_cli.app.handover import get_done
+
+        return get_done(self._out, self._settings, works, self._wait_s)
+
+    def answer(self, answer: Answer) -> Answered:
+        """Give *answer* to one approval.
+
+        Raises:
+            ApexError: it was refused, somebody else was first, or the outcome is unknown.
+        """
+        from apex_cli.app.handover import as_error
+
+        done = self.do(answer)
+        for result in done.results:
+            if isinstance(result, Answered):
+                return result
+        raise as_error(done.failures[0])
+
+    def close(self, requests: Sequence[CloseRequest], *, is_all: bool = False) -> WorkDone:
+        """Close what *requests* name; with *is_all* those that turn out not to be held are no failure.
+
+        Raises:
+            NothingToDo: nothing at all is held.
+        """
+        done = self.do(*requests)
+        return _without_unfilled(done) if is_all else done
+
+    def close_requests(self, symbols: Sequence[str], terms: CloseTerms = CloseTerms()) -> tuple[CloseRequest, ...]:  # noqa: B008 - a value
+        """Return the requests to close *symbols*, without any of them everything that is or may be held.
+
+        Raises:
+            InputError: one of them names several positions.
+            NothingToDo: one of them, or nothing at all, is held.
+        """
+        state = self.view()
+        names = [_held_name(state, symbol) for symbol in symbols]
+        names = names or [*state.positions, *_maybe_filled(state)]
+        if not names:
+            raise NothingToDo("no_position", "There is no open position.")
+        return tuple(
+            CloseRequest(
+                symbol=name,
+                fraction=terms.fraction,
+                quantity=None if terms.quantity is None else Quantity(terms.quantity),
+                limit_price=None if terms.limit is None else Price(terms.limit),
+                reason=terms.reason,
+            )
+            for name in dict.fromkeys(names)
+        )
+
+    def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
+        """Halt, reduce or resume; return what held before.
+
+        Raises:
+            ApexError: it could not be written.
+        """
+        store = open_store(self._settings)
+        return change_trading_mode(store, mode, reason, store.clock.now())
+
+    def _desk(self) -> tuple[Parts, ApprovalDesk]:
+        """Return parts that only look, and where approvals are looked at with them."""
+        from apex_cli.app.compose import make_desk, make_parts
+
+        parts = make_parts(self._settings, read_only=True)
+        return parts, make_desk(parts)
+
+
+def half_of(approval: ApprovalRecord) -> Quantity:
+    """Return half of the quantity that was asked about, on the instrument's grid, rounded down.
+
+    Raises:
+        NothingToDo: half of it is less than can be traded.
+    """
+    sized = approval.decision.sized
+    step = approval.opportunity.signal.instrument.quantity_step
+    half = Decimal(0) if sized is None else (sized.quantity / 2 / step).to_integral_value(ROUND_FLOOR) * step
+    if half <= 0:
+        raise NothingToDo("too_small_to_halve", "Half of it is less than can be traded. Nothing was changed.")
+    return Quantity(half)
+
+
+def _held_name(state: State, symbol: str) -> str:
+    """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
+    from apex_cli.core.execution.closer import find_position
+
+    try:
+        return find_position(state, symbol).position.instrument.key
+    except NothingToDo:
+        for key in _maybe_filled(state):
+            if symbol.upper() in {key.partition("@")[0], key.upper()}:
+                return key
+        raise
+
+
+def _maybe_filled(state: State) -> list[str]:
+    """Return the securities with working entries: they may have filled since the last look."""
+    return [record.order.instrument.key for record in state.orders.open() if record.order.role is OrderRole.ENTRY]
+
+
+def _without_unfilled(done: WorkDone) -> WorkDone:
+    """Return *done* without what turned out not to be held."""
+    held = tuple(failure for failure in done.failures if failure.code != "no_position")
+    if not done.results and not held:
+        raise NothingToDo("no_position", "There is no open position.")
+    return replace(done, failures=held)
