@@ -16,9 +16,6 @@ from apex_cli.core.ports import BarSource, Clock, ModelStore, SignalBatch, Signa
 if TYPE_CHECKING:
     from apex_cli.core.signals.prefetch import Prefetch
 
-NOT_FETCHED = "bars_not_fetched"
-"""Code of bars that were asked for and did not come: told once for all symbols."""
-
 PUTS = frozenset({SignalType.LONG_PUT, SignalType.SHORT_PUT})
 
 

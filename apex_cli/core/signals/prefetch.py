@@ -12,7 +12,9 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.ports import SignalBatch, SignalSource
-from apex_cli.core.signals.context import NOT_FETCHED
+
+NOT_FETCHED = "bars_not_fetched"
+"""Code of bars that were asked for and did not come; reported once for all symbols."""
 
 Fetch = Callable[[str], Awaitable[Sequence[Bar]]]
 """Asks for the bars of one symbol, as slowly as the other side wants to be asked; ApexError when there are none."""

@@ -20,7 +20,8 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.bar_history import History
-from apex_cli.core.signals.context import NOT_FETCHED, PipelineContext
+from apex_cli.core.signals.context import PipelineContext
+from apex_cli.core.signals.prefetch import NOT_FETCHED
 
 Scan = Callable[[Frame, Indicators, int], Floats]
 """Confidence at every bar for a direction, 0 where there is no signal."""

@@ -15,8 +15,8 @@ from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.ports import SignalBatch
-from apex_cli.core.signals.context import NOT_FETCHED, Once
-from apex_cli.core.signals.prefetch import Awaiting, Prefetch
+from apex_cli.core.signals.context import Once
+from apex_cli.core.signals.prefetch import NOT_FETCHED, Awaiting, Prefetch
 from apex_cli.settings.sections import Settings
 from kit import FixedClock
 from kit.bars import bars_of, sessions, wander
