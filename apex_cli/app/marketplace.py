@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.errors import ConfigError
+from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.sections import PriceSettings, Settings, SimulationClock
 
 if TYPE_CHECKING:
@@ -110,9 +111,9 @@ def session_close(day: date, name: str) -> datetime:
 
 
 def make_simulated_broker(
-    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False, in_memory: bool = False
+    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False, is_replay: bool = False
 ) -> SimulatedBroker:
-    """Return the simulated broker with its own books beside the state, or with *in_memory* without any file."""
+    """Return the simulated broker with its own books beside the state; a replay's has none and fills by ``replay``."""
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.market.calendar import next_auction, session_date
     from apex_cli.core.venue.costs import CommissionPlan, CostModel
@@ -122,7 +123,7 @@ def make_simulated_broker(
         clock=clock,
         prices=bars,
         bars=bars,
-        path=None if in_memory else settings.state.dir / BOOK_FILE,
+        path=None if is_replay else settings.state.dir / BOOK_FILE,
         read_only=read_only,
         cash=settings.risk.capital,
         costs=CostModel(plan=CommissionPlan(simulation.commission.value), slippage_fraction=simulation.slippage_pct),
@@ -130,6 +131,8 @@ def make_simulated_broker(
         buying_power_multiple=simulation.buying_power_multiple,
         session_of=lambda at: session_date(at).isoformat(),
         next_auction=next_auction,
+        fills_at_next_open=is_replay and settings.replay.fill is ReplayFill.NEXT_OPEN,
+        outside_rth=settings.broker.ib.outside_rth,
     )
 
 

@@ -120,6 +120,7 @@ class Replay:
         execution = replace(settings.execution, auto_execute=True, simulation_mode=True)
         settings = replace(settings, execution=execution)
         self._options = options
+        self._fill = settings.replay.fill
         self._bars = open_replay_bars(options.bars_dir, settings.prices)
         self._ends = _ends_of(self._bars, options)
         self._clock = BarClock(self._ends[0])
@@ -162,7 +163,7 @@ class Replay:
         )
 
     def _make_broker(self, settings: Settings) -> SimulatedBroker:
-        return make_simulated_broker(settings, self._clock, self._bars, in_memory=True)
+        return make_simulated_broker(settings, self._clock, self._bars, is_replay=True)
 
     def _make_context(self, settings: Settings) -> PipelineContext:
         """Return what steps and scanners are given; tell when the model knows more than the day that is replayed."""
@@ -206,7 +207,9 @@ class Replay:
         odd = (problem for symbol in symbols for problem in self._bars.problems(symbol))
         self._recorder.problems[:0] = [*warning, *self._bars.unmatched(), *odd]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
-        return self._recorder.report(self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed)
+        return self._recorder.report(
+            self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed, fill=self._fill
+        )
 
     def _bars_of(self, symbol: str) -> int:
         return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))

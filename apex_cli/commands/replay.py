@@ -11,12 +11,16 @@ import typer
 from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.app.replayer import ReplayOptions
+    from apex_cli.app.sweep import ReadSettings
     from apex_cli.core.reports.replay_report import ReplayReport
+
+FILL_KEY = "APEX_REPLAY__FILL"
 
 app = typer.Typer(add_completion=False)
 
@@ -42,6 +46,10 @@ def replay(
     last: Annotated[
         datetime | None,
         typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
+    ] = None,
+    fill: Annotated[
+        ReplayFill | None,
+        typer.Option(help="First price of an order: next bar's open, or the signal's close.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="For the interval around the expectancy.")] = 1,
     html: Annotated[
@@ -71,7 +79,8 @@ def replay(
         from apex_cli.app import replayer as replaying
         from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
 
-        settings = read_settings(config)
+        overrides = {} if fill is None else {FILL_KEY: fill.value}
+        settings = read_settings(config, overrides)
         options = replaying.ReplayOptions(
             bars_dir=_folder(bars, settings),
             signals=tuple(signals or ()),
@@ -84,7 +93,7 @@ def replay(
             if html is not None or png is not None:
                 name = "--html" if html is not None else "--png"
                 raise InputError("usage", f"{name} draws one replay, not a sweep.", hint="Leave one of them out.")
-            _sweep(out, config, sweep, options, jobs, dask)
+            _sweep(out, lambda extra: read_settings(config, overrides | dict(extra)), sweep, options, jobs, dask)
             return
         if png is not None:
             from apex_cli.presenters.raster import require_png
@@ -103,13 +112,13 @@ def replay(
 
 
 def _sweep(
-    out: Output, config: Path | None, grid: Path, options: ReplayOptions, jobs: int | None, dask: str | None
+    out: Output, read: ReadSettings, grid: Path, options: ReplayOptions, jobs: int | None, dask: str | None
 ) -> None:
     from apex_cli.app import replayer as replaying
     from apex_cli.app import sweep as sweeping
     from apex_cli.presenters.sweep_table import sweep_blocks, sweep_data
 
-    tasks = sweeping.tasks_of(sweeping.read_grid(grid), options, lambda extra: read_settings(config, extra))
+    tasks = sweeping.tasks_of(sweeping.read_grid(grid), options, read)
     with out.progress(f"{len(tasks)} replays") as on_done:
         if dask is not None:
             rows = sweeping.sweep_on_cluster(tasks, dask, on_done=on_done)

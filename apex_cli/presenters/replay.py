@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.reports.measures import EquityPoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
 from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Line, Tone, bar, heads
@@ -19,6 +20,10 @@ from apex_cli.presenters.tables import Column, Table, bold
 
 LAST_TRADES = 10
 MOST_WARNINGS = 5
+FILLS = {
+    ReplayFill.NEXT_OPEN: "orders fill from the next bar's open on",
+    ReplayFill.CLOSE: "orders fill at the close that made the signal",
+}
 PERCENT = Decimal(100)
 
 OPEN_AT_END = Table[OpenPosition](
@@ -55,6 +60,7 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "bars": report.bars,
         "steps": report.steps,
         "seed": report.seed,
+        "fill": report.fill,
         "signals": report.signals,
         "outcomes": report.outcomes,
         "refusals": report.refusals,
@@ -124,6 +130,7 @@ def _sums(report: ReplayReport) -> Fields:
             ("Symbols", Cell(", ".join(report.symbols))),
             ("Equity", Cell(f"{money(report.start_equity)} to {money(report.end_equity)} USD")),
             ("Return", gain(change, f"{change * 100:+z.1f} %")),
+            ("Fills", Cell(FILLS[report.fill])),
             ("Signals", Cell(f"{report.signals} seen, {report.outcomes['executed']} executed")),
             ("Trades", Cell(f"{numbers.round_trips} closed, {len(report.open_positions)} open at the end")),
             *win_rate_rows(numbers),

@@ -24,6 +24,7 @@ from apex_cli.core.model.limits import (
     RiskLimits,
 )
 from apex_cli.core.model.management import ManagementLimits
+from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.notice import Loudness, NoticeKind
 
 OVERRIDE_PREFIX = "APEX_"
@@ -196,6 +197,13 @@ class PriceSettings(Value, frozen=True, kw_only=True):
 
     columns: PriceColumns = PriceColumns()
     """Names of columns that are not known; a number in quotes counts columns from one."""
+
+
+class ReplaySettings(Value, frozen=True, kw_only=True):
+    """Section ``replay``: history traded again."""
+
+    fill: ReplayFill = ReplayFill.NEXT_OPEN
+    """next_open: an order meets the open of the bar after its signal; close: the close that made the signal."""
 
 
 class SimulationSettings(Value, frozen=True, kw_only=True):
@@ -586,6 +594,7 @@ class Settings(Value, frozen=True, kw_only=True):
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     simulation: SimulationSettings = SimulationSettings()
+    replay: ReplaySettings = ReplaySettings()
     pipeline: PipelineSettings = PipelineSettings()
     technical: TechnicalSettings = TechnicalSettings()
     predictor: PredictorSettings = PredictorSettings()

@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,14 +23,16 @@ from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import next_session, previous_sessions
 from apex_cli.core.model.learning import LearningMode
+from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.signals.replay_sources import BreakoutRule
-from apex_cli.settings.sections import CommissionModel, Settings
+from apex_cli.settings.sections import CommissionModel, ReplaySettings, Settings
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "apex_cli" / "demo"
 FREE = replace(Settings(), simulation=replace(Settings().simulation, commission=CommissionModel.NONE))
+AT_CLOSE = replace(FREE, replay=ReplaySettings(fill=ReplayFill.CLOSE))
 FIRST = date(2004, 3, 1)
 
 
@@ -60,6 +63,9 @@ class TestByHand:
 
     @pytest.fixture
     def report(self, tmp_path: Path) -> Any:
+        return self.played(AT_CLOSE, tmp_path)
+
+    def played(self, chosen: Settings, tmp_path: Path) -> Any:
         quiet = ("50", "50.5", "49.5", "50")
         write_bars(
             tmp_path / "bars",
@@ -90,7 +96,17 @@ class TestByHand:
                 **at,
             },
         )
-        return replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
+        return replay(chosen, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
+
+    def test_without_a_word_orders_meet_the_next_open(self, tmp_path: Path) -> None:
+        report = self.played(FREE, tmp_path)
+        wednesday = datetime(2004, 3, 3, 14, 30, tzinfo=UTC)
+        assert {trade.entry_time for trade in report.trades} == {wednesday}
+        # AAA opens at 50 and reaches 56: 3 * 6. BBB opens at 18.50, beyond its stop 19: out at once, for nothing.
+        # CCC opens at 99, its stop 105 is reached: -6, of 5 planned.
+        found = {t.instrument.symbol: (t.entry_price, t.exit_price, t.pnl) for t in report.trades}
+        assert found == {"AAA": (50, 56, 18), "BBB": (D("18.5"), D("18.5"), 0), "CCC": (99, 105, -6)}
+        assert (report.fill, report.end_equity) == ("next_open", 3012)
 
     def test_the_numbers_of_each_trade(self, report: Any) -> None:
         trades = {trade.instrument.symbol: trade for trade in report.trades}
@@ -251,3 +267,97 @@ def test_what_is_odd_about_bars_and_signals_is_told(tmp_path: Path) -> None:
     assert split == "AAA.csv: opens that look like a split: 1 (2004-03-02 50 -> 25 (2 for 1))"
     assert bad.startswith("s.json")
     assert report.outcomes["invalid"] == 1
+
+
+class Walk:
+    """Random daily bars in cents, and an independent account of what one long trade in them does."""
+
+    def __init__(self, seed: int) -> None:
+        dice, price = Random(seed), 80.0
+        self.rows: list[tuple[str, str, str, str]] = []
+        for _ in range(120):
+            opening = price * (1 + dice.gauss(0, 0.012))
+            price = opening * (1 + dice.gauss(0, 0.02))
+            high, low = max(opening, price) * (1 + dice.random() / 60), min(opening, price) * (1 - dice.random() / 60)
+            row = tuple(f"{value:.2f}" for value in (opening, high, low, price))
+            self.rows.append((row[0], row[1], row[2], row[3]))
+
+    def expected(self, number: int, stop: D, target: D) -> tuple[int, D, int, D, str] | None:
+        """Return entry bar and price, exit bar, price and reason of a signal made by bar *number*."""
+        entry = D(self.rows[number + 1][0])
+        for later in range(number + 1, len(self.rows)):
+            opening, high, low, _ = map(D, self.rows[later])
+            if opening <= stop:
+                return number + 1, entry, later, opening, "stop"
+            if opening >= target:
+                return number + 1, entry, later, opening, "target"
+            if low <= stop:
+                return number + 1, entry, later, stop, "stop"
+            if high >= target and later:
+                return number + 1, entry, later, target, "target"
+        return None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_next_open_agrees_with_an_independent_loop(tmp_path: Path, seed: int) -> None:
+    walk, day, days = Walk(seed), FIRST, []
+    for _ in walk.rows:
+        days.append(day)
+        day = next_session(day)
+    write_bars(tmp_path / "bars", "WWW", walk.rows)
+    rows, expected, free_from = [], [], 0
+    for number in range(5, 100, 3):
+        close = D(walk.rows[number][3])
+        stop, target = (close * D("0.96")).quantize(D("0.01")), (close * D("1.10")).quantize(D("0.01"))
+        trade = walk.expected(number, stop, target)
+        if number < free_from or trade is None:
+            continue
+        free_from = trade[2] + 1
+        expected.append((days[trade[0]], trade[1], days[trade[2]], trade[3], trade[4]))
+        at = {"timestamp": f"{days[number]}T14:00:00-05:00", "signal_id": f"walk-{number}"}
+        prices = {"entry_price": str(close), "stop_loss": str(stop), "target_price": str(target)}
+        rows.append({"symbol": "WWW", **prices, **at})
+    file = write_signals(tmp_path / "signals.json", *rows)
+    report = replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))
+    found = [
+        (t.entry_time.date(), t.entry_price, t.exit_time.date(), t.exit_price, t.exit_reason) for t in report.trades
+    ]
+    assert expected
+    assert found == expected, report.refusals
+
+
+HALF_HOURS = [f"{hour:02d}:{minute:02d}" for hour in range(4, 20) for minute in (0, 30)]
+REGULAR = [clock for clock in HALF_HOURS if "09:30" <= clock < "16:00"]
+
+
+def half_hours(day: str, clocks: list[str], odd: dict[str, str] | None = None) -> list[str]:
+    return [f"{day}T{clock}:00-05:00,{(odd or {}).get(clock, '100,101,99,100')},9000" for clock in clocks]
+
+
+@pytest.mark.parametrize(
+    ("odd", "outside_rth", "exits"),
+    [
+        ({}, False, []),
+        ({"08:00": "94,95,90,94"}, False, []),
+        ({"18:00": "96,97,93,94"}, False, []),
+        ({"07:30": "116,117,115,116"}, False, []),
+        ({"08:00": "94,95,90,94"}, True, [D(94)]),
+        ({"11:00": "98,99,94,97"}, False, [D(95)]),
+        ({"09:00": "93,94,92,93", "09:30": "93,94,92,93"}, False, [D(93)]),
+    ],
+)
+def test_only_regular_hours_fill_stops_unless_the_setting_says_otherwise(
+    tmp_path: Path, odd: dict[str, str], outside_rth: bool, exits: list[D]
+) -> None:
+    # Interactive Brokers: an order without outsideRth neither triggers nor fills outside regular trading hours.
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    lines = [*half_hours("2024-12-02", REGULAR), *half_hours("2024-12-03", HALF_HOURS, odd)]
+    (folder / "XX.csv").write_text("\n".join(["timestamp,open,high,low,close,volume", *lines]))
+    row = {"symbol": "XX", "entry_price": 100, "stop_loss": 95, "target_price": 115}
+    file = write_signals(tmp_path / "s.json", {**row, "timestamp": "2024-12-02T10:00:00-05:00"})
+    ib = replace(FREE.broker.ib, outside_rth=outside_rth)
+    chosen = replace(FREE, broker=replace(FREE.broker, ib=ib))
+    report = replay(chosen, ReplayOptions(bars_dir=folder, signals=(file,)))
+    assert [trade.exit_price for trade in report.trades] == exits
+    assert len(report.open_positions) == (0 if exits else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Price
@@ -56,3 +57,10 @@ class MarketStatus(Value, frozen=True, kw_only=True):
 
     why: str = ""
     """A word for people: ``weekend``, ``Thanksgiving``, ``before 09:30``."""
+
+
+class ReplayFill(StrEnum):
+    """Which price an order of a replay meets first."""
+
+    NEXT_OPEN = "next_open"
+    CLOSE = "close"

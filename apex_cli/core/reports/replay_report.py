@@ -15,6 +15,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.learning import WeightsVersion
+from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.position import RoundTrip, profit
 from apex_cli.core.model.records import SignalOutcome, SignalReport
@@ -59,6 +60,9 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     outcomes: dict[str, int]
     refusals: dict[str, int]
     """Reasons by code, most frequent first; one signal may have several."""
+
+    fill: ReplayFill
+    """Which price an order met first."""
 
     trades: tuple[RoundTrip, ...]
     statistics: Statistics
@@ -156,7 +160,7 @@ class Recorder:
             if report.outcome is not SignalOutcome.EXECUTED:
                 self.refusals.update(reason.code for reason in report.reasons)
 
-    def report(self, state: State, *, symbols: Sequence[str], bars: int, seed: int) -> ReplayReport:
+    def report(self, state: State, *, symbols: Sequence[str], bars: int, seed: int, fill: ReplayFill) -> ReplayReport:
         """Return the sums; there was at least one step."""
         trips = sorted(self._trips.values(), key=lambda trip: (trip.exit_time, trip.round_trip_id))
         tally = Tally()
@@ -172,6 +176,7 @@ class Recorder:
             bars=bars,
             steps=self.steps,
             seed=seed,
+            fill=fill,
             signals=sum(self.outcomes.values()),
             outcomes=dict(self.outcomes),
             refusals=dict(sorted(self.refusals.items(), key=lambda item: (-item[1], item[0]))),

@@ -124,6 +124,7 @@ class WorkingOrder:
     """One order as the engine works with it."""
 
     __slots__ = (
+        "accepted_at",
         "cap_left",
         "commission",
         "filled",
@@ -167,7 +168,7 @@ class WorkingOrder:
         self.groups: list[OcaGroup] | None = None
         """Groups of its children, in the order they get its fills."""
 
-        self.updated_at = at
+        self.accepted_at = self.updated_at = at
         self.reason = ""
         self.seq = 0
         self.cap_left: Decimal = ZERO

@@ -39,7 +39,7 @@ Volume
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -75,6 +75,18 @@ class WaitingOrder(NamedTuple):
     """Since when its terms stand; auctions before that are not its own."""
 
 
+class BarStep(NamedTuple):
+    """One bar for one instrument key, and the auctions that it holds."""
+
+    key: str
+    bar: Bar
+    auctions: Collection[Phase] = ()
+
+
+def _start_of(step: BarStep) -> datetime:
+    return step.bar.start
+
+
 class MatchingEngine:
     """A venue for one account. Every method returns what happened, in order."""
 
@@ -104,11 +116,16 @@ class MatchingEngine:
 
     # ----------------------------------------------------------------- orders
 
-    def submit(self, orders: Sequence[Order], at: datetime) -> Sequence[BrokerEvent]:
+    def submit(self, orders: Sequence[Order], at: datetime, *, meets_last: bool = True) -> Sequence[BrokerEvent]:
         """Take one transmission: all of it, or none when any order in it is at fault.
 
         A client order id that the venue knows is never executed twice: the answer repeats the fate of the
         first, and the other orders of the transmission are rejected.
+
+        Args:
+            orders: what is sent together.
+            at: the time.
+            meets_last: False: the last known price is history; the orders wait for the next price or bar.
         """
         self._begin(at)
         fault = transmission_fault(self._desk, orders)
@@ -118,7 +135,8 @@ class MatchingEngine:
         desk = self._desk
         now = desk.at
         accepted = [desk.accept(order, now) for order in orders]
-        self._meet_last(accepted)
+        if meets_last:
+            self._meet_last(accepted)
         return self._end()
 
     def _refuse(self, orders: Sequence[Order], fault: str) -> None:
@@ -161,11 +179,11 @@ class MatchingEngine:
             )
         )
 
-    def modify(self, order: Order, at: datetime) -> Sequence[BrokerEvent]:
+    def modify(self, order: Order, at: datetime, *, meets_last: bool = True) -> Sequence[BrokerEvent]:
         """Give a working order the quantity, prices and time in force of *order*.
 
         A refused change leaves the order as it was and repeats its state with the reason. A quantity equal to
-        what has filled completes the order.
+        what has filled completes the order. With *meets_last* False the order waits for the next price or bar.
         """
         self._begin(at)
         desk = self._desk
@@ -182,7 +200,8 @@ class MatchingEngine:
             desk.finish(working, FILLED)
         else:
             desk.events.append(working.update())
-            self._meet_last([working])
+            if meets_last:
+                self._meet_last([working])
         return self._end()
 
     def _change(self, working: WorkingOrder, order: Order) -> None:
@@ -298,47 +317,66 @@ class MatchingEngine:
     def on_bar(
         self, instrument_key: str, bar: Bar, at: datetime | None = None, *, auctions: Collection[Phase] = ()
     ) -> Sequence[BrokerEvent]:
-        """Meet one bar.
+        """Meet one bar; with *at* everything happens then."""
+        return self.on_bars((BarStep(instrument_key, bar, auctions),), at)
 
-        Fills at the open happen at ``bar.start``, the others one second before ``bar.end``, while its session
-        still runs; with *at* everything happens then. *auctions* tells whether the session opens or closes with it.
+    def on_bars(self, steps: Iterable[BarStep], at: datetime | None = None) -> Sequence[BrokerEvent]:
+        """Meet bars that end together, one for each instrument key: first every open, then every path.
+
+        Fills at an open happen at its ``bar.start``, the others one second before ``bar.end``, while its session
+        still runs; with *at* everything happens then.
         """
+        met = sorted((step for step in steps if self._concerns(step, at)), key=_start_of)
+        if not met:
+            return NOTHING
+        self._begin(at or met[0].bar.start)
+        reached = [self._meet_open(step, at or step.bar.start) for step in met]
+        for step, is_reached in zip(met, reached, strict=True):
+            self._meet_rest(step, at or step.bar.end - LAST_SECOND, is_reached=is_reached)
+        return self._end()
+
+    def see_bar(self, instrument_key: str, bar: Bar, at: datetime | None = None) -> None:
+        """Take over the last price of a bar in which no order works."""
         self._prices[instrument_key] = bar.close
         self._price_times[instrument_key] = at or bar.end
-        desk = self._desk
-        resting = desk.working.get(instrument_key)
-        if desk.waiting and auctions:
-            return self._bar_with_auctions(instrument_key, bar, at, auctions)
-        if resting is None:
-            return NOTHING
-        is_reached, has_trail = interest(resting, bar.low, bar.high)
-        if not is_reached and not has_trail:
-            return NOTHING
-        self._begin(at or bar.start, bar)
-        self._meet_bar(resting, bar, at, is_reached=is_reached)
-        return self._end()
 
-    def _bar_with_auctions(
-        self, key: str, bar: Bar, at: datetime | None, auctions: Collection[Phase]
-    ) -> Sequence[BrokerEvent]:
-        """Meet a bar that a session opens or closes with."""
-        desk = self._desk
-        self._begin(at or bar.start, bar)
-        if Phase.OPENING in auctions:
-            self._meet_auction(Phase.OPENING, key, bar.open, at or bar.start)
-        resting = desk.working.get(key, [])
-        self._meet_bar(resting, bar, at, is_reached=interest(resting, bar.low, bar.high)[0])
-        if Phase.CLOSING in auctions:
-            self._meet_auction(Phase.CLOSING, key, bar.close, at or bar.end - LAST_SECOND)
-        return self._end()
+    def _concerns(self, step: BarStep, at: datetime | None) -> bool:
+        """Take over the last price; tell whether the bar reaches an order, moves a trail or holds an auction."""
+        self.see_bar(step.key, step.bar, at)
+        if self._desk.waiting and step.auctions:
+            return True
+        resting = self._desk.working.get(step.key)
+        return resting is not None and any(interest(resting, step.bar.low, step.bar.high))
 
-    def _meet_bar(self, resting: Sequence[WorkingOrder], bar: Bar, at: datetime | None, *, is_reached: bool) -> None:
+    def _meet_open(self, step: BarStep, at: datetime) -> bool:
+        """Meet the open; tell whether the bar reaches any order."""
+        key, bar = step.key, step.bar
+        self._advance(at)
+        self._limit_volume(bar)
+        if Phase.OPENING in step.auctions:
+            self._meet_auction(Phase.OPENING, key, bar.open, at)
+        resting = self._desk.working.get(key, [])
+        is_reached = interest(resting, bar.low, bar.high)[0]
         if is_reached:
             self._matcher.meet_price(resting, bar.open)
-        self._advance(at or bar.end - LAST_SECOND)
+        return is_reached
+
+    def _meet_rest(self, step: BarStep, at: datetime, *, is_reached: bool) -> None:
+        """Meet what comes after the open."""
+        key, bar = step.key, step.bar
+        self._advance(at)
+        self._limit_volume(bar)
+        resting = self._desk.working.get(key, [])
         if is_reached:
             self._matcher.meet_path(resting, bar)
         self._matcher.trail(resting, bar.high, bar.low, bar.close)
+        if Phase.CLOSING in step.auctions:
+            self._meet_auction(Phase.CLOSING, key, bar.close, at)
+
+    def _limit_volume(self, bar: Bar) -> None:
+        """Let the volume of *bar* bound what each order may fill in it."""
+        if self._max_participation is not None:
+            self._desk.cap, self._desk.cap_is_shared = bar.volume * self._max_participation, False
 
     def execute(self, client_order_id: str, price: Price, quantity: Quantity, at: datetime) -> Sequence[BrokerEvent]:
         """Fill at most *quantity* of a working order at *price*, wherever the market is: for a venue driven by hand."""
@@ -349,24 +387,25 @@ class MatchingEngine:
             self._desk.fill(order, price)
         return self._end()
 
-    def end_session(self, at: datetime) -> Sequence[BrokerEvent]:
-        """Expire every DAY order, held ones included; those that wait for an auction end with it."""
+    def end_session(self, at: datetime, *, sent_before: datetime | None = None) -> Sequence[BrokerEvent]:
+        """Expire every DAY order, held ones included; those that wait for an auction end with it.
+
+        An order not sent before *sent_before* belongs to the next session.
+        """
         self._begin(at)
         desk = self._desk
         for order in list(desk.open.values()):
             is_day = order.order.time_in_force is TimeInForce.DAY and order.id not in desk.waiting
-            if is_day and order.status is WORKING:
+            is_next = sent_before is not None and order.accepted_at >= sent_before
+            if is_day and not is_next and order.status is WORKING:
                 desk.finish(order, OrderStatus.EXPIRED, "session ended")
         return self._end()
 
-    def _begin(self, at: datetime, bar: Bar | None = None) -> None:
-        """Start an event at *at*; the volume of *bar* bounds what each order may fill in it."""
+    def _begin(self, at: datetime) -> None:
         self._advance(at)
         desk = self._desk
         desk.seq += 1
         desk.cap = None
-        if bar is not None and self._max_participation is not None:
-            desk.cap, desk.cap_is_shared = bar.volume * self._max_participation, False
         if desk.timed:
             self._expire_timed()
 

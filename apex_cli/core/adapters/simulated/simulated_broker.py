@@ -18,15 +18,15 @@ from zoneinfo import ZoneInfo
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook
 from apex_cli.core.errors import OutcomeUnknownError, StateError
-from apex_cli.core.market.calendar import LAST_SECOND, auctions_in
+from apex_cli.core.market.calendar import LAST_SECOND, auctions_in, session_bounds
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ONE, ZERO, Price, Usd
-from apex_cli.core.model.order import Order, Phase
+from apex_cli.core.model.order import Order, OrderRole, Phase
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource
 from apex_cli.core.venue.costs import CostModel
-from apex_cli.core.venue.engine import MatchingEngine
+from apex_cli.core.venue.engine import BarStep, MatchingEngine
 
 NEW_YORK = ZoneInfo("America/New_York")
 KEPT_SESSIONS = 5
@@ -34,6 +34,7 @@ ACCOUNT_ID = "SIMULATED"
 """Tells a state made with this broker from one of a real account."""
 
 START_CASH = Usd(Decimal(3000))
+BY_SESSION = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
 
 
 def new_york_date(at: datetime) -> str:
@@ -63,6 +64,8 @@ class SimulatedBroker:
         buying_power_multiple: Decimal = ONE,
         session_of: Callable[[datetime], str] = new_york_date,
         next_auction: Callable[[Phase, datetime], datetime | None] = no_auction,
+        fills_at_next_open: bool = False,
+        outside_rth: bool = True,
     ) -> None:
         """Open the books.
 
@@ -78,6 +81,9 @@ class SimulatedBroker:
             buying_power_multiple: 1 for a cash account, 2 for a margin account overnight.
             session_of: Session date of a time, YYYY-MM-DD; DAY orders end with it.
             next_auction: When the next opening or closing after a time is; None where there is none.
+            fills_at_next_open: What is sent between two bars meets the next bar, not the close that is known
+                already. Orders that close a position by the clock still meet the last price.
+            outside_rth: False: bars outside NYSE's regular hours fill no orders in stocks and options.
 
         Raises:
             StateError: the file is damaged or of another version.
@@ -88,6 +94,11 @@ class SimulatedBroker:
         self._buying_power_multiple = buying_power_multiple
         self._session_of = session_of
         self._next_auction = next_auction
+        self._fills_at_next_open = fills_at_next_open
+        self._outside_rth = outside_rth
+        self._by_session: set[str] = set()
+        """Keys of instruments that trade in NYSE's sessions."""
+
         self._file = BookFile(path, read_only=read_only)
         self._events: list[BrokerEvent] = []
         self._unsaved: list[BrokerEvent] = []
@@ -146,7 +157,7 @@ class SimulatedBroker:
         for order in orders:
             if order.reference_price is not None and not self.has_price(order.instrument):
                 self._events.extend(self._engine.on_price(order.instrument.key, order.reference_price, now))
-        self._unsaved.extend(self._engine.submit(orders, now))
+        self._unsaved.extend(self._engine.submit(orders, now, meets_last=self._meets_last(orders)))
         self._hold_auctions(now)
         self._keep(())
 
@@ -166,7 +177,7 @@ class SimulatedBroker:
             OutcomeUnknownError: the books could not be written.
         """
         now = self._prepare(order.instrument)
-        self._keep(self._engine.modify(order, now))
+        self._keep(self._engine.modify(order, now, meets_last=self._meets_last([order])))
 
     def drain(self) -> Sequence[BrokerEvent]:
         """Return what happened since the last call; the first one after opening kept books repeats what they hold."""
@@ -249,9 +260,27 @@ class SimulatedBroker:
                 self._look(self._prices, instrument, now)
         return now
 
+    def _meets_last(self, orders: Sequence[Order]) -> bool:
+        """Return False where the last close is history for *orders*, or no market was open at it."""
+        if not isinstance(self._clock, BarClock):
+            return True
+        if self._fills_at_next_open and any(order.role is not OrderRole.CLOSE for order in orders):
+            return False
+        last = self._as_of - LAST_SECOND
+        return all(self._is_open(order.instrument.key, last, self._as_of) for order in orders)
+
+    def _is_open(self, key: str, start: datetime, end: datetime) -> bool:
+        """Tell whether orders in *key* work in some part of start..end."""
+        if self._outside_rth or key not in self._by_session:
+            return True
+        bounds = session_bounds(start.astimezone(NEW_YORK).date())
+        return bounds is not None and start < bounds[1] and end > bounds[0]
+
     def _follow(self, instrument: Instrument) -> None:
         """Let bars of the symbol price *instrument*, be it a coin or a currency pair; an option needs its own."""
         symbol, key = instrument.symbol, instrument.key
+        if instrument.market_type in BY_SESSION:
+            self._by_session.add(key)
         keys = self._keys.setdefault(symbol, (symbol,))
         if instrument.market_type is MarketType.OPTIONS or key in keys:
             return
@@ -302,11 +331,14 @@ class SimulatedBroker:
         engine = self._engine
         is_new_session = self._roll(end - LAST_SECOND, closed_at=self._as_of)
         has_waiting = engine.has_waiting
+        steps = []
         for bar in bars:
             for key in self._keys.get(bar.symbol) or (bar.symbol,):
-                events = engine.on_bar(key, bar, auctions=auctions_in(bar.start, bar.end) if has_waiting else ())
-                if events:
-                    self._unsaved.extend(events)
+                if self._is_open(key, bar.start, bar.end):
+                    steps.append(BarStep(key, bar, auctions_in(bar.start, bar.end) if has_waiting else ()))
+                else:
+                    engine.see_bar(key, bar)
+        self._unsaved.extend(engine.on_bars(steps))
         self._as_of = end
         if isinstance(self._clock, BarClock):
             self._clock.advance(end)
@@ -328,7 +360,9 @@ class SimulatedBroker:
         if session <= self._sessions[-1][0]:
             return False
         self._prior_close_equity = engine.equity
-        self._events.extend(engine.end_session(ended_at))  # opening the books again would find the same
+        sent_before = ended_at - LAST_SECOND if self._fills_at_next_open else None
+        # Opening the books again would find the same.
+        self._events.extend(engine.end_session(ended_at, sent_before=sent_before))
         self._sessions = [*self._sessions, (session, ended_at)][-KEPT_SESSIONS:]
         engine.forget(self._sessions[0][1])
         return True
