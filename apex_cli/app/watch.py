@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.resources import executor_holder, open_store
-from apex_cli.core.adapters.state.journal_tail import JournalTail
+from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.market.calendar import CalendarEndError, session_date
 from apex_cli.core.model.account import AccountSnapshot

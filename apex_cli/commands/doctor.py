@@ -67,8 +67,9 @@ def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
 
 def _look_at_state(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.resources import open_store
+    from apex_cli.core.adapters.state.check import check
 
-    yield from open_store(settings).check()
+    yield from check(open_store(settings))
 
 
 def _look_at_locks(settings: Settings) -> Iterator[Finding]:

@@ -1,9 +1,9 @@
-"""``apex state``: check, back up, restore, migrate and export what apex remembers."""
+"""``apex state``: check, query, back up, restore, migrate and export what apex remembers."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone, heads
 from apex_cli.presenters.output import Output, write_line
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Check, back up, restore, migrate and export the state."
+    add_completion=False, no_args_is_help=True, help="Check, query, back up, restore, migrate and export the state."
 )
 
 LEVEL_TONES = {"ok": Tone.GOOD, "warning": Tone.WARN, "error": Tone.BAD}
@@ -34,7 +34,9 @@ def check(
 ) -> None:
     """Look at file, checksum, journal, backups and modes; change nothing."""
     with Output("state check", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        findings = open_store(read_settings(config)).check()
+        from apex_cli.core.adapters.state.check import check as check_state
+
+        findings = check_state(open_store(read_settings(config)))
         errors = [finding for finding in findings if finding.level == "error"]
         reasons = [
             Reason(
@@ -62,6 +64,36 @@ def findings_grid(findings: Iterable[Finding]) -> Grid:
         for finding in findings
     )
     return Grid(columns=heads("", "What", "Found~", "Do~"), rows=rows)
+
+
+@app.command(epilog="Example: apex state query orders 'status == WORKING and order.role == STOP'")
+def query(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="Such as orders, positions, signals.")],
+    condition: Annotated[
+        str, typer.Argument(metavar="[CONDITION]", help="FIELD == VALUE, joined by and, or, not.", show_default=False)
+    ] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the rows of one table that meet a condition; change nothing.
+
+    A field is a name or a path with dots. Signs: == != < <= > >=. Amounts compare as numbers.
+    """
+    with Output("state query", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli.core.adapters.state.query import query as query_state
+
+        rows = query_state(open_store(read_settings(config)), table, condition)
+        data = {"table": table, "count": len(rows), "rows": [{"key": key, "row": row} for key, row in rows]}
+        drawn = Grid(columns=("Key", "Row"), rows=tuple((Cell(key), Cell(_one_line(row))) for key, row in rows))
+        out.result(data, (drawn,))
+
+
+def _one_line(row: Mapping[str, object]) -> str:
+    import json
+
+    return json.dumps(row, ensure_ascii=False)
 
 
 @app.command(epilog="Example: apex state backup")
@@ -98,6 +130,8 @@ def restore(
     A state that is sound stays as it is. What stood there is kept aside.
     """
     with Output("state restore", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli.core.adapters.state import restoration
+
         if to is not None and from_journal:
             raise InputError("to_or_journal", "--to and --from-journal exclude each other.", hint="Give one of them.")
         settings = read_settings(config)
@@ -106,7 +140,7 @@ def restore(
         if not yes and not typer.confirm("Replace the state?", err=True):
             raise NothingToDo("not_confirmed", "Nothing was restored.")
         with executor_lock(settings):
-            done = open_store(settings).restore(to, replay=make_replay(), is_from_journal=from_journal)
+            done = restoration.restore(open_store(settings), to, replay=make_replay(), is_from_journal=from_journal)
         for text in (*done.repaired, *done.notes):
             out.note(text)
         data = {
@@ -146,7 +180,9 @@ def migrate(
     The first change by a newer apex does the same, and says so.
     """
     with Output("state migrate", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        done = open_store(read_settings(config)).migrate()
+        from apex_cli.core.adapters.state import restoration
+
+        done = restoration.migrate(open_store(read_settings(config)))
         data = {"from_version": done.from_version, "to_version": done.to_version, "copy": done.copy}
         text = f"schema version {done.to_version}" if done.copy else f"schema version {done.to_version} already"
         out.result(data, (Fields(rows=(("State", Cell(text)), ("Kept", Cell(done.copy or "-")))),))
@@ -165,13 +201,15 @@ def reset_clock(
     Otherwise apex never goes back behind the latest time that the state has seen.
     """
     with Output("state reset-clock", as_json=as_json, quiet=quiet, verbose=verbose) as out:
+        from apex_cli.core.adapters.state import restoration
+
         settings = read_settings(config)
         if not yes and not out.can_prompt:
             raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
         if not yes and not typer.confirm("Is this machine's clock right now?", err=True):
             raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
         with executor_lock(settings):
-            done = open_store(settings).reset_clock()
+            done = restoration.reset_clock(open_store(settings))
         if done is None:
             raise NothingToDo("nothing_saved", "Nothing was saved yet.")
         times = (("Time was", done.was), ("Time is", done.now))
@@ -191,7 +229,9 @@ def export(
 ) -> None:
     """Write every table as readable JSON."""
     with Output("state export", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        content = open_store(read_settings(config)).export()
+        from apex_cli.core.adapters.state import restoration
+
+        content = restoration.export(open_store(read_settings(config)))
         if file is None and not as_json:
             write_line(sys.stdout, content.decode().rstrip("\n"))
             return

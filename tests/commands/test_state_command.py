@@ -14,7 +14,11 @@ import pytest
 
 from apex_cli.core.adapters.locks import ExecutorLock
 from apex_cli.core.adapters.state import file_format as state_care
-from apex_cli.core.adapters.state.storage import AtomicStorage
+from apex_cli.core.adapters.state.journal import MOST_LINE
+from apex_cli.core.adapters.state.storage import StateFile
+from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.errors import StateError
 
 Apex = Callable[..., Any]
 NOT_TOLD = {"account", "meta", "outbox", "counters", "requests"}
@@ -81,7 +85,7 @@ def folder_in_the_way(folder: Path) -> None:
 def wrong_row(folder: Path) -> None:
     loaded = state_care.load(state_file(folder))
     assert loaded is not None
-    AtomicStorage(state_file(folder)).commit(loaded.meta, {**loaded.tables, "fills": {"a": {"exec_id": 5}}})
+    StateFile(state_file(folder)).commit(loaded.meta, {**loaded.tables, "fills": {"a": {"exec_id": 5}}})
 
 
 def garbage_at_the_journal_s_end(folder: Path) -> None:
@@ -231,6 +235,168 @@ def test_a_damaged_book_without_a_copy_is_named_with_what_to_do(traded: Path, ap
     assert "there is no copy" in apex_json("state", "restore", "--yes").data["repaired"][0]
 
 
+# Files that are older, odd, or beyond all measure
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+def test_an_older_state_is_noticed_and_brought_up_to_the_journal(
+    traded: Path, apex_json: Apex, *, has_backup: bool
+) -> None:
+    old = state_file(traded).read_bytes()
+    assert apex_json("approve", "--all", "--reject", "--reason", "no").status == 0
+    assert apex_json("close", "MSFT", "--yes").status in {0, 8}
+    before, book = tables(traded), (traded / "state" / "simulated_broker.json").read_bytes()
+    orders = apex_json("orders", "--all").data["orders"]
+    if not has_backup:
+        for path in (traded / "state" / "backup").iterdir():
+            path.unlink()
+    state_file(traded).write_bytes(old)
+    for line in [
+        ("run", "--once"),
+        ("approve", "--all", "--yes"),
+        ("close", "AAPL", "--yes"),
+        ("positions",),
+        ("halt",),
+    ]:
+        answer = apex_json(*line)
+        assert (answer.status, answer.error["code"]) == (9, "state_stale"), line
+        assert "apex state restore" in answer.error["hint"]
+    assert (traded / "state" / "simulated_broker.json").read_bytes() == book
+    assert apex_json("state", "check").status == 9
+    assert apex_json("doctor").status == 9
+    restored = apex_json("state", "restore", "--yes")
+    assert restored.data["replayed"] > 0
+    assert restored.data["missing"] == []
+    assert tables(traded) == before
+    assert apex_json("state", "check").status == 0
+    assert apex_json("approve", "--all", "--yes").status == 8
+    apex_json("run", "--once", "--signals", "signals.json")
+    assert len(apex_json("orders", "--all").data["orders"]) == len(orders)
+
+
+def test_a_process_that_had_the_older_state_in_memory_does_not_write_it(tmp_path: Path) -> None:
+    first, second = (TinyDbStore(tmp_path, clock=SystemClock()) for _ in range(2))
+    with first.transaction() as tx:
+        tx.emit("noted", first.clock.now(), "1")
+    old = first.path.read_bytes()
+    with second.transaction() as tx:
+        tx.emit("noted", second.clock.now(), "2")
+    first.path.write_bytes(old)
+    with pytest.raises(StateError) as caught, first.transaction():
+        pass
+    assert caught.value.code == "state_stale"
+    assert first.path.read_bytes() == old
+
+
+ODD_LINES = {
+    "a number of 23 digits": b'{"seq":' + b"9" * 23 + b',"at":"2004-03-03T21:00:00Z","kind":"alarm","data":{}}\n',
+    "a number far ahead": b'{"seq":2000000000,"at":"2004-03-03T21:00:00Z","kind":"alarm","data":{}}\n',
+    "a number of zero": b'{"seq":0,"at":"2004-03-03T21:00:00Z","kind":"alarm","data":{}}\n',
+    "nested without end": b'{"seq":90,"at":"2004-03-03T21:00:00Z","kind":"alarm","data":'
+    + b"[" * 200_000
+    + b"]" * 200_000
+    + b"}\n",
+    "objects without end": b'{"seq":90,"at":"2004-03-03T21:00:00Z","kind":"alarm","data":' + b'{"a":' * 100_000 + b"\n",
+    "longer than any event": b" " * (MOST_LINE + 5) + b"\n",
+}
+
+
+@pytest.mark.parametrize("line", ODD_LINES.values(), ids=ODD_LINES)
+def test_a_line_beyond_all_measure_is_named_and_taken_out(traded: Path, apex_json: Apex, line: bytes) -> None:
+    before = tables(traded)
+    with journal(traded).open("ab") as file:
+        file.write(line)
+    assert apex_json("run", "--once").status == 9
+    check = apex_json("state", "check")
+    assert check.status == 9
+    assert journal(traded).name in check.out
+    assert apex_json("doctor").status == 9
+    restored = apex_json("state", "restore", "--yes")
+    assert restored.status == 0
+    assert restored.data["missing"] == []
+    assert len(restored.data["repaired"]) == 1
+    assert tables(traded) == before
+    assert apex_json("state", "check").status == 0
+
+
+def test_a_number_that_is_a_little_ahead_stays_and_its_gap_is_told(traded: Path, apex_json: Apex) -> None:
+    with journal(traded).open("ab") as file:
+        file.write(b'{"seq":90000,"at":"2004-03-03T21:00:00Z","kind":"alarm","subject":"","data":{"code":"x"}}\n')
+    assert apex_json("run", "--once").error["code"] == "state_stale"
+    restored = apex_json("state", "restore", "--yes")
+    ((first, last),) = restored.data["missing"]
+    assert (first < last, last) == (True, 89999)
+    assert apex_json("run", "--once").data["summary"]["trading_state"] == "REDUCING"
+    assert apex_json("state", "check").status == 0
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("make", [a_pipe, a_folder, a_link])
+@pytest.mark.parametrize("name", ["state.json", "simulated_broker.json", "journal", "journal/", "backup/"])
+def test_something_else_in_place_of_a_file_is_named_at_once_and_restore_goes_on(
+    traded: Path, apex_json: Apex, name: str, make: Callable[[Path], None]
+) -> None:
+    assert apex_json("state", "backup").status == 0
+    path = traded / "state" / name
+    if name == "journal/":
+        path = journal(traded)
+    elif name == "backup/":
+        path = max((traded / "state" / "backup").glob("state-*"))
+    path.rename(path.with_name("elsewhere"))
+    make(path)
+    check = apex_json("state", "check")
+    is_of_use = name == "backup/" or (name == "journal" and make is not a_pipe)
+    assert check.status == (0 if is_of_use else 9)
+    assert str(path) in str(check.data["findings"]) or is_of_use
+    if not is_of_use and name != "simulated_broker.json":
+        assert apex_json("positions").status == 9
+    assert apex_json("state", "restore", "--yes").status == 0
+    assert apex_json("state", "check").status == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("make", [a_pipe, a_folder, a_link])
+@pytest.mark.parametrize("name", ["state.lock", "executor.lock"])
+def test_something_else_in_place_of_a_lock_is_named(
+    traded: Path, apex_json: Apex, name: str, make: Callable[[Path], None]
+) -> None:
+    path = traded / "state" / name
+    path.unlink(missing_ok=True)
+    make(path)
+    check = apex_json("state", "check")
+    assert check.status == 9
+    assert name in check.out
+    answer = apex_json("run", "--once")
+    assert answer.status == 9
+    assert name in answer.error["message"]
+
+
+# Queries
+
+
+def test_the_state_is_queried_by_a_condition(traded: Path, apex: Apex, apex_json: Apex) -> None:
+    working = apex_json("state", "query", "orders", "status == WORKING and order.quantity > 0").data
+    assert working["table"] == "orders"
+    assert working["count"] == len(working["rows"]) > 0
+    assert all(row["row"]["status"] == "WORKING" and row["key"] for row in working["rows"])
+    assert "AAPL" in apex("state", "query", "positions").out
+    assert apex_json("state", "query", "orders", "status = WORKING").status == 2
+    assert apex_json("state", "query", "nothing").status == 2
+    assert state_file(traded).stat().st_mode & 0o777 == 0o600
+
+
 # Schemas
 
 
@@ -238,7 +404,7 @@ def as_version(folder: Path, version: int) -> bytes:
     loaded = state_care.load(state_file(folder))
     assert loaded is not None
     meta = msgspec.structs.replace(loaded.meta, schema_version=version)
-    AtomicStorage(state_file(folder)).commit(meta, loaded.tables)
+    StateFile(state_file(folder)).commit(meta, loaded.tables)
     return state_file(folder).read_bytes()
 
 
@@ -318,7 +484,7 @@ def test_migrating_what_was_never_saved_is_no_error(here: Path, apex_json: Apex)
 def saved_at(folder: Path, at: datetime) -> None:
     loaded = state_care.load(state_file(folder))
     assert loaded is not None
-    AtomicStorage(state_file(folder)).commit(msgspec.structs.replace(loaded.meta, saved_at=at), loaded.tables)
+    StateFile(state_file(folder)).commit(msgspec.structs.replace(loaded.meta, saved_at=at), loaded.tables)
 
 
 def now() -> datetime:

@@ -22,6 +22,8 @@ from crash_laws import Witness
 from crash_play import TRADING, Play
 from crash_shell import Ran, Shell, prepare
 
+from apex_cli.core.adapters.state.check import check
+
 ENDS = {0, 4, 6, 8, 9}
 """Exit statuses that a full disk may lead to; 0 where only a copy or a note could not be written."""
 
@@ -94,7 +96,7 @@ def strike(scene: Scene, plan: Plan, outcome: Outcome, copy: Path) -> bool:
                 outcome.violations.append(f"{where}: then {words} -> {again.status} {again.err}{again.out}")
             found = witness.after_command(has_traded=words[0] in TRADING and (is_trading or words[0] == "run"))
             outcome.violations.extend(f"{where}: after {words}: {sentence}" for sentence in found)
-        unsound = [finding for finding in witness.world.store().check() if finding.level != "ok"]
+        unsound = [finding for finding in check(witness.world.store()) if finding.level != "ok"]
         outcome.violations.extend(f"{where}: state check: {finding.message}" for finding in unsound)
     except Exception as error:  # noqa: BLE001 - an unreadable file is a finding, too
         outcome.violations.append(f"{where}: cannot look: {error!r}")

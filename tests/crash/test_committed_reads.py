@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from apex_cli.core.adapters import atomic_file
+from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import StateError
@@ -33,7 +33,7 @@ def test_a_slow_reader_never_sees_a_version_whose_commit_failed(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     def meanwhile() -> None:
-        """Commit, then fail to: the file that a reader has open is written over by what is never put in place."""
+        """Commit, then fail to, while a reader has an earlier version open."""
         for number in range(commits):
             commit(writer, f"meanwhile {number}")
         with monkeypatch.context() as patch:
@@ -41,17 +41,19 @@ def test_a_slow_reader_never_sees_a_version_whose_commit_failed(
             with pytest.raises(StateError):
                 commit(writer, "never")
 
-    opened = Path.open
+    opened = file_format.open_for_reading
     waiting = [meanwhile]
 
-    def slow_open(path: Path, *arguments: Any, **options: Any) -> Any:
-        file = opened(path, *arguments, **options)
-        if path.name == "state.json" and waiting:
+    def slow_open(path: Path) -> int:
+        descriptor = opened(path)
+        if waiting:
             waiting.pop()()
-        return file
+        return descriptor
 
-    monkeypatch.setattr(Path, "open", slow_open)
+    monkeypatch.setattr(file_format, "open_for_reading", slow_open)
     reader = TinyDbStore(tmp_path / "state", clock=SystemClock())
     reader.view()
     assert not waiting
+    assert reader.generation == 3
+    reader.view()
     assert reader.generation == 3 + commits

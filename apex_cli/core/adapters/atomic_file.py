@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -24,12 +23,25 @@ FOLDER_MODE = 0o700
 _DISK_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
-_BINARY = getattr(os, "O_BINARY", 0)
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_sync_data = getattr(os, "fdatasync", os.fsync)
-_MOST_PARTS = 1024
-"""What one ``writev`` takes on every system."""
+_NO_LINK = frozenset({errno.ELOOP, errno.EMLINK})
+_NO_FILES_LEFT = frozenset({errno.EMFILE, errno.ENFILE})
+_ODD = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+"""How every file is opened: a link is refused, and a pipe that nobody writes to is not waited for."""
 
+_BINARY = getattr(os, "O_BINARY", 0)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+MOST_BYTES = 1 << 28
+"""Largest file that is read as a whole."""
+
+_CHUNK = 1 << 20
 _numbers = count()
 
 
@@ -49,6 +61,7 @@ def state_errors(path: Path) -> Iterator[None]:
         raise as_state_error(error, path) from error
 
 
+_MOVE_AWAY = "move it away, then run: apex state restore"
 _CAUSES: tuple[tuple[frozenset[int], str, str, str], ...] = (
     (_DISK_FULL, "state_disk_full", "", "free some space on that disk, then try again"),
     (_NO_PERMISSION, "state_no_permission", "", "give this user read and write access to it, then try again"),
@@ -60,12 +73,10 @@ _CAUSES: tuple[tuple[frozenset[int], str, str, str], ...] = (
         "a file is where a folder should be",
         "move it away, or name another folder as state.dir",
     ),
-    (
-        frozenset({errno.EISDIR}),
-        "state_not_a_file",
-        "a folder is where a file should be",
-        "move it away, then run: apex state restore",
-    ),
+    (frozenset({errno.EISDIR}), "state_not_a_file", "a folder is where a file should be", _MOVE_AWAY),
+    (_NO_LINK, "state_not_a_file", "a link is where a file should be", _MOVE_AWAY),
+    (frozenset({errno.ENXIO}), "state_not_a_file", "a pipe or a socket is where a file should be", _MOVE_AWAY),
+    (_NO_FILES_LEFT, "state_too_many_files", "too many files are open", "raise the limit (ulimit -n), then try again"),
 )
 """Error numbers, code, words instead of the system's, and the next step."""
 
@@ -85,9 +96,53 @@ def as_state_error(error: OSError, path: Path) -> StateError:
 
 
 def open_for_writing(path: Path, flags: int) -> int:
-    """Return a descriptor of *path*; a new file gets mode 0600."""
+    """Return a descriptor of the ordinary file *path*; a new file gets mode 0600.
+
+    Raises:
+        OSError: it cannot be opened.
+        StateError: something else than an ordinary file has that name.
+    """
     _fault("open", path)
-    return os.open(path, flags | os.O_WRONLY | os.O_CREAT | _BINARY, FILE_MODE)
+    return _ordinary(os.open(path, flags | os.O_WRONLY | os.O_CREAT | _BINARY | _ODD, FILE_MODE), path)
+
+
+def open_for_reading(path: Path) -> int:
+    """Return a descriptor of the ordinary file *path*; nothing is waited for and no link is followed.
+
+    Raises:
+        OSError: it cannot be opened.
+        StateError: something else than an ordinary file has that name.
+    """
+    return _ordinary(os.open(path, os.O_RDONLY | _BINARY | _ODD), path)
+
+
+def open_for_updating(path: Path) -> int:
+    """Return a descriptor of the ordinary file *path*, made with mode 0600 if it is not there, to read and write.
+
+    Raises:
+        OSError: it cannot be opened.
+        StateError: something else than an ordinary file has that name.
+    """
+    return _ordinary(os.open(path, os.O_RDWR | os.O_CREAT | _BINARY | _ODD, FILE_MODE), path)
+
+
+def _ordinary(descriptor: int, path: Path) -> int:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    raise not_a_file(path, mode)
+
+
+def not_a_file(path: Path, mode: int) -> StateError:
+    """Return the StateError for something else that stands where a file should be."""
+    kind = next((word for is_kind, word in _KINDS if is_kind(mode)), "something else")
+    return StateError(
+        "state_not_a_file",
+        f"{path}: {kind} is where a file should be",
+        hint=_MOVE_AWAY,
+        details={"path": str(path)},
+    )
 
 
 def write_all(descriptor: int, data: bytes | bytearray, path: Path) -> None:
@@ -148,7 +203,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         except OSError as error:
             if error.errno in _DISK_FULL or isinstance(error, (FileExistsError, FileNotFoundError)):
                 raise
-            write_atomically(target, source.read_bytes())
+            write_parts(target, _chunks(source))
         else:
             sync_folder(target.parent)
 
@@ -161,12 +216,27 @@ def copy_file(source: Path, target: Path) -> None:
     """
     with state_errors(source):
         _fault("link", target)
-        content = source.read_bytes()
-    write_atomically(target, content)
+        write_parts(target, _chunks(source))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield the content of an ordinary file a piece at a time."""
+    with state_errors(path), os.fdopen(open_for_reading(path), "rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
 
 
 def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
     """Replace *path* by a file of mode 0600 that holds *parts*; on return it survives a power loss.
+
+    Raises:
+        StateError: as ``write_parts``.
+    """
+    write_parts(path, (b"".join(parts),))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Replace *path* like ``write_atomically``, by parts that need not be in memory together.
 
     Temporary file in the same folder, write, sync, rename, sync of the folder.
 
@@ -192,101 +262,17 @@ def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
         sync_folder(path.parent)
 
 
-def write_in_turn(path: Path, parts: Sequence[bytes]) -> None:
-    """Replace *path* like ``write_atomically``, by writing over the version before the present one.
-
-    Two files take turns: the one that is replaced stays as ``.NAME.spare`` and is written over next time. That
-    saves making, allocating and freeing a file for every write, and a full disk does not stop a version that is no
-    longer than the spare. Who reads without a lock, and so slowly that writes pass, may see a mixture, or all of a
-    version that is not in place yet and may never be: read with ``read_in_turn``, and let the content carry a
-    checksum. A version that has another name, a hard link, is never written over.
-
-    Raises:
-        StateError: as ``write_atomically``.
-    """
-    spare, temporary = _turn_names(path, os.getpid())
-    with state_errors(path):
-        try:
-            _write_spare(spare, path, parts)
-            is_kept = _keep_as(path, temporary)
-            replace(spare, path)
-        except BaseException:
-            _forget_file(spare)
-            _forget_file(temporary)
-            raise
-        try:
-            if is_kept:
-                os.replace(temporary, spare)  # noqa: PTH105 - no string work on the way of a commit
-            sync_folder(path.parent)
-        except BaseException:
-            # Which of the two the disk has as *path* is not known: neither may be written over.
-            _forget_file(spare)
-            _forget_file(temporary)
-            raise
-
-
-@cache
-def _turn_names(path: Path, process: int) -> tuple[Path, Path]:
-    return path.with_name(f".{path.name}.spare"), path.with_name(f".{path.name}.{process}-turn.tmp")
-
-
-def _write_spare(spare: Path, path: Path, parts: Sequence[bytes]) -> None:
-    """Fill the spare with *parts* and wait until they are on the disk."""
-    descriptor, old_size = _open_spare(spare)
-    try:
-        size = sum(map(len, parts))
-        _write_parts(descriptor, parts, size, path)
-        if size < old_size:
-            os.ftruncate(descriptor, size)
-        _fault("sync", path)
-        _sync_data(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open_spare(spare: Path) -> tuple[int, int]:
-    """Return a descriptor of the spare and its size: the old one if only we know it, else a new one."""
-    descriptor = open_for_writing(spare, _NO_FOLLOW)
-    found = os.fstat(descriptor)
-    if found.st_nlink == 1 and found.st_mode == stat.S_IFREG | FILE_MODE:
-        return descriptor, found.st_size
-    os.close(descriptor)
-    spare.unlink()
-    return open_for_writing(spare, os.O_EXCL), 0
-
-
-def _write_parts(descriptor: int, parts: Sequence[bytes], size: int, path: Path) -> None:
-    if len(parts) < _MOST_PARTS and hasattr(os, "writev"):
-        _fault("write", path)
-        written = os.writev(descriptor, parts)
-        if written == size:
-            return
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    write_all(descriptor, b"".join(parts), path)
-
-
-def _keep_as(path: Path, temporary: Path) -> bool:
-    """Give the present version a second name; False when there is none, or names are not to be had."""
-    try:
-        os.link(path, temporary)
-    except OSError:
-        return False
-    return True
-
-
-def _forget_file(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
-
-
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
 
 
 def remove_leftovers(path: Path) -> int:
-    """Remove temporary files that killed writers of *path* left; only the one writer may call this."""
+    """Remove temporary files that killed writers of *path* left; only the one writer may call this.
+
+    The spare is what earlier versions wrote by turns.
+    """
     removed = 0
-    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+    for temporary in (*path.parent.glob(f".{path.name}.*.tmp"), *path.parent.glob(f".{path.name}.spare")):
         with suppress(OSError):
             temporary.unlink()
             removed += 1
@@ -308,34 +294,24 @@ def ensure_private_dir(path: Path) -> None:
             sync_folder(path.parent)
 
 
-def read_in_turn(path: Path) -> bytes | None:
-    """Return all bytes of a file that ``write_in_turn`` replaces, or None when there is no such file.
-
-    A file that lost its name while it was read is the spare by then, and may hold what was never put in place: it is
-    read again. Looked at while it is open, as its number could go to another file after that.
-
-    Raises:
-        StateError: it is there and cannot be read.
-    """
-    with state_errors(path):
-        while True:
-            try:
-                with path.open("rb") as file:
-                    data = file.read()
-                    if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                        return data
-            except FileNotFoundError:
-                return None
-
-
-def read_bytes(path: Path) -> bytes | None:
+def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes | None:
     """Return all bytes of the file, or None when there is no such file.
 
     Raises:
-        StateError: it is there and cannot be read.
+        StateError: it is there and cannot be read, is no ordinary file, or is larger than *most* bytes.
     """
     with state_errors(path):
         try:
-            return path.read_bytes()
+            descriptor = open_for_reading(path)
         except FileNotFoundError:
             return None
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            data = file.read() if os.fstat(descriptor).st_size <= most else None
+    if data is None:
+        raise StateError(
+            "state_file_too_large",
+            f"{path}: larger than {most >> 20} MB, which no such file is",
+            hint=_MOVE_AWAY,
+            details={"path": str(path)},
+        )
+    return data

@@ -12,12 +12,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from apex_cli.core.adapters.atomic_file import FILE_MODE, check_fault, ensure_private_dir, state_errors
-from apex_cli.core.errors import BusyError
+from apex_cli.core.adapters.atomic_file import (
+    FILE_MODE,
+    check_fault,
+    ensure_private_dir,
+    open_for_updating,
+    open_for_writing,
+    read_bytes,
+    state_errors,
+)
+from apex_cli.core.errors import BusyError, StateError
+
+STATE_LOCK = "state.lock"
+EXECUTOR_LOCK = "executor.lock"
+LOCKS = (STATE_LOCK, EXECUTOR_LOCK)
+"""Names of the lock files in the state folder."""
 
 PROBE_S = 0.05
 """Shortest wait for the executor: another process that only looks holds the lock for a moment."""
 
+_LONGEST_HOLDER = 1 << 16
 _HELD_ELSEWHERE = frozenset({errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK})
 
 if sys.platform == "win32":
@@ -58,7 +72,7 @@ else:
             self._open()
 
         def _open(self) -> None:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+            self._descriptor = open_for_updating(self._path)
             self.close = weakref.finalize(self, os.close, self._descriptor)
             """Closes the file once, at the latest when nobody refers to this object any more."""
 
@@ -158,7 +172,7 @@ class ExecutorLock:
 
     def __init__(self, state_dir: Path) -> None:
         """Touch nothing yet."""
-        self._lock = ProcessLock(state_dir / "executor.lock")
+        self._lock = ProcessLock(state_dir / EXECUTOR_LOCK)
         self._holder_path = state_dir / "executor.holder"
 
     @property
@@ -202,8 +216,8 @@ class ExecutorLock:
 
     def holder(self) -> str:
         """Return the command and pid that the holder left for people; empty when it left none."""
-        with suppress(OSError):
-            return self._holder_path.read_text(encoding="utf-8", errors="replace").strip()[:200]
+        with suppress(StateError):
+            return (read_bytes(self._holder_path, most=_LONGEST_HOLDER) or b"").decode("utf-8", "replace").strip()[:200]
         return ""
 
     def __enter__(self) -> Self:
@@ -218,7 +232,7 @@ class ExecutorLock:
     def _write_holder(self) -> None:
         """Leave a line for people; it decides nothing, so a failure is no reason to stop."""
         command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:2]])
-        with suppress(OSError):
-            descriptor = os.open(self._holder_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+        with suppress(OSError, StateError):
+            descriptor = open_for_writing(self._holder_path, os.O_TRUNC)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(f"{command} (pid {os.getpid()})\n")

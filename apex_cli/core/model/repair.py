@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from apex_cli.core.model.base import Value
@@ -59,3 +59,34 @@ def spans(missing: Iterable[tuple[int, int]]) -> str:
     '3, 7-9'
     """
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in missing)
+
+
+MOST_GAPS = 100
+"""Runs of missing numbers that are kept one by one; the others are counted."""
+
+
+class Gaps:
+    """Runs of missing sequence numbers, in bounded memory however far apart they lie."""
+
+    def __init__(self, present: Collection[int] = frozenset()) -> None:
+        """Start without any; numbers in *present* are not missing."""
+        self.found: list[tuple[int, int]] = []
+        self.more = 0
+        """Runs beyond those in *found*."""
+
+        self._present = present
+
+    def add(self, first: int, last: int) -> None:
+        """Note that *first* to *last* are missing; nothing when *last* comes first, or all of them are present."""
+        if last < first or (
+            last - first < len(self._present) and all(seq in self._present for seq in range(first, last + 1))
+        ):
+            return
+        if len(self.found) < MOST_GAPS:
+            self.found.append((first, last))
+        else:
+            self.more += 1
+
+    def __str__(self) -> str:
+        """Return the runs as people write them."""
+        return spans(self.found) + (f" and {self.more} more runs" if self.more else "")

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
-from itertools import pairwise
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from apex_cli.core.adapters import atomic_file
+from apex_cli.core.adapters.locks import ProcessLock
 from apex_cli.core.errors import ExitStatus, StateError
 
 
@@ -107,92 +109,69 @@ def test_without_hard_links_a_copy_is_kept(tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "b").read_bytes() == b"content"
 
 
-# Two files that take turns
+# Something else than a file
 
 
-def turn(path: Path, content: bytes) -> None:
-    atomic_file.write_in_turn(path, [content[:3], content[3:]])
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
 
 
-def test_two_files_take_turns_and_the_present_one_is_never_written_over(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    inodes = []
-    for number in range(6):
-        turn(path, b"version %d" % number)
-        assert path.read_bytes() == b"version %d" % number
-        assert path.stat().st_mode & 0o777 == 0o600
-        inodes.append(path.stat().st_ino)
-    assert len(set(inodes)) == 2
-    assert all(one != other for one, other in pairwise(inodes))
-    assert {found.name for found in tmp_path.iterdir()} == {"a.json", ".a.json.spare"}
+def a_folder(path: Path) -> None:
+    path.mkdir()
 
 
-def test_a_shorter_version_leaves_nothing_of_the_longer_one(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    for content in (b"long " * 1000, b"long " * 900, b"short", b"long " * 1000, b"short"):
-        turn(path, content)
-        assert path.read_bytes() == content
+def a_link(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    target.write_bytes(b"content")
+    path.symlink_to(target)
 
 
-def test_a_version_with_another_name_is_never_written_over(tmp_path: Path) -> None:
-    path, kept = tmp_path / "a.json", tmp_path / "kept.json"
-    turn(path, b"first")
-    os.link(path, kept)
-    for number in range(4):
-        turn(path, b"later %d" % number)
-    assert kept.read_bytes() == b"first"
-    assert path.read_bytes() == b"later 3"
+def a_link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
 
 
-@pytest.mark.parametrize("point", ["open", "write", "sync", "replace"])
-def test_a_turn_that_fails_leaves_the_old_version_and_the_next_one_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+ODD = [a_pipe, a_folder, a_link, a_link_to_itself, a_device, a_socket]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("make", ODD)
+def test_something_else_than_a_file_is_refused_by_name_and_never_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "a.json"
-    turn(path, b"first")
-    turn(path, b"second")
-    with monkeypatch.context() as patch:
-        fail_at(patch, point, errno.ENOSPC)
-        with pytest.raises(StateError):
-            turn(path, b"third")
-    assert path.read_bytes() == b"second"
-    assert not list(tmp_path.glob("*.tmp"))
-    turn(path, b"fourth")
-    assert path.read_bytes() == b"fourth"
+    make(path)
+    for work in (
+        lambda: atomic_file.read_bytes(path),
+        lambda: atomic_file.copy_file(path, tmp_path / "copy"),
+        lambda: ProcessLock(path).take(0),
+    ):
+        with pytest.raises(StateError) as caught:
+            work()
+        assert caught.value.code == "state_not_a_file"
+        assert str(path) in caught.value.message
+        assert caught.value.hint
 
 
-def test_after_a_folder_that_could_not_be_synced_no_version_is_written_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.json"
-    turn(path, b"first")
-    before = os.open(path, os.O_RDONLY)
-    with monkeypatch.context() as patch:
-        fail_at(patch, "sync_folder", errno.EIO)
-        with pytest.raises(StateError):
-            turn(path, b"second")
-    for number in range(3):
-        turn(path, b"later %d" % number)
-    assert os.read(before, 100) == b"first"
-    os.close(before)
+def test_a_file_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(StateError) as caught:
+        atomic_file.read_bytes(tmp_path / "a.json")
+    assert caught.value.code == "state_file_too_large"
 
 
-def test_without_hard_links_every_version_is_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, "no links")
-
-    monkeypatch.setattr(os, "link", no_links)
-    path = tmp_path / "a.json"
-    for number in range(3):
-        turn(path, b"version %d" % number)
-        assert path.read_bytes() == b"version %d" % number
-    assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_short_writes_of_a_turn_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "writev", lambda descriptor, parts: os.write(descriptor, parts[0][:1]))
-    turn(tmp_path / "a.json", b"x" * 100)
-    assert (tmp_path / "a.json").read_bytes() == b"x" * 100
+def test_parts_are_written_one_after_the_other(tmp_path: Path) -> None:
+    atomic_file.write_parts(tmp_path / "a.json", (b"%d," % number for number in range(3)))
+    assert (tmp_path / "a.json").read_bytes() == b"0,1,2,"
 
 
 @pytest.mark.parametrize(
@@ -204,6 +183,7 @@ def test_short_writes_of_a_turn_are_carried_on(tmp_path: Path, monkeypatch: pyte
         (errno.EROFS, "writable"),
         (errno.ENOTDIR, "state.dir"),
         (errno.EISDIR, "apex state restore"),
+        (errno.EMFILE, "ulimit -n"),
     ],
 )
 def test_trouble_with_the_place_names_the_way_out(number: int, hint: str) -> None:

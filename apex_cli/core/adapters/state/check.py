@@ -1,4 +1,4 @@
-"""Looks at everything under the state folder, changes nothing, takes no lock, and names the command that mends it."""
+"""Checks everything in the state folder: reads only, takes no lock, and names the command that mends each defect."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from apex_cli.core.adapters.state import file_format as state_care
-from apex_cli.core.adapters.state.restoration import bad_lines, book_problem
+from apex_cli.core.adapters.atomic_file import not_a_file
+from apex_cli.core.adapters.locks import LOCKS
+from apex_cli.core.adapters.state import file_format
+from apex_cli.core.adapters.state.restoration import BadLines, book_problem, judged
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import MOST_BEHIND, SystemClock
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.health import Finding, Level
-from apex_cli.core.model.repair import spans
+from apex_cli.core.model.repair import Gaps
 
 RESTORE = "apex state restore"
 
 
 def check(store: TinyDbStore) -> list[Finding]:
-    """Look at file, journal, backups, the simulated broker's book, clock and modes."""
+    """Return what was found of file, journal, backups, the simulated broker's book, locks, clock and modes."""
     findings: list[Finding] = []
-    for look in (_check_file, _check_journal, _check_backups, _check_book, _check_time, _check_modes):
+    looks = (_check_file, _check_journal, _check_backups, _check_book, _check_locks, _check_time, _check_modes)
+    for look in looks:
         try:
             findings.extend(look(store))
         except StateError as error:
@@ -38,10 +41,10 @@ def _check_file(store: TinyDbStore) -> Iterator[Finding]:
     rows = sum(len(table) for table in fresh.view().tables())
     text = f"generation {fresh.generation}, {rows} rows, checksum fits" if fresh.generation else "nothing was saved yet"
     yield Finding(code="state_file", level=Level.OK, message=text, path=str(store.path))
-    loaded = state_care.load(store.path)
-    if loaded is not None and loaded.meta.schema_version < state_care.SCHEMA_VERSION:
+    loaded = file_format.load(store.path)
+    if loaded is not None and loaded.meta.schema_version < file_format.SCHEMA_VERSION:
         text = (
-            f"of schema version {loaded.meta.schema_version}; the next change brings it to {state_care.SCHEMA_VERSION}"
+            f"of schema version {loaded.meta.schema_version}; the next change brings it to {file_format.SCHEMA_VERSION}"
         )
         hint = "apex state migrate does it now; the old file is kept"
         yield Finding(code="state_old_schema", level=Level.WARNING, message=text, path=str(store.path), hint=hint)
@@ -50,22 +53,21 @@ def _check_file(store: TinyDbStore) -> Iterator[Finding]:
 def _check_journal(store: TinyDbStore) -> Iterator[Finding]:
     """Tell whether every sequence number is in the journal exactly once, or waits in the outbox."""
     last_seq, waiting = _known_to_state(store)
-    for path, numbers in bad_lines(store.journal.lines()).items():
-        text = f"{path.name}: {len(numbers)} lines are no events, or doubled; the first is line {numbers[0]}"
-        yield Finding(code="journal_lines", level=Level.ERROR, message=text, path=str(path), hint=RESTORE)
     count = newest = 0
-    gaps: list[tuple[int, int]] = []
-    for line in store.journal.lines():
-        if line.event is None or line.event.seq <= newest:
+    bad: dict[Path, BadLines] = {}
+    gaps = Gaps(waiting)
+    for line, is_good in judged(store.journal.lines()):
+        if not is_good or line.event is None:
+            bad.setdefault(line.path, BadLines()).add(line.number)
             continue
-        if line.event.seq > newest + 1:
-            gaps.append((newest + 1, line.event.seq - 1))
+        gaps.add(newest + 1, line.event.seq - 1)
         count, newest = count + 1, line.event.seq
-    if newest < last_seq:
-        gaps.append((newest + 1, last_seq))
-    gaps = [gap for gap in gaps if not set(range(gap[0], gap[1] + 1)) <= waiting]
-    if gaps:
-        text = f"events {spans(gaps)} are missing; the last one is {newest}, the state knows of {last_seq}"
+    gaps.add(newest + 1, last_seq)
+    for path, lines in bad.items():
+        text = f"{path.name}: {lines.count} lines are no events, or doubled; the first is line {lines.first[0]}"
+        yield Finding(code="journal_lines", level=Level.ERROR, message=text, path=str(path), hint=RESTORE)
+    if gaps.found:
+        text = f"events {gaps} are missing; the last one is {newest}, the state knows of {last_seq}"
         hint = "bring journal files back from your own copy; the state itself does not need them"
         yield Finding(code="journal_sequence", level=Level.WARNING, message=text, hint=hint)
     yield Finding(code="journal", level=Level.OK, message=f"{count} events, the last one is {newest}")
@@ -74,8 +76,9 @@ def _check_journal(store: TinyDbStore) -> Iterator[Finding]:
 def _known_to_state(store: TinyDbStore) -> tuple[int, set[int]]:
     """Return the newest number that the file knows of, and those that wait in it."""
     with suppress(StateError):
-        if loaded := state_care.load(store.path):
-            return loaded.meta.last_seq, {int(key) for key in state_care.decode_raw(loaded.tables.get("outbox", b"{}"))}
+        if loaded := file_format.load(store.path):
+            waiting = file_format.decode_raw(loaded.tables.get("outbox", b"{}"))
+            return loaded.meta.last_seq, {int(key) for key in waiting}
     return 0, set()
 
 
@@ -83,7 +86,7 @@ def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
     sound = 0
     for backup in store.list_backups():
         try:
-            state_care.load(Path(backup.path))
+            file_format.load(Path(backup.path))
             sound += 1
         except StateError as error:
             yield Finding(
@@ -98,7 +101,7 @@ def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
 
 def _check_book(store: TinyDbStore) -> Iterator[Finding]:
     """Read the simulated broker's book, if there is one."""
-    path = store.state_dir / state_care.BROKER_BOOK
+    path = store.state_dir / file_format.BROKER_BOOK
     if not os.path.lexists(path):
         return
     problem = book_problem(path)
@@ -115,9 +118,19 @@ def _check_book(store: TinyDbStore) -> Iterator[Finding]:
     )
 
 
+def _check_locks(store: TinyDbStore) -> Iterator[Finding]:
+    """Name what stands where a lock should be; a lock that is not there yet is made when it is needed."""
+    for name in LOCKS:
+        path = store.state_dir / name
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            problem = not_a_file(path, path.lstat().st_mode)
+            hint = "move it away: apex makes a new one"
+            yield Finding(code=problem.code, level=Level.ERROR, message=problem.message, path=str(path), hint=hint)
+
+
 def _check_time(store: TinyDbStore) -> Iterator[Finding]:
     """Compare the machine's clock with the latest time the state has seen."""
-    seen = state_care.last_saved_at(store.path)
+    seen = file_format.last_saved_at(store.path)
     if seen is None or not isinstance(store.clock, SystemClock):
         return
     now = store.clock.wall()

@@ -9,6 +9,7 @@ it is no seal against people, who may write the file anyway.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,13 @@ from zlib import crc32
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, link_or_copy, read_in_turn, state_errors
+from apex_cli.core.adapters.atomic_file import (
+    copy_file,
+    ensure_private_dir,
+    link_or_copy,
+    open_for_reading,
+    state_errors,
+)
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
 
@@ -127,7 +134,7 @@ def decode_state(data: bytes, path: Path) -> Loaded:
     """
     found = decode_meta(data)
     if found is None:
-        raise damaged(path, f"its first line is not that of a state file ({len(data)} bytes in all)")
+        raise _no_first_line(path, len(data))
     header, meta = found
     if meta.schema_version > SCHEMA_VERSION:
         raise StateError(
@@ -157,31 +164,54 @@ def _split(data: bytes, start: int, meta: Meta, path: Path) -> dict[str, msgspec
 def load(path: Path) -> Loaded | None:
     """Return the verified file, or None when there is none.
 
-    A file that was written over while it was read is read again: then its bytes differ from one time to the next.
+    No more is read than the first line says there is, so that a file of any size costs no more than a sound one.
 
     Raises:
         StateError: it cannot be read or trusted.
     """
-    data = read_in_turn(path)
-    while data is not None:
+    with state_errors(path):
         try:
-            return decode_state(data, path)
-        except StateError:
-            again = read_in_turn(path)
-            if again == data:
-                raise
-            data = again
-    return None
+            descriptor = open_for_reading(path)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            data = file.read(_MAX_HEADER)
+            found, size = decode_meta(data), os.fstat(descriptor).st_size
+            if found is None:
+                raise _no_first_line(path, size)
+            if size != (expected := _size_of(*found)):
+                raise damaged(path, f"it holds {size} bytes, and {expected} by its first line")
+            data += file.read()
+    return decode_state(data, path)
+
+
+def _size_of(header: bytes, meta: Meta) -> int:
+    """Return how long a whole file with this first line is."""
+    return len(header) + sum(len(_label(name)) + length for name, length, _ in meta.parts) + len(_END)
+
+
+def read_meta(path: Path) -> Meta | None:
+    """Return what the first line says; None when there is no file, or its first line is damaged.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    with state_errors(path):
+        try:
+            descriptor = open_for_reading(path)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            found = decode_meta(file.read(_MAX_HEADER))
+    return found[1] if found else None
 
 
 def last_saved_at(path: Path) -> datetime | None:
     """Return when the state was last saved, by its header alone; None when it cannot be told."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            found = decode_meta(file.read(_MAX_HEADER))
-    except OSError:
-        return None
-    return found[1].saved_at if found else None
+    with suppress(StateError):
+        found = read_meta(path)
+        return found.saved_at if found else None
+    return None
 
 
 def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
@@ -231,6 +261,20 @@ def damaged(path: Path, what: str) -> StateError:
         f"{path} is damaged: {what}",
         hint="run: apex state check; then: apex state restore",
         details={"path": str(path)},
+    )
+
+
+def _no_first_line(path: Path, size: int) -> StateError:
+    return damaged(path, f"its first line is not that of a state file ({size} bytes in all)")
+
+
+def stale(path: Path, last_seq: int, journal_seq: int) -> StateError:
+    """Return the StateError for a sound file that is older than the journal beside it."""
+    return StateError(
+        "state_stale",
+        f"{path} is older than its journal: it knows events up to {last_seq}, the journal up to {journal_seq}",
+        hint="run: apex state restore, which applies the later events; copy no older file back without it",
+        details={"path": str(path), "last_seq": last_seq, "journal_seq": journal_seq},
     )
 
 

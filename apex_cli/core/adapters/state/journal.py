@@ -8,6 +8,7 @@ and is not there yet.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,6 +25,15 @@ _TAIL_BYTES = 1 << 16
 _PROGRESS_BYTES = 1 << 20
 _KIND, _KIND_WITHIN = b'"kind":"', 128
 """What comes before an event's kind, within the first bytes of its line, when it was written here."""
+
+LAST_SEQ = (1 << 53) - 1
+"""Largest sequence number: every JSON reader keeps it exactly."""
+
+MOST_LINE = 1 << 24
+"""Longest line that can be an event, in bytes; a longer one is never read as a whole."""
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError)
+"""What decoding a line that is no event may raise: it may be nested without end, too."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(OutboxRow).decode
@@ -61,14 +71,14 @@ class Journal:
     order of the files is the order of the events.
     """
 
-    __slots__ = ("_folder", "_last_seq", "_newest", "_redact", "_size")
+    __slots__ = ("_last_seq", "_newest", "_redact", "_size", "folder")
 
     def __init__(self, folder: Path, redact: Callable[[bytes], bytes] | None = None) -> None:
         """Touch nothing yet; *redact* sees every encoded line before it is written.
 
         By default it takes out account ids, tokens, and what the environment calls secret.
         """
-        self._folder = folder
+        self.folder = folder
         self._redact = redact
         self._newest: str = ""
         self._size = -1
@@ -76,12 +86,12 @@ class Journal:
 
     def files(self) -> list[Path]:
         """Return the monthly files, oldest first."""
-        with atomic_file.state_errors(self._folder):
+        with atomic_file.state_errors(self.folder):
             try:
-                names = os.listdir(self._folder)  # noqa: PTH208 - names only, no stat
+                names = os.listdir(self.folder)  # noqa: PTH208 - names only, no stat
             except FileNotFoundError:
                 return []
-        return [self._folder / name for name in sorted(names) if name.endswith(".jsonl")]
+        return [self.folder / name for name in sorted(names) if name.endswith(".jsonl")]
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest whole event; 0 when there is none.
@@ -94,7 +104,7 @@ class Journal:
     def _last_seq_in(self, files: list[Path]) -> int:
         for path in reversed(files):
             with atomic_file.state_errors(path):
-                size = path.stat().st_size
+                size = _size_of(path)
                 if (path.name, size) == (self._newest, self._size):
                     return self._last_seq
                 end, line = _last_whole_line(path)
@@ -120,11 +130,11 @@ class Journal:
         if not pending:
             return 0
         if not files:
-            atomic_file.ensure_private_dir(self._folder)
+            atomic_file.ensure_private_dir(self.folder)
         elif self._newest != files[-1].name or self._size < 0:
             self._cut_torn_line(files[-1])
         for name, run in _by_file(pending, files[-1].name if files else ""):
-            self._append_to(self._folder / name, run)
+            self._append_to(self.folder / name, run)
         return len(pending)
 
     def events(
@@ -196,30 +206,30 @@ class Journal:
         """
         files = self.files()
         for path in files:
-            with atomic_file.state_errors(path), path.open("rb") as file:
-                for number, raw in enumerate(file, 1):
-                    if raw.endswith(b"\n") or path is not files[-1]:
-                        yield JournalLine(path, number, raw, _event_of(raw))
+            for number, raw in enumerate(_lines_of(path), 1):
+                if raw.endswith(b"\n") or len(raw) > MOST_LINE or path is not files[-1]:
+                    yield JournalLine(path, number, raw, _event_of(raw))
 
     def rewrite(self, path: Path, lines: Iterable[bytes]) -> None:
-        """Replace one file by *lines*: for repairs, under the state's lock.
+        """Replace one file by *lines*, one in memory at a time: for repairs, under the state's lock.
 
         Raises:
             StateError: it could not be written; the old one stands.
         """
-        atomic_file.write_atomically(path, b"".join(lines))
+        atomic_file.write_parts(path, lines)
         self._newest, self._size = "", -1
 
     def _lines(self, since: str = "") -> Iterator[tuple[Path, int, bytes]]:
         """Yield file, number and bytes of each whole line, from the month *since* on."""
         files = [path for path in self.files() if path.stem >= since]
         for path in files:
-            with atomic_file.state_errors(path), path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    if line.endswith(b"\n"):
-                        yield path, number, line
-                    elif path is not files[-1]:
-                        raise _damaged(path, f"line {number} is cut off")
+            for number, line in enumerate(_lines_of(path), 1):
+                if line.endswith(b"\n"):
+                    yield path, number, line
+                elif len(line) > MOST_LINE:
+                    raise _damaged(path, f"line {number} is longer than {MOST_LINE >> 20} MB")
+                elif path is not files[-1]:
+                    raise _damaged(path, f"line {number} is cut off")
 
     def _append_to(self, path: Path, rows: list[OutboxRow]) -> None:
         redact = self._redact = self._redact or _default_redaction()
@@ -238,7 +248,7 @@ class Journal:
             atomic_file.write_all(descriptor, data, path)
             atomic_file.sync(descriptor, path)
             if size == 0:
-                atomic_file.sync_folder(self._folder)
+                atomic_file.sync_folder(self.folder)
         except BaseException:
             self._size = -1
             with suppress(OSError):
@@ -253,12 +263,12 @@ class Journal:
                 atomic_file.sync(descriptor, path)
             finally:
                 os.close(descriptor)
-            atomic_file.sync_folder(self._folder)
+            atomic_file.sync_folder(self.folder)
 
     def _cut_torn_line(self, path: Path) -> None:
         """Cut off what a crash left of an append; its rows still wait in the outbox."""
         with atomic_file.state_errors(path):
-            size = path.stat().st_size
+            size = _size_of(path)
             if (path.name, size) == (self._newest, self._size):
                 return
             end, _ = _last_whole_line(path)
@@ -301,23 +311,27 @@ def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[Out
 
 
 def _event_of(line: bytes) -> OutboxRow | None:
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_event(line)
+    with suppress(*UNREADABLE):
+        event = _decode_event(line)
+        return event if 0 < event.seq <= LAST_SEQ else None
     return None
 
 
 def _read_event(line: bytes, path: Path, number: int) -> OutboxRow:
     try:
         return _decode_event(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise _damaged(path, f"line {number} is not an event: {error}") from error
 
 
 def _seq_of(line: bytes, path: Path) -> int:
     try:
-        return _decode_seq(line).seq
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        seq = _decode_seq(line).seq
+    except UNREADABLE as error:
         raise _damaged(path, f"the last line is not an event: {error}") from error
+    if not 0 < seq <= LAST_SEQ:
+        raise _damaged(path, "the last line is not an event: its number is beyond all that there can be")
+    return seq
 
 
 def _damaged(path: Path, what: str) -> StateError:
@@ -329,11 +343,51 @@ def _damaged(path: Path, what: str) -> StateError:
     )
 
 
+def _size_of(path: Path) -> int:
+    """Return the size of an ordinary file, looked at without opening it."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise atomic_file.not_a_file(path, found.st_mode)
+    return found.st_size
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, sound or not.
+
+    Raises:
+        StateError: it cannot be read, or is no ordinary file.
+    """
+    with atomic_file.state_errors(path), open_journal_file(path) as file:
+        yield from (line for line, _ in bounded_lines(file))
+
+
+def open_journal_file(path: Path) -> BinaryIO:
+    """Return a monthly file, open for reading; a pipe or a link is refused."""
+    return os.fdopen(atomic_file.open_for_reading(path), "rb")
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield each line with its length; of one above ``MOST_LINE`` only a little more than that is kept."""
+    while line := file.readline(MOST_LINE + 1):
+        length = len(line)
+        while length > MOST_LINE and not line.endswith(b"\n") and (rest := file.readline(MOST_LINE)):
+            length += len(rest)
+            if rest.endswith(b"\n"):
+                break
+        yield line, length
+
+
 def _last_whole_line(path: Path) -> tuple[int, bytes]:
-    """Return the offset behind the last newline, and the line that ends there."""
-    with path.open("rb") as file:
+    """Return the offset behind the last newline, and the line that ends there.
+
+    Raises:
+        StateError: the line is longer than any event.
+    """
+    with open_journal_file(path) as file:
         end = _behind_newline(file, file.seek(0, os.SEEK_END))
         start = _behind_newline(file, end - 1) if end else 0
+        if end - start > MOST_LINE:
+            raise _damaged(path, f"the last line is longer than {MOST_LINE >> 20} MB")
         file.seek(start)
         return end, file.read(end - start)
 

@@ -1,4 +1,4 @@
-"""Follows the journal from a place on: what is told to people is read from what is committed, and from nothing else."""
+"""Reads the journal from a saved position. Notifications and screens are built from committed events only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from apex_cli.core.adapters.atomic_file import state_errors
+from apex_cli.core.adapters.state.journal import MOST_LINE, UNREADABLE, bounded_lines, open_journal_file
 from apex_cli.core.model.delivery import Place
 from apex_cli.core.model.records import OutboxRow
 
@@ -19,6 +20,9 @@ CHUNK = 1 << 18
 
 LONGEST_LOOK = 1 << 16
 """Bytes read back for the event before a place."""
+
+FIRST_LOOK_BYTES = 1 << 20
+"""How far back the first look of a ``JournalTail`` reads: some hundred events."""
 
 _decode = msgspec.json.Decoder(OutboxRow).decode
 
@@ -50,7 +54,7 @@ class JournalPlaces:
         for name in reversed(self._names()):
             path = self._folder / name
             with state_errors(path):
-                length = path.stat().st_size
+                length = path.lstat().st_size
             if length > left:
                 return self._place_at(name, length - left)
             left -= length
@@ -59,9 +63,9 @@ class JournalPlaces:
     def _place_at(self, name: str, offset: int) -> Place:
         """Return the place before the first event that begins at *offset* or later; the end when there is none."""
         path = self._folder / name
-        with state_errors(path), path.open("rb") as file:
+        with state_errors(path), open_journal_file(path) as file:
             file.seek(offset - 1)
-            start = offset - 1 + len(file.readline())
+            start = offset - 1 + next((length for _, length in bounded_lines(file)), 0)
         first = next(self._rows(name, start), None)
         return Place(seq=first[0].seq - 1, file=name, offset=start) if first else self.end()
 
@@ -96,7 +100,7 @@ class JournalPlaces:
 
     def _is_line_start(self, name: str, offset: int) -> bool:
         path = self._folder / name
-        with state_errors(path), path.open("rb") as file:
+        with state_errors(path), open_journal_file(path) as file:
             if offset > file.seek(0, os.SEEK_END):
                 return False
             file.seek(max(0, offset - 1))
@@ -105,11 +109,11 @@ class JournalPlaces:
     def _ends_with(self, name: str, offset: int, seq: int) -> bool:
         """Tell whether the event before *offset* is number *seq*; a line that cannot be read speaks for it."""
         path = self._folder / name
-        with state_errors(path), path.open("rb") as file:
+        with state_errors(path), open_journal_file(path) as file:
             start = max(0, offset - LONGEST_LOOK)
             file.seek(start)
             line = file.read(offset - start).rstrip(b"\n").rpartition(b"\n")[2]
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        with suppress(*UNREADABLE):
             return _decode(line).seq == seq
         return True
 
@@ -130,12 +134,41 @@ class JournalPlaces:
     def _rows(self, name: str, offset: int) -> Iterator[tuple[OutboxRow, Place]]:
         """Yield the sound, whole lines of one file, a line at a time."""
         path = self._folder / name
-        with state_errors(path), path.open("rb") as file:
+        with state_errors(path), open_journal_file(path) as file:
             file.seek(offset)
-            for line in file:
-                if not line.endswith(b"\n"):
+            for line, length in bounded_lines(file):
+                if not line.endswith(b"\n") and length <= MOST_LINE:
                     return
-                offset += len(line)
-                with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                offset += length
+                with suppress(*UNREADABLE):
                     row = _decode(line)
                     yield row, Place(seq=row.seq, file=name, offset=offset)
+
+
+class JournalTail:
+    """The end of one journal; ``read`` gives each event once."""
+
+    def __init__(self, folder: Path, *, first_look_bytes: int = FIRST_LOOK_BYTES) -> None:
+        """Read nothing yet."""
+        self._places = JournalPlaces(folder)
+        self._first_look_bytes = first_look_bytes
+        self._place: Place | None = None
+
+    @property
+    def last_seq(self) -> int:
+        """Sequence number of the newest event that was given; 0 before the first look."""
+        return self._place.seq if self._place is not None else 0
+
+    def read(self) -> list[OutboxRow]:
+        """Return the events that came since the last call, oldest first; lines that are no events are passed over.
+
+        Raises:
+            StateError: a file cannot be read.
+        """
+        if self._place is None:
+            self._place = self._places.near_end(self._first_look_bytes)
+        fresh: list[OutboxRow] = []
+        while found := self._places.read(self._place):
+            fresh.extend(event for event, _ in found)
+            self._place = found[-1][1]
+        return fresh

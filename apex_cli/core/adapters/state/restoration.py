@@ -1,29 +1,30 @@
-"""Mends the state: a copy or nothing as the base, the journal for all that happened since.
+"""Restores the state: from the present file, a copy or nothing as the base, and the journal for what happened since.
 
-The journal's own damage is mended first: lines that are no events, and events that stand there twice, go; the file as
-it was is kept. A file that stands where the state should be is kept, too. What the journal cannot tell is said.
+The journal itself is mended first: lines that are no events, and events that stand in it twice, are taken out, and the
+file as it was is kept. So is a file that stands where the state should be. What the journal does not hold is reported.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, read_bytes, state_errors, sync_folder
-from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.atomic_file import copy_file, ensure_private_dir, state_errors, sync_folder
+from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import Loaded, Meta
 from apex_cli.core.adapters.state.journal import JournalLine
-from apex_cli.core.adapters.state.store import AtomicStorage, TinyDbStore, read_state
+from apex_cli.core.adapters.state.storage import StateFile
+from apex_cli.core.adapters.state.store import TinyDbStore, read_state
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import OutboxRow, TradingState
-from apex_cli.core.model.repair import ClockReset, Migrated, Restored, spans
+from apex_cli.core.model.repair import ClockReset, Gaps, Migrated, Restored, spans
 from apex_cli.core.state.tables import State
 
 _encode = msgspec.json.Encoder().encode
@@ -46,8 +47,8 @@ def migrate(store: TinyDbStore) -> Migrated:
         StateError: the file is damaged, or of a newer schema.
         BusyError: another process holds the state.
     """
-    loaded = state_care.load(store.path)
-    to_version = state_care.SCHEMA_VERSION
+    loaded = file_format.load(store.path)
+    to_version = file_format.SCHEMA_VERSION
     before = loaded.meta.schema_version if loaded else to_version
     if before == to_version:
         store.view()
@@ -59,12 +60,13 @@ def migrate(store: TinyDbStore) -> Migrated:
 
 
 def restore(
-    store: TinyDbStore, generation: int | None, *, replay: Replay | None = None, is_from_journal: bool = False
+    store: TinyDbStore, generation: int | None = None, *, replay: Replay | None = None, is_from_journal: bool = False
 ) -> Restored:
     """Put a sound state in place; sequence numbers go on from the highest known.
 
-    The base is the kept *generation*, else with *is_from_journal* nothing, else the present file if it is sound,
-    else the newest sound copy, else nothing. With *replay* the later events of the journal are applied to it.
+    The base is the kept *generation*, else with *is_from_journal* nothing, else the newest of the present file and the
+    copies that is sound, else nothing. With *replay* the later events of the journal are applied to it. A present file
+    that is sound and as new as the journal stays as it is.
 
     Raises:
         StateError: there is no base, or the present file is of a newer schema.
@@ -72,13 +74,16 @@ def restore(
     """
     with store.exclusive():
         _refuse_newer(store)
-        repaired = [*_mend_journal(store), *_mend_book(store)]
+        repaired = [*_clear_journal(store), *_mend_journal(store), *_mend_book(store)]
         present = _look(store)
         if present.loaded is not None:
             store.journal.append(_waiting(present.loaded))
-            if generation is None and not is_from_journal and replay is not None:
+            is_asked = generation is None and not is_from_journal and replay is not None
+            if is_asked and present.loaded.meta.last_seq >= store.journal.last_seq():
                 return _kept(present.loaded.meta, repaired)
-        base = None if is_from_journal else _choose(store, generation, may_be_nothing=replay is not None)
+        base = None
+        if not is_from_journal:
+            base = _choose(store, generation, present.loaded, may_be_nothing=replay is not None)
         rebuilt = _rebuild(store, base, present.meta, replay)
         aside = _set_aside(store)
         store.storage.commit(rebuilt.meta, rebuilt.tables)
@@ -110,7 +115,7 @@ class _Present(NamedTuple):
 def _refuse_newer(store: TinyDbStore) -> None:
     """Raise the StateError of a file of a newer schema: an older apex never goes back behind it."""
     try:
-        state_care.load(store.path)
+        file_format.load(store.path)
     except StateError as error:
         if error.code == "state_newer_schema":
             raise
@@ -119,12 +124,13 @@ def _refuse_newer(store: TinyDbStore) -> None:
 def _look(store: TinyDbStore) -> _Present:
     """Return what can be believed of the present file."""
     with suppress(StateError):
-        store.view()
-        loaded = state_care.load(store.path)
+        loaded = file_format.load(store.path)
+        if loaded is not None:
+            read_state(file_format.migrate(loaded, store.path), store.path, State())
         return _Present(loaded, loaded.meta if loaded else None)
     with suppress(StateError):
-        found = state_care.decode_meta(read_bytes(store.path) or b"")
-        return _Present(None, found[1] if found else None)
+        found = file_format.read_meta(store.path)
+        return _Present(None, found)
     return _Present(None, None)
 
 
@@ -147,12 +153,12 @@ def _rebuild(store: TinyDbStore, base: Loaded | None, known: Meta | None, replay
     metas = [meta for meta in (base.meta if base else None, known) if meta]
     last_seq = max([store.journal.last_seq(), *(meta.last_seq for meta in metas)])
     meta = Meta(
-        schema_version=state_care.SCHEMA_VERSION,
+        schema_version=file_format.SCHEMA_VERSION,
         generation=max([0, *generations, *(found.generation for found in metas)]) + 1,
         last_seq=last_seq,
         saved_at=known.saved_at if known else base.meta.saved_at if base else None,
     )
-    tables = state_care.migrate(base, store.path) if base else {}
+    tables = file_format.migrate(base, store.path) if base else {}
     told = Restored(
         from_generation=base.meta.generation if base else 0,
         generation=meta.generation,
@@ -169,10 +175,10 @@ def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _R
     since = base.meta.last_seq if base else 0
     state = read_state(start.tables, store.path, replay.new_state())
     state.last_seq = since
-    later = _Later(store.journal.lines(), since)
+    later = _Later(store.journal.lines(), since, {int(key) for key in state.outbox})
     unreadable = replay.apply(state, later)
-    gaps = later.missing(start.meta.last_seq, waiting={int(key) for key in state.outbox})
-    missing = tuple(sorted((*gaps, *((seq, seq) for seq in unreadable))))
+    later.end(start.meta.last_seq)
+    missing = tuple(sorted((*later.gaps.found, *((seq, seq) for seq in unreadable))))
     state.last_seq = start.meta.last_seq
     now = store.clock.now()
     if missing and state.trading.mode is TradingMode.ACTIVE:
@@ -195,28 +201,26 @@ def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _R
 class _Later:
     """Events of the journal after *since*, each number once; counts them, and remembers the gaps."""
 
-    def __init__(self, lines: Iterable[JournalLine], since: int) -> None:
+    def __init__(self, lines: Iterable[JournalLine], since: int, waiting: Collection[int]) -> None:
+        """Read nothing yet; events that are *waiting* in the outbox are part of the base."""
         self.count = 0
+        self.gaps = Gaps(waiting)
         self._lines = lines
         self._newest = since
-        self._gaps: list[tuple[int, int]] = []
 
     def __iter__(self) -> Iterator[OutboxRow]:
         for line in self._lines:
             event = line.event
             if event is None or event.seq <= self._newest:
                 continue
-            if event.seq > self._newest + 1:
-                self._gaps.append((self._newest + 1, event.seq - 1))
+            self.gaps.add(self._newest + 1, event.seq - 1)
             self._newest = event.seq
             self.count += 1
             yield event
 
-    def missing(self, last_seq: int, waiting: set[int]) -> tuple[tuple[int, int], ...]:
-        """Return the gaps up to *last_seq*; events that wait in the outbox are part of the base."""
-        if self._newest < last_seq:
-            self._gaps.append((self._newest + 1, last_seq))
-        return tuple(gap for gap in self._gaps if not set(range(gap[0], gap[1] + 1)) <= waiting)
+    def end(self, last_seq: int) -> None:
+        """Note what is missing up to *last_seq*."""
+        self.gaps.add(self._newest + 1, last_seq)
 
 
 def _notes(state: State, missing: tuple[tuple[int, int], ...], base: Loaded | None) -> Iterator[str]:
@@ -231,18 +235,24 @@ def _notes(state: State, missing: tuple[tuple[int, int], ...], base: Loaded | No
         yield "The high-water mark of equity is what the journal tells of it; tables that it does not tell are empty."
 
 
-def _choose(store: TinyDbStore, generation: int | None, *, may_be_nothing: bool) -> Loaded | None:
-    """Return the wanted backup, or the newest one that is sound, or None for the journal alone."""
+def _choose(
+    store: TinyDbStore, generation: int | None, present: Loaded | None, *, may_be_nothing: bool
+) -> Loaded | None:
+    """Return the wanted backup, or the newest sound one or the *present* file, or None for the journal alone."""
     problem: StateError | None = None
     for backup in reversed(store.list_backups()):
+        if generation is None and present is not None and backup.generation <= present.meta.generation:
+            break
         if generation in {None, backup.generation}:
             try:
-                loaded = state_care.load(Path(backup.path))
+                loaded = file_format.load(Path(backup.path))
             except StateError as error:
                 problem = problem or error
             else:
                 if loaded is not None:
                     return loaded
+    if generation is None and present is not None:
+        return present
     if generation is None and may_be_nothing and store.journal.last_seq():
         return None
     if problem is not None:
@@ -275,42 +285,84 @@ def _move_aside(store: TinyDbStore, path: Path) -> Path:
     return target
 
 
+def _clear_journal(store: TinyDbStore) -> Iterator[str]:
+    """Move away what is no folder or no file where the journal should be: pipes, links and the like."""
+    folder = store.journal.folder
+    if os.path.lexists(folder) and not folder.is_dir():
+        yield f"{folder} was no folder; it is now {_move_aside(store, folder)}"
+    for path in store.journal.files():
+        if path.is_symlink() or not path.is_file():
+            yield f"{path} was no file; it is now {_move_aside(store, path)}"
+
+
 def _mend_journal(store: TinyDbStore) -> Iterator[str]:
     """Take lines that are no events, and events that stand there twice, out of the journal; keep the old file."""
-    for path, numbers in bad_lines(store.journal.lines()).items():
+    for path, bad in bad_lines(store.journal.lines()).items():
         kept_as = store.backups.set_aside(path, f"journal-{path.stem}", store.clock.now())
-        kept = [line.raw for line in store.journal.lines() if line.path == path and line.number not in numbers]
-        store.journal.rewrite(path, kept)
-        yield f"{path}: lines {_few(numbers)} were no events, or doubled, and are gone; the file as it was: {kept_as}"
+        lines = (line.raw for line, is_good in judged(store.journal.lines()) if is_good and line.path == path)
+        store.journal.rewrite(path, lines)
+        yield f"{path}: lines {bad} were no events, or doubled, and are gone; the file as it was: {kept_as}"
 
 
-def bad_lines(lines: Iterable[JournalLine]) -> dict[Path, list[int]]:
-    """Return the numbers of lines that are no events, are out of order, or repeat a sequence number."""
-    found = [(line.path, line.number, line.event.seq if line.event else None) for line in lines]
-    bad: dict[Path, list[int]] = {}
+LARGEST_STEP = 1_000_000
+"""More events than this are never missing between two lines: a number that far ahead is none of ours."""
+
+
+def judged(lines: Iterable[JournalLine]) -> Iterator[tuple[JournalLine, bool]]:
+    """Yield each line and whether it stays: False for what is no event, is out of order, or repeats a number.
+
+    A number that is too high counts as wrong by itself when a lower one follows, or when it is the last one and far
+    ahead of all before. Lines that are no events come before the event they follow.
+    """
     newest = 0
-    following: int | None = None
-    after: list[int | None] = []
-    for _, _, seq in reversed(found):
-        after.append(following)
-        following = following if seq is None else seq
-    for (path, number, seq), later in zip(found, reversed(after), strict=True):
-        is_outlier = seq is not None and later is not None and newest < later < seq
-        if seq is None or seq <= newest or is_outlier:
-            bad.setdefault(path, []).append(number)
-        else:
-            newest = seq
+    held: JournalLine | None = None
+    for line in lines:
+        if line.event is None:
+            yield line, False
+            continue
+        if held is not None and held.event is not None:
+            is_good = newest < held.event.seq and not newest < line.event.seq < held.event.seq
+            newest = held.event.seq if is_good else newest
+            yield held, is_good
+        held = line
+    if held is not None and held.event is not None:
+        yield held, newest < held.event.seq and not (newest and held.event.seq - newest > LARGEST_STEP)
+
+
+class BadLines:
+    """Lines of one file that do not stay: how many, and the numbers of the first ones."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self.first: list[int] = []
+        self.count = 0
+
+    def add(self, number: int) -> None:
+        """Count line *number*; of those near each other the lowest are kept."""
+        self.count += 1
+        self.first = sorted([*self.first, number])[:SHOWN_LINES]
+
+    def __str__(self) -> str:
+        """Return the numbers as people write them."""
+        more = self.count - len(self.first)
+        return ", ".join(map(str, self.first)) + (f" and {more} more" if more else "")
+
+
+SHOWN_LINES = 5
+
+
+def bad_lines(lines: Iterable[JournalLine]) -> dict[Path, BadLines]:
+    """Return the lines that do not stay, by file."""
+    bad: dict[Path, BadLines] = {}
+    for line, is_good in judged(lines):
+        if not is_good:
+            bad.setdefault(line.path, BadLines()).add(line.number)
     return bad
-
-
-def _few(numbers: list[int]) -> str:
-    shown = 5
-    return ", ".join(map(str, numbers[:shown])) + (f" and {len(numbers) - shown} more" if len(numbers) > shown else "")
 
 
 def _mend_book(store: TinyDbStore) -> Iterator[str]:
     """Put the newest sound copy of a damaged simulated broker's book in place."""
-    path = store.state_dir / state_care.BROKER_BOOK
+    path = store.state_dir / file_format.BROKER_BOOK
     if not os.path.lexists(path) or book_problem(path) is None:
         return
     copies = [kept for kept in reversed(store.backups.books()) if book_problem(kept) is None]
@@ -347,12 +399,12 @@ def reset_clock(store: TinyDbStore) -> ClockReset | None:
         BusyError: another process holds the state.
     """
     with store.exclusive():
-        loaded = state_care.load(store.path)
+        loaded = file_format.load(store.path)
         if loaded is None:
             return None
         now = SystemClock().now()
         meta = msgspec.structs.replace(loaded.meta, generation=loaded.meta.generation + 1, saved_at=now)
-        AtomicStorage(store.path).commit(meta, loaded.tables)
+        StateFile(store.path).commit(meta, loaded.tables)
         return ClockReset(was=loaded.meta.saved_at or now, now=now)
 
 
@@ -363,7 +415,7 @@ def export(store: TinyDbStore) -> bytes:
         StateError: the file is damaged, or there is none.
     """
     store.view()
-    loaded = state_care.load(store.path)
+    loaded = file_format.load(store.path)
     if loaded is None:
         return b"{}\n"
     tables = {"meta": {"state": loaded.meta}, **loaded.tables}

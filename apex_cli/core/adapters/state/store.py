@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder
-from apex_cli.core.adapters.locks import ProcessLock
-from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.locks import STATE_LOCK, ProcessLock
+from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import Backup, Meta
 from apex_cli.core.adapters.state.journal import Journal
-from apex_cli.core.adapters.state.storage import NEW, AtomicStorage, StateDatabase, StateTable
+from apex_cli.core.adapters.state.storage import NEW, StateFile
 from apex_cli.core.errors import StateError
-from apex_cli.core.model.health import Finding
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.model.repair import ClockReset, Migrated, Restored
 from apex_cli.core.ports import Clock
 from apex_cli.core.state.tables import State, Table
-
-if TYPE_CHECKING:
-    from apex_cli.core.adapters.state.restoration import Replay
-
-__all__ = ["AtomicStorage", "StateDatabase", "StateTable", "TinyDbStore"]
 
 _EMPTY = msgspec.Raw(b"{}")
 
@@ -52,7 +45,7 @@ def read_state(tables: Mapping[str, msgspec.Raw], path: Path, state: State) -> S
         try:
             table.load(_decode_rows(table, raw))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise state_care.damaged(path, f"table {table.name}: {error}") from error
+            raise file_format.damaged(path, f"table {table.name}: {error}") from error
     return state
 
 
@@ -79,14 +72,14 @@ class TinyDbStore:
         self.state_dir = state_dir
         self.clock = clock
         self.path = state_dir / "state.json"
-        self.storage = AtomicStorage(self.path, clock=clock)
+        self.storage = StateFile(self.path, clock=clock)
         self.journal = journal or Journal(state_dir / "journal")
-        self.backups = state_care.Backups(state_dir / "backup", keep=backups)
+        self.backups = file_format.Backups(state_dir / "backup", keep=backups)
         self.problem: StateError | None = None
         """What went wrong beside the newest commit, in the journal or a backup, without stopping it."""
         self.on_event: Callable[[OutboxRow], None] | None = None
         """Hears each event of this process as soon as the journal has it."""
-        self._lock = ProcessLock(state_dir / "state.lock", poll_s=0.002)
+        self._lock = ProcessLock(state_dir / STATE_LOCK, poll_s=0.002)
         self._lock_timeout_s = lock_timeout_s
         self._on_notice = on_notice
         self._commit_every = commit_every
@@ -113,7 +106,7 @@ class TinyDbStore:
 
     @property
     def _is_of_old_schema(self) -> bool:
-        return bool(self._meta.generation) and self._meta.schema_version < state_care.SCHEMA_VERSION
+        return bool(self._meta.generation) and self._meta.schema_version < file_format.SCHEMA_VERSION
 
     @property
     def generation(self) -> int:
@@ -124,7 +117,7 @@ class TinyDbStore:
         """Return the latest committed state, for reading until the next transaction of this process.
 
         Raises:
-            StateError: the file is damaged, missing beside a journal, or of a newer version.
+            StateError: the file is damaged, older than its journal, missing beside one, or of a newer version.
         """
         if not self._is_in_transaction:
             if not self._uncommitted:
@@ -139,17 +132,19 @@ class TinyDbStore:
         if self._header is not None and self.storage.is_at(self._header):
             return
         self._forget()
+        journal_seq = self.journal.last_seq()  # before the file, which is never behind what the journal had by then
         loaded = self.storage.load()
-        journal_seq = self.journal.last_seq()
         if loaded is None:
             if self._was_there or journal_seq or self.backups.all():
-                raise state_care.missing(self.path)
+                raise file_format.missing(self.path)
             self._header = b""
             return
-        tables = state_care.migrate(loaded, self.path)
+        if journal_seq > loaded.meta.last_seq:
+            raise file_format.stale(self.path, loaded.meta.last_seq, journal_seq)
+        tables = file_format.migrate(loaded, self.path)
         self._state = read_state(tables, self.path, State())
         self._raw = {**tables}
-        self._state.last_seq = self._settled_seq = max(loaded.meta.last_seq, journal_seq)
+        self._state.last_seq = self._settled_seq = loaded.meta.last_seq
         self._meta = loaded.meta
         self._header, self._was_there = loaded.header, True
 
@@ -224,6 +219,7 @@ class TinyDbStore:
                 remove_leftovers(self.path)
                 self._has_cleaned = True
             self._refresh()
+            self._refuse_stale()
             if self._header and not self._is_synced:
                 # The process that renamed the file may have died before it could do this.
                 with state_errors(self.state_dir):
@@ -233,6 +229,17 @@ class TinyDbStore:
         except BaseException:
             self._lock.drop()
             raise
+
+    def _refuse_stale(self) -> None:
+        """Refuse to write behind the journal: an older file may have come back while this process had it in memory.
+
+        Raises:
+            StateError: the journal knows of later events.
+        """
+        journal_seq = self.journal.last_seq()
+        if self._header and journal_seq > self._settled_seq:
+            self._forget()
+            raise file_format.stale(self.path, self._settled_seq, journal_seq)
 
     def _finish(self, state: State) -> None:
         """Commit or settle; after any failure memory is forgotten, so that it never differs from the file."""
@@ -262,7 +269,7 @@ class TinyDbStore:
         self._keep_backup()
         self._encode_changes(state)
         meta = Meta(
-            schema_version=state_care.SCHEMA_VERSION,
+            schema_version=file_format.SCHEMA_VERSION,
             generation=self._meta.generation + 1,
             last_seq=state.last_seq,
             saved_at=self._meta.saved_at,
@@ -286,7 +293,7 @@ class TinyDbStore:
         for name, keys in self._dirty.items():
             rows = self._rows.get(name)
             if rows is None:
-                rows = self._rows[name] = state_care.decode_raw(self._raw[name])
+                rows = self._rows[name] = file_format.decode_raw(self._raw[name])
             for key in keys:
                 row = tables[name].get(key)
                 if row is None:
@@ -316,7 +323,7 @@ class TinyDbStore:
             old = self._meta.schema_version
             copy = self.backups.set_aside(self.path, f"schema-{old}", now)
             self._on_notice(
-                f"{self.path}: brought from schema version {old} to {state_care.SCHEMA_VERSION}; "
+                f"{self.path}: brought from schema version {old} to {file_format.SCHEMA_VERSION}; "
                 f"the file as it was is kept as {copy}"
             )
         elif self.backups.is_due(now):
@@ -336,42 +343,3 @@ class TinyDbStore:
     def list_backups(self) -> list[Backup]:
         """Return the kept generations, oldest first."""
         return self.backups.all()
-
-    def check(self) -> list[Finding]:
-        """Look at everything on disk and change nothing."""
-        from apex_cli.core.adapters.state.check import check
-
-        return check(self)
-
-    def restore(
-        self, generation: int | None = None, *, replay: Replay | None = None, is_from_journal: bool = False
-    ) -> Restored:
-        """Put a kept generation back in place (the newest sound one by default), and the present file aside.
-
-        With *replay* the journal's later events are applied to it; with *is_from_journal* they are all there is.
-        """
-        from apex_cli.core.adapters.state.restoration import restore
-
-        return restore(self, generation, replay=replay, is_from_journal=is_from_journal)
-
-    def migrate(self) -> Migrated:
-        """Bring the file to the schema of this version; the old one is kept."""
-        from apex_cli.core.adapters.state.restoration import migrate
-
-        return migrate(self)
-
-    def reset_clock(self) -> ClockReset | None:
-        """Let the state's time begin anew with the machine's clock; None when nothing was saved yet."""
-        from apex_cli.core.adapters.state.restoration import reset_clock
-
-        return reset_clock(self)
-
-    def export(self) -> bytes:
-        """Return all tables as indented JSON."""
-        from apex_cli.core.adapters.state.restoration import export
-
-        return export(self)
-
-    def database(self) -> StateDatabase:
-        """Return a TinyDB over the committed file, for queries; it refuses to write."""
-        return StateDatabase(self.path, storage=AtomicStorage, is_read_only=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.adapters.state.journal import Journal
-from apex_cli.core.adapters.state.journal_tail import JournalTail
+from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.records import OutboxRow
 

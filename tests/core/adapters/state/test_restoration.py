@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from apex_cli.core.adapters.state.restoration import Replay, bad_lines
+from apex_cli.core.adapters.state.check import check
+from apex_cli.core.adapters.state.restoration import Replay, bad_lines, restore
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.decision import TradingMode
@@ -53,7 +54,7 @@ def test_every_backup_with_the_journal_behind_it_gives_the_present(tmp_path: Pat
     backups = [backup.generation for backup in store.list_backups()]
     assert len(backups) >= 2
     for generation in backups:
-        restored = store.restore(generation, replay=REPLAY)
+        restored = restore(store, generation, replay=REPLAY)
         assert restored.replayed > 0
         assert restored.missing == ()
         assert rows(store) == before
@@ -65,7 +66,7 @@ def test_every_backup_with_the_journal_behind_it_gives_the_present(tmp_path: Pat
 def test_a_restore_is_an_event_of_its_own_and_tells_what_it_did(tmp_path: Path) -> None:
     store = a_played_store(tmp_path)
     store.path.write_bytes(b"garbage")
-    restored = store.restore(replay=REPLAY)
+    restored = restore(store, replay=REPLAY)
     (event,) = store.journal.events(kind="state_restored")
     assert event.seq == restored.last_seq == store.journal.last_seq()
     told = msgspec.json.decode(event.data)
@@ -83,7 +84,7 @@ def test_events_that_wait_in_a_sound_file_reach_the_journal_first(tmp_path: Path
     waiting = {str(seq): msgspec.Raw(lines[seq - 1]) for seq in (len(lines) - 1, len(lines))}
     store.storage.commit(loaded.meta, {**loaded.tables, "outbox": waiting})
     write_journal(store, lines[:-2])
-    restored = store.restore(store.list_backups()[0].generation, replay=REPLAY)
+    restored = restore(store, store.list_backups()[0].generation, replay=REPLAY)
     assert restored.missing == ()
     assert journal_lines(store)[: len(lines)] == lines
 
@@ -93,7 +94,7 @@ def test_a_header_that_survived_tells_of_events_that_are_nowhere(tmp_path: Path)
     lines = journal_lines(store)
     write_journal(store, lines[:-3])
     store.path.write_bytes(store.path.read_bytes()[:-10])
-    restored = store.restore(replay=REPLAY)
+    restored = restore(store, replay=REPLAY)
     assert restored.missing == ((len(lines) - 2, len(lines)),)
     assert store.view().trading.mode is TradingMode.REDUCING
     assert f"{len(lines) - 2}-{len(lines)}" in store.view().trading.reason
@@ -111,7 +112,7 @@ def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught:
         fresh.view()
     assert caught.value.code == "state_missing"
-    restored = fresh.restore(replay=REPLAY)
+    restored = restore(fresh, replay=REPLAY)
     assert (restored.from_generation, restored.generation, restored.set_aside) == (0, 1, None)
     assert rows(fresh) == before
 
@@ -119,7 +120,7 @@ def test_the_journal_alone_is_enough(tmp_path: Path) -> None:
 def test_a_journal_whose_beginning_is_gone_says_so(tmp_path: Path) -> None:
     store = a_played_store(tmp_path)
     write_journal(store, journal_lines(store)[3:])
-    assert store.restore(replay=REPLAY, is_from_journal=True).missing == ((1, 3),)
+    assert restore(store, replay=REPLAY, is_from_journal=True).missing == ((1, 3),)
 
 
 def test_an_event_whose_payload_cannot_be_read_counts_as_missing(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_an_event_whose_payload_cannot_be_read_counts_as_missing(tmp_path: Path)
     lines = journal_lines(store)
     at = next(number for number, line in enumerate(lines) if b'"kind":"fill"' in line)
     write_journal(store, [*lines[:at], lines[at].replace(b'"exec_id":"', b'"exec_it":"'), *lines[at + 1 :]])
-    assert store.restore(replay=REPLAY, is_from_journal=True).missing == ((at + 1, at + 1),)
+    assert restore(store, replay=REPLAY, is_from_journal=True).missing == ((at + 1, at + 1),)
 
 
 def test_a_number_that_jumps_ahead_does_not_make_its_followers_bad(tmp_path: Path) -> None:
@@ -135,20 +136,20 @@ def test_a_number_that_jumps_ahead_does_not_make_its_followers_bad(tmp_path: Pat
     lines = journal_lines(store)
     write_journal(store, [*lines[:4], lines[4].replace(b'"seq":5,', b'"seq":500,'), *lines[5:]])
     (path,) = store.journal.files()
-    assert bad_lines(store.journal.lines()) == {path: [5]}
-    restored = store.restore(replay=REPLAY, is_from_journal=True)
+    assert {at: bad.first for at, bad in bad_lines(store.journal.lines()).items()} == {path: [5]}
+    restored = restore(store, replay=REPLAY, is_from_journal=True)
     assert restored.missing == ((5, 5),)
 
 
 def test_a_second_restore_changes_nothing_more(tmp_path: Path) -> None:
     store = a_played_store(tmp_path)
     store.path.write_bytes(b"garbage")
-    store.restore(replay=REPLAY)
+    restore(store, replay=REPLAY)
     before = store.path.read_bytes()
-    again = store.restore(replay=REPLAY)
+    again = restore(store, replay=REPLAY)
     assert again.replayed == 0
     assert store.path.read_bytes() == before
-    assert {finding.level for finding in store.check()} == {"ok"}
+    assert {finding.level for finding in check(store)} == {"ok"}
 
 
 def test_what_cannot_be_read_is_moved_aside(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_what_cannot_be_read_is_moved_aside(tmp_path: Path) -> None:
     store.path.unlink()
     store.path.mkdir()
     (store.path / "note.txt").write_text("mine")
-    restored = store.restore(replay=REPLAY)
+    restored = restore(store, replay=REPLAY)
     assert restored.set_aside is not None
     assert (Path(restored.set_aside) / "note.txt").read_text() == "mine"
     assert rows(store) == before

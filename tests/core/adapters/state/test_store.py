@@ -14,10 +14,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from tinydb import Query, TinyDB
+from tinydb.table import Table
 
 from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.state import file_format as state_care
-from apex_cli.core.adapters.state.storage import AtomicStorage, StateTable
+from apex_cli.core.adapters.state.check import check
+from apex_cli.core.adapters.state.query import query
+from apex_cli.core.adapters.state.restoration import export, restore
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import BusyError, ExitStatus, StateError
 from apex_cli.core.model.fill import Fill
@@ -98,7 +101,6 @@ def test_a_commit_is_one_generation_in_one_private_tinydb_file(tmp_path: Path) -
     assert store.state_dir.stat().st_mode & 0o777 == 0o700
     assert {path.name for path in store.state_dir.iterdir()} == {
         "state.json",
-        ".state.json.spare",
         "state.lock",
         "journal",
         "backup",
@@ -116,8 +118,8 @@ def test_another_store_reads_the_same_rows(tmp_path: Path) -> None:
 def test_looking_at_a_state_that_was_never_saved_creates_nothing(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     assert len(store.view().fills) == 0
-    assert [finding.level for finding in store.check()] == [Level.OK] * 3
-    assert store.export() == b"{}\n"
+    assert [finding.level for finding in check(store)] == [Level.OK] * 3
+    assert export(store) == b"{}\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +151,7 @@ def test_tables_this_version_does_not_know_are_kept(tmp_path: Path) -> None:
     assert loaded is not None
     store.storage.commit(loaded.meta, {**loaded.tables, "watchlist": {"a": {"symbol": "TSLA"}}})
     commit(store)
-    assert store.database().table("watchlist").all() == [{"symbol": "TSLA"}]
+    assert query(store, "watchlist") == [("a", {"symbol": "TSLA"})]
 
 
 def test_importing_the_store_loads_nothing_heavy() -> None:
@@ -162,53 +164,21 @@ def test_importing_the_store_loads_nothing_heavy() -> None:
 # TinyDB
 
 
-def test_stock_tinydb_reads_the_file_and_its_rows(tmp_path: Path) -> None:
+class ByText(Table):
+    """A stock TinyDB table over rows that are keyed by text."""
+
+    document_id_class = str  # type: ignore[assignment]
+
+
+def test_stock_tinydb_reads_the_file_and_queries_its_rows(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commit(store, 3)
-    with TinyDB(store.path, storage=AtomicStorage) as db:
+    with TinyDB(store.path, access_mode="r") as db:
         assert {"meta", "fills", "counters"} <= db.tables()
         assert len(db.table("fills")) == 3
-        table = StateTable(db.storage, "fills")
+        table = ByText(db.storage, "fills")
         assert table.get(Query().quantity == "3")["exec_id"] == "0001.2.01"
         assert table.get(doc_id="fill-2")["exec_id"] == "0001.2.01"
-    assert [row["entries_today"] for row in store.database().table("counters")] == [3]
-
-
-def test_tinydb_may_write_its_own_tables_and_the_state_goes_on(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    commit(store)
-    with TinyDB(store.path, storage=AtomicStorage) as db:
-        assert db.insert({"note": "mine"}) == 1
-    commit(store)
-    assert counted(open_store(tmp_path)) == 2
-    assert store.generation == 3
-    assert store.database().table("_default").all() == [{"note": "mine"}]
-
-
-def test_a_fresh_tinydb_file_can_be_emptied_again(tmp_path: Path) -> None:
-    with TinyDB(tmp_path / "any.json", storage=AtomicStorage) as db:
-        db.insert({"a": 1})
-        db.drop_tables()
-        assert db.tables() == {"meta"}
-
-
-def test_tinydb_refuses_to_undo_a_change_it_has_not_read(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    commit(store)
-    storage = AtomicStorage(store.path)
-    tables = storage.read()
-    assert tables is not None
-    commit(store)
-    with pytest.raises(BusyError):
-        storage.write(tables)
-    assert counted(open_store(tmp_path)) == 2
-
-
-def test_the_query_database_refuses_to_write(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    commit(store)
-    with pytest.raises(StateError, match="reading only"):
-        store.database().drop_tables()
 
 
 # Several processes
@@ -240,7 +210,7 @@ def test_four_processes_lose_nothing_and_count_every_generation(tmp_path: Path) 
     assert counted(store) == store.generation == 100
     assert journalled(store) == numbers(100)
     assert [row.seq for row in store.journal.events()] == list(range(1, 101))
-    assert {finding.level for finding in store.check()} == {Level.OK}
+    assert {finding.level for finding in check(store)} == {Level.OK}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
@@ -257,7 +227,7 @@ def test_a_killed_writer_loses_nothing_it_was_told_is_safe(tmp_path: Path) -> No
         assert told[-1] <= counted(store) <= told[-1] + 1
         assert journalled(store) == numbers(counted(store))
         assert not list(store.state_dir.glob(".*.tmp"))
-    assert {finding.level for finding in store.check()} == {Level.OK}
+    assert {finding.level for finding in check(store)} == {Level.OK}
 
 
 def test_readers_beside_a_fast_writer_see_whole_states_that_never_go_back(tmp_path: Path) -> None:
@@ -273,19 +243,6 @@ def test_readers_beside_a_fast_writer_see_whole_states_that_never_go_back(tmp_pa
     child.communicate()
     assert seen == sorted(seen)
     assert seen[-1] > seen[0]
-
-
-def test_a_file_that_is_written_over_while_it_is_read_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = open_store(tmp_path)
-    commit(store, 2)
-    whole = store.path.read_bytes()
-    answers = [whole[:-30] + b"x" * 30, whole[:50] + b"y" * 50, whole]
-    monkeypatch.setattr(state_care, "read_in_turn", lambda _: answers.pop(0))
-    loaded = state_care.load(store.path)
-    assert loaded is not None
-    assert loaded.meta.generation == 2
 
 
 def commit_and_die(store: TinyDbStore, clock: FixedClock, last_step: int) -> bool:
@@ -499,7 +456,7 @@ def test_check_names_what_is_wrong_and_changes_nothing(tmp_path: Path) -> None:
     (journal,) = store.journal.files()
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(lines[0] + lines[2])
-    codes = {finding.code: finding.level for finding in store.check() if finding.level is not Level.OK}
+    codes = {finding.code: finding.level for finding in check(store) if finding.level is not Level.OK}
     assert codes == {
         "journal_sequence": Level.WARNING,
         "backup_damaged": Level.WARNING,
@@ -507,7 +464,7 @@ def test_check_names_what_is_wrong_and_changes_nothing(tmp_path: Path) -> None:
     }
     store.path.write_bytes(b"garbage")
     assert store.path.read_bytes() == b"garbage"
-    assert Level.ERROR in {finding.level for finding in store.check()}
+    assert Level.ERROR in {finding.level for finding in check(store)}
 
 
 def test_check_finds_events_that_are_in_neither_journal_nor_outbox(tmp_path: Path) -> None:
@@ -515,10 +472,10 @@ def test_check_finds_events_that_are_in_neither_journal_nor_outbox(tmp_path: Pat
     commit(store, 2)
     with store.transaction() as state:
         del state.fills["fill-1"]
-    assert {finding.level for finding in store.check()} == {Level.OK}
+    assert {finding.level for finding in check(store)} == {Level.OK}
     (journal,) = store.journal.files()
     journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
-    assert [f.code for f in open_store(tmp_path).check() if f.level is Level.WARNING] == ["journal_sequence"]
+    assert [f.code for f in check(open_store(tmp_path)) if f.level is Level.WARNING] == ["journal_sequence"]
 
 
 # Backups
@@ -547,7 +504,7 @@ def test_restore_puts_a_generation_back_and_keeps_the_damaged_file(tmp_path: Pat
     store.backup_now()
     commit(store, 2)
     store.path.write_bytes(b"garbage")
-    restored = store.restore()
+    restored = restore(store)
     assert (restored.from_generation, restored.generation, restored.last_seq) == (3, 4, 5)
     assert restored.set_aside is not None
     assert Path(restored.set_aside).read_bytes() == b"garbage"
@@ -560,11 +517,11 @@ def test_after_a_restore_sequence_numbers_go_on_and_no_event_is_doubled(tmp_path
     commit(store, 2)
     store.backup_now()
     commit(store, 2)
-    store.restore(2)
+    restore(store, 2)
     commit(store)
     assert [row.seq for row in store.journal.events()] == [1, 2, 3, 4, 5]
     assert store.generation == 6
-    assert {finding.level for finding in store.check()} == {Level.OK}
+    assert {finding.level for finding in check(store)} == {Level.OK}
 
 
 def test_restore_works_without_a_present_file_and_skips_damaged_backups(tmp_path: Path) -> None:
@@ -577,14 +534,14 @@ def test_restore_works_without_a_present_file_and_skips_damaged_backups(tmp_path
     assert newest is not None
     store.path.unlink()
     Path(newest.path).write_bytes(b"garbage")
-    restored = store.restore()
+    restored = restore(store)
     assert (restored.from_generation, restored.set_aside) == (2, None)
     assert counted(store) == 2
     with pytest.raises(StateError) as caught:
-        store.restore(3)
+        restore(store, 3)
     assert caught.value.code == "state_damaged"
     with pytest.raises(StateError) as caught:
-        store.restore(77)
+        restore(store, 77)
     assert caught.value.code == "state_no_backup"
 
 
@@ -658,7 +615,7 @@ def test_an_option_kept_under_a_strike_with_needless_zeros_is_found_by_its_key(t
 def test_export_is_readable_json_of_all_tables(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commit(store)
-    exported = store.export()
+    exported = export(store)
     assert json.loads(exported)["fills"]["fill-1"]["exec_id"] == "0001.1.01"
     assert b'\n    "fill-1": {\n' in exported
 
