@@ -86,7 +86,8 @@ def query(
 
         rows = query_state(open_store(read_settings(config)), table, condition)
         data = {"table": table, "count": len(rows), "rows": [{"key": key, "row": row} for key, row in rows]}
-        drawn = Grid(columns=("Key", "Row"), rows=tuple((Cell(key), Cell(_one_line(row))) for key, row in rows))
+        lines = tuple((Cell(key), Cell(_one_line(row))) for key, row in rows)
+        drawn = Grid(columns=heads("Key", "Row~"), rows=lines, empty="No row meets the condition.")
         out.result(data, (drawn,))
 
 
