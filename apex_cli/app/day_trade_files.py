@@ -17,7 +17,7 @@ from apex_cli.core.day_trades.imports import Imported, Report, import_executions
 from apex_cli.core.day_trades.summary import DayTradeReport, make_report
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts
-from apex_cli.settings.sections import Settings
+from apex_cli.settings.sections import BrokerName, Settings
 
 
 def as_moment(text: str) -> datetime:
@@ -64,7 +64,7 @@ def report_of_files(
 def _situation(settings: Settings, path: Path | None) -> Situation:
     if path is not None:
         return read_situation(read_bytes(path), path.name)
-    is_simulated = settings.execution.simulation_mode
+    is_simulated = settings.broker_name is BrokerName.SIMULATED
     return Situation(facts=AccountFacts(is_simulated=is_simulated, equity_now=settings.risk.capital))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from apex_cli.app.market import Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
@@ -54,6 +56,19 @@ def make_ib_broker(
     return IbBroker(config, clock, read_only=read_only, is_ours=is_ours)
 
 
+MOST_MINUTES_LIVE = 30
+"""Older prices are none at a real broker, unless ``prices.max_age_minutes`` says otherwise: delayed ones are 15 old."""
+
+
+def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+    """Return Interactive Brokers, its prices and the machine's time."""
+    clock = make_system_clock(settings)
+    broker = make_ib_broker(settings, clock, read_only=read_only, is_ours=is_ours)
+    minutes = settings.prices.max_age_minutes
+    age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
+    return Market(broker, IbPrices(broker, clock), clock, age, bars=open_bars(settings))
+
+
 def make_prefetch(
     settings: Settings, broker: Broker, clock: Clock, notice: Callable[[Reason, str], None], *, waits: bool
 ) -> Prefetch | None:
@@ -79,7 +94,7 @@ def make_prefetch(
     return Prefetch(settings.scanners.watch_list, fetch, last_close, notice, wait_s=MOST_WAIT_S if waits else 0)
 
 
-def look_at_ib(settings: Settings) -> tuple[Finding, ...]:
+def findings(settings: Settings) -> tuple[Finding, ...]:
     """Return what a look at Interactive Brokers finds."""
     clock = make_system_clock(settings)
     broker = make_ib_broker(settings, clock, read_only=True)

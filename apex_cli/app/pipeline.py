@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from apex_cli.app.compose import make_parts
-from apex_cli.app.marketplace import open_bars
+from apex_cli.app.market import open_bars
+from apex_cli.app.marketplace import broker_row
 from apex_cli.app.resources import make_system_clock, tell
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.decision import Reason
@@ -68,11 +69,9 @@ def _make_prefetch(
 ) -> Prefetch | None:
     """Return what asks the broker for bars: for a watch list at a real account, where no files are configured."""
     is_asked = settings.pipeline.bars == "csv" and settings.prices.bars_dir is None and settings.scanners.watch_list
-    if broker is None or settings.execution.simulation_mode or not is_asked:
+    if broker is None or not is_asked:
         return None
-    from apex_cli.app.ib_market import make_prefetch
-
-    return make_prefetch(settings, broker, clock, notice, waits=waits)
+    return broker_row(settings).load().make_prefetch(settings, broker, clock, notice, waits=waits)
 
 
 def make_replay_context(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from apex_cli.app.compose import make_learners, make_position_chores, make_ranker, make_stages
-from apex_cli.app.marketplace import make_simulated_broker, price_hints
+from apex_cli.app.market import price_hints
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
+from apex_cli.app.simulated_market import make_simulated_broker
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock

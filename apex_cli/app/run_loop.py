@@ -25,9 +25,9 @@ from apex_cli.app.compose import (
     make_sources,
     make_stages,
 )
-from apex_cli.app.marketplace import session_close
 from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.app.resources import executor_lock, open_journal
+from apex_cli.app.simulated_market import session_close
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.coordinator.silence import Pulse, record_run
 from apex_cli.core.decision.record import Alarm

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from apex_cli.app.marketplace import broker_row
 from apex_cli.app.resources import read_settings
 from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
 from apex_cli.commands.state import findings_grid
@@ -33,17 +34,13 @@ def doctor(
         errors = [finding for finding in findings if finding.level == "error"]
         rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
         reasons = [Reason(code=finding.code, message=finding.message) for finding in errors]
-        out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors), reasons=reasons)
+        out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors, settings), reasons=reasons)
 
 
-UNREACHABLE = {"ib_port_closed", "ib_mute", "ib_unreachable", "ib_client_id_taken", "ib_incomplete", "ib_not_connected"}
-"""What is no matter of configuration alone: the broker is not there."""
-
-
-def _status(errors: list[Finding]) -> ExitStatus:
+def _status(errors: list[Finding], settings: Settings) -> ExitStatus:
     if not errors:
         return ExitStatus.OK
-    if all(finding.code in UNREACHABLE for finding in errors):
+    if all(finding.code in broker_row(settings).unreachable for finding in errors):
         return ExitStatus.UNAVAILABLE
     damaged = any(finding.code.startswith(("state", "journal", "simulated_broker")) for finding in errors)
     return ExitStatus.STATE_DAMAGED if damaged else ExitStatus.CONFIG
@@ -60,7 +57,7 @@ def _looked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -
 def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
     source = settings.source
     yield _ok("configuration", str(source) if source else "no file: the defaults hold")
-    mode = "simulated" if settings.execution.simulation_mode else "Interactive Brokers"
+    mode = broker_row(settings).title
     auto = "executes by itself" if settings.execution.auto_execute else "asks for every trade"
     yield _ok("mode", f"{mode}; {auto}; capital {settings.risk.capital}")
 
@@ -104,46 +101,20 @@ def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
 
 
 def _look_at_broker(settings: Settings) -> Iterator[Finding]:
-    import asyncio
+    yield from broker_row(settings).load().findings(settings)
 
-    from apex_cli.app.compose import look_at_account, make_parts
 
-    parts = make_parts(settings, read_only=True)
-    if settings.execution.simulation_mode:
-        account = asyncio.run(look_at_account(parts))
-        yield _ok("broker", f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}")
-    else:
-        from apex_cli.app.ib_market import look_at_ib
+def _look_at_orders(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.app.resources import open_store
 
-        yield from look_at_ib(settings)
-    unknown = [r for r in parts.store.view().orders.values() if r.status == "UNKNOWN"]
+    state = open_store(settings).view()
+    unknown = [r for r in state.orders.values() if r.status == "UNKNOWN"]
     if unknown:
         yield _warning("orders", f"{len(unknown)} orders of unknown outcome", "apex run --once asks the broker again")
-    state = parts.store.view().trading
-    if state.mode != "ACTIVE":
-        yield _warning("trading_state", f"{state.mode}: {state.reason or 'no reason given'}", "apex resume")
-
-
-def _look_at_prices(settings: Settings) -> Iterator[Finding]:
-    from apex_cli.app.marketplace import open_bars
-
-    bars = open_bars(settings)
-    if not settings.execution.simulation_mode:
-        return
-    if bars is None:
-        yield _ok("prices", "no bars: simulated orders fill at the signal's price")
-        return
-    symbols = bars.symbols()
-    yield _ok("prices", f"{len(symbols)} symbols in {settings.prices.bars_dir}")
-    for sentence in bars.unmatched():
-        yield _warning("bars_unmatched", sentence, "name the file after its symbol")
-    for symbol in symbols:
-        yield _ok("bars", f"{symbol}: {bars.taken_as(symbol)}")
-        problems = bars.problems(symbol)
-        if problems:
-            yield _warning(
-                "bars", f"{symbol}: {problems[0]}" + (f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""), ""
-            )
+    if state.trading.mode != "ACTIVE":
+        yield _warning(
+            "trading_state", f"{state.trading.mode}: {state.trading.reason or 'no reason given'}", "apex resume"
+        )
 
 
 def _look_at_pipeline(settings: Settings) -> Iterator[Finding]:
@@ -208,7 +179,7 @@ LOOKS = (
     _look_at_executor,
     _look_at_calendar,
     _look_at_broker,
-    _look_at_prices,
+    _look_at_orders,
     _look_at_pipeline,
     _look_at_watch_list,
     _look_at_signals,

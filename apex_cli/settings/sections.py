@@ -474,8 +474,18 @@ class IbSettings(Value, frozen=True, kw_only=True):
     """Nothing is sent while the broker or the gateway restarts: HH:MM-HH:MM@zone, or @local."""
 
 
+class BrokerName(StrEnum):
+    """Where orders go."""
+
+    SIMULATED = "simulated"
+    IB = "ib"
+
+
 class BrokerSettings(Value, frozen=True, kw_only=True):
     """Section ``broker``: the broker behind simulation_mode: false."""
+
+    name: BrokerName = BrokerName.IB
+    """Which one: ib, Interactive Brokers; or simulated, as with simulation_mode: true."""
 
     ib: IbSettings = IbSettings()
     """Trader Workstation or IB Gateway."""
@@ -609,6 +619,11 @@ class Settings(Value, frozen=True, kw_only=True):
 
     live: bool = False
     """This command may send orders to a live account: --live or APEX_LIVE=1; not a key of the file."""
+
+    @property
+    def broker_name(self) -> BrokerName:
+        """Where orders go: the simulation, unless it is switched off."""
+        return BrokerName.SIMULATED if self.execution.simulation_mode else self.broker.name
 
     @property
     def limits(self) -> Limits:

@@ -18,9 +18,6 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.wording import money
 
 UNLIMITED = -1
-PDT_WORDS = "pattern day trade"
-"""In the broker's words when it refuses an order that could make the account a pattern day trader's."""
-
 REJECTION_SESSIONS = 5
 """How many sessions such a refusal says something about: as long as the day trades behind it are in the window."""
 
@@ -77,15 +74,6 @@ def facts_of(account: AccountSnapshot) -> AccountFacts:
         look_ahead_excess_liquidity=told.look_ahead_excess_liquidity,
         frozen_until=told.frozen_until,
     )
-
-
-def is_pdt_rejection(reason: str) -> bool:
-    """Tell whether *reason*, the broker's words, refuses an order as a potential pattern day trade.
-
-    >>> is_pdt_rejection("Order rejected - reason: Potential Pattern Day Trade (IB 201)")
-    True
-    """
-    return PDT_WORDS in reason.lower()
 
 
 def holds_from(rejected_on: str, session: date) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.regimes import holds_from, is_pdt_rejection
+from apex_cli.core.day_trades.regimes import holds_from
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot
 from apex_cli.core.model.order import OrderRecord, OrderStatus
@@ -15,7 +15,7 @@ from apex_cli.core.state.tables import State
 
 def note_rejection(tx: State, record: OrderRecord) -> None:
     """Keep the session in which *record* was refused as a potential pattern day trade, if it was."""
-    if record.status is not OrderStatus.REJECTED or not is_pdt_rejection(record.reason):
+    if record.status is not OrderStatus.REJECTED or not record.is_pdt_refusal:
         return
     session = session_date(record.updated_at).isoformat()
     if session > tx.counters.pdt_rejected_on:

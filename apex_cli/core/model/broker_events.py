@@ -25,6 +25,8 @@ class OrderUpdate(Value, frozen=True, kw_only=True):
 
     at: datetime
     reason: str = ""
+    is_pdt_refusal: bool = False
+    """It was refused as a potential pattern day trade."""
 
 
 BrokerEvent = OrderUpdate | Fill

@@ -300,6 +300,9 @@ class OrderRecord(Value, frozen=True, kw_only=True):
     reason: str = ""
     """Why it was cancelled or rejected, in words."""
 
+    is_pdt_refusal: bool = False
+    """The broker refused it as a potential pattern day trade."""
+
     created_at: datetime
     updated_at: datetime
 

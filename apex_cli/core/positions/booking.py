@@ -83,6 +83,7 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
         status=update.status,
         broker_order_id=update.broker_order_id or record.broker_order_id,
         reason=update.reason or record.reason,
+        is_pdt_refusal=update.is_pdt_refusal or record.is_pdt_refusal,
         updated_at=record.updated_at,
     )
     if fresh != record:

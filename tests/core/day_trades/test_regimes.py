@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.day_trades.regimes import Regime, facts_of, gate_equity, holds_from, infer_regimes, is_pdt_rejection
+from apex_cli.core.day_trades.regimes import Regime, facts_of, gate_equity, holds_from, infer_regimes
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
 from apex_cli.core.model.limits import DayTradeRegime
 from apex_cli.core.model.money import Usd
@@ -139,11 +139,6 @@ def test_what_the_account_tells_elsewhere_completes_its_facts() -> None:
         facts=told,
     )
     assert (facts_of(both).equity_prev_close, facts_of(both).broker_day_trades_remaining) == (D(8500), 1)
-
-
-def test_a_refusal_as_a_potential_pattern_day_trade_is_told_by_its_words() -> None:
-    assert is_pdt_rejection("Order rejected - reason:POTENTIAL PATTERN DAY TRADE (IB 201)")
-    assert not is_pdt_rejection("Order rejected - reason: insufficient funds (IB 201)")
 
 
 @pytest.mark.parametrize(

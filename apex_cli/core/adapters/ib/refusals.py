@@ -82,6 +82,10 @@ def meaning_of(code: int, text: str) -> Meaning:
 PATTERN_DAY_TRADE = "pattern day trade"
 
 
-def is_pattern_day_trade(code: int, text: str) -> bool:
-    """Tell whether the broker refused an order as a potential pattern day trade."""
-    return code == 201 and PATTERN_DAY_TRADE in text.lower()  # noqa: PLR2004 - the number of a rejection
+def is_pattern_day_trade(reason: str) -> bool:
+    """Return whether *reason*, why an order was refused, calls it a potential pattern day trade.
+
+    >>> is_pattern_day_trade("Order rejected - reason: Potential Pattern Day Trade (IB 201)")
+    True
+    """
+    return PATTERN_DAY_TRADE in reason.lower()

@@ -217,7 +217,8 @@ class Tracker:
 
     def _hear_trouble(self, word: Trouble) -> None:
         known = self._by_id.get((self.client_id, word.about))
-        if is_pattern_day_trade(word.code, word.text):
+        is_rejection = meaning_of(word.code, word.text) is Meaning.REFUSED
+        if is_rejection and is_pattern_day_trade(word.text):
             self.pdt_rejected = True
         if known is None or not known.is_open:
             return
@@ -324,6 +325,7 @@ class Tracker:
             stop_price=known.terms.stop_price if known.terms else None,
             at=self._now(),
             reason=known.reason,
+            is_pdt_refusal=status is OrderStatus.REJECTED and is_pattern_day_trade(known.reason),
         )
 
     # identities

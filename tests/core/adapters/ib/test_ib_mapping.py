@@ -263,8 +263,8 @@ def test_a_failed_validation_may_be_a_read_only_api() -> None:
 
 
 def test_a_pattern_day_trade_is_recognised() -> None:
-    assert is_pattern_day_trade(201, "Order rejected - reason: Potential Pattern Day Trade")
-    assert not is_pattern_day_trade(201, "Order rejected - reason: margin")
+    assert is_pattern_day_trade("Order rejected - reason: Potential Pattern Day Trade")
+    assert not is_pattern_day_trade("Order rejected - reason: margin")
 
 
 # quiet hours

@@ -1,0 +1,90 @@
+"""What every market of a command has: a broker, prices, a clock, and files of bars where they are configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from apex_cli.core.errors import ConfigError
+from apex_cli.settings.sections import PriceSettings, Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.tables import FileHints
+    from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+    from apex_cli.core.model.decision import Reason
+    from apex_cli.core.model.health import Finding
+    from apex_cli.core.ports import Broker, Clock, PriceSource
+    from apex_cli.core.signals.prefetch import Prefetch
+
+
+class Market(NamedTuple):
+    """Where orders go, where prices come from, and what time it is there."""
+
+    broker: Broker
+    prices: PriceSource | None
+    clock: Clock
+    max_price_age: timedelta | None
+    simulated: SimulatedBroker | None = None
+    bars: CsvBars | None = None
+
+
+class Marketplace(Protocol):
+    """What a broker's own module offers to put it into apex."""
+
+    def make_market(self, settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+        """Return the broker with its prices and clock.
+
+        At a real account there may be orders of others, even of another apex: *is_ours* says by name which are in the
+        state.
+        """
+
+    def findings(self, settings: Settings) -> Iterable[Finding]:
+        """Look whether the broker can be reached and has prices, for ``apex doctor``."""
+
+    def make_prefetch(
+        self,
+        settings: Settings,
+        broker: Broker,
+        clock: Clock,
+        notice: Callable[[Reason, str], None],
+        *,
+        waits: bool,
+    ) -> Prefetch | None:
+        """Return what asks the broker for daily bars of the watch list; None where the broker has none."""
+
+
+def price_hints(prices: PriceSettings) -> FileHints:
+    """Return what the configuration says about price files."""
+    import msgspec
+
+    from apex_cli.core.adapters.files.tables import FileHints
+
+    columns = {name: text for name, text in msgspec.structs.asdict(prices.columns).items() if text}
+    return FileHints(
+        section="prices",
+        columns=columns,
+        zone=prices.zone or "",
+        dates=prices.dates or "",
+        decimal=prices.decimal or "",
+    )
+
+
+def open_bars(settings: Settings) -> CsvBars | None:
+    """Return the bars, None when none are configured.
+
+    Raises:
+        ConfigError: ``prices.bars_dir`` is no folder.
+    """
+    if settings.prices.bars_dir is None:
+        return None
+    if not settings.prices.bars_dir.is_dir():
+        raise ConfigError(
+            "config_invalid",
+            f"prices.bars_dir names {settings.prices.bars_dir}, which is no folder.",
+            hint="Correct it, or leave it out: then simulated orders fill at the signal's price.",
+        )
+    from apex_cli.core.adapters.files.csv_bars import CsvBars
+
+    return CsvBars(settings.prices.bars_dir, price_hints(settings.prices))

@@ -1,0 +1,143 @@
+"""The simulated market: orders meet bars inside this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from apex_cli.app.market import Market, open_bars
+from apex_cli.app.resources import make_system_clock
+from apex_cli.core.errors import ConfigError
+from apex_cli.core.model.health import Finding, Level
+from apex_cli.core.model.market import ReplayFill
+from apex_cli.settings.sections import Settings, SimulationClock
+
+if TYPE_CHECKING:
+    from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+    from apex_cli.core.model.decision import Reason
+    from apex_cli.core.ports import Broker, Clock
+
+BOOK_FILE = "simulated_broker.json"
+
+
+def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+    """Return the simulated broker over the configured bars; every order there is ours."""
+    del is_ours
+    bars = open_bars(settings)
+    clock = make_clock(settings, bars)
+    simulated = make_simulated_broker(settings, clock, bars, read_only=read_only)
+    minutes = settings.prices.max_age_minutes
+    age = None if minutes is None else timedelta(minutes=minutes)
+    return Market(simulated, bars, clock, age, simulated, bars)
+
+
+def make_prefetch(
+    settings: Settings, broker: Broker, clock: Clock, notice: Callable[[Reason, str], None], *, waits: bool
+) -> None:
+    """Return None: the simulated broker has no bars of its own."""
+    del settings, broker, clock, notice, waits
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Yield what the simulated account is worth, and what the files of bars hold."""
+    market = make_market(settings, read_only=True, is_ours=lambda _: True)
+    account = asyncio.run(market.broker.account())
+    worth = f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}"
+    yield Finding(code="broker", level=Level.OK, message=worth)
+    if market.bars is None:
+        yield Finding(code="prices", level=Level.OK, message="no bars: simulated orders fill at the signal's price")
+        return
+    yield from _look_at_bars(market.bars, str(settings.prices.bars_dir))
+
+
+def _look_at_bars(bars: CsvBars, place: str) -> Iterator[Finding]:
+    symbols = bars.symbols()
+    yield Finding(code="prices", level=Level.OK, message=f"{len(symbols)} symbols in {place}")
+    for sentence in bars.unmatched():
+        hint = "name the file after its symbol"
+        yield Finding(code="bars_unmatched", level=Level.WARNING, message=sentence, hint=hint)
+    for symbol in symbols:
+        yield Finding(code="bars", level=Level.OK, message=f"{symbol}: {bars.taken_as(symbol)}")
+        problems = bars.problems(symbol)
+        if problems:
+            more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
+            yield Finding(code="bars", level=Level.WARNING, message=f"{symbol}: {problems[0]}{more}")
+
+
+def make_clock(settings: Settings, bars: CsvBars | None) -> Clock:
+    """Return the clock that decisions are made by.
+
+    Raises:
+        ConfigError: a bars clock without bars.
+    """
+    if settings.simulation.clock is SimulationClock.SYSTEM:
+        return make_system_clock(settings)
+    if bars is None:
+        raise ConfigError(
+            "config_invalid",
+            "simulation.clock is 'bars', but prices.bars_dir names no folder.",
+            hint="Set prices.bars_dir, or simulation.clock: system.",
+        )
+    from apex_cli.core.adapters.simulated.bar_clock import BarClock
+
+    return BarClock(first_moment(settings.simulation.start, bars))
+
+
+def first_moment(start: date | None, bars: CsvBars) -> datetime:
+    """Return the end of the first session that a bars clock knows.
+
+    Raises:
+        ConfigError: *start* is no trading day, or there is no bar at all.
+    """
+    if start is None:
+        ends = [first[0].end for symbol in bars.symbols() if (first := bars.bars(symbol))]
+        if ends:
+            return min(ends)
+        raise ConfigError("config_invalid", "prices.bars_dir holds no bars.", hint="Put SYMBOL.csv files there.")
+    return session_close(start, "simulation.start")
+
+
+def session_close(day: date, name: str) -> datetime:
+    """Return the close of the trading day *day*.
+
+    Raises:
+        ConfigError: *day* is no trading day, or lies outside the calendar.
+    """
+    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+
+    try:
+        bounds = session_bounds(day)
+    except CalendarEndError as error:
+        raise ConfigError("calendar_end", f"{name}: {error}", hint="Name a day inside the calendar.") from error
+    if bounds is None:
+        raise ConfigError("config_invalid", f"{name}: {day} is no NYSE trading day.", hint="Name a trading day.")
+    return bounds[1]
+
+
+def make_simulated_broker(
+    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False, is_replay: bool = False
+) -> SimulatedBroker:
+    """Return the simulated broker with its own books beside the state; a replay's has none and fills by ``replay``."""
+    from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+    from apex_cli.core.market.calendar import next_auction, session_date
+    from apex_cli.core.venue.costs import CommissionPlan, CostModel
+
+    simulation = settings.simulation
+    return SimulatedBroker(
+        clock=clock,
+        prices=bars,
+        bars=bars,
+        path=None if is_replay else settings.state.dir / BOOK_FILE,
+        read_only=read_only,
+        cash=settings.risk.capital,
+        costs=CostModel(plan=CommissionPlan(simulation.commission.value), slippage_fraction=simulation.slippage_pct),
+        max_participation=simulation.max_participation,
+        buying_power_multiple=simulation.buying_power_multiple,
+        session_of=lambda at: session_date(at).isoformat(),
+        next_auction=next_auction,
+        fills_at_next_open=is_replay and settings.replay.fill is ReplayFill.NEXT_OPEN,
+        outside_rth=settings.broker.ib.outside_rth,
+    )

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from apex_cli.app.marketplace import BROKERS, broker_row, make_market
+from apex_cli.core.reader import is_section
+from apex_cli.settings.schema import keys
+from apex_cli.settings.sections import BrokerName, BrokerSettings, Settings, StateSettings
+
+
+def settings_in(folder: Path, *, is_simulated: bool, name: BrokerName = BrokerName.IB) -> Settings:
+    plain = Settings(state=StateSettings(dir=folder), broker=BrokerSettings(name=name))
+    return replace(plain, execution=replace(plain.execution, simulation_mode=is_simulated))
+
+
+@pytest.mark.parametrize("name", BrokerName)
+def test_every_broker_has_a_row_and_a_section_of_the_settings(name: BrokerName) -> None:
+    row = BROKERS[name]
+    fields = keys()
+    for part in row.section.split("."):
+        assert is_section(fields[part].kind)
+        fields = keys(fields[part].kind)
+
+
+def test_the_configuration_chooses_the_broker(tmp_path: Path) -> None:
+    assert broker_row(settings_in(tmp_path, is_simulated=True)).title == "simulated"
+    assert broker_row(settings_in(tmp_path, is_simulated=False)).title == "Interactive Brokers"
+    assert broker_row(settings_in(tmp_path, is_simulated=False, name=BrokerName.SIMULATED)).title == "simulated"
+
+
+@pytest.mark.parametrize("is_simulated", [True, False])
+def test_every_row_makes_a_market_without_connecting(tmp_path: Path, is_simulated: bool) -> None:
+    market = make_market(settings_in(tmp_path, is_simulated=is_simulated), read_only=True, is_ours=lambda _: True)
+    assert (market.simulated is market.broker) == is_simulated
+    assert market.max_price_age is None or not is_simulated
