@@ -89,6 +89,7 @@ def make_replay_context(
         is_required=settings.pipeline.require_analysis,
         is_dry_run=True,
         models=models,
+        are_bars_fixed=True,
     )
 
 
@@ -341,6 +342,7 @@ def make_history(settings: Settings, context: PipelineContext) -> History:
         length=settings.pipeline.history_bars,
         max_age=None if days is None else timedelta(days=days),
         notice=context.notice,
+        are_fixed=context.are_bars_fixed,
     )
 
 

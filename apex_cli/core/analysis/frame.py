@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ class Frame:
     low: Floats
     close: Floats
     volume: Floats
+    whole: Frame | None = None
+    """The history that these bars are the beginning of; what is computed of it once holds here, cut to length."""
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -37,13 +40,25 @@ class Frame:
     def first(self, count: int) -> Frame:
         """Return the first *count* bars: what was known at the end of bar *count* - 1."""
         columns = {name: getattr(self, name)[:count] for name in ("ends", "open", "high", "low", "close", "volume")}
-        return replace(self, **columns)
+        return replace(self, **columns, whole=self.whole or self)
 
     @property
     def is_finite(self) -> bool:
         """True when every number is one: no NaN, no infinity."""
-        columns = (self.open, self.high, self.low, self.close, self.volume)
-        return all(bool(np.isfinite(column).all()) for column in columns)
+        return len(self) <= finite_bars(self.whole or self)
+
+
+def finite_bars(frame: Frame) -> int:
+    """Return how many bars from the first on hold numbers alone, computed once for each frame."""
+    known = _finite.get(frame)
+    if known is None:
+        columns = (frame.open, frame.high, frame.low, frame.close, frame.volume)
+        odd = ~np.isfinite(np.vstack(columns)).all(axis=0)
+        known = _finite[frame] = int(odd.argmax()) if odd.any() else len(frame)
+    return known
+
+
+_finite: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
 
 
 def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:

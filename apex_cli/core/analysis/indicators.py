@@ -6,7 +6,7 @@ Technical Trading Systems* (1978), for RSI, ATR and ADX.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -88,11 +88,22 @@ def indicators(frame: Frame) -> Indicators:
 
 
 def indicators_of(frame: Frame) -> Indicators:
-    """Return the same, computed once for each frame: several scanners look at one picture."""
+    """Return the same, computed once for each frame, or once for the whole history that it begins.
+
+    No value depends on later bars, so the beginning of the whole's values are the values of the beginning.
+    """
     known = _known.get(frame)
     if known is None:
-        known = _known[frame] = indicators(frame)
+        known = indicators(frame) if frame.whole is None else _cut(indicators_of(frame.whole), len(frame))
+        _known[frame] = known
     return known
+
+
+def _cut(known: Indicators, count: int) -> Indicators:
+    return Indicators(**{name: getattr(known, name)[:count] for name in _NAMES})
+
+
+_NAMES = tuple(field.name for field in fields(Indicators))
 
 
 _known: WeakKeyDictionary[Frame, Indicators] = WeakKeyDictionary()

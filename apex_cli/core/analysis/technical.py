@@ -16,7 +16,7 @@ from math import sqrt
 import numpy as np
 
 from apex_cli.core.analysis.frame import Frame
-from apex_cli.core.analysis.indicators import Indicators, indicators, is_flat
+from apex_cli.core.analysis.indicators import Indicators, indicators_of, is_flat
 
 MIN_BARS = 100
 """Below it the longest average does not exist: nothing is said."""
@@ -81,7 +81,7 @@ def analyse(frame: Frame, sign: int) -> Technical | Unusable:
         return Unusable.TOO_SHORT
     if not frame.is_finite:
         return Unusable.NOT_FINITE
-    known = indicators(frame)
+    known = indicators_of(frame)
     if is_flat(frame) or not known.atr[-1] > 0:
         return Unusable.FLAT
     trend, momentum = trend_score(frame, known, sign), momentum_score(frame, known, sign)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from apex_cli.core.analysis.frame import Frame, extended, frame_of
+import numpy as np
+
+from apex_cli.core.analysis.frame import Frame, extended, frame_of, seconds
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import Reason
@@ -26,11 +28,20 @@ class History:
         length: int = 1000,
         max_age: timedelta | None = None,
         notice: Callable[[Reason, str], None] | None = None,
+        are_fixed: bool = False,
     ) -> None:
         """Read *bars*, the last *length* of them; a symbol whose newest is older than *max_age* is not usable.
 
-        *notice* hears, once a symbol, what is odd about its bars.
+        Args:
+            bars: the source; None without any.
+            length: how many bars are read at the most.
+            max_age: of the newest bar.
+            notice: hears, once a symbol, what is odd about its bars.
+            are_fixed: the source never changes, as in a replay: each symbol is read once, and a frame is the
+                beginning of its whole history, however long.
         """
+        self._are_fixed = are_fixed
+        self._wholes: dict[str, Frame] = {}
         self._bars = bars
         self._length = length
         self._max_age = max_age
@@ -42,25 +53,51 @@ class History:
         if self._bars is None:
             return Reason(code="bars_missing", message="No price history is configured: set prices.bars_dir.")
         try:
+            if self._are_fixed:
+                return self._beginning(self._bars, symbol, at)
             bars = self._bars.bars(symbol, until=at + EARLY)[-self._length :]
         except ApexError as error:
             return Reason(code=error.code, message=error.message)
-        if not bars:
-            return Reason(code="bars_missing", message=f"There are no bars of {symbol}.")
-        age = at - bars[-1].end
-        if self._max_age is not None and age > self._max_age:
-            return Reason(
-                code="bars_stale",
-                message=f"The newest bar of {symbol} ended {bars[-1].end:%Y-%m-%d %H:%M} UTC, "
-                f"more than {self._max_age.days} days ago.",
-                limit=f"{self._max_age.days} days",
-                value=f"{age.days} days",
-            )
+        trouble = self._trouble(symbol, bars[-1].end if bars else None, at)
+        if trouble is not None:
+            return trouble
         self._look_over(symbol, bars)
         known = self._frames.get(symbol)
         frame = frame_of(symbol, bars) if known is None else extended(known[1], known[0], bars)
         self._frames[symbol] = bars, frame
         return frame
+
+    def _beginning(self, source: BarSource, symbol: str, at: datetime) -> Frame | Reason:
+        """Return what of the whole history of *symbol* was known at *at*."""
+        whole = self._wholes.get(symbol)
+        if whole is None:
+            bars = source.bars(symbol)
+            whole = self._wholes[symbol] = frame_of(symbol, bars)
+            self._look_over(symbol, source.bars(symbol, until=at + EARLY))
+        count = int(np.searchsorted(whole.ends, seconds(at + EARLY), side="right"))
+        end = datetime.fromtimestamp(int(whole.ends[count - 1]), UTC) if count else None
+        trouble = self._trouble(symbol, end, at)
+        if trouble is not None:
+            return trouble
+        known = self._frames.get(symbol)
+        if known is None or len(known[1]) != count:
+            known = self._frames[symbol] = (), whole.first(count)
+        return known[1]
+
+    def _trouble(self, symbol: str, newest: datetime | None, at: datetime) -> Reason | None:
+        """Return why bars that end at *newest* cannot be used at *at*."""
+        if newest is None:
+            return Reason(code="bars_missing", message=f"There are no bars of {symbol}.")
+        age = at - newest
+        if self._max_age is None or age <= self._max_age:
+            return None
+        return Reason(
+            code="bars_stale",
+            message=f"The newest bar of {symbol} ended {newest:%Y-%m-%d %H:%M} UTC, "
+            f"more than {self._max_age.days} days ago.",
+            limit=f"{self._max_age.days} days",
+            value=f"{age.days} days",
+        )
 
     def _look_over(self, symbol: str, bars: Sequence[Bar]) -> None:
         """Tell what is odd about the bars of *symbol* when they are first read."""

@@ -57,6 +57,9 @@ class PipelineContext(NamedTuple):
     models: ModelStore | None = None
     """Where the predictor's models are; None: in the folder of the state."""
 
+    are_bars_fixed: bool = False
+    """True: the source of bars never changes, as in a replay."""
+
     prefetch: Prefetch | None = None
     """What asks for the bars, where they have to be asked for."""
 

@@ -69,6 +69,7 @@ class Scanner:
         self._notice = context.notice
         self._last: datetime | None = None
         self._looked: dict[str, int] = {}
+        self._found: dict[tuple[str, int], tuple[Frame, Floats]] = {}
 
     def poll(self, now: datetime) -> Iterable[SignalBatch]:
         """Yield one batch of signals when the interval is over and something was found."""
@@ -108,12 +109,21 @@ class Scanner:
         if self._looked.get(symbol) == end:
             return
         self._looked[symbol] = end
-        known = indicators_of(frame)
         for sign in self._signs:
-            confidence = float(self._scan(frame, known, sign)[-1])
-            signal = self._signal(frame, known, sign, confidence, now) if confidence > 0 else None
+            confidence = float(self._confidences(frame, sign)[len(frame) - 1])
+            signal = self._signal(frame, indicators_of(frame), sign, confidence, now) if confidence > 0 else None
             if signal is not None:
                 yield signal
+
+    def _confidences(self, frame: Frame, sign: int) -> Floats:
+        """Return the pattern's confidence at each bar, found once for a whole history."""
+        whole = frame.whole
+        if whole is None:
+            return self._scan(frame, indicators_of(frame), sign)
+        found = self._found.get((frame.symbol, sign))
+        if found is None or found[0] is not whole:
+            found = self._found[frame.symbol, sign] = whole, self._scan(whole, indicators_of(whole), sign)
+        return found[1]
 
     def _signal(self, frame: Frame, known: Indicators, sign: int, confidence: float, now: datetime) -> Signal | None:
         """Return the proposal, None where its levels make no sense (no range, or a stop at or below zero)."""

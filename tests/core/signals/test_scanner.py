@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import Indicators
-from apex_cli.core.analysis.scans import mean_reversion
+from apex_cli.core.analysis.scans import mean_reversion, momentum_breakout, trend_following, volume_reversal
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
@@ -37,6 +38,14 @@ NOON = BARS["AAPL"][-1].end - timedelta(hours=4)
 def always(frame: Frame, known: Indicators, sign: int) -> Floats:
     assert len(known.rsi) == len(frame)
     return np.full(len(frame), 0.8 if sign > 0 else 0.7)
+
+
+def spiky(seed: int, bars: int, **how: float) -> Frame:
+    """A random walk with some sessions of four times the usual volume."""
+    frame = wander(seed, bars, **how)
+    volume = frame.volume.copy()
+    volume[::7] *= 4
+    return replace(frame, volume=volume)
 
 
 class Watch:
@@ -208,3 +217,48 @@ def test_how_sure_a_custom_pattern_is_reaches_the_signal() -> None:
 @pytest.mark.parametrize("confidence", [0.0, -1.0])
 def test_no_confidence_is_no_signal(confidence: float) -> None:
     assert Watch(lambda frame, _, __: np.full(len(frame), confidence)).look() == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("scan", [mean_reversion, momentum_breakout, trend_following, volume_reversal])
+def test_a_replay_finds_bar_by_bar_what_each_beginning_of_the_history_gives(scan: Any, sign: int) -> None:
+    drift = 0.002 * sign if scan is trend_following else 0.0
+    seed = 13 if sign < 0 else 11
+    bars = {"AAPL": bars_of(spiky(seed, 400, step=0.03, drift=drift), "AAPL")}
+    watch = Watch(scan, bars)
+    whole = Watch(scan, bars)
+    whole.scanner = Scanner(
+        "probe",
+        scan,
+        whole.context,
+        History(whole.source, are_fixed=True),
+        interval=timedelta(0),
+        signs=(sign,),
+        needs_open_market=False,
+    )
+    found = 0
+    for count in range(201, 401):
+        now = bars["AAPL"][count - 1].end
+        watch.source.by_symbol = {"AAPL": bars["AAPL"][:count]}
+        alone = Scanner(
+            "probe",
+            scan,
+            watch.context,
+            History(watch.source),
+            interval=timedelta(0),
+            signs=(sign,),
+            needs_open_market=False,
+        )
+        by_itself = [signal for batch in alone.poll(now) for signal in batch.signals]
+        assert whole.look(now) == by_itself
+        found += len(by_itself)
+    assert found
+
+
+def test_bars_that_never_change_still_grow_old() -> None:
+    history = History(ListBars(BARS), max_age=timedelta(days=7), are_fixed=True)
+    last = BARS["AAPL"][-1].end
+    assert isinstance(history.frame("AAPL", last), Frame)
+    stale = history.frame("AAPL", last + timedelta(days=8))
+    assert isinstance(stale, Reason)
+    assert stale.code == "bars_stale"
