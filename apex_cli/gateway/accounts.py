@@ -194,7 +194,7 @@ def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
 
 
 def account_values(balance: Balance, policy: Policy) -> list[AccountValue]:
-    """Return everything the account page tells, without the tags that the policy leaves out."""
+    """Return every account value, without the tags that the policy leaves out."""
     usd = {
         "NetLiquidation": balance.equity,
         "EquityWithLoanValue": balance.equity,
@@ -287,7 +287,7 @@ class Holdings:
     def correct(self, exec_id: str, price: Decimal) -> ExecutionRow | None:
         """Tell an execution again at another price, as a correction; None when there is no such execution.
 
-        Cash and positions stay as they were: a correction is a fault of telling here.
+        Cash and positions stay as they were: a correction is an injected fault here.
         """
         for execution in reversed(self.executions):
             if execution.exec_id == exec_id:

@@ -1,4 +1,4 @@
-"""The gateway's durable file: killed and started again, it goes on with the same orders and positions."""
+"""The gateway's durable file: after a kill and a restart it continues with the same orders and positions."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def book_of(desk: Desk, quotes: dict[str, Quoted], played_until: datetime | None
 
 
 def desk_of(book: GatewayBook, policy: Policy) -> Desk:
-    """Return a desk that goes on where *book* was kept."""
+    """Return a desk that continues from *book*."""
     engine = MatchingEngine.restored(book.venue, costs=CostModel(plan=book.plan))
     desk = Desk(cash=engine.cash, policy=policy, is_margin=book.is_margin, plan=book.plan, engine=engine)
     for listing in book.listings:
@@ -88,7 +88,7 @@ class Books:
         self._data: bytes | None = None
 
     def read(self) -> GatewayBook | None:
-        """Return the kept book; None when there is none yet.
+        """Return the kept book; None before the first.
 
         Raises:
             StateError: the file is damaged or of another version.

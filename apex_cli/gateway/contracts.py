@@ -154,7 +154,7 @@ class Listings:
         return self._by_key[key]
 
     def find(self, contract: Contract) -> Listing | None:
-        """Return the security that *contract* means; None when there is none."""
+        """Return the security that *contract* means; None where it is not listed."""
         if contract.con_id:
             return self._by_id.get(contract.con_id)
         symbol = contract.symbol or contract.local_symbol

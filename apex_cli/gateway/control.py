@@ -16,7 +16,7 @@ from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import STOCK, Contract
 from apex_cli.gateway.faults import Fault
 from apex_cli.gateway.hub import Hub
-from apex_cli.gateway.rows import CommissionTold, ExecutionRow, ExecutionTold, OrderRow
+from apex_cli.gateway.rows import CommissionReport, ExecutionReport, ExecutionRow, OrderRow
 from apex_cli.gateway.terms import Terms
 
 
@@ -36,7 +36,7 @@ class BooksView(Value, frozen=True, kw_only=True):
         """Return the newest order whose orderRef ends with *order_ref*.
 
         Raises:
-            KeyError: there is none.
+            KeyError: no such order.
         """
         for row in reversed(self.orders):
             if row.terms.order_ref.endswith(order_ref):
@@ -72,7 +72,7 @@ class FillOrder(Command, frozen=True, kw_only=True, tag="fill"):
 
 
 class FillAfterCancel(Command, frozen=True, kw_only=True, tag="late_fill"):
-    """Let an order fill *quantity* after its next cancel was told."""
+    """Let an order fill *quantity* after its next cancel was reported."""
 
     order_ref: str
     quantity: Decimal
@@ -190,7 +190,7 @@ def decode(line: bytes | str) -> AnyCommand:
     """Read one command from JSON.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: the line is not a command.
     """
     command: AnyCommand = msgspec.json.decode(line, type=AnyCommand)
     return command
@@ -235,7 +235,7 @@ def _row(gateway: Hub, order_ref: str, perm_id: int = 0) -> OrderRow:
 
 def _fill(gateway: Hub, command: FillOrder) -> None:
     row = _row(gateway, command.order_ref, command.perm_id)
-    gateway.tell(gateway.desk.fill(row.perm_id, command.quantity, command.price, gateway.now()))
+    gateway.report(gateway.desk.fill(row.perm_id, command.quantity, command.price, gateway.now()))
 
 
 def _late_fill(gateway: Hub, command: FillAfterCancel) -> None:
@@ -253,7 +253,7 @@ def _clear(gateway: Hub, _: ClearFaults) -> None:
 
 def _system(gateway: Hub, command: TellSystem) -> None:
     text = command.text or SYSTEM_TEXTS.get(command.code, "")
-    gateway.tell_all(command.code, text)
+    gateway.broadcast(command.code, text)
 
 
 SYSTEM_TEXTS = {
@@ -287,26 +287,26 @@ def _by_hand(gateway: Hub, command: TradeByHand) -> None:
         tif=command.tif,
     )
     contract = Contract(symbol=command.symbol, sec_type=STOCK, currency="USD")
-    gateway.tell(gateway.desk.place_by_hand(contract, terms, gateway.now()))
+    gateway.report(gateway.desk.place_by_hand(contract, terms, gateway.now()))
 
 
 def _cancel_by_hand(gateway: Hub, command: CancelByHand) -> None:
     row = _row(gateway, command.order_ref, command.perm_id)
-    gateway.tell(gateway.desk.cancel_row(row, gateway.now()))
+    gateway.report(gateway.desk.cancel_row(row, gateway.now()))
 
 
 def _correct(gateway: Hub, command: Correct) -> None:
     corrected = gateway.desk.holdings.correct(command.exec_id, command.price)
     if corrected is None:
         raise KeyError(command.exec_id)
-    gateway.tell([ExecutionTold(execution=corrected), CommissionTold(execution=corrected)])
+    gateway.report([ExecutionReport(execution=corrected), CommissionReport(execution=corrected)])
 
 
 def _repeat(gateway: Hub, command: Repeat) -> None:
     found = [row for row in gateway.desk.holdings.executions if row.exec_id == command.exec_id]
     if not found:
         raise KeyError(command.exec_id)
-    gateway.tell([ExecutionTold(execution=found[0]), CommissionTold(execution=found[0])])
+    gateway.report([ExecutionReport(execution=found[0]), CommissionReport(execution=found[0])])
 
 
 def _next_id(gateway: Hub, command: SetNextId) -> None:
@@ -323,11 +323,11 @@ def _policy(gateway: Hub, command: SetPolicy) -> None:
 
 
 def _end_session(gateway: Hub, _: EndSession) -> None:
-    gateway.tell(gateway.desk.end_session(gateway.now()))
+    gateway.report(gateway.desk.end_session(gateway.now()))
 
 
 def _open_session(gateway: Hub, _: OpenSession) -> None:
-    gateway.tell(gateway.desk.open_session(gateway.now()))
+    gateway.report(gateway.desk.open_session(gateway.now()))
 
 
 _DO: dict[type, Callable[[Hub, Any], None]] = {

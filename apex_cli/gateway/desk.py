@@ -1,4 +1,4 @@
-"""The order desk: what clients place, change and cancel, worked by the matching engine and told in the wire's words."""
+"""The order desk: orders that clients place, change and cancel, worked by the matching engine, reported as IB does."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from apex_cli.gateway.rows import (
     INACTIVE,
     PRE_SUBMITTED,
     SUBMITTED,
-    CommissionTold,
-    ErrorTold,
-    ExecutionTold,
+    CommissionReport,
+    ErrorReport,
+    ExecutionReport,
+    OrderReport,
     OrderRow,
-    OrderTold,
-    PreviewTold,
-    StatusTold,
-    Told,
+    PreviewReport,
+    Report,
+    StatusReport,
 )
 from apex_cli.gateway.terms import Placement, Terms
 from apex_cli.gateway.translation import (
@@ -52,7 +52,7 @@ replace = msgspec.structs.replace
 
 
 class Desk(Register):
-    """Orders of all clients. Every method returns what is to be told, in order; time comes with each call."""
+    """Orders of all clients. Every method returns the reports to send, in order; time comes with each call."""
 
     def __init__(
         self,
@@ -72,9 +72,9 @@ class Desk(Register):
         self.listings = Listings(symbols)
         self.holdings = Holdings(self.engine, self.policy, is_margin=is_margin)
         self.late_fills: dict[str, Decimal] = {}
-        """Quantity that fills after the cancel is told, by orderRef: a fault of telling."""
+        """Quantity that fills after the cancel is reported, by orderRef: an injected fault."""
 
-    def place(self, client_id: int, placement: Placement, at: datetime) -> list[Told]:
+    def place(self, client_id: int, placement: Placement, at: datetime) -> list[Report]:
         """Take one ``placeOrder``: a new order, a change of one, or a what-if."""
         order_id, terms = placement.order_id, placement.terms
         listing = self.listings.find(placement.contract)
@@ -84,10 +84,10 @@ class Desk(Register):
         problem = self._intake_problem(client_id, placement, listing, known)
         if problem is not None or listing is None:
             code, text = problem or (200, NO_DEFINITION)
-            return [ErrorTold(client_id=client_id, order_id=order_id, code=code, text=text)]
+            return [ErrorReport(client_id=client_id, order_id=order_id, code=code, text=text)]
         if terms.what_if:
             row = self._row(client_id, placement, listing, at, perm_id=0)
-            return [PreviewTold(row=row, margins=preview(row, listing, self.holdings, self.costs, at))]
+            return [PreviewReport(row=row, margins=preview(row, listing, self.holdings, self.costs, at))]
         if known is not None:
             return self._change(known, terms, listing, at)
         self.held[client_id, order_id] = placement
@@ -112,7 +112,7 @@ class Desk(Register):
             return 135, f"Can't find order with id ={terms.parent_id}"
         return problem
 
-    def _transmit(self, client_id: int, last: Placement, at: datetime) -> list[Told]:
+    def _transmit(self, client_id: int, last: Placement, at: datetime) -> list[Report]:
         """Release *last*, and with a child its parent and the siblings that wait."""
         parent_id = last.terms.parent_id
         batch = [
@@ -155,7 +155,7 @@ class Desk(Register):
             placed_at=at,
         )
 
-    def place_by_hand(self, contract: Contract, terms: Terms, at: datetime) -> list[Told]:
+    def place_by_hand(self, contract: Contract, terms: Terms, at: datetime) -> list[Report]:
         """Take an order that a person typed into TWS: it belongs to no API client.
 
         Raises:
@@ -169,34 +169,34 @@ class Desk(Register):
         row = self.put(self._row(0, placement, listing, at, perm_id=self.last_perm_id, by_hand=True))
         return self._submit([row], at)
 
-    def _submit(self, rows: Sequence[OrderRow], at: datetime) -> list[Told]:
+    def _submit(self, rows: Sequence[OrderRow], at: datetime) -> list[Report]:
         """Hand one transmission to the engine, unless the account cannot pay it."""
         refusal = next(
             filter(None, (refusal_of(row, self.listings.of_key(row.key), self.holdings, at) for row in rows)), ""
         )
         if refusal:
-            return [told for row in rows for told in self._rejected(row, refusal, at)]
+            return [report for row in rows for report in self._rejected(row, refusal, at)]
         held_back = [row for row in rows if row.parent_perm_id and self._holds_back(row)]
         orders = [to_order(row, self.listings.of_key(row.key)) for row in rows if row not in held_back]
-        told: list[Told] = [OrderTold(row=row) for row in held_back]
-        told += self._tell(self.engine.submit(orders, at), at)
+        reports: list[Report] = [OrderReport(row=row) for row in held_back]
+        reports += self._reports_of(self.engine.submit(orders, at), at)
         if self.policy.warns_of_preset_tif:
-            told += [
+            reports += [
                 _error(row, 10349, "Order TIF was set to DAY based on order preset.")
                 for row in rows
                 if not row.terms.tif and not row.is_manual
             ]
-        return told
+        return reports
 
-    def _rejected(self, row: OrderRow, reason: str, at: datetime) -> list[Told]:
+    def _rejected(self, row: OrderRow, reason: str, at: datetime) -> list[Report]:
         status = self.policy.rejects_as or INACTIVE
         row = self.put(replace(row, status=status, reason=reason, done_at=at))
-        told: list[Told] = [_error(row, 201, f"Order rejected - reason:{reason}")]
+        reports: list[Report] = [_error(row, 201, f"Order rejected - reason:{reason}")]
         if self.policy.rejects_as:
-            told.append(OrderTold(row=row))
-        return told
+            reports.append(OrderReport(row=row))
+        return reports
 
-    def _change(self, row: OrderRow, terms: Terms, listing: Listing, at: datetime) -> list[Told]:
+    def _change(self, row: OrderRow, terms: Terms, listing: Listing, at: datetime) -> list[Report]:
         """Give a working order the quantity, prices and time in force of *terms*."""
         names_final_parent = bool(terms.parent_id) and not self._parent_is_open(row)
         problem = change_problem(row, terms, listing.instrument.key)
@@ -206,19 +206,19 @@ class Desk(Register):
             return [_error(row, *problem)]
         changed = replace(row, terms=changed_terms(row.terms, terms))
         if self.engine.order(row.name) is None:
-            return [OrderTold(row=self.put(changed))]
+            return [OrderReport(row=self.put(changed))]
         events = self.engine.modify(to_order(changed, listing), at)
         first = events[0] if events else None
         if isinstance(first, OrderUpdate) and first.reason.startswith("change refused"):
             return [_error(row, 201, f"Order rejected - reason:{first.reason}")]
         self.put(changed)
-        return self._tell(events, at)
+        return self._reports_of(events, at)
 
     def _parent_is_open(self, row: OrderRow) -> bool:
         parent = self.orders.get(row.parent_perm_id)
         return parent is not None and parent.is_open
 
-    def cancel(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
+    def cancel(self, client_id: int, order_id: int, at: datetime) -> list[Report]:
         """Take one ``cancelOrder``: a client reaches only its own ids."""
         if (client_id, order_id) in self.held:
             return self._drop_held(client_id, order_id, at)
@@ -230,53 +230,53 @@ class Desk(Register):
             found = (10148, f"{text} cannot be cancelled, state: {row.status}.")
         else:
             return self.cancel_row(row, at)
-        return [ErrorTold(client_id=client_id, order_id=order_id, code=found[0], text=found[1])]
+        return [ErrorReport(client_id=client_id, order_id=order_id, code=found[0], text=found[1])]
 
-    def _drop_held(self, client_id: int, order_id: int, at: datetime) -> list[Told]:
+    def _drop_held(self, client_id: int, order_id: int, at: datetime) -> list[Report]:
         """Forget an order that was never transmitted, and its children."""
         names = [
             name
             for name, held in self.held.items()
             if name[0] == client_id and order_id in {name[1], held.terms.parent_id}
         ]
-        told: list[Told] = []
+        reports: list[Report] = []
         for name in names:
             held = self.held.pop(name)
             listing = self.listings.find(held.contract)
             if listing is not None:
                 row = replace(self._row(client_id, held, listing, at, perm_id=0), status=CANCELLED)
-                told += [_error(row, 202, "Order Canceled - reason:"), StatusTold(row=row)]
-        return told
+                reports += [_error(row, 202, "Order Canceled - reason:"), StatusReport(row=row)]
+        return reports
 
-    def cancel_row(self, row: OrderRow, at: datetime) -> list[Told]:
+    def cancel_row(self, row: OrderRow, at: datetime) -> list[Report]:
         """Cancel one open order, whoever owns it."""
         if self.engine.order(row.name) is None:
             return self._ended(row, CANCELLED, "cancelled on request", at)
         late = self.late_fills.pop(row.terms.order_ref, None)
         if late is None:
-            return self._tell(self.engine.cancel(row.name, at), at)
-        told: list[Told] = [StatusTold(row=replace(row, status=CANCELLED))]
-        told += self.fill(row.perm_id, late, None, at)
-        return [*told, *self._tell(self.engine.cancel(row.name, at), at)]
+            return self._reports_of(self.engine.cancel(row.name, at), at)
+        reports: list[Report] = [StatusReport(row=replace(row, status=CANCELLED))]
+        reports += self.fill(row.perm_id, late, None, at)
+        return [*reports, *self._reports_of(self.engine.cancel(row.name, at), at)]
 
-    def cancel_all(self, at: datetime) -> list[Told]:
+    def cancel_all(self, at: datetime) -> list[Report]:
         """Cancel every open order, whoever placed it."""
-        told: list[Told] = []
+        reports: list[Report] = []
         for row in self.open_rows():
             if self.orders[row.perm_id].is_open:
-                told += self.cancel_row(self.orders[row.perm_id], at)
-        return told
+                reports += self.cancel_row(self.orders[row.perm_id], at)
+        return reports
 
-    def set_price(self, listing: Listing, price: Decimal, at: datetime, *, size: Decimal | None = None) -> list[Told]:
+    def set_price(self, listing: Listing, price: Decimal, at: datetime, *, size: Decimal | None = None) -> list[Report]:
         """Meet one price; at most *size* units fill."""
-        return self._tell(self.engine.on_price(listing.instrument.key, Price(price), at, size=size), at)
+        return self._reports_of(self.engine.on_price(listing.instrument.key, Price(price), at, size=size), at)
 
-    def play_bar(self, listing: Listing, bar: Bar, at: datetime) -> list[Told]:
+    def play_bar(self, listing: Listing, bar: Bar, at: datetime) -> list[Report]:
         """Meet one bar, everything at *at*."""
         auctions = auctions_in(bar.start, bar.end)
-        return self._tell(self.engine.on_bar(listing.instrument.key, bar, at, auctions=auctions), at)
+        return self._reports_of(self.engine.on_bar(listing.instrument.key, bar, at, auctions=auctions), at)
 
-    def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Told]:
+    def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Report]:
         """Fill part of one order, by default at its own price or the last one, wherever the market is."""
         row = self.orders[perm_id]
         terms = row.terms
@@ -284,29 +284,29 @@ class Desk(Register):
         at_price = price or terms.limit_price or terms.aux_price or last
         if at_price is None:
             return []
-        return self._tell(self.engine.execute(row.name, Price(at_price), Quantity(quantity), at), at)
+        return self._reports_of(self.engine.execute(row.name, Price(at_price), Quantity(quantity), at), at)
 
-    def end_session(self, at: datetime) -> list[Told]:
+    def end_session(self, at: datetime) -> list[Report]:
         """Hold the closing auction at the last prices, then expire every DAY order."""
-        told = self._tell(self.engine.auction(Phase.CLOSING, at), at)
-        return told + self._tell(self.engine.end_session(at), at)
+        reports = self._reports_of(self.engine.auction(Phase.CLOSING, at), at)
+        return reports + self._reports_of(self.engine.end_session(at), at)
 
-    def open_session(self, at: datetime) -> list[Told]:
+    def open_session(self, at: datetime) -> list[Report]:
         """Hold the opening auction at the last prices."""
-        return self._tell(self.engine.auction(Phase.OPENING, at), at)
+        return self._reports_of(self.engine.auction(Phase.OPENING, at), at)
 
-    def _tell(self, events: Sequence[BrokerEvent], at: datetime) -> list[Told]:
+    def _reports_of(self, events: Sequence[BrokerEvent], at: datetime) -> list[Report]:
         """Book what the engine says, and return it in the wire's words, with what follows from it."""
-        told: list[Told] = []
+        reports: list[Report] = []
         touched: dict[int, None] = {}
         for event in events:
             touched[int(event.client_order_id)] = None
-            told += self._filled(event) if isinstance(event, Fill) else self._updated(event, at)
+            reports += self._filled(event) if isinstance(event, Fill) else self._updated(event, at)
         for perm_id in touched:
-            told += self._consequences(self.orders[perm_id], at)
-        return told
+            reports += self._consequences(self.orders[perm_id], at)
+        return reports
 
-    def _filled(self, fill: Fill) -> list[Told]:
+    def _filled(self, fill: Fill) -> list[Report]:
         row = self.orders[int(fill.client_order_id)]
         row = self.put(
             replace(
@@ -318,12 +318,12 @@ class Desk(Register):
             )
         )
         execution = self.holdings.take(fill, row)
-        told: list[Told] = [ExecutionTold(execution=execution)]
+        reports: list[Report] = [ExecutionReport(execution=execution)]
         if row.remaining:
-            told.insert(0 if self.policy.status_before_execution else 1, StatusTold(row=row))
-        return [*told, CommissionTold(execution=execution)]
+            reports.insert(0 if self.policy.status_before_execution else 1, StatusReport(row=row))
+        return [*reports, CommissionReport(execution=execution)]
 
-    def _updated(self, update: OrderUpdate, at: datetime) -> list[Told]:
+    def _updated(self, update: OrderUpdate, at: datetime) -> list[Report]:
         row = self.orders[int(update.client_order_id)]
         order = self.engine.order(update.client_order_id)
         if order is None:
@@ -343,56 +343,56 @@ class Desk(Register):
         status = wire_status(
             replace(order, status=OrderStatus.WORKING, kind=order.order.order_type if is_over else order.kind)
         )
-        return [OrderTold(row=self.put(replace(row, status=status)))]
+        return [OrderReport(row=self.put(replace(row, status=status)))]
 
-    def _ended(self, row: OrderRow, status: str, reason: str, at: datetime) -> list[Told]:
+    def _ended(self, row: OrderRow, status: str, reason: str, at: datetime) -> list[Report]:
         row = self.put(replace(row, status=status, reason=reason, done_at=at))
-        told: list[Told] = [OrderTold(row=row)]
+        reports: list[Report] = [OrderReport(row=row)]
         if status == CANCELLED and not row.is_manual:
-            told.append(
+            reports.append(
                 _error(
                     row, 202, "Order Canceled - reason:" if "request" in reason else f"Order Canceled - reason:{reason}"
                 )
             )
-        return told
+        return reports
 
-    def _consequences(self, row: OrderRow, at: datetime) -> list[Told]:
+    def _consequences(self, row: OrderRow, at: datetime) -> list[Report]:
         """Return what happens to the relatives of an order that changed."""
-        told: list[Told] = []
+        reports: list[Report] = []
         if row.filled and row.remaining and row.is_open and self._cancels_others(row):
             for leg in self.legs(row):
-                told += self.cancel_row(self.orders[leg.perm_id], at)
+                reports += self.cancel_row(self.orders[leg.perm_id], at)
         children = [child for child in self.open_rows() if child.parent_perm_id == row.perm_id]
         if not row.is_open:
-            told += self._orphaned(row, children, at)
+            reports += self._orphaned(row, children, at)
         for child in children:
-            told += self._woken(self.orders[child.perm_id])
-        return told
+            reports += self._woken(self.orders[child.perm_id])
+        return reports
 
-    def _woken(self, child: OrderRow) -> list[Told]:
+    def _woken(self, child: OrderRow) -> list[Report]:
         """Tell of a child that works since its parent has filled."""
         order = self.engine.order(child.name)
         if order is None or not child.is_open:
             return []
         status = wire_status(order)
-        return [] if status == child.status else [OrderTold(row=self.put(replace(child, status=status)))]
+        return [] if status == child.status else [OrderReport(row=self.put(replace(child, status=status)))]
 
-    def _orphaned(self, parent: OrderRow, children: Sequence[OrderRow], at: datetime) -> list[Told]:
+    def _orphaned(self, parent: OrderRow, children: Sequence[OrderRow], at: datetime) -> list[Report]:
         """Return what a final parent does to its children: end them, or let those start that were held back."""
-        told: list[Told] = []
+        reports: list[Report] = []
         takes_them = parent.status != FILLED and self.policy.cancelled_parent_takes_children
         for child in children:
             if self.engine.order(child.name) is not None:
-                told += self.cancel_row(child, at) if takes_them else []
+                reports += self.cancel_row(child, at) if takes_them else []
             elif takes_them or not parent.filled:
-                told += self._ended(child, CANCELLED, "parent cancelled", at)
+                reports += self._ended(child, CANCELLED, "parent cancelled", at)
             else:
                 terms = replace(child.terms, quantity=min(child.terms.quantity, parent.filled))
                 row = self.put(replace(child, terms=terms))
-                told += self._tell(
+                reports += self._reports_of(
                     self.engine.submit([to_order(row, self.listings.of_key(row.key), is_freed=True)], at), at
                 )
-        return told
+        return reports
 
     def _holds_back(self, child: OrderRow) -> bool:
         parent = self.orders[child.parent_perm_id]
@@ -404,5 +404,5 @@ class Desk(Register):
         return self.policy.oca_partial is OcaPartial.CANCEL
 
 
-def _error(row: OrderRow, code: int, text: str) -> ErrorTold:
-    return ErrorTold(client_id=row.client_id, order_id=row.order_id, code=code, text=text)
+def _error(row: OrderRow, code: int, text: str) -> ErrorReport:
+    return ErrorReport(client_id=row.client_id, order_id=row.order_id, code=code, text=text)

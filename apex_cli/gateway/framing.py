@@ -148,7 +148,7 @@ class Reader:
         """Return the next field.
 
         Raises:
-            ProtocolError: there is none.
+            ProtocolError: no field is left.
         """
         if self._next >= len(self._fields):
             raise ProtocolError(f"a message of {len(self._fields)} fields is too short: {self._fields[:3]}")

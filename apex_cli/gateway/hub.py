@@ -15,7 +15,7 @@ from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Faults
 from apex_cli.gateway.messages import Fields
-from apex_cli.gateway.rows import ErrorTold, ExecutionTold, OrderRow, Told
+from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
 
 NO_ID = -1
 
@@ -34,11 +34,11 @@ class Client(Protocol):
     def send(self, fields: Fields) -> None:
         """Send one message."""
 
-    def tell(self, told: Told) -> None:
-        """Send what happened on the desk."""
+    def report(self, report: Report) -> None:
+        """Send one report of the desk."""
 
     def refresh_account(self) -> None:
-        """Send subscribers what a fill changed."""
+        """Send subscribers the account values that a fill changed."""
 
     def tick(self, key: str) -> None:
         """Send the market of one security to the requests that want it."""
@@ -61,11 +61,11 @@ class Hub:
 
         Args:
             desk: Orders and account, restored or new.
-            account: Account id as told to clients; paper accounts start with ``DU``.
+            account: Account id that clients see; paper accounts start with ``DU``.
             now: The time, aware UTC.
-            books: Where every change is kept before it is told.
+            books: Where every change is written before it is reported.
             bars_of: History of a symbol; None without.
-            log: Gets a line for people about each connection and order.
+            log: Receives one readable line for each connection and order.
         """
         self.desk = desk
         self.account = account
@@ -103,26 +103,26 @@ class Hub:
             del self.sessions[session.client_id]
             self.log(f"client {session.client_id} disconnected")
 
-    # ---------------------------------------------------------------- telling
+    # -------------------------------------------------------------- reporting
 
-    def tell(self, told: Iterable[Told]) -> None:
-        """Keep what happened in the books, then tell it to every client that may hear it."""
-        told = list(told)
-        if not told:
+    def report(self, reports: Iterable[Report]) -> None:
+        """Write what happened to the books, then send it to every client that may receive it."""
+        reports = list(reports)
+        if not reports:
             return
         self.commit()
         has_traded = False
-        for item in told:
-            has_traded = has_traded or isinstance(item, ExecutionTold)
+        for item in reports:
+            has_traded = has_traded or isinstance(item, ExecutionReport)
             for session in list(self.sessions.values()):
                 if self._may_hear(session, item):
-                    session.tell(item)
+                    session.report(item)
         if has_traded:
             for session in list(self.sessions.values()):
                 session.refresh_account()
 
-    def _may_hear(self, session: Client, item: Told) -> bool:
-        if isinstance(item, ErrorTold):
+    def _may_hear(self, session: Client, item: Report) -> bool:
+        if isinstance(item, ErrorReport):
             return session.client_id == item.client_id
         about = item.execution if hasattr(item, "execution") else item.row
         row = about if isinstance(about, OrderRow) else self.desk.orders[about.perm_id]
@@ -130,7 +130,7 @@ class Hub:
             return True
         return session.client_id == row.client_id and (not row.is_manual or session.client_id == 0)
 
-    def tell_all(self, code: int, text: str) -> None:
+    def broadcast(self, code: int, text: str) -> None:
         """Send a system message to every client."""
         for session in list(self.sessions.values()):
             session.send(messages.error(NO_ID, code, text))
@@ -152,12 +152,12 @@ class Hub:
     ) -> None:
         """Move the market of one security: quotes go out first, then what fills."""
         self.quote(listing, price, bid=bid, ask=ask)
-        self.tell(self.desk.set_price(listing, price, self.now(), size=size))
+        self.report(self.desk.set_price(listing, price, self.now(), size=size))
 
     def quote(
         self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
     ) -> None:
-        """Tell the market of one security, without matching orders."""
+        """Send the market of one security, without matching orders."""
         key, tick = listing.instrument.key, listing.instrument.tick_size
         before = self.quotes.get(key)
         close = before.close if before else price
@@ -168,10 +168,10 @@ class Hub:
     def play_bar(self, listing: Listing, bar: Bar) -> None:
         """Meet one bar, and quote its close."""
         self.quote(listing, bar.close)
-        self.tell(self.desk.play_bar(listing, bar, self.now()))
+        self.report(self.desk.play_bar(listing, bar, self.now()))
 
     # ---------------------------------------------------------------- account
 
     def account_values(self) -> list[AccountValue]:
-        """Return every account value as told to clients."""
+        """Return every account value that clients see."""
         return account_values(self.desk.holdings.balance(self.now()), self.desk.policy)

@@ -29,7 +29,7 @@ class OcaPartial(StrEnum):
 
 
 class CompletedShape(StrEnum):
-    """How a completed order tells its size."""
+    """Which field of a completed order holds its size."""
 
     FILLED_ONLY = "filled_only"
     """``totalQuantity`` 0 and ``filledQuantity`` set, as seen in public reports."""
@@ -71,7 +71,7 @@ class Policy(Value, frozen=True, kw_only=True):
     """A cash account cannot sell more than it holds (201)."""
 
     day_trades_remaining: str | None = "3"
-    """As told in account values; None leaves the tags out, ``-1`` is unlimited."""
+    """As shown in account values; None leaves the tags out, ``-1`` is unlimited."""
 
     missing_tags: tuple[str, ...] = ()
     """Account tags that are never sent."""
@@ -86,7 +86,7 @@ class Policy(Value, frozen=True, kw_only=True):
     """Zone name behind execution times; empty sends UTC in the form without a name."""
 
     status_before_execution: bool = False
-    """Order status before the execution it tells of, instead of after it."""
+    """True: the order status precedes the execution it belongs to."""
 
     master_client_id: int | None = None
     """Client that sees the orders of all others live."""

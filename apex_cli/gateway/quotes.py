@@ -1,4 +1,4 @@
-"""Quotes on the wire: which ticks tell bid, ask, last and close, live or delayed."""
+"""Quotes on the wire: the ticks for bid, ask, last and close, live or delayed."""
 
 from __future__ import annotations
 

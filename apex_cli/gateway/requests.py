@@ -33,7 +33,7 @@ class Request(NamedTuple):
     action: Callable[[Session], None]
 
     def run(self, session: Session) -> None:
-        """Do it."""
+        """Handle the request on *session*."""
         self.action(session)
 
 
@@ -129,7 +129,7 @@ def _read_place(_: str, session: Session, fields: Reader) -> Request:
             f"client {session.client_id} {name} {placement.order_id}: {terms.action} {terms.quantity} "
             f"{placement.contract.symbol} {terms.order_type} {terms.order_ref}"
         )
-        gateway.tell(gateway.desk.place(session.client_id, placement, gateway.now()))
+        gateway.report(gateway.desk.place(session.client_id, placement, gateway.now()))
 
     return Request(name, placement.order_id, placement.terms.order_ref, place)
 
@@ -141,7 +141,7 @@ def _read_cancel(name: str, session: Session, fields: Reader) -> Request:
     def cancel(session: Session) -> None:
         gateway = session.gateway
         gateway.log(f"client {session.client_id} cancelOrder {order_id}")
-        gateway.tell(gateway.desk.cancel(session.client_id, order_id, gateway.now()))
+        gateway.report(gateway.desk.cancel(session.client_id, order_id, gateway.now()))
 
     return Request(name, order_id, row.terms.order_ref if row else "", cancel)
 
@@ -149,7 +149,7 @@ def _read_cancel(name: str, session: Session, fields: Reader) -> Request:
 def _global_cancel(session: Session, _: Reader) -> None:
     gateway = session.gateway
     gateway.log(f"client {session.client_id} cancels every order")
-    gateway.tell(gateway.desk.cancel_all(gateway.now()))
+    gateway.report(gateway.desk.cancel_all(gateway.now()))
 
 
 def _open_orders(session: Session, _: Reader) -> None:

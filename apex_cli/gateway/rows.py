@@ -1,4 +1,4 @@
-"""What the gateway keeps of orders, executions and positions, and what it tells of them."""
+"""Rows of orders, executions and positions that the gateway keeps, and the reports it sends about them."""
 
 from __future__ import annotations
 
@@ -129,31 +129,31 @@ class PositionRow(Value, frozen=True, kw_only=True):
     realized: Decimal = ZERO
 
 
-class OrderTold(Value, frozen=True, kw_only=True):
+class OrderReport(Value, frozen=True, kw_only=True):
     """``openOrder`` and ``orderStatus``."""
 
     row: OrderRow
 
 
-class StatusTold(Value, frozen=True, kw_only=True):
+class StatusReport(Value, frozen=True, kw_only=True):
     """``orderStatus`` alone."""
 
     row: OrderRow
 
 
-class ExecutionTold(Value, frozen=True, kw_only=True):
+class ExecutionReport(Value, frozen=True, kw_only=True):
     """``execDetails`` of a live fill."""
 
     execution: ExecutionRow
 
 
-class CommissionTold(Value, frozen=True, kw_only=True):
+class CommissionReport(Value, frozen=True, kw_only=True):
     """``commissionReport``."""
 
     execution: ExecutionRow
 
 
-class ErrorTold(Value, frozen=True, kw_only=True):
+class ErrorReport(Value, frozen=True, kw_only=True):
     """``error`` with an order's id, to the client that owns the id."""
 
     client_id: int
@@ -162,7 +162,7 @@ class ErrorTold(Value, frozen=True, kw_only=True):
     text: str
 
 
-class PreviewTold(Value, frozen=True, kw_only=True):
+class PreviewReport(Value, frozen=True, kw_only=True):
     """``openOrder`` with margins: the answer to a what-if order."""
 
     row: OrderRow
@@ -181,4 +181,4 @@ class Margins(Value, frozen=True, kw_only=True):
     commission: Decimal
 
 
-Told = OrderTold | StatusTold | ExecutionTold | CommissionTold | ErrorTold | PreviewTold
+Report = OrderReport | StatusReport | ExecutionReport | CommissionReport | ErrorReport | PreviewReport

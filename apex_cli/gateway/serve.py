@@ -1,4 +1,4 @@
-"""A gateway as a process: starts, serves until it is told to stop, and takes commands of a test if asked to."""
+"""A gateway as a process: starts, serves until it is stopped, and takes commands of a test where that is allowed."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ async def _take_commands(gateway: Gateway, stop: asyncio.Event) -> None:
 
 
 def answer_line(gateway: Gateway, line: bytes) -> Answer:
-    """Execute one command and tell what became of it."""
+    """Execute one command and return its outcome as a line of JSON."""
     try:
         return Answer(ok=True, books=control.execute(gateway, control.decode(line)))
     except (KeyError, ValueError) as error:  # msgspec's errors are ValueErrors

@@ -1,4 +1,4 @@
-"""One client's connection: its handshake, its subscriptions, and what it is told."""
+"""One client's connection: its handshake, its subscriptions, and the messages it receives."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.messages import Fields, Message
 from apex_cli.gateway.quotes import TickRequest, tick_messages
 from apex_cli.gateway.rows import (
-    CommissionTold,
-    ErrorTold,
-    ExecutionTold,
+    CommissionReport,
+    ErrorReport,
+    ExecutionReport,
+    OrderReport,
     OrderRow,
-    OrderTold,
-    PreviewTold,
-    StatusTold,
-    Told,
+    PreviewReport,
+    Report,
+    StatusReport,
 )
 
 SERVER_VERSION = 176
@@ -183,24 +183,24 @@ class Session(asyncio.Protocol):
             held, self._held = self._held, []
             self._transport.write(b"".join(held))
 
-    def tell(self, told: Told) -> None:
-        """Tell one thing that happened on the desk."""
+    def report(self, report: Report) -> None:
+        """Send one report of the desk."""
         account, zone = self.gateway.account, self.gateway.desk.policy.time_zone
-        if isinstance(told, ErrorTold):
-            self.send(messages.error(told.order_id, told.code, told.text))
+        if isinstance(report, ErrorReport):
+            self.send(messages.error(report.order_id, report.code, report.text))
             return
-        self._order_ref = told.execution.order_ref if hasattr(told, "execution") else told.row.terms.order_ref
-        match told:
-            case OrderTold(row=row):
+        self._order_ref = report.execution.order_ref if hasattr(report, "execution") else report.row.terms.order_ref
+        match report:
+            case OrderReport(row=row):
                 self.send(self.open_order(row))
                 self.send(self.order_status(row))
-            case StatusTold(row=row):
+            case StatusReport(row=row):
                 self.send(self.order_status(row))
-            case ExecutionTold(execution=execution):
+            case ExecutionReport(execution=execution):
                 self.send(messages.exec_details(execution, LIVE, account, zone))
-            case CommissionTold(execution=execution):
+            case CommissionReport(execution=execution):
                 self.send(messages.commission_report(execution))
-            case PreviewTold(row=row, margins=margins):
+            case PreviewReport(row=row, margins=margins):
                 self.send(messages.open_order(row, 0, account, margins))
         self._order_ref = ""
 
@@ -246,7 +246,7 @@ class Session(asyncio.Protocol):
         self.send([Message.ACCOUNT_TIME, 1, now.split(" ")[1][:5] if " " in now else now[9:14]])
 
     def refresh_account(self) -> None:
-        """Tell subscribers what a fill changed."""
+        """Send subscribers the account values that a fill changed."""
         gateway = self.gateway
         if self.hears_positions:
             for key in gateway.desk.holdings.positions:
@@ -279,4 +279,4 @@ class RequestLike(Protocol):
         """Return the orderRef of the order it speaks of."""
 
     def run(self, session: Session) -> None:
-        """Do it."""
+        """Handle the request on *session*."""

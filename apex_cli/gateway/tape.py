@@ -47,7 +47,7 @@ class Tape:
         """End the session before the one of *end*."""
         before = self._gateway.played_until
         if before is not None and before.astimezone(NEW_YORK).date() < end.astimezone(NEW_YORK).date():
-            self._gateway.tell(self._gateway.desk.end_session(self._gateway.now()))
+            self._gateway.report(self._gateway.desk.end_session(self._gateway.now()))
 
     async def play(self, pace_s: float) -> None:
         """Play one step each *pace_s* seconds until the bars end; then the market stands still."""

@@ -45,7 +45,7 @@ def kind_of(terms: Terms) -> OrderType | None:
 
 
 def good_till(terms: Terms) -> datetime | None:
-    """Return the end of a GTD order as UTC; None where there is none, or it is no time."""
+    """Return the end of a GTD order as UTC; None where it is missing or not a time."""
     found = GOOD_TILL.fullmatch(terms.good_till_date)
     if found is None or terms.tif != "GTD":
         return None
@@ -155,7 +155,7 @@ def _price(value: Decimal | None) -> Price | None:
 
 
 def wire_status(order: VenueOrder) -> str:
-    """Return the status the wire tells of an order of the engine.
+    """Return the wire's status of an order of the engine.
 
     Held children and stops that wait for their trigger are PreSubmitted.
     """

@@ -52,7 +52,7 @@ class Client:
         return contract
 
     def order(self, kind: str, action: str, quantity: float, **terms: Any) -> Any:
-        """Return an order; *kind* as on the wire, GTC unless told."""
+        """Return an order; *kind* as on the wire, GTC unless *terms* say otherwise."""
         return self.library.Order(
             orderId=self.ib.client.getReqId(),
             action=action,
@@ -86,8 +86,8 @@ class Client:
         """Wait for a status, and a filled quantity."""
 
         def holds() -> bool:
-            told = trade.orderStatus
-            return told.status == status and (filled is None or told.filled == filled)
+            reports = trade.orderStatus
+            return reports.status == status and (filled is None or reports.filled == filled)
 
         self.until(holds, f"{status} {filled}, is {trade.orderStatus}")
 

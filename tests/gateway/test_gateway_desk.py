@@ -14,7 +14,7 @@ from apex_cli.gateway.books import Books, desk_of
 from apex_cli.gateway.contracts import Contract
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.policy import Children, OcaPartial, Policy
-from apex_cli.gateway.rows import ErrorTold, ExecutionTold, OrderRow, Told
+from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
 from apex_cli.gateway.terms import Placement, Terms
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -28,11 +28,11 @@ def open_desk(policy: Policy | None = None, *, cash: int = 100_000, is_margin: b
     return desk
 
 
-def price(desk: Desk, at: str, size: int | None = None) -> list[Told]:
+def price(desk: Desk, at: str, size: int | None = None) -> list[Report]:
     return desk.set_price(desk.listings.add("AAPL"), Decimal(at), NOW, size=None if size is None else Decimal(size))
 
 
-def place(desk: Desk, order_id: int, kind: str, action: str, quantity: int, **terms: Any) -> list[Told]:
+def place(desk: Desk, order_id: int, kind: str, action: str, quantity: int, **terms: Any) -> list[Report]:
     prices = {name: Decimal(str(value)) if "price" in name else value for name, value in terms.items()}
     made = Terms(action=action, quantity=Decimal(quantity), order_type=kind, **{"tif": "GTC", **prices})
     return desk.place(ME, Placement(order_id=order_id, contract=STOCK, terms=made), NOW)
@@ -54,8 +54,8 @@ def states(desk: Desk) -> list[tuple[str, int, int]]:
     return [(row.status, int(row.terms.quantity), int(row.filled)) for row in desk.orders.values()]
 
 
-def codes(told: list[Told]) -> list[int]:
-    return [item.code for item in told if isinstance(item, ErrorTold)]
+def codes(reports: list[Report]) -> list[int]:
+    return [item.code for item in reports if isinstance(item, ErrorReport)]
 
 
 def test_children_work_from_the_first_share_on() -> None:
@@ -195,9 +195,9 @@ def test_a_late_fill_comes_after_the_cancel_was_told() -> None:
     desk = open_desk()
     place(desk, 1, "LMT", "BUY", 10, limit_price=49, order_ref="late")
     desk.late_fills["late"] = Decimal(4)
-    told = desk.cancel(ME, 1, NOW)
-    execution = next(n for n, item in enumerate(told) if isinstance(item, ExecutionTold))
-    statuses = [item.row.status for item in told[:execution] if not isinstance(item, ErrorTold | ExecutionTold)]  # type: ignore[union-attr]
+    reports = desk.cancel(ME, 1, NOW)
+    execution = next(n for n, item in enumerate(reports) if isinstance(item, ExecutionReport))
+    statuses = [item.row.status for item in reports[:execution] if not isinstance(item, ErrorReport | ExecutionReport)]  # type: ignore[union-attr]
     assert statuses == ["Cancelled"]
     assert (row(desk, 1).status, row(desk, 1).filled) == ("Cancelled", 4)
 

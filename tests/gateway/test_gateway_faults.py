@@ -132,7 +132,7 @@ def test_a_fill_arrives_after_the_cancel(client: Any, gateway: GatewayThread) ->
     trade = client.place(client.order("LMT", "BUY", 10, lmtPrice=49, orderRef="late"))
     client.sees(trade, "Submitted")
     seen: list[tuple[str, float]] = []
-    trade.statusEvent += lambda told: seen.append((told.orderStatus.status, told.orderStatus.filled))
+    trade.statusEvent += lambda reports: seen.append((reports.orderStatus.status, reports.orderStatus.filled))
     gateway.late_fill("late", 4)
     client.ib.cancelOrder(trade.order)
     client.until(lambda: trade.filled() == 4)

@@ -89,7 +89,7 @@ def app(gateway: GatewayThread, caplog: pytest.LogCaptureFixture) -> Iterator[Ap
         app.disconnect()
         thread.join(PATIENCE)
     assert [record.message for record in caplog.records if "rror" not in record.message] == []
-    assert [told for told in app.all("error") if told[-3:] and 320 in told] == []
+    assert [reports for reports in app.all("error") if reports[-3:] and 320 in reports] == []
 
 
 def stock() -> Contract:
@@ -154,8 +154,8 @@ def test_a_bracket_fills_in_parts_and_is_told_of_later(app: App, gateway: Gatewa
 def test_a_preview_and_quotes(app: App, gateway: GatewayThread) -> None:
     number = app.next_id
     app.placeOrder(number, stock(), order("MKT", "BUY", 100, whatIf=True))
-    told = app.until(lambda: app.all("openOrder"))
-    assert float(told[0][3].initMarginChange) == 2500.0
+    reports = app.until(lambda: app.all("openOrder"))
+    assert float(reports[0][3].initMarginChange) == 2500.0
     app.reqMktData(50, stock(), "", False, False, [])
     app.until(lambda: app.all("tickPrice"))
     gateway.set_price("AAPL", "51.00")

@@ -62,9 +62,9 @@ def test_a_moved_stop_is_told_with_its_new_price(client: Any, gateway: GatewayTh
     )
     client.place(moved)
     client.until(lambda: str(gateway.books().order("S1").terms.aux_price) == "48.5")
-    told = {trade.order.orderId: trade.order for trade in client.ib.reqAllOpenOrders()}
-    assert told[stop.order.orderId].auxPrice == 48.5
-    assert told[stop.order.orderId].orderRef == "b-S1"
+    reports = {trade.order.orderId: trade.order for trade in client.ib.reqAllOpenOrders()}
+    assert reports[stop.order.orderId].auxPrice == 48.5
+    assert reports[stop.order.orderId].orderRef == "b-S1"
     gateway.set_price("AAPL", "48.40")
     client.sees(stop, "Filled", 10)
 
@@ -104,8 +104,8 @@ def test_a_trailing_stop_follows_and_triggers(
     client.sees(trail, "PreSubmitted")
     gateway.set_price("AAPL", "53.00")
     client.until(lambda: float(gateway.books().order("trail").terms.trail_stop_price or 0) == trigger)
-    (told,) = connect(8).ib.reqAllOpenOrders()  # the own trade keeps the trigger it was placed with
-    assert told.order.trailStopPrice == trigger
+    (reports,) = connect(8).ib.reqAllOpenOrders()  # the own trade keeps the trigger it was placed with
+    assert reports.order.trailStopPrice == trigger
     gateway.set_price("AAPL", "50.50")
     client.sees(trail, "Filled", 10)
 

@@ -80,7 +80,7 @@ class Driver:
         self.do(control.ClearFaults())
 
     def late_fill(self, order_ref: str, quantity: Number) -> None:
-        """Let an order fill *quantity* after its next cancel was told."""
+        """Let an order fill *quantity* after its next cancel was reported."""
         self.do(control.FillAfterCancel(order_ref=order_ref, quantity=Decimal(quantity)))
 
     def system(self, code: int, text: str = "") -> None:
