@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from apex_cli.presenters.run_log import RunLog
 
 NEW_YORK = ZoneInfo("America/New_York")
+MIDNIGHT = frozenset({"00:00", "0:00"})
+"""How the end of a day is written."""
 
 
 class RunOptions(Value, frozen=True, kw_only=True):
@@ -225,7 +227,7 @@ def _last_close(day: date) -> datetime:
 
 
 def end_of_window(text: str | None, now: datetime) -> datetime | None:
-    """Return today's *text* (HH:MM, New York) as a time.
+    """Return today's *text* (HH:MM, New York) as a time; 00:00 is the midnight that ends the day.
 
     Raises:
         InputError: it is no time of day.
@@ -233,11 +235,18 @@ def end_of_window(text: str | None, now: datetime) -> datetime | None:
     """
     if text is None:
         return None
+    today = now.astimezone(NEW_YORK).date()
+    if text in MIDNIGHT:
+        return datetime.combine(today + timedelta(days=1), time(), tzinfo=NEW_YORK)
     try:
         at = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day, its zone follows
     except ValueError:
-        raise InputError("until_invalid", f"--until {text!r} is no time of day.", hint="Write 16:05.") from None
-    end = datetime.combine(now.astimezone(NEW_YORK).date(), at, tzinfo=NEW_YORK)
+        raise InputError(
+            "until_invalid",
+            f"--until {text!r} is no time of day.",
+            hint="Write 16:05; 00:00 is the midnight that ends the day.",
+        ) from None
+    end = datetime.combine(today, at, tzinfo=NEW_YORK)
     if end <= now:
         raise NothingToDo(
             "outside_window", f"It is past {text} in New York already.", hint="Start earlier, or leave --until out."

@@ -20,7 +20,8 @@ app = typer.Typer(add_completion=False)
 def run(
     once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron.")] = False,
     until: Annotated[
-        str | None, typer.Option(metavar="HH:MM", help="End at this time, New York.", show_default=False)
+        str | None,
+        typer.Option(metavar="HH:MM", help="End at this time, New York; 00:00 is midnight.", show_default=False),
     ] = None,
     signals: Annotated[
         list[str] | None,

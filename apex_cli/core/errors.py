@@ -18,6 +18,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, ClassVar
 
+EXHAUSTING = (RecursionError, MemoryError)
+"""What reading a file may raise that is nested without end, or larger than the memory."""
+
 
 class ExitStatus(IntEnum):
     """Exit statuses that scripts rely on."""

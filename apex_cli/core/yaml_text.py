@@ -72,7 +72,7 @@ def parse_yaml(text: str) -> object:
             _check_depth_before(text, mark)
         message = " ".join(part for part in (error.context, error.problem) if part)
         raise _problem(message, mark) from None
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise YamlProblem("nested too deeply") from None
     except (ValueError, OverflowError):
         # From the pure Python scanner, which computes the character of an escape without a check.

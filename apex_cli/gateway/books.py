@@ -98,7 +98,7 @@ class Books:
             return None
         try:
             book = msgspec.json.decode(data, type=GatewayBook)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StateError(
                 "gateway_book_damaged",
                 f"{self.path}: damaged: {error}",

@@ -7,6 +7,7 @@ inside becomes a message (or the envelope) and the documented exit status.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, Self, TextIO
 
 import typer
 
-from apex_cli.core.errors import ApexError, ExitStatus
+from apex_cli.core.errors import ApexError, ExitStatus, StateError
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Block
 
@@ -77,9 +78,10 @@ class Output:
         if isinstance(error, KeyboardInterrupt):
             self.interrupted()
             raise typer.Exit(INTERRUPTED)
-        if isinstance(error, ApexError):
-            self.fail(error)
-            raise typer.Exit(error.status)
+        found = error if isinstance(error, ApexError) else out_of_means(error)
+        if found is not None:
+            self.fail(found)
+            raise typer.Exit(found.status)
         if isinstance(error, Exception) and not os.environ.get("APEX_DEBUG"):
             self.fail(internal_error(error))
             raise typer.Exit(ExitStatus.INTERNAL)
@@ -252,6 +254,21 @@ def point_nowhere(stream: TextIO | None) -> None:
     """Point *stream* nowhere, so that the interpreter's last flush cannot fail."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+
+
+def out_of_means(error: BaseException) -> StateError | None:
+    """Return what to say when the machine gives no more files or memory; None for any other error."""
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return StateError(
+            "too_many_open_files", "Too many files are open.", hint="Raise the limit (ulimit -n 1024), then try again."
+        )
+    if isinstance(error, MemoryError):
+        return StateError(
+            "out_of_memory",
+            "apex needs more memory than it may have.",
+            hint="Give it more, or feed it smaller files; what was done stays done: look at apex orders.",
+        )
+    return None
 
 
 def internal_error(error: Exception) -> ApexError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import sys
@@ -133,3 +134,20 @@ def test_a_stream_that_was_never_there_is_no_error() -> None:
 def test_standard_input_that_was_never_there_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert Output("close").can_prompt is False
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "too_many_open_files"),
+        (OSError(errno.ENFILE, "Too many open files in system"), "too_many_open_files"),
+        (MemoryError(), "out_of_memory"),
+    ],
+)
+def test_a_machine_that_gives_no_more_is_one_sentence(
+    error: Exception, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as caught, Output("run", as_json=True, quiet=False, verbose=False):
+        raise error
+    assert caught.value.exit_code == 9
+    assert json.loads(capsys.readouterr().out)["errors"][0]["code"] == code

@@ -115,7 +115,7 @@ class CachedBars:
         try:
             content = read_bytes(path)
             kept = msgspec.json.decode(content, type=Kept) if content is not None else None
-        except (ApexError, msgspec.DecodeError):
+        except (ApexError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._spoiled(path, symbol)
             return None
         if kept is not None and (kept.format, kept.symbol) != (FORMAT, symbol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sized
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -41,7 +42,9 @@ def invalid(where: str, problem: str, allowed: str = "") -> InputError:
 
 
 def shown(value: object) -> str:
-    """Return *value* short and printable."""
+    """Return *value* short and printable; what holds others is counted, as it may be nested without end."""
+    if isinstance(value, Sized) and not isinstance(value, str | bytes):
+        return f"{'an object' if isinstance(value, Mapping) else 'a list'} of {len(value)} values"
     text = ascii(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
@@ -151,6 +154,19 @@ def symbol(value: object, where: str) -> str:
     if not text or len(text) > MAX_SYMBOL or not text.isprintable():
         raise invalid(where, f"found {shown(value)}", f"a symbol of 1 to {MAX_SYMBOL} characters, in quotes")
     return text
+
+
+def name(value: object, where: str) -> str:
+    """Return an identity as text, empty when there is none.
+
+    Raises:
+        InputError: it is neither text nor a whole number.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise invalid(where, f"found {shown(value)}", "a text or a whole number")
+    return str(value).strip()
 
 
 def security_key(name: str, kind: SecType) -> str:

@@ -87,7 +87,7 @@ def read_document(content: bytes, name: str) -> object:
     if text.lstrip()[:1] in {"{", "["}:
         try:
             return json.loads(text, parse_float=Decimal, parse_constant=str, object_pairs_hook=_once)
-        except (ValueError, RecursionError, ArithmeticError) as error:
+        except (ValueError, RecursionError, MemoryError, ArithmeticError) as error:
             if not name.lower().endswith((".yaml", ".yml")):
                 raise invalid(name, f"is not valid JSON: {error}") from None
     from apex_cli.core.yaml_text import YamlProblem, parse_yaml
@@ -207,9 +207,10 @@ def _execution(row: Mapping[Any, object], at: str, seen: Counter[str], *, is_fle
         if name not in EXECUTION_FIELDS:
             raise invalid(f"{at}.{name}", "unknown field", ", ".join(EXECUTION_FIELDS))
     for name in REQUIRED:
-        if row.get(name) in {None, ""}:
+        if is_absent(row.get(name)):
             raise invalid(f"{at}.{name}", "is missing", ", ".join(REQUIRED))
-    kind = fields.sec_type(row.get("sec_type") or SecType.STK.value, f"{at}.sec_type")
+    given = row.get("sec_type")
+    kind = fields.sec_type(SecType.STK.value if is_absent(given) else given, f"{at}.sec_type")
     name = fields.symbol(row["symbol"], f"{at}.symbol")
     when = row["time"]
     filled_at = (
@@ -219,7 +220,9 @@ def _execution(row: Mapping[Any, object], at: str, seen: Counter[str], *, is_fle
     )
     quantity = fields.number(row["quantity"], f"{at}.quantity", allow_negative=is_flex_csv)
     side = fields.side(row["side"], f"{at}.side")
-    exec_id = str(row.get("exec_id") or "").strip()
+    if not is_flex_csv and not is_absent(row.get("price")):
+        fields.number(row["price"], f"{at}.price", allow_zero=True, allow_negative=True)
+    exec_id = fields.name(row.get("exec_id"), f"{at}.exec_id")
     if not exec_id:
         content = f"{filled_at.isoformat()} {name} {kind} {side} {quantity.normalize()}"
         seen[content] += 1
@@ -231,8 +234,13 @@ def _execution(row: Mapping[Any, object], at: str, seen: Counter[str], *, is_fle
         side=side,
         quantity=Quantity(abs(quantity)),
         filled_at=filled_at,
-        order_id=str(row.get("order_id") or ""),
+        order_id=fields.name(row.get("order_id"), f"{at}.order_id"),
     )
+
+
+def is_absent(value: object) -> bool:
+    """Tell whether a row leaves a field out, or gives it empty."""
+    return value is None or value == ""
 
 
 def _read_csv(text: str, name: str) -> tuple[Execution, ...]:

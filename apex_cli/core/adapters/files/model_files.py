@@ -165,7 +165,7 @@ class ModelFiles:
         try:
             content = read_bytes(path)
             return None if content is None else msgspec.json.decode(content, type=kind)
-        except (ApexError, msgspec.DecodeError):
+        except (ApexError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if path not in self._damaged:
                 self._damaged.add(path)
                 self._on_damage(f"Warning: {path} is damaged and left out. apex model status shows what there is.")

@@ -252,7 +252,7 @@ def _json_cell(text: str) -> object:
 
     try:
         return json.loads(text) if len(text) <= MAX_METADATA_TEXT * MAX_METADATA_KEYS else text
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         return text
 
 

@@ -107,7 +107,7 @@ def _is_json_lines(body: bytes) -> bool:
         return False
     try:
         return isinstance(json.loads(first), dict)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         return False
 
 
@@ -309,7 +309,7 @@ def _parse_json(text: str) -> object:
             parse_constant=str,
             object_pairs_hook=_object,
         )
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise ValueError("nested too deeply") from None
 
 

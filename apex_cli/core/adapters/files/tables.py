@@ -410,7 +410,7 @@ def parse_json(text: str, name: str) -> object:
         return json.loads(text, parse_float=Decimal, parse_constant=str, parse_int=_whole)
     except (ValueError, ArithmeticError) as error:
         raise unusable(name, f"is not valid JSON: {error}") from None
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise unusable(name, "is JSON nested too deeply") from None
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, write_atomically
 from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.errors import EXHAUSTING
 from apex_cli.core.model.base import Value
 
 MOST_BUTTONS = 400
@@ -157,7 +158,7 @@ class ButtonFile:
         data = read_bytes(self.path)
         try:
             return msgspec.json.decode(data, type=_File) if data else _File()
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING):
             return _File()
 
     def _save(self, file: _File) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, write_atomically
 from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.errors import EXHAUSTING
 from apex_cli.core.model.delivery import Delivery
 
 
@@ -34,7 +35,7 @@ class DeliveryFile:
         data = read_bytes(self.path)
         try:
             return msgspec.json.decode(data, type=Delivery) if data else Delivery()
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING):
             return Delivery()
 
     def save(self, delivery: Delivery) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, remove_leftovers, write_atomically
-from apex_cli.core.errors import StateError
+from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.venue.book import VenueBook
@@ -66,7 +66,7 @@ class BookFile:
             version = msgspec.json.decode(data, type=_Versioned).version
             if version == VERSION:
                 return msgspec.json.decode(data, type=SimulatedBook)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING) as error:
             raise self._damaged("simulated_broker_damaged", f"{self.path}: damaged: {error}") from error
         raise self._damaged("simulated_broker_version", f"{self.path}: version {version}, this apex knows {VERSION}")
 

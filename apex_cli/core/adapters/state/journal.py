@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from apex_cli.core.adapters import atomic_file
-from apex_cli.core.errors import StateError
+from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.records import OutboxRow
 
 _TAIL_BYTES = 1 << 16
@@ -32,7 +32,7 @@ LAST_SEQ = (1 << 53) - 1
 MOST_LINE = 1 << 24
 """Longest line that can be an event, in bytes; a longer one is never read as a whole."""
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MemoryError)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING)
 """What decoding a line that is no event may raise: it may be nested without end, too."""
 
 _encode = msgspec.json.Encoder().encode

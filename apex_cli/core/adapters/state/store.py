@@ -15,7 +15,7 @@ from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import Backup, Meta
 from apex_cli.core.adapters.state.journal import Journal
 from apex_cli.core.adapters.state.storage import NEW, StateFile
-from apex_cli.core.errors import StateError
+from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import Clock
 from apex_cli.core.state.tables import State, Table
@@ -44,7 +44,7 @@ def read_state(tables: Mapping[str, msgspec.Raw], path: Path, state: State) -> S
             continue
         try:
             table.load(_decode_rows(table, raw))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING) as error:
             raise file_format.damaged(path, f"table {table.name}: {error}") from error
     return state
 

@@ -390,3 +390,31 @@ def test_any_bytes_are_read_or_refused(content: bytes, name: str) -> None:
     for reading in (read_executions, read_situation):
         with suppress(InputError):
             reading(content, name)  # type: ignore[operator]
+
+
+NESTED: Any = []
+for _ in range(50):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize("value", [[], {}, [1], {"a": 1}, NESTED], ids=["list", "object", "one", "pair", "nested"])
+@pytest.mark.parametrize("field", [*ROW, "price", "order_id"])
+def test_a_list_or_an_object_where_a_value_belongs_names_row_and_field(field: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        read([ROW, {**ROW, "exec_id": "0001.02", field: value}])
+    assert f"executions[1].{field}" in caught.value.message
+
+
+@pytest.mark.parametrize("value", [True, 1.5])
+def test_an_identity_is_text_or_a_whole_number(value: Any) -> None:
+    with pytest.raises(InputError, match="exec_id"):
+        read([{**ROW, "exec_id": value}])
+    assert read([{**ROW, "exec_id": 17, "order_id": 4}]).executions[0].exec_id == "17"
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_document_nested_without_end_is_an_input_error(opening: str) -> None:
+    with pytest.raises(InputError, match="not valid JSON"):
+        read(f'[{{"time": {opening * 100_000}}}]'.encode())
+    with pytest.raises(InputError, match="not valid JSON"):
+        read_situation(f'{{"as_of": {opening * 100_000}}}'.encode(), "s.json")
