@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from apex_cli.app.resources import file_hints
 from apex_cli.core.errors import ConfigError
-from apex_cli.settings.sections import PriceSettings, Settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.csv_bars import CsvBars
-    from apex_cli.core.adapters.files.tables import FileHints
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.health import Finding
@@ -55,22 +55,6 @@ class Marketplace(Protocol):
         """Return what asks the broker for daily bars of the watch list; None where the broker has none."""
 
 
-def price_hints(prices: PriceSettings) -> FileHints:
-    """Return what the configuration says about price files."""
-    import msgspec
-
-    from apex_cli.core.adapters.files.tables import FileHints
-
-    columns = {name: text for name, text in msgspec.structs.asdict(prices.columns).items() if text}
-    return FileHints(
-        section="prices",
-        columns=columns,
-        zone=prices.zone or "",
-        dates=prices.dates or "",
-        decimal=prices.decimal or "",
-    )
-
-
 def open_bars(settings: Settings) -> CsvBars | None:
     """Return the bars, None when none are configured.
 
@@ -87,4 +71,4 @@ def open_bars(settings: Settings) -> CsvBars | None:
         )
     from apex_cli.core.adapters.files.csv_bars import CsvBars
 
-    return CsvBars(settings.prices.bars_dir, price_hints(settings.prices))
+    return CsvBars(settings.prices.bars_dir, file_hints(settings.prices, "prices"))

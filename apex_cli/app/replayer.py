@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from apex_cli.app.compose import make_learners, make_position_chores, make_ranker, make_stages
-from apex_cli.app.market import price_hints
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
+from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
@@ -79,7 +79,7 @@ def open_replay_bars(folder: Path, prices: PriceSettings) -> CsvBars:
     Raises:
         InputError: the folder or one of its files cannot be read.
     """
-    return CsvBars(folder, price_hints(prices))
+    return CsvBars(folder, file_hints(prices, "prices"))
 
 
 def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import InputError, StateError
 from apex_cli.settings.load import LIVE_VARIABLE, load_settings
-from apex_cli.settings.sections import Settings
+from apex_cli.settings.sections import ExecutionFileSettings, PriceSettings, Settings
 
 if TYPE_CHECKING:
+    from apex_cli.core.adapters.files.tables import FileHints
     from apex_cli.core.adapters.state.journal import Journal
     from apex_cli.core.adapters.state.restoration import Replay
     from apex_cli.core.adapters.state.store import TinyDbStore
@@ -28,6 +29,22 @@ def read_settings(config: Path | None, overrides: Mapping[str, str] | None = Non
     """
     settings = load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd())
     return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
+
+
+def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> FileHints:
+    """Return what the section *name* of the configuration says about the files of its kind."""
+    import msgspec
+
+    from apex_cli.core.adapters.files.tables import FileHints
+
+    columns = {ours: theirs for ours, theirs in msgspec.structs.asdict(section.columns).items() if theirs}
+    return FileHints(
+        section=name,
+        columns=columns,
+        zone=section.zone or "",
+        dates=section.dates or "",
+        decimal=section.decimal or "",
+    )
 
 
 def allow_live(settings: Settings, is_allowed: bool) -> Settings:  # noqa: FBT001 - one yes or no

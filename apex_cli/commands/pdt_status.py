@@ -14,6 +14,7 @@ from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
+    from apex_cli.core.day_trades.imports import Report
     from apex_cli.core.day_trades.summary import DayTradeReport
 
 app = typer.Typer(add_completion=False)
@@ -35,9 +36,13 @@ def pdt_status(
         typer.Option(
             "--executions",
             metavar="FILE",
-            help="Count the executions in a JSON, CSV or IB Flex XML file; the state is not looked at.",
+            help="Count the trades in a report or list of your broker; the state is not looked at.",
             show_default=False,
         ),
+    ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The account that counts, where a file holds several.", show_default=False),
     ] = None,
     as_of: Annotated[
         str | None,
@@ -55,23 +60,30 @@ def pdt_status(
 ) -> None:
     """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""
     with Output("pdt-status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.presenters.pdt_status import day_trade_blocks, day_trade_data, report_warnings
+        from apex_cli.presenters.pdt_status import day_trade_blocks, day_trade_data, file_warnings, report_warnings
 
         settings = read_settings(config)
-        report = _report(settings, from_file, executions, as_of)
+        trades = None
+        if executions is not None:
+            from apex_cli.app.day_trade_files import read_trades
+
+            trades = read_trades(settings, executions, account or "")
+            out.detail(f"Taken as: {trades.source}")
+            out.warn(*file_warnings(trades))
+        report = _report(settings, from_file, trades, as_of)
         out.warn(*report_warnings(report))
         out.result(day_trade_data(report), day_trade_blocks(report))
 
 
-def _report(settings: Settings, from_file: Path | None, executions: Path | None, as_of: str | None) -> DayTradeReport:
-    if from_file is None and executions is None and as_of is None:
+def _report(settings: Settings, from_file: Path | None, trades: Report | None, as_of: str | None) -> DayTradeReport:
+    if from_file is None and trades is None and as_of is None:
         return _report_of_state(settings, None)
     from apex_cli.app.day_trade_files import as_moment, report_of_files
 
     at = None if as_of is None else as_moment(as_of)
-    if from_file is None and executions is None:
+    if from_file is None and trades is None:
         return _report_of_state(settings, at)
-    return report_of_files(settings, from_file, executions, at)
+    return report_of_files(settings, from_file, trades, at)
 
 
 def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:

@@ -9,7 +9,7 @@ from typing import Any
 from apex_cli.core.day_trades.count import SpreadDayTrades, following_sessions
 from apex_cli.core.day_trades.deficits import Standing, deadlines_of
 from apex_cli.core.day_trades.gate import GateDecision, GateVerdict
-from apex_cli.core.day_trades.imports import Imported
+from apex_cli.core.day_trades.imports import Imported, Report
 from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import is_half_day
@@ -113,6 +113,11 @@ def report_warnings(report: DayTradeReport) -> tuple[Reason, ...]:
         return ()
     message = f"{report.later_executions} executions after {moment(report.as_of)} were left out."
     return (Reason(code="later_executions", message=message, value=str(report.later_executions)),)
+
+
+def file_warnings(report: Report) -> tuple[Reason, ...]:
+    """Return what makes the count of a file less than exact."""
+    return tuple(Reason(code="executions_inexact", message=text) for text in report.warnings)
 
 
 def day_trade_blocks(report: DayTradeReport) -> tuple[Block, ...]:

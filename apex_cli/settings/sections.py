@@ -206,6 +206,59 @@ class ReplaySettings(Value, frozen=True, kw_only=True):
     """next_open: an order meets the open of the bar after its signal; close: the close that made the signal."""
 
 
+class ExecutionColumns(Value, frozen=True, kw_only=True):
+    """Section ``executions.columns``: names of columns in lists of trades; null: found out."""
+
+    time: Column | None = None
+    """When it was filled: date, or date and time."""
+
+    clock: Column | None = None
+    """Time of day, where it has a column of its own."""
+
+    symbol: Column | None = None
+    """Symbol."""
+
+    side: Column | None = None
+    """Bought or sold."""
+
+    quantity: Column | None = None
+    """Units filled."""
+
+    sec_type: Column | None = None
+    """Kind of security."""
+
+    exec_id: Column | None = None
+    """Id of the execution."""
+
+    order_id: Column | None = None
+    """Id of the order."""
+
+    account: Column | None = None
+    """Account."""
+
+
+class ExecutionFileSettings(Value, frozen=True, kw_only=True):
+    """Section ``executions``: lists of trades that import-fills and pdt-status read."""
+
+    zone: Zone | None = None
+    """Time zone of times that name none; null: New York in lists of known brokers, refused in others."""
+
+    dates: DateForm | None = None
+    """What 07/08/2026 means: mdy, dmy, or a form such as %d.%m.%Y; null: found out, or refused."""
+
+    decimal: DecimalSign | None = None
+    """Decimal sign, "." or ","; null: found out, or refused."""
+
+    columns: ExecutionColumns = ExecutionColumns()
+    """Names of columns that are not known; a number in quotes counts columns from one."""
+
+    flex_url: str = "https://ndcdyn.interactivebrokers.com/AccountManagement/FlexWebService"
+    """Address of Interactive Brokers' Flex web service."""
+
+    flex_patience_s: Annotated[int, Range(0, 3600)] = 120
+    """How long to wait for a report that is still being made, in seconds."""
+
+
 class SimulationSettings(Value, frozen=True, kw_only=True):
     """Section ``simulation``: the simulated broker."""
 
@@ -603,6 +656,7 @@ class Settings(Value, frozen=True, kw_only=True):
     management: ManagementLimits = ManagementLimits()
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
+    executions: ExecutionFileSettings = ExecutionFileSettings()
     simulation: SimulationSettings = SimulationSettings()
     replay: ReplaySettings = ReplaySettings()
     pipeline: PipelineSettings = PipelineSettings()

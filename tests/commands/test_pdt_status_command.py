@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -199,9 +202,38 @@ class TestExecutions:
     def test_they_take_the_place_of_a_situations_own(
         self, apex_json: Callable[..., Any], situation: Callable[..., Path], here: Path
     ) -> None:
-        (here / "none.csv").write_text("time,symbol,side,quantity\n")
-        data = apex_json("pdt-status", "--from", str(situation()), "--executions", "none.csv").data
+        (here / "one.csv").write_text("time,symbol,side,quantity\n2026-11-30T09:45:00-05:00,XYZ,BUY,1\n")
+        data = apex_json("pdt-status", "--from", str(situation()), "--executions", "one.csv").data
         assert (data["window_count"], data["partial"]) == (0, True)
+
+    def test_a_file_with_nothing_to_count_is_no_count_of_zero(self, apex_json: Callable[..., Any], here: Path) -> None:
+        (here / "none.csv").write_text("time,symbol,side,quantity\n")
+        found = apex_json("pdt-status", "--executions", "none.csv")
+        assert (found.status, found.error["code"]) == (2, "no_executions")
+
+    def test_dates_without_times_are_counted_for_the_worse_and_said_so(
+        self, apex_json: Callable[..., Any], here: Path
+    ) -> None:
+        (here / "schwab.csv").write_text(
+            '"Date","Action","Symbol","Description","Quantity","Price","Fees & Comm","Amount"\n'
+            '"03/13/2026","Sell","AMC","","100","$5.30","","$530"\n"03/13/2026","Buy","AMC","","100","$5","","-$500"\n'
+        )
+        at = "2026-03-13T18:00:00-04:00"
+        found = apex_json("pdt-status", "--executions", "schwab.csv", "--as-of", at)
+        assert found.data["window_count"] == 1
+        assert found.envelope["warnings"][0]["code"] == "executions_inexact"
+
+    def test_one_of_several_accounts_is_chosen(self, apex_json: Callable[..., Any], here: Path) -> None:
+        rows = "".join(
+            f"2026-03-13T1{hour}:00:00-04:00,AMC,{side},1,{account}\n"
+            for account in ("U1234567", "U7654321")
+            for hour, side in enumerate(("BUY", "SELL"))
+        )
+        (here / "two.csv").write_text("time,symbol,side,quantity,account\n" + rows)
+        at = ("--as-of", "2026-03-13T18:00:00-04:00")
+        assert apex_json("pdt-status", "--executions", "two.csv", *at).status == 2
+        found = apex_json("pdt-status", "--executions", "two.csv", "--account", "U1234567", *at)
+        assert found.data["window_count"] == 1
 
 
 FLEX = """<FlexQueryResponse><FlexStatements>
@@ -221,6 +253,34 @@ THREE_DAY_TRADES = "time,symbol,side,quantity\n" + "".join(
 
 @pytest.mark.usefixtures("traded")
 class TestImport:
+    def test_a_report_is_fetched_from_the_web_service(
+        self, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started = (
+            b"<FlexStatementResponse><Status>Success</Status><ReferenceCode>7</ReferenceCode></FlexStatementResponse>"
+        )
+        answers = {"SendRequest": started, "GetStatement": FLEX.encode()}
+
+        class Service(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(answers[urlsplit(self.path).path.rpartition("/")[2]])
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        assert apex_json("import-fills", "--flex-query", "42").error["code"] == "flex_token_missing"
+        monkeypatch.setenv("APEX_FLEX_TOKEN", "123456789")
+        with HTTPServer(("127.0.0.1", 0), Service) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            monkeypatch.setenv("APEX_EXECUTIONS__FLEX_URL", f"http://127.0.0.1:{server.server_port}")
+            got = apex_json("import-fills", "--flex-query", "42")
+            server.shutdown()
+            thread.join()
+        assert (got.status, got.data["added"]) == (0, 2)
+
     def test_a_report_completes_the_count_and_moves_nothing(self, apex_json: Callable[..., Any]) -> None:
         Path("trades.xml").write_text(FLEX)
         held = apex_json("positions").data

@@ -6,8 +6,9 @@ execution once by its id, for ten sessions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -40,6 +41,12 @@ class Report(Value, frozen=True, kw_only=True):
     dropped: int = 0
     """Rows that are no trades of a security: expiries, assignments, cancelled ones."""
 
+    warnings: tuple[str, ...] = ()
+    """What makes the count less than exact."""
+
+    source: str = ""
+    """What the file was taken for."""
+
     def covers(self, now: datetime, sessions: int) -> bool:
         """Tell whether the report reaches back over *sessions* sessions, the one of *now* included.
 
@@ -49,6 +56,15 @@ class Report(Value, frozen=True, kw_only=True):
         first = (*previous_sessions(session_date(now), sessions - 1), session_date(now))[0]
         since = self.since or _first_day(self.executions)
         return since is not None and since <= first
+
+
+def with_start(executions: Sequence[Execution], start: Mapping[str, Decimal]) -> tuple[Execution, ...]:
+    """Return *executions* with what was held before them noted on the oldest one of each security in *start*."""
+    oldest: dict[str, Execution] = {}
+    for row in sorted(executions, key=lambda row: (row.filled_at, row.key)):
+        oldest.setdefault(row.security, row)
+    noted = {row.key: start[key] for key, row in oldest.items() if key in start}
+    return tuple(replace(row, held_before=noted[row.key]) if row.key in noted else row for row in executions)
 
 
 class Imported(Value, frozen=True, kw_only=True):

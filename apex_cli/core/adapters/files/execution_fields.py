@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sized
+from collections.abc import Collection, Mapping, Sized
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
+from apex_cli.core.adapters.files.cells import number as cell_number
+from apex_cli.core.adapters.files.cells import read_when, read_zone
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import (
     FIRST_DAY,
@@ -32,7 +35,6 @@ WINDOW_REACH = 30
 
 SIDES = {"BUY": OrderSide.BUY, "BOT": OrderSide.BUY, "SELL": OrderSide.SELL, "SLD": OrderSide.SELL}
 _OCC = re.compile(r"([A-Z][A-Z0-9.]{0,5}) *([0-9]{2})([0-9]{2})([0-9]{2})([CP])([0-9]{8})")
-_FLEX_TIME = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})[;, T]+(\d{2}):?(\d{2}):?(\d{2})(?: +(?:E[SD]T|US/Eastern))?")
 
 
 def invalid(where: str, problem: str, allowed: str = "") -> InputError:
@@ -85,18 +87,25 @@ def in_calendar(at: datetime, where: str) -> datetime:
     return utc
 
 
-def flex_moment(value: str, where: str) -> datetime:
-    """Return a time of a Flex report, which stands in New York's wall time without an offset, as UTC.
+def flex_moment(value: str, where: str, order: str = "", zone: str = "") -> datetime:
+    """Return a time of a report, which stands in New York's wall time unless it names a zone, as UTC.
+
+    Args:
+        value: the text of the report.
+        where: for the reader of an error.
+        order: ``mdy`` or ``dmy``, what 07/08/2026 means.
+        zone: the zone of times that name none; empty: New York.
 
     Raises:
         InputError: it is no time, or lies outside the calendar.
     """
-    found = _FLEX_TIME.fullmatch(value.strip())
-    try:
-        numbers = [int(part) for part in found.groups()] if found else []
-        at = datetime(*numbers, tzinfo=NEW_YORK)  # type: ignore[arg-type,misc]  # six numbers, or TypeError
-    except (TypeError, ValueError):
-        raise invalid(where, f"{shown(value)} is no time", "the form 20261124;103000") from None
+    when = read_when(re.sub(r"[;,\s]+", " ", value.strip()), order)
+    if when is None:
+        raise invalid(where, f"{shown(value)} is no time", "the form 20261124;103000")
+    if when.clock is None:
+        raise invalid(where, f"{shown(value)} has no time of day", "the form 20261124;103000")
+    own = read_zone(zone) if zone else None
+    at = when.naive.replace(tzinfo=when.zone or own or NEW_YORK)
     return in_calendar(at, where)
 
 
@@ -179,11 +188,8 @@ def security_key(name: str, kind: SecType) -> str:
         case SecType.STK:
             return name
         case SecType.OPT:
-            found = _OCC.fullmatch(name)
-            if not found:
-                return f"{name}@{MarketType.OPTIONS}"
-            root, year, month, day, right, strike = found.groups()
-            return option_key(root, f"20{year}-{month}-{day}", right, Decimal(strike) / 1000)
+            found = read_option(name)
+            return found.key if found else f"{name}@{MarketType.OPTIONS}"
         case SecType.CASH:
             return f"{name}@{MarketType.FOREX}"
         case SecType.CRYPTO:
@@ -199,15 +205,119 @@ def option_key(underlying: str, expiry: str, right: str, strike: Decimal) -> str
     return make_instrument(underlying, MarketType.OPTIONS, expiry=expiry, right=OptionRight(right), strike=price).key
 
 
-def flex_date(value: str, where: str) -> date | None:
-    """Return a date of a Flex report, None when it is empty.
+def flex_date(value: str, where: str, order: str = "") -> date | None:
+    """Return a date of a report, None when it is empty.
 
     Raises:
         InputError: it is no date.
     """
-    if not value:
+    if not value.strip():
         return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise invalid(where, f"{shown(value)} is no date", "the form 20261124") from None
+    when = read_when(value.strip(), order)
+    if when is None:
+        raise invalid(where, f"{shown(value)} is no date", "the form 20261124")
+    return when.day
+
+
+def one_account(found: Collection[str], name: str, account: str) -> str:
+    """Return the account whose rows count; empty when the file names none.
+
+    Raises:
+        InputError: there are several and none is chosen, or the chosen one is not among them.
+    """
+    named = sorted(text for text in found if text)
+    if account:
+        if not named:
+            return ""
+        hits = [text for text in named if text == account or _is_masked(text, account)]
+        if len(hits) == 1:
+            return hits[0]
+        raise invalid(name, f"holds no account {shown(account)}, only {', '.join(map(_masked, named))}", "one of them")
+    if len(named) > 1:
+        told = ", ".join(map(_masked, named))
+        raise invalid(
+            name, f"holds {len(named)} accounts: {told}", "--account with one of them, or a report of one account"
+        )
+    return named[0] if named else ""
+
+
+def _masked(text: str) -> str:
+    return text[:2] + "*" * max(len(text) - 4, 0) + text[-2:] if len(text) > 4 else text  # noqa: PLR2004 - what is left
+
+
+def _is_masked(text: str, account: str) -> bool:
+    """Return True when a file shows *account* with stars: ``U***4567``."""
+    if "*" not in text:
+        return False
+    begin, end = text.split("*", 1)[0], text.rsplit("*", 1)[1]
+    return account.startswith(begin) and account.endswith(end)
+
+
+def nothing_countable(name: str, reasons: Mapping[str, int]) -> InputError:
+    """Return the error for a file without a trade that counts: it says what is there instead."""
+    told = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count) or "no rows"
+    return InputError(
+        "no_executions",
+        f"{name} holds no trade that counts: {told}.",
+        hint="Export the trades (executions, filled orders) of the account, with their times.",
+        details={"file": name, "rows": {reason: count for reason, count in reasons.items() if count}},
+    )
+
+
+class Option(NamedTuple):
+    """An option series as its name spells it."""
+
+    root: str
+    expiry: date
+    right: str
+    """C or P."""
+
+    strike: Decimal
+
+    @property
+    def key(self) -> str:
+        """Return the identity of the series."""
+        return option_key(self.root, self.expiry.isoformat(), self.right, self.strike)
+
+
+_OPTION_FORMS = (
+    re.compile(
+        r"-?(?P<root>[A-Z][A-Z0-9.]{0,5}?)(?P<compact>[0-9]{6})(?P<right>[CP])(?P<strike>[0-9]{1,5}(?:\.[0-9]+)?)"
+    ),
+    re.compile(
+        r"(?P<root>[A-Z][A-Z0-9./]{0,5}) (?P<day>[0-9]{1,2}[A-Z]{3}[0-9]{2}) (?P<strike>[0-9.]+) (?P<right>[CP])"
+    ),
+    re.compile(
+        r"(?P<root>[A-Z][A-Z0-9./]{0,5}) (?P<day>[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}|[0-9]{4}-[0-9]{2}-[0-9]{2}) "
+        r"(?:(?P<strike>\$?[0-9.,]+) (?P<right>C|P|CALL|PUT)|(?P<right2>CALL|PUT|C|P) (?P<strike2>\$?[0-9.,]+))"
+    ),
+)
+
+
+def read_option(text: str) -> Option | None:
+    """Return the option series that a symbol or a description names, None when it names none.
+
+    >>> read_option("SPY 4/17/2026 Call $600.00").key, read_option("-F260417P9.5").key
+    ('SPY@options 2026-04-17 C600', 'F@options 2026-04-17 P9.5')
+    >>> read_option("AAPL 20MAR26 200 C").key, read_option("AAPL")
+    ('AAPL@options 2026-03-20 C200', None)
+    """
+    text = " ".join(text.upper().split())
+    if found := _OCC.fullmatch(text):
+        root, year, month, day, right, strike = found.groups()
+        return _option(root, f"20{year}-{month}-{day}", right, str(Decimal(strike) / 1000))
+    for form in _OPTION_FORMS:
+        if found := form.fullmatch(text):
+            parts = found.groupdict()
+            compact = parts.get("compact")
+            day = f"20{compact[:2]}-{compact[2:4]}-{compact[4:]}" if compact else parts["day"]
+            right, strike = parts.get("right") or parts["right2"], parts.get("strike") or parts["strike2"]
+            return _option(parts["root"], day, right, strike)
+    return None
+
+
+def _option(root: str, day: str, right: str, strike: str) -> Option | None:
+    when, price = read_when(day, "mdy"), cell_number(strike)
+    if when is None or price is None or not 0 < price < MAX_QUANTITY:
+        return None
+    return Option(root, when.day, right[0], price)

@@ -1,44 +1,40 @@
-"""Files of executions: JSON, YAML, CSV, and the "Trades" section of an Interactive Brokers Flex report in XML.
+"""Files of executions: Flex reports, lists of brokers, and JSON, YAML or CSV with our own names.
 
 One bad row refuses the file: a count over part of the trades would be wrong without saying so.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files import execution_fields as fields
+from apex_cli.core.adapters.files.cells import read_when
 from apex_cli.core.adapters.files.execution_fields import MAX_FILE, invalid
-from apex_cli.core.day_trades.imports import Report
+from apex_cli.core.adapters.files.tables import (
+    FileHints,
+    Row,
+    Table,
+    decoded,
+    find_delimiter,
+    split_rows,
+    unpacked,
+    workbook_rows,
+)
+from apex_cli.core.day_trades.imports import Report, with_start
+from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
 
 EXECUTION_FIELDS = ("time", "symbol", "sec_type", "side", "quantity", "exec_id", "order_id", "price")
 REQUIRED = ("time", "symbol", "side", "quantity")
-CSV_NAMES = {
-    "datetime": "time",
-    "assetclass": "sec_type",
-    "assetcategory": "sec_type",
-    "sectype": "sec_type",
-    "buysell": "side",
-    "ibexecid": "exec_id",
-    "execid": "exec_id",
-    "ibexecutionid": "exec_id",
-    "iborderid": "order_id",
-    "orderid": "order_id",
-    "tradeprice": "price",
-}
-"""Columns of a Flex report saved as CSV, without blanks and signs, to ours; other columns are left alone."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -63,27 +59,24 @@ def read_bytes(path: Path) -> bytes:
 
 
 def as_text(content: bytes, name: str) -> str:
-    """Return UTF-8 *content* as text.
+    """Return *content* as text, whichever way it is encoded.
 
     Raises:
-        InputError: it is no UTF-8 text.
+        InputError: it is no text.
     """
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise invalid(name, f"is not UTF-8 at byte {error.start}", "text in UTF-8") from None
-    if "\0" in text:
-        raise invalid(name, "holds a NUL character: this is no text", "text in UTF-8")
-    return text
+        return decoded(content, name)[0]
+    except InputError as error:
+        raise invalid(name, error.message.removeprefix(f"{name} ").removesuffix("."), "text in UTF-8") from None
 
 
-def read_document(content: bytes, name: str) -> object:
+def read_document(content: bytes | str, name: str) -> object:
     """Return a JSON or YAML document as plain values, fractions as Decimal.
 
     Raises:
         InputError: it is neither.
     """
-    text = as_text(content, name)
+    text = as_text(content, name) if isinstance(content, bytes) else content
     if text.lstrip()[:1] in {"{", "["}:
         try:
             return json.loads(text, parse_float=Decimal, parse_constant=str, object_pairs_hook=_once)
@@ -107,36 +100,107 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return result
 
 
-def read_executions(content: bytes, name: str) -> Report:
-    """Return what a file of executions tells.
+def read_executions(content: bytes, name: str, hints: FileHints | None = None, account: str = "") -> Report:
+    """Return what a file of executions tells: a Flex report, a list of a broker, or rows with our own names.
+
+    Args:
+        content: its bytes.
+        name: what messages call it.
+        hints: what the configuration says about such files.
+        account: the account that counts, where the file holds several.
 
     Raises:
-        InputError: it cannot be read, or a row is wrong; the message names row and field.
+        InputError: it cannot be read, is ambiguous, has wrong rows, or holds nothing that counts.
     """
-    head = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if head == b"<":
-        from apex_cli.core.adapters.files.flex import read_flex
+    hints = hints or FileHints(section="executions")
+    content = unpacked(content, name)
+    if content.startswith(b"PK\x03\x04"):
+        return _read_rows(workbook_rows(content, name), "", name, hints, account)
+    text = as_text(content, name)
+    head = text.lstrip()[:1]
+    if head == "<":
+        from apex_cli.core.adapters.files.flex import flex_report, read_xml
 
-        return read_flex(as_text(content, name), name)
-    if head in {b"{", b"["} or name.lower().endswith((".yaml", ".yml", ".json")):
-        return _of_document(read_document(content, name), name)
-    return Report(executions=_read_csv(as_text(content, name), name))
+        return flex_report(read_xml(text, name), name, hints, account)
+    if head in {"{", "["} or name.lower().endswith((".yaml", ".yml", ".json")):
+        return _of_document(read_document(text, name), name, hints, account)
+    if not head:
+        raise fields.nothing_countable(name, {})
+    delimiter = find_delimiter(text)
+    return _read_rows(list(split_rows(text, delimiter, name)), delimiter, name, hints, account)
 
 
-def _of_document(document: object, name: str) -> Report:
-    """Return the executions of a list, or of a mapping with ``executions`` and perhaps ``start_positions``."""
+def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, account: str) -> Report:
+    """Return the trades in rows of cells, whoever wrote them."""
+    from apex_cli.core.adapters.files import broker_exports, flex
+
+    if statement := broker_exports.statement_rows(rows):
+        table, section, facts = statement
+        source = "IB transaction history" if section == "Transaction History" else "IB activity statement"
+        report = broker_exports.read_broker_table(table, name, hints, source=source, account=account)
+        return _with_period(report, facts)
+    found = flex.find_section(rows, name)
+    if found is not None:
+        return flex.flex_report(found, name, hints, account)
+    section_found = broker_exports.section_of(rows, hints)
+    listed = section_found or Table(tuple(rows[0].cells) if rows else (), rows[1:])
+    return broker_exports.read_broker_table(listed._replace(delimiter=delimiter), name, hints, account=account)
+
+
+def _with_period(report: Report, facts: Sequence[str]) -> Report:
+    """Return *report* with the days that an IB statement says it covers: ``Period March 1, 2026 - March 13, 2026``."""
+    text = next((fact.partition(" ")[2] for fact in facts if fact.startswith("Period ")), "")
+    days = [when.day for part in text.split(" - ") if (when := read_when(part))]
+    return replace(report, since=days[0], until=days[-1]) if days else report
+
+
+def _of_document(document: object, name: str, hints: FileHints, account: str) -> Report:
+    """Return the executions of a list, of a mapping with ``executions``, or of a broker's document."""
+    rows = document.get("executions") if isinstance(document, Mapping) else document
+    if (isinstance(document, Mapping) and "executions" not in document) or _is_foreign(rows):
+        return _of_records(document, name, hints, account)
     start: Mapping[str, Decimal] = {}
     if isinstance(document, Mapping):
         start = read_positions(document.get("start_positions"), f"{name}: start_positions")
-        document = document.get("executions")
-    if document is None:
-        document = []
-    if not isinstance(document, list):
+    if rows is None:
+        rows = []
+    if not isinstance(rows, list):
         raise invalid(name, "holds no list of executions", "a list, or a mapping with executions")
-    executions = execution_rows(document, f"{name}: executions")
+    executions = execution_rows(rows, f"{name}: executions")
+    if not executions:
+        raise fields.nothing_countable(name, {})
     return Report(
-        executions=with_start(executions, keyed_start(start, ((row.security, row.sec_type) for row in executions)))
+        executions=with_start(executions, keyed_start(start, ((row.security, row.sec_type) for row in executions))),
+        source="executions",
     )
+
+
+def _is_foreign(rows: object) -> bool:
+    """Return True for records with other names than ours."""
+    first = rows[0] if isinstance(rows, list) and rows else None
+    return isinstance(first, Mapping) and bool(first) and not set(first) & {"time", "exec_id"}
+
+
+def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
+    from apex_cli.core.adapters.files import broker_exports
+    from apex_cli.core.adapters.files.tables import find_records, records_table
+
+    records = [_flat(record) for record in find_records(document) if isinstance(record, dict)]
+    if not records:
+        raise invalid(name, "holds no list of executions", "a list, or a mapping with executions")
+    return broker_exports.read_broker_table(records_table(records, name), name, hints, account=account)
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with what stands inside it on its own level: a fill with its contract, an order with its leg."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(inner, dict):
+            flat = {**inner, **flat}
+        else:
+            flat[key] = value
+    return flat
 
 
 def read_positions(value: object, where: str) -> dict[str, Decimal]:
@@ -177,15 +241,6 @@ def keyed_start(start: Mapping[str, Decimal], named: Iterable[tuple[str, SecType
     return keyed
 
 
-def with_start(executions: Sequence[Execution], start: Mapping[str, Decimal]) -> tuple[Execution, ...]:
-    """Return *executions* with what was held before them noted on the oldest one of each security in *start*."""
-    oldest: dict[str, Execution] = {}
-    for row in sorted(executions, key=lambda row: (row.filled_at, row.key)):
-        oldest.setdefault(row.security, row)
-    noted = {row.key: start[key] for key, row in oldest.items() if key in start}
-    return tuple(replace(row, held_before=noted[row.key]) if row.key in noted else row for row in executions)
-
-
 def execution_rows(rows: Sequence[object], where: str) -> tuple[Execution, ...]:
     """Return executions from mappings; rows without an id get one made from their content.
 
@@ -202,7 +257,7 @@ def execution_rows(rows: Sequence[object], where: str) -> tuple[Execution, ...]:
     return tuple(executions)
 
 
-def _execution(row: Mapping[Any, object], at: str, seen: Counter[str], *, is_flex_csv: bool = False) -> Execution:
+def _execution(row: Mapping[Any, object], at: str, seen: Counter[str]) -> Execution:
     for name in row:
         if name not in EXECUTION_FIELDS:
             raise invalid(f"{at}.{name}", "unknown field", ", ".join(EXECUTION_FIELDS))
@@ -213,14 +268,10 @@ def _execution(row: Mapping[Any, object], at: str, seen: Counter[str], *, is_fle
     kind = fields.sec_type(SecType.STK.value if is_absent(given) else given, f"{at}.sec_type")
     name = fields.symbol(row["symbol"], f"{at}.symbol")
     when = row["time"]
-    filled_at = (
-        fields.flex_moment(str(when), f"{at}.time")
-        if is_flex_csv and ";" in str(when)
-        else fields.moment(when, f"{at}.time")
-    )
-    quantity = fields.number(row["quantity"], f"{at}.quantity", allow_negative=is_flex_csv)
+    filled_at = fields.moment(when, f"{at}.time")
+    quantity = fields.number(row["quantity"], f"{at}.quantity")
     side = fields.side(row["side"], f"{at}.side")
-    if not is_flex_csv and not is_absent(row.get("price")):
+    if not is_absent(row.get("price")):
         fields.number(row["price"], f"{at}.price", allow_zero=True, allow_negative=True)
     exec_id = fields.name(row.get("exec_id"), f"{at}.exec_id")
     if not exec_id:
@@ -241,38 +292,3 @@ def _execution(row: Mapping[Any, object], at: str, seen: Counter[str], *, is_fle
 def is_absent(value: object) -> bool:
     """Tell whether a row leaves a field out, or gives it empty."""
     return value is None or value == ""
-
-
-def _read_csv(text: str, name: str) -> tuple[Execution, ...]:
-    """Return the rows under a header with our names, or those of a Flex report."""
-    reader = csv.reader(StringIO(text), strict=True)
-    try:
-        lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error as error:
-        raise invalid(f"{name}:{reader.line_num}", f"is not valid CSV: {error}") from None
-    if not lines:
-        return ()
-    header = [_column(cell) for cell in lines[0][1]]
-    is_flex = not {cell.strip().lower() for cell in lines[0][1]} & {"time", "exec_id"}
-    if missing := [column for column in REQUIRED if column not in header]:
-        raise invalid(f"{name}:1", f"missing column {', '.join(missing)}", ", ".join(EXECUTION_FIELDS))
-    if twice := [column for column, found in Counter(header).items() if found > 1 and column in EXECUTION_FIELDS]:
-        raise invalid(f"{name}:1", f"column {twice[0]} is given twice")
-    if not is_flex and (unknown := [column for column in header if column not in EXECUTION_FIELDS]):
-        raise invalid(f"{name}:1", f"unknown column {fields.shown(unknown[0])}", ", ".join(EXECUTION_FIELDS))
-    seen: Counter[str] = Counter()
-    executions: list[Execution] = []
-    for line, cells in lines[1:]:
-        if len(cells) > len(header):
-            raise invalid(f"{name}:{line}", f"{len(cells)} cells under {len(header)} columns")
-        row = {column: cell.strip() for column, cell in zip(header, cells, strict=False) if column in EXECUTION_FIELDS}
-        executions.append(_execution(dict(row), f"{name}:{line}", seen, is_flex_csv=is_flex))
-    return tuple(executions)
-
-
-def _column(cell: str) -> str:
-    """Return our name of a column; one that is not ours in small letters."""
-    name = cell.strip().lower()
-    if name in EXECUTION_FIELDS:
-        return name
-    return CSV_NAMES.get("".join(letter for letter in name if letter.isalnum()), name)

@@ -37,6 +37,9 @@ DELIMITERS = ("\t", ";", ",", "|")
 DELIMITER_NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", "": "none"}
 SAMPLE = 65_536
 SAMPLE_LINES = 60
+WIDE = 12
+"""Cells of a line beyond which more of them prove nothing more."""
+
 MAX_CELLS = 2000
 """Most columns of a table."""
 
@@ -251,12 +254,15 @@ def find_delimiter(text: str) -> str:
 
 
 def _evenness(lines: Sequence[str], delimiter: str) -> int:
-    """Return how many lines fall into the most common number of cells, if that is more than one."""
+    """Return how much of *lines* falls into the most common number of cells, if that is more than one."""
+    rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    widths: Counter[int] = Counter()
     try:
-        widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=delimiter) if len(cells) > 1)
-    except csv.Error:
-        return 0
-    return max(widths.values(), default=0)
+        widths.update(len(cells) for cells in rows if len(cells) > 1)
+    except csv.Error:  # the sample may end inside quotes
+        if not widths:
+            return 0
+    return max((count * min(width, WIDE) for width, count in widths.items()), default=0)
 
 
 def split_rows(text: str, delimiter: str, name: str) -> Iterator[Row]:
@@ -267,7 +273,7 @@ def split_rows(text: str, delimiter: str, name: str) -> Iterator[Row]:
     """
     if _SEPARATOR_LINE.fullmatch(text[:20].partition("\n")[0]):
         text = "\n" + text.partition("\n")[2]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=True, strict=True)
     try:
         for cells in reader:
             if len(cells) > MAX_CELLS:

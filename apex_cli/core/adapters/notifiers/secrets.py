@@ -19,10 +19,12 @@ TOKEN = "APEX_TELEGRAM_TOKEN"  # noqa: S105 - the name of a variable
 CHAT_ID = "APEX_TELEGRAM_CHAT_ID"
 USER_IDS = "APEX_TELEGRAM_USER_IDS"
 URLS = "APEX_NOTIFY_URLS"
-NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS)
+FLEX_TOKEN = "APEX_FLEX_TOKEN"  # noqa: S105 - the name of a variable
+NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS, FLEX_TOKEN)
 MOST_BYTES = 100_000
 
 _TOKEN_FORM = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
+_FLEX_TOKEN_FORM = re.compile(r"\d{6,60}")
 _NUMBER = re.compile(r"-?\d{1,20}")
 
 
@@ -35,6 +37,8 @@ class Secrets(Value, frozen=True, kw_only=True):
     """Who may press and command: user id -> name that decisions are recorded under."""
 
     urls: tuple[str, ...] = ()
+    flex_token: str = ""
+    """For the Flex web service of Interactive Brokers."""
 
 
 def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
@@ -51,8 +55,11 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
         raise _wrong(TOKEN, "is no token of a bot, which looks like 123456:ABC-DEF...", "Copy it from @BotFather.")
     chat_id = _number(CHAT_ID, told[CHAT_ID].strip()) if told.get(CHAT_ID, "").strip() else None
     users = _users(told.get(USER_IDS, ""), chat_id)
-    keep_secret(token, *urls, *(part for url in urls for part in _parts(url)))
-    return Secrets(token=token, chat_id=chat_id, users=users, urls=urls)
+    flex_token = told.get(FLEX_TOKEN, "").strip()
+    if flex_token and not _FLEX_TOKEN_FORM.fullmatch(flex_token):
+        raise _wrong(FLEX_TOKEN, "is no token of the Flex web service, which is a long number", "Copy it again.")
+    keep_secret(token, flex_token, *urls, *(part for url in urls for part in _parts(url)))
+    return Secrets(token=token, chat_id=chat_id, users=users, urls=urls, flex_token=flex_token)
 
 
 def _users(text: str, chat_id: int | None) -> dict[int, str]:

@@ -58,8 +58,12 @@ class TestRows:
     def test_a_mapping_may_tell_what_was_held_before(self) -> None:
         got = read({"executions": [ROW, {**ROW, "exec_id": "2"}], "start_positions": {"XYZ": -30, "IBM": 5}})
         assert [row.held_before for row in got.executions] == [-30, None]
-        assert read({}).executions == ()
-        assert read({"executions": None}).executions == ()
+
+    @pytest.mark.parametrize("nothing", [{"executions": []}, {"executions": None}, b"", b"time,symbol,side,quantity\n"])
+    def test_a_file_with_nothing_to_count_is_an_error_that_says_so(self, nothing: object) -> None:
+        with pytest.raises(InputError, match="holds no trade that counts: no rows") as caught:
+            read(nothing, "fills.csv" if isinstance(nothing, bytes) else "fills.json")
+        assert caught.value.code == "no_executions"
 
     @pytest.mark.parametrize(
         ("field", "value", "words"),
@@ -105,8 +109,8 @@ class TestRows:
         assert "is not valid JSON" in refused(b"[" * 100_000)
 
     def test_bytes_that_are_no_text_are_refused(self) -> None:
-        assert "is not UTF-8 at byte 1" in refused(b"[\xff]")
-        assert "NUL" in refused(b"[\0]")
+        assert "is not UTF-8 at byte" in refused(b"\xef\xbb\xbf[\xff]")
+        assert "holds the control character 0 in line 1" in refused(b"[\0]")
 
     def test_yaml_is_read_too_even_where_it_looks_like_json(self) -> None:
         text = b"executions:\n- {time: '2026-11-24T10:30:00-05:00', symbol: ON, side: sell, quantity: 1.5}\n"
@@ -129,7 +133,7 @@ class TestCsv:
     HEADER = b"time,symbol,sec_type,side,quantity,exec_id\n"
 
     def test_our_own_columns(self) -> None:
-        rows = b'2026-11-24T10:30:00-05:00, xyz ,,BOT,"1,000",7\n\n2026-11-24T10:31:00-05:00,xyz,OPT,SLD,1,8\n'
+        rows = b'2026-11-24T10:30:00-05:00, xyz ,,BOT,"1,000.0",7\n\n2026-11-24T10:31:00-05:00,xyz,OPT,SLD,1,8\n'
         got = read(b"\xef\xbb\xbf" + self.HEADER + rows, "fills.csv").executions
         assert [(row.security, row.side, row.quantity, row.exec_id) for row in got] == [
             ("XYZ", OrderSide.BUY, 1000, "7"),
@@ -149,19 +153,22 @@ class TestCsv:
         ("text", "words"),
         [
             (b"time,symbol,side\n", "fills.csv:1: missing column quantity"),
-            (b"time,symbol,side,quantity,colour\n", "fills.csv:1: unknown column 'colour'"),
             (b"time,symbol,side,quantity,side\n", "fills.csv:1: column side is given twice"),
             (HEADER + b"2026-11-24T10:30:00-05:00,X,STK,BUY,0,1\n", "fills.csv:2.quantity: found '0'"),
             (HEADER + b"2026-11-24T10:30:00,X,STK,BUY,1,1\n", "fills.csv:2.time: '2026-11-24T10:30:00' has no offset"),
             (HEADER + b"1,2,3,4,5,6,7\n", "fills.csv:2: 7 cells under 6 columns"),
-            (HEADER + b'"1\n', "is not valid CSV"),
         ],
     )
     def test_wrong_rows_are_refused_with_line_and_field(self, text: bytes, words: str) -> None:
         assert words in refused(text, "fills.csv")
 
-    def test_nothing_is_nothing(self) -> None:
-        assert read(b"", "fills.csv").executions == ()
+    def test_a_quote_that_never_ends_does_not_swallow_the_rows_below(self) -> None:
+        with pytest.raises(InputError, match="is no row of a table: unexpected end of data"):
+            read(self.HEADER + b'"1\n', "fills.csv")
+
+    def test_columns_of_others_are_left_alone(self) -> None:
+        text = b"time,symbol,side,quantity,colour\n2026-11-24T10:30:00-05:00,X,BUY,1,red\n"
+        assert len(read(text, "fills.csv").executions) == 1
 
 
 class TestFlex:
@@ -225,8 +232,11 @@ class TestFlex:
     def test_a_cancelled_trade_never_was(self) -> None:
         cancel = self.trade(transactionType="TradeCancel", buySell="SELL (Ca.)")
         noted = self.trade(notes="Ca;P", ibExecID="other.01")
-        got = read(self.flex(self.trade(), cancel, noted), "t")
-        assert (got.executions, got.dropped) == ((), 3)
+        other = self.trade(ibExecID="0000e0d5.2.01.01", symbol="ABC")
+        got = read(self.flex(self.trade(), cancel, noted, other), "t")
+        assert ([row.security for row in got.executions], got.dropped) == (["ABC"], 3)
+        with pytest.raises(InputError, match="holds no trade that counts: 3 no trades"):
+            read(self.flex(self.trade(), cancel, noted), "t")
 
     @pytest.mark.parametrize(
         ("category", "kind"), [("IOPT", SecType.WAR), ("FSFOP", SecType.FOP), ("BAG", SecType.BAG)]
