@@ -93,7 +93,7 @@ class Confirm(Dialog):
             yield Button("Back (Esc)", id="no")
 
     def on_mount(self) -> None:
-        """Start where Enter goes on."""
+        """Focus the button that Enter presses."""
         self.query_one("#typed" if self._asking else "#yes").focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -40,7 +40,7 @@ def pane_of(name: str, *children: SheetTable | Input | CurvePlot | HistogramPlot
 
 
 def fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
-    """Return the first *most* of *cells*; the last one tells how many are left out."""
+    """Return the first *most* of *cells*; the last one says how many are left out."""
     if len(cells) <= most:
         return cells
     last = cells[most - 1]

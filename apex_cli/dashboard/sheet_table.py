@@ -14,7 +14,7 @@ from apex_cli.presenters.day import Cells, Sheet
 
 
 class SheetTable(DataTable[Text]):
-    """Shows a ``Sheet``; only what changed is drawn anew."""
+    """Shows a ``Sheet``; only what changed is redrawn."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("home", "scroll_top", "First", show=False),

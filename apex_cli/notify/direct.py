@@ -20,24 +20,24 @@ def tell_all(
     """Send *notice* on every channel, or on those whose name begins with *only*; return name -> failure or empty."""
     postman = Postman(settings, listens=False, say=say)
     problems = postman.make()
-    told = {error.code: f"{error.message} {error.hint}".strip() for error in problems} if only is None else {}
-    return asyncio.run(_tell(postman, notice, only, told))
+    outcomes = {error.code: f"{error.message} {error.hint}".strip() for error in problems} if only is None else {}
+    return asyncio.run(_deliver(postman, notice, only, outcomes))
 
 
-async def _tell(postman: Postman, notice: Notice, only: str | None, told: dict[str, str]) -> dict[str, str]:
+async def _deliver(postman: Postman, notice: Notice, only: str | None, outcomes: dict[str, str]) -> dict[str, str]:
     for channel in postman.channels:
         if only is not None and not channel.name.startswith(only):
             continue
         notifier = channel.make()
         try:
             await asyncio.wait_for(notifier.notify(notice), PATIENCE_S)
-            told[channel.name] = ""
+            outcomes[channel.name] = ""
         except DeliveryError as error:
-            told[channel.name] = error.reason
+            outcomes[channel.name] = error.reason
         except ApexError as error:
-            told[channel.name] = error.message
+            outcomes[channel.name] = error.message
         except TimeoutError:
-            told[channel.name] = f"no answer within {PATIENCE_S:g} s"
+            outcomes[channel.name] = f"no answer within {PATIENCE_S:g} s"
         finally:
             await notifier.close()
-    return told
+    return outcomes

@@ -40,7 +40,7 @@ WAIT_S = 20.0
 
 
 class Postman:
-    """Delivers on every channel until it is told to finish."""
+    """Delivers on every channel until it is finished."""
 
     def __init__(self, settings: Settings, *, listens: bool, say: Callable[[str], None]) -> None:
         """Touch nothing yet; with *listens* presses and commands are answered, too."""
@@ -58,7 +58,7 @@ class Postman:
         self._thread: threading.Thread | None = None
         self._notifiers: list[Notifier] = []
         self._behind: set[str] = set()
-        """Channels that could not be told everything."""
+        """Channels with undelivered notices."""
 
         self.failure: ApexError | None = None
         """What ended the hearing, when it ended by itself."""

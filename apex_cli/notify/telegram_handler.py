@@ -1,4 +1,4 @@
-"""The counter on the phone: presses and commands, each authorised, dealt with once, and told the truth.
+"""Handles button presses and commands from Telegram: each is authorised, handled once and answered.
 
 News is acknowledged to Telegram only after it was dealt with. So what a dying process leaves comes again, and the
 buttons' single use and the approvals' versions see to it that nothing is done twice.
@@ -42,7 +42,7 @@ CONFLICT = (
 
 
 class TelegramDesk:
-    """Hears the chat until it is told to stop."""
+    """Listens to the chat until it is stopped."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class TelegramDesk:
         await self._link.send(details_html(approval, preview), is_silent=True, reply_to=pressed.message_id)
 
     async def _decide(self, pressed: Pressed, button: Button, approval: ApprovalRecord, who: str) -> None:
-        """Commit the decision, then say what came of it."""
+        """Commit the decision, then answer with its outcome."""
         try:
             done = await asyncio.to_thread(self._operator.do, _answer_of(button, approval, who))
             text = outcome_text(done)

@@ -31,7 +31,7 @@ class TelegramNotifier:
     """Telegram takes about one message a second in a chat, and twenty a minute in a group."""
 
     def __init__(self, link: TelegramLink, buttons: ButtonFile, view: Callable[[], State]) -> None:
-        """Speak by *link*; *view* tells how an approval stands now."""
+        """Speak by *link*; *view* returns the present state of an approval."""
         self._link = link
         self._buttons = buttons
         self._view = view

@@ -79,7 +79,7 @@ def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:
 def extended(frame: Frame, old: Sequence[Bar], bars: Sequence[Bar]) -> Frame:
     """Return the frame of *bars*, of which *frame* holds the *old* ones: only what came since is converted.
 
-    Where *bars* do not go on from *old*, as after a correction, everything is converted anew.
+    Where *bars* do not continue *old*, as after a correction, everything is converted again.
     """
     fresh = sum(1 for _ in takewhile(lambda bar: bar.end > old[-1].end, reversed(bars)))
     gone = len(old) + fresh - len(bars)

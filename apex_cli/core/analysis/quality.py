@@ -95,11 +95,11 @@ def _missing_sessions(bars: Sequence[Bar]) -> Iterator[date]:
 
 def _jumps(bars: Sequence[Bar]) -> BarIssue | None:
     """Find opens so far from the close before that a split is likelier than news."""
-    told = []
+    found = []
     for bar, after in pairwise(bars):
         if _is_sound(bar) and _is_sound(after) and abs(after.open / bar.close - 1) > JUMP:
-            told.append(f"{after.start.date()} {bar.close} -> {after.open}{_as_split(bar.close / after.open)}")
-    return _issue("jump", told, "opens that look like a split")
+            found.append(f"{after.start.date()} {bar.close} -> {after.open}{_as_split(bar.close / after.open)}")
+    return _issue("jump", found, "opens that look like a split")
 
 
 def _as_split(ratio: Decimal) -> str:
@@ -112,7 +112,7 @@ def _as_split(ratio: Decimal) -> str:
 
 
 def _volumes(bars: Sequence[Bar]) -> BarIssue | None:
-    """Find bars without volume; a history without any is told as such."""
+    """Find bars without volume; a history without any volume is one finding."""
     still = [bar for bar in bars if not bar.volume]
     if bars and len(still) == len(bars):
         return BarIssue(code="no_volume", count=len(bars), message="no bar has a volume")

@@ -24,7 +24,7 @@ MIN_BARS = 100
 TREND_WEIGHT, MOMENTUM_WEIGHT, VOLUME_WEIGHT, CALM_WEIGHT = 0.30, 0.30, 0.20, 0.20
 NEUTRAL = 0.5
 STRONG_ADX, WEAK_ADX = 25.0, 20.0
-"""Wilder's bounds: above 25 there is a trend, below 20 there is none."""
+"""Wilder's bounds: above 25 there is a trend, below 20 no trend."""
 
 SWING = 3
 """A swing high has no higher high within this many bars on either side."""
@@ -69,7 +69,7 @@ class Technical:
 
     dollar_volume: float
     support: float | None
-    """Nearest swing low below the close; None when there is none."""
+    """Nearest swing low below the close; None where no swing was found."""
 
     resistance: float | None
     regime: Regime
@@ -169,7 +169,7 @@ def volatility_risk(frame: Frame, known: Indicators) -> float:
     """Return how wild the symbol is: the mean of an absolute and a relative look.
 
     - ATR over close: 0 up to 1 %, 1 from 5 % a bar: a stop of two true ranges is then 10 % away.
-    - Bollinger width over its own mean of up to 100 bars: 0 up to 0.5, 1 from 2: bands that widen tell of a
+    - Bollinger width over its own mean of up to 100 bars: 0 up to 0.5, 1 from 2: widening bands announce a
       change that older bars know nothing of.
     """
     width = known.bollinger_upper - known.bollinger_lower

@@ -132,7 +132,7 @@ def review_sale(facts: AccountFacts, free_from: date | None) -> tuple[Reason, ..
     """Return the warnings for a sale of something held; it is never blocked.
 
     Args:
-        facts: the account as told now.
+        facts: the account as reported now.
         free_from: of ``proceeds_settle_on``.
     """
     warnings: list[Reason] = []

@@ -1,7 +1,7 @@
 """Day trades by the classic pattern-day-trader rule: counted per security and session, gated on equity.
 
 The rule is FINRA Rule 4210(f)(8)(B) as it stood before 2026-06-04. Members may keep applying it, account by account,
-until 2027-10-20; so the broker's own number decides where it is told. ``regimes`` says where the count matters at all.
+until 2027-10-20; so the broker's own number decides where it is reported. ``regimes`` says where the count matters.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def count_day_trades(fills: Iterable[Countable], start_positions: Mapping[str, D
 
 
 class RunningCount:
-    """A count that goes on with every new fill, for who asks often."""
+    """A count that adds each new fill, for frequent questions."""
 
     __slots__ = ("_flows", "_newest", "_start")
 
@@ -93,7 +93,7 @@ class RunningCount:
             self._newest[key] = rows[-1].filled_at
 
     def add(self, fill: Countable) -> bool:
-        """Go on with *fill*; False when it is earlier than another of its security: then count anew."""
+        """Add *fill*; return False where it is earlier than another of its security: the caller then recounts."""
         key = security_of(fill)
         if key is None:
             return True
@@ -213,13 +213,13 @@ def day_trade_status(
     """Return how many day trades are left in the window that ends with *session*.
 
     remaining = -1 (unlimited) when the gate equity reaches the threshold, else max(0, limit - used), and 0 for a
-    flagged account. A number from 0 on that the broker tells takes its place. It is None where the count does not
-    apply. An account whose rule cannot be told is counted, for display.
+    flagged account. A number of 0 or more from the broker replaces it. It is None where the count does not
+    apply. Where the rule cannot be determined, day trades are counted for display.
 
     Args:
         count: day trades of all sessions in the window.
         session: the session an order sent now belongs to.
-        facts: the account as told now.
+        facts: the account as reported now.
         limits: the user's regime, limit, window and threshold.
         opened_today: securities whose closing now would be a day trade.
         is_partial: True when the fills may not cover the whole window.
@@ -236,8 +236,8 @@ def day_trade_status(
     inferred = infer_regimes(facts, limits.regime, limits.equity_threshold)
     uncertain = not set(window).isdisjoint(count.uncertain_sessions)
     local, why = _local(inferred, used, facts, limits)
-    told = facts.broker_day_trades_remaining
-    remaining, mismatch = _brokers_or_ours(inferred, local, told, is_partial=is_partial)
+    reported = facts.broker_day_trades_remaining
+    remaining, mismatch = _brokers_or_ours(inferred, local, reported, is_partial=is_partial)
     if uncertain and remaining is not None:
         why += " Executions of one moment could have come in another order: the higher count was taken."
     return DayTradeStatus(
@@ -249,7 +249,7 @@ def day_trade_status(
         used=used,
         remaining=remaining,
         local_remaining=local,
-        broker_remaining=told,
+        broker_remaining=reported,
         mismatch=mismatch,
         limit=limits.limit,
         window=window,
@@ -282,19 +282,20 @@ def _local(inferred: Inferred, used: int, facts: AccountFacts, limits: DayTradeL
 
 
 def _brokers_or_ours(
-    inferred: Inferred, local: int | None, told: int | None, *, is_partial: bool
+    inferred: Inferred, local: int | None, reported: int | None, *, is_partial: bool
 ) -> tuple[int | None, str]:
     """Return the number that counts, and why the broker's differs from ours."""
-    if local is None or told is None:
+    if local is None or reported is None:
         return local, ""
-    if told < 0:
+    if reported < 0:
         if Regime.UNKNOWN in inferred.regimes:
             return UNLIMITED, ""
         return local, "" if local < 0 else "The broker says that day trades are not limited."
-    if told == local:
+    if reported == local:
         return local, ""
-    perhaps = "the stored history is partial" if is_partial else "trades from other programs or devices"
-    return told, f"The broker says {told} remain: its number counts. Perhaps {perhaps}, or it counts by another method."
+    why = "the stored history is partial" if is_partial else "trades from other programs or devices"
+    says = f"The broker says {reported} remain: its number counts."
+    return reported, f"{says} Perhaps {why}, or it counts by another method."
 
 
 def forecast(status: DayTradeStatus) -> tuple[int | None, ...]:

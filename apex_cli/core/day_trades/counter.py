@@ -45,7 +45,7 @@ def count_in_state(state: State) -> DayTradeCount:
 def held_before(state: State) -> dict[str, Decimal]:
     """Return the signed quantities held before the first of the stored fills.
 
-    Own positions less own fills; for a security with an older imported execution, what the report told of it.
+    Own positions less own fills; for a security with an older imported execution, what the report says of it.
     """
     signed = {key: row.position.quantity * row.position.side.sign for key, row in state.positions.items()}
     held = start_positions(_traded(state.fills.values()), signed)
@@ -72,16 +72,16 @@ def is_partial(state: State, session: date, limits: DayTradeLimits) -> bool:
 
 def known_since(state: State) -> date | None:
     """Return the session from which on all trades are known; None when there was no session yet."""
-    told = state.counters.fills_since
+    reported = state.counters.fills_since
     oldest = min((fill.filled_at for fill in state.fills.values()), default=None)
-    known = [date.fromisoformat(told)] if told else []
+    known = [date.fromisoformat(reported)] if reported else []
     if oldest is not None:
         known.append(session_date(oldest))
     return min(known, default=None)
 
 
 class DayTradeCounter:
-    """The count for the gate: goes on with each fill that is booked, and counts anew when it must."""
+    """The count for the gate: adds each fill that is booked, and recounts where it must."""
 
     def __init__(self, limits: DayTradeLimits) -> None:
         """Start without a count."""
@@ -141,8 +141,14 @@ def _what_matters(facts: AccountFacts, limits: DayTradeLimits) -> tuple[object, 
     """Return what of the account changes the status: below the threshold the exact equity does not."""
     values = (facts.equity_now, facts.equity_prev_close, facts.net_liquidation)
     is_small = all(value is None or value < limits.equity_threshold for value in values)
-    told = (facts.broker_day_trades_remaining, facts.broker_summary_complete, facts.account_type)
-    return (*told, facts.flagged_pdt, facts.pdt_rejected, facts.net_deposits_since_close, *(() if is_small else values))
+    reported = (facts.broker_day_trades_remaining, facts.broker_summary_complete, facts.account_type)
+    return (
+        *reported,
+        facts.flagged_pdt,
+        facts.pdt_rejected,
+        facts.net_deposits_since_close,
+        *(() if is_small else values),
+    )
 
 
 def closing_warnings(
@@ -156,7 +162,7 @@ def closing_warnings(
         state: the stored fills and positions.
         keys: of the positions, in the order they are closed.
         status: the count, now.
-        account: as told now.
+        account: as reported now.
     """
     warnings: list[Reason] = []
     for key in keys:

@@ -30,7 +30,7 @@ KEPT_DAYS = PRACTICE_DAYS + 35
 
 
 class Standing(Value, frozen=True, kw_only=True):
-    """What the deficits of the last twelve months come to."""
+    """Sum of the deficits of the last twelve months."""
 
     outstanding: tuple[DeficitRecord, ...] = ()
     """Not met and not lapsed, oldest first."""
@@ -45,7 +45,7 @@ class Standing(Value, frozen=True, kw_only=True):
 def note_level(
     known: DeficitRecord | None, session: date, level: Decimal, equity: Decimal | None
 ) -> DeficitRecord | None:
-    """Return the session's deficit after an opening fill left the margin *level*; None when there is none.
+    """Return the session's deficit after an opening fill left the margin *level*; None where the level is not negative.
 
     amount = |the lowest level after a fill that opened|: the worst point of the day counts, not its close. A deficit
     that was met and grows again is unmet again.
@@ -123,9 +123,9 @@ def _as_deficit(row: DeficitRecord) -> Deficit:
 
 
 def with_freeze(facts: AccountFacts, found: Standing) -> AccountFacts:
-    """Return *facts* with the later of the freeze that the broker told and the one that our own books expect."""
-    told = [day for day in (facts.frozen_until, found.frozen_until) if day is not None]
-    return replace(facts, frozen_until=max(told)) if told else facts
+    """Return *facts* with the later of the broker's freeze and the one that our own books expect."""
+    reported = [day for day in (facts.frozen_until, found.frozen_until) if day is not None]
+    return replace(facts, frozen_until=max(reported)) if reported else facts
 
 
 def is_forgotten(record: DeficitRecord, today: date) -> bool:

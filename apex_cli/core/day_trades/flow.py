@@ -108,7 +108,7 @@ class DayTradeFlow:
         self._settle()
 
     def _take(self, mark: Mark, changes: list[Decimal]) -> None:
-        """Apply the *changes* of one moment; more of the moment that was taken last make it be taken anew."""
+        """Apply the *changes* of one moment; further changes of the newest moment make it be applied again."""
         if mark == self._moment[0]:
             self.held, self.states = self._moment_start
             changes = [*self._moment[1], *changes]
@@ -214,7 +214,7 @@ def opening_transactions(fills: Iterable[Countable], start_positions: Mapping[st
     Fills of one order are one transaction where the order is known.
 
     Source:
-        FINRA Interpretation 4210(f)(8)(B)/01; which of several openings a partial sale liquidates is not told there,
+        FINRA Interpretation 4210(f)(8)(B)/01; which of several openings a partial sale liquidates is not stated there,
         so this is the most it can be.
     """
     counts: dict[str, int] = {}

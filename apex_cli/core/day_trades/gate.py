@@ -58,7 +58,7 @@ class Ground(Value, frozen=True, kw_only=True):
 
     preview: MarginPreview | None = None
     stock_value: Usd | None = None
-    """Gross value of the stocks held and of working entries, USD; None is not told."""
+    """Gross value of the stocks held and of working entries, USD; None where it is not reported."""
 
     proceeds_settle_on: date | None = None
     """In a cash account: from when on it may be sold; see ``cash_account.proceeds_settle_on``."""
@@ -92,7 +92,7 @@ class GateVerdict(Value, frozen=True, kw_only=True):
 
     @property
     def offer(self) -> Decimal:
-        """Quantity that is allowed instead of a blocked order; 0 is none."""
+        """Quantity that is allowed instead of a blocked order; 0 where nothing is allowed."""
         return self.closing if self.blocks else ZERO
 
 
@@ -252,7 +252,7 @@ def _judge_money(order: GateOrder, ground: Ground, found: _Findings, opening: De
         )
     level = intraday_margin.margin_level(facts, ground.preview, estimate, opens=True)
     is_required = Regime.INTRADAY_MARGIN in status.regimes
-    if Regime.OFF in status.regimes or not (is_required or _is_margin_told(ground)):
+    if Regime.OFF in status.regimes or not (is_required or _is_margin_reported(ground)):
         return level
     if is_required and level.is_estimate and (level.after is None or not facts.is_simulated):
         message = "There is no margin preview from the broker: an estimate never lets an order pass."
@@ -263,8 +263,8 @@ def _judge_money(order: GateOrder, ground: Ground, found: _Findings, opening: De
     return level
 
 
-def _is_margin_told(ground: Ground) -> bool:
-    """Tell whether the broker told of margin: a deficit stops an order under any rule. Simulated accounts have none."""
+def _is_margin_reported(ground: Ground) -> bool:
+    """Return whether the broker reported margin: a deficit stops an order under any rule, but in a simulation."""
     facts = ground.facts
     if facts.is_simulated:
         return False
@@ -294,10 +294,10 @@ def _judge_borrowing(order: GateOrder, ground: Ground, notional: Decimal | None,
     borrows = intraday_margin.creates_debit(facts, order.side, notional)
     value = worth(facts)
     if borrows and (value is None or value < MINIMUM_EQUITY):
-        told = "is not known" if value is None else f"is {money(value)}"
+        stated = "is not known" if value is None else f"is {money(value)}"
         found.block(
             "below_minimum_equity",
-            f"The account's value {told}: below {money(MINIMUM_EQUITY)} nothing is bought on credit or sold short.",
+            f"The account's value {stated}: below {money(MINIMUM_EQUITY)} nothing is bought on credit or sold short.",
             limit=f"at least {money(MINIMUM_EQUITY)}",
             value=None if value is None else money(value),
         )

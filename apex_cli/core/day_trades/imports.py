@@ -1,6 +1,6 @@
 """Imports executions of the whole account, for the day-trade count only: positions never change.
 
-Own fills stay what positions are folded from. What a report tells beside them is kept in a table of its own, each
+Own fills stay what positions are folded from. Further executions of a report are kept in a table of their own, each
 execution once by its id, for ten sessions.
 """
 
@@ -29,7 +29,7 @@ from apex_cli.core.state.tables import State
 
 
 class Report(Value, frozen=True, kw_only=True):
-    """What a file of executions tells."""
+    """The content of a file of executions."""
 
     executions: tuple[Execution, ...]
     since: date | None = None
@@ -96,7 +96,7 @@ def import_executions(tx: State, report: Report, now: datetime) -> Imported:
 
     Args:
         tx: changed in place.
-        report: what the file tells.
+        report: content of the file.
         now: executions of more than ten sessions before it are left out.
 
     Raises:

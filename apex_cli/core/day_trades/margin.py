@@ -58,7 +58,7 @@ UNSET = Decimal("1e300")
 
 
 class Level(Value, frozen=True, kw_only=True):
-    """The intraday margin level before and after an order, USD; None where it cannot be told."""
+    """The intraday margin level before and after an order, USD; None where it is unknown."""
 
     before: Usd | None = None
     after: Usd | None = None
@@ -93,7 +93,7 @@ class Deficit(Value, frozen=True, kw_only=True):
 
 
 def level_before(facts: AccountFacts) -> Usd | None:
-    """Return equity with loan value - maintenance margin; None when either is not told."""
+    """Return equity with loan value - maintenance margin; None where either is not reported."""
     equity = _equity(facts)
     if equity is None or facts.maint_margin_req is None:
         return None
@@ -105,7 +105,7 @@ def _equity(facts: AccountFacts) -> Usd | None:
 
 
 def is_usable(preview: MarginPreview | None) -> bool:
-    """Tell whether the broker's preview can be worked with: both parts of the level told, none of them unset."""
+    """Return whether the broker's preview is usable: both parts of the level are reported and set."""
     return _level_of(preview) is not None
 
 
@@ -113,8 +113,8 @@ def _level_of(preview: MarginPreview | None) -> Decimal | None:
     """Return the level that the broker foresees; None when a part is missing or unset."""
     if preview is None or preview.equity_with_loan_after is None or preview.maint_margin_after is None:
         return None
-    told = (preview.equity_with_loan_after, preview.maint_margin_after, preview.init_margin_after)
-    if any(value is not None and abs(value) >= UNSET for value in told):
+    reported = (preview.equity_with_loan_after, preview.maint_margin_after, preview.init_margin_after)
+    if any(value is not None and abs(value) >= UNSET for value in reported):
         return None
     return preview.equity_with_loan_after - preview.maint_margin_after
 
@@ -158,7 +158,7 @@ def margin_level(facts: AccountFacts, preview: MarginPreview | None, estimate: U
     without a usable preview, before - *estimate* - that reserve.
 
     Args:
-        facts: the account as told now.
+        facts: the account as reported now.
         preview: the broker's "what if" for the order.
         estimate: maintenance margin of the order at the rule's rates; None when they do not cover it.
         opens: the order opens or increases a position.
@@ -168,9 +168,9 @@ def margin_level(facts: AccountFacts, preview: MarginPreview | None, estimate: U
         return Level(before=before)
     reserve = facts.working_open_orders_maint
     after: Decimal | None = None
-    told = _level_of(preview)
-    if told is not None:
-        after = told - reserve
+    reported = _level_of(preview)
+    if reported is not None:
+        after = reported - reserve
     elif before is not None and estimate is not None:
         after = before - estimate - reserve
     is_reducing = before is None or after is None or after < before
@@ -178,7 +178,7 @@ def margin_level(facts: AccountFacts, preview: MarginPreview | None, estimate: U
     return Level(
         before=before,
         after=None if after is None else Usd(after),
-        is_estimate=told is None,
+        is_estimate=reported is None,
         is_reducing=is_reducing,
         deficit=deficit,
         is_de_minimis=bool(deficit) and is_de_minimis(deficit, _equity(facts)),
@@ -228,7 +228,7 @@ def deadlines(session: date) -> Deadlines:
 
 
 def session_deficit(session: date, levels: Iterable[tuple[Decimal, bool]], equity: Decimal | None) -> Deficit | None:
-    """Return the deficit of a session, None when there is none: its worst point counts, not its close.
+    """Return the deficit of a session, None without a deficit: the worst point counts, not the close.
 
     deficit = |the lowest level after a transaction that lowered it|, where that is negative
 

@@ -1,6 +1,7 @@
 """Watches the intraday margin level: each opening fill that leaves it negative makes a deficit that is kept.
 
-The broker tells its account values a while after a fill: for that long the lowest level is taken as the fill's.
+IB updates account values up to three minutes after a fill; the lowest level seen in that time is attributed to the
+fill.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class MarginWatch:
     """Keeps the deficits of a margin account: a chore of the loop, and of an approval."""
 
     def __init__(self, store: StateStore, broker: Broker) -> None:
-        """Watch over what *broker* tells."""
+        """Read account values from *broker*."""
         self._store = store
         self._broker = broker
         self._looked_at: datetime | None = None

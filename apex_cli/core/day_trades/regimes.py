@@ -1,4 +1,4 @@
-"""Which day-trading rule book holds for an account: told by the broker's own values, never by the date alone.
+"""Which day-trading rule book holds for an account: inferred from the broker's own values, never from the date alone.
 
 FINRA deleted the pattern-day-trader rule with effect from 2026-06-04 and put the intraday margin standard of Rule
 4210(d)(2) in its place, but members may keep the count, account by account, until 2027-10-20 (Regulatory Notice
@@ -52,27 +52,27 @@ class Inferred(Value, frozen=True, kw_only=True):
 
 def facts_of(account: AccountSnapshot) -> AccountFacts:
     """Return what the day-trading rules read of *account*; what its ``facts`` leave out comes from the rest."""
-    told = account.facts or AccountFacts()
+    facts = account.facts or AccountFacts()
     remaining = account.broker_day_trades_remaining
     return AccountFacts(
-        account_type=told.account_type,
+        account_type=facts.account_type,
         is_simulated=account.is_simulated,
-        equity_prev_close=told.equity_prev_close if account.prior_close_equity is None else account.prior_close_equity,
+        equity_prev_close=facts.equity_prev_close if account.prior_close_equity is None else account.prior_close_equity,
         equity_now=account.equity,
-        net_deposits_since_close=told.net_deposits_since_close,
-        flagged_pdt=told.flagged_pdt,
-        pdt_rejected=told.pdt_rejected,
-        broker_day_trades_remaining=told.broker_day_trades_remaining if remaining is None else remaining,
-        broker_day_trades_ahead=told.broker_day_trades_ahead,
-        broker_summary_complete=told.broker_summary_complete,
-        net_liquidation=account.equity if told.net_liquidation is None else told.net_liquidation,
-        equity_with_loan=told.equity_with_loan,
-        maint_margin_req=told.maint_margin_req,
-        settled_cash=told.settled_cash,
-        net_cash=account.cash if told.net_cash is None else told.net_cash,
-        working_open_orders_maint=told.working_open_orders_maint,
-        look_ahead_excess_liquidity=told.look_ahead_excess_liquidity,
-        frozen_until=told.frozen_until,
+        net_deposits_since_close=facts.net_deposits_since_close,
+        flagged_pdt=facts.flagged_pdt,
+        pdt_rejected=facts.pdt_rejected,
+        broker_day_trades_remaining=facts.broker_day_trades_remaining if remaining is None else remaining,
+        broker_day_trades_ahead=facts.broker_day_trades_ahead,
+        broker_summary_complete=facts.broker_summary_complete,
+        net_liquidation=account.equity if facts.net_liquidation is None else facts.net_liquidation,
+        equity_with_loan=facts.equity_with_loan,
+        maint_margin_req=facts.maint_margin_req,
+        settled_cash=facts.settled_cash,
+        net_cash=account.cash if facts.net_cash is None else facts.net_cash,
+        working_open_orders_maint=facts.working_open_orders_maint,
+        look_ahead_excess_liquidity=facts.look_ahead_excess_liquidity,
+        frozen_until=facts.frozen_until,
     )
 
 
@@ -88,12 +88,12 @@ def holds_from(rejected_on: str, session: date) -> bool:
 
 
 def worth(facts: AccountFacts) -> Usd | None:
-    """Return the net liquidation value, None when it is not told."""
+    """Return the net liquidation value, None where it is not reported."""
     return facts.equity_now if facts.net_liquidation is None else facts.net_liquidation
 
 
 def gate_equity(facts: AccountFacts) -> Usd | None:
-    """Return the equity that is held against the threshold; None when neither value is told.
+    """Return the equity that is held against the threshold; None where neither value is reported.
 
     min(prior close + net deposits since, net liquidation value now)
 
@@ -102,10 +102,10 @@ def gate_equity(facts: AccountFacts) -> Usd | None:
         equity of 16:15 Eastern of the day before, adjusted for deposits and withdrawals after it.
     """
     now = facts.equity_now if facts.equity_now is not None else facts.net_liquidation
-    told = [] if now is None else [now]
+    reported = [] if now is None else [now]
     if facts.equity_prev_close is not None:
-        told.append(Usd(facts.equity_prev_close + facts.net_deposits_since_close))
-    return min(told, default=None)
+        reported.append(Usd(facts.equity_prev_close + facts.net_deposits_since_close))
+    return min(reported, default=None)
 
 
 def infer_regimes(facts: AccountFacts, configured: DayTradeRegime, threshold: Usd) -> Inferred:
@@ -113,11 +113,11 @@ def infer_regimes(facts: AccountFacts, configured: DayTradeRegime, threshold: Us
 
     In this order: switched off; the type of account (cash, portfolio margin); an order refused as a potential pattern
     day trade; the broker's number of day trades left, 0 and up; the configuration; simulated accounts count; -1 below
-    the threshold means that the broker does not enforce a count, from it on nothing can be told and both rules pass;
-    a missing number in an otherwise complete summary means that the count does not apply; else it is unknown.
+    the threshold means that the broker does not enforce a count, at or above it nothing can be inferred and both rules
+    pass; a missing number in an otherwise complete summary means that the count does not apply; else it is unknown.
 
     Args:
-        facts: the account as told now.
+        facts: the account as reported now.
         configured: ``day_trades.regime``.
         threshold: equity from which on day trades are not limited, USD.
     """
@@ -137,9 +137,9 @@ def _by_type_or_number(facts: AccountFacts) -> Inferred | None:
     if facts.pdt_rejected:
         source = "broker: it refused an order as a potential pattern day trade"
         return _inferred(source, Regime.CLASSIC, Regime.INTRADAY_MARGIN)
-    told = facts.broker_day_trades_remaining
-    if told is not None and told >= 0:
-        return _inferred(f"broker: it says that {told} day trades remain", Regime.CLASSIC, Regime.INTRADAY_MARGIN)
+    reported = facts.broker_day_trades_remaining
+    if reported is not None and reported >= 0:
+        return _inferred(f"broker: it says that {reported} day trades remain", Regime.CLASSIC, Regime.INTRADAY_MARGIN)
     if facts.account_type is AccountType.PORTFOLIO:
         return _inferred("broker: a portfolio margin account", Regime.PORTFOLIO_MARGIN)
     return None
@@ -169,7 +169,7 @@ def _by_silence(facts: AccountFacts, threshold: Usd) -> Inferred:
 
 
 def _is_complete(facts: AccountFacts) -> bool:
-    """Tell whether the broker told net liquidation value and type of account; its own word counts first."""
+    """Return whether the broker reported net liquidation value and account type; its own flag counts first."""
     if facts.broker_summary_complete is not None:
         return facts.broker_summary_complete
     return facts.net_liquidation is not None and facts.account_type is not None

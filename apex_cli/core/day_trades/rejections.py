@@ -23,7 +23,7 @@ def note_rejection(tx: State, record: OrderRecord) -> None:
 
 
 def with_rejection(account: AccountSnapshot, state: State, now: datetime) -> AccountSnapshot:
-    """Return *account* with the refusal that the state remembers; untouched when there is none that still counts."""
+    """Return *account* with the refusal that the state remembers; unchanged where none still counts."""
     if not holds_from(state.counters.pdt_rejected_on, session_date(now)):
         return account
     return replace(account, facts=replace(account.facts or AccountFacts(), pdt_rejected=True))

@@ -44,7 +44,7 @@ class DayTradeReport(Value, frozen=True, kw_only=True):
     status: DayTradeStatus
     forecast: tuple[int | None, ...]
     broker_forecast: tuple[int | None, ...]
-    """What the broker tells of the same sessions; empty when it tells of today alone, or of nothing."""
+    """The broker's own numbers for the same sessions; empty where it reports today alone, or nothing."""
 
     alternative_counts: dict[str, int]
     leaves_window: dict[str, date | None]
@@ -87,7 +87,7 @@ def make_report(
     Args:
         executions: in any order and repetition; later ones than *as_of* are left out.
         start: signed quantities held before the first of them, by security.
-        facts: the account as told now.
+        facts: the account as reported now.
         limits: the user's regime, limit, window and threshold.
         as_of: aware.
         order: judged when given.

@@ -1,4 +1,4 @@
-"""EdgeComponentLearner: score components that told winners from losers gain weight."""
+"""EdgeComponentLearner: score components that separated winners from losers gain weight."""
 
 from __future__ import annotations
 

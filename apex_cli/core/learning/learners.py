@@ -1,6 +1,6 @@
 """The learning hook: looks at new lessons, and puts new versions of the weights in force.
 
-Learning reaches the score and nothing else. What it changed can be told, compared and taken back to the last digit.
+Learning reaches the score and nothing else. Each change can be listed, compared and rolled back to the last digit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LearningEvent(Value, frozen=True, kw_only=True):
     """What changed: the new version where there is one, and where the learners stand afterwards."""
 
     message: str = ""
-    """One sentence for people."""
+    """One readable sentence."""
 
     version: WeightsVersion | None = None
     before: Weights | None = None
@@ -44,7 +44,7 @@ class Learners:
     """All learners behind one ``LearningHook``."""
 
     def __init__(self, mode: LearningMode = LearningMode.ADAPT, *, outcome_hook: OutcomeHook | None = None) -> None:
-        """Learn as *mode* says; *outcome_hook* is told what became of predictions."""
+        """Learn as *mode* says; *outcome_hook* receives outcomes of predictions."""
         self._mode = mode
         self._outcome_hook = outcome_hook
 
@@ -101,7 +101,7 @@ class Learners:
         why: str,
         now: datetime,
     ) -> None:
-        """Put *after* in force or, in the mode that only reports, tell of it; no change at all is no version."""
+        """Put *after* in force; in the mode that only reports, emit the event alone. No change makes no version."""
         if after == before:
             tx.learning = learning
             return
@@ -159,7 +159,7 @@ def weights_of(state: State, version: int) -> Weights:
 
 
 def put_in_force(tx: State, version: WeightsVersion, before: Weights, learning: LearningState, now: datetime) -> None:
-    """Keep *version*, use it from now on, and tell of it."""
+    """Keep *version*, put it in force, and emit an event."""
     tx.weights[str(version.version)] = version
     tx.learning = replace(learning, version=version.version, newest=version.version)
     event = LearningEvent(message=version.why, version=version, before=before, learning=tx.learning)

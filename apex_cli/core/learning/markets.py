@@ -64,7 +64,7 @@ def step_when_idle(
     Args:
         market: one of the four.
         weight: in force.
-        last_trade: close of the newest lesson of *market*; None when there is none any more.
+        last_trade: close of the newest lesson of *market*; None where all have been dropped.
         last_step: when the weight was last moved.
         now: aware UTC.
     """

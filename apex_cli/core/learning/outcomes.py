@@ -1,4 +1,4 @@
-"""What became of predictions: for the model behind them, and for people."""
+"""Outcomes of predictions, for the model behind them and for reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OutcomeHook(Protocol):
     """A model that wants to hear how its predictions ended."""
 
     def learn(self, outcomes: tuple[ModelOutcome, ...], now: datetime) -> None:
-        """Take note of *outcomes*; each trade comes once, inside the transaction that marks it as told."""
+        """Record *outcomes*; each trade comes once, inside the transaction that marks it as delivered."""
 
 
 def model_outcomes(lessons: Iterable[Lesson]) -> tuple[ModelOutcome, ...]:

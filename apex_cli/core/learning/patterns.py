@@ -11,7 +11,7 @@ from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
 
 EXPIRY = timedelta(days=90)
-"""Older trades tell nothing any more: markets change."""
+"""Older trades are ignored: markets change."""
 
 LEAST_SIMILAR = 5
 MOST_NEIGHBOURS = 15

@@ -1,7 +1,7 @@
 """Brings committed events to one channel: at least once, in order, without ever holding up what emitted them.
 
 The journal is the queue. A channel that is slow or dead falls behind in it and costs nothing but the distance; what
-it is told next is read when it can be told. Before each notice its number is written down, and after it the new
+it delivers next is read when it can be delivered. Before each notice its number is written down, and after it the new
 place: a process that is killed in between sends that one again, and says so.
 """
 
@@ -29,7 +29,7 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
 
 Read = Callable[[OutboxRow], Notice | None]
-"""Makes a notice of an event; None when nobody needs to be told of it."""
+"""Makes a notice of an event; None where no notice is needed."""
 
 
 class Tail(Protocol):
@@ -56,10 +56,10 @@ class Ledger(Protocol):
 
 
 class Policy(Value, frozen=True, kw_only=True):
-    """What a channel is told, and when."""
+    """Which notices a channel receives, and when."""
 
     loudness: dict[NoticeKind, Loudness] = {}
-    """Kinds that are not in it are told."""
+    """Kinds that are not in it are delivered."""
 
     only: tuple[NoticeKind, ...] = ()
     """The kinds this channel is for; empty: all."""
@@ -68,7 +68,7 @@ class Policy(Value, frozen=True, kw_only=True):
     time_zone: str = "America/New_York"
 
     def loudness_of(self, kind: NoticeKind) -> Loudness:
-        """Return how *kind* is told here."""
+        """Return the loudness of *kind* on this channel."""
         if self.only and kind not in self.only:
             return Loudness.OFF
         return self.loudness.get(kind, Loudness.ON)
@@ -82,7 +82,7 @@ class Step(Enum):
     """What one step of a courier came to."""
 
     IDLE = auto()
-    """Everything is told."""
+    """Everything is delivered."""
 
     MOVED = auto()
     SENT = auto()
@@ -124,7 +124,7 @@ class Courier:
         return max(0.0, (due - self._clock.now()).total_seconds()) if due else 0.0
 
     def save(self) -> None:
-        """Keep the place if it moved over events that nobody is told of."""
+        """Save the position if it moved over events without a notice."""
         if not self._is_saved:
             self._keep(self._now)
 

@@ -33,7 +33,7 @@ Auctions
 
 Volume
     - With *max_participation* an order fills at most that part of a bar's volume, in whole steps: nothing in a
-      bar without volume. A triggered stop that fills partly goes on as a market order.
+      bar without volume. A triggered stop that fills partly continues as a market order.
     - *size* of ``on_price`` is shared by all orders, in order of arrival.
 """
 
@@ -486,7 +486,7 @@ class MatchingEngine:
     def restored(
         cls, book: VenueBook, *, costs: CostModel | None = None, max_participation: Decimal | None = None
     ) -> MatchingEngine:
-        """Return an engine that goes on where *book* was dumped."""
+        """Return an engine that continues from *book*."""
         engine = cls(cash=book.cash, costs=costs, max_participation=max_participation)
         keeping.restore(book, engine._desk, engine._prices, engine._price_times)
         return engine
