@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Sized, Snapshot
+from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
@@ -98,6 +99,7 @@ def planned_exposure(decision: Decision, sized: Sized) -> Exposure:
         notional=sized.notional,
         risk=sized.risk_amount,
         is_working_entry=True,
+        is_put=decision.instrument.right is OptionRight.PUT,
     )
 
 
@@ -110,6 +112,7 @@ def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
         risk=_open_risk(position, orders),
         quantity=position.quantity,
         opened_on=session_date(position.entry_time).isoformat(),
+        is_put=position.instrument.right is OptionRight.PUT,
     )
 
 
@@ -130,4 +133,11 @@ def _working(record: OrderRecord, bracket: BracketRecord | None) -> Exposure:
     notional = record.open_quantity * price * order.instrument.multiplier
     risk = record.open_quantity * bracket.risk_per_unit if bracket else notional
     side = PositionSide.LONG if order.side.sign > 0 else PositionSide.SHORT
-    return Exposure(key=order.instrument.key, side=side, notional=Usd(notional), risk=Usd(risk), is_working_entry=True)
+    return Exposure(
+        key=order.instrument.key,
+        side=side,
+        notional=Usd(notional),
+        risk=Usd(risk),
+        is_working_entry=True,
+        is_put=order.instrument.right is OptionRight.PUT,
+    )

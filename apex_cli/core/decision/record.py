@@ -18,7 +18,7 @@ from apex_cli.core.model.records import (
     SignalOutcome,
     SignalRecord,
 )
-from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.model.signal import Opportunity, Signal, market_side
 from apex_cli.core.ports import RejectedRow
 from apex_cli.core.state.tables import State
 
@@ -187,5 +187,5 @@ def signal_row(signal: Signal, outcome: SignalOutcome, now: datetime) -> SignalR
         seen_at=now,
         expires_at=signal.expires_at,
         family=signal.family,
-        side=signal.side if signal.family else None,
+        side=market_side(signal) if signal.family else None,
     )

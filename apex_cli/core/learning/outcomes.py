@@ -58,7 +58,7 @@ def _is_predicted(lesson: Lesson) -> bool:
 def _outcome(lesson: Lesson) -> ModelOutcome:
     conditions = lesson.conditions
     direction = conditions.predictor_direction or 1
-    is_along = direction == lesson.side.sign
+    is_along = direction == (conditions.market_view or lesson.side.sign)
     return ModelOutcome(
         round_trip_id=lesson.round_trip_id,
         direction=direction,

@@ -86,6 +86,14 @@ class Exposure(Value, frozen=True, kw_only=True):
     opened_on: str = ""
     """Session date of the first opening fill, YYYY-MM-DD; empty for a working entry."""
 
+    is_put: bool = False
+    """True for a put, which gains when its underlying falls."""
+
+    @property
+    def market_view(self) -> int:
+        """1 when it gains from a rising underlying, -1 when from a falling one."""
+        return -self.side.sign if self.is_put else self.side.sign
+
 
 class DayTradeStatus(Value, frozen=True, kw_only=True):
     """The day-trade count a decision is gated on."""

@@ -27,6 +27,9 @@ class EntryConditions(Value, frozen=True, kw_only=True):
     predictor_probability: Decimal | None = None
     """What the predictor gave its direction, 0..1."""
 
+    market_view: int | None = None
+    """1 for a bet on a rising underlying, -1 on a falling one; None in lessons of older versions: the side's sign."""
+
 
 class Lesson(Value, frozen=True, kw_only=True):
     """One closed round trip, as the learners see it. There is one a trade, whatever happens to it later."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
 
@@ -36,6 +36,15 @@ ENTRY_SIDES = {
     SignalType.SHORT_PUT: OrderSide.SELL,
 }
 """The side table. A bought put is a purchase of the put: prices are those of the option."""
+
+
+OPTION_RIGHTS = {
+    SignalType.LONG_CALL: OptionRight.CALL,
+    SignalType.SHORT_CALL: OptionRight.CALL,
+    SignalType.LONG_PUT: OptionRight.PUT,
+    SignalType.SHORT_PUT: OptionRight.PUT,
+}
+"""The words that name an option, with the right that each one means."""
 
 
 class SignalFamily(StrEnum):
@@ -99,6 +108,21 @@ class Signal(Value, frozen=True, kw_only=True):
         """What kind of news it is, by the words in its strategy and source."""
         words = f"{self.strategy} {self.source}".lower().replace("_", " ").replace("-", " ")
         return next((family for family, marks in FAMILY_WORDS.items() if any(m in words for m in marks)), NO_FAMILY)
+
+
+def market_view(signal: Signal) -> int:
+    """Return 1 when *signal* gains from a rising underlying, -1 when from a falling one.
+
+    A put turns the side round: a bought put is a purchase that wants lower prices. The contract's right counts
+    before the right that the signal's type names.
+    """
+    right = signal.instrument.right or OPTION_RIGHTS.get(signal.signal_type)
+    return -signal.side.sign if right is OptionRight.PUT else signal.side.sign
+
+
+def market_side(signal: Signal) -> OrderSide:
+    """Return the side of the underlying that *signal* is a bet on: ``SELL`` for a bought put."""
+    return OrderSide.BUY if market_view(signal) > 0 else OrderSide.SELL
 
 
 def reward_risk(entry: Price, stop: Price, targets: tuple[Price, ...]) -> Decimal | None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.model.signal import Opportunity, market_view
 from apex_cli.core.state.tables import State
 
 LESSON_DAYS = 366
@@ -65,6 +65,7 @@ def entry_conditions(opportunity: Opportunity) -> EntryConditions:
         traits=traits,
         predictor_direction=direction,
         predictor_probability=probability,
+        market_view=market_view(opportunity.signal),
     )
 
 

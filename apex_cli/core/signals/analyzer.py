@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from apex_cli.core.analysis.technical import MIN_BARS, Technical, Unusable, analyse
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.signal import Signal
+from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
-from apex_cli.core.signals.context import PipelineContext, market_view
+from apex_cli.core.signals.context import PipelineContext
 
 DIGITS = 6
 """Numbers in metadata are rounded to this many decimals: the same bars give the same text."""

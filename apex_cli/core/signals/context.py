@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.records import SignalReport
-from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import BarSource, Clock, ModelStore, SignalBatch, SignalSource, SignalStage
 
 if TYPE_CHECKING:
     from apex_cli.core.signals.prefetch import Prefetch
-
-PUTS = frozenset({SignalType.LONG_PUT, SignalType.SHORT_PUT})
 
 
 class Once:
@@ -62,15 +59,6 @@ class PipelineContext(NamedTuple):
 
     prefetch: Prefetch | None = None
     """What asks for the bars, where they have to be asked for."""
-
-
-def market_view(signal: Signal) -> int:
-    """Return 1 when *signal* gains from a rising underlying, -1 when from a falling one.
-
-    A bought put is a purchase that wants lower prices.
-    """
-    is_put = signal.instrument.right is OptionRight.PUT or signal.signal_type in PUTS
-    return signal.side.sign * (-1 if is_put else 1)
 
 
 class GuardedStage:

@@ -9,9 +9,9 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.signal import Signal
+from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
-from apex_cli.core.signals.context import PipelineContext, market_view
+from apex_cli.core.signals.context import PipelineContext
 from apex_cli.core.signals.model_manager import ModelManager
 
 LOOK_INTERVAL = timedelta(minutes=10)

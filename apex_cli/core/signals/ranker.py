@@ -15,7 +15,7 @@ from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMo
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import PositionSide
-from apex_cli.core.model.signal import Opportunity, ScoreComponent, ScoreFactor, Signal
+from apex_cli.core.model.signal import Opportunity, ScoreComponent, ScoreFactor, Signal, market_side, market_view
 from apex_cli.core.ports import BarSource, Clock, StateStore
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.score_factors import (
@@ -204,7 +204,7 @@ class OpportunityRanker:
                 signal_id=signal.signal_id,
                 symbol=signal.symbol,
                 family=signal.family,
-                side=signal.side,
+                side=market_side(signal),
                 seen_at=now,
             )
 
@@ -231,13 +231,13 @@ class OpportunityRanker:
         own = self._history(signal.symbol, now)[-BARS_COMPARED:]
         if not own:
             return None
-        side = _side_of(signal)
+        view = market_view(signal)
         found: dict[str, Decimal] = {}
         for exposure in others:
             symbol = exposure.key.partition("@")[0]
             likeness = correlation_of(own, self._history(symbol, now)[-BARS_COMPARED:])
             if likeness is not None:
-                found[symbol] = likeness * side.sign * exposure.side.sign
+                found[symbol] = likeness * view * exposure.market_view
         return found if found or not others else None
 
 

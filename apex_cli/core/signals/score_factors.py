@@ -12,9 +12,9 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.signal import ScoreFactor, Signal, SignalFamily
+from apex_cli.core.model.signal import ScoreFactor, Signal, SignalFamily, market_side, market_view
 from apex_cli.core.positions.lessons import fraction_in, prediction_in
-from apex_cli.core.signals.score_parts import agreement, market_direction
+from apex_cli.core.signals.score_parts import agreement
 
 ZERO, ONE = Decimal(0), Decimal(1)
 STEP = Decimal("0.0001")
@@ -59,7 +59,7 @@ def technical_factor(signal: Signal) -> ScoreFactor | None:
 def predictor_factor(signal: Signal) -> ScoreFactor | None:
     """Return 1.08 when the predictor sees the signal's direction with more than 0.6."""
     predicted = prediction_in(signal.metadata)
-    if predicted is None or predicted[0] != market_direction(signal):
+    if predicted is None or predicted[0] != market_view(signal):
         return None
     probability = agreement(signal, *predicted)
     if probability <= PREDICTOR_FROM:
@@ -75,7 +75,7 @@ def confluence_factors(signal: Signal, arrivals: Iterable[Arrival], now: datetim
     spoken: dict[SignalFamily, str] = {}
     for arrival in arrivals:
         reach = CONFLUENCE[arrival.family][1]
-        is_same = arrival.symbol == signal.symbol and arrival.side is signal.side
+        is_same = arrival.symbol == signal.symbol and arrival.side is market_side(signal)
         if is_same and arrival.family is not signal.family and now - reach <= arrival.seen_at <= now:
             spoken.setdefault(arrival.family, arrival.signal_id)
     return tuple(

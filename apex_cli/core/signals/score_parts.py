@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.signal import Signal, reward_risk
+from apex_cli.core.model.signal import Signal, market_view, reward_risk
 from apex_cli.core.positions.lessons import fraction_in, number_in, prediction_in
 
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
@@ -102,16 +102,7 @@ def confidence_part(signal: Signal) -> Part:
 
 def agreement(signal: Signal, direction: int, probability: Decimal) -> Decimal:
     """Return the probability that the market goes the signal's way."""
-    return probability if direction == market_direction(signal) else ONE - probability
-
-
-def market_direction(signal: Signal) -> int:
-    """Return 1 when the signal earns in a rising market of its symbol, -1 in a falling one.
-
-    A bought put, or a sold call, is a bet on falling prices.
-    """
-    is_inverse = signal.signal_type.endswith("PUT")
-    return -signal.side.sign if is_inverse else signal.side.sign
+    return probability if direction == market_view(signal) else ONE - probability
 
 
 def timing_part(signal: Signal, now: datetime) -> Part:

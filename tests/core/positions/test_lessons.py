@@ -84,6 +84,7 @@ def test_a_bracket_carries_what_the_decision_saw(build: Any) -> None:
         traits={"technical_composite": D("0.8200"), "technical_trend": D("1.0000")},
         predictor_direction=1,
         predictor_probability=D("0.6600"),
+        market_view=1,
     )
 
 
@@ -260,4 +261,4 @@ def test_default_weights_are_not_shared_between_versions() -> None:
 
 
 def test_conditions_of_an_unscored_opportunity_are_empty(build: Any) -> None:
-    assert entry_conditions(build.opportunity()) == EntryConditions(score=D("0.8"))
+    assert entry_conditions(build.opportunity()) == EntryConditions(score=D("0.8"), market_view=1)

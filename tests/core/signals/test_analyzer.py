@@ -16,10 +16,10 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.model.signal import Signal, SignalType, market_view
 from apex_cli.core.signals.analyzer import TechnicalAnalyzer
 from apex_cli.core.signals.bar_history import History
-from apex_cli.core.signals.context import GuardedStage, Once, PipelineContext, market_view
+from apex_cli.core.signals.context import GuardedStage, Once, PipelineContext
 from kit import FixedClock
 from kit.bars import ListBars, bars_of, wander
 from kit.rig import make_signal

@@ -21,7 +21,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.core.model.signal import Opportunity, Signal, SignalType
+from apex_cli.core.model.signal import Opportunity, Signal, SignalType, market_view
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.ranker import NO_BARS, OpportunityRanker, RankingContext, score
 from apex_cli.core.signals.score_factors import correlation_of
@@ -31,7 +31,6 @@ from apex_cli.core.signals.score_parts import (
     day_part,
     diversification_part,
     liquidity_part,
-    market_direction,
     reward_risk_part,
     timing_part,
 )
@@ -86,7 +85,7 @@ class TestParts:
         [("BUY", 1), ("LONG_CALL", 1), ("LONG_PUT", -1), ("SHORT", -1), ("SHORT_CALL", -1), ("SHORT_PUT", 1)],
     )
     def test_a_put_bets_on_falling_prices(self, kind: str, direction: int) -> None:
-        assert market_direction(signal(side=SignalType(kind))) == direction
+        assert market_view(signal(side=SignalType(kind))) == direction
 
     @pytest.mark.parametrize(
         ("at", "part"),
