@@ -15,7 +15,7 @@ from apex_cli.core.errors import InputError
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from apex_cli.core.adapters.files.csv_bars import CsvBars
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
+    from apex_cli.core.model.decision import Reason
     from apex_cli.core.ports import (
         BarSource,
         Broker,
@@ -219,11 +220,17 @@ async def look_at_account(parts: Parts) -> AccountSnapshot:
         return await parts.broker.account()
 
 
-def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> tuple[SignalSource, ...]:
-    """Return where signals come from: *named* files or ``-``, else what the configuration says."""
+def make_sources(
+    settings: Settings, named: Sequence[str], *, is_once: bool, notice: Callable[[Reason], None]
+) -> tuple[SignalSource, ...]:
+    """Return where signals come from: *named* files or ``-``, else what the configuration says.
+
+    *notice* hears of files in the inbox that are not read, or cannot be moved away.
+    """
     import sys
 
-    from apex_cli.core.adapters.files.signal_sources import FileSource, InboxSource, StdinSource
+    from apex_cli.core.adapters.files.inbox import InboxSource
+    from apex_cli.core.adapters.files.signal_sources import FileSource, StdinSource
 
     max_age = timedelta(minutes=settings.signals.max_age_minutes)
     if named:
@@ -245,6 +252,7 @@ def make_sources(settings: Settings, named: Sequence[str], *, is_once: bool) -> 
                 processed_dir=settings.signals.processed_dir,
                 rejected_dir=settings.signals.rejected_dir,
                 is_once=is_once,
+                notice=notice,
             )
         )
     return tuple(sources)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import socket
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apex_cli.core.adapters.files.inbox import InboxSource
 from apex_cli.core.adapters.files.signal_fields import FIELDS
 from apex_cli.core.adapters.files.signal_reader import (
     MAX_DOCUMENT,
@@ -25,8 +28,9 @@ from apex_cli.core.adapters.files.signal_reader import (
     read_signals,
 )
 from apex_cli.core.adapters.files.signal_rows import parse_row
-from apex_cli.core.adapters.files.signal_sources import FileSource, InboxSource, StdinSource
+from apex_cli.core.adapters.files.signal_sources import FileSource, StdinSource
 from apex_cli.core.errors import ExitStatus, InputError
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import RejectedRow, SignalBatch
@@ -513,14 +517,20 @@ class TestInbox:
         source.settle(batch, ())
         assert (tmp_path / "done" / "deep" / "a.json").exists()
 
-    def test_a_file_that_cannot_be_moved_is_an_error_and_not_read_again(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_moved_is_told_once_and_the_others_go_on(self, tmp_path: Path) -> None:
         (tmp_path / "processed").write_text("a file where the folder should be")
-        self.put(tmp_path, "a.json", GOOD)
-        source = InboxSource(tmp_path, is_once=True)
-        batch = next(batch for batch in source.poll(NOW) if batch.name == "a.json")
-        with pytest.raises(InputError, match="cannot be moved"):
-            source.settle(batch, ())
-        assert "a.json" not in [batch.name for batch in source.poll(NOW)]
+        for name in ("a.json", "b.json"):
+            self.put(tmp_path, name, GOOD)
+        told: list[Reason] = []
+        source = InboxSource(tmp_path, is_once=True, notice=told.append)
+        for _ in range(2):
+            for batch in source.poll(NOW):
+                if batch.name != "processed":
+                    source.settle(batch, ())
+        assert [reason.code for reason in told] == ["inbox_stuck"] * 2
+        assert str(tmp_path / "a.json") in told[0].message
+        assert "processed is a file, not a folder" in told[0].message
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "processed"]
 
     def test_a_missing_inbox_is_an_input_error(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"inbox .* cannot be read"):
@@ -535,6 +545,127 @@ class TestInbox:
         (batch,) = InboxSource(tmp_path, is_once=True).poll(NOW)
         msgspec.json.encode(batch)
         assert batch.name == "a\\udcff.json"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes")
+class TestStrangers:
+    """What somebody else may do to an inbox."""
+
+    def inbox(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "inbox"
+        folder.mkdir()
+        folder.chmod(0o777)
+        return folder
+
+    def settle_all(self, folder: Path, **options: Any) -> tuple[list[SignalBatch], list[Reason]]:
+        told: list[Reason] = []
+        source = InboxSource(folder, is_once=True, notice=told.append, **options)
+        batches = list(source.poll(NOW))
+        for batch in batches:
+            source.settle(batch, ())
+        return batches, told
+
+    @pytest.mark.parametrize("target", ["..", "elsewhere", "nowhere", "."])
+    @pytest.mark.parametrize("name", ["processed", "rejected"])
+    def test_a_link_in_place_of_a_folder_leads_nowhere(self, tmp_path: Path, name: str, target: str) -> None:
+        inbox, elsewhere = self.inbox(tmp_path), tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (inbox / name).symlink_to(elsewhere if target == "elsewhere" else target)
+        (inbox / "a.json").write_text(json.dumps(GOOD) if name == "processed" else "{")
+        (batch,), (reason,) = self.settle_all(inbox)
+        assert batch.name == "a.json"
+        assert "is a link, not a folder" in reason.message
+        assert sorted(path.name for path in inbox.iterdir()) == sorted(["a.json", name])
+        assert [*elsewhere.iterdir()] == []
+        assert {path.name for path in tmp_path.iterdir()} == {"inbox", "elsewhere"}
+
+    def test_an_inbox_that_is_a_link_is_refused(self, tmp_path: Path) -> None:
+        real = self.inbox(tmp_path)
+        (tmp_path / "link").symlink_to(real)
+        with pytest.raises(InputError, match="is a link") as caught:
+            list(InboxSource(tmp_path / "link").poll(NOW))
+        assert caught.value.code == "inbox_not_ours"
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives folders away")
+    @pytest.mark.parametrize("name", ["processed", "rejected", ""])
+    def test_a_folder_of_another_user_is_not_used(self, tmp_path: Path, name: str) -> None:
+        inbox = self.inbox(tmp_path)
+        (inbox / "a.json").write_text(json.dumps(GOOD) if name == "processed" else "{")
+        (inbox / name).mkdir(exist_ok=True)
+        os.chown(inbox / name, 65534, 65534)
+        if not name:
+            with pytest.raises(InputError, match="another user"):
+                self.settle_all(inbox)
+            return
+        _, (reason,) = self.settle_all(inbox)
+        assert "belongs to another user (uid 65534)" in reason.message
+        assert list((inbox / name).iterdir()) == []
+
+    def test_links_pipes_sockets_and_devices_are_named_once_and_never_read(self, tmp_path: Path) -> None:
+        inbox = self.inbox(tmp_path)
+        secret = tmp_path / "secret"
+        secret.write_text(json.dumps(GOOD))
+        (inbox / "a.json").symlink_to(secret)
+        (inbox / "b.json").symlink_to("/dev/zero")
+        (inbox / "c.json").symlink_to("nowhere")
+        os.mkfifo(inbox / "d.json")
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(inbox / "e.json"))
+        (inbox / "f.json").write_text(json.dumps(GOOD))
+        told: list[Reason] = []
+        source = InboxSource(inbox, is_once=True, notice=told.append)
+        assert [[batch.name for batch in source.poll(NOW)] for _ in range(2)] == [["f.json"]] * 2
+        words = ["a link", "a link", "a link", "a pipe", "a socket"]
+        assert [reason.message.partition(" is ")[2].partition(" and ")[0] for reason in told] == words
+        assert [reason.code for reason in told] == ["inbox_not_a_file"] * 5
+
+    def test_what_stands_in_a_file_with_another_name_is_not_repeated(self, tmp_path: Path) -> None:
+        inbox = self.inbox(tmp_path)
+        private = tmp_path / "private.env"
+        private.write_text("TOKEN=abcdef\nOTHER=1\n")
+        os.link(private, inbox / "a.txt")
+        (batch,), _ = self.settle_all(inbox)
+        assert batch.rejected
+        assert b"abcdef" not in msgspec.json.encode(batch)
+        assert "abcdef" not in (inbox / "rejected" / "a.txt.reason.json").read_text()
+
+    def test_reasons_and_folders_are_for_this_user_alone(self, tmp_path: Path) -> None:
+        inbox = self.inbox(tmp_path)
+        (inbox / "a.json").write_text("{")
+        before = os.umask(0)
+        try:
+            self.settle_all(inbox)
+        finally:
+            os.umask(before)
+        assert (inbox / "rejected").stat().st_mode & 0o777 == 0o700
+        assert (inbox / "rejected" / "a.json.reason.json").stat().st_mode & 0o777 == 0o600
+
+    def test_a_reason_does_not_stay_for_a_file_that_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inbox = self.inbox(tmp_path)
+        (inbox / "a.json").write_text("{")
+
+        def no_rename(*_: Any, **__: Any) -> None:
+            raise OSError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "rename", no_rename)
+        _, (reason,) = self.settle_all(inbox)
+        assert "Permission denied" in reason.message
+        assert list((inbox / "rejected").iterdir()) == []
+
+    def test_a_file_moves_to_another_disk_by_its_content(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        inbox = self.inbox(tmp_path)
+        (inbox / "a.json").write_text(json.dumps(GOOD))
+
+        def other_disk(*_: Any, **__: Any) -> None:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+        monkeypatch.setattr(os, "rename", other_disk)
+        _, told = self.settle_all(inbox, processed_dir=tmp_path / "done")
+        assert told == []
+        assert json.loads((tmp_path / "done" / "a.json").read_text()) == GOOD
+        assert not (inbox / "a.json").exists()
 
 
 JSON = st.recursive(
