@@ -23,15 +23,20 @@ if TYPE_CHECKING:
     from apex_cli.core.coordinator.service import Service
     from apex_cli.core.decision.gatherer import Gatherer
     from apex_cli.core.execution.answers import ApprovalDesk
+    from apex_cli.core.execution.closer import Closer
     from apex_cli.core.execution.executor import TradeExecutor
+    from apex_cli.core.execution.guard import Guard
+    from apex_cli.core.execution.orders import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.decision import Reason
+    from apex_cli.core.model.limits import Limits, ProtectionLimits
     from apex_cli.core.ports import (
         BarSource,
         Broker,
         Chore,
         Clock,
+        Ids,
         LearningHook,
         Ranker,
         SignalSource,
@@ -41,15 +46,66 @@ if TYPE_CHECKING:
     from apex_cli.core.reconciliation.reconciler import Reconciler
 
 
+class Execution(NamedTuple):
+    """What sends orders, keeps positions protected and closes them: each takes those before it."""
+
+    orders: Orders
+    guard: Guard
+    closer: Closer
+    executor: TradeExecutor
+
+
+def make_execution(
+    *,
+    store: StateStore,
+    broker: Broker,
+    clock: Clock,
+    ids: Ids,
+    limits: Limits,
+    protection: ProtectionLimits | None = None,
+    ack_timeout_s: float = 10.0,
+) -> Execution:
+    """Put together what sends orders to *broker*, in a run, a replay or a test."""
+    from apex_cli.core.execution.closer import Closer
+    from apex_cli.core.execution.executor import TradeExecutor
+    from apex_cli.core.execution.guard import Guard
+    from apex_cli.core.execution.orders import Orders
+    from apex_cli.core.model.limits import ProtectionLimits
+
+    protection = protection or ProtectionLimits()
+    orders = Orders(store=store, broker=broker, clock=clock, ack_timeout_s=ack_timeout_s)
+    guard = Guard(orders=orders, store=store, clock=clock, protection=protection)
+    closer = Closer(
+        orders=orders,
+        guard=guard,
+        store=store,
+        clock=clock,
+        ids=ids,
+        enforce_market_hours=limits.risk.enforce_market_hours,
+    )
+    executor = TradeExecutor(
+        store=store,
+        clock=clock,
+        ids=ids,
+        limits=limits,
+        protection=protection,
+        orders=orders,
+        guard=guard,
+        closer=closer,
+    )
+    return Execution(orders=orders, guard=guard, closer=closer, executor=executor)
+
+
 class Parts(NamedTuple):
     """What a command that talks to the broker works with."""
 
     settings: Settings
     store: TinyDbStore
     clock: Clock
+    ids: Ids
     broker: Broker
     gatherer: Gatherer
-    executor: TradeExecutor
+    execution: Execution
     reconciler: Reconciler
     simulated: SimulatedBroker | None
     """The broker again where it is the simulated one: it alone can be played forward."""
@@ -62,7 +118,6 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.adapters.system_clock import UlidIds
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
-    from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.reconciliation.reconciler import Reconciler
 
     store = open_store(settings)
@@ -76,22 +131,28 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         day_trades=DayTradeCounter(settings.day_trades),
         max_price_age=market.max_price_age,
     )
-    executor = TradeExecutor(
-        store=store,
+    ids = UlidIds()
+    execution = make_execution(
+        store=store, broker=broker, clock=clock, ids=ids, limits=settings.limits, protection=settings.protection
+    )
+    reconciler = Reconciler(
+        executor=execution.executor,
+        orders=execution.orders,
         broker=broker,
+        store=store,
         clock=clock,
-        ids=UlidIds(),
-        limits=settings.limits,
-        protection=settings.protection,
+        limits=settings.reconcile,
+        wall=store.clock,
     )
     return Parts(
         settings=settings,
         store=store,
         clock=clock,
+        ids=ids,
         broker=broker,
         gatherer=gatherer,
-        executor=executor,
-        reconciler=Reconciler(executor=executor, limits=settings.reconcile, wall=store.clock),
+        execution=execution,
+        reconciler=reconciler,
         simulated=market.simulated,
         bars=market.bars,
     )
@@ -116,7 +177,12 @@ def make_desk(parts: Parts) -> ApprovalDesk:
     from apex_cli.core.execution.answers import ApprovalDesk
 
     return ApprovalDesk(
-        store=parts.store, executor=parts.executor, gatherer=parts.gatherer, margin=make_margin_watch(parts)
+        store=parts.store,
+        clock=parts.clock,
+        limits=parts.settings.limits,
+        executor=parts.execution.executor,
+        gatherer=parts.gatherer,
+        margin=make_margin_watch(parts),
     )
 
 
@@ -130,12 +196,20 @@ def make_margin_watch(parts: Parts) -> Chore:
 def make_service(parts: Parts) -> Service:
     """Return what does the work of this process, and what others hand over to it."""
     from apex_cli.core.coordinator.service import Service
+    from apex_cli.core.reconciliation.adoption import Adoption
 
-    return Service(
-        executor=parts.executor,
-        desk=make_desk(parts),
+    adoption = Adoption(
         reconciler=parts.reconciler,
+        store=parts.store,
+        clock=parts.clock,
+        ids=parts.ids,
         price_of=parts.gatherer.price_of,
+    )
+    return Service(
+        store=parts.store,
+        closer=parts.execution.closer,
+        desk=make_desk(parts),
+        adoption=adoption,
         wall=parts.store.clock,
         name=f"process {os.getpid()}",
         closing_warnings=parts.gatherer.closing_warnings,
@@ -151,19 +225,25 @@ def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
 
 def make_chores(parts: Parts) -> tuple[Chore, ...]:
     """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
-    return (parts.reconciler, make_margin_watch(parts), *make_position_chores(parts.executor, parts.gatherer))
+    chores = make_position_chores(
+        parts.execution, parts.gatherer, store=parts.store, clock=parts.clock, limits=parts.settings.limits
+    )
+    return (parts.reconciler, make_margin_watch(parts), *chores)
 
 
-def make_position_chores(executor: TradeExecutor, gatherer: Gatherer) -> tuple[Chore, ...]:
+def make_position_chores(
+    execution: Execution, gatherer: Gatherer, *, store: StateStore, clock: Clock, limits: Limits
+) -> tuple[Chore, ...]:
     """Return what looks after orders and positions by section ``management``, in a run as in a replay."""
     from apex_cli.core.management.manager import Manager
     from apex_cli.core.management.repricer import Repricer
     from apex_cli.core.management.time_exits import TimeKeeper
 
+    orders, guard, management = execution.orders, execution.guard, limits.management
     return (
-        TimeKeeper(executor),
-        Repricer(executor=executor, gatherer=gatherer),
-        Manager(executor=executor, gatherer=gatherer),
+        TimeKeeper(orders=orders, closer=execution.closer, store=store, clock=clock, management=management),
+        Repricer(orders=orders, guard=guard, gatherer=gatherer, store=store, clock=clock, limits=limits),
+        Manager(orders=orders, guard=guard, gatherer=gatherer, store=store, clock=clock, management=management),
     )
 
 
@@ -179,7 +259,7 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
     await parts.broker.connect()
     try:
         if compares:
-            await parts.executor.recover()
+            await parts.execution.executor.recover()
             await parts.reconciler.tend(parts.clock.now())
         yield parts
         await _leave_account(parts)

@@ -23,6 +23,7 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.request import (
     Answered,
     Closed,
+    CloseStatus,
     Failure,
     ReconcileRequest,
     RequestRecord,
@@ -195,7 +196,7 @@ def _unknown(done: WorkDone) -> list[str]:
     orders: list[tuple[str, str]] = []
     for result in done.results:
         if isinstance(result, Closed):
-            orders += [(result.client_order_id, "")] if result.status == "unknown" else []
+            orders += [(result.client_order_id, "")] if result.status is CloseStatus.UNKNOWN else []
         elif isinstance(result, Answered):
             records = (record for record in result.orders if record.status is OrderStatus.UNKNOWN)
             orders += [(record.order.client_order_id, record.reason.rstrip(".")) for record in records]

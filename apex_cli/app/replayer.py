@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from apex_cli.app.compose import make_learners, make_position_chores, make_ranker, make_stages
+from apex_cli.app.compose import make_execution, make_learners, make_position_chores, make_ranker, make_stages
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker
@@ -28,7 +28,6 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import InputError
-from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.market.calendar import LAST_SECOND, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
@@ -118,8 +117,8 @@ class Replay:
             ConfigError: *settings* name a step or scanner that does not exist, or require one that is not installed.
             InputError: there are no bars in the period, or a file cannot be read.
         """
-        execution = replace(settings.execution, auto_execute=True, simulation_mode=True)
-        settings = replace(settings, execution=execution)
+        unasked = replace(settings.execution, auto_execute=True, simulation_mode=True)
+        settings = replace(settings, execution=unasked)
         self._options = options
         self._fill = settings.replay.fill
         self._bars = open_replay_bars(options.bars_dir, settings.prices)
@@ -128,14 +127,11 @@ class Replay:
         self._recorder = Recorder()
         self._store = MemoryStore(UntoldState(self._recorder.on_event))
         self._broker = self._make_broker(settings)
-        executor = TradeExecutor(
-            store=self._store,
-            broker=self._broker,
-            clock=self._clock,
-            ids=SequentialIds(),
-            limits=settings.limits,
-            on_booked=self._recorder.on_booked,
+        ids = SequentialIds()
+        execution = make_execution(
+            store=self._store, broker=self._broker, clock=self._clock, ids=ids, limits=settings.limits
         )
+        execution.orders.listen(self._recorder.on_booked)
         minutes = settings.prices.max_age_minutes
         gatherer = Gatherer(
             broker=self._broker,
@@ -151,12 +147,18 @@ class Replay:
         sources = make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings, context)
         self._coordinator = Coordinator(
             store=self._store,
-            executor=executor,
+            clock=self._clock,
+            ids=ids,
+            limits=settings.limits,
+            orders=execution.orders,
+            executor=execution.executor,
             gatherer=gatherer,
             ranker=make_ranker(settings, self._clock, self._store, self._bars),
             sources=sources,
             stages=(*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages,
-            chores=make_position_chores(executor, gatherer),
+            chores=make_position_chores(
+                execution, gatherer, store=self._store, clock=self._clock, limits=settings.limits
+            ),
             learning=make_learners(settings),
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,

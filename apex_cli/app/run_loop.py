@@ -103,7 +103,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         tally.add(booked)
         log.booked(booked)
 
-    parts.executor.on_booked = on_booked
+    parts.execution.orders.listen(on_booked)
     parts.store.on_event = log.event
     context = make_context(
         settings,
@@ -116,7 +116,11 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     scanners = () if options.signals else make_scanners(settings, context)
     coordinator = Coordinator(
         store=parts.store,
-        executor=parts.executor,
+        clock=parts.clock,
+        ids=parts.ids,
+        limits=settings.limits,
+        orders=parts.execution.orders,
+        executor=parts.execution.executor,
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         learning=make_learners(settings),

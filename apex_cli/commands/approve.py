@@ -12,7 +12,7 @@ from apex_cli.commands.numbers import positive_decimal
 from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.request import Answer, Answered
+from apex_cli.core.model.request import Answer, Answered, Choice
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -47,54 +47,57 @@ def approve(
     """
     with Output("approve", as_json=as_json, quiet=quiet, verbose=verbose) as out:
         settings = allow_live(read_settings(config), live)
-        answer = Answer(
-            ids=tuple(ids or ()),
-            everything=everything,
-            yes=yes,
-            reject=reject,
-            reason=reason,
-            quantity=None if quantity is None else Quantity(quantity),
-        )
-        _check(answer)
+        names = tuple(ids or ())
+        choice = _choice(names, yes=yes, reject=reject, everything=everything, quantity=quantity)
         from apex_cli.notify import posting
 
-        if answer.yes or answer.reject:
+        if choice is not None:
+            units = None if quantity is None else Quantity(quantity)
             with posting(out, settings):
-                _answer(out, settings, answer, wait)
-        elif out.can_prompt and not answer.ids:
+                _answer(out, settings, Answer(choice=choice, ids=names, reason=reason, quantity=units), wait)
+        elif out.can_prompt and not names:
             with posting(out, settings):
                 _ask(out, settings, wait)
         else:
-            _list(out, settings, answer)
+            _list(out, settings, names)
 
 
-def _check(answer: Answer) -> None:
-    named = bool(answer.ids)
-    if answer.yes and answer.reject:
+def _choice(
+    names: tuple[str, ...], *, yes: bool, reject: bool, everything: bool, quantity: Decimal | None
+) -> Choice | None:
+    """Return what the options answer; None when they answer nothing.
+
+    Raises:
+        InputError: the options contradict each other.
+    """
+    if yes and reject:
         raise InputError("yes_and_no", "--yes and --reject exclude each other.", hint="Give one of them.")
-    if (answer.yes or answer.reject) and named == answer.everything:
+    if (yes or reject) and bool(names) == everything:
         raise InputError(
             "approve_what", "Name approval ids, or --all, not both.", hint="apex approve lists what waits."
         )
-    if answer.quantity is not None and (len(answer.ids) != 1 or not answer.yes):
+    if quantity is not None and (len(names) != 1 or not yes):
         raise InputError(
             "quantity_for_one", "--quantity needs one ID and --yes.", hint="apex approve ID --yes --quantity 2"
         )
+    if yes:
+        return Choice.APPROVE
+    return Choice.REJECT if reject else None
 
 
-def _list(out: Output, settings: Settings, answer: Answer) -> None:
+def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
     """Show what waits, as it is now, and change nothing."""
     from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import ApprovalRow, approvals_blocks, approvals_data, preview_blocks
 
     operator = Operator(settings, out, wait_s=0)
-    shown = tuple(operator.find(name) for name in answer.ids) or operator.pending()
+    shown = tuple(operator.find(name) for name in names) or operator.pending()
     if not shown:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
     previews = operator.preview_all(shown)
     rows = [ApprovalRow(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
     blocks = approvals_blocks(shown)
-    if answer.ids and not out.as_json:
+    if names and not out.as_json:
         blocks = tuple(
             block
             for row, preview in zip(rows, previews, strict=True)

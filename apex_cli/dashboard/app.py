@@ -19,7 +19,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.request import Answer, Preview
+from apex_cli.core.model.request import Answer, Choice, Preview
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.layout import (
@@ -385,9 +385,8 @@ class DashboardApp(App[None]):
 
         def answered(typed: str | None) -> None:
             if typed is not None:
-                ids = (approval.approval_id,)
-                no = Answer(ids=ids, reject=True, reason=typed, by="dashboard")
-                self._answer(Answer(ids=ids, yes=True, by="dashboard") if yes else no)
+                choice, reason = (Choice.APPROVE, "") if yes else (Choice.REJECT, typed)
+                self._answer(Answer(ids=(approval.approval_id,), choice=choice, reason=reason, by="dashboard"))
 
         asking = "" if yes else "Reason (may be empty)"
         doing = "Approve" if yes else "Reject"

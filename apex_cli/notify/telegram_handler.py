@@ -18,7 +18,7 @@ from apex_cli.core.adapters.notifiers.telegram_link import PollConflictError, Pr
 from apex_cli.core.errors import ApexError, BusyError, OutcomeUnknownError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.request import Answer, Answered, WorkDone
+from apex_cli.core.model.request import Answer, Answered, Choice, WorkDone
 from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.notify.telegram_commands import COMMANDS, Talk
@@ -220,8 +220,7 @@ class TelegramDesk:
 def _answer_of(button: Button, approval: ApprovalRecord, who: str) -> Answer:
     return Answer(
         ids=(approval.approval_id,),
-        yes=button.action is not Action.REJECT,
-        reject=button.action is Action.REJECT,
+        choice=Choice.REJECT if button.action is Action.REJECT else Choice.APPROVE,
         quantity=half_of(approval) if button.action is Action.HALF else None,
         by=f"{who} {BY_PHONE}",
         version=button.version,

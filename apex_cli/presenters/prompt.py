@@ -11,7 +11,7 @@ from rich.console import Console
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.request import Answer, Answered, Preview
+from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.presenters.approvals import answered_blocks, approvals_blocks, preview_blocks
 from apex_cli.presenters.terminal import draw, panel
 
@@ -100,12 +100,12 @@ def _ask_quantity(before: Quantity | None) -> Quantity | None:
 
 
 def _yes(approval: ApprovalRecord, quantity: Quantity | None) -> Answer:
-    return Answer(ids=(approval.approval_id,), yes=True, quantity=quantity)
+    return Answer(ids=(approval.approval_id,), choice=Choice.APPROVE, quantity=quantity)
 
 
 def _no(approval: ApprovalRecord) -> Answer:
     reason = typer.prompt("Reason (may be empty)", default="", show_default=False)
-    return Answer(ids=(approval.approval_id,), reject=True, reason=reason)
+    return Answer(ids=(approval.approval_id,), choice=Choice.REJECT, reason=reason)
 
 
 def _carry_out(console: Console, operator: Operator, answer: Answer) -> bool:

@@ -23,13 +23,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from apex_cli.app.compose import make_execution
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
-from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.market.calendar import next_session, session_bounds, session_date
 from apex_cli.core.model.instrument import Instrument, make_instrument
 from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
@@ -146,9 +146,10 @@ def run_apex(bars: list[Bar], folder: Path) -> tuple[float, int, Decimal]:
         clock=clock, bars=tape, cash=limits.risk.capital, session_of=lambda at: session_date(at).isoformat()
     )
     store = TinyDbStore(folder, clock=clock, commit_every=100)
-    executor = TradeExecutor(store=store, broker=broker, clock=clock, ids=SequentialIds(), limits=limits)
+    ids = SequentialIds()
+    execution = make_execution(store=store, broker=broker, clock=clock, ids=ids, limits=limits)
     trips: list[Decimal] = []
-    executor.on_booked = lambda booked: trips.extend(trip.pnl for trip in booked.round_trips)
+    execution.orders.listen(lambda booked: trips.extend(trip.pnl for trip in booked.round_trips))
     gatherer = Gatherer(
         broker=broker, clock=clock, prices=tape, limits=limits, day_trades=DayTradeCounter(limits.day_trades)
     )
@@ -161,7 +162,11 @@ def run_apex(bars: list[Bar], folder: Path) -> tuple[float, int, Decimal]:
 
     coordinator = Coordinator(
         store=store,
-        executor=executor,
+        clock=clock,
+        ids=ids,
+        limits=limits,
+        orders=execution.orders,
+        executor=execution.executor,
         gatherer=gatherer,
         ranker=SimpleRanker(limits.risk),
         sources=[Strategy(bars)],

@@ -104,7 +104,7 @@ def test_looking_at_nothing_creates_nothing(here: Path) -> None:
 
 def test_the_dashboard_answers_as_approve_does(traded: Path, apex_json: Callable[..., Any]) -> None:
     from apex_cli.core.model.decision import TradingMode
-    from apex_cli.core.model.request import Answer
+    from apex_cli.core.model.request import Answer, Choice
 
     operator = Operator(load_settings(None, environ={}, cwd=traded), Output("dashboard", quiet=True), wait_s=5)
     (waiting,) = apex_json("approve").data["approvals"]
@@ -112,10 +112,10 @@ def test_the_dashboard_answers_as_approve_does(traded: Path, apex_json: Callable
     preview = operator.preview(approval)
     assert approval.opportunity.signal.symbol == "IBM"
     assert not preview.reasons
-    done = operator.answer(Answer(ids=(approval.approval_id,), yes=True, by="dashboard"))
+    done = operator.answer(Answer(ids=(approval.approval_id,), choice=Choice.APPROVE, by="dashboard"))
     assert done.approval.status == "executed"
     with pytest.raises(Exception, match="executed by dashboard already"):
-        operator.answer(Answer(ids=(approval.approval_id,), reject=True))
+        operator.answer(Answer(ids=(approval.approval_id,), choice=Choice.REJECT))
     operator.set_mode(TradingMode.REDUCING, "weekend")
     assert "REDUCING" in Path(traded / "state" / "state.json").read_text(encoding="utf-8")
 

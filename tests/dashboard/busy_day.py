@@ -17,7 +17,7 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, TradingState
-from apex_cli.core.model.request import Answer, Answered, Preview
+from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.core.reports.activity import activities
 from apex_cli.core.reports.board import make_board
 from apex_cli.dashboard.app import DashboardApp
@@ -76,7 +76,7 @@ def _queue(rig: Rig, prices: Prices) -> None:
 def _alarm(rig: Rig) -> None:
     record = next(r for r in rig.orders("IBM") if r.order.role == "STOP")
     rig.run(rig.venue.cancel(record.order.client_order_id))
-    rig.executor.sync()
+    rig.execution.orders.sync()
     with rig.store.transaction() as tx:
         for number, message in enumerate(("the first stop did not hold", "the price feed stood still", "IBM: no stop")):
             tx.emit("alarm", rig.clock.advance(seconds=number), "", Alarm(code="unprotected", message=message))
@@ -132,7 +132,7 @@ class RigOperator:
     def answer(self, answer: Answer) -> Answered:
         self.answers.append(answer)
         approval = self.rig.desk.find(answer.ids[0])
-        if answer.reject:
+        if answer.choice is Choice.REJECT:
             return self.rig.desk.reject(approval, reason=answer.reason, by=answer.by)
         done: Answered = self.rig.run(self.rig.desk.approve(approval, by=answer.by))
         return done

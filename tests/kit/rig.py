@@ -11,22 +11,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from apex_cli.app.compose import Execution, make_execution, make_position_chores
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.execution.answers import ApprovalDesk
-from apex_cli.core.execution.closer import close_position
-from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.management.manager import Manager
-from apex_cli.core.management.repricer import Repricer
-from apex_cli.core.management.time_exits import TimeKeeper
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import (
     DayTradeLimits,
     ExecutionLimits,
     Limits,
+    ProtectionLimits,
     ReconcileLimits,
     RiskLimits,
 )
@@ -40,6 +37,7 @@ from apex_cli.core.model.request import Closed, CloseRequest
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
 from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.reconciliation.reconciler import Reconciler
 from apex_cli.core.signals.scale_out import ScaleOutStage
 from apex_cli.core.signals.simple_ranker import SimpleRanker
@@ -117,6 +115,7 @@ class Rig:
         self,
         *,
         limits: Limits | None = None,
+        protection: ProtectionLimits | None = None,
         store: StateStore | None = None,
         path: Path | None = None,
         cash: Usd = CASH,
@@ -126,6 +125,7 @@ class Rig:
     ) -> None:
         """Put everything together; *path* is the file of the broker's books."""
         self.limits = limits or auto()
+        self.protection = protection
         self.store: Any = store or MemoryStore()
         self.clock = clock or FixedClock()
         self.ids = SequentialIds()
@@ -148,7 +148,10 @@ class Rig:
         )
 
     def _build(self) -> None:
-        self.executor = make_executor(self.store, self.broker, self.clock, self.ids, self.limits)
+        self.execution = quick_execution(
+            self.store, self.broker, self.clock, self.ids, self.limits, protection=self.protection
+        )
+        _, self.guard, self.closer, self.executor = self.execution
         self.gatherer = Gatherer(
             broker=self.broker,
             clock=self.clock,
@@ -156,17 +159,44 @@ class Rig:
             limits=self.limits,
             day_trades=DayTradeCounter(self.limits.day_trades),
         )
-        self.reconciler = Reconciler(executor=self.executor, limits=ReconcileLimits(), wall=self.clock, pause_s=0)
-        parts: dict[str, Any] = {"executor": self.executor, "gatherer": self.gatherer}
-        self.chores: list[Chore] = [TimeKeeper(self.executor), Repricer(**parts), Manager(**parts)]
+        self.reconciler = self.make_reconciler(ReconcileLimits())
+        self.chores: list[Chore] = list(
+            make_position_chores(self.execution, self.gatherer, store=self.store, clock=self.clock, limits=self.limits)
+        )
         self.coordinator = self.make_coordinator()
-        self.desk = ApprovalDesk(store=self.store, executor=self.executor, gatherer=self.gatherer)
+        self.desk = ApprovalDesk(
+            store=self.store, clock=self.clock, limits=self.limits, executor=self.executor, gatherer=self.gatherer
+        )
+        self.adoption = Adoption(
+            reconciler=self.reconciler,
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            price_of=self.gatherer.price_of,
+        )
+
+    def make_reconciler(self, limits: ReconcileLimits) -> Reconciler:
+        """Return another reconciler over the same parts."""
+        return Reconciler(
+            executor=self.executor,
+            orders=self.execution.orders,
+            broker=self.broker,
+            store=self.store,
+            clock=self.clock,
+            limits=limits,
+            wall=self.clock,
+            pause_s=0,
+        )
 
     def make_coordinator(self, **settings: Any) -> Coordinator:
         """Return another coordinator over the same parts."""
         stages = [ScaleOutStage(self.limits.management)]
         return Coordinator(
             store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            limits=self.limits,
+            orders=self.execution.orders,
             executor=self.executor,
             gatherer=self.gatherer,
             ranker=SimpleRanker(self.limits.risk),
@@ -234,7 +264,7 @@ class Rig:
         for name in ("quantity", "fraction", "limit_price"):
             if name in request:
                 request[name] = Decimal(request[name])
-        closed: Closed = self.run(close_position(self.executor, CloseRequest(symbol=symbol, **request)))
+        closed: Closed = self.run(self.closer.close(CloseRequest(symbol=symbol, **request)))
         return closed
 
     # What there is afterwards
@@ -309,9 +339,19 @@ class Rig:
         return [event for event in inner.events if event.kind == kind]
 
 
-def make_executor(store: StateStore, broker: Broker, clock: Clock, ids: SequentialIds, limits: Limits) -> TradeExecutor:
-    """Return an executor that does not wait long."""
-    return TradeExecutor(store=store, broker=broker, clock=clock, ids=ids, limits=limits, ack_timeout_s=0.1)
+def quick_execution(
+    store: StateStore,
+    broker: Broker,
+    clock: Clock,
+    ids: SequentialIds,
+    limits: Limits,
+    *,
+    protection: ProtectionLimits | None = None,
+) -> Execution:
+    """Return what sends orders and does not wait long for their acknowledgement."""
+    return make_execution(
+        store=store, broker=broker, clock=clock, ids=ids, limits=limits, protection=protection, ack_timeout_s=0.1
+    )
 
 
 def make_signal(
@@ -352,7 +392,7 @@ __all__ = [
     "Prices",
     "Rig",
     "auto",
-    "make_executor",
     "make_signal",
     "manual",
+    "quick_execution",
 ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.day_trades.counter import DayTradeCounter, count_in_state
 from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.core.execution.executor import IntentEvent
+from apex_cli.core.execution.orders import IntentEvent
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import DayTradeLimits, RiskLimits

@@ -189,7 +189,7 @@ def test_with_a_venue_that_answers_everything_held_always_has_its_stop(
     for step in steps:
         take(world, step)
         world.look()
-        world.rig.executor.sync()
+        world.rig.execution.orders.sync()
         assert world.rig.unprotected() == 0
         if not world.held and world.unentered():
             assert world.rig.resting_at_venue() == {}
@@ -299,7 +299,7 @@ def deadly(story: str, fatal: int | None) -> tuple[Checked, Steps]:
     rig.use(MortalBroker(rig.venue, rig.clock, steps))
     rig.clock.advance(minutes=1)
     world.meet("52" if story == "trail" else "50.4")
-    rig.executor.sync()
+    rig.execution.orders.sync()
     steps.fatal = None if fatal is None else len(steps.passed) + fatal
     first = len(steps.passed)
     with suppress(Killed):

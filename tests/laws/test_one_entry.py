@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import ApexError
-from apex_cli.core.execution.executor import IntentEvent
+from apex_cli.core.execution.orders import IntentEvent
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import SignalOutcome
 from kit import FixedClock, MemoryStore

@@ -143,7 +143,7 @@ def test_with_a_venue_that_answers_everything_held_always_has_its_stop(
         take(rig, step)
         assert rig.most_that_exits_fill() <= abs(held(rig))
         assert not held(rig) or (held(rig) < 0) is short
-        rig.executor.sync()
+        rig.execution.orders.sync()
         assert rig.unprotected() == 0
         if not held(rig) and not entry_works(rig):
             assert rig.resting_at_venue() == {}

@@ -18,7 +18,7 @@ from apex_cli.app.operator import Operator
 from apex_cli.app.resources import open_store, read_settings
 from apex_cli.core.adapters.notifiers.buttons import ButtonFile
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.request import Answer
+from apex_cli.core.model.request import Answer, Choice
 from apex_cli.notify import telegram_handler as telegram_desk
 from apex_cli.notify.channels import notify_folder
 from apex_cli.notify.post import Postman
@@ -180,7 +180,7 @@ def test_a_restart_between_commit_and_answer_tells_what_was_done_and_does_it_not
     # As a process leaves it that was killed after the commit: button spent, decision made, nothing told.
     ButtonFile(notify_folder(asked)).press(token, pressed, "anna", START)
     phone = Operator(asked, Output("telegram", quiet=True), wait_s=20)
-    phone.do(Answer(ids=(row.approval_id,), yes=True, by="anna (Telegram)", version=row.version))
+    phone.do(Answer(ids=(row.approval_id,), choice=Choice.APPROVE, by="anna (Telegram)", version=row.version))
     with listening(asked):
         api.wait_for(lambda: pressed in api.answers)
         api.wait_for(lambda: not api.buttons(message))

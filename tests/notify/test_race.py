@@ -17,7 +17,7 @@ from apex_cli.app.operator import Operator
 from apex_cli.app.resources import open_journal, open_store
 from apex_cli.core.execution.upkeep import expire_approvals
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.request import Answer
+from apex_cli.core.model.request import Answer, Choice
 from apex_cli.notify.post import Postman
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
@@ -101,7 +101,8 @@ def play(api: BotApi, settings: Settings, symbol: str, *, offset: int) -> str:
     def terminal() -> None:
         gate.wait()
         phone = Operator(settings, Output("telegram", quiet=True), wait_s=20)
-        done = phone.do(Answer(ids=(row.approval_id,), yes=bool(offset % 2), reject=not offset % 2))
+        choice = Choice.APPROVE if offset % 2 else Choice.REJECT
+        done = phone.do(Answer(ids=(row.approval_id,), choice=choice))
         told_terminal.extend([r.approval.status for r in done.results] or [f.message for f in done.failures])  # type: ignore[union-attr]
 
     def clock() -> None:

@@ -38,12 +38,16 @@ from apex_cli.core.decision.record import (
 )
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
 from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Reason, Snapshot
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import (
     Chore,
+    Clock,
+    Ids,
     LearningHook,
     Ranker,
     RejectedRow,
@@ -83,6 +87,10 @@ class Coordinator:
         self,
         *,
         store: StateStore,
+        clock: Clock,
+        ids: Ids,
+        limits: Limits,
+        orders: Orders,
         executor: TradeExecutor,
         gatherer: Gatherer,
         ranker: Ranker,
@@ -98,10 +106,14 @@ class Coordinator:
         dry_run: bool = False,
     ) -> None:
         """Keep the parts. With *dry_run* nothing is written, sent, played or moved."""
-        self.store = store
-        self.executor = executor
-        self.gatherer = gatherer
         self.reports: list[SignalReport] = []
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._limits = limits
+        self._orders = orders
+        self._executor = executor
+        self._gatherer = gatherer
         self._ranker = ranker
         self._sources = sources
         self._stages = stages
@@ -142,7 +154,7 @@ class Coordinator:
             cycles += 1
             if (once and not busy) or (max_cycles is not None and cycles >= max_cycles):
                 break
-            if until is not None and self.gatherer.clock.now() >= until:
+            if until is not None and self._clock.now() >= until:
                 break
             if not once and interval_s:
                 await self._rest(stop, interval_s)
@@ -153,7 +165,7 @@ class Coordinator:
     async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
         """Wait for the next cycle; *stop*, or work that another process hands over, ends it early."""
         slept = 0.0
-        while slept < interval_s and not is_asked(self.store.view()) and not stop.is_set():
+        while slept < interval_s and not is_asked(self._store.view()) and not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), min(LOOK_INTERVAL_S, interval_s))
             slept += LOOK_INTERVAL_S
@@ -163,9 +175,9 @@ class Coordinator:
             busy = await self.cycle()
         except BrokerError as error:
             if self._outage is None:
-                with self.store.transaction() as tx:
+                with self._store.transaction() as tx:
                     alarm = Alarm(code="broker_unavailable", message=error.message)
-                    tx.emit("alarm", self.gatherer.clock.now(), "broker", alarm)
+                    tx.emit("alarm", self._clock.now(), "broker", alarm)
             self._outage = error
             return False
         self._outage = None
@@ -176,8 +188,8 @@ class Coordinator:
         busy = False
         if not self._dry_run:
             played = await self._play()
-            busy = played or self.executor.sync()
-            await self.executor.watch()
+            busy = played or self._orders.sync()
+            await self._executor.watch()
             if not played:
                 await self._keep_house()
                 busy = await self._do_chores() or busy
@@ -186,7 +198,7 @@ class Coordinator:
         if not self._dry_run:
             self._check_learning()
             if self._listener:
-                self._listener.cycle(self.store, self.gatherer.clock.now())
+                self._listener.cycle(self._store, self._clock.now())
         return busy
 
     async def _serve_others(self) -> bool:
@@ -198,34 +210,34 @@ class Coordinator:
         played = False
         for _ in self._play_market() if self._play_market else ():
             played = True
-            if self.executor.sync():
-                await self.executor.watch()
+            if self._orders.sync():
+                await self._executor.watch()
             await self._keep_house()
             await self._do_chores()
         return played
 
     async def _do_chores(self) -> bool:
         """Look after everything that is not a signal; True when something changed."""
-        now = self.gatherer.clock.now()
+        now = self._clock.now()
         changes = [await chore.tend(now) for chore in self._chores]
         return any(changes)
 
     async def _keep_house(self) -> None:
-        now = self.gatherer.clock.now()
-        account = await self.gatherer.broker.account()
-        close_the_day(self.store, account, now)
-        await self.gatherer.refresh_all(self.store.view())
-        keep_house(self.store, self.gatherer, account, now)
-        warn_of_day_trades(self.store, self.gatherer.day_trades(self.store.view(), account, now), now)
+        now = self._clock.now()
+        account = await self._gatherer.account()
+        close_the_day(self._store, account, now)
+        await self._gatherer.refresh_all(self._store.view())
+        keep_house(self._store, self._gatherer, account, now)
+        warn_of_day_trades(self._store, self._gatherer.day_trades(self._store.view(), account, now), now)
 
     def _check_learning(self) -> None:
         """Look at the learners no more than once per interval."""
         if self._learning is None:
             return
-        now = self.gatherer.clock.now()
-        last = self.store.view().counters.last_learning_check
+        now = self._clock.now()
+        last = self._store.view().counters.last_learning_check
         if last is None or now - last >= self._learning_interval:
-            with self.store.transaction() as tx:
+            with self._store.transaction() as tx:
                 tx.counters = replace(tx.counters, last_learning_check=now)
                 self._learning.check(tx, now)
 
@@ -235,7 +247,7 @@ class Coordinator:
         """Read every source, and bring each batch to its outcomes before it is settled."""
         busy = False
         for source in self._sources:
-            for batch in source.poll(self.gatherer.clock.now()):
+            for batch in source.poll(self._clock.now()):
                 busy = True
                 first = len(self.reports)
                 self._reject_rows(batch.rejected)
@@ -247,9 +259,9 @@ class Coordinator:
     def _reject_rows(self, rows: Iterable[RejectedRow]) -> None:
         rows = tuple(rows)
         if rows and not self._dry_run:
-            with self.store.transaction() as tx:
+            with self._store.transaction() as tx:
                 for row in rows:
-                    record_rejected_row(tx, row, self.gatherer.clock.now())
+                    record_rejected_row(tx, row, self._clock.now())
         for row in rows:
             self._report(
                 SignalReport(
@@ -308,10 +320,10 @@ class Coordinator:
     async def _route(self, message: Incoming) -> tuple[Ranked, ...]:
         """Bring one signal through the stages to its score; nothing when it ended on the way."""
         signal, where = message.signal, message.where
-        if signal.signal_id in self.store.view().signals or signal.signal_id in self._in_flight:
+        if signal.signal_id in self._store.view().signals or signal.signal_id in self._in_flight:
             self._report(duplicate_report(signal, where))
             return ()
-        now = self.gatherer.clock.now()
+        now = self._clock.now()
         if now >= signal.expires_at:
             self._end(signal, SignalOutcome.EXPIRED, (expired_reason(signal, now),), where)
             return ()
@@ -322,15 +334,15 @@ class Coordinator:
                 return ()
             signal = answer
         self._in_flight.add(signal.signal_id)
-        opportunity = self._ranker.rank(signal, (*exposures_of(self.store.view()), *self._planned))
+        opportunity = self._ranker.rank(signal, (*exposures_of(self._store.view()), *self._planned))
         return (Ranked(opportunity, where),)
 
     def _end(self, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> None:
         if not self._dry_run:
-            with self.store.transaction() as tx:
+            with self._store.transaction() as tx:
                 is_new = signal.signal_id not in tx.signals
                 if is_new:
-                    record_ended(tx, signal, outcome, reasons, self.gatherer.clock.now())
+                    record_ended(tx, signal, outcome, reasons, self._clock.now())
             if not is_new:
                 self._report(duplicate_report(signal, where))
                 return
@@ -345,8 +357,8 @@ class Coordinator:
     async def _act(self, message: Ranked) -> None:
         """Decide on one opportunity and do what was decided."""
         opportunity = message.opportunity
-        snapshot = await self.gatherer.snapshot(self.store.view(), opportunity, planned=self._planned)
-        decision = decide(opportunity, snapshot, self.gatherer.limits)
+        snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
+        decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:
             self._plan(decision)
             self._report(decided_report(opportunity, decision, outcome_of(decision.kind), message.where))
@@ -360,7 +372,7 @@ class Coordinator:
                 self._refuse(opportunity, snapshot, decision, message.where)
 
     async def _execute(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
-        records = await self.executor.open(opportunity, snapshot, decision)
+        records = await self._executor.open(opportunity, snapshot, decision)
         if not records:
             self._report(duplicate_report(opportunity.signal, where))
             return
@@ -369,28 +381,28 @@ class Coordinator:
         self._report(replace(report, orders=ids, reasons=trouble_with(records)))
 
     def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
-        with self.store.transaction() as tx:
+        with self._store.transaction() as tx:
             is_new = opportunity.signal.signal_id not in tx.signals
             if is_new:
-                record_decision(tx, opportunity, snapshot, self.gatherer.limits, decision)
+                record_decision(tx, opportunity, snapshot, self._limits, decision)
                 record_refused(tx, opportunity.signal, snapshot.taken_at)
         report = decided_report(opportunity, decision, SignalOutcome.REFUSED, where)
         self._report(report if is_new else duplicate_report(opportunity.signal, where))
 
     def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
         quoted = snapshot.quote.price if snapshot.quote else opportunity.signal.entry_price
-        with self.store.transaction() as tx:
+        with self._store.transaction() as tx:
             if opportunity.signal.signal_id in tx.signals:
                 self._report(duplicate_report(opportunity.signal, where))
                 return
-            record_decision(tx, opportunity, snapshot, self.gatherer.limits, decision)
+            record_decision(tx, opportunity, snapshot, self._limits, decision)
             approval = record_queued(
                 tx,
                 opportunity,
                 decision,
-                approval_id=self.executor.ids.new(),
+                approval_id=self._ids.new(),
                 quoted_price=quoted,
-                limits=self.gatherer.limits,
+                limits=self._limits,
                 now=snapshot.taken_at,
             )
         report = decided_report(opportunity, decision, SignalOutcome.QUEUED, where)

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, NothingToDo
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
-from apex_cli.core.execution.closer import close_position, closed_for
-from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.closer import Closer, closed_for
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import (
     Answer,
     Answered,
+    Choice,
     Closed,
     CloseRequest,
     Failure,
@@ -26,9 +26,8 @@ from apex_cli.core.model.request import (
     Work,
     WorkDone,
 )
-from apex_cli.core.ports import Clock
-from apex_cli.core.reconciliation.adoption import QuoteOf, reconcile_as_asked
-from apex_cli.core.reconciliation.reconciler import Reconciler
+from apex_cli.core.ports import Clock, StateStore
+from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.state.tables import State
 
 ClosingWarnings = Callable[[State, str], Awaitable[tuple[Reason, ...]]]
@@ -40,23 +39,22 @@ class Service:
     def __init__(
         self,
         *,
-        executor: TradeExecutor,
+        store: StateStore,
+        closer: Closer,
         desk: ApprovalDesk,
-        reconciler: Reconciler,
-        price_of: QuoteOf,
+        adoption: Adoption,
         wall: Clock,
         name: str,
         closing_warnings: ClosingWarnings | None = None,
     ) -> None:
         """Keep the parts; people wait by the *wall* clock, *name* says who holds the executor."""
         self._closing_warnings = closing_warnings
-        self._executor = executor
+        self._store = store
+        self._closer = closer
         self._desk = desk
-        self._reconciler = reconciler
-        self._price_of = price_of
+        self._adoption = adoption
         self._wall = wall
         self._name = name
-        self._store = executor.store
 
     async def perform(self, work: Work, *, request_id: str = "") -> WorkDone:
         """Do *work* and return what came of it; an expected failure is part of that."""
@@ -69,14 +67,14 @@ class Service:
                 return await _gathered([self._reconcile(work)])
 
     async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
-        return Reconciled(found=await reconcile_as_asked(self._reconciler, request, self._price_of))
+        return Reconciled(found=await self._adoption.reconcile(request))
 
     async def _close(self, request: CloseRequest, request_id: str) -> Closed:
         """Close, and tell what the day-trading rules warn of: asked before, as the close itself changes it."""
         warnings: tuple[Reason, ...] = ()
         if self._closing_warnings is not None:
             warnings = await self._closing_warnings(self._store.view(), request.symbol)
-        closed = await close_position(self._executor, request, request_id=request_id)
+        closed = await self._closer.close(request, request_id=request_id)
         return replace(closed, warnings=warnings)
 
     async def _answer(self, answer: Answer) -> WorkDone:
@@ -91,7 +89,7 @@ class Service:
     async def _answer_one(self, approval: ApprovalRecord, answer: Answer) -> Answered:
         if answer.version is not None and approval.version != answer.version:
             raise already_answered(approval)
-        if answer.reject:
+        if answer.choice is Choice.REJECT:
             return self._desk.reject(approval, reason=answer.reason, by=answer.by)
         return await self._desk.approve(approval, quantity=answer.quantity, by=answer.by)
 

@@ -28,6 +28,7 @@ from apex_cli.core.model.position import Position, PositionSide, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.positions.lessons import entry_conditions
+from apex_cli.core.positions.protection import most_to_close
 
 
 class ExitChanges(Value, frozen=True, kw_only=True):
@@ -305,3 +306,10 @@ def _keeping_rank(legs: list[OrderRecord]) -> tuple[bool, bool, int, str]:
     order = legs[0].order
     has_stop = any(leg.order.role is OrderRole.STOP for leg in legs)
     return order.role is not OrderRole.CLOSE, not has_stop, -order.tranche, order.client_order_id
+
+
+def excess(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> ExitChanges:
+    """Return what to do about exits on *side* that rest for more than *position* and working entries allow."""
+    working = [record for record in orders if record.is_open]
+    most = most_to_close(position, working, side)
+    return exits_for_remaining((r for r in working if r.order.side is side), most)

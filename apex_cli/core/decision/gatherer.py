@@ -40,9 +40,9 @@ class Gatherer:
         max_price_age: timedelta | None = None,
     ) -> None:
         """Keep the ports. Without *prices* a simulated account trades at the signal's own price."""
-        self.broker = broker
-        self.clock = clock
-        self.limits = limits
+        self._broker = broker
+        self._clock = clock
+        self._limits = limits
         self._prices = prices
         self._day_trades = day_trades
         self._max_price_age = max_price_age
@@ -68,8 +68,8 @@ class Gatherer:
         """
         instrument, signal_price = opportunity.signal.instrument, opportunity.signal.entry_price
         await self.refresh_quotes((instrument,))
-        now = self.clock.now()
-        account = with_standing(await self.broker.account(), state, now)
+        now = self._clock.now()
+        account = with_standing(await self._broker.account(), state, now)
         quote = self.quote(instrument, now)
         if quote is None and account.is_simulated and not self._has_history(instrument, now):
             quote = Quote(price=signal_price, at=now, source="signal")
@@ -84,8 +84,16 @@ class Gatherer:
         )
         if account.is_simulated:
             return snapshot
-        probe = probe_entry(opportunity, snapshot, self.limits, quantity)
-        return snapshot if probe is None else replace(snapshot, margin_preview=await self.broker.preview(probe))
+        probe = probe_entry(opportunity, snapshot, self._limits, quantity)
+        return snapshot if probe is None else replace(snapshot, margin_preview=await self._broker.preview(probe))
+
+    async def account(self) -> AccountSnapshot:
+        """Return what the account is worth now.
+
+        Raises:
+            BrokerError: not every value could be read.
+        """
+        return await self._broker.account()
 
     def day_trades(self, state: State, account: AccountSnapshot, now: datetime) -> DayTradeStatus:
         """Return the day trades used and left."""
@@ -96,9 +104,9 @@ class Gatherer:
 
         Nothing when that cannot be told: a close is never held up by it.
         """
-        now = self.clock.now()
+        now = self._clock.now()
         try:
-            account = with_standing(await self.broker.account(), state, now)
+            account = with_standing(await self._broker.account(), state, now)
             return closing_warnings(state, (key,), self._day_trades(state, account, now), account)
         except (BrokerError, CalendarEndError):
             return ()
@@ -123,7 +131,7 @@ class Gatherer:
     async def price_of(self, instrument: Instrument) -> Price | None:
         """Return the latest price after asking for it; None when there is none."""
         await self.refresh_quotes((instrument,))
-        quote = self.quote(instrument, self.clock.now())
+        quote = self.quote(instrument, self._clock.now())
         return quote.price if quote else None
 
     def _has_history(self, instrument: Instrument, now: datetime) -> bool:

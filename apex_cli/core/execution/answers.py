@@ -18,16 +18,25 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answered, Preview
-from apex_cli.core.ports import Chore, StateStore
+from apex_cli.core.ports import Chore, Clock, StateStore
 
 
 class ApprovalDesk:
     """Where approvals are looked at and answered, at the terminal, on the phone or by a script."""
 
     def __init__(
-        self, *, store: StateStore, executor: TradeExecutor, gatherer: Gatherer, margin: Chore | None = None
+        self,
+        *,
+        store: StateStore,
+        clock: Clock,
+        limits: Limits,
+        executor: TradeExecutor,
+        gatherer: Gatherer,
+        margin: Chore | None = None,
     ) -> None:
         """Keep the parts; *margin* looks at the margin level after an approval."""
+        self._clock = clock
+        self._limits = limits
         self._margin = margin
         self._store = store
         self._executor = executor
@@ -35,7 +44,7 @@ class ApprovalDesk:
 
     def pending(self) -> tuple[ApprovalRecord, ...]:
         """Return what waits, best score first."""
-        now = self._gatherer.clock.now()
+        now = self._clock.now()
         waiting = [
             approval
             for approval in self._store.view().approvals.values()
@@ -66,7 +75,7 @@ class ApprovalDesk:
     async def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
         """Look at *approval* again with the price, account and positions of now."""
         snapshot, verdict = await self._recheck(approval, quantity)
-        return _preview(snapshot, verdict, self._gatherer.limits)
+        return _preview(snapshot, verdict, self._limits)
 
     async def approve(
         self, approval: ApprovalRecord, *, quantity: Quantity | None = None, by: str = "terminal"
@@ -81,7 +90,7 @@ class ApprovalDesk:
         """
         self._require_pending(approval)
         snapshot, verdict = await self._recheck(approval, quantity)
-        preview = _preview(snapshot, verdict, self._gatherer.limits)
+        preview = _preview(snapshot, verdict, self._limits)
         if verdict.is_void:
             self._void(approval, verdict)
         if verdict.reasons:
@@ -91,7 +100,7 @@ class ApprovalDesk:
             approval.opportunity, snapshot, verdict.decision, approval=answered, decided_by=by
         )
         if self._margin is not None:
-            await self._margin.tend(self._gatherer.clock.now())
+            await self._margin.tend(self._clock.now())
         current = self._store.view().approvals[approval.approval_id]
         if not orders:
             raise already_answered(current)
@@ -110,13 +119,13 @@ class ApprovalDesk:
             row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
             if row is None or row.status is not ApprovalStatus.PENDING:
                 raise already_answered(row or approval)
-            now = self._gatherer.clock.now()
+            now = self._clock.now()
             ended = end_approval(tx, row, ApprovalStatus.REJECTED, now, reason=reason, decided_by=by)
         return Answered(approval=ended)
 
     async def _recheck(self, approval: ApprovalRecord, quantity: Quantity | None) -> tuple[Snapshot, ApprovalVerdict]:
         snapshot = await self._gatherer.snapshot(self._store.view(), approval.opportunity, quantity=quantity)
-        return snapshot, recheck_approval(approval, snapshot, self._gatherer.limits, quantity)
+        return snapshot, recheck_approval(approval, snapshot, self._limits, quantity)
 
     def _require_pending(self, approval: ApprovalRecord) -> None:
         row = self._store.view().approvals.get(approval.approval_id, approval)
@@ -128,7 +137,7 @@ class ApprovalDesk:
             row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
             if row is not None and row.status is ApprovalStatus.PENDING:
                 reason = " ".join(found.message for found in verdict.reasons)
-                end_approval(tx, row, verdict.status, self._gatherer.clock.now(), reason=reason)
+                end_approval(tx, row, verdict.status, self._clock.now(), reason=reason)
 
 
 def _refusal(approval: ApprovalRecord, verdict: ApprovalVerdict, preview: Preview) -> RefusedError:

@@ -12,16 +12,17 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import ExitChanges, close_order, exits_for_remaining, part_of
 from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, OutcomeUnknownError, RefusedError
-from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.execution.guard import held_on_both_sides, orders_of
+from apex_cli.core.execution.guard import Guard
+from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
-from apex_cli.core.model.request import Closed, CloseRequest
-from apex_cli.core.positions.protection import is_unsure, next_leg_id, replacement_stop
+from apex_cli.core.model.request import Closed, CloseRequest, CloseStatus
+from apex_cli.core.ports import Clock, Ids, StateStore
+from apex_cli.core.positions.protection import held_on_both_sides, is_unsure, next_leg_id, orders_of, replacement_stop
 from apex_cli.core.state.tables import State
 
 FAILED = frozenset({OrderStatus.REJECTED, OrderStatus.NEVER_SENT, OrderStatus.CANCELLED, OrderStatus.EXPIRED})
@@ -47,55 +48,147 @@ def find_position(state: State, symbol: str) -> PositionRecord:
     raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
 
 
-async def close_position(
-    executor: TradeExecutor, request: CloseRequest, *, request_id: str = "", is_protective: bool = False
-) -> Closed:
-    """Close what *request* asks for, and return what came of it.
+class Closer:
+    """Closes positions with orders, while the guard leaves their exits alone."""
 
-    The closing order carries *request_id*, so that a process that takes over finds it. A protective close is done in
-    every trading state.
+    def __init__(
+        self, *, orders: Orders, guard: Guard, store: StateStore, clock: Clock, ids: Ids, enforce_market_hours: bool
+    ) -> None:
+        """Keep the parts; with *enforce_market_hours* nothing is closed while its market is closed."""
+        self._orders = orders
+        self._guard = guard
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._enforce_market_hours = enforce_market_hours
 
-    Raises:
-        NothingToDo: nothing is held, or its market is closed: the stop stays where it is.
-        InputError: the quantity is not held, or off the step.
-        RefusedError: trading is halted, the broker holds less, or it rejected the order.
-        BrokerError: the broker cannot be reached; nothing was sold.
-        OutcomeUnknownError: the broker did not confirm in time; look before doing more.
-        BusyError: it is being closed already.
-    """
-    executor.sync()
-    row = find_position(executor.store.view(), request.symbol)
-    _require_permission(executor, row, is_protective=is_protective)
-    _require_held(executor, row, _wanted_quantity(row, request))
-    key = row.position.instrument.key
-    with executor.guard.hands_off(key):
-        try:
-            return await _close(executor, key, request, request_id)
-        finally:
-            await executor.guard.mend(key)
+    async def close(self, request: CloseRequest, *, request_id: str = "", is_protective: bool = False) -> Closed:
+        """Close what *request* asks for, and return the result.
+
+        The closing order carries *request_id*, so that a process that takes over finds it. A protective close is done
+        in every trading state.
+
+        Raises:
+            NothingToDo: nothing is held, or its market is closed: the stop stays where it is.
+            InputError: the quantity is not held, or off the step.
+            RefusedError: trading is halted, the broker holds less, or it rejected the order.
+            BrokerError: the broker cannot be reached; nothing was sold.
+            OutcomeUnknownError: the broker did not confirm in time; look before doing more.
+            BusyError: it is being closed already.
+        """
+        self._orders.sync()
+        state = self._store.view()
+        row = find_position(state, request.symbol)
+        self._require_permission(state, row, is_protective=is_protective)
+        _require_held(state, row, _wanted_quantity(row, request))
+        key = row.position.instrument.key
+        with self._guard.hands_off(key):
+            try:
+                return await self._close(key, request, request_id)
+            finally:
+                await self._guard.mend(key)
+
+    async def _close(self, key: str, request: CloseRequest, request_id: str) -> Closed:
+        """Stop entries, release exits, then close what is still held beyond what shall remain."""
+        await self._stop_entries(key)
+        row = self._held(key)
+        remaining = Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
+        await self._release_exits(key, remaining)
+        held = self._held(key)
+        if held is None or held.position.quantity <= remaining:
+            left = held.position.quantity if held else Quantity(ZERO)
+            status = CloseStatus.REDUCED if left else CloseStatus.CLOSED
+            return Closed(symbol=key, status=status, quantity=Quantity(ZERO), remaining=left)
+        state = self._store.view()
+        bracket_id = held.position.bracket_id or self._ids.new()
+        quantity = Quantity(held.position.quantity - remaining)
+        orders = _closing_orders(state, held, bracket_id, quantity, request)
+        orders = tuple(replace(order, request_id=request_id) for order in orders)
+        with self._store.transaction() as tx:
+            self._orders.intend(tx, orders, self._clock.now(), subject=_subject(tx, held))
+        await self._orders.send(orders)
+        return await self._outcome(held, orders[0], request)
+
+    def _held(self, key: str) -> PositionRecord | None:
+        row: PositionRecord | None = self._store.view().positions.get(key)
+        return row
+
+    def _require_permission(self, state: State, row: PositionRecord, *, is_protective: bool) -> None:
+        instrument = row.position.instrument
+        if state.trading.mode is TradingMode.HALTED and not is_protective:
+            raise RefusedError(
+                "trading_halted",
+                f"Trading is halted{f': {state.trading.reason}' if state.trading.reason else ''}. Stops stay in place.",
+                hint="apex reduce allows closing; apex resume allows everything.",
+            )
+        unknown = [r.order.client_order_id for r in orders_of(state, instrument.key) if is_unsure(r)]
+        if unknown:
+            raise OutcomeUnknownError(
+                "order_unknown",
+                f"{instrument.key}: the outcome of {', '.join(unknown)} is unknown; closing now could sell twice.",
+                hint="Look at apex orders; apex run --once asks the broker again.",
+            )
+        market = market_status(instrument.market_type, self._clock.now())
+        if self._enforce_market_hours and not market.is_open:
+            opens = f" It opens {market.opens_at:%Y-%m-%d %H:%M} UTC." if market.opens_at else ""
+            raise NothingToDo(
+                "market_closed",
+                f"The market for {instrument.key} is closed ({market.why}).{opens} Its stop stays in place.",
+                hint="Run it again when the market is open.",
+            )
+
+    async def _stop_entries(self, key: str) -> None:
+        """Cancel what is left of entries, confirmed by the broker: nothing is opened beside a close."""
+        entries = [
+            r.order.client_order_id
+            for r in orders_of(self._store.view(), key)
+            if r.is_open and r.order.role is OrderRole.ENTRY
+        ]
+        self._end_following(key)
+        failure = await self._orders.cancel(entries)
+        if not await self._orders.settle(lambda state: all(_is_final(state, name) for name in entries)):
+            raise failure or OutcomeUnknownError(
+                "entry_unconfirmed",
+                f"{key}: the broker did not confirm that the rest of the entry is cancelled; nothing was sold.",
+                hint="Look at apex orders, then try again.",
+            )
+
+    def _end_following(self, key: str) -> None:
+        """Let no entry of *key* be sent anew at another price."""
+        if not self._store.view().resting:
+            return
+        with self._store.transaction() as tx:
+            for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key == key]:
+                del tx.resting[row.bracket_id]
+
+    async def _release_exits(self, key: str, remaining: Quantity) -> None:
+        """Cancel and shrink exits until no more than *remaining* rests, confirmed by the broker."""
+        changes = exits_for_remaining(orders_of(self._store.view(), key), remaining)
+        failure = await self._orders.cancel(changes.cancel) or await self._orders.modify(changes.shrink)
+        if not await self._orders.settle(lambda state: _is_released(state, changes)):
+            raise failure or OutcomeUnknownError(
+                "exits_unconfirmed",
+                f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold.",
+                hint="Look at apex orders, then try again.",
+            )
+
+    async def _outcome(self, row: PositionRecord, order: Order, request: CloseRequest) -> Closed:
+        name, key = order.client_order_id, row.position.instrument.key
+        rests = request.limit_price is not None
+        await self._orders.settle(lambda state: not is_unsure(state.orders[name]) if rests else _is_final(state, name))
+        state = self._store.view()
+        record: OrderRecord = state.orders[name]
+        held = self._held(key)
+        is_still_held = held is not None and held.position.quantity > row.position.quantity - order.quantity
+        if record.status in FAILED and not record.filled_quantity and is_still_held:
+            raise _failure(key, record, is_covered=await self._guard.protect(key))
+        return _closed(state, record, row.position.side, row.position.entry_price)
 
 
-async def _close(executor: TradeExecutor, key: str, request: CloseRequest, request_id: str) -> Closed:
-    """Stop entries, release exits, then close what is still held beyond what shall remain."""
-    await _stop_entries(executor, key)
-    row: PositionRecord | None = executor.store.view().positions.get(key)
-    remaining = Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
-    await _release_exits(executor, key, remaining)
-    held: PositionRecord | None = executor.store.view().positions.get(key)
-    if held is None or held.position.quantity <= remaining:
-        left = held.position.quantity if held else Quantity(ZERO)
-        return Closed(symbol=key, status="reduced" if left else "closed", quantity=Quantity(ZERO), remaining=left)
-    orders = _closing_orders(executor, held, Quantity(held.position.quantity - remaining), request)
-    orders = tuple(replace(order, request_id=request_id) for order in orders)
-    executor.intend(orders, subject=_subject(executor, held))
-    await executor.send(orders)
-    return await _outcome(executor, held, orders[0], request)
-
-
-def _require_held(executor: TradeExecutor, row: PositionRecord, wanted: Quantity) -> None:
+def _require_held(state: State, row: PositionRecord, wanted: Quantity) -> None:
     """Refuse to sell what the broker is known not to hold: that would open the other side."""
     key = row.position.instrument.key
-    held = held_on_both_sides(executor.store.view(), key)
+    held = held_on_both_sides(state, key)
     most = held.quantity if held is not None else ZERO
     if wanted > most:
         raise RefusedError(
@@ -103,32 +196,6 @@ def _require_held(executor: TradeExecutor, row: PositionRecord, wanted: Quantity
             f"{key}: {row.position.quantity} are held here, but only {most} at the broker; {wanted} cannot be closed.",
             hint=f"Take over what the broker holds: apex reconcile --adopt {key!r}"
             + (f"; or close --quantity {most}." if most else "."),
-        )
-
-
-def _require_permission(executor: TradeExecutor, row: PositionRecord, *, is_protective: bool) -> None:
-    state = executor.store.view()
-    instrument = row.position.instrument
-    if state.trading.mode is TradingMode.HALTED and not is_protective:
-        raise RefusedError(
-            "trading_halted",
-            f"Trading is halted{f': {state.trading.reason}' if state.trading.reason else ''}. Stops stay in place.",
-            hint="apex reduce allows closing; apex resume allows everything.",
-        )
-    unknown = [r.order.client_order_id for r in orders_of(state, instrument.key) if is_unsure(r)]
-    if unknown:
-        raise OutcomeUnknownError(
-            "order_unknown",
-            f"{instrument.key}: the outcome of {', '.join(unknown)} is unknown; closing now could sell twice.",
-            hint="Look at apex orders; apex run --once asks the broker again.",
-        )
-    market = market_status(instrument.market_type, executor.clock.now())
-    if executor.limits.risk.enforce_market_hours and not market.is_open:
-        opens = f" It opens {market.opens_at:%Y-%m-%d %H:%M} UTC." if market.opens_at else ""
-        raise NothingToDo(
-            "market_closed",
-            f"The market for {instrument.key} is closed ({market.why}).{opens} Its stop stays in place.",
-            hint="Run it again when the market is open.",
         )
 
 
@@ -154,44 +221,6 @@ def _wanted_quantity(row: PositionRecord, request: CloseRequest) -> Quantity:
     return request.quantity
 
 
-async def _stop_entries(executor: TradeExecutor, key: str) -> None:
-    """Cancel what is left of entries, confirmed by the broker: nothing is opened beside a close."""
-    entries = [
-        r.order.client_order_id
-        for r in orders_of(executor.store.view(), key)
-        if r.is_open and r.order.role is OrderRole.ENTRY
-    ]
-    _end_following(executor, key)
-    failure = await executor.ask_cancel(entries)
-    if not await executor.settle(lambda state: all(_is_final(state, name) for name in entries)):
-        raise failure or OutcomeUnknownError(
-            "entry_unconfirmed",
-            f"{key}: the broker did not confirm that the rest of the entry is cancelled; nothing was sold.",
-            hint="Look at apex orders, then try again.",
-        )
-
-
-def _end_following(executor: TradeExecutor, key: str) -> None:
-    """Let no entry of *key* be sent anew at another price."""
-    if not executor.store.view().resting:
-        return
-    with executor.store.transaction() as tx:
-        for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key == key]:
-            del tx.resting[row.bracket_id]
-
-
-async def _release_exits(executor: TradeExecutor, key: str, remaining: Quantity) -> None:
-    """Cancel and shrink exits until no more than *remaining* rests, confirmed by the broker."""
-    changes = exits_for_remaining(orders_of(executor.store.view(), key), remaining)
-    failure = await executor.ask_cancel(changes.cancel) or await executor.ask_modify(changes.shrink)
-    if not await executor.settle(lambda state: _is_released(state, changes)):
-        raise failure or OutcomeUnknownError(
-            "exits_unconfirmed",
-            f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold.",
-            hint="Look at apex orders, then try again.",
-        )
-
-
 def _is_released(state: State, changes: ExitChanges) -> bool:
     gone = all(_is_final(state, client_order_id) for client_order_id in changes.cancel)
     return gone and all(
@@ -207,13 +236,11 @@ def _is_final(state: State, client_order_id: str) -> bool:
 
 
 def _closing_orders(
-    executor: TradeExecutor, row: PositionRecord, quantity: Quantity, request: CloseRequest
+    state: State, row: PositionRecord, bracket_id: str, quantity: Quantity, request: CloseRequest
 ) -> tuple[Order, ...]:
     """Return the closing order; for a resting limit, with a stop as its OCA partner."""
-    state = executor.store.view()
     position = row.position
     records = [r for r in state.orders.values() if r.order.bracket_id == position.bracket_id]
-    bracket_id = position.bracket_id or executor.ids.new()
     name = next_leg_id(bracket_id, "C", records)
     number = int(name.rpartition("C")[2])
     order = close_order(
@@ -233,19 +260,6 @@ def _closing_orders(
     return (replace(order, oca_group=group), replace(stop, oca_group=group))
 
 
-async def _outcome(executor: TradeExecutor, row: PositionRecord, order: Order, request: CloseRequest) -> Closed:
-    name = order.client_order_id
-    rests = request.limit_price is not None
-    await executor.settle(lambda state: _is_answered(state, name) if rests else _is_final(state, name))
-    state = executor.store.view()
-    record = state.orders[name]
-    held: PositionRecord | None = state.positions.get(row.position.instrument.key)
-    is_still_held = held is not None and held.position.quantity > row.position.quantity - order.quantity
-    if record.status in FAILED and not record.filled_quantity and is_still_held:
-        raise await _failure(executor, row.position.instrument.key, record)
-    return _closed(state, record, row.position.side, row.position.entry_price)
-
-
 def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price) -> Closed:
     """Return what a closing order came to so far."""
     instrument, average = record.order.instrument, record.average_price
@@ -256,7 +270,7 @@ def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price)
         pnl_pct = profit_pct(side, entry, average)
     return Closed(
         symbol=instrument.key,
-        status=_status_word(record, held),
+        status=_status_of(record, held),
         quantity=record.filled_quantity,
         remaining=held.position.quantity if held else Quantity(ZERO),
         exit_price=average,
@@ -290,13 +304,8 @@ def _entry_price(state: State, record: OrderRecord) -> Price:
     return ended[-1] if ended else record.order.reference_price or Price(ZERO)
 
 
-def _is_answered(state: State, client_order_id: str) -> bool:
-    return not is_unsure(state.orders[client_order_id])
-
-
-async def _failure(executor: TradeExecutor, key: str, record: OrderRecord) -> ApexError:
-    """Put the stop back, and return what to tell of a close that did not happen."""
-    is_covered = await executor.guard.protect(key, at_once=True)
+def _failure(key: str, record: OrderRecord, *, is_covered: bool) -> ApexError:
+    """Return the error of a close that did not happen, after its stop was put back."""
     hint = "The stop was put back; look at apex positions."
     if not is_covered:
         hint = "The stop could not be put back: the position is unprotected. Look at apex positions now."
@@ -306,18 +315,18 @@ async def _failure(executor: TradeExecutor, key: str, record: OrderRecord) -> Ap
     return RefusedError("close_rejected", f"{key}: the closing order was not accepted: {why}.", hint=hint)
 
 
-def _status_word(record: OrderRecord, held: PositionRecord | None) -> str:
+def _status_of(record: OrderRecord, held: PositionRecord | None) -> CloseStatus:
     match record.status:
         case OrderStatus.FILLED:
-            return "reduced" if held else "closed"
+            return CloseStatus.REDUCED if held else CloseStatus.CLOSED
         case OrderStatus.CANCELLED | OrderStatus.EXPIRED | OrderStatus.REJECTED if record.filled_quantity or not held:
-            return "reduced" if held else "closed"
+            return CloseStatus.REDUCED if held else CloseStatus.CLOSED
         case OrderStatus.WORKING:
-            return "working"
+            return CloseStatus.WORKING
         case _:
-            return "unknown"
+            return CloseStatus.UNKNOWN
 
 
-def _subject(executor: TradeExecutor, row: PositionRecord) -> str:
-    bracket: BracketRecord | None = executor.store.view().brackets.get(row.position.bracket_id)
+def _subject(state: State, row: PositionRecord) -> str:
+    bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id)
     return bracket.signal_id if bracket else row.position.instrument.symbol

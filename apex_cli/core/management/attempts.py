@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from apex_cli.core.decision.record import Alarm
-from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.model.base import Value
+from apex_cli.core.ports import Clock, StateStore
 
 PAUSE = timedelta(seconds=30)
 """How long the loop waits before it asks again for what the broker did not confirm."""
@@ -15,9 +15,10 @@ PAUSE = timedelta(seconds=30)
 class Attempts:
     """Remembers, for the life of a process, what went wrong and until when it is left alone."""
 
-    def __init__(self, executor: TradeExecutor) -> None:
+    def __init__(self, store: StateStore, clock: Clock) -> None:
         """Know of no trouble yet."""
-        self._executor = executor
+        self._store = store
+        self._clock = clock
         self._not_before: dict[str, datetime] = {}
         self._told: dict[str, str] = {}
 
@@ -31,7 +32,7 @@ class Attempts:
 
     def put_off(self, what: str) -> None:
         """Leave *what* alone for a while."""
-        self._not_before[what] = self._executor.clock.now() + PAUSE
+        self._not_before[what] = self._clock.now() + PAUSE
 
     def failed(self, what: str, *, code: str, message: str, subject: str) -> None:
         """Put *what* off; raise the alarm, once for the same reason."""
@@ -47,5 +48,5 @@ class Attempts:
 
     def note(self, kind: str, event: Value, subject: str) -> None:
         """Put one event into the journal."""
-        with self._executor.store.transaction() as tx:
-            tx.emit(kind, self._executor.clock.now(), subject, event)
+        with self._store.transaction() as tx:
+            tx.emit(kind, self._clock.now(), subject, event)

@@ -13,8 +13,8 @@ from decimal import Decimal
 
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BusyError
-from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.execution.guard import changes_of, orders_of
+from apex_cli.core.execution.guard import Guard, changes_of
+from apex_cli.core.execution.orders import Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.management.stops import (
     DropStop,
@@ -27,13 +27,14 @@ from apex_cli.core.management.stops import (
 from apex_cli.core.management.targets import missing_targets
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.management import ManagementPlan
+from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
-from apex_cli.core.positions.protection import is_unsure
+from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.state.tables import State
 
 MOST_ROUNDS = 4
@@ -97,12 +98,23 @@ class TargetRestoredEvent(Value, frozen=True, kw_only=True):
 class Manager:
     """A chore of the loop: trailing stops, break-even, targets that come back."""
 
-    def __init__(self, *, executor: TradeExecutor, gatherer: Gatherer) -> None:
-        """Look after what *executor* holds, at the prices of *gatherer*."""
-        self._executor = executor
+    def __init__(
+        self,
+        *,
+        orders: Orders,
+        guard: Guard,
+        gatherer: Gatherer,
+        store: StateStore,
+        clock: Clock,
+        management: ManagementLimits,
+    ) -> None:
+        """Look after what is held by the rules of *management*, at the prices of *gatherer*."""
+        self._orders = orders
+        self._guard = guard
         self._gatherer = gatherer
-        self._store = executor.store
-        self._attempts = Attempts(executor)
+        self._store = store
+        self._management = management
+        self._attempts = Attempts(store, clock)
         self._seen: State | None = None
         self._seen_changes: tuple[int, ...] = ()
 
@@ -125,7 +137,7 @@ class Manager:
         row, bracket = self._held(key)
         if row is None or bracket is None:
             return False
-        plan = self._executor.limits.management.plan_for(bracket.strategy)
+        plan = self._management.plan_for(bracket.strategy)
         may_lack_target = is_new or self._attempts.has_failed(f"target {key}")
         has_target = may_lack_target and await self._restore_targets(key, row.position, bracket, now)
         return await self._manage_stops(key, plan, now) or has_target
@@ -193,7 +205,7 @@ class Manager:
         """Carry *changes* out; False when nobody may touch these exits now."""
         r_multiple = gain_of(position, bracket, price).r_multiple
         try:
-            with self._executor.guard.hands_off(key):
+            with self._guard.hands_off(key):
                 for change in changes:
                     match change:
                         case MoveStop():
@@ -217,14 +229,14 @@ class Manager:
         r_multiple: Decimal,
     ) -> None:
         name, to = change.order.client_order_id, change.order.stop_price or change.from_price
-        failure = await self._executor.ask_modify((change.order,))
+        failure = await self._orders.modify((change.order,))
 
         def is_there(record: OrderRecord | None) -> bool:
             stands = record.order.stop_price if record is not None else None
             return stands is not None and not is_tighter(position, to, stands)
 
         if failure is None:
-            await self._executor.settle(
+            await self._orders.settle(
                 lambda state: state.orders[name].status.is_final or is_there(state.orders.get(name))
             )
         record: OrderRecord = self._store.view().orders[name]
@@ -268,8 +280,8 @@ class Manager:
 
     async def _drop(self, key: str, bracket: BracketRecord, change: DropStop) -> None:
         name = change.client_order_id
-        failure = await self._executor.ask_cancel((name,))
-        if failure is None and await self._executor.settle(lambda state: state.orders[name].status.is_final):
+        failure = await self._orders.cancel((name,))
+        if failure is None and await self._orders.settle(lambda state: state.orders[name].status.is_final):
             event = StopReplacedEvent(client_order_id=name, symbol=key, replaced_by=change.replaced_by)
             self._attempts.note("stop_replaced", event, bracket.signal_id)
             return
@@ -281,8 +293,8 @@ class Manager:
         names = change.client_order_ids
         with self._store.transaction() as tx:
             tx.resting.pop(bracket.bracket_id, None)
-        failure = await self._executor.ask_cancel(names)
-        if failure is None and await self._executor.settle(
+        failure = await self._orders.cancel(names)
+        if failure is None and await self._orders.settle(
             lambda state: all(state.orders[name].status.is_final for name in names)
         ):
             event = EntryEndedEvent(client_order_ids=names, symbol=key, r_multiple=r_multiple)
@@ -298,8 +310,8 @@ class Manager:
         """Write *order* as an intent together with its *event*, send it, and return what became of it."""
         with self._store.transaction() as tx:
             tx.emit(kind, now, subject, event)
-            self._executor.intend_in(tx, (order,), now, subject=subject)
+            self._orders.intend(tx, (order,), now, subject=subject)
         name = order.client_order_id
-        if await self._executor.send((order,)):
-            await self._executor.settle(lambda state: not is_unsure(state.orders[name]))
-        return self._executor.records((order,))[0]
+        if await self._orders.send((order,)):
+            await self._orders.settle(lambda state: not is_unsure(state.orders[name]))
+        return self._orders.records((order,))[0]

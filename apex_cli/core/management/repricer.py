@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BusyError
-from apex_cli.core.execution.executor import SOUND, TradeExecutor, transmissions
+from apex_cli.core.execution.guard import Guard
+from apex_cli.core.execution.orders import SOUND, Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.management.price_steps import (
     allowed_rest,
@@ -28,9 +29,11 @@ from apex_cli.core.management.price_steps import (
 )
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.records import BracketRecord, RestingEntry
+from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.protection import is_unsure
 
 
@@ -69,12 +72,16 @@ class RepriceRefusedEvent(Value, frozen=True, kw_only=True):
 class Repricer:
     """A chore of the loop: resting limit entries follow the price."""
 
-    def __init__(self, *, executor: TradeExecutor, gatherer: Gatherer) -> None:
-        """Re-price what *executor* has sent, on what *gatherer* knows."""
-        self._executor = executor
+    def __init__(
+        self, *, orders: Orders, guard: Guard, gatherer: Gatherer, store: StateStore, clock: Clock, limits: Limits
+    ) -> None:
+        """Re-price entries within *limits*, on what *gatherer* knows."""
+        self._orders = orders
+        self._guard = guard
         self._gatherer = gatherer
-        self._store = executor.store
-        self._attempts = Attempts(executor)
+        self._store = store
+        self._limits = limits
+        self._attempts = Attempts(store, clock)
         self._refused: dict[str, tuple[str, ...]] = {}
         """Codes of the last refusal by bracket: the same is told once a run."""
 
@@ -94,9 +101,9 @@ class Repricer:
     async def _tend_one(self, entry: RestingEntry, now: datetime) -> bool:
         bracket: BracketRecord | None = self._store.view().brackets.get(entry.bracket_id)
         records = self._entries(entry)
-        if any(map(is_unsure, self._orders(entry).values())):
+        if any(map(is_unsure, self._known(entry).values())):
             return False
-        reprice = self._executor.limits.execution.reprice
+        reprice = self._limits.execution.reprice
         wanted = entry.next_price or lost_price(entry, records, reprice)
         is_over = all(record.status.is_final for record in records)
         if bracket is None or (is_over and wanted is None):
@@ -107,7 +114,7 @@ class Repricer:
         if price is None:
             return False
         try:
-            with self._executor.guard.hands_off(bracket.instrument.key):
+            with self._guard.hands_off(bracket.instrument.key):
                 return await self._reprice(entry, bracket, price, now)
         except BusyError:
             return False
@@ -122,10 +129,10 @@ class Repricer:
             entry = self._note_price(entry, price)
             if not await self._cancelled(entry, bracket):
                 return True
-        if not await self._executor.confirm() or any(map(is_unsure, self._orders(entry).values())):
+        if not await self._orders.confirm() or any(map(is_unsure, self._known(entry).values())):
             self._attempts.put_off(entry.bracket_id)
             return True
-        if not unsent_quantity(bracket, self._orders(entry).values()):
+        if not unsent_quantity(bracket, self._known(entry).values()):
             self._forget(entry)
             return True
         allowed = await self._allowed(entry, bracket, price)
@@ -139,18 +146,18 @@ class Repricer:
         self, entry: RestingEntry, bracket: BracketRecord, price: Price
     ) -> Quantity | tuple[Reason, ...]:
         """Return how much may be sent at *price* by everything known now, or why nothing may."""
-        orders = self._orders(entry).values()
+        orders = self._known(entry).values()
         filled = filled_quantity(bracket, orders)
         resting = sum(record.open_quantity for record in self._entries(entry))
         rest = Quantity(unsent_quantity(bracket, orders) + resting)
         snapshot = await self._gatherer.snapshot(self._store.view(), entry.opportunity, quantity=rest)
-        return allowed_rest(entry, snapshot, self._executor.limits, price, filled, rest)
+        return allowed_rest(entry, snapshot, self._limits, price, filled, rest)
 
     async def _cancelled(self, entry: RestingEntry, bracket: BracketRecord) -> bool:
         """Cancel the resting entries; False, with an alarm, when the broker does not confirm it."""
         names = [record.order.client_order_id for record in self._entries(entry) if record.is_open]
-        failure = await self._executor.ask_cancel(names)
-        if failure is None and await self._executor.settle(
+        failure = await self._orders.cancel(names)
+        if failure is None and await self._orders.settle(
             lambda state: all(state.orders[name].status.is_final for name in names)
         ):
             return True
@@ -184,18 +191,18 @@ class Repricer:
             )
             event = _event(entry, planned, price, most, filled_quantity(bracket, known.values()))
             tx.emit("repriced", now, bracket.signal_id, event)
-            self._executor.intend_in(tx, orders, now, subject=bracket.signal_id)
+            self._orders.intend(tx, orders, now, subject=bracket.signal_id)
         await self._deliver(planned, orders)
 
     async def _deliver(self, bracket: BracketRecord, orders: Sequence[Order]) -> None:
-        await self._executor.send_all(transmissions(orders))
-        if any(record.status not in SOUND for record in self._executor.records(orders)):
-            self._executor.conclude(bracket)
+        await self._orders.send_all(orders)
+        if any(record.status not in SOUND for record in self._orders.records(orders)):
+            self._orders.conclude(bracket)
             self._attempts.put_off(bracket.bracket_id)
 
     # What is known and noted
 
-    def _orders(self, entry: RestingEntry) -> dict[str, OrderRecord]:
+    def _known(self, entry: RestingEntry) -> dict[str, OrderRecord]:
         orders = self._store.view().orders
         return {name: r for name, r in orders.items() if r.order.bracket_id == entry.bracket_id}
 

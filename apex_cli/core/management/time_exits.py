@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from apex_cli.core.errors import ApexError, BusyError, NothingToDo
-from apex_cli.core.execution.closer import close_position
-from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.execution.guard import orders_of
+from apex_cli.core.execution.closer import Closer
+from apex_cli.core.execution.orders import Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import CloseRequest
+from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.holding import TimeClose, close_due, flat_from
+from apex_cli.core.positions.protection import orders_of
 
 
 class TimeCloseEvent(Value, frozen=True, kw_only=True):
@@ -30,11 +32,15 @@ class TimeCloseEvent(Value, frozen=True, kw_only=True):
 class TimeKeeper:
     """A chore of the loop: time exits, and flat before the close."""
 
-    def __init__(self, executor: TradeExecutor) -> None:
-        """Watch the time of what *executor* holds and has sent."""
-        self._executor = executor
-        self._store = executor.store
-        self._attempts = Attempts(executor)
+    def __init__(
+        self, *, orders: Orders, closer: Closer, store: StateStore, clock: Clock, management: ManagementLimits
+    ) -> None:
+        """Watch the time of what is held and of entries that rest, by the rules of *management*."""
+        self._orders = orders
+        self._closer = closer
+        self._store = store
+        self._management = management
+        self._attempts = Attempts(store, clock)
 
     async def tend(self, now: datetime) -> bool:
         """Close and cancel what is due; True when something was tried.
@@ -42,7 +48,7 @@ class TimeKeeper:
         Raises:
             StateError: an intent could not be written; nothing was sent.
         """
-        management = self._executor.limits.management
+        management = self._management
         if not any(plan.closes for plan in (management, *management.strategies.values())):
             return False
         tried = [await self._tend_one(key, now) for key in list(self._store.view().positions)]
@@ -55,7 +61,7 @@ class TimeKeeper:
         bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id) if row else None
         if row is None or bracket is None or not self._attempts.may(key, now):
             return False
-        plan = self._executor.limits.management.plan_for(bracket.strategy)
+        plan = self._management.plan_for(bracket.strategy)
         market = market_status(row.position.instrument.market_type, now)
         close = close_due(row.position, orders_of(state, key), plan, market, state.trading.mode, now)
         if close is None:
@@ -70,7 +76,7 @@ class TimeKeeper:
         return True
 
     async def _close(self, key: str, close: TimeClose, subject: str) -> None:
-        closed = await close_position(self._executor, CloseRequest(symbol=key, reason=close.reason))
+        closed = await self._closer.close(CloseRequest(symbol=key, reason=close.reason))
         event = TimeCloseEvent(symbol=key, due=close.due, quantity=closed.quantity, exit_price=closed.exit_price)
         self._attempts.note(close.reason, event, subject)
         self._attempts.worked(key)
@@ -81,12 +87,12 @@ class TimeKeeper:
         for order in late:
             name = order.client_order_id
             self._attempts.put_off(name)
-            failure = await self._executor.ask_cancel((name,))
+            failure = await self._orders.cancel((name,))
             if failure is not None:
                 message = f"{order.instrument.key}: the entry could not be cancelled for the day: {failure.message}"
                 subject = self._store.view().brackets[order.bracket_id].signal_id
                 self._attempts.failed(name, code="entry_not_cancelled", message=message, subject=subject)
-        self._executor.sync()
+        self._orders.sync()
         return bool(late)
 
     def _is_late(self, record: OrderRecord, now: datetime) -> bool:
@@ -95,6 +101,6 @@ class TimeKeeper:
         bracket: BracketRecord | None = self._store.view().brackets.get(order.bracket_id)
         if bracket is None or order.role is not OrderRole.ENTRY or record.status is not OrderStatus.WORKING:
             return False
-        plan = self._executor.limits.management.plan_for(bracket.strategy)
+        plan = self._management.plan_for(bracket.strategy)
         flat_at = flat_from(market_status(order.instrument.market_type, now), plan)
         return flat_at is not None and flat_at <= now and self._attempts.may(order.client_order_id, now)

@@ -150,3 +150,8 @@ class RoundTrip(Value, frozen=True, kw_only=True):
     def net_r_multiple(self) -> Decimal | None:
         """P&L after commissions over initial risk; None when the risk is unknown."""
         return r_multiple(self.net_pnl, self.initial_risk)
+
+
+def signed(position: Position | None) -> Decimal:
+    """Return the quantity, negative when short; 0 for none."""
+    return ZERO if position is None else position.quantity * position.side.sign

@@ -25,13 +25,20 @@ class CloseRequest(Value, frozen=True, kw_only=True, tag=True):
     reason: str = "manual"
 
 
-class Answer(Value, frozen=True, kw_only=True, tag=True):
-    """Yes or no to some approvals, or to all that wait."""
+class Choice(StrEnum):
+    """What a person answers to an approval."""
 
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Answer(Value, frozen=True, kw_only=True, tag=True):
+    """The answer to approvals."""
+
+    choice: Choice
     ids: tuple[str, ...] = ()
-    everything: bool = False
-    yes: bool = False
-    reject: bool = False
+    """The approvals that are answered; empty: all that wait."""
+
     reason: str = ""
     """Why it is rejected."""
 
@@ -64,12 +71,22 @@ class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
 Work = CloseRequest | Answer | ReconcileRequest
 
 
+class CloseStatus(StrEnum):
+    """How a close stands."""
+
+    CLOSED = "closed"
+    REDUCED = "reduced"
+    WORKING = "working"
+    """A limit rests."""
+
+    UNKNOWN = "unknown"
+
+
 class Closed(Value, frozen=True, kw_only=True, tag=True):
-    """What became of a close."""
+    """The result of a close."""
 
     symbol: str
-    status: str
-    """``closed``, ``reduced``, ``working`` (a limit rests) or ``unknown``."""
+    status: CloseStatus
 
     quantity: Quantity = Quantity(ZERO)
     """Units this request closed."""

@@ -20,8 +20,10 @@ from apex_cli.core.model.order import (
     OrderType,
     TimeInForce,
 )
-from apex_cli.core.model.position import Position, PositionSide
-from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.position import Position, PositionSide, signed
+from apex_cli.core.model.reconciliation import Lock
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.state.tables import State
 
 
 class Protection(Value, frozen=True, kw_only=True):
@@ -218,3 +220,29 @@ def replacement_stop(
         stop_price=max(triggers) if long else min(triggers),
         time_in_force=TimeInForce.GTC,
     )
+
+
+def still_held(position: Position, lock: Lock | None) -> Position | None:
+    """Return the part of *position* that the broker holds as far as *lock* tells; exits rest for no more than that."""
+    if lock is None or lock.difference is None:
+        return position
+    return backed(position, signed(position) + lock.difference)
+
+
+def backed(position: Position | None, at_broker: Decimal) -> Position | None:
+    """Return the part of *position* that the broker holds, too; None when it holds none of it."""
+    if position is None or signed(position) * at_broker <= ZERO:
+        return None
+    quantity = min(position.quantity, abs(at_broker))
+    return position if quantity == position.quantity else replace(position, quantity=Quantity(quantity))
+
+
+def held_on_both_sides(state: State, key: str) -> Position | None:
+    """Return what is held of *key*, less what the broker is known not to hold: a stop for that would open a short."""
+    row: PositionRecord | None = state.positions.get(key)
+    return None if row is None else still_held(row.position, state.locks.get(key))
+
+
+def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
+    """Return every order of one instrument."""
+    return [record for record in state.orders.values() if record.order.instrument.key == key]

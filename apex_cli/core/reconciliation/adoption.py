@@ -13,48 +13,132 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, InputError, NothingToDo
-from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.execution.guard import orders_of
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
-from apex_cli.core.model.position import Position, risk_per_unit
+from apex_cli.core.model.position import Position, risk_per_unit, signed
 from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
+from apex_cli.core.ports import Clock, Ids, StateStore
 from apex_cli.core.positions.booking import book_fill, fold_in, put_order
-from apex_cli.core.positions.protection import is_unsure
+from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
-from apex_cli.core.reconciliation.position_breaks import signed
 from apex_cli.core.reconciliation.reconciler import Reconciler
 from apex_cli.core.state.tables import State
 
-QuoteOf = Callable[[Instrument], Awaitable[Price | None]]
+PriceOf = Callable[[Instrument], Awaitable[Price | None]]
 """Asks for the latest price; None when there is none."""
 
 
-async def reconcile_as_asked(reconciler: Reconciler, request: ReconcileRequest, quote_of: QuoteOf) -> Reconciliation:
-    """Compare, and do what *request* asks for; return how things stand afterwards.
+class Adoption:
+    """Compares with the broker as a person asks: to look, to repair, to take over or to leave alone."""
 
-    Raises:
-        NothingToDo: nothing of the symbol differs.
-        InputError: a stop or a price is missing, or a stop lies on the wrong side.
-        BrokerError: the broker cannot be asked.
-    """
-    if not request.adopt and not request.ignore:
-        return await reconciler.reconcile(repair=request.repair)
-    found = await reconciler.reconcile(repair=True)
-    if not found.is_complete:
-        raise NothingToDo(
-            "answer_incomplete", "The broker did not tell everything; nothing was taken over.", hint="Try again."
+    def __init__(self, *, reconciler: Reconciler, store: StateStore, clock: Clock, ids: Ids, price_of: PriceOf) -> None:
+        """Keep the parts."""
+        self._reconciler = reconciler
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._price_of = price_of
+
+    async def reconcile(self, request: ReconcileRequest) -> Reconciliation:
+        """Compare, and do what *request* asks for; return how things stand afterwards.
+
+        Raises:
+            NothingToDo: nothing of the symbol differs.
+            InputError: a stop or a price is missing, or a stop lies on the wrong side.
+            BrokerError: the broker cannot be asked.
+        """
+        if not request.adopt and not request.ignore:
+            return await self._reconciler.reconcile(repair=request.repair)
+        found = await self._reconciler.reconcile(repair=True)
+        if not found.is_complete:
+            raise NothingToDo(
+                "answer_incomplete", "The broker did not tell everything; nothing was taken over.", hint="Try again."
+            )
+        if request.ignore:
+            self._ignore(_position_break(found, request.ignore))
+        else:
+            await self._adopt(found, request)
+        return await self._reconciler.reconcile(repair=True)
+
+    def _ignore(self, each: Break) -> None:
+        """Remember that what the broker holds beyond our books is not ours."""
+        now = self._clock.now()
+        row = Ignored(key=each.key, quantity=_difference(each), since=now)
+        with self._store.transaction() as tx:
+            tx.ignored[each.key] = row
+            tx.emit("position_ignored", now, each.key, row)
+
+    async def _adopt(self, found: Reconciliation, request: ReconcileRequest) -> None:
+        """Let our books hold what the broker holds, or give a plan to a position of ours that has none."""
+        own = _without_plan(self._store.view(), request.adopt)
+        if own is not None and request.stop_price is not None and not _differs(found, own.instrument.key):
+            market = await self._price_of(own.instrument) or own.entry_price
+            _require_side(own.instrument.key, request.stop_price, market, signed(own))
+            self._plan(own, request.stop_price)
+            return
+        each = _position_break(found, request.adopt)
+        row: PositionRecord | None = self._store.view().positions.get(each.key)
+        instrument = row.position.instrument if row is not None else each.instrument
+        if instrument is None:
+            raise ApexError("instrument_unknown", f"{each.key}: the broker does not tell what it is.")
+        difference, held = _difference(each), signed(row.position if row else None)
+        price = request.price or each.price
+        if price is None:
+            raise InputError(
+                "price_needed",
+                f"{each.key}: the broker does not tell at what price {abs(difference)} were traded.",
+                hint="Give it: --price 51.20",
+            )
+        stop = None
+        if held * (held + difference) <= ZERO and held + difference:
+            stop = _stop_for(each.key, request, await self._price_of(instrument) or price, difference)
+        self._take_over(instrument, difference, price, stop)
+
+    def _take_over(self, instrument: Instrument, difference: Decimal, price: Price, stop: Price | None) -> None:
+        """Book *difference* as one execution; with *stop*, under a plan of its own."""
+        now = self._clock.now()
+        side = OrderSide.BUY if difference > ZERO else OrderSide.SELL
+        quantity = Quantity(abs(difference))
+        name = self._ids.new()
+        plan = None if stop is None else _bracket(name, instrument, side, quantity, price=price, stop=stop, now=now)
+        fill = Fill(
+            exec_id=f"{ADOPTED}{name}",
+            bracket_id=name if plan else "",
+            role=OrderRole.ENTRY if plan else None,
+            instrument=instrument,
+            side=side,
+            quantity=quantity,
+            price=price,
+            filled_at=now,
         )
-    if request.ignore:
-        _ignore(reconciler.executor, _position_break(found, request.ignore))
-    else:
-        await _adopt(reconciler, found, request, quote_of)
-    return await reconciler.reconcile(repair=True)
+        with self._store.transaction() as tx:
+            if plan is not None:
+                tx.brackets[name] = plan
+                tx.emit("position_adopted", now, instrument.key, plan)
+            _settle_unsure(tx, instrument.key, now)
+            tx.ignored.pop(instrument.key, None)
+            book_fill(tx, fill, now)
+
+    def _plan(self, position: Position, stop: Price) -> None:
+        """Give a position without a plan one: the execution that opened it becomes its entry."""
+        now, name = self._clock.now(), self._ids.new()
+        instrument = position.instrument
+        side = OrderSide.BUY if signed(position) > ZERO else OrderSide.SELL
+        plan = _bracket(name, instrument, side, position.quantity, price=position.entry_price, stop=stop, now=now)
+        with self._store.transaction() as tx:
+            first: Fill | None = tx.fills.get(position.first_fill_key)
+            if first is None:
+                raise NothingToDo(
+                    "opening_too_old", f"{instrument.key}: the execution that opened it is too old to be given a plan."
+                )
+            tx.brackets[name] = plan
+            tx.emit("position_adopted", now, instrument.key, plan)
+            fold_in(tx, replace(first, bracket_id=name, role=OrderRole.ENTRY), now)
 
 
 def _position_break(found: Reconciliation, symbol: str) -> Break:
@@ -71,45 +155,8 @@ def _position_break(found: Reconciliation, symbol: str) -> Break:
     raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
 
 
-def _ignore(executor: TradeExecutor, each: Break) -> None:
-    """Remember that what the broker holds beyond our books is not ours."""
-    now = executor.clock.now()
-    row = Ignored(key=each.key, quantity=_difference(each), since=now)
-    with executor.store.transaction() as tx:
-        tx.ignored[each.key] = row
-        tx.emit("position_ignored", now, each.key, row)
-
-
 def _difference(each: Break) -> Decimal:
     return (each.at_broker or ZERO) - (each.held or ZERO)
-
-
-async def _adopt(reconciler: Reconciler, found: Reconciliation, request: ReconcileRequest, quote_of: QuoteOf) -> None:
-    """Let our books hold what the broker holds, or give a plan to a position of ours that has none."""
-    executor = reconciler.executor
-    own = _without_plan(executor.store.view(), request.adopt)
-    if own is not None and request.stop_price is not None and not _differs(found, own.instrument.key):
-        market = await quote_of(own.instrument) or own.entry_price
-        _require_side(own.instrument.key, request.stop_price, market, signed(own))
-        _plan(executor, own, request.stop_price)
-        return
-    each = _position_break(found, request.adopt)
-    row: PositionRecord | None = executor.store.view().positions.get(each.key)
-    instrument = row.position.instrument if row is not None else each.instrument
-    if instrument is None:
-        raise ApexError("instrument_unknown", f"{each.key}: the broker does not tell what it is.")
-    difference, held = _difference(each), signed(row.position if row else None)
-    price = request.price or each.price
-    if price is None:
-        raise InputError(
-            "price_needed",
-            f"{each.key}: the broker does not tell at what price {abs(difference)} were traded.",
-            hint="Give it: --price 51.20",
-        )
-    stop = None
-    if held * (held + difference) <= ZERO and held + difference:
-        stop = _stop_for(each.key, request, await quote_of(instrument) or price, difference)
-    _take_over(executor, instrument, difference, price, stop)
 
 
 def _differs(found: Reconciliation, key: str) -> bool:
@@ -150,34 +197,6 @@ def _require_side(key: str, stop: Price, market: Price, quantity: Decimal) -> No
         )
 
 
-def _take_over(
-    executor: TradeExecutor, instrument: Instrument, difference: Decimal, price: Price, stop: Price | None
-) -> None:
-    """Book *difference* as one execution; with *stop*, under a plan of its own."""
-    now = executor.clock.now()
-    side = OrderSide.BUY if difference > ZERO else OrderSide.SELL
-    quantity = Quantity(abs(difference))
-    name = executor.ids.new()
-    plan = None if stop is None else _bracket(name, instrument, side, quantity, price=price, stop=stop, now=now)
-    fill = Fill(
-        exec_id=f"{ADOPTED}{name}",
-        bracket_id=name if plan else "",
-        role=OrderRole.ENTRY if plan else None,
-        instrument=instrument,
-        side=side,
-        quantity=quantity,
-        price=price,
-        filled_at=now,
-    )
-    with executor.store.transaction() as tx:
-        if plan is not None:
-            tx.brackets[name] = plan
-            tx.emit("position_adopted", now, instrument.key, plan)
-        _settle_unsure(tx, instrument.key, now)
-        tx.ignored.pop(instrument.key, None)
-        book_fill(tx, fill, now)
-
-
 def _bracket(
     name: str, instrument: Instrument, side: OrderSide, quantity: Quantity, *, price: Price, stop: Price, now: datetime
 ) -> BracketRecord:
@@ -204,20 +223,3 @@ def _settle_unsure(tx: State, key: str, now: datetime) -> None:
         ended = OrderStatus.FILLED if record.filled_quantity else OrderStatus.CANCELLED
         order = replace(record.order, quantity=Quantity(quantity))
         put_order(tx, replace(record, order=order, status=ended, reason="its fills were never told"), now)
-
-
-def _plan(executor: TradeExecutor, position: Position, stop: Price) -> None:
-    """Give a position without a plan one: the execution that opened it becomes its entry."""
-    now, name = executor.clock.now(), executor.ids.new()
-    instrument = position.instrument
-    side = OrderSide.BUY if signed(position) > ZERO else OrderSide.SELL
-    plan = _bracket(name, instrument, side, position.quantity, price=position.entry_price, stop=stop, now=now)
-    with executor.store.transaction() as tx:
-        first: Fill | None = tx.fills.get(position.first_fill_key)
-        if first is None:
-            raise NothingToDo(
-                "opening_too_old", f"{instrument.key}: the execution that opened it is too old to be given a plan."
-            )
-        tx.brackets[name] = plan
-        tx.emit("position_adopted", now, instrument.key, plan)
-        fold_in(tx, replace(first, bracket_id=name, role=OrderRole.ENTRY), now)

@@ -21,7 +21,6 @@ from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity
-from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import (
     EVERYTHING,
     Break,
@@ -31,13 +30,12 @@ from apex_cli.core.model.reconciliation import (
     Lock,
 )
 from apex_cli.core.model.wording import plain
+from apex_cli.core.positions.protection import backed
 from apex_cli.core.reconciliation.order_breaks import Ledgers, compare_orders, missed_fills, with_fills
 from apex_cli.core.reconciliation.orphans import orphans
 from apex_cli.core.reconciliation.position_breaks import (
-    backed,
     compare_exits,
     compare_positions,
-    signed,
     with_missed_fills,
 )
 from apex_cli.core.state.tables import State, is_ours
@@ -171,10 +169,3 @@ def _lock(key: str, breaks: list[Break], known: Lock | None, now: datetime) -> L
         since=known.since if known else now,
         difference=Quantity((first.at_broker or ZERO) - (first.held or ZERO)) if is_known else None,
     )
-
-
-def still_held(position: Position, lock: Lock | None) -> Position | None:
-    """Return the part of *position* that the broker holds as far as *lock* tells; exits rest for no more than that."""
-    if lock is None or lock.difference is None:
-        return position
-    return backed(position, signed(position) + lock.difference)

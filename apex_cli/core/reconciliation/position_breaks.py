@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from msgspec.structs import replace
-
-from apex_cli.core.decision.brackets import ExitChanges, exits_for_remaining
+from apex_cli.core.decision.brackets import excess
 from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderSide
-from apex_cli.core.model.position import Position
+from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Break, BreakCode, BreakStatus, Correction, CorrectionKind, Ignored
 from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.ledger import apply_fill, in_order
-from apex_cli.core.positions.protection import is_unsure, most_to_close, unprotected_quantity
+from apex_cli.core.positions.protection import backed, is_unsure, unprotected_quantity
 from apex_cli.core.state.tables import State
 
 
@@ -43,19 +41,6 @@ def _refolded(state: State, key: str, fills: Iterable[Fill]) -> Position | None:
     for fill in in_order((*kept, *fills)):
         position, _ = apply_fill(position, fill, state.brackets)
     return position
-
-
-def signed(position: Position | None) -> Decimal:
-    """Return the quantity, negative when short; 0 for none."""
-    return ZERO if position is None else position.quantity * position.side.sign
-
-
-def backed(position: Position | None, at_broker: Decimal) -> Position | None:
-    """Return the part of *position* that the broker holds, too; None when it holds none of it."""
-    if position is None or signed(position) * at_broker <= ZERO:
-        return None
-    quantity = min(position.quantity, abs(at_broker))
-    return position if quantity == position.quantity else replace(position, quantity=Quantity(quantity))
 
 
 def compare_positions(
@@ -152,13 +137,6 @@ def compare_exits(
         elif position is not None and unprotected_quantity(position, orders) > ZERO:
             found.append(_unprotected(key, position, orders))
     return tuple(found)
-
-
-def excess(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> ExitChanges:
-    """Return what to do about exits on *side* that rest for more than *position* and working entries allow."""
-    working = [record for record in orders if record.is_open]
-    most = most_to_close(position, working, side)
-    return exits_for_remaining((r for r in working if r.order.side is side), most)
 
 
 def _too_large(key: str, position: Position | None, orders: Iterable[OrderRecord]) -> Break:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from apex_cli.core.day_trades.imports import HistoryImportedEvent
 from apex_cli.core.day_trades.rejections import note_rejection
 from apex_cli.core.decision.record import SIGNAL_OUTCOME_OF, DecidedEvent, SignalEndedEvent, signal_row
-from apex_cli.core.execution.executor import NOTHING_SENT, IntentEvent
+from apex_cli.core.execution.orders import NOTHING_SENT, IntentEvent
 from apex_cli.core.learning.learners import LEARNING_KINDS, LearningEvent
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind

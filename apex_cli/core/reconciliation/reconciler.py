@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.decision.record import Alarm
-from apex_cli.core.execution.executor import POLL_INTERVAL_S, TradeExecutor
+from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
@@ -38,7 +39,7 @@ from apex_cli.core.model.reconciliation import (
     Lock,
     Reconciliation,
 )
-from apex_cli.core.ports import Clock
+from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import put_order
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
 from apex_cli.core.state.tables import State, Table
@@ -71,16 +72,29 @@ class Reconciler:
     """Keeps our books and the broker's together."""
 
     def __init__(
-        self, *, executor: TradeExecutor, limits: ReconcileLimits, wall: Clock, pause_s: float = POLL_INTERVAL_S
+        self,
+        *,
+        executor: TradeExecutor,
+        orders: Orders,
+        broker: Broker,
+        store: StateStore,
+        clock: Clock,
+        limits: ReconcileLimits,
+        wall: Clock,
+        pause_s: float = POLL_INTERVAL_S,
     ) -> None:
-        """Compare what *executor* trades; how often, by the *wall* clock; *pause_s* between two looks."""
-        self.executor = executor
-        self._store = executor.store
+        """Keep the parts; how often to compare, by the *wall* clock; *pause_s* between two looks."""
+        self._executor = executor
+        self._orders = orders
+        self._broker = broker
+        self._store = store
+        self._clock = clock
         self._limits = limits
         self._wall = wall
         self._pause_s = pause_s
         self._next_at: datetime | None = None
-        self._seen_connections = -1
+        self._seen = (-1, 0)
+        """Connections and outside fills at the last comparison; the books are compared again when one of them rises."""
 
     async def tend(self, now: datetime) -> bool:
         """Compare when it is time, or when the broker was connected anew; True when something was corrected.
@@ -90,8 +104,8 @@ class Reconciler:
         """
         del now  # people wait by the wall clock, however fast simulated time goes
         is_due = self._next_at is None or self._wall.now() >= self._next_at
-        is_same = self.executor.broker.connections == self._seen_connections
-        if not is_due and is_same and not self.executor.saw_foreign:
+        is_same = (self._broker.connections, self._orders.outside_fills) == self._seen
+        if not is_due and is_same:
             return False
         found = await self.reconcile(repair=self._limits.auto_repair)
         return any(each.status is BreakStatus.REPAIRED for each in found.breaks)
@@ -102,8 +116,7 @@ class Reconciler:
         Raises:
             BrokerError: the broker cannot be asked; nothing changed.
         """
-        self._seen_connections = self.executor.broker.connections
-        self.executor.saw_foreign = False
+        self._seen = (self._broker.connections, self._orders.outside_fills)
         before = self._store.view().reconciliation
         told, breaks = await self._look()
         seen = {each.identity: each for each in breaks}
@@ -133,9 +146,9 @@ class Reconciler:
         return told, tuple(each for each in breaks if each.identity in known or each.correction.kind in TOLD_AT_ONCE)
 
     async def _ask(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
-        told = await self.executor.broker.snapshot()
-        self.executor.sync()
-        now = self.executor.clock.now()
+        told = await self._broker.snapshot()
+        self._orders.sync()
+        now = self._clock.now()
         breaks = find_breaks(self._store.view(), told, now, oldest=_oldest_counted(now))
         if not self._limits.require_complete:
             breaks = tuple(each for each in breaks if each.code is not BreakCode.ANSWER_INCOMPLETE)
@@ -152,7 +165,7 @@ class Reconciler:
         elif cancels:
             await self._cancel(cancels)
         else:
-            await self.executor.guard.look(at_once=True)
+            await self._executor.protect()
         return facts or cancels or due
 
     async def _cancel(self, breaks: Sequence[Break]) -> None:
@@ -161,10 +174,10 @@ class Reconciler:
         if records:
             with self._store.transaction() as tx:
                 for record in records:
-                    _put_terms(tx, record, self.executor.clock.now())
-            await self.executor.broker.snapshot()
-        await self.executor.ask_cancel(dict.fromkeys(each.correction.client_order_id for each in breaks))
-        self.executor.sync()
+                    _put_terms(tx, record, self._clock.now())
+            await self._broker.snapshot()
+        await self._orders.cancel(dict.fromkeys(each.correction.client_order_id for each in breaks))
+        self._orders.sync()
 
     def _take_over(self, told: BrokerSnapshot, breaks: Sequence[Break]) -> None:
         """Bring our books in line with what the broker told, in one commit."""
@@ -172,7 +185,7 @@ class Reconciler:
         events += [each.correction.update for each in breaks if each.correction.update is not None]
         records = [each.correction.record for each in breaks if each.correction.record is not None]
         outside = [each.correction.fill for each in breaks if each.correction.kind is CorrectionKind.RECORD_FILL]
-        now = self.executor.clock.now()
+        now = self._clock.now()
 
         def also(tx: State) -> None:
             for record in records:
@@ -180,7 +193,7 @@ class Reconciler:
             if outside:
                 _count_foreign(tx, told, [fill for fill in outside if fill is not None], now)
 
-        self.executor.adopt(events, also)
+        self._orders.take_over(events, also)
 
     # ------------------------------------------------------------------ books
 
@@ -193,7 +206,7 @@ class Reconciler:
         before: Reconciliation | None = None,
     ) -> Reconciliation:
         """Put locks and what was found on disk, and tell what was not told *before*."""
-        state, now = self._store.view(), self.executor.clock.now()
+        state, now = self._store.view(), self._clock.now()
         last = state.reconciliation
         is_other = any(each.code is BreakCode.ACCOUNT_DIFFERS for each in breaks)
         mark = "" if is_other else account_mark(told.account_id)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.app.compose import make_execution
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
@@ -18,7 +19,6 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BrokerError, StateError
-from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
@@ -547,12 +547,15 @@ class Market:
         )
         limits = auto()
         self.source = ListSource()
-        self.executor = TradeExecutor(
-            store=self.store, broker=self.venue, clock=self.clock, ids=SequentialIds(), limits=limits
-        )
+        ids = SequentialIds()
+        execution = make_execution(store=self.store, broker=self.venue, clock=self.clock, ids=ids, limits=limits)
         self.coordinator = Coordinator(
             store=self.store,
-            executor=self.executor,
+            clock=self.clock,
+            ids=ids,
+            limits=limits,
+            orders=execution.orders,
+            executor=execution.executor,
             gatherer=Gatherer(
                 broker=self.venue,
                 clock=self.clock,

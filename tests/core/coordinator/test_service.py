@@ -11,7 +11,16 @@ from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import ApprovalStatus
-from apex_cli.core.model.request import Answer, Answered, Closed, CloseRequest, RequestRecord, RequestStatus, Work
+from apex_cli.core.model.request import (
+    Answer,
+    Answered,
+    Choice,
+    Closed,
+    CloseRequest,
+    RequestRecord,
+    RequestStatus,
+    Work,
+)
 from kit import FixedClock
 from kit.rig import Rig, make_signal, manual
 
@@ -26,12 +35,12 @@ class Counter:
 
     def serve_as(self, name: str) -> None:
         self.service = Service(
-            executor=self.rig.executor,
+            store=self.rig.store,
+            closer=self.rig.closer,
             desk=self.rig.desk,
+            adoption=self.rig.adoption,
             wall=self.wall,
             name=name,
-            reconciler=self.rig.reconciler,
-            price_of=self.rig.gatherer.price_of,
         )
 
     def ask(self, work: Work, *, seconds: int = 30, status: RequestStatus = RequestStatus.WAITING) -> str:
@@ -156,7 +165,7 @@ def test_a_close_that_a_dead_process_only_took_is_done_now(holding: Counter) -> 
 
 def test_a_yes_that_was_asked_for_is_carried_out(waiting: Counter) -> None:
     (approval,) = waiting.rig.desk.pending()
-    asked = waiting.ask(Answer(ids=(approval.approval_id,), yes=True, by="phone"))
+    asked = waiting.ask(Answer(ids=(approval.approval_id,), choice=Choice.APPROVE, by="phone"))
     waiting.serve()
     (answered,) = waiting.results(asked)
     assert isinstance(answered, Answered)
@@ -166,7 +175,7 @@ def test_a_yes_that_was_asked_for_is_carried_out(waiting: Counter) -> None:
 
 
 def test_a_no_to_all_that_waits(waiting: Counter) -> None:
-    asked = waiting.ask(Answer(everything=True, reject=True, reason="earnings"))
+    asked = waiting.ask(Answer(choice=Choice.REJECT, reason="earnings"))
     waiting.serve()
     (answered,) = waiting.results(asked)
     assert isinstance(answered, Answered)
@@ -174,8 +183,8 @@ def test_a_no_to_all_that_waits(waiting: Counter) -> None:
 
 
 def test_an_answer_when_nothing_waits_and_one_to_an_unknown_id(holding: Counter) -> None:
-    nothing = holding.ask(Answer(everything=True, yes=True))
-    unknown = holding.ask(Answer(ids=("01ABCDEFG",), yes=True))
+    nothing = holding.ask(Answer(choice=Choice.APPROVE))
+    unknown = holding.ask(Answer(ids=("01ABCDEFG",), choice=Choice.APPROVE))
     holding.serve()
     assert holding.codes(nothing) == ["nothing_pending"]
     assert holding.codes(unknown) == ["approval_unknown"]
@@ -183,7 +192,7 @@ def test_an_answer_when_nothing_waits_and_one_to_an_unknown_id(holding: Counter)
 
 def test_a_yes_that_a_dead_process_carried_out_is_told_and_not_given_twice(waiting: Counter) -> None:
     (approval,) = waiting.rig.desk.pending()
-    work = Answer(ids=(approval.approval_id,), yes=True)
+    work = Answer(ids=(approval.approval_id,), choice=Choice.APPROVE)
     asked = waiting.ask(work, status=RequestStatus.TAKEN)
     waiting.rig.run(waiting.service.perform(work))
     waiting.serve_as("process 3")
@@ -196,7 +205,7 @@ def test_a_yes_that_a_dead_process_carried_out_is_told_and_not_given_twice(waiti
 
 def test_a_yes_that_a_dead_process_only_took_is_carried_out_now(waiting: Counter) -> None:
     (approval,) = waiting.rig.desk.pending()
-    asked = waiting.ask(Answer(ids=(approval.approval_id,), yes=True), status=RequestStatus.TAKEN)
+    asked = waiting.ask(Answer(ids=(approval.approval_id,), choice=Choice.APPROVE), status=RequestStatus.TAKEN)
     waiting.serve_as("process 3")
     waiting.serve()
     (answered,) = waiting.results(asked)

@@ -489,7 +489,7 @@ class TestWhatHappensMeanwhile:
 
     def test_two_closes_at_once_are_one(self) -> None:
         rig, _ = holding()
-        with rig.executor.guard.hands_off("AAPL"), pytest.raises(BusyError):
+        with rig.guard.hands_off("AAPL"), pytest.raises(BusyError):
             rig.close()
         assert rig.close().status == "closed"
 

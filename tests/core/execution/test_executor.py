@@ -399,7 +399,7 @@ class TestWhileTheLoopRuns:
     def test_exits_that_are_taken_away_for_a_close_are_not_put_back_meanwhile(self) -> None:
         rig, _ = unreliable()
         rig.feed(signal(rig))
-        with rig.executor.guard.hands_off("AAPL"):
+        with rig.guard.hands_off("AAPL"):
             rig.run(rig.venue.cancel(rig.order("-S1").order.client_order_id))
             rig.cycle()
             assert rig.unprotected() == 15
@@ -495,9 +495,9 @@ class TestWhileTheLoopRuns:
         rig.price("54")
         rig.store.fail_at = rig.store.transactions + 1
         with pytest.raises(StateError):
-            rig.executor.sync()
+            rig.execution.orders.sync()
         assert rig.state.positions
-        assert rig.executor.sync()
+        assert rig.execution.orders.sync()
         assert not rig.state.positions
         assert len(rig.state.round_trips) == 1
 

@@ -21,9 +21,8 @@ def is_stop(order: Order) -> bool:
 
 def holding(**policy: Any) -> Rig:
     """Return a rig whose broker rejects stops, holding 15 AAPL without one."""
-    rig = Rig()
+    rig = Rig(protection=ProtectionLimits(**policy))
     rig.use(UnreliableBroker(rig.venue, rig.clock))
-    rig.executor.protection = ProtectionLimits(**policy)
     rig.broker.rejects = is_stop
     rig.feed(make_signal(now=rig.clock.now()))
     assert rig.unprotected() == 15
@@ -75,7 +74,6 @@ def test_the_count_goes_on_after_a_restart_and_anew_in_the_next_session() -> Non
     rig = holding(stop_attempts=2)
     cycles(rig, 2, 60)
     rig.use(rig.broker)
-    rig.executor.protection = ProtectionLimits(stop_attempts=2)
     cycles(rig, 2, 60)
     assert tries(rig) == 2
     rig.broker.rejects = lambda _: False
@@ -110,7 +108,8 @@ def test_a_close_that_fails_too_is_told_once_and_tried_again_a_few_times() -> No
 def test_outside_market_hours_it_waits_for_the_open() -> None:
     rig = holding(stop_attempts=1, on_rejected_stop=OnRejectedStop.ALARM)
     rig.clock.advance(minutes=8 * 60)
-    rig.executor.protection = ProtectionLimits(stop_attempts=1, on_rejected_stop=OnRejectedStop.FLATTEN)
+    rig.protection = ProtectionLimits(stop_attempts=1, on_rejected_stop=OnRejectedStop.FLATTEN)
+    rig.use(rig.broker)
     cycles(rig, 3, 60)
     assert "flatten_failed" in codes(rig)
     assert rig.at_venue() == {"AAPL": 15}

@@ -425,7 +425,7 @@ class TestTrouble:
     def test_what_is_being_closed_is_left_alone(self) -> None:
         plan = ManagementLimits(breakeven_at_r=D(1), max_holding=MaxHolding(minutes=2))
         rig = managed(plan, targets=("60",))
-        with rig.executor.guard.hands_off("AAPL"):
+        with rig.guard.hands_off("AAPL"):
             at(rig, "52", minutes=5)
             assert stops(rig) == {"S1": (OrderType.STOP, D(48))}
         assert not rig.events("alarm")

@@ -239,7 +239,7 @@ class TestTrouble:
 
     def test_what_is_being_closed_is_left_alone(self) -> None:
         rig = resting()
-        with rig.executor.guard.hands_off("AAPL"):
+        with rig.guard.hands_off("AAPL"):
             meet(rig, "50.60", seconds=61)
             assert list(entries(rig)) == ["E"]
         meet(rig, "50.60")

@@ -47,7 +47,7 @@ def test_totals_add_up() -> None:
     rig = Rig()
     rig.feed(*(make_signal(symbol, now=rig.clock.now()) for symbol in ("A", "B")))
     rig.run(rig.venue.cancel(rig.orders("B")[1].order.client_order_id))
-    rig.executor.sync()
+    rig.execution.orders.sync()
     totals = totals_of(position_views(rig.state))
     assert (totals.positions, totals.notional, totals.pnl, totals.unprotected) == (2, 1500, 0, 1)
     assert [view.symbol for view in position_views(rig.state)] == ["A", "B"]

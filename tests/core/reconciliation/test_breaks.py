@@ -31,7 +31,8 @@ from apex_cli.core.model.reconciliation import (
 )
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.positions.ledger import fold
-from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, locks_for, still_held
+from apex_cli.core.positions.protection import still_held
+from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, locks_for
 from apex_cli.core.state.tables import State
 from kit import START
 

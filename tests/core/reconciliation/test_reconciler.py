@@ -20,9 +20,8 @@ from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, 
 from apex_cli.core.model.reconciliation import Break, BreakCode, BreakStatus, Reconciliation
 from apex_cli.core.model.records import OutboxRow, SignalOutcome
 from apex_cli.core.model.request import ReconcileRequest
-from apex_cli.core.reconciliation.adoption import reconcile_as_asked
+from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
-from apex_cli.core.reconciliation.reconciler import Reconciler
 from kit.faults import Fate, UnreliableBroker
 from kit.rig import Rig, make_signal
 
@@ -60,7 +59,7 @@ def rig() -> Rig:
 
 def unheard(rig: Rig, act: Any) -> None:
     """Do something at the venue of which no event arrives."""
-    rig.executor.sync()
+    rig.execution.orders.sync()
     act()
     rig.venue._events.clear()
     rig.venue._unsaved.clear()
@@ -137,7 +136,8 @@ def ask(rig: Rig, **request: Any) -> Reconciliation:
     for name in ("stop_price", "price"):
         if name in request:
             request[name] = Price(D(request[name]))
-    found: Reconciliation = rig.run(reconcile_as_asked(rig.reconciler, ReconcileRequest(**request), no_price))
+    adoption = Adoption(reconciler=rig.reconciler, store=rig.store, clock=rig.clock, ids=rig.ids, price_of=no_price)
+    found: Reconciliation = rig.run(adoption.reconcile(ReconcileRequest(**request)))
     return found
 
 
@@ -581,7 +581,7 @@ class TestAnswers:
     def test_an_incomplete_answer_may_be_told_to_lock_nothing(self, rig: Rig) -> None:
         rig.broker.has_snapshot = False
         limits = ReconcileLimits(require_complete=False)
-        reconciler = Reconciler(executor=rig.executor, limits=limits, wall=rig.clock, pause_s=0)
+        reconciler = rig.make_reconciler(limits)
         assert rig.run(reconciler.reconcile(repair=True)).breaks == ()
         assert rig.state.locks == {}
 
@@ -619,7 +619,7 @@ class TestLoop:
         asked: list[int] = []
         rig.broker.edit = lambda told: asked.append(1) or told
         tend = lambda: rig.run(rig.reconciler.tend(rig.clock.now()))  # noqa: E731 - asked often below
-        rig.reconciler = Reconciler(executor=rig.executor, limits=ReconcileLimits(), wall=rig.clock, pause_s=0)
+        rig.reconciler = rig.make_reconciler(ReconcileLimits())
         tend()
         tend()
         assert len(asked) == 1
@@ -653,7 +653,7 @@ class TestLoop:
 
     def test_without_auto_repair_a_loop_only_locks(self, rig: Rig) -> None:
         limits = ReconcileLimits(auto_repair=False)
-        reconciler = Reconciler(executor=rig.executor, limits=limits, wall=rig.clock, pause_s=0)
+        reconciler = rig.make_reconciler(limits)
         forget_at_venue(rig, stop_of(rig))
         assert rig.run(reconciler.tend(rig.clock.now())) is False
         assert rig.order("-S1").status is OrderStatus.WORKING

@@ -32,6 +32,7 @@ from apex_cli.core.model.base import Value
 
 SCHEMA_VERSION = 1
 KEYED_BY_INSTRUMENT = frozenset({"positions", "locks", "ignored"})
+ANSWER_MARK = b'"Answer"'
 OPTION_MARK = b"@options "
 
 PlainTables = dict[str, dict[str, Any]]
@@ -221,13 +222,28 @@ def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
         StateError: no migration leads there.
     """
     if loaded.meta.schema_version == SCHEMA_VERSION:
-        return {name: _respelled(name, raw) for name, raw in loaded.tables.items()}
+        return {name: _as_now(name, raw) for name, raw in loaded.tables.items()}
     plain: PlainTables = {name: msgspec.json.decode(raw) for name, raw in loaded.tables.items()}
     for version in range(loaded.meta.schema_version, SCHEMA_VERSION):
         if version not in MIGRATIONS:
             raise damaged(path, f"nothing is known of schema version {version}")
         plain = MIGRATIONS[version](plain)
-    return {name: _respelled(name, msgspec.Raw(_encode(rows))) for name, rows in plain.items()}
+    return {name: _as_now(name, msgspec.Raw(_encode(rows))) for name, rows in plain.items()}
+
+
+def _as_now(name: str, raw: msgspec.Raw) -> msgspec.Raw:
+    return _with_choices(raw) if name == "requests" else _respelled(name, raw)
+
+
+def _with_choices(raw: msgspec.Raw) -> msgspec.Raw:
+    """Return requests whose answers have a ``choice`` where an earlier version wrote ``yes`` and ``reject``."""
+    if ANSWER_MARK not in bytes(raw):
+        return raw
+    rows: dict[str, dict[str, Any]] = msgspec.json.decode(raw)
+    for work in (row["work"] for row in rows.values()):
+        if work["type"] == "Answer" and "choice" not in work:
+            work["choice"] = "reject" if work.get("reject") else "approve"
+    return msgspec.Raw(_encode(rows))
 
 
 def _respelled(name: str, raw: msgspec.Raw) -> msgspec.Raw:

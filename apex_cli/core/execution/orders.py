@@ -1,0 +1,297 @@
+"""Orders: intents to the broker, and the broker's answers into the state.
+
+Every order is on disk as an intent before it is sent. What the broker answers is booked; what it does not answer is
+*unknown* until the broker itself says more. Nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.record import Alarm, end_approval
+from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
+from apex_cli.core.ports import Broker, Clock, StateStore
+from apex_cli.core.positions.booking import Booked, book
+from apex_cli.core.state.tables import State, is_ours
+
+SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05
+"""How long to wait for the broker between two looks: at first the one, twice as long each time, up to the other."""
+
+UNSETTLED = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN})
+NOTHING_SENT = frozenset({OrderStatus.NEVER_SENT, OrderStatus.REJECTED})
+SOUND = frozenset({OrderStatus.WORKING, OrderStatus.FILLED})
+
+
+class IntentEvent(Value, frozen=True, kw_only=True):
+    """What we are about to send."""
+
+    bracket: BracketRecord | None = None
+    orders: tuple[Order, ...]
+
+
+class Orders:
+    """Sends orders, changes and cancels, and books everything that the broker reports."""
+
+    def __init__(self, *, store: StateStore, broker: Broker, clock: Clock, ack_timeout_s: float = 10.0) -> None:
+        """Keep the ports; *ack_timeout_s* is how long the broker may take to confirm."""
+        self._store = store
+        self._broker = broker
+        self._clock = clock
+        self._ack_timeout_s = ack_timeout_s
+        self._listeners: list[Callable[[Booked], None]] = []
+        self._undelivered: list[BrokerEvent] = []
+        self._outside_fills = 0
+
+    @property
+    def outside_fills(self) -> int:
+        """How many executions the broker has reported that apex did not ask for."""
+        return self._outside_fills
+
+    def listen(self, on_booked: Callable[[Booked], None]) -> None:
+        """Call *on_booked* with new fills and round trips, after their commit."""
+        self._listeners.append(on_booked)
+
+    # To the broker
+
+    def intend(
+        self,
+        tx: State,
+        orders: tuple[Order, ...],
+        now: datetime,
+        *,
+        subject: str,
+        bracket: BracketRecord | None = None,
+    ) -> None:
+        """Write *orders* as intents, inside the caller's transaction."""
+        for order in orders:
+            tx.orders[order.client_order_id] = OrderRecord(order=order, created_at=now, updated_at=now)
+        tx.emit("intent", now, subject, IntentEvent(bracket=bracket, orders=orders))
+
+    async def send_all(self, orders: Sequence[Order]) -> None:
+        """Send intents that are on disk, each entry together with its exits; after one that failed, the others stay."""
+        parts = _transmissions(orders)
+        for number, part in enumerate(parts, start=1):
+            if await self.send(part):
+                continue
+            rest = tuple(order for later in parts[number:] for order in later)
+            self._book(asked=rest, absent=OrderStatus.NEVER_SENT, reason="Not sent, as the part before it failed.")
+            return
+
+    async def send(self, orders: Sequence[Order]) -> bool:
+        """Send intents that are on disk as one transmission, and book what comes back; False when sending failed."""
+        failure: BrokerError | OutcomeUnknownError | None = None
+        try:
+            await self._broker.submit(orders)
+        except (BrokerError, OutcomeUnknownError) as error:
+            failure = error
+        status = OrderStatus.NEVER_SENT if isinstance(failure, BrokerError) else OrderStatus.UNKNOWN
+        reason = failure.message if failure else "The broker gave no acknowledgement."
+        self._book(asked=orders, absent=status, reason=reason)
+        return failure is None
+
+    async def cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
+        """Ask for cancels; return what went wrong with asking."""
+        return await _ask_each(self._broker.cancel(name) for name in client_order_ids)
+
+    async def modify(self, orders: Iterable[Order]) -> ApexError | None:
+        """Ask for new terms of working orders; return what went wrong with asking."""
+        return await _ask_each(self._broker.modify(order) for order in orders)
+
+    # From the broker
+
+    def sync(self) -> bool:
+        """Book everything the broker reported since the last call; True when there was something."""
+        self._undelivered.extend(self._broker.drain())
+        if not self._undelivered:
+            return False
+        self._book()
+        return True
+
+    async def settle(self, is_settled: Callable[[State], bool]) -> bool:
+        """Book events until *is_settled* holds; False when the broker took too long."""
+        waited, pause = 0.0, SHORTEST_POLL_S
+        while True:
+            self.sync()
+            if is_settled(self._store.view()):
+                return True
+            if waited >= self._ack_timeout_s:
+                return False
+            await asyncio.sleep(pause)
+            waited += pause
+            pause = min(2 * pause, POLL_INTERVAL_S)
+
+    def take_over(self, reported: Iterable[BrokerEvent], also: Callable[[State], None]) -> None:
+        """Book what an answer of the broker says beyond the events that came, and do *also* in the same commit.
+
+        Orders that turn out never to have been sent free their signal, as after a start.
+        """
+        reported = tuple(reported)
+        self._book(reported=reported, also=also)
+        updates = (event for event in reported if isinstance(event, OrderUpdate))
+        never = {update.client_order_id for update in updates if update.status is OrderStatus.NEVER_SENT}
+        state = self._store.view()
+        self._conclude_entries([r.order for r in state.orders.values() if r.order.client_order_id in never])
+        self.end_approvals()
+
+    async def ask_again(self) -> None:
+        """Ask the broker what became of intents and unknown orders.
+
+        Found: adopted. Proved absent by a complete snapshot: never sent, and the signal may be decided
+        again. Otherwise: unknown.
+
+        Raises:
+            BrokerError: the broker cannot be asked; nothing changed.
+        """
+        questions = self.unsettled()
+        if questions:
+            snapshot = await self._broker.snapshot()
+            absent = OrderStatus.NEVER_SENT if snapshot.is_complete else OrderStatus.UNKNOWN
+            reason = "The broker never saw it." if snapshot.is_complete else "The broker gave no complete answer."
+            self._book(reported=(*snapshot.orders, *snapshot.fills), asked=questions, absent=absent, reason=reason)
+            self._conclude_entries(questions)
+        self.end_approvals()
+
+    async def confirm(self) -> bool:
+        """Ask the broker for all it knows and book it; True when the answer was complete.
+
+        Raises:
+            BrokerError: the broker cannot be asked.
+        """
+        snapshot = await self._broker.snapshot()
+        self._book(reported=(*snapshot.orders, *snapshot.fills))
+        return snapshot.is_complete
+
+    def _book(
+        self,
+        *,
+        reported: Iterable[BrokerEvent] = (),
+        asked: Sequence[Order] = (),
+        absent: OrderStatus = OrderStatus.UNKNOWN,
+        reason: str = "",
+        also: Callable[[State], None] | None = None,
+    ) -> None:
+        """Book events and *reported* in one commit; orders of *asked* that they say nothing of become *absent*.
+
+        What the broker reported is kept until it is booked: a commit that fails loses nothing.
+        """
+        self._undelivered.extend(self._broker.drain())
+        with self._store.transaction() as tx:
+            now = self._clock.now()
+            events = (*self._undelivered, *reported)
+            outside = sum(1 for event in events if isinstance(event, Fill) and not is_ours(tx, event))
+            booked = book(tx, events, now)
+            _settle_unanswered(tx, asked, absent, reason, now)
+            if also is not None:
+                also(tx)
+        self._undelivered.clear()
+        self._outside_fills += outside
+        if booked.fills or booked.round_trips:
+            for hear in self._listeners:
+                hear(booked)
+
+    # What is known
+
+    def records(self, orders: Iterable[Order]) -> tuple[OrderRecord, ...]:
+        """Return what is known of *orders* now."""
+        known = self._store.view().orders
+        return tuple(known[o.client_order_id] for o in orders if o.client_order_id in known)
+
+    def unsettled(self) -> tuple[Order, ...]:
+        """Return the orders whose fate only the broker knows."""
+        return tuple(r.order for r in self._store.view().orders.open() if r.status in UNSETTLED)
+
+    # What follows for signals and approvals
+
+    def _conclude_entries(self, orders: Iterable[Order]) -> None:
+        brackets = self._store.view().brackets
+        for bracket_id in {order.bracket_id: None for order in orders if order.role is OrderRole.ENTRY}:
+            if bracket_id in brackets:
+                self.conclude(brackets[bracket_id])
+
+    def conclude(self, bracket: BracketRecord) -> None:
+        """Raise an alarm for entries that were never sent; when none was sent, the signal may be decided again."""
+        with self._store.transaction() as tx:
+            now = self._clock.now()
+            entries = _entries_of(tx, bracket.bracket_id)
+            never = [r for r in entries if r.status is OrderStatus.NEVER_SENT]
+            row: SignalRecord | None = tx.signals.get(bracket.signal_id)
+            if never:
+                tx.emit("alarm", now, bracket.signal_id, _never_sent(bracket, never, len(entries)))
+            if row is None or row.bracket_id != bracket.bracket_id:
+                return
+            if len(never) == len(entries):
+                del tx.signals[bracket.signal_id]
+            elif all(r.status in NOTHING_SENT for r in entries):
+                refused = tx.signals[bracket.signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
+                tx.emit("signal_refused", now, bracket.signal_id, refused)
+
+    def end_approvals(self) -> None:
+        """Give approvals that were answered with yes their end, once the fate of their orders is known."""
+        if not any(a.status is ApprovalStatus.APPROVED for a in self._store.view().approvals.values()):
+            return
+        with self._store.transaction() as tx:
+            for row in [a for a in tx.approvals.values() if a.status is ApprovalStatus.APPROVED]:
+                status = _end_of(tx, row)
+                if status is not None:
+                    now = self._clock.now()
+                    end_approval(tx, row, status, now, reason=row.reason, decided_by=row.decided_by)
+
+
+def _transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
+    """Group *orders* so that each entry is sent together with its own exits, in one piece."""
+    by_tranche: dict[int, list[Order]] = {}
+    for order in orders:
+        by_tranche.setdefault(order.tranche, []).append(order)
+    return tuple(map(tuple, by_tranche.values()))
+
+
+async def _ask_each(requests: Iterable[Awaitable[None]]) -> ApexError | None:
+    failure: ApexError | None = None
+    for request in requests:
+        try:
+            await request
+        except (BrokerError, OutcomeUnknownError) as error:
+            failure = error
+    return failure
+
+
+def _settle_unanswered(tx: State, orders: Sequence[Order], status: OrderStatus, reason: str, now: datetime) -> None:
+    """Give orders that the broker said nothing of their status."""
+    for order in orders:
+        record: OrderRecord | None = tx.orders.get(order.client_order_id)
+        if record is not None and record.status in UNSETTLED and record.status is not status:
+            fresh = replace(record, status=status, reason=reason, updated_at=now)
+            tx.orders[order.client_order_id] = fresh
+            tx.emit("order_updated", now, _subject(tx, order), fresh)
+
+
+def _subject(tx: State, order: Order) -> str:
+    bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
+    return bracket.signal_id if bracket else order.instrument.symbol
+
+
+def _end_of(tx: State, approval: ApprovalRecord) -> ApprovalStatus | None:
+    """Return the final status of an approved one; None while only the broker knows."""
+    entries = _entries_of(tx, approval.bracket_id)
+    if any(r.status not in NOTHING_SENT | UNSETTLED for r in entries):
+        return ApprovalStatus.EXECUTED
+    return None if any(r.status in UNSETTLED for r in entries) else ApprovalStatus.FAILED
+
+
+def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:
+    return [r for r in tx.orders.values() if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
+
+
+def _never_sent(bracket: BracketRecord, never: Sequence[OrderRecord], entries: int) -> Alarm:
+    part = "" if len(never) == entries else f", {len(never)} of {entries} parts"
+    message = f"{bracket.instrument.key}: the entry for {bracket.signal_id} was never sent{part}: {never[0].reason}"
+    return Alarm(code="never_sent", message=message)
