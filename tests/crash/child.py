@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, NoReturn
 from crash_disk import Disk, WatchedOs
 
 from apex_cli.core.adapters import atomic_file
-from apex_cli.core.adapters.files import signal_sources as signal_file
+from apex_cli.core.adapters.files.inbox import Folder
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 
 DISK_POINTS = frozenset({"open", "write", "sync", "replace", "sync_folder", "truncate", "link"})
@@ -124,14 +124,14 @@ def install(faults: Faults) -> None:
         atomic_file._sync_data = watched.fdatasync
     for name in ("submit", "cancel", "modify"):
         setattr(SimulatedBroker, name, _around(faults, name, getattr(SimulatedBroker, name)))
-    move = signal_file._move
+    move = Folder.move
 
-    def moved(path: Path, folder: Path, batch: Any) -> None:
+    def moved(folder: Folder, name: str, target: Folder, new_name: str) -> None:
         faults.at("move", "before")
-        move(path, folder, batch)
+        move(folder, name, target, new_name)
         faults.at("move", "after")
 
-    signal_file._move = moved
+    Folder.move = moved  # type: ignore[method-assign]
 
 
 def _around(faults: Faults, name: str, request: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
