@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import allow_live, read_settings
-from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Answered, Choice
@@ -20,7 +18,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex approve 01J9ZC --yes --quantity 2")
+@common("approve", live=True)
 def approve(
+    call: Call,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="Approval ids.", show_default=False)
     ] = None,
@@ -35,31 +35,25 @@ def approve(
         ),
     ] = None,
     wait: HandOverOption = 30,
-    live: LiveOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Approve or reject. Price, size and every check are looked at again first.
 
     Without an ID at a terminal it asks one by one; elsewhere it lists what waits.
     """
-    with Output("approve", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = allow_live(read_settings(config), live)
-        names = tuple(ids or ())
-        choice = _choice(names, yes=yes, reject=reject, everything=everything, quantity=quantity)
-        from apex_cli.notify import posting
+    out, settings = call.out, call.settings
+    names = tuple(ids or ())
+    choice = _choice(names, yes=yes, reject=reject, everything=everything, quantity=quantity)
+    from apex_cli.notify import posting
 
-        if choice is not None:
-            units = None if quantity is None else Quantity(quantity)
-            with posting(out, settings):
-                _answer(out, settings, Answer(choice=choice, ids=names, reason=reason, quantity=units), wait)
-        elif out.can_prompt and not names:
-            with posting(out, settings):
-                _ask(out, settings, wait)
-        else:
-            _list(out, settings, names)
+    if choice is not None:
+        units = None if quantity is None else Quantity(quantity)
+        with posting(out, settings):
+            _answer(out, settings, Answer(choice=choice, ids=names, reason=reason, quantity=units), wait)
+    elif out.can_prompt and not names:
+        with posting(out, settings):
+            _ask(out, settings, wait)
+    else:
+        _list(out, settings, names)
 
 
 def _choice(

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import allow_live, read_settings
-from apex_cli.commands.numbers import fraction as parse_fraction
-from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, LiveOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
+from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
 from apex_cli.presenters.output import Output
@@ -20,7 +18,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex close TSLA --fraction 0.5 --yes")
+@common("close", live=True)
 def close(
+    call: Call,
     symbols: Annotated[list[str] | None, typer.Argument(help="Symbols to close.", show_default=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Close every position.")] = False,
     fraction: Annotated[
@@ -40,32 +40,24 @@ def close(
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: HandOverOption = 30,
-    live: LiveOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Close positions. Resting exits are cancelled or shrunk first; never more is sold than is held."""
-    with Output("close", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = allow_live(read_settings(config), live)
-        _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
-        from apex_cli.app.operator import CloseTerms, Operator
-        from apex_cli.notify import posting
+    out, settings = call.out, call.settings
+    _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
+    from apex_cli.app.operator import CloseTerms, Operator
+    from apex_cli.notify import posting
 
-        operator = Operator(settings, out, wait_s=wait)
-        terms = CloseTerms(fraction=fraction, quantity=quantity, limit=limit, reason=reason)
-        requests = operator.close_requests(symbols or (), terms)
-        if not yes:
-            out.warn(*operator.closing_warnings(requests))
-        _confirm(out, requests, yes=yes)
-        with posting(out, settings):
-            done = operator.close(requests, is_all=everything)
-            if yes:  # who was asked has read them
-                out.warn(
-                    *(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings)
-                )
-            _report(out, done)
+    operator = Operator(settings, out, wait_s=wait)
+    terms = CloseTerms(fraction=fraction, quantity=quantity, limit=limit, reason=reason)
+    requests = operator.close_requests(symbols or (), terms)
+    if not yes:
+        out.warn(*operator.closing_warnings(requests))
+    _confirm(out, requests, yes=yes)
+    with posting(out, settings):
+        done = operator.close(requests, is_all=everything)
+        if yes:  # who was asked has read them
+            out.warn(*(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings))
+        _report(out, done)
 
 
 def _check_options(

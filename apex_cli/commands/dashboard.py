@@ -9,8 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, HandOverOption, common
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
@@ -42,7 +41,9 @@ class Theme(StrEnum):
 
 
 @app.command(epilog="Example: apex dashboard --control")
+@common("dashboard")
 def dashboard(
+    call: Call,
     control: Annotated[
         bool, typer.Option("--control", help="Let keys approve, reject, halt, reduce and resume; each asks first.")
     ] = False,
@@ -57,26 +58,21 @@ def dashboard(
         str, typer.Option(help="Address visitors type, where it is another: behind a proxy, or with --host 0.0.0.0.")
     ] = "",
     wait: HandOverOption = 30,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Watch the day live: P&L, risk, positions, approvals, orders, decisions. Read-only unless you take control."""
-    with Output("dashboard", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        require_textual()
-        if serve:
-            _serve(out, settings, Address(host, port, public_url), control=control, theme=theme.value, wait_s=wait)
-            return
-        is_served = SERVED_VARIABLE in os.environ
-        if as_json or not (is_served or out.can_prompt):
-            raise InputError(
-                "dashboard_needs_terminal",
-                "The dashboard draws on a terminal.",
-                hint="For scripts: apex positions --json, apex report --json. In a browser: apex dashboard --serve.",
-            )
-        _show(settings, control=control, may_take_control=not is_served, theme=theme.value, wait_s=wait)
+    out, settings = call.out, call.settings
+    require_textual()
+    if serve:
+        _serve(out, settings, Address(host, port, public_url), control=control, theme=theme.value, wait_s=wait)
+        return
+    is_served = SERVED_VARIABLE in os.environ
+    if out.as_json or not (is_served or out.can_prompt):
+        raise InputError(
+            "dashboard_needs_terminal",
+            "The dashboard draws on a terminal.",
+            hint="For scripts: apex positions --json, apex report --json. In a browser: apex dashboard --serve.",
+        )
+    _show(settings, control=control, may_take_control=not is_served, theme=theme.value, wait_s=wait)
 
 
 def require_textual() -> None:

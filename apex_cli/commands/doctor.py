@@ -8,33 +8,26 @@ from pathlib import Path
 import typer
 
 from apex_cli.app.marketplace import broker_row
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
-from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex doctor")
-def doctor(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("doctor")
+def doctor(call: Call) -> None:
     """Check configuration, state, journal, executor, calendar, clock, broker, prices and notifications."""
-    with Output("doctor", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        findings = list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
-        errors = [finding for finding in findings if finding.level == "error"]
-        rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
-        reasons = [Reason(code=finding.code, message=finding.message) for finding in errors]
-        out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors, settings), reasons=reasons)
+    out, settings = call.out, call.settings
+    findings = list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
+    errors = [finding for finding in findings if finding.level == "error"]
+    rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
+    reasons = [Reason(code=finding.code, message=finding.message) for finding in errors]
+    out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors, settings), reasons=reasons)
 
 
 def _status(errors: list[Finding], settings: Settings) -> ExitStatus:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.numbers import positive_decimal, seconds
-from apex_cli.commands.options import JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common, positive_decimal, seconds
 from apex_cli.presenters.blocks import Line
-from apex_cli.presenters.output import Output
 
 if TYPE_CHECKING:
     from apex_cli.gateway.serve import Started
@@ -20,7 +18,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex gateway --bars bars --pace 5 --state gateway.json")
+@common("gateway", config=False)
 def gateway(
+    call: Call,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and tells it.")] = 4002,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
     bars: Annotated[
@@ -43,34 +43,31 @@ def gateway(
     control: Annotated[
         bool, typer.Option("--control", help="For tests: take commands as JSON lines on standard input.")
     ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Serve a paper account that ib_insync, ib_async and other TWS clients trade on; Ctrl-C ends it.
 
     A client: from ib_insync import IB; ib = IB(); ib.connect("127.0.0.1", 4002, clientId=1); print(ib.positions())
     """
-    with Output("gateway", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.gateway.serve import ServeOptions, serve
+    from apex_cli.gateway.serve import ServeOptions, serve
 
-        options = ServeOptions(
-            host=host,
-            port=port,
-            account=account,
-            cash=cash,
-            is_margin=not cash_account,
-            bars=bars,
-            pace_s=pace,
-            state=state,
-            takes_commands=control,
-        )
+    out = call.out
+    options = ServeOptions(
+        host=host,
+        port=port,
+        account=account,
+        cash=cash,
+        is_margin=not cash_account,
+        bars=bars,
+        pace_s=pace,
+        state=state,
+        takes_commands=control,
+    )
 
-        def started(where: Started) -> None:
-            data = {name: getattr(where, name) for name in where.__struct_fields__}
-            line = Line(text=f"gateway on {where.host}:{where.port}, account {where.account}, Ctrl-C ends it")
-            out.result(data, (line,), compact=True)
-            out.note(f"{len(where.symbols)} symbols, server version {where.server_version}, no real orders are sent")
+    def started(where: Started) -> None:
+        data = {name: getattr(where, name) for name in where.__struct_fields__}
+        line = Line(text=f"gateway on {where.host}:{where.port}, account {where.account}, Ctrl-C ends it")
+        out.result(data, (line,), compact=True)
+        out.note(f"{len(where.symbols)} symbols, server version {where.server_version}, no real orders are sent")
 
-        serve(options, started=started, log=out.note)
-        out.note("gateway stopped")
+    serve(options, started=started, log=out.note)
+    out.note("gateway stopped")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import machine_time, open_store, read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.app.resources import machine_time, open_store
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Cell, Fields, Tone
@@ -42,7 +42,9 @@ def parse_age(text: str | timedelta) -> timedelta:
 
 
 @app.command(epilog="Example: apex heartbeat --max-age 26h")
+@common("heartbeat")
 def heartbeat(
+    call: Call,
     max_age: Annotated[
         timedelta,
         typer.Option(
@@ -53,22 +55,17 @@ def heartbeat(
             show_default=False,
         ),
     ] = DEFAULT_AGE,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """End with status 5 and notify when the last successful run is too old: for a second cron line."""
-    with Output("heartbeat", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        from apex_cli.notify import posting
+    out, settings = call.out, call.settings
+    from apex_cli.notify import posting
 
-        try:
-            with posting(out, settings):
-                _look(out, settings, max_age)
-        except ApexError as error:
-            _tell_directly(out, settings, error)
-            raise
+    try:
+        with posting(out, settings):
+            _look(out, settings, max_age)
+    except ApexError as error:
+        _tell_directly(out, settings, error)
+        raise
 
 
 def _look(out: Output, settings: Settings, max_age: timedelta) -> None:

@@ -10,18 +10,19 @@ from typing import Annotated
 import msgspec
 import typer
 
-from apex_cli.app.resources import open_journal, read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.app.resources import open_journal
+from apex_cli.commands.options import Call, common
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.reports.trade_report import final_bookings
-from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex history --symbol MSFT --since 2026-11-01 --last 20")
+@common("history")
 def history(
+    call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,
     strategy: Annotated[str | None, typer.Option(help="Only this strategy.", show_default=False)] = None,
     since: Annotated[
@@ -30,24 +31,20 @@ def history(
     last: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="How many round trips to list; the sums count all.")
     ] = 50,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show closed round trips and statistics."""
-    with Output("history", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.positions.performance import Tally
-        from apex_cli.presenters.history import history_blocks, history_data
+    from apex_cli.core.positions.performance import Tally
+    from apex_cli.presenters.history import history_blocks, history_data
 
-        tally = Tally()
-        shown: deque[RoundTrip] = deque(maxlen=last)
-        for trip in closed_round_trips(open_journal(read_settings(config))):
-            if _is_wanted(trip, symbol, strategy, since):
-                tally.add(trip)
-                shown.append(trip)
-        statistics = tally.statistics()
-        out.result(history_data(shown, statistics), history_blocks(shown, statistics))
+    out = call.out
+    tally = Tally()
+    shown: deque[RoundTrip] = deque(maxlen=last)
+    for trip in closed_round_trips(open_journal(call.settings)):
+        if _is_wanted(trip, symbol, strategy, since):
+            tally.add(trip)
+            shown.append(trip)
+    statistics = tally.statistics()
+    out.result(history_data(shown, statistics), history_blocks(shown, statistics))
 
 
 def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:

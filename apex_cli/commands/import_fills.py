@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex import-fills trades.xml")
+@common("import-fills")
 def import_fills(
+    call: Call,
     file: Annotated[
         Path | None,
         typer.Argument(
@@ -38,26 +38,22 @@ def import_fills(
         str | None,
         typer.Option(metavar="ID", help="The account that counts, where a file holds several.", show_default=False),
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Take over executions made in other programs. They are counted; positions never change. Twice is harmless."""
-    with Output("import-fills", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.app.day_trade_files import fetch_trades, read_trades
-        from apex_cli.app.day_trade_files import import_fills as take_over
-        from apex_cli.presenters.pdt_status import file_warnings, imported_blocks, imported_data
+    from apex_cli.app.day_trade_files import fetch_trades, read_trades
+    from apex_cli.app.day_trade_files import import_fills as take_over
+    from apex_cli.presenters.pdt_status import file_warnings, imported_blocks, imported_data
 
-        if (file is None) is (flex_query is None):
-            raise InputError("usage", "Name a file, or --flex-query.", hint="Example: apex import-fills trades.xml")
-        settings = read_settings(config)
-        report = (
-            read_trades(settings, file, account or "")
-            if file is not None
-            else fetch_trades(settings, flex_query or "", account or "")
-        )
-        out.detail(f"Taken as: {report.source}")
-        out.warn(*file_warnings(report))
-        imported, partial = take_over(settings, report)
-        out.result(imported_data(imported, partial=partial), imported_blocks(imported, partial=partial))
+    out = call.out
+    if (file is None) is (flex_query is None):
+        raise InputError("usage", "Name a file, or --flex-query.", hint="Example: apex import-fills trades.xml")
+    settings = call.settings
+    report = (
+        read_trades(settings, file, account or "")
+        if file is not None
+        else fetch_trades(settings, flex_query or "", account or "")
+    )
+    out.detail(f"Taken as: {report.source}")
+    out.warn(*file_warnings(report))
+    imported, partial = take_over(settings, report)
+    out.result(imported_data(imported, partial=partial), imported_blocks(imported, partial=partial))

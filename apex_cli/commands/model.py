@@ -14,11 +14,9 @@ from apex_cli.app.pipeline import (
     require_ml,
     training_symbols,
 )
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.presenters.model import MODELS, status_blocks, status_data, trained_blocks
-from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at, train and go back to prediction models.")
 
@@ -34,60 +32,49 @@ SymbolsOption = Annotated[
 
 
 @app.command(epilog="Example: apex model status")
-def status(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("model status")
+def status(call: Call) -> None:
     """Show the model in use, how good it was, and whether it is time to train."""
-    with Output("model status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        manager = make_model_manager(settings, read_only=True)
-        now = model_clock(settings).now()
-        out.result(status_data(manager, now), status_blocks(manager, now))
+    out, settings = call.out, call.settings
+    manager = make_model_manager(settings, read_only=True)
+    now = model_clock(settings).now()
+    out.result(status_data(manager, now), status_blocks(manager, now))
 
 
 @app.command(epilog="Example: apex model train --symbols AAPL,IBM,MSFT")
+@common("model train")
 def train(
+    call: Call,
     symbols: SymbolsOption = "",
     if_due: Annotated[bool, typer.Option("--if-due", help="Only when it is time to: for cron.")] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Train on the bars of all symbols together, and use the new model from now on."""
-    with Output("model train", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        bars = pipeline_bars(settings)
-        manager = make_model_manager(settings, bars=bars)
-        now = model_clock(settings).now()
-        manager.resolve(now)
-        if if_due and manager.due(now) is None:
-            raise NothingToDo("not_due", "The model in use is young and right often enough.")
-        require_ml()
-        chosen = training_symbols(settings, symbols, bars)
-        if not chosen:
-            raise InputError("no_symbols", "There are no bars to train on.", hint="Set prices.bars_dir.")
-        with out.waiting(f"training on {len(chosen)} symbols"), model_files(settings).training():
-            info, left_out = manager.train(chosen, now)
-        out.warn(*left_out)
-        out.result({"model": MODELS.data(info)}, trained_blocks(info))
+    out, settings = call.out, call.settings
+    bars = pipeline_bars(settings)
+    manager = make_model_manager(settings, bars=bars)
+    now = model_clock(settings).now()
+    manager.resolve(now)
+    if if_due and manager.due(now) is None:
+        raise NothingToDo("not_due", "The model in use is young and right often enough.")
+    require_ml()
+    chosen = training_symbols(settings, symbols, bars)
+    if not chosen:
+        raise InputError("no_symbols", "There are no bars to train on.", hint="Set prices.bars_dir.")
+    with out.waiting(f"training on {len(chosen)} symbols"), model_files(settings).training():
+        info, left_out = manager.train(chosen, now)
+    out.warn(*left_out)
+    out.result({"model": MODELS.data(info)}, trained_blocks(info))
 
 
 @app.command(epilog="Example: apex model rollback")
+@common("model rollback")
 def rollback(
+    call: Call,
     to: Annotated[
         int | None, typer.Option("--to", min=1, help="Version. Default: the one before.", show_default=False)
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Go back to an earlier model; nothing is trained by itself until that one is old."""
-    with Output("model rollback", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        info = make_model_manager(settings).roll_back(model_clock(settings).now(), to)
-        out.result({"model": MODELS.data(info)}, trained_blocks(info))
+    out, settings = call.out, call.settings
+    info = make_model_manager(settings).roll_back(model_clock(settings).now(), to)
+    out.result({"model": MODELS.data(info)}, trained_blocks(info))

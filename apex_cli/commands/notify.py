@@ -6,64 +6,55 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import make_system_clock, read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.app.resources import make_system_clock
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Cell, Grid, Tone, heads
-from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")
 
 
 @app.command("test", epilog="Example: apex notify test --channel telegram")
+@common("notify test")
 def try_channels(
+    call: Call,
     channel: Annotated[
         str | None, typer.Option(help="Only channels whose name begins with this.", show_default=False)
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Send a test message on every channel and say what became of it."""
-    with Output("notify test", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        from apex_cli.notify import is_wanted
+    out, settings = call.out, call.settings
+    from apex_cli.notify import is_wanted
 
-        if not is_wanted(settings):
-            raise NothingToDo("no_channel", "No channel is set up.", hint="See notify in config.example.yaml.")
-        from apex_cli.notify.direct import tell_all
-        from apex_cli.presenters.notices import hello_notice
+    if not is_wanted(settings):
+        raise NothingToDo("no_channel", "No channel is set up.", hint="See notify in config.example.yaml.")
+    from apex_cli.notify.direct import tell_all
+    from apex_cli.presenters.notices import hello_notice
 
-        told = tell_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
-        if not told:
-            raise InputError("channel_unknown", f"No channel begins with {channel!r}.", hint="apex notify status")
-        rows = tuple(
-            (Cell(name, Tone.BOLD), Cell(failure or "delivered", Tone.BAD if failure else Tone.GOOD))
-            for name, failure in told.items()
-        )
-        failed = [f"{name}: {failure}" for name, failure in told.items() if failure]
-        out.result(
-            {"channels": [{"channel": name, "ok": not failure, "error": failure} for name, failure in told.items()]},
-            (Grid(columns=heads("Channel", "Result~"), rows=rows),),
-            status=ExitStatus.UNAVAILABLE if failed else ExitStatus.OK,
-            reasons=[Reason(code="not_delivered", message=sentence) for sentence in failed],
-        )
+    told = tell_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
+    if not told:
+        raise InputError("channel_unknown", f"No channel begins with {channel!r}.", hint="apex notify status")
+    rows = tuple(
+        (Cell(name, Tone.BOLD), Cell(failure or "delivered", Tone.BAD if failure else Tone.GOOD))
+        for name, failure in told.items()
+    )
+    failed = [f"{name}: {failure}" for name, failure in told.items() if failure]
+    out.result(
+        {"channels": [{"channel": name, "ok": not failure, "error": failure} for name, failure in told.items()]},
+        (Grid(columns=heads("Channel", "Result~"), rows=rows),),
+        status=ExitStatus.UNAVAILABLE if failed else ExitStatus.OK,
+        reasons=[Reason(code="not_delivered", message=sentence) for sentence in failed],
+    )
 
 
 @app.command(epilog="Example: apex notify status")
-def status(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("notify status")
+def status(call: Call) -> None:
     """Show what each channel delivered, what failed, and how far it is behind; no network."""
-    with Output("notify status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        from apex_cli.notify.standing import CHANNELS, standings
+    out, settings = call.out, call.settings
+    from apex_cli.notify.standing import CHANNELS, standings
 
-        found, problems = standings(settings)
-        out.warn(*(Reason(code=problem.code, message=f"{problem.message} {problem.hint}") for problem in problems))
-        out.result({"channels": [CHANNELS.data(each) for each in found]}, (CHANNELS.grid(found),))
+    found, problems = standings(settings)
+    out.warn(*(Reason(code=problem.code, message=f"{problem.message} {problem.hint}") for problem in problems))
+    out.result({"channels": [CHANNELS.data(each) for each in found]}, (CHANNELS.grid(found),))

@@ -1,34 +1,61 @@
-"""Options that every command takes."""
+"""What commands share: the options that every command takes, declared once, and the readers of numbers."""
 
 from __future__ import annotations
 
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from apex_cli.commands.numbers import seconds
+from apex_cli.app.resources import allow_live, read_settings
+from apex_cli.presenters.output import Output
+from apex_cli.settings.sections import Settings
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="Configuration file. Default: $APEX_CONFIG, ./config.yaml, then your config folder.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result, warnings and errors.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
+LEAST, MOST = Decimal("1e-12"), Decimal("1e12")
+MOST_DIGITS = 24
+LONGEST_WAIT_S = 86_400
+
+
+def positive_decimal(text: str) -> Decimal:
+    """Return *text* as a decimal between 1e-12 and 1e12: beyond that there are no prices or amounts."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value <= 0:
+        raise typer.BadParameter(f"{text!r} is not a positive number, such as 48.50.")
+    if not LEAST <= value <= MOST or len(value.as_tuple().digits) > MOST_DIGITS:
+        raise typer.BadParameter(f"{text[:40]!r} is too large, too small or has too many digits.")
+    return value
+
+
+def fraction(text: str) -> Decimal:
+    """Return *text* as a fraction in (0, 1]."""
+    value = positive_decimal(text)
+    if value > 1:
+        raise typer.BadParameter(f"{text!r} is more than 1. 1 % is 0.01.")
+    return value
+
+
+def seconds(text: str | float) -> float:
+    """Return *text* as a time to wait, between nothing and a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= LONGEST_WAIT_S:
+        raise typer.BadParameter(f"{text!r} is not a number of seconds between 0 and {LONGEST_WAIT_S}.")
+    return value
+
+
 WaitOption = Annotated[
     float,
     typer.Option("--wait", parser=seconds, metavar="SECONDS", help="How long to wait while another process runs."),
-]
-
-LiveOption = Annotated[
-    bool,
-    typer.Option("--live", help="Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1."),
 ]
 HandOverOption = Annotated[
     float,
@@ -39,3 +66,83 @@ HandOverOption = Annotated[
         help="How long a running apex may take to do it; 0: end with status 7 when one runs.",
     ),
 ]
+
+LIVE = Annotated[
+    bool,
+    typer.Option("--live", help="Allow orders to a live account, where broker.ib.mode is live. Also: APEX_LIVE=1."),
+]
+CONFIG = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file. Default: $APEX_CONFIG, ./config.yaml, then your config folder.",
+        show_default=False,
+    ),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result, warnings and errors.")]
+VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
+
+
+class Call:
+    """One run of a command: where it speaks, and what is configured."""
+
+    def __init__(self, out: Output, config: Path | None, *, is_live: bool) -> None:
+        """Read nothing yet: a command that needs no configuration does not open it."""
+        self.out = out
+        self._config = config
+        self._is_live = is_live
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of this run.
+
+        Raises:
+            ConfigError: the file or a variable is wrong.
+        """
+        return self.settings_with({})
+
+    def settings_with(self, overrides: Mapping[str, str]) -> Settings:
+        """Return the settings with *overrides*, which count like further environment variables.
+
+        Raises:
+            ConfigError: the file or a variable is wrong.
+        """
+        return allow_live(read_settings(self._config, overrides), self._is_live)
+
+
+def common(
+    name: str, *, live: bool = False, config: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command its first argument, the ``Call``, and the options that all commands share.
+
+    Args:
+        name: the command as it is typed, such as ``state check``.
+        live: whether it takes --live.
+        config: whether it takes --config.
+    """
+    shared: dict[str, tuple[Any, object]] = {"live": (LIVE, False)} if live else {}
+    shared |= {"config": (CONFIG, None)} if config else {}
+    shared |= {"as_json": (JSON, False), "quiet": (QUIET, False), "verbose": (VERBOSE, False)}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:  # noqa: ANN401 - the values of any command's options
+            chosen = {option: given.pop(option) for option in shared}
+            speaks = {option: chosen[option] for option in ("as_json", "quiet", "verbose")}
+            with Output(name, **speaks) as out:
+                call = Call(out, chosen.get("config"), is_live=chosen.get("live", False))
+                command(call, **given)
+
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        added = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for option, (kind, default) in shared.items()
+        ]
+        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + added
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        return run
+
+    return decorate

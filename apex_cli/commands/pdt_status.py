@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
-from apex_cli.presenters.output import Output
+from apex_cli.commands.options import Call, common
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +19,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex pdt-status --executions trades.xml")
+@common("pdt-status")
 def pdt_status(
+    call: Call,
     from_file: Annotated[
         Path | None,
         typer.Option(
@@ -53,26 +53,21 @@ def pdt_status(
             show_default=False,
         ),
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""
-    with Output("pdt-status", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.presenters.pdt_status import day_trade_blocks, day_trade_data, file_warnings, report_warnings
+    from apex_cli.presenters.pdt_status import day_trade_blocks, day_trade_data, file_warnings, report_warnings
 
-        settings = read_settings(config)
-        trades = None
-        if executions is not None:
-            from apex_cli.app.day_trade_files import read_trades
+    out, settings = call.out, call.settings
+    trades = None
+    if executions is not None:
+        from apex_cli.app.day_trade_files import read_trades
 
-            trades = read_trades(settings, executions, account or "")
-            out.detail(f"Taken as: {trades.source}")
-            out.warn(*file_warnings(trades))
-        report = _report(settings, from_file, trades, as_of)
-        out.warn(*report_warnings(report))
-        out.result(day_trade_data(report), day_trade_blocks(report))
+        trades = read_trades(settings, executions, account or "")
+        out.detail(f"Taken as: {trades.source}")
+        out.warn(*file_warnings(trades))
+    report = _report(settings, from_file, trades, as_of)
+    out.warn(*report_warnings(report))
+    out.result(day_trade_data(report), day_trade_blocks(report))
 
 
 def _report(settings: Settings, from_file: Path | None, trades: Report | None, as_of: str | None) -> DayTradeReport:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings, SimulationClock
@@ -17,20 +16,17 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex positions --watch")
+@common("positions")
 def positions(
+    call: Call,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing; Ctrl-C ends.")] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show open positions with P&L, R, stop, target and protection overnight."""
-    with Output("positions", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        if watch:
-            _watch(out, settings)
-        else:
-            _show(out, settings)
+    out, settings = call.out, call.settings
+    if watch:
+        _watch(out, settings)
+    else:
+        _show(out, settings)
 
 
 def _show(out: Output, settings: Settings) -> None:

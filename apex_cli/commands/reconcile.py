@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.numbers import positive_decimal
-from apex_cli.commands.options import ConfigOption, HandOverOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import ExitStatus, InputError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Price
@@ -21,7 +19,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex reconcile --repair")
+@common("reconcile")
 def reconcile(
+    call: Call,
     repair: Annotated[bool, typer.Option("--repair", help="Correct what needs no decision of yours.")] = False,
     adopt: Annotated[
         str, typer.Option("--adopt", metavar="SYMBOL", help="The broker's position is ours now.", show_default=False)
@@ -44,31 +44,27 @@ def reconcile(
         ),
     ] = None,
     wait: HandOverOption = 30,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Compare orders, fills and positions with the broker's. What differs is locked for openings until it is cleared.
 
     Ends with 0 when nothing differs, 6 when something does, 5 when the broker cannot be asked.
     """
-    with Output("reconcile", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        _check_options(adopt=adopt, ignore=ignore, stop=stop, no_stop=no_stop, price=price)
-        settings = read_settings(config)
-        if adopt and stop is None and not no_stop:
-            stop = _ask_for_stop(out, adopt)
-        request = ReconcileRequest(
-            repair=repair,
-            adopt=adopt,
-            ignore=ignore,
-            stop_price=None if stop is None else Price(stop),
-            without_stop=no_stop,
-            price=None if price is None else Price(price),
-        )
-        from apex_cli.app.handover import get_done
+    out = call.out
+    _check_options(adopt=adopt, ignore=ignore, stop=stop, no_stop=no_stop, price=price)
+    settings = call.settings
+    if adopt and stop is None and not no_stop:
+        stop = _ask_for_stop(out, adopt)
+    request = ReconcileRequest(
+        repair=repair,
+        adopt=adopt,
+        ignore=ignore,
+        stop_price=None if stop is None else Price(stop),
+        without_stop=no_stop,
+        price=None if price is None else Price(price),
+    )
+    from apex_cli.app.handover import get_done
 
-        _report(out, get_done(out, settings, (request,), wait))
+    _report(out, get_done(out, settings, (request,), wait))
 
 
 def _check_options(*, adopt: str, ignore: str, stop: Decimal | None, no_stop: bool, price: Decimal | None) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.output import Output
@@ -26,7 +25,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex replay --bars bars --from 2004-01-01 --html replay.html")
+@common("replay")
 def replay(
+    call: Call,
     bars: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
@@ -69,46 +70,42 @@ def replay(
         str | None,
         typer.Option(metavar="ADDRESS", help="Sweep on a Dask cluster: its scheduler. Extra: cluster."),
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Replay history in memory: the same steps, scanners, checks and fills as in a run. No state is read or changed."""
-    with Output("replay", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.app import replayer as replaying
-        from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
+    from apex_cli.app import replayer as replaying
+    from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
 
-        overrides = {} if fill is None else {FILL_KEY: fill.value}
-        settings = read_settings(config, overrides)
-        options = replaying.ReplayOptions(
-            bars_dir=_folder(bars, settings),
-            signals=tuple(signals or ()),
-            rule=rule,
-            first=first.date() if first else None,
-            last=last.date() if last else None,
-            seed=seed,
-        )
-        if sweep is not None:
-            if html is not None or png is not None:
-                name = "--html" if html is not None else "--png"
-                raise InputError("usage", f"{name} draws one replay, not a sweep.", hint="Leave one of them out.")
-            _sweep(out, lambda extra: read_settings(config, overrides | dict(extra)), sweep, options, jobs, dask)
-            return
-        if png is not None:
-            from apex_cli.presenters.raster import require_png
+    out = call.out
+    overrides = {} if fill is None else {FILL_KEY: fill.value}
+    settings = call.settings_with(overrides)
+    options = replaying.ReplayOptions(
+        bars_dir=_folder(bars, settings),
+        signals=tuple(signals or ()),
+        rule=rule,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        seed=seed,
+    )
+    if sweep is not None:
+        if html is not None or png is not None:
+            name = "--html" if html is not None else "--png"
+            raise InputError("usage", f"{name} draws one replay, not a sweep.", hint="Leave one of them out.")
+        _sweep(out, lambda extra: call.settings_with(overrides | dict(extra)), sweep, options, jobs, dask)
+        return
+    if png is not None:
+        from apex_cli.presenters.raster import require_png
 
-            require_png()
-        with out.progress("replaying") as on_step:
-            report = replaying.replay(settings, options, on_step)
-        history = replaying.open_replay_bars(options.bars_dir, settings.prices)
-        for symbol in history.symbols() if out.verbose else ():
-            out.detail(history.taken_as(symbol))
-        written = _write(report, html, png)
-        for path in written.values():
-            out.note(f"Written: {path}")
-        out.warn(*replay_warnings(report))
-        out.result(replay_data(report) | written, replay_blocks(report))
+        require_png()
+    with out.progress("replaying") as on_step:
+        report = replaying.replay(settings, options, on_step)
+    history = replaying.open_replay_bars(options.bars_dir, settings.prices)
+    for symbol in history.symbols() if out.verbose else ():
+        out.detail(history.taken_as(symbol))
+    written = _write(report, html, png)
+    for path in written.values():
+        out.note(f"Written: {path}")
+    out.warn(*replay_warnings(report))
+    out.result(replay_data(report) | written, replay_blocks(report))
 
 
 def _sweep(

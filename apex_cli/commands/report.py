@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.app.resources import open_journal, read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.app.resources import open_journal
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
@@ -25,7 +25,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex report --from 2026-11-01 --html november.html")
+@common("report")
 def report(
+    call: Call,
     first: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.", show_default=False)
     ] = None,
@@ -40,31 +42,25 @@ def report(
         Path | None,
         typer.Option("--png", metavar="FILE", help="Write one picture: key numbers and charts. Extra: png."),
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show what trading came to: trades, expectancy, drawdown, refusals, slippage, costs, day trades."""
-    with Output("report", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.reports.trade_report import Span
-        from apex_cli.presenters.report import report_blocks, report_data
+    from apex_cli.core.reports.trade_report import Span
+    from apex_cli.presenters.report import report_blocks, report_data
 
-        if first and last and first > last:
-            raise InputError(
-                "span_invalid", f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}.", hint="Swap them."
-            )
-        if png is not None:
-            from apex_cli.presenters.raster import require_png
+    out = call.out
+    if first and last and first > last:
+        raise InputError("span_invalid", f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}.", hint="Swap them.")
+    if png is not None:
+        from apex_cli.presenters.raster import require_png
 
-            require_png()
-        span = Span(first=first.date() if first else None, last=last.date() if last else None)
-        found = build(out, read_settings(config), span)
-        data = report_data(found)
-        written = _write(found, html, png)
-        for path in written.values():
-            out.note(f"Written: {path}")
-        out.result(data | written, report_blocks(found))
+        require_png()
+    span = Span(first=first.date() if first else None, last=last.date() if last else None)
+    found = build(out, call.settings, span)
+    data = report_data(found)
+    written = _write(found, html, png)
+    for path in written.values():
+        out.note(f"Written: {path}")
+    out.result(data | written, report_blocks(found))
 
 
 def build(out: Output, settings: Settings, span: Span) -> TradeReport:

@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import allow_live, read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, LiveOption, QuietOption, VerboseOption, WaitOption
-from apex_cli.presenters.output import Output
+from apex_cli.commands.options import Call, WaitOption, common
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex run --once --signals signals.json --dry-run")
+@common("run", live=True)
 def run(
+    call: Call,
     once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron.")] = False,
     until: Annotated[
         str | None,
@@ -40,30 +40,25 @@ def run(
         typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.", show_default=False),
     ] = None,
     wait: WaitOption = 0,
-    live: LiveOption = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Take signals in, decide, size, check, then execute or queue for approval."""
-    with Output("run", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.app import run_loop as running
-        from apex_cli.notify import posting
+    from apex_cli.app import run_loop as running
+    from apex_cli.notify import posting
 
-        settings = with_mode(allow_live(read_settings(config), live), auto)
-        options = running.RunOptions(
-            once=once or dry_run,
-            until=until,
-            signals=tuple(signals or ()),
-            dry_run=dry_run,
-            max_cycles=max_cycles,
-            bars_until=bars_until.date() if bars_until else None,
-            wait_s=wait,
-        )
-        post = nullcontext() if dry_run else posting(out, settings, is_run=True, listens=not once)
-        with post:
-            running.run(out, settings, options)
+    out = call.out
+    settings = with_mode(call.settings, auto)
+    options = running.RunOptions(
+        once=once or dry_run,
+        until=until,
+        signals=tuple(signals or ()),
+        dry_run=dry_run,
+        max_cycles=max_cycles,
+        bars_until=bars_until.date() if bars_until else None,
+        wait_s=wait,
+    )
+    post = nullcontext() if dry_run else posting(out, settings, is_run=True, listens=not once)
+    with post:
+        running.run(out, settings, options)
 
 
 def with_mode(settings: Settings, auto: bool | None) -> Settings:

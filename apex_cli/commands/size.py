@@ -8,9 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.numbers import fraction, positive_decimal
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common, fraction, positive_decimal
 from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.decision import Reason, Sized
@@ -26,7 +24,9 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex size NVDA --entry 50 --stop 48 --target 56")
+@common("size")
 def size(
+    call: Call,
     symbol: Annotated[str, typer.Argument(help="Ticker or pair; only shown.", show_default=False)] = "",
     *,
     entry: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Entry price.")],
@@ -48,22 +48,17 @@ def size(
         typer.Option(parser=fraction, metavar="FRACTION", help="Part of capital in one position; 0.05 is 5 %."),
     ] = None,
     market_type: Annotated[MarketType, typer.Option(case_sensitive=False)] = MarketType.EQUITY,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Work out a position size from entry and stop, without broker or network."""
-    with Output("size", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        risk = _overridden(settings.limits.risk, capital, risk_pct, max_position_pct)
-        instrument = make_instrument(symbol or "?", market_type)
-        levels = (Price(entry), Price(stop), tuple(map(Price, target or ())))
-        order_side = side or (OrderSide.BUY if stop < entry else OrderSide.SELL)
-        answer = level_problem(order_side, *levels) or size_position(
-            instrument=instrument, entry=levels[0], stop=levels[1], risk=risk
-        )
-        _report(out, answer, symbol=symbol.upper(), side=order_side, levels=levels, risk=risk)
+    out, settings = call.out, call.settings
+    risk = _overridden(settings.limits.risk, capital, risk_pct, max_position_pct)
+    instrument = make_instrument(symbol or "?", market_type)
+    levels = (Price(entry), Price(stop), tuple(map(Price, target or ())))
+    order_side = side or (OrderSide.BUY if stop < entry else OrderSide.SELL)
+    answer = level_problem(order_side, *levels) or size_position(
+        instrument=instrument, entry=levels[0], stop=levels[1], risk=risk
+    )
+    _report(out, answer, symbol=symbol.upper(), side=order_side, levels=levels, risk=risk)
 
 
 def level_problem(side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]) -> Reason | None:

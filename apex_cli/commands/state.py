@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import executor_lock, make_replay, open_store, read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.app.resources import executor_lock, make_replay, open_store
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.repair import Restored, spans
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone, heads
-from apex_cli.presenters.output import Output, write_line
+from apex_cli.presenters.output import write_line
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Check, query, back up, restore, migrate and export the state."
@@ -26,29 +26,21 @@ LEVEL_TONES = {"ok": Tone.GOOD, "warning": Tone.WARN, "error": Tone.BAD}
 
 
 @app.command(epilog="Example: apex state check")
-def check(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("state check")
+def check(call: Call) -> None:
     """Look at file, checksum, journal, backups and modes; change nothing."""
-    with Output("state check", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.adapters.state.check import check as check_state
+    from apex_cli.core.adapters.state.check import check as check_state
 
-        findings = check_state(open_store(read_settings(config)))
-        errors = [finding for finding in findings if finding.level == "error"]
-        reasons = [
-            Reason(
-                code=finding.code, message=f"{finding.message} {f'-> {finding.hint}' if finding.hint else ''}".strip()
-            )
-            for finding in errors
-        ]
-        rows = [
-            {"code": f.code, "level": f.level, "message": f.message, "path": f.path, "hint": f.hint} for f in findings
-        ]
-        status = ExitStatus.STATE_DAMAGED if errors else ExitStatus.OK
-        out.result({"findings": rows}, (findings_grid(findings),), status=status, reasons=reasons)
+    out = call.out
+    findings = check_state(open_store(call.settings))
+    errors = [finding for finding in findings if finding.level == "error"]
+    reasons = [
+        Reason(code=finding.code, message=f"{finding.message} {f'-> {finding.hint}' if finding.hint else ''}".strip())
+        for finding in errors
+    ]
+    rows = [{"code": f.code, "level": f.level, "message": f.message, "path": f.path, "hint": f.hint} for f in findings]
+    status = ExitStatus.STATE_DAMAGED if errors else ExitStatus.OK
+    out.result({"findings": rows}, (findings_grid(findings),), status=status, reasons=reasons)
 
 
 def findings_grid(findings: Iterable[Finding]) -> Grid:
@@ -67,28 +59,26 @@ def findings_grid(findings: Iterable[Finding]) -> Grid:
 
 
 @app.command(epilog="Example: apex state query orders 'status == WORKING and order.role == STOP'")
+@common("state query")
 def query(
+    call: Call,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Such as orders, positions, signals.")],
     condition: Annotated[
         str, typer.Argument(metavar="[CONDITION]", help="FIELD == VALUE, joined by and, or, not.", show_default=False)
     ] = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show the rows of one table that meet a condition; change nothing.
 
     A field is a name or a path with dots. Signs: == != < <= > >=. Amounts compare as numbers.
     """
-    with Output("state query", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.adapters.state.query import query as query_state
+    from apex_cli.core.adapters.state.query import query as query_state
 
-        rows = query_state(open_store(read_settings(config)), table, condition)
-        data = {"table": table, "count": len(rows), "rows": [{"key": key, "row": row} for key, row in rows]}
-        lines = tuple((Cell(key), Cell(_one_line(row))) for key, row in rows)
-        drawn = Grid(columns=heads("Key", "Row~"), rows=lines, empty="No row meets the condition.")
-        out.result(data, (drawn,))
+    out = call.out
+    rows = query_state(open_store(call.settings), table, condition)
+    data = {"table": table, "count": len(rows), "rows": [{"key": key, "row": row} for key, row in rows]}
+    lines = tuple((Cell(key), Cell(_one_line(row))) for key, row in rows)
+    drawn = Grid(columns=heads("Key", "Row~"), rows=lines, empty="No row meets the condition.")
+    out.result(data, (drawn,))
 
 
 def _one_line(row: Mapping[str, object]) -> str:
@@ -98,63 +88,57 @@ def _one_line(row: Mapping[str, object]) -> str:
 
 
 @app.command(epilog="Example: apex state backup")
-def backup(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("state backup")
+def backup(call: Call) -> None:
     """Keep a copy of the present generation."""
-    with Output("state backup", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        kept = open_store(read_settings(config)).backup_now()
-        if kept is None:
-            raise NothingToDo("nothing_to_back_up", "Nothing was saved yet.")
-        rows = (("Generation", Cell(str(kept.generation))), ("File", Cell(str(kept.path))))
-        out.result({"generation": kept.generation, "path": str(kept.path)}, (Fields(rows=rows),))
+    out = call.out
+    kept = open_store(call.settings).backup_now()
+    if kept is None:
+        raise NothingToDo("nothing_to_back_up", "Nothing was saved yet.")
+    rows = (("Generation", Cell(str(kept.generation))), ("File", Cell(str(kept.path))))
+    out.result({"generation": kept.generation, "path": str(kept.path)}, (Fields(rows=rows),))
 
 
 @app.command(epilog="Example: apex state restore --yes")
+@common("state restore")
 def restore(
+    call: Call,
     to: Annotated[
         int | None,
         typer.Option("--to", metavar="GENERATION", help="Begin with this backup.", show_default=False),
     ] = None,
     from_journal: Annotated[bool, typer.Option("--from-journal", help="Begin with nothing but the journal.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Mend a damaged state: newest sound backup, then all that the journal tells since.
 
     A state that is sound stays as it is. What stood there is kept aside.
     """
-    with Output("state restore", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.adapters.state import restoration
+    from apex_cli.core.adapters.state import restoration
 
-        if to is not None and from_journal:
-            raise InputError("to_or_journal", "--to and --from-journal exclude each other.", hint="Give one of them.")
-        settings = read_settings(config)
-        if not yes and not out.can_prompt:
-            raise InputError("confirmation_needed", "Restoring replaces the state.", hint="Add --yes.")
-        if not yes and not typer.confirm("Replace the state?", err=True):
-            raise NothingToDo("not_confirmed", "Nothing was restored.")
-        with executor_lock(settings):
-            done = restoration.restore(open_store(settings), to, replay=make_replay(), is_from_journal=from_journal)
-        for text in (*done.repaired, *done.notes):
-            out.note(text)
-        data = {
-            "from_generation": done.from_generation,
-            "generation": done.generation,
-            "last_seq": done.last_seq,
-            "set_aside": done.set_aside,
-            "replayed": done.replayed,
-            "missing": [list(gap) for gap in done.missing],
-            "repaired": list(done.repaired),
-            "notes": list(done.notes),
-        }
-        out.result(data, (Fields(rows=_restored_rows(done)),))
+    out = call.out
+    if to is not None and from_journal:
+        raise InputError("to_or_journal", "--to and --from-journal exclude each other.", hint="Give one of them.")
+    settings = call.settings
+    if not yes and not out.can_prompt:
+        raise InputError("confirmation_needed", "Restoring replaces the state.", hint="Add --yes.")
+    if not yes and not typer.confirm("Replace the state?", err=True):
+        raise NothingToDo("not_confirmed", "Nothing was restored.")
+    with executor_lock(settings):
+        done = restoration.restore(open_store(settings), to, replay=make_replay(), is_from_journal=from_journal)
+    for text in (*done.repaired, *done.notes):
+        out.note(text)
+    data = {
+        "from_generation": done.from_generation,
+        "generation": done.generation,
+        "last_seq": done.last_seq,
+        "set_aside": done.set_aside,
+        "replayed": done.replayed,
+        "missing": [list(gap) for gap in done.missing],
+        "repaired": list(done.repaired),
+        "notes": list(done.notes),
+    }
+    out.result(data, (Fields(rows=_restored_rows(done)),))
 
 
 def _restored_rows(done: Restored) -> tuple[tuple[str, Cell], ...]:
@@ -170,83 +154,74 @@ def _restored_rows(done: Restored) -> tuple[tuple[str, Cell], ...]:
 
 
 @app.command(epilog="Example: apex state migrate")
-def migrate(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("state migrate")
+def migrate(call: Call) -> None:
     """Bring the state to the schema of this version; the file as it was is kept.
 
     The first change by a newer apex does the same, and says so.
     """
-    with Output("state migrate", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.adapters.state import restoration
+    from apex_cli.core.adapters.state import restoration
 
-        done = restoration.migrate(open_store(read_settings(config)))
-        data = {"from_version": done.from_version, "to_version": done.to_version, "copy": done.copy}
-        text = f"schema version {done.to_version}" if done.copy else f"schema version {done.to_version} already"
-        out.result(data, (Fields(rows=(("State", Cell(text)), ("Kept", Cell(done.copy or "-")))),))
+    out = call.out
+    done = restoration.migrate(open_store(call.settings))
+    data = {"from_version": done.from_version, "to_version": done.to_version, "copy": done.copy}
+    text = f"schema version {done.to_version}" if done.copy else f"schema version {done.to_version} already"
+    out.result(data, (Fields(rows=(("State", Cell(text)), ("Kept", Cell(done.copy or "-")))),))
 
 
 @app.command("reset-clock", epilog="Example: apex state reset-clock --yes")
+@common("state reset-clock")
 def reset_clock(
+    call: Call,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Let time begin anew with this machine's clock, after it was wrongly ahead.
 
     Otherwise apex never goes back behind the latest time that the state has seen.
     """
-    with Output("state reset-clock", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.adapters.state import restoration
+    from apex_cli.core.adapters.state import restoration
 
-        settings = read_settings(config)
-        if not yes and not out.can_prompt:
-            raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
-        if not yes and not typer.confirm("Is this machine's clock right now?", err=True):
-            raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
-        with executor_lock(settings):
-            done = restoration.reset_clock(open_store(settings))
-        if done is None:
-            raise NothingToDo("nothing_saved", "Nothing was saved yet.")
-        times = (("Time was", done.was), ("Time is", done.now))
-        rows = tuple((label, Cell(f"{at:%Y-%m-%d %H:%M:%S} UTC")) for label, at in times)
-        out.result({"was": done.was, "now": done.now}, (Fields(rows=rows),))
+    out, settings = call.out, call.settings
+    if not yes and not out.can_prompt:
+        raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
+    if not yes and not typer.confirm("Is this machine's clock right now?", err=True):
+        raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
+    with executor_lock(settings):
+        done = restoration.reset_clock(open_store(settings))
+    if done is None:
+        raise NothingToDo("nothing_saved", "Nothing was saved yet.")
+    times = (("Time was", done.was), ("Time is", done.now))
+    rows = tuple((label, Cell(f"{at:%Y-%m-%d %H:%M:%S} UTC")) for label, at in times)
+    out.result({"was": done.was, "now": done.now}, (Fields(rows=rows),))
 
 
 @app.command(epilog="Example: apex state export > state-copy.json")
+@common("state export")
 def export(
+    call: Call,
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Default: standard output.", show_default=False)
     ] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Write every table as readable JSON."""
-    with Output("state export", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        from apex_cli.core.adapters.state import restoration
+    from apex_cli.core.adapters.state import restoration
 
-        content = restoration.export(open_store(read_settings(config)))
-        if file is None and not as_json:
-            write_line(sys.stdout, content.decode().rstrip("\n"))
-            return
-        if file is None:
-            raise InputError(
-                "export_needs_file", "--json needs a FILE to export into.", hint="apex state export FILE --json"
-            )
-        try:
-            with file.open("xb") as stream:
-                stream.write(content)
-        except OSError as error:
-            raise InputError(
-                "export_failed",
-                f"{file} cannot be written: {error.strerror}.",
-                hint="Name a new file in an existing folder.",
-            ) from None
-        out.result({"path": str(file), "bytes": len(content)}, (Fields(rows=(("Wrote", Cell(str(file))),)),))
+    out = call.out
+    content = restoration.export(open_store(call.settings))
+    if file is None and not out.as_json:
+        write_line(sys.stdout, content.decode().rstrip("\n"))
+        return
+    if file is None:
+        raise InputError(
+            "export_needs_file", "--json needs a FILE to export into.", hint="apex state export FILE --json"
+        )
+    try:
+        with file.open("xb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise InputError(
+            "export_failed",
+            f"{file} cannot be written: {error.strerror}.",
+            hint="Name a new file in an existing folder.",
+        ) from None
+    out.result({"path": str(file), "bytes": len(content)}, (Fields(rows=(("Wrote", Cell(str(file))),)),))

@@ -7,41 +7,34 @@ from collections.abc import Callable
 
 import typer
 
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ConfigError
-from apex_cli.presenters.output import Output
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: apex telegram")
-def telegram(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@common("telegram")
+def telegram(call: Call) -> None:
     """Deliver notices and answer presses and commands from Telegram until Ctrl-C.
 
     ``apex run`` does the same while it loops. Decisions go to the process that holds the executor; when nobody does,
     this one takes it for as long as the decision needs.
     """
-    with Output("telegram", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        settings = read_settings(config)
-        if not settings.notify.telegram.enabled:
-            raise ConfigError(
-                "telegram_off", "notify.telegram.enabled is false.", hint="Set it to true; README: Notifications."
-            )
-        from apex_cli.notify.post import Postman
+    out, settings = call.out, call.settings
+    if not settings.notify.telegram.enabled:
+        raise ConfigError(
+            "telegram_off", "notify.telegram.enabled is false.", hint="Set it to true; README: Notifications."
+        )
+    from apex_cli.notify.post import Postman
 
-        postman = Postman(settings, listens=True, say=out.note)
-        for problem in postman.prepare():
-            raise problem
-        _until_told(postman.end)
-        out.note("Listening to Telegram. Ctrl-C ends.")
-        postman.work()
-        out.result({"ended": True})
+    postman = Postman(settings, listens=True, say=out.note)
+    for problem in postman.prepare():
+        raise problem
+    _until_told(postman.end)
+    out.note("Listening to Telegram. Ctrl-C ends.")
+    postman.work()
+    out.result({"ended": True})
 
 
 def _until_told(end: Callable[[], object]) -> None:

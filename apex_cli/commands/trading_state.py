@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.operator import Operator
-from apex_cli.app.resources import read_settings
-from apex_cli.commands.options import ConfigOption, JsonOption, QuietOption, VerboseOption
+from apex_cli.commands.options import Call, common
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.notify import posting
 from apex_cli.presenters.blocks import Cell, Fields, Tone
@@ -25,48 +24,38 @@ ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; shown wh
 
 
 @halt_app.command(epilog='Example: apex halt --reason "news at 14:00"')
+@common("halt")
 def halt(
+    call: Call,
     reason: ReasonOption = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Stop everything but cancels and protective exits, until ``resume``."""
-    with Output("halt", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        _change(out, config, TradingMode.HALTED, reason)
+    _change(call, TradingMode.HALTED, reason)
 
 
 @reduce_app.command(epilog='Example: apex reduce --reason "flat by the weekend"')
+@common("reduce")
 def reduce(
+    call: Call,
     reason: ReasonOption = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Open nothing any more; exits only, until ``resume``."""
-    with Output("reduce", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        _change(out, config, TradingMode.REDUCING, reason)
+    _change(call, TradingMode.REDUCING, reason)
 
 
 @resume_app.command(epilog="Example: apex resume")
+@common("resume")
 def resume(
+    call: Call,
     reason: ReasonOption = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Trade again after ``halt`` or ``reduce``."""
-    with Output("resume", as_json=as_json, quiet=quiet, verbose=verbose) as out:
-        _change(out, config, TradingMode.ACTIVE, reason)
+    _change(call, TradingMode.ACTIVE, reason)
 
 
-def _change(out: Output, config: ConfigOption, mode: TradingMode, reason: str) -> None:
-    settings = read_settings(config)
-    with posting(out, settings):
-        _record(out, settings, mode, reason)
+def _change(call: Call, mode: TradingMode, reason: str) -> None:
+    with posting(call.out, call.settings):
+        _record(call.out, call.settings, mode, reason)
 
 
 def _record(out: Output, settings: Settings, mode: TradingMode, reason: str) -> None:
