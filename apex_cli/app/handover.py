@@ -169,13 +169,9 @@ def _withdraw(store: StateStore, request_id: str) -> bool:
 
 def as_error(failure: Failure) -> ApexError:
     """Return a failure as the error it was where it happened."""
-    kinds = {kind.status: kind for kind in _kinds(ApexError)}
+    kinds = {kind.status: kind for kind in ApexError.__subclasses__()}
     kind = kinds.get(ExitStatus(failure.status), ApexError)
     return kind(failure.code, failure.message, hint=failure.hint, details=failure.details)
-
-
-def _kinds(root: type[ApexError]) -> list[type[ApexError]]:
-    return [kind for child in root.__subclasses__() for kind in (child, *_kinds(child))]
 
 
 def status_of(done: WorkDone) -> ExitStatus:

@@ -7,6 +7,7 @@
     ├── InputError                2   fix what was typed or fed in
     ├── RefusedError              4   a rule said no
     ├── BrokerError               5   broker or network unavailable: try again
+    │   └── SecurityError         4   the broker cannot trade this one security: name it otherwise
     ├── OutcomeUnknownError       6   look now: sent, but not known what became of it
     ├── BusyError                 7   another process holds the executor: wait
     ├── NothingToDo               8   nothing was done, on purpose
@@ -95,6 +96,12 @@ class BrokerError(ApexError):
     """The broker or the network is not there."""
 
     status = ExitStatus.UNAVAILABLE
+
+
+class SecurityError(BrokerError):
+    """The broker knows no such security, or several, or the name is incomplete; nothing else is affected."""
+
+    status = ExitStatus.REFUSED
 
 
 class OutcomeUnknownError(ApexError):

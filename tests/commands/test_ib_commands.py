@@ -310,3 +310,39 @@ def wait_for(look: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         if found := look():
             return found
     raise AssertionError("nothing came")
+
+
+BAD = {
+    "ib_unknown_security": {"symbol": "ZZZZQ"},
+    "ib_option_incomplete": {"symbol": "AAPL", "market_type": "options", "signal_type": "LONG_CALL"},
+}
+
+
+@pytest.mark.parametrize("first", [*BAD, "good"])
+def test_a_security_that_the_broker_cannot_trade_stops_no_other(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, first: str
+) -> None:
+    write_signals(house, "AAPL", "MSFT")
+    rows = json.loads((house / "signals.json").read_text())
+    bad = [{**rows[0], "signal_id": code, **fields} for code, fields in BAD.items()]
+    rows = sorted([*rows, *bad], key=lambda row: row["signal_id"] != first)
+    inbox = house / "inbox"
+    inbox.mkdir()
+    (inbox / "signals.json").write_text(json.dumps(rows))
+    with (house / "config.yaml").open("a") as config:
+        config.write("signals: {inbox: inbox}\n")
+    run = apex_json("run", "--once")
+    found = {
+        row["signal_id"]: (row["outcome"], [reason["code"] for reason in row["reasons"]]) for row in run.data["signals"]
+    }
+    assert run.status == 0
+    assert found == {
+        "signal-AAPL": ("executed", []),
+        "signal-MSFT": ("executed", []),
+        **{code: ("refused", [code]) for code in BAD},
+    }
+    assert [path.name for path in (inbox / "processed").iterdir()] == ["signals.json"]
+    assert set(gateway.books().positions) == {"AAPL", "MSFT"}
+    again = apex_json("run", "--once", "--signals", "inbox/processed/signals.json")
+    assert {row["outcome"] for row in again.data["signals"]} == {"duplicate"}
+    assert "The broker knows no ZZZZQ" in json.dumps(apex_json("explain", "ib_unknown_security").data)

@@ -36,7 +36,7 @@ from apex_cli.core.decision.record import (
     record_refused,
     record_rejected_row,
 )
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
@@ -357,7 +357,12 @@ class Coordinator:
     async def _act(self, message: Ranked) -> None:
         """Decide on one opportunity and do what was decided."""
         opportunity = message.opportunity
-        snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
+        try:
+            snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
+        except SecurityError as error:
+            reason = Reason(code=error.code, message=f"{error.message} {error.hint}".strip())
+            self._end(opportunity.signal, SignalOutcome.REFUSED, (reason,), message.where)
+            return
         decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:
             self._plan(decision)

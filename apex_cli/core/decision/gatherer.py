@@ -64,6 +64,7 @@ class Gatherer:
             quantity: a person's own size.
 
         Raises:
+            SecurityError: the broker cannot trade that security; others are not affected.
             BrokerError: the account could not be read.
         """
         instrument, signal_price = opportunity.signal.instrument, opportunity.signal.entry_price

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.securities import contract_fields
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
@@ -66,7 +66,8 @@ class Catalog:
         """Return the contract with the broker's own number.
 
         Raises:
-            BrokerError: unknown, or several securities go by that name.
+            SecurityError: unknown, or several securities go by that name.
+            BrokerError: the broker does not answer.
         """
         listed = (await self._detail(instrument)).contract
         return self._link.library.Contract.create(
@@ -137,13 +138,13 @@ def _the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN4
     if len(distinct) == 1:
         return next(iter(distinct.values()))
     if not distinct:
-        raise BrokerError(
+        raise SecurityError(
             "ib_unknown_security",
             f"The broker knows no {instrument.key} ({instrument.market_type}); nothing was sent.",
             hint="Correct the symbol; the broker's own spelling is shown by TWS.",
         )
     places = ", ".join(sorted({detail.contract.primaryExchange or "?" for detail in distinct.values()}))
-    raise BrokerError(
+    raise SecurityError(
         "ib_ambiguous_security",
         f"The broker lists {len(distinct)} securities as {instrument.key}: {places}. Nothing was sent.",
         hint="Name it so that it is one.",

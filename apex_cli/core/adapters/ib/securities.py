@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.shapes import IbContract
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import SecurityError
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
 
@@ -24,7 +24,7 @@ def contract_fields(instrument: Instrument) -> dict[str, Any]:
     'BRK B'
 
     Raises:
-        BrokerError: an option without expiry, strike or right: nothing can be ordered by that name.
+        SecurityError: an option without expiry, strike or right: nothing can be ordered by that name.
     """
     match instrument.market_type:
         case MarketType.EQUITY:
@@ -42,10 +42,10 @@ def contract_fields(instrument: Instrument) -> dict[str, Any]:
 
 def _option_fields(instrument: Instrument) -> dict[str, Any]:
     if instrument.expiry is None or instrument.strike is None or instrument.right is None:
-        raise BrokerError(
+        raise SecurityError(
             "ib_option_incomplete",
             f"{instrument.key} names no single option: expiry, strike and right are needed.",
-            hint="Give the signal's metadata expiry, strike and right.",
+            hint="Give the signal the fields expiry (YYYY-MM-DD), strike and right (CALL or PUT).",
         )
     return {
         "secType": "OPT",
