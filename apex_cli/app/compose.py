@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.marketplace import make_market
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
-from apex_cli.settings.sections import Settings
+from apex_cli.core.model.money import CENT
+from apex_cli.core.model.order import OrderSide
+from apex_cli.settings.sections import DefaultStop, Settings, SignalSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from apex_cli.core.adapters.files.alerts import SignalForm
     from apex_cli.core.adapters.files.csv_bars import CsvBars
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.adapters.state.store import TinyDbStore
@@ -300,12 +304,69 @@ async def look_at_account(parts: Parts) -> AccountSnapshot:
         return await parts.broker.account()
 
 
+ATR_BARS = 14
+
+
+def signal_form(
+    signals: SignalSettings, bars: BarSource | None, notice: Callable[[Reason], None] | None = None
+) -> SignalForm:
+    """Return how the configuration wants signals to be read; each thing is said to *notice* once."""
+    import msgspec
+
+    from apex_cli.core.adapters.files.alerts import SignalForm
+    from apex_cli.core.model.decision import Reason
+
+    said: set[str] = set()
+
+    def warn(text: str) -> None:
+        if notice is not None and text not in said:
+            said.add(text)
+            notice(Reason(code="signal_field", message=text))
+
+    return SignalForm(
+        strict=signals.strict.value,
+        zone=signals.zone or "",
+        dates=signals.dates or "",
+        decimal=signals.decimal or "",
+        columns={ours: theirs for ours, theirs in msgspec.structs.asdict(signals.columns).items() if theirs},
+        default_stop=_default_stop(signals.default_stop, bars),
+        warn=warn,
+    )
+
+
+def _default_stop(
+    rule: DefaultStop, bars: BarSource | None
+) -> Callable[[str, OrderSide, Decimal, datetime], tuple[Decimal, str] | None] | None:
+    """Return what makes a stop for a signal without one; None where no rule is set."""
+    if rule.atr is None and rule.pct is None:
+        return None
+
+    def stop(symbol: str, side: OrderSide, entry: Decimal, now: datetime) -> tuple[Decimal, str] | None:
+        from apex_cli.core.signals.replay_sources import average_true_range
+
+        if rule.pct is not None:
+            return (entry * (1 - side.sign * rule.pct)).quantize(CENT), f"{rule.pct * 100:f} % from the entry"
+        known = bars.bars(symbol, until=now)[-ATR_BARS - 1 :] if bars is not None else ()
+        if len(known) <= ATR_BARS or rule.atr is None:
+            return None
+        distance = rule.atr * average_true_range(known)
+        return (entry - side.sign * distance).quantize(CENT), f"{rule.atr:f} average true ranges from the entry"
+
+    return stop
+
+
 def make_sources(
-    settings: Settings, named: Sequence[str], *, is_once: bool, notice: Callable[[Reason], None]
+    settings: Settings,
+    named: Sequence[str],
+    *,
+    is_once: bool,
+    notice: Callable[[Reason], None],
+    bars: BarSource | None = None,
 ) -> tuple[SignalSource, ...]:
     """Return where signals come from: *named* files or ``-``, else what the configuration says.
 
-    *notice* hears of files in the inbox that are not read, or cannot be moved away.
+    *notice* hears of fields that are not known, of files in the inbox that are not read, or cannot be moved away.
+    *bars* give the ranges that a default stop is made of.
     """
     import sys
 
@@ -313,17 +374,18 @@ def make_sources(
     from apex_cli.core.adapters.files.signal_sources import FileSource, StdinSource
 
     max_age = timedelta(minutes=settings.signals.max_age_minutes)
+    form = signal_form(settings.signals, bars, notice)
     if named:
         files = [Path(name) for name in named if name != "-"]
-        sources: list[SignalSource] = [FileSource(files, max_age=max_age)] if files else []
+        sources: list[SignalSource] = [FileSource(files, max_age=max_age, form=form)] if files else []
         if "-" in named:
             if sys.stdin is None:
                 raise InputError(
                     "stdin_closed", "--signals - reads standard input, which is closed.", hint="Name a file."
                 )
-            sources.append(StdinSource(sys.stdin.buffer, max_age=max_age))
+            sources.append(StdinSource(sys.stdin.buffer, max_age=max_age, form=form))
         return tuple(sources)
-    sources = [FileSource(settings.signals.files, max_age=max_age)] if settings.signals.files else []
+    sources = [FileSource(settings.signals.files, max_age=max_age, form=form)] if settings.signals.files else []
     if settings.signals.inbox is not None:
         sources.append(
             InboxSource(
@@ -333,6 +395,7 @@ def make_sources(
                 rejected_dir=settings.signals.rejected_dir,
                 is_once=is_once,
                 notice=notice,
+                form=form,
             )
         )
     return tuple(sources)

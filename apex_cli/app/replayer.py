@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from apex_cli.app.compose import make_execution, make_learners, make_position_chores, make_ranker, make_stages
+from apex_cli.app.compose import (
+    make_execution,
+    make_learners,
+    make_position_chores,
+    make_ranker,
+    make_stages,
+    signal_form,
+)
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker
@@ -180,7 +187,9 @@ class Replay:
             return make_scanners(settings, context)
         if not self._options.signals:
             return (_rule(self._options.rule or BreakoutRule.name)(self._bars),)
-        files = FileSource(self._options.signals, max_age=timedelta(minutes=settings.signals.max_age_minutes))
+        form = signal_form(settings.signals, self._bars)
+        max_age = timedelta(minutes=settings.signals.max_age_minutes)
+        files = FileSource(self._options.signals, max_age=max_age, form=form)
         return (TimedSource(tuple(files.poll(self._clock.now()))),)
 
     def _next_step(self) -> Iterator[datetime]:

@@ -124,7 +124,10 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         learning=make_learners(settings),
-        sources=(*make_sources(settings, options.signals, is_once=options.once, notice=out.warn), *scanners),
+        sources=(
+            *make_sources(settings, options.signals, is_once=options.once, notice=out.warn, bars=parts.bars),
+            *scanners,
+        ),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,

@@ -29,6 +29,11 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
             "bars",
             "system, or bars together with prices.bars_dir",
         )
+    default_stop = settings.signals.default_stop
+    if default_stop.atr is not None and default_stop.pct is not None:
+        yield Conflict(
+            "signals.default_stop", "it has both atr and pct; a stop is made by one rule.", None, "atr or pct"
+        )
     yield from _in_reprice(settings.execution.reprice)
     yield from _in_plan(settings.management, "management")
     for name, plan in settings.management.strategies.items():

@@ -130,6 +130,58 @@ class IbMarketData(StrEnum):
     DELAYED = "delayed"
 
 
+class StrictNames(StrEnum):
+    """Which names of fields that no signal has are refused."""
+
+    ON = "on"
+    TYPOS = "typos"
+    OFF = "off"
+
+
+class SignalColumns(Value, frozen=True, kw_only=True):
+    """Section ``signals.columns``: names of fields and columns in signal files; null: found out."""
+
+    symbol: Column | None = None
+    """Symbol."""
+
+    signal_type: Column | None = None
+    """Buy, long, sell or short."""
+
+    entry_price: Column | None = None
+    """Price of the entry."""
+
+    stop_loss: Column | None = None
+    """Price of the stop."""
+
+    target_price: Column | None = None
+    """Price of the target."""
+
+    confidence: Column | None = None
+    """Confidence, 0 to 1 or in percent."""
+
+    strategy: Column | None = None
+    """Strategy."""
+
+    timestamp: Column | None = None
+    """When the signal was made."""
+
+    expires_at: Column | None = None
+    """When it is over."""
+
+    signal_id: Column | None = None
+    """Id of the signal."""
+
+
+class DefaultStop(Value, frozen=True, kw_only=True):
+    """Section ``signals.default_stop``: a stop for signals that come without one; null: they are refused."""
+
+    atr: Annotated[Decimal, Range(0, 100, above=True)] | None = None
+    """Distance of the stop in average true ranges of the last 14 bars; needs prices.bars_dir."""
+
+    pct: Annotated[Decimal, Range(0, 1, above=True)] | None = None
+    """Distance of the stop as a part of the entry price: 0.05 is 5 %."""
+
+
 class SignalSettings(Value, frozen=True, kw_only=True):
     """Section ``signals``: where signals come from."""
 
@@ -147,6 +199,24 @@ class SignalSettings(Value, frozen=True, kw_only=True):
 
     rejected_dir: Path | None = None
     """Where inbox files without one good row go; null: rejected inside the inbox."""
+
+    strict: StrictNames = StrictNames.TYPOS
+    """Unknown fields that refuse a signal: on all, typos those near a known name, off none; others become metadata."""
+
+    zone: Zone | None = None
+    """Time zone of times that name none; null: such times are refused."""
+
+    dates: DateForm | None = None
+    """What 07/08/2026 means: mdy, dmy, or a form such as %d.%m.%Y; null: found out, or refused."""
+
+    decimal: DecimalSign | None = None
+    """Decimal sign in tables, "." or ","; null: found out, or refused."""
+
+    columns: SignalColumns = SignalColumns()
+    """Names of fields that are not known."""
+
+    default_stop: DefaultStop = DefaultStop()
+    """A stop by rule for signals that come without one; off while both are null."""
 
 
 class PriceColumns(Value, frozen=True, kw_only=True):

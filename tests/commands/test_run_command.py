@@ -64,6 +64,25 @@ def test_the_demo_executes_two_asks_once_and_turns_three_down(apex_json: Callabl
 
 
 @pytest.mark.usefixtures("demo")
+@pytest.mark.parametrize(
+    ("variable", "stop"), [("APEX_SIGNALS__DEFAULT_STOP__PCT", "25.44"), ("APEX_SIGNALS__DEFAULT_STOP__ATR", "25.37")]
+)
+def test_an_alert_without_a_stop_gets_one_by_rule_where_one_is_set(
+    apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, variable: str, stop: str
+) -> None:
+    alert = {"ticker": "MSFT", "action": "buy", "price": "26.50", "takeProfit": 32, "confidence": "90%", "mood": 1}
+    Path("alert.json").write_text(json.dumps(alert))
+    refused = apex_json("run", "--once", "--dry-run", "--signals", "alert.json")
+    assert (refused.status, "stop_loss: it is missing" in refused.error["message"]) == (2, True)
+    monkeypatch.setenv(variable, "0.04" if variable.endswith("PCT") else "3")
+    monkeypatch.setenv("APEX_EXECUTION__AUTO_MIN_SCORE", "0")
+    answer = apex_json("run", "--once", "--signals", "alert.json")
+    assert [warning["code"] for warning in answer.envelope["warnings"]] == ["signal_field"]
+    (position,) = apex_json("positions").data["positions"]
+    assert position["stop_price"] == stop
+
+
+@pytest.mark.usefixtures("demo")
 def test_a_signal_fed_twice_is_executed_once(apex_json: Callable[..., Any]) -> None:
     first = apex_json("run", "--once", "--signals", "-", stdin=one_line() + one_line())
     assert [row["outcome"] for row in first.data["signals"]] == ["duplicate", "executed"]
@@ -203,7 +222,7 @@ def test_every_format_is_read(apex_json: Callable[..., Any], name: str) -> None:
 FILES = [
     (b"", "empty"),
     (b"{", "not valid JSON"),
-    (b"\xff\xfe{\x00}\x00", "UTF-16"),
+    (b"\xff\xfe{\x00}", "UTF-16"),
     (b'{"symbol": "\xe9"}', "UTF-8"),
     (b"[" * 100_000, "nested too deeply"),
     (b'{"symbol": "' + b"A" * 20_000_000 + b'"}', "longer than"),

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from apex_cli.core.adapters.files.alerts import DEFAULT_FORM, SignalForm
 from apex_cli.core.adapters.files.signal_rows import rejected
 from apex_cli.core.adapters.files.signal_sources import ONE_DAY, printable, read_file
 from apex_cli.core.errors import InputError
@@ -164,6 +165,7 @@ class InboxSource:
         processed_dir: Path | None = None,
         rejected_dir: Path | None = None,
         is_once: bool = False,
+        form: SignalForm = DEFAULT_FORM,
         notice: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         """Watch *folder*; files go to ``processed`` and ``rejected`` inside it unless configured otherwise.
@@ -172,6 +174,7 @@ class InboxSource:
         """
         self._folder = folder
         self._max_age = max_age
+        self._form = form
         self._processed = processed_dir
         self._rejected = rejected_dir
         self._is_once = is_once
@@ -274,7 +277,7 @@ class InboxSource:
                 found = os.fstat(stream.fileno())
                 if not stat.S_ISREG(found.st_mode):
                     raise OSError(errno.EINVAL, f"it is {_kind(found.st_mode)}")  # noqa: TRY301 - one refusal below
-                batch = read_file(stream, name, now, self._max_age, token)
+                batch = read_file(stream, name, now, self._max_age, token=token, form=self._form)
         except OSError as error:
             row = rejected(printable(name), f"the file cannot be read: {error.strerror}")
             return SignalBatch(name=printable(name), rejected=(row,), token=token)

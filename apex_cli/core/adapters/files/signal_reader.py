@@ -9,15 +9,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from apex_cli.core.adapters.files.alerts import BY_SPELLING, DEFAULT_FORM, SignalForm, header_score
+from apex_cli.core.adapters.files.cells import find_decimals, find_order, two_readings
+from apex_cli.core.adapters.files.cells import number as cell_number
 from apex_cli.core.adapters.files.signal_fields import FIELDS, PARSERS, shown
 from apex_cli.core.adapters.files.signal_rows import parse_row, rejected
+from apex_cli.core.adapters.files.tables import decoded, find_delimiter, plain_name, unpacked, workbook_rows
+from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
 from apex_cli.core.yaml_text import YamlProblem, parse_yaml
@@ -43,10 +49,24 @@ FORMATS = {".json": "json", ".jsonl": "lines", ".ndjson": "lines", ".yaml": "yam
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_PACKED, _ZIPPED = b"\x1f\x8b", b"PK\x03\x04"
+LEAST_NAMES = 2
+"""Fields that a line must name to be the header of a table."""
+
+LISTS = ("signals", "alerts", "data")
+MOST_ABOVE = 30
+"""Lines above a header."""
 
 
 def read_signals(
-    stream: BinaryIO, name: str, *, now: datetime, max_age: timedelta, kind: str | None = None, token: str = ""
+    stream: BinaryIO,
+    name: str,
+    *,
+    now: datetime,
+    max_age: timedelta,
+    kind: str | None = None,
+    token: str = "",
+    form: SignalForm = DEFAULT_FORM,
 ) -> SignalBatch:
     """Return everything in *stream*: signals, and rows that are none with the reason.
 
@@ -57,14 +77,23 @@ def read_signals(
         max_age: How long a signal without ``expires_at`` is good for.
         kind: ``json``, ``lines``, ``yaml`` or ``csv``; None looks at the content.
         token: Put into the batch.
+        form: How the configuration wants signals to be read.
 
     Raises:
         OSError: *stream* cannot be read.
     """
-    sink = _Sink(name=name, now=now, max_age=max_age)
+    sink = _Sink(name=name, now=now, max_age=max_age, form=form)
     head = stream.read(MAX_DOCUMENT + 1)
-    if head.startswith(_UTF16_BOMS):
-        sink.reject(name, "the file is UTF-16; save it as UTF-8")
+    try:
+        if head.startswith(_PACKED):
+            head = unpacked(head + stream.read(MAX_DOCUMENT), name)
+        if head.startswith(_UTF16_BOMS):
+            head = decoded(head + stream.read(MAX_DOCUMENT), name)[0].encode()
+    except InputError as error:
+        sink.reject(name, f"{error.message.removeprefix(f'{name} ').removesuffix('.')}")
+        return sink.batch(token)
+    if head.startswith(_ZIPPED):
+        _read_workbook(head + stream.read(MAX_DOCUMENT), sink)
     else:
         _read(head.removeprefix(_BOM), stream, kind, sink)
     return sink.batch(token)
@@ -74,8 +103,14 @@ def _read(head: bytes, rest: BinaryIO, kind: str | None, sink: _Sink) -> None:
     is_whole = len(head) <= MAX_DOCUMENT
     found = _sniffed(head, kind, is_whole=is_whole)
     if found in {"lines", "csv"}:
-        lines = _lines(_Chain(head, rest), sink)
-        return _read_json_lines(lines, sink) if found == "lines" else _read_csv(lines, sink)
+        if found == "lines":
+            return _read_json_lines(_lines(_Chain(head, rest), sink), sink)
+        if is_whole:
+            head = _as_utf8(head)
+        delimiter = find_delimiter(head[:MAX_LINE].decode("utf-8", "replace")) or ","
+        if unclear := _form_of(head, delimiter, sink):
+            return sink.reject(sink.name, unclear)
+        return _read_csv(_lines(_Chain(head, rest), sink), sink, delimiter)
     most = MAX_YAML if found == "yaml" else MAX_DOCUMENT
     if len(head) > most:
         limit = f"{most // 1_000_000} MB"
@@ -84,6 +119,19 @@ def _read(head: bytes, rest: BinaryIO, kind: str | None, sink: _Sink) -> None:
     if text is None:
         return None
     return _read_json(text, sink) if found == "json" else _read_yaml(text, sink)
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """Return *content* in UTF-8 where it is text as Windows writes it; other bytes stay as they are."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        try:
+            text = content.decode("cp1252")
+        except UnicodeDecodeError:
+            return content
+        return text.encode() if all(sign.isprintable() or sign.isspace() for sign in text) else content
+    return content
 
 
 def _sniffed(head: bytes, kind: str | None, *, is_whole: bool) -> str:
@@ -96,8 +144,9 @@ def _sniffed(head: bytes, kind: str | None, *, is_whole: bool) -> str:
     if kind == "json" or body[:1] == b"[" or not body:
         return "json"
     first = body.partition(b"\n")[0][:MAX_LINE].decode("utf-8", "replace")
-    cells = {cell.strip().strip('"').lower() for cell in first.split(",")}
-    return "csv" if (len(cells) > 1 and ":" not in first) or cells & set(FIELDS) else "yaml"
+    cells = [cell.strip().strip('"') for cell in re.split(r"[,;\t|]", first)]
+    is_table = (len(cells) > 1 and ":" not in first) or header_score(cells) >= LEAST_NAMES or set(cells) & set(FIELDS)
+    return "csv" if is_table else "yaml"
 
 
 def _is_json_lines(body: bytes) -> bool:
@@ -134,6 +183,7 @@ class _Sink:
     name: str
     now: datetime
     max_age: timedelta
+    form: SignalForm = DEFAULT_FORM
     signals: list[Signal] = field(default_factory=list)
     origins: list[str] = field(default_factory=list)
     rejected: list[RejectedRow] = field(default_factory=list)
@@ -146,7 +196,7 @@ class _Sink:
         elif isinstance(row, _Twice):
             self.reject(where, f"field {shown(row.name)} is given twice")
         else:
-            self._keep(parse_row(row, now=self.now, where=where, max_age=self.max_age), where)
+            self._keep(parse_row(row, now=self.now, where=where, max_age=self.max_age, form=self.form), where)
 
     def _keep(self, result: Signal | RejectedRow, where: str) -> None:
         if isinstance(result, RejectedRow):
@@ -221,38 +271,127 @@ def _read_json_lines(lines: Iterator[tuple[int, str]], sink: _Sink) -> None:
             sink.add(row, where)
 
 
-def _read_csv(lines: Iterator[tuple[int, str]], sink: _Sink) -> None:
-    """Read comma-separated rows under a header; a cell does not go beyond its line."""
-    header: list[str] | None = None
+def _read_csv(lines: Iterator[tuple[int, str]], sink: _Sink, delimiter: str) -> None:
+    """Read rows under a header; a cell does not go beyond its line."""
+    header: _Header | None = None
+    above: list[tuple[int, list[str]]] = []
     for number, text in lines:
         where = f"{sink.name}:{number}"
         try:
-            cells = next(csv.reader([text], strict=True), [])
+            cells = next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True), [])
         except csv.Error as error:
             sink.reject(where, f"not valid CSV: {error}")
             continue
-        if header is None:
-            header = [cell.strip().lower() for cell in cells]
-            if problem := _header_problem(header):
+        if header is not None:
+            _add_cells(cells, header, sink, where)
+        elif header_score(cells) >= LEAST_NAMES or len(above) >= MOST_ABOVE:
+            header = _Header.of(cells, sink.form)
+            if problem := header.problem(sink.form):
                 return sink.reject(where, problem, limit=", ".join(FIELDS))
-        elif any(cell.strip() for cell in cells[len(header) :]):
-            sink.reject(where, f"{len(cells)} cells under {len(header)} columns")
         else:
-            sink.add(dict(zip(header, (cell.strip() for cell in cells), strict=False)), where)
+            above.append((number, cells))
+    if header is None and above:
+        number, cells = above[0]
+        sink.reject(f"{sink.name}:{number}", _Header.of(cells, sink.form).problem(sink.form), limit=", ".join(FIELDS))
     return None
 
 
-def _header_problem(header: list[str]) -> str:
-    """Say what is wrong with the columns, or nothing."""
-    if not set(header) & set(FIELDS):
-        return f"the first line names no field of a signal, found {shown(','.join(header))}; cells are split by commas"
-    if len(set(header)) < len(header):
-        return f"column {shown(_most_common(header))} is given twice"
-    if missing := [name for name, (_, required) in PARSERS.items() if required and name not in header]:
-        return f"missing column {', '.join(missing)}"
-    if unknown := [name for name in header if name not in FIELDS]:
-        return f"unknown column {', '.join(shown(name) for name in unknown[:5])}"
+def _add_cells(cells: list[str], header: _Header, sink: _Sink, where: str) -> None:
+    """Judge one row of a table; a row of empty cells is none."""
+    if not any(map(str.strip, cells)):
+        return
+    more = [cell for at, cell in enumerate(cells) if cell.strip() and (at >= len(header.names) or not header.names[at])]
+    if more:
+        named = len([name for name in header.names if name])
+        sink.reject(where, f"{len([cell for cell in cells if cell.strip()])} cells under {named} columns")
+        return
+    pairs = zip(header.names, (cell.strip() for cell in cells), strict=False)
+    sink.add({name: cell for name, cell in pairs if name}, where)
+
+
+class _Header(NamedTuple):
+    """The names of the columns of one table."""
+
+    names: tuple[str, ...]
+    """As the file writes them; empty for a column without a name."""
+
+    ours: tuple[str, ...]
+    """Our fields among them."""
+
+    @classmethod
+    def of(cls, cells: Sequence[str], form: SignalForm) -> _Header:
+        """Return the header that *cells* are."""
+        mapped = {theirs.strip(): ours for ours, theirs in form.columns.items()}
+        names = tuple(cell.strip() for cell in cells)
+        ours = (mapped.get(name) or BY_SPELLING.get(plain_name(name), "") for name in names)
+        return cls(names, tuple(field for field in ours if field))
+
+    def problem(self, form: SignalForm) -> str:
+        """Say what is wrong with the columns, or nothing."""
+        if not self.ours:
+            found = shown(",".join(self.names))
+            return f"the first line names no field of a signal, found {found}"
+        plain = [plain_name(name) for name in self.names if name]
+        if len(set(plain)) < len(plain):
+            twice = _most_common(plain)
+            name = next(name for name in self.names if plain_name(name) == twice)
+            return f"column {shown(name)} is given twice"
+        least = [name for name, (_, required) in PARSERS.items() if required]
+        if form.default_stop is not None:
+            least.remove("stop_loss")
+        if missing := [name for name in least if name not in self.ours]:
+            return f"missing column {', '.join(missing)}"
+        return ""
+
+
+def _form_of(head: bytes, delimiter: str, sink: _Sink) -> str:
+    """Let the sink know the decimal sign and the order of dates in the head of a table; return what is unclear."""
+    sample = list(csv.reader(head[:MAX_LINE].decode("utf-8", "replace").splitlines()[:2000], delimiter=delimiter))
+    at = next((number for number, cells in enumerate(sample) if header_score(cells) >= LEAST_NAMES), None)
+    if at is None:
+        return ""
+    return _settle_form(sample[at], sample[at + 1 :], sink, comma_is_likely=delimiter == ";")
+
+
+def _settle_form(header: Sequence[str], rows: Sequence[Sequence[str]], sink: _Sink, *, comma_is_likely: bool) -> str:
+    """Find out the decimal sign and the order of dates; return what is unclear in words."""
+    ours = [BY_SPELLING.get(plain_name(cell), "") for cell in header]
+
+    def texts(*fields: str) -> Iterator[str]:
+        return (row[at] for row in rows for at, name in enumerate(ours) if name in fields and at < len(row))
+
+    prices = texts("entry_price", "stop_loss", "target_price", "confidence")
+    decimals = find_decimals(prices, set_to=sink.form.decimal, comma_is_likely=comma_is_likely)
+    if decimals.unclear:
+        readings = " or ".join(str(cell_number(decimals.unclear, sign)) for sign in ".,")
+        return f"{shown(decimals.unclear)} is {readings}, and nothing in the file decides: set signals.decimal"
+    order = find_order(texts("timestamp", "expires_at"), set_to=sink.form.dates)
+    if order.unclear:
+        readings = two_readings(order.unclear.split(" ")[0])
+        return f"{shown(order.unclear)} is {readings}, and nothing in the file decides: set signals.dates"
+    sink.form = sink.form._replace(decimal=decimals.sign, dates=order.order or sink.form.dates)
     return ""
+
+
+def _read_workbook(content: bytes, sink: _Sink) -> None:
+    """Read the first sheet of a workbook that holds anything."""
+    try:
+        rows = workbook_rows(content, sink.name)
+    except InputError as error:
+        return sink.reject(sink.name, f"{error.message} {error.hint}")
+    at = next((number for number, row in enumerate(rows) if header_score(row.cells) >= LEAST_NAMES), 0)
+    if not rows:
+        return sink.reject(sink.name, "the workbook is empty")
+    header = _Header.of(rows[at].cells, sink.form)
+    below = rows[at + 1 :]
+    problem = header.problem(sink.form) or _settle_form(
+        rows[at].cells, [row.cells for row in below], sink, comma_is_likely=False
+    )
+    if problem:
+        return sink.reject(f"{sink.name}:{rows[at].line}", problem)
+    for row in below:
+        _add_cells(row.cells, header, sink, f"{sink.name}:{row.line}")
+    return None
 
 
 def _read_json(text: str, sink: _Sink) -> None:
@@ -277,10 +416,12 @@ def _read_yaml(text: str, sink: _Sink) -> None:
 
 
 def _add_document(document: object, sink: _Sink) -> None:
-    """Take one signal, a list of them, or a mapping with the list under ``signals``."""
-    if isinstance(document, Mapping) and "signals" in document:
-        document = document["signals"] or []
-        if not isinstance(document, list):
+    """Take one signal, a list of them, or a mapping with the list under ``signals``, ``alerts`` or ``data``."""
+    if isinstance(document, Mapping):
+        name = next((key for key in document if isinstance(key, str) and key.lower() in LISTS), None)
+        if name is not None and (isinstance(document[name], list) or name == "signals"):
+            document = document[name] or []
+        if not isinstance(document, list | Mapping):
             return sink.reject(sink.name, f"signals: found {shown(document)}, allowed: a list")
     if not isinstance(document, list):
         return sink.add(document, sink.name)

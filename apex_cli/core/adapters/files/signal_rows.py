@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.adapters.files.alerts import DEFAULT_FORM, SignalForm, read_alert
 from apex_cli.core.adapters.files.signal_fields import PARSERS, SIGNAL_INVALID, BadField, refuse_unknown, shown
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
@@ -21,7 +22,9 @@ MAX_REASONS = 5
 """Problems of one row that its reason tells; the others are counted."""
 
 
-def parse_row(row: Mapping[str, object], *, now: datetime, where: str, max_age: timedelta) -> Signal | RejectedRow:
+def parse_row(
+    row: Mapping[str, object], *, now: datetime, where: str, max_age: timedelta, form: SignalForm = DEFAULT_FORM
+) -> Signal | RejectedRow:
     """Return the signal that *row* describes, or why it describes none. Raises nothing.
 
     Empty text and None stand for a missing field. Without ``timestamp`` the signal was made *now*;
@@ -32,9 +35,11 @@ def parse_row(row: Mapping[str, object], *, now: datetime, where: str, max_age: 
         now: Time of reading, aware UTC.
         where: File and line, for the reader of the reason.
         max_age: How long a signal without ``expires_at`` is good for.
+        form: How the configuration wants signals to be read.
     """
-    fields = {name: value for name, value in row.items() if value is not None and value != ""}
-    reader = _RowReader(fields)
+    alert = read_alert(row, now, form)
+    reader = _RowReader(alert.fields)
+    reader.reasons.extend(alert.reasons)
     signal = reader.read(now.astimezone(UTC), max_age)
     if signal is not None:
         return signal
@@ -97,10 +102,11 @@ class _RowReader:
         strange = [name for name in self.fields if name not in PARSERS]
         for name in strange[:MAX_REASONS]:
             self._try(name, refuse_unknown)
+        told = {reason.message.partition(":")[0] for reason in self.reasons}
         for name, (parse, required) in PARSERS.items():
             if name in self.fields:
                 self._try(name, parse)
-            elif required:
+            elif required and name not in told:
                 self.reasons.append(BadField(name, "it is missing", allowed="every signal has one").reason)
         if not self.reasons:
             self._relations()

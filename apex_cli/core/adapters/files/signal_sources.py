@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from apex_cli.core.adapters.files.alerts import DEFAULT_FORM, SignalForm
 from apex_cli.core.adapters.files.signal_reader import FORMATS, read_signals
 from apex_cli.core.adapters.files.signal_rows import rejected
 from apex_cli.core.errors import InputError
@@ -26,10 +27,11 @@ ONE_DAY = timedelta(days=1)
 class FileSource:
     """Files named by the user: each is read once, kept until settled, and left where it is."""
 
-    __slots__ = ("_batches", "_max_age", "_paths", "_settled")
+    __slots__ = ("_batches", "_form", "_max_age", "_paths", "_settled")
 
-    def __init__(self, paths: Sequence[Path], *, max_age: timedelta = ONE_DAY) -> None:
+    def __init__(self, paths: Sequence[Path], *, max_age: timedelta = ONE_DAY, form: SignalForm = DEFAULT_FORM) -> None:
         """Read *paths* in their order."""
+        self._form = form
         self._paths = tuple(dict.fromkeys(paths))
         self._max_age = max_age
         self._batches: dict[str, SignalBatch] = {}
@@ -57,7 +59,7 @@ class FileSource:
     def _read(self, path: Path, now: datetime, token: str) -> SignalBatch:
         try:
             with path.open("rb") as stream:
-                return read_file(stream, path.name, now, self._max_age, token)
+                return read_file(stream, path.name, now, self._max_age, token=token, form=self._form)
         except OSError as error:
             raise InputError(
                 "signals_unreadable",
@@ -70,10 +72,11 @@ class FileSource:
 class StdinSource:
     """Standard input: read to its end once, whatever the format."""
 
-    __slots__ = ("_batch", "_is_settled", "_max_age", "_stream")
+    __slots__ = ("_batch", "_form", "_is_settled", "_max_age", "_stream")
 
-    def __init__(self, stream: BinaryIO, *, max_age: timedelta = ONE_DAY) -> None:
+    def __init__(self, stream: BinaryIO, *, max_age: timedelta = ONE_DAY, form: SignalForm = DEFAULT_FORM) -> None:
         """Read *stream*, such as ``sys.stdin.buffer``, at the first poll."""
+        self._form = form
         self._stream = stream
         self._max_age = max_age
         self._batch: SignalBatch | None = None
@@ -90,7 +93,14 @@ class StdinSource:
         if self._batch is None:
             try:
                 with _ctrl_c_ends_reading():
-                    self._batch = read_signals(self._stream, "-", now=now, max_age=self._max_age, token="-")  # noqa: S106 - the name of a stream
+                    self._batch = read_signals(
+                        self._stream,
+                        "-",
+                        now=now,
+                        max_age=self._max_age,
+                        token="-",  # noqa: S106 - the name of a stream
+                        form=self._form,
+                    )
             except (OSError, ValueError) as error:
                 raise InputError("signals_unreadable", f"Standard input cannot be read: {error}.") from None
         yield self._batch
@@ -120,14 +130,22 @@ def _ctrl_c_ends_reading() -> Iterator[None]:
             process_signal.signal(number, handler or process_signal.SIG_DFL)
 
 
-def read_file(stream: BinaryIO, name: str, now: datetime, max_age: timedelta, token: str) -> SignalBatch:
+def read_file(
+    stream: BinaryIO,
+    name: str,
+    now: datetime,
+    max_age: timedelta,
+    *,
+    token: str,
+    form: SignalForm = DEFAULT_FORM,
+) -> SignalBatch:
     """Return what the open file *name* holds; when that is no byte, a row that says so.
 
     Raises:
         OSError: it cannot be read.
     """
     kind = FORMATS.get(PurePath(name).suffix.lower())
-    batch = read_signals(stream, printable(name), now=now, max_age=max_age, kind=kind, token=token)
+    batch = read_signals(stream, printable(name), now=now, max_age=max_age, kind=kind, token=token, form=form)
     found = os.fstat(stream.fileno())
     if batch.signals or batch.rejected or found.st_size or not stat.S_ISREG(found.st_mode):
         return batch
