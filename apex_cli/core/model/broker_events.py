@@ -20,6 +20,9 @@ class OrderUpdate(Value, frozen=True, kw_only=True):
     quantity: Quantity | None = None
     """Total quantity as the broker has it now: OCA and modifications change it."""
 
+    limit_price: Price | None = None
+    """Limit as the broker has it now: it may have been rounded to the broker's own price steps."""
+
     stop_price: Price | None = None
     """Trigger as the broker has it now: a trailing stop moves it."""
 

@@ -75,6 +75,9 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
     is_old = record.status not in OUR_OWN_WORD and update.at < record.updated_at
     if update.quantity is not None and update.quantity != order.quantity and not is_old:
         order = replace(order, quantity=update.quantity)
+    has_limit = order.limit_price is not None and update.limit_price is not None
+    if has_limit and update.limit_price != order.limit_price and not is_old:
+        order = replace(order, limit_price=update.limit_price)
     if update.stop_price is not None and update.stop_price != order.stop_price and not is_old:
         order = replace(order, stop_price=update.stop_price)
     fresh = replace(

@@ -256,6 +256,13 @@ class TestUpdates:
         assert (record.order.quantity, record.order.stop_price, record.broker_order_id) == (7, 49, "77")
         assert record.updated_at == START
 
+    def test_a_limit_is_booked_as_the_broker_rounded_it(self) -> None:
+        target = replace(STOP, client_order_id="b1-T1", order_type=OrderType.LIMIT, limit_price=Price(D("8.03")))
+        books = Books(target, STOP)
+        rounded = Price(D("8.05"))
+        books.book(update("b1-T1", W, limit_price=rounded), update("b1-S1", W, limit_price=rounded))
+        assert (books.record("b1-T1").order.limit_price, books.record("b1-S1").order.limit_price) == (rounded, None)
+
     def test_what_says_nothing_new_changes_nothing(self) -> None:
         books = Books(STOP)
         books.book(update("b1-S1", W, quantity="10"))

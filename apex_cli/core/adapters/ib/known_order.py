@@ -42,7 +42,8 @@ class Known:
     """The broker has told of it: it is no longer perhaps on its way."""
 
     ended: OrderStatus | None = None
-    told: tuple[OrderStatus, Quantity | None, Price | None] | None = None
+    told: tuple[OrderStatus, Quantity | None, Price | None, Price | None] | None = None
+    """Status, quantity, stop and limit of the last update that was passed on."""
 
     @property
     def executed(self) -> Decimal:

@@ -306,7 +306,8 @@ class Tracker:
         self.doubts.add(known.ref)
 
     def _tell(self, known: Known, status: OrderStatus, *, anew: bool = False) -> None:
-        told = (status, known.quantity, known.terms.stop_price if known.terms else None)
+        terms = known.terms
+        told = (status, known.quantity, terms.stop_price if terms else None, terms.limit_price if terms else None)
         if told == known.told and not anew:
             return
         known.told = told
@@ -322,6 +323,7 @@ class Tracker:
             status=status,
             broker_order_id=str(known.perm_id) if known.perm_id else None,
             quantity=quantity,
+            limit_price=known.terms.limit_price if known.terms else None,
             stop_price=known.terms.stop_price if known.terms else None,
             at=self._now(),
             reason=known.reason,

@@ -337,3 +337,15 @@ def test_nonsense_is_refused_here(session: Session, gateway: GatewayThread, term
     session.run(session.broker.submit([order("E", "BUY", "LIMIT", **{"limit_price": "90", **terms})]))
     assert states(session.settled()) == {"E": R}
     assert gateway.books().orders == ()
+
+
+def test_prices_are_reported_as_they_were_sent(session: Session, gateway: GatewayThread) -> None:
+    sold = order("C", "SELL", "LIMIT", limit_price="120.003")
+    session.run(session.broker.submit([sold]))
+    (row,) = gateway.books().orders
+    sent = row.terms.limit_price
+    told = [event.limit_price for event in session.settled() if isinstance(event, OrderUpdate)]
+    assert (sent, told[-1]) == (Decimal("120.01"), Decimal("120.01"))
+    session.run(session.broker.modify(replace(sold, limit_price=Decimal("125.007"))))
+    told = [event.limit_price for event in session.settled() if isinstance(event, OrderUpdate)]
+    assert told[-1] == Decimal("125.01")
