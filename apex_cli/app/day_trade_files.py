@@ -15,11 +15,12 @@ from apex_cli.core.adapters.files.executions import read_bytes, read_executions
 from apex_cli.core.adapters.files.situation import Situation, read_situation
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.day_trades.counter import is_partial
-from apex_cli.core.day_trades.imports import Imported, Report, import_executions
+from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.day_trades.summary import DayTradeReport, make_report
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts
+from apex_cli.core.state.events import Imported
 from apex_cli.settings.sections import BrokerName, Settings
 
 

@@ -31,6 +31,7 @@ from apex_cli.core.model.request import (
     Work,
     WorkDone,
 )
+from apex_cli.core.state.events import RequestMade
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -98,7 +99,7 @@ def _ask(store: TinyDbStore, work: Work, wait_s: float) -> str:
             created_at=now,
             valid_until=now + timedelta(seconds=wait_s),
         )
-        tx.emit("request_made", now, request_id, tx.requests[request_id])
+        tx.emit(RequestMade(at=now, subject=request_id, data=tx.requests[request_id]))
     return request_id
 
 

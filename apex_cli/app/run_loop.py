@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from apex_cli.app.compose import (
     Parts,
     connected,
@@ -30,13 +28,13 @@ from apex_cli.app.resources import executor_lock, open_journal
 from apex_cli.app.simulated_market import session_close
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.coordinator.silence import Pulse, record_run
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import ConfigError, ExitStatus, InputError, NothingToDo
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.core.state.events import AlarmRaised, kind_of, read_event
 from apex_cli.presenters.output import Output, is_terminal
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.settings.sections import Settings, SimulationClock
@@ -168,8 +166,9 @@ def alarms_since(parts: Parts, seq: int) -> tuple[tuple[int, Reason], ...]:
     """Return what a person must know of the events after *seq*, with their numbers, also of other processes."""
     if parts.store.view().last_seq == seq:
         return ()
-    events = [event for event in open_journal(parts.settings).events(kind="alarm") if event.seq > seq]
-    alarms = [(event.seq, msgspec.json.decode(event.data, type=Alarm)) for event in events]
+    rows = open_journal(parts.settings).events(kind=kind_of(AlarmRaised))
+    events = [read_event(row) for row in rows if row.seq > seq]
+    alarms = [(event.seq, event.data) for event in events if isinstance(event, AlarmRaised)]
     return tuple((number, Reason(code=alarm.code, message=alarm.message)) for number, alarm in alarms)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 import typer
 
 from apex_cli.app.resources import open_journal
@@ -15,6 +14,7 @@ from apex_cli.commands.options import Call, common
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.reports.trade_report import final_bookings
+from apex_cli.core.state.events import RoundTripClosed, kind_of, read_event
 
 app = typer.Typer(add_completion=False)
 
@@ -53,10 +53,10 @@ def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
     A late or corrected fill books a round trip anew or voids it; only then is the journal read twice.
     """
     final = final_bookings(journal)
-    for event in journal.events(kind="round_trip_closed"):
-        trip = msgspec.json.decode(event.data, type=RoundTrip)
-        if trip.round_trip_id not in final or final[trip.round_trip_id] == event.seq:
-            yield trip
+    for row in journal.events(kind=kind_of(RoundTripClosed)):
+        event = read_event(row)
+        if isinstance(event, RoundTripClosed) and final.get(event.data.round_trip_id, event.seq) == event.seq:
+            yield event.data
 
 
 def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None, since: datetime | None) -> bool:

@@ -20,7 +20,7 @@ from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
-from apex_cli.core.model.records import OutboxRow, SignalReport
+from apex_cli.core.model.records import OutboxRow, RejectedRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state.tables import State
 
@@ -173,17 +173,6 @@ class BarSource(Protocol):
 
     def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
         """Return bars with ``after < bar.end <= until``, oldest first."""
-
-
-class RejectedRow(Value, frozen=True, kw_only=True):
-    """A row that is not a signal, with the reason: file, line and field."""
-
-    where: str
-    """``signals.csv:3`` or ``inbox/a.json[2]``."""
-
-    symbol: str = ""
-    signal_id: str = ""
-    reason: Reason
 
 
 class SignalBatch(Value, frozen=True, kw_only=True):

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.core.decision.record import DecidedEvent
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
+from apex_cli.core.state.events import DecisionRecord
 from apex_cli.presenters.approvals import score_grid
 from apex_cli.presenters.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
 from apex_cli.presenters.formats import DASH, gain, moment, money, percent, price, r_multiple, ratio, signed, units
@@ -55,12 +55,12 @@ def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
     }
 
 
-def _decision_data(event: DecidedEvent, checks: tuple[Check, ...]) -> dict[str, Any]:
-    data: dict[str, Any] = msgspec.to_builtins(event.decision)
-    data["taken_at"] = event.snapshot.taken_at
-    data["is_tradeable"] = is_tradeable(event.decision)
-    data["score"] = _score_data(event.opportunity)
-    data["stages"] = dict(event.opportunity.signal.metadata)
+def _decision_data(record: DecisionRecord, checks: tuple[Check, ...]) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(record.decision)
+    data["taken_at"] = record.snapshot.taken_at
+    data["is_tradeable"] = is_tradeable(record.decision)
+    data["score"] = _score_data(record.opportunity)
+    data["stages"] = dict(record.opportunity.signal.metadata)
     data["checks"] = [
         {"code": c.code, "passed": c.passed, "limit": c.limit, "value": c.value, "message": c.message} for c in checks
     ]
@@ -107,9 +107,9 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _signal_fields(event: DecidedEvent) -> Fields:
-    signal = event.opportunity.signal
-    sized = event.decision.sized
+def _signal_fields(record: DecisionRecord) -> Fields:
+    signal = record.opportunity.signal
+    sized = record.decision.sized
     size = f"{units(sized.quantity)}, limited by {BINDING_WORDS[sized.binding]}" if sized else DASH
     return Fields(
         rows=(
@@ -124,16 +124,16 @@ def _signal_fields(event: DecidedEvent) -> Fields:
             ("Confidence", Cell(ratio(signal.confidence))),
             ("Strategy", Cell(signal.strategy or DASH)),
             ("Seen", Cell(moment(signal.created_at))),
-            ("Decided", Cell(moment(event.snapshot.taken_at))),
-            ("Equity then", Cell(f"{money(event.snapshot.account.equity)} USD")),
+            ("Decided", Cell(moment(record.snapshot.taken_at))),
+            ("Equity then", Cell(f"{money(record.snapshot.account.equity)} USD")),
             ("Size", Cell(size)),
         )
     )
 
 
-def _stages(event: DecidedEvent) -> tuple[Block, ...]:
+def _stages(record: DecisionRecord) -> tuple[Block, ...]:
     """Return the numbers that the stages put beside the signal."""
-    metadata = event.opportunity.signal.metadata
+    metadata = record.opportunity.signal.metadata
     rows = tuple(
         (title, Cell(", ".join(found)))
         for title, marks in STAGE_MARKS.items()
@@ -148,9 +148,9 @@ def _short(name: str, marks: tuple[str, ...]) -> str:
     return (name.removeprefix(mark) if mark.endswith("_") else name).replace("_", " ")
 
 
-def _score_notes(event: DecidedEvent) -> tuple[Block, ...]:
+def _score_notes(record: DecisionRecord) -> tuple[Block, ...]:
     """Return what was missing, and what was learned."""
-    opportunity = event.opportunity
+    opportunity = record.opportunity
     lines = [Line(text=f"Score: {note}.", tone=Tone.DIM) for note in opportunity.notes]
     plain = opportunity.plain_score
     if plain is not None and (opportunity.weights_version or plain != opportunity.opportunity_score):
@@ -159,8 +159,8 @@ def _score_notes(event: DecidedEvent) -> tuple[Block, ...]:
     return tuple(lines)
 
 
-def _decision_line(event: DecidedEvent) -> Line:
-    decision = event.decision
+def _decision_line(record: DecisionRecord) -> Line:
+    decision = record.decision
     why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
     return Line(text=f"Decision: {decision.kind}. {why}".rstrip(), tone=Tone.BOLD)
 

@@ -2,64 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import assert_never
 
+from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.state.events import (
+    EndOfDayExit,
+    EntryEnded,
+    ManagementStep,
+    PriceStep,
+    RefusedStep,
+    Repriced,
+    RepriceRefused,
+    StopMove,
+    StopMoved,
+    StopReplaced,
+    TargetRestored,
+    TimedClose,
+    TimeExit,
+    TrailStarted,
+    read_event,
+)
 from apex_cli.presenters.formats import moment
 
-Data = dict[str, Any]
+WHY_MOVED = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price"}
 
 
-def _stop_moved(data: Data) -> str:
-    why = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price"}[data["why"]]
-    return f"stop moved from {data['from_price']} to {data['to_price']} at {_gain(data)}: {why}"
-
-
-def _trail_started(data: Data) -> str:
-    return f"trailing stop {data['trail_amount']} behind the price from {data['stop_price']} on, at {_gain(data)}"
-
-
-def _closed(data: Data) -> str:
-    at = f" at {data['exit_price']}" if data.get("exit_price") else ""
-    return f"{data['quantity']} closed{at}, due {moment(datetime.fromisoformat(data['due']))}"
-
-
-def _repriced(data: Data) -> str:
-    filled = f", {data['filled']} were bought already" if data["filled"] != "0" else ""
-    return f"entry for {data['quantity']} moved from {data['from_price']} to {data['to_price']}{filled}"
-
-
-def _reprice_refused(data: Data) -> str:
-    why = " ".join(reason["message"] for reason in data["reasons"])
-    rest = "given up" if data["is_over"] else f"stays at {data['from_price']}"
-    return f"entry not moved to {data['to_price']}, {rest}: {why}"
-
-
-def _gain(data: Data) -> str:
-    return f"{data['price']} ({float(data['r_multiple']):+.2f} R)"
-
-
-SENTENCES: dict[str, Callable[[Data], str]] = {
-    "stop_moved": _stop_moved,
-    "trail_started": _trail_started,
-    "stop_replaced": lambda data: f"old stop {data['client_order_id'][-2:]} gone, {data['replaced_by'][-2:]} works",
-    "entry_ended": lambda data: f"rest of the entry cancelled at {float(data['r_multiple']):+.2f} R",
-    "target_restored": lambda data: f"target {data['limit_price']} for {data['quantity']} is back",
-    "time_exit": lambda data: f"time exit: {_closed(data)}",
-    "end_of_day": lambda data: f"end of day: {_closed(data)}",
-    "repriced": _repriced,
-    "reprice_refused": _reprice_refused,
-}
-"""By kind of event, what happened."""
-
-
-def management_line(event: OutboxRow) -> str | None:
+def management_line(row: OutboxRow) -> str | None:
     """Return when and what, None for an event that is no step of management."""
-    sentence = SENTENCES.get(event.kind)
-    if sentence is None:
-        return None
-    import msgspec
+    event = read_event(row)
+    return f"{moment(event.at)}  {_sentence(event)}" if isinstance(event, ManagementStep) else None
 
-    return f"{moment(event.at)}  {sentence(msgspec.json.decode(event.data))}"
+
+def _sentence(event: ManagementStep) -> str:
+    match event:
+        case StopMoved(data=move):
+            text = _stop_moved(move)
+        case TrailStarted(data=trail):
+            gain = _gain(trail.price, trail.r_multiple)
+            text = f"trailing stop {trail.trail_amount} behind the price from {trail.stop_price} on, at {gain}"
+        case StopReplaced(data=stop):
+            text = f"old stop {stop.client_order_id[-2:]} gone, {stop.replaced_by[-2:]} works"
+        case EntryEnded(data=end):
+            text = f"rest of the entry cancelled at {end.r_multiple:+.2f} R"
+        case TargetRestored(data=target):
+            text = f"target {target.limit_price} for {target.quantity} is back"
+        case TimeExit(data=close):
+            text = f"time exit: {_closed(close)}"
+        case EndOfDayExit(data=close):
+            text = f"end of day: {_closed(close)}"
+        case Repriced(data=step):
+            text = _repriced(step)
+        case RepriceRefused(data=refused):
+            text = _reprice_refused(refused)
+        case _:
+            assert_never(event)
+    return text
+
+
+def _stop_moved(move: StopMove) -> str:
+    why = WHY_MOVED.get(move.why, move.why)
+    return f"stop moved from {move.from_price} to {move.to_price} at {_gain(move.price, move.r_multiple)}: {why}"
+
+
+def _closed(close: TimedClose) -> str:
+    at = f" at {close.exit_price}" if close.exit_price else ""
+    return f"{close.quantity} closed{at}, due {moment(close.due)}"
+
+
+def _repriced(step: PriceStep) -> str:
+    filled = f", {step.filled} were bought already" if step.filled else ""
+    return f"entry for {step.quantity} moved from {step.from_price} to {step.to_price}{filled}"
+
+
+def _reprice_refused(refused: RefusedStep) -> str:
+    why = " ".join(reason.message for reason in refused.reasons)
+    rest = "given up" if refused.is_over else f"stays at {refused.from_price}"
+    return f"entry not moved to {refused.to_price}, {rest}: {why}"
+
+
+def _gain(price: Price, r_multiple: Decimal) -> str:
+    return f"{price} ({r_multiple:+.2f} R)"

@@ -1,25 +1,70 @@
 """From committed events to notices: what happened, in words a person reads on a phone.
 
-An event that is not in ``READERS`` is nobody's news. One whose payload is not what it was is told all the same,
-without its details.
+An event whose class is not in ``NEWS`` is no news. One whose data cannot be read is reported all the same, without its
+details.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import assert_never
 
 import msgspec
 
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus, Decision, DecisionKind, Reason, TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, SignalRecord, TradingState
-from apex_cli.core.positions.announcements import DaySummary, EntryFilled, PositionReduced
+from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
+from apex_cli.core.state.events import (
+    EVENT_TYPES,
+    Alarm,
+    AlarmRaised,
+    ApprovalApproved,
+    ApprovalEvent,
+    ApprovalExecuted,
+    ApprovalExpired,
+    ApprovalFailed,
+    ApprovalQueued,
+    ApprovalRejected,
+    ApprovalSuperseded,
+    BreakFound,
+    DaySummarised,
+    DaySummary,
+    DayTradeWarning,
+    Decided,
+    DecisionRecord,
+    EntryFill,
+    EntryFilled,
+    Event,
+    FillBooked,
+    FillCorrected,
+    HistoryImported,
+    IntentWritten,
+    LearningEvent,
+    MarginDeficit,
+    MarginDeficitMet,
+    OrderUpdated,
+    PositionAdopted,
+    PositionIgnored,
+    PositionReduced,
+    Reconciled,
+    Reduction,
+    Remark,
+    Repriced,
+    RequestMade,
+    RoundTripClosed,
+    RoundTripVoided,
+    RunOverdue,
+    SessionStarted,
+    SignalEnded,
+    SignalRefused,
+    TradingStateChanged,
+    UnreadEvent,
+    WeightsAdapted,
+    read_event,
+)
 from apex_cli.presenters.approval_words import (
     ANSWER_WORDS,
     answer_lines,
@@ -30,7 +75,7 @@ from apex_cli.presenters.approval_words import (
 from apex_cli.presenters.formats import DASH, money, percent, price, r_multiple, ratio, results_text, units
 
 MOST_FACTS = 12
-"""Fields of an unknown payload that are told."""
+"""Plain fields of an event that are reported."""
 
 LONGEST_LINE = 300
 
@@ -50,17 +95,9 @@ WORTH_KNOWING = frozenset(
 """Checks that speak of the account, not of the signal: a refusal by one of them concerns the next signal, too."""
 
 
-class _Decided(Value, frozen=True, kw_only=True):
-    """As much of a decision's event as is told."""
-
-    decision: Decision
-    is_answer: bool = False
-
-
 class _Told(Value, frozen=True, kw_only=True):
-    """What a reader says of one event."""
+    """The words for one event."""
 
-    kind: NoticeKind
     priority: int
     subject: str
     title: str
@@ -70,26 +107,48 @@ class _Told(Value, frozen=True, kw_only=True):
     is_question: bool = False
 
 
-def notice_of(event: OutboxRow) -> Notice | None:
-    """Return what to tell of *event*; None when it is no news."""
-    found = READERS.get(event.kind)
-    if found is None:
+NEWS: dict[type[Event], NoticeKind] = {
+    EntryFilled: NoticeKind.ENTRY,
+    PositionReduced: NoticeKind.EXIT,
+    RoundTripClosed: NoticeKind.EXIT,
+    ApprovalQueued: NoticeKind.OPPORTUNITY,
+    ApprovalApproved: NoticeKind.APPROVAL,
+    ApprovalRejected: NoticeKind.APPROVAL,
+    ApprovalExpired: NoticeKind.APPROVAL,
+    ApprovalSuperseded: NoticeKind.APPROVAL,
+    ApprovalExecuted: NoticeKind.APPROVAL,
+    ApprovalFailed: NoticeKind.APPROVAL,
+    Decided: NoticeKind.REFUSAL,
+    SignalRefused: NoticeKind.REFUSAL,
+    AlarmRaised: NoticeKind.ALARM,
+    DayTradeWarning: NoticeKind.DAY_TRADES,
+    DaySummarised: NoticeKind.SUMMARY,
+    TradingStateChanged: NoticeKind.TRADING_STATE,
+    RunOverdue: NoticeKind.ALARM,
+    BreakFound: NoticeKind.RECONCILIATION,
+    WeightsAdapted: NoticeKind.ADAPTATION,
+}
+"""What each event that may be news counts as: what ``notify.events`` switches."""
+
+
+def notice_of(row: OutboxRow) -> Notice | None:
+    """Return what to report of an event; None when it is no news."""
+    event = read_event(row)
+    kind = NEWS.get(EVENT_TYPES.get(row.kind, RequestMade))
+    if kind is None:
         return None
-    payload_type, kind, read = found
     try:
-        told = read(event, msgspec.json.decode(event.data, type=payload_type))
-    except (msgspec.DecodeError, ArithmeticError, ValueError):
-        words = event.kind.replace("_", " ")
-        line = "Its details cannot be read; apex explain may tell more."
-        told = _Told(kind=kind, priority=2, subject=event.subject, title=f"{words}: {event.subject}", lines=(line,))
+        told = _told(event)
+    except (ArithmeticError, ValueError):
+        told = _without_details(event)
     if told is None:
         return None
     approval = told.approval
     return Notice(
-        event_id=event.seq,
-        kind=told.kind,
+        event_id=row.seq,
+        kind=kind,
         priority=told.priority,
-        at=event.at,
+        at=row.at,
         subject=told.subject,
         title=told.title,
         lines=tuple(line[:LONGEST_LINE] for line in told.lines if line),
@@ -98,6 +157,70 @@ def notice_of(event: OutboxRow) -> Notice | None:
         approval_version=approval.version if approval else 0,
         is_question=told.is_question,
     )
+
+
+def _told(event: Event | UnreadEvent) -> _Told | None:  # noqa: C901, PLR0912 - one case for each kind of event
+    """Return the words for *event*; None when there are none."""
+    told: _Told | None = None
+    match event:
+        case EntryFilled(data=fill):
+            told = _entry(fill)
+        case PositionReduced(data=reduction):
+            told = _reduced(reduction)
+        case RoundTripClosed(data=trip):
+            told = _exit(trip)
+        case ApprovalQueued(data=approval):
+            told = _question(approval)
+        case ApprovalApproved():
+            pass  # what comes of it follows at once
+        case ApprovalEvent(data=approval):
+            told = _answer(approval)
+        case Decided(data=record):
+            told = _refusal(record)
+        case SignalRefused(data=row):
+            told = _rejected(row)
+        case AlarmRaised(data=alarm) | RunOverdue(data=alarm):
+            told = _alarm(event.subject, alarm)
+        case DayTradeWarning(data=status):
+            told = _day_trades(status)
+        case DaySummarised(data=summary):
+            told = _summary(summary)
+        case TradingStateChanged(data=trading):
+            told = _trading_state(trading)
+        case BreakFound(data=found):
+            told = _facts("🧮", 1, "Books differ", event.subject, found)
+        case WeightsAdapted(data=change):
+            told = _facts("🎛️", 3, "Weights adapted", event.subject, change)
+        case UnreadEvent():
+            told = _without_details(event)
+        case (
+            Remark()
+            | LearningEvent()
+            | SignalEnded()
+            | IntentWritten()
+            | OrderUpdated()
+            | FillBooked()
+            | FillCorrected()
+            | RoundTripVoided()
+            | Repriced()
+            | Reconciled()
+            | PositionIgnored()
+            | PositionAdopted()
+            | HistoryImported()
+            | MarginDeficit()
+            | MarginDeficitMet()
+            | SessionStarted()
+        ):
+            pass
+        case _:
+            assert_never(event)
+    return told
+
+
+def _without_details(event: Event | UnreadEvent) -> _Told:
+    line = "Its details cannot be read; apex explain may tell more."
+    title = f"{event.kind.replace('_', ' ')}: {event.subject}"
+    return _Told(priority=2, subject=event.subject, title=title, lines=(line,))
 
 
 def hello_notice(at: datetime) -> Notice:
@@ -117,7 +240,7 @@ def trouble_notice(message: str, at: datetime) -> Notice:
     return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title="🚨 apex needs you", lines=(message,))
 
 
-def _entry(_: OutboxRow, told: EntryFilled) -> _Told:
+def _entry(told: EntryFill) -> _Told:
     bracket = told.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
     of = "" if told.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
@@ -135,7 +258,6 @@ def _entry(_: OutboxRow, told: EntryFilled) -> _Told:
         "emoji": "🟢" if bracket.side.sign > 0 else "🔴",
     }
     return _Told(
-        kind=NoticeKind.ENTRY,
         priority=1,
         subject=symbol,
         title=f"{payload['emoji']} {symbol} {side} {units(told.quantity)}{of} at {price(told.price)}{part}",
@@ -152,7 +274,7 @@ def profit_emoji(pnl: Decimal) -> str:
     return "💰" if pnl > 0 else "📉"
 
 
-def _exit(_: OutboxRow, trip: RoundTrip) -> _Told:
+def _exit(trip: RoundTrip) -> _Told:
     symbol, emoji = trip.instrument.key, profit_emoji(trip.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -168,7 +290,6 @@ def _exit(_: OutboxRow, trip: RoundTrip) -> _Told:
         "emoji": emoji,
     }
     return _Told(
-        kind=NoticeKind.EXIT,
         priority=1,
         subject=symbol,
         title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {trip.instrument.currency} ({percent(trip.pnl_pct)})",
@@ -180,7 +301,7 @@ def _exit(_: OutboxRow, trip: RoundTrip) -> _Told:
     )
 
 
-def _reduced(_: OutboxRow, told: PositionReduced) -> _Told:
+def _reduced(told: Reduction) -> _Told:
     symbol, emoji = told.instrument.key, profit_emoji(told.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -195,7 +316,6 @@ def _reduced(_: OutboxRow, told: PositionReduced) -> _Told:
         "emoji": emoji,
     }
     return _Told(
-        kind=NoticeKind.EXIT,
         priority=1,
         subject=symbol,
         title=f"{emoji} {symbol} {units(told.quantity)} closed, {units(told.remaining)} held on: "
@@ -205,10 +325,9 @@ def _reduced(_: OutboxRow, told: PositionReduced) -> _Told:
     )
 
 
-def _question(_: OutboxRow, approval: ApprovalRecord) -> _Told:
+def _question(approval: ApprovalRecord) -> _Told:
     signal = approval.opportunity.signal
     return _Told(
-        kind=NoticeKind.OPPORTUNITY,
         priority=2,
         subject=signal.instrument.key,
         title=f"❓ {approval_name(approval)}?",
@@ -219,12 +338,9 @@ def _question(_: OutboxRow, approval: ApprovalRecord) -> _Told:
     )
 
 
-def _answer(_: OutboxRow, approval: ApprovalRecord) -> _Told | None:
+def _answer(approval: ApprovalRecord) -> _Told:
     emoji, words = ANSWER_WORDS.get(approval.status, ("", approval.status.value))
-    if approval.status is ApprovalStatus.APPROVED:
-        return None  # what came of it follows at once
     return _Told(
-        kind=NoticeKind.APPROVAL,
         priority=2,
         subject=approval.opportunity.signal.instrument.key,
         title=f"{emoji} {approval_name(approval)}: {words}".strip(),
@@ -234,7 +350,7 @@ def _answer(_: OutboxRow, approval: ApprovalRecord) -> _Told | None:
     )
 
 
-def _refusal(_: OutboxRow, told: _Decided) -> _Told | None:
+def _refusal(told: DecisionRecord) -> _Told | None:
     decision = told.decision
     grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
     if decision.kind is not DecisionKind.REFUSE or told.is_answer or not grave:
@@ -244,7 +360,6 @@ def _refusal(_: OutboxRow, told: _Decided) -> _Told | None:
 
 def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _Told:
     return _Told(
-        kind=NoticeKind.REFUSAL,
         priority=2,
         subject=symbol,
         title=f"⛔ {what} refused",
@@ -253,27 +368,25 @@ def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _Told:
     )
 
 
-def _rejected(_: OutboxRow, told: SignalRecord) -> _Told:
+def _rejected(told: SignalRecord) -> _Told:
     reason = Reason(code="order_rejected", message="The broker rejected the entry; apex orders tells why.")
     return _refused(told.symbol, told.symbol, (reason,))
 
 
-def _alarm(event: OutboxRow, told: Alarm) -> _Told:
+def _alarm(subject: str, told: Alarm) -> _Told:
     return _Told(
-        kind=NoticeKind.ALARM,
         priority=1,
-        subject=event.subject,
+        subject=subject,
         title=f"🚨 {told.code.replace('_', ' ')}",
         lines=(told.message,),
         payload={"code": told.code, "message": told.message, "emoji": "🚨"},
     )
 
 
-def _day_trades(_: OutboxRow, told: DayTradeStatus) -> _Told:
+def _day_trades(told: DayTradeStatus) -> _Told:
     left = "No day trade is left" if not told.remaining else f"{told.remaining} of {told.limit} day trades is left"
     closing = ", ".join(told.opened_today)
     return _Told(
-        kind=NoticeKind.DAY_TRADES,
         priority=2,
         subject="day trades",
         title=f"⚠️ {left}",
@@ -288,9 +401,8 @@ def _day_trades(_: OutboxRow, told: DayTradeStatus) -> _Told:
     )
 
 
-def _summary(_: OutboxRow, told: DaySummary) -> _Told:
+def _summary(told: DaySummary) -> _Told:
     return _Told(
-        kind=NoticeKind.SUMMARY,
         priority=3,
         subject=told.session_date,
         title=f"📒 {told.session_date}: {told.net_pnl:+,.2f} closed, {told.open_pnl:+,.2f} open",
@@ -313,10 +425,9 @@ def summary_lines(told: DaySummary) -> tuple[str, ...]:
     )
 
 
-def _trading_state(_: OutboxRow, told: TradingState) -> _Told:
+def _trading_state(told: TradingState) -> _Told:
     emoji = "▶️" if told.mode is TradingMode.ACTIVE else "⏸️"
     return _Told(
-        kind=NoticeKind.TRADING_STATE,
         priority=2,
         subject="trading",
         title=f"{emoji} Trading is {told.mode}",
@@ -325,53 +436,27 @@ def _trading_state(_: OutboxRow, told: TradingState) -> _Told:
     )
 
 
-def _of_others(kind: NoticeKind, emoji: str, priority: int, words: str) -> Callable[[OutboxRow, Any], _Told]:
-    """Return a reader of payloads whose fields are not known here: sentences first, then plain fields."""
-
-    def read(event: OutboxRow, told: object) -> _Told:
-        facts = _plain_facts(told) if isinstance(told, Mapping) else {}
-        sentences = [str(facts.pop(name)) for name in ("message", "summary", "reason") if facts.get(name)]
-        rest = (f"{name.replace('_', ' ')}: {value}" for name, value in facts.items())
-        subject = event.subject or str(facts.get("symbol") or "")
-        return _Told(
-            kind=kind,
-            priority=priority,
-            subject=subject,
-            title=f"{emoji} {words}{f': {subject}' if subject else ''}",
-            lines=(*sentences, *rest),
-            payload={**_plain_facts(told), "emoji": emoji} if isinstance(told, Mapping) else {"emoji": emoji},
-        )
-
-    return read
+def _facts(emoji: str, priority: int, words: str, subject: str, data: Value) -> _Told:
+    """Return the words for plain *data*: sentences first, then its other fields."""
+    plain = _plain_facts(data)
+    facts = dict(plain)
+    sentences = [str(facts.pop(name)) for name in ("message", "summary", "reason") if facts.get(name)]
+    rest = (f"{name.replace('_', ' ')}: {value}" for name, value in facts.items())
+    subject = subject or str(facts.get("symbol") or "")
+    return _Told(
+        priority=priority,
+        subject=subject,
+        title=f"{emoji} {words}{f': {subject}' if subject else ''}",
+        lines=(*sentences, *rest),
+        payload={**plain, "emoji": emoji},
+    )
 
 
-def _plain_facts(told: Mapping[Any, Any]) -> dict[str, Fact]:
-    plain = {str(name): _text(value) for name, value in told.items() if not isinstance(value, list | dict)}
+def _plain_facts(data: Value) -> dict[str, Fact]:
+    fields: dict[str, object] = msgspec.to_builtins(data)
+    plain = {name: _text(value) for name, value in fields.items() if not isinstance(value, list | dict)}
     return dict(list(plain.items())[:MOST_FACTS])
 
 
 def _text(value: object) -> Fact:
     return value if value is None or isinstance(value, str | bool | int) else str(value)
-
-
-READERS: dict[str, tuple[Any, NoticeKind, Callable[[OutboxRow, Any], _Told | None]]] = {
-    "entry_filled": (EntryFilled, NoticeKind.ENTRY, _entry),
-    "position_reduced": (PositionReduced, NoticeKind.EXIT, _reduced),
-    "round_trip_closed": (RoundTrip, NoticeKind.EXIT, _exit),
-    "approval_queued": (ApprovalRecord, NoticeKind.OPPORTUNITY, _question),
-    **{f"approval_{status}": (ApprovalRecord, NoticeKind.APPROVAL, _answer) for status in ANSWER_WORDS},
-    "decided": (_Decided, NoticeKind.REFUSAL, _refusal),
-    "signal_refused": (SignalRecord, NoticeKind.REFUSAL, _rejected),
-    "alarm": (Alarm, NoticeKind.ALARM, _alarm),
-    "day_trade_warning": (DayTradeStatus, NoticeKind.DAY_TRADES, _day_trades),
-    "daily_summary": (DaySummary, NoticeKind.SUMMARY, _summary),
-    "trading_state_changed": (TradingState, NoticeKind.TRADING_STATE, _trading_state),
-    "run_overdue": (Alarm, NoticeKind.HEARTBEAT, _alarm),
-    "reconciliation_break": (
-        object,
-        NoticeKind.RECONCILIATION,
-        _of_others(NoticeKind.RECONCILIATION, "🧮", 1, "Books differ"),
-    ),
-    "weight_adaptation": (object, NoticeKind.ADAPTATION, _of_others(NoticeKind.ADAPTATION, "🎛️", 3, "Weights adapted")),
-}
-"""By kind of event: the type of its payload, what it counts as, and who reads it."""

@@ -9,11 +9,12 @@ from typing import Any
 from apex_cli.core.day_trades.count import SpreadDayTrades, following_sessions
 from apex_cli.core.day_trades.deficits import Standing, deadlines_of
 from apex_cli.core.day_trades.gate import GateDecision, GateVerdict
-from apex_cli.core.day_trades.imports import Imported, Report
+from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import is_half_day
 from apex_cli.core.model.decision import DayTradeStatus, Reason
+from apex_cli.core.state.events import Imported
 from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads
 from apex_cli.presenters.formats import DASH, moment, money, number
 

@@ -7,15 +7,20 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import msgspec
-
-from apex_cli.core.decision.record import Alarm
-from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import Booked
 from apex_cli.core.reports.activity import activity_of
 from apex_cli.core.reports.board import make_day
+from apex_cli.core.state.events import (
+    AlarmRaised,
+    FillBooked,
+    OrderUpdated,
+    RoundTripClosed,
+    kind_of,
+    kinds_of,
+    read_event,
+)
 from apex_cli.presenters.day import status_line
 from apex_cli.presenters.formats import moment, price, units
 from apex_cli.presenters.output import Output, without_secrets, write_line
@@ -25,7 +30,8 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
-TOLD_ANYWAY = frozenset({"fill", "round_trip_closed"})
+ALARM = kind_of(AlarmRaised)
+TOLD_ANYWAY = kinds_of(FillBooked, RoundTripClosed)
 
 
 class RunLog:
@@ -74,15 +80,15 @@ class RunLog:
         for trip in booked.round_trips:
             self._say(f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} USD", trip.exit_time)
 
-    def event(self, event: OutboxRow) -> None:
+    def event(self, row: OutboxRow) -> None:
         """Tell an alarm at once, whatever else is silenced; everything else only with ``--verbose``."""
-        if event.kind != "alarm":
-            if self._out.verbose and event.kind not in TOLD_ANYWAY:
-                self._say(event_words(event), event.at)
+        if row.kind != ALARM:
+            if self._out.verbose and row.kind not in TOLD_ANYWAY:
+                self._say(event_words(row), row.at)
             return
-        alarm = msgspec.json.decode(event.data, type=Alarm)
-        self.told.add(event.seq)
-        text = f"Alarm: {alarm.message}"
+        self.told.add(row.seq)
+        event = read_event(row)
+        text = f"Alarm: {event.data.message if isinstance(event, AlarmRaised) else row.subject}"
         if self._status is not None:
             self._status.console.print(without_secrets(text), markup=False, style="bold red")
         else:
@@ -104,13 +110,14 @@ class RunLog:
             self._out.note(line)
 
 
-def event_words(event: OutboxRow) -> str:
+def event_words(row: OutboxRow) -> str:
     """Return an event in a line: what the log of the dashboard says of it, or an order's fate, or its bare name."""
-    line = activity_of(event)
+    line = activity_of(row)
     if line is not None:
         return " ".join(part for part in (line.kind, line.verdict.replace("_", " "), line.text) if part)
-    if event.kind == "order_updated":
-        record = msgspec.json.decode(event.data, type=OrderRecord)
+    event = read_event(row)
+    if isinstance(event, OrderUpdated):
+        record = event.data
         why = f": {record.reason}" if record.reason else ""
         filled = f"{units(record.filled_quantity)}/{units(record.order.quantity)}"
         return f"order {record.order.client_order_id} {record.status.lower()} {filled}{why}"

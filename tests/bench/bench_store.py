@@ -33,6 +33,7 @@ from apex_cli.core.model.order import OrderRole, OrderSide
 from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.redaction import Redactor
+from apex_cli.core.state.events import RoundTripClosed
 from apex_cli.core.state.tables import State
 from kit import START, FixedClock
 from kit.rig import Rig, make_signal, manual
@@ -140,7 +141,7 @@ def closing(store: TinyDbStore, *, has_event: bool) -> Callable[[], None]:
             state.round_trips[str(number)] = row
             del state.round_trips[str(number - HOT_ROUND_TRIPS)]
             if has_event:
-                state.emit("round_trip_closed", START, "AAPL", row)
+                state.emit(RoundTripClosed(at=START, subject="AAPL", data=row))
         number += 1
 
     return close

@@ -19,6 +19,7 @@ from apex_cli.core.adapters.state.storage import StateFile
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import StateError
+from kit import an_event
 
 Apex = Callable[..., Any]
 NOT_TOLD = {"account", "meta", "outbox", "counters", "requests"}
@@ -277,10 +278,10 @@ def test_an_older_state_is_noticed_and_brought_up_to_the_journal(
 def test_a_process_that_had_the_older_state_in_memory_does_not_write_it(tmp_path: Path) -> None:
     first, second = (TinyDbStore(tmp_path, clock=SystemClock()) for _ in range(2))
     with first.transaction() as tx:
-        tx.emit("noted", first.clock.now(), "1")
+        tx.emit(an_event("1", at=first.clock.now()))
     old = first.path.read_bytes()
     with second.transaction() as tx:
-        tx.emit("noted", second.clock.now(), "2")
+        tx.emit(an_event("2", at=second.clock.now()))
     first.path.write_bytes(old)
     with pytest.raises(StateError) as caught, first.transaction():
         pass

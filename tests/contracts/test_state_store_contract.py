@@ -18,7 +18,7 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.state.tables import State
-from kit import START, FixedClock, MemoryStore
+from kit import START, FixedClock, MemoryStore, an_event
 
 Store = TinyDbStore | MemoryStore
 
@@ -78,7 +78,7 @@ def test_what_a_transaction_changed_is_in_the_next_view(store: Store) -> None:
     with store.transaction() as state:
         state.fills["a"] = a_fill(1)
         state.counters = msgspec.structs.replace(state.counters, entries_today=7)
-        state.emit("fill", START, "AAPL", {"price": Decimal("189.37")})
+        state.emit(an_event("AAPL"))
     view = store.view()
     assert view.fills["a"] == a_fill(1)
     assert view.counters.entries_today == 7
@@ -89,17 +89,17 @@ def test_what_a_transaction_changed_is_in_the_next_view(store: Store) -> None:
 def test_nothing_is_kept_of_a_transaction_that_raises(store: Store) -> None:
     with store.transaction() as state:
         state.fills["a"] = a_fill(1)
-        state.emit("kept", START)
+        state.emit(an_event("kept"))
     with pytest.raises(Boom), store.transaction() as state:  # noqa: PT012 - the block is what fails
         state.fills["a"] = a_fill(2)
         state.fills["b"] = a_fill(3)
-        state.emit("lost", START)
+        state.emit(an_event("lost"))
         raise Boom
     assert dict(store.view().fills) == {"a": a_fill(1)}
     with store.transaction() as state:
         assert state.last_seq == 1
-        state.emit("kept too", START)
-    assert [(row.seq, row.kind) for row in events(store)] == [(1, "kept"), (2, "kept too")]
+        state.emit(an_event("kept too"))
+    assert [(row.seq, row.subject) for row in events(store)] == [(1, "kept"), (2, "kept too")]
 
 
 def test_a_view_inside_a_transaction_shows_what_is_committed(store: Store) -> None:
@@ -122,12 +122,12 @@ def test_a_transaction_inside_a_transaction_is_refused(store: Store) -> None:
 def test_events_leave_the_outbox_once_and_in_order(store: Store) -> None:
     for number in range(5):
         with store.transaction() as state:
-            state.emit("first", START, str(number), {"n": number})
-            state.emit("second", START, str(number))
+            state.emit(an_event(str(number), message="first"))
+            state.emit(an_event(str(number), message="second"))
     found = events(store)
     assert [row.seq for row in found] == list(range(1, 11))
     assert [row.subject for row in found] == [str(number) for number in range(5) for _ in range(2)]
-    assert bytes(found[2].data) == b'{"n":1}'
+    assert bytes(found[2].data) == b'{"code":"counted","message":"first"}'
     assert len(store.view().outbox) == 0
 
 
@@ -141,7 +141,7 @@ def apply(state: State, changes: list[Change], expected: dict[str, Fill]) -> Non
             state.fills[key] = expected[key] = a_fill(number)
         elif key in state.fills:
             del state.fills[key], expected[key]
-        state.emit("changed", START, key)
+        state.emit(an_event(key))
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda maker: maker.__name__)

@@ -13,11 +13,12 @@ from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import StateError
+from kit import an_event
 
 
 def commit(store: TinyDbStore, reason: str) -> None:
     with store.transaction() as tx:
-        tx.emit("told", datetime.now(UTC), reason)  # noqa: TID251 - the hour of an event nobody looks at
+        tx.emit(an_event(reason, at=datetime.now(UTC)))  # noqa: TID251 - the hour of an event nobody looks at
 
 
 @pytest.mark.parametrize("commits", [0, 1, 2, 3])

@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.state.events import Alarm, AlarmRaised
 from msgspec.structs import replace
 store = TinyDbStore(Path(sys.argv[1]), clock=SystemClock(), lock_timeout_s=60)
 print("ready", flush=True)
@@ -36,7 +37,8 @@ sys.stdin.readline()
 for number in range(int(sys.argv[3])):
     with store.transaction() as tx:
         tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
-        seq = tx.emit("counted", datetime.now(UTC), sys.argv[2], {"number": number, "count": tx.counters.entries_today})
+        alarm = Alarm(code=f"counted {number}", message=str(tx.counters.entries_today))
+        seq = tx.emit(AlarmRaised(at=datetime.now(UTC), subject=sys.argv[2], data=alarm))
     print(seq, flush=True)
 """
 
@@ -128,8 +130,8 @@ def test_eight_processes_with_a_hundred_transactions_each_lose_and_double_nothin
     assert sorted(told) == list(range(1, writers * each + 1))
     assert state.counters.entries_today == writers * each
     assert [event["seq"] for event in events] == sorted(told)
-    assert [event["data"]["count"] for event in events] == list(range(1, writers * each + 1))
-    by_writer = {(event["subject"], event["data"]["number"]) for event in events}
+    assert [int(event["data"]["message"]) for event in events] == list(range(1, writers * each + 1))
+    by_writer = {(event["subject"], event["data"]["code"]) for event in events}
     assert len(by_writer) == writers * each
 
 

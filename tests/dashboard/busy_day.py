@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import NothingToDo
 from apex_cli.core.execution.upkeep import keep_account
 from apex_cli.core.model.decision import TradingMode
@@ -20,6 +19,7 @@ from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.core.reports.activity import activities
 from apex_cli.core.reports.board import make_board
+from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
 from kit.rig import Prices, Rig, auto, make_signal
 
@@ -79,7 +79,7 @@ def _alarm(rig: Rig) -> None:
     rig.execution.orders.sync()
     with rig.store.transaction() as tx:
         for number, message in enumerate(("the first stop did not hold", "the price feed stood still", "IBM: no stop")):
-            tx.emit("alarm", rig.clock.advance(seconds=number), "", Alarm(code="unprotected", message=message))
+            tx.emit(AlarmRaised(at=rig.clock.advance(seconds=number), data=Alarm(code="unprotected", message=message)))
 
 
 class Looked(NamedTuple):

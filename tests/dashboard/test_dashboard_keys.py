@@ -11,11 +11,11 @@ from busy_day import Looked, RigFeed, RigOperator, busy_rig
 from textual.pilot import Pilot
 
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import RefusedError, StateError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Preview
+from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
 from apex_cli.dashboard.sheet_table import SheetTable
 from kit.rig import Rig
@@ -122,7 +122,7 @@ def test_the_newest_line_of_the_log_stays_in_sight_unless_one_reads_older_ones(r
 
 def _raise(rig: Rig, message: str) -> None:
     with rig.store.transaction() as tx:
-        tx.emit("alarm", rig.clock.now(), "", Alarm(code="unprotected", message=message))
+        tx.emit(AlarmRaised(at=rig.clock.now(), data=Alarm(code="unprotected", message=message)))
 
 
 def test_without_control_nothing_is_done_but_all_is_shown(rig: Rig) -> None:

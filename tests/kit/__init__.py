@@ -1,15 +1,30 @@
-"""What tests start from: a clock that stands still, ids in order, a state without files."""
+"""What tests start from: a clock that stands still, ids in order, a state without files, an event."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds
+import msgspec
 
-__all__ = ["START", "FixedClock", "MemoryStore", "SequentialIds"]
+from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds
+from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.state.events import Alarm, AlarmRaised, Event
+
+__all__ = ["START", "FixedClock", "MemoryStore", "SequentialIds", "a_row", "an_event"]
 
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 """A Monday, 10:00 in New York."""
+
+
+def an_event(subject: str = "", code: str = "counted", message: str = "", at: datetime = START) -> AlarmRaised:
+    """Return an event for tests that care only that there is one."""
+    return AlarmRaised(at=at, subject=subject, data=Alarm(code=code, message=message))
+
+
+def a_row(event: Event) -> OutboxRow:
+    """Return *event* as its line of the journal holds it."""
+    data = msgspec.Raw(msgspec.json.encode(event.data))
+    return OutboxRow(seq=event.seq, at=event.at, kind=event.kind, subject=event.subject, data=data)
 
 
 class FixedClock:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from apex_cli.core.day_trades.counter import DayTradeCounter, count_in_state
 from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.core.execution.orders import IntentEvent
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import DayTradeLimits, RiskLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRecord
 from apex_cli.core.positions.booking import book
+from apex_cli.core.state.events import Intent
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
 from kit.faults import UnreliableBroker
@@ -43,7 +43,7 @@ STEPS = st.lists(
 class Session(NamedTuple):
     """What was sent, and everything the venue told."""
 
-    intents: list[IntentEvent]
+    intents: list[Intent]
     told: list[Any]
 
 
@@ -78,7 +78,7 @@ def live(steps: list[tuple[Any, ...]]) -> Session:
                 rig.feed(make_signal(now=rig.clock.now(), signal_id=f"s{number}", **terms))
         rig.clock.advance(seconds=1)
         rig.cycle()
-    return Session([msgspec.json.decode(event.data, type=IntentEvent) for event in rig.events("intent")], told)
+    return Session([msgspec.json.decode(event.data, type=Intent) for event in rig.events("intent")], told)
 
 
 def booked(session: Session, events: list[Any], *, in_one: bool = False) -> State:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import ApexError
-from apex_cli.core.execution.orders import IntentEvent
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.state.events import Intent
 from kit import FixedClock, MemoryStore
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import ListSource, Rig, make_signal, manual
@@ -31,7 +31,7 @@ TARGETS = st.sampled_from([("54",), ("55", "58", "60"), ()])
 def entries_by_signal(rig: Rig) -> dict[str, int]:
     """Return how many brackets of each signal ever reached the venue."""
     brackets = {name.split("-")[1] for name in rig.entries_at_venue()}
-    intents = [msgspec.json.decode(event.data, type=IntentEvent) for event in rig.events("intent")]
+    intents = [msgspec.json.decode(event.data, type=Intent) for event in rig.events("intent")]
     signal_of = {i.bracket.bracket_id: i.bracket.signal_id for i in intents if i.bracket is not None}
     return Counter(signal_of[bracket] for bracket in brackets)
 

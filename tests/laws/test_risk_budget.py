@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.decision.record import DecidedEvent, decide_again
+from apex_cli.core.decision.record import decide_again
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
@@ -18,6 +18,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRole
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.state.events import DecisionRecord
 from kit import START
 from kit.rig import Rig, make_signal
 
@@ -75,7 +76,7 @@ def answered(rig: Rig, quantity: Decimal | None) -> None:
 
 
 def warned(rig: Rig) -> set[str]:
-    decisions = [msgspec.json.decode(e.data, type=DecidedEvent).decision for e in rig.events("decided")]
+    decisions = [msgspec.json.decode(e.data, type=DecisionRecord).decision for e in rig.events("decided")]
     return {warning.code for decision in decisions for warning in decision.warnings}
 
 
@@ -118,7 +119,7 @@ def test_the_journal_gives_every_decision_again(signal: Signal, chosen: Limits, 
     rig = Rig(limits=chosen)
     rig.feed(signal)
     answered(rig, quantity)
-    events = [msgspec.json.decode(e.data, type=DecidedEvent) for e in rig.events("decided")]
+    events = [msgspec.json.decode(e.data, type=DecisionRecord) for e in rig.events("decided")]
     assert events
     for event in events:
         assert decide_again(event) == event.decision

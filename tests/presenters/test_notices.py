@@ -4,16 +4,18 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.learning import LearningState, Weights
 from apex_cli.core.model.notice import Notice, NoticeKind
+from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.records import OutboxRow, TradingState
+from apex_cli.core.state.events import EVENT_TYPES, BreakFound, LearningChange, WeightsAdapted, kind_of
 from apex_cli.presenters.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
-from apex_cli.presenters.notices import READERS, notice_of, profit_emoji
-from kit import START
+from apex_cli.presenters.notices import NEWS, notice_of, profit_emoji
+from kit import START, a_row
 from kit.rig import Rig, auto, make_signal, manual
 
 ENTRY_FIELDS = {
@@ -139,21 +141,35 @@ def test_a_refusal_is_news_when_it_speaks_of_the_account() -> None:
     assert told(other) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "data", "title", "priority"),
-    [
-        ("reconciliation_break", {"message": "AAPL: 3 here, 5 there.", "code": "x"}, "🧮 Books differ: AAPL", 1),
-        ("weight_adaptation", {"momentum": "0.4", "nested": {"a": 1}}, "🎛️ Weights adapted: AAPL", 3),
-        ("weight_adaptation", [1, 2], "🎛️ Weights adapted: AAPL", 3),
-    ],
-)
-def test_events_of_others_are_told_without_knowing_their_fields(
-    kind: str, data: Any, title: str, priority: int
-) -> None:
-    notice = notice_of(event(kind, data, "AAPL"))
-    assert notice is not None
-    assert (notice.title, notice.priority) == (title, priority)
-    assert "nested" not in str(notice.lines)
+def test_a_break_and_new_weights_are_told_with_their_plain_fields() -> None:
+    found = Break(
+        code=BreakCode.ORDER_GONE,
+        key="AAPL",
+        subject="AAPL",
+        ours="3",
+        theirs="5",
+        message="AAPL: 3 here, 5 there.",
+        correction=Correction(kind=CorrectionKind.NONE, message="Look."),
+    )
+    told_of_break = notice_of(a_row(BreakFound(seq=7, at=START, subject="AAPL", data=found)))
+    assert told_of_break is not None
+    assert (told_of_break.title, told_of_break.priority) == ("🧮 Books differ: AAPL", 1)
+    assert told_of_break.lines[0] == "AAPL: 3 here, 5 there."
+    assert "correction" not in str(told_of_break.lines)
+    change = LearningChange(message="Timing counts more.", before=Weights(), learning=LearningState())
+    told_of_weights = notice_of(a_row(WeightsAdapted(seq=8, at=START, subject="learning", data=change)))
+    assert told_of_weights is not None
+    assert (told_of_weights.title, told_of_weights.priority) == ("🎛️ Weights adapted: learning", 3)
+    assert told_of_weights.lines == ("Timing counts more.",)
+
+
+def test_what_counts_as_news_is_told_and_nothing_else_is() -> None:
+    for event_type in EVENT_TYPES.values():
+        notice = notice_of(event(kind_of(event_type), ["of another version"], "AAPL"))
+        assert (notice is not None) == (event_type in NEWS), event_type
+        if notice is not None:
+            assert notice.kind is NEWS[event_type]
+            assert "cannot be read" in notice.lines[0]
 
 
 def test_an_event_that_nobody_knows_is_no_news() -> None:
@@ -161,7 +177,8 @@ def test_an_event_that_nobody_knows_is_no_news() -> None:
 
 
 @given(
-    st.sampled_from(sorted(READERS)), st.recursive(st.none() | st.text(max_size=9), lambda x: st.lists(x, max_size=3))
+    st.sampled_from(sorted(EVENT_TYPES)),
+    st.recursive(st.none() | st.text(max_size=9), lambda x: st.lists(x, max_size=3)),
 )
 def test_a_payload_that_is_not_what_it_was_is_told_all_the_same(kind: str, data: Any) -> None:
     notice = notice_of(event(kind, data, "AAPL"))

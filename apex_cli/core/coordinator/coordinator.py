@@ -29,7 +29,6 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import exposures_of, planned_exposure
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.decision.record import (
-    Alarm,
     record_decision,
     record_ended,
     record_queued,
@@ -57,6 +56,7 @@ from apex_cli.core.ports import (
     StateStore,
 )
 from apex_cli.core.positions.announcements import close_the_day, warn_of_day_trades
+from apex_cli.core.state.events import Alarm, AlarmRaised
 
 PlayMarket = Callable[[], Iterator[datetime]]
 """Plays simulated prices up to now, one step of time at a time."""
@@ -177,7 +177,7 @@ class Coordinator:
             if self._outage is None:
                 with self._store.transaction() as tx:
                     alarm = Alarm(code="broker_unavailable", message=error.message)
-                    tx.emit("alarm", self._clock.now(), "broker", alarm)
+                    tx.emit(AlarmRaised(at=self._clock.now(), subject="broker", data=alarm))
             self._outage = error
             return False
         self._outage = None

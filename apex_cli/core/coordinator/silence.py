@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.model.records import Counters
 from apex_cli.core.ports import Clock, StateStore
+from apex_cli.core.state.events import Alarm, RunOverdue
 
 BEAT = timedelta(minutes=1)
 """How often a loop writes down that it works."""
@@ -52,5 +52,5 @@ def tell_overdue(store: StateStore, message: str, now: datetime) -> bool:
         if told is not None and now - told < TELL_AGAIN and told >= (tx.counters.last_run_at or told):
             return False
         tx.counters = replace(tx.counters, overdue_told=now)
-        tx.emit("run_overdue", now, "apex run", Alarm(code="run_overdue", message=message))
+        tx.emit(RunOverdue(at=now, subject="apex run", data=Alarm(code="run_overdue", message=message)))
     return True

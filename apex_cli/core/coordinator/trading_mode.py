@@ -7,6 +7,7 @@ from datetime import datetime
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import TradingState
 from apex_cli.core.ports import StateStore
+from apex_cli.core.state.events import TradingStateChanged
 
 
 def change_trading_mode(store: StateStore, mode: TradingMode, reason: str, now: datetime) -> TradingState:
@@ -20,5 +21,5 @@ def change_trading_mode(store: StateStore, mode: TradingMode, reason: str, now: 
         before = tx.trading
         tx.trading = TradingState(mode=mode, reason=reason, changed_at=now)
         if before.mode is not mode or before.reason != reason:
-            tx.emit("trading_state_changed", now, mode, tx.trading)
+            tx.emit(TradingStateChanged(at=now, subject=mode, data=tx.trading))
     return before

@@ -25,6 +25,7 @@ from apex_cli.core.market.calendar import (
 )
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import Execution
+from apex_cli.core.state.events import HistoryImported, Imported, ImportedHistory
 from apex_cli.core.state.tables import State
 
 
@@ -67,30 +68,6 @@ def with_start(executions: Sequence[Execution], start: Mapping[str, Decimal]) ->
     return tuple(replace(row, held_before=noted[row.key]) if row.key in noted else row for row in executions)
 
 
-class Imported(Value, frozen=True, kw_only=True):
-    """What an import changed."""
-
-    added: int
-    known: int
-    """Executions that were there already, as own fills or from an earlier import."""
-
-    too_old: int
-    not_counted: int
-    """Of markets that do not count: futures, currencies, coins; and rows that are no trades."""
-
-    covered_since: str
-    """Session date from which on all trades are known; empty when nothing is."""
-
-
-class HistoryImportedEvent(Value, frozen=True, kw_only=True):
-    """What an import brought: enough to bring it again."""
-
-    rows: tuple[Execution, ...]
-    """As they stand in the state now."""
-
-    imported: Imported
-
-
 def import_executions(tx: State, report: Report, now: datetime) -> Imported:
     """Put *report* into the state, inside the caller's transaction; twice is as good as once.
 
@@ -116,7 +93,7 @@ def import_executions(tx: State, report: Report, now: datetime) -> Imported:
         covered_since=tx.counters.fills_since,
     )
     if rows:
-        tx.emit("history_imported", now, "", HistoryImportedEvent(rows=tuple(rows), imported=imported))
+        tx.emit(HistoryImported(at=now, data=ImportedHistory(rows=tuple(rows), imported=imported)))
     return imported
 
 

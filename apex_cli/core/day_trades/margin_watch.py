@@ -14,7 +14,6 @@ from apex_cli.core.day_trades.deficits import deadlines_of, meet, note_level, st
 from apex_cli.core.day_trades.margin import level_before
 from apex_cli.core.day_trades.regimes import facts_of, worth
 from apex_cli.core.day_trades.rejections import with_rejection
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
 from apex_cli.core.model.fill import Fill
@@ -22,6 +21,7 @@ from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import DeficitRecord
 from apex_cli.core.model.wording import money
 from apex_cli.core.ports import Broker, StateStore
+from apex_cli.core.state.events import Alarm, AlarmRaised, MarginDeficit, MarginDeficitMet
 from apex_cli.core.state.tables import State
 
 SETTLING = timedelta(minutes=3)
@@ -68,7 +68,7 @@ class MarginWatch:
                 met = meet(row, level, session)
                 if met != row:
                     tx.deficits[key] = met
-                    tx.emit("margin_deficit_met", now, key, met)
+                    tx.emit(MarginDeficitMet(at=now, subject=key, data=met))
             return dict(tx.deficits) != before
 
     def _is_due(self, now: datetime) -> bool:
@@ -89,14 +89,15 @@ def _has_margin(facts: AccountFacts) -> bool:
 
 
 def _tell(tx: State, found: DeficitRecord, now: datetime) -> None:
-    tx.emit("margin_deficit", now, found.session_date, found)
+    tx.emit(MarginDeficit(at=now, subject=found.session_date, data=found))
     due = deadlines_of(found)
     small = " It is small enough not to count as a habit." if found.is_de_minimis else ""
     message = (
         f"Intraday margin deficit of {money(found.amount)} on {found.session_date}: pay in or close, ideally by "
         f"{due.ideally}, at the latest by {due.before_freeze}.{small}"
     )
-    tx.emit("alarm", now, found.session_date, Alarm(code="margin_deficit", message=message))
+    alarm = Alarm(code="margin_deficit", message=message)
+    tx.emit(AlarmRaised(at=now, subject=found.session_date, data=alarm))
 
 
 def with_standing(account: AccountSnapshot, state: State, now: datetime) -> AccountSnapshot:

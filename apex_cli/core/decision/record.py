@@ -8,74 +8,45 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.approval import transition
 from apex_cli.core.decision.plan import decide, decide_at
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
+    RejectedRow,
     SignalOutcome,
     SignalRecord,
 )
 from apex_cli.core.model.signal import Opportunity, Signal, market_side
-from apex_cli.core.ports import RejectedRow
+from apex_cli.core.state.events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid, approval_event
 from apex_cli.core.state.tables import State
 
 
-class DecidedEvent(Value, frozen=True, kw_only=True):
-    """A decision with its inputs: ``decide_again`` over them gives the same answer."""
-
-    opportunity: Opportunity
-    snapshot: Snapshot
-    limits: Limits
-    decision: Decision
-    is_answer: bool = False
-    """A person's yes: decided at the latest price, and nobody was to be asked any more."""
-
-    quantity: Quantity | None = None
-    """The person's own size."""
-
-
-def decide_again(event: DecidedEvent) -> Decision:
-    """Return what the inputs of *event* give: the decision that it holds."""
-    if not event.is_answer:
-        return decide(event.opportunity, event.snapshot, event.limits)
-    quote = event.snapshot.quote
+def decide_again(record: DecisionRecord) -> Decision:
+    """Return what the inputs of *record* give: the decision that it holds."""
+    if not record.is_answer:
+        return decide(record.opportunity, record.snapshot, record.limits)
+    quote = record.snapshot.quote
     return decide_at(
-        event.opportunity,
-        event.snapshot,
-        event.limits,
-        entry_price=quote.price if quote else event.opportunity.signal.entry_price,
-        quantity=event.quantity,
+        record.opportunity,
+        record.snapshot,
+        record.limits,
+        entry_price=quote.price if quote else record.opportunity.signal.entry_price,
+        quantity=record.quantity,
     )
-
-
-class Alarm(Value, frozen=True, kw_only=True):
-    """Something a person must know now."""
-
-    code: str
-    message: str
-
-
-class SignalEndedEvent(Value, frozen=True, kw_only=True):
-    """A signal that never came to a decision."""
-
-    signal: Signal
-    outcome: SignalOutcome
-    reasons: tuple[Reason, ...]
 
 
 def record_rejected_row(tx: State, row: RejectedRow, now: datetime) -> None:
     """Remember in the journal that a row was not a signal."""
-    tx.emit("signal_invalid", now, row.signal_id or row.where, row)
+    tx.emit(SignalInvalid(at=now, subject=row.signal_id or row.where, data=row))
 
 
 def record_ended(tx: State, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], now: datetime) -> None:
     """End a signal that never came to a decision: expired, dropped, stopped by a stage."""
     tx.signals[signal.signal_id] = signal_row(signal, outcome, now)
-    event = SignalEndedEvent(signal=signal, outcome=outcome, reasons=reasons)
-    tx.emit("signal_ended", now, signal.signal_id, event)
+    end = SignalEnd(signal=signal, outcome=outcome, reasons=reasons)
+    tx.emit(SignalEnded(at=now, subject=signal.signal_id, data=end))
 
 
 def record_decision(  # noqa: PLR0917 - the event's fields, in their order
@@ -87,7 +58,7 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
     approval: ApprovalRecord | None = None,
 ) -> None:
     """Put the decision with everything it was made from into the journal; *approval* is the one it answers."""
-    event = DecidedEvent(
+    record = DecisionRecord(
         opportunity=opportunity,
         snapshot=snapshot,
         limits=limits,
@@ -95,7 +66,7 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
         is_answer=approval is not None,
         quantity=approval.quantity if approval is not None else None,
     )
-    tx.emit("decided", snapshot.taken_at, decision.signal_id, event)
+    tx.emit(Decided(at=snapshot.taken_at, subject=decision.signal_id, data=record))
 
 
 def record_refused(tx: State, signal: Signal, now: datetime) -> None:
@@ -133,7 +104,7 @@ def record_queued(
     tx.approvals[approval_id] = approval
     row = signal_row(signal, SignalOutcome.QUEUED, now)
     tx.signals[signal.signal_id] = replace(row, approval_id=approval_id)
-    tx.emit("approval_queued", now, signal.signal_id, approval)
+    tx.emit(approval_event(approval, now))
     return approval
 
 
@@ -160,7 +131,7 @@ def end_approval(
     """Give an approval its next status and tell the journal."""
     ended = transition(approval, status, now=now, by=decided_by, reason=reason)
     tx.approvals[approval.approval_id] = ended
-    tx.emit(f"approval_{status}", now, approval.opportunity.signal.signal_id, ended)
+    tx.emit(approval_event(ended, now))
     outcome = SIGNAL_OUTCOME_OF.get(status)
     row = tx.signals.get(approval.opportunity.signal.signal_id)
     if outcome and row:

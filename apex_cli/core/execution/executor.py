@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
-from apex_cli.core.decision.record import Alarm, end_approval, record_decision, record_executed
+from apex_cli.core.decision.record import end_approval, record_decision, record_executed
 from apex_cli.core.errors import ApexError
 from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.guard import GivenUp, Guard
@@ -23,6 +23,7 @@ from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Clock, Ids, StateStore
 from apex_cli.core.positions.protection import orders_of
+from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 ASK_AGAIN = timedelta(seconds=30)
@@ -159,7 +160,8 @@ class TradeExecutor:
         if self._not_closed.get(each.key) != message:
             self._not_closed[each.key] = message
             with self._store.transaction() as tx:
-                tx.emit("alarm", self._clock.now(), each.subject, Alarm(code="flatten_failed", message=message))
+                alarm = Alarm(code="flatten_failed", message=message)
+                tx.emit(AlarmRaised(at=self._clock.now(), subject=each.subject, data=alarm))
 
 
 def _may_open(tx: State, opportunity: Opportunity, approval: ApprovalRecord | None) -> bool:

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from apex_cli.core.decision.brackets import excess
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.errors import BusyError
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import session_date, session_start
@@ -31,6 +30,7 @@ from apex_cli.core.positions.protection import (
     restoration,
     unprotected_quantity,
 )
+from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
 PAUSE_AFTER_SUCCESS = timedelta(seconds=5)
@@ -236,7 +236,7 @@ class Guard:
 
     def _raise(self, alarm: Alarm, subject: str) -> None:
         with self._store.transaction() as tx:
-            tx.emit("alarm", self._clock.now(), subject, alarm)
+            tx.emit(AlarmRaised(at=self._clock.now(), subject=subject, data=alarm))
 
 
 def changes_of(state: State) -> tuple[int, ...]:

@@ -12,15 +12,15 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.record import Alarm, end_approval
+from apex_cli.core.decision.record import end_approval
 from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import Booked, book
+from apex_cli.core.state.events import Alarm, AlarmRaised, Intent, IntentWritten, OrderUpdated, SignalRefused
 from apex_cli.core.state.tables import State, is_ours
 
 SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05
@@ -29,13 +29,6 @@ SHORTEST_POLL_S, POLL_INTERVAL_S = 0.002, 0.05
 UNSETTLED = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN})
 NOTHING_SENT = frozenset({OrderStatus.NEVER_SENT, OrderStatus.REJECTED})
 SOUND = frozenset({OrderStatus.WORKING, OrderStatus.FILLED})
-
-
-class IntentEvent(Value, frozen=True, kw_only=True):
-    """What we are about to send."""
-
-    bracket: BracketRecord | None = None
-    orders: tuple[Order, ...]
 
 
 class Orders:
@@ -74,7 +67,7 @@ class Orders:
         """Write *orders* as intents, inside the caller's transaction."""
         for order in orders:
             tx.orders[order.client_order_id] = OrderRecord(order=order, created_at=now, updated_at=now)
-        tx.emit("intent", now, subject, IntentEvent(bracket=bracket, orders=orders))
+        tx.emit(IntentWritten(at=now, subject=subject, data=Intent(bracket=bracket, orders=orders)))
 
     async def send_all(self, orders: Sequence[Order]) -> None:
         """Send intents that are on disk, each entry together with its exits; after one that failed, the others stay."""
@@ -225,14 +218,15 @@ class Orders:
             never = [r for r in entries if r.status is OrderStatus.NEVER_SENT]
             row: SignalRecord | None = tx.signals.get(bracket.signal_id)
             if never:
-                tx.emit("alarm", now, bracket.signal_id, _never_sent(bracket, never, len(entries)))
+                alarm = _never_sent(bracket, never, len(entries))
+                tx.emit(AlarmRaised(at=now, subject=bracket.signal_id, data=alarm))
             if row is None or row.bracket_id != bracket.bracket_id:
                 return
             if len(never) == len(entries):
                 del tx.signals[bracket.signal_id]
             elif all(r.status in NOTHING_SENT for r in entries):
                 refused = tx.signals[bracket.signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
-                tx.emit("signal_refused", now, bracket.signal_id, refused)
+                tx.emit(SignalRefused(at=now, subject=bracket.signal_id, data=refused))
 
     def end_approvals(self) -> None:
         """Give approvals that were answered with yes their end, once the fate of their orders is known."""
@@ -271,7 +265,7 @@ def _settle_unanswered(tx: State, orders: Sequence[Order], status: OrderStatus, 
         if record is not None and record.status in UNSETTLED and record.status is not status:
             fresh = replace(record, status=status, reason=reason, updated_at=now)
             tx.orders[order.client_order_id] = fresh
-            tx.emit("order_updated", now, _subject(tx, order), fresh)
+            tx.emit(OrderUpdated(at=now, subject=_subject(tx, order), data=fresh))
 
 
 def _subject(tx: State, order: Order) -> str:

@@ -18,6 +18,7 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.retention import prune
+from apex_cli.core.state.events import SessionStarted
 from apex_cli.core.state.tables import State
 
 CURVE_STEP_S = 300
@@ -107,7 +108,7 @@ def _start_session(tx: State, account: AccountSnapshot, now: datetime) -> bool:
     today = session_date(now)
     tx.counters = session_counters(tx.counters, account, today)
     prune(tx, today)
-    tx.emit("session_started", now, today.isoformat(), tx.counters)
+    tx.emit(SessionStarted(at=now, subject=today.isoformat(), data=tx.counters))
     return True
 
 

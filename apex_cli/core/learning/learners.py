@@ -14,30 +14,14 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.learning import components, markets
 from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.state.events import LearningChange, LearningFrozen, LearningUnfrozen, WeightsAdapted, WeightsProposed
 from apex_cli.core.state.tables import State
 
-LEARNING_KINDS = ("weight_adaptation", "weight_proposal", "learning_frozen", "learning_unfrozen")
-"""Events whose payload is a ``LearningEvent``."""
-
-
-class LearningEvent(Value, frozen=True, kw_only=True):
-    """What changed: the new version where there is one, and where the learners stand afterwards."""
-
-    message: str = ""
-    """One readable sentence."""
-
-    version: WeightsVersion | None = None
-    before: Weights | None = None
-    """What was in force until then."""
-
-    proposal: WeightsVersion | None = None
-    """What would have been put in force in the mode that only reports."""
-
-    learning: LearningState
+SUBJECT = "learning"
+"""What the events of this module concern."""
 
 
 class Learners:
@@ -110,8 +94,8 @@ class Learners:
             put_in_force(tx, version, before, learning, now)
             return
         tx.learning = learning
-        event = LearningEvent(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
-        tx.emit("weight_proposal", now, "learning", event)
+        change = LearningChange(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
+        tx.emit(WeightsProposed(at=now, subject=SUBJECT, data=change))
 
     def _tell_outcomes(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
         learning = tx.learning
@@ -162,8 +146,8 @@ def put_in_force(tx: State, version: WeightsVersion, before: Weights, learning: 
     """Keep *version*, put it in force, and emit an event."""
     tx.weights[str(version.version)] = version
     tx.learning = replace(learning, version=version.version, newest=version.version)
-    event = LearningEvent(message=version.why, version=version, before=before, learning=tx.learning)
-    tx.emit("weight_adaptation", now, "learning", event)
+    change = LearningChange(message=version.why, version=version, before=before, learning=tx.learning)
+    tx.emit(WeightsAdapted(at=now, subject=SUBJECT, data=change))
 
 
 def roll_back(tx: State, version: int, now: datetime) -> WeightsVersion:
@@ -199,12 +183,12 @@ def freeze(tx: State, now: datetime, why: str = "") -> LearningState:
     """Stop adapting and using newer lessons until ``unfreeze``; lessons are still kept."""
     seq = max((lesson.seq for lesson in tx.lessons.values()), default=0)
     tx.learning = replace(tx.learning, frozen_at=now, frozen_seq=seq, frozen_why=why)
-    tx.emit("learning_frozen", now, "learning", LearningEvent(message=why, learning=tx.learning))
+    tx.emit(LearningFrozen(at=now, subject=SUBJECT, data=LearningChange(message=why, learning=tx.learning)))
     return tx.learning
 
 
 def unfreeze(tx: State, now: datetime) -> LearningState:
     """Adapt again, on everything that was kept meanwhile."""
     tx.learning = replace(tx.learning, frozen_at=None, frozen_seq=0, frozen_why="")
-    tx.emit("learning_unfrozen", now, "learning", LearningEvent(learning=tx.learning))
+    tx.emit(LearningUnfrozen(at=now, subject=SUBJECT, data=LearningChange(learning=tx.learning)))
     return tx.learning

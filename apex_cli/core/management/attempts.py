@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from apex_cli.core.decision.record import Alarm
-from apex_cli.core.model.base import Value
 from apex_cli.core.ports import Clock, StateStore
+from apex_cli.core.state.events import Alarm, AlarmRaised, Event
 
 PAUSE = timedelta(seconds=30)
 """How long the loop waits before it asks again for what the broker did not confirm."""
@@ -40,13 +39,14 @@ class Attempts:
         message = message.strip()
         if self._told.get(what) != message:
             self._told[what] = message
-            self.note("alarm", Alarm(code=code, message=message), subject)
+            at = self._clock.now()
+            self.note(AlarmRaised(at=at, subject=subject, data=Alarm(code=code, message=message)))
 
     def worked(self, what: str) -> None:
         """Forget the trouble with *what*: the next one is news."""
         self._told.pop(what, None)
 
-    def note(self, kind: str, event: Value, subject: str) -> None:
+    def note(self, event: Event) -> None:
         """Put one event into the journal."""
         with self._store.transaction() as tx:
-            tx.emit(kind, self._clock.now(), subject, event)
+            tx.emit(event)

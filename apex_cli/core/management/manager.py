@@ -25,74 +25,31 @@ from apex_cli.core.management.stops import (
     stop_changes,
 )
 from apex_cli.core.management.targets import missing_targets
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
-from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
 from apex_cli.core.positions.protection import is_unsure, orders_of
+from apex_cli.core.state.events import (
+    EntryEnd,
+    EntryEnded,
+    RestoredTarget,
+    StopMove,
+    StopMoved,
+    StopReplaced,
+    StopReplacement,
+    TargetRestored,
+    TrailStart,
+    TrailStarted,
+)
 from apex_cli.core.state.tables import State
 
 MOST_ROUNDS = 4
 """Looks at one position in one cycle: the entry ends, a trailing stop begins, the old stop goes."""
-
-
-class StopMovedEvent(Value, frozen=True, kw_only=True):
-    """A stop stands nearer to the price."""
-
-    client_order_id: str
-    symbol: str
-    why: str
-    """``breakeven``, ``target`` or ``trail``."""
-
-    from_price: Price
-    to_price: Price
-    price: Price
-    """The latest price then."""
-
-    r_multiple: Decimal
-    """Profit in R then."""
-
-
-class TrailStartedEvent(Value, frozen=True, kw_only=True):
-    """A trailing stop was sent beside the stop it will replace."""
-
-    client_order_id: str
-    symbol: str
-    replaces: str
-    stop_price: Price
-    trail_amount: Price
-    price: Price
-    r_multiple: Decimal
-
-
-class StopReplacedEvent(Value, frozen=True, kw_only=True):
-    """A stop is gone, and the trailing one works in its place."""
-
-    client_order_id: str
-    symbol: str
-    replaced_by: str
-
-
-class EntryEndedEvent(Value, frozen=True, kw_only=True):
-    """What was left of an entry was cancelled, as the stops of what it has bought are moved now."""
-
-    client_order_ids: tuple[str, ...]
-    symbol: str
-    r_multiple: Decimal
-
-
-class TargetRestoredEvent(Value, frozen=True, kw_only=True):
-    """A limit close ended unfilled, and its target is back."""
-
-    client_order_id: str
-    symbol: str
-    limit_price: Price
-    quantity: Quantity
 
 
 class Manager:
@@ -114,6 +71,7 @@ class Manager:
         self._gatherer = gatherer
         self._store = store
         self._management = management
+        self._clock = clock
         self._attempts = Attempts(store, clock)
         self._seen: State | None = None
         self._seen_changes: tuple[int, ...] = ()
@@ -160,13 +118,13 @@ class Manager:
             self._attempts.put_off(f"target {key}")
             return False
         for order in targets:
-            event = TargetRestoredEvent(
+            target = RestoredTarget(
                 client_order_id=order.client_order_id,
                 symbol=key,
                 limit_price=order.limit_price or position.entry_price,
                 quantity=order.quantity,
             )
-            record = await self._place(order, bracket.signal_id, "target_restored", event, now)
+            record = await self._place(order, TargetRestored(at=now, subject=bracket.signal_id, data=target))
             if record.status is not OrderStatus.WORKING:
                 message = f"{key}: the target could not be put back: {record.reason or record.status.lower()}"
                 self._attempts.failed(
@@ -242,7 +200,7 @@ class Manager:
         record: OrderRecord = self._store.view().orders[name]
         key = position.instrument.key
         if is_there(record):
-            event = StopMovedEvent(
+            move = StopMove(
                 client_order_id=name,
                 symbol=key,
                 why=change.why,
@@ -251,7 +209,7 @@ class Manager:
                 price=price,
                 r_multiple=r_multiple,
             )
-            self._attempts.note("stop_moved", event, bracket.signal_id)
+            self._attempts.note(StopMoved(at=self._clock.now(), subject=bracket.signal_id, data=move))
         elif record.is_open:
             why = failure.message if failure else record.reason or "the broker did not confirm it."
             message = f"{key}: the stop {name} could not be moved from {change.from_price} to {to}: {why}"
@@ -261,7 +219,7 @@ class Manager:
         self, bracket: BracketRecord, change: StartTrail, price: Price, r_multiple: Decimal, now: datetime
     ) -> None:
         order, key = change.order, change.order.instrument.key
-        event = TrailStartedEvent(
+        trail = TrailStart(
             client_order_id=order.client_order_id,
             symbol=key,
             replaces=change.replaces,
@@ -270,7 +228,7 @@ class Manager:
             price=price,
             r_multiple=r_multiple,
         )
-        record = await self._place(order, bracket.signal_id, "trail_started", event, now)
+        record = await self._place(order, TrailStarted(at=now, subject=bracket.signal_id, data=trail))
         if record.status not in {OrderStatus.WORKING, OrderStatus.FILLED}:
             message = (
                 f"{key}: the trailing stop could not be placed: {record.reason or record.status.lower()} "
@@ -282,8 +240,8 @@ class Manager:
         name = change.client_order_id
         failure = await self._orders.cancel((name,))
         if failure is None and await self._orders.settle(lambda state: state.orders[name].status.is_final):
-            event = StopReplacedEvent(client_order_id=name, symbol=key, replaced_by=change.replaced_by)
-            self._attempts.note("stop_replaced", event, bracket.signal_id)
+            gone = StopReplacement(client_order_id=name, symbol=key, replaced_by=change.replaced_by)
+            self._attempts.note(StopReplaced(at=self._clock.now(), subject=bracket.signal_id, data=gone))
             return
         why = failure.message if failure else "The broker did not confirm it."
         message = f"{key}: the old stop {name} beside the trailing {change.replaced_by} could not be cancelled: {why}"
@@ -297,8 +255,8 @@ class Manager:
         if failure is None and await self._orders.settle(
             lambda state: all(state.orders[name].status.is_final for name in names)
         ):
-            event = EntryEndedEvent(client_order_ids=names, symbol=key, r_multiple=r_multiple)
-            self._attempts.note("entry_ended", event, bracket.signal_id)
+            end = EntryEnd(client_order_ids=names, symbol=key, r_multiple=r_multiple)
+            self._attempts.note(EntryEnded(at=self._clock.now(), subject=bracket.signal_id, data=end))
             return
         why = failure.message if failure else "The broker did not confirm it."
         message = f"{key}: what is left of the entry could not be cancelled before the stop is moved: {why}"
@@ -306,11 +264,11 @@ class Manager:
 
     # Both
 
-    async def _place(self, order: Order, subject: str, kind: str, event: Value, now: datetime) -> OrderRecord:
+    async def _place(self, order: Order, event: TargetRestored | TrailStarted) -> OrderRecord:
         """Write *order* as an intent together with its *event*, send it, and return what became of it."""
         with self._store.transaction() as tx:
-            tx.emit(kind, now, subject, event)
-            self._orders.intend(tx, (order,), now, subject=subject)
+            tx.emit(event)
+            self._orders.intend(tx, (order,), event.at, subject=event.subject)
         name = order.client_order_id
         if await self._orders.send((order,)):
             await self._orders.settle(lambda state: not is_unsure(state.orders[name]))

@@ -27,7 +27,6 @@ from apex_cli.core.management.price_steps import (
     repriced_bracket,
     unsent_quantity,
 )
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
@@ -35,38 +34,7 @@ from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.records import BracketRecord, RestingEntry
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.protection import is_unsure
-
-
-class RepricedEvent(Value, frozen=True, kw_only=True):
-    """The rest of a limit entry was sent anew at another price."""
-
-    symbol: str
-    from_price: Price
-    to_price: Price
-    times: int
-    filled: Quantity
-    """What the decision had bought by then."""
-
-    quantity: Quantity
-    """What is sent now."""
-
-    cancelled: tuple[str, ...]
-    """Client order ids of the entries it takes the place of."""
-
-    bracket: BracketRecord
-    """The decision with its mean entry price as planned now."""
-
-
-class RepriceRefusedEvent(Value, frozen=True, kw_only=True):
-    """A step that was due is not taken."""
-
-    symbol: str
-    from_price: Price
-    to_price: Price
-    is_over: bool
-    """True: the entry was cancelled already, and its rest is given up."""
-
-    reasons: tuple[Reason, ...]
+from apex_cli.core.state.events import PriceStep, RefusedStep, Repriced, RepriceRefused
 
 
 class Repricer:
@@ -189,8 +157,8 @@ class Repricer:
                 times=entry.times + 1,
                 next_price=None,
             )
-            event = _event(entry, planned, price, most, filled_quantity(bracket, known.values()))
-            tx.emit("repriced", now, bracket.signal_id, event)
+            step = _step(entry, planned, price, most, filled_quantity(bracket, known.values()))
+            tx.emit(Repriced(at=now, subject=bracket.signal_id, data=step))
             self._orders.intend(tx, orders, now, subject=bracket.signal_id)
         await self._deliver(planned, orders)
 
@@ -228,7 +196,7 @@ class Repricer:
         self._attempts.put_off(entry.bracket_id)
         codes = tuple(reason.code for reason in reasons)
         signal = entry.opportunity.signal
-        event = RepriceRefusedEvent(
+        refused = RefusedStep(
             symbol=signal.instrument.key, from_price=entry.price, to_price=price, is_over=is_over, reasons=reasons
         )
         with self._store.transaction() as tx:
@@ -237,14 +205,12 @@ class Repricer:
             elif entry.bracket_id in tx.resting:
                 tx.resting[entry.bracket_id] = entry
             if is_over or self._refused.get(entry.bracket_id) != codes:
-                tx.emit("reprice_refused", now, signal.signal_id, event)
+                tx.emit(RepriceRefused(at=now, subject=signal.signal_id, data=refused))
         self._refused[entry.bracket_id] = codes
 
 
-def _event(
-    entry: RestingEntry, bracket: BracketRecord, price: Price, quantity: Quantity, filled: Quantity
-) -> RepricedEvent:
-    return RepricedEvent(
+def _step(entry: RestingEntry, bracket: BracketRecord, price: Price, quantity: Quantity, filled: Quantity) -> PriceStep:
+    return PriceStep(
         symbol=bracket.instrument.key,
         from_price=entry.price,
         to_price=price,

@@ -9,24 +9,14 @@ from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.management.attempts import Attempts
 from apex_cli.core.market.calendar import market_status
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementLimits
-from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.ports import Clock, StateStore
-from apex_cli.core.positions.holding import TimeClose, close_due, flat_from
+from apex_cli.core.positions.holding import END_OF_DAY, TimeClose, close_due, flat_from
 from apex_cli.core.positions.protection import orders_of
-
-
-class TimeCloseEvent(Value, frozen=True, kw_only=True):
-    """A position, or a part of it, was closed because it was time."""
-
-    symbol: str
-    due: datetime
-    quantity: Quantity
-    exit_price: Price | None
+from apex_cli.core.state.events import EndOfDayExit, TimedClose, TimeExit
 
 
 class TimeKeeper:
@@ -40,6 +30,7 @@ class TimeKeeper:
         self._closer = closer
         self._store = store
         self._management = management
+        self._clock = clock
         self._attempts = Attempts(store, clock)
 
     async def tend(self, now: datetime) -> bool:
@@ -77,8 +68,9 @@ class TimeKeeper:
 
     async def _close(self, key: str, close: TimeClose, subject: str) -> None:
         closed = await self._closer.close(CloseRequest(symbol=key, reason=close.reason))
-        event = TimeCloseEvent(symbol=key, due=close.due, quantity=closed.quantity, exit_price=closed.exit_price)
-        self._attempts.note(close.reason, event, subject)
+        done = TimedClose(symbol=key, due=close.due, quantity=closed.quantity, exit_price=closed.exit_price)
+        event_type = EndOfDayExit if close.reason == END_OF_DAY else TimeExit
+        self._attempts.note(event_type(at=self._clock.now(), subject=subject, data=done))
         self._attempts.worked(key)
 
     async def _end_late_entries(self, now: datetime) -> bool:

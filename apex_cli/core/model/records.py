@@ -31,6 +31,17 @@ class SignalOutcome(StrEnum):
     INVALID = "invalid"
 
 
+class RejectedRow(Value, frozen=True, kw_only=True):
+    """A row that is not a signal, with the reason: file, line and field."""
+
+    where: str
+    """``signals.csv:3`` or ``inbox/a.json[2]``."""
+
+    symbol: str = ""
+    signal_id: str = ""
+    reason: Reason
+
+
 class SignalRecord(Value, frozen=True, kw_only=True):
     """A signal seen: so that it is never acted on twice."""
 

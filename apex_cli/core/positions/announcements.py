@@ -13,76 +13,28 @@ from msgspec.structs import replace
 
 from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.account import AccountSnapshot
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole
-from apex_cli.core.model.position import PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.position import RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionRecord
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.performance import Tally
 from apex_cli.core.positions.position_views import position_views, totals_of
+from apex_cli.core.state.events import (
+    DaySummarised,
+    DaySummary,
+    DayTradeWarning,
+    EntryFill,
+    EntryFilled,
+    PositionReduced,
+    Reduction,
+)
 from apex_cli.core.state.tables import State
 
 FEW_DAY_TRADES = 1
 """Day trades left from which on a person is warned."""
-
-
-class EntryFilled(Value, frozen=True, kw_only=True):
-    """An entry that filled: told when its first part has, and when nothing more can come."""
-
-    bracket: BracketRecord
-    quantity: Quantity
-    """Filled so far, all parts together."""
-
-    price: Price
-    """Mean of what filled."""
-
-    is_complete: bool
-
-
-class PositionReduced(Value, frozen=True, kw_only=True):
-    """A part of a position was closed; the rest is held on."""
-
-    instrument: Instrument
-    side: PositionSide
-    quantity: Quantity
-    """Units that this order closed."""
-
-    remaining: Quantity
-    entry_price: Price
-    exit_price: Price
-    pnl: Usd
-    """Of what this order closed, before commissions."""
-
-    pnl_pct: Decimal
-    reason: str
-
-
-class DaySummary(Value, frozen=True, kw_only=True):
-    """One session in numbers."""
-
-    session_date: str
-    entries: int
-    round_trips: int
-    wins: int
-    losses: int
-    breakeven: int = 0
-    """Closed without a gain or a loss before costs."""
-
-    net_pnl: Usd
-    commission: Usd
-    best: str = ""
-    worst: str = ""
-    open_positions: int
-    open_pnl: Usd
-    unprotected: int
-    approvals_pending: int
-    equity: Usd
-    change: Usd
-    """Of equity since the session began."""
 
 
 def announce_fills(tx: State, fills: Iterable[Fill], now: datetime) -> None:
@@ -116,10 +68,10 @@ def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -
     if bracket is None or not filled or not (is_complete or filled == fresh):
         return
     value = sum((r.filled_quantity * r.average_price for r in entries if r.average_price is not None), ZERO)
-    event = EntryFilled(
+    filled_now = EntryFill(
         bracket=bracket, quantity=Quantity(filled), price=Price(value / filled), is_complete=is_complete
     )
-    tx.emit("entry_filled", now, bracket.signal_id, event)
+    tx.emit(EntryFilled(at=now, subject=bracket.signal_id, data=filled_now))
 
 
 def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
@@ -128,7 +80,7 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
     if row is None or record.average_price is None or row.position.bracket_id != order.bracket_id:
         return
     held, price = row.position, record.average_price
-    event = PositionReduced(
+    reduction = Reduction(
         instrument=order.instrument,
         side=held.side,
         quantity=record.filled_quantity,
@@ -140,7 +92,8 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
         reason=order.note or order.role.lower(),
     )
     bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
-    tx.emit("position_reduced", now, bracket.signal_id if bracket else order.instrument.symbol, event)
+    subject = bracket.signal_id if bracket else order.instrument.symbol
+    tx.emit(PositionReduced(at=now, subject=subject, data=reduction))
 
 
 def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime) -> bool:
@@ -154,7 +107,7 @@ def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime)
         if tx.counters.day_trades_told == told:
             return False
         tx.counters = replace(tx.counters, day_trades_told=told)
-        tx.emit("day_trade_warning", now, status.session_date, status)
+        tx.emit(DayTradeWarning(at=now, subject=status.session_date, data=status))
     return True
 
 
@@ -176,7 +129,7 @@ def close_the_day(store: StateStore, account: AccountSnapshot, now: datetime) ->
         if tx.counters.summary_for == day or tx.counters.session_date != day:
             return False
         tx.counters = replace(tx.counters, summary_for=day)
-        tx.emit("daily_summary", now, day, summary)
+        tx.emit(DaySummarised(at=now, subject=day, data=summary))
     return True
 
 

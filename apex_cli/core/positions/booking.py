@@ -12,7 +12,6 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from apex_cli.core.day_trades.rejections import note_rejection
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
@@ -23,6 +22,15 @@ from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.announcements import announce_fills
 from apex_cli.core.positions.ledger import apply_fill, in_order
 from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
+from apex_cli.core.state.events import (
+    Alarm,
+    AlarmRaised,
+    FillBooked,
+    FillCorrected,
+    OrderUpdated,
+    RoundTripClosed,
+    RoundTripVoided,
+)
 from apex_cli.core.state.tables import State, is_ours
 
 OUR_OWN_WORD = frozenset({OrderStatus.INTENT, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT})
@@ -109,7 +117,8 @@ def fold_in(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     if is_newest:
         tx.counters = replace(tx.counters, last_fill_at=fill.filled_at, last_fill_key=fill.key)
     subject = _subject(tx, fill.bracket_id, fill.instrument.symbol)
-    tx.emit("fill" if known is None else "fill_corrected", now, subject, fill)
+    event_type = FillBooked if known is None else FillCorrected
+    tx.emit(event_type(at=now, subject=subject, data=fill))
     return _apply(tx, fill, now) if in_order else _refold(tx, fill, now)
 
 
@@ -160,10 +169,10 @@ def put_order(tx: State, record: OrderRecord, now: datetime) -> None:
     tx.orders[name] = record
     note_rejection(tx, record)
     subject = _subject(tx, record.order.bracket_id, record.order.instrument.symbol)
-    tx.emit("order_updated", now, subject, record)
+    tx.emit(OrderUpdated(at=now, subject=subject, data=record))
     if known is not None and known.status is OrderStatus.NEVER_SENT and record.status is not OrderStatus.NEVER_SENT:
         message = f"{name} was taken for never sent, and turned up at the broker: {record.status.lower()}."
-        tx.emit("alarm", now, subject, Alarm(code="order_turned_up", message=message))
+        tx.emit(AlarmRaised(at=now, subject=subject, data=Alarm(code="order_turned_up", message=message)))
 
 
 def _is_newest(tx: State, fill: Fill) -> bool:
@@ -212,7 +221,7 @@ def _refold(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
         if trip.round_trip_id in {f.key for f in fills} and trip.round_trip_id not in fresh:
             del tx.round_trips[trip.round_trip_id]
             drop_lesson(tx, trip.round_trip_id)
-            tx.emit("round_trip_voided", now, trip.signal_id or trip.instrument.symbol, trip)
+            tx.emit(RoundTripVoided(at=now, subject=trip.signal_id or trip.instrument.symbol, data=trip))
     known = {trip_id: tx.round_trips.get(trip_id) for trip_id in fresh}
     return tuple(_put_round_trip(tx, trip, now) for trip in trips if _differs(known[trip.round_trip_id], trip))
 
@@ -251,7 +260,7 @@ def _put_position(tx: State, key: str, position: Position | None, fill: Fill) ->
 
 def _put_round_trip(tx: State, trip: RoundTrip, now: datetime) -> RoundTrip:
     tx.round_trips[trip.round_trip_id] = trip
-    seq = tx.emit("round_trip_closed", now, trip.signal_id or trip.instrument.symbol, trip)
+    seq = tx.emit(RoundTripClosed(at=now, subject=trip.signal_id or trip.instrument.symbol, data=trip))
     keep_lesson(tx, trip, seq)
     return trip
 

@@ -27,6 +27,7 @@ from apex_cli.core.positions.booking import book_fill, fold_in, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from apex_cli.core.reconciliation.reconciler import Reconciler
+from apex_cli.core.state.events import PositionAdopted, PositionIgnored
 from apex_cli.core.state.tables import State
 
 PriceOf = Callable[[Instrument], Awaitable[Price | None]]
@@ -71,7 +72,7 @@ class Adoption:
         row = Ignored(key=each.key, quantity=_difference(each), since=now)
         with self._store.transaction() as tx:
             tx.ignored[each.key] = row
-            tx.emit("position_ignored", now, each.key, row)
+            tx.emit(PositionIgnored(at=now, subject=each.key, data=row))
 
     async def _adopt(self, found: Reconciliation, request: ReconcileRequest) -> None:
         """Let our books hold what the broker holds, or give a plan to a position of ours that has none."""
@@ -119,7 +120,7 @@ class Adoption:
         with self._store.transaction() as tx:
             if plan is not None:
                 tx.brackets[name] = plan
-                tx.emit("position_adopted", now, instrument.key, plan)
+                tx.emit(PositionAdopted(at=now, subject=instrument.key, data=plan))
             _settle_unsure(tx, instrument.key, now)
             tx.ignored.pop(instrument.key, None)
             book_fill(tx, fill, now)
@@ -137,7 +138,7 @@ class Adoption:
                     "opening_too_old", f"{instrument.key}: the execution that opened it is too old to be given a plan."
                 )
             tx.brackets[name] = plan
-            tx.emit("position_adopted", now, instrument.key, plan)
+            tx.emit(PositionAdopted(at=now, subject=instrument.key, data=plan))
             fold_in(tx, replace(first, bracket_id=name, role=OrderRole.ENTRY), now)
 
 

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.imports import Report, import_executions
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
@@ -42,6 +41,7 @@ from apex_cli.core.model.reconciliation import (
 from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import put_order
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
+from apex_cli.core.state.events import Alarm, AlarmRaised, BreakFound, Reconciled
 from apex_cli.core.state.tables import State, Table
 
 MOST_ROUNDS = 6
@@ -239,15 +239,15 @@ def _tell(tx: State, last: Reconciliation | None, before: Reconciliation | None,
     known = {(each.identity, each.status) for each in last.breaks} if last else set()
     news = [each for each in found.breaks if (each.identity, each.status) not in known]
     for each in news:
-        tx.emit("reconciliation_break", found.at, each.key, each)
+        tx.emit(BreakFound(at=found.at, subject=each.key, data=each))
     if not found.is_final:
         return
     alarmed = {each.identity for each in before.open_breaks} if before and before.is_final else set()
     for each in found.breaks:
         if each.is_locking and each.identity not in alarmed:
             message = f"{each.message} Nothing is opened there until apex reconcile clears it."
-            tx.emit("alarm", found.at, each.key, Alarm(code=each.code, message=message))
-    tx.emit("reconciled", found.at, "", found)
+            tx.emit(AlarmRaised(at=found.at, subject=each.key, data=Alarm(code=each.code, message=message)))
+    tx.emit(Reconciled(at=found.at, data=found))
 
 
 def restore_reconciliation(tx: State, found: Reconciliation) -> None:

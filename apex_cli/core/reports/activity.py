@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import assert_never
 
-import msgspec
-
-from apex_cli.core.decision.record import Alarm
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.records import OutboxRow, TradingState
+from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.wording import plain
+from apex_cli.core.state.events import (
+    AlarmRaised,
+    ApprovalApproved,
+    ApprovalEvent,
+    BaseEvent,
+    DaySummarised,
+    DayTradeWarning,
+    Decided,
+    FillBooked,
+    FillCorrected,
+    HistoryImported,
+    IntentWritten,
+    LearningEvent,
+    MarginDeficit,
+    MarginDeficitMet,
+    OrderUpdated,
+    PositionAdopted,
+    PositionIgnored,
+    Reconciled,
+    Remark,
+    Repriced,
+    RoundTripClosed,
+    RoundTripVoided,
+    RunOverdue,
+    SessionStarted,
+    SignalEnded,
+    SignalInvalid,
+    SignalRefused,
+    TradingStateChanged,
+    UnreadEvent,
+    read_event,
+)
 
 
 class ActivityKind(StrEnum):
@@ -51,131 +74,102 @@ class Activity(Value, frozen=True, kw_only=True):
     """What ``apex explain`` takes."""
 
 
-class _Sized(Value, frozen=True, kw_only=True):
-    quantity: Quantity
-
-
-class _Decision(Value, frozen=True, kw_only=True):
-    """The part of a decision that the log tells; the rest of the event is passed over."""
-
-    kind: str
-    instrument: Instrument
-    side: OrderSide
-    sized: _Sized | None = None
-    reasons: tuple[Reason, ...] = ()
-    warnings: tuple[Reason, ...] = ()
-
-
-class _Decided(Value, frozen=True, kw_only=True):
-    decision: _Decision
-    is_answer: bool = False
-
-
-class _Signal(Value, frozen=True, kw_only=True):
-    instrument: Instrument
-
-
-class _Ended(Value, frozen=True, kw_only=True):
-    signal: _Signal
-    outcome: str
-    reasons: tuple[Reason, ...] = ()
-
-
-class _Rejected(Value, frozen=True, kw_only=True):
-    where: str
-    reason: Reason
-    symbol: str = ""
-
-
-class _Opportunity(Value, frozen=True, kw_only=True):
-    signal: _Signal
-
-
-class _Approval(Value, frozen=True, kw_only=True):
-    opportunity: _Opportunity
-    status: str = "pending"
-    reason: str = ""
-    decided_by: str = ""
-
-
 def activities(events: Iterable[OutboxRow]) -> list[Activity]:
     """Return the lines of *events*, in their order; kinds that say nothing to people are left out."""
     return [line for event in events if (line := activity_of(event)) is not None]
 
 
-def activity_of(event: OutboxRow) -> Activity | None:
-    """Return the line of one event; None when it has none, or its payload is of another version."""
-    known = _TELLERS.get(event.kind)
-    if known is None:
-        return None
-    payload, tell = known
-    try:
-        return tell(event, msgspec.json.decode(event.data, type=payload))
-    except msgspec.DecodeError:
-        return None
+def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for each kind of event
+    """Return the line of one event; None when it has none, or is of another version."""
+    event = read_event(row)
+    line: Activity | None = None
+    match event:
+        case Decided():
+            line = _decided(event)
+        case SignalEnded():
+            line = _ended(event)
+        case SignalInvalid():
+            line = _invalid(event)
+        case ApprovalApproved():
+            pass  # what comes of it follows at once
+        case ApprovalEvent():
+            line = _approval(event)
+        case FillBooked() | FillCorrected():
+            line = _fill(event)
+        case RoundTripClosed():
+            line = _closed(event)
+        case AlarmRaised(data=alarm):
+            line = _line(event, ActivityKind.ALARM, "", alarm.code, alarm.message)
+        case TradingStateChanged(data=trading):
+            line = _line(event, ActivityKind.STATE, "", trading.mode, trading.reason)
+        case (
+            Remark()
+            | LearningEvent()
+            | SignalRefused()
+            | IntentWritten()
+            | OrderUpdated()
+            | RoundTripVoided()
+            | Repriced()
+            | Reconciled()
+            | PositionIgnored()
+            | PositionAdopted()
+            | HistoryImported()
+            | DayTradeWarning()
+            | MarginDeficit()
+            | MarginDeficitMet()
+            | SessionStarted()
+            | DaySummarised()
+            | RunOverdue()
+            | UnreadEvent()
+        ):
+            pass
+        case _:
+            assert_never(event)
+    return line
 
 
-def _line(event: OutboxRow, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:
+def _line(event: BaseEvent, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:
     return Activity(
         seq=event.seq, at=event.at, kind=kind, symbol=symbol, verdict=verdict, text=text, subject=event.subject
     )
 
 
-def _decided(event: OutboxRow, data: _Decided) -> Activity:
-    decision = data.decision
+def _decided(event: Decided) -> Activity:
+    decision = event.data.decision
     quantity = f"{plain(decision.sized.quantity)} " if decision.sized else ""
     why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
     text = f"{decision.side} {quantity}{decision.instrument.key}{'. ' + why if why else ''}"
     return _line(event, ActivityKind.DECISION, decision.instrument.key, decision.kind, text)
 
 
-def _ended(event: OutboxRow, data: _Ended) -> Activity:
-    why = " ".join(reason.message for reason in data.reasons)
-    return _line(event, ActivityKind.DECISION, data.signal.instrument.key, data.outcome, why)
+def _ended(event: SignalEnded) -> Activity:
+    end = event.data
+    why = " ".join(reason.message for reason in end.reasons)
+    return _line(event, ActivityKind.DECISION, end.signal.instrument.key, end.outcome, why)
 
 
-def _invalid(event: OutboxRow, data: _Rejected) -> Activity:
-    return _line(event, ActivityKind.DECISION, data.symbol, "invalid", f"{data.where}: {data.reason.message}")
+def _invalid(event: SignalInvalid) -> Activity:
+    row = event.data
+    return _line(event, ActivityKind.DECISION, row.symbol, "invalid", f"{row.where}: {row.reason.message}")
 
 
-def _approval(event: OutboxRow, data: _Approval) -> Activity:
-    by = f"by {data.decided_by}" if data.decided_by else ""
-    text = " ".join(part for part in (by, data.reason) if part)
-    return _line(event, ActivityKind.APPROVAL, data.opportunity.signal.instrument.key, data.status, text)
+def _approval(event: ApprovalEvent) -> Activity:
+    approval = event.data
+    by = f"by {approval.decided_by}" if approval.decided_by else ""
+    text = " ".join(part for part in (by, approval.reason) if part)
+    return _line(event, ActivityKind.APPROVAL, approval.opportunity.signal.instrument.key, approval.status, text)
 
 
-def _fill(event: OutboxRow, fill: Fill) -> Activity:
+def _fill(event: FillBooked | FillCorrected) -> Activity:
+    fill = event.data
     role = fill.role.lower() if fill.role else "fill"
     costs = f", commission {plain(fill.commission)}" if fill.commission else ""
     text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}{costs}"
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)
 
 
-def _closed(event: OutboxRow, trip: RoundTrip) -> Activity:
+def _closed(event: RoundTripClosed) -> Activity:
+    trip = event.data
     r = f", {trip.r_multiple:+.2f} R" if trip.r_multiple is not None else ""
     text = f"{trip.pnl:+.2f} USD{r}, {plain(trip.quantity)} at {plain(trip.exit_price)}"
     return _line(event, ActivityKind.CLOSED, trip.instrument.key, trip.exit_reason, text)
-
-
-def _alarm(event: OutboxRow, alarm: Alarm) -> Activity:
-    return _line(event, ActivityKind.ALARM, "", alarm.code, alarm.message)
-
-
-def _trading(event: OutboxRow, data: TradingState) -> Activity:
-    return _line(event, ActivityKind.STATE, "", data.mode, data.reason)
-
-
-_TELLERS: dict[str, tuple[type[Any], Callable[[OutboxRow, Any], Activity]]] = {
-    "decided": (_Decided, _decided),
-    "signal_ended": (_Ended, _ended),
-    "signal_invalid": (_Rejected, _invalid),
-    "fill": (Fill, _fill),
-    "fill_corrected": (Fill, _fill),
-    "round_trip_closed": (RoundTrip, _closed),
-    "alarm": (Alarm, _alarm),
-    "trading_state_changed": (TradingState, _trading),
-    **{
-        f"approval_{status}": (_Approval, _approval)
-        for status in ("queued", "rejected", "expired", "superseded", "executed", "failed")
-    },
-}

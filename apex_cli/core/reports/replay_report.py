@@ -8,8 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.day_trades.count import count_day_trades
-from apex_cli.core.decision.record import Alarm
-from apex_cli.core.learning.learners import LearningEvent
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
@@ -29,6 +27,7 @@ from apex_cli.core.reports.measures import (
     expectancy_interval,
     sharpe_ratio,
 )
+from apex_cli.core.state.events import AlarmRaised, Event, RoundTripVoided, WeightsAdapted
 from apex_cli.core.state.tables import State
 
 ZERO = Decimal(0)
@@ -127,14 +126,17 @@ class Recorder:
         self._held_steps = 0
         self.steps = 0
 
-    def on_event(self, kind: str, data: object) -> None:
+    def on_event(self, event: Event) -> None:
         """Hear an event of the state."""
-        if kind == "round_trip_voided" and isinstance(data, RoundTrip):
-            self._trips.pop(data.round_trip_id, None)
-        elif kind == "weight_adaptation" and isinstance(data, LearningEvent) and data.version is not None:
-            self.adaptations.append(data.version)
-        elif kind == "alarm" and isinstance(data, Alarm):
-            self.alarms.append(data.message)
+        match event:
+            case RoundTripVoided(data=trip):
+                self._trips.pop(trip.round_trip_id, None)
+            case WeightsAdapted(data=change) if change.version is not None:
+                self.adaptations.append(change.version)
+            case AlarmRaised(data=alarm):
+                self.alarms.append(alarm.message)
+            case _:
+                pass
 
     def on_notice(self, reason: Reason) -> None:
         """Hear what a step, a scanner or the model has to say."""

@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
-
-import msgspec
+from typing import assert_never
 
 from apex_cli.core.decision.plan import explain_checks
-from apex_cli.core.decision.record import DecidedEvent, SignalEndedEvent
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow
-
-R = TypeVar("R")
+from apex_cli.core.state.events import (
+    AlarmRaised,
+    ApprovalEvent,
+    ApprovalQueued,
+    DaySummarised,
+    DayTradeWarning,
+    Decided,
+    DecisionRecord,
+    Event,
+    FillBooked,
+    FillCorrected,
+    HistoryImported,
+    IntentWritten,
+    LearningEvent,
+    MarginDeficit,
+    MarginDeficitMet,
+    OrderUpdated,
+    PositionAdopted,
+    PositionIgnored,
+    Reconciled,
+    Remark,
+    Repriced,
+    RoundTripClosed,
+    RoundTripVoided,
+    RunOverdue,
+    SessionStarted,
+    SignalEnd,
+    SignalEnded,
+    SignalInvalid,
+    SignalRefused,
+    TradingStateChanged,
+    UnreadEvent,
+    kinds_of,
+    read_event,
+)
 
 
 class Story(Value, frozen=True, kw_only=True):
@@ -24,11 +54,11 @@ class Story(Value, frozen=True, kw_only=True):
 
     subject: str
     events: tuple[OutboxRow, ...]
-    decisions: tuple[DecidedEvent, ...]
+    decisions: tuple[DecisionRecord, ...]
     checks: tuple[tuple[Check, ...], ...]
     """The checks of each decision, with limit and value of those that passed, too."""
 
-    ended: tuple[SignalEndedEvent, ...]
+    ended: tuple[SignalEnd, ...]
     approvals: tuple[ApprovalRecord, ...]
     """Each state the approval went through."""
 
@@ -39,7 +69,7 @@ class Story(Value, frozen=True, kw_only=True):
     round_trips: tuple[RoundTrip, ...]
 
 
-SUBJECT_KINDS = frozenset({"decided", "signal_ended", "signal_invalid", "approval_queued", "intent", "fill"})
+SUBJECT_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid, ApprovalQueued, IntentWritten, FillBooked)
 """Kinds of events that tie an id to the signal it belongs to."""
 
 ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", "exec_id", "round_trip_id")
@@ -63,45 +93,82 @@ def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]
 
 
 def story_of(subject: str, events: Iterable[OutboxRow]) -> Story:
-    """Return the story in *events*, oldest first."""
+    """Return the story in *events*, oldest first; lines of other versions stand in ``events`` alone."""
     rows = tuple(events)
-    decisions = tuple(_all(rows, "decided", DecidedEvent))
+    told = _Told()
+    for row in rows:
+        told.hear(read_event(row))
     return Story(
         subject=subject,
         events=rows,
-        decisions=decisions,
-        checks=tuple(map(_checks, decisions)),
-        ended=tuple(_all(rows, "signal_ended", SignalEndedEvent)),
-        approvals=tuple(
-            msgspec.json.decode(r.data, type=ApprovalRecord) for r in rows if r.kind.startswith("approval_")
-        ),
-        orders=tuple({o.order.client_order_id: o for o in _all(rows, "order_updated", OrderRecord)}.values()),
-        fills=tuple({f.key: f for kind in ("fill", "fill_corrected") for f in _all(rows, kind, Fill)}.values()),
-        round_trips=_round_trips(rows),
+        decisions=tuple(told.decisions),
+        checks=tuple(map(_checks, told.decisions)),
+        ended=tuple(told.ended),
+        approvals=tuple(told.approvals),
+        orders=tuple(told.orders.values()),
+        fills=tuple(told.fills.values()),
+        round_trips=tuple(told.round_trips.values()),
     )
 
 
-def _checks(event: DecidedEvent) -> tuple[Check, ...]:
+class _Told:
+    """The parts of a story, collected event by event; of orders, fills and round trips the last word counts."""
+
+    def __init__(self) -> None:
+        self.decisions: list[DecisionRecord] = []
+        self.ended: list[SignalEnd] = []
+        self.approvals: list[ApprovalRecord] = []
+        self.orders: dict[str, OrderRecord] = {}
+        self.fills: dict[str, Fill] = {}
+        self.round_trips: dict[str, RoundTrip] = {}
+
+    def hear(self, event: Event | UnreadEvent) -> None:
+        match event:
+            case Decided(data=record):
+                self.decisions.append(record)
+            case SignalEnded(data=end):
+                self.ended.append(end)
+            case ApprovalEvent(data=approval):
+                self.approvals.append(approval)
+            case OrderUpdated(data=order):
+                self.orders[order.order.client_order_id] = order
+            case FillBooked(data=fill) | FillCorrected(data=fill):
+                self.fills[fill.key] = fill
+            case RoundTripClosed(data=trip):
+                self.round_trips.pop(trip.round_trip_id, None)
+                self.round_trips[trip.round_trip_id] = trip
+            case RoundTripVoided(data=trip):
+                self.round_trips.pop(trip.round_trip_id, None)
+            case (
+                Remark()
+                | LearningEvent()
+                | SignalRefused()
+                | IntentWritten()
+                | Repriced()
+                | Reconciled()
+                | PositionIgnored()
+                | PositionAdopted()
+                | HistoryImported()
+                | DayTradeWarning()
+                | MarginDeficit()
+                | MarginDeficitMet()
+                | SessionStarted()
+                | DaySummarised()
+                | TradingStateChanged()
+                | AlarmRaised()
+                | RunOverdue()
+                | UnreadEvent()
+            ):
+                pass
+            case _:
+                assert_never(event)
+
+
+def _checks(record: DecisionRecord) -> tuple[Check, ...]:
     return explain_checks(
-        event.opportunity,
-        event.snapshot,
-        event.limits,
-        entry_price=event.decision.entry_price,
-        quantity=event.quantity,
+        record.opportunity,
+        record.snapshot,
+        record.limits,
+        entry_price=record.decision.entry_price,
+        quantity=record.quantity,
     )
-
-
-def _round_trips(rows: Iterable[OutboxRow]) -> tuple[RoundTrip, ...]:
-    """Return the last word on each round trip; one that a late fill undid is none."""
-    trips: dict[str, RoundTrip] = {}
-    for row in rows:
-        if row.kind in {"round_trip_closed", "round_trip_voided"}:
-            trip = msgspec.json.decode(row.data, type=RoundTrip)
-            trips[trip.round_trip_id] = trip
-            if row.kind == "round_trip_voided":
-                del trips[trip.round_trip_id]
-    return tuple(trips.values())
-
-
-def _all(rows: Iterable[OutboxRow], kind: str, row_type: type[R]) -> list[R]:
-    return [msgspec.json.decode(row.data, type=row_type) for row in rows if row.kind == kind]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-
-import msgspec
+from typing import assert_never
 
 from apex_cli.core.day_trades.count import RunningCount
 from apex_cli.core.market.calendar import CalendarEndError, next_session, session_date
@@ -18,8 +17,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DecisionKind, Reason
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Price, Usd
-from apex_cli.core.model.order import OrderRole
-from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.order import Order, OrderRole
 from apex_cli.core.model.records import Counters, OutboxRow
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.positions.performance import (
@@ -32,20 +30,56 @@ from apex_cli.core.positions.performance import (
     returns_of,
     sharpe,
 )
-from apex_cli.core.reports.report_events import (
-    DECODERS,
-    SeenApproval,
-    SeenDecided,
-    SeenEnded,
-    SeenOrder,
-    SeenOrderRecord,
-    SeenRejected,
+from apex_cli.core.state.events import (
+    AlarmRaised,
+    ApprovalEvent,
+    ApprovalExpired,
+    ApprovalRejected,
+    ApprovalSuperseded,
+    BaseEvent,
+    DaySummarised,
+    DayTradeWarning,
+    Decided,
+    FillBooked,
+    FillCorrected,
+    HistoryImported,
+    IntentWritten,
+    LearningEvent,
+    MarginDeficit,
+    MarginDeficitMet,
+    OrderUpdated,
+    PositionAdopted,
+    PositionIgnored,
+    Reconciled,
+    Remark,
+    Repriced,
+    RoundTripClosed,
+    RoundTripVoided,
+    RunOverdue,
+    SessionStarted,
+    SignalEnded,
+    SignalInvalid,
+    SignalRefused,
+    TradingStateChanged,
+    UnreadEvent,
+    kind_of,
+    kinds_of,
+    read_event,
 )
 
-KINDS = frozenset(
-    {"round_trip_closed", "decided", "signal_ended", "signal_invalid", "order_updated", "fill", "session_started"}
-    | {"approval_rejected", "approval_expired", "approval_superseded"}
-    | {"fill_corrected", "round_trip_voided"}
+KINDS = kinds_of(
+    RoundTripClosed,
+    RoundTripVoided,
+    Decided,
+    SignalEnded,
+    SignalInvalid,
+    ApprovalRejected,
+    ApprovalExpired,
+    ApprovalSuperseded,
+    OrderUpdated,
+    FillBooked,
+    FillCorrected,
+    SessionStarted,
 )
 """Kinds of events that the report is made of."""
 
@@ -151,7 +185,8 @@ class _Slip(Value, frozen=True, kw_only=True):
     execution: Decimal = ZERO
 
 
-_CORRECTIONS = frozenset({"fill_corrected", "round_trip_voided"})
+_ORDER = kind_of(OrderUpdated)
+_TRIPS = kinds_of(RoundTripClosed, RoundTripVoided)
 _HAS_FILLED = b'"average_price"'
 """Stands in every order that has filled, and spares decoding the others."""
 
@@ -161,15 +196,19 @@ def final_bookings(journal: JournalReader) -> dict[str, int]:
 
     A late or corrected fill books a round trip anew or voids it; only then is the journal read once more.
     """
-    if not any(True for _ in journal.events(kind="fill_corrected")) and not any(
-        True for _ in journal.events(kind="round_trip_voided")
-    ):
+    corrections = (FillCorrected, RoundTripVoided)
+    if not any(True for each in corrections for _ in journal.events(kind=kind_of(each))):
         return {}
     final: dict[str, int] = {}
-    for event in journal.events():
-        if event.kind in {"round_trip_closed", "round_trip_voided"}:
-            trip = msgspec.json.decode(event.data, type=RoundTrip)
-            final[trip.round_trip_id] = event.seq if event.kind == "round_trip_closed" else 0
+    for row in journal.events():
+        if row.kind in _TRIPS:
+            match read_event(row):
+                case RoundTripClosed(data=trip):
+                    final[trip.round_trip_id] = row.seq
+                case RoundTripVoided(data=trip):
+                    final[trip.round_trip_id] = 0
+                case _:
+                    pass
     return final
 
 
@@ -201,38 +240,62 @@ class ReportBuilder:
         self._signal_prices: dict[str, tuple[Price, Decimal | None]] = {}
         self._fills: list[Fill] = []
 
-    def add(self, event: OutboxRow) -> None:
-        """Count one event; kinds outside ``KINDS`` are passed over, payloads of another version, too."""
-        decode = DECODERS.get(event.kind)
-        if decode is None:
-            self.has_corrections |= event.kind in _CORRECTIONS
+    def add(self, row: OutboxRow) -> None:  # noqa: C901 - one case for each kind of event
+        """Count one event; kinds outside ``KINDS`` are passed over, lines of other versions, too."""
+        if row.kind == _ORDER and _HAS_FILLED not in bytes(row.data):
             return
-        if event.kind == "order_updated" and _HAS_FILLED not in bytes(event.data):
-            return
-        try:
-            data = decode(event.data)
-        except msgspec.DecodeError:
-            return
-        match data:
-            case RoundTrip():
-                self._trip(event, data)
-            case Fill():
-                self._fill(data)
-            case SeenOrderRecord():
-                self._order(event, data)
-            case SeenDecided():
-                self._decided(event, data)
-            case Counters():
-                self._session(data)
-            case SeenEnded() | SeenRejected() | SeenApproval():
-                self._ended(event, data)
+        event = read_event(row)
+        match event:
+            case RoundTripClosed():
+                self._trip(event)
+            case FillCorrected() | RoundTripVoided():
+                self.has_corrections = True
+            case FillBooked(data=fill):
+                self._fill(fill)
+            case OrderUpdated():
+                self._order(event)
+            case Decided():
+                self._decided(event)
+            case SessionStarted(data=counters):
+                self._session(counters)
+            case SignalEnded(data=end):
+                self._ended(event, str(end.outcome), end.reasons)
+            case SignalInvalid(data=rejected):
+                self._ended(event, "invalid", (rejected.reason,))
+            case ApprovalRejected(data=approval) | ApprovalExpired(data=approval) | ApprovalSuperseded(data=approval):
+                reason = Reason(code=f"approval_{approval.status}", message=approval.reason)
+                self._ended(event, f"approval {approval.status}", (reason,))
+            case (
+                Remark()
+                | ApprovalEvent()
+                | LearningEvent()
+                | SignalRefused()
+                | IntentWritten()
+                | Repriced()
+                | Reconciled()
+                | PositionIgnored()
+                | PositionAdopted()
+                | HistoryImported()
+                | DayTradeWarning()
+                | MarginDeficit()
+                | MarginDeficitMet()
+                | DaySummarised()
+                | TradingStateChanged()
+                | AlarmRaised()
+                | RunOverdue()
+                | UnreadEvent()
+            ):
+                pass
+            case _:
+                assert_never(event)
 
     def add_all(self, events: Iterable[OutboxRow]) -> None:
         """Count *events*."""
         for event in events:
             self.add(event)
 
-    def _trip(self, event: OutboxRow, trip: RoundTrip) -> None:
+    def _trip(self, event: RoundTripClosed) -> None:
+        trip = event.data
         if self._final.get(trip.round_trip_id, event.seq) != event.seq or not self._span.has(trip.exit_time):
             return
         day = _session(trip.exit_time)
@@ -258,32 +321,24 @@ class ReportBuilder:
             self._base = counters.session_start_equity
             self._is_base_known = first is None or counters.session_date >= first.isoformat()
 
-    def _decided(self, event: OutboxRow, data: SeenDecided) -> None:
-        quote, decision = data.snapshot.quote, data.decision
+    def _decided(self, event: Decided) -> None:
+        record = event.data
+        quote, decision = record.snapshot.quote, record.decision
         half = (quote.ask - quote.bid) / 2 if quote and quote.ask is not None and quote.bid is not None else None
         if decision.kind is not DecisionKind.REFUSE:
-            self._signal_prices[decision.signal_id] = (data.opportunity.signal.entry_price, half)
+            self._signal_prices[decision.signal_id] = (record.opportunity.signal.entry_price, half)
         if not self._span.has(event.at):
             return
-        name = f"{decision.kind}{' (answer)' if data.is_answer else ''}"
+        name = f"{decision.kind}{' (answer)' if record.is_answer else ''}"
         self._decisions[name] = self._decisions.get(name, 0) + 1
         if decision.kind is DecisionKind.REFUSE:
             self._refuse(decision.reasons)
 
-    def _ended(self, event: OutboxRow, data: SeenEnded | SeenRejected | SeenApproval) -> None:
-        if not self._span.has(event.at):
-            return
-        match data:
-            case SeenEnded():
-                name = str(data.outcome)
-                self._refuse(data.reasons)
-            case SeenRejected():
-                name = "invalid"
-                self._refuse((data.reason,))
-            case SeenApproval():
-                name = f"approval {data.status}"
-                self._refuse((Reason(code=f"approval_{data.status}", message=data.reason),))
-        self._decisions[name] = self._decisions.get(name, 0) + 1
+    def _ended(self, event: BaseEvent, name: str, reasons: Iterable[Reason]) -> None:
+        """Count what ended without a decision."""
+        if self._span.has(event.at):
+            self._refuse(reasons)
+            self._decisions[name] = self._decisions.get(name, 0) + 1
 
     def _refuse(self, reasons: Iterable[Reason]) -> None:
         for reason in reasons:
@@ -291,8 +346,9 @@ class ReportBuilder:
             count = known.count + 1 if known else 1
             self._refusals[reason.code] = Refusals(code=reason.code, count=count, example=reason.message)
 
-    def _order(self, event: OutboxRow, record: SeenOrderRecord) -> None:
+    def _order(self, event: OrderUpdated) -> None:
         """Keep the slippage of what an order has filled so far; a later word on it takes its place."""
+        record = event.data
         order, price = record.order, record.average_price
         expected = _expected_price(order)
         if price is None or expected is None or not record.filled_quantity or not self._span.has(event.at):
@@ -350,7 +406,7 @@ class ReportBuilder:
             return 0
 
 
-def _expected_price(order: SeenOrder) -> Price | None:
+def _expected_price(order: Order) -> Price | None:
     """Return the price an order was to fill at."""
     if order.role is OrderRole.TARGET:
         return order.limit_price

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -34,6 +33,9 @@ from apex_cli.core.model.records import (
     TradingState,
 )
 from apex_cli.core.model.request import RequestRecord
+
+if TYPE_CHECKING:
+    from apex_cli.core.state.events import Event
 
 R = TypeVar("R")
 
@@ -288,11 +290,11 @@ class State:
     def learning(self, row: LearningState) -> None:
         self._learning["learning"] = row
 
-    def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
-        """Queue one event for the journal and return its sequence number."""
+    def emit(self, event: Event) -> int:
+        """Queue *event* for the journal and return its sequence number."""
         self.last_seq += 1
-        payload = msgspec.Raw(_encode(data) if data is not None else b"{}")
-        row = OutboxRow(seq=self.last_seq, at=at, kind=kind, subject=subject, data=payload)
+        data = msgspec.Raw(_encode(event.data))
+        row = OutboxRow(seq=self.last_seq, at=event.at, kind=event.kind, subject=event.subject, data=data)
         self.outbox[str(self.last_seq)] = row
         return self.last_seq
 

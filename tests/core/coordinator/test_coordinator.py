@@ -27,7 +27,7 @@ from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, StateStore
 from apex_cli.core.signals.simple_ranker import SimpleRanker
 from apex_cli.core.state.tables import State
-from kit import MemoryStore, SequentialIds
+from kit import MemoryStore, SequentialIds, an_event
 from kit.faults import FailingStore, UnreliableBroker
 from kit.rig import ListSource, Prices, Rig, auto, make_signal, manual
 
@@ -410,7 +410,7 @@ class TestHouse:
 
         class Learners:
             def check(self, state: State, now: datetime) -> None:
-                state.emit("learned", now)
+                state.emit(an_event("learned", at=now))
                 looked.append(now)
 
         rig = Rig(learning=Learners())
@@ -419,7 +419,7 @@ class TestHouse:
             rig.cycle()
             rig.clock.advance(seconds=1)
         assert looked == [start + timedelta(seconds=s) for s in (0, 300, 600)]
-        assert len(rig.events("learned")) == 3
+        assert [event.subject for event in rig.events("alarm")] == ["learned"] * 3
 
     def test_the_pause_of_the_learners_outlives_a_restart(self) -> None:
         looked: list[datetime] = []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings, count_in_state, is_partial, known_since
-from apex_cli.core.day_trades.imports import Imported, Report, import_executions
+from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.execution import Execution, SecType
@@ -23,6 +23,7 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.positions.booking import book
 from apex_cli.core.positions.retention import prune
+from apex_cli.core.state.events import Imported
 from apex_cli.core.state.tables import State
 from kit import MemoryStore
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.decision.record import DecidedEvent, decide_again
+from apex_cli.core.decision.record import decide_again
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo, RefusedError, StateError
 from apex_cli.core.execution.answers import day_trade_effect
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
@@ -16,6 +16,7 @@ from apex_cli.core.model.limits import Limits, RiskLimits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, TradingState
+from apex_cli.core.state.events import DecisionRecord
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import Prices, Rig, make_signal, manual
 
@@ -391,7 +392,7 @@ def test_the_journal_gives_the_decision_of_an_answer_again(quantity: str | None)
     rig, prices, _ = queued()
     now_at(rig, prices, "49.80")
     approve(rig, **({"quantity": quantity} if quantity else {}))
-    events = [msgspec.json.decode(e.data, type=DecidedEvent) for e in rig.events("decided")]
+    events = [msgspec.json.decode(e.data, type=DecisionRecord) for e in rig.events("decided")]
     assert [e.decision.kind for e in events] == [DecisionKind.QUEUE, DecisionKind.EXECUTE]
     assert [decide_again(event) for event in events] == [event.decision for event in events]
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from apex_cli.core.errors import InputError
 from apex_cli.core.learning.learners import (
     Learners,
-    LearningEvent,
     freeze,
     roll_back,
     unfreeze,
@@ -27,6 +26,7 @@ from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMo
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
+from apex_cli.core.state.events import LearningChange
 from kit import START, MemoryStore
 
 D = Decimal
@@ -57,8 +57,8 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
-def adaptations(store: MemoryStore, kind: str = "weight_adaptation") -> list[LearningEvent]:
-    return [msgspec.json.decode(e.data, type=LearningEvent) for e in store.events if e.kind == kind]
+def adaptations(store: MemoryStore, kind: str = "weight_adaptation") -> list[LearningChange]:
+    return [msgspec.json.decode(e.data, type=LearningChange) for e in store.events if e.kind == kind]
 
 
 def test_twenty_trades_move_both_and_tell_of_it(store: MemoryStore, lesson: Any) -> None:

@@ -31,6 +31,7 @@ from apex_cli.core.model.records import (
 )
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
+from apex_cli.core.state.events import MarginDeficit, MarginDeficitMet, TradingStateChanged
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
 from kit.faults import Fate, UnreliableBroker
@@ -184,7 +185,7 @@ def test_halting_and_resuming() -> None:
     for mode in (TradingMode.HALTED, TradingMode.REDUCING, TradingMode.ACTIVE):
         with store.transaction() as tx:
             tx.trading = TradingState(mode=mode, reason="why", changed_at=rig.clock.now())
-            tx.emit("trading_state_changed", rig.clock.now(), mode, tx.trading)
+            tx.emit(TradingStateChanged(at=rig.clock.now(), subject=mode, data=tx.trading))
         rig.feed(make_signal("AAPL", now=rig.clock.now(), signal_id=f"sig-{mode}"))
     assert_every_start_leads_to_the_end(store)
 
@@ -228,10 +229,10 @@ def test_imported_history_and_margin_deficits() -> None:
     with store.transaction() as tx:
         import_executions(tx, Report(executions=tuple(rows)), rig.clock.now())
     deficit = DeficitRecord(session_date="2026-03-02", amount=Usd(Decimal(9)), is_de_minimis=True)
-    for row, kind in ((deficit, "margin_deficit"), (replace(deficit, met_on="2026-03-03"), "margin_deficit_met")):
+    for row, event_type in ((deficit, MarginDeficit), (replace(deficit, met_on="2026-03-03"), MarginDeficitMet)):
         with store.transaction() as tx:
             tx.deficits[row.session_date] = row
-            tx.emit(kind, rig.clock.now(), row.session_date, row)
+            tx.emit(event_type(at=rig.clock.now(), subject=row.session_date, data=row))
     assert len(store.view().history_fills) == 2
     assert_every_start_leads_to_the_end(store)
 

@@ -4,11 +4,12 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.decision.record import Alarm, record_rejected_row
+from apex_cli.core.decision.record import record_rejected_row
 from apex_cli.core.model.decision import Reason, TradingMode
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import RejectedRow
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities, activity_of
+from apex_cli.core.state.events import Alarm, AlarmRaised
 from kit import START
 from kit.rig import Rig, make_signal, manual
 
@@ -65,7 +66,8 @@ def test_alarms_and_modes_are_told() -> None:
     change_trading_mode(rig.store, TradingMode.HALTED, "news", START)
     change_trading_mode(rig.store, TradingMode.HALTED, "news", START)
     with rig.store.transaction() as tx:
-        tx.emit("alarm", START, "s", Alarm(code="unprotected", message="AAPL: 3 are held without a stop."))
+        alarm = Alarm(code="unprotected", message="AAPL: 3 are held without a stop.")
+        tx.emit(AlarmRaised(at=START, subject="s", data=alarm))
     assert told(rig) == [
         ("state", "", "HALTED", "news"),
         ("alarm", "", "unprotected", "AAPL: 3 are held without a stop."),

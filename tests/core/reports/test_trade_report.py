@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.positions.performance import statistics_of
 from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, Span, TradeReport
 from kit.rig import Prices, Rig, make_signal, manual
@@ -148,7 +147,8 @@ def test_a_corrected_trade_counts_once() -> None:
     closed = next(event for event in rig.store.events if event.kind == "round_trip_closed")
     anew = replace(closed, seq=closed.seq + 1000)
     builder = ReportBuilder(Span(), capital=Usd(D(3000)))
-    builder.add(OutboxRow(seq=1, at=closed.at, kind="fill_corrected", subject="", data=closed.data))
+    fill = next(event for event in rig.store.events if event.kind == "fill")
+    builder.add(replace(fill, kind="fill_corrected"))
     assert builder.has_corrections
     key = next(iter(rig.state.round_trips))
     counted = ReportBuilder(Span(), capital=Usd(D(3000)), final={key: anew.seq})

@@ -46,7 +46,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.request import Closed, CloseRequest, Failure, RequestRecord, RequestStatus, WorkDone
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, SignalType
 from apex_cli.core.state.tables import State, Table
-from kit import START
+from kit import START, an_event
 
 OPTION = make_instrument(
     "AAPL", MarketType.OPTIONS, expiry="2026-12-18", strike=Price(Decimal(150)), right=OptionRight.CALL
@@ -366,10 +366,10 @@ def test_deleting_a_row_that_is_not_there_is_a_key_error_and_no_change() -> None
 
 def test_events_are_numbered_and_carry_their_payload() -> None:
     state = State()
-    assert [state.emit("fill", START, "AAPL", {"price": Decimal("1.10")}), state.emit("done", START)] == [1, 2]
+    assert [state.emit(an_event("AAPL", message="1.10")), state.emit(an_event())] == [1, 2]
     first, second = state.outbox.values()
-    assert bytes(first.data) == b'{"price":"1.10"}'
-    assert (second.seq, second.subject, bytes(second.data)) == (2, "", b"{}")
+    assert bytes(first.data) == b'{"code":"counted","message":"1.10"}'
+    assert (second.seq, second.kind, second.subject) == (2, "alarm", "")
     assert state.is_changed
 
 

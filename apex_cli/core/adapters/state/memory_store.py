@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.state.events import Event
 from apex_cli.core.state.tables import State
 
-OnEvent = Callable[[str, object], None]
-"""Hears the kind of an event and its payload."""
+OnEvent = Callable[[Event], None]
+"""Hears an event."""
 
 
 class SequentialIds:
@@ -37,11 +37,10 @@ class UntoldState(State):
         super().__init__()
         self._on_event = on_event
 
-    def emit(self, kind: str, at: datetime, subject: str = "", data: object = None) -> int:
+    def emit(self, event: Event) -> int:
         """Count one event and return its sequence number."""
-        del at, subject
         self.last_seq += 1
-        self._on_event(kind, data)
+        self._on_event(event)
         return self.last_seq
 
 

@@ -25,6 +25,7 @@ from apex_cli.core.errors import StateError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.core.model.repair import ClockReset, Gaps, Migrated, Restored, spans
+from apex_cli.core.state.events import StateRestored, TradingStateChanged
 from apex_cli.core.state.tables import State
 
 _encode = msgspec.json.Encoder().encode
@@ -184,7 +185,7 @@ def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _R
     if missing and state.trading.mode is TradingMode.ACTIVE:
         reason = f"The state was restored, but events are missing: {spans(missing)}."
         state.trading = TradingState(mode=TradingMode.REDUCING, reason=reason, changed_at=now)
-        State.emit(state, "trading_state_changed", now, state.trading.mode, state.trading)
+        State.emit(state, TradingStateChanged(at=now, subject=state.trading.mode, data=state.trading))
     told = msgspec.structs.replace(
         start.told,
         replayed=later.count,
@@ -192,7 +193,7 @@ def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _R
         notes=tuple(_notes(state, missing, base)),
         last_seq=state.last_seq + 1,
     )
-    State.emit(state, "state_restored", now, "", told)
+    State.emit(state, StateRestored(at=now, data=told))
     rows = {table.name: msgspec.Raw(_encode(dict(table))) for table in state.tables()}
     meta = msgspec.structs.replace(start.meta, last_seq=state.last_seq)
     return _Rebuilt(meta, {**start.tables, **rows}, list(state.outbox.values()), told)

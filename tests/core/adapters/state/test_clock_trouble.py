@@ -13,7 +13,7 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.decision.approval import is_expired
 from apex_cli.core.market.calendar import session_bounds, session_date, session_start
-from kit import START, FixedClock
+from kit import START, FixedClock, an_event
 from kit.rig import Rig, make_signal, manual
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -40,7 +40,7 @@ def test_a_floor_in_the_past_changes_nothing() -> None:
 
 def count(store: TinyDbStore) -> None:
     with store.transaction() as state:
-        state.emit("counted", store.clock.now())
+        state.emit(an_event(at=store.clock.now()))
 
 
 def test_the_time_of_saving_never_goes_back_and_is_read_from_the_header_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
-from kit import START, FixedClock
+from kit import FixedClock, an_event
 from kit.rig import Rig, make_signal
 
 REPLAY = Replay(SilentState, rebuild)
@@ -72,7 +72,7 @@ def test_a_restore_is_an_event_of_its_own_and_tells_what_it_did(tmp_path: Path) 
     told = msgspec.json.decode(event.data)
     assert told["replayed"] == restored.replayed
     with store.transaction() as state:
-        state.emit("after", START)
+        state.emit(an_event("after"))
     assert [event.seq for event in store.journal.events()] == list(range(1, restored.last_seq + 2))
 
 

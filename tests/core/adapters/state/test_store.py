@@ -32,7 +32,7 @@ from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.reconciliation import Ignored
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.state.tables import State
-from kit import START, FixedClock
+from kit import START, FixedClock, an_event
 
 
 def a_fill(number: int) -> Fill:
@@ -55,7 +55,7 @@ def count(state: State) -> None:
     number = state.counters.entries_today + 1
     state.counters = msgspec.structs.replace(state.counters, entries_today=number)
     state.fills[f"fill-{number}"] = a_fill(number)
-    state.emit("counted", START, str(number))
+    state.emit(an_event(str(number)))
 
 
 def commit(store: TinyDbStore, times: int = 1) -> None:
@@ -187,12 +187,14 @@ WRITER = """
 import pathlib, sys, msgspec
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.adapters.state.store import TinyDbStore
+from apex_cli.core.state.events import Alarm, AlarmRaised
 store = TinyDbStore(pathlib.Path(sys.argv[1]), clock=SystemClock(), lock_timeout_s=60)
 for _ in range(int(sys.argv[2])):
     with store.transaction() as state:
         number = state.counters.entries_today + 1
         state.counters = msgspec.structs.replace(state.counters, entries_today=number)
-        state.emit("counted", store.clock.now(), str(number))
+        alarm = Alarm(code="counted", message="")
+        state.emit(AlarmRaised(at=store.clock.now(), subject=str(number), data=alarm))
     print(number, flush=True)
 """
 
