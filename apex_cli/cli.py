@@ -123,6 +123,11 @@ def run(arguments: Sequence[str]) -> int:
         status = get_command(app).main(list(arguments), prog_name="apex", standalone_mode=False)
     except typer.TyperException as error:
         return _usage_error(out, error)
+    except (BrokenPipeError, SystemExit) as error:
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        point_nowhere(sys.stdout)  # who reads has read enough, such as head
+        return ExitStatus.OK
     except (typer.Abort, KeyboardInterrupt):
         out.interrupted()
         return INTERRUPTED

@@ -58,6 +58,7 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             capture_output=True,
             text=True,
             encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=60,
         )
@@ -178,3 +179,38 @@ class TestCompletion:
         done = process(_APEX_COMPLETE=f"source_{shell}")
         assert done.returncode == 0
         assert "_APEX_COMPLETE" in done.stdout
+
+
+def test_no_help_page_shows_marks_of_the_source(said: Callable[..., tuple[int, str, str]]) -> None:
+    for line in LINES:
+        _, page, _ = said(*line, "--help")
+        assert "``" not in page, line
+        assert "range>" not in page, line
+
+
+def test_a_number_that_is_refused_is_explained_in_words(said: Callable[..., tuple[int, str, str]]) -> None:
+    for value in ("0", "x", "1.5"):
+        status, _, problem = said("run", "--max-cycles", value)
+        assert status == ExitStatus.USAGE
+        assert f"'{value}' is not a whole number from 1 on." in problem
+    _, _, problem = said("gateway", "--port", "70000")
+    assert "'70000' is not a whole number from 0 to 65535." in problem
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no shell with pipes")
+@pytest.mark.parametrize("line", ["--help", "run --help", "state --help"])
+def test_a_reader_that_stops_early_is_no_error(tmp_path: Path, line: str) -> None:
+    shell = f"{shlex.quote(sys.executable)} -m apex_cli {line} | head -1 >&2; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_no_encoding_of_the_terminal_makes_it_fail(
+    process: Callable[..., subprocess.CompletedProcess[str]], encoding: str
+) -> None:
+    process("init", "demo", "--demo")
+    for line in ("--help", "run --once --config demo/config.yaml", "positions --config demo/config.yaml"):
+        done = process(*line.split(), PYTHONIOENCODING=f"{encoding}:strict")
+        assert done.returncode == 0, done.stderr

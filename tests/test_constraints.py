@@ -23,12 +23,12 @@ def test_the_file_holds_names_and_versions_only() -> None:
 
 
 def test_every_package_that_the_test_command_installs_is_pinned() -> None:
-    needed = {canonicalize_name(name) for name in reached("apex-cli", {"test"})} - {"apex-cli"}
+    needed = {canonicalize_name(name) for name in reached("apex-trade", {"test"})} - {"apex-trade"}
     assert needed - set(PINS) == set()
 
 
 def test_the_pins_lie_within_the_bounds() -> None:
-    direct = [Requirement(text) for text in reached("apex-cli", {"test"})["apex-cli"].requires or []]
+    direct = [Requirement(text) for text in reached("apex-trade", {"test"})["apex-trade"].requires or []]
     pinned = [each for each in direct if canonicalize_name(each.name) in PINS]
     assert len(pinned) >= 30
     assert [str(each) for each in pinned if PINS[canonicalize_name(each.name)] not in each.specifier] == []

@@ -65,19 +65,19 @@ def families_in(text: str | None) -> set[str]:
 
 def licences(*extras: str) -> dict[str, set[str]]:
     """Return what is not on the list among the packages of apex with *extras*, by name."""
-    packages = reached("apex-cli", extras)
+    packages = reached("apex-trade", extras)
     return {name: extra for name, each in packages.items() if (extra := families(each) - ALLOWED)}
 
 
 def test_apex_itself_needs_nothing_but_permissive_packages() -> None:
-    assert "msgspec" in reached("apex-cli")
+    assert "msgspec" in reached("apex-trade")
     assert licences() == {}
 
 
 @pytest.mark.parametrize("extra", FOR_USERS)
 def test_an_extra_needs_what_is_on_the_list_or_says_so(extra: str) -> None:
     names = {canonicalize_name(Requirement(text).name) for text in EXTRAS[extra]}
-    assert names <= set(reached("apex-cli", {extra}))
+    assert names <= set(reached("apex-trade", {extra}))
     found = licences(extra)
     assert set().union(*found.values()) == COPYLEFT_EXTRAS.get(extra, set())
 

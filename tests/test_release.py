@@ -58,7 +58,7 @@ def test_the_bill_of_materials_names_apex_and_what_it_needs(tmp_path: Path) -> N
     run(COMMANDS["sbom"], tmp_path)
     document = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
     assert document["bomFormat"] == "CycloneDX"
-    assert document["metadata"]["component"]["name"] == "apex-cli"
+    assert document["metadata"]["component"]["name"] == "apex-trade"
     named = {component["name"].lower().replace("_", "-") for component in document["components"]}
-    assert set(reached("apex-cli")) - {"apex-cli"} <= named
+    assert set(reached("apex-trade")) - {"apex-trade"} <= named
     assert all(component["version"] for component in document["components"])

@@ -353,7 +353,9 @@ def missing(modules: tuple[str, ...]) -> list[str]:
 
 def install_hint(modules: tuple[str, ...]) -> str:
     """Return the command that installs *modules*."""
-    return f'pip install "apex-cli[{EXTRA_OF[modules]}]"'
+    from apex_cli.core.errors import install_command
+
+    return install_command(EXTRA_OF[modules])
 
 
 def _has(modules: tuple[str, ...], who: str, context: PipelineContext, otherwise: str) -> bool:

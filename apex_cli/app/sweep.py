@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
-from apex_cli.core.errors import BrokerError, ConfigError, InputError
+from apex_cli.core.errors import BrokerError, ConfigError, InputError, install_command
 from apex_cli.core.model.base import Value
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
 from apex_cli.core.yaml_text import YamlProblem, parse_yaml
@@ -150,7 +150,7 @@ def _connect(address: str) -> Any:  # noqa: ANN401 - Dask is an extra without ty
         distributed = import_module("distributed")
     except ImportError:
         raise ConfigError(
-            "extra_missing", "A sweep on a cluster needs Dask.", hint="pip install 'apex-cli[cluster]'"
+            "extra_missing", "A sweep on a cluster needs Dask.", hint=install_command("cluster")
         ) from None
     try:
         return distributed.Client(address, timeout=CONNECT_TIMEOUT_S)

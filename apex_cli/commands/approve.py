@@ -41,6 +41,7 @@ def approve(
     Without an ID at a terminal it asks one by one; elsewhere it lists what waits.
     """
     out, settings = call.out, call.settings
+    call.warn_of_doubts()
     names = tuple(ids or ())
     choice = _choice(names, yes=yes, reject=reject, everything=everything, quantity=quantity)
     from apex_cli.notify import posting

@@ -9,8 +9,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from apex_cli.commands.options import Call, HandOverOption, common
-from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.commands.options import Call, HandOverOption, common, whole
+from apex_cli.core.errors import ConfigError, InputError, install_command
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -53,7 +53,7 @@ def dashboard(
         str,
         typer.Option(help=f"Address to serve on; another than this computer's needs a token in ${TOKEN_VARIABLE}."),
     ] = LOOPBACK,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8421,
+    port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER", help="Port to serve on.")] = 8421,
     public_url: Annotated[
         str, typer.Option(help="Address visitors type, where it is another: behind a proxy, or with --host 0.0.0.0.")
     ] = "",
@@ -87,7 +87,7 @@ def require_textual() -> None:
         raise ConfigError(
             "extra_missing",
             "The dashboard needs the extra 'dashboard', which is not installed.",
-            hint="pip install 'apex-cli[dashboard]'",
+            hint=install_command("dashboard"),
         )
 
 

@@ -13,6 +13,7 @@ from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
+from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
@@ -53,6 +54,8 @@ def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
     mode = broker_row(settings).title
     auto = "executes by itself" if settings.execution.auto_execute else "asks for every trade"
     yield _ok("mode", f"{mode}; {auto}; capital {settings.risk.capital}")
+    for doubt in doubts(settings):
+        yield _warning(doubt.code, doubt.message, "correct it, or leave it if it is meant")
 
 
 def _look_at_state(settings: Settings) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, positive_decimal, seconds
+from apex_cli.commands.options import Call, common, positive_decimal, seconds, whole
 from apex_cli.presenters.blocks import Line
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ app = typer.Typer(add_completion=False)
 @common("gateway", config=False)
 def gateway(
     call: Call,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and tells it.")] = 4002,
+    port: Annotated[
+        int,
+        typer.Option(parser=whole(0, 65535), metavar="NUMBER", help="Port; 0 takes a free one and tells it."),
+    ] = 4002,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
     bars: Annotated[
         Path | None, typer.Option(metavar="DIR", help="SYMBOL.csv files: prices and history.", show_default=False)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import open_journal
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.reports.trade_report import final_bookings
@@ -29,7 +29,10 @@ def history(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.", show_default=False)
     ] = None,
     last: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="How many round trips to list; the sums count all.")
+        int,
+        typer.Option(
+            parser=whole(1, 1_000_000), metavar="NUMBER", help="How many round trips to list; the sums count all."
+        ),
     ] = 50,
 ) -> None:
     """Show closed round trips and statistics."""

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import open_store
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, common, whole
 from apex_cli.presenters.blocks import Line
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show what was learned from closed trades, and take it back."
 )
 
-VersionArgument = Annotated[int, typer.Argument(metavar="VERSION", help="0 are the defaults.", min=0)]
+VersionArgument = Annotated[int, typer.Argument(metavar="VERSION", help="0 are the defaults.", parser=whole(0))]
 
 
 @app.command(epilog="Example: apex learn status")
@@ -47,7 +47,7 @@ def diff(
     before: VersionArgument,
     after: Annotated[
         int | None,
-        typer.Argument(metavar="VERSION", help="Default: the one in force.", min=0, show_default=False),
+        typer.Argument(metavar="VERSION", help="Default: the one in force.", parser=whole(0), show_default=False),
     ] = None,
 ) -> None:
     """Compare two versions of the weights."""

@@ -14,7 +14,7 @@ from apex_cli.app.pipeline import (
     require_ml,
     training_symbols,
 )
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.presenters.model import MODELS, status_blocks, status_data, trained_blocks
 
@@ -71,7 +71,10 @@ def train(
 def rollback(
     call: Call,
     to: Annotated[
-        int | None, typer.Option("--to", min=1, help="Version. Default: the one before.", show_default=False)
+        int | None,
+        typer.Option(
+            "--to", parser=whole(1), metavar="NUMBER", help="Version. Default: the one before.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Go back to an earlier model; nothing is trained by itself until that one is old."""

@@ -42,6 +42,22 @@ def fraction(text: str) -> Decimal:
     return value
 
 
+def whole(low: int, high: int | None = None) -> Callable[[str | int], int]:
+    """Return what reads a whole number from *low* to *high*."""
+    words = f"a whole number from {low} {'on' if high is None else f'to {high}'}"
+
+    def read(text: str | int) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            raise typer.BadParameter(f"{str(text)[:40]!r} is not {words}.")
+        return value
+
+    return read
+
+
 def seconds(text: str | float) -> float:
     """Return *text* as a time to wait, between nothing and a day."""
     try:
@@ -103,6 +119,12 @@ class Call:
         """
         return self.settings_with({})
 
+    def warn_of_doubts(self) -> None:
+        """Say what the configuration allows and probably does not mean."""
+        from apex_cli.settings.conflicts import doubts
+
+        self.out.warn(*doubts(self.settings))
+
     def settings_with(self, overrides: Mapping[str, str]) -> Settings:
         """Return the settings with *overrides*, which count like further environment variables.
 
@@ -142,7 +164,8 @@ def common(
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + added
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
         run.__annotations__ = {one.name: one.annotation for one in parameters}
-        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        run.__name__, run.__module__ = command.__name__, command.__module__
+        run.__doc__ = (command.__doc__ or "").replace("``", "")  # marks for readers of the source
         return run
 
     return decorate

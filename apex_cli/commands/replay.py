@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.output import Output
@@ -64,7 +64,10 @@ def replay(
         typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes of a sweep. Default: one a core.", show_default=False)
+        int | None,
+        typer.Option(
+            parser=whole(1), metavar="NUMBER", help="Processes of a sweep. Default: one a core.", show_default=False
+        ),
     ] = None,
     dask: Annotated[
         str | None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, WaitOption, common
+from apex_cli.commands.options import Call, WaitOption, common, whole
+from apex_cli.core.errors import InputError
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
@@ -29,11 +31,12 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; change nothing at all.")] = False,
     auto: Annotated[
-        bool | None,
+        list[bool] | None,
         typer.Option("--auto/--manual", help="Execute, or ask for each trade. Default: execution.auto_execute."),
     ] = None,
     max_cycles: Annotated[
-        int | None, typer.Option(min=1, help="End after this many cycles.", show_default=False)
+        int | None,
+        typer.Option(parser=whole(1), metavar="NUMBER", help="End after this many cycles.", show_default=False),
     ] = None,
     bars_until: Annotated[
         datetime | None,
@@ -46,7 +49,8 @@ def run(
     from apex_cli.notify import posting
 
     out = call.out
-    settings = with_mode(call.settings, auto)
+    settings = with_mode(call.settings, auto or ())
+    call.warn_of_doubts()
     options = running.RunOptions(
         once=once or dry_run,
         until=until,
@@ -61,10 +65,16 @@ def run(
         running.run(out, settings, options)
 
 
-def with_mode(settings: Settings, auto: bool | None) -> Settings:
-    """Return *settings* with ``--auto`` or ``--manual`` applied."""
-    if auto is None:
+def with_mode(settings: Settings, auto: Sequence[bool]) -> Settings:
+    """Return *settings* with ``--auto`` or ``--manual`` applied.
+
+    Raises:
+        InputError: both were given.
+    """
+    if not auto:
         return settings
+    if len(set(auto)) > 1:
+        raise InputError("usage", "--auto and --manual exclude each other.", hint="Give one of them, or none.")
     from msgspec.structs import replace
 
-    return replace(settings, execution=replace(settings.execution, auto_execute=auto))
+    return replace(settings, execution=replace(settings.execution, auto_execute=auto[0]))

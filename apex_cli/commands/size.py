@@ -51,6 +51,7 @@ def size(
 ) -> None:
     """Work out a position size from entry and stop, without broker or network."""
     out, settings = call.out, call.settings
+    call.warn_of_doubts()
     risk = _overridden(settings.limits.risk, capital, risk_pct, max_position_pct)
     instrument = make_instrument(symbol or "?", market_type)
     levels = (Price(entry), Price(stop), tuple(map(Price, target or ())))

@@ -126,3 +126,22 @@ class StateError(ApexError):
     """The state is damaged, missing or of a newer version."""
 
     status = ExitStatus.STATE_DAMAGED
+
+
+DISTRIBUTION = "apex-trade"
+"""What pip calls apex; the name apex-cli on PyPI belongs to another project."""
+
+
+def install_command(extra: str) -> str:
+    """Return what installs *extra*: from the checkout that apex was installed from, else by name."""
+    from contextlib import suppress  # noqa: PLC0415 - only an error needs it
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 - only an error needs it
+    from json import loads  # noqa: PLC0415 - only an error needs it
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - only an error needs it
+
+    place = DISTRIBUTION
+    with suppress(PackageNotFoundError, ValueError, KeyError, TypeError):
+        origin = urlsplit(loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")["url"])
+        if origin.scheme == "file" and not origin.path.endswith((".whl", ".gz")):
+            place = unquote(origin.path)
+    return f'pip install "{place}[{extra}]"'

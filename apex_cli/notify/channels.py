@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from apex_cli.core.adapters.notifiers.delivery_file import DeliveryFile
 from apex_cli.core.adapters.notifiers.secrets import CHAT_ID, TOKEN, URLS, USER_IDS, Secrets, read_secrets
-from apex_cli.core.errors import ApexError, ConfigError
+from apex_cli.core.errors import ApexError, ConfigError, install_command
 from apex_cli.core.model.notice import Loudness, NoticeKind, QuietHours
 from apex_cli.core.notices.courier import Policy
 from apex_cli.core.ports import Notifier
@@ -134,7 +134,7 @@ def require_telegram(secrets: Secrets) -> None:
         raise ConfigError(
             "extra_missing",
             "notify.telegram is enabled, but python-telegram-bot is not installed.",
-            hint="pip install 'apex-cli[telegram]'",
+            hint=install_command("telegram"),
         )
 
 

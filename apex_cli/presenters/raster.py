@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ConfigError, install_command
 from apex_cli.presenters.picture import FONT
 
 ZOOM = 1.5
@@ -22,7 +22,7 @@ def require_png() -> None:
         raise ConfigError(
             "extra_missing",
             "A picture needs the extra 'png', which is not installed.",
-            hint="pip install 'apex-cli[png]'",
+            hint=install_command("png"),
         ) from None
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from apex_cli.core.model.limits import RepriceLimits
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.limits import RepriceLimits, RiskLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+from apex_cli.core.model.wording import percent, plain
 from apex_cli.settings.sections import Settings
 
 
@@ -34,12 +36,42 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
         yield Conflict(
             "signals.default_stop", "it has both atr and pct; a stop is made by one rule.", None, "atr or pct"
         )
+    yield from _in_risk(settings.risk)
     yield from _in_reprice(settings.execution.reprice)
     yield from _in_plan(settings.management, "management")
     for name, plan in settings.management.strategies.items():
         yield from _in_plan(plan, f"management.strategies.{name}")
     if (settings.notify.quiet_from is None) != (settings.notify.quiet_until is None):
         yield Conflict("notify.quiet_from", "quiet hours need both quiet_from and quiet_until.", None, None)
+
+
+LARGE_RISK = Decimal("0.2")
+"""From here on risk.max_risk_pct looks like a percentage that was meant as a fraction."""
+
+
+def doubts(settings: Settings) -> Iterator[Reason]:
+    """Find what is allowed and probably a slip."""
+    risk = settings.risk.max_risk_pct
+    if risk > LARGE_RISK:
+        yield Reason(
+            code="config_doubtful",
+            message=f"risk.max_risk_pct is {plain(risk)}: {percent(risk)} of capital may be lost at each stop. "
+            f"If {plain(risk)} % is meant, write {plain(risk / 100)}.",
+            limit=f"at most {plain(LARGE_RISK)}",
+            value=plain(risk),
+        )
+
+
+def _in_risk(risk: RiskLimits) -> Iterator[Conflict]:
+    if risk.max_risk_pct > risk.max_risk_pct_ceiling:
+        found, ceiling = plain(risk.max_risk_pct), plain(risk.max_risk_pct_ceiling)
+        yield Conflict(
+            "risk.max_risk_pct",
+            f"found {found}, which is {percent(risk.max_risk_pct)} of capital at each stop, allowed: up to {ceiling}. "
+            f"If {found} % is meant, write {plain(risk.max_risk_pct / 100)}; else raise risk.max_risk_pct_ceiling.",
+            found,
+            f"up to {ceiling}",
+        )
 
 
 def _in_reprice(reprice: RepriceLimits) -> Iterator[Conflict]:

@@ -89,6 +89,10 @@ def _near_miss(name: str, names: Mapping[str, str]) -> str | None:
 def _home(key: object, path: str, known: Collection[str]) -> str:
     """Return the section that *key* belongs to, else what was meant, here or in another section."""
     name = key.lower() if isinstance(key, str) else ""
+    if not path and name in leaves():
+        *sections, last = name.split(".")
+        nested = "".join(f"{section}: {{" for section in sections) + f"{last}: ..." + "}" * len(sections)
+        return f"keys nest, each below its section; write {nested}"
     homes = [leaf for leaf in leaves() if leaf.rpartition(".")[2] == name]
     if homes:
         return f"write it as {' or '.join(homes)}."

@@ -618,7 +618,7 @@ class TelegramSettings(Value, frozen=True, kw_only=True):
     """Section ``notify.telegram``: messages with buttons, by a bot of your own."""
 
     enabled: bool = False
-    """True: send, and answer button presses and commands. Needs pip install 'apex-cli[telegram]'."""
+    """True: send, and answer button presses and commands. Needs the extra telegram."""
 
     only: tuple[NoticeKind, ...] = ()
     """Kinds told here, such as [opportunity, exit, alarm]; empty: all."""
@@ -634,7 +634,7 @@ class AppriseSettings(Value, frozen=True, kw_only=True):
     """Section ``notify.apprise``: mail, ntfy, Slack, Discord, SMS and a hundred more."""
 
     enabled: bool = False
-    """True: send to every URL in APEX_NOTIFY_URLS. Needs pip install 'apex-cli[notify]'."""
+    """True: send to every URL in APEX_NOTIFY_URLS. Needs the extra notify."""
 
     only: tuple[NoticeKind, ...] = ()
     """Kinds told here; empty: all."""

@@ -119,7 +119,7 @@ def test_without_dask_a_cluster_is_one_clear_error(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match="needs Dask") as caught:
         sweep_on_cluster(tasks(tmp_path), "tcp://127.0.0.1:1")
-    assert "apex-cli[cluster]" in caught.value.hint
+    assert "[cluster]" in caught.value.hint
 
 
 def test_a_cluster_finds_what_one_process_finds(tmp_path: Path) -> None:

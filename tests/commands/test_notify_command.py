@@ -89,7 +89,7 @@ def test_a_missing_extra_is_one_sentence_with_the_command(
     setup(demo, f"{module}: {{enabled: true}}")
     answer = apex_json("notify", "test")
     (row,) = answer.data["channels"]
-    assert "is not installed. pip install 'apex-cli[" in row["error"]
+    assert 'is not installed. pip install "' in row["error"]
     assert apex_json("run", "--once").status == 0
 
 

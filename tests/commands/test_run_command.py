@@ -389,3 +389,8 @@ def test_verbose_tells_every_step_and_changes_no_result(apex: Callable[..., Any]
     assert "decision execute BUY 6 AAPL" in steps
     assert any(step.startswith("order apex-") and step.endswith("-S1 working 0/6") for step in steps)
     assert "intent" not in told.out
+
+
+def test_two_modes_at_once_are_an_error(apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("run", "--once", "--auto", "--manual")
+    assert (answer.status, answer.error["message"]) == (2, "--auto and --manual exclude each other.")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from apex_cli.core.errors import ConfigError, ExitStatus
 from apex_cli.core.model.base import Range
 from apex_cli.core.reader import is_section
+from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
 from apex_cli.settings.schema import build_settings, keys, leaves
@@ -331,3 +332,25 @@ def test_any_document_gives_settings_or_one_error(document: dict[object, object]
         assert error.details["problems"]  # noqa: PT017 - either way is right, and this one has a promise to check
     else:
         assert 0 < found.risk.max_risk_pct <= 1
+
+
+class TestSlips:
+    def test_a_risk_that_looks_like_a_percentage_is_refused_with_both_readings(self, tmp_path: Path) -> None:
+        (found,) = problems(tmp_path, "risk: {max_risk_pct: 1}").values()
+        assert found["message"] == (
+            "found 1, which is 100 % of capital at each stop, allowed: up to 0.5. "
+            "If 1 % is meant, write 0.01; else raise risk.max_risk_pct_ceiling."
+        )
+        assert load(tmp_path, "risk: {max_risk_pct: 1, max_risk_pct_ceiling: 1}").risk.max_risk_pct == 1
+
+    @pytest.mark.parametrize(("value", "is_doubtful"), [("0.2", False), ("0.21", True), ("0.5", True)])
+    def test_a_large_risk_is_asked_about(self, tmp_path: Path, value: str, is_doubtful: bool) -> None:
+        found = list(doubts(load(tmp_path, f"risk: {{max_risk_pct: {value}}}")))
+        assert [doubt.value for doubt in found] == ([value] if is_doubtful else [])
+
+    def test_a_key_with_dots_is_explained(self, tmp_path: Path) -> None:
+        found = problems(tmp_path, "risk.capital: 5000\nbroker.ib.ib_port: 4002\n")
+        assert found["risk.capital"]["message"].endswith(
+            "keys nest, each below its section; write risk: {capital: ...}"
+        )
+        assert found["broker.ib.ib_port"]["message"].endswith("write broker: {ib: {ib_port: ...}}")

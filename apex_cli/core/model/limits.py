@@ -73,6 +73,9 @@ class RiskLimits(Value, frozen=True, kw_only=True):
     max_risk_pct: Fraction = Decimal("0.01")
     """Part of capital lost when a stop is hit."""
 
+    max_risk_pct_ceiling: Fraction = Decimal("0.5")
+    """A larger max_risk_pct is refused: 1 is 100 %, and 1 % is 0.01."""
+
     max_position_pct: Fraction = Decimal("0.05")
     """Part of capital in one position."""
 

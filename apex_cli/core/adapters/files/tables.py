@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from apex_cli.core.adapters.files.cells import tidy
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import InputError, install_command
 from apex_cli.core.model.base import Value
 
 MAX_UNPACKED = 200_000_000
@@ -338,7 +338,7 @@ def workbook_rows(content: bytes, name: str, sheet: str = "") -> list[Row]:
     try:
         from openpyxl import load_workbook
     except ImportError:
-        raise unusable(name, "is an Excel workbook", "Install apex-cli[xlsx], or save it as CSV.") from None
+        raise unusable(name, "is an Excel workbook", f"{install_command('xlsx')}, or save it as CSV.") from None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(item.file_size for item in archive.infolist())
@@ -391,7 +391,7 @@ def arrow_table(content: bytes, name: str) -> Table:
         import pyarrow as pa
         from pyarrow import feather, parquet
     except ImportError:
-        raise unusable(name, f"is a {kind.title()} file", "Install apex-cli[parquet], or save it as CSV.") from None
+        raise unusable(name, f"is a {kind.title()} file", f"{install_command('parquet')}, or save it as CSV.") from None
     try:
         source = pa.BufferReader(content)
         table = parquet.read_table(source) if kind == "parquet" else feather.read_table(source, memory_map=False)

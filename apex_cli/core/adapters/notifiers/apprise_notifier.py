@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from apex_cli.core.adapters.notifiers.quiet_logs import quiet_logs
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ConfigError, install_command
 from apex_cli.core.ports import DeliveryError
 from apex_cli.core.redaction import redact
 
@@ -45,7 +45,7 @@ class AppriseNotifier:
             raise ConfigError(
                 "extra_missing",
                 "notify.apprise is enabled, but apprise is not installed.",
-                hint="pip install 'apex-cli[notify]'",
+                hint=install_command("notify"),
             ) from None
         quiet_logs()
         self._text_of = text_of

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from apex_cli.core.adapters.notifiers.quiet_logs import quiet_logs
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ConfigError, install_command
 from apex_cli.core.model.base import Value
 from apex_cli.core.ports import DeliveryError
 from apex_cli.core.redaction import redact
@@ -77,7 +77,7 @@ class TelegramLink:
             raise ConfigError(
                 "extra_missing",
                 "notify.telegram is enabled, but python-telegram-bot is not installed.",
-                hint="pip install 'apex-cli[telegram]'",
+                hint=install_command("telegram"),
             ) from None
         quiet_logs()
         self._chat_id = chat_id
