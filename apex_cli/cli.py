@@ -166,6 +166,7 @@ def _usage_error(out: Output, error: typer.TyperException) -> int:
 def main() -> None:
     """Run apex on the process's arguments."""
     gc.set_threshold(*RARELY)
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts run no code of the current folder
     status = run(sys.argv[1:])
     try:
         if sys.stdout is not None:

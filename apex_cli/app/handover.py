@@ -113,11 +113,7 @@ def _await(settings: Settings, store: StateStore, request_id: str, wait_s: float
         if _take_over(settings):
             continue
         if time.monotonic() >= deadline and _withdraw(store, request_id):
-            raise BusyError(
-                "executor_busy",
-                f"Another process holds the executor and did not begin within {wait_s:g} s; nothing was done.",
-                hint="Wait longer with --wait 60, or look what it does: apex doctor.",
-            )
+            raise not_begun(executor_holder(settings), wait_s)
         if time.monotonic() >= deadline + wait_s:
             raise OutcomeUnknownError(
                 "request_unfinished",
@@ -125,6 +121,18 @@ def _await(settings: Settings, store: StateStore, request_id: str, wait_s: float
                 hint="Look at apex positions and apex orders.",
             )
         time.sleep(LOOK_INTERVAL_S)
+
+
+def not_begun(holder: str, wait_s: float) -> BusyError:
+    """Return the error for a *holder* of the executor, such as ``apex run (pid 7)``, that did not take up the work."""
+    process = holder.partition("(pid ")[2].partition(")")[0]
+    end = f"or end that process: kill {process}, and once more if it goes on." if process.isdigit() else "or end it."
+    who = holder or "Another process"
+    return BusyError(
+        "executor_busy",
+        f"{who[:1].upper()}{who[1:]} holds the executor and did not begin within {wait_s:g} s; nothing was done.",
+        hint=f"Wait longer with --wait 60, look what it does with apex doctor, {end}",
+    )
 
 
 def _take_over(settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from apex_cli.app.compose import make_parts
 from apex_cli.app.market import open_bars
 from apex_cli.app.marketplace import broker_row
-from apex_cli.app.resources import make_system_clock, tell
+from apex_cli.app.resources import make_system_clock, own_program, tell
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.decision import Reason
 from apex_cli.settings.sections import Settings, SimulationClock
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from apex_cli.core.ports import BarSource, Broker, Chore, Clock, ModelStore, SignalSource, SignalStage
     from apex_cli.core.signals.bar_history import History
     from apex_cli.core.signals.context import Once, PipelineContext
+    from apex_cli.core.signals.limits import Limits
     from apex_cli.core.signals.model_manager import ModelManager
     from apex_cli.core.signals.prefetch import Prefetch
 
@@ -58,6 +59,7 @@ def make_context(
         notice=once,
         watch_list=settings.scanners.watch_list,
         is_required=settings.pipeline.require_analysis,
+        limits=step_limits(settings),
         is_dry_run=is_dry_run,
         prefetch=prefetch,
     )
@@ -87,6 +89,7 @@ def make_replay_context(
         notice=Once(notice),
         watch_list=settings.scanners.watch_list,
         is_required=settings.pipeline.require_analysis,
+        limits=step_limits(settings),
         is_dry_run=True,
         models=models,
         are_bars_fixed=True,
@@ -113,11 +116,7 @@ def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
     pipeline = settings.pipeline
     source: BarSource | None = context.bars
     if pipeline.bars != "csv":
-        from apex_cli.core.adapters.plugins import load_class
-
-        source = load_class(pipeline.bars, "bars", key="pipeline.bars", built_in=("csv",), base=_base(settings))(
-            context
-        )
+        source = _made(settings, context, pipeline.bars, "bars", key="pipeline.bars", built_in=("csv",))
     if source is None or pipeline.cache_dir is None:
         return source
     from apex_cli.core.adapters.files.bar_cache import CachedBars
@@ -138,7 +137,7 @@ def make_pipeline_stages(settings: Settings, context: PipelineContext) -> tuple[
     Raises:
         ConfigError: a name means nothing, or an extra is missing and analysis is required.
     """
-    from apex_cli.core.signals.context import GuardedStage
+    from apex_cli.core.signals.guarded import GuardedStage
 
     return tuple(GuardedStage(stage, context) for stage in _stages(settings, context))
 
@@ -150,10 +149,39 @@ def _stages(settings: Settings, context: PipelineContext) -> Iterator[SignalStag
             if _has(modules, f"The step {name}", context, "signals are passed on unchanged"):
                 yield make(settings, context)
         else:
-            from apex_cli.core.adapters.plugins import load_class
+            yield _made(settings, context, name, "stages", key="pipeline.stages", built_in=tuple(BUILT_IN))
 
-            made = load_class(name, "stages", key="pipeline.stages", built_in=tuple(BUILT_IN), base=_base(settings))
-            yield made(context)
+
+def _made(
+    settings: Settings, context: PipelineContext, name: str, kind: str, *, key: str, built_in: tuple[str, ...] = ()
+) -> Any:  # noqa: ANN401 - anybody's class
+    """Return what the configuration names, loaded and made within the limits of a step.
+
+    Raises:
+        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
+    """
+    from apex_cli.core.adapters.plugins import load_class
+    from apex_cli.core.signals.limits import LeftOutError
+
+    base = settings.source.parent if settings.source is not None else None
+    try:
+        return step_limits(settings).call(
+            lambda: load_class(name, kind, key=key, built_in=built_in, base=base)(context)
+        )
+    except ConfigError:
+        raise
+    except Exception as error:
+        what = str(error) if isinstance(error, LeftOutError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(
+            "config_invalid", f"{key}: {name} cannot be made: {what}.", hint=f"Correct it, or take it out of {key}."
+        ) from error
+
+
+def step_limits(settings: Settings) -> Limits:
+    """Return how long one call of a step or scanner may take, and how much memory it may add."""
+    from apex_cli.core.signals.limits import Limits
+
+    return Limits(settings.pipeline.time_limit_s, settings.pipeline.memory_limit_mb)
 
 
 def _technical(settings: Settings, context: PipelineContext) -> SignalStage:
@@ -189,9 +217,11 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
     Raises:
         ConfigError: a name means nothing, or an extra is missing and analysis is required.
     """
-    from apex_cli.core.signals.context import GuardedSource
+    from apex_cli.core.signals.guarded import GuardedSource
 
-    guarded = tuple(GuardedSource(name, source, context.notice) for name, source in _scanners(settings, context))
+    guarded = tuple(
+        GuardedSource(name, source, context.notice, context.limits) for name, source in _scanners(settings, context)
+    )
     if context.prefetch is None:
         return guarded
     from apex_cli.core.signals.prefetch import Awaiting
@@ -208,10 +238,7 @@ def _scanners(settings: Settings, context: PipelineContext) -> Iterator[tuple[st
         history = make_history(settings, context)
         yield from ((name, _scanner(settings, name, context, history)) for name in enabled)
     for name in chosen.custom:
-        from apex_cli.core.adapters.plugins import load_class
-
-        made = load_class(name, "scanners", key="scanners.custom", base=_base(settings))
-        yield name, made(context)
+        yield name, _made(settings, context, name, "scanners", key="scanners.custom")
 
 
 def _scanner(settings: Settings, name: str, context: PipelineContext, history: History) -> SignalSource:
@@ -252,7 +279,7 @@ def make_pipeline_chores(settings: Settings, context: PipelineContext, *, is_loo
     from apex_cli.core.adapters.training_process import TrainingProcess
     from apex_cli.core.signals.predictor import ModelKeeper, Trainer
 
-    process = TrainingProcess(settings.source)
+    process = TrainingProcess(own_program(), settings.source)
     trains = is_loop and settings.predictor.auto_train
     trainer = Trainer(process.start, process.outcome) if trains else None
     return (
@@ -373,7 +400,3 @@ def _has(modules: tuple[str, ...], who: str, context: PipelineContext, otherwise
     told = f"{needs}; until it is installed, {otherwise}: {install_hint(modules)}"
     context.notice(Reason(code="extra_missing", message=told), who)
     return False
-
-
-def _base(settings: Settings) -> Any:  # noqa: ANN401 - Path or None
-    return settings.source.parent if settings.source is not None else None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -35,7 +38,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.state.events import AlarmRaised, kind_of, read_event
-from apex_cli.presenters.output import Output, is_terminal
+from apex_cli.presenters.output import INTERRUPTED, Output, is_terminal
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.settings.sections import Settings, SimulationClock
 
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from apex_cli.presenters.run_log import RunLog
 
 NEW_YORK = ZoneInfo("America/New_York")
+MOST_PATIENCE_S = 3.0
+"""How long a run that was told twice to end may take to do so in order."""
+
 MIDNIGHT = frozenset({"00:00", "0:00"})
 """How the end of a day is written."""
 
@@ -150,10 +156,10 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=True)
         else:
             async with connected(parts):
-                stop = stop_on_signals()
-                if market.waits_for_decisions:
-                    await coordinator.run(stop=stop, max_cycles=1)
-                cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+                with stop_on_signals() as stop:
+                    if market.waits_for_decisions:
+                        await coordinator.run(stop=stop, max_cycles=1)
+                    cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
                 summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=False)
             record_run(parts.store, parts.store.clock.now())
     alarms = alarms_since(parts, newest)
@@ -260,16 +266,31 @@ def end_of_window(text: str | None, now: datetime) -> datetime | None:
     return end
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set: the cycle that runs is finished first."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows has no loop signal handlers
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    return stop
+@contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """Lend an event that SIGINT and SIGTERM set: the cycle that runs is finished first. A second one ends it at once.
+
+    The handlers are Python's own and not the loop's: a step that never awaits keeps the loop from hearing anything.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    is_asked = False
+
+    def heard(*_: object) -> None:
+        nonlocal is_asked
+        if is_asked:
+            last = threading.Timer(MOST_PATIENCE_S, os._exit, (INTERRUPTED,))
+            last.daemon = True
+            last.start()
+            raise KeyboardInterrupt
+        is_asked = True
+        loop.call_soon_threadsafe(stop.set)
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _listener(out: Output, options: RunOptions) -> RunLog:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
 import typer
 
+from apex_cli.app.resources import own_program
 from apex_cli.commands.options import Call, HandOverOption, common, whole
 from apex_cli.core.errors import ConfigError, InputError, install_command
 from apex_cli.presenters.output import Output
@@ -98,7 +98,7 @@ def _serve(out: Output, settings: Settings, address: Address, *, control: bool, 
     require_free(address.host, address.port)
     from apex_cli.dashboard.web_server import DashboardServer
 
-    command = [sys.executable, "-m", "apex_cli", "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
+    command = [*own_program(), "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
     command += ["--config", str(settings.source)] if settings.source else []
     command += ["--control"] if control else []
     os.environ[SERVED_VARIABLE] = "1"

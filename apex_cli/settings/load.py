@@ -44,7 +44,7 @@ def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> 
     """Return the absolute path of the configuration file, or None when there is none.
 
     Raises:
-        ConfigError: the file named by *path* or ``$APEX_CONFIG`` does not exist.
+        ConfigError: the file named by *path* or ``$APEX_CONFIG`` does not exist; the one in *cwd* is another user's.
     """
     if path is not None:
         return _named(cwd / path.expanduser(), "--config")
@@ -52,11 +52,28 @@ def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> 
         return _named(cwd / Path(named).expanduser(), f"${CONFIG_VARIABLE}")
     local = cwd / FILE_NAME
     if os.path.lexists(local):
+        _require_own(local)
         return local
     import typer  # noqa: PLC0415 - the only part of the settings that knows a shell
 
     user = Path(typer.get_app_dir("apex", roaming=False)) / FILE_NAME
     return user if os.path.lexists(user) else None
+
+
+def _require_own(local: Path) -> None:
+    """Refuse a file that somebody else may have left where apex is started.
+
+    Raises:
+        ConfigError: it belongs to another user than this one and root.
+    """
+    owner = local.lstat().st_uid
+    if hasattr(os, "geteuid") and owner not in {os.geteuid(), 0}:
+        raise ConfigError(
+            "config_not_yours",
+            f"{local} belongs to another user (uid {owner}), so it is not used without being asked for.",
+            hint=f"If you trust it: --config {local}",
+            details={"file": str(local)},
+        )
 
 
 def _named(path: Path, by: str) -> Path:

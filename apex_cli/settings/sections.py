@@ -363,6 +363,12 @@ class PipelineSettings(Value, frozen=True, kw_only=True):
     bars: str = "csv"
     """What steps and scanners read: csv (prices.bars_dir), an apex_cli.bars entry point, or module:Class."""
 
+    time_limit_s: Annotated[int, Range(1, 3600)] = 30
+    """A step or scanner that does not answer within this is reported and left out for the rest of the run."""
+
+    memory_limit_mb: Annotated[int, Range(64, 1_000_000)] | None = 2048
+    """So is one that takes more memory than this at a time, on Linux; null: no limit."""
+
     history_bars: Annotated[int, Range(200, 100_000)] = 1000
     """The most bars a step looks back."""
 

@@ -102,6 +102,7 @@ def test_a_holder_that_hangs_is_given_up_and_nothing_is_done(folder: Path, holde
         holder.send_signal(signal.SIGCONT)
     assert given_up.returncode == 7
     assert "nothing was done" in given_up.stderr
+    assert f"kill {holder.pid}" in given_up.stderr
     assert len(data(apex("positions", "--json", folder=folder))["positions"]) == 2
 
 

@@ -145,6 +145,47 @@ class TestSignals:
         assert process.stderr.read() == "Interrupted.\n"
         assert wait_for(start("run", "--once", "--json"))[0] == 0
 
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "await asyncio.sleep(600)",
+            "time.sleep(600)",
+            "[None for _ in iter(int, 1)]",
+            "stubborn()",
+        ],
+    )
+    def test_a_second_signal_ends_a_run_whose_step_never_answers(
+        self, demo: Path, start: Callable[..., Any], number: signal.Signals, body: str
+    ) -> None:
+        (demo / "slow.py").write_text(
+            "import asyncio, pathlib, time\n"
+            "def stubborn():\n"
+            "    while True:\n"
+            "        try: time.sleep(600)\n"
+            "        except BaseException: pass\n"
+            "class Stage:\n"
+            "    name = 'slow'\n"
+            "    def __init__(self, context): pass\n"
+            "    async def process(self, found):\n"
+            f"        pathlib.Path('asked').touch()\n        {body}\n        return found\n"
+        )
+        with (demo / "config.yaml").open("a") as file:
+            file.write("\npipeline: {stages: ['slow:Stage']}\n")
+        process = start("run", "--json")
+        while not (demo / "asked").exists():
+            assert process.poll() is None
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        process.send_signal(number)
+        process.wait(timeout=6)
+        _, _, err = wait_for(process)
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        assert wait_for(start("state", "check"))[0] == 0
+        assert wait_for(start("halt"))[0] == 0
+
     def test_killed_in_a_loop_it_starts_again(self, demo: Path, start: Callable[..., Any]) -> None:
         assert demo.exists()
         process = start("run")

@@ -274,6 +274,17 @@ class TestOverrides:
             load_settings(None, environ={name: value}, cwd=tmp_path)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="gives files away")
+def test_a_file_that_somebody_else_left_in_the_current_folder_is_used_only_when_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("risk: {capital: 5000}\n")
+    os.chown(path, 65534, 65534)
+    with pytest.raises(ConfigError, match="belongs to another user") as caught:
+        load_settings(None, environ={}, cwd=tmp_path)
+    assert f"--config {path}" in caught.value.hint
+    assert load_settings(path, environ={}, cwd=tmp_path).risk.capital == 5000
+
+
 class TestReference:
     def test_the_example_file_is_what_the_schema_says(self) -> None:
         assert EXAMPLE.read_text() == render_reference_config()

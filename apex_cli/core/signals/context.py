@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.records import SignalReport
-from apex_cli.core.model.signal import Signal
-from apex_cli.core.ports import BarSource, Clock, ModelStore, SignalBatch, SignalSource, SignalStage
+from apex_cli.core.ports import BarSource, Clock, ModelStore
 
 if TYPE_CHECKING:
+    from apex_cli.core.signals.limits import Limits
     from apex_cli.core.signals.prefetch import Prefetch
 
 
@@ -57,61 +55,8 @@ class PipelineContext(NamedTuple):
     are_bars_fixed: bool = False
     """True: the source of bars never changes, as in a replay."""
 
+    limits: Limits | None = None
+    """How long a step may take, and how much memory it may add; None: the default."""
+
     prefetch: Prefetch | None = None
     """What asks for the bars, where they have to be asked for."""
-
-
-class GuardedStage:
-    """A step whose crash ends neither the run nor, unless analysis is required, the signal."""
-
-    def __init__(self, stage: SignalStage, context: PipelineContext) -> None:
-        """Guard *stage*."""
-        self.name = stage.name
-        self._stage = stage
-        self._notice = context.notice
-        self._is_required = context.is_required
-
-    async def process(self, signal: Signal) -> Signal | Reason:
-        """Return what the step says; when it crashes, the signal unchanged, or why it is refused."""
-        try:
-            answer = await self._stage.process(signal)
-        except Exception as error:  # noqa: BLE001 - a step may be anybody's code
-            return self._failed(signal, f"{type(error).__name__}: {error}")
-        if isinstance(answer, Reason) or (isinstance(answer, Signal) and answer.signal_id == signal.signal_id):
-            return answer
-        return self._failed(signal, f"it returned {type(answer).__name__} instead of the signal or a reason")
-
-    def _failed(self, signal: Signal, what: str) -> Signal | Reason:
-        reason = Reason(code="stage_failed", message=f"The step {self.name} failed on {signal.symbol}: {what}.")
-        self._notice(reason, f"{self.name} {what}")
-        return reason if self._is_required else signal
-
-
-class GuardedSource:
-    """A scanner whose crash does not end the run: it is told, and looked at again next time."""
-
-    def __init__(self, name: str, source: SignalSource, notice: Once) -> None:
-        """Guard *source*."""
-        self.name = name
-        self._source = source
-        self._notice = notice
-
-    def poll(self, now: datetime) -> Iterator[SignalBatch]:
-        """Yield what the scanner finds, until it fails."""
-        try:
-            yield from self._source.poll(now)
-        except Exception as error:  # noqa: BLE001 - a scanner may be anybody's code
-            self._failed(error)
-
-    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
-        """Mark *batch* as done."""
-        try:
-            self._source.settle(batch, reports)
-        except Exception as error:  # noqa: BLE001 - a scanner may be anybody's code
-            self._failed(error)
-
-    def _failed(self, error: Exception) -> None:
-        what = f"{type(error).__name__}: {error}"
-        self._notice(
-            Reason(code="scanner_failed", message=f"The scanner {self.name} failed: {what}."), f"{self.name} {what}"
-        )

@@ -19,7 +19,8 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.signal import Signal, SignalType, market_view
 from apex_cli.core.signals.analyzer import TechnicalAnalyzer
 from apex_cli.core.signals.bar_history import History
-from apex_cli.core.signals.context import GuardedStage, Once, PipelineContext
+from apex_cli.core.signals.context import Once, PipelineContext
+from apex_cli.core.signals.guarded import GuardedStage
 from kit import FixedClock
 from kit.bars import ListBars, bars_of, wander
 from kit.rig import make_signal

@@ -23,7 +23,8 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType, reward_risk
 from apex_cli.core.signals.bar_history import History
-from apex_cli.core.signals.context import GuardedSource, Once, PipelineContext
+from apex_cli.core.signals.context import Once, PipelineContext
+from apex_cli.core.signals.guarded import GuardedSource
 from apex_cli.core.signals.scanner import Levels, Scanner, bracket_levels, valid_until
 from kit import FixedClock
 from kit.bars import ListBars, bars_of, wander

@@ -1,0 +1,96 @@
+"""Steps and scanners behind a guard: code that may be anybody's ends neither the run nor, as a rule, the signal.
+
+What crashes is reported, and asked again next time. What does not answer in time, or takes more memory than it may, is
+reported and left out for the rest of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage
+from apex_cli.core.signals.context import Once, PipelineContext
+from apex_cli.core.signals.limits import DEFAULT_TIME_S, LeftOutError, Limits
+
+_END = object()
+
+
+class GuardedStage:
+    """A step whose crash or silence ends neither the run nor, unless analysis is required, the signal."""
+
+    def __init__(self, stage: SignalStage, context: PipelineContext) -> None:
+        """Guard *stage*."""
+        self.name = stage.name
+        self._stage = stage
+        self._limits = context.limits or Limits(DEFAULT_TIME_S)
+        self._notice = context.notice
+        self._is_required = context.is_required
+        self._left_out = ""
+
+    async def process(self, signal: Signal) -> Signal | Reason:
+        """Return what the step says; when it crashes or is left out, the signal unchanged, or why it is refused."""
+        if self._left_out:
+            return self._failed(signal, self._left_out)
+        try:
+            answer = await self._limits.run(lambda: self._stage.process(signal))
+        except LeftOutError as error:
+            self._left_out = f"{error}, and is left out from now on"
+            return self._failed(signal, self._left_out)
+        except Exception as error:  # noqa: BLE001 - a step may be anybody's code
+            return self._failed(signal, f"{type(error).__name__}: {error}")
+        if isinstance(answer, Reason) or (isinstance(answer, Signal) and answer.signal_id == signal.signal_id):
+            return answer
+        return self._failed(signal, f"it returned {type(answer).__name__} instead of the signal or a reason")
+
+    def _failed(self, signal: Signal, what: str) -> Signal | Reason:
+        reason = Reason(code="stage_failed", message=f"The step {self.name} failed on {signal.symbol}: {what}.")
+        self._notice(reason, f"{self.name} {what}")
+        return reason if self._is_required else signal
+
+
+class GuardedSource:
+    """A scanner whose crash does not end the run: it is told, and looked at again next time."""
+
+    def __init__(self, name: str, source: SignalSource, notice: Once, limits: Limits | None = None) -> None:
+        """Guard *source*."""
+        self.name = name
+        self._source = source
+        self._notice = notice
+        self._limits = limits or Limits(DEFAULT_TIME_S)
+        self._is_left_out = False
+
+    def poll(self, now: datetime) -> Iterator[SignalBatch]:
+        """Yield what the scanner finds, until it fails."""
+        found: Iterator[SignalBatch] = iter(())
+        batch = self._call(lambda: iter(self._source.poll(now)))
+        if batch is not _END:
+            found = batch
+        while (batch := self._call(lambda: next(found, _END))) is not _END:
+            yield batch
+
+    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
+        """Mark *batch* as done."""
+        self._call(lambda: self._source.settle(batch, reports))
+
+    def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - an iterator, a batch, or the end
+        """Return what *work* comes to; the end when it fails, or when the scanner is left out."""
+        if self._is_left_out:
+            return _END
+        try:
+            return self._limits.call(work)
+        except LeftOutError as error:
+            self._is_left_out = True
+            self._failed(f"{error}, and is left out from now on")
+        except Exception as error:  # noqa: BLE001 - a scanner may be anybody's code
+            self._failed(f"{type(error).__name__}: {error}")
+        return _END
+
+    def _failed(self, what: str) -> None:
+        self._notice(
+            Reason(code="scanner_failed", message=f"The scanner {self.name} failed: {what}."), f"{self.name} {what}"
+        )

@@ -1,0 +1,219 @@
+"""Code that may be anybody's: what crashes, hangs or eats memory is named, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.ports import SignalBatch
+from apex_cli.core.signals.context import Once, PipelineContext
+from apex_cli.core.signals.guarded import GuardedSource, GuardedStage
+from apex_cli.core.signals.limits import Limits
+from kit import START, FixedClock
+from kit.rig import make_signal
+
+MOST_S = 0.2
+
+
+async def sleeps() -> None:
+    await asyncio.sleep(60)
+
+
+async def sleeps_and_catches_everything() -> None:
+    while True:
+        with suppress(BaseException):
+            await asyncio.sleep(60)
+
+
+async def blocks() -> None:
+    time.sleep(60)  # noqa: ASYNC251 - a step that never awaits
+
+
+async def loops() -> None:
+    while True:
+        pass
+
+
+async def loops_after_waiting() -> None:
+    await asyncio.sleep(0)
+    while True:
+        pass
+
+
+async def eats_memory() -> None:
+    _ = bytearray(8 << 30)
+
+
+async def ends_apex() -> None:
+    raise SystemExit(0)
+
+
+async def exits() -> None:
+    await asyncio.sleep(0)
+    sys.exit(3)
+
+
+async def crashes() -> None:
+    raise ValueError("no such luck")
+
+
+SILENT = [sleeps, sleeps_and_catches_everything, blocks, loops, loops_after_waiting]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="alarms")
+
+
+class Step:
+    name = "mine"
+
+    def __init__(self, body: Callable[[], Any]) -> None:
+        self.body = body
+        self.asked = 0
+
+    async def process(self, signal: Signal) -> Signal:
+        self.asked += 1
+        await self.body()
+        return signal
+
+
+def a_context(told: list[Reason], *, required: bool = False) -> PipelineContext:
+    return PipelineContext(
+        clock=FixedClock(),
+        bars=None,
+        state_dir=Path(),
+        notice=Once(told.append),
+        is_required=required,
+        limits=Limits(MOST_S, 512),
+    )
+
+
+def asked(step: Step, *, times: int = 2, required: bool = False) -> tuple[list[Signal | Reason], list[Reason]]:
+    told: list[Reason] = []
+    guarded = GuardedStage(step, a_context(told, required=required))
+
+    async def run() -> list[Signal | Reason]:
+        return [await guarded.process(make_signal(f"S{number}", now=START)) for number in range(times)]
+
+    return asyncio.run(asyncio.wait_for(run(), 10)), told
+
+
+@pytest.mark.parametrize("body", SILENT)
+def test_a_step_that_does_not_answer_is_reported_and_left_out(body: Callable[[], Any]) -> None:
+    step = Step(body)
+    started = time.monotonic()
+    answers, (reason,) = asked(step)
+    assert time.monotonic() - started < 3
+    assert all(isinstance(answer, Signal) for answer in answers)
+    assert "did not answer within 0.2 s, and is left out" in reason.message
+    assert step.asked == 1
+
+
+def test_a_step_that_catches_the_end_of_its_time_is_ended_at_its_next_step() -> None:
+    class Twice:
+        name = "stubborn"
+
+        async def process(self, signal: Signal) -> Signal:
+            for _ in range(2):
+                with suppress(BaseException):
+                    time.sleep(60)  # noqa: ASYNC251 - a step that never awaits
+            return signal
+
+    told: list[Reason] = []
+    guarded = GuardedStage(Twice(), a_context(told))
+    started = time.monotonic()
+    asyncio.run(guarded.process(make_signal("AAPL", now=START)))
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a bound on memory")
+def test_a_step_that_eats_memory_is_reported_and_left_out() -> None:
+    answers, (reason,) = asked(Step(eats_memory))
+    assert all(isinstance(answer, Signal) for answer in answers)
+    assert "more memory than a step may" in reason.message
+
+
+@pytest.mark.parametrize("body", [ends_apex, exits, crashes])
+def test_a_step_that_crashes_or_ends_apex_is_asked_again(body: Callable[[], Any]) -> None:
+    step = Step(body)
+    answers, told = asked(step)
+    assert all(isinstance(answer, Signal) for answer in answers)
+    assert step.asked == 2
+    assert told
+    assert "mine failed" in told[0].message
+
+
+@pytest.mark.parametrize("body", [sleeps, blocks, ends_apex])
+def test_where_analysis_is_required_the_signal_is_refused(body: Callable[[], Any]) -> None:
+    answers, _ = asked(Step(body), required=True)
+    assert [answer.code for answer in answers if isinstance(answer, Reason)] == ["stage_failed"] * 2
+
+
+def test_a_step_in_time_is_left_alone() -> None:
+    async def quick() -> None:
+        async with asyncio.timeout(1):
+            await asyncio.sleep(0.01)
+
+    answers, told = asked(Step(quick), times=5)
+    assert told == []
+    assert [answer.symbol for answer in answers if isinstance(answer, Signal)] == ["S0", "S1", "S2", "S3", "S4"]
+
+
+def test_ctrl_c_inside_a_step_ends_the_run_and_not_the_step() -> None:
+    async def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asked(Step(interrupted))
+
+
+class Finds:
+    """A scanner whose poll is *body*."""
+
+    def __init__(self, body: Callable[[], Iterator[SignalBatch]]) -> None:
+        self.body = body
+        self.polls = 0
+
+    def poll(self, now: object) -> Iterator[SignalBatch]:
+        del now
+        self.polls += 1
+        return self.body()
+
+    def settle(self, *_: object) -> None:
+        time.sleep(60)
+
+
+def finds_and_blocks() -> Iterator[SignalBatch]:
+    yield SignalBatch(name="first")
+    time.sleep(60)
+    yield SignalBatch(name="never")
+
+
+def finds_and_exits() -> Iterator[SignalBatch]:
+    yield SignalBatch(name="first")
+    raise SystemExit
+
+
+def test_a_scanner_that_does_not_answer_keeps_what_it_found_and_is_left_out() -> None:
+    told: list[Reason] = []
+    source = Finds(finds_and_blocks)
+    guarded = GuardedSource("mine", source, Once(told.append), Limits(MOST_S))
+    assert [[batch.name for batch in guarded.poll(START)] for _ in range(2)] == [["first"], []]
+    assert source.polls == 1
+    assert "did not answer within 0.2 s" in told[0].message
+
+
+def test_a_scanner_that_ends_apex_is_looked_at_again() -> None:
+    told: list[Reason] = []
+    source = Finds(finds_and_exits)
+    guarded = GuardedSource("mine", source, Once(told.append), Limits(MOST_S))
+    assert [[batch.name for batch in guarded.poll(START)] for _ in range(2)] == [["first"]] * 2
+    assert "it tried to end apex" in told[0].message
+    guarded.settle(SignalBatch(name="first"), ())
+    assert "did not answer" in told[-1].message
