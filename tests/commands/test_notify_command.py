@@ -168,7 +168,7 @@ def test_a_url_that_apprise_does_not_know_is_told_without_it(
     [
         ('quiet_from: "25:00", quiet_until: "07:00"', "a time of day"),
         ('quiet_from: "22:00"', "both"),
-        ('quiet_from: "22:00", quiet_until: "07:00", time_zone: Mars/Olympus', "no time zone"),
+        ('quiet_from: "22:00", quiet_until: "07:00", time_zone: Mars/Olympus', "such as Europe/Zurich"),
         ("events: {entry: loud}", "on or silent or off"),
         ("telegram: {only: [gossip]}", "entry or exit"),
     ],
