@@ -15,7 +15,7 @@ from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
 from apex_cli.core.model.order import OrderSide
-from apex_cli.settings.sections import DefaultStop, Settings, SignalSettings
+from apex_cli.settings.sections import DefaultStop, Settings, SignalSettings, SimulationClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -134,6 +134,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         limits=settings.limits,
         day_trades=DayTradeCounter(settings.day_trades),
         max_price_age=market.max_price_age,
+        follows_bars=settings.simulation.clock is SimulationClock.BARS,
     )
     ids = UlidIds()
     execution = make_execution(

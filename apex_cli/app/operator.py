@@ -105,7 +105,6 @@ class Operator:
 
         Raises:
             BrokerError: the account cannot be read.
-            CalendarEndError: the session is not known.
         """
         import asyncio
 
@@ -125,14 +124,13 @@ class Operator:
 
         from apex_cli.app.compose import look_at_account, make_parts
         from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings
-        from apex_cli.core.market.calendar import CalendarEndError
 
         parts = make_parts(self._settings, read_only=True)
         state = parts.store.view()
         try:
             account = asyncio.run(look_at_account(parts))
             status = DayTradeCounter(self._settings.day_trades)(state, account, parts.clock.now())
-        except (BrokerError, CalendarEndError):
+        except BrokerError:
             return ()
         return closing_warnings(state, [request.symbol for request in requests], status, account)
 

@@ -147,6 +147,7 @@ class Replay:
             limits=settings.limits,
             day_trades=DayTradeCounter(settings.day_trades),
             max_price_age=None if minutes is None else timedelta(minutes=minutes),
+            follows_bars=True,
         )
         self._steps = self._broker.steps(self._ends[-1])
         self._has_begun = False

@@ -104,14 +104,14 @@ def session_close(day: date, name: str) -> datetime:
     """Return the close of the trading day *day*.
 
     Raises:
-        ConfigError: *day* is no trading day, or lies outside the calendar.
+        ConfigError: *day* is no trading day.
     """
-    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+    from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, session_bounds
 
-    try:
-        bounds = session_bounds(day)
-    except CalendarEndError as error:
-        raise ConfigError("calendar_end", f"{name}: {error}", hint="Name a day inside the calendar.") from error
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        what = f"{name}: {day} lies outside the years {FIRST_YEAR} to {LAST_YEAR}."
+        raise ConfigError("config_invalid", what, hint="Name a trading day.")
+    bounds = session_bounds(day)
     if bounds is None:
         raise ConfigError("config_invalid", f"{name}: {day} is no NYSE trading day.", hint="Name a trading day.")
     return bounds[1]

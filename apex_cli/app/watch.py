@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from apex_cli.app.resources import executor_holder, open_store
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
-from apex_cli.core.market.calendar import CalendarEndError, session_date
+from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities
@@ -88,10 +88,7 @@ class Watch:
         if state.account is None:
             return None
         account: AccountSnapshot = state.account.account
-        try:
-            return self._count(state, account, now)
-        except CalendarEndError:
-            return None
+        return self._count(state, account, now)
 
     def _holder(self) -> str:
         if not (self._settings.state.dir / HOLDER_FILE).exists():
@@ -100,8 +97,5 @@ class Watch:
 
 
 def _alarms_of(lines: tuple[Activity, ...], now: datetime) -> tuple[Activity, ...]:
-    try:
-        today = session_date(now)
-        return tuple(line for line in lines if line.kind is ActivityKind.ALARM and session_date(line.at) == today)
-    except CalendarEndError:
-        return ()
+    today = session_date(now)
+    return tuple(line for line in lines if line.kind is ActivityKind.ALARM and session_date(line.at) == today)

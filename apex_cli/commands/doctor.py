@@ -14,7 +14,7 @@ from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.settings.conflicts import doubts
-from apex_cli.settings.sections import Settings
+from apex_cli.settings.sections import Settings, SimulationClock
 
 app = typer.Typer(add_completion=False)
 
@@ -83,15 +83,16 @@ def _look_at_executor(settings: Settings) -> Iterator[Finding]:
 
 def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.compose import make_parts
-    from apex_cli.core.market.calendar import CalendarEndError, market_status
+    from apex_cli.core.market.calendar import end_warning, market_status, session_date
     from apex_cli.core.model.instrument import MarketType
 
     now = make_parts(settings, read_only=True).clock.now()
-    try:
-        status = market_status(MarketType.EQUITY, now)
-    except CalendarEndError as error:
-        yield _error("calendar", str(error), "update apex")
-        return
+    status = market_status(MarketType.EQUITY, now)
+    warning = "" if settings.simulation.clock is SimulationClock.BARS else end_warning(session_date(now))
+    if warning:
+        yield _warning("calendar", warning, "update apex; check the computer's clock")
+        if not status.is_certain:
+            return
     state = "open" if status.is_open else f"closed ({status.why})"
     yield _ok("calendar", f"session {status.session_date}; NYSE is {state} at {now:%Y-%m-%d %H:%M} UTC")
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+from apex_cli.core.market.calendar import session_bounds
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
@@ -249,10 +249,7 @@ def trading_hours(now: datetime) -> tuple[str, str]:
     every, liquid = [], []
     for number in range(DAYS_TOLD):
         day = today + timedelta(days=number)
-        try:
-            bounds = session_bounds(day)
-        except CalendarEndError:
-            break
+        bounds = session_bounds(day)
         name = f"{day:%Y%m%d}"
         if bounds is None:
             every.append(f"{name}:CLOSED")

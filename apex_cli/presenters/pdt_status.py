@@ -12,7 +12,7 @@ from apex_cli.core.day_trades.gate import GateDecision, GateVerdict
 from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
-from apex_cli.core.market.calendar import is_half_day
+from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_half_day
 from apex_cli.core.model.decision import DayTradeStatus, Reason
 from apex_cli.core.state.events import Imported
 from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads
@@ -110,10 +110,18 @@ def intraday_data(level: Level) -> dict[str, Any]:
 
 def report_warnings(report: DayTradeReport) -> tuple[Reason, ...]:
     """Return what was left out or may be wrong."""
-    if not report.later_executions:
-        return ()
-    message = f"{report.later_executions} executions after {moment(report.as_of)} were left out."
-    return (Reason(code="later_executions", message=message, value=str(report.later_executions)),)
+    warnings: list[Reason] = []
+    if report.later_executions:
+        message = f"{report.later_executions} executions after {moment(report.as_of)} were left out."
+        warnings.append(Reason(code="later_executions", message=message, value=str(report.later_executions)))
+    session = report.status.session_date
+    if not is_certain(date.fromisoformat(session)):
+        message = (
+            f"Session {session} lies outside the NYSE calendar, which covers {FIRST_DAY} to {LAST_DAY}: "
+            "sessions follow the rule of regular hours, and a special closure may be missing."
+        )
+        warnings.append(Reason(code="calendar_uncertain", message=message, value=session))
+    return tuple(warnings)
 
 
 def file_warnings(report: Report) -> tuple[Reason, ...]:
@@ -267,7 +275,7 @@ def _forward(report: DayTradeReport) -> Grid:
     told = dict(enumerate(report.broker_forecast))
     rows = []
     for ahead, (session, left) in enumerate(zip(sessions, report.forecast, strict=True)):
-        cells = [Cell(f"T+{ahead}"), Cell(session.isoformat() if session else DASH), _left_cell(left)]
+        cells = [Cell(f"T+{ahead}"), Cell(session.isoformat()), _left_cell(left)]
         if told:
             theirs = told.get(ahead)
             cells.append(_left_cell(theirs, Tone.PLAIN if theirs in {left, None} else Tone.WARN))

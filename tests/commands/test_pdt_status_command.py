@@ -167,7 +167,7 @@ class TestFrom:
         ("changes", "field"),
         [
             ({"as_of": "2026-11-30T10:00:00"}, "as_of"),
-            ({"as_of": "2028-11-30T10:00:00Z"}, "as_of"),
+            ({"as_of": "2228-11-30T10:00:00Z"}, "as_of"),
             ({"executions": [execution("B0", "2026-11-24T10:00:00", "1")]}, "executions[0].quantity"),
             ({"order": {**SITUATION["order"], "sec_type": "CFD"}}, "order.sec_type"),
             ({"account": {"type": "margin", "leverage": 4}}, "account"),
@@ -179,6 +179,14 @@ class TestFrom:
         answer = apex_json("pdt-status", "--from", str(situation(**changes)))
         assert (answer.status, answer.error["code"]) == (2, "input_invalid")
         assert f"situation.json: {field}:" in answer.error["message"]
+
+    def test_past_the_calendar_it_is_evaluated_by_rule_with_a_warning(
+        self, apex_json: Callable[..., Any], situation: Callable[..., Path]
+    ) -> None:
+        answer = apex_json("pdt-status", "--from", str(situation(as_of="2028-11-30T10:00:00-05:00", executions=[])))
+        assert (answer.status, answer.data["session_date"]) == (0, "2028-11-30")
+        (warning,) = [each for each in answer.envelope["warnings"] if each["code"] == "calendar_uncertain"]
+        assert "outside the NYSE calendar, which covers 2000-01-01 to 2027-12-31" in warning["message"]
 
     def test_a_naive_as_of_is_refused(self, apex_json: Callable[..., Any]) -> None:
         answer = apex_json("pdt-status", "--as-of", "2026-11-24T10:00:00")

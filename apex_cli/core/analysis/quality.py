@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice, pairwise
 
-from apex_cli.core.market.calendar import CalendarEndError, next_session, session_bounds, session_date
+from apex_cli.core.market.calendar import is_certain, next_session, session_bounds, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.market import Bar
 
@@ -68,14 +68,11 @@ def _gaps(bars: Sequence[Bar]) -> BarIssue | None:
     """Find NYSE sessions without a daily bar, and holes inside a session between intraday bars."""
     if not bars:
         return None
-    try:
-        if _is_daily(bars):
-            missing = list(islice(_missing_sessions(bars), MOST_MISSING))
-            return _issue("gap", [day.isoformat() for day in missing], "sessions without a bar")
-        holes = [bar for bar, after in pairwise(bars) if bar.end < after.start and _is_same_session(bar, after)]
-        return _issue("gap", [f"{bar.end:%Y-%m-%d %H:%M}" for bar in holes], "holes inside a session")
-    except CalendarEndError:
-        return None
+    if _is_daily(bars):
+        missing = list(islice(_missing_sessions(bars), MOST_MISSING))
+        return _issue("gap", [day.isoformat() for day in missing], "sessions without a bar")
+    holes = [bar for bar, after in pairwise(bars) if bar.end < after.start and _is_same_session(bar, after)]
+    return _issue("gap", [f"{bar.end:%Y-%m-%d %H:%M}" for bar in holes], "holes inside a session")
 
 
 def _is_daily(bars: Sequence[Bar]) -> bool:
@@ -90,7 +87,8 @@ def _missing_sessions(bars: Sequence[Bar]) -> Iterator[date]:
     for bar, after in pairwise(bars):
         day, following = session_date(bar.start), session_date(after.start)
         while (day := next_session(day)) < following:
-            yield day
+            if is_certain(day):
+                yield day
 
 
 def _jumps(bars: Sequence[Bar]) -> BarIssue | None:

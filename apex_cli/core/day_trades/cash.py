@@ -35,9 +35,6 @@ def is_settlement_day(day: date) -> bool:
 
     On Columbus Day and Veterans Day the exchanges trade and nothing settles.
 
-    Raises:
-        CalendarEndError: *day* is outside the calendar.
-
     Source:
         NASD Notices to Members 92-54 and 99-83.
     """
@@ -54,11 +51,7 @@ def _is_bank_holiday(day: date) -> bool:
 
 
 def settlement_date(traded: date, sec_type: SecType = SecType.STK) -> date:
-    """Return the day on which a trade of session *traded* settles: the next settlement day since 2024-05-28.
-
-    Raises:
-        CalendarEndError: it is outside the calendar.
-    """
+    """Return the day on which a trade of session *traded* settles: the next settlement day since 2024-05-28."""
     days = 1 if sec_type is SecType.OPT else next(days for since, days in CYCLES if traded >= since)
     day = traded
     while days:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from apex_cli.core.day_trades.flow import Countable, DayTradeFlow, by_security, in_trade_order, security_of
 from apex_cli.core.day_trades.regimes import UNLIMITED, Inferred, Regime, gate_equity, infer_regimes
-from apex_cli.core.market.calendar import CalendarEndError, next_session, previous_sessions
+from apex_cli.core.market.calendar import next_session, previous_sessions
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus
@@ -66,9 +66,6 @@ def count_day_trades(fills: Iterable[Countable], start_positions: Mapping[str, D
     Args:
         fills: in any order and repetition; markets that do not count are left out.
         start_positions: signed quantity held before the first fill by ``Instrument.key``; what is missing is flat.
-
-    Raises:
-        CalendarEndError: a fill lies outside the calendar.
 
     Source:
         FINRA Rule 4210(f)(8)(B)(i); Regulatory Notice 21-13, Interpretation /02. Each option series is its own
@@ -192,9 +189,6 @@ def would_be_day_trade(
 def window_of(session: date, limits: DayTradeLimits) -> tuple[str, ...]:
     """Return the session dates of the window that ends with *session*, oldest first.
 
-    Raises:
-        CalendarEndError: it reaches outside the calendar.
-
     Source:
         FINRA Rule 4210(f)(8)(B)(ii): five business days. Brokers count trading days; half days are full days.
     """
@@ -223,9 +217,6 @@ def day_trade_status(
         limits: the user's regime, limit, window and threshold.
         opened_today: securities whose closing now would be a day trade.
         is_partial: True when the fills may not cover the whole window.
-
-    Raises:
-        CalendarEndError: the window reaches outside the calendar.
 
     Source:
         FINRA Rule 4210(f)(8)(B)(ii) and (iv): 4 day trades in 5 business days, 25,000 USD.
@@ -302,7 +293,7 @@ def forecast(status: DayTradeStatus) -> tuple[int | None, ...]:
     """Return the day trades left today and on each of the four sessions after it, if none is added.
 
     The n-th number leaves out what has left the window by then; what the broker counts more or less than we do is
-    taken to stay. None where the count does not apply, and past the end of the calendar.
+    taken to stay. None where the count does not apply.
     """
     if status.remaining is None or status.remaining < 0:
         return (status.remaining,) * FORECAST_SESSIONS
@@ -311,27 +302,20 @@ def forecast(status: DayTradeStatus) -> tuple[int | None, ...]:
     unseen = max(0, status.limit - status.used) - status.remaining
     numbers: list[int | None] = []
     for session in following_sessions(date.fromisoformat(status.session_date), FORECAST_SESSIONS):
-        if session is None:
-            numbers.append(None)
-            continue
         since = (*previous_sessions(session, len(status.window) - 1), session)[0].isoformat()
         used = sum(found for day, found in status.by_session.items() if day >= since)
         numbers.append(max(0, min(status.limit, max(0, status.limit - used) - unseen)))
     return (status.remaining, *numbers[1:])
 
 
-def following_sessions(session: date, n: int) -> tuple[date | None, ...]:
-    """Return *session* and the sessions after it, *n* in all; None past the end of the calendar."""
-    found: list[date | None] = [session]
+def following_sessions(session: date, n: int) -> tuple[date, ...]:
+    """Return *session* and the sessions after it, *n* in all."""
+    found = [session]
     while len(found) < n:
-        last = found[-1]
-        try:
-            found.append(None if last is None else next_session(last))
-        except CalendarEndError:
-            found.append(None)
+        found.append(next_session(found[-1]))
     return tuple(found)
 
 
-def leaves_window_on(day: date, limits: DayTradeLimits) -> date | None:
-    """Return the first session whose window does not contain *day* any more; None past the end of the calendar."""
+def leaves_window_on(day: date, limits: DayTradeLimits) -> date:
+    """Return the first session whose window does not contain *day* any more."""
     return following_sessions(day, limits.window_sessions + 1)[-1]

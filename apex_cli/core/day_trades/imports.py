@@ -49,11 +49,7 @@ class Report(Value, frozen=True, kw_only=True):
     """What the file was taken for."""
 
     def covers(self, now: datetime, sessions: int) -> bool:
-        """Tell whether the report reaches back over *sessions* sessions, the one of *now* included.
-
-        Raises:
-            CalendarEndError: they are outside the calendar.
-        """
+        """Tell whether the report reaches back over *sessions* sessions, the one of *now* included."""
         first = (*previous_sessions(session_date(now), sessions - 1), session_date(now))[0]
         since = self.since or _first_day(self.executions)
         return since is not None and since <= first
@@ -75,9 +71,6 @@ def import_executions(tx: State, report: Report, now: datetime) -> Imported:
         tx: changed in place.
         report: content of the file.
         now: executions of more than ten sessions before it are left out.
-
-    Raises:
-        CalendarEndError: *now* is outside the calendar.
     """
     today = session_date(now)
     cutoff = session_start(previous_sessions(today, FILL_SESSIONS - 1)[0])

@@ -94,9 +94,6 @@ def make_report(
         preview: the broker's "what if" for it.
         is_partial: True when the executions may not cover the whole window.
         deficits: intraday margin deficits that are kept.
-
-    Raises:
-        CalendarEndError: *as_of*, its window or an execution lies outside the calendar.
     """
     rows = in_trade_order(executions)
     seen = [fill for fill in rows if fill.filled_at <= as_of]

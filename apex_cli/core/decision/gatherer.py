@@ -12,12 +12,12 @@ from apex_cli.core.day_trades.margin_watch import with_standing
 from apex_cli.core.decision.inputs import take_snapshot
 from apex_cli.core.decision.plan import probe_entry
 from apex_cli.core.errors import BrokerError
-from apex_cli.core.market.calendar import CalendarEndError, market_status
+from apex_cli.core.market.calendar import market_status
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snapshot
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.market import Quote
+from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Broker, Clock, PriceSource
@@ -38,14 +38,19 @@ class Gatherer:
         limits: Limits,
         day_trades: DayTradeRule,
         max_price_age: timedelta | None = None,
+        follows_bars: bool = False,
     ) -> None:
-        """Keep the ports. Without *prices* a simulated account trades at the signal's own price."""
+        """Keep the ports. Without *prices* a simulated account trades at the signal's own price.
+
+        With *follows_bars* the time is that of bars: there was a session wherever there is a bar.
+        """
         self._broker = broker
         self._clock = clock
         self._limits = limits
         self._prices = prices
         self._day_trades = day_trades
         self._max_price_age = max_price_age
+        self._follows_bars = follows_bars
 
     async def snapshot(
         self,
@@ -79,7 +84,7 @@ class Gatherer:
             now=now,
             account=account,
             quote=quote,
-            market=market_status(instrument.market_type, now),
+            market=self._market(instrument, now),
             day_trades=self._day_trades(state, account, now),
             planned=planned,
         )
@@ -109,7 +114,7 @@ class Gatherer:
         try:
             account = with_standing(await self._broker.account(), state, now)
             return closing_warnings(state, (key,), self._day_trades(state, account, now), account)
-        except (BrokerError, CalendarEndError):
+        except BrokerError:
             return ()
 
     async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
@@ -134,6 +139,10 @@ class Gatherer:
         await self.refresh_quotes((instrument,))
         quote = self.quote(instrument, self._clock.now())
         return quote.price if quote else None
+
+    def _market(self, instrument: Instrument, now: datetime) -> MarketStatus:
+        market = market_status(instrument.market_type, now)
+        return replace(market, is_certain=True) if self._follows_bars else market
 
     def _has_history(self, instrument: Instrument, now: datetime) -> bool:
         """True when there are prices, only too old ones: then the signal's own price proves nothing."""

@@ -11,7 +11,7 @@ from apex_cli.core.day_trades.gate import GateOrder, GateVerdict, Ground, judge_
 from apex_cli.core.day_trades.margin import maintenance_held, reserve_for, stock_value
 from apex_cli.core.day_trades.regimes import UNLIMITED, Regime, facts_of
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
-from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.decision import Check, Exposure, Reason, Sized, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
@@ -107,8 +107,20 @@ BEFORE_OPENING, BEFORE_CLOSING = timedelta(minutes=2), timedelta(minutes=10)
 
 
 def market_hours(ctx: CheckContext) -> Check:
-    """The market takes the entry now: it is open, or the auction is still to come; unless hours are not enforced."""
+    """The market takes the entry now: it is open, or the auction is still to come; unless hours are not enforced.
+
+    A session that the calendar does not know takes no entry in any case.
+    """
     market = ctx.snapshot.market
+    if not market.is_certain:
+        return verdict(
+            "market_hours",
+            passed=False,
+            limit=f"a session from {FIRST_DAY} to {LAST_DAY}",
+            value=market.session_date,
+            message=f"Session {market.session_date} lies outside the NYSE calendar, which covers {FIRST_DAY} to "
+            f"{LAST_DAY}. Nothing is opened on it. Correct the clock, or install a newer apex.",
+        )
     phase = ctx.limits.entry_order(ctx.signal.strategy).order_type.row.phase
     if phase is not Phase.ANY and (ctx.risk.enforce_market_hours or not _has_auctions(ctx)):
         return _auction_hours(ctx, phase)

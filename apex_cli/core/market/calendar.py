@@ -1,10 +1,11 @@
-"""NYSE sessions, half days and market hours from 2000-01-01 to 2027-12-31, as pure functions on dates.
+"""NYSE sessions, half days and market hours, as pure functions on dates.
 
-The days are a table of our own: NYSE Rule 7.2 (holidays), the half days NYSE announces, and its special closures;
-source nyse.com/trade/hours-calendars. A library that knows them costs 150 ms of start-up. The tests compare every
-day and every close with ``exchange_calendars`` XNYS.
+From 2000-01-01 to 2027-12-31 the days are certain: NYSE Rule 7.2 (holidays), the half days NYSE announces, and a table
+of its special closures; source nyse.com/trade/hours-calendars. A library that knows them costs 150 ms of start-up.
+The tests compare every day and every close with ``exchange_calendars`` XNYS.
 
-Past either end every function raises ``CalendarEndError``: a weekday is never taken for a session.
+Past either end sessions follow the rule alone, and ``is_certain`` says so: a special closure may be missing. What looks
+and what closes goes on with them; nothing is opened on them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.order import Phase
@@ -20,6 +23,12 @@ from apex_cli.core.model.order import Phase
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2027, 12, 31)
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Dates of other years are taken for mistakes where they are read."""
+
+YEAR = 365
+"""Days before the last certain day from which on its end is warned of."""
+
 
 OPENING_TIME = time(9, 30)
 CLOSING_TIME = time(16)
@@ -32,16 +41,6 @@ FOREX_WEEK_TIME = time(17)
 
 MONDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = 0, 3, 4, 5, 6
 ONE_DAY = timedelta(days=1)
-
-# fmt: off
-_GOOD_FRIDAYS = (
-    (4, 21), (4, 13), (3, 29), (4, 18), (4, 9), (3, 25), (4, 14),
-    (4, 6), (3, 21), (4, 10), (4, 2), (4, 22), (4, 6), (3, 29),
-    (4, 18), (4, 3), (3, 25), (4, 14), (3, 30), (4, 19), (4, 10),
-    (4, 2), (4, 15), (4, 7), (3, 29), (4, 18), (4, 3), (3, 26),
-)
-# fmt: on
-"""Month and day of Good Friday, 2000 to 2027."""
 
 _SPECIAL_CLOSURES = {
     date(2001, 9, 11): "attacks of September 11",
@@ -56,24 +55,50 @@ _SPECIAL_CLOSURES = {
     date(2025, 1, 9): "mourning for President Carter",
 }
 
+_FIRST_KING_DAY = 1998
+_FIRST_HALF_DAYS = 1993
 _FIRST_JUNETEENTH = 2022
+_FIRST_MONDAY_HOLIDAYS = 1971
 _SPECIAL_HALF_DAYS = {date(2002, 7, 5), date(2003, 12, 26)}
 _NOT_HALF_DAYS = {date(2002, 7, 3)}
 
 
-class CalendarEndError(ValueError):
-    """A date outside the years the calendar knows: a newer version of apex is needed."""
+def is_certain(day: date) -> bool:
+    """Tell whether *day* lies in the years whose special closures are known; else sessions follow the rule alone."""
+    return FIRST_DAY <= day <= LAST_DAY
 
-    def __init__(self, day: date) -> None:
-        """Name the *day* that was asked for."""
-        super().__init__(f"The NYSE calendar covers {FIRST_DAY} to {LAST_DAY}, not {day}. Install a newer apex.")
-        self.day = day
+
+def end_warning(day: date) -> str:
+    """Return what to warn of on *day*: the certain days end within a year, or do not reach it; else an empty string."""
+    if day < FIRST_DAY:
+        return f"The NYSE calendar begins on {FIRST_DAY}, and the date is {day}: nothing is opened."
+    left = (LAST_DAY - day).days
+    if left < 0:
+        return f"The NYSE calendar ended on {LAST_DAY}, and the date is {day}: nothing is opened."
+    return f"The NYSE calendar ends on {LAST_DAY}, in {left} days; after it nothing is opened." if left <= YEAR else ""
 
 
 def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
     """Return the *n*-th *weekday* of a month; n = 0 is the last one of the month before."""
     first = date(year, month, 1)
     return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
+
+
+@cache
+def _good_friday(year: int) -> date:
+    """Return the Friday before Easter Sunday of the Gregorian calendar.
+
+    Source:
+        J. Meeus, Astronomical Algorithms, chapter 8.
+    """
+    century, rest = divmod(year, 100)
+    golden = year % 19
+    correction = (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * golden + century - century // 4 - correction + 15) % 30
+    weekday = (32 + 2 * (century % 4) + 2 * (rest // 4) - epact - rest % 4) % 7
+    late = (golden + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1) - timedelta(days=2)
 
 
 def _observed(day: date) -> date:
@@ -85,15 +110,17 @@ def _observed(day: date) -> date:
 def _closures(year: int) -> dict[date, str]:
     """Return the closed days of *year* that are not weekends, each with its name."""
     days = {
-        _nth_weekday(year, 1, MONDAY, 3): "Martin Luther King Jr. Day",
-        _nth_weekday(year, 2, MONDAY, 3): "Washington's Birthday",
-        date(year, *_GOOD_FRIDAYS[year - FIRST_DAY.year]): "Good Friday",
-        _nth_weekday(year, 6, MONDAY, 0): "Memorial Day",
+        _good_friday(year): "Good Friday",
         _observed(date(year, 7, 4)): "Independence Day",
         _nth_weekday(year, 9, MONDAY, 1): "Labor Day",
         _nth_weekday(year, 11, THURSDAY, 4): "Thanksgiving",
         _observed(date(year, 12, 25)): "Christmas",
     }
+    is_on_monday = year >= _FIRST_MONDAY_HOLIDAYS
+    days[_nth_weekday(year, 2, MONDAY, 3) if is_on_monday else _observed(date(year, 2, 22))] = "Washington's Birthday"
+    days[_nth_weekday(year, 6, MONDAY, 0) if is_on_monday else _observed(date(year, 5, 30))] = "Memorial Day"
+    if year >= _FIRST_KING_DAY:
+        days[_nth_weekday(year, 1, MONDAY, 3)] = "Martin Luther King Jr. Day"
     new_year = date(year, 1, 1)
     if new_year.weekday() != SATURDAY:  # Rule 7.2: never moved into the old year, when books are closed
         days[_observed(new_year)] = "New Year's Day"
@@ -106,6 +133,8 @@ def _closures(year: int) -> dict[date, str]:
 @cache
 def _half_days(year: int) -> frozenset[date]:
     """Return the sessions of *year* that close at 13:00."""
+    if year < _FIRST_HALF_DAYS:
+        return frozenset()
     days = {_nth_weekday(year, 11, THURSDAY, 4) + ONE_DAY}
     days |= {eve for eve in (date(year, 7, 3), date(year, 12, 24)) if eve.weekday() <= THURSDAY}
     days |= {day for day in _SPECIAL_HALF_DAYS if day.year == year}
@@ -113,13 +142,7 @@ def _half_days(year: int) -> frozenset[date]:
 
 
 def closed_why(day: date) -> str:
-    """Return ``weekend`` or the holiday's name for a closed day, an empty string for a session.
-
-    Raises:
-        CalendarEndError: *day* is outside the calendar.
-    """
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise CalendarEndError(day)
+    """Return ``weekend`` or the holiday's name for a closed day, an empty string for a session."""
     if day.weekday() >= SATURDAY:
         return "weekend"
     return _closures(day.year).get(day, "")
@@ -127,30 +150,18 @@ def closed_why(day: date) -> str:
 
 @cache
 def is_session(day: date) -> bool:
-    """Tell whether NYSE trades on *day*.
-
-    Raises:
-        CalendarEndError: *day* is outside the calendar.
-    """
+    """Tell whether NYSE trades on *day*."""
     return not closed_why(day)
 
 
 def is_half_day(day: date) -> bool:
-    """Tell whether *day* is a session that closes at 13:00.
-
-    Raises:
-        CalendarEndError: *day* is outside the calendar.
-    """
+    """Tell whether *day* is a session that closes at 13:00."""
     return is_session(day) and day in _half_days(day.year)
 
 
 @cache
 def session_bounds(day: date) -> tuple[datetime, datetime] | None:
-    """Return the opening and the close of NYSE on *day*, aware UTC; None when it is closed.
-
-    Raises:
-        CalendarEndError: *day* is outside the calendar.
-    """
+    """Return the opening and the close of NYSE on *day*, aware UTC; None when it is closed."""
     if not is_session(day):
         return None
     close = HALF_DAY_CLOSING_TIME if is_half_day(day) else CLOSING_TIME
@@ -159,22 +170,14 @@ def session_bounds(day: date) -> tuple[datetime, datetime] | None:
 
 @cache
 def next_session(day: date) -> date:
-    """Return the first session after *day*.
-
-    Raises:
-        CalendarEndError: it is outside the calendar.
-    """
+    """Return the first session after *day*."""
     following = day + ONE_DAY
     return following if is_session(following) else next_session(following)
 
 
 @cache
 def previous_sessions(day: date, n: int) -> tuple[date, ...]:
-    """Return the *n* sessions before *day*, oldest first, *day* itself left out.
-
-    Raises:
-        CalendarEndError: the oldest is outside the calendar.
-    """
+    """Return the *n* sessions before *day*, oldest first, *day* itself left out."""
     found: list[date] = []
     while len(found) < n:
         day -= ONE_DAY
@@ -185,11 +188,7 @@ def previous_sessions(day: date, n: int) -> tuple[date, ...]:
 
 @cache
 def session_start(day: date) -> datetime:
-    """Return the first moment, aware UTC, that belongs to session *day*: 20:00 after the session before.
-
-    Raises:
-        CalendarEndError: the session before is outside the calendar.
-    """
+    """Return the first moment, aware UTC, that belongs to session *day*: 20:00 after the session before."""
     return _utc(previous_sessions(day, 1)[0], SESSION_ROLL_TIME)
 
 
@@ -210,10 +209,7 @@ def auctions_in(start: datetime, end: datetime) -> tuple[Phase, ...]:
         start: aware.
         end: aware, after *start*.
     """
-    try:
-        bounds = session_bounds(start.astimezone(NEW_YORK).date())
-    except CalendarEndError:
-        return ()
+    bounds = session_bounds(start.astimezone(NEW_YORK).date())
     if bounds is None:
         return ()
     opens, closes = bounds
@@ -231,15 +227,12 @@ def next_auction(phase: Phase, after: datetime) -> datetime | None:
     if phase is Phase.ANY:
         return None
     day = after.astimezone(NEW_YORK).date()
-    try:
-        while True:
-            bounds = session_bounds(day)
-            at = None if bounds is None else bounds[0] if phase is Phase.OPENING else bounds[1] - LAST_SECOND
-            if at is not None and at >= after:
-                return at
-            day = next_session(day)
-    except CalendarEndError:
-        return None
+    while True:
+        bounds = session_bounds(day)
+        at = None if bounds is None else bounds[0] if phase is Phase.OPENING else bounds[1] - LAST_SECOND
+        if at is not None and at >= after:
+            return at
+        day = next_session(day)
 
 
 def session_date(moment: datetime) -> date:
@@ -249,9 +242,6 @@ def session_date(moment: datetime) -> date:
 
     Args:
         moment: aware, in any zone.
-
-    Raises:
-        CalendarEndError: the session is outside the calendar.
 
     Source:
         Overnight venues stamp trades from 20:00 Eastern on with the following trade date.
@@ -270,11 +260,13 @@ def market_status(market_type: MarketType, moment: datetime) -> MarketStatus:
     Args:
         market_type: the market of the instrument.
         moment: aware, in any zone.
-
-    Raises:
-        CalendarEndError: the session is outside the calendar.
     """
-    session = session_date(moment).isoformat()
+    day = session_date(moment)
+    status = _status(market_type, moment, day.isoformat())
+    return status if is_certain(day) else replace(status, is_certain=False)
+
+
+def _status(market_type: MarketType, moment: datetime, session: str) -> MarketStatus:
     if market_type is MarketType.CRYPTO:
         return MarketStatus(is_open=True, session_date=session, why="always open")
     if market_type is MarketType.FOREX:

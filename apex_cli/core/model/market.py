@@ -58,6 +58,9 @@ class MarketStatus(Value, frozen=True, kw_only=True):
     why: str = ""
     """A word for people: ``weekend``, ``Thanksgiving``, ``before 09:30``."""
 
+    is_certain: bool = True
+    """False where special closures are not known: the session follows the rule of regular hours alone."""
+
 
 class ReplayFill(StrEnum):
     """Which price an order of a replay meets first."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from apex_cli.core.market.calendar import (
-    CalendarEndError,
     market_status,
     next_session,
     session_bounds,
@@ -89,16 +87,14 @@ def holding_deadline(position: Position, limit: MaxHolding) -> datetime | None:
     """Return until when *position* may be held; the earlier of two limits, None without any.
 
     Sessions: the opening of the n-th session after the one it was opened in. Minutes: as many with its market open,
-    so nights, weekends and holidays do not count. A deadline past the end of the calendar is none yet.
+    so nights, weekends and holidays do not count.
     """
     market_type = position.instrument.market_type
     deadlines = []
-    with suppress(CalendarEndError):
-        if limit.sessions is not None:
-            deadlines.append(_session_opening(market_type, position.entry_time, limit.sessions))
-    with suppress(CalendarEndError):
-        if limit.minutes is not None:
-            deadlines.append(open_minutes_after(market_type, position.entry_time, limit.minutes))
+    if limit.sessions is not None:
+        deadlines.append(_session_opening(market_type, position.entry_time, limit.sessions))
+    if limit.minutes is not None:
+        deadlines.append(open_minutes_after(market_type, position.entry_time, limit.minutes))
     return min(deadlines, default=None)
 
 
@@ -114,11 +110,7 @@ def _session_opening(market_type: MarketType, entered: datetime, sessions: int) 
 
 
 def open_minutes_after(market_type: MarketType, start: datetime, minutes: int) -> datetime:
-    """Return the moment at which the market has been open for *minutes* since *start*.
-
-    Raises:
-        CalendarEndError: it is outside the calendar.
-    """
+    """Return the moment at which the market has been open for *minutes* since *start*."""
     moment, left = start, timedelta(minutes=minutes)
     while True:
         market = market_status(market_type, moment)

@@ -50,9 +50,6 @@ def prune(state: State, now_session: date) -> None:
     Args:
         state: changed in place.
         now_session: the running session.
-
-    Raises:
-        CalendarEndError: the sessions before *now_session* are outside the calendar.
     """
     _prune_fills(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_history(state, _start_of_last(FILL_SESSIONS, now_session))

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from apex_cli.core.day_trades.count import forecast
 from apex_cli.core.decision.inputs import exposures_of
-from apex_cli.core.market.calendar import CalendarEndError, session_date
+from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, TradingMode
@@ -118,7 +118,7 @@ class Board(Value, frozen=True, kw_only=True):
 
 def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None = None) -> Day:
     """Return the day in one line; *views* when they are at hand already."""
-    today = _session(now)
+    today = session_date(now).isoformat()
     counters, row = state.counters, state.account
     equity = row.account.equity if row else None
     start = counters.session_start_equity if counters.session_date == today else None
@@ -233,11 +233,3 @@ def _order_rank(record: OrderRecord) -> tuple[bool, bool, str, OrderRole, int]:
     order = record.order
     is_known = record.status is not OrderStatus.UNKNOWN
     return is_known, order.role is not OrderRole.ENTRY, order.instrument.key, order.role, order.tranche
-
-
-def _session(now: datetime) -> str:
-    """Return the session of *now*; the plain date where the calendar ends."""
-    try:
-        return session_date(now).isoformat()
-    except CalendarEndError:
-        return now.date().isoformat()

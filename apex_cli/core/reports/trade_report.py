@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from apex_cli.core.day_trades.count import RunningCount
-from apex_cli.core.market.calendar import CalendarEndError, next_session, session_date
+from apex_cli.core.market.calendar import next_session, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DecisionKind, Reason
 from apex_cli.core.model.fill import Fill
@@ -98,7 +98,7 @@ class Span(Value, frozen=True, kw_only=True):
         """Tell whether *at* belongs to a session of the span."""
         if self.first is None and self.last is None:
             return True
-        day = _session(at)
+        day = session_date(at)
         return (self.first is None or day >= self.first) and (self.last is None or day <= self.last)
 
 
@@ -298,7 +298,7 @@ class ReportBuilder:
         trip = event.data
         if self._final.get(trip.round_trip_id, event.seq) != event.seq or not self._span.has(trip.exit_time):
             return
-        day = _session(trip.exit_time)
+        day = session_date(trip.exit_time)
         self._all.add(trip)
         for tallies, name in zip(
             self._groups, (trip.strategy or "none", trip.exit_reason or "none", f"{day:%Y-%m}"), strict=True
@@ -382,7 +382,7 @@ class ReportBuilder:
             refusals=tuple(sorted(self._refusals.values(), key=lambda row: (-row.count, row.code))),
             decisions=dict(sorted(self._decisions.items())),
             slippage=_sum(self._slips.values()),
-            day_trades=self._count_day_trades(),
+            day_trades=sum(RunningCount(self._fills, {}).count().by_session.values()),
         )
 
     def _curve(self) -> tuple[SessionValue, ...]:
@@ -398,12 +398,6 @@ class ReportBuilder:
         quiet = _sessions_between(curve[0].day, curve[-1].day) + 1 - len(curve) if curve else 0
         returns += [0.0] * max(0, quiet)
         return sharpe(returns) if len(returns) >= FEWEST_SESSIONS else None
-
-    def _count_day_trades(self) -> int:
-        try:
-            return sum(RunningCount(self._fills, {}).count().by_session.values())
-        except CalendarEndError:
-            return 0
 
 
 def _expected_price(order: Order) -> Price | None:
@@ -448,17 +442,6 @@ def _sum(slips: Iterable[_Slip]) -> Slippage:
 def _sessions_between(first: date, last: date) -> int:
     """Return how many sessions come after *first* up to *last*."""
     count = 0
-    try:
-        while first < last:
-            first, count = next_session(first), count + 1
-    except CalendarEndError:
-        return 0
+    while first < last:
+        first, count = next_session(first), count + 1
     return count
-
-
-def _session(at: datetime) -> date:
-    """Return the session *at* belongs to; its date where the calendar ends."""
-    try:
-        return session_date(at)
-    except CalendarEndError:
-        return at.date()

@@ -231,10 +231,10 @@ def test_the_forecast_keeps_what_only_the_broker_counts() -> None:
     assert forecast(status(account(30_000))) == (-1,) * 5
 
 
-def test_past_the_calendar_nothing_is_foretold() -> None:
+def test_past_the_calendar_the_forecast_goes_on_by_rule() -> None:
     got = status(account(), {"2027-12-30": 1}, session=date(2027, 12, 30))
-    assert forecast(got) == (2, 2, None, None, None)
-    assert leaves_window_on(date(2027, 12, 30), DayTradeLimits()) is None
+    assert forecast(got) == (2, 2, 2, 2, 2)
+    assert leaves_window_on(date(2027, 12, 30), DayTradeLimits()) == date(2028, 1, 6)
     one = day_trade_status(
         DayTradeCount(), session=date(2026, 11, 30), facts=account(), limits=DayTradeLimits(window_sessions=1)
     )

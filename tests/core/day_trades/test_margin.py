@@ -163,7 +163,7 @@ def test_deadlines_are_trading_days_and_skip_thanksgiving() -> None:
     assert (due.ideally, due.before_freeze) == (date(2026, 11, 30), date(2026, 12, 2))
     assert due.lapses == date(2026, 12, 16)
     late = deadlines(date(2027, 12, 27))
-    assert (late.ideally, late.before_freeze, late.lapses) == (date(2027, 12, 30), None, None)
+    assert (late.ideally, late.before_freeze, late.lapses) == (date(2027, 12, 30), date(2028, 1, 3), date(2028, 1, 18))
 
 
 def test_the_worst_point_of_a_session_counts_and_only_after_reducing_transactions() -> None:
@@ -187,7 +187,7 @@ def test_an_unmet_deficit_freezes_for_90_days_unless_it_is_small() -> None:
     assert deficit is not None
     assert frozen_until(deficit) == date(2027, 3, 2)
     assert frozen_until(replace(deficit, is_de_minimis=True)) is None
-    assert frozen_until(replace(deficit, deadlines=deadlines(date(2027, 12, 27)))) is None
+    assert frozen_until(replace(deficit, deadlines=deadlines(date(2027, 12, 27)))) == date(2028, 4, 2)
 
 
 def test_four_unmet_deficits_in_twelve_months_make_a_practice() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from apex_cli.core.day_trades.gate import GateDecision, GateOrder
 from apex_cli.core.day_trades.summary import BY_OPENINGS, DayTradeReport, make_report
-from apex_cli.core.market.calendar import NEW_YORK, CalendarEndError
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.account import AccountFacts, AccountType
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
@@ -160,11 +160,11 @@ def test_on_closed_days_and_in_the_evening_it_is_about_the_next_session(
     assert (got.status.session_date, got.is_next_session) == (session, is_next)
 
 
-def test_past_the_calendar_a_count_is_refused() -> None:
-    with pytest.raises(CalendarEndError, match="2028"):
-        report([], "2028-01-03T10:00")
-    with pytest.raises(CalendarEndError, match="2028"):
-        report(executions("B1", "2027-12-31") + executions("B1@2028-01-04T10:00"), "2028-01-04T11:00")
+def test_past_the_calendar_the_count_goes_on_by_the_rule_of_holidays() -> None:
+    got = report(executions("B1 S1", "2027-12-31") + executions("B1 S1", "2028-01-03"), "2028-01-04T11:00")
+    assert (got.status.session_date, got.status.used) == ("2028-01-04", 2)
+    assert got.status.window == ("2027-12-29", "2027-12-30", "2027-12-31", "2028-01-03", "2028-01-04")
+    assert report(executions("B1 S1", "1999-12-31"), "2000-01-03T11:00").status.used == 1
 
 
 def test_the_margin_level_is_told_without_an_order_where_margin_matters() -> None:

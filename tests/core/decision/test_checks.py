@@ -267,6 +267,15 @@ def test_a_closed_market_says_why_and_until_when(build: Any) -> None:
     assert build.failures(build.opportunity(), silent, Limits())["market_hours"].message == "The market is closed."
 
 
+def test_a_session_that_the_calendar_does_not_know_takes_no_entry_at_any_hour(build: Any) -> None:
+    market = MarketStatus(is_open=True, session_date="2028-01-03", is_certain=False)
+    for limits in (Limits(), build.limits(enforce_market_hours=False)):
+        failures = build.failures(build.opportunity(), build.snapshot(market=market), limits)
+        reason = only(failures, "market_hours")
+        assert (reason.limit, reason.value) == ("a session from 2000-01-01 to 2027-12-31", "2028-01-03")
+        assert reason.message.startswith("Session 2028-01-03 lies outside the NYSE calendar")
+
+
 OPENS, CLOSES = datetime(2026, 11, 25, 14, 30, tzinfo=UTC), datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
 
 

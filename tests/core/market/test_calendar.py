@@ -10,9 +10,9 @@ from apex_cli.core.market.calendar import (
     FIRST_DAY,
     LAST_DAY,
     NEW_YORK,
-    CalendarEndError,
     closed_why,
-    is_half_day,
+    end_warning,
+    is_certain,
     is_session,
     market_status,
     next_session,
@@ -61,20 +61,67 @@ def test_a_closed_day_says_why(day: str, why: str) -> None:
     assert closed_why(date.fromisoformat(day)) == why
 
 
-@pytest.mark.parametrize("day", [date(1999, 12, 31), date(2028, 1, 3)])
-def test_a_day_outside_the_calendar_is_refused(day: date) -> None:
-    for ask in (is_session, is_half_day, session_bounds, closed_why):
-        with pytest.raises(CalendarEndError, match=str(day)):
-            ask(day)
+def test_past_its_ends_the_rule_of_holidays_goes_on() -> None:
+    assert next_session(LAST_DAY) == date(2028, 1, 3)
+    assert previous_sessions(date(2000, 1, 4), 2) == (date(1999, 12, 31), date(2000, 1, 3))
+    assert session_date(new_york("2027-12-31T20:00")) == date(2028, 1, 3)
+    assert closed_why(date(2031, 4, 11)) == "Good Friday"
+    assert closed_why(date(2100, 7, 5)) == "Independence Day"
+    assert closed_why(date(1970, 5, 25)) == ""
+    assert closed_why(date(1970, 5, 29)) == "Memorial Day"
+    assert closed_why(date(1970, 2, 23)) == "Washington's Birthday"
+    assert session_bounds(date(2030, 7, 3)) == (new_york("2030-07-03T09:30"), new_york("2030-07-03T13:00"))
 
 
-def test_walking_past_an_end_is_refused() -> None:
-    with pytest.raises(CalendarEndError, match="2028-01-01"):
-        next_session(LAST_DAY)
-    with pytest.raises(CalendarEndError, match="1999-12-31"):
-        previous_sessions(date(2000, 1, 4), 2)
-    with pytest.raises(CalendarEndError):
-        session_date(new_york("2027-12-31T20:00"))
+@pytest.mark.filterwarnings("ignore:Series.values returning")
+@pytest.mark.parametrize(
+    ("first", "last", "missing"), [("1971-01-01", "1999-12-31", 8), ("2028-01-01", "2035-12-31", 0)]
+)
+def test_the_rule_alone_is_nearly_right_in_other_years(first: str, last: str, missing: int) -> None:
+    """What it misses are closed days only, such as 1972-12-28 for President Truman."""
+    xcals = pytest.importorskip("exchange_calendars")
+    known = {session.date() for session in xcals.get_calendar("XNYS", start=first, end=last).sessions}
+    day, end = date.fromisoformat(first), date.fromisoformat(last)
+    by_rule = {day + timedelta(days=n) for n in range((end - day).days + 1) if is_session(day + timedelta(days=n))}
+    assert known - by_rule == set()
+    assert len(by_rule - known) == missing
+
+
+@pytest.mark.parametrize("market", list(MarketType))
+@pytest.mark.parametrize(
+    ("moment", "certain"),
+    [
+        ("2000-01-03T10:00", True),
+        ("1999-12-31T19:59", False),
+        ("2027-12-31T19:59", True),
+        ("2027-12-31T20:00", False),
+        ("2100-01-05T10:00", False),
+        ("1970-01-01T00:00", False),
+    ],
+)
+def test_a_session_outside_the_calendar_is_marked_as_uncertain(
+    market: MarketType, moment: str, *, certain: bool
+) -> None:
+    status = market_status(market, new_york(moment))
+    assert status.is_certain == certain
+    assert status.is_open == (market is MarketType.CRYPTO or status.is_open)
+    assert is_certain(date.fromisoformat(status.session_date)) == certain
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        ("2026-12-30", ""),
+        ("2026-12-31", "ends on 2027-12-31, in 365 days"),
+        ("2027-12-31", "ends on 2027-12-31, in 0 days"),
+        ("2028-01-03", "ended on 2027-12-31, and the date is 2028-01-03"),
+        ("1999-12-31", "begins on 2000-01-01, and the date is 1999-12-31"),
+    ],
+)
+def test_the_end_is_warned_of_a_year_ahead(day: str, words: str) -> None:
+    warning = end_warning(date.fromisoformat(day))
+    assert words in warning
+    assert bool(warning) == bool(words)
 
 
 @pytest.mark.parametrize(

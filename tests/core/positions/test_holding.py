@@ -83,9 +83,13 @@ class TestSessions:
     def test_a_coin_is_held_until_its_next_day_begins(self) -> None:
         assert holding_deadline(held("11-23 10:00", MarketType.CRYPTO), MaxHolding(sessions=1)) == ny("11-23 20:00")
 
-    def test_past_the_calendar_there_is_no_deadline_yet(self) -> None:
-        assert holding_deadline(held("11-23 10:00"), MaxHolding(sessions=1000)) is None
-        assert holding_deadline(held("11-23 10:00"), MaxHolding(minutes=525_600)) is None
+    def test_past_the_calendar_the_deadline_follows_the_rule_of_holidays(self) -> None:
+        assert holding_deadline(held("11-23 10:00"), MaxHolding(sessions=1000)) == datetime(
+            2030, 11, 15, 14, 30, tzinfo=UTC
+        )
+        late = holding_deadline(held("11-23 10:00"), MaxHolding(minutes=525_600))
+        assert late is not None
+        assert late.year == 2032
 
 
 class TestMinutes:

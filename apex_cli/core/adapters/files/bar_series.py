@@ -176,13 +176,10 @@ def _day(item: _Timed, *, is_own: bool) -> date:
 
 def _take_last(last: _Timed, days: dict[PriceRow, date], problems: list[str]) -> None:
     """Add the last row if its session was over at its time; name it otherwise."""
-    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+    from apex_cli.core.market.calendar import session_bounds
 
     local = last.at.astimezone(NEW_YORK)
-    try:
-        bounds = session_bounds(local.date())
-    except CalendarEndError:
-        bounds = None
+    bounds = session_bounds(local.date())
     if bounds and last.at >= bounds[1] and local.date() not in days.values():
         days[last.row] = local.date()
     else:
@@ -203,7 +200,7 @@ def _refuse_long(days: Sequence[date], name: str) -> None:
 
 def _daily(days: Mapping[PriceRow, date], symbol: str, problems: list[str]) -> Iterator[Bar]:
     """Give each day its session; a day without one is left out and named."""
-    from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+    from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, is_certain, session_bounds
 
     weekends = sum(day.weekday() >= SATURDAY for day in days.values())
     is_continuous = is_pair(symbol) or (weekends > 1 and weekends >= LEAST_WEEKENDS * len(days))
@@ -214,13 +211,13 @@ def _daily(days: Mapping[PriceRow, date], symbol: str, problems: list[str]) -> I
         seen[day] = row
     for day, row in seen.items():
         start = datetime.combine(day, time(), UTC)
-        try:
-            bounds = (start, start + ONE_DAY) if is_continuous else session_bounds(day)
-        except CalendarEndError as error:
-            problems.append(f"line {row.line} is left out: {error}")
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            problems.append(f"line {row.line} is left out: {day} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
             continue
+        bounds = (start, start + ONE_DAY) if is_continuous else session_bounds(day)
         if bounds is None:
             why = f"{day} is a {day:%A}" if day.weekday() >= SATURDAY else f"NYSE was closed on {day}"
+            why += "" if is_certain(day) else " by the rule of its holidays"
             problems.append(f"line {row.line} is left out: {why}")
         else:
             yield _bar(row, symbol, *bounds)

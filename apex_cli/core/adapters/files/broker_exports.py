@@ -523,7 +523,7 @@ class _Reader:
         made: list[Execution] = []
         closing: dict[str, bool] = {}
         for draft, at in zip(drafts, moments, strict=True):
-            filled_at = fields.in_calendar(at, f"{self.name}:{draft.line}.time")
+            filled_at = fields.as_utc(at, f"{self.name}:{draft.line}.time")
             exec_id = draft.exec_id or _content_id(draft, filled_at, seen)
             if exec_id in closing:
                 exec_id = _content_id(draft, filled_at, seen)

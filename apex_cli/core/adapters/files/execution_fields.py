@@ -11,14 +11,7 @@ from typing import NamedTuple
 from apex_cli.core.adapters.files.cells import number as cell_number
 from apex_cli.core.adapters.files.cells import read_when, read_zone
 from apex_cli.core.errors import InputError
-from apex_cli.core.market.calendar import (
-    FIRST_DAY,
-    LAST_DAY,
-    NEW_YORK,
-    CalendarEndError,
-    previous_sessions,
-    session_date,
-)
+from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
@@ -30,8 +23,6 @@ MAX_FILE = 50_000_000
 MAX_SYMBOL = 40
 MAX_QUANTITY = Decimal(10) ** 12
 SHOWN = 40
-WINDOW_REACH = 30
-"""Sessions before a moment that its window may need."""
 
 SIDES = {"BUY": OrderSide.BUY, "BOT": OrderSide.BUY, "SELL": OrderSide.SELL, "SLD": OrderSide.SELL}
 _OCC = re.compile(r"([A-Z][A-Z0-9.]{0,5}) *([0-9]{2})([0-9]{2})([0-9]{2})([CP])([0-9]{8})")
@@ -55,7 +46,7 @@ def moment(value: object, where: str) -> datetime:
     """Return an aware time as UTC, inside the calendar with a window before it.
 
     Raises:
-        InputError: it is no time, has no offset, or lies outside the calendar.
+        InputError: it is no time, has no offset, or its year is taken for a mistake.
     """
     allowed = "a time with its offset, such as 2026-11-24T10:30:00-05:00"
     if not isinstance(value, str):
@@ -66,25 +57,19 @@ def moment(value: object, where: str) -> datetime:
         raise invalid(where, f"{shown(value)} is no time", allowed) from None
     if at.tzinfo is None:
         raise invalid(where, f"{shown(value)} has no offset from UTC", allowed)
-    return in_calendar(at, where)
+    return as_utc(at, where)
 
 
-def in_calendar(at: datetime, where: str) -> datetime:
+def as_utc(at: datetime, where: str) -> datetime:
     """Return *at* as UTC.
 
     Raises:
-        InputError: it lies outside the calendar.
+        InputError: its year is taken for a mistake.
     """
-    try:
-        utc = at.astimezone(UTC)
-        previous_sessions(session_date(utc), WINDOW_REACH)
-    except (CalendarEndError, OverflowError):
-        raise invalid(
-            where,
-            f"{at.isoformat()} is outside the NYSE calendar, which covers {FIRST_DAY} to {LAST_DAY}",
-            "a time inside it; a newer apex knows more years",
-        ) from None
-    return utc
+    if not FIRST_YEAR < at.year < LAST_YEAR:
+        years = f"{FIRST_YEAR + 1} to {LAST_YEAR - 1}"
+        raise invalid(where, f"{at.isoformat()} is outside the years {years}", "the time of a trade")
+    return at.astimezone(UTC)
 
 
 def flex_moment(value: str, where: str, order: str = "", zone: str = "") -> datetime:
@@ -97,7 +82,7 @@ def flex_moment(value: str, where: str, order: str = "", zone: str = "") -> date
         zone: the zone of times that name none; empty: New York.
 
     Raises:
-        InputError: it is no time, or lies outside the calendar.
+        InputError: it is no time, or its year is taken for a mistake.
     """
     when = read_when(re.sub(r"[;,\s]+", " ", value.strip()), order)
     if when is None:
@@ -106,7 +91,7 @@ def flex_moment(value: str, where: str, order: str = "", zone: str = "") -> date
         raise invalid(where, f"{shown(value)} has no time of day", "the form 20261124;103000")
     own = read_zone(zone) if zone else None
     at = when.naive.replace(tzinfo=when.zone or own or NEW_YORK)
-    return in_calendar(at, where)
+    return as_utc(at, where)
 
 
 def number(value: object, where: str, *, allow_zero: bool = False, allow_negative: bool = False) -> Decimal:

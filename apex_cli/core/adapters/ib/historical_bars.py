@@ -11,7 +11,7 @@ from typing import Any
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.errors import BrokerError
-from apex_cli.core.market.calendar import CalendarEndError, session_bounds
+from apex_cli.core.market.calendar import session_bounds
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO
@@ -124,7 +124,4 @@ def _bounds(instrument: Instrument, day: date) -> tuple[datetime, datetime] | No
     if instrument.market_type in _WHAT:
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return start, start.replace(hour=23, minute=59, second=59)
-    try:
-        return session_bounds(day)
-    except CalendarEndError:
-        return None
+    return session_bounds(day)

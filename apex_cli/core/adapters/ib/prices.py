@@ -17,7 +17,7 @@ from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_price
 from apex_cli.core.adapters.ib.shapes import IbTicker
 from apex_cli.core.errors import ApexError, BrokerError
-from apex_cli.core.market.calendar import CalendarEndError, session_bounds, session_date
+from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Quote
@@ -69,14 +69,13 @@ def _is_inside(last: Price, bid: Price | None, ask: Price | None) -> bool:
 
 
 def last_close(now: datetime) -> datetime | None:
-    """Return the end of the last session that is over; None past the end of the calendar."""
+    """Return the end of the last session that is over; None when ten days had none."""
     day = session_date(now)
-    with suppress(CalendarEndError):
-        for _ in range(10):
-            bounds = session_bounds(day)
-            if bounds is not None and bounds[1] <= now:
-                return bounds[1]
-            day -= timedelta(days=1)
+    for _ in range(10):
+        bounds = session_bounds(day)
+        if bounds is not None and bounds[1] <= now:
+            return bounds[1]
+        day -= timedelta(days=1)
     return None
 
 
@@ -179,8 +178,7 @@ def _close_of(bars: list[Any], now: datetime) -> Quote | None:
     for bar in reversed(bars):
         day = bar.date.date() if isinstance(bar.date, datetime) else bar.date
         price = to_price(bar.close)
-        with suppress(CalendarEndError):
-            bounds = session_bounds(day)
-            if price is not None and bounds is not None and bounds[1] <= now:
-                return Quote(price=price, at=bounds[1], source="close")
+        bounds = session_bounds(day)
+        if price is not None and bounds is not None and bounds[1] <= now:
+            return Quote(price=price, at=bounds[1], source="close")
     return None

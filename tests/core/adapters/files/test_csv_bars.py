@@ -84,11 +84,20 @@ class TestDaily:
         assert source.latest(make_instrument("AAPL", MarketType.OPTIONS), ny("2024-03-09T16:00")) is None
 
     def test_days_without_a_session_are_left_out_and_told(self, tmp_path: Path) -> None:
-        source = bars_of(tmp_path, daily("1999-12-31", "2024-03-28", "2024-03-29"))
+        source = bars_of(tmp_path, daily("1824-12-31", "2024-03-28", "2024-03-29"))
         assert [bar.end for bar in source.bars("AAPL")] == [ny("2024-03-28T16:00")]
         left_out = [problem for problem in source.problems("AAPL") if "left out" in problem]
-        assert left_out[0].startswith("AAPL.csv: line 2 is left out")
+        assert left_out[0] == "AAPL.csv: line 2 is left out: 1824-12-31 lies outside the years 1900 to 2199"
         assert "line 4 is left out: NYSE was closed on 2024-03-29" in left_out[1]
+
+    def test_days_before_the_calendar_are_sessions_by_the_rule_of_holidays(self, tmp_path: Path) -> None:
+        source = bars_of(tmp_path, daily("1988-01-18", "1988-02-15", "1999-12-31", "2030-01-02", "2030-07-04"))
+        assert [f"{bar.start:%Y-%m-%d}" for bar in source.bars("AAPL")] == ["1988-01-18", "1999-12-31", "2030-01-02"]
+        left_out = [problem for problem in source.problems("AAPL") if "left out" in problem]
+        assert [problem.partition(": NYSE was ")[2] for problem in left_out] == [
+            "closed on 1988-02-15 by the rule of its holidays",
+            "closed on 2030-07-04 by the rule of its holidays",
+        ]
 
     @pytest.mark.parametrize(
         ("name", "days"),
