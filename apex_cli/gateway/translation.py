@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import replace
 
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import (
@@ -110,6 +111,10 @@ def change_problem(row: OrderRow, terms: Terms, key: str) -> tuple[int, str] | N
     return None
 
 
+FRACTION = Decimal("0.0001")
+"""Smallest part of a share that TWS itself trades; the API takes whole shares."""
+
+
 def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Order:
     """Return the matching engine's terms of *row*; checked terms are taken for granted.
 
@@ -124,7 +129,7 @@ def to_order(row: OrderRow, listing: Listing, *, is_freed: bool = False) -> Orde
         client_order_id=row.name,
         bracket_id=parent or row.name,
         role=_role(kind, is_child=parent is not None),
-        instrument=listing.instrument,
+        instrument=replace(listing.instrument, quantity_step=FRACTION) if row.is_manual else listing.instrument,
         side=OrderSide(terms.action),
         order_type=kind,
         quantity=Quantity(terms.quantity),

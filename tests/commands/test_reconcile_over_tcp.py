@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,24 @@ def test_an_orphan_of_a_lost_state_is_cancelled(
 def test_a_broker_that_is_gone_ends_with_5(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
     gateway.kill()
     assert apex_json("reconcile").status == 5
+
+
+@pytest.mark.usefixtures("house")
+def test_whole_shares_are_protected_and_closed_and_the_fraction_is_named(
+    apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    # A reinvested dividend buys fractions; Interactive Brokers takes no fractional order over the API (error 10243).
+    gateway.trade_by_hand("MSFT", "BUY", "3.25")
+    assert apex_json("reconcile", "--adopt", "MSFT", "--stop", "380").status == 0
+    (stop,) = [row for row in gateway.books().open_orders() if row.contract.symbol == "MSFT"]
+    assert (stop.terms.order_type, stop.terms.quantity) == ("STP", 3)
+    held = {row["symbol"]: row for row in apex_json("positions").data["positions"]}["MSFT"]
+    assert (held["quantity"], held["protected_quantity"], held["protected_overnight"]) == (3.25, 3, True)
+    closed = apex_json("close", "MSFT", "--yes")
+    (result,) = closed.data["closed"]
+    assert (closed.status, result["status"], result["quantity"], result["remaining"]) == (0, "reduced", 3, 0.25)
+    assert [warning["code"] for warning in closed.envelope["warnings"]][-1] == "fraction_left"
+    assert gateway.books().positions["MSFT"] == Decimal("0.25")
+    refused = apex_json("close", "MSFT", "--yes")
+    assert (refused.status, refused.envelope["errors"][0]["code"]) == (4, "fraction_only")
+    assert apex_json("reconcile").status == 0

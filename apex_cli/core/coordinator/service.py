@@ -75,7 +75,7 @@ class Service:
         if self._closing_warnings is not None:
             warnings = await self._closing_warnings(self._store.view(), request.symbol)
         closed = await self._closer.close(request, request_id=request_id)
-        return replace(closed, warnings=warnings)
+        return replace(closed, warnings=(*warnings, *closed.warnings))
 
     async def _answer(self, answer: Answer) -> WorkDone:
         try:

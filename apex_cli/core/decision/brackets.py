@@ -209,7 +209,7 @@ def _target(entry: Order, price: Price) -> Order:
 
 
 def part_of(position: Position, fraction: Decimal) -> Quantity:
-    """Return *fraction* of the position, down to the step, but at least one step and at most all of it.
+    """Return *fraction* of the position, down to the step, but at least one step and at most all that is orderable.
 
     Args:
         position: what is held.
@@ -220,11 +220,9 @@ def part_of(position: Position, fraction: Decimal) -> Quantity:
     """
     if not ZERO < fraction <= 1:
         raise ValueError(f"a fraction of {fraction} cannot be closed: it must be above 0 and at most 1")
-    if fraction == 1:
-        return position.quantity
     step = position.instrument.quantity_step
     part = max(step, floor_to_step(position.quantity * fraction, step))
-    return Quantity(min(position.quantity, part))
+    return Quantity(min(position.orderable, part))
 
 
 def close_order(
@@ -244,18 +242,18 @@ def close_order(
         position: what is held.
         bracket_id: the position's, or a new ULID; the order id is ``apex-<bracket_id>-C<number>``.
         number: which close under that id, from 1.
-        quantity: how much; all of it by default.
+        quantity: how much; all that is orderable by default.
         limit_price: worst acceptable price.
         reference_price: the price the person saw.
 
     Raises:
-        ValueError: *quantity* is not above 0, more than is held, or a part that is off the step.
+        ValueError: *quantity* is not above 0, more than is held, or off the step.
     """
-    wanted = position.quantity if quantity is None else quantity
+    wanted = position.orderable if quantity is None else quantity
     instrument = position.instrument
     if not ZERO < wanted <= position.quantity:
         raise ValueError(f"cannot close {wanted} of {position.quantity} {instrument.symbol}")
-    if wanted != position.quantity and wanted % instrument.quantity_step:
+    if wanted % instrument.quantity_step:
         raise ValueError(f"cannot close {wanted} {instrument.symbol}: the step is {instrument.quantity_step}")
     side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
     return Order(
@@ -280,7 +278,7 @@ def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> E
 
     Args:
         orders: the orders of one instrument; entries and finished orders are ignored.
-        remaining: quantity that is, or will be, held; 0 when flat.
+        remaining: quantity that is, or will be, held; 0 when flat. A fraction of a step gets no exit.
     """
     groups: dict[str, list[OrderRecord]] = {}
     for record in orders:
@@ -290,7 +288,8 @@ def exits_for_remaining(orders: Iterable[OrderRecord], remaining: Quantity) -> E
     cancel: list[str] = []
     shrink: list[Order] = []
     for legs in sorted(groups.values(), key=_keeping_rank):
-        allotted = min(left, max(leg.open_quantity for leg in legs))
+        whole = floor_to_step(left, legs[0].order.instrument.quantity_step)
+        allotted = min(whole, max(leg.open_quantity for leg in legs))
         left -= allotted
         for leg in legs:
             if not allotted:

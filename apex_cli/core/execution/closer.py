@@ -8,6 +8,8 @@ one OCA group, so that nothing is ever without protection.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import ExitChanges, close_order, exits_for_remaining, part_of
@@ -15,7 +17,8 @@ from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo
 from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
-from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import PositionSide, profit, profit_pct
@@ -188,6 +191,12 @@ class Closer:
 def _require_held(state: State, row: PositionRecord, wanted: Quantity) -> None:
     """Refuse to sell what the broker is known not to hold: that would open the other side."""
     key = row.position.instrument.key
+    if not wanted:
+        raise RefusedError(
+            "fraction_only",
+            f"{key}: the {row.position.quantity} held are less than one unit; the broker takes no order for them.",
+            hint="Close them in the broker's own program.",
+        )
     held = held_on_both_sides(state, key)
     most = held.quantity if held is not None else ZERO
     if wanted > most:
@@ -210,7 +219,7 @@ def _wanted_quantity(row: PositionRecord, request: CloseRequest) -> Quantity:
             )
         return part_of(position, request.fraction)
     if request.quantity is None:
-        return position.quantity
+        return position.orderable
     step = position.instrument.quantity_step
     if not ZERO < request.quantity <= position.quantity or request.quantity % step:
         raise InputError(
@@ -268,6 +277,7 @@ def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price)
     if average is not None:
         pnl = profit(side, entry, average, record.filled_quantity, instrument.multiplier)
         pnl_pct = profit_pct(side, entry, average)
+    fraction = held.position.quantity - held.position.orderable if held else ZERO
     return Closed(
         symbol=instrument.key,
         status=_status_of(record, held),
@@ -277,6 +287,15 @@ def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price)
         pnl=pnl,
         pnl_pct=pnl_pct,
         client_order_id=record.order.client_order_id,
+        warnings=(_fraction_left(instrument, fraction),) if fraction and record.status is OrderStatus.FILLED else (),
+    )
+
+
+def _fraction_left(instrument: Instrument, fraction: Decimal) -> Reason:
+    return Reason(
+        code="fraction_left",
+        message=f"{instrument.key}: {fraction} are less than one unit and stay; only the broker's program closes them.",
+        value=f"{fraction}",
     )
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
 
 
 class PositionSide(StrEnum):
@@ -56,6 +56,11 @@ class Position(Value, frozen=True, kw_only=True):
     commission: Usd = Usd(ZERO)
     first_fill_key: str = ""
     """Key of the first opening execution: what the round trip will be named by."""
+
+    @property
+    def orderable(self) -> Quantity:
+        """Units that an order can close: whole steps. A reinvested dividend may leave a fraction beyond them."""
+        return Quantity(floor_to_step(self.quantity, self.instrument.quantity_step))
 
 
 def profit(side: PositionSide, entry: Decimal, current: Decimal, quantity: Decimal, multiplier: Decimal) -> Usd:

@@ -107,7 +107,7 @@ def _view(
         stop_price=protection.stop_price,
         target_prices=protection.target_prices,
         protected_quantity=protection.quantity,
-        protected_overnight=protection.overnight_quantity >= position.quantity,
+        protected_overnight=protection.overnight_quantity >= position.orderable,
         entry_time=position.entry_time,
         notional=Usd(position.quantity * row.current_price * multiplier),
         signal_id=bracket.signal_id if bracket else "",

@@ -81,7 +81,7 @@ def _size(legs: Iterable[OrderRecord]) -> Decimal:
 
 
 def unprotected_quantity(position: Position, orders: Iterable[OrderRecord]) -> Decimal:
-    """Return the held units that neither a working stop nor a working closing order covers.
+    """Return the orderable units that neither a working stop nor a working closing order covers.
 
     A closing order outside an OCA group counts as cover: a stop beside it could sell twice.
     """
@@ -89,7 +89,7 @@ def unprotected_quantity(position: Position, orders: Iterable[OrderRecord]) -> D
     closing = sum(
         (r.open_quantity for r in records if r.order.role is OrderRole.CLOSE and r.order.oca_group is None), ZERO
     )
-    return max(ZERO, position.quantity - protection_of(position, records).quantity - closing)
+    return max(ZERO, position.orderable - protection_of(position, records).quantity - closing)
 
 
 def is_unsure(record: OrderRecord) -> bool:
@@ -127,7 +127,7 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
         r for r in records if r.is_open and r.order.role is not OrderRole.ENTRY and r.order.side is side
     )
     gap = unprotected_quantity(position, records)
-    room = position.quantity - sum(map(_size, groups.values()), ZERO)
+    room = position.orderable - sum(map(_size, groups.values()), ZERO)
     stops: list[Order] = []
     grow: list[Order] = []
 

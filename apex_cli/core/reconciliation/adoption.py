@@ -27,7 +27,7 @@ from apex_cli.core.positions.booking import book_fill, fold_in, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from apex_cli.core.reconciliation.reconciler import Reconciler
-from apex_cli.core.state.events import PositionAdopted, PositionIgnored
+from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted, PositionIgnored
 from apex_cli.core.state.tables import State
 
 PriceOf = Callable[[Instrument], Awaitable[Price | None]]
@@ -121,6 +121,7 @@ class Adoption:
             if plan is not None:
                 tx.brackets[name] = plan
                 tx.emit(PositionAdopted(at=now, subject=instrument.key, data=plan))
+                _name_fraction(tx, instrument, plan.quantity, now)
             _settle_unsure(tx, instrument.key, now)
             tx.ignored.pop(instrument.key, None)
             book_fill(tx, fill, now)
@@ -139,7 +140,20 @@ class Adoption:
                 )
             tx.brackets[name] = plan
             tx.emit(PositionAdopted(at=now, subject=instrument.key, data=plan))
+            _name_fraction(tx, instrument, plan.quantity, now)
             fold_in(tx, replace(first, bracket_id=name, role=OrderRole.ENTRY), now)
+
+
+def _name_fraction(tx: State, instrument: Instrument, quantity: Quantity, now: datetime) -> None:
+    """Raise an alarm for the part of *quantity* that no order can protect or close."""
+    fraction = quantity % instrument.quantity_step
+    if fraction:
+        message = (
+            f"{instrument.key}: {fraction} of {quantity} are less than one unit: no stop protects them, and only the "
+            f"broker's own program closes them."
+        )
+        alarm = Alarm(code="fraction_unprotected", message=message)
+        tx.emit(AlarmRaised(at=now, subject=instrument.key, data=alarm))
 
 
 def _position_break(found: Reconciliation, symbol: str) -> Break:

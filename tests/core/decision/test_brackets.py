@@ -243,12 +243,13 @@ def test_closing_what_is_not_there_is_refused(quantity: str) -> None:
         close_order(position(), bracket_id="B", quantity=Quantity(D(quantity)))
 
 
-def test_an_odd_rest_can_be_closed_whole() -> None:
-    assert close_order(position("10.5"), bracket_id="B").quantity == D("10.5")
+def test_a_fraction_of_a_share_stays_out_of_the_order() -> None:
+    assert close_order(position("10.5"), bracket_id="B").quantity == 10
 
 
 @pytest.mark.parametrize(
-    ("held", "fraction", "part"), [("10", "0.5", "5"), ("3", "0.5", "1"), ("1", "0.5", "1"), ("10.5", "1", "10.5")]
+    ("held", "fraction", "part"),
+    [("10", "0.5", "5"), ("3", "0.5", "1"), ("1", "0.5", "1"), ("10.5", "1", "10"), ("0.5", "0.5", "0")],
 )
 def test_a_fraction_is_cut_to_the_step_but_never_to_nothing(held: str, fraction: str, part: str) -> None:
     assert part_of(position(held), D(fraction)) == D(part)
