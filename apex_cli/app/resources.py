@@ -1,4 +1,4 @@
-"""The house: settings, state, journal, clock and the executor's lock; light enough for every command."""
+"""Settings, state, journal, clock and the executor's lock; light enough for every command."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apex_cli.core.errors import InputError, StateError
-from apex_cli.settings.load import LIVE_VARIABLE, load_settings
-from apex_cli.settings.sections import ExecutionFileSettings, PriceSettings, Settings
+from apex_cli.core.errors import ConfigError, InputError, StateError
+from apex_cli.core.model.account import AccountBadge, AccountKind
+from apex_cli.core.model.decision import Reason
+from apex_cli.presenters.output import Output
+from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
+from apex_cli.settings.sections import ExecutionFileSettings, IbMode, PriceSettings, Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.tables import FileHints
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.state.restoration import Replay
     from apex_cli.core.adapters.state.store import TinyDbStore
     from apex_cli.core.adapters.system_clock import SystemClock
+    from apex_cli.core.state.tables import State
 
 
 def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
@@ -29,6 +33,50 @@ def read_settings(config: Path | None, overrides: Mapping[str, str] | None = Non
     """
     settings = load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd())
     return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
+
+
+STATE_DIR_VARIABLE = "APEX_STATE__DIR"
+
+
+def require_account(out: Output, settings: Settings) -> None:
+    """Let *out* show which account a command reads or changes, and see to it that there is one.
+
+    Without a configuration no new account is begun: a command that was started in a wrong folder would trade from an
+    empty state. A state that is there already is used, with a warning.
+
+    Raises:
+        ConfigError: there is no configuration.
+    """
+    out.badge = badge_of(settings)
+    out.detail(f"Configuration: {settings.source or 'none, the defaults hold'}. State: {settings.state.dir}.")
+    if settings.source is None and STATE_DIR_VARIABLE not in os.environ:
+        _require_state(out, settings)
+
+
+def _require_state(out: Output, settings: Settings) -> None:
+    folder = settings.state.dir
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        message = f"No configuration found: the defaults hold for {settings.state.dir}. {looked_at()}"
+        out.warn(Reason(code="config_not_found", message=message))
+        return
+    raise ConfigError(
+        "config_not_found",
+        f"No configuration found, and no state in {settings.state.dir}. {looked_at()}",
+        hint="Name one with --config FILE, go to its folder, or begin a new account with: apex init",
+    )
+
+
+def looked_at() -> str:
+    """Return where this process looked for a configuration, as a sentence."""
+    return f"Looked at {', '.join(places_looked(os.environ, Path.cwd()))}."
+
+
+def badge_of(settings: Settings) -> AccountBadge:
+    """Return which account *settings* name."""
+    if settings.execution.simulation_mode:
+        return AccountBadge(kind=AccountKind.SIMULATED)
+    kind = AccountKind.LIVE if settings.broker.ib.mode is IbMode.LIVE else AccountKind.PAPER
+    return AccountBadge(kind=kind, name=settings.broker.ib.account or "")
 
 
 def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> FileHints:
@@ -45,6 +93,11 @@ def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> Fil
         dates=section.dates or "",
         decimal=section.decimal or "",
     )
+
+
+def badge_in(settings: Settings, state: State) -> AccountBadge:
+    """Return which account it is, by the name that the broker gave it where *settings* give none."""
+    return badge_of(settings).named_by(state.account.account if state.account else None)
 
 
 def allow_live(settings: Settings, is_allowed: bool) -> Settings:  # noqa: FBT001 - one yes or no

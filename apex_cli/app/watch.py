@@ -9,11 +9,11 @@ from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.app.resources import executor_holder, open_store
+from apex_cli.app.resources import badge_in, executor_holder, open_store
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.market.calendar import session_date
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities
 from apex_cli.core.reports.board import Board, make_board
@@ -37,6 +37,9 @@ class Seen(NamedTuple):
 
     alarms: tuple[Activity, ...]
     """Those of the running session, oldest first."""
+
+    badge: AccountBadge
+    """Which account it is."""
 
     holder: str
     """Who trades now; empty when nobody does."""
@@ -76,7 +79,8 @@ class Watch:
         board = make_board(state, self._settings.limits, now, self._day_trades(state, now))
         lines = tuple(self._lines)
         self._generation = self._store.generation
-        return Seen(board, lines, _alarms_of(lines, now), self._holder())
+        badge = badge_in(self._settings, state)
+        return Seen(board, lines, _alarms_of(lines, now), badge, self._holder())
 
     def _now(self, state: State) -> datetime:
         """Return the time decisions are made by: in a simulated market that of its latest bar."""

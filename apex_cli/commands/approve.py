@@ -119,7 +119,9 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:
     """Ask one by one; nothing is held while the person thinks."""
     from apex_cli.app.operator import Operator
+    from apex_cli.app.resources import badge_in
     from apex_cli.presenters.prompt import ask_all
 
-    if not ask_all(Operator(settings, out, wait_s=wait_s)):
+    operator = Operator(settings, out, wait_s=wait_s)
+    if not ask_all(operator, badge_in(settings, operator.view())):
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")

@@ -12,7 +12,9 @@ from apex_cli.commands.options import Call, HandOverOption, common, positive_dec
 from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
+from apex_cli.core.state.tables import State
 from apex_cli.presenters.output import Output
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -52,7 +54,7 @@ def close(
     requests = operator.close_requests(symbols or (), terms)
     if not yes:
         out.warn(*operator.closing_warnings(requests))
-    _confirm(out, requests, yes=yes)
+        _confirm(out, settings, requests, operator.view())
     with posting(out, settings):
         done = operator.close(requests, is_all=everything)
         if yes:  # who was asked has read them
@@ -76,14 +78,19 @@ def _check_options(
         raise InputError("close_one", "--quantity and --limit need exactly one symbol.", hint="Name one symbol.")
 
 
-def _confirm(out: Output, requests: tuple[CloseRequest, ...], *, yes: bool) -> None:
-    """Ask at a terminal; a script that says nothing is told to say ``--yes``."""
+def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...], state: State) -> None:
+    """Ask at a terminal, with what is about to be closed; a script that says nothing is told to say ``--yes``."""
     names = ", ".join(request.symbol for request in requests)
-    if yes:
-        return
     if not out.can_prompt:
         raise InputError("confirmation_needed", f"Closing {names} needs a yes.", hint="Add --yes.")
-    if not typer.confirm(f"Close {names}?", err=True):
+    from apex_cli.app.resources import badge_in
+    from apex_cli.core.positions.position_views import position_views
+    from apex_cli.presenters.close import close_line
+
+    views = {view.symbol: view for view in position_views(state)}
+    for request in requests:
+        typer.echo(close_line(request, views.get(request.symbol)).text, err=True)
+    if not typer.confirm(f"{badge_in(settings, state).text}: close {names}?", err=True):
         raise NothingToDo("not_confirmed", "Nothing was closed.")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from apex_cli.app.marketplace import broker_row
+from apex_cli.app.resources import badge_of, looked_at
 from apex_cli.commands.options import Call, common
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
@@ -23,7 +24,7 @@ app = typer.Typer(add_completion=False)
 @common("doctor")
 def doctor(call: Call) -> None:
     """Check configuration, state, journal, executor, calendar, clock, broker, prices and notifications."""
-    out, settings = call.out, call.settings
+    out, settings = call.out, call.any_settings
     findings = list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
     errors = [finding for finding in findings if finding.level == "error"]
     rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
@@ -50,8 +51,12 @@ def _looked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -
 
 def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
     source = settings.source
-    yield _ok("configuration", str(source) if source else "no file: the defaults hold")
-    mode = broker_row(settings).title
+    if source:
+        yield _ok("configuration", str(source))
+    else:
+        message = f"No configuration found: the defaults hold. {looked_at()}"
+        yield Finding(code="configuration", level=Level.WARNING, message=message, hint="apex init writes one")
+    mode = f"{badge_of(settings).text}: {broker_row(settings).title}"
     auto = "executes by itself" if settings.execution.auto_execute else "asks for every trade"
     yield _ok("mode", f"{mode}; {auto}; capital {settings.risk.capital}")
     for doubt in doubts(settings):

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from apex_cli.app.resources import allow_live, read_settings
+from apex_cli.app.resources import allow_live, read_settings, require_account
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -112,7 +112,17 @@ class Call:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings of this run.
+        """The settings of a command that reads or changes the account; its badge stands above the result.
+
+        Raises:
+            ConfigError: there is no configuration, or the file or a variable is wrong.
+        """
+        require_account(self.out, self.any_settings)
+        return self.any_settings
+
+    @cached_property
+    def any_settings(self) -> Settings:
+        """The settings of a command that needs no account: without a configuration the defaults hold.
 
         Raises:
             ConfigError: the file or a variable is wrong.
@@ -123,10 +133,10 @@ class Call:
         """Say what the configuration allows and probably does not mean."""
         from apex_cli.settings.conflicts import doubts
 
-        self.out.warn(*doubts(self.settings))
+        self.out.warn(*doubts(self.any_settings))
 
     def settings_with(self, overrides: Mapping[str, str]) -> Settings:
-        """Return the settings with *overrides*, which count like further environment variables.
+        """Return the settings; *overrides* count like further environment variables.
 
         Raises:
             ConfigError: the file or a variable is wrong.

@@ -19,11 +19,12 @@ def orders(
     everything: Annotated[bool, typer.Option("--all", help="Finished orders of the last sessions, too.")] = False,
 ) -> None:
     """Show working orders."""
-    from apex_cli.app.resources import open_store
+    from apex_cli.app.resources import badge_in, open_store
     from apex_cli.presenters.orders import orders_blocks, orders_data
 
-    out = call.out
-    state = open_store(call.settings).view()
+    out, settings = call.out, call.settings
+    state = open_store(settings).view()
+    out.badge = badge_in(settings, state)
     shown = [
         record
         for record in state.orders.values()

@@ -57,7 +57,8 @@ def pdt_status(
     """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""
     from apex_cli.presenters.pdt_status import day_trade_blocks, day_trade_data, file_warnings, report_warnings
 
-    out, settings = call.out, call.settings
+    is_of_state = from_file is None and executions is None
+    out, settings = call.out, call.settings if is_of_state else call.any_settings
     trades = None
     if executions is not None:
         from apex_cli.app.day_trade_files import read_trades

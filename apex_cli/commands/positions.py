@@ -30,11 +30,13 @@ def positions(
 
 
 def _show(out: Output, settings: Settings) -> None:
-    from apex_cli.app.resources import open_store
+    from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.positions.position_views import position_views, totals_of
     from apex_cli.presenters.positions import positions_blocks, positions_data
 
-    views = position_views(open_store(settings).view(), settings.management, _now(settings))
+    state = open_store(settings).view()
+    out.badge = badge_in(settings, state)
+    views = position_views(state, settings.management, _now(settings))
     totals = totals_of(views)
     out.result(positions_data(views, totals), positions_blocks(views, totals))
 
@@ -48,7 +50,7 @@ def _watch(out: Output, settings: Settings) -> None:
     from rich.console import Group
     from rich.live import Live
 
-    from apex_cli.app.resources import open_store
+    from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.positions.position_views import position_views
     from apex_cli.core.reports.board import make_day
     from apex_cli.presenters.blocks import Line
@@ -62,7 +64,8 @@ def _watch(out: Output, settings: Settings) -> None:
             state = store.view()
             views = position_views(state, settings.management, _now(settings))
             day = make_day(state, store.clock.now(), views)
-            live.update(Group(*map(renderable, (Line(text=status_line(day)), *positions_blocks(views, day.totals)))))
+            line = Line(text=status_line(day, badge_in(settings, state)))
+            live.update(Group(*map(renderable, (line, *positions_blocks(views, day.totals)))))
             time.sleep(1)
 
 

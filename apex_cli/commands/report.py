@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.app.resources import open_journal
+from apex_cli.app.resources import badge_of, open_journal
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.output import Output
@@ -57,7 +57,7 @@ def report(
     span = Span(first=first.date() if first else None, last=last.date() if last else None)
     found = build(out, call.settings, span)
     data = report_data(found)
-    written = _write(found, html, png)
+    written = _write(found, f"{TITLE} · {badge_of(call.settings).text}", html, png)
     for path in written.values():
         out.note(f"Written: {path}")
     out.result(data | written, report_blocks(found))
@@ -100,7 +100,7 @@ SHORT_JOURNAL = 20_000_000
 """Bytes up to which no bar is worth its drawing."""
 
 
-def _write(found: TradeReport, html: Path | None, png: Path | None) -> dict[str, str]:
+def _write(found: TradeReport, title: str, html: Path | None, png: Path | None) -> dict[str, str]:
     """Write what was asked for; return where."""
     from apex_cli.app.resources import write_page
 
@@ -108,12 +108,12 @@ def _write(found: TradeReport, html: Path | None, png: Path | None) -> dict[str,
     if html is not None:
         from apex_cli.presenters.report_page import report_page
 
-        written["html"] = str(write_page(html, report_page(found, TITLE)))
+        written["html"] = str(write_page(html, report_page(found, title)))
     if png is not None:
         from apex_cli.presenters.picture import report_picture
         from apex_cli.presenters.raster import png_of
 
-        written["png"] = str(write_page(png, png_of(report_picture(found, TITLE))))
+        written["png"] = str(write_page(png, png_of(report_picture(found, title))))
     return written
 
 

@@ -50,7 +50,7 @@ def size(
     market_type: Annotated[MarketType, typer.Option(case_sensitive=False)] = MarketType.EQUITY,
 ) -> None:
     """Work out a position size from entry and stop, without broker or network."""
-    out, settings = call.out, call.settings
+    out, settings = call.out, call.any_settings
     call.warn_of_doubts()
     risk = _overridden(settings.limits.risk, capital, risk_pct, max_position_pct)
     instrument = make_instrument(symbol or "?", market_type)

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 from textual import events, work
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
 from textual.geometry import Size
@@ -22,13 +22,13 @@ from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Choice, Preview
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
+from apex_cli.dashboard.keys import PANES, bindings
 from apex_cli.dashboard.layout import (
     LEFT_PART,
     LOOK_EVERY_S,
     MEDIUM_FROM,
     MOST_ALARMS,
     MOST_LOG_ROWS,
-    PANES,
     READ_ONLY,
     SIDES,
     TABLE_EDGE,
@@ -43,7 +43,7 @@ from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
 from apex_cli.dashboard.seen import Feed, Operator, Seen
 from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
-from apex_cli.presenters.approvals import preview_blocks
+from apex_cli.presenters.approvals import answer_blocks, preview_blocks
 from apex_cli.presenters.blocks import Cell, Tone
 from apex_cli.presenters.day import (
     MODE_MEANINGS,
@@ -61,7 +61,9 @@ from apex_cli.presenters.day import (
     risk_rows,
 )
 from apex_cli.presenters.formats import moment
+from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.plots import equity_curve, r_histogram, trades_curve
+from apex_cli.presenters.positions import position_fields
 from apex_cli.presenters.terminal import renderable
 
 
@@ -71,22 +73,7 @@ class DashboardApp(App[None]):
     CSS_PATH = "styles.tcss"
     TITLE = "apex"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?"),
-        *(Binding(str(n), f"pane('{name}')", name.capitalize(), show=False) for n, name in enumerate(PANES, start=1)),
-        Binding("a", "answer(True)", "Approve"),
-        Binding("r", "answer(False)", "Reject"),
-        Binding("H", "mode('HALTED')", "Halt", key_display="H"),
-        Binding("U", "mode('REDUCING')", "Reduce", key_display="U"),
-        Binding("G", "mode('ACTIVE')", "Go on", key_display="G"),
-        Binding("slash", "filter", "Filter log", key_display="/"),
-        Binding("f", "kind", "Kind", show=False),
-        Binding("escape", "all_of_the_log", "All", show=False),
-        Binding("c", "control", "Control"),
-        Binding("t", "theme", "Light/dark", show=False),
-        Binding("q", "quit", "Quit"),
-        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
     def __init__(
         self,
@@ -197,7 +184,7 @@ class DashboardApp(App[None]):
             return
         board = seen.board
         control = Cell("CONTROL", Tone.WARN) if self.has_control else Cell("read-only", Tone.DIM)
-        self._put("head", line_of((*head_cells(board, seen.holder), control), palette, " · "))
+        self._put("head", line_of((*head_cells(board, seen.badge, seen.holder), control), palette, " · "))
         told = (Cell(f"! {self._told}", Tone.BAD),) if self._told else ()
         alarms = fitting((*told, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
         self._put("alarms", Text("\n").join(text_of(cell, palette) for cell in alarms))
@@ -327,10 +314,22 @@ class DashboardApp(App[None]):
         table = event.data_table
         if table.id == "approvals":
             self.action_answer(yes=True)
-        elif table.id == "log" and self._seen is not None and isinstance(table, SheetTable):
-            line = next((line for line in self._seen.lines if str(line.seq) == table.selected), None)
-            if line is not None:
-                self.push_screen(Dialog(f"{line.kind} {moment(line.at)}", all_of(line)))
+        elif self._seen is not None and isinstance(table, SheetTable):
+            dialog = self._details(self._seen, table)
+            if dialog is not None:
+                self.push_screen(dialog)
+
+    def _details(self, seen: Seen, table: SheetTable) -> Dialog | None:
+        """Return all there is to say about the row under the cursor of *table*."""
+        if table.id == "log":
+            line = next((line for line in seen.lines if str(line.seq) == table.selected), None)
+            return Dialog(f"{line.kind} {moment(line.at)}", all_of(line)) if line is not None else None
+        if table.id == "positions":
+            view = next((view for view in seen.board.positions if view.symbol == table.selected), None)
+            return Dialog(view.symbol, renderable(position_fields(view))) if view is not None else None
+        orders = seen.board.orders
+        order = next((record for record in orders if record.order.client_order_id == table.selected), None)
+        return Dialog(order.order.instrument.key, renderable(ORDERS.fields(order))) if order is not None else None
 
     # Keys that act
 
@@ -377,11 +376,12 @@ class DashboardApp(App[None]):
 
     def _ask(self, approval: ApprovalRecord, preview: Preview, *, yes: bool) -> None:
         signal = approval.opportunity.signal
-        body = [renderable(block) for block in preview_blocks(approval, preview)]
         what = f"{signal.side} {signal.instrument.key}"
         if not self.has_control:
-            self.push_screen(Dialog(what, Group(*[*body, Text(READ_ONLY if self._may_take_control else "")])))
+            told = [renderable(block) for block in preview_blocks(approval, preview)]
+            self.push_screen(Dialog(what, Group(*[*told, Text(READ_ONLY if self._may_take_control else "")])))
             return
+        body = [renderable(block) for block in answer_blocks(approval, preview)]
 
         def answered(typed: str | None) -> None:
             if typed is not None:

@@ -12,26 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-HELP = """\
-1 2 3 4 5    positions, approvals, orders, log, curves
-Tab  arrows  go on, move in a table; PgUp PgDn Home End, too
-Enter        all there is to say about the row under the cursor
-/            filter the log by words; f: by kind; Esc: all of it
-t            light or dark
-q            end the dashboard; nothing else ends with it
-
-With control (key c, or apex dashboard --control):
-a  r         approve or reject the approval under the cursor;
-             price, size and every check are looked at again first
-H  U  G      halt, reduce (exits only), go on again; asks first
-
-Signs, beside colours:
-!            look now: no stop, unknown order, little time left
-|--e----●--| stop, entry e, last price ●, first target
-███░░ 42 %   part of the limit; near from 80 % on, then OVER
-Night NO     no stop stays after the close
-R            1 R is what one trade may lose, capital x max_risk_pct
-"""
+from apex_cli.dashboard.keys import help_text
 
 
 class Dialog(ModalScreen[str | None]):
@@ -69,7 +50,7 @@ class Help(Dialog):
 
     def __init__(self) -> None:
         """Show the page."""
-        super().__init__("apex dashboard: keys and signs", HELP)
+        super().__init__("apex dashboard: keys and signs", help_text())
 
 
 class Confirm(Dialog):

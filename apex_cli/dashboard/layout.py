@@ -28,7 +28,6 @@ LEFT_PART = 0.6
 
 MOST_LOG_ROWS = 200
 MOST_ALARMS = 5
-PANES = ("positions", "approvals", "orders", "log", "curves")
 SIDES = {"left": ("positions", "orders", "log"), "right": ("approvals", "curves")}
 THEMES = {"dark": "textual-dark", "light": "textual-light"}
 READ_ONLY = "Read-only. Press c to take control first."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, Preview
@@ -25,6 +26,10 @@ class Seen(Protocol):
     @property
     def alarms(self) -> tuple[Activity, ...]:
         """Alarms of the running session, oldest first."""
+
+    @property
+    def badge(self) -> AccountBadge:
+        """Which account it is."""
 
     @property
     def holder(self) -> str:

@@ -23,7 +23,7 @@ class SheetTable(DataTable[Text]):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
         """Start empty."""
-        super().__init__(id=id, cursor_type="row", zebra_stripes=True)
+        super().__init__(id=id, cursor_type="row", zebra_stripes=True, cursor_foreground_priority="renderable")
         self._columns: tuple[Head, ...] = ()
         self._shown: dict[str, Cells] = {}
         self._palette: Palette = {}

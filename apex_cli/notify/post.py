@@ -10,9 +10,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from apex_cli.app.resources import make_system_clock, open_store
+from apex_cli.app.resources import badge_of, make_system_clock, open_store
 from apex_cli.core.adapters.notifiers.secrets import Secrets
 from apex_cli.core.adapters.state.journal_cursor import JournalPlaces
 from apex_cli.core.errors import ApexError, BusyError, StateError
@@ -174,7 +175,7 @@ class Postman:
             notifier=notifier,
             tail=self._tail,
             ledger=channel.ledger,
-            read=notice_of,
+            read=partial(notice_of, badge=badge_of(self._settings)),
             policy=channel.policy,
             clock=self._clock,
         )

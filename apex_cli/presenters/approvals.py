@@ -22,6 +22,7 @@ from apex_cli.presenters.formats import (
     price,
     ratio,
     score_text,
+    signed,
     units,
 )
 from apex_cli.presenters.run import reason_data
@@ -209,14 +210,65 @@ def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, .
     return (Fields(rows=tuple(rows)), was_now(approval, preview), score_grid(approval.opportunity), *warnings, *verdict)
 
 
-def was_now(approval: ApprovalRecord, preview: Preview) -> Grid:
+def answer_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ...]:
+    """Return what an answer needs, in a few lines, the order itself last: right above the keys."""
+    signal, sized = approval.opportunity.signal, preview.decision.sized
+    currency = signal.instrument.currency
+    worth = (
+        f"Value {money(sized.notional)} {currency} · loss at stop {money(sized.risk_amount)} {currency} · "
+        f"limited by {BINDING_WORDS[sized.binding]}"
+        if sized
+        else "No quantity can be worked out now."
+    )
+    score = f"Score {score_text(approval.opportunity.opportunity_score)}"
+    strategy = f"Strategy {signal.strategy} · " if signal.strategy else ""
+    return (
+        Line(text=f"{strategy}{score} · until {clock_time(approval.expires_at)}"),
+        Line(text=worth),
+        Line(text=f"Day trades: {preview.day_trade_effect}"),
+        changes_line(approval, preview),
+        *(Line(text=f"! {warning.message}", tone=Tone.WARN) for warning in preview.decision.warnings),
+        *(Line(text=f"✗ {reason.message}", tone=Tone.BAD) for reason in preview.reasons),
+        Line(text=order_line(approval, preview), tone=Tone.BOLD),
+    )
+
+
+def order_line(approval: ApprovalRecord, preview: Preview) -> str:
+    """Return the order of a yes in one line: ``BUY 6 AAPL @ 23.04  stop 22.30 (-4.44)  target 25.60 (+15.36)``."""
+    signal, now = approval.opportunity.signal, preview.decision
+    loss = f" ({signed(-now.sized.risk_amount)})" if now.sized else ""
+    parts = [
+        f"{now.side} {_quantity(now)} {now.instrument.key} @ {price(now.entry_price)}",
+        f"stop {price(signal.stop_loss)}{loss}",
+    ]
+    if signal.target_prices:
+        first, *more = signal.target_prices
+        units_held = now.sized.quantity * now.instrument.multiplier if now.sized else Decimal(0)
+        gain = f" ({signed(abs(first - now.entry_price) * units_held)})" if now.sized else ""
+        parts.append(f"target {price(first)}{gain}{''.join(f', {price(each)}' for each in more)}")
+    return "  ".join([*parts, f"R:R {ratio(now.reward_risk)}"])
+
+
+def changes_line(approval: ApprovalRecord, preview: Preview) -> Line:
     """Return what changed since the opportunity was queued."""
+    changed = [f"{name.lower()} {old} -> {new}" for name, old, new in _pairs(approval, preview) if old != new]
+    if not changed:
+        return Line(text="Nothing changed since it was queued.", tone=Tone.DIM)
+    return Line(text=f"Since it was queued: {', '.join(changed)}", tone=Tone.WARN)
+
+
+def _pairs(approval: ApprovalRecord, preview: Preview) -> tuple[tuple[str, str, str], ...]:
+    """Return what may have changed: its name, what it was, what it is."""
     was, now = approval.decision, preview.decision
-    pairs = (
+    return (
         ("Price", price(approval.quoted_price), price(preview.price)),
         ("Quantity", _quantity(was), _quantity(now)),
         ("Reward:risk", ratio(was.reward_risk), ratio(now.reward_risk)),
     )
+
+
+def was_now(approval: ApprovalRecord, preview: Preview) -> Grid:
+    """Return what changed since the opportunity was queued."""
     rows = tuple(
         (
             Cell(name),
@@ -224,7 +276,7 @@ def was_now(approval: ApprovalRecord, preview: Preview) -> Grid:
             Cell(new, Tone.PLAIN if old == new else Tone.WARN),
             Cell("" if old == new else "changed"),
         )
-        for name, old, new in pairs
+        for name, old, new in _pairs(approval, preview)
     )
     return Grid(columns=heads("", ">Was", ">Now", ""), rows=rows)
 

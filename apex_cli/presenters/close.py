@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from apex_cli.core.model.request import Closed
-from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Tone
-from apex_cli.presenters.formats import DASH, gain, number, percent, price, units
+from apex_cli.core.model.request import Closed, CloseRequest
+from apex_cli.core.positions.position_views import PositionView
+from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Line, Tone
+from apex_cli.presenters.formats import DASH, gain, number, percent, price, signed, units
 from apex_cli.presenters.tables import Column, Table, bold
 
 STATUS_TONES = {"closed": Tone.GOOD, "reduced": Tone.GOOD, "working": Tone.WARN, "unknown": Tone.BAD}
@@ -57,6 +58,21 @@ CLOSED = Table[Closed](
     ),
     Column(key="client_order_id", value=lambda c: c.client_order_id),
 )
+
+
+def close_line(request: CloseRequest, view: PositionView | None) -> Line:
+    """Return what is about to be closed: how much, at which price, with which P&L, in one line."""
+    if view is None:
+        return Line(text=f"Close {request.symbol}: it may have filled since the last look.")
+    asked = request.quantity or view.quantity * (request.fraction or Decimal(1))
+    quantity = min(asked, view.quantity)
+    worst = "at the market" if request.limit_price is None else f"at {price(request.limit_price)} or better"
+    pnl = view.pnl * quantity / view.quantity
+    return Line(
+        text=f"Close {units(quantity)} of {units(view.quantity)} {view.symbol} ({view.side}) {worst}: "
+        f"last {price(view.current_price)}, P&L about {signed(pnl)} USD",
+        tone=Tone.BOLD,
+    )
 
 
 def closed_data(closed: Iterable[Closed]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
@@ -48,24 +49,34 @@ class Sheet(Value, frozen=True, kw_only=True):
 # Lines
 
 
-def status_line(day: Day) -> str:
-    """Return the day in one line: time, trading state, what is open, what waits, what it earned."""
+def status_line(day: Day, badge: AccountBadge) -> str:
+    """Return the day in one line: account, time, trading state, what is open, what waits, what it earned."""
     worth = "" if day.equity is None else f" · equity {money(day.equity)}"
     earned = "" if day.pnl is None else f" (day {signed(day.pnl)})"
     return (
-        f"{clock_time(day.now)} · {day.mode} · {day.totals.positions} open {signed(day.totals.pnl)} USD{worth}{earned}"
+        f"{badge.text} · {clock_time(day.now)} · {day.mode}"
+        f" · {day.totals.positions} open {signed(day.totals.pnl)} USD{worth}{earned}"
         f" · {day.pending} to approve · {day.entries_today} entries today"
     )
 
 
-def head_cells(board: Board, holder: str) -> Cells:
-    """Return the head line: clock, trading state, kind of account, who trades."""
+BADGE_TONES = {AccountKind.SIMULATED: Tone.PLAIN, AccountKind.PAPER: Tone.WARN, AccountKind.LIVE: Tone.BAD}
+
+
+def badge_cell(badge: AccountBadge) -> Cell:
+    """Return which account one is in; a live one is framed."""
+    text = f"┃ {badge.text} ┃" if badge.kind is AccountKind.LIVE else badge.text
+    return Cell(text, BADGE_TONES[badge.kind])
+
+
+def head_cells(board: Board, badge: AccountBadge, holder: str) -> Cells:
+    """Return the head line: account, clock, trading state, who trades."""
     day = board.day
     reason = f" ({day.mode_reason})" if day.mode_reason else ""
     return (
+        badge_cell(badge),
         Cell(clock_time(day.now), Tone.BOLD),
         Cell(f"{day.mode}{reason}", MODE_TONES[day.mode]),
-        Cell("simulated" if board.is_simulated else "LIVE", Tone.DIM if board.is_simulated else Tone.WARN),
         Cell(holder or "no run", Tone.DIM if holder else Tone.WARN),
     )
 

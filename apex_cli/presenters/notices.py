@@ -12,6 +12,7 @@ from typing import assert_never
 
 import msgspec
 
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
@@ -131,8 +132,8 @@ NEWS: dict[type[Event], NoticeKind] = {
 """What each event that may be news counts as: what ``notify.events`` switches."""
 
 
-def notice_of(row: OutboxRow) -> Notice | None:
-    """Return what to report of an event; None when it is no news."""
+def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | None:
+    """Return what to report of an event, with the account that it happened in; None when it is no news."""
     event = read_event(row)
     kind = NEWS.get(EVENT_TYPES.get(row.kind, RequestMade))
     if kind is None:
@@ -150,7 +151,7 @@ def notice_of(row: OutboxRow) -> Notice | None:
         priority=told.priority,
         at=row.at,
         subject=told.subject,
-        title=told.title,
+        title=f"{badge.text} · {told.title}" if badge else told.title,
         lines=tuple(line[:LONGEST_LINE] for line in told.lines if line),
         payload=told.payload,
         approval_id=approval.approval_id if approval else "",

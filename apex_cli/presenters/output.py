@@ -20,6 +20,7 @@ from typing import Any, Self, TextIO
 import typer
 
 from apex_cli.core.errors import ApexError, ExitStatus, StateError
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Block
 
@@ -50,6 +51,8 @@ class Output:
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
+        self.badge: AccountBadge | None = None
+        """Which account the result is about; drawn above it."""
         self._warnings: list[Reason] = []
 
     @property
@@ -180,7 +183,7 @@ class Output:
         if self.is_drawn:
             from apex_cli.presenters.terminal import draw
 
-            draw(blocks)
+            draw(blocks, badge=self.badge)
         else:
             from apex_cli.presenters.plain import render
 

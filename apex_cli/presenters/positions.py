@@ -7,8 +7,8 @@ from typing import Any
 
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.positions.position_views import PositionView, Totals
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Line, Tone
-from apex_cli.presenters.formats import DASH, gain, money, number, percent, price, r_multiple, signed, units
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
+from apex_cli.presenters.formats import DASH, gain, moment, money, number, percent, price, r_multiple, signed, units
 from apex_cli.presenters.tables import Column, Table, bold
 
 RUNGS = 13
@@ -109,16 +109,31 @@ def positions_data(views: Iterable[PositionView], totals: Totals) -> dict[str, A
     return {"positions": [POSITIONS.data(view) for view in views], "totals": sums}
 
 
+def position_fields(view: PositionView) -> Fields:
+    """Return all there is to say about one position."""
+    managed = tuple(("Managed", Cell(words)) for words in view.managed.words)
+    more = (
+        ("Targets", Cell(", ".join(map(price, view.target_prices)) or DASH)),
+        ("Protected", Cell(f"{units(view.protected_quantity)} of {units(view.quantity)}")),
+        ("Value", Cell(f"{money(view.notional)} USD")),
+        ("Opened", Cell(moment(view.entry_time))),
+        ("Priced", Cell(moment(view.priced_at))),
+        ("Signal", Cell(view.signal_id or DASH)),
+    )
+    return Fields(rows=(*POSITIONS.fields(view).rows, *managed, *more))
+
+
 def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[Block, ...]:
     """Return a table with a small price ladder per position, and the sums."""
     grid = POSITIONS.grid(views, is_numbered=True)
     if not views:
         return (grid,)
     total = f"{totals.positions} open, worth {money(totals.notional)} USD, P&L {signed(totals.pnl)} USD"
+    as_of = Line(text=f"Prices as of {moment(min(v.priced_at for v in views))}", tone=Tone.DIM)
     alarm = (
         (Line(text=f"! {totals.unprotected} not fully protected by a working stop.", tone=Tone.BAD),)
         if totals.unprotected
         else ()
     )
     managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
-    return (grid, *managed, Line(text=total, tone=Tone.BOLD), *alarm)
+    return (grid, *managed, Line(text=total, tone=Tone.BOLD), *alarm, as_of)

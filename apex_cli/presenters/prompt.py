@@ -1,7 +1,12 @@
-"""The interactive approver: a table, then a panel per opportunity, one key each."""
+"""The questions at the terminal: a table of what waits, then a panel for each, answered by one key."""
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
@@ -9,13 +14,14 @@ import typer
 from rich.console import Console
 
 from apex_cli.core.errors import ApexError
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice, Preview
-from apex_cli.presenters.approvals import answered_blocks, approvals_blocks, preview_blocks
+from apex_cli.presenters.approvals import answer_blocks, answered_blocks, approvals_blocks, preview_blocks
 from apex_cli.presenters.terminal import draw, panel
 
-KEYS = "[a]pprove  [r]eject  [e]dit quantity  [s]kip  [q]uit"
+KEYS = "[a]pprove  [r]eject  [e]dit quantity  [d]etails  [s]kip  [q]uit"
 
 
 class Operator(Protocol):
@@ -31,72 +37,130 @@ class Operator(Protocol):
         """Carry out a yes or a no."""
 
 
-def ask_all(operator: Operator) -> bool:
-    """Ask for everything that waits; False when nothing does."""
+def ask_all(operator: Operator, badge: AccountBadge) -> bool:
+    """Ask for everything that waits in the account of *badge*; False when nothing does."""
     console = Console(highlight=False)
     waiting = operator.pending()
     if not waiting:
         return False
-    draw(approvals_blocks(waiting), console)
+    draw(approvals_blocks(waiting), console, badge=badge)
     for number, approval in enumerate(waiting, start=1):
-        if not _ask_one(console, operator, approval, f"{number} of {len(waiting)}"):
+        if not Question(console, operator, badge, approval, f"{number} of {len(waiting)}").ask():
             break
     return True
 
 
-def _ask_one(console: Console, operator: Operator, approval: ApprovalRecord, place: str) -> bool:
-    """Ask until there is an answer to *approval*; False when the person quits."""
-    quantity: Quantity | None = None
-    while True:
-        preview = operator.preview(approval, quantity)
-        _show(console, approval, preview, place)
-        key = _key(console)
-        if key == "q":
-            return False
-        if key == "s":
-            return True
-        if key == "e":
-            quantity = _ask_quantity(quantity)
-            continue
-        if key == "a" and _carry_out(console, operator, _yes(approval, quantity)):
-            return True
-        if key == "r" and _carry_out(console, operator, _no(approval)):
-            return True
-        if preview.is_void:
-            return True
+class Question:
+    """One approval at the terminal, until there is an answer."""
+
+    def __init__(
+        self, console: Console, operator: Operator, badge: AccountBadge, approval: ApprovalRecord, place: str
+    ) -> None:
+        """Ask about *approval*, which stands at *place*."""
+        self._console = console
+        self._operator = operator
+        self._badge = badge
+        self._approval = approval
+        self._place = place
+        self._quantity: Quantity | None = None
+        self._preview: Preview | None = None
+
+    def ask(self) -> bool:
+        """Ask until there is an answer; False when the person quits."""
+        while True:
+            preview = self._preview = self._operator.preview(self._approval, self._quantity)
+            self._show()
+            key = self._key()
+            if key == "q":
+                return False
+            if key == "s" or (key == "a" and self._carry_out(_yes(self._approval, self._quantity))):
+                return True
+            if key == "e":
+                self._quantity = _ask_quantity()
+            elif (key == "r" and self._carry_out(_no(self._approval))) or (key in {"a", "r"} and preview.is_void):
+                return True
+
+    def _show(self) -> None:
+        """Draw the order, what changed and the keys."""
+        if self._preview is None:
+            return
+        proposed = self._approval.opportunity.signal
+        title = f"{self._badge.text} · {proposed.side} {proposed.instrument.key} ({self._place})"
+        blocks = answer_blocks(self._approval, self._preview)
+        self._console.print(panel(title, blocks, subtitle=self._approval.approval_id))
+        self._console.print(KEYS + " ", end="", style="bold", markup=False)
+
+    def _key(self) -> str:
+        """Return the key of an answer; details and a new size of the terminal are dealt with meanwhile."""
+        with _redrawn_on_resize(self._redraw):
+            while True:
+                key = typer.getchar().lower()
+                if key in {"a", "r", "e", "s", "q"}:
+                    self._console.print(key)
+                    return key
+                if key in {"\x1b", "\x03", "\x04"}:
+                    self._console.print("q")
+                    return "q"
+                if key == "d":
+                    self._page()
+
+    def _page(self) -> None:
+        """Show every number behind the order in a pager, then the question again."""
+        if self._preview is None:
+            return
+        with self._console.pager():
+            draw(preview_blocks(self._approval, self._preview), self._console, badge=self._badge)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """Draw the question on an empty screen; while a key is waited for, the terminal adds no carriage returns."""
+        self._console.clear()
+        with self._console.capture() as drawn:
+            self._show()
+        sys.stdout.write(drawn.get().replace("\n", "\r\n"))
+        sys.stdout.flush()
+
+    def _carry_out(self, answer: Answer) -> bool:
+        """Do it and report; False when it was refused and may be asked again."""
+        try:
+            done = self._operator.answer(answer)
+        except ApexError as error:
+            self._console.print(f"✗ {error.message}", style="bold red", markup=False)
+            if error.hint:
+                self._console.print(f"  -> {error.hint}", markup=False)
+            return error.code == "already_answered"
+        draw(answered_blocks((done,)), self._console)
+        return True
 
 
-def _show(console: Console, approval: ApprovalRecord, preview: Preview, place: str) -> None:
-    signal = approval.opportunity.signal
-    title = f"{signal.side} {signal.instrument.key} ({place})"
-    console.print(panel(title, preview_blocks(approval, preview), subtitle=approval.approval_id))
-
-
-def _key(console: Console) -> str:
-    console.print(KEYS + " ", end="", style="bold", markup=False)
-    while True:
-        key = typer.getchar().lower()
-        if key in {"a", "r", "e", "s", "q"}:
-            console.print(key)
-            return key
-        if key in {"\x1b", "\x03", "\x04"}:
-            console.print("q")
-            return "q"
-
-
-def _ask_quantity(before: Quantity | None) -> Quantity | None:
-    """Return the new quantity; nothing typed keeps what was worked out."""
-    text = typer.prompt("Quantity (empty: as worked out)", default="", show_default=False)
-    if not text:
-        return None
+@contextmanager
+def _redrawn_on_resize(redraw: Callable[[], None]) -> Iterator[None]:
+    """Call *redraw* whenever the terminal changes its size, where the system says so."""
+    resized = getattr(signal, "SIGWINCH", None)
+    if resized is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(resized, lambda *_: redraw())
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if value.is_finite() and value > 0:
-        return Quantity(value)
-    typer.echo(f"{text!r} is not a positive number.", err=True)
-    return before
+        yield
+    finally:
+        signal.signal(resized, before)
+
+
+def _ask_quantity() -> Quantity | None:
+    """Return the new quantity; nothing typed is the one that is worked out. What is no number is asked again."""
+    problem = ""
+    while True:
+        text = typer.prompt(f"{problem}Quantity (empty: as worked out)", default="", show_default=False)
+        if not text:
+            return None
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if value.is_finite() and value > 0:
+            return Quantity(value)
+        problem = f"{text!r} is not a positive number. "
 
 
 def _yes(approval: ApprovalRecord, quantity: Quantity | None) -> Answer:
@@ -106,16 +170,3 @@ def _yes(approval: ApprovalRecord, quantity: Quantity | None) -> Answer:
 def _no(approval: ApprovalRecord) -> Answer:
     reason = typer.prompt("Reason (may be empty)", default="", show_default=False)
     return Answer(ids=(approval.approval_id,), choice=Choice.REJECT, reason=reason)
-
-
-def _carry_out(console: Console, operator: Operator, answer: Answer) -> bool:
-    """Do it and tell; False when it was refused and may be asked again."""
-    try:
-        done = operator.answer(answer)
-    except ApexError as error:
-        console.print(f"✗ {error.message}", style="bold red", markup=False)
-        if error.hint:
-            console.print(f"  -> {error.hint}", markup=False)
-        return error.code == "already_answered"
-    draw(answered_blocks((done,)), console)
-    return True

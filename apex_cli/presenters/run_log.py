@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import Booked
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
+SIMULATED = AccountBadge(kind=AccountKind.SIMULATED)
 ALARM = kind_of(AlarmRaised)
 TOLD_ANYWAY = kinds_of(FillBooked, RoundTripClosed)
 
@@ -99,7 +101,7 @@ class RunLog:
         self._now = now
         self._cycles += 1
         if self._status is not None:
-            self._status.update(status_text(store, now, self._cycles))
+            self._status.update(status_text(store, now, self._cycles, self._out.badge or SIMULATED))
 
     def _say(self, text: str, at: datetime | None = None) -> None:
         stamp = moment(at or self._now) if at or self._now else ""
@@ -124,6 +126,8 @@ def event_words(row: OutboxRow) -> str:
     return f"{event.kind.replace('_', ' ')} {event.subject}".strip()
 
 
-def status_text(store: StateStore, now: datetime, cycles: int) -> str:
-    """Return the status line: time, trading state, what is open, what waits."""
-    return f"{status_line(make_day(store.view(), now))} · cycle {cycles} · Ctrl-C ends"
+def status_text(store: StateStore, now: datetime, cycles: int, badge: AccountBadge) -> str:
+    """Return the status line: account, time, trading state, what is open, what waits."""
+    state = store.view()
+    named = badge.named_by(state.account.account if state.account else None)
+    return f"{status_line(make_day(state, now), named)} · cycle {cycles} · Ctrl-C ends"

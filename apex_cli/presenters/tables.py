@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from apex_cli.core.model.base import Value
-from apex_cli.presenters.blocks import FIRST, Cell, Grid, Head, Tone
+from apex_cli.presenters.blocks import FIRST, Cell, Fields, Grid, Head, Tone
 
 T = TypeVar("T")
 
@@ -56,6 +56,10 @@ class Table(Generic[T]):
     def cells(self, row: T) -> tuple[Cell, ...]:
         """Return *row* as it is drawn."""
         return tuple(_cell(column, row) for column in self._drawn)
+
+    def fields(self, row: T) -> Fields:
+        """Return *row* as names and values, one a line."""
+        return Fields(rows=tuple(zip([head.name for head in self.heads], self.cells(row), strict=True)))
 
     def grid(self, rows: Iterable[T], *, title: str = "", is_numbered: bool = False) -> Grid:
         """Return *rows* as a table; *is_numbered* puts a number before each, by which a person may name it."""

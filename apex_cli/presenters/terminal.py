@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
 from apex_cli.presenters.fit import (
     GAP,
@@ -37,11 +38,26 @@ STYLES = {
 }
 
 
-def draw(blocks: Iterable[Block], console: Console | None = None) -> None:
-    """Print *blocks* to *console*, by default standard output."""
+BADGE_STYLES = {
+    AccountKind.SIMULATED: "reverse",
+    AccountKind.PAPER: "bold black on yellow",
+    AccountKind.LIVE: "bold white on red",
+}
+
+
+def draw(blocks: Iterable[Block], console: Console | None = None, *, badge: AccountBadge | None = None) -> None:
+    """Print *blocks* to *console*, by default standard output; *badge* stands above them."""
     console = console or Console(highlight=False)
+    if badge is not None:
+        console.print(badge_text(badge))
     for block in blocks:
         console.print(renderable(block))
+
+
+def badge_text(badge: AccountBadge) -> Text:
+    """Return which account one is in, a live one in a frame; its words say it where there are no colours."""
+    frame = "┃" if badge.kind is AccountKind.LIVE else ""
+    return Text(f"{frame} {badge.text} {frame}", style=BADGE_STYLES[badge.kind])
 
 
 def renderable(block: Block) -> RenderableType:

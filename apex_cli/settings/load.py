@@ -40,6 +40,15 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -
     return build_settings(document, overrides=overrides, variables=names, source=source, base=base)
 
 
+def places_looked(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """Return where a configuration is looked for, in order, when no path is given."""
+    import typer  # noqa: PLC0415 - the only part of the settings that knows a shell
+
+    named = environ.get(CONFIG_VARIABLE) or "not set"
+    user = Path(typer.get_app_dir("apex", roaming=False)) / FILE_NAME
+    return (f"${CONFIG_VARIABLE} ({named})", str(cwd / FILE_NAME), str(user))
+
+
 def find_config(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Path | None:
     """Return the absolute path of the configuration file, or None when there is none.
 

@@ -64,6 +64,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: dic
 
 
 @pytest.fixture
+def configured(here: Path) -> Path:
+    """Stand in a folder with a configuration that says nothing."""
+    (here / "config.yaml").write_text("")
+    return here
+
+
+@pytest.fixture
 def apex(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Typed]:
     """Type a command line in this process."""
     assert here.is_dir()

@@ -148,7 +148,7 @@ def test_killing_it_leaves_state_and_executor_alone(
     try:
         _screen_until(master, "MSFT")
         os.write(master, b"2a")
-        _screen_until(master, "Limited by")
+        _screen_until(master, "R:R")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -534,6 +534,7 @@ class TestStreams:
         assert "--bogus" in apex("size", "--quiet", "--bogus").err
 
     @pytest.mark.usefixtures("here")
+    @pytest.mark.usefixtures("configured")
     def test_an_error_says_what_and_what_to_do_on_stderr_only(self, apex: Callable[..., Any]) -> None:
         answer = apex("explain", "nobody")
         assert answer.out == ""

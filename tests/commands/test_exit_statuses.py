@@ -227,6 +227,7 @@ class TestNothingDone:
         ],
     )
     @pytest.mark.usefixtures("here")
+    @pytest.mark.usefixtures("configured")
     def test_8_nothing_is_there(self, apex_json: Callable[..., Any], line: tuple[str, ...], code: str) -> None:
         answer = apex_json(*line)
         assert answer.status == 8

@@ -97,6 +97,7 @@ def test_what_cannot_be_done_is_refused_with_the_way_out(apex_json: Callable[...
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("configured")
 def test_without_bars_there_is_nothing_to_train_on(apex_json: Callable[..., Any]) -> None:
     answer = apex_json("model", "train")
     assert answer.status == 2

@@ -146,7 +146,7 @@ def test_apprise_gets_what_its_filter_lets_through_and_again_after_a_failure(
         assert apex_json("run", "--once").status == 0
         (message,) = heard
         (row,) = apex_json("notify", "status").data["channels"]
-    assert message["title"] == "❓ SELL 1 IBM?"
+    assert message["title"] == "SIM · ❓ SELL 1 IBM?"
     assert "sent again" in message["message"]
     assert (row["delivered"], row["failures"]) == (1, 1)
     assert row["channel"].startswith("json-")

@@ -188,6 +188,7 @@ class TestFrom:
         (warning,) = [each for each in answer.envelope["warnings"] if each["code"] == "calendar_uncertain"]
         assert "outside the NYSE calendar, which covers 2000-01-01 to 2027-12-31" in warning["message"]
 
+    @pytest.mark.usefixtures("configured")
     def test_a_naive_as_of_is_refused(self, apex_json: Callable[..., Any]) -> None:
         answer = apex_json("pdt-status", "--as-of", "2026-11-24T10:00:00")
         assert (answer.status, answer.error["message"][:7]) == (2, "--as-of")

@@ -119,6 +119,7 @@ def test_wrong_words_are_told(apex_json: Callable[..., Any], traded: Path) -> No
     assert (nowhere.status, nowhere.error["code"]) == (2, "page_not_written")
 
 
+@pytest.mark.usefixtures("configured")
 def test_nothing_traded_is_said(apex: Callable[..., Any], here: Path) -> None:
     assert here.is_dir()
     answer = apex("report")

@@ -302,6 +302,7 @@ class TestTime:
         assert words in " ".join(answer.err.split())
 
     @pytest.mark.usefixtures("here")
+    @pytest.mark.usefixtures("configured")
     def test_bars_until_needs_a_clock_that_follows_the_bars(self, apex_json: Callable[..., Any]) -> None:
         answer = apex_json("run", "--once", "--bars-until", "2004-03-12")
         assert answer.status == 2

@@ -474,9 +474,9 @@ def test_the_first_change_migrates_by_itself_and_says_so(traded: Path, apex: Ape
     assert "brought from" not in apex("resume").err
 
 
-def test_migrating_what_was_never_saved_is_no_error(here: Path, apex_json: Apex) -> None:
+def test_migrating_what_was_never_saved_is_no_error(configured: Path, apex_json: Apex) -> None:
     assert apex_json("state", "migrate").data["copy"] is None
-    assert list(here.iterdir()) == []
+    assert [path.name for path in configured.iterdir()] == ["config.yaml"]
 
 
 # Time

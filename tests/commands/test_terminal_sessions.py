@@ -175,7 +175,7 @@ class TestClose:
         left: dict[str, int],
     ) -> None:
         session = terminal("close", "msft")
-        session.read_until("Close MSFT?")
+        session.read_until("close MSFT?")
         session.type(answer)
         assert session.ended() == status
         assert held(apex_json) == left

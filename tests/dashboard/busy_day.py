@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.errors import NothingToDo
 from apex_cli.core.execution.upkeep import keep_account
+from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
@@ -86,6 +87,7 @@ class Looked(NamedTuple):
     board: Any
     lines: Any
     alarms: Any
+    badge: AccountBadge
     holder: str
 
 
@@ -112,7 +114,8 @@ class RigFeed:
             count = rig.gatherer._day_trades(rig.state, row.account, now)
         lines = tuple(activities(rig.store.events))
         alarms = tuple(line for line in lines if line.kind == "alarm")
-        return Looked(make_board(rig.state, rig.limits, now, count), lines, alarms, self.holder)
+        badge = AccountBadge(kind=AccountKind.SIMULATED)
+        return Looked(make_board(rig.state, rig.limits, now, count), lines, alarms, badge, self.holder)
 
 
 class RigOperator:

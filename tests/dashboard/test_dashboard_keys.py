@@ -17,6 +17,7 @@ from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Preview
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
+from apex_cli.dashboard.keys import KEYS, bindings, help_text
 from apex_cli.dashboard.sheet_table import SheetTable
 from kit.rig import Rig
 
@@ -163,7 +164,7 @@ def test_a_visitor_of_a_read_only_page_cannot_take_control(rig: Rig) -> None:
 def test_a_key_approves_after_another_look(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, "2", "a")
-        assert "Was" in shown(app)
+        assert "R:R" in shown(app)
         assert "BAC" in shown(app)
         await press(pilot, "enter")
         await until(pilot, lambda: "executed" in told(app))
@@ -333,3 +334,60 @@ def test_prices_are_drawn_in_place(rig: Rig) -> None:
 
     play(rig, story)
     assert rig.state.positions["TSLA"].current_price == Decimal("356.5")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("2", "a"), (" BAC @ ", "stop", "R:R", "Approve (Enter)", "Back (Esc)")),
+        (("2", "r"), ("Reason (may be empty)", "Reject (Enter)", "Back (Esc)")),
+        (("H",), ("HALTED", "Reason (may be empty)", "Set HALTED (Enter)", "Back (Esc)")),
+        (("c",), ("Take control?", "Take control (Enter)", "Back (Esc)")),
+    ],
+)
+def test_every_dialog_fits_a_small_screen_with_its_buttons(
+    rig: Rig, keys: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, *keys)
+        assert [word for word in words if word not in shown(app)] == []
+
+    play(rig, story, has_control=keys != ("c",))
+
+
+@pytest.mark.parametrize(("pane", "words"), [("1", ("Protected", "Targets")), ("3", ("TIF", "Status"))])
+def test_enter_tells_all_of_a_position_and_of_an_order(rig: Rig, pane: str, words: tuple[str, ...]) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, pane, "enter")
+        assert [word for word in words if word not in shown(app)] == []
+
+    play(rig, story)
+
+
+def test_help_names_every_key_that_does_something() -> None:
+    page = help_text()
+    for key in KEYS:
+        assert key.shown in page
+        assert key.action.startswith("pane") or key.meaning in page
+    assert {each.key for each in KEYS} | {"ctrl+c"} == {binding.key for binding in bindings()}
+
+
+def test_a_gain_keeps_its_colour_under_the_cursor(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        table = app._base.query_one("#positions", SheetTable)
+        styles = {
+            str(segment.style.color)
+            for y in range(table.size.height)
+            for segment in table.render_line(y)
+            if segment.style and "-22.20" in segment.text
+        }
+        await press(pilot, "down", "down")
+        moved = {
+            str(segment.style.color)
+            for y in range(table.size.height)
+            for segment in table.render_line(y)
+            if segment.style and "-22.20" in segment.text
+        }
+        assert styles == moved
+
+    play(rig, story)

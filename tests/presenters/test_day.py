@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
@@ -77,18 +78,21 @@ def test_day_trades_left_are_told_in_words(changes: dict[str, object], text: str
     assert left_cell(status(**changes)).text == text
 
 
+SIM = AccountBadge(kind=AccountKind.SIMULATED)
+
+
 def test_the_status_line_says_what_it_knows() -> None:
-    assert status_line(make_day(State(), START)) == (
-        "10:00:00 ET · ACTIVE · 0 open +0.00 USD · 0 to approve · 0 entries today"
+    assert status_line(make_day(State(), START), SIM) == (
+        "SIM · 10:00:00 ET · ACTIVE · 0 open +0.00 USD · 0 to approve · 0 entries today"
     )
     rig = Rig()
     rig.feed(make_signal(now=rig.clock.now()))
-    assert "equity 3,000.00 (day +0.00)" in status_line(make_day(rig.state, START))
+    assert "equity 3,000.00 (day +0.00)" in status_line(make_day(rig.state, START), SIM)
 
 
 def test_a_fresh_screen_says_what_to_do() -> None:
     board = make_board(State(), Limits(), START, None)
-    text = " ".join(cell.text for line in (*brief_lines(board), head_cells(board, "")) for cell in line)
+    text = " ".join(cell.text for line in (*brief_lines(board), head_cells(board, SIM, "")) for cell in line)
     assert "start apex run" in text
     assert "no run" in text
     assert alarm_cells(board, ()) == ()

@@ -18,6 +18,38 @@ class AccountType(StrEnum):
     """Portfolio margin."""
 
 
+class AccountKind(StrEnum):
+    """Whose money is traded."""
+
+    SIMULATED = "SIM"
+    PAPER = "PAPER"
+    LIVE = "LIVE"
+
+
+class AccountBadge(Value, frozen=True, kw_only=True):
+    """Which account one is in, for every screen and message."""
+
+    kind: AccountKind
+    name: str = ""
+    """The broker's id of the account, masked or whole; empty when it is not known yet."""
+
+    @property
+    def text(self) -> str:
+        """Return kind and account; of its id only the letters and the last two digits.
+
+        >>> AccountBadge(kind=AccountKind.PAPER, name="DU1234567").text
+        'PAPER DU…67'
+        """
+        letters = self.name.rstrip("0123456789*")
+        return f"{self.kind} {letters}…{self.name[-2:]}" if self.name else str(self.kind)
+
+    def named_by(self, account: AccountSnapshot | None) -> AccountBadge:
+        """Return the badge with the name that *account* knows, where it has none."""
+        if self.kind is AccountKind.SIMULATED or self.name or account is None:
+            return self
+        return AccountBadge(kind=self.kind, name=account.name)
+
+
 class AccountFacts(Value, frozen=True, kw_only=True):
     """What the day-trading rules read of an account; None is: not told, and never taken for a number."""
 
@@ -79,6 +111,9 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
     is_simulated: bool = False
     broker_day_trades_remaining: int | None = None
     """The broker's own number; -1 unlimited, None not told."""
+
+    name: str = ""
+    """The broker's id of the account, masked; empty for a simulated one."""
 
     facts: AccountFacts | None = None
     """What else the broker told: type of account, margin, settled cash."""

@@ -88,7 +88,6 @@ class Board(Value, frozen=True, kw_only=True):
     """Everything on the screen but the log."""
 
     day: Day
-    is_simulated: bool
     is_stale: bool
     """True when the account last changed more than five minutes ago: it may be out of date unless a run is going."""
 
@@ -153,7 +152,6 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
     row = state.account
     return Board(
         day=day,
-        is_simulated=row.account.is_simulated if row else limits.execution.simulation_mode,
         is_stale=day.equity_at is not None and now - day.equity_at > STALE_AFTER,
         cash=row.account.cash if row else None,
         daily_loss=_daily_loss(state, day, limits.risk),

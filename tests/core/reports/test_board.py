@@ -32,7 +32,6 @@ def test_the_day_of_a_fresh_state_claims_nothing() -> None:
     assert (day.equity, day.pnl, day.pnl_fraction, day.pending, day.entries_today) == (None, None, None, 0, 0)
     empty = make_board(State(), Limits(), START, None)
     assert (empty.daily_loss, empty.exposures, empty.forecast, empty.curve) == (None, (), (), ())
-    assert empty.is_simulated
 
 
 def test_pnl_and_loss_of_the_day_are_measured_from_the_sessions_start() -> None:

@@ -13,6 +13,7 @@ from apex_cli.core.adapters.ib.account_values import AccountValues, account_snap
 from apex_cli.core.adapters.ib.catalog import Catalog
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.connection import IbConnection
+from apex_cli.core.adapters.ib.guards import masked
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order
@@ -149,12 +150,13 @@ class IbBroker:
         """
         link = self.link
         values = AccountValues(link.ib.accountValues(link.account), link.account)
-        return account_snapshot(
+        found = account_snapshot(
             values,
             self._connection.clock.now(),
             account_type=self.config.account_type,
             pdt_rejected=self._connection.tracker.pdt_rejected,
         )
+        return replace(found, name=masked(link.account))
 
     async def snapshot(self) -> BrokerSnapshot:
         """Return orders, fills and positions as the broker tells them now.
