@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from apex_cli.app.compose import make_parts
 from apex_cli.app.market import open_bars
 from apex_cli.app.marketplace import broker_row
-from apex_cli.app.resources import make_system_clock, own_program, tell
+from apex_cli.app.resources import make_system_clock, tell
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.decision import Reason
 from apex_cli.settings.sections import Settings, SimulationClock
@@ -279,7 +279,7 @@ def make_pipeline_chores(settings: Settings, context: PipelineContext, *, is_loo
     from apex_cli.core.adapters.training_process import TrainingProcess
     from apex_cli.core.signals.predictor import ModelKeeper, Trainer
 
-    process = TrainingProcess(own_program(), settings.source)
+    process = TrainingProcess(settings.source)
     trains = is_loop and settings.predictor.auto_train
     trainer = Trainer(process.start, process.outcome) if trains else None
     return (

@@ -156,13 +156,6 @@ def machine_time() -> datetime:
     return SystemClock().now()
 
 
-def own_program() -> list[str]:
-    """Return the command that starts apex again, in a process that runs no code of the current folder."""
-    import sys
-
-    return [sys.executable, "-P", "-m", "apex_cli"]
-
-
 def tell(text: str) -> None:
     """Say something that no option silences, on standard error."""
     import sys

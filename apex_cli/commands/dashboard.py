@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from apex_cli.app.resources import own_program
 from apex_cli.commands.options import Call, HandOverOption, common, whole
 from apex_cli.core.errors import ConfigError, InputError, install_command
 from apex_cli.presenters.output import Output
@@ -22,7 +21,13 @@ TOKEN_VARIABLE = "APEX_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable, 
 TOKEN_HINT = f"export {TOKEN_VARIABLE}=$(openssl rand -hex 24)"
 SHORTEST_TOKEN = 16
 SERVED_VARIABLE = "APEX_DASHBOARD_SERVED"
-"""Set for the dashboards that a server starts: they draw for a browser, and control is given only at the start."""
+"""Number of the server's process, set for the dashboards that it starts.
+
+They draw for a browser, end when the server ends, and get control only at the start.
+"""
+
+MOST_MEMORY = 512 << 20
+"""Bytes of its own that a visitor's dashboard may hold; a usual one holds a tenth."""
 
 
 class Address(NamedTuple):
@@ -66,6 +71,8 @@ def dashboard(
         _serve(out, settings, Address(host, port, public_url), control=control, theme=theme.value, wait_s=wait)
         return
     is_served = SERVED_VARIABLE in os.environ
+    if is_served:
+        _be_a_visitor(os.environ[SERVED_VARIABLE])
     if out.as_json or not (is_served or out.can_prompt):
         raise InputError(
             "dashboard_needs_terminal",
@@ -73,6 +80,15 @@ def dashboard(
             hint="For scripts: apex positions --json, apex report --json. In a browser: apex dashboard --serve.",
         )
     _show(settings, control=control, may_take_control=not is_served, theme=theme.value, wait_s=wait)
+
+
+def _be_a_visitor(server: str) -> None:
+    """Bind this process to the one that serves it."""
+    from apex_cli.core.adapters.own_process import bound_memory, end_with_parent
+
+    if server.isdigit():
+        end_with_parent(int(server))
+    bound_memory(MOST_MEMORY)
 
 
 def require_textual() -> None:
@@ -93,15 +109,16 @@ def require_textual() -> None:
 
 def _serve(out: Output, settings: Settings, address: Address, *, control: bool, theme: str, wait_s: float) -> None:
     """Serve until Ctrl-C. The command that each visitor runs is this one, without ``--serve``."""
-    token = _token(address.host, control=control)
+    token = _token(address.host, control=control, reading=settings.dashboard.token_for_reading)
     url = _url(address)
     require_free(address.host, address.port)
+    from apex_cli.core.adapters.own_process import own_program
     from apex_cli.dashboard.web_server import DashboardServer
 
     command = [*own_program(), "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
     command += ["--config", str(settings.source)] if settings.source else []
     command += ["--control"] if control else []
-    os.environ[SERVED_VARIABLE] = "1"
+    os.environ[SERVED_VARIABLE] = str(os.getpid())
     out.note(f"The dashboard is at {url}/{f'?token={token}' if token else ''} ({_may(control=control)}). Ctrl-C ends.")
     if address.host not in THIS_COMPUTER:
         out.note("It is not encrypted: put it behind an SSH tunnel or a proxy with TLS, or use it in your own network.")
@@ -115,7 +132,7 @@ def _url(address: Address) -> str:
         InputError: it cannot be told, or is no address of a page.
     """
     host, port, told = address
-    if told and not told.startswith(("http://", "https://")):
+    if told and not _is_address(told):
         raise InputError("url_invalid", f"--public-url {told!r} is no address.", hint="Write http://nas:8421.")
     if host in {"0.0.0.0", "::"} and not told:  # noqa: S104 - compared, not served on
         raise InputError(
@@ -124,6 +141,15 @@ def _url(address: Address) -> str:
             hint=f"Name it: --public-url http://{socket_name()}:{port}",
         )
     return told.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _is_address(text: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        return text.startswith(("http://", "https://")) and bool(urlsplit(text).hostname) and urlsplit(text).port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def socket_name() -> str:
@@ -137,8 +163,8 @@ def _may(*, control: bool) -> str:
     return "keys act, each asks first" if control else "read-only"
 
 
-def _token(host: str, *, control: bool) -> str:
-    """Return the token a visitor must know; empty when this computer only looks.
+def _token(host: str, *, control: bool, reading: bool) -> str:
+    """Return the token a visitor must know; empty when this computer only looks, and *reading* needs none.
 
     Raises:
         InputError: others could reach it, and no token is set.
@@ -154,7 +180,7 @@ def _token(host: str, *, control: bool) -> str:
         raise InputError(
             "token_needed", f"Others can reach {host}, so ${TOKEN_VARIABLE} must hold a token.", hint=TOKEN_HINT
         )
-    if told or not control:
+    if told or not (control or reading):
         return told
     from secrets import token_urlsafe
 

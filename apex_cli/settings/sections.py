@@ -720,6 +720,13 @@ class NotifySettings(Value, frozen=True, kw_only=True):
     """on, silent or off, kind by kind."""
 
 
+class DashboardSettings(Value, frozen=True, kw_only=True):
+    """Section ``dashboard``: who may look at the served page."""
+
+    token_for_reading: bool = True
+    """Whether dashboard --serve asks for a token to look; false: any user of this computer may. Keys always need it."""
+
+
 class Settings(Value, frozen=True, kw_only=True):
     """Everything the user can set. ``Settings()`` is what holds without any file."""
 
@@ -743,6 +750,7 @@ class Settings(Value, frozen=True, kw_only=True):
     learning: LearningSettings = LearningSettings()
     state: StateSettings = StateSettings()
     notify: NotifySettings = NotifySettings()
+    dashboard: DashboardSettings = DashboardSettings()
     broker: BrokerSettings = BrokerSettings()
     source: Path | None = None
     """The file it was read from; not a key of the file."""

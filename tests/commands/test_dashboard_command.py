@@ -53,6 +53,7 @@ def test_a_missing_extra_is_named(
         (("--host", "192.168.1.5"), "c0ffee", "token_short"),
         (("--host", EVERYWHERE), "0123456789abcdef", "public_url_needed"),
         (("--host", EVERYWHERE, "--public-url", "nas"), "0123456789abcdef", "url_invalid"),
+        (("--host", EVERYWHERE, "--public-url", "http://nas:70000"), "0123456789abcdef", "url_invalid"),
         (("--host", "203.0.113.7"), "0123456789abcdef", "address_not_free"),
     ],
 )

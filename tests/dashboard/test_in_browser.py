@@ -18,6 +18,8 @@ import aiohttp
 import pytest
 from real_browser import Browser, find_browser
 
+from apex_cli.dashboard.web_server import cookie_of
+
 BROWSER = find_browser()
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no browser of the Chromium family is installed"),
@@ -122,11 +124,12 @@ def test_no_page_but_its_own_and_nobody_without_the_token_gets_in(served: str) -
         await _is_up(served)
         plain, _, token = served.partition("?token=")
         found = []
+        cookie = "=".join(cookie_of(plain.rstrip("/"), token))
         tries = (
             {},
             {"Host": "evil.example"},
-            {"Cookie": f"apex_token={token}", "Origin": "http://evil.example"},
-            {"Cookie": f"apex_token={token}"},
+            {"Cookie": cookie, "Origin": "http://evil.example"},
+            {"Cookie": cookie},
         )
         async with aiohttp.ClientSession() as session:
             for headers in tries:

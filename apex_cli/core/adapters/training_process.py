@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from apex_cli.core.adapters.own_process import own_program
 from apex_cli.core.errors import ExitStatus
 
 FINE = frozenset({ExitStatus.OK, ExitStatus.NOTHING_DONE, ExitStatus.BUSY})
@@ -17,9 +17,8 @@ FINE = frozenset({ExitStatus.OK, ExitStatus.NOTHING_DONE, ExitStatus.BUSY})
 class TrainingProcess:
     """Runs ``apex model train --if-due`` and remembers how it ended."""
 
-    def __init__(self, program: Sequence[str], config: Path | None) -> None:
-        """Train by the configuration file *config*; *program* starts apex."""
-        self._program = program
+    def __init__(self, config: Path | None) -> None:
+        """Train by the configuration file *config*."""
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
@@ -29,7 +28,7 @@ class TrainingProcess:
         config = ["--config", str(self._config)] if self._config is not None else []
         self._said = TemporaryFile()  # noqa: SIM115 - closed when the process is over
         self._process = subprocess.Popen(  # noqa: S603 - this program itself
-            [*self._program, "model", "train", "--if-due", "--quiet", *config],
+            [*own_program(), "model", "train", "--if-due", "--quiet", *config],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._said,
