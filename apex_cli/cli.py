@@ -29,6 +29,7 @@ COMMANDS = {
     "dashboard": "dashboard",
     "close": "close",
     "reconcile": "reconcile",
+    "cash": "cash",
     "orders": "orders",
     "history": "history",
     "report": "report",

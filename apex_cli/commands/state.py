@@ -15,6 +15,7 @@ from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.repair import Restored, spans
+from apex_cli.core.model.wording import money
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone, heads
 from apex_cli.presenters.output import write_line
 
@@ -193,6 +194,39 @@ def reset_clock(
     times = (("Time was", done.was), ("Time is", done.now))
     rows = tuple((label, Cell(f"{at:%Y-%m-%d %H:%M:%S} UTC")) for label, at in times)
     out.result({"was": done.was, "now": done.now}, (Fields(rows=rows),))
+
+
+@app.command("reset-peak", epilog='Example: apex state reset-peak --yes --reason "40,000 taken out"')
+@common("state reset-peak")
+def reset_peak(
+    call: Call,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the journal.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Measure the day's loss and the drawdown from what the account is worth now.
+
+    Deposits and withdrawals are recognised by themselves where nothing was traded meanwhile; this is for the rest.
+    """
+    import asyncio
+
+    from apex_cli.app.compose import look_at_account, make_parts
+    from apex_cli.core.execution.upkeep import reset_marks
+
+    out, settings = call.out, call.settings
+    if not yes and not out.can_prompt:
+        raise InputError("confirmation_needed", "This forgets what the account lost until now.", hint="Add --yes.")
+    if not yes and not typer.confirm("Forget what the account lost until now?", err=True):
+        raise NothingToDo("not_confirmed", "Nothing was changed.", hint="The limits hold as before.")
+    parts = make_parts(settings, read_only=True)
+    account = asyncio.run(look_at_account(parts))
+    change = reset_marks(open_store(settings), account, reason, parts.clock.now())
+    rows = (
+        ("Peak was", money(change.equity_before)),
+        ("Peak is", money(change.equity_after)),
+        ("Reason", reason or "-"),
+    )
+    data = {"was": change.equity_before, "now": change.equity_after, "reason": reason}
+    out.result(data, (Fields(rows=tuple((label, Cell(text)) for label, text in rows)),))
 
 
 @app.command(epilog="Example: apex state export > state-copy.json")

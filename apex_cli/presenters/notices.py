@@ -31,6 +31,7 @@ from apex_cli.core.state.events import (
     ApprovalRejected,
     ApprovalSuperseded,
     BreakFound,
+    CashMoved,
     DaySummarised,
     DaySummary,
     DayTradeWarning,
@@ -46,6 +47,7 @@ from apex_cli.core.state.events import (
     LearningEvent,
     MarginDeficit,
     MarginDeficitMet,
+    MarksReset,
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
@@ -211,6 +213,8 @@ def _told(event: Event | UnreadEvent) -> _Told | None:  # noqa: C901, PLR0912 - 
             | MarginDeficit()
             | MarginDeficitMet()
             | SessionStarted()
+            | CashMoved()
+            | MarksReset()
         ):
             pass
         case _:

@@ -9,6 +9,8 @@ from apex_cli.core.model.decision import Check
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.wording import money, percent
 
+TAKEN_OUT = "If money was taken out, apex state reset-peak measures from now on."
+
 
 def duplicate_symbol(ctx: CheckContext) -> Check:
     """No position or working entry in the same security."""
@@ -76,7 +78,7 @@ def _loss_check(ctx: CheckContext, code: str, *, base: Decimal, most: Decimal, s
         value, message = "unknown", f"The account's value {since} is unknown: opening needs it."
     else:
         value = f"{percent(loss / base)} ({money(loss)})"
-        message = f"The account lost {value} {since}; the limit is {percent(most)}."
+        message = f"The account lost {value} {since}; the limit is {percent(most)}. {TAKEN_OUT}"
     return verdict(code, passed=passed, limit=f"below {percent(most)}", value=value, message=message)
 
 

@@ -123,7 +123,10 @@ def _context(
     opportunity: Opportunity, snapshot: Snapshot, limits: Limits, entry: Price, quantity: Quantity | None
 ) -> CheckContext:
     signal = opportunity.signal
-    instrument, stop, risk = signal.instrument, signal.stop_loss, limits.risk
+    risk = limits.risk.for_equity(snapshot.account.equity)
+    if risk is not limits.risk:
+        limits = replace(limits, risk=risk)
+    instrument, stop = signal.instrument, signal.stop_loss
     if quantity is None:
         sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk)
     else:

@@ -12,13 +12,14 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import session_counters
 from apex_cli.core.decision.record import end_approval
 from apex_cli.core.market.calendar import session_date
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountSnapshot, CashFlow
 from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import Usd
+from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.ports import StateStore
+from apex_cli.core.positions.cash_flows import suspected_flow, with_flow, with_marks
 from apex_cli.core.positions.retention import prune
-from apex_cli.core.state.events import SessionStarted
+from apex_cli.core.state.events import CashMoved, MarksReset, SessionStarted
 from apex_cli.core.state.tables import State
 
 CURVE_STEP_S = 300
@@ -50,6 +51,67 @@ def roll_session(store: StateStore, account: AccountSnapshot, now: datetime) -> 
         return _start_session(tx, account, now)
 
 
+def settle_account(
+    store: StateStore, account: AccountSnapshot, traded_at: Iterable[datetime], now: datetime
+) -> CashFlow | None:
+    """Remember what the account is worth, and return the deposit or withdrawal that it shows.
+
+    To be called when the books agree with the broker's, and *traded_at* are the times of all executions it knows.
+    """
+    state = store.view()
+    known = state.account
+    if known is None:
+        return None
+    flow = suspected_flow(known.account, account, traded_at=traded_at, held=_held(state))
+    if flow is None and not _is_pending(state, account):
+        return None
+    with store.transaction() as tx:
+        if flow is not None:
+            move_cash(tx, flow, now)
+        tx.account = replace(known, account=account)
+    return flow
+
+
+def move_cash(tx: State, flow: CashFlow, now: datetime) -> None:
+    """Let the day's first value and the highest one move with money that was paid in or taken out."""
+    tx.counters = with_flow(tx.counters, flow)
+    tx.emit(CashMoved(at=now, subject=tx.counters.session_date, data=flow))
+
+
+def reset_marks(store: StateStore, account: AccountSnapshot, reason: str, now: datetime) -> CashFlow:
+    """Take what the account is worth now for its highest value and for the day's first; return what that changed."""
+    with store.transaction() as tx:
+        _start_session(tx, account, now)
+        change = CashFlow(
+            amount=Usd(ZERO), equity_before=tx.counters.peak_equity, equity_after=account.equity, reason=reason
+        )
+        tx.counters = with_marks(tx.counters, account.equity)
+        tx.emit(MarksReset(at=now, subject=tx.counters.session_date, data=change))
+        _put_account(tx, account, now)
+    return change
+
+
+def _held(state: State) -> Usd:
+    return Usd(
+        sum(
+            (
+                row.position.quantity * row.current_price * row.position.instrument.multiplier
+                for row in state.positions.values()
+            ),
+            ZERO,
+        )
+    )
+
+
+def _is_pending(state: State, account: AccountSnapshot) -> bool:
+    """Return whether cash changed as money that was moved would change it, which the broker's executions must prove."""
+    known = state.account
+    if known is None:
+        return False
+    traded_at = [fill.filled_at for fill in state.fills.values()]
+    return suspected_flow(known.account, account, traded_at=traded_at, held=_held(state)) is not None
+
+
 def keep_account(store: StateStore, account: AccountSnapshot, now: datetime) -> None:
     """Remember what the account is worth, and lift the high-water mark that the drawdown is measured from."""
     if not _is_known(store.view(), account, session_date(now).isoformat()):
@@ -59,7 +121,7 @@ def keep_account(store: StateStore, account: AccountSnapshot, now: datetime) -> 
 
 def _put_account(tx: State, account: AccountSnapshot, now: datetime) -> None:
     today = session_date(now).isoformat()
-    if _is_known(tx, account, today):
+    if _is_known(tx, account, today) or _is_pending(tx, account):
         return
     if account.equity > tx.counters.peak_equity:
         tx.counters = replace(tx.counters, peak_equity=Usd(account.equity))

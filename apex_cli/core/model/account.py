@@ -119,6 +119,18 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
     """What else the broker told: type of account, margin, settled cash."""
 
 
+class CashFlow(Value, frozen=True, kw_only=True):
+    """Money that was paid in or taken out."""
+
+    amount: Usd
+    """Negative when it was taken out."""
+
+    equity_before: Usd
+    equity_after: Usd
+    reason: str = ""
+    """What a person said; empty where the account's own values showed it."""
+
+
 class MarginPreview(Value, frozen=True, kw_only=True):
     """The broker's answer to "what if this order were filled"; None where it gave no number."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
+
+from msgspec.structs import replace
 
 from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Ticker, Value
 from apex_cli.core.model.management import ManagementLimits
-from apex_cli.core.model.money import Quantity, Usd
+from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
 
 
@@ -64,11 +66,26 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
     """A limit entry that rests follows the price, within bounds."""
 
 
+class CapitalBase(StrEnum):
+    """What sizing counts with."""
+
+    FIXED = "fixed"
+    """risk.capital."""
+
+    EQUITY = "equity"
+    """What the account is worth."""
+
+    LOWER_OF_BOTH = "lower_of_both"
+
+
 class RiskLimits(Value, frozen=True, kw_only=True):
     """Section ``risk``: how much may be lost, and where."""
 
     capital: Annotated[Usd, Range(0, MOST_MONEY, above=True)] = Usd(Decimal(3000))
     """What sizing counts with, in account currency."""
+
+    capital_base: CapitalBase = CapitalBase.FIXED
+    """fixed: capital. equity: what the account is worth now. lower_of_both: the smaller of the two."""
 
     max_risk_pct: Fraction = Decimal("0.01")
     """Part of capital lost when a stop is hit."""
@@ -123,6 +140,19 @@ class RiskLimits(Value, frozen=True, kw_only=True):
 
     enforce_market_hours: bool = True
     """False: decide and send at any time."""
+
+    def for_equity(self, equity: Usd) -> RiskLimits:
+        """Return these limits with the capital that counts when the account is worth *equity*."""
+        match self.capital_base:
+            case CapitalBase.FIXED:
+                return self
+            case CapitalBase.EQUITY:
+                capital = equity
+            case CapitalBase.LOWER_OF_BOTH:
+                capital = min(self.capital, equity)
+            case _:
+                assert_never(self.capital_base)
+        return replace(self, capital=Usd(max(capital, ZERO)))
 
 
 class ApprovalLimits(Value, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.request import RequestRecord
 from apex_cli.core.positions.announcements import count_told
 from apex_cli.core.positions.booking import fold_in
+from apex_cli.core.positions.cash_flows import with_flow, with_marks
 from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
 from apex_cli.core.positions.retention import prune
 from apex_cli.core.reconciliation.reconciler import restore_reconciliation
@@ -39,6 +40,7 @@ from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalEvent,
     ApprovalQueued,
+    CashMoved,
     DaySummarised,
     DayTradeWarning,
     Decided,
@@ -54,6 +56,7 @@ from apex_cli.core.state.events import (
     LearningEvent,
     MarginDeficit,
     MarginDeficitMet,
+    MarksReset,
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
@@ -150,6 +153,10 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
         case SessionStarted(data=counters):
             state.counters = counters
             prune(state, date.fromisoformat(counters.session_date))
+        case CashMoved(data=flow):
+            state.counters = with_flow(state.counters, flow)
+        case MarksReset(data=flow):
+            state.counters = with_marks(state.counters, flow.equity_after)
         case DaySummarised(data=summary):
             state.counters = replace(state.counters, summary_for=summary.session_date)
         case RunOverdue():

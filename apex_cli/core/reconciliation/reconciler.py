@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -19,8 +20,10 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.imports import Report, import_executions
+from apex_cli.core.errors import BrokerError
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
+from apex_cli.core.execution.upkeep import settle_account
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
@@ -133,7 +136,17 @@ class Reconciler:
         gone = [replace(each, status=BreakStatus.REPAIRED) for name, each in seen.items() if name not in left]
         wait = timedelta(minutes=self._limits.interval_minutes) if told.is_complete else ASK_AGAIN
         self._next_at = self._wall.now() + wait
+        if told.is_complete and not breaks:
+            await self._settle_account(told)
         return self._keep(told, (*breaks, *gone), before=before)
+
+    async def _settle_account(self, told: BrokerSnapshot) -> None:
+        """Recognise money that was paid in or taken out, now that every execution is known."""
+        with suppress(BrokerError):
+            account = await self._broker.account()
+            settle_account(
+                self._store, account, [fill.filled_at for fill in (*told.fills, *told.foreign_fills)], self._clock.now()
+            )
 
     async def _look(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
         """Return the broker's answer and what differs; what a second answer does not tell again is left out."""

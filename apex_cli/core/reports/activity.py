@@ -15,6 +15,7 @@ from apex_cli.core.state.events import (
     ApprovalApproved,
     ApprovalEvent,
     BaseEvent,
+    CashMoved,
     DaySummarised,
     DayTradeWarning,
     Decided,
@@ -25,6 +26,7 @@ from apex_cli.core.state.events import (
     LearningEvent,
     MarginDeficit,
     MarginDeficitMet,
+    MarksReset,
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
@@ -118,6 +120,8 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
             | MarginDeficit()
             | MarginDeficitMet()
             | SessionStarted()
+            | CashMoved()
+            | MarksReset()
             | DaySummarised()
             | RunOverdue()
             | UnreadEvent()

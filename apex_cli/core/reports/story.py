@@ -16,6 +16,7 @@ from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalEvent,
     ApprovalQueued,
+    CashMoved,
     DaySummarised,
     DayTradeWarning,
     Decided,
@@ -28,6 +29,7 @@ from apex_cli.core.state.events import (
     LearningEvent,
     MarginDeficit,
     MarginDeficitMet,
+    MarksReset,
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
@@ -153,6 +155,8 @@ class _Told:
                 | MarginDeficit()
                 | MarginDeficitMet()
                 | SessionStarted()
+                | CashMoved()
+                | MarksReset()
                 | DaySummarised()
                 | TradingStateChanged()
                 | AlarmRaised()

@@ -37,6 +37,7 @@ from apex_cli.core.state.events import (
     ApprovalRejected,
     ApprovalSuperseded,
     BaseEvent,
+    CashMoved,
     DaySummarised,
     DayTradeWarning,
     Decided,
@@ -47,6 +48,7 @@ from apex_cli.core.state.events import (
     LearningEvent,
     MarginDeficit,
     MarginDeficitMet,
+    MarksReset,
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
@@ -279,6 +281,8 @@ class ReportBuilder:
                 | DayTradeWarning()
                 | MarginDeficit()
                 | MarginDeficitMet()
+                | CashMoved()
+                | MarksReset()
                 | DaySummarised()
                 | TradingStateChanged()
                 | AlarmRaised()

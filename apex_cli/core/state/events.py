@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, assert_never, get_args
 
 import msgspec
 
+from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Decision, Reason, Snapshot
 from apex_cli.core.model.execution import Execution
@@ -565,6 +566,19 @@ class SessionStarted(BaseEvent, frozen=True, kw_only=True, tag="session_started"
     data: Counters
 
 
+class CashMoved(BaseEvent, frozen=True, kw_only=True, tag="cash_moved"):
+    """Money was paid in or taken out: the marks that losses are measured from moved with it."""
+
+    data: CashFlow
+
+
+class MarksReset(BaseEvent, frozen=True, kw_only=True, tag="marks_reset"):
+    """A person took the account's present value for its highest and for the day's first."""
+
+    data: CashFlow
+    """Without an amount: from the highest value before to the value now, and why."""
+
+
 class DaySummary(Value, frozen=True, kw_only=True):
     """One session in numbers."""
 
@@ -674,6 +688,8 @@ Event: TypeAlias = (
     | LearningFrozen
     | LearningUnfrozen
     | SessionStarted
+    | CashMoved
+    | MarksReset
     | DaySummarised
     | TradingStateChanged
     | AlarmRaised

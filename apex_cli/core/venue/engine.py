@@ -424,6 +424,10 @@ class MatchingEngine:
         desk.events = []
         return events
 
+    def move_cash(self, amount: Usd) -> None:
+        """Pay *amount* in, or out when it is negative."""
+        self._ledger.cash += amount
+
     # ------------------------------------------------------------------ state
 
     @property

@@ -11,7 +11,7 @@ from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Usd
@@ -202,7 +202,10 @@ def test_a_daily_loss_at_the_limit_stops_opening(build: Any, equity: str, *, fai
     failures = build.failures(build.opportunity(), build.snapshot(equity=equity), Limits())
     assert ("daily_loss" in failures) is fails
     if equity == "2700":
-        message = "The account lost 10 % (300.00 USD) since the session began; the limit is 10 %."
+        message = (
+            "The account lost 10 % (300.00 USD) since the session began; the limit is 10 %. "
+            "If money was taken out, apex state reset-peak measures from now on."
+        )
         assert only(failures, "daily_loss").message == message
 
 
@@ -384,3 +387,25 @@ def test_no_day_trade_left_stops_opening_where_they_count(
         assert only(failures, "day_trades").message == "No day trade is left: 3 of 3 day trades are used."
         bare = build.snapshot(day_trades=replace(status, why=""))
         assert build.failures(build.opportunity(), bare, Limits())["day_trades"].message == "No day trade is left."
+
+
+@pytest.mark.parametrize(
+    ("base", "equity", "capital"),
+    [
+        (CapitalBase.FIXED, "2000", "3000"),
+        (CapitalBase.EQUITY, "2000", "2000"),
+        (CapitalBase.EQUITY, "9000", "9000"),
+        (CapitalBase.LOWER_OF_BOTH, "2000", "2000"),
+        (CapitalBase.LOWER_OF_BOTH, "9000", "3000"),
+        (CapitalBase.EQUITY, "-5", "0"),
+    ],
+)
+def test_sizing_counts_with_the_configured_base(build: Any, base: CapitalBase, equity: str, capital: str) -> None:
+    limits = build.limits(capital_base=base, max_daily_loss_pct=D(1), max_drawdown_pct=D(1))
+    assert limits.risk.for_equity(Usd(D(equity))).capital == D(capital)
+    if D(equity) > 0:
+        decision = decide(build.opportunity(), build.snapshot(equity=equity), limits)
+        assert decision.sized is not None
+        assert decision.sized.quantity_by_risk == D(capital) * D("0.01") // 2
+        (check,) = [one for one in decision.checks if one.code == "open_risk"]
+        assert check.passed

@@ -34,7 +34,7 @@ class Slow:
 def account(equity: str, prior: str | None = None) -> AccountSnapshot:
     return AccountSnapshot(
         equity=Usd(D(equity)),
-        cash=Usd(D(equity)),
+        cash=Usd(Decimal(3000)),
         buying_power=Usd(D(equity)),
         taken_at=START,
         prior_close_equity=None if prior is None else Usd(D(prior)),

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook
-from apex_cli.core.errors import OutcomeUnknownError, StateError
+from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, auctions_in, session_bounds
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.instrument import Instrument, MarketType
@@ -228,6 +228,22 @@ class SimulatedBroker:
         """Return None: this account has no margin requirements of its own."""
         del order
         return None
+
+    def move_cash(self, amount: Usd) -> None:
+        """Pay *amount* in, or out when it is negative; it is in the books when this returns.
+
+        Raises:
+            InputError: more would be taken out than there is cash.
+            OutcomeUnknownError: the books could not be written.
+        """
+        if self._engine.cash + amount < ZERO:
+            raise InputError(
+                "not_enough_cash",
+                f"{-amount:f} cannot be taken out: there are {self._engine.cash:.2f} in cash.",
+                hint="Close something first, or take out less.",
+            )
+        self._engine.move_cash(amount)
+        self._keep(())
 
     # ----------------------------------------------------------------- prices
 

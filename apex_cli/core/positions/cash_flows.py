@@ -1,0 +1,73 @@
+"""Deposits and withdrawals: they change what the account is worth, never what it lost.
+
+A broker reports no cash flow of its own. Money that moved shows as a change of cash that no execution explains and that
+the account's value follows. The day's opening value and the highest value are scaled with the account, so that the
+day's loss and the drawdown stay the parts that they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.account import AccountSnapshot, CashFlow
+from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.records import Counters
+
+LEAST_PART = Decimal("0.01")
+"""Part of the account's value that a change of cash must reach: interest, dividends and fees stay below."""
+
+OWN_MOVE = Decimal("0.002")
+"""How far the account's value may differ from the flow without any position: rounding and interest."""
+
+MARKET_MOVE = Decimal("0.2")
+"""The same as a part of what is held: prices move meanwhile."""
+
+LATE = timedelta(minutes=5)
+"""How long after an execution the broker may still change its account values."""
+
+
+def suspected_flow(
+    before: AccountSnapshot, after: AccountSnapshot, *, traded_at: Iterable[datetime], held: Usd
+) -> CashFlow | None:
+    """Return the deposit or withdrawal that the two values of the account show; None where there is none.
+
+    Args:
+        before: the account as it was known.
+        after: the account now.
+        traded_at: times of executions of the whole account, ours and others'.
+        held: absolute value of all positions.
+    """
+    amount = after.cash - before.cash
+    if before.is_simulated or after.is_simulated or abs(amount) < LEAST_PART * abs(before.equity) or not amount:
+        return None
+    if any(before.taken_at - LATE <= at <= after.taken_at for at in traded_at):
+        return None
+    drift = abs(after.equity - before.equity - amount)
+    if drift > OWN_MOVE * abs(before.equity) + MARKET_MOVE * held:
+        return None
+    return CashFlow(amount=Usd(amount), equity_before=Usd(after.equity - amount), equity_after=after.equity)
+
+
+def with_flow(counters: Counters, flow: CashFlow) -> Counters:
+    """Return *counters* with the day's opening value and the highest value scaled by the flow.
+
+    value * equity after / equity before
+    """
+    if flow.equity_before <= ZERO or flow.equity_after <= ZERO:
+        return with_marks(counters, flow.equity_after)
+    part = flow.equity_after / flow.equity_before
+    cent = Decimal("0.01")
+    return replace(
+        counters,
+        session_start_equity=Usd((counters.session_start_equity * part).quantize(cent)),
+        peak_equity=Usd((counters.peak_equity * part).quantize(cent)),
+    )
+
+
+def with_marks(counters: Counters, equity: Usd) -> Counters:
+    """Return *counters* as if the session began now and the account had never been worth more."""
+    return replace(counters, session_start_equity=equity, peak_equity=equity)

@@ -1,0 +1,47 @@
+"""Money that is paid in or taken out changes the base, never what was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(("line", "equity"), [(("in", "2000"), "5,000.00"), (("OUT", "1200"), "1,800.00")])
+def test_the_day_and_the_peak_move_with_it(
+    demo: Path, apex_json: Callable[..., Any], line: tuple[str, str], equity: str
+) -> None:
+    del demo
+    apex_json("run", "--once", "--manual")
+    answer = apex_json("cash", *line, "--reason", "savings")
+    assert answer.status == 0
+    assert f"{float(answer.data['equity']):,.2f}" == equity
+    later = apex_json("approve", "--all", "--yes")
+    assert "executed" in str(later.data)
+    assert "daily_loss" not in str(later.data)
+
+
+def test_more_than_there_is_cannot_be_taken_out(demo: Path, apex_json: Callable[..., Any]) -> None:
+    del demo
+    answer = apex_json("cash", "out", "3001")
+    assert (answer.status, answer.error["code"]) == (2, "not_enough_cash")
+
+
+def test_a_real_account_is_refused(demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    del demo
+    monkeypatch.setenv("APEX_EXECUTION__SIMULATION_MODE", "false")
+    answer = apex_json("cash", "in", "100")
+    assert (answer.status, answer.error["code"]) == (2, "cash_not_simulated")
+
+
+def test_the_peak_is_reset_on_purpose_and_the_reason_is_kept(demo: Path, apex_json: Callable[..., Any]) -> None:
+    apex_json("run", "--once")
+    assert apex_json("state", "reset-peak").error["code"] == "confirmation_needed"
+    answer = apex_json("state", "reset-peak", "--yes", "--reason", "moved to savings")
+    assert answer.status == 0
+    assert answer.data["was"] == "3000"
+    journal = "".join(path.read_text() for path in (demo / "state" / "journal").glob("*.jsonl"))
+    assert '"marks_reset"' in journal
+    assert "moved to savings" in journal
