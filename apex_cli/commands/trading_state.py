@@ -29,7 +29,7 @@ def halt(
     call: Call,
     reason: ReasonOption = "",
 ) -> None:
-    """Stop everything but cancels and protective exits, until ``resume``."""
+    """Stop everything but cancels, protective exits and your own ``close``, until ``resume``."""
     _change(call, TradingMode.HALTED, reason)
 
 

@@ -27,7 +27,7 @@ COMMANDS = (
     ("approvals", "What waits for an answer"),
     ("pdt", "Day trades used and left"),
     ("summary", "The day so far"),
-    ("halt", "Stop everything but protective exits"),
+    ("halt", "Stop everything but protective exits and closing"),
     ("resume", "Trade again"),
     ("close", "Close a position: /close SYMBOL"),
     ("help", "What you can say"),

@@ -127,7 +127,9 @@ def test_what_cannot_be_closed_is_told_and_nothing_moves(
 
 
 class TestTradingState:
-    def test_halted_refuses_to_open_and_to_close(self, apex_json: Callable[..., Any], signal_for_ibm: bytes) -> None:
+    def test_halted_opens_nothing_and_a_person_may_close(
+        self, apex_json: Callable[..., Any], signal_for_ibm: bytes
+    ) -> None:
         halted = apex_json("halt", "--reason", "news at 14:00")
         assert halted.data["state"] == "HALTED"
         assert halted.data["was"] == "ACTIVE"
@@ -135,10 +137,11 @@ class TestTradingState:
         assert row["outcome"] == "refused"
         assert "trading_state" in {reason["code"] for reason in row["reasons"]}
         assert "news at 14:00" in row["reasons"][0]["message"]
-        close = apex_json("close", "MSFT", "--yes")
-        assert close.status == 4
-        assert held(apex_json, "MSFT") == 5
-        assert resting(apex_json, "MSFT") == {"STOP": 5, "TARGET": 5}
+        assert apex_json("close", "MSFT", "--quantity", "2", "--yes").status == 0
+        assert held(apex_json, "MSFT") == 3
+        assert resting(apex_json, "MSFT") == {"STOP": 3, "TARGET": 3}
+        assert apex_json("close", "--all", "--yes").status == 0
+        assert apex_json("positions").data["positions"] == []
 
     def test_reducing_closes_and_opens_nothing(self, apex_json: Callable[..., Any], signal_for_ibm: bytes) -> None:
         assert apex_json("reduce", "--reason", "flat by the weekend").data["state"] == "REDUCING"

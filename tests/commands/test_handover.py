@@ -82,9 +82,9 @@ def test_an_answer_is_given_to_the_process_that_runs(folder: Path) -> None:
 @pytest.mark.usefixtures("holder")
 def test_a_refusal_comes_back_with_its_reason_and_status(folder: Path) -> None:
     assert apex("halt", "--reason", "news", folder=folder).returncode == 0
-    refused = apex("close", "MSFT", "--yes", "--json", "--wait", "60", folder=folder)
+    refused = apex("approve", "--all", "--yes", "--json", "--wait", "60", folder=folder)
     assert refused.returncode == 4
-    assert json.loads(refused.stdout)["errors"][0]["code"] == "trading_halted"
+    assert json.loads(refused.stdout)["errors"][0]["code"] == "trading_state"
 
 
 @pytest.mark.usefixtures("holder")

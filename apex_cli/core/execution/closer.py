@@ -17,7 +17,7 @@ from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo
 from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
-from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
@@ -65,16 +65,16 @@ class Closer:
         self._ids = ids
         self._enforce_market_hours = enforce_market_hours
 
-    async def close(self, request: CloseRequest, *, request_id: str = "", is_protective: bool = False) -> Closed:
+    async def close(self, request: CloseRequest, *, request_id: str = "") -> Closed:
         """Close what *request* asks for, and return the result.
 
-        The closing order carries *request_id*, so that a process that takes over finds it. A protective close is done
-        in every trading state.
+        The closing order carries *request_id*, so that a process that takes over finds it. It is done in every trading
+        state: whoever acts without being asked, such as time exits, looks at that state before.
 
         Raises:
             NothingToDo: nothing is held, or its market is closed: the stop stays where it is.
             InputError: the quantity is not held, or off the step.
-            RefusedError: trading is halted, the broker holds less, or it rejected the order.
+            RefusedError: the broker holds less, or it rejected the order.
             BrokerError: the broker cannot be reached; nothing was sold.
             OutcomeUnknownError: the broker did not confirm in time; look before doing more.
             BusyError: it is being closed already.
@@ -82,7 +82,7 @@ class Closer:
         self._orders.sync()
         state = self._store.view()
         row = find_position(state, request.symbol)
-        self._require_permission(state, row, is_protective=is_protective)
+        self._require_permission(state, row)
         _require_held(state, row, _wanted_quantity(row, request))
         key = row.position.instrument.key
         with self._guard.hands_off(key):
@@ -116,14 +116,8 @@ class Closer:
         row: PositionRecord | None = self._store.view().positions.get(key)
         return row
 
-    def _require_permission(self, state: State, row: PositionRecord, *, is_protective: bool) -> None:
+    def _require_permission(self, state: State, row: PositionRecord) -> None:
         instrument = row.position.instrument
-        if state.trading.mode is TradingMode.HALTED and not is_protective:
-            raise RefusedError(
-                "trading_halted",
-                f"Trading is halted{f': {state.trading.reason}' if state.trading.reason else ''}. Stops stay in place.",
-                hint="apex reduce allows closing; apex resume allows everything.",
-            )
         unknown = [r.order.client_order_id for r in orders_of(state, instrument.key) if is_unsure(r)]
         if unknown:
             raise OutcomeUnknownError(

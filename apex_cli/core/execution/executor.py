@@ -146,7 +146,7 @@ class TradeExecutor:
                 continue
             request = CloseRequest(symbol=each.key, reason="stop_rejected")
             try:
-                await self._closer.close(request, is_protective=True)
+                await self._closer.close(request)
             except ApexError as error:
                 self._alarm_not_closed(each, f"{each.key}: it could not be closed: {error.message}")
 

@@ -65,7 +65,7 @@ class TradingMode(StrEnum):
     """Exits only."""
 
     HALTED = "HALTED"
-    """Nothing but cancels and protective exits."""
+    """apex does nothing by itself but cancels and protective exits; a person may still close."""
 
 
 class Exposure(Value, frozen=True, kw_only=True):

@@ -603,18 +603,11 @@ class TestWhenTheCloseFails:
 
 
 class TestPermission:
-    def test_nothing_is_closed_while_trading_is_halted(self) -> None:
+    @pytest.mark.parametrize("mode", [TradingMode.REDUCING, TradingMode.HALTED])
+    def test_a_person_closes_in_every_trading_state(self, mode: TradingMode) -> None:
         rig, _ = holding()
         with rig.store.transaction() as tx:
-            tx.trading = TradingState(mode=TradingMode.HALTED, reason="fat finger")
-        with pytest.raises(RefusedError, match="halted: fat finger"):
-            rig.close()
-        assert rig.most_that_exits_fill() == 15
-
-    def test_reducing_allows_closing(self) -> None:
-        rig, _ = holding()
-        with rig.store.transaction() as tx:
-            tx.trading = TradingState(mode=TradingMode.REDUCING)
+            tx.trading = TradingState(mode=mode, reason="fat finger")
         assert rig.close().status == "closed"
 
     def test_a_closed_market_leaves_the_stop_where_it_is(self) -> None:
