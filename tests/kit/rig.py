@@ -234,7 +234,11 @@ class Rig:
         return asyncio.run(work)
 
     def feed(self, *signals: Signal) -> list[SignalReport]:
-        """Put *signals* in as one batch, run a cycle, and return what it reported."""
+        """Put *signals* in as one batch, run a cycle, and return what it reported; a price not told is the entry's."""
+        if isinstance(self.prices, Prices):
+            for signal in signals:
+                if signal.symbol not in self.prices.quotes:
+                    self.prices.set(signal.symbol, str(signal.entry_price), self.clock.now())
         first = len(self.coordinator.reports)
         self.source.put(*signals)
         self.run(self.coordinator.cycle())

@@ -295,6 +295,7 @@ def test_a_run_hears_the_phone_while_it_loops(
     for name, value in {"SIMULATION__CLOCK": "system", "RISK__ENFORCE_MARKET_HOURS": "false"}.items():
         monkeypatch.setenv(f"APEX_{name}", value)
     signal = {"symbol": "TSLA", "signal_type": "BUY", "entry_price": 20, "stop_loss": 19, "target_price": 24}
+    (folder / "bars" / "TSLA.csv").write_text("Date,Open,High,Low,Close\n2004-02-26,20,20,20,20\n")
     (folder / "now.json").write_text(json.dumps([signal | {"confidence": 0.9}]))
     ended = asyncio.Event()
     monkeypatch.setattr(running, "stop_on_signals", lambda: ended)

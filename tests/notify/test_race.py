@@ -33,6 +33,7 @@ def queue_one(folder: Path, apex: Callable[..., Any], number: int) -> str:
     """Queue one more trade and return its symbol."""
     symbol = f"RACE{number}"
     signal = {"symbol": symbol, "signal_type": "BUY", "entry_price": 20, "stop_loss": 19, "target_price": 24}
+    (folder / "bars" / f"{symbol}.csv").write_text("Date,Open,High,Low,Close\n2004-02-26,20,20,20,20\n")
     (folder / "race.json").write_text(json.dumps([signal | {"confidence": 0.9}]))
     status, out, said = apex("run", "--once", "--manual", "--quiet", "--signals", "race.json")
     assert status == 0, said

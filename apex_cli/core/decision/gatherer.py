@@ -77,7 +77,7 @@ class Gatherer:
         now = self._clock.now()
         account = with_standing(await self._broker.account(), state, now)
         quote = self.quote(instrument, now)
-        if quote is None and account.is_simulated and not self._has_history(instrument, now):
+        if quote is None and account.is_simulated and self._prices is None:
             quote = Quote(price=signal_price, at=now, source="signal")
         snapshot = take_snapshot(
             state,
@@ -143,7 +143,3 @@ class Gatherer:
     def _market(self, instrument: Instrument, now: datetime) -> MarketStatus:
         market = market_status(instrument.market_type, now)
         return replace(market, is_certain=True) if self._follows_bars else market
-
-    def _has_history(self, instrument: Instrument, now: datetime) -> bool:
-        """True when there are prices, only too old ones: then the signal's own price proves nothing."""
-        return self._prices is not None and self._prices.latest(instrument, now) is not None

@@ -22,6 +22,9 @@ from apex_cli.core.model.reconciliation import EVERYTHING
 from apex_cli.core.model.wording import percent, plain
 from apex_cli.core.positions.holding import flat_from
 
+FROM_SIGNAL = "signal"
+"""Source of a quote that is the signal's own price."""
+
 
 def trading_state(ctx: CheckContext) -> Check:
     """Trading is active: neither halted nor reducing."""
@@ -218,6 +221,15 @@ def price_collar(ctx: CheckContext) -> Check:
         message=f"The signal's entry {plain(entry)} lies {found} from the latest price {plain(quote.price)}; "
         f"the limit is {percent(most)}.",
     )
+
+
+def unpriced_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return the warning that a simulated fill takes the signal's word for its price: there is no price source."""
+    quote = ctx.snapshot.quote
+    if quote is None or quote.source != FROM_SIGNAL:
+        return ()
+    message = f"No prices are configured: {ctx.key} is simulated at the signal's own price of {plain(quote.price)}."
+    return (Reason(code="price_from_signal", message=message, value=plain(quote.price)),)
 
 
 def day_trades(ctx: CheckContext) -> Check:

@@ -108,3 +108,13 @@ def test_without_prices_a_simulated_account_trades_at_the_signals_price() -> Non
     quote = snapshot(Rig(prices=known)).quote
     assert quote is not None
     assert (quote.price, quote.source) == (51, "last")
+
+
+def test_with_a_price_source_a_security_without_prices_is_not_traded_on_its_own_word() -> None:
+    assert snapshot(Rig(prices=Prices())).quote is None
+
+
+def test_a_fill_at_the_signals_own_price_says_so() -> None:
+    rig = Rig()
+    (report,) = rig.feed(make_signal(now=rig.clock.now()))
+    assert [(warning.code, warning.value) for warning in report.warnings] == [("price_from_signal", "50")]

@@ -18,13 +18,16 @@ def told(rig: Rig) -> list[tuple[str, str, str, str]]:
     return [(line.kind, line.symbol, line.verdict, line.text) for line in activities(rig.store.events)]
 
 
+UNPRICED = "No prices are configured: AAPL is simulated at the signal's own price of 50."
+
+
 def test_a_trade_is_told_from_decision_to_result() -> None:
     rig = Rig()
     rig.feed(make_signal(now=rig.clock.now()))
     rig.price("54")
     rig.cycle()
     assert told(rig) == [
-        ("decision", "AAPL", "execute", "BUY 15 AAPL"),
+        ("decision", "AAPL", "execute", f"BUY 15 AAPL. {UNPRICED}"),
         ("fill", "AAPL", "entry", "BUY 15 at 50"),
         ("fill", "AAPL", "target", "SELL 15 at 54"),
         ("closed", "AAPL", "target", "+60.00 USD, +2.00 R, 15 at 54"),
