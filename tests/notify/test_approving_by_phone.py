@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +298,7 @@ def test_a_run_hears_the_phone_while_it_loops(
     (folder / "bars" / "TSLA.csv").write_text("Date,Open,High,Low,Close\n2004-02-26,20,20,20,20\n")
     (folder / "now.json").write_text(json.dumps([signal | {"confidence": 0.9}]))
     ended = asyncio.Event()
-    monkeypatch.setattr(running, "stop_on_signals", lambda: ended)
+    monkeypatch.setattr(running, "stop_on_signals", lambda: nullcontext(ended))
     heard: list[str] = []
 
     def person() -> None:

@@ -78,7 +78,8 @@ def profit(side: PositionSide, entry: Decimal, current: Decimal, quantity: Decim
     >>> profit(PositionSide.SHORT, Decimal(50), Decimal(48), Decimal(3), Decimal(1))
     Decimal('6')
     """
-    return Usd((current - entry) * quantity * multiplier * side.sign or ZERO)  # no negative zero
+    gain = (current - entry) * quantity * multiplier * side.sign
+    return Usd(gain or abs(gain))  # no negative zero, and its places as they are
 
 
 def profit_pct(side: PositionSide, entry: Decimal, current: Decimal) -> Decimal:
@@ -87,7 +88,8 @@ def profit_pct(side: PositionSide, entry: Decimal, current: Decimal) -> Decimal:
     >>> profit_pct(PositionSide.LONG, Decimal(50), Decimal(52))
     Decimal('4')
     """
-    return (current - entry) / entry * 100 * side.sign or ZERO
+    gain = (current - entry) / entry * 100 * side.sign
+    return gain or abs(gain)
 
 
 def risk_per_unit(entry: Decimal, stop: Decimal, multiplier: Decimal) -> Usd:
