@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Clock,
         Ids,
         LearningHook,
+        PriceOf,
         Ranker,
         SignalSource,
         SignalStage,
@@ -68,6 +69,7 @@ def make_execution(
     limits: Limits,
     protection: ProtectionLimits | None = None,
     ack_timeout_s: float = 10.0,
+    price_of: PriceOf | None = None,
 ) -> Execution:
     """Put together what sends orders to *broker*, in a run, a replay or a test."""
     from apex_cli.core.execution.closer import Closer
@@ -78,7 +80,7 @@ def make_execution(
 
     protection = protection or ProtectionLimits()
     orders = Orders(store=store, broker=broker, clock=clock, ack_timeout_s=ack_timeout_s)
-    guard = Guard(orders=orders, store=store, clock=clock, protection=protection)
+    guard = Guard(orders=orders, store=store, clock=clock, protection=protection, price_of=price_of)
     closer = Closer(
         orders=orders,
         guard=guard,
@@ -138,7 +140,13 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     )
     ids = UlidIds()
     execution = make_execution(
-        store=store, broker=broker, clock=clock, ids=ids, limits=settings.limits, protection=settings.protection
+        store=store,
+        broker=broker,
+        clock=clock,
+        ids=ids,
+        limits=settings.limits,
+        protection=settings.protection,
+        price_of=gatherer.price_of,
     )
     reconciler = Reconciler(
         executor=execution.executor,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSn
 from apex_cli.core.model.decision import Exposure, Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.money import Price
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
@@ -152,6 +153,10 @@ class PriceSource(Protocol):
 
     def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
         """Return the newest price known at *at*, or None; never a price of the future."""
+
+
+PriceOf = Callable[[Instrument], Awaitable[Price | None]]
+"""Asks for the latest price; None where there is none."""
 
 
 class Chore(Protocol):

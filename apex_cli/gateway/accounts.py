@@ -11,7 +11,7 @@ import msgspec
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, round_to_cent
+from apex_cli.core.model.money import ZERO, Price, floor_to_step, round_to_cent
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
@@ -283,6 +283,14 @@ class Holdings:
         execution = msgspec.structs.replace(execution, realized=realized)
         self.executions.append(execution)
         return execution
+
+    def split(self, key: str, ratio: Decimal) -> None:
+        """Keep the position of *key* as a split of *ratio* for 1 leaves it."""
+        row = self.positions.get(key)
+        if row is not None:
+            quantity = floor_to_step(abs(row.quantity) * ratio, row.instrument.quantity_step)
+            signed = quantity if row.quantity > 0 else -quantity
+            self.positions[key] = msgspec.structs.replace(row, quantity=signed, average_cost=row.average_cost / ratio)
 
     def correct(self, exec_id: str, price: Decimal) -> ExecutionRow | None:
         """Tell an execution again at another price, as a correction; None when there is no such execution.

@@ -121,6 +121,13 @@ class TradeByHand(Command, frozen=True, kw_only=True, tag="by_hand"):
     tif: str = "GTC"
 
 
+class Split(Command, frozen=True, kw_only=True, tag="split"):
+    """Split a security, *ratio* new units for each old one: orders end, quantity and price change."""
+
+    symbol: str
+    ratio: Decimal
+
+
 class CancelByHand(Command, frozen=True, kw_only=True, tag="cancel_by_hand"):
     """Cancel any order in TWS."""
 
@@ -177,6 +184,7 @@ AnyCommand = (
     | Cut
     | TradeByHand
     | CancelByHand
+    | Split
     | Correct
     | Repeat
     | SetNextId
@@ -290,6 +298,15 @@ def _by_hand(gateway: Hub, command: TradeByHand) -> None:
     gateway.report(gateway.desk.place_by_hand(contract, terms, gateway.now()))
 
 
+def _split(gateway: Hub, command: Split) -> None:
+    listing = gateway.desk.listings.add(command.symbol)
+    key = listing.instrument.key
+    before = gateway.quotes.get(key)
+    gateway.report(gateway.desk.split(key, command.ratio, gateway.now()))
+    if before is not None:
+        gateway.set_price(listing, before.last / command.ratio)
+
+
 def _cancel_by_hand(gateway: Hub, command: CancelByHand) -> None:
     row = _row(gateway, command.order_ref, command.perm_id)
     gateway.report(gateway.desk.cancel_row(row, gateway.now()))
@@ -341,6 +358,7 @@ _DO: dict[type, Callable[[Hub, Any], None]] = {
     Cut: _cut,
     TradeByHand: _by_hand,
     CancelByHand: _cancel_by_hand,
+    Split: _split,
     Correct: _correct,
     Repeat: _repeat,
     SetNextId: _next_id,

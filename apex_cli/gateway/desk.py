@@ -259,6 +259,11 @@ class Desk(Register):
         reports += self.fill(row.perm_id, late, None, at)
         return [*reports, *self._reports_of(self.engine.cancel(row.name, at), at)]
 
+    def split(self, key: str, ratio: Decimal, at: datetime) -> list[Report]:
+        """Split the security *key*: *ratio* new units for each old one; its orders end."""
+        self.holdings.split(key, ratio)
+        return self._reports_of(self.engine.split(key, ratio, at), at)
+
     def cancel_all(self, at: datetime) -> list[Report]:
         """Cancel every open order, whoever placed it."""
         reports: list[Report] = []

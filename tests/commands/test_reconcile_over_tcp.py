@@ -142,3 +142,21 @@ def test_whole_shares_are_protected_and_closed_and_the_fraction_is_named(
     refused = apex_json("close", "MSFT", "--yes")
     assert (refused.status, refused.envelope["errors"][0]["code"]) == (4, "fraction_only")
     assert apex_json("reconcile").status == 0
+
+
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize(("ratio", "quantity", "named"), [("10", 1000, "10 for 1"), ("0.05", 5, "1 for 20")])
+def test_nothing_is_sold_by_orders_from_before_a_split(
+    apex_json: Callable[..., Any], gateway: GatewayThread, ratio: str, quantity: int, named: str
+) -> None:
+    # Interactive Brokers cancels GTC orders when a corporate action splits the shares.
+    gateway.split("AAPL", ratio)
+    run = apex_json("run", "--once")
+    said = " ".join(warning["message"] for warning in run.envelope["warnings"])
+    assert f"It looks like a split, {named}" in said
+    assert gateway.books().positions == {"AAPL": quantity}
+    assert not [row for row in gateway.books().open_orders() if row.terms.quantity > quantity]
+    assert apex_json("history").data["round_trips"] == []
+    (lock,) = [each for each in apex_json("reconcile").data["breaks"] if each["code"] == "position_differs"]
+    assert "--stop PRICE" in lock["correction"]["message"]
+    assert apex_json("run", "--once", "--signals", "signals.json").data["signals"][0]["outcome"] == "duplicate"

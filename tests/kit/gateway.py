@@ -117,6 +117,10 @@ class Driver:
             )
         )
 
+    def split(self, symbol: str, ratio: Number) -> None:
+        """Split a security over night: *ratio* new units for each old one."""
+        self.do(control.Split(symbol=symbol, ratio=Decimal(ratio)))
+
     def cancel_by_hand(self, order_ref: str = "", perm_id: int = 0) -> None:
         """Cancel any order in TWS."""
         self.do(control.CancelByHand(order_ref=order_ref, perm_id=perm_id))

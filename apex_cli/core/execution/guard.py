@@ -17,10 +17,11 @@ from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import session_date, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
+from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
-from apex_cli.core.model.position import Position
-from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.ports import Clock, StateStore
+from apex_cli.core.model.position import Position, signed
+from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.protection import (
     held_on_both_sides,
     is_unsure,
@@ -58,8 +59,17 @@ class GivenUp(Value, frozen=True, kw_only=True):
 class Guard:
     """Places missing stops, takes excess exits away, and raises alarms for what it cannot mend."""
 
-    def __init__(self, *, orders: Orders, store: StateStore, clock: Clock, protection: ProtectionLimits) -> None:
-        """Keep the parts; *protection* says how often a rejected stop is tried."""
+    def __init__(
+        self,
+        *,
+        orders: Orders,
+        store: StateStore,
+        clock: Clock,
+        protection: ProtectionLimits,
+        price_of: PriceOf | None = None,
+    ) -> None:
+        """Keep the parts; *protection* says how often a rejected stop is tried, *price_of* asks for a price."""
+        self._price_of = price_of
         self._orders = orders
         self._store = store
         self._clock = clock
@@ -169,6 +179,10 @@ class Guard:
         self, key: str, position: Position, bracket: BracketRecord, records: Sequence[OrderRecord], now: datetime
     ) -> Cover:
         missing = restoration(position, bracket, records)
+        if await self._is_beyond_doubtful_books(key, position, missing.stops):
+            why = "the broker holds another quantity, and the price is beyond the stop of before"
+            self._tell(key, position, f"{why}; apex reconcile shows both", bracket.signal_id)
+            return Cover.PARTIAL
         gap = unprotected_quantity(position, records)
         stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
         if missing.grow:
@@ -188,6 +202,17 @@ class Guard:
         message = f"{key}: {gap} were held without a stop; a stop at {price} is placed."
         self._raise(Alarm(code="protection_restored", message=message), bracket.signal_id)
         return Cover.FULL
+
+    async def _is_beyond_doubtful_books(self, key: str, position: Position, stops: Sequence[Order]) -> bool:
+        """Tell whether a stop would sell at once while the books differ: after a split its price is of another unit."""
+        if self._price_of is None or not stops:
+            return False
+        price = await self._price_of(position.instrument)
+        triggers = [stop.stop_price for stop in stops if stop.stop_price is not None]
+        if price is None or not any((price - trigger) * position.side.sign <= ZERO for trigger in triggers):
+            return False
+        row: PositionRecord | None = self._store.view().positions.get(key)
+        return row is not None and await self._orders.held_at_broker(key) != signed(row.position)
 
     def _may_try(self, stop: Order, records: Sequence[OrderRecord], now: datetime) -> bool:
         """Tell whether a stop may be sent: a rejected one again after a pause, a few times a session."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from apex_cli.core.decision.record import end_approval
 from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.ports import Broker, Clock, StateStore
@@ -162,6 +164,14 @@ class Orders:
         snapshot = await self._broker.snapshot()
         self._book(reported=(*snapshot.orders, *snapshot.fills))
         return snapshot.is_complete
+
+    async def held_at_broker(self, key: str) -> Decimal | None:
+        """Return the signed quantity of *key* that the broker holds; None where it gives no complete answer."""
+        try:
+            snapshot = await self._broker.snapshot()
+        except BrokerError:
+            return None
+        return snapshot.positions.get(key, ZERO) if snapshot.is_complete else None
 
     def _book(
         self,

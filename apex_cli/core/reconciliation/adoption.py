@@ -6,7 +6,6 @@ no day trade is counted, and from then on the position is ours, with a stop.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 
@@ -22,16 +21,13 @@ from apex_cli.core.model.position import Position, risk_per_unit, signed
 from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
-from apex_cli.core.ports import Clock, Ids, StateStore
+from apex_cli.core.ports import Clock, Ids, PriceOf, StateStore
 from apex_cli.core.positions.booking import book_fill, fold_in, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from apex_cli.core.reconciliation.reconciler import Reconciler
 from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted, PositionIgnored
 from apex_cli.core.state.tables import State
-
-PriceOf = Callable[[Instrument], Awaitable[Price | None]]
-"""Asks for the latest price; None when there is none."""
 
 
 class Adoption:

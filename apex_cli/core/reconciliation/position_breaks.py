@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from fractions import Fraction
+
+from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import excess
 from apex_cli.core.model.broker_events import BrokerSnapshot
@@ -17,6 +20,12 @@ from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.ledger import apply_fill, in_order
 from apex_cli.core.positions.protection import backed, is_unsure, unprotected_quantity
 from apex_cli.core.state.tables import State
+
+MOST_PARTS = 100
+"""Old shares of the largest reverse split that is recognised."""
+
+SPLIT_TOLERANCE = Fraction(2, 100)
+"""How far the mean prices may be from the ratio: commissions, and the cash paid for a fraction."""
 
 
 def with_missed_fills(state: State, fills: Iterable[Fill]) -> dict[str, Position]:
@@ -64,8 +73,48 @@ def compare_positions(
         instrument = own.instrument if own is not None else instruments.get(key)
         row = ignored.get(key)
         is_ignored = row is not None and row.quantity == theirs - ours
-        found.append(_position_break(key, instrument, ours, theirs, told, is_ignored=is_ignored))
+        each = _position_break(key, instrument, ours, theirs, told, is_ignored=is_ignored)
+        split = None if own is None or is_ignored else split_ratio(own, told)
+        found.append(each if split is None or own is None else _as_split(each, own, split))
     return tuple(found)
+
+
+def split_ratio(position: Position, told: BrokerSnapshot) -> Decimal | None:
+    """Return by what *position* looks split: 10 for ten new units for one, 0.05 for one for twenty; None if not.
+
+    The broker holds so many times the quantity at so many times less of a mean price, on the same side.
+    """
+    key = position.instrument.key
+    holding = next((row for row in told.holdings if row.instrument.key == key), None)
+    if holding is None or holding.average_price is None or holding.average_price <= ZERO:
+        return None
+    ours, theirs = signed(position), holding.quantity
+    by_price = Fraction(position.entry_price / holding.average_price)
+    by_quantity = Fraction(theirs / ours)
+    ratio = by_quantity.limit_denominator(MOST_PARTS)
+    is_same = ratio > 0 and abs(by_price / ratio - 1) <= SPLIT_TOLERANCE
+    is_whole = abs(ours * _decimal(ratio) - theirs) < 1  # the fraction of a share is paid in cash
+    return _decimal(ratio) if ratio != 1 and is_same and is_whole else None
+
+
+def _decimal(ratio: Fraction) -> Decimal:
+    return Decimal(ratio.numerator) / Decimal(ratio.denominator)
+
+
+def _as_split(each: Break, position: Position, ratio: Decimal) -> Break:
+    """Return *each* with what it looks like, and how to go on."""
+    parts = Fraction(ratio).limit_denominator(MOST_PARTS)
+    name = f"{parts.numerator} for {parts.denominator}"
+    message = (
+        f"{each.message} It looks like a split, {name}, as the mean price has changed by the same ratio. "
+        f"Orders from before the split are gone, and none is placed at their prices."
+    )
+    correction = replace(
+        each.correction,
+        message=f"Take it over with a stop at prices after the split, here the old one over {plain(ratio)}: "
+        f"--adopt {position.instrument.key!r} --stop PRICE.",
+    )
+    return replace(each, message=message, correction=correction)
 
 
 def _position_break(

@@ -51,7 +51,7 @@ from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding,
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
 from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase, TimeInForce
 from apex_cli.core.venue import snapshot as keeping
 from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
@@ -385,6 +385,22 @@ class MatchingEngine:
         if order is not None and order.status is WORKING and order.rank:
             self._desk.cap, self._desk.cap_is_shared = quantity, True
             self._desk.fill(order, price)
+        return self._end()
+
+    def split(self, instrument_key: str, ratio: Decimal, at: datetime) -> Sequence[BrokerEvent]:
+        """Turn each unit held into *ratio* units at 1/ratio of the price; every order of the instrument ends.
+
+        A fraction of a unit is lost here; a broker pays it in cash.
+        """
+        self._begin(at)
+        desk, held = self._desk, self._ledger.positions.get(instrument_key)
+        for order in [order for order in desk.open.values() if order.key == instrument_key and order.status is WORKING]:
+            desk.finish(order, CANCELLED, "corporate action")
+        if held is not None:
+            step = self._ledger.instruments[instrument_key].quantity_step
+            self._ledger.positions[instrument_key] = floor_to_step(abs(held) * ratio, step) * (1 if held > 0 else -1)
+        if instrument_key in self._prices:
+            self._prices[instrument_key] = Price(self._prices[instrument_key] / ratio)
         return self._end()
 
     def end_session(self, at: datetime, *, sent_before: datetime | None = None) -> Sequence[BrokerEvent]:

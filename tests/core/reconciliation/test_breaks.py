@@ -33,6 +33,7 @@ from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.positions.ledger import fold
 from apex_cli.core.positions.protection import still_held
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, locks_for
+from apex_cli.core.reconciliation.position_breaks import split_ratio
 from apex_cli.core.state.tables import State
 from kit import START
 
@@ -653,3 +654,34 @@ def test_a_short_position_is_compared_with_its_sign() -> None:
     assert position.side is PositionSide.SHORT
     assert breaks(state, told(at_broker(stop), held={"AAPL": "-10"})) == ()
     assert summary(breaks(state, told(at_broker(stop), held=TEN)))[0] == ("position_differs", "ask")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "average", "ratio"),
+    [
+        ("100", "5", "10"),
+        ("30", "16.6667", "3"),
+        ("2", "250", "0.2"),
+        ("100", "50", None),
+        ("20", "50", None),
+        ("-100", "5", None),
+        ("0", "0", None),
+        ("15", "33.33", "1.5"),
+        ("15", "45", None),
+        ("1", "1000", None),
+    ],
+)
+def test_a_split_differs_from_a_purchase_by_the_mean_price(theirs: str, average: str, ratio: str | None) -> None:
+    held = Position(
+        instrument=make_instrument("AAPL"),
+        side=PositionSide.LONG,
+        quantity=Quantity(Decimal(10)),
+        entry_price=Price(Decimal(50)),
+        entry_time=NOW,
+        opened_quantity=Quantity(Decimal(10)),
+        opened_value=Decimal(500),
+    )
+    quantity = Quantity(Decimal(theirs))
+    holding = Holding(instrument=held.instrument, quantity=quantity, average_price=Price(Decimal(average)))
+    told = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
+    assert split_ratio(held, told) == (None if ratio is None else Decimal(ratio))
