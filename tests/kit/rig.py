@@ -89,11 +89,12 @@ class ListSource:
 
 
 class Prices:
-    """Latest prices as told."""
+    """Latest prices that a test sets."""
 
-    def __init__(self) -> None:
-        """Know nothing."""
+    def __init__(self, *, follows_signals: bool = True) -> None:
+        """Know nothing; with *follows_signals* a signal that is fed brings the first price of its symbol."""
         self.quotes: dict[str, Quote] = {}
+        self.follows_signals = follows_signals
 
     def set(self, symbol: str, price: str, at: datetime) -> None:
         """Tell the price of *symbol*."""
@@ -234,8 +235,8 @@ class Rig:
         return asyncio.run(work)
 
     def feed(self, *signals: Signal) -> list[SignalReport]:
-        """Put *signals* in as one batch, run a cycle, and return what it reported; a price not told is the entry's."""
-        if isinstance(self.prices, Prices):
+        """Put *signals* in as one batch, run a cycle, and return what it reported; an unset price is the entry's."""
+        if isinstance(self.prices, Prices) and self.prices.follows_signals:
             for signal in signals:
                 if signal.symbol not in self.prices.quotes:
                     self.prices.set(signal.symbol, str(signal.entry_price), self.clock.now())

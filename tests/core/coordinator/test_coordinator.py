@@ -489,7 +489,7 @@ class TestDryRun:
 
 class TestMissingData:
     def test_nothing_is_opened_without_a_price(self) -> None:
-        rig = Rig(prices=Prices())
+        rig = Rig(prices=Prices(follows_signals=False))
         broker = UnreliableBroker(rig.venue, rig.clock)
         rig.use(broker)
         real = broker.account
