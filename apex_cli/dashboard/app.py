@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
 from textual.geometry import Size
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
@@ -20,6 +21,7 @@ from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Choice, Preview
+from apex_cli.core.model.wording import visible
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.keys import PANES, bindings
@@ -214,7 +216,7 @@ class DashboardApp(App[None]):
         counts = {"positions": len(board.positions), "approvals": len(board.approvals), "orders": len(board.orders)}
         for number, name in enumerate(PANES, start=1):
             pane = self._base.query_one(f"#{name}-pane")
-            pane.border_title = self._title(number, name, counts)
+            pane.border_title = Text(visible(self._title(number, name, counts)))
             if name in sheets:
                 self._base.query_one(f"#{name}", SheetTable).show(sheets[name], palette)
                 pane.border_subtitle = "" if sheets[name].rows else sheets[name].empty
@@ -237,7 +239,10 @@ class DashboardApp(App[None]):
 
     def _tabs(self, counts: dict[str, int]) -> Text:
         parts = [
-            Text(f" {self._title(number, name, counts)} ", style="reverse bold" if name == self._shown_pane else "")
+            Text(
+                f" {visible(self._title(number, name, counts))} ",
+                style="reverse bold" if name == self._shown_pane else "",
+            )
             for number, name in enumerate(PANES, start=1)
         ]
         return Text(" ").join(parts)
@@ -251,6 +256,18 @@ class DashboardApp(App[None]):
             return False
         self._drawn[name] = shown
         return True
+
+    def notify(  # the signature is Textual's
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a message for a while; what others wrote is text in it, never markup."""
+        super().notify(visible(message, keep="\n"), title=title, severity=severity, timeout=timeout, markup=markup)
 
     # Keys that only look
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from apex_cli.core.model.wording import visible
 from apex_cli.dashboard.keys import help_text
 
 
@@ -29,7 +31,7 @@ class Dialog(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Put title, body and the way out together."""
         with Vertical(classes="dialog") as box:
-            box.border_title = self._title
+            box.border_title = Text(visible(self._title))
             with VerticalScroll(can_focus=True):
                 yield Static(self._body)
             yield from self.below()

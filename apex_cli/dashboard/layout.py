@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from apex_cli.core.model.wording import visible
 from apex_cli.core.reports.activity import Activity
 from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
 from apex_cli.dashboard.sheet_table import SheetTable
@@ -48,5 +49,6 @@ def fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
 
 def all_of(line: Activity) -> Text:
     """Return all there is to say about a line of the log."""
-    explained = f"\n\napex explain {line.subject}" if line.subject else ""
-    return Text(f"{line.symbol} {line.verdict.replace('_', ' ')}\n{line.text}{explained}".strip())
+    explained = f"\n\napex explain {visible(line.subject)}" if line.subject else ""
+    told = f"{visible(line.symbol)} {visible(line.verdict).replace('_', ' ')}\n{visible(line.text)}"
+    return Text(f"{told}{explained}".strip())

@@ -1,11 +1,17 @@
-"""What a result looks like, before anyone decides whether it is drawn or printed plainly."""
+"""What a result looks like, before anyone decides whether it is drawn or printed plainly.
+
+Every text of a block is made visible when the block is: whatever draws it may take it as it is.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+from msgspec.structs import force_setattr
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.wording import visible
 
 
 class Tone(StrEnum):
@@ -19,11 +25,19 @@ class Tone(StrEnum):
     BOLD = "bold"
 
 
-class Cell(NamedTuple):
-    """A text with a tone."""
-
+class _Cell(NamedTuple):
     text: str
     tone: Tone = Tone.PLAIN
+
+
+class Cell(_Cell):
+    """A text with a tone."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str, tone: Tone = Tone.PLAIN) -> Self:
+        """Make *text* visible."""
+        return super().__new__(cls, visible(text), tone)
 
 
 class Line(Value, frozen=True, kw_only=True):
@@ -32,12 +46,21 @@ class Line(Value, frozen=True, kw_only=True):
     text: str
     tone: Tone = Tone.PLAIN
 
+    def __post_init__(self) -> None:
+        """Make the text visible."""
+        force_setattr(self, "text", visible(self.text))
+
 
 class Fields(Value, frozen=True, kw_only=True):
     """Names and values, one a line."""
 
     title: str = ""
     rows: tuple[tuple[str, Cell], ...]
+
+    def __post_init__(self) -> None:
+        """Make title and names visible."""
+        force_setattr(self, "title", visible(self.title))
+        force_setattr(self, "rows", tuple((visible(name), cell) for name, cell in self.rows))
 
 
 FIRST, SECOND, THIRD, LAST = 1, 2, 3, 9
@@ -73,6 +96,11 @@ class Grid(Value, frozen=True, kw_only=True):
     rows: tuple[tuple[Cell, ...], ...]
     empty: str = "Nothing to show."
     """Said instead of a table without rows."""
+
+    def __post_init__(self) -> None:
+        """Make title and the sentence without rows visible."""
+        force_setattr(self, "title", visible(self.title))
+        force_setattr(self, "empty", visible(self.empty))
 
 
 Block = Line | Fields | Grid

@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from html import escape
 from math import floor, log10
 
+from apex_cli.core.model.wording import visible
+
 WIDTH, HEIGHT = 900, 260
 LEFT, RIGHT, TOP, BOTTOM = 70, 15, 12, 28
 MOST_POINTS = 600
 """Points of a line that are drawn; of a longer one every n-th, and the last."""
 
 LABELS = 6
+
+
+def html_text(text: str) -> str:
+    r"""Return *text* as HTML and SVG take it, hidden signs as escapes.
+
+    >>> html_text("<b>\u202e")
+    '&lt;b&gt;\\u202e'
+    """
+    return escape(visible(text))
 
 
 def line_chart(values: Sequence[float], labels: Sequence[str], title: str) -> str:
@@ -51,7 +62,7 @@ def bar_chart(counts: Sequence[int], labels: Sequence[str], title: str) -> str:
 
 
 def _framed(title: str, body: str) -> str:
-    name = escape(title)
+    name = html_text(title)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>{body}</svg>'
 
 
@@ -71,7 +82,8 @@ def _grid_lines(ticks: Sequence[float], low: float, high: float) -> str:
 
 def _below(labels: Sequence[tuple[float, str]]) -> str:
     return "".join(
-        f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{_anchor(x)}">{escape(label)}</text>' for x, label in labels
+        f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{_anchor(x)}">{html_text(label)}</text>'
+        for x, label in labels
     )
 
 

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable
 
 from apex_cli.core.model.notice import Notice
+from apex_cli.core.model.wording import visible
 
 MOST_CHARACTERS = 3500
 """Of a message; Telegram takes 4096 after its own counting."""
@@ -13,19 +14,20 @@ MOST_CHARACTERS = 3500
 
 def plain_text(notice: Notice, *, is_repeat: bool = False) -> str:
     """Return *notice* as lines."""
-    return "\n".join((notice.title, *notice.lines, *_footer(notice, is_repeat=is_repeat)))[:MOST_CHARACTERS]
+    parts = (notice.title, *notice.lines, *_footer(notice, is_repeat=is_repeat))
+    return "\n".join(map(visible, parts))[:MOST_CHARACTERS]
 
 
 def one_line(notice: Notice, *, is_repeat: bool = False) -> str:
     """Return *notice* as one line for terminals and logs."""
-    return " | ".join((notice.title, *notice.lines, *_footer(notice, is_repeat=is_repeat))).replace("\n", " ")
+    return " | ".join(map(visible, (notice.title, *notice.lines, *_footer(notice, is_repeat=is_repeat))))
 
 
 def telegram_html(title: str, lines: Iterable[str], footer: Iterable[str] = ()) -> str:
-    """Return a message with a bold title; whatever the words contain stays words.
+    r"""Return a message with a bold title; whatever the words contain stays words.
 
     >>> telegram_html("A & B", ("1 < 2",))
-    '<b>A &amp; B</b>
+    '<b>A &amp; B</b>\n1 &lt; 2'
     """
     room = MOST_CHARACTERS
     parts: list[str] = []
@@ -42,7 +44,7 @@ def telegram_notice(notice: Notice, *, is_repeat: bool = False) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text, quote=False)
+    return html.escape(visible(text), quote=False)
 
 
 def _footer(notice: Notice, *, is_repeat: bool) -> tuple[str, ...]:

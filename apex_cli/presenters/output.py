@@ -22,6 +22,7 @@ import typer
 from apex_cli.core.errors import ApexError, ExitStatus, StateError
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.wording import visible
 from apex_cli.presenters.blocks import Block
 
 INTERRUPTED = 130
@@ -117,8 +118,9 @@ class Output:
             yield
             return
         from rich.console import Console
+        from rich.text import Text
 
-        with Console(stderr=True).status(text, spinner="dots"):
+        with Console(stderr=True).status(Text(visible(text)), spinner="dots"):
             yield
 
     @contextmanager
@@ -128,10 +130,11 @@ class Output:
             yield None
             return
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import Progress
 
         with Progress(console=Console(stderr=True), transient=True) as shown:
-            task = shown.add_task(text, total=None)
+            task = shown.add_task(escape(visible(text)), total=None)
             yield lambda done, total: shown.update(task, completed=done, total=total)
 
     def result(
@@ -214,7 +217,9 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def write_line(stream: TextIO | None, text: str) -> None:
-    """Write *text* and a line end; a reader that went away is no error, nor is a stream closed from the start.
+    """Write *text* and a line end, hidden signs as escapes.
+
+    A reader that went away is no error, nor is a stream closed from the start.
 
     Raises:
         ApexError: standard output takes no more.
@@ -224,7 +229,7 @@ def write_line(stream: TextIO | None, text: str) -> None:
     if stream is sys.stderr:
         text = without_secrets(text)
     try:
-        _write(stream, text + "\n")
+        _write(stream, visible(text, keep="\n\t") + "\n")
     except BrokenPipeError:
         point_nowhere(stream)
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 from apex_cli.core.reports.replay_report import ReplayReport
@@ -11,7 +10,7 @@ from apex_cli.core.reports.trade_report import Group, TradeReport
 from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.charts import HEIGHT as CHART_HEIGHT
 from apex_cli.presenters.charts import WIDTH as CHART_WIDTH
-from apex_cli.presenters.charts import bar_chart, line_chart
+from apex_cli.presenters.charts import bar_chart, html_text, line_chart
 from apex_cli.presenters.formats import DASH, money, ratio
 from apex_cli.presenters.plots import histogram_of
 from apex_cli.presenters.replay import replay_blocks
@@ -186,9 +185,4 @@ def _text(x: float, y: float, text: str, size: float, tone: str = "", *, most: f
     fitting = min(size, most / (LETTER * len(shown))) if shown else size
     kind = f' class="{tone}"' if tone else ""
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{fitting:.1f}" text-anchor="{anchor}"'
-    return f"<text{kind} {place}>{escape(_printable(shown))}</text>"
-
-
-def _printable(text: str) -> str:
-    """Return *text* without characters that an XML document may not hold."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return f"<text{kind} {place}>{html_text(shown)}</text>"

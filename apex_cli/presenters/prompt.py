@@ -18,6 +18,7 @@ from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice, Preview
+from apex_cli.core.model.wording import visible
 from apex_cli.presenters.approvals import answer_blocks, answered_blocks, approvals_blocks, preview_blocks
 from apex_cli.presenters.terminal import draw, panel
 
@@ -125,9 +126,9 @@ class Question:
         try:
             done = self._operator.answer(answer)
         except ApexError as error:
-            self._console.print(f"✗ {error.message}", style="bold red", markup=False)
+            self._console.print(f"✗ {visible(error.message)}", style="bold red", markup=False)
             if error.hint:
-                self._console.print(f"  -> {error.hint}", markup=False)
+                self._console.print(f"  -> {visible(error.hint)}", markup=False)
             return error.code == "already_answered"
         draw(answered_blocks((done,)), self._console)
         return True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from apex_cli.core.reports.measures import EquityPoint
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Head, Line, Tone
+from apex_cli.presenters.charts import html_text
 from apex_cli.presenters.formats import share
 from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.replay import replay_blocks
@@ -39,9 +39,9 @@ def replay_page(report: ReplayReport) -> str:
     trades = ROUND_TRIPS.grid(report.trades)
     parts = [
         "<!doctype html>",
-        f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
+        f'<html lang="en"><head><meta charset="utf-8"><title>{html_text(title)}</title>',
         f"<style>{STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1>",
+        f"<h1>{html_text(title)}</h1>",
         _block(blocks[0]),
         "<h2>Equity, USD</h2>",
         _equity(report.curve),
@@ -95,7 +95,7 @@ def _polyline(heights: Sequence[float], height: int) -> str:
 
 def _tick(text: str, y: float) -> str:
     line = f'<line class="grid" x1="{MARGIN}" x2="{WIDTH}" y1="{y:.0f}" y2="{y:.0f}"/>'
-    return f'{line}<text x="{MARGIN - 6}" y="{y + 4:.0f}" text-anchor="end">{escape(text)}</text>'
+    return f'{line}<text x="{MARGIN - 6}" y="{y + 4:.0f}" text-anchor="end">{html_text(text)}</text>'
 
 
 def _dates(points: Sequence[EquityPoint], height: int) -> str:
@@ -109,13 +109,13 @@ def _svg(height: int, content: str) -> str:
 
 def _block(block: Block) -> str:
     if isinstance(block, Line):
-        return f"<p>{escape(block.text)}</p>"
+        return f"<p>{html_text(block.text)}</p>"
     if isinstance(block, Fields):
-        rows = "".join(f'<tr><th class="name">{escape(name)}</th>{_cell(cell)}</tr>' for name, cell in block.rows)
+        rows = "".join(f'<tr><th class="name">{html_text(name)}</th>{_cell(cell)}</tr>' for name, cell in block.rows)
         return f"<table>{rows}</table>"
     if not block.rows:
-        return f"<p>{escape(block.empty)}</p>"
-    head = "".join(f"<th{_side(head)}>{escape(head.name)}</th>" for head in block.columns)
+        return f"<p>{html_text(block.empty)}</p>"
+    head = "".join(f"<th{_side(head)}>{html_text(head.name)}</th>" for head in block.columns)
     rows = "".join(
         f"<tr>{''.join(_cell(cell, head) for cell, head in zip(row, block.columns, strict=True))}</tr>"
         for row in block.rows
@@ -126,7 +126,7 @@ def _block(block: Block) -> str:
 def _cell(cell: Cell, head: Head = _LEFT) -> str:
     classes = [name for name in (_tone(cell.tone), "r" if head.is_right else "") if name]
     attribute = f' class="{" ".join(classes)}"' if classes else ""
-    return f"<td{attribute}>{escape(cell.text)}</td>"
+    return f"<td{attribute}>{html_text(cell.text)}</td>"
 
 
 def _side(head: Head) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
-from apex_cli.presenters.charts import bar_chart, line_chart
+from apex_cli.presenters.charts import bar_chart, html_text, line_chart
 from apex_cli.presenters.plots import histogram_of
 from apex_cli.presenters.report import (
     equity_values,
@@ -71,27 +70,29 @@ def report_page(report: TradeReport, title: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<h1>{escape(title)}</h1>\n<p class="span">{escape(span_text(report))}</p>\n'
+        f"<title>{html_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f'<h1>{html_text(title)}</h1>\n<p class="span">{html_text(span_text(report))}</p>\n'
         f"{''.join(sections)}</body>\n</html>\n"
     )
 
 
 def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>\n"
+    return f"<section>\n<h2>{html_text(title)}</h2>\n{body}\n</section>\n"
 
 
 def _cards(rows: Iterable[tuple[str, Cell]]) -> str:
-    cards = (f"<div><dt>{escape(name)}</dt><dd{_class(cell)}>{escape(cell.text)}</dd></div>" for name, cell in rows)
+    cards = (
+        f"<div><dt>{html_text(name)}</dt><dd{_class(cell)}>{html_text(cell.text)}</dd></div>" for name, cell in rows
+    )
     return f"<dl>{''.join(cards)}</dl>"
 
 
 def _grid_section(grid: Grid) -> str:
     if not grid.rows:
-        return _section(grid.title, f'<p class="dim">{escape(grid.empty)}</p>')
+        return _section(grid.title, f'<p class="dim">{html_text(grid.empty)}</p>')
     kinds = ["right" if head.is_right else "" if head.wraps else "bars" for head in grid.columns]
     head = "".join(
-        f'<th class="{kind}">{escape(head.name)}</th>' for head, kind in zip(grid.columns, kinds, strict=True)
+        f'<th class="{kind}">{html_text(head.name)}</th>' for head, kind in zip(grid.columns, kinds, strict=True)
     )
     body = "".join(f"<tr>{_row(row, kinds)}</tr>" for row in grid.rows)
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -100,7 +101,7 @@ def _grid_section(grid: Grid) -> str:
 
 def _row(row: Sequence[Cell], kinds: Sequence[str]) -> str:
     return "".join(
-        f'<td class="{kind} {_tone(cell)}">{escape(cell.text)}</td>' for cell, kind in zip(row, kinds, strict=True)
+        f'<td class="{kind} {_tone(cell)}">{html_text(cell.text)}</td>' for cell, kind in zip(row, kinds, strict=True)
     )
 
 

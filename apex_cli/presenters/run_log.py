@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
+from apex_cli.core.model.wording import visible
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import Booked
 from apex_cli.core.reports.activity import activity_of
@@ -92,7 +93,7 @@ class RunLog:
         event = read_event(row)
         text = f"Alarm: {event.data.message if isinstance(event, AlarmRaised) else row.subject}"
         if self._status is not None:
-            self._status.console.print(without_secrets(text), markup=False, style="bold red")
+            self._status.console.print(visible(without_secrets(text)), markup=False, style="bold red")
         else:
             write_line(sys.stderr, text)
 
@@ -107,7 +108,7 @@ class RunLog:
         stamp = moment(at or self._now) if at or self._now else ""
         line = f"{stamp}  {text}".strip()
         if self._status is not None:
-            self._status.console.print(line, markup=False)
+            self._status.console.print(visible(line), markup=False)
         else:
             self._out.note(line)
 

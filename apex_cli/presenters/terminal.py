@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
+from apex_cli.core.model.wording import visible
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone
 from apex_cli.presenters.fit import (
     GAP,
@@ -57,7 +58,7 @@ def draw(blocks: Iterable[Block], console: Console | None = None, *, badge: Acco
 def badge_text(badge: AccountBadge) -> Text:
     """Return which account one is in, a live one in a frame; its words say it where there are no colours."""
     frame = "┃" if badge.kind is AccountKind.LIVE else ""
-    return Text(f"{frame} {badge.text} {frame}", style=BADGE_STYLES[badge.kind])
+    return Text(f"{frame} {visible(badge.text)} {frame}", style=BADGE_STYLES[badge.kind])
 
 
 def renderable(block: Block) -> RenderableType:
@@ -74,7 +75,11 @@ def renderable(block: Block) -> RenderableType:
 def panel(title: str, blocks: Iterable[Block], *, subtitle: str = "") -> RenderableType:
     """Return *blocks* in a frame with a title."""
     return Panel(
-        Group(*map(renderable, blocks)), title=title, subtitle=subtitle or None, box=box.ROUNDED, padding=(0, 1)
+        Group(*map(renderable, blocks)),
+        title=Text(visible(title)),
+        subtitle=Text(visible(subtitle)) if subtitle else None,
+        box=box.ROUNDED,
+        padding=(0, 1),
     )
 
 

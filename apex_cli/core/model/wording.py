@@ -1,4 +1,4 @@
-"""Numbers as people read them: with a unit and without noise."""
+"""Numbers and texts as people read them: numbers with a unit and without noise, texts without hidden signs."""
 
 from __future__ import annotations
 
@@ -61,3 +61,40 @@ def units(quantity: Decimal, market_type: MarketType) -> str:
     ('3 shares', '1 contract')
     """
     return f"{plain(quantity)} {_UNITS[market_type]}{'' if quantity == 1 else 's'}"
+
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of signs that are not seen and may act: control, format (directions, zero width), separators."""
+
+_NO_LETTER = 0xFFFE
+"""Codes that end like this, or one higher, are no characters; XML refuses them."""
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Return *text* with each sign that is not seen as its JSON escape, but for those in *keep*.
+
+    What others wrote (files, arguments, reasons, the broker) may hold signs that move the cursor, colour a terminal
+    or turn the direction of reading. Inside JSON the result means the same text.
+
+    >>> visible("AAPL\x1b[31m \u202eSELL")
+    'AAPL\\u001b[31m \\u202eSELL'
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escape(letter) if letter not in keep and _is_hidden(letter) else letter for letter in text)
+
+
+def _is_hidden(letter: str) -> bool:
+    from unicodedata import category  # noqa: PLC0415 - few texts ever need it
+
+    return category(letter) in _HIDDEN or ord(letter) & _NO_LETTER == _NO_LETTER
+
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escape(letter: str) -> str:
+    if letter in _SHORT:
+        return _SHORT[letter]
+    units = letter.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
