@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -197,12 +199,34 @@ class Answer(Value, frozen=True, kw_only=True):
 
 async def _take_commands(gateway: Gateway, stop: asyncio.Event) -> None:
     """Execute each line of standard input and answer it with a line."""
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
+
+    def put(line: bytes) -> None:
+        loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    threading.Thread(target=_read_lines, args=(sys.stdin.fileno(), put), daemon=True).start()
+    while line := await lines.get():
         if line.strip():
             sys.stdout.buffer.write(msgspec.json.encode(answer_line(gateway, line)) + b"\n")
             sys.stdout.buffer.flush()
     stop.set()
+
+
+def _read_lines(descriptor: int, put: Callable[[bytes], object]) -> None:
+    """Pass each line on, and an empty one at the end.
+
+    It reads the descriptor itself: a thread that waits inside ``sys.stdin`` would keep the process from ending.
+    """
+    rest = b""
+    with suppress(RuntimeError):  # the loop has ended
+        while chunk := os.read(descriptor, 1 << 16):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                put(line + b"\n")
+        if rest:
+            put(rest)
+        put(b"")
 
 
 def answer_line(gateway: Gateway, line: bytes) -> Answer:

@@ -35,6 +35,24 @@ def test_it_tells_its_port_and_ends_cleanly(
     assert "gateway stopped" in err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("begun", ["", '{"do": "books"', '{"do": "books"}\n'])
+def test_with_commands_it_ends_while_standard_input_is_open(
+    start: Callable[..., subprocess.Popen[str]], number: signal.Signals, begun: str
+) -> None:
+    process = start("gateway", "--port", "0", "--json", "--control", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdin.write(begun)
+    process.stdin.flush()
+    if begun.endswith("\n"):
+        assert json.loads(process.stdout.readline())["ok"]
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 0
+
+
 def test_it_plays_bars_and_takes_commands(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     (tmp_path / "AAPL.csv").write_text(BARS)
     process = start(
