@@ -196,6 +196,16 @@ class Desk(Register):
             reports.append(OrderReport(row=row))
         return reports
 
+    def refuse(self, client_id: int, order_id: int, code: int, text: str, at: datetime) -> list[Report]:
+        """Refuse a working order after its acknowledgement: it ends inactive."""
+        row = self.row_of(client_id, order_id)
+        if row is None or not row.is_open:
+            return []
+        if self.engine.order(row.name) is not None:
+            self.engine.cancel(row.name, at)
+        row = self.put(replace(row, status=INACTIVE, reason=text, done_at=at))
+        return [_error(row, code, text), StatusReport(row=row), *self._consequences(row, at)]
+
     def _change(self, row: OrderRow, terms: Terms, listing: Listing, at: datetime) -> list[Report]:
         """Give a working order the quantity, prices and time in force of *terms*."""
         names_final_parent = bool(terms.parent_id) and not self._parent_is_open(row)
@@ -243,7 +253,7 @@ class Desk(Register):
         for name in names:
             held = self.held.pop(name)
             listing = self.listings.find(held.contract)
-            if listing is not None:
+            if listing is not None and self.policy.tells_of_held_cancels:
                 row = replace(self._row(client_id, held, listing, at, perm_id=0), status=CANCELLED)
                 reports += [_error(row, 202, "Order Canceled - reason:"), StatusReport(row=row)]
         return reports

@@ -27,6 +27,9 @@ class Action(StrEnum):
     CUT_AFTER = "cut_after"
     """The socket is cut after the request was processed, before its answers leave; or right after the answer."""
 
+    REFUSE_LATER = "refuse_later"
+    """An order is taken and acknowledged; ``seconds`` later it is refused with ``code`` and ``text``, and Inactive."""
+
     DELAY = "delay"
     """A request is processed ``seconds`` later; an answer is sent that much later."""
 
@@ -59,6 +62,8 @@ class Fault(Value, frozen=True, kw_only=True):
     code: int = 0
     text: str = ""
     seconds: float = 0.0
+    status: str = ""
+    """Status that a refused placement is reported with, such as ``Inactive``; empty reports none."""
 
     def matches(self, client_id: int, order_ref: str) -> bool:
         """Tell whether a message of this client and order is meant."""

@@ -130,6 +130,10 @@ class Hub:
             return True
         return session.client_id == row.client_id and (not row.is_manual or session.client_id == 0)
 
+    def refuse(self, client_id: int, order_id: int, code: int, text: str) -> None:
+        """Refuse an order that was taken and acknowledged before, as the broker's own checks may do."""
+        self.report(self.desk.refuse(client_id, order_id, code, text, self.now()))
+
     def broadcast(self, code: int, text: str) -> None:
         """Send a system message to every client."""
         for session in list(self.sessions.values()):

@@ -88,6 +88,11 @@ def order_status(row: OrderRow, parent_order_id: int) -> Fields:
     ]
 
 
+def refused_status(order_id: int, client_id: int, status: str, perm_id: int) -> Fields:
+    """Return the state of a placement that was refused: nothing is known of it but its numbers."""
+    return [Message.ORDER_STATUS, order_id, status, ZERO, ZERO, ZERO, perm_id, 0, ZERO, client_id, "", NO_PRICE]
+
+
 def open_order(row: OrderRow, parent_order_id: int, account: str, margins: Margins | None = None) -> Fields:
     """Return the terms of one order, with *margins* as the answer to a what-if."""
     terms = row.terms
@@ -258,10 +263,10 @@ def exec_details(execution: ExecutionRow, request_id: int, account: str, zone: s
     ]
 
 
-def commission_report(execution: ExecutionRow) -> Fields:
-    """Return the commission of one execution."""
+def commission_report(execution: ExecutionRow, pending: str = "") -> Fields:
+    """Return the commission of one execution, or what stands for one that is *pending*."""
     realized: Field = UNSET_DOUBLE if execution.realized is None else _short(execution.realized)
-    commission = execution.commission
+    commission: Field = pending or execution.commission
     return [Message.COMMISSION_REPORT, VERSION, execution.exec_id, commission, "USD", realized, UNSET_DOUBLE, ""]
 
 

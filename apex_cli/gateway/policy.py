@@ -52,6 +52,9 @@ class Policy(Value, frozen=True, kw_only=True):
     rejects_as: str = "Inactive"
     """Last status of a rejected order: ``Inactive`` or ``Cancelled``; empty sends none."""
 
+    tells_of_held_cancels: bool = True
+    """Cancelling an order that was never transmitted is reported; False is silent about it, as TWS can be."""
+
     demands_rising_ids: bool = True
     """A new order id must exceed every id the client used before (103)."""
 
@@ -87,6 +90,10 @@ class Policy(Value, frozen=True, kw_only=True):
 
     status_before_execution: bool = False
     """True: the order status precedes the execution it belongs to."""
+
+    first_commission: str = ""
+    """What the live commission report of an execution says; empty sends the figure at once. Real reports of ``-1`` and
+    of the largest double mean that it is not worked out yet; who asks for executions later gets the figure."""
 
     master_client_id: int | None = None
     """Client that sees the orders of all others live."""

@@ -137,6 +137,11 @@ class Session(asyncio.Protocol):
             self.cut()
         elif fault.action is Action.REJECT:
             self.send(messages.error(request.request_id, fault.code, fault.text))
+            if fault.status:
+                desk = self.gateway.desk
+                desk.last_perm_id += 1
+                status = messages.refused_status(request.request_id, self.client_id, fault.status, desk.last_perm_id)
+                self.send(status)
         elif fault.action is Action.DELAY:
             asyncio.get_running_loop().call_later(fault.seconds, self._run_later, request)
         elif fault.action is Action.CUT_AFTER:
@@ -145,6 +150,9 @@ class Session(asyncio.Protocol):
             self.cut()
         else:
             request.run(self)
+            if fault.action is Action.REFUSE_LATER:
+                later = asyncio.get_running_loop().call_later
+                later(fault.seconds, self.gateway.refuse, self.client_id, request.request_id, fault.code, fault.text)
             if fault.action is Action.WARN:
                 self.send(messages.error(request.request_id, fault.code, fault.text))
 
@@ -199,7 +207,7 @@ class Session(asyncio.Protocol):
             case ExecutionReport(execution=execution):
                 self.send(messages.exec_details(execution, LIVE, account, zone))
             case CommissionReport(execution=execution):
-                self.send(messages.commission_report(execution))
+                self.send(messages.commission_report(execution, self.gateway.desk.policy.first_commission))
             case PreviewReport(row=row, margins=margins):
                 self.send(messages.open_order(row, 0, account, margins))
         self._order_ref = ""

@@ -20,7 +20,7 @@ from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.announcements import announce_fills
-from apex_cli.core.positions.ledger import apply_fill, in_order
+from apex_cli.core.positions.ledger import apply_fill, in_order, supersedes
 from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
 from apex_cli.core.state.events import (
     Alarm,
@@ -68,7 +68,7 @@ def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
 def is_news(tx: State, fill: Fill) -> bool:
     """Tell whether neither *fill* nor a later word on it, a correction or its commission, is booked."""
     known: Fill | None = tx.fills.get(fill.key)
-    return known is None or in_order((known, fill))[0] is not known
+    return known is None or supersedes(fill, known)
 
 
 def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:

@@ -34,19 +34,21 @@ class Folded(Value, frozen=True, kw_only=True):
 def in_order(fills: Iterable[Fill]) -> list[Fill]:
     """Return each execution once, its newest correction, sorted by time, then key.
 
-    The order of delivery does not matter: of one execution the highest revision counts, and of
-    equal revisions the one that already knows its commission.
+    Of one execution the highest revision counts, and of equal revisions the last one that knows its commission.
     """
     newest: dict[str, Fill] = {}
     for fill in fills:
         known = newest.setdefault(fill.key, fill)
-        if known is not fill and _supersedes(fill, known):
+        if known is not fill and supersedes(fill, known):
             newest[fill.key] = fill
     return sorted(newest.values(), key=lambda fill: (fill.filled_at, fill.key))
 
 
-def _supersedes(fill: Fill, known: Fill) -> bool:
-    return (fill.revision, abs(fill.commission)) > (known.revision, abs(known.commission))
+def supersedes(fill: Fill, known: Fill) -> bool:
+    """Tell whether *fill*, delivered after *known*, says more: a correction, or another commission than before."""
+    if fill.revision != known.revision:
+        return fill.revision > known.revision
+    return fill.commission not in {ZERO, known.commission}
 
 
 def fold(carried: Position | None, fills: Iterable[Fill], plans: Mapping[str, BracketRecord] = NO_PLANS) -> Folded:

@@ -14,7 +14,7 @@ from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderStatus, TimeInForce
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.wording import plain
-from apex_cli.core.positions.ledger import in_order
+from apex_cli.core.positions.ledger import in_order, supersedes
 from apex_cli.core.state.tables import State, is_our_id, is_ours
 
 NOTHING = "nothing"
@@ -50,7 +50,7 @@ def missed_fills(state: State, told: BrokerSnapshot) -> tuple[Break, ...]:
     found = []
     for fill in in_order(told.fills):
         known: Fill | None = state.fills.get(fill.key)
-        if is_ours(state, fill) and (known is None or in_order((known, fill))[0] is not known):
+        if is_ours(state, fill) and (known is None or supersedes(fill, known)):
             found.append(_missed_fill(fill, known))
     return tuple(found)
 

@@ -14,6 +14,9 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide, OrderType
 
+NOT_YET_KNOWN = Decimal(-1)
+"""What a commission report says before the commission is worked out."""
+
 _SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL, "BOT": OrderSide.BUY}
 
 
@@ -70,7 +73,8 @@ class CommissionWord(Value, frozen=True, kw_only=True):
     """``commissionReport``."""
 
     exec_id: str
-    commission: Usd
+    commission: Usd | None
+    """Negative for a rebate; None while the broker does not know it."""
 
 
 class Trouble(Value, frozen=True, kw_only=True):
@@ -133,8 +137,10 @@ def executed(contract: IbContract, execution: IbExecution) -> Executed:
 
 
 def commission_word(report: IbCommission) -> CommissionWord:
-    """Return what ``commissionReport`` told."""
-    return CommissionWord(exec_id=report.execId, commission=Usd(to_decimal(report.commission) or Decimal(0)))
+    """Return what ``commissionReport`` told; -1 and the largest double mean that it is not known yet."""
+    number = to_decimal(report.commission)
+    is_known = number is not None and number != NOT_YET_KNOWN
+    return CommissionWord(exec_id=report.execId, commission=Usd(number) if is_known and number is not None else None)
 
 
 def status_word(

@@ -19,9 +19,12 @@ from apex_cli.core.adapters.ib.order_terms import (
 )
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.market.quiet_hours import quiet_now
-from apex_cli.core.model.order import Meets, Order, Phase
+from apex_cli.core.model.order import Meets, Order, OrderStatus, Phase
 
 LOOK_S = 0.005
+CANCELS = 4
+"""How often the cancel of a leg that was never released is asked for, within the time for an acknowledgement."""
+
 MARKET_FILL_S = 2.0
 """How long the fill of a market order is waited for, so that a command that ends right after it has seen it."""
 
@@ -125,11 +128,7 @@ class Sender:
         if await self._until(link, lambda: all(_is_answered(known) for known in sent) or self._is_stuck(sent)):
             if not self._is_stuck(sent):
                 return
-            for known in sent[:-1]:
-                known.reason = f"Not released, as its stop was refused: {sent[-1].reason}"
-                known.was_never_released = True
-                self._send_cancel(link, known)
-            if await self._until(link, lambda: all(not known.is_open for known in sent)):
+            if await self._take_back(link, sent):
                 return
         missing = ", ".join(known.ref for known in sent if not _is_answered(known))
         raise OutcomeUnknownError(
@@ -138,11 +137,30 @@ class Sender:
             hint="Nothing is sent again before the broker itself has told what became of it.",
         )
 
+    async def _take_back(self, link: Link, sent: Sequence[Known]) -> bool:
+        """Cancel legs that wait for one that was refused; False when that is not confirmed.
+
+        TWS may say nothing of the cancel of an order that was never released: to be asked again, it says that there
+        is nothing to cancel.
+        """
+        why = f"Not released, as its stop was refused: {sent[-1].reason}"
+        for _ in range(CANCELS):
+            for known in (known for known in sent if known.is_open):
+                known.reason, known.was_never_released = why, True
+                self._send_cancel(link, known)
+            pause = self._config.ack_timeout_s / CANCELS
+            if await self._until(link, lambda: all(not known.is_open for known in sent), pause):
+                return True
+        return False
+
     @staticmethod
     def _is_stuck(sent: Sequence[Known]) -> bool:
-        """Tell whether the last leg was refused, so that those before it were never released."""
-        last = sent[-1]
-        return len(sent) > 1 and not last.is_open and not last.was_seen and any(known.is_open for known in sent)
+        """Tell whether the last leg was refused, so that those before it were never released.
+
+        TWS may report the refused leg as inactive; those before it are not reported at all before their release.
+        """
+        *before, last = sent
+        return last.ended is OrderStatus.REJECTED and any(known.is_open and not known.was_seen for known in before)
 
     async def _until(self, link: Link, is_done: Callable[[], bool], limit_s: float | None = None) -> bool:
         """Take in what is heard until *is_done*; False when that took too long.

@@ -197,6 +197,8 @@ class Tracker:
 
     def _hear_commission(self, word: CommissionWord) -> None:
         """Tell the fill again with what it cost; one that is not told yet is changed in place."""
+        if word.commission is None:
+            return
         self._commissions[word.exec_id] = word.commission
         for fills in (self.fills, self.foreign_fills):
             key = word.exec_id.rpartition(".")[0] or word.exec_id
@@ -223,7 +225,7 @@ class Tracker:
         if known is None or not known.is_open:
             return
         meaning = meaning_of(word.code, word.text)
-        if meaning is not Meaning.CANCELLED or not known.reason:
+        if not known.was_never_released and (meaning is not Meaning.CANCELLED or not known.reason):
             known.reason = f"{word.text} (IB {word.code})"
         if meaning is not Meaning.INFO:
             known.code = word.code
@@ -359,9 +361,12 @@ class Tracker:
 
 
 def _keep_newest(fills: dict[str, Fill], fill: Fill) -> bool:
-    """Keep *fill* unless it, or a later correction of it, is kept already; True when it was news."""
+    """Keep *fill* unless it, or a later correction of it, is kept already; True when it was news.
+
+    A commission that comes later is put on the fill that is kept.
+    """
     known = fills.get(fill.key)
-    if known is not None and (known.revision, abs(known.commission)) >= (fill.revision, abs(fill.commission)):
+    if known is not None and known.revision >= fill.revision:
         return False
     fills[fill.key] = fill
     return True
