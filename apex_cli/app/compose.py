@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.decision import Reason
-    from apex_cli.core.model.limits import Limits, ProtectionLimits
+    from apex_cli.core.model.limits import Limits, Patience, ProtectionLimits
     from apex_cli.core.ports import (
         BarSource,
         Broker,
@@ -68,7 +68,7 @@ def make_execution(
     ids: Ids,
     limits: Limits,
     protection: ProtectionLimits | None = None,
-    ack_timeout_s: float = 10.0,
+    patience: Patience | None = None,
     price_of: PriceOf | None = None,
 ) -> Execution:
     """Put together what sends orders to *broker*, in a run, a replay or a test."""
@@ -76,10 +76,10 @@ def make_execution(
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.execution.guard import Guard
     from apex_cli.core.execution.orders import Orders
-    from apex_cli.core.model.limits import ProtectionLimits
+    from apex_cli.core.model.limits import Patience, ProtectionLimits
 
     protection = protection or ProtectionLimits()
-    orders = Orders(store=store, broker=broker, clock=clock, ack_timeout_s=ack_timeout_s)
+    orders = Orders(store=store, broker=broker, clock=clock, patience=patience or Patience())
     guard = Guard(orders=orders, store=store, clock=clock, protection=protection, price_of=price_of)
     closer = Closer(
         orders=orders,
@@ -147,6 +147,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         limits=settings.limits,
         protection=settings.protection,
         price_of=gatherer.price_of,
+        patience=market.patience,
     )
     reconciler = Reconciler(
         executor=execution.executor,
@@ -220,6 +221,7 @@ def make_service(parts: Parts) -> Service:
     )
     return Service(
         store=parts.store,
+        executor=parts.execution.executor,
         closer=parts.execution.closer,
         desk=make_desk(parts),
         adoption=adoption,

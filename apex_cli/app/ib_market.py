@@ -18,6 +18,7 @@ from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.market import Bar
 from apex_cli.core.ports import Broker, Clock
 from apex_cli.settings.sections import IbAccountType, IbMarketData, IbMode, Settings
@@ -66,7 +67,11 @@ def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str],
     broker = make_ib_broker(settings, clock, read_only=read_only, is_ours=is_ours)
     minutes = settings.prices.max_age_minutes
     age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
-    return Market(broker, IbPrices(broker, clock), clock, age, bars=open_bars(settings))
+    ib = settings.broker.ib
+    patience = Patience(
+        ack_timeout_s=ib.ack_timeout_s, settle_s=float(ib.settle_s), never_sent_after_s=ib.never_sent_after_s
+    )
+    return Market(broker, IbPrices(broker, clock), clock, age, bars=open_bars(settings), patience=patience)
 
 
 def make_prefetch(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from apex_cli.app.resources import file_hints
 from apex_cli.core.errors import ConfigError
+from apex_cli.core.model.limits import Patience
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Market(NamedTuple):
     max_price_age: timedelta | None
     simulated: SimulatedBroker | None = None
     bars: CsvBars | None = None
+    patience: Patience = Patience()
 
 
 class Marketplace(Protocol):

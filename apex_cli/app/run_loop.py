@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,15 @@ from apex_cli.app.resources import executor_lock, open_journal
 from apex_cli.app.simulated_market import session_close
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.coordinator.silence import Pulse, record_run
-from apex_cli.core.errors import ConfigError, ExitStatus, InputError, NothingToDo
+from apex_cli.core.errors import (
+    ApexError,
+    BrokerError,
+    ConfigError,
+    ExitStatus,
+    InputError,
+    NothingToDo,
+    OutcomeUnknownError,
+)
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
@@ -43,7 +52,9 @@ from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
+    from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.positions.booking import Booked
+    from apex_cli.core.state.tables import State
     from apex_cli.presenters.run_log import RunLog
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -147,6 +158,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     )
     max_cycles = 1 if options.dry_run else options.max_cycles
     newest = parts.store.view().last_seq
+    trouble: ApexError | None = None
     with log:
         if options.dry_run:
             async with looking(parts):
@@ -159,13 +171,46 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 with stop_on_signals() as stop:
                     if market.waits_for_decisions:
                         await coordinator.run(stop=stop, max_cycles=1)
-                    cycles = await coordinator.run(stop=stop, once=options.once, until=until, max_cycles=max_cycles)
-                summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=False)
+                    run = partial(coordinator.run, stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+                    cycles, trouble = await _to_the_end(coordinator, run, tries=2 if options.once else 1)
+                summary = await summarise(
+                    parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
+                )
             record_run(parts.store, parts.store.clock.now())
     alarms = alarms_since(parts, newest)
     out.keep(*(reason for seq, reason in alarms if seq in log.told))
     out.warn(*(reason for seq, reason in alarms if seq not in log.told))
-    _give_result(out, coordinator.reports, summary, happened=bool(market.steps or tally.fills), options=options)
+    happened = bool(market.steps or tally.fills)
+    _give_result(out, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
+
+
+async def _to_the_end(
+    coordinator: Coordinator, run: Callable[[], Awaitable[int]], *, tries: int
+) -> tuple[int, ApexError | None]:
+    """Return the cycles of *run*, and why what was sent could not be followed to its end.
+
+    A run that loses the broker in the middle goes on where the connection comes back, up to so many *tries*.
+
+    Raises:
+        BrokerError: the broker cannot be reached, and nothing was decided before.
+    """
+    cycles = 0
+    trouble: ApexError | None = None
+    for _ in range(tries):
+        try:
+            cycles += await run()
+            trouble = None
+        except BrokerError as error:
+            if not coordinator.reports:
+                raise
+            cycles, trouble = cycles + 1, error
+        try:
+            await coordinator.finish()
+        except OutcomeUnknownError as error:
+            return cycles, error
+        if trouble is None:
+            break
+    return cycles, trouble
 
 
 def alarms_since(parts: Parts, seq: int) -> tuple[tuple[int, Reason], ...]:
@@ -303,11 +348,11 @@ def _listener(out: Output, options: RunOptions) -> RunLog:
 
 
 async def summarise(
-    parts: Parts, coordinator: Coordinator, tally: Tally, *, cycles: int, dry_run: bool
+    parts: Parts, coordinator: Coordinator, tally: Tally, *, cycles: int, dry_run: bool, is_cut_off: bool = False
 ) -> dict[str, Any]:
-    """Return the sums that scripts read."""
+    """Return the sums that scripts read; *is_cut_off*: the broker may be out of reach, then as last known."""
     state = parts.store.view()
-    account = await parts.broker.account()
+    account = await _account(parts, state, is_cut_off=is_cut_off)
     now = parts.clock.now()
     return {
         "outcomes": outcome_counts(coordinator.reports),
@@ -317,8 +362,8 @@ async def summarise(
         "positions": len(state.positions),
         "approvals_pending": sum(1 for a in state.approvals.values() if a.status is ApprovalStatus.PENDING),
         "unknown_orders": sum(1 for r in state.orders.values() if r.status is OrderStatus.UNKNOWN),
-        "equity": account.equity,
-        "cash": account.cash,
+        "equity": account.equity if account else None,
+        "cash": account.cash if account else None,
         "trading_state": state.trading.mode,
         "session_date": session_date(now).isoformat(),
         "now": now,
@@ -327,10 +372,28 @@ async def summarise(
     }
 
 
+async def _account(parts: Parts, state: State, *, is_cut_off: bool) -> AccountSnapshot | None:
+    try:
+        return await parts.broker.account()
+    except BrokerError:
+        if not is_cut_off:
+            raise
+    return state.account.account if state.account else None
+
+
 def _give_result(
-    out: Output, reports: list[SignalReport], summary: dict[str, Any], *, happened: bool, options: RunOptions
+    out: Output,
+    reports: list[SignalReport],
+    summary: dict[str, Any],
+    *,
+    trouble: ApexError | None,
+    happened: bool,
+    options: RunOptions,
 ) -> None:
     status, reasons = verdict(reports, summary, happened=happened, is_loop=not options.once)
+    if trouble is not None:
+        status = max(status, trouble.status)
+        reasons = (*reasons, Reason(code=trouble.code, message=f"{trouble.message} {trouble.hint}".strip()))
     out.warn(*(warning for report in reports for warning in report.warnings))
     data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}
     out.result(data, run_blocks(reports, summary), status=status, reasons=reasons)

@@ -19,6 +19,7 @@ OUTCOME_TONES = {
     SignalOutcome.INVALID: Tone.BAD,
     SignalOutcome.EXPIRED: Tone.DIM,
     SignalOutcome.DUPLICATE: Tone.DIM,
+    SignalOutcome.UNKNOWN: Tone.WARN,
 }
 
 
@@ -32,9 +33,13 @@ def reason_data(reason: Reason) -> dict[str, Any]:
 
 
 def outcome_counts(reports: Iterable[SignalReport]) -> dict[str, int]:
-    """Return how many signals ended in each outcome, every outcome named."""
+    """Return how many signals ended in each outcome, every outcome named; an unknown one where there is any."""
     counts = Counter(report.outcome for report in reports)
-    return {outcome.value: counts[outcome] for outcome in OUTCOME_TONES}
+    return {
+        outcome.value: counts[outcome]
+        for outcome in OUTCOME_TONES
+        if outcome is not SignalOutcome.UNKNOWN or counts[outcome]
+    }
 
 
 def why(report: SignalReport) -> str:

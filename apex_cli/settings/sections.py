@@ -584,6 +584,12 @@ class IbSettings(Value, frozen=True, kw_only=True):
     ack_timeout_s: Annotated[int, Range(1, 300)] = 10
     """An order not acknowledged within so many seconds has an unknown outcome."""
 
+    settle_s: Annotated[Decimal, Range(0, 60)] = Decimal(1)
+    """A command ends only so many seconds after its last order was acknowledged: IB may refuse it later than that."""
+
+    never_sent_after_s: Annotated[int, Range(0, 3600)] = 60
+    """An order that no answer names counts as never sent only so many seconds after sending: it may turn up late."""
+
     heartbeat_s: Annotated[int, Range(1, 3600)] = 20
     """A silent connection is asked for the time so often, in seconds."""
 

@@ -151,7 +151,7 @@ class TestUnknown:
         again = apex_json("run", "--once")
         assert again.status == 0
         assert again.data["summary"]["unknown_orders"] == 0
-        lost = [order for order in answer.data["signals"] if order["outcome"] == "executed"]
+        lost = [order for order in answer.data["signals"] if order["outcome"] == "unknown"]
         fate = {order["client_order_id"]: order["status"] for order in apex_json("orders", "--all").data["orders"]}
         assert {fate[name] for row in lost for name in row["orders"]} == {"NEVER_SENT"}
         assert [row["quantity"] for row in apex_json("positions").data["positions"]] == [6, 5]

@@ -23,6 +23,7 @@ from apex_cli.core.model.limits import (
     DayTradeLimits,
     ExecutionLimits,
     Limits,
+    Patience,
     ProtectionLimits,
     ReconcileLimits,
     RiskLimits,
@@ -355,7 +356,13 @@ def quick_execution(
 ) -> Execution:
     """Return what sends orders and does not wait long for their acknowledgement."""
     return make_execution(
-        store=store, broker=broker, clock=clock, ids=ids, limits=limits, protection=protection, ack_timeout_s=0.1
+        store=store,
+        broker=broker,
+        clock=clock,
+        ids=ids,
+        limits=limits,
+        protection=protection,
+        patience=Patience(ack_timeout_s=0.1),
     )
 
 

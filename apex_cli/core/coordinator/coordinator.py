@@ -23,6 +23,7 @@ from apex_cli.core.coordinator.signal_reports import (
     expired_reason,
     outcome_of,
     outcome_of_orders,
+    settled_report,
     trouble_with,
 )
 from apex_cli.core.decision.gatherer import Gatherer
@@ -417,6 +418,18 @@ class Coordinator:
         """Count what a dry run would have opened, so that the next decision sees it."""
         if decision.kind is DecisionKind.EXECUTE and decision.sized is not None:
             self._planned.append(planned_exposure(decision, decision.sized))
+
+    async def finish(self) -> None:
+        """Stay until every order is settled, and let the reports say what became of those they name.
+
+        Raises:
+            OutcomeUnknownError: what became of an order is in doubt.
+        """
+        try:
+            await self._executor.finish()
+        finally:
+            state = self._store.view()
+            self.reports[:] = [settled_report(report, state) for report in self.reports]
 
     def _report(self, report: SignalReport) -> None:
         self.reports.append(report)

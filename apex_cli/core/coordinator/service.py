@@ -7,9 +7,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from apex_cli.core.errors import ApexError, NothingToDo
+from apex_cli.core.errors import ApexError, NothingToDo, OutcomeUnknownError
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
-from apex_cli.core.execution.closer import Closer, closed_for
+from apex_cli.core.execution.closer import Closer, closed_for, closed_now
+from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import (
@@ -40,6 +41,7 @@ class Service:
         self,
         *,
         store: StateStore,
+        executor: TradeExecutor,
         closer: Closer,
         desk: ApprovalDesk,
         adoption: Adoption,
@@ -50,6 +52,7 @@ class Service:
         """Keep the parts; people wait by the *wall* clock, *name* says who holds the executor."""
         self._closing_warnings = closing_warnings
         self._store = store
+        self._executor = executor
         self._closer = closer
         self._desk = desk
         self._adoption = adoption
@@ -57,7 +60,17 @@ class Service:
         self._name = name
 
     async def perform(self, work: Work, *, request_id: str = "") -> WorkDone:
-        """Do *work* and return what came of it; an expected failure is part of that."""
+        """Do *work*, stay until its orders are settled, and return the results; an expected failure is one of them."""
+        done = await self._perform(work, request_id)
+        failures = done.failures
+        try:
+            await self._executor.finish()
+        except OutcomeUnknownError as error:
+            failures = (*failures, as_failure(error))
+        results = tuple(settled_result(result, self._store.view()) for result in done.results)
+        return WorkDone(results=results, failures=failures)
+
+    async def _perform(self, work: Work, request_id: str) -> WorkDone:
         match work:
             case CloseRequest():
                 return await _gathered([self._close(work, request_id)])
@@ -146,6 +159,19 @@ class Service:
     def _finish(self, record: RequestRecord, done: WorkDone) -> None:
         with self._store.transaction() as tx:
             _end(tx, record, done, self._wall.now())
+
+
+def settled_result(result: Closed | Answered | Reconciled, state: State) -> Closed | Answered | Reconciled:
+    """Return *result* with its orders as they stand now: one may be refused after its acknowledgement."""
+    match result:
+        case Closed(client_order_id=name) if name in state.orders:
+            return closed_now(state, result)
+        case Answered(orders=orders):
+            names = [record.order.client_order_id for record in orders]
+            current = tuple(state.orders[name] for name in names if name in state.orders)
+            return replace(result, orders=current)
+        case _:
+            return result
 
 
 def is_asked(state: State) -> bool:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
+from apex_cli.core.execution.orders import NOTHING_SENT, UNSETTLED
 from apex_cli.core.model.decision import Decision, DecisionKind, Reason
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.state.tables import State
 
 
 def outcome_of(kind: DecisionKind) -> SignalOutcome:
@@ -57,11 +61,19 @@ def expired_reason(signal: Signal, now: datetime) -> Reason:
 
 
 def outcome_of_orders(records: Sequence[OrderRecord]) -> SignalOutcome:
-    """Return what sending came to: refused when no entry ever got to work."""
-    nothing_sent = {OrderStatus.REJECTED, OrderStatus.NEVER_SENT}
-    entries = [record for record in records if record.order.role is OrderRole.ENTRY]
-    is_open = any(record.status not in nothing_sent for record in entries)
-    return SignalOutcome.EXECUTED if is_open else SignalOutcome.REFUSED
+    """Return the outcome of sending: unknown while that of every entry is, refused when none was ever taken."""
+    statuses = {record.status for record in records if record.order.role is OrderRole.ENTRY}
+    if statuses - NOTHING_SENT - UNSETTLED:
+        return SignalOutcome.EXECUTED
+    return SignalOutcome.UNKNOWN if statuses & UNSETTLED else SignalOutcome.REFUSED
+
+
+def settled_report(report: SignalReport, state: State) -> SignalReport:
+    """Return *report* with the outcome that its orders have now."""
+    records = [state.orders[name] for name in report.orders if name in state.orders]
+    if not records:
+        return report
+    return replace(report, outcome=outcome_of_orders(records), reasons=trouble_with(records))
 
 
 def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:

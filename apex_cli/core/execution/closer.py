@@ -293,6 +293,15 @@ def _fraction_left(instrument: Instrument, fraction: Decimal) -> Reason:
     )
 
 
+def closed_now(state: State, closed: Closed) -> Closed:
+    """Return *closed* with the status that its order has now, and what has filled since."""
+    record: OrderRecord = state.orders[closed.client_order_id]
+    if closed.status is not CloseStatus.WORKING or record.status is OrderStatus.WORKING:
+        return closed
+    side = PositionSide.LONG if record.order.side is OrderSide.SELL else PositionSide.SHORT
+    return replace(_closed(state, record, side, _entry_price(state, record)), warnings=closed.warnings)
+
+
 def closed_for(state: State, request_id: str) -> Closed | None:
     """Return what became of a close that was begun for *request_id*; None when nothing was ever sent."""
     for record in state.orders.values():

@@ -26,6 +26,9 @@ from apex_cli.core.positions.protection import orders_of
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
+MOST_ROUNDS = 12
+"""How often late refusals are answered before a command ends; a stop is tried fewer times than that."""
+
 ASK_AGAIN = timedelta(seconds=30)
 """How long a running loop waits before it asks again about orders of unknown fate."""
 
@@ -132,6 +135,20 @@ class TradeExecutor:
             await self.recover()
         else:
             await self._close_given_up(await self._guard.watch())
+
+    async def finish(self) -> None:
+        """Stay until every order that was sent or changed is settled, and what is held has its stop or an alarm.
+
+        A stop that the broker refuses late is tried again at once, as often as configured, and then given up.
+
+        Raises:
+            OutcomeUnknownError: what became of an order is in doubt.
+        """
+        for _ in range(MOST_ROUNDS):
+            if not self._orders.in_settlement:
+                return
+            await self._orders.follow()
+            await self._close_given_up(await self._guard.look(at_once=True, is_last=True))
 
     async def protect(self) -> None:
         """Trim exits and place missing stops at once; close what the broker takes no stop for, where configured."""

@@ -82,6 +82,7 @@ class Guard:
         """Last message by security on stops that the broker rejects: raised once a run."""
 
         self._not_before: dict[str, datetime] = {}
+        self._is_last = False
         self._seen: State | None = None
         self._seen_changes: tuple[int, ...] = ()
 
@@ -113,8 +114,12 @@ class Guard:
         await self._trim(key)
         return await self.protect(key)
 
-    async def look(self, *, at_once: bool = False) -> tuple[GivenUp, ...]:
+    async def look(self, *, at_once: bool = False, is_last: bool = False) -> tuple[GivenUp, ...]:
         """Cancel exits that rest for more than is held, and place the stops that are missing.
+
+        Args:
+            at_once: without the pause between one stop and the next.
+            is_last: nobody looks again soon: a rejected stop is tried again without its pause, too.
 
         Returns:
             What the broker takes no stop for.
@@ -123,7 +128,9 @@ class Guard:
             if key not in self._under_way:
                 await self._trim(key)
         looked_at = dict.fromkeys((*self._told, *self._store.view().positions))
+        self._is_last = is_last
         covers = {key: await self._protect(key, at_once=at_once) for key in looked_at if key not in self._under_way}
+        self._is_last = False
         self._seen = self._store.view()
         self._seen_changes = changes_of(self._seen)
         return tuple(
@@ -220,7 +227,7 @@ class Guard:
         last = last_refusal(stop, records, since)
         if last is None:
             return True
-        is_rested = now >= last + timedelta(seconds=self._protection.retry_pause_s)
+        is_rested = self._is_last or now >= last + timedelta(seconds=self._protection.retry_pause_s)
         return is_rested and refusals(stop, records, since) < self._protection.stop_attempts
 
     def _is_given_up(self, stop: Order, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from apex_cli.core.decision.record import end_approval
 from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
@@ -36,15 +37,22 @@ SOUND = frozenset({OrderStatus.WORKING, OrderStatus.FILLED})
 class Orders:
     """Sends orders, changes and cancels, and books everything that the broker reports."""
 
-    def __init__(self, *, store: StateStore, broker: Broker, clock: Clock, ack_timeout_s: float = 10.0) -> None:
-        """Keep the ports; *ack_timeout_s* is how long the broker may take to confirm."""
+    def __init__(self, *, store: StateStore, broker: Broker, clock: Clock, patience: Patience) -> None:
+        """Keep the ports; *patience* says how long the broker may take."""
         self._store = store
         self._broker = broker
         self._clock = clock
-        self._ack_timeout_s = ack_timeout_s
+        self._patience = patience
         self._listeners: list[Callable[[Booked], None]] = []
         self._undelivered: list[BrokerEvent] = []
         self._outside_fills = 0
+        self._in_settlement: dict[str, None] = {}
+        """Names of orders that were sent, changed or cancelled, and may still be refused."""
+
+    @property
+    def in_settlement(self) -> tuple[str, ...]:
+        """Names of the orders that were sent, changed or cancelled since everything was settled."""
+        return tuple(self._in_settlement)
 
     @property
     def outside_fills(self) -> int:
@@ -84,6 +92,7 @@ class Orders:
     async def send(self, orders: Sequence[Order]) -> bool:
         """Send intents that are on disk as one transmission, and book what comes back; False when sending failed."""
         failure: BrokerError | OutcomeUnknownError | None = None
+        self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
         try:
             await self._broker.submit(orders)
         except (BrokerError, OutcomeUnknownError) as error:
@@ -95,10 +104,14 @@ class Orders:
 
     async def cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
         """Ask for cancels; return what went wrong with asking."""
+        client_order_ids = tuple(client_order_ids)
+        self._in_settlement |= dict.fromkeys(client_order_ids)
         return await _ask_each(self._broker.cancel(name) for name in client_order_ids)
 
     async def modify(self, orders: Iterable[Order]) -> ApexError | None:
         """Ask for new terms of working orders; return what went wrong with asking."""
+        orders = tuple(orders)
+        self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
         return await _ask_each(self._broker.modify(order) for order in orders)
 
     # From the broker
@@ -118,11 +131,45 @@ class Orders:
             self.sync()
             if is_settled(self._store.view()):
                 return True
-            if waited >= self._ack_timeout_s:
+            if waited >= self._patience.ack_timeout_s:
                 return False
             await asyncio.sleep(pause)
             waited += pause
             pause = min(2 * pause, POLL_INTERVAL_S)
+
+    async def follow(self) -> None:
+        """Follow the orders in settlement until the broker can no longer refuse them, then ask for all it knows.
+
+        Raises:
+            OutcomeUnknownError: the broker could not be asked; what became of the orders is in doubt.
+        """
+        names = self.in_settlement
+        if not names or not self._patience.settle_s:
+            self._in_settlement.clear()
+            return
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience.settle_s
+        while loop.time() < until:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            self.sync()
+        until = loop.time() + self._patience.ack_timeout_s
+        while not await self._is_confirmed():
+            if loop.time() >= until:
+                raise OutcomeUnknownError(
+                    "orders_unsettled",
+                    f"The broker could not be asked what became of {', '.join(names)}.",
+                    hint="Look in TWS and at apex orders; the next start asks again.",
+                    details={"orders": list(names)},
+                )
+            await asyncio.sleep(POLL_INTERVAL_S)
+        self._in_settlement = {name: None for name in self._in_settlement if name not in names}
+
+    async def _is_confirmed(self) -> bool:
+        try:
+            await self.confirm()
+        except BrokerError:
+            return False
+        return True
 
     def take_over(self, reported: Iterable[BrokerEvent], also: Callable[[State], None]) -> None:
         """Book what an answer of the broker says beyond the events that came, and do *also* in the same commit.
@@ -140,8 +187,7 @@ class Orders:
     async def ask_again(self) -> None:
         """Ask the broker what became of intents and unknown orders.
 
-        Found: adopted. Proved absent by a complete snapshot: never sent, and the signal may be decided
-        again. Otherwise: unknown.
+        Found: adopted. Absent from a complete snapshot, and not to turn up any more: never sent. Otherwise: unknown.
 
         Raises:
             BrokerError: the broker cannot be asked; nothing changed.
@@ -149,9 +195,14 @@ class Orders:
         questions = self.unsettled()
         if questions:
             snapshot = await self._broker.snapshot()
-            absent = OrderStatus.NEVER_SENT if snapshot.is_complete else OrderStatus.UNKNOWN
-            reason = "The broker never saw it." if snapshot.is_complete else "The broker gave no complete answer."
-            self._book(reported=(*snapshot.orders, *snapshot.fills), asked=questions, absent=absent, reason=reason)
+            reported: tuple[BrokerEvent, ...] = (*snapshot.orders, *snapshot.fills)
+            if snapshot.is_complete:
+                late = tuple(order for order in questions if self.may_turn_up(order.client_order_id))
+                gone = tuple(order for order in questions if order not in late)
+                self._book(reported=reported, asked=late, reason="The broker has not seen it yet.")
+                self._book(asked=gone, absent=OrderStatus.NEVER_SENT, reason="The broker never saw it.")
+            else:
+                self._book(reported=reported, asked=questions, reason="The broker gave no complete answer.")
             self._conclude_entries(questions)
         self.end_approvals()
 
@@ -203,6 +254,12 @@ class Orders:
 
     # What is known
 
+    def may_turn_up(self, client_order_id: str) -> bool:
+        """Tell whether an order of unknown fate was written down so recently that its absence proves nothing."""
+        record: OrderRecord | None = self._store.view().orders.get(client_order_id)
+        wait = timedelta(seconds=self._patience.never_sent_after_s)
+        return record is not None and record.status in UNSETTLED and self._clock.now() - record.created_at < wait
+
     def records(self, orders: Iterable[Order]) -> tuple[OrderRecord, ...]:
         """Return what is known of *orders* now."""
         known = self._store.view().orders
@@ -218,21 +275,25 @@ class Orders:
         brackets = self._store.view().brackets
         for bracket_id in {order.bracket_id: None for order in orders if order.role is OrderRole.ENTRY}:
             if bracket_id in brackets:
-                self.conclude(brackets[bracket_id])
+                self.conclude(brackets[bracket_id], is_proved=not self._patience.never_sent_after_s)
 
-    def conclude(self, bracket: BracketRecord) -> None:
-        """Raise an alarm for entries that were never sent; when none was sent, the signal may be decided again."""
+    def conclude(self, bracket: BracketRecord, *, is_proved: bool = True) -> None:
+        """Raise an alarm for entries that were never sent.
+
+        When it *is_proved* that none was sent, the signal may be decided again. An entry that is only absent may turn
+        up later: then the signal is over, and a person decides about another one.
+        """
         with self._store.transaction() as tx:
             now = self._clock.now()
             entries = _entries_of(tx, bracket.bracket_id)
             never = [r for r in entries if r.status is OrderStatus.NEVER_SENT]
             row: SignalRecord | None = tx.signals.get(bracket.signal_id)
             if never:
-                alarm = _never_sent(bracket, never, len(entries))
+                alarm = _never_sent(bracket, never, len(entries), is_proved=is_proved)
                 tx.emit(AlarmRaised(at=now, subject=bracket.signal_id, data=alarm))
             if row is None or row.bracket_id != bracket.bracket_id:
                 return
-            if len(never) == len(entries):
+            if len(never) == len(entries) and is_proved:
                 del tx.signals[bracket.signal_id]
             elif all(r.status in NOTHING_SENT for r in entries):
                 refused = tx.signals[bracket.signal_id] = replace(row, outcome=SignalOutcome.REFUSED)
@@ -295,7 +356,9 @@ def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:
     return [r for r in tx.orders.values() if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
 
 
-def _never_sent(bracket: BracketRecord, never: Sequence[OrderRecord], entries: int) -> Alarm:
+def _never_sent(bracket: BracketRecord, never: Sequence[OrderRecord], entries: int, *, is_proved: bool) -> Alarm:
     part = "" if len(never) == entries else f", {len(never)} of {entries} parts"
     message = f"{bracket.instrument.key}: the entry for {bracket.signal_id} was never sent{part}: {never[0].reason}"
+    if not is_proved:
+        message += " It is not sent again by itself. Look in TWS, then enter it under another signal_id if you want to."
     return Alarm(code="never_sent", message=message)

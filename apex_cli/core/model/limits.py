@@ -214,6 +214,19 @@ class ReconcileLimits(Value, frozen=True, kw_only=True):
     """True: nothing is opened while the broker's answer is incomplete."""
 
 
+class Patience(Value, frozen=True, kw_only=True):
+    """How long a broker may take; the defaults are those of a broker inside this process."""
+
+    ack_timeout_s: float = 10.0
+    """Longest wait for the confirmation of an order, a change or a cancel, in seconds."""
+
+    settle_s: float = 0.0
+    """How long after its acknowledgement an order may still be refused, in seconds."""
+
+    never_sent_after_s: float = 0.0
+    """How long after sending an order may still turn up, in seconds; before that its absence proves nothing."""
+
+
 class Limits(Value, frozen=True, kw_only=True):
     """Everything a decision reads of the configuration."""
 

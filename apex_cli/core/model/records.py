@@ -29,6 +29,8 @@ class SignalOutcome(StrEnum):
     EXPIRED = "expired"
     DUPLICATE = "duplicate"
     INVALID = "invalid"
+    UNKNOWN = "unknown"
+    """Orders were sent, and only the broker can say what became of them."""
 
 
 class RejectedRow(Value, frozen=True, kw_only=True):

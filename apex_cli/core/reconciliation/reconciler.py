@@ -163,9 +163,14 @@ class Reconciler:
         self._orders.sync()
         now = self._clock.now()
         breaks = find_breaks(self._store.view(), told, now, oldest=_oldest_counted(now))
+        breaks = tuple(each for each in breaks if not self._is_too_early(each))
         if not self._limits.require_complete:
             breaks = tuple(each for each in breaks if each.code is not BreakCode.ANSWER_INCOMPLETE)
         return told, breaks
+
+    def _is_too_early(self, each: Break) -> bool:
+        """Tell whether an order that the broker does not know may still turn up there."""
+        return each.code is BreakCode.ORDER_GONE and self._orders.may_turn_up(each.subject)
 
     # ------------------------------------------------------------ corrections
 

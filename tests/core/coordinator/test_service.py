@@ -36,6 +36,7 @@ class Counter:
     def serve_as(self, name: str) -> None:
         self.service = Service(
             store=self.rig.store,
+            executor=self.rig.executor,
             closer=self.rig.closer,
             desk=self.rig.desk,
             adoption=self.rig.adoption,
