@@ -38,6 +38,8 @@ COMMANDS = {
     "learn": "learn",
     "pdt-status": "pdt_status",
     "import-fills": "import_fills",
+    "files": "files",
+    "export": "export",
     "size": "size",
     "halt": "trading_state",
     "reduce": "trading_state",

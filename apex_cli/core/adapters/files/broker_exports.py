@@ -200,11 +200,11 @@ def statement_rows(rows: Sequence[Row]) -> tuple[Table, str, list[str]] | None:
             if cells[:1] == ["Statement"] or cells[:1] == ["Account Information"]:
                 facts.append(" ".join(cells[2:4]))
             continue
-        if cells[1] == "Header":
+        if cells[1:2] == ["Header"]:
             header = [cell.strip() for cell in cells[2:]]
             section = cells[0]
             names.update(dict.fromkeys(header))
-        elif cells[1] == "Data" and header:
+        elif cells[1:2] == ["Data"] and header:
             records.append((line, dict(zip(header, cells[2:], strict=False))))
     levels = {record.get("DataDiscriminator", "") for _, record in records}
     wanted = {"Trade", "Execution"} if levels & {"Trade", "Execution"} else {"Order", ""}

@@ -449,7 +449,7 @@ class _Reader:
     def _rows(self, layout: _Layout, periods: set[str]) -> Iterator[tuple[str, PriceRow]]:
         columns = layout.columns
         symbol_at, volume_at, period_at = columns.get("symbol"), columns.get("volume"), columns.get("period")
-        most = max(columns.values(), default=0)
+        most = max(*columns.values(), layout.time, layout.clock or 0)
         places = [columns[field] for field in PRICE_FIELDS]
         for line, cells in self.table.rows:
             if len(cells) <= most:

@@ -198,7 +198,7 @@ def _moment(name: str, value: object) -> datetime:
         raise BadField(
             name,
             f"found {shown(str(value))} without an offset from UTC: write {found.isoformat()}Z if it is UTC, "
-            f"or {found.isoformat()}-05:00 with your own offset",
+            f"or {found.isoformat()}-05:00 with your own offset; or set signals.zone",
             value=str(value),
             allowed=_TIME_ALLOWED,
         )

@@ -1,0 +1,192 @@
+"""How any file is read: what kind it is taken for, which column is which, its first rows, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+from apex_cli.app.compose import signal_form
+from apex_cli.app.resources import file_hints
+from apex_cli.core.adapters.files import alerts, broker_exports, prices
+from apex_cli.core.adapters.files.bar_series import is_pair, make_series
+from apex_cli.core.adapters.files.csv_bars import symbol_in_name
+from apex_cli.core.adapters.files.executions import read_bytes, read_executions
+from apex_cli.core.adapters.files.signal_reader import FORMATS, read_signals
+from apex_cli.core.adapters.files.tables import FileHints, Row, match_columns, open_table
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.file_look import FileKind, FileLook
+from apex_cli.settings.sections import Settings
+
+FIRST_ROWS = 5
+MOST_TOLD = 20
+
+
+def look_at_file(settings: Settings, path: Path, now: datetime, kind: FileKind | None = None) -> FileLook:
+    """Return how *path* is read: as *kind*, else as the kind that reads it, else as the one it is nearest to.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    content = read_bytes(path)
+    kinds = (kind,) if kind is not None else tuple(FileKind)
+    looks = [LOOKS[one](settings, content, path.name, now) for one in kinds]
+    return next((look for look in looks if look.is_usable), None) or min(looks, key=lambda look: len(look.missing))
+
+
+def _prices(settings: Settings, content: bytes, name: str, now: datetime) -> FileLook:  # noqa: ARG001 - one signature
+    hints = file_hints(settings.prices, "prices")
+    symbol = symbol_in_name(name.partition(".")[0])
+    try:
+        table = prices.read_prices(content, name, hints, is_always_open=is_pair(symbol))
+        some = {theirs: make_series(table, rows, theirs or symbol or "?", name) for theirs, rows in table.rows.items()}
+    except InputError as error:
+        return _unusable(FileKind.PRICES, content, name, hints, error)
+    bars = [bar for series in some.values() for bar in series.bars[:FIRST_ROWS]][:FIRST_ROWS]
+    told = [note for series in some.values() for note in series.notes]
+    symbols = [theirs for theirs in some if theirs] or [symbol or "no symbol: name the file after it"]
+    return FileLook(
+        name=name,
+        kind=FileKind.PRICES,
+        is_usable=bool(bars),
+        taken_as=(*dict.fromkeys(told), f"of {', '.join(symbols[:FIRST_ROWS])}"),
+        columns=table.columns,
+        heads=("symbol", "start", "end", "open", "high", "low", "close", "volume"),
+        rows=tuple(
+            (
+                bar.symbol,
+                f"{bar.start:%Y-%m-%d %H:%M}",
+                f"{bar.end:%Y-%m-%d %H:%M}",
+                *(f"{value:f}" for value in (bar.open, bar.high, bar.low, bar.close, bar.volume)),
+            )
+            for bar in bars
+        ),
+        count=sum(len(series.bars) for series in some.values()),
+        problems=_first(problem for series in some.values() for problem in series.problems),
+    )
+
+
+def _executions(settings: Settings, content: bytes, name: str, now: datetime) -> FileLook:  # noqa: ARG001 - same
+    hints = file_hints(settings.executions, "executions")
+    try:
+        report = read_executions(content, name, hints)
+    except InputError as error:
+        return _unusable(FileKind.EXECUTIONS, content, name, hints, error)
+    left_out = (f"{report.dropped} rows are no trades and were left out",) if report.dropped else ()
+    return FileLook(
+        name=name,
+        kind=FileKind.EXECUTIONS,
+        is_usable=True,
+        taken_as=(report.source,),
+        columns=_matched(content, name, broker_exports.KNOWN, hints),
+        heads=("time", "security", "side", "quantity", "id"),
+        rows=tuple(
+            (f"{row.filled_at:%Y-%m-%d %H:%M:%S}", row.security, row.side.value, f"{row.quantity:f}", row.exec_id)
+            for row in report.executions[:FIRST_ROWS]
+        ),
+        count=len(report.executions),
+        problems=_first((*report.warnings, *left_out)),
+    )
+
+
+def _signals(settings: Settings, content: bytes, name: str, now: datetime) -> FileLook:
+    form = signal_form(settings.signals, None)
+    said: list[str] = []
+    batch = read_signals(
+        BytesIO(content),
+        name,
+        now=now,
+        max_age=timedelta(days=36_500),
+        kind=FORMATS.get(Path(name).suffix.lower()),
+        form=form._replace(warn=said.append),
+    )
+    hints = FileHints(section="signals", columns=dict(form.columns))
+    reasons = [f"{row.where}: {row.reason.message}" for row in batch.rejected]
+    if not batch.signals:
+        error = InputError("no_signals", "; ".join(_first(reasons)) or f"{name} holds no signal.")
+        return _unusable(FileKind.SIGNALS, content, name, hints, error)
+    return FileLook(
+        name=name,
+        kind=FileKind.SIGNALS,
+        is_usable=True,
+        taken_as=("signals",),
+        columns=_matched(content, name, alerts.KNOWN, hints),
+        heads=("symbol", "type", "entry", "stop", "targets", "made at"),
+        rows=tuple(
+            (
+                signal.symbol,
+                signal.signal_type.value,
+                f"{signal.entry_price:f}",
+                f"{signal.stop_loss:f}",
+                " ".join(f"{price:f}" for price in signal.target_prices),
+                f"{signal.created_at:%Y-%m-%d %H:%M}",
+            )
+            for signal in batch.signals[:FIRST_ROWS]
+        ),
+        count=len(batch.signals),
+        problems=_first((*dict.fromkeys(said), *reasons)),
+    )
+
+
+LOOKS: Mapping[FileKind, Callable[[Settings, bytes, str, datetime], FileLook]] = {
+    FileKind.PRICES: _prices,
+    FileKind.EXECUTIONS: _executions,
+    FileKind.SIGNALS: _signals,
+}
+KNOWN = {FileKind.PRICES: prices.KNOWN, FileKind.EXECUTIONS: broker_exports.KNOWN, FileKind.SIGNALS: alerts.KNOWN}
+LEAST = {
+    FileKind.PRICES: ("time", "open", "high", "low", "close"),
+    FileKind.EXECUTIONS: ("time", "symbol", "side", "quantity"),
+    FileKind.SIGNALS: ("symbol", "signal_type", "entry_price", "stop_loss"),
+}
+
+
+def _unusable(kind: FileKind, content: bytes, name: str, hints: FileHints, error: InputError) -> FileLook:
+    """Return what stands in the way of reading a file as *kind*, and the mapping that may help."""
+    found = _matched(content, name, KNOWN[kind], hints)
+    missing = tuple(field for field in LEAST[kind] if field not in found)
+    told = error.details.get("problems")
+    problems = tuple(told) if isinstance(told, list) else (error.message,)
+    names = _names(content, name, kind, hints)
+    lines = [f"{hints.section}:", "  columns:"]
+    lines += [f"    {field}: NAME OF THE COLUMN" for field in missing]
+    if names:
+        lines.append(f"# the file has: {', '.join(names[:MOST_TOLD])}")
+    return FileLook(
+        name=name,
+        kind=kind,
+        is_usable=False,
+        columns=found,
+        problems=_first((*problems, *((error.hint,) if error.hint else ()))),
+        missing=missing,
+        mapping=tuple(lines) if missing and names else (),
+    )
+
+
+def _names(content: bytes, name: str, kind: FileKind, hints: FileHints) -> list[str]:
+    """Return the names of the columns of a table, as the file writes them."""
+
+    def header(rows: Iterable[Row]) -> int | None:
+        known = KNOWN[kind]
+        scores = [len(match_columns(row.cells, known, hints)) for row in rows]
+        return max(range(len(scores)), key=scores.__getitem__) if scores else None
+
+    try:
+        return [cell.strip() for cell in open_table(content, name, header).names if cell.strip()]
+    except InputError:
+        return []
+
+
+def _matched(content: bytes, name: str, known: Mapping[str, tuple[str, ...]], hints: FileHints) -> dict[str, str]:
+    kind = next(kind for kind, names in KNOWN.items() if names is known)
+    names = _names(content, name, kind, hints)
+    times = {"time": prices.TIME_NAMES} if kind is FileKind.PRICES else {}
+    return {ours: names[at] for ours, at in match_columns(names, {**known, **times}, hints).items() if at < len(names)}
+
+
+def _first(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the first few texts, and how many there are beyond them."""
+    found = list(texts)
+    more = len(found) - MOST_TOLD
+    return (*found[:MOST_TOLD], *((f"{more} more",) if more > 0 else ()))

@@ -1,0 +1,55 @@
+"""``apex export``: closed trades, fills, orders, equity and tax lots for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common
+from apex_cli.core.errors import InputError
+
+app = typer.Typer(add_completion=False)
+BINARY = {"parquet", "xlsx"}
+
+
+@app.command(epilog="Example: apex export trades --format csv > trades.csv")
+@common("export")
+def export(
+    call: Call,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="trades, fills, orders, equity or lots.")],
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, json, parquet or xlsx.")] = "csv",
+    target: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to write. Default: standard output.", show_default=False),
+    ] = None,
+) -> None:
+    """Write a table for other programs. Lots are first in, first out; wash sales are marked as a hint, no advice."""
+    from apex_cli.app.exports import ExportKind, export_table
+    from apex_cli.app.resources import open_journal
+    from apex_cli.commands.history import closed_round_trips
+    from apex_cli.commands.report import build
+    from apex_cli.core.adapters.atomic_file import write_atomically
+    from apex_cli.core.adapters.table_file import TableFormat, records, table_bytes
+    from apex_cli.core.reports.trade_report import Span
+    from apex_cli.presenters.blocks import Line
+
+    if what not in set(ExportKind):
+        raise InputError("usage", f"There is no export of {what!r}.", hint=f"Known are: {', '.join(ExportKind)}.")
+    if form not in set(TableFormat):
+        raise InputError("usage", f"There is no format {form!r}.", hint=f"Known are: {', '.join(TableFormat)}.")
+    if target is None and form in BINARY and not call.out.as_json:
+        raise InputError("usage", f"{form} is no text for a terminal.", hint="Name a file with --out.")
+    kind = ExportKind(what)
+    trips = closed_round_trips(open_journal(call.settings)) if kind is ExportKind.TRADES else ()
+    curve = build(call.out, call.settings, Span()).curve if kind is ExportKind.EQUITY else ()
+    table = export_table(call.settings, kind, trips=trips, curve=curve)
+    data = {"what": what, "columns": list(table.names), "count": len(table.rows)}
+    if target is not None:
+        write_atomically(target, table_bytes(table.names, table.rows, TableFormat(form)))
+        call.out.result(data | {"file": str(target)}, (Line(text=f"{len(table.rows)} rows written to {target}"),))
+        return
+    text = table_bytes(table.names, table.rows, TableFormat(form)).decode() if form not in BINARY else ""
+    lines = tuple(Line(text=line) for line in text.splitlines())
+    call.out.result(data | {"rows": records(table.names, table.rows)}, lines)

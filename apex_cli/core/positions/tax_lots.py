@@ -1,0 +1,116 @@
+"""Tax lots: what was bought is sold first in, first out; losses that may be wash sales are marked as a hint.
+
+No advice: brokers may use other methods, and the rules on wash sales reach further (spouses, retirement accounts,
+substantially identical securities). Source of the rules that are hinted at: 26 U.S.C. 1091 and 1222.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.money import ZERO, Quantity, Usd
+from apex_cli.core.model.order import OrderSide
+
+WASH_DAYS = timedelta(days=30)
+"""A purchase so long before or after a sale at a loss makes it a wash sale."""
+
+LONG_TERM = timedelta(days=365)
+"""Held for longer than this is long-term."""
+
+
+class TaxLot(Value, frozen=True, kw_only=True):
+    """A quantity that was opened at one time and closed at another."""
+
+    security: str
+    side: OrderSide
+    """BUY: held long; SELL: sold short."""
+
+    quantity: Quantity
+    opened_at: datetime
+    closed_at: datetime
+    cost: Usd
+    """What was paid, commissions included."""
+
+    proceeds: Usd
+    """What was received, commissions deducted."""
+
+    is_wash_hint: bool = False
+    """True for a loss with another purchase (or short sale) of the same security within 30 days."""
+
+    @property
+    def gain(self) -> Usd:
+        """Proceeds without cost."""
+        return Usd(self.proceeds - self.cost)
+
+    @property
+    def is_long_term(self) -> bool:
+        """True when it was held for more than a year; what was sold short never is."""
+        return self.side is OrderSide.BUY and self.closed_at - self.opened_at > LONG_TERM
+
+
+class _Open(Value, frozen=True, kw_only=True):
+    """What is left of one opening fill."""
+
+    fill: Fill
+    left: Decimal
+
+
+def tax_lots(fills: Iterable[Fill]) -> tuple[TaxLot, ...]:
+    """Return the closed lots of *fills*, in the order they were closed.
+
+    A fill that is larger than what is held closes all of it and opens the rest the other way.
+    """
+    ordered = sorted(fills, key=lambda fill: (fill.filled_at, fill.key))
+    held: dict[str, deque[_Open]] = {}
+    lots: list[tuple[TaxLot, Fill]] = []
+    opened: dict[str, list[Fill]] = {}
+    for fill in ordered:
+        queue = held.setdefault(fill.instrument.key, deque())
+        left: Decimal = fill.quantity
+        while left > ZERO and queue and queue[0].fill.side is not fill.side:
+            first = queue.popleft()
+            quantity = min(left, first.left)
+            lots.append((_lot(first.fill, fill, quantity), first.fill))
+            left -= quantity
+            if first.left > quantity:
+                queue.appendleft(_Open(fill=first.fill, left=first.left - quantity))
+        if left > ZERO:
+            queue.append(_Open(fill=fill, left=left))
+            opened.setdefault(fill.instrument.key, []).append(fill)
+    return tuple(_with_hint(lot, by, opened.get(lot.security, ())) for lot, by in lots)
+
+
+def _lot(opening: Fill, closing: Fill, quantity: Decimal) -> TaxLot:
+    paid, received = (opening, closing) if opening.side is OrderSide.BUY else (closing, opening)
+    return TaxLot(
+        security=opening.instrument.key,
+        side=opening.side,
+        quantity=Quantity(quantity),
+        opened_at=opening.filled_at,
+        closed_at=closing.filled_at,
+        cost=_amount(paid, quantity, sign=1),
+        proceeds=_amount(received, quantity, sign=-1),
+    )
+
+
+def _amount(fill: Fill, quantity: Decimal, *, sign: int) -> Usd:
+    """Return the value of *quantity* at the price of *fill*, with its part of the commission added or deducted."""
+    return Usd(quantity * fill.price * fill.instrument.multiplier + sign * fill.commission * quantity / fill.quantity)
+
+
+def _with_hint(lot: TaxLot, opening: Fill, opened: Sequence[Fill]) -> TaxLot:
+    """Return *lot*, marked when it is a loss with another opening of the same security close to its end."""
+    if lot.gain >= ZERO:
+        return lot
+    near = any(
+        fill.key != opening.key and fill.side is lot.side and abs(fill.filled_at - lot.closed_at) <= WASH_DAYS
+        for fill in opened
+    )
+    return replace(lot, is_wash_hint=True) if near else lot
