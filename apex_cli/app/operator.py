@@ -227,12 +227,13 @@ def half_of(approval: ApprovalRecord) -> Quantity:
 def _held_name(state: State, symbol: str) -> str:
     """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
     from apex_cli.core.execution.closer import find_position
+    from apex_cli.core.model.spelling import names_key
 
     try:
         return find_position(state, symbol).position.instrument.key
     except NothingToDo:
         for key in _maybe_filled(state):
-            if symbol.upper() in {key.partition("@")[0], key.upper()}:
+            if names_key(symbol, key) or symbol.upper() == key.partition("@")[0]:
                 return key
         raise
 

@@ -12,6 +12,7 @@ import typer
 from apex_cli.app.resources import open_journal
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.spelling import same_security
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.reports.trade_report import final_bookings
 from apex_cli.core.state.events import RoundTripClosed, kind_of, read_event
@@ -64,7 +65,7 @@ def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
 
 def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None, since: datetime | None) -> bool:
     return (
-        (symbol is None or trip.instrument.symbol == symbol.upper())
+        (symbol is None or same_security(symbol, trip.instrument))
         and (strategy is None or trip.strategy == strategy)
         and (since is None or trip.exit_time.date() >= since.date())
     )

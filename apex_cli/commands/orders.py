@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.commands.options import Call, common
+from apex_cli.core.model.spelling import same_security
 
 app = typer.Typer(add_completion=False)
 
@@ -28,6 +29,6 @@ def orders(
     shown = [
         record
         for record in state.orders.values()
-        if (everything or record.is_open) and (symbol is None or record.order.instrument.symbol == symbol.upper())
+        if (everything or record.is_open) and (symbol is None or same_security(symbol, record.order.instrument))
     ]
     out.result(orders_data(shown), orders_blocks(shown))

@@ -10,13 +10,14 @@ import typer
 
 from apex_cli.commands.options import Call, common, fraction, positive_decimal
 from apex_cli.core.decision.sizing import size_position
-from apex_cli.core.errors import ExitStatus
+from apex_cli.core.errors import ExitStatus, InputError
 from apex_cli.core.model.decision import Reason, Sized
-from apex_cli.core.model.instrument import MarketType, make_instrument
+from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import reward_risk
+from apex_cli.core.model.spelling import Hints, SpellingError, canonical
 from apex_cli.presenters.output import Output
 from apex_cli.presenters.size import size_blocks, size_data
 
@@ -27,7 +28,7 @@ app = typer.Typer(add_completion=False)
 @common("size")
 def size(
     call: Call,
-    symbol: Annotated[str, typer.Argument(help="Ticker or pair; only shown.", show_default=False)] = "",
+    symbol: Annotated[str, typer.Argument(help="Ticker, pair or option contract.", show_default=False)] = "",
     *,
     entry: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Entry price.")],
     stop: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop price.")],
@@ -47,19 +48,37 @@ def size(
         Decimal | None,
         typer.Option(parser=fraction, metavar="FRACTION", help="Part of capital in one position; 0.05 is 5 %."),
     ] = None,
-    market_type: Annotated[MarketType, typer.Option(case_sensitive=False)] = MarketType.EQUITY,
+    market_type: Annotated[
+        MarketType | None, typer.Option(case_sensitive=False, help="Default: as the symbol says, else equity.")
+    ] = None,
 ) -> None:
     """Work out a position size from entry and stop, without broker or network."""
     out, settings = call.out, call.any_settings
     call.warn_of_doubts()
     risk = _overridden(settings.limits.risk, capital, risk_pct, max_position_pct)
-    instrument = make_instrument(symbol or "?", market_type)
+    instrument = _named(symbol, market_type)
     levels = (Price(entry), Price(stop), tuple(map(Price, target or ())))
     order_side = side or (OrderSide.BUY if stop < entry else OrderSide.SELL)
     answer = level_problem(order_side, *levels) or size_position(
         instrument=instrument, entry=levels[0], stop=levels[1], risk=risk
     )
-    _report(out, answer, symbol=symbol.upper(), side=order_side, levels=levels, risk=risk)
+    _report(out, answer, symbol=instrument.key if symbol else "", side=order_side, levels=levels, risk=risk)
+
+
+def _named(symbol: str, market_type: MarketType | None) -> Instrument:
+    """Return the security that is sized.
+
+    Raises:
+        InputError: *symbol* names none.
+    """
+    if not symbol:
+        return make_instrument("?", market_type or MarketType.EQUITY)
+    try:
+        return canonical(symbol, Hints(market_type=market_type))
+    except SpellingError as error:
+        raise InputError(
+            "symbol_invalid", f"{error}.", hint=f"Correct {error.field}.", details={"symbol": symbol}
+        ) from None
 
 
 def level_problem(side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]) -> Reason | None:

@@ -162,7 +162,7 @@ class Hub:
         self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
     ) -> None:
         """Send the market of one security, without matching orders."""
-        key, tick = listing.instrument.key, listing.instrument.tick_size
+        key, tick = listing.instrument.key, listing.instrument.tick_at(price)
         before = self.quotes.get(key)
         close = before.close if before else price
         self.quotes[key] = Quoted(bid=bid or max(price - tick, tick), ask=ask or price + tick, last=price, close=close)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Share, Spelling, Ticker, Value
+from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Share, Spelling, Value
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.limits import (
     ApprovalLimits,
@@ -26,6 +26,7 @@ from apex_cli.core.model.limits import (
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.notice import Loudness, NoticeKind
+from apex_cli.core.model.spelling import Ticker
 
 OVERRIDE_PREFIX = "APEX_"
 

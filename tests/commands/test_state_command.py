@@ -14,6 +14,7 @@ import pytest
 
 from apex_cli.core.adapters.locks import ExecutorLock
 from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.state import migrations
 from apex_cli.core.adapters.state.journal import MOST_LINE
 from apex_cli.core.adapters.state.storage import StateFile
 from apex_cli.core.adapters.state.store import TinyDbStore
@@ -430,13 +431,13 @@ def test_a_newer_schema_is_left_alone_by_every_command(traded: Path, apex_json: 
 def next_version(monkeypatch: pytest.MonkeyPatch) -> int:
     """An apex of one schema version later, which calls strategies in capital letters."""
 
-    def shout(old: state_care.PlainTables) -> state_care.PlainTables:
+    def shout(old: migrations.PlainTables) -> migrations.PlainTables:
         brackets = {key: {**row, "strategy": row.get("strategy", "").upper()} for key, row in old["brackets"].items()}
         return {**old, "brackets": brackets}
 
     old = state_care.SCHEMA_VERSION
     monkeypatch.setattr(state_care, "SCHEMA_VERSION", old + 1)
-    monkeypatch.setitem(state_care.MIGRATIONS, old, shout)
+    monkeypatch.setitem(migrations.MIGRATIONS, old, shout)
     return old + 1
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import pytest
 
-from apex_cli.core.model.base import Fraction, Minutes, Range, Spelling, Ticker, Value
+from apex_cli.core.model.base import Fraction, Minutes, Range, Spelling, Value
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.spelling import Ticker
 from apex_cli.core.reader import BAD, Problem, Reader, fields_of, shown, suggest
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.ticks import levels_on_ticks, to_tick
+from apex_cli.core.market.ticks import levels_on_ticks, on_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.instrument import Instrument
@@ -77,7 +77,7 @@ def build_bracket(
         raise ValueError(f"signal {decision.signal_id} has no size: it cannot become a bracket")
     instrument = decision.instrument
     wanted = signal.target_prices if targets is None else targets
-    entry, stop, rounded = levels_on_ticks(decision.entry_price, signal.stop_loss, wanted, instrument.tick_size, side)
+    entry, stop, rounded = levels_on_ticks(decision.entry_price, signal.stop_loss, wanted, instrument, side)
     if min((entry, stop, *rounded)) <= ZERO or (entry - stop) * side.sign <= ZERO:
         raise ValueError(f"signal {decision.signal_id}: entry {entry} and stop {stop} do not make a {side} bracket")
     if not entry_order.has_limit:
@@ -264,7 +264,7 @@ def close_order(
         side=side,
         order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
         quantity=wanted,
-        limit_price=None if limit_price is None else to_tick(limit_price, instrument.tick_size, side),
+        limit_price=None if limit_price is None else on_tick(limit_price, instrument, side),
         reference_price=reference_price,
     )
 

@@ -14,6 +14,7 @@ PRE_TRADE_CHECKS: tuple[Callable[[CheckContext], Check], ...] = (
     market_checks.trading_state,
     market_checks.instrument_blocked,
     market_checks.reconciled,
+    signal_checks.contract,
     signal_checks.signal_levels,
     signal_checks.signal_expired,
     signal_checks.size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide, Phase
 from apex_cli.core.model.reconciliation import EVERYTHING
+from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.wording import percent, plain
 from apex_cli.core.positions.holding import flat_from
 
@@ -74,11 +76,14 @@ def reconciled(ctx: CheckContext) -> Check:
 
 
 def symbol_allowed(ctx: CheckContext) -> Check:
-    """The symbol is on the allow list, if there is one, and not on the deny list."""
+    """The symbol is on the allow list, if there is one, and not on the deny list, in whatever spelling.
+
+    A ticker denies every security of that name, and allows the one in dollars and options on it.
+    """
     allow, deny = ctx.risk.allow_symbols, ctx.risk.deny_symbols
-    symbol = ctx.signal.instrument.symbol
-    is_listed = not allow or _is_in(symbol, allow)
-    is_denied = bool(deny) and _is_in(symbol, deny)
+    instrument, symbol = ctx.signal.instrument, ctx.signal.instrument.symbol
+    is_listed = not allow or not {instrument.key, instrument.bars_name}.isdisjoint(_canonical(allow))
+    is_denied = bool(deny) and not {instrument.key, symbol}.isdisjoint(_canonical(deny))
     passed = is_listed and not is_denied
     if passed and not ctx.describe:
         return passing("symbol_allowed")
@@ -87,8 +92,9 @@ def symbol_allowed(ctx: CheckContext) -> Check:
     return verdict("symbol_allowed", passed=passed, limit=limit, value=symbol, message=f"{symbol} {wrong}.")
 
 
-def _is_in(symbol: str, symbols: tuple[str, ...]) -> bool:
-    return any(symbol.upper() == each.upper() for each in symbols)
+@cache
+def _canonical(symbols: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(canonical_ticker, symbols))
 
 
 def shorting_allowed(ctx: CheckContext) -> Check:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
+from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.market.ticks import levels_on_ticks
 from apex_cli.core.model.decision import Check, Reason
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price
+from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.signal import word_problem
 from apex_cli.core.model.wording import decimals, plain, units
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 """How far a signal's clock may run ahead of ours."""
 
-_SURELY_APART = 2
-"""Ticks between entry and stop from which rounding cannot make them meet."""
+MOST_ROUNDING = Decimal("0.25")
+"""How much of the risk may be lost when the levels are rounded to price steps."""
+
+_SURELY_APART = 8
+"""Ticks between entry and stop from which rounding cannot take a quarter of the risk."""
 
 
 def signal_levels(ctx: CheckContext) -> Check:
@@ -27,13 +33,13 @@ def signal_levels(ctx: CheckContext) -> Check:
     if passed and not ctx.describe:
         return passing("signal_levels")
     below, above = ("stop", "targets") if ctx.side is OrderSide.BUY else ("targets", "stop")
-    tick = plain(signal.instrument.tick_size)
+    tick = plain(signal.instrument.tick_at(entry))
     names = ", ".join(plain(target) for target in targets) or "none"
     found = f"stop {plain(stop)}, entry {plain(entry)}, targets {names}"
     return verdict(
         "signal_levels",
         passed=passed,
-        limit=f"0 < {below} < entry < {above}, in ticks of {tick}",
+        limit=f"0 < {below} < entry < {above}, in ticks of {tick}, with at least 0.75 of the risk left",
         value=found,
         message=f"The levels do not fit a {ctx.side} in ticks of {tick}: {found}.",
     )
@@ -42,13 +48,37 @@ def signal_levels(ctx: CheckContext) -> Check:
 def are_levels_sound(
     instrument: Instrument, side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]
 ) -> bool:
-    """Tell whether the levels, as orders on the tick grid will carry them, are in the right order and positive."""
-    tick, sign = instrument.tick_size, side.sign
-    if (entry - stop) * sign < tick * _SURELY_APART or min((entry, stop, *targets)) < tick:
-        entry, stop, targets = levels_on_ticks(entry, stop, targets, tick, side)
-        if min((entry, stop, *targets)) <= ZERO or (entry - stop) * sign <= ZERO:
+    """Tell whether the levels, as orders on the tick grid will carry them, are in the right order and positive.
+
+    A distance of a few steps may lose up to a quarter of the risk to rounding.
+    """
+    tick, sign = instrument.tick_at(max(entry, stop)), side.sign
+    wanted = (entry - stop) * sign
+    if wanted < tick * _SURELY_APART or min((entry, stop, *targets)) < tick:
+        entry, stop, targets = levels_on_ticks(entry, stop, targets, instrument, side)
+        risk = (entry - stop) * sign
+        if min((entry, stop, *targets)) <= ZERO or risk <= ZERO or risk < wanted * (ONE - MOST_ROUNDING):
             return False
     return all((target - entry) * sign > ZERO for target in targets)
+
+
+def contract(ctx: CheckContext) -> Check:
+    """The signal's type fits the security; an option has not expired, and names a contract where a broker is asked."""
+    signal, instrument = ctx.signal, ctx.signal.instrument
+    problem = word_problem(signal.signal_type, instrument)
+    if not problem and has_expired(instrument, ctx.snapshot.taken_at):
+        problem = f"{instrument.key} has expired on {instrument.expiry}"
+    if not problem and instrument.is_unspecified and not ctx.snapshot.account.is_simulated:
+        problem = f"{instrument.key} names no contract, and a broker needs expiry, strike and right"
+    if not problem and not ctx.describe:
+        return passing("contract")
+    return verdict(
+        "contract",
+        passed=not problem,
+        limit="a security that the signal's type fits, not expired",
+        value=f"{signal.signal_type} {instrument.key}",
+        message=f"{problem}.",
+    )
 
 
 def signal_expired(ctx: CheckContext) -> Check:

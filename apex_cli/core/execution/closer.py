@@ -24,6 +24,7 @@ from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, 
 from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import Closed, CloseRequest, CloseStatus
+from apex_cli.core.model.spelling import names_key, same_security
 from apex_cli.core.ports import Clock, Ids, StateStore
 from apex_cli.core.positions.protection import held_on_both_sides, is_unsure, next_leg_id, orders_of, replacement_stop
 from apex_cli.core.state.tables import State
@@ -38,9 +39,10 @@ def find_position(state: State, symbol: str) -> PositionRecord:
         NothingToDo: nothing of that name is held.
         InputError: several securities of that symbol are held.
     """
-    wanted = symbol.upper()
-    rows = [row for key, row in state.positions.items() if wanted in {key.upper(), row.position.instrument.symbol}]
-    exact = [row for row in rows if row.position.instrument.key.upper() == wanted]
+    rows: list[PositionRecord] = [
+        row for row in state.positions.values() if same_security(symbol, row.position.instrument)
+    ]
+    exact = [row for row in rows if names_key(symbol, row.position.instrument.key)]
     if len(exact or rows) == 1:
         return (exact or rows)[0]
     if not rows:

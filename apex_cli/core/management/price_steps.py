@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.brackets import tranche_orders
 from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.decision.sizing import size_position
-from apex_cli.core.market.ticks import to_tick
+from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.decision import Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits, RepriceLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -46,7 +46,7 @@ def next_price(entry: RestingEntry, reprice: RepriceLimits, latest: Price | None
     wanted = entry.price + sign * first * reprice.step_pct
     most = first + sign * first * reprice.max_pct
     bounded = min(wanted, most, latest) if sign > 0 else max(wanted, most, latest)
-    price = to_tick(Price(bounded), signal.instrument.tick_size, signal.side)
+    price = on_tick(Price(bounded), signal.instrument, signal.side)
     return price if (price - entry.price) * sign > ZERO else None
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.ticks import to_tick
+from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import ZERO, Price, Quantity, ceil_to_step
@@ -228,7 +228,7 @@ def trail_amount(position: Position, plan: ManagementPlan, gain: Gain) -> Price 
 
     distance_r * 1 R, or distance_pct * price; at least one tick.
     """
-    trailing, tick = plan.trailing, position.instrument.tick_size
+    trailing, tick = plan.trailing, position.instrument.tick_at(gain.price)
     if trailing.activate_at_r is None or gain.distance < trailing.activate_at_r * gain.unit:
         return None
     distance = trailing.distance_r * gain.unit if trailing.distance_r is not None else ZERO
@@ -243,7 +243,7 @@ def _behind(position: Position, price: Price, amount: Price) -> Price:
 
 def _on_tick(position: Position, level: Price) -> Price:
     side = OrderSide.SELL if position.side is PositionSide.LONG else OrderSide.BUY
-    return to_tick(level, position.instrument.tick_size, side)
+    return on_tick(level, position.instrument, side)
 
 
 def _tightest(position: Position, triggers: Sequence[Price]) -> Price:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
 from apex_cli.core.model.order import OrderSide
 
@@ -20,8 +21,13 @@ def to_tick(price: Price, tick: Decimal, side: OrderSide) -> Price:
     return Price(floor_to_step(price, tick) if side is OrderSide.BUY else ceil_to_step(price, tick))
 
 
+def on_tick(price: Price, instrument: Instrument, side: OrderSide) -> Price:
+    """Return *price* on the step of *instrument* that holds at it, rounded as ``to_tick`` says."""
+    return to_tick(price, instrument.tick_at(price), side)
+
+
 def levels_on_ticks(
-    entry: Price, stop: Price, targets: tuple[Price, ...], tick: Decimal, side: OrderSide
+    entry: Price, stop: Price, targets: tuple[Price, ...], instrument: Instrument, side: OrderSide
 ) -> tuple[Price, Price, tuple[Price, ...]]:
     """Return entry, stop and targets of an entry on *side* as their orders will carry them.
 
@@ -29,9 +35,9 @@ def levels_on_ticks(
         entry: price of the entry.
         stop: trigger of the protective stop.
         targets: prices of the targets.
-        tick: price step.
+        instrument: gives the price step at each price.
         side: side of the entry; exits are on the other one.
     """
     exit_side = side.opposite
-    rounded = tuple(to_tick(target, tick, exit_side) for target in targets)
-    return to_tick(entry, tick, side), to_tick(stop, tick, exit_side), rounded
+    rounded = tuple(on_tick(target, instrument, exit_side) for target in targets)
+    return on_tick(entry, instrument, side), on_tick(stop, instrument, exit_side), rounded

@@ -56,10 +56,6 @@ class Spelling(msgspec.Struct, frozen=True, gc=False):
     """True for any printable text on one line, blanks and letters of every language included."""
 
 
-def _as_ticker(text: str) -> str:
-    return text.upper()
-
-
 MOST_MONEY = 10**12
 Fraction = Annotated[Decimal, Range(0, 1, above=True)]
 """A part of something, never nothing: 0.01 is 1 %."""
@@ -72,6 +68,3 @@ Minutes = Annotated[int, Range(1, 525_600)]
 
 InR = Annotated[Decimal, Range(0, 100, above=True)]
 """A distance in multiples of the first risk."""
-
-Ticker = Annotated[str, Spelling(_as_ticker, "a ticker; put one that looks like a number or a truth value in quotes")]
-"""A ticker; kept in capitals."""

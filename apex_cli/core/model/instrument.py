@@ -1,4 +1,4 @@
-"""What is traded: symbol, market, multiplier and steps."""
+"""What is traded: the identity of a security, its multiplier and its steps."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class MarketType(StrEnum):
     OPTIONS = "options"
     CRYPTO = "crypto"
     FOREX = "forex"
+
+
+PAIR_MARKS = {MarketType.FOREX: ".", MarketType.CRYPTO: "-"}
+"""What stands between the two currencies of a pair: ``EUR.USD``, ``BTC-USD``."""
 
 
 class OptionRight(StrEnum):
@@ -41,17 +45,58 @@ TICK_SIZES = {
     MarketType.CRYPTO: Decimal("0.01"),
     MarketType.FOREX: Decimal("0.00001"),
 }
-"""Price step where the broker has not told a finer or coarser one."""
+"""Price step of each market where neither the price nor the broker asks for another one."""
+
+_MARKS = frozenset("./ -")
+HOME_CURRENCY = "USD"
+CONTRACT_SIZE = Decimal(100)
+
+
+class PriceStep(Value, frozen=True, kw_only=True):
+    """A price step and the price from which it holds."""
+
+    low: Decimal
+    step: Decimal
+
+
+def _steps(*pairs: tuple[str, str]) -> tuple[PriceStep, ...]:
+    return tuple(PriceStep(low=Decimal(low), step=Decimal(step)) for low, step in pairs)
+
+
+STOCK_STEPS = _steps(("0", "0.0001"), ("1", "0.01"))
+"""Rule 612 of Regulation NMS: a hundredth of a cent below one dollar, a cent from there on."""
+
+COIN_STEPS = _steps(("0", "0.00000001"), ("0.001", "0.000001"), ("0.01", "0.00001"), ("0.1", "0.0001"), ("1", "0.01"))
+"""What the large venues ask for at each price of a coin: a satoshi at the least."""
+
+YEN_STEPS = _steps(("0", "0.001"))
+"""Pairs quoted in yen, forint or won have two decimals fewer."""
+
+COARSE_QUOTES = frozenset({"JPY", "HUF", "KRW"})
+
+
+def spelled(symbol: str, market_type: MarketType) -> str:
+    """Return *symbol* with the mark that its market has between its parts.
+
+    >>> spelled("BRK B", MarketType.EQUITY), spelled("BTC/USD", MarketType.CRYPTO)
+    ('BRK.B', 'BTC-USD')
+    """
+    mark = PAIR_MARKS.get(market_type, ".")
+    if set(symbol) & _MARKS <= {mark}:
+        return symbol
+    return "".join(mark if sign in _MARKS else sign for sign in symbol)
 
 
 class Instrument(Value, frozen=True, kw_only=True):
-    """One security: two instruments pair (net, day-trade) only when their keys are equal."""
+    """One security for good: two instruments are the same one only when their keys are equal."""
 
     symbol: str
-    """Upper-case ticker, pair or underlying, such as ``AAPL``, ``BTC-USD``, ``EUR.USD``."""
+    """Upper-case ticker, pair or underlying in its canonical spelling: ``BRK.B``, ``BTC-USD``, ``EUR.USD``."""
 
     market_type: MarketType = MarketType.EQUITY
-    currency: str = "USD"
+    currency: str = HOME_CURRENCY
+    """What its price is in; of a pair the second currency."""
+
     multiplier: Decimal = ONE
     """Units of money per unit of price and quantity: 100 for an option contract."""
 
@@ -62,20 +107,75 @@ class Instrument(Value, frozen=True, kw_only=True):
 
     strike: Price | None = None
     right: OptionRight | None = None
+    exchange: str = ""
+    """Primary exchange, kept only where symbol and currency do not name one security."""
+
+    trading_class: str = ""
+    """Class of an option whose name differs from its underlying's: ``SPXW`` of ``SPX``."""
+
+    con_id: int = 0
+    """Interactive Brokers' number of the contract; 0 until it is known."""
+
+    price_steps: tuple[PriceStep, ...] = ()
+    """Price steps as the broker lists them, by rising ``low``; empty: those of the market."""
 
     def __post_init__(self) -> None:
-        """Spell the strike in one way: 150.00 in a signal is the broker's 150."""
+        """Spell symbol and strike in one way, rows of older versions included: 150.00 is the broker's 150."""
+        if not self.symbol.isalnum():
+            symbol = spelled(self.symbol, self.market_type)
+            if symbol != self.symbol:
+                force_setattr(self, "symbol", symbol)
         if self.strike is not None:
             force_setattr(self, "strike", Price(shortest(self.strike)))
 
     @property
     def key(self) -> str:
-        """Identity of the security: ``AAPL``, ``BTC-USD@crypto``, ``AAPL@options 2026-12-18 C150``."""
+        """Identity of the security: ``AAPL``, ``SAP@EUR``, ``BTC-USD@crypto``, ``AAPL@options 2026-12-18 C150``."""
         if self.market_type is MarketType.EQUITY:
-            return self.symbol
-        if self.expiry or self.strike or self.right:
-            return f"{self.symbol}@{self.market_type} {self.expiry or '?'} {self.right or '?'}{self.strike or '?'}"
-        return f"{self.symbol}@{self.market_type}"
+            place = (self.currency if self.currency != HOME_CURRENCY else "", self.exchange)
+            return "@".join((self.symbol, *filter(None, place)))
+        if self.market_type is not MarketType.OPTIONS:
+            return f"{self.symbol}@{self.market_type}"
+        if self.is_unspecified:
+            return " ".join(filter(None, (f"{self.symbol}@{self.market_type} unspecified", self.right)))
+        marks = (
+            f"({self.trading_class})" if self.trading_class else "",
+            f"x{shortest(self.multiplier):f}" if self.multiplier != CONTRACT_SIZE else "",
+            self.currency if self.currency != HOME_CURRENCY else "",
+        )
+        series = f"{self.symbol}@{self.market_type} {self.expiry or '?'} {self.right or '?'}{self.strike or '?'}"
+        return " ".join((series, *filter(None, marks)))
+
+    @property
+    def is_unspecified(self) -> bool:
+        """True for an option that names no contract: it can be rehearsed in simulation, and no broker takes it."""
+        return self.market_type is MarketType.OPTIONS and not self.expiry and not self.strike
+
+    @property
+    def bars_name(self) -> str:
+        """Name of its price history: that of the security itself, of an option that of its underlying."""
+        return self.symbol if self.market_type is not MarketType.EQUITY else self.key
+
+    def tick_at(self, price: Decimal) -> Decimal:
+        """Return the price step of an order at *price*: the order's own price decides, not the market's.
+
+        >>> make_instrument("F").tick_at(Decimal("0.45")), make_instrument("F").tick_at(Decimal(12))
+        (Decimal('0.0001'), Decimal('0.01'))
+        """
+        bands = self.price_steps or self._usual_steps
+        fitting = [band.step for band in bands if band.low <= price]
+        return fitting[-1] if fitting else bands[0].step if bands else self.tick_size
+
+    @property
+    def _usual_steps(self) -> tuple[PriceStep, ...]:
+        if self.tick_size != TICK_SIZES[self.market_type]:
+            return ()
+        if self.market_type is MarketType.EQUITY:
+            return STOCK_STEPS
+        if self.market_type is MarketType.CRYPTO:
+            return COIN_STEPS
+        is_coarse = self.market_type is MarketType.FOREX and self.symbol.partition(".")[2] in COARSE_QUOTES
+        return YEN_STEPS if is_coarse else ()
 
 
 def make_instrument(
@@ -86,17 +186,20 @@ def make_instrument(
     strike: Price | None = None,
     right: OptionRight | None = None,
 ) -> Instrument:
-    """Return the instrument with its market's usual multiplier and steps.
+    """Return the instrument with its market's usual multiplier and steps; *symbol* is in its canonical spelling.
 
     >>> make_instrument("aapl").key
     'AAPL'
     >>> make_instrument("AAPL", MarketType.OPTIONS).multiplier
     Decimal('100')
     """
+    name = spelled(symbol.upper(), market_type)
+    mark = PAIR_MARKS.get(market_type)
     return Instrument(
-        symbol=symbol.upper(),
+        symbol=name,
         market_type=market_type,
-        multiplier=Decimal(100) if market_type is MarketType.OPTIONS else ONE,
+        currency=(name.partition(mark)[2] if mark else "") or HOME_CURRENCY,
+        multiplier=CONTRACT_SIZE if market_type is MarketType.OPTIONS else ONE,
         quantity_step=QUANTITY_STEPS[market_type],
         tick_size=TICK_SIZES[market_type],
         expiry=expiry,

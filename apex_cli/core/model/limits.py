@@ -12,10 +12,11 @@ from typing import Annotated, assert_never
 
 from msgspec.structs import replace
 
-from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Ticker, Value
+from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
+from apex_cli.core.model.spelling import Ticker
 
 
 class DayTradeRegime(StrEnum):

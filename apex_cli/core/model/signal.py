@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import Instrument, OptionRight
+from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
 
@@ -45,6 +45,22 @@ OPTION_RIGHTS = {
     SignalType.SHORT_PUT: OptionRight.PUT,
 }
 """The words that name an option, with the right that each one means."""
+
+
+def word_problem(signal_type: SignalType, instrument: Instrument) -> str:
+    """Say why *signal_type* does not fit *instrument*: a word for options trades nothing but an option of that right.
+
+    >>> word_problem(SignalType.LONG_PUT, Instrument(symbol="AAPL"))
+    'LONG_PUT names an option, and AAPL is none'
+    """
+    right = OPTION_RIGHTS.get(signal_type)
+    if right is None:
+        return ""
+    if instrument.market_type is not MarketType.OPTIONS:
+        return f"{signal_type} names an option, and {instrument.key} is none"
+    if instrument.right not in {None, right}:
+        return f"the right of {instrument.key} contradicts {signal_type}"
+    return ""
 
 
 class SignalFamily(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from apex_cli.core.market.calendar import NEW_YORK, market_status, session_bounds, session_date
-from apex_cli.core.market.ticks import to_tick
+from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.management import ManagementPlan
@@ -127,7 +127,7 @@ def _with_plan(
     def price_at(r_multiple: Decimal | None) -> Price | None:
         if r_multiple is None:
             return None
-        return to_tick(Price(position.entry_price + sign * unit * r_multiple), position.instrument.tick_size, side)
+        return on_tick(Price(position.entry_price + sign * unit * r_multiple), position.instrument, side)
 
     trails = known.trail_amount is not None
     return ManagedBy(

@@ -12,7 +12,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, InputError, NothingToDo
-from apex_cli.core.market.ticks import to_tick
+from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -21,6 +21,7 @@ from apex_cli.core.model.position import Position, risk_per_unit, signed
 from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
+from apex_cli.core.model.spelling import names_key, same_security
 from apex_cli.core.ports import Clock, Ids, PriceOf, StateStore
 from apex_cli.core.positions.booking import book_fill, fold_in, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
@@ -154,10 +155,11 @@ def _name_fraction(tx: State, instrument: Instrument, quantity: Quantity, now: d
 
 def _position_break(found: Reconciliation, symbol: str) -> Break:
     """Return the difference that *symbol* names, by key or, when that is clear, by symbol alone."""
-    wanted = symbol.upper()
     rows = [row for row in found.breaks if row.code in POSITION_CODES and row.status is not BreakStatus.REPAIRED]
-    named = [row for row in rows if wanted == row.key.upper() or (row.instrument and wanted == row.instrument.symbol)]
-    exact = [row for row in named if row.key.upper() == wanted]
+    named = [
+        r for r in rows if r.key.upper() == symbol.upper() or (r.instrument and same_security(symbol, r.instrument))
+    ]
+    exact = [row for row in named if names_key(symbol, row.key)]
     if len(exact or named) == 1:
         return (exact or named)[0]
     names = ", ".join(repr(row.key) for row in named or rows) or "nothing"
@@ -176,9 +178,8 @@ def _differs(found: Reconciliation, key: str) -> bool:
 
 def _without_plan(state: State, symbol: str) -> Position | None:
     """Return the position of ours that *symbol* names if there is no plan to take its stop from."""
-    wanted = symbol.upper()
-    for key, row in state.positions.items():
-        if wanted in {key.upper(), row.position.instrument.symbol} and row.position.bracket_id not in state.brackets:
+    for row in state.positions.values():
+        if same_security(symbol, row.position.instrument) and row.position.bracket_id not in state.brackets:
             position: Position = row.position
             return position
     return None
@@ -212,7 +213,7 @@ def _bracket(
     name: str, instrument: Instrument, side: OrderSide, quantity: Quantity, *, price: Price, stop: Price, now: datetime
 ) -> BracketRecord:
     """Return the plan of a holding that was taken over: nothing but its stop."""
-    stop = to_tick(stop, instrument.tick_size, side.opposite)
+    stop = on_tick(stop, instrument, side.opposite)
     return BracketRecord(
         bracket_id=name,
         signal_id=f"{ADOPTED}{name}",

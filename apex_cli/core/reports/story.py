@@ -12,6 +12,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow
+from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalEvent,
@@ -81,7 +82,8 @@ ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", 
 def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:
     """Return the subjects that *identity* stands for: itself, or those whose events name it."""
     needles = [f'"{field}":"{identity}"'.encode() for field in ID_FIELDS]
-    needles += [f'"symbol":"{identity.upper()}"'.encode(), f"apex-{identity}-".encode()]
+    names = dict.fromkeys((identity.upper(), canonical_ticker(identity).partition("@")[0]))
+    needles += [*(f'"symbol":"{name}"'.encode() for name in names), f"apex-{identity}-".encode()]
     exact: dict[str, None] = {}
     near: dict[str, None] = {}
     for event in events:

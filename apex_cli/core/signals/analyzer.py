@@ -49,7 +49,7 @@ class TechnicalAnalyzer:
 
     async def process(self, signal: Signal) -> Signal | Reason:
         """Return the signal with its numbers, or why it goes no further."""
-        frame = self._history.frame(signal.symbol, self._context.clock.now())
+        frame = self._history.frame(signal.instrument.bars_name, self._context.clock.now())
         if isinstance(frame, Reason):
             return self._unjudged(signal, frame)
         found = analyse(frame, market_view(signal))

@@ -47,7 +47,7 @@ class MLPredictor:
     async def process(self, signal: Signal) -> Signal | Reason:
         """Return the signal with the prediction, or why it goes no further."""
         now = self._context.clock.now()
-        frame = self._history.frame(signal.symbol, now)
+        frame = self._history.frame(signal.instrument.bars_name, now)
         said = frame if isinstance(frame, Reason) else self._manager.predict(frame, now)
         if isinstance(said, Reason):
             return self._unjudged(signal, said)

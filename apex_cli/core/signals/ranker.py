@@ -222,13 +222,13 @@ class OpportunityRanker:
         return self._bars.bars(symbol, after=now - LOOK_BACK, until=now) if self._bars else ()
 
     def _dollar_volume(self, signal: Signal, now: datetime) -> Decimal | None:
-        recent = self._history(signal.symbol, now)[-BARS_OF_VOLUME:]
+        recent = self._history(signal.instrument.bars_name, now)[-BARS_OF_VOLUME:]
         if len(recent) < BARS_OF_VOLUME:
             return None
         return (sum((bar.close * bar.volume for bar in recent), ZERO) / len(recent)).quantize(ONE) or None
 
     def _correlations(self, signal: Signal, others: Sequence[Exposure], now: datetime) -> dict[str, Decimal] | None:
-        own = self._history(signal.symbol, now)[-BARS_COMPARED:]
+        own = self._history(signal.instrument.bars_name, now)[-BARS_COMPARED:]
         if not own:
             return None
         view = market_view(signal)

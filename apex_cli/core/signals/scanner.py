@@ -160,10 +160,10 @@ def bracket_levels(
     The stop's distance is rounded down and the target follows from it, rounded up: reward over risk is never
     less than ``target_atr / stop_atr``.
     """
-    tick = instrument.tick_size
-    entry = floor_to_step(entry, tick)
     if not atr.is_finite():
         return None
+    tick = instrument.tick_at(entry + atr * max(levels.stop_atr, levels.target_atr))
+    entry = floor_to_step(entry, tick)
     risk = floor_to_step(atr * levels.stop_atr, tick)
     reward = ceil_to_step(risk * levels.target_atr / levels.stop_atr, tick)
     stop, target = entry - sign * risk, entry + sign * reward

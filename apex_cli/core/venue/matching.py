@@ -69,7 +69,7 @@ class Matcher:
     def _slipped(self, order: WorkingOrder, price: Price) -> Price:
         if not self._slips:
             return price
-        return self._costs.slipped(price, order.order.instrument.tick_size, is_buy=order.is_buy)
+        return self._costs.slipped(price, order.order.instrument.tick_at(price), is_buy=order.is_buy)
 
     # ------------------------------------------------------------- inside bar
 
@@ -159,7 +159,7 @@ def trail_from(order: WorkingOrder, price: Price) -> Price:
     A distance in percent is rounded to the tick away from the market.
     """
     terms = order.order
-    tick = terms.instrument.tick_size
+    tick = terms.instrument.tick_at(price)
     if terms.trail_fraction is not None:
         amount = ceil_to_step(price * terms.trail_fraction, tick)
     else:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import Phase
+from apex_cli.core.model.spelling import respelled_key
 from apex_cli.core.venue.book import OcaGroup, VenueBook, VenuePrice, WorkingOrder
 from apex_cli.core.venue.lifecycle import BEFORE_ALL, WORKING, Desk, group_name
 
@@ -36,7 +37,8 @@ def restore(book: VenueBook, desk: Desk, prices: dict[str, Price], price_times: 
     desk.last_number = book.last_number
     desk.last_rank = book.last_rank
     desk.at = book.now or BEFORE_ALL
-    for key, kept in book.prices.items():
+    for name, kept in book.prices.items():
+        key = respelled_key(name)
         prices[key] = kept.price
         price_times[key] = kept.at
     _restore_orders(book, desk)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
-from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.market import MarketStatus
@@ -18,12 +18,14 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reconciliation import BreakCode, Lock
 from apex_cli.core.model.signal import SignalType
+from apex_cli.core.model.spelling import Hints, canonical
 
 D = Decimal
 CODES = [
     "trading_state",
     "instrument_blocked",
     "reconciled",
+    "contract",
     "signal_levels",
     "signal_expired",
     "size",
@@ -117,7 +119,7 @@ def test_nothing_is_opened_where_our_books_and_the_brokers_differ(build: Any, ke
         (SignalType.BUY, "50.004", "50.001", ("54",)),
         (SignalType.SELL, "50", "48", ("46",)),
         (SignalType.SELL, "50", "52", ("54",)),
-        (SignalType.SELL, "0.05", "0.06", ("0.004",)),
+        (SignalType.SELL, "0.05", "0.06", ("0.00004",)),
         (SignalType.BUY, "50", "-1", ("54",)),
         (SignalType.BUY, "50", "50", ("54",)),
     ],
@@ -129,6 +131,47 @@ def test_levels_must_lie_in_the_order_of_their_side(
     failures = build.failures(opportunity, build.snapshot(), build.limits(min_reward_risk=D(0)))
     assert failures["signal_levels"].value
     assert entry in failures["signal_levels"].message
+
+
+def test_rounding_takes_no_quarter_of_the_risk(build: Any) -> None:
+    narrow = build.opportunity(entry="50.009", stop="49.991", targets=("54",))
+    assert "0.75 of the risk" in str(build.failures(narrow, build.snapshot(), Limits())["signal_levels"].limit)
+    wide = build.opportunity(entry="50.009", stop="49.91", targets=("54",))
+    assert "signal_levels" not in build.failures(wide, build.snapshot(), Limits())
+
+
+@pytest.mark.parametrize("kind", ["LONG_CALL", "LONG_PUT", "SHORT_CALL", "SHORT_PUT"])
+@pytest.mark.parametrize("symbol", ["AAPL", "BTC-USD", "EUR.USD"])
+def test_a_word_for_options_trades_nothing_else(build: Any, kind: str, symbol: str) -> None:
+    opportunity = build.opportunity(signal_type=SignalType(kind))
+    opportunity = replace(opportunity, signal=replace(opportunity.signal, instrument=canonical(symbol)))
+    reason = build.failures(opportunity, build.snapshot(), Limits())["contract"]
+    assert f"{kind} names an option" in reason.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "word"),
+    [
+        ("LONG_PUT", "AAPL 2028-12-15 200 C", "contradicts LONG_PUT"),
+        ("SHORT_CALL", "AAPL 2028-12-15 200 P", "contradicts SHORT_CALL"),
+        ("BUY", "AAPL 2020-01-17 200 C", "has expired on 2020-01-17"),
+        ("LONG_CALL", "AAPL 2020-01-17 200 C", "has expired on 2020-01-17"),
+    ],
+)
+def test_a_contract_lives_and_has_the_right_that_the_type_names(build: Any, kind: str, text: str, word: str) -> None:
+    opportunity = build.opportunity(signal_type=SignalType(kind))
+    opportunity = replace(opportunity, signal=replace(opportunity.signal, instrument=canonical(text)))
+    assert word in build.failures(opportunity, build.snapshot(), Limits())["contract"].message
+
+
+def test_an_option_without_a_contract_is_rehearsed_in_simulation_alone(build: Any) -> None:
+    bare = canonical("AAPL", Hints(market_type=MarketType.OPTIONS, right=OptionRight.CALL))
+    opportunity = build.opportunity(signal_type=SignalType.LONG_CALL)
+    opportunity = replace(opportunity, signal=replace(opportunity.signal, instrument=bare))
+    real = build.snapshot()
+    simulated = replace(real, account=replace(real.account, is_simulated=True))
+    assert "contract" not in build.failures(opportunity, simulated, Limits())
+    assert "expiry, strike and right" in build.failures(opportunity, real, Limits())["contract"].message
 
 
 def test_close_levels_pass_where_the_ticks_keep_them_apart(build: Any) -> None:

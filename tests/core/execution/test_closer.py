@@ -638,10 +638,10 @@ class TestPermission:
                 now=rig.clock.now(), market=MarketType.OPTIONS, signal_id="call", entry="5", stop="4.90", targets=("6",)
             )
         )
-        assert set(rig.state.positions) == {"AAPL", "AAPL@options"}
+        assert set(rig.state.positions) == {"AAPL", "AAPL@options unspecified"}
         assert find_position(rig.state, "aapl").position.instrument.key == "AAPL"
         rig.close("AAPL")
-        assert find_position(rig.state, "aapl").position.instrument.key == "AAPL@options"
+        assert find_position(rig.state, "aapl").position.instrument.key == "AAPL@options unspecified"
 
 
 class TestCrashes:

@@ -101,7 +101,7 @@ class TestTheNextPrice:
         limits = RepriceLimits(after_s=1, step_pct=step, max_times=50, max_pct=most)
         sign, later = 1 if is_long else -1, build.now + timedelta(hours=1)
         while (found := next_price(resting, limits, price(2000 if is_long else "0.01"), later)) is not None:
-            assert found % D("0.01") == 0
+            assert found % resting.opportunity.signal.instrument.tick_at(found) == 0
             assert (found - resting.price) * sign > 0
             assert (found - first) * sign <= first * most
             resting = replace(resting, price=found, times=resting.times + 1)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.market.ticks import levels_on_ticks, to_tick
+from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
 
@@ -24,7 +25,7 @@ def test_rounding_never_widens_the_risk_nor_narrows_the_reward(
     side: OrderSide, levels: tuple[Price, Price, Price]
 ) -> None:
     entry, stop, target = levels
-    new_entry, new_stop, (new_target,) = levels_on_ticks(entry, stop, (target,), CENT, side)
+    new_entry, new_stop, (new_target,) = levels_on_ticks(entry, stop, (target,), make_instrument("X"), side)
     assert (new_entry - new_stop) * side.sign <= (entry - stop) * side.sign
     assert (new_target - new_entry) * side.sign >= (target - entry) * side.sign
     assert all(level % CENT == 0 for level in (new_entry, new_stop, new_target))

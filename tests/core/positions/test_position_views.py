@@ -40,7 +40,7 @@ def test_an_option_counts_a_hundred_times() -> None:
     rig = Rig()
     rig.feed(make_signal(now=rig.clock.now(), market=MarketType.OPTIONS, entry="2", stop="1.90", targets=("2.40",)))
     (view,) = position_views(rig.state)
-    assert (view.symbol, view.quantity, view.notional) == ("AAPL@options", 3, 600)
+    assert (view.symbol, view.quantity, view.notional) == ("AAPL@options unspecified", 3, 600)
 
 
 def test_totals_add_up() -> None:

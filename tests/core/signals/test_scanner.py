@@ -189,10 +189,11 @@ def test_levels_lie_on_the_grid_and_reward_is_never_less_than_promised(
 ) -> None:
     found = bracket_levels(entry, atr, sign, Instrument(symbol="X"), Levels(D(stop), D(stop * times)))
     if found is None:
-        assert atr * stop < D("0.01") or min(entry - atr * stop, entry - atr * stop * times) < D("0.02")
+        tick = Instrument(symbol="X").tick_at(entry + atr * stop * times)
+        assert atr * stop < tick or min(entry - atr * stop, entry - atr * stop * times) < 2 * tick
         return
     price, stop_loss, target = found
-    assert all(level % D("0.01") == 0 for level in found)
+    assert all(level % Instrument(symbol="X").tick_at(level) == 0 for level in found)
     assert sign * (price - stop_loss) > 0
     assert abs(price - stop_loss) <= atr * stop
     ratio = reward_risk(price, stop_loss, (target,))

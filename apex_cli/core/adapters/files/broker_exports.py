@@ -513,7 +513,8 @@ class _Reader:
         if when is None or price is None:
             raise invalid(f"{where}.expiry", f"{shown(expiry)} and {shown(strike)} are no expiry and strike")
         root = fields.symbol(text.split(maxsplit=1)[0] if text else "", f"{where}.symbol")
-        return fields.Option(root, when.day, right[0].upper(), price)
+        key = fields.option_key(root, when.day.isoformat(), right[0].upper(), price)
+        return fields.Option(root, when.day, right[0].upper(), price, key)
 
     # ---- all rows ----
 

@@ -14,6 +14,7 @@ from apex_cli.core.adapters.files.tables import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.spelling import canonical_ticker
 
 EARLY = timedelta(seconds=1)
 """A clock that steps through bars stands this long before a bar's end: there its close is known."""
@@ -26,6 +27,7 @@ SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
 _WORDS = re.compile(rb"symbol|ticker|\btic\b|instrument|stock|\bname\b", re.IGNORECASE)
 _BINARY = (b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1", b"{", b"[", b"\xff\xfe", b"\xfe\xff")
 _PLAIN_NAME = re.compile(r"[\^A-Z0-9][A-Z0-9 .^=-]{0,19}", re.IGNORECASE)
+_SHARE_CLASS = re.compile(r"[A-Z]{1,5} (?:[A-Z]|PR[A-Z]|WS|RT)|[A-Z0-9.]+@[A-Z]{3,}")
 _METATRADER = re.compile(r"([A-Z]{1,6}|[A-Z]{6,10})(?:1440|240|(?<=[A-Z]{6})(?:1|5|15|30|60))", re.IGNORECASE)
 """A symbol with the minutes of its bars, as MetaTrader calls files of its history center."""
 
@@ -98,7 +100,7 @@ class CsvBars:
         """
         if instrument.market_type is MarketType.OPTIONS:
             return None
-        series = self._load(instrument.symbol)
+        series = self._load(instrument.bars_name)
         number = bisect_right(series.ends, at + EARLY)
         if not number:
             return None
@@ -210,7 +212,7 @@ class CsvBars:
 
 
 def _key(symbol: str) -> str:
-    return symbol.upper().replace("/", "-")
+    return canonical_ticker(symbol)
 
 
 def _letters(symbol: str) -> str:
@@ -236,6 +238,8 @@ def symbol_in_name(name: str) -> str:
     stem = re.sub(r" ?\([0-9]+\)$", "", name.strip())
     if minutes := _METATRADER.fullmatch(stem):
         stem = minutes[1]
+    if _SHARE_CLASS.fullmatch(stem):
+        return stem
     if _PLAIN_NAME.fullmatch(stem) and " " not in stem and not re.search(r"-[0-9]|-(?:1d|usd.*-)", stem, re.IGNORECASE):
         symbol = stem.upper().removesuffix(".US")
         return (

@@ -8,24 +8,31 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from apex_cli.core.adapters.files.cells import number as cell_number
 from apex_cli.core.adapters.files.cells import read_when, read_zone
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
 from apex_cli.core.model.execution import SecType
-from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
+from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.spelling import Hints, SpellingError, canonical
 
 MAX_FILE = 50_000_000
 """Largest file of executions, in bytes."""
+
+MARKETS = {
+    SecType.STK: MarketType.EQUITY,
+    SecType.OPT: MarketType.OPTIONS,
+    SecType.CASH: MarketType.FOREX,
+    SecType.CRYPTO: MarketType.CRYPTO,
+}
+"""Kinds of securities that apex has a canonical spelling for."""
 
 MAX_SYMBOL = 40
 MAX_QUANTITY = Decimal(10) ** 12
 SHOWN = 40
 
 SIDES = {"BUY": OrderSide.BUY, "BOT": OrderSide.BUY, "SELL": OrderSide.SELL, "SLD": OrderSide.SELL}
-_OCC = re.compile(r"([A-Z][A-Z0-9.]{0,5}) *([0-9]{2})([0-9]{2})([0-9]{2})([CP])([0-9]{8})")
 
 
 def invalid(where: str, problem: str, allowed: str = "") -> InputError:
@@ -169,25 +176,25 @@ def security_key(name: str, kind: SecType) -> str:
     >>> security_key("AAPL", SecType.STK), security_key("AAPL 261218C00150000", SecType.OPT)
     ('AAPL', 'AAPL@options 2026-12-18 C150')
     """
-    match kind:
-        case SecType.STK:
-            return name
-        case SecType.OPT:
-            found = read_option(name)
-            return found.key if found else f"{name}@{MarketType.OPTIONS}"
-        case SecType.CASH:
-            return f"{name}@{MarketType.FOREX}"
-        case SecType.CRYPTO:
-            return f"{name}@{MarketType.CRYPTO}"
-        case _:
-            return f"{name}@{kind.lower()}"
+    market = MARKETS.get(kind)
+    if market is None:
+        return f"{name}@{kind.lower()}"
+    try:
+        found = canonical(name, Hints(market_type=market))
+    except SpellingError:
+        return name if market is MarketType.EQUITY else f"{name}@{market}"
+    return f"{name}@{market}" if found.is_unspecified else found.key
 
 
 def option_key(underlying: str, expiry: str, right: str, strike: Decimal) -> str:
     """Return the identity of an option series."""
-    whole = strike.normalize()
-    price = Price(whole if whole.as_tuple().exponent in {0, -1, -2, -3} else Decimal(f"{whole:f}"))
-    return make_instrument(underlying, MarketType.OPTIONS, expiry=expiry, right=OptionRight(right), strike=price).key
+    terms = Hints(
+        market_type=MarketType.OPTIONS, expiry=expiry, right=OptionRight(right), strike=Price(strike.normalize())
+    )
+    try:
+        return canonical(underlying, terms).key
+    except SpellingError:
+        return f"{underlying}@{MarketType.OPTIONS}"
 
 
 def flex_date(value: str, where: str, order: str = "") -> date | None:
@@ -259,24 +266,8 @@ class Option(NamedTuple):
 
     strike: Decimal
 
-    @property
-    def key(self) -> str:
-        """Return the identity of the series."""
-        return option_key(self.root, self.expiry.isoformat(), self.right, self.strike)
-
-
-_OPTION_FORMS = (
-    re.compile(
-        r"-?(?P<root>[A-Z][A-Z0-9.]{0,5}?)(?P<compact>[0-9]{6})(?P<right>[CP])(?P<strike>[0-9]{1,5}(?:\.[0-9]+)?)"
-    ),
-    re.compile(
-        r"(?P<root>[A-Z][A-Z0-9./]{0,5}) (?P<day>[0-9]{1,2}[A-Z]{3}[0-9]{2}) (?P<strike>[0-9.]+) (?P<right>[CP])"
-    ),
-    re.compile(
-        r"(?P<root>[A-Z][A-Z0-9./]{0,5}) (?P<day>[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}|[0-9]{4}-[0-9]{2}-[0-9]{2}) "
-        r"(?:(?P<strike>\$?[0-9.,]+) (?P<right>C|P|CALL|PUT)|(?P<right2>CALL|PUT|C|P) (?P<strike2>\$?[0-9.,]+))"
-    ),
-)
+    key: str
+    """Identity of the series, as ``Instrument.key`` spells it."""
 
 
 def read_option(text: str) -> Option | None:
@@ -287,22 +278,10 @@ def read_option(text: str) -> Option | None:
     >>> read_option("AAPL 20MAR26 200 C").key, read_option("AAPL")
     ('AAPL@options 2026-03-20 C200', None)
     """
-    text = " ".join(text.upper().split())
-    if found := _OCC.fullmatch(text):
-        root, year, month, day, right, strike = found.groups()
-        return _option(root, f"20{year}-{month}-{day}", right, str(Decimal(strike) / 1000))
-    for form in _OPTION_FORMS:
-        if found := form.fullmatch(text):
-            parts = found.groupdict()
-            compact = parts.get("compact")
-            day = f"20{compact[:2]}-{compact[2:4]}-{compact[4:]}" if compact else parts["day"]
-            right, strike = parts.get("right") or parts["right2"], parts.get("strike") or parts["strike2"]
-            return _option(parts["root"], day, right, strike)
-    return None
-
-
-def _option(root: str, day: str, right: str, strike: str) -> Option | None:
-    when, price = read_when(day, "mdy"), cell_number(strike)
-    if when is None or price is None or not 0 < price < MAX_QUANTITY:
+    try:
+        found = canonical(text.strip().removeprefix("-").replace(",", ""))
+    except SpellingError:
         return None
-    return Option(root, when.day, right[0], price)
+    if found.expiry is None or found.strike is None or found.right is None:
+        return None
+    return Option(found.symbol, date.fromisoformat(found.expiry), found.right, found.strike, found.key)

@@ -33,7 +33,16 @@ FIELDS = (
     "expiry",
     "strike",
     "right",
+    "multiplier",
+    "trading_class",
+    "currency",
+    "exchange",
+    "primary_exchange",
+    "con_id",
 )
+IDENTITY_FIELDS = FIELDS[FIELDS.index("expiry") :]
+"""Fields that say which security is meant; they count in ``metadata``, too."""
+
 MAX_TARGETS = 10
 MAX_TEXT = 200
 """Longest strategy or source, in characters."""
@@ -48,13 +57,16 @@ MAX_NUMBER_TEXT = 40
 SHOWN = 40
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
-_SYMBOL = re.compile(r"[A-Z0-9](?:[A-Z0-9 ./-]{0,18}[A-Z0-9])?", re.ASCII)
+_SYMBOL = re.compile(r"[.A-Z0-9](?:[A-Z0-9 ./:'@$(),=-]{0,46}[A-Z0-9)])?", re.ASCII)
+_EXCHANGE = re.compile(r"[A-Z0-9._ ]{1,20}", re.ASCII)
+_CLASS = re.compile(r"[A-Z0-9 .]{1,12}", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _SIGNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
 _INT64 = 2**63
 _RIGHTS = {"C": OptionRight.CALL, "CALL": OptionRight.CALL, "P": OptionRight.PUT, "PUT": OptionRight.PUT}
 _PRICE_ALLOWED = "a number above 0 and up to 1000000000"
 _TIME_ALLOWED = "a time such as 2026-03-02T15:30:00-05:00"
-_SYMBOL_ALLOWED = "letters, digits and . - / (20 characters at most, in quotes if it looks like a number)"
+_SYMBOL_ALLOWED = "a ticker, pair or option contract of 48 characters at most (in quotes if it looks like a number)"
 
 
 class BadField(Exception):  # noqa: N818 - a verdict on a field, caught in one place
@@ -230,11 +242,33 @@ def _iso(name: str, text: str) -> datetime:
 
 def _expiry(name: str, value: object) -> str:
     allowed = "a date as YYYY-MM-DD"
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     text = value.isoformat() if isinstance(value, date) else _text(name, value, allowed)
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed) from None
+
+
+def _code(pattern: re.Pattern[str], allowed: str) -> Callable[[str, Any], str]:
+    """Return a parser for a short code in capitals."""
+
+    def parse(name: str, value: object) -> str:
+        text = _text(name, value, allowed).upper()
+        if not pattern.fullmatch(text):
+            raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed)
+        return text
+
+    return parse
+
+
+def _con_id(name: str, value: object) -> int:
+    allowed = "Interactive Brokers' number of the contract, a whole number above 0"
+    number = _decimal(name, value, allowed)
+    if number != number.to_integral_value() or not 0 < number < _INT64:
+        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+    return int(number)
 
 
 def _metadata(name: str, value: object) -> dict[str, str | int | float | bool | None]:
@@ -291,6 +325,12 @@ PARSERS: dict[str, tuple[Callable[[str, Any], Any], bool]] = {
     "expiry": (_expiry, False),
     "strike": (_price, False),
     "right": (_word(_RIGHTS), False),
+    "multiplier": (_price, False),
+    "trading_class": (_code(_CLASS, "the class of an option, such as SPXW"), False),
+    "currency": (_code(_CURRENCY, "a currency such as USD"), False),
+    "exchange": (_code(_EXCHANGE, "an exchange such as SMART or IBIS"), False),
+    "primary_exchange": (_code(_EXCHANGE, "an exchange such as NYSE or IBIS"), False),
+    "con_id": (_con_id, False),
     "metadata": (_metadata, False),
 }
 """Field -> its parser and whether every row needs it."""

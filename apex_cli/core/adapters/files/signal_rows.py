@@ -12,10 +12,18 @@ from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.adapters.files.alerts import DEFAULT_FORM, SignalForm, read_alert
-from apex_cli.core.adapters.files.signal_fields import PARSERS, SIGNAL_INVALID, BadField, refuse_unknown, shown
+from apex_cli.core.adapters.files.signal_fields import (
+    IDENTITY_FIELDS,
+    PARSERS,
+    SIGNAL_INVALID,
+    BadField,
+    refuse_unknown,
+    shown,
+)
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
-from apex_cli.core.model.signal import Signal
+from apex_cli.core.model.instrument import MarketType, OptionRight
+from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, word_problem
+from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical
 from apex_cli.core.ports import RejectedRow
 
 MAX_REASONS = 5
@@ -125,13 +133,62 @@ class _RowReader:
             self._refuse("target_price", "it is given together with target_prices", "one of the two")
         if "timestamp" in found and "expires_at" in found and found["expires_at"] <= found["timestamp"]:
             self._refuse("expires_at", "it is not after timestamp", "a later time")
-        if found.get("market_type") is not MarketType.OPTIONS:
-            for name in ("expiry", "strike", "right"):
-                if name in found:
-                    self._refuse(name, "only an option has one", "market_type: options")
-        right, signal_type = found.get("right"), found["signal_type"]
-        if right and signal_type.endswith(("_CALL", "_PUT")) and not signal_type.endswith(f"_{right.name}"):
-            self._refuse("right", f"it contradicts {signal_type}", "the same right")
+        self._identify()
+
+    def _identify(self) -> None:
+        """Find out which security is meant, and whether the signal's type fits it."""
+        found, kind = self.found, self.found["signal_type"]
+        named = self._named()
+        if self.reasons:
+            return
+        if self._refuse_terms(found.get("market_type", MarketType.OPTIONS)):
+            return
+        right = OPTION_RIGHTS.get(kind)
+        try:
+            instrument = canonical(found["symbol"], _hints(found, named, right))
+        except SpellingError as error:
+            where = error.field if error.field in self.fields else "symbol"
+            is_contradiction = right is not None and error.field == "right"
+            self._refuse(where, f"{error}: it contradicts {kind}" if is_contradiction else str(error), "one security")
+            return
+        if self._refuse_terms(instrument.market_type):
+            return
+        if problem := word_problem(kind, instrument):
+            self._refuse("signal_type", problem, "market_type: options with expiry, strike and right")
+        found["instrument"] = instrument
+
+    def _refuse_terms(self, market: MarketType) -> bool:
+        """Refuse the terms of an option beside anything else; True when there were some."""
+        terms = [name for name in ("expiry", "strike", "right") if name in self.found]
+        if market is MarketType.OPTIONS or not terms:
+            return False
+        for name in terms:
+            self._refuse(name, "only an option has one", "market_type: options")
+        return True
+
+    def _named(self) -> dict[str, Any]:
+        """Return the fields that say which security is meant; what a row does not say itself its metadata may."""
+        found = self.found
+        named = {name: found[name] for name in IDENTITY_FIELDS if name in found}
+        for name in IDENTITY_FIELDS:
+            value = found.get("metadata", {}).get(name)
+            if value in (None, "") or not self._counts(name):
+                continue
+            try:
+                told = PARSERS[name][0](f"metadata.{name}", value)
+            except BadField as bad:
+                self.reasons.append(bad.reason)
+                continue
+            if named.setdefault(name, told) != told:
+                self._refuse(name, f"metadata says {shown(value)}", "the same in both places")
+        return named
+
+    def _counts(self, name: str) -> bool:
+        """Tell whether a fact of the metadata is about this security: an option's terms are only an option's."""
+        if name not in {"expiry", "strike", "right", "multiplier", "trading_class"}:
+            return True
+        is_option_word = self.found["signal_type"] in OPTION_RIGHTS
+        return self.found.get("market_type", MarketType.OPTIONS if is_option_word else None) is MarketType.OPTIONS
 
     def _refuse(self, name: str, message: str, allowed: str) -> None:
         self.reasons.append(BadField(name, message, value=self.fields[name], allowed=allowed).reason)
@@ -142,8 +199,8 @@ class _RowReader:
         targets = (found["target_price"],) if "target_price" in found else found.get("target_prices", ())
         created_at = found.get("timestamp", now)
         return Signal(
-            signal_id=found.get("signal_id") or content_id(found),
-            instrument=_instrument(found),
+            signal_id=found.get("signal_id") or content_id({n: v for n, v in found.items() if n != "instrument"}),
+            instrument=found["instrument"],
             signal_type=found["signal_type"],
             entry_price=entry,
             stop_loss=found["stop_loss"],
@@ -157,13 +214,24 @@ class _RowReader:
         )
 
 
-def _instrument(found: Mapping[str, Any]) -> Instrument:
-    return make_instrument(
-        found["symbol"],
-        found.get("market_type", MarketType.EQUITY),
-        expiry=found.get("expiry"),
-        strike=found.get("strike"),
-        right=found.get("right"),
+def _hints(found: Mapping[str, Any], named: Mapping[str, Any], right: OptionRight | None) -> Hints:
+    """Return what the fields of a row say of the security beside its symbol; *right* is what the signal's type says."""
+    market = found.get("market_type")
+    strike = named.get("strike")
+    is_option = market is MarketType.OPTIONS or (market is None and "strike" in named)
+    exchange = named.get("primary_exchange") or named.get("exchange", "")
+    if "primary_exchange" not in named and exchange not in FOREIGN_EXCHANGES:
+        exchange = ""
+    return Hints(
+        market_type=market,
+        currency=named.get("currency", ""),
+        exchange=exchange,
+        expiry=named.get("expiry"),
+        strike=strike,
+        right=named.get("right") or (right if is_option else None),
+        trading_class=named.get("trading_class", ""),
+        multiplier=named.get("multiplier"),
+        con_id=named.get("con_id", 0),
     )
 
 

@@ -10,7 +10,7 @@ it is no seal against people, who may write the file anyway.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,19 +27,10 @@ from apex_cli.core.adapters.atomic_file import (
     open_for_reading,
     state_errors,
 )
-from apex_cli.core.errors import StateError
+from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.base import Value
 
-SCHEMA_VERSION = 1
-KEYED_BY_INSTRUMENT = frozenset({"positions", "locks", "ignored"})
-ANSWER_MARK = b'"Answer"'
-OPTION_MARK = b"@options "
-
-PlainTables = dict[str, dict[str, Any]]
-
-MIGRATIONS: dict[int, Callable[[PlainTables], PlainTables]] = {}
-"""What turns the tables of a schema version into those of the next one."""
-
+SCHEMA_VERSION = 2
 BACKUP_INTERVAL = timedelta(minutes=15)
 BROKER_BOOK = "simulated_broker.json"
 """The simulated broker's own file beside the state: a copy of it goes with every copy of the state."""
@@ -50,6 +41,8 @@ _END = b"}"
 _DIGITS = 8
 _MAX_HEADER = 1 << 14
 _STAMP = "%Y%m%dT%H%M%SZ"
+
+PlainTables = dict[str, dict[str, Any]]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -216,58 +209,24 @@ def last_saved_at(path: Path) -> datetime | None:
 
 
 def migrate(loaded: Loaded, path: Path) -> dict[str, msgspec.Raw]:
-    """Return the tables as of ``SCHEMA_VERSION``, options by the one spelling of their strike.
+    """Return the tables as of ``SCHEMA_VERSION``.
 
     Raises:
         StateError: no migration leads there.
     """
     if loaded.meta.schema_version == SCHEMA_VERSION:
-        return {name: _as_now(name, raw) for name, raw in loaded.tables.items()}
-    plain: PlainTables = {name: msgspec.json.decode(raw) for name, raw in loaded.tables.items()}
-    for version in range(loaded.meta.schema_version, SCHEMA_VERSION):
-        if version not in MIGRATIONS:
-            raise damaged(path, f"nothing is known of schema version {version}")
-        plain = MIGRATIONS[version](plain)
-    return {name: _as_now(name, msgspec.Raw(_encode(rows))) for name, rows in plain.items()}
+        return dict(loaded.tables)
+    from apex_cli.core.adapters.state.migrations import MIGRATIONS
 
-
-def _as_now(name: str, raw: msgspec.Raw) -> msgspec.Raw:
-    return _with_choices(raw) if name == "requests" else _respelled(name, raw)
-
-
-def _with_choices(raw: msgspec.Raw) -> msgspec.Raw:
-    """Return requests whose answers have a ``choice`` where an earlier version wrote ``yes`` and ``reject``."""
-    if ANSWER_MARK not in bytes(raw):
-        return raw
-    rows: dict[str, dict[str, Any]] = msgspec.json.decode(raw)
-    for work in (row["work"] for row in rows.values()):
-        if work["type"] == "Answer" and "choice" not in work:
-            work["choice"] = "reject" if work.get("reject") else "approve"
-    return msgspec.Raw(_encode(rows))
-
-
-def _respelled(name: str, raw: msgspec.Raw) -> msgspec.Raw:
-    """Return the rows of a table that goes by ``Instrument.key`` without needless zeros in strikes: C150.00 is C150.
-
-    A row keeps its old name where the new one is taken.
-    """
-    if name not in KEYED_BY_INSTRUMENT or OPTION_MARK not in bytes(raw):
-        return raw
-    rows: dict[str, dict[str, Any]] = msgspec.json.decode(raw)
-    names = {key: _spelled(key) for key in rows if OPTION_MARK.decode() in key}
-    changed = {key: new for key, new in names.items() if new != key and new not in rows}
-    if not changed:
-        return raw
-    found = {changed.get(key, key): row for key, row in rows.items()}
-    for key in changed.values():
-        if "key" in found[key]:
-            found[key]["key"] = key
-    return msgspec.Raw(_encode(found))
-
-
-def _spelled(key: str) -> str:
-    series, space, strike = key.rpartition(" ")
-    return f"{series}{space}{strike.rstrip('0').rstrip('.')}" if "." in strike else key
+    try:
+        plain: PlainTables = {name: msgspec.json.decode(raw) for name, raw in loaded.tables.items()}
+        for version in range(loaded.meta.schema_version, SCHEMA_VERSION):
+            if version not in MIGRATIONS:
+                raise damaged(path, f"nothing is known of schema version {version}")
+            plain = MIGRATIONS[version](plain)
+    except (msgspec.DecodeError, KeyError, TypeError, ArithmeticError, *EXHAUSTING) as error:
+        raise damaged(path, f"its tables are not those of schema version {loaded.meta.schema_version}") from error
+    return {name: msgspec.Raw(_encode(rows)) for name, rows in plain.items()}
 
 
 def damaged(path: Path, what: str) -> StateError:

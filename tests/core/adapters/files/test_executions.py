@@ -380,7 +380,7 @@ class TestSituation:
         ("AAPL 261218P00152500", SecType.OPT, "AAPL@options 2026-12-18 P152.5"),
         ("AAPL C", SecType.OPT, "AAPL C@options"),
         ("EUR.USD", SecType.CASH, "EUR.USD@forex"),
-        ("BTC", SecType.CRYPTO, "BTC@crypto"),
+        ("BTC", SecType.CRYPTO, "BTC-USD@crypto"),
         ("AAPL", SecType.WAR, "AAPL@war"),
     ],
 )

@@ -300,7 +300,7 @@ def test_coins_have_days_of_utc_whether_from_binance_or_cryptodatadownload(tmp_p
         )
     )
     source = CsvBars(tmp_path)
-    assert source.symbols() == ("BTCUSDT", "ETHUSDT")
+    assert source.symbols() == ("BTC-USDT", "ETH-USDT")
     for symbol, volume in (("BTCUSDT", "5.5"), ("ETHUSDT", "7.25")):
         bars = source.bars(symbol)
         assert [bar.start for bar in bars] == [datetime(2026, 7, day, tzinfo=UTC) for day in (5, 6, 7, 8)]

@@ -234,8 +234,9 @@ def test_a_newer_quote_goes_before_the_last_bar() -> None:
 @pytest.mark.parametrize("market", [MarketType.CRYPTO, MarketType.FOREX])
 def test_bars_of_a_symbol_price_its_coin_or_pair(market: Any, tmp_path: Path) -> None:
     path = tmp_path / "simulated_broker.json"
-    instrument = make_instrument("BTC-USD", market)
-    bars = [bar("100 101 99 100", minute, "BTC-USD") for minute in range(3)]
+    symbol = "EUR.USD" if market is MarketType.FOREX else "BTC-USD"
+    instrument = make_instrument(symbol, market)
+    bars = [bar("100 101 99 100", minute, symbol) for minute in range(3)]
     broker = simulated(*bars, path=path)
     broker.play(OPEN + MINUTE)
     submit(broker, order("E1", instrument=instrument, quantity="1000"))

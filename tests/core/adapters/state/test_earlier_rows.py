@@ -24,7 +24,7 @@ def written(folder: Path, work: dict[str, Any]) -> object:
     assert loaded is not None
     row = {"request_id": "r1", "work": work, "asked_by": "apex approve", "created_at": NOW, "valid_until": NOW}
     raw = msgspec.Raw(msgspec.json.encode({"r1": row}))
-    store.storage.commit(loaded.meta, {**loaded.tables, "requests": raw})
+    store.storage.commit(msgspec.structs.replace(loaded.meta, schema_version=1), {**loaded.tables, "requests": raw})
     return TinyDbStore(folder / "state", clock=FixedClock()).view().requests["r1"].work
 
 

@@ -18,6 +18,7 @@ from tinydb.table import Table
 
 from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.state import file_format as state_care
+from apex_cli.core.adapters.state import migrations
 from apex_cli.core.adapters.state.check import check
 from apex_cli.core.adapters.state.query import query
 from apex_cli.core.adapters.state.restoration import export, restore
@@ -95,7 +96,7 @@ def test_a_commit_is_one_generation_in_one_private_tinydb_file(tmp_path: Path) -
     commit(store, 2)
     plain = json.loads(store.path.read_bytes())
     meta = plain["meta"]["state"]
-    assert (meta["schema_version"], meta["generation"], meta["last_seq"]) == (1, 2, 2)
+    assert (meta["schema_version"], meta["generation"], meta["last_seq"]) == (2, 2, 2)
     assert plain["fills"]["fill-1"]["price"] == "189.37"
     assert store.path.stat().st_mode & 0o777 == 0o600
     assert store.state_dir.stat().st_mode & 0o777 == 0o700
@@ -557,11 +558,12 @@ def test_an_older_schema_is_copied_then_migrated_by_the_first_transaction(
     store.storage.commit(msgspec.structs.replace(loaded.meta, schema_version=0), loaded.tables)
     assert refused(tmp_path) == "state_damaged"
 
-    def rename(tables: state_care.PlainTables) -> state_care.PlainTables:
+    def rename(tables: migrations.PlainTables) -> migrations.PlainTables:
         fills = {f"new-{key}": row for key, row in tables["fills"].items()}
         return {**tables, "fills": fills}
 
-    monkeypatch.setitem(state_care.MIGRATIONS, 0, rename)
+    monkeypatch.setitem(migrations.MIGRATIONS, 0, rename)
+    monkeypatch.setitem(migrations.MIGRATIONS, 1, dict)
     old = store.path.read_bytes()
     migrated = open_store(tmp_path)
     assert list(migrated.view().fills) == ["new-fill-1"]
@@ -572,7 +574,7 @@ def test_an_older_schema_is_copied_then_migrated_by_the_first_transaction(
     assert copy.read_bytes() == old
     after = migrated.storage.load()
     assert after is not None
-    assert (after.meta.schema_version, after.meta.generation) == (1, 2)
+    assert (after.meta.schema_version, after.meta.generation) == (2, 2)
     assert list(open_store(tmp_path).view().fills) == ["new-fill-1"]
 
 
@@ -604,7 +606,7 @@ def test_an_option_kept_under_a_strike_with_needless_zeros_is_found_by_its_key(t
         for name, raw in loaded.tables.items()
     }
     assert b"C150.00" in bytes(old["positions"])
-    store.storage.commit(loaded.meta, old)
+    store.storage.commit(msgspec.structs.replace(loaded.meta, schema_version=1), old)
     again = open_store(tmp_path)
     assert list(again.view().positions) == [option.key, other.key, "F"]
     assert again.view().positions[option.key].position.instrument == option
@@ -612,6 +614,43 @@ def test_an_option_kept_under_a_strike_with_needless_zeros_is_found_by_its_key(t
     with again.transaction() as state:
         del state.positions[option.key]
     assert list(open_store(tmp_path).view().positions) == [other.key, "F"]
+
+
+def test_a_security_in_another_spelling_is_migrated_and_the_old_file_kept(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with store.transaction() as state:
+        for name, quantity in (("BRK.B", 40), ("KO", 10)):
+            instrument = make_instrument(name)
+            position = Position(
+                instrument=instrument,
+                side=PositionSide.LONG,
+                quantity=Quantity(Decimal(quantity)),
+                opened_quantity=Quantity(Decimal(quantity)),
+                opened_value=Decimal(2 * quantity),
+                entry_price=Price(Decimal(2)),
+                entry_time=START,
+            )
+            state.positions[instrument.key] = PositionRecord(
+                position=position, current_price=Price(Decimal(2)), priced_at=START
+            )
+        state.ignored["BRK.B"] = Ignored(key="BRK.B", quantity=Decimal(1), since=START)
+    loaded = store.storage.load()
+    assert loaded is not None
+    old = {name: msgspec.Raw(bytes(raw).replace(b"BRK.B", b"BRK B")) for name, raw in loaded.tables.items()}
+    rows = msgspec.json.decode(old["positions"])
+    rows["BRK-B"] = {**rows["KO"], "position": {**rows["KO"]["position"], "instrument": {"symbol": "BRK-B"}}}
+    rows["BRK-B"]["position"]["entry_price"] = "7"
+    old["positions"] = msgspec.Raw(msgspec.json.encode(rows))
+    store.storage.commit(msgspec.structs.replace(loaded.meta, schema_version=1), old)
+    again = open_store(tmp_path)
+    position = again.view().positions["BRK.B"].position
+    assert list(again.view().positions) == ["BRK.B", "KO"]
+    assert (position.quantity, position.entry_price, position.instrument.key) == (50, 3, "BRK.B")
+    assert again.view().ignored["BRK.B"].key == "BRK.B"
+    with again.transaction() as state:
+        del state.positions["KO"]
+    assert list((again.state_dir / "backup").glob("schema-1-*.json"))
+    assert list(open_store(tmp_path).view().positions) == ["BRK.B"]
 
 
 def test_export_is_readable_json_of_all_tables(tmp_path: Path) -> None:

@@ -1,0 +1,501 @@
+"""Every spelling of a security to its one identity: share classes, pairs, coins and option contracts."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, NamedTuple
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.base import Spelling, Value
+from apex_cli.core.model.instrument import (
+    CONTRACT_SIZE,
+    HOME_CURRENCY,
+    PAIR_MARKS,
+    Instrument,
+    MarketType,
+    OptionRight,
+    make_instrument,
+)
+from apex_cli.core.model.money import Price
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CURRENCIES = _words(
+    """
+    AED AUD BGN BRL CAD CHF CLP CNH CNY COP CZK DKK EUR GBP HKD HUF IDR ILS INR ISK JPY KRW MXN MYR NOK NZD PEN PHP
+    PLN RON RUB SAR SEK SGD THB TRY TWD USD ZAR
+    """
+)
+"""Currencies that make a pair by their name alone."""
+
+COINS = _words(
+    """
+    1INCH AAVE ADA ALGO APE APT ARB ATOM AVAX AXS BAT BCH BNB BONK BTC CHZ COMP CRO CRV DAI DASH DOGE DOT DYDX EGLD
+    ENA ENJ EOS ETC ETH FET FIL FLOKI FTM GALA GRT HBAR HYPE ICP IMX INJ JUP KAS KSM LDO LINK LTC MANA MATIC MKR
+    NEAR NEO OKB ONDO OP PAXG PEPE POL PYTH QNT RENDER RNDR RUNE SAND SEI SHIB SNX SOL STX SUI SUSHI TAO TIA TON TRX
+    UNI USDC USDT VET WIF WLD XLM XMR XRP XTZ YFI ZEC ZRX
+    """
+)
+"""Coins that make a pair by their name alone; any other needs ``market_type: crypto``."""
+
+COIN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
+"""Other names of a coin."""
+
+MONEY_COINS = ("USDT", "USDC")
+COIN_QUOTES = (*MONEY_COINS, "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "CHF", "CAD", "AUD", "TRY", "BRL", "KRW", "BNB")
+"""What coins are quoted in; the longer names are looked for first."""
+
+US_EXCHANGES = _words(
+    """
+    SMART NYSE NASDAQ ARCA AMEX BATS IEX PINK ISLAND NMS BEX XNYS XNAS ARCX XASE OTCLNKECN BZX CBOE
+    """
+)
+"""A ticker in dollars is one security on all of them."""
+
+FOREIGN_EXCHANGES = frozenset(
+    {"LSE", "LSEETF", "IBIS", "XETRA", "FWB", "SWB", "EBS", "AEB", "SBF", "BVME", "SEHK", "TSEJ", "SGX", "TSE", "ASX"}
+)
+"""Exchanges abroad that count as where a security is listed, also where a signal calls them ``exchange`` only."""
+
+CLASS_ROOTS = {
+    "BRKA": "BRK.A",
+    "BRKB": "BRK.B",
+    "BFA": "BF.A",
+    "BFB": "BF.B",
+    "HEIA": "HEI.A",
+    "LENB": "LEN.B",
+    "MOGA": "MOG.A",
+    "MOGB": "MOG.B",
+    "CWENA": "CWEN.A",
+    "GEFB": "GEF.B",
+    "CRDA": "CRD.A",
+    "CRDB": "CRD.B",
+}
+"""Share classes as option symbols spell them, without a mark."""
+
+CLASS_UNDERLYINGS = {"SPXW": "SPX", "NDXP": "NDX", "RUTW": "RUT", "VIXW": "VIX", "XSPW": "XSP", "DJXW": "DJX"}
+"""Trading classes that stand in front of option symbols, with the index that they are options of."""
+
+SUFFIXES = {"WT": "WS", "UN": "U"}
+"""One spelling for warrants and units."""
+
+MOST_SYMBOL = 48
+"""Longest spelling of a security, in characters."""
+
+MOST_TICKER = 20
+
+_MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_MONTHS = {name: number for number, name in enumerate(_MONTH.split("|"), start=1)}
+_ROOT = r"(?P<root>[A-Z][A-Z0-9]{0,9}(?:[ ./-][A-Z]{1,2})?)"
+_OCC = re.compile(
+    r"(?:O:|[.])?(?P<root>[A-Z][A-Z.]{0,5}?\d?) *(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<right>[CP])"
+    r"(?P<strike>\d+(?:\.\d+)?)"
+)
+_STRIKE = r"\$?(?P<strike>\d+(?:\.\d+)?)"
+_RIGHT = r"(?P<right>CALLS?|PUTS?|C|P)"
+_DATES = (
+    r"(?P<y>\d{4})-(?P<m>\d\d?)-(?P<d>\d\d?)",
+    r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)",
+    r"(?P<m>\d\d?)/(?P<d>\d\d?)/(?P<y>\d{4}|\d\d)",
+    rf"(?P<d>\d\d?) ?(?P<mon>{_MONTH}) ?'?(?P<y>\d{{4}}|\d\d)",
+    rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? ?'(?P<y>\d\d)",
+    rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? (?P<y>\d{{4}}|\d\d)",
+)
+_KEY = re.compile(
+    r"(?P<root>[A-Z0-9.]+)@OPTIONS(?: (?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d) (?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)"
+    r"|(?: UNSPECIFIED)?(?: (?P<bare>[CP]))?)"
+    r"(?: \((?P<cls>[A-Z0-9 .]+)\))?(?: X(?P<size>[0-9.]+))?(?: (?P<cur>[A-Z]{3}))?"
+)
+_PARTS = re.compile(r"[./ -]")
+_TICKER = re.compile(r"[A-Z0-9]+(?:\.[A-Z0-9]+)*\.?")
+_PREFERRED = re.compile(r"P(?:R)?([A-Z])")
+
+
+class SpellingError(ValueError):
+    """A text names no security, or not one alone.
+
+    Attributes:
+        field: the field that decides, as signals call it.
+    """
+
+    def __init__(self, message: str, *, field: str = "symbol") -> None:
+        """Say what is wrong and which *field* would decide."""
+        super().__init__(message)
+        self.field = field
+
+
+class Hints(Value, frozen=True, kw_only=True):
+    """What else is known of a security: all that a signal can say beside its symbol."""
+
+    market_type: MarketType | None = None
+    currency: str = ""
+    exchange: str = ""
+    expiry: str | None = None
+    strike: Price | None = None
+    right: OptionRight | None = None
+    trading_class: str = ""
+    multiplier: Decimal | None = None
+    con_id: int = 0
+
+
+NO_HINTS = Hints()
+
+
+class _Terms(NamedTuple):
+    """An option contract in a text."""
+
+    root: str
+    expiry: str
+    right: OptionRight
+    strike: Price
+
+
+def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
+    """Return the security that *text* names, whatever its spelling.
+
+    >>> [canonical(text).key for text in ("BRK/B", "eurusd", "BTC/USD", "AAPL  261218C00200000")]
+    ['BRK.B', 'EUR.USD@forex', 'BTC-USD@crypto', 'AAPL@options 2026-12-18 C200']
+
+    Args:
+        text: ticker, pair or option contract; also a key as apex shows it.
+        hints: what is known besides; it decides where the text alone does not.
+
+    Raises:
+        SpellingError: it is no security, it contradicts *hints*, or more than one may be meant.
+    """
+    name = " ".join(text.upper().replace("\u2019", "'").split())
+    if not name or len(name) > MOST_SYMBOL or not name.isascii() or not name.isprintable():
+        raise SpellingError(f"{text[:MOST_SYMBOL]!r} is no symbol of 1 to {MOST_SYMBOL} letters, digits and . - /")
+    if "@" in name:
+        return _with_hints(_of_key(name), hints)
+    market = hints.market_type
+    if terms := _terms_in(name):
+        return _option(terms, hints)
+    if market is None and hints.expiry and hints.strike and hints.right:
+        market = MarketType.OPTIONS
+    if market is MarketType.OPTIONS:
+        return _option_of_fields(name, hints)
+    if market in PAIR_MARKS:
+        return _with_hints(_pair(name, market, hints), hints)
+    found = _pair_in(name)
+    if found is not None:
+        if market is MarketType.EQUITY:
+            raise SpellingError(
+                f"{name} is the pair {found.symbol}, which market_type equity contradicts", field="market_type"
+            )
+        return _with_hints(found, hints)
+    if market is None:
+        _refuse_unknown_pair(name)
+    return _with_hints(_stock(name), hints)
+
+
+def same_security(text: str, instrument: Instrument) -> bool:
+    """Tell whether *text*, as a person types it, names *instrument*, or the underlying of an option.
+
+    >>> same_security("brk b", canonical("BRK.B")), same_security("EURUSD", canonical("EUR.USD"))
+    (True, True)
+    """
+    if text.upper() in {instrument.key.upper(), instrument.symbol}:
+        return True
+    for market in (None, instrument.market_type):
+        try:
+            named = canonical(text, Hints(market_type=market))
+        except SpellingError:
+            continue
+        if named.key == instrument.key or (
+            named.market_type is not MarketType.OPTIONS and named.symbol == instrument.symbol
+        ):
+            return True
+    return False
+
+
+def names_key(text: str, key: str) -> bool:
+    """Tell whether *text* names the security with the instrument key *key*, and no other."""
+    if text.upper() == key.upper():
+        return True
+    try:
+        return canonical(text).key == key
+    except SpellingError:
+        return False
+
+
+def respelled_key(key: str) -> str:
+    """Return a key of an older version in the spelling of today; what cannot be read stays as it is.
+
+    >>> respelled_key("BRK B"), respelled_key("EURUSD@forex"), respelled_key("AAPL@options 2026-12-18 C150.00")
+    ('BRK.B', 'EUR.USD@forex', 'AAPL@options 2026-12-18 C150')
+    """
+    try:
+        if "@" not in key:
+            return canonical(key, Hints(market_type=MarketType.EQUITY)).key
+        return canonical(key.replace("@options ? C?", "@options C").replace("@options ? P?", "@options P")).key
+    except SpellingError:
+        return key
+
+
+def canonical_ticker(text: str) -> str:
+    """Return a text of the configuration in its canonical spelling; what is no security stays as it is, in capitals."""
+    try:
+        found = canonical(text)
+    except SpellingError:
+        return text.upper()
+    return found.key if found.market_type is MarketType.OPTIONS else found.bars_name
+
+
+Ticker = Annotated[
+    str, Spelling(canonical_ticker, "a ticker; put one that looks like a number or a truth value in quotes")
+]
+"""A ticker, kept in its canonical spelling."""
+
+
+# Options
+
+
+def _terms_in(name: str) -> _Terms | None:
+    """Return the contract in *name*: 21 characters or compact, as vendors abbreviate it, or as TWS shows it."""
+    found = _OCC.fullmatch(name)
+    if found:
+        digits = found["strike"]
+        is_thousandths = len(digits) == len("00200000")
+        strike = Decimal(digits) / 1000 if is_thousandths else Decimal(digits)
+        return _terms(found, strike)
+    for pattern in _contracts() if " " in name else ():
+        if found := pattern.fullmatch(name):
+            return _terms(found, Decimal(found["strike"]))
+    return None
+
+
+@cache
+def _contracts() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of contracts in words, made when the first one is looked for."""
+    return tuple(
+        re.compile(rf"{_ROOT} {day} (?:{terms})")
+        for day in _DATES
+        for terms in (rf"{_STRIKE} ?{_RIGHT}", rf"{_RIGHT} ?{_STRIKE}")
+    )
+
+
+def _terms(found: re.Match[str], strike: Decimal) -> _Terms:
+    named = found.groupdict()
+    month = _MONTHS[named["mon"]] if named.get("mon") else int(named["m"])
+    year = int(named["y"]) + (2000 if len(named["y"]) == 2 else 0)  # noqa: PLR2004 - two digits of a year
+    try:
+        expiry = date(year, month, int(named["d"])).isoformat()
+    except ValueError:
+        raise SpellingError(f"{found[0]} names no day as its expiry", field="expiry") from None
+    if not strike:
+        raise SpellingError(f"{found[0]} has no strike above 0", field="strike")
+    return _Terms(named["root"], expiry, OptionRight(named["right"][0]), Price(strike))
+
+
+def _option(terms: _Terms, hints: Hints) -> Instrument:
+    """Return the contract of *terms*; fields that say the same may stand beside it."""
+    if hints.market_type not in {None, MarketType.OPTIONS}:
+        raise SpellingError(
+            f"the symbol is an option, which market_type {hints.market_type} contradicts", field="market_type"
+        )
+    for field, own, given in (
+        ("expiry", terms.expiry, hints.expiry),
+        ("strike", terms.strike, hints.strike),
+        ("right", terms.right, hints.right),
+    ):
+        if given is not None and given != own:
+            raise SpellingError(f"{given} contradicts the symbol, which says {own}", field=field)
+    underlying, cls = _underlying(terms.root)
+    made = make_instrument(underlying, MarketType.OPTIONS, expiry=terms.expiry, strike=terms.strike, right=terms.right)
+    return _with_hints(replace(made, trading_class=cls), hints)
+
+
+def _underlying(root: str) -> tuple[str, str]:
+    """Return the underlying that an option's root means, and the trading class where it is called otherwise."""
+    if root in CLASS_UNDERLYINGS:
+        return CLASS_UNDERLYINGS[root], root
+    if root[-1].isdigit() and root[:-1].isalpha():
+        return _stock(root[:-1]).symbol, root
+    return _stock(root).symbol, ""
+
+
+def _option_of_fields(name: str, hints: Hints) -> Instrument:
+    given = {"expiry": hints.expiry, "strike": hints.strike, "right": hints.right}
+    missing = [field for field, value in given.items() if value is None]
+    if missing and (hints.expiry or hints.strike):
+        raise SpellingError(
+            f"an option contract has expiry, strike and right; missing: {', '.join(missing)}", field=missing[0]
+        )
+    underlying, cls = _underlying(name)
+    made = make_instrument(underlying, MarketType.OPTIONS, expiry=hints.expiry, strike=hints.strike, right=hints.right)
+    return _with_hints(replace(made, trading_class=cls), hints)
+
+
+# Pairs
+
+
+def _pair(name: str, market: MarketType, hints: Hints) -> Instrument:
+    """Return the pair of a market that is known."""
+    name = name.removesuffix("=X").replace(":", "/")
+    base, quote = _split(name, market) or (name, hints.currency or HOME_CURRENCY)
+    base, quote = COIN_NAMES.get(base, base), COIN_NAMES.get(quote, quote)
+    is_currencies = base in CURRENCIES and quote in CURRENCIES
+    if not base.isalnum() or not quote.isalpha() or base == quote:
+        raise SpellingError(f"{name} is no pair such as {'EUR.USD' if market is MarketType.FOREX else 'BTC-USD'}")
+    if market is MarketType.FOREX and (len(base), len(quote)) != (3, 3):
+        raise SpellingError(f"{name} is no pair of two currencies of three letters, such as EUR.USD")
+    if (market is MarketType.CRYPTO and is_currencies) or (market is MarketType.FOREX and base in COINS):
+        right = MarketType.FOREX if is_currencies else MarketType.CRYPTO
+        raise SpellingError(f"{name} is a pair of market_type {right}, not {market}", field="market_type")
+    return make_instrument(f"{base}{PAIR_MARKS[market]}{quote}", market)
+
+
+def _split(name: str, market: MarketType | None) -> tuple[str, str] | None:
+    """Return the two parts of a pair; None where the text is no pair."""
+    parts = re.split(r"[./ _-]", name)
+    if len(parts) == 2 and all(parts):  # noqa: PLR2004 - a pair
+        return parts[0], parts[1]
+    if len(parts) > 1:
+        return None
+    if market is not MarketType.CRYPTO and len(name) == 6 and name.isalpha():  # noqa: PLR2004 - two codes of three
+        joined = name[:3], name[3:]
+        if market is MarketType.FOREX or set(joined) <= CURRENCIES:
+            return joined
+    if market is MarketType.FOREX:
+        return None
+    for quote in COIN_QUOTES:
+        base = name.removesuffix(quote)
+        if base and base != name and (market is MarketType.CRYPTO or len(name) > 5):  # noqa: PLR2004 - no US ticker
+            return base, quote
+    return None
+
+
+def _pair_in(name: str) -> Instrument | None:
+    """Return the pair that *name* is by its currencies or coins alone; None where it may be something else."""
+    parts = _split(name.removesuffix("=X").replace(":", "/"), None)
+    if parts is None:
+        return None
+    base, quote = (COIN_NAMES.get(part, part) for part in parts)
+    if base == quote:
+        return None
+    if base in CURRENCIES and quote in CURRENCIES:
+        return make_instrument(f"{base}.{quote}", MarketType.FOREX)
+    if base in COINS and (quote in COIN_QUOTES or quote in CURRENCIES):
+        return make_instrument(f"{base}-{quote}", MarketType.CRYPTO)
+    return None
+
+
+def _refuse_unknown_pair(name: str) -> None:
+    """Refuse what looks like a pair of something unknown: it is never bought as shares.
+
+    Raises:
+        SpellingError: the text ends in a currency.
+    """
+    parts = _split(name.removesuffix("=X").replace(":", "/"), None)
+    if parts is not None and (parts[1] in CURRENCIES or parts[1] in COIN_QUOTES):
+        raise SpellingError(
+            f"{name} looks like the pair {parts[0]}/{parts[1]}; say market_type: crypto, forex or equity",
+            field="market_type",
+        )
+
+
+# Stocks and keys
+
+
+def _stock(name: str) -> Instrument:
+    """Return the stock, its class after a point.
+
+    Raises:
+        SpellingError: it is no ticker.
+    """
+    parts = _PARTS.split(name)
+    root, rest = parts[0], [part for part in parts[1:] if part]
+    suffix = "".join(rest)
+    if rest:
+        is_preferred = _PREFERRED.fullmatch(suffix) and ("PR" in suffix or name[len(root)] in "-/")
+        suffix = f"PR{suffix[-1]}" if is_preferred else SUFFIXES.get(suffix, suffix)
+        symbol = f"{root}.{suffix}"
+    else:
+        symbol = CLASS_ROOTS.get(name, name)
+    if not root or not _TICKER.fullmatch(symbol) or len(symbol) > MOST_TICKER:
+        raise SpellingError(f"{name} is no ticker: letters and digits, with . - / or a space before its class")
+    return make_instrument(symbol)
+
+
+def _of_key(name: str) -> Instrument:
+    """Return the security of a key as apex shows it."""
+    found = _KEY.fullmatch(name)
+    if found:
+        return _option_key(found)
+    symbol, _, mark = name.partition("@")
+    for market, divider in PAIR_MARKS.items():
+        if mark == market.upper():
+            base, _, quote = symbol.partition(divider)
+            return _pair(f"{base}/{quote}", market, NO_HINTS) if quote else _pair(symbol, market, NO_HINTS)
+    marks = mark.split("@")
+    if not symbol or not all(each.isalnum() for each in marks) or len(marks) > 2:  # noqa: PLR2004 - currency, exchange
+        raise SpellingError(f"{name} is no name of a security as apex writes it, such as SAP@EUR")
+    currency = marks[0] if marks[0] in CURRENCIES else HOME_CURRENCY
+    exchange = marks[-1] if marks[-1] != currency else ""
+    return replace(_stock(symbol), currency=currency, exchange=exchange)
+
+
+def _option_key(found: re.Match[str]) -> Instrument:
+    if found["y"]:
+        terms = _terms(found, Decimal(found["strike"]))
+        made = make_instrument(
+            terms.root, MarketType.OPTIONS, expiry=terms.expiry, strike=terms.strike, right=terms.right
+        )
+    else:
+        bare = found["bare"]
+        made = make_instrument(found["root"], MarketType.OPTIONS, right=OptionRight(bare) if bare else None)
+    return replace(
+        made,
+        trading_class=found["cls"] or "",
+        multiplier=Decimal(found["size"]) if found["size"] else CONTRACT_SIZE,
+        currency=found["cur"] or HOME_CURRENCY,
+    )
+
+
+def _with_hints(made: Instrument, hints: Hints) -> Instrument:
+    """Return *made* with what *hints* say of currency, exchange, class, multiplier and number."""
+    if hints.market_type not in {None, made.market_type}:
+        raise SpellingError(f"{made.key} contradicts market_type {hints.market_type}", field="market_type")
+    if made.market_type in PAIR_MARKS:
+        if hints.currency and hints.currency != made.currency:
+            raise SpellingError(f"{hints.currency} contradicts the pair {made.symbol}", field="currency")
+        return replace(made, con_id=hints.con_id) if hints.con_id else made
+    if hints.right is not None and made.right not in {None, hints.right}:
+        raise SpellingError(f"{hints.right} contradicts {made.key}", field="right")
+    currency = hints.currency or made.currency
+    found = replace(
+        made,
+        currency=currency,
+        exchange=identifying_exchange(hints.exchange, currency) or made.exchange,
+        con_id=hints.con_id or made.con_id,
+    )
+    if made.market_type is not MarketType.OPTIONS:
+        return found
+    return replace(
+        found,
+        exchange="",
+        trading_class=identifying_class(hints.trading_class, made.symbol) or made.trading_class,
+        multiplier=hints.multiplier or made.multiplier,
+    )
+
+
+def identifying_exchange(exchange: str, currency: str) -> str:
+    """Return the exchange where it is part of the identity: a listing in dollars outside the United States."""
+    return exchange if currency == HOME_CURRENCY and exchange and exchange not in US_EXCHANGES else ""
+
+
+def identifying_class(trading_class: str, underlying: str) -> str:
+    """Return the trading class where it says more than the underlying.
+
+    >>> identifying_class("BRKB", "BRK.B"), identifying_class("SPXW", "SPX")
+    ('', 'SPXW')
+    """
+    return "" if trading_class == underlying.replace(".", "") else trading_class

@@ -1,0 +1,237 @@
+"""One security, one identity, whatever it is called."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.spelling import (
+    Hints,
+    SpellingError,
+    canonical,
+    canonical_ticker,
+    names_key,
+    respelled_key,
+    same_security,
+)
+
+D = Decimal
+NO = Hints()
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+CLASSES = words("BRK.A BRK.B BF.A BF.B HEI.A LEN.B MOG.A MOG.B CWEN.A GEF.B CRD.A CRD.B RUSHA.X UHAL.B AKO.B STZ.B")
+PREFERRED = ["BAC.PRK", "WFC.PRL", "JPM.PRC"]
+TICKERS = words("AAPL MSFT GOOGL F T KO SPY QQQ A V BTC ETH SOL EUR USD ALL")
+PAIRS = words(
+    "EUR.USD USD.JPY GBP.USD USD.CHF AUD.USD USD.CAD NZD.USD EUR.GBP EUR.JPY GBP.JPY USD.MXN USD.SEK EUR.CHF "
+)
+COINS = words(
+    "BTC-USD ETH-USD SOL-USD XRP-USD DOGE-USD LTC-USD BCH-USD ADA-USD ETH-BTC BTC-EUR BTC-USDT SHIB-USD LINK-USDC "
+)
+FOREIGN = [
+    ("SAP", "EUR"),
+    ("VOD", "GBP"),
+    ("NESN", "CHF"),
+    ("7203", "JPY"),
+    ("SHOP", "CAD"),
+    ("BHP", "AUD"),
+    ("700", "HKD"),
+]
+OPTIONS = [
+    ("AAPL", "2026-12-18", "C", "200"),
+    ("AAPL", "2026-12-18", "P", "200"),
+    ("SPY", "2026-03-20", "P", "452.5"),
+    ("F", "2027-01-15", "C", "9.5"),
+    ("BRK.B", "2026-06-19", "C", "400"),
+    ("TSLA", "2026-11-27", "C", "1000"),
+    ("NVDA", "2028-01-21", "P", "0.5"),
+]
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+
+
+def spellings_of_option(root: str, day: str, right: str, strike: str) -> list[str]:
+    year, month, date = day.split("-")
+    word, name, compact = {"C": "CALL", "P": "PUT"}[right], MONTHS[int(month) - 1], root.replace(".", "")
+    eight = f"{int(D(strike) * 1000):08d}"
+    return [
+        f"{compact:<6}{year[2:]}{month}{date}{right}{eight}",
+        f"{compact}{year[2:]}{month}{date}{right}{eight}",
+        f"O:{compact}{year[2:]}{month}{date}{right}{eight}",
+        f".{compact}{year[2:]}{month}{date}{right}{strike}",
+        f"{root} {day} {strike} {right}",
+        f"{root} {day} {right}{strike}",
+        f"{root} {year}{month}{date} {strike} {word}",
+        f"{root} {month}/{date}/{year} {strike} {right}",
+        f"{root} {date}{name}{year[2:]} {strike} {right}",
+        f"{root} {name.title()}{date}'{year[2:]} {strike} {word}",
+        f"{root} {name} {date} '{year[2:]} {strike} {word.title()}",
+        f"{root.replace('.', ' ')} {day} {strike} {right}",
+        f"{root}@options {day} {right}{strike}",
+    ]
+
+
+def every_security() -> list[tuple[str, list[tuple[str, Hints]]]]:
+    """Return each security's key with its spellings."""
+    found: list[tuple[str, list[tuple[str, Hints]]]] = []
+    found.extend((name, [(name.replace(".", mark), NO) for mark in "./- "]) for name in (*CLASSES, *PREFERRED))
+    found.extend((name, [(name, NO), (name.lower(), NO), (f" {name} ", NO)]) for name in TICKERS)
+    for name in PAIRS:
+        marks = [(name.replace(".", mark), NO) for mark in (".", "/", "-", "", " ")]
+        hinted = [(text, Hints(market_type=MarketType.FOREX)) for text, _ in marks]
+        found.append((f"{name}@forex", [*marks, *hinted, (f"{name.replace('.', '')}=X", NO), (f"{name}@forex", NO)]))
+    for name in COINS:
+        marks = [(name.replace("-", mark), NO) for mark in ("-", "/", ".", "")]
+        hinted = [(text, Hints(market_type=MarketType.CRYPTO)) for text, _ in marks]
+        found.append((f"{name}@crypto", [*marks, *hinted, (f"{name.lower()}@crypto", NO)]))
+    for name, currency in FOREIGN:
+        found.append((f"{name}@{currency}", [(name, Hints(currency=currency)), (f"{name}@{currency}", NO)]))
+    for root, day, right, strike in OPTIONS:
+        terms = Hints(expiry=day, strike=Price(D(strike)), right=OptionRight(right))
+        typed = msgspec.structs.replace(terms, market_type=MarketType.OPTIONS)
+        texts = [(text, NO) for text in spellings_of_option(root, day, right, strike)]
+        found.append((f"{root}@options {day} {right}{strike}", [*texts, (root, terms), (root, typed)]))
+    return found
+
+
+SECURITIES = every_security()
+
+
+def test_the_list_is_long() -> None:
+    assert len({key for key, _ in SECURITIES}) == len(SECURITIES) >= 60
+
+
+@pytest.mark.parametrize(("key", "spellings"), SECURITIES, ids=[key for key, _ in SECURITIES])
+def test_every_spelling_is_one_security(key: str, spellings: list[tuple[str, Hints]]) -> None:
+    assert {text: canonical(text, hints).key for text, hints in spellings} == {text: key for text, _ in spellings}
+
+
+@pytest.mark.parametrize("key", [key for key, _ in SECURITIES])
+def test_the_key_names_the_security_again_and_a_stored_row_keeps_it(key: str) -> None:
+    security = canonical(key)
+    assert security.key == key
+    assert msgspec.json.decode(msgspec.json.encode(security), type=Instrument) == security
+    assert respelled_key(key) == key
+    assert same_security(key, security)
+    assert names_key(key.lower(), key)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_security_of_its_own_key_or_refused(text: str) -> None:
+    with suppress(SpellingError):
+        found = canonical(text)
+        assert canonical(found.key).key == found.key
+
+
+@given(st.sampled_from([key for key, _ in SECURITIES]), st.sampled_from([key for key, _ in SECURITIES]))
+def test_two_securities_are_never_mistaken(one: str, other: str) -> None:
+    assert (canonical(one) == canonical(other)) is (one == other)
+
+
+@pytest.mark.parametrize(
+    ("text", "hints", "field"),
+    [
+        ("FOO/USD", NO, "market_type"),
+        ("FOOBARUSD", NO, "market_type"),
+        ("EUR/USD", Hints(market_type=MarketType.EQUITY), "market_type"),
+        ("EUR/USD", Hints(market_type=MarketType.CRYPTO), "market_type"),
+        ("BTC/USD", Hints(market_type=MarketType.FOREX), "market_type"),
+        ("EUR.EUR", Hints(market_type=MarketType.FOREX), "symbol"),
+        ("EUR.USD", Hints(currency="JPY"), "currency"),
+        ("AAPL  261218C00200000", Hints(right=OptionRight.PUT), "right"),
+        ("AAPL  261218C00200000", Hints(strike=Price(D(210))), "strike"),
+        ("AAPL  261218C00200000", Hints(expiry="2026-12-19"), "expiry"),
+        ("AAPL  261218C00200000", Hints(market_type=MarketType.EQUITY), "market_type"),
+        ("AAPL  261331C00200000", NO, "expiry"),
+        ("AAPL  261218C00000000", NO, "strike"),
+        ("AAPL", Hints(market_type=MarketType.OPTIONS, expiry="2026-12-18"), "strike"),
+        ("AAPL", Hints(market_type=MarketType.OPTIONS, strike=Price(D(1)), right=OptionRight.PUT), "expiry"),
+        ("", NO, "symbol"),
+        ("A" * 21, NO, "symbol"),
+        ("Ä", NO, "symbol"),
+        ("AAPL@", NO, "symbol"),
+        ("-", NO, "symbol"),
+    ],
+)
+def test_what_is_no_security_is_refused_with_the_field_that_decides(text: str, hints: Hints, field: str) -> None:
+    with pytest.raises(SpellingError) as caught:
+        canonical(text, hints)
+    assert caught.value.field == field
+
+
+def test_a_class_of_options_and_an_odd_size_are_other_contracts() -> None:
+    terms = {
+        "market_type": MarketType.OPTIONS,
+        "expiry": "2026-12-18",
+        "strike": Price(D(5000)),
+        "right": OptionRight.CALL,
+    }
+    plain = canonical("SPX", Hints(**terms))
+    weekly = canonical("SPX", Hints(trading_class="SPXW", **terms))
+    small = canonical("SPX", Hints(multiplier=D(10), **terms))
+    assert weekly == canonical("SPXW  261218C05000000") == canonical("SPX@options 2026-12-18 C5000 (SPXW)")
+    assert small == canonical("SPX@options 2026-12-18 C5000 x10")
+    assert len({plain.key, weekly.key, small.key}) == 3
+    assert canonical("BRK.B", Hints(trading_class="BRKB", **terms)).trading_class == ""
+
+
+def test_a_listing_in_dollars_abroad_is_another_security() -> None:
+    assert canonical("WEAT", Hints(exchange="NYSE")) == canonical("WEAT", Hints(exchange="ARCA")) == canonical("WEAT")
+    abroad = canonical("WEAT", Hints(exchange="LSEETF"))
+    assert abroad.key == "WEAT@LSEETF"
+    assert canonical("WEAT@LSEETF") == abroad
+
+
+def test_an_option_without_a_contract_is_marked_and_calls_and_puts_are_apart() -> None:
+    call = canonical("AAPL", Hints(market_type=MarketType.OPTIONS, right=OptionRight.CALL))
+    put = canonical("AAPL", Hints(market_type=MarketType.OPTIONS, right=OptionRight.PUT))
+    assert call.is_unspecified
+    assert (call.key, put.key) == ("AAPL@options unspecified C", "AAPL@options unspecified P")
+
+
+def test_what_a_person_types_names_what_is_held() -> None:
+    option = canonical("AAPL  261218C00200000")
+    assert same_security("aapl", option)
+    assert same_security("AAPL 2026-12-18 200 C", option)
+    assert not same_security("AAPL 2026-12-18 210 C", option)
+    assert same_security("SAP", canonical("SAP@EUR"))
+    assert not names_key("SAP", "SAP@EUR")
+
+
+def test_a_row_of_an_older_version_is_respelled() -> None:
+    old = msgspec.json.decode(b'{"symbol": "BRK B"}', type=Instrument)
+    assert old.key == "BRK.B"
+    pair = msgspec.json.decode(b'{"symbol": "BTC/USD", "market_type": "crypto"}', type=Instrument)
+    assert pair.key == "BTC-USD@crypto"
+    assert respelled_key("AAPL@options ? C?") == "AAPL@options unspecified C"
+    assert respelled_key("EURUSD") == "EURUSD"
+    assert canonical_ticker("nothing at all, really") == "NOTHING AT ALL, REALLY"
+
+
+@pytest.mark.parametrize(
+    ("text", "price", "tick"),
+    [
+        ("F", "12", "0.01"),
+        ("F", "1", "0.01"),
+        ("F", "0.9999", "0.0001"),
+        ("BTC-USD", "60000", "0.01"),
+        ("XRP-USD", "0.5", "0.0001"),
+        ("SHIB-USD", "0.00001234", "0.00000001"),
+        ("ETH-BTC", "0.034", "0.00001"),
+        ("EUR.USD", "1.1", "0.00001"),
+        ("USD.JPY", "150", "0.001"),
+        ("AAPL 2026-12-18 200 C", "2.5", "0.01"),
+    ],
+)
+def test_a_price_step_holds_where_the_price_is(text: str, price: str, tick: str) -> None:
+    assert canonical(text).tick_at(D(price)) == D(tick)
