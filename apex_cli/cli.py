@@ -23,6 +23,7 @@ from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, poin
 
 COMMANDS = {
     "init": "init",
+    "config": "config",
     "run": "run",
     "approve": "approve",
     "positions": "positions",

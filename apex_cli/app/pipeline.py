@@ -279,7 +279,7 @@ def make_pipeline_chores(settings: Settings, context: PipelineContext, *, is_loo
     from apex_cli.core.adapters.training_process import TrainingProcess
     from apex_cli.core.signals.predictor import ModelKeeper, Trainer
 
-    process = TrainingProcess(settings.source)
+    process = TrainingProcess(settings.source, settings.profile)
     trains = is_loop and settings.predictor.auto_train
     trainer = Trainer(process.start, process.outcome) if trains else None
     return (

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from apex_cli.core.state.tables import State
 
 
-def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
+def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None, *, profile: str = "") -> Settings:
     """Return the settings of this process; *overrides* count like further environment variables.
 
     Raises:
         ConfigError: the file or a variable is wrong.
     """
-    settings = load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd())
+    settings = load_settings(config, environ={**os.environ, **(overrides or {})}, cwd=Path.cwd(), profile=profile)
     return allow_live(settings, os.environ.get(LIVE_VARIABLE) == "1")
 
 

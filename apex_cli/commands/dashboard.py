@@ -117,6 +117,7 @@ def _serve(out: Output, settings: Settings, address: Address, *, control: bool, 
 
     command = [*own_program(), "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
     command += ["--config", str(settings.source)] if settings.source else []
+    command += ["--profile", settings.profile] if settings.profile else []
     command += ["--control"] if control else []
     os.environ[SERVED_VARIABLE] = str(os.getpid())
     out.note(f"The dashboard is at {url}/{f'?token={token}' if token else ''} ({_may(control=control)}). Ctrl-C ends.")

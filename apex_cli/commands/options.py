@@ -96,6 +96,15 @@ CONFIG = Annotated[
         show_default=False,
     ),
 ]
+PROFILE = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="sim, paper, live, or one of the configuration's profiles. Also: $APEX_PROFILE.",
+        show_default=False,
+    ),
+]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result, warnings and errors.")]
 VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
@@ -104,10 +113,11 @@ VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the 
 class Call:
     """One run of a command: where it speaks, and what is configured."""
 
-    def __init__(self, out: Output, config: Path | None, *, is_live: bool) -> None:
+    def __init__(self, out: Output, config: Path | None, *, profile: str, is_live: bool) -> None:
         """Read nothing yet: a command that needs no configuration does not open it."""
         self.out = out
-        self._config = config
+        self.config = config
+        self.profile = profile
         self._is_live = is_live
 
     @cached_property
@@ -141,7 +151,7 @@ class Call:
         Raises:
             ConfigError: the file or a variable is wrong.
         """
-        return allow_live(read_settings(self._config, overrides), self._is_live)
+        return allow_live(read_settings(self.config, overrides, profile=self.profile), self._is_live)
 
 
 def common(
@@ -155,7 +165,7 @@ def common(
         config: whether it takes --config.
     """
     shared: dict[str, tuple[Any, object]] = {"live": (LIVE, False)} if live else {}
-    shared |= {"config": (CONFIG, None)} if config else {}
+    shared |= {"config": (CONFIG, None), "profile": (PROFILE, "")} if config else {}
     shared |= {"as_json": (JSON, False), "quiet": (QUIET, False), "verbose": (VERBOSE, False)}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -163,7 +173,9 @@ def common(
             chosen = {option: given.pop(option) for option in shared}
             speaks = {option: chosen[option] for option in ("as_json", "quiet", "verbose")}
             with Output(name, **speaks) as out:
-                call = Call(out, chosen.get("config"), is_live=chosen.get("live", False))
+                call = Call(
+                    out, chosen.get("config"), profile=chosen.get("profile", ""), is_live=chosen.get("live", False)
+                )
                 command(call, **given)
 
         _, *own = inspect.signature(command, eval_str=True).parameters.values()

@@ -189,7 +189,7 @@ class Reader:
         if is_section(field.kind):
             return self.section(fields_of(field.kind), value, f"{path}.")
         if field.kind is dict and field.item is not None:
-            return self._entries(field.item, value, f"{path}.")
+            return self.entries(field.item, value, f"{path}.")
         if value is None and field.is_optional:
             return None
         if field.kind is tuple and field.item is not None:
@@ -213,14 +213,18 @@ class Reader:
                 return
             yield key, value
 
-    def _entries(self, entry: Field, document: object, path: str) -> dict[str, Any]:
-        """Return what stands under names of the user's own."""
+    def entries(
+        self, entry: Field, document: object, path: str, fields: Mapping[str, Field] | None = None
+    ) -> dict[str, Any]:
+        """Return what stands under names of the user's own; *fields* where an entry takes others than its type has."""
         values: dict[str, Any] = {}
         for name, value in self._pairs(document, path):
-            if isinstance(name, str) and name.strip() and name.isprintable():
-                values[name] = self.value(entry, value, f"{path}{name}")
-            else:
+            if not (isinstance(name, str) and name.strip() and name.isprintable()):
                 self.problem(f"{path}{key_name(name)}", "a name is text; put one that looks like a number in quotes.")
+            elif fields is not None:
+                values[name] = self.section(fields, value, f"{path}{name}.")
+            else:
+                values[name] = self.value(entry, value, f"{path}{name}")
         return values
 
     def _items(self, item: Field, value: object, path: str) -> object:

@@ -11,18 +11,20 @@ from apex_cli.core.errors import ConfigError
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings, StateSettings
 
 CONFIG_VARIABLE = "APEX_CONFIG"
+PROFILE_VARIABLE = "APEX_PROFILE"
 LIVE_VARIABLE = "APEX_LIVE"
 FILE_NAME = "config.yaml"
 MAX_BYTES = 1_000_000
 """Largest configuration file."""
 
 
-def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -> Settings:
+def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path, profile: str = "") -> Settings:
     """Return the settings of the first file found, then of the variables in *environ*.
 
     Looked for in this order: *path*, ``$APEX_CONFIG``, ``config.yaml`` in *cwd*, ``config.yaml`` in
     the user's configuration folder. The last two may be missing. Paths in the result are absolute:
-    relative ones count from the file's folder, without a file from *cwd*.
+    relative ones count from the file's folder, without a file from *cwd*. *profile*, else ``$APEX_PROFILE``, changes
+    what its name says: sim, paper, live, or one that the file describes under ``profiles``.
 
     Raises:
         ConfigError: a named file is missing, the file cannot be read, or a key or value is wrong;
@@ -30,14 +32,15 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], cwd: Path) -
     """
     source = find_config(path, environ=environ, cwd=cwd)
     names = [name for name in environ if name.startswith(OVERRIDE_PREFIX)]
-    if source is None and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
+    profile = profile or environ.get(PROFILE_VARIABLE, "")
+    if source is None and not profile and not any("_" in name.removeprefix(OVERRIDE_PREFIX) for name in names):
         return Settings(state=StateSettings(dir=cwd / StateSettings().dir))
     from apex_cli.settings.schema import build_settings  # noqa: PLC0415 - start-up is a feature
 
     document = read_config(source) if source is not None else {}
     overrides = read_overrides({name: environ[name] for name in names})
     base = source.parent if source is not None else cwd
-    return build_settings(document, overrides=overrides, variables=names, source=source, base=base)
+    return build_settings(document, overrides=overrides, variables=names, source=source, base=base, profile=profile)
 
 
 def places_looked(environ: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
@@ -103,9 +106,17 @@ def read_config(path: Path) -> dict[object, object]:
     Raises:
         ConfigError: it cannot be read, is no UTF-8, no YAML, or no mapping.
     """
+    return parse_config(_decode(_read_bytes(path), path), path)
+
+
+def parse_config(text: str, path: Path) -> dict[object, object]:
+    """Return the mapping in *text*, which stands in *path* or is about to.
+
+    Raises:
+        ConfigError: it is no YAML, or no mapping.
+    """
     from apex_cli.core.yaml_text import YamlProblem, parse_yaml  # noqa: PLC0415 - start-up is a feature
 
-    text = _decode(_read_bytes(path), path)
     try:
         document = parse_yaml(text)
     except YamlProblem as problem:

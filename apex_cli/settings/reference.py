@@ -20,6 +20,8 @@ HEAD = """\
 #
 # Found as --config FILE, $APEX_CONFIG, ./config.yaml, then config.yaml in your configuration folder.
 # Paths are relative to this file. Fractions are fractions: 0.01 is 1 %.
+# Profiles (--profile NAME or $APEX_PROFILE; sim, paper and live are there already) have a state of their own. What one
+# changes stands below its name: profiles: {live: {risk: {max_positions: 3}}, swing: {risk: {capital: 2000}}}.
 # A variable APEX_<SECTION>__<KEY> overrides a key: APEX_RISK__CAPITAL=5000, APEX_BROKER__IB__IB_PORT=4002.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.core.errors import ConfigError
-from apex_cli.core.reader import BAD, Field, Problem, Reader, fields_of, is_section, meant, suggest
+from apex_cli.core.reader import BAD, Field, Problem, Reader, fields_of, is_section, meant, shown, suggest
 from apex_cli.settings.conflicts import conflicts
-from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
+from apex_cli.settings.sections import OVERRIDE_PREFIX, IbMode, IbSettings, Settings, StateSettings
 
 
 @cache
@@ -38,6 +38,10 @@ def _leaves(section: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, F
             yield f"{prefix}{name}", field
 
 
+PROFILES = "profiles"
+"""Key of the file under which each profile stands with the sections that it changes."""
+
+
 def build_settings(
     document: Mapping[object, object],
     *,
@@ -45,8 +49,9 @@ def build_settings(
     variables: Sequence[str] = (),
     source: Path | None,
     base: Path,
+    profile: str = "",
 ) -> Settings:
-    """Return the settings that *document* and then *overrides* (by variable name) describe.
+    """Return the settings that *document*, then *profile*, then *overrides* (by variable name) describe.
 
     *variables* are the names of all ``APEX_`` variables, looked through for near misses.
 
@@ -55,7 +60,10 @@ def build_settings(
     """
     problems: list[Problem] = []
     reader = Reader(origin=str(source or "defaults"), base=base, problems=problems, unknown=_home)
-    values = reader.section(keys(), document, "")
+    values = reader.section(keys(), {key: value for key, value in document.items() if key != PROFILES}, "")
+    profiles = reader.entries(Field(Settings, None, is_optional=False), document.get(PROFILES), f"{PROFILES}.", keys())
+    if profile:
+        values = _in_profile(profile, values, profiles, reader)
     names = {variable_name(path): path for path in leaves()}
     for name, value in overrides.items():
         _override(values, name, value, names, Reader(origin=f"${name}", base=base, problems=problems))
@@ -65,11 +73,55 @@ def build_settings(
         if (fixed := _near_miss(name, names))
     ]
     if not problems:
-        settings = _settings(values, base, source)
+        settings = replace(_settings(values, base, source), profile=profile)
         problems += [Problem(origin=str(source or "settings"), **c._asdict()) for c in conflicts(settings)]
     if problems:
         raise _error(problems, source)
     return settings
+
+
+def _in_profile(
+    profile: str, values: dict[str, Any], profiles: Mapping[str, dict[str, Any]], reader: Reader
+) -> dict[str, Any]:
+    """Return *values* with what the profile changes: what its name means, then what the file says of it.
+
+    Each profile has its own state, and paper and live their own client ids.
+    """
+    if profile not in BUILT_IN and profile not in profiles:
+        known = ", ".join(sorted({*BUILT_IN, *profiles}))
+        reader.problem(PROFILES, f"no profile goes by the name {shown(profile)}; known here: {known}.")
+        return values
+    state = Path(values.get("state", {}).get("dir", StateSettings().dir))
+    merged = _merged(values, {"state": {"dir": state.with_name(f"{state.name}-{profile}")}})
+    own = profiles.get(profile, {})
+    return _merged(_merged(merged, BUILT_IN[profile](values) if profile in BUILT_IN else {}), own)
+
+
+def _sim(_: Mapping[str, Any]) -> dict[str, Any]:
+    return {"execution": {"simulation_mode": True}}
+
+
+def _paper(_: Mapping[str, Any]) -> dict[str, Any]:
+    return {"execution": {"simulation_mode": False}, "broker": {"ib": {"mode": IbMode.PAPER}}}
+
+
+LIVE_PORTS = {7497: 7496, 4002: 4001}
+"""Ports of TWS and IB Gateway for live accounts, by those for paper accounts."""
+
+LIVE_IDS = 10
+"""How far client ids of the live profile lie above those of the others."""
+
+
+def _live(values: Mapping[str, Any]) -> dict[str, Any]:
+    ib = values.get("broker", {}).get("ib", {})
+    port = ib.get("ib_port", IbSettings().ib_port)
+    client_id = ib.get("ib_client_id", IbSettings().ib_client_id) + LIVE_IDS
+    changed = {"mode": IbMode.LIVE, "ib_port": LIVE_PORTS.get(port, port), "ib_client_id": client_id}
+    return {"execution": {"simulation_mode": False}, "broker": {"ib": changed}}
+
+
+BUILT_IN: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"sim": _sim, "paper": _paper, "live": _live}
+"""What the profiles that every configuration has change."""
 
 
 def variable_name(path: str) -> str:

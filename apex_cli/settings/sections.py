@@ -762,6 +762,9 @@ class Settings(Value, frozen=True, kw_only=True):
     source: Path | None = None
     """The file it was read from; not a key of the file."""
 
+    profile: str = ""
+    """The profile that was chosen; not a key of the file."""
+
     live: bool = False
     """This command may send orders to a live account: --live or APEX_LIVE=1; not a key of the file."""
 

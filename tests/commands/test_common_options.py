@@ -30,7 +30,7 @@ def test_every_command_ends_with_the_shared_options(name: str) -> None:
         options = [parameter.opts[0] for parameter in command.params if parameter.opts[0] != "--help"]
         shared = ["--json", "--quiet", "--verbose"]
         assert options[-3:] == shared, path
-        assert (options[-4:-3] == ["--config"]) == (path not in WITHOUT_CONFIG), path
+        assert (options[-5:-3] == ["--config", "--profile"]) == (path not in WITHOUT_CONFIG), path
 
 
 def test_a_command_is_called_with_its_own_options_and_the_call() -> None:
@@ -46,4 +46,12 @@ def test_a_command_is_called_with_its_own_options_and_the_call() -> None:
     get_command(app).main(["--count", "3", "-q"], standalone_mode=False)
     assert heard == ["thing", True, 3]
     assert thing.__doc__ == "Do a thing."
-    assert list(inspect.signature(thing).parameters) == ["count", "live", "config", "as_json", "quiet", "verbose"]
+    assert list(inspect.signature(thing).parameters) == [
+        "count",
+        "live",
+        "config",
+        "profile",
+        "as_json",
+        "quiet",
+        "verbose",
+    ]

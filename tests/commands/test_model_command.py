@@ -288,14 +288,14 @@ def test_a_loop_trains_in_a_process_of_its_own(
 ) -> None:
     for name, value in clean_environment.items():
         monkeypatch.setenv(name, value)
-    process = TrainingProcess(staged / "config.yaml")
+    process = TrainingProcess(staged / "config.yaml", "")
     assert process.outcome() == ""
     process.start()
     assert wait_for(process) == ""
     assert (staged / "state" / "models" / "model-0001.skops").is_file()
     process.start()
     assert wait_for(process) == ""
-    broken = TrainingProcess(staged / "no.yaml")
+    broken = TrainingProcess(staged / "no.yaml", "")
     broken.start()
     assert "no.yaml" in (wait_for(broken) or "")
 

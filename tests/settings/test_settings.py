@@ -20,7 +20,7 @@ from apex_cli.core.reader import is_section
 from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
-from apex_cli.settings.schema import build_settings, keys, leaves
+from apex_cli.settings.schema import BUILT_IN, build_settings, keys, leaves
 from apex_cli.settings.sections import CommissionModel, IbLibrary, Settings, SimulationClock
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -365,3 +365,42 @@ class TestSlips:
             "keys nest, each below its section; write risk: {capital: ...}"
         )
         assert found["broker.ib.ib_port"]["message"].endswith("write broker: {ib: {ib_port: ...}}")
+
+
+class TestProfiles:
+    def test_each_has_its_own_state_and_live_its_own_port_and_client_id(self, tmp_path: Path) -> None:
+        found = {name: load(tmp_path, "broker: {ib: {ib_port: 4002}}", APEX_PROFILE=name) for name in BUILT_IN}
+        assert {name: one.state.dir.name for name, one in found.items()} == {
+            "sim": "state-sim",
+            "paper": "state-paper",
+            "live": "state-live",
+        }
+        assert {name: one.execution.simulation_mode for name, one in found.items()} == {
+            "sim": True,
+            "paper": False,
+            "live": False,
+        }
+        ib = {name: one.broker.ib for name, one in found.items()}
+        assert (ib["paper"].mode, ib["paper"].ib_port, ib["paper"].ib_client_id) == ("paper", 4002, 1)
+        assert (ib["live"].mode, ib["live"].ib_port, ib["live"].ib_client_id) == ("live", 4001, 11)
+
+    def test_the_file_changes_a_profile_and_adds_others(self, tmp_path: Path) -> None:
+        text = (
+            "state: {dir: s}\n"
+            "profiles: {live: {broker: {ib: {ib_port: 9}}, state: {dir: mine}}, swing: {risk: {capital: 5}}}"
+        )
+        live, swing = (load(tmp_path, text, APEX_PROFILE=name) for name in ("live", "swing"))
+        assert (live.broker.ib.ib_port, live.state.dir, live.profile) == (9, tmp_path / "mine", "live")
+        assert (swing.risk.capital, swing.state.dir.name, swing.execution.simulation_mode) == (5, "s-swing", True)
+        assert load(tmp_path, text).risk.capital == 3000
+
+    def test_a_variable_wins_over_the_profile_and_the_option_over_the_variable(self, tmp_path: Path) -> None:
+        environ = {"APEX_PROFILE": "paper", "APEX_EXECUTION__SIMULATION_MODE": "true"}
+        found = load_settings(None, environ=environ, cwd=tmp_path, profile="live")
+        assert (found.profile, found.execution.simulation_mode, found.broker.ib.mode) == ("live", True, "live")
+
+    def test_an_unknown_profile_and_a_bad_one_are_problems(self, tmp_path: Path) -> None:
+        assert "known here: live, paper, sim, x" in str(problems(tmp_path, "profiles: {x: {}}", APEX_PROFILE="y"))
+        assert "profiles.x.risk.capital" in problems(tmp_path, "profiles: {x: {risk: {capital: 0}}}")
+        assert "profiles.x.rsk" in problems(tmp_path, "profiles: {x: {rsk: {}}}")
+        assert "profiles" in problems(tmp_path, "profiles: 3")

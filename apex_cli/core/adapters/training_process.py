@@ -17,15 +17,17 @@ FINE = frozenset({ExitStatus.OK, ExitStatus.NOTHING_DONE, ExitStatus.BUSY})
 class TrainingProcess:
     """Runs ``apex model train --if-due`` and remembers how it ended."""
 
-    def __init__(self, config: Path | None) -> None:
-        """Train by the configuration file *config*."""
+    def __init__(self, config: Path | None, profile: str) -> None:
+        """Train by the configuration file *config*, in *profile*."""
         self._config = config
+        self._profile = profile
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
 
     def start(self) -> None:
         """Start it, without waiting."""
         config = ["--config", str(self._config)] if self._config is not None else []
+        config += ["--profile", self._profile] if self._profile else []
         self._said = TemporaryFile()  # noqa: SIM115 - closed when the process is over
         self._process = subprocess.Popen(  # noqa: S603 - this program itself
             [*own_program(), "model", "train", "--if-due", "--quiet", *config],

@@ -1,0 +1,80 @@
+"""Changes one key of a configuration's text, and keeps its comments, its order and its spelling."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from apex_cli.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+
+def with_value(text: str, path: str, value: str) -> str:
+    r"""Return *text* with *value*, a YAML value, at the key *path*; missing sections are added at the end.
+
+    >>> with_value("risk:  # mine\n  capital: 3000  # all of it\n", "risk.capital", "5000")
+    'risk:  # mine\n  capital: 5000  # all of it\n'
+
+    Raises:
+        ConfigError: something on the way to the key is no section.
+    """
+    yaml = _yaml()
+    document = yaml.load(text)
+    document = _new_map(yaml) if document is None else document
+    *sections, key = path.split(".")
+    inner: Any = document
+    for number, section in enumerate(sections):
+        if inner.get(section) is None:
+            inner[section] = _new_map(yaml)
+        inner = inner[section]
+        _require_section(inner, ".".join(sections[: number + 1]))
+    inner[key] = yaml.load(value)
+    return _dumped(yaml, document)
+
+
+def without_value(text: str, path: str) -> str | None:
+    """Return *text* without the key *path*, so that its default holds; None when it is not there."""
+    yaml = _yaml()
+    document = yaml.load(text)
+    *sections, key = path.split(".")
+    way: list[Any] = [document]
+    for section in sections:
+        way.append(way[-1].get(section) if hasattr(way[-1], "get") else None)
+    if not hasattr(way[-1], "get") or key not in way[-1]:
+        return None
+    del way[-1][key]
+    for outer, section, inner in zip(reversed(way[:-1]), reversed(sections), reversed(way[1:]), strict=True):
+        if not inner:
+            del outer[section]
+    return _dumped(yaml, document)
+
+
+def _yaml() -> YAML:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - start-up is a feature
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    return yaml
+
+
+def _new_map(yaml: YAML) -> Any:
+    return yaml.map()
+
+
+def _require_section(inner: object, path: str) -> None:
+    if not hasattr(inner, "get"):
+        raise ConfigError(
+            "config_invalid",
+            f"{path} is a value in this file, not a section.",
+            hint="Correct it with apex config edit.",
+        )
+
+
+def _dumped(yaml: YAML, document: Any) -> str:
+    stream = StringIO()
+    yaml.dump(document, stream)
+    text = stream.getvalue()
+    return "" if text == "{}\n" else text
