@@ -21,39 +21,51 @@ from apex_cli import __version__
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
 from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, point_nowhere
 
-COMMANDS = {
-    "init": "init",
-    "config": "config",
-    "run": "run",
-    "approve": "approve",
-    "positions": "positions",
-    "dashboard": "dashboard",
-    "close": "close",
-    "reconcile": "reconcile",
-    "cash": "cash",
-    "orders": "orders",
-    "history": "history",
-    "report": "report",
-    "explain": "explain",
-    "replay": "replay",
-    "learn": "learn",
-    "pdt-status": "pdt_status",
-    "import-fills": "import_fills",
-    "files": "files",
-    "export": "export",
-    "size": "size",
-    "halt": "trading_state",
-    "reduce": "trading_state",
-    "resume": "trading_state",
-    "model": "model",
-    "notify": "notify",
-    "telegram": "telegram",
-    "heartbeat": "heartbeat",
-    "state": "state",
-    "doctor": "doctor",
-    "gateway": "gateway",
+GROUPS = {
+    "Daily": {
+        "status": "status",
+        "run": "run",
+        "approve": "approve",
+        "positions": "positions",
+        "close": "close",
+        "orders": "orders",
+        "history": "history",
+        "explain": "explain",
+        "dashboard": "dashboard",
+    },
+    "Account and rules": {
+        "size": "size",
+        "pdt-status": "pdt_status",
+        "import-fills": "import_fills",
+        "reconcile": "reconcile",
+        "cash": "cash",
+        "halt": "trading_state",
+        "reduce": "trading_state",
+        "resume": "trading_state",
+    },
+    "Research": {
+        "report": "report",
+        "replay": "replay",
+        "learn": "learn",
+        "model": "model",
+        "files": "files",
+        "export": "export",
+    },
+    "Set-up and care": {
+        "init": "init",
+        "config": "config",
+        "doctor": "doctor",
+        "state": "state",
+        "notify": "notify",
+        "heartbeat": "heartbeat",
+        "help": "help",
+        "version": "version",
+    },
+    "Programs": {"gateway": "gateway", "telegram": "telegram"},
 }
-"""Module under ``apex_cli.commands`` by command name, in the order of the help page."""
+"""Module under ``apex_cli.commands`` by command name, by what it is for, in the order of the help page."""
+
+COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
 
 
 def exit_status_table() -> str:
@@ -76,7 +88,20 @@ class LazyGroup(TyperGroup):
         sub_app: typer.Typer = getattr(module, "apps", {}).get(cmd_name) or module.app
         command = get_command(sub_app)
         command.name = cmd_name
+        panel = next(title for title, group in GROUPS.items() if cmd_name in group)
+        command.rich_help_panel = panel  # type: ignore[attr-defined]  # Typer reads it
         return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own type is private
+        """Return the command that *args* begin with; for none, say which one may be meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - start-up is a feature
+
+            near = get_close_matches(name.lower(), COMMANDS, n=3, cutoff=0.6)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise InputError("usage", f"No such command {name!r}.{meant}", hint="See: apex --help")
+        return super().resolve_command(ctx, args)
 
 
 RARELY = (50_000, 20, 20)
@@ -90,7 +115,7 @@ def make_app(*, with_completion: bool) -> typer.Typer:
     app = typer.Typer(
         name="apex",
         cls=LazyGroup,
-        no_args_is_help=True,
+        invoke_without_command=True,
         add_completion=with_completion,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -107,14 +132,21 @@ def _print_version(value: bool) -> None:  # noqa: FBT001 - Typer's callback sign
 
 
 def apex(
-    version: Annotated[  # noqa: FBT002 - Typer options are booleans
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001, FBT002 - its callback prints it; Typer options are booleans
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Decide, size, check, approve and execute trades, with protection and without losing track.
 
+    Without a command it shows where things stand, and the commands.
+
     Example: apex size --entry 50 --stop 48
     """
+    if ctx.invoked_subcommand is None:
+        from apex_cli.commands.status import show_start  # noqa: PLC0415 - start-up is a feature
+
+        show_start(GROUPS)
 
 
 def run(arguments: Sequence[str]) -> int:

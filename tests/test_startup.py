@@ -47,6 +47,8 @@ WITH_CONFIG = {
     "dashboard": CONFIG,
     "explain demo-1-aapl-long": CONFIG,
     "explain demo-1-aapl-long --json": CONFIG | JSON,
+    "status": CONFIG | STATE | JSON,
+    "explain": CONFIG,
     "learn status": CONFIG | STATE | JSON,
     "learn freeze": CONFIG | STATE | JSON | WRITING,
     "replay --to 2003-04-30": CONFIG | LOOP | JSON,
@@ -73,6 +75,8 @@ WITH_CONFIG = {
 
 WITHOUT_CONFIG = {
     "--version": set(),
+    "version": set(),
+    "help": set(),
     "bogus": set(),
     SIZE: set(),
     f"{SIZE} --json": JSON,

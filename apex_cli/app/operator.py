@@ -6,7 +6,7 @@ process that holds the executor, or takes it when it is free. Every call may blo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.resources import open_store
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
-from apex_cli.core.errors import BrokerError, NothingToDo
+from apex_cli.core.errors import BrokerError, InputError, NothingToDo
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.money import Price, Quantity
@@ -66,6 +66,12 @@ class Operator:
         """Return what waits for an answer, best score first."""
         return self._desk()[1].pending()
 
+    def numbers(self) -> Mapping[str, int]:
+        """Return the number that each approval may be named by."""
+        from apex_cli.core.execution.answers import approval_numbers
+
+        return approval_numbers(self.view())
+
     def find(self, name: str) -> ApprovalRecord:
         """Return the approval that *name* names.
 
@@ -73,6 +79,16 @@ class Operator:
             InputError: there is none, or several.
         """
         return self._desk()[1].find(name)
+
+    def ids_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the ids of the approvals that *names* name now; what names none stays as it is, to be reported."""
+        from contextlib import suppress
+
+        found = dict(zip(names, names, strict=True))
+        for name in names:
+            with suppress(InputError):
+                found[name] = self.find(name).approval_id
+        return tuple(found.values())
 
     def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
         """Look at *approval* again with the price, account and positions of now.
@@ -229,6 +245,9 @@ def _held_name(state: State, symbol: str) -> str:
     from apex_cli.core.execution.closer import find_position
     from apex_cli.core.model.spelling import names_key
 
+    keys = sorted(state.positions)
+    if symbol.isdecimal() and 0 < int(symbol) <= len(keys):
+        return keys[int(symbol) - 1]
     try:
         return find_position(state, symbol).position.instrument.key
     except NothingToDo:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.commands.completion import pending_names
 from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
@@ -22,7 +23,13 @@ app = typer.Typer(add_completion=False)
 def approve(
     call: Call,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Approval ids.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...",
+            help="Numbers of the list, symbols, or approval ids.",
+            show_default=False,
+            autocompletion=pending_names,
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Reject.")] = False,
@@ -44,12 +51,14 @@ def approve(
     call.warn_of_doubts()
     names = tuple(ids or ())
     choice = _choice(names, yes=yes, reject=reject, everything=everything, quantity=quantity)
+    from apex_cli.app.operator import Operator
     from apex_cli.notify import posting
 
     if choice is not None:
         units = None if quantity is None else Quantity(quantity)
         with posting(out, settings):
-            _answer(out, settings, Answer(choice=choice, ids=names, reason=reason, quantity=units), wait)
+            named = Operator(settings, out, wait_s=0).ids_of(names)
+            _answer(out, settings, Answer(choice=choice, ids=named, reason=reason, quantity=units), wait)
     elif out.can_prompt and not names:
         with posting(out, settings):
             _ask(out, settings, wait)
@@ -91,7 +100,7 @@ def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")
     previews = operator.preview_all(shown)
     rows = [ApprovalRow(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
-    blocks = approvals_blocks(shown)
+    blocks = approvals_blocks(shown, operator.numbers())
     if names and not out.as_json:
         blocks = tuple(
             block
@@ -99,7 +108,7 @@ def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
             for block in preview_blocks(row.approval, preview)
         )
     else:
-        out.note("To answer: apex approve ID --yes, or apex approve ID --reject.")
+        out.note("To answer: apex approve 2 --yes, or apex approve IBM --reject: number, symbol or id.")
     out.result(approvals_data(rows), blocks)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from apex_cli.commands.completion import held_names
 from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
@@ -23,7 +24,10 @@ app = typer.Typer(add_completion=False)
 @common("close", live=True)
 def close(
     call: Call,
-    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols to close.", show_default=False)] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(help="Symbols, or numbers of apex positions.", show_default=False, autocompletion=held_names),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Close every position.")] = False,
     fraction: Annotated[
         Decimal | None,
@@ -45,6 +49,7 @@ def close(
 ) -> None:
     """Close positions. Resting exits are cancelled or shrunk first; never more is sold than is held."""
     out, settings = call.out, call.settings
+    _check_numbers(symbols or (), yes=yes)
     _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
     from apex_cli.app.operator import CloseTerms, Operator
     from apex_cli.notify import posting
@@ -60,6 +65,15 @@ def close(
         if yes:  # who was asked has read them
             out.warn(*(warning for result in done.results if isinstance(result, Closed) for warning in result.warnings))
         _report(out, done)
+
+
+def _check_numbers(symbols: Sequence[str], *, yes: bool) -> None:
+    """Refuse a number that nobody looks at: another position may have it by now."""
+    number = next((each for each in symbols if each.isdecimal()), None)
+    if yes and number is not None:
+        raise InputError(
+            "number_needs_a_look", f"With --yes, {number} may be another position by now.", hint="Name the symbol."
+        )
 
 
 def _check_options(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import open_journal
+from apex_cli.commands.completion import recent_names
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 
@@ -18,22 +19,37 @@ app = typer.Typer(add_completion=False)
 def explain(
     call: Call,
     identity: Annotated[
-        str,
-        typer.Argument(metavar="ID", help="Signal, approval, bracket or order id, or a symbol.", show_default=False),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[ID]",
+            help="Signal, approval, bracket or order id, a symbol, or a number of the list.",
+            show_default=False,
+            autocompletion=recent_names,
+        ),
+    ] = None,
 ) -> None:
-    """Show every step of one signal: decision, checks, size, orders, fills, result."""
-    from apex_cli.core.reports.story import find_subjects, story_of
-    from apex_cli.presenters.explain import explain_blocks, explain_data
+    """Show every step of one signal: decision, checks, size, orders, fills, result.
+
+    Without an ID it lists the recent signals, the newest first.
+    """
+    from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals, story_of
+    from apex_cli.presenters.explain import explain_blocks, explain_data, recent_blocks, recent_data
 
     out = call.out
     journal = open_journal(call.settings)
+    if identity is None:
+        recent = recent_signals(journal.events())
+        out.result(recent_data(recent), recent_blocks(recent))
+        return
     subjects = find_subjects(journal.events(), identity)
+    if not subjects:
+        named = find_recent(recent_signals(journal.events()), identity)
+        subjects = (named,) if named else ()
     if not subjects:
         raise InputError(
             "unknown_id",
             f"The journal knows nothing of {identity!r}.",
-            hint="apex history and apex orders show ids.",
+            hint="apex explain lists recent signals; apex history and apex orders show ids.",
         )
     stories = [story_of(subject, journal.events(subject=subject)) for subject in subjects]
     out.result(explain_data(stories), tuple(block for story in stories for block in explain_blocks(story)))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import open_journal
+from apex_cli.commands.completion import strategy_names
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.spelling import same_security
@@ -25,7 +26,9 @@ app = typer.Typer(add_completion=False)
 def history(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,
-    strategy: Annotated[str | None, typer.Option(help="Only this strategy.", show_default=False)] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Only this strategy.", show_default=False, autocompletion=strategy_names)
+    ] = None,
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.", show_default=False)
     ] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -173,9 +173,10 @@ def approvals_data(rows: Iterable[ApprovalRow]) -> dict[str, Any]:
     return {"approvals": [APPROVALS.data(row) for row in rows]}
 
 
-def approvals_blocks(approvals: Iterable[ApprovalRecord]) -> tuple[Block, ...]:
-    """Return what waits as a table."""
-    return (APPROVALS.grid(map(ApprovalRow, approvals), is_numbered=True),)
+def approvals_blocks(approvals: Sequence[ApprovalRecord], numbers: Mapping[str, int]) -> tuple[Block, ...]:
+    """Return what waits as a table, with the number that each may be named by."""
+    named = [numbers[each.approval_id] for each in approvals]
+    return (APPROVALS.grid(map(ApprovalRow, approvals), numbers=named),)
 
 
 def answered_data(answered: Iterable[Answered]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
 from apex_cli.core.state.events import DecisionRecord
@@ -20,7 +22,7 @@ from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.size import BINDING_WORDS
-from apex_cli.presenters.tables import Column, Table
+from apex_cli.presenters.tables import Column, Table, bold
 
 STAGE_MARKS: dict[str, tuple[str, ...]] = {
     "Scanner": ("scanner", "market_regime"),
@@ -29,6 +31,27 @@ STAGE_MARKS: dict[str, tuple[str, ...]] = {
     "Market": ("atr", "volume_ratio", "avg_dollar_volume"),
 }
 """Beginnings of the names under which each stage puts its numbers."""
+
+
+RECENT = Table[Activity](
+    Column(key="signal_id", value=lambda line: line.subject, title="Signal", rank=LAST, place=2),
+    Column(key="symbol", value=lambda line: line.symbol, title="Symbol", shown=bold),
+    Column(key="verdict", value=lambda line: line.verdict, title="Verdict", shown=lambda text: text.replace("_", " ")),
+    Column(key="at", value=lambda line: line.at, title="When", shown=moment, rank=SECOND),
+    Column(key="text", value=lambda line: line.text, title="Why", wraps=True, place=1),
+    empty="No signals yet.",
+)
+
+
+def recent_data(recent: Iterable[Activity]) -> dict[str, Any]:
+    """Return the recent signals."""
+    return {"signals": [RECENT.data(line) for line in recent]}
+
+
+def recent_blocks(recent: Sequence[Activity]) -> tuple[Block, ...]:
+    """Return the recent signals, each with a number to name it by."""
+    note = Line(text="To see every step of one: apex explain 1, a symbol, or the beginning of its id.", tone=Tone.DIM)
+    return (RECENT.grid(recent, numbers=count(1)), *((note,) if recent else ()))
 
 
 def explain_data(stories: Iterable[Story]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from apex_cli.core.errors import ApexError, ExitStatus, StateError
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.blocks import Block
+from apex_cli.presenters.blocks import Block, Line
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -160,6 +160,16 @@ class Output:
                 write_line(sys.stderr, reason.message)
         if status is not ExitStatus.OK:
             raise typer.Exit(status)
+
+    def page(self, name: str, text: str) -> None:
+        """Give a page of documentation in Markdown."""
+        if self.is_drawn:
+            from rich.console import Console
+            from rich.markdown import Markdown
+
+            Console().print(Markdown(text))
+        else:
+            self.result({"topic": name, "text": text}, (Line(text=text.rstrip()),))
 
     def interrupted(self) -> None:
         """Say that Ctrl-C ended it."""

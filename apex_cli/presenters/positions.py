@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 
 from apex_cli.core.model.position import PositionSide
@@ -125,7 +126,7 @@ def position_fields(view: PositionView) -> Fields:
 
 def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[Block, ...]:
     """Return a table with a small price ladder per position, and the sums."""
-    grid = POSITIONS.grid(views, is_numbered=True)
+    grid = POSITIONS.grid(views, numbers=count(1))
     if not views:
         return (grid,)
     total = f"{totals.positions} open, worth {money(totals.notional)} USD, P&L {signed(totals.pnl)} USD"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
@@ -31,6 +31,9 @@ class Operator(Protocol):
     def pending(self) -> tuple[ApprovalRecord, ...]:
         """Return what waits for an answer, best score first."""
 
+    def numbers(self) -> Mapping[str, int]:
+        """Return the number that each approval may be named by."""
+
     def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
         """Look at *approval* again with the price, account and positions of now."""
 
@@ -44,7 +47,7 @@ def ask_all(operator: Operator, badge: AccountBadge) -> bool:
     waiting = operator.pending()
     if not waiting:
         return False
-    draw(approvals_blocks(waiting), console, badge=badge)
+    draw(approvals_blocks(waiting, operator.numbers()), console, badge=badge)
     for number, approval in enumerate(waiting, start=1):
         if not Question(console, operator, badge, approval, f"{number} of {len(waiting)}").ask():
             break

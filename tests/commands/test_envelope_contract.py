@@ -299,6 +299,29 @@ def is_one(value: Any, kind: Any) -> bool:
     return type(value) is kind
 
 
+STATUS = {
+    "mode": str,
+    "account": str,
+    "now": TIME,
+    "trading_state": str,
+    "reason": str,
+    "running": str,
+    "equity": MAYBE_DECIMAL,
+    "equity_at": (TIME, NoneType),
+    "day_pnl": MAYBE_DECIMAL,
+    "positions": int,
+    "pnl": DECIMAL,
+    "unprotected": int,
+    "approvals_pending": int,
+    "unknown_orders": int,
+    "day_trades_remaining": (int, NoneType),
+    "alarms": [{"at": TIME, "message": str}],
+    "market_open": bool,
+    "next_session": (TIME, NoneType),
+    "next": str,
+    "next_why": str,
+}
+
 SIZE_LINE = ("size", "nvda", "--entry", "50", "--stop", "48")
 
 HEARTBEAT = {
@@ -332,6 +355,8 @@ READING = [
     (("history",), HISTORY),
     (("explain", "demo-1-aapl-long"), EXPLAIN),
     (("explain", "demo-3-ibm-short"), EXPLAIN),
+    (("explain",), {"signals": [{"signal_id": str, "symbol": str, "verdict": str, "at": TIME, "text": str}]}),
+    (("status",), STATUS),
     (("pdt-status",), DAY_TRADES),
     (("run", "--once"), RUN),
     (("run", "--once", "--dry-run"), RUN),
@@ -418,7 +443,6 @@ WRONG = [
     (("size", "--entry", "abc", "--stop", "1"), "size", 2, "usage"),
     (("size", "--entry", "50", "--stop", "48", "-c", "missing.yaml"), "size", 3, "config_missing"),
     (("size", "--entry", "50", "--stop", "50"), "size", 4, "stop_equals_entry"),
-    (("explain",), "explain", 2, "usage"),
     (("explain", "nobody"), "explain", 2, "unknown_id"),
     (("state",), "state", 2, "usage"),
     (("state", "bogus"), "state", 2, "usage"),
@@ -539,7 +563,8 @@ class TestStreams:
         answer = apex("explain", "nobody")
         assert answer.out == ""
         assert answer.err == (
-            "Error: The journal knows nothing of 'nobody'.\n  -> apex history and apex orders show ids.\n"
+            "Error: The journal knows nothing of 'nobody'.\n"
+            "  -> apex explain lists recent signals; apex history and apex orders show ids.\n"
         )
 
     @pytest.mark.usefixtures("traded")

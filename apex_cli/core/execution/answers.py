@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -18,7 +19,56 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answered, Preview
+from apex_cli.core.model.wording import shared_start
 from apex_cli.core.ports import Chore, Clock, StateStore
+from apex_cli.core.state.tables import State
+
+LEAST_LETTERS = 4
+"""Letters that a part of an id has at least."""
+
+
+def approval_numbers(state: State) -> dict[str, int]:
+    """Return the number of each approval that is at hand, from 1, oldest first: one that comes later moves none."""
+    oldest_first = sorted(state.approvals.values(), key=lambda each: (each.created_at, each.approval_id))
+    return {each.approval_id: number for number, each in enumerate(oldest_first, start=1)}
+
+
+def find_approval(state: State, name: str, pending: Sequence[ApprovalRecord]) -> ApprovalRecord:
+    """Return the approval that *name* names: a number, a symbol, an id, or a clear beginning or end of an id.
+
+    A beginning may leave out what all ids have in common. What waits comes first: an answered approval is only found
+    where nothing that waits has the name.
+
+    Raises:
+        InputError: there is none, or several.
+    """
+    wanted = name.upper()
+    approvals: dict[str, ApprovalRecord] = dict(state.approvals.items())
+    if wanted in approvals:
+        return approvals[wanted]
+    numbers = approval_numbers(state)
+    common = shared_start(approvals)
+
+    def is_named(approval: ApprovalRecord) -> bool:
+        key, security = approval.approval_id, approval.opportunity.signal.instrument
+        if str(numbers[key]) == wanted:
+            return True
+        if wanted in {security.key.upper(), security.symbol}:
+            return True
+        is_part = key.startswith(wanted) or key[common:].startswith(wanted) or key.endswith(wanted)
+        return len(wanted) >= LEAST_LETTERS and is_part
+
+    near = [each for each in pending if is_named(each)] or [each for each in approvals.values() if is_named(each)]
+    if len(near) == 1:
+        return near[0]
+    said = [f"{numbers[each.approval_id]} ({_order_of(each)}, {each.approval_id})" for each in near]
+    what = f"could be {', '.join(said)}" if near else "is not known"
+    raise InputError("approval_unknown", f"Approval {name} {what}.", hint="apex approve lists what waits.")
+
+
+def _order_of(approval: ApprovalRecord) -> str:
+    signal, sized = approval.opportunity.signal, approval.decision.sized
+    return f"{signal.side} {f'{sized.quantity:f} ' if sized else ''}{signal.instrument.key}"
 
 
 class ApprovalDesk:
@@ -52,25 +102,13 @@ class ApprovalDesk:
         ]
         return tuple(sorted(waiting, key=lambda a: (-a.opportunity.opportunity_score, a.approval_id)))
 
-    def find(self, approval_id: str) -> ApprovalRecord:
-        """Return the approval that *approval_id*, or a clear beginning or end of it, names.
+    def find(self, name: str) -> ApprovalRecord:
+        """Return the approval that *name* names.
 
         Raises:
             InputError: there is none, or several.
         """
-        wanted = approval_id.upper()
-        approvals = self._store.view().approvals
-        if wanted in approvals:
-            found: ApprovalRecord = approvals[wanted]
-            return found
-        least = 4
-        near = [key for key in approvals if len(wanted) >= least and (key.startswith(wanted) or key.endswith(wanted))]
-        if len(near) == 1:
-            return approvals[near[0]]
-        what = f"could be {', '.join(near)}" if near else "is not known"
-        raise InputError(
-            "approval_unknown", f"Approval {approval_id} {what}.", hint="apex approve --json lists what waits."
-        )
+        return find_approval(self._store.view(), name, self.pending())
 
     async def preview(self, approval: ApprovalRecord, quantity: Quantity | None = None) -> Preview:
         """Look at *approval* again with the price, account and positions of now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from apex_cli.core.model.instrument import MarketType
@@ -13,6 +14,16 @@ _UNITS = {
     MarketType.CRYPTO: "unit",
     MarketType.FOREX: "unit",
 }
+
+
+def shared_start(names: Iterable[str]) -> int:
+    """Return how many letters all of *names* begin with in common.
+
+    >>> shared_start(["01M8HT", "01M8KZ"]), shared_start([])
+    (4, 0)
+    """
+    columns = list(zip(*names, strict=False))
+    return next((place for place, letters in enumerate(columns) if len(set(letters)) > 1), len(columns))
 
 
 def plain(value: Decimal) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from apex_cli.core.decision.plan import explain_checks
@@ -13,6 +13,8 @@ from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow
 from apex_cli.core.model.spelling import canonical_ticker
+from apex_cli.core.model.wording import shared_start
+from apex_cli.core.reports.activity import Activity, activity_of
 from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalEvent,
@@ -77,6 +79,41 @@ SUBJECT_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid, ApprovalQueued, In
 
 ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", "exec_id", "round_trip_id")
 """Fields whose value leads to the signal; a symbol does, too."""
+
+
+MOST_RECENT = 20
+"""Signals in the list of recent ones."""
+
+LEAST_LETTERS = 4
+"""Letters that the beginning of a signal's id has at least."""
+
+
+def recent_signals(events: Iterable[OutboxRow], most: int = MOST_RECENT) -> tuple[Activity, ...]:
+    """Return the last word on each of the *most* recent signals, the newest first."""
+    found: dict[str, Activity] = {}
+    for event in events:
+        if event.subject and event.kind in _SIGNAL_KINDS:
+            line = activity_of(event)
+            if line is not None:
+                found.pop(event.subject, None)
+                found[event.subject] = line
+    return tuple(reversed(found.values()))[:most]
+
+
+_SIGNAL_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid)
+
+
+def find_recent(recent: Sequence[Activity], name: str) -> str | None:
+    """Return the subject of the recent signal that *name* is the number, or the only beginning, of.
+
+    A beginning has at least four letters after those that all recent signals have in common.
+    """
+    if name.isdecimal() and 0 < int(name) <= len(recent):
+        return recent[int(name) - 1].subject
+    subjects = [line.subject for line in recent]
+    common = shared_start(subjects)
+    near = [s for s in subjects if s.startswith(name) or s[common:].startswith(name)]
+    return near[0] if len(near) == 1 and len(name) >= LEAST_LETTERS else None
 
 
 def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:

@@ -1,0 +1,58 @@
+"""``apex help``: commands and topics, in the terminal."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common
+from apex_cli.core.errors import InputError
+from apex_cli.presenters.blocks import Line
+
+app = typer.Typer(add_completion=False)
+
+
+def topics() -> list[str]:
+    """Return the names of the pages that come with apex."""
+    return sorted(page.name.removesuffix(".md") for page in _pages().iterdir() if page.name.endswith(".md"))
+
+
+def _pages() -> Traversable:
+    return files("apex_cli").joinpath("docs")
+
+
+def complete_topic(incomplete: str) -> list[str]:
+    """Return the topics that begin with *incomplete*."""
+    return [name for name in topics() if name.startswith(incomplete)]
+
+
+@app.command("help", epilog="Example: apex help handles")
+@common("help", config=False)
+def show_help(
+    call: Call,
+    topic: Annotated[
+        str | None,
+        typer.Argument(help="A topic, or a command.", show_default=False, autocompletion=complete_topic),
+    ] = None,
+) -> None:
+    """Show the commands and topics, or a page of one of them."""
+    from apex_cli.cli import COMMANDS, GROUPS
+
+    if topic is None:
+        from apex_cli.presenters.status import groups_blocks
+
+        listed = groups_blocks([(title, list(names)) for title, names in GROUPS.items()])
+        names = topics()
+        call.out.result({"topics": names}, (*listed, Line(text=f"Topics: {', '.join(names)}")))
+    elif topic in topics():
+        text = _pages().joinpath(f"{topic}.md").read_text(encoding="utf-8")
+        call.out.page(topic, text)
+    elif topic in COMMANDS:
+        from apex_cli.cli import run
+
+        raise typer.Exit(run([topic, "--help"]))
+    else:
+        raise InputError("topic_unknown", f"There is no topic {topic!r}.", hint=f"Topics: {', '.join(topics())}.")

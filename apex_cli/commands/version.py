@@ -1,0 +1,26 @@
+"""``apex version``: which apex this is, and what it runs on."""
+
+from __future__ import annotations
+
+import platform
+
+import typer
+
+from apex_cli import __version__
+from apex_cli.commands.options import Call, common
+from apex_cli.presenters.blocks import Cell, Fields
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex version --json")
+@common("version", config=False)
+def version(call: Call) -> None:
+    """Show the version of apex, of Python and of the system."""
+    data = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
+    rows = tuple((name.capitalize(), Cell(text)) for name, text in data.items())
+    call.out.result(data, (Fields(rows=rows),))

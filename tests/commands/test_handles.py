@@ -1,0 +1,180 @@
+"""Numbers, symbols and parts of ids instead of long ids; completion; groups of commands; help."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli.cli import COMMANDS, GROUPS
+
+
+@pytest.mark.usefixtures("traded")
+class TestApprovals:
+    def named(self, apex_json: Callable[..., Any], name: str) -> str:
+        (approval,) = apex_json("approve", name).data["approvals"]
+        symbol: str = approval["symbol"]
+        return symbol
+
+    def test_a_number_a_symbol_and_parts_of_the_id_name_it(self, apex_json: Callable[..., Any]) -> None:
+        (waiting,) = apex_json("approve").data["approvals"]
+        key = waiting["approval_id"]
+        for name in ("1", "IBM", "ibm", key, key.lower(), key[:6], key[-5:]):
+            assert self.named(apex_json, name) == "IBM"
+
+    @pytest.mark.parametrize("name", ["2", "0", "01M", "MSFT", "nobody"])
+    def test_what_names_nothing_is_refused(self, apex_json: Callable[..., Any], name: str) -> None:
+        answer = apex_json("approve", name, "--yes")
+        assert (answer.status, answer.error["code"]) == (2, "approval_unknown")
+
+    def test_a_symbol_approves(self, apex_json: Callable[..., Any]) -> None:
+        (done,) = apex_json("approve", "IBM", "--yes").data["approvals"]
+        assert done["status"] == "executed"
+        assert apex_json("approve", "IBM", "--yes").status == 8
+
+    def test_the_list_shows_the_number(self, apex: Callable[..., Any]) -> None:
+        head, row = apex("approve").out.splitlines()[:2]
+        assert head.split()[:2] == ["#", "Symbol"]
+        assert row.split()[:2] == ["1", "IBM"]
+
+
+@pytest.mark.usefixtures("traded")
+class TestSignals:
+    def test_explain_alone_lists_recent_signals_newest_first(self, apex_json: Callable[..., Any]) -> None:
+        signals = apex_json("explain").data["signals"]
+        assert [each["verdict"] for each in signals] == ["refuse", "queue", "refuse", "execute", "execute", "expired"]
+        for number, each in enumerate(signals, start=1):
+            (story,) = apex_json("explain", str(number)).data["stories"]
+            assert story["signal_id"] == each["signal_id"]
+
+    def test_the_beginning_of_an_id_is_enough_when_it_is_clear(self, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("explain", "1-aapl").data["stories"][0]["signal_id"] == "demo-1-aapl-long"
+        assert apex_json("explain", "demo-").error["code"] == "unknown_id"
+        assert apex_json("explain", "99").error["code"] == "unknown_id"
+
+
+@pytest.mark.usefixtures("traded")
+def test_a_position_is_not_closed_by_a_number_that_nobody_looks_at(apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("close", "1", "--yes")
+    assert (answer.status, answer.error["code"]) == (2, "number_needs_a_look")
+    assert apex_json("close", "1").error["message"].startswith("Closing AAPL")
+
+
+class TestStart:
+    @pytest.mark.usefixtures("traded")
+    def test_apex_alone_shows_the_status_and_the_groups(self, apex: Callable[..., Any]) -> None:
+        answer = apex()
+        assert answer.status == 0
+        for words in ("ACTIVE", "2 open", "1 waiting", "apex approve", *GROUPS):
+            assert words in answer.out
+
+    def test_without_an_account_it_says_where_it_looked_and_what_to_type(
+        self, here: Path, apex: Callable[..., Any]
+    ) -> None:
+        answer = apex()
+        assert answer.status == 0
+        assert "apex init --demo demo" in answer.err
+        assert str(here / "config.yaml") in answer.err
+        assert "Daily" in answer.out
+        assert list(here.iterdir()) == []
+
+    @pytest.mark.usefixtures("traded")
+    def test_the_status_says_what_to_do_next(self, apex_json: Callable[..., Any]) -> None:
+        data = apex_json("status").data
+        assert (data["mode"], data["positions"], data["approvals_pending"]) == ("SIM", 2, 1)
+        assert data["next"] == "apex approve"
+        apex_json("approve", "1", "--reject")
+        assert apex_json("status").data["next"] == "apex run"
+        apex_json("halt")
+        assert apex_json("status").data["next"] == "apex resume"
+
+    def test_every_command_has_one_group(self) -> None:
+        assert len(COMMANDS) == sum(map(len, GROUPS.values()))
+        assert len(GROUPS) == 5
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            (("postions",), "Did you mean positions"),
+            (("state", "chek"), "Did you mean 'check'"),
+            (("positions", "--watc"), "--watch"),
+            (("help", "handels"), "handles"),
+        ],
+    )
+    @pytest.mark.usefixtures("here")
+    def test_a_wrong_word_is_answered_with_a_right_one(
+        self, apex: Callable[..., Any], line: tuple[str, ...], words: str
+    ) -> None:
+        answer = apex(*line)
+        assert answer.status == 2
+        assert words in answer.err
+
+    @pytest.mark.usefixtures("here")
+    def test_help_shows_commands_topics_and_pages(
+        self, apex: Callable[..., Any], apex_json: Callable[..., Any]
+    ) -> None:
+        assert "accounts" in apex_json("help").data["topics"]
+        assert apex("help", "handles").out.startswith("# Names you can type")
+        assert "Usage: apex size" in apex("help", "size").out
+
+    @pytest.mark.usefixtures("here")
+    def test_the_version_has_a_command(self, apex_json: Callable[..., Any]) -> None:
+        assert set(apex_json("version").data) == {"version", "python", "system"}
+
+
+COMPLETED = [
+    ("apex pos", "positions"),
+    ("apex close ", "MSFT"),
+    ("apex approve I", "IBM"),
+    ("apex explain demo-1", "demo-1-aapl-long"),
+    ("apex history --strategy ", "breakout"),
+    ("apex help hand", "handles"),
+    ("apex positions --wat", "--watch"),
+]
+
+
+@pytest.mark.parametrize(("typed", "word"), COMPLETED)
+def test_a_shell_completes_what_is_at_hand(
+    traded: Path, clean_environment: dict[str, str], typed: str, word: str
+) -> None:
+    assert word in completions(traded, clean_environment, typed)
+
+
+def test_completion_is_quick(traded: Path, clean_environment: dict[str, str]) -> None:
+    """At best 150 ms; a machine that is busy gets several tries and some grace."""
+    best = min(timed(lambda: completions(traded, clean_environment, "apex close ")) for _ in range(5))
+    bare = min(timed(lambda: subprocess.run([sys.executable, "-c", "import typer"], check=True)) for _ in range(5))
+    assert best < 0.15 or best < 3 * bare
+
+
+def timed(work: Callable[[], object]) -> float:
+    before = time.perf_counter()
+    work()
+    return time.perf_counter() - before
+
+
+def completions(folder: Path, environment: dict[str, str], typed: str) -> list[str]:
+    words = typed.split(" ")
+    variables = {"_APEX_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "apex_cli"],
+        cwd=folder,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_completion_of_a_damaged_state_says_nothing(traded: Path, clean_environment: dict[str, str]) -> None:
+    state = traded / "state" / "state.json"
+    state.write_text(json.dumps({"damaged": True}))
+    assert completions(traded, clean_environment, "apex close ") == []
