@@ -24,7 +24,6 @@ FILLS = {
     ReplayFill.NEXT_OPEN: "orders fill from the next bar's open on",
     ReplayFill.CLOSE: "orders fill at the close that made the signal",
 }
-PERCENT = Decimal(100)
 
 OPEN_AT_END = Table[OpenPosition](
     Column(key="symbol", value=lambda held: held.symbol, title="Open at the end", shown=bold),

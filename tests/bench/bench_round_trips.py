@@ -38,8 +38,8 @@ from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import SignalBatch
-from apex_cli.core.signals.simple_ranker import SimpleRanker
 from kit import SequentialIds
+from kit.simple_ranker import SimpleRanker
 
 BARS_A_TRIP = 4
 ENTRY, STOP, TARGET = Decimal("50.00"), Decimal("49.00"), Decimal("53.00")

@@ -41,11 +41,11 @@ from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.reconciliation.reconciler import Reconciler
 from apex_cli.core.signals.scale_out import ScaleOutStage
-from apex_cli.core.signals.simple_ranker import SimpleRanker
 from apex_cli.core.state.tables import State
 from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.core.venue.lifecycle import Desk
 from kit import FixedClock, MemoryStore, SequentialIds
+from kit.simple_ranker import SimpleRanker
 
 CASH = Usd(Decimal(3000))
 ROOMY = RiskLimits(max_position_pct=Decimal(1), max_open_risk_pct=Decimal(1), max_positions=100)

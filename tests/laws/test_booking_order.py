@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.day_trades.counter import DayTradeCounter, count_in_state
+from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
@@ -22,6 +22,7 @@ from apex_cli.core.positions.booking import book
 from apex_cli.core.state.events import Intent
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
+from kit.day_trades import count_in_state
 from kit.faults import UnreliableBroker
 from kit.rig import Rig, auto, make_signal
 

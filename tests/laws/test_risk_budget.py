@@ -10,7 +10,6 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.decision.record import decide_again
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
@@ -20,6 +19,7 @@ from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.state.events import DecisionRecord
 from kit import START
+from kit.decisions import decide_again
 from kit.rig import Rig, make_signal
 
 D = Decimal

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pytest
 
 from apex_cli.app.operator import Operator
 from apex_cli.app.resources import open_journal, open_store
-from apex_cli.core.execution.upkeep import expire_approvals
+from apex_cli.core.execution import upkeep
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer, Choice
+from apex_cli.core.ports import StateStore
 from apex_cli.notify.post import Postman
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
@@ -27,6 +28,14 @@ ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 """The default suite plays a few; RACE_ROUNDS=200 is played by hand."""
 
 ENDS = {ApprovalStatus.EXECUTED, ApprovalStatus.REJECTED, ApprovalStatus.EXPIRED}
+
+
+def expire_approvals(store: StateStore, now: datetime) -> tuple[str, ...]:
+    """Expire what waited too long, as every cycle does; return the approval ids."""
+    due = upkeep._due(store.view(), now)
+    with store.transaction() as tx:
+        upkeep._expire(tx, due, now)
+    return due
 
 
 def queue_one(folder: Path, apex: Callable[..., Any], number: int) -> str:

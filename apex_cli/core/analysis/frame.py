@@ -98,14 +98,3 @@ def extended(frame: Frame, old: Sequence[Bar], bars: Sequence[Bar]) -> Frame:
 def seconds(at: datetime) -> int:
     """Return *at*, aware, as whole seconds since 1970 UTC."""
     return int(at.timestamp())
-
-
-def mirrored(frame: Frame) -> Frame:
-    """Return the picture upside down, around the last close: what a short sees as a long.
-
-    p -> 2 * close - p, with highs and lows changing places. Ranges, volumes and the last close stay.
-    """
-    axis = 2 * frame.close[-1]
-    return replace(
-        frame, open=axis - frame.open, high=axis - frame.low, low=axis - frame.high, close=axis - frame.close
-    )

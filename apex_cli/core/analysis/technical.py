@@ -3,7 +3,7 @@
 Every sub-score lies in 0..1 and is built from parts of equal form: a measure in units that do not depend on
 the price level (mostly average true ranges), turned by *sign* so that positive speaks for the trade, then cut
 off and scaled to 0..1 with 0.5 as "says nothing". A short is judged on the mirrored picture: for every frame,
-``analyse(frame, -1)`` equals ``analyse(mirrored(frame), 1)``.
+``analyse(frame, -1)`` equals ``analyse`` of the frame turned upside down.
 """
 
 from __future__ import annotations

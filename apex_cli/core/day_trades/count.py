@@ -18,7 +18,6 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.wording import money
 
 FORECAST_SESSIONS = 5
@@ -165,25 +164,6 @@ def spread_day_trades(count: DayTradeCount, window: Iterable[str]) -> tuple[Spre
         for (session, name), numbers in sorted(found.items())
         if len(numbers) > 1 and session in days
     )
-
-
-def would_be_day_trade(
-    fills: Iterable[Countable], start_positions: Mapping[str, Decimal], *, key: str, side: OrderSide, session: date
-) -> bool:
-    """Tell whether the next execution on *side* would be a day trade.
-
-    Args:
-        fills: executions so far.
-        start_positions: signed quantity held before the first fill by ``Instrument.key``.
-        key: ``Instrument.key`` of the order.
-        side: side of the order; its quantity does not matter.
-        session: the session it would execute in.
-
-    Source:
-        as ``count_day_trades``.
-    """
-    running = RunningCount(fills, start_positions)
-    return running.held(key) * side.sign < ZERO and key in running.opened_in(session)
 
 
 def window_of(session: date, limits: DayTradeLimits) -> tuple[str, ...]:

@@ -37,11 +37,6 @@ def _traded(fills: Iterable[Fill]) -> Iterable[Fill]:
     return (fill for fill in fills if not fill.is_adopted)
 
 
-def count_in_state(state: State) -> DayTradeCount:
-    """Return the day trades in the stored fills, seeded with what was held before the first of them."""
-    return RunningCount(all_fills(state), held_before(state)).count()
-
-
 def held_before(state: State) -> dict[str, Decimal]:
     """Return the signed quantities held before the first of the stored fills.
 

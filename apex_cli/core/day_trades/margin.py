@@ -104,11 +104,6 @@ def _equity(facts: AccountFacts) -> Usd | None:
     return worth(facts) if facts.equity_with_loan is None else facts.equity_with_loan
 
 
-def is_usable(preview: MarginPreview | None) -> bool:
-    """Return whether the broker's preview is usable: both parts of the level are reported and set."""
-    return _level_of(preview) is not None
-
-
 def _level_of(preview: MarginPreview | None) -> Decimal | None:
     """Return the level that the broker foresees; None when a part is missing or unset."""
     if preview is None or preview.equity_with_loan_after is None or preview.maint_margin_after is None:
@@ -225,28 +220,6 @@ def deadlines(session: date) -> Deadlines:
     days = following_sessions(session, max(DEADLINE_SESSIONS) + 1)
     ideally, before_freeze, lapses = (days[number] for number in DEADLINE_SESSIONS)
     return Deadlines(ideally=ideally, before_freeze=before_freeze, lapses=lapses)
-
-
-def session_deficit(session: date, levels: Iterable[tuple[Decimal, bool]], equity: Decimal | None) -> Deficit | None:
-    """Return the deficit of a session, None without a deficit: the worst point counts, not the close.
-
-    deficit = |the lowest level after a transaction that lowered it|, where that is negative
-
-    Args:
-        session: its date.
-        levels: the level after each transaction, USD, and whether that transaction lowered it; price moves alone
-            make no deficit.
-        equity: of the account, for the de minimis test.
-
-    Source:
-        FINRA Rule 4210(a)(18) and (19).
-    """
-    worst = min((level for level, is_reducing in levels if is_reducing), default=ZERO)
-    if worst >= ZERO:
-        return None
-    amount = Usd(-worst)
-    small = is_de_minimis(amount, equity)
-    return Deficit(session_date=session, amount=amount, is_de_minimis=small, deadlines=deadlines(session))
 
 
 def is_frozen(facts: AccountFacts, session: date) -> bool:

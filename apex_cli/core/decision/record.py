@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from apex_cli.core.decision.approval import transition
-from apex_cli.core.decision.plan import decide, decide_at
 from apex_cli.core.model.decision import Decision, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price
@@ -21,20 +20,6 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.signal import Opportunity, Signal, market_side
 from apex_cli.core.state.events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid, approval_event
 from apex_cli.core.state.tables import State
-
-
-def decide_again(record: DecisionRecord) -> Decision:
-    """Return what the inputs of *record* give: the decision that it holds."""
-    if not record.is_answer:
-        return decide(record.opportunity, record.snapshot, record.limits)
-    quote = record.snapshot.quote
-    return decide_at(
-        record.opportunity,
-        record.snapshot,
-        record.limits,
-        entry_price=quote.price if quote else record.opportunity.signal.entry_price,
-        quantity=record.quantity,
-    )
 
 
 def record_rejected_row(tx: State, row: RejectedRow, now: datetime) -> None:

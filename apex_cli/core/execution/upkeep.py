@@ -151,15 +151,6 @@ def _step(at: datetime) -> int:
     return int(at.timestamp() // CURVE_STEP_S)
 
 
-def expire_approvals(store: StateStore, now: datetime) -> tuple[str, ...]:
-    """Expire what waited too long; return the approval ids."""
-    due = _due(store.view(), now)
-    if due:
-        with store.transaction() as tx:
-            _expire(tx, due, now)
-    return due
-
-
 def _is_new_session(state: State, now: datetime) -> bool:
     return state.counters.session_date != session_date(now).isoformat()
 

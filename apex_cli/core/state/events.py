@@ -94,7 +94,7 @@ class SignalRefused(BaseEvent, frozen=True, kw_only=True, tag="signal_refused"):
 
 
 class DecisionRecord(Value, frozen=True, kw_only=True):
-    """A decision with its inputs: ``decide_again`` over them gives the same answer."""
+    """A decision with its inputs: deciding on them again gives the same answer."""
 
     opportunity: Opportunity
     snapshot: Snapshot

@@ -298,11 +298,6 @@ class State:
         self.outbox[str(self.last_seq)] = row
         return self.last_seq
 
-    @property
-    def is_changed(self) -> bool:
-        """True when anything was touched since the last ``settle``."""
-        return any(table.changed for table in self.tables())
-
     def committed(self) -> State:
         """Return a copy as of the last ``settle``; the rows are shared, as they never change."""
         copy = State()

@@ -10,9 +10,10 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.analysis.frame import Frame, mirrored
+from apex_cli.core.analysis.frame import Frame
 from apex_cli.core.analysis.indicators import Indicators, delayed, indicators, is_flat, ratio
 from kit.bars import wander
+from kit.frames import mirrored
 
 COUNT = st.integers(min_value=101, max_value=259)
 

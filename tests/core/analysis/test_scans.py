@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.analysis.frame import Floats, Frame, mirrored
+from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import indicators
 from apex_cli.core.analysis.scans import mean_reversion, momentum_breakout, trend_following, volume_reversal
 from kit.bars import wander
+from kit.frames import mirrored
 
 SCANS = [mean_reversion, volume_reversal, momentum_breakout, trend_following]
 Scan = Callable[..., Floats]

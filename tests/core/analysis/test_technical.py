@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from apex_cli.core.analysis.frame import Frame, mirrored
+from apex_cli.core.analysis.frame import Frame
 from apex_cli.core.analysis.technical import Regime, Technical, Unusable, analyse, composite
 from kit.bars import wander
+from kit.frames import mirrored
 
 SEEDS = st.integers(0, 10_000)
 

@@ -25,11 +25,11 @@ from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, StateStore
-from apex_cli.core.signals.simple_ranker import SimpleRanker
 from apex_cli.core.state.tables import State
 from kit import MemoryStore, SequentialIds, an_event
 from kit.faults import FailingStore, UnreliableBroker
 from kit.rig import ListSource, Prices, Rig, auto, make_signal, manual
+from kit.simple_ranker import SimpleRanker
 
 D = Decimal
 EXECUTED, QUEUED, REFUSED = SignalOutcome.EXECUTED, SignalOutcome.QUEUED, SignalOutcome.REFUSED

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,6 @@ from apex_cli.core.day_trades.count import (
     forecast,
     leaves_window_on,
     start_positions,
-    would_be_day_trade,
 )
 from apex_cli.core.day_trades.flow import DayTradeFlow, least_start, opening_transactions
 from apex_cli.core.market.calendar import NEW_YORK, next_session
@@ -35,6 +35,14 @@ from apex_cli.core.model.order import OrderSide
 D = Decimal
 AAPL = make_instrument("AAPL")
 TUESDAY = "2026-11-24T10:00"
+
+
+def would_be_day_trade(
+    fills: Iterable[Any], start_positions: dict[str, Decimal], *, key: str, side: OrderSide, session: date
+) -> bool:
+    """Return whether the next execution on *side* would close what was opened in *session*."""
+    running = RunningCount(fills, start_positions)
+    return running.held(key) * side.sign < 0 and key in running.opened_in(session)
 
 
 def new_york(text: str) -> datetime:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings, count_in_state, is_partial, known_since
+from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings, is_partial, known_since
 from apex_cli.core.day_trades.imports import Report, import_executions
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.account import AccountSnapshot
@@ -26,6 +26,7 @@ from apex_cli.core.positions.retention import prune
 from apex_cli.core.state.events import Imported
 from apex_cli.core.state.tables import State
 from kit import MemoryStore
+from kit.day_trades import count_in_state
 
 D = Decimal
 LIMITS = DayTradeLimits()

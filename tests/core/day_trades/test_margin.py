@@ -4,8 +4,6 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.day_trades.margin import (
@@ -16,14 +14,12 @@ from apex_cli.core.day_trades.margin import (
     frozen_until,
     is_de_minimis,
     is_frozen,
-    is_usable,
     level_before,
     maintenance_held,
     maintenance_of,
     makes_a_practice,
     margin_level,
     reserve_for,
-    session_deficit,
 )
 from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.decision import Exposure
@@ -114,7 +110,8 @@ def test_what_is_not_told_stays_unknown() -> None:
     ],
 )
 def test_a_preview_with_a_missing_or_unset_field_is_none(told: MarginPreview | None, *, usable: bool) -> None:
-    assert is_usable(told) is usable
+    level = margin_level(facts(), told, None, opens=True)
+    assert (level.after is not None and not level.is_estimate) is usable
 
 
 @pytest.mark.parametrize(
@@ -166,25 +163,9 @@ def test_deadlines_are_trading_days_and_skip_thanksgiving() -> None:
     assert (late.ideally, late.before_freeze, late.lapses) == (date(2027, 12, 30), date(2028, 1, 3), date(2028, 1, 18))
 
 
-def test_the_worst_point_of_a_session_counts_and_only_after_reducing_transactions() -> None:
-    got = session_deficit(MONDAY, [(D(100), True), (D(-700), True), (D(-900), False), (D(50), True)], D(10_000))
-    assert got == Deficit(session_date=MONDAY, amount=usd(700), is_de_minimis=False, deadlines=deadlines(MONDAY))
-    assert session_deficit(MONDAY, [(D(-900), False), (D(0), True)], D(10_000)) is None
-    assert session_deficit(MONDAY, [], None) is None
-
-
-@given(st.lists(st.tuples(st.decimals(-5000, 5000, places=2), st.booleans()), max_size=20), st.randoms())
-def test_the_order_of_a_sessions_transactions_does_not_change_its_deficit(
-    levels: list[tuple[Decimal, bool]], shuffler: object
-) -> None:
-    again = list(levels)
-    shuffler.shuffle(again)  # type: ignore[attr-defined]
-    assert session_deficit(MONDAY, levels, D(100)) == session_deficit(MONDAY, again, D(100))
-
-
 def test_an_unmet_deficit_freezes_for_90_days_unless_it_is_small() -> None:
-    deficit = session_deficit(date(2026, 11, 24), [(D(-700), True)], D(10_000))
-    assert deficit is not None
+    day = date(2026, 11, 24)
+    deficit = Deficit(session_date=day, amount=usd(700), is_de_minimis=False, deadlines=deadlines(day))
     assert frozen_until(deficit) == date(2027, 3, 2)
     assert frozen_until(replace(deficit, is_de_minimis=True)) is None
     assert frozen_until(replace(deficit, deadlines=deadlines(date(2027, 12, 27)))) == date(2028, 4, 2)

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.decision.record import decide_again
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo, RefusedError, StateError
 from apex_cli.core.execution.answers import day_trade_effect
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
@@ -17,6 +16,7 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, TradingState
 from apex_cli.core.state.events import DecisionRecord
+from kit.decisions import decide_again
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import Prices, Rig, make_signal, manual
 

@@ -17,10 +17,10 @@ from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.core.signals.simple_ranker import SimpleRanker
 from kit import FixedClock
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import Rig, auto, make_signal
+from kit.simple_ranker import SimpleRanker
 
 D = Decimal
 LIMIT_ENTRY = auto(entry_order=EntryOrder.LIMIT)

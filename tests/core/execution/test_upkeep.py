@@ -1,20 +1,30 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.execution.upkeep import expire_approvals, keep_account, keep_house, roll_session
+from apex_cli.core.execution import upkeep
+from apex_cli.core.execution.upkeep import keep_account, keep_house, roll_session
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import ApprovalStatus
+from apex_cli.core.ports import StateStore
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
 from kit.rig import Prices, Rig, make_signal, manual
 
 D = Decimal
+
+
+def expire_approvals(store: StateStore, now: datetime) -> tuple[str, ...]:
+    """Expire what waited too long, as every cycle does; return the approval ids."""
+    due = upkeep._due(store.view(), now)
+    with store.transaction() as tx:
+        upkeep._expire(tx, due, now)
+    return due
 
 
 class Slow:

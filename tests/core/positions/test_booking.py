@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.counter import count_in_state
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
@@ -22,6 +21,7 @@ from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.positions.booking import Booked, book
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore
+from kit.day_trades import count_in_state
 
 D = Decimal
 AAPL = make_instrument("AAPL")

@@ -108,7 +108,7 @@ def test_the_same_news_twice_changes_nothing(build: Any) -> None:
     keep_lesson(state, closed(build), 17)
     state.settle()
     keep_lesson(state, closed(build), 18)
-    assert not state.is_changed
+    assert not any(table.changed for table in state.tables())
 
 
 def test_a_voided_trade_is_no_lesson_any_more(build: Any) -> None:

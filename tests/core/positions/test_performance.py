@@ -17,15 +17,12 @@ from apex_cli.core.positions.performance import (
     Drawdown,
     Statistics,
     Tally,
-    expectancy,
     max_drawdown,
-    profit_factor,
     returns_of,
     sharpe,
-    statistics_of,
-    win_rate,
 )
 from kit import START
+from kit.statistics import expectancy, profit_factor, statistics_of, win_rate
 
 D = Decimal
 

@@ -75,7 +75,7 @@ def test_nothing_old_changes_nothing() -> None:
     state = with_fills(("a", 1, 3), ("b", -1, 2))
     state.settle()
     prune(state, TODAY)
-    assert not state.is_changed
+    assert not any(table.changed for table in state.tables())
 
 
 def test_a_holding_that_was_open_in_those_sessions_stays_whole() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.model.money import Usd
-from apex_cli.core.positions.performance import statistics_of
 from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, Span, TradeReport
 from kit.rig import Prices, Rig, make_signal, manual
+from kit.statistics import statistics_of
 
 D = Decimal
 

@@ -73,7 +73,6 @@ SAMPLE_ROWS = 5000
 NEW_YORK = ZoneInfo("America/New_York")
 STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
-EXCHANGE_ENDS = re.compile(r"\.US$", re.IGNORECASE)
 
 _TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9 ./^=:-]{0,29}", re.IGNORECASE)
 

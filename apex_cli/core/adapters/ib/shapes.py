@@ -89,17 +89,6 @@ class IbAccountValue(Protocol):
     modelCode: str
 
 
-class IbBar(Protocol):
-    """One historical bar."""
-
-    date: object
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-
 class IbPosition(Protocol):
     """What one account holds of one security."""
 

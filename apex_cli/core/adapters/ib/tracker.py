@@ -33,7 +33,6 @@ NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
 """Statuses that do not prove that the broker has the order."""
 
 SOUNDS_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
-CANCELLED_WORDS = frozenset({"Cancelled", "ApiCancelled"})
 
 
 OWN_PREFIX = "apex-"

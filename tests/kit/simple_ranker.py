@@ -1,4 +1,4 @@
-"""The simple default ranker: reward:risk, confidence and diversification."""
+"""A simple ranker for tests: reward:risk, confidence and diversification."""
 
 from __future__ import annotations
 
