@@ -84,6 +84,7 @@ class Visitor(AppService):
             download_manager=downloads,
         )
         self._words = tuple(command)
+        self._is_stopped = False
 
     async def _open_app_process(self, width: int = WIDTH.usual, height: int = HEIGHT.usual) -> Process:
         self._process = process = await asyncio.create_subprocess_exec(
@@ -99,9 +100,9 @@ class Visitor(AppService):
     async def stop(self) -> None:
         """Ask the process to end, and kill it when it does not; safe to call twice."""
         process, task = self._process, self._task
-        self._process = self._task = None
-        if process is None:
+        if process is None or self._is_stopped:
             return
+        self._is_stopped = True
         try:
             await asyncio.wait_for(self._ask_to_end(task), PATIENCE_S)
         except (TimeoutError, ConnectionError):
@@ -118,7 +119,7 @@ class Visitor(AppService):
         await self._download_manager.cancel_app_downloads(app_service_id=self.app_service_id)
         await self.send_meta({"type": "quit"})
         if task is not None:
-            await task
+            await asyncio.gather(task, return_exceptions=True)
 
 
 class DashboardServer(Server):

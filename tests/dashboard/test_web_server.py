@@ -204,7 +204,10 @@ def test_visitors_are_counted_and_those_that_leave_early_leave_nothing(served: S
             early.sendall("\r\n".join([*lines, "", ""]).encode())
 
     async def work(session: aiohttp.ClientSession) -> None:
-        await asyncio.sleep(1)
+        for _ in range(3):
+            hasty = await session.ws_connect(f"{served.url}/ws", headers=served.headers)
+            await hasty.close()
+        await asyncio.sleep(3)
         places = [await session.ws_connect(f"{served.url}/ws", headers=served.headers) for _ in range(MOST_VISITORS)]
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await session.ws_connect(f"{served.url}/ws", headers=served.headers)
