@@ -125,9 +125,14 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
     from apex_cli.core.reconciliation.reconciler import Reconciler
+    from apex_cli.core.venue.catch_up import marks_of
 
     store = open_store(settings)
+    told = store.view()  # before the books are read, which never know less than they told
+    known = marks_of(told.orders.values(), told.fills.values())
     market = make_market(settings, read_only=read_only, is_ours=lambda name: name in store.view().orders)
+    if market.simulated is not None:
+        market.simulated.require(known)
     broker, clock = market.broker, market.clock
     gatherer = Gatherer(
         broker=broker,

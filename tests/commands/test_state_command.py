@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,98 @@ def test_a_process_that_had_the_older_state_in_memory_does_not_write_it(tmp_path
         pass
     assert caught.value.code == "state_stale"
     assert first.path.read_bytes() == old
+
+
+def venue(folder: Path) -> dict[str, Any]:
+    """Return what the simulated broker knows, but for times and what it may forget."""
+    found: dict[str, Any] = json.loads((folder / "state" / "simulated_broker.json").read_bytes())["venue"]
+    facts = ("number", "status", "quantity", "filled_quantity", "filled_value", "commission", "trigger")
+    return {
+        "cash": Decimal(found["cash"]),
+        "orders": {
+            row["order"]["client_order_id"]: [row.get(fact) for fact in facts] for row in found.get("orders", ())
+        },
+        "positions": {row["instrument"]["symbol"]: row["quantity"] for row in found.get("positions", ())},
+        "groups": {row["name"]: {key: row[key] for key in row if key != "name"} for row in found.get("groups", ())},
+        "fills": found.get("fills"),
+        "numbers": (found["last_number"], found["last_execution"]),
+    }
+
+
+def close_one(apex_json: Apex) -> None:
+    assert apex_json("close", "MSFT", "--yes").status in {0, 8}
+
+
+def approve_one(apex_json: Apex) -> None:
+    assert apex_json("approve", "--all", "--yes").status in {0, 4}
+
+
+def play_bars(apex_json: Apex) -> None:
+    assert apex_json("run", "--once", "--bars-until", "2004-03-12").status in {0, 8}
+
+
+@pytest.mark.parametrize("later", [[close_one], [approve_one], [play_bars], [approve_one, close_one, play_bars]])
+def test_older_books_of_the_simulated_broker_are_noticed_and_brought_up_to_date(
+    traded: Path, apex_json: Apex, later: list[Callable[[Apex], None]]
+) -> None:
+    book = traded / "state" / "simulated_broker.json"
+    old = book.read_bytes()
+    for step in later:
+        step(apex_json)
+    newest, as_of = venue(traded), json.loads(book.read_bytes())["as_of"]
+    for path in (traded / "state" / "backup").glob("broker-*"):
+        path.unlink()
+    book.write_bytes(old)
+    for line in [("run", "--once"), ("reconcile", "--repair"), ("run", "--max-cycles", "1")]:
+        answer = apex_json(*line)
+        assert (answer.status, answer.error["code"]) == (9, "simulated_broker_stale"), line
+        assert "apex state restore" in answer.error["hint"]
+    assert apex_json("state", "check").status == 9
+    assert apex_json("doctor").status == 9
+    assert book.read_bytes() == old
+    restored = apex_json("state", "restore", "--yes")
+    assert restored.status == 0
+    assert "was older than the state" in restored.data["repaired"][0]
+    now = venue(traded)
+    for fact in ("cash", "positions", "numbers"):
+        assert now[fact] == newest[fact]
+    for fact in ("orders", "groups"):  # what lies some sessions back is not there in the newest, as it may be forgotten
+        assert {key: now[fact].get(key) for key in newest[fact]} == newest[fact]
+    assert [fill for fill in now["fills"] if fill in newest["fills"]] == newest["fills"]
+    assert json.loads(book.read_bytes())["as_of"] == as_of
+    assert apex_json("state", "check").status == 0
+    assert apex_json("run", "--once").status in {0, 8}
+    assert apex_json("reconcile").status == 0
+    assert venue(traded)["numbers"] == newest["numbers"]
+
+
+def test_books_that_are_gone_come_back_from_their_copy_and_what_happened_since(traded: Path, apex_json: Apex) -> None:
+    assert apex_json("state", "backup").status == 0
+    close_one(apex_json)
+    newest = venue(traded)
+    book = traded / "state" / "simulated_broker.json"
+    book.unlink()
+    assert apex_json("run", "--once").error["code"] == "simulated_broker_stale"
+    assert apex_json("state", "restore", "--yes").status == 0
+    assert venue(traded) == newest
+    book.unlink()
+    for path in (traded / "state" / "backup").glob("broker-*"):
+        path.unlink()
+    restored = apex_json("state", "restore", "--yes")
+    assert "there is no sound copy" in restored.data["repaired"][0]
+
+
+def test_state_and_books_may_come_back_old_together(traded: Path, apex_json: Apex) -> None:
+    book = traded / "state" / "simulated_broker.json"
+    old = state_file(traded).read_bytes(), book.read_bytes()
+    close_one(apex_json)
+    newest, before = venue(traded), tables(traded)
+    state_file(traded).write_bytes(old[0])
+    book.write_bytes(old[1])
+    assert apex_json("run", "--once").status == 9
+    assert apex_json("state", "restore", "--yes").status == 0
+    assert (venue(traded), tables(traded)) == (newest, before)
+    assert apex_json("state", "check").status == 0
 
 
 ODD_LINES = {

@@ -12,6 +12,9 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
 
+EXECUTION_PREFIX = "SIM"
+"""What the venue's execution ids begin with; a rising number follows, without a gap."""
+
 
 class Ledger:
     """Books one fill after another."""
@@ -41,7 +44,7 @@ class Ledger:
         self._hold(order.key, instrument, quantity if order.is_buy else -quantity)
         self.last_execution += 1
         fill = Fill(
-            exec_id=f"SIM{self.last_execution:08d}.01",
+            exec_id=f"{EXECUTION_PREFIX}{self.last_execution:08d}.01",
             client_order_id=order.id,
             bracket_id=terms.bracket_id,
             role=terms.role,

@@ -12,6 +12,7 @@ from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.venue.book import VenueBook
+from apex_cli.core.venue.catch_up import Marks
 
 VERSION = 1
 FILE_NAME = "simulated_broker.json"
@@ -87,3 +88,17 @@ class BookFile:
             remove_leftovers(self.path)
             self._has_cleaned = True
         write_atomically(self.path, _encode(book))
+
+
+def stale_book(path: Path, found: Marks, known: Marks) -> StateError:
+    """Return the StateError for books that know less than the state was told by them."""
+    what = (
+        "is missing" if found == Marks() else f"knows executions up to {found.execution} and orders up to {found.order}"
+    )
+    return StateError(
+        "simulated_broker_stale",
+        f"{path} {what}, the state knows executions up to {known.execution} and orders up to {known.order}: an older "
+        "file came back",
+        hint="run: apex state restore, which brings it up to date",
+        details={"path": str(path)},
+    )

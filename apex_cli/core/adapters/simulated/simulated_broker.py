@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
-from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook
+from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook, stale_book
 from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, auctions_in, session_bounds
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
@@ -25,6 +25,7 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ONE, ZERO, Price, Usd
 from apex_cli.core.model.order import Order, OrderRole, Phase
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource
+from apex_cli.core.venue.catch_up import Marks, marks_of_book
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import BarStep, MatchingEngine
 
@@ -106,6 +107,7 @@ class SimulatedBroker:
 
         self._keys: dict[str, tuple[str, ...]] = {}
         book = self._file.read()
+        self._marks = Marks() if book is None else marks_of_book(book.venue)
         if book is None:
             self._open_new(MatchingEngine(cash=cash, costs=costs, max_participation=max_participation))
         else:
@@ -132,6 +134,15 @@ class SimulatedBroker:
         self._events.extend(states)
         for instrument in engine.instruments():
             self._follow(instrument)
+
+    def require(self, known: Marks) -> None:
+        """Refuse to go on with books that are older than what the state was told by them.
+
+        Raises:
+            StateError: *known* holds a number that the books did not give out yet.
+        """
+        if self._file.path is not None and self._marks.is_behind(known):
+            raise stale_book(self._file.path, self._marks, known)
 
     # ------------------------------------------------------------------- port
 

@@ -16,6 +16,7 @@ from apex_cli.core.adapters.system_clock import MOST_BEHIND, SystemClock
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.repair import Gaps
+from apex_cli.core.venue.catch_up import Marks, marks_of
 
 RESTORE = "apex state restore"
 
@@ -100,22 +101,27 @@ def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
 
 
 def _check_book(store: TinyDbStore) -> Iterator[Finding]:
-    """Read the simulated broker's book, if there is one."""
+    """Read the simulated broker's book, and compare its newest numbers with those that the state was told."""
     path = store.state_dir / file_format.BROKER_BOOK
-    if not os.path.lexists(path):
-        return
-    problem = book_problem(path)
+    known = _told_by_book(store)
+    problem = book_problem(path, known)
     if problem is None:
-        yield Finding(code="simulated_broker", level=Level.OK, message="its book is sound", path=str(path))
+        if os.path.lexists(path):
+            yield Finding(code="simulated_broker", level=Level.OK, message="its book is sound", path=str(path))
         return
     sound = any(book_problem(copy) is None for copy in store.backups.books())
-    yield Finding(
-        code=problem.code,
-        level=Level.ERROR,
-        message=problem.message,
-        path=str(path),
-        hint=f"{RESTORE} brings back the newest copy" if sound else problem.hint,
-    )
+    hint = f"{RESTORE} brings back the newest copy" if sound else problem.hint
+    is_there = os.path.lexists(path)  # without it, another broker may be the one that is traded with now
+    level = Level.ERROR if is_there else Level.WARNING
+    yield Finding(code=problem.code, level=level, message=problem.message, path=str(path), hint=hint)
+
+
+def _told_by_book(store: TinyDbStore) -> Marks:
+    """Return the newest numbers that the state was told; none when the state itself cannot be read."""
+    with suppress(StateError):
+        state = TinyDbStore(store.state_dir, clock=store.clock, journal=store.journal).view()
+        return marks_of(state.orders.values(), state.fills.values())
+    return Marks()
 
 
 def _check_locks(store: TinyDbStore) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +23,24 @@ from apex_cli.core.adapters.state.storage import StateFile
 from apex_cli.core.adapters.state.store import TinyDbStore, read_state
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import StateError
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.core.model.repair import ClockReset, Gaps, Migrated, Restored, spans
-from apex_cli.core.state.events import StateRestored, TradingStateChanged
+from apex_cli.core.state.events import (
+    FillBooked,
+    FillCorrected,
+    Intent,
+    IntentWritten,
+    OrderUpdated,
+    StateRestored,
+    TradingStateChanged,
+    read_event,
+)
 from apex_cli.core.state.tables import State
+from apex_cli.core.venue.catch_up import Marks, OutOfReachError, caught_up, marks_of, marks_of_book
 
 _encode = msgspec.json.Encoder().encode
 
@@ -81,7 +95,7 @@ def restore(
             store.journal.append(_waiting(present.loaded))
             is_asked = generation is None and not is_from_journal and replay is not None
             if is_asked and present.loaded.meta.last_seq >= store.journal.last_seq():
-                return _kept(present.loaded.meta, repaired)
+                return _kept(present.loaded.meta, [*repaired, *_catch_up_book(store)])
         base = None
         if not is_from_journal:
             base = _choose(store, generation, present.loaded, may_be_nothing=replay is not None)
@@ -89,6 +103,7 @@ def restore(
         aside = _set_aside(store)
         store.storage.commit(rebuilt.meta, rebuilt.tables)
         store.journal.append(rebuilt.events)
+        repaired += _catch_up_book(store)
     return msgspec.structs.replace(
         rebuilt.told, set_aside=None if aside is None else str(aside), repaired=tuple(repaired)
     )
@@ -381,15 +396,80 @@ def _mend_book(store: TinyDbStore) -> Iterator[str]:
     )
 
 
-def book_problem(path: Path) -> StateError | None:
-    """Return what is wrong with a simulated broker's book, None when it is sound."""
-    from apex_cli.core.adapters.simulated.book_file import BookFile
+def book_problem(path: Path, known: Marks | None = None) -> StateError | None:
+    """Return what is wrong with a simulated broker's book, None when it is sound and knows what is *known* of it."""
+    from apex_cli.core.adapters.simulated.book_file import BookFile, stale_book
 
     try:
-        BookFile(path, read_only=True).read()
+        book = BookFile(path, read_only=True).read()
     except StateError as error:
         return error
-    return None
+    found = marks_of_book(book.venue) if book else Marks()
+    return stale_book(path, found, known) if known is not None and found.is_behind(known) else None
+
+
+def _catch_up_book(store: TinyDbStore) -> Iterator[str]:
+    """Bring a simulated broker's book that is older than the state up to date, from itself or its newest copy."""
+    from apex_cli.core.adapters.simulated.book_file import BookFile
+
+    path = store.state_dir / file_format.BROKER_BOOK
+    loaded = file_format.load(store.path)
+    if loaded is None:
+        return
+    state = read_state(file_format.migrate(loaded, store.path), store.path, State())
+    orders, fills = tuple(state.orders.values()), tuple(state.fills.values())
+    known = marks_of(orders, fills)
+    problem = book_problem(path, known)
+    if problem is None or problem.code != "simulated_broker_stale":
+        return
+    files = [BookFile(found, read_only=True) for found in (path, *store.backups.books())]
+    books = [book for file in files if book_problem(file.path or path) is None and (book := file.read()) is not None]
+    try:
+        base = max(books, key=lambda book: marks_of_book(book.venue))
+        history = _told_since(store, base.venue.now)
+        for record in orders:
+            history.orders[record.order.client_order_id] = record
+        for fill in fills:
+            history.fills[fill.key] = fill
+        venue = caught_up(base.venue, history.orders.values(), history.fills.values())
+    except (ValueError, OutOfReachError) as error:
+        why = error if isinstance(error, OutOfReachError) else "there is no sound copy of it"
+        yield (
+            f"{path} is older than the state and cannot be brought up to date: {why}. Move the state folder away to "
+            "start a new simulated account"
+        )
+        return
+    aside = _move_aside(store, path) if os.path.lexists(path) else None
+    seen = state.account.account.taken_at + LAST_SECOND if state.account else base.as_of
+    BookFile(path).write(msgspec.structs.replace(base, venue=venue, as_of=max(base.as_of, venue.now or seen, seen)))
+    yield (
+        f"{path} was older than the state: the orders and executions that the state knows of were added"
+        + (f"; the older one: {aside}" if aside else "")
+    )
+
+
+class _Told(NamedTuple):
+    """What the journal knows of a broker's orders and executions, by their ids."""
+
+    orders: dict[str, OrderRecord]
+    fills: dict[str, Fill]
+
+
+def _told_since(store: TinyDbStore, since: datetime | None) -> _Told:
+    """Return what the journal tells from the month of *since* on: the state forgets orders of earlier sessions."""
+    told = _Told({}, {})
+    for row in store.journal.scan({"intent", "order_updated", "fill", "fill_corrected"}, since=since):
+        match read_event(row):
+            case IntentWritten(at=at, data=Intent(orders=orders)):
+                for order in orders:
+                    told.orders[order.client_order_id] = OrderRecord(order=order, created_at=at, updated_at=at)
+            case OrderUpdated(data=record):
+                told.orders[record.order.client_order_id] = record
+            case FillBooked(data=fill) | FillCorrected(data=fill):
+                told.fills[fill.key] = fill
+            case _:
+                pass
+    return told
 
 
 def reset_clock(store: TinyDbStore) -> ClockReset | None:
