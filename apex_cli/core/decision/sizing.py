@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from apex_cli.core.model.decision import Binding, Reason, Sized
-from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step
 from apex_cli.core.model.position import risk_per_unit
@@ -30,13 +30,13 @@ def size_position(*, instrument: Instrument, entry: Price, stop: Price, risk: Ri
 
     Returns:
         ``Sized``, with a warning (``cap_risk_exceeded``, ``cap_capital_exceeded``) for each cap that the
-        smallest quantity breaks; or a ``Reason``: ``price_not_positive``, ``stop_equals_entry``, and with
+        smallest quantity breaks; or a ``Reason``: ``no_rate``, ``price_not_positive``, ``stop_equals_entry``, and with
         ``enforce_caps`` ``size_below_minimum``.
 
     Source:
         Fixed-fraction risk sizing.
     """
-    invalid = _invalid_prices(entry, stop)
+    invalid = no_rate(instrument) or _invalid_prices(entry, stop)
     if invalid:
         return invalid
     by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk)
@@ -66,13 +66,29 @@ def size_as_told(
         ``quantity_off_step``, with ``enforce_caps`` the first broken cap, or what ``size_position`` says
         of the prices.
     """
-    invalid = _invalid_prices(entry, stop) or _invalid_quantity(instrument, quantity)
+    invalid = no_rate(instrument) or _invalid_prices(entry, stop) or _invalid_quantity(instrument, quantity)
     if invalid:
         return invalid
     by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk)
     binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
     sized = _sized(instrument, entry, stop, quantity, by_risk, by_capital, binding, risk)
     return sized.warnings[0] if sized.warnings and risk.enforce_caps else sized
+
+
+def no_rate(instrument: Instrument) -> Reason | None:
+    """Return why *instrument* cannot be sized in account currency; None where its price is in it.
+
+    One yen is not one dollar: without a rate nothing is sized, risked or booked.
+    """
+    if instrument.currency == HOME_CURRENCY:
+        return None
+    return Reason(
+        code="no_rate",
+        message=f"{instrument.key} is priced in {instrument.currency} and the account is kept in {HOME_CURRENCY}: "
+        f"there is no rate to size it by. Only what is priced in {HOME_CURRENCY} is traded.",
+        limit=HOME_CURRENCY,
+        value=instrument.currency,
+    )
 
 
 def smallest_quantity(instrument: Instrument, risk: RiskLimits) -> Quantity:

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.errors import ApexError, InputError, NothingToDo
+from apex_cli.core.decision.sizing import no_rate
+from apex_cli.core.errors import ApexError, InputError, NothingToDo, RefusedError
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
@@ -84,6 +85,9 @@ class Adoption:
         instrument = row.position.instrument if row is not None else each.instrument
         if instrument is None:
             raise ApexError("instrument_unknown", f"{each.key}: the broker does not tell what it is.")
+        foreign = no_rate(instrument)
+        if foreign is not None:
+            raise RefusedError(foreign.code, foreign.message, hint=f"Leave it alone with --ignore {each.key!r}.")
         difference, held = _difference(each), signed(row.position if row else None)
         price = request.price or each.price
         if price is None:

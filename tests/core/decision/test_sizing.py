@@ -186,3 +186,38 @@ def test_loss_and_value_stay_within_the_caps_unless_the_warnings_say_so(
             one_more * abs(entry - stop) > risk.capital * risk.max_risk_pct
             or one_more * entry > risk.capital * risk.max_position_pct
         )
+
+
+@pytest.mark.parametrize(
+    ("symbol", "market", "currency"),
+    [
+        ("USD.JPY", MarketType.FOREX, "JPY"),
+        ("EUR.GBP", MarketType.FOREX, "GBP"),
+        ("ETH-BTC", MarketType.CRYPTO, "BTC"),
+        ("BTC-USDT", MarketType.CRYPTO, "USDT"),
+    ],
+)
+def test_a_price_in_another_currency_is_not_sized_as_dollars(symbol: str, market: MarketType, currency: str) -> None:
+    instrument = make_instrument(symbol, market)
+    told = Quantity(instrument.quantity_step)
+    for result in (
+        size_position(instrument=instrument, entry=price("1.5"), stop=price("1.4"), risk=RiskLimits()),
+        size_as_told(instrument=instrument, entry=price("1.5"), stop=price("1.4"), risk=RiskLimits(), quantity=told),
+    ):
+        assert isinstance(result, Reason)
+        assert (result.code, result.value) == ("no_rate", currency)
+
+
+@pytest.mark.parametrize(("symbol", "market"), [("EUR.USD", MarketType.FOREX), ("BTC-USD", MarketType.CRYPTO)])
+def test_a_pair_against_the_dollar_is_sized(symbol: str, market: MarketType) -> None:
+    instrument = make_instrument(symbol, market)
+    assert isinstance(
+        size_position(instrument=instrument, entry=price("1.5"), stop=price("1.4"), risk=RiskLimits()), Sized
+    )
+
+
+def test_a_european_stock_is_not_sized_as_dollars() -> None:
+    instrument = replace(STOCK, currency="EUR")
+    result = size_position(instrument=instrument, entry=price(50), stop=price(48), risk=RiskLimits())
+    assert isinstance(result, Reason)
+    assert "priced in EUR" in result.message
