@@ -125,6 +125,15 @@ class Broker(Protocol):
     async def cancel(self, client_order_id: str) -> None:
         """Ask for a cancel; the answer comes as an event, or a fill does."""
 
+    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
+        """Make sure that orders can be sent now, and that *client_order_ids* can be changed by this connection.
+
+        Asked before protection is taken away for something else that must follow.
+
+        Raises:
+            BrokerError: nothing can be sent now, or one of them cannot be changed from here.
+        """
+
     async def modify(self, order: Order) -> None:
         """Ask for new quantity or prices of a working order, known by its client order id."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from random import Random
@@ -127,6 +127,10 @@ class UnreliableBroker:
                 self._own.append(found[client_order_id])
         elif not self.loses_cancels:
             await self.inner.cancel(client_order_id)
+
+    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
+        """Pass the question on."""
+        await self.inner.require_ready(client_order_ids)
 
     async def modify(self, order: Order) -> None:
         """Pass the change on."""

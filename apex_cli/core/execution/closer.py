@@ -87,6 +87,7 @@ class Closer:
         self._require_permission(state, row)
         _require_held(state, row, _wanted_quantity(row, request))
         key = row.position.instrument.key
+        await self._orders.require_ready(r.order.client_order_id for r in orders_of(state, key) if r.is_open)
         with self._guard.hands_off(key):
             try:
                 return await self._close(key, request, request_id)
@@ -98,7 +99,12 @@ class Closer:
         await self._stop_entries(key)
         row = self._held(key)
         remaining = Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
-        await self._release_exits(key, remaining)
+        notes = await self._release_exits(key, remaining)
+        closed = await self._close_rest(key, remaining, request, request_id)
+        return replace(closed, warnings=(*closed.warnings, *notes))
+
+    async def _close_rest(self, key: str, remaining: Quantity, request: CloseRequest, request_id: str) -> Closed:
+        """Send the closing order for what is still held beyond *remaining*."""
         held = self._held(key)
         if held is None or held.position.quantity <= remaining:
             left = held.position.quantity if held else Quantity(ZERO)
@@ -160,16 +166,31 @@ class Closer:
             for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key == key]:
                 del tx.resting[row.bracket_id]
 
-    async def _release_exits(self, key: str, remaining: Quantity) -> None:
-        """Cancel and shrink exits until no more than *remaining* rests, confirmed by the broker."""
+    async def _release_exits(self, key: str, remaining: Quantity) -> tuple[Reason, ...]:
+        """Cancel and shrink exits until no more than *remaining* rests, confirmed by the broker.
+
+        Returns:
+            Which exits were replaced, as the broker refused to change them.
+        """
         changes = exits_for_remaining(orders_of(self._store.view(), key), remaining)
-        failure = await self._orders.cancel(changes.cancel) or await self._orders.modify(changes.shrink)
+        failure = await self._orders.cancel(changes.cancel) or await self._orders.change(changes.shrink)
         if not await self._orders.settle(lambda state: _is_released(state, changes)):
+            why = next(filter(None, (self._orders.refusal_of(order.client_order_id) for order in changes.shrink)), "")
             raise failure or OutcomeUnknownError(
                 "exits_unconfirmed",
-                f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold.",
+                f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold."
+                + (f" It says: {why}" if why else ""),
                 hint="Look at apex orders, then try again.",
             )
+        names = [order.client_order_id for order in changes.shrink]
+        return tuple(
+            Reason(
+                code="exit_replaced",
+                message=f"{name} was replaced by {fresh}, as it could not be changed: {self._orders.refusal_of(name)}",
+            )
+            for name in names
+            if (fresh := self._orders.replacement_of(name)) != name
+        )
 
     async def _outcome(self, row: PositionRecord, order: Order, request: CloseRequest) -> Closed:
         name, key = order.client_order_id, row.position.instrument.key

@@ -152,7 +152,7 @@ class Guard:
             return
         for change in changes:
             await self._orders.cancel(change.cancel)
-            await self._orders.modify(change.shrink)
+            await self._orders.change(change.shrink)
         self._orders.sync()
 
     async def protect(self, key: str) -> bool:
@@ -193,8 +193,7 @@ class Guard:
         gap = unprotected_quantity(position, records)
         stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
         if missing.grow:
-            await self._orders.modify(missing.grow)
-            self._orders.sync()
+            await self._orders.change(missing.grow)
         await self._send(stops, bracket.signal_id)
         left = self._uncovered(key)
         self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)

@@ -7,7 +7,7 @@ Every order is on disk as an intent before it is sent. What the broker answers i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -18,11 +18,12 @@ from apex_cli.core.errors import ApexError, BrokerError, OutcomeUnknownError
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import Patience
-from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import Booked, book
+from apex_cli.core.positions.protection import next_leg_id, orders_of
 from apex_cli.core.state.events import Alarm, AlarmRaised, Intent, IntentWritten, OrderUpdated, SignalRefused
 from apex_cli.core.state.tables import State, is_ours
 
@@ -46,6 +47,10 @@ class Orders:
         self._listeners: list[Callable[[Booked], None]] = []
         self._undelivered: list[BrokerEvent] = []
         self._outside_fills = 0
+        self._refused: dict[str, str] = {}
+        """Reasons why changes were refused, by client order id, until the next change is asked for."""
+
+        self._replaced: dict[str, str] = {}
         self._in_settlement: dict[str, None] = {}
         """Names of orders that were sent, changed or cancelled, and may still be refused."""
 
@@ -113,6 +118,81 @@ class Orders:
         orders = tuple(orders)
         self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
         return await _ask_each(self._broker.modify(order) for order in orders)
+
+    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
+        """Make sure that orders can be sent now, and that *client_order_ids* can be changed from here.
+
+        Raises:
+            BrokerError: something cannot; nothing was asked for.
+        """
+        await self._broker.require_ready(client_order_ids)
+
+    async def change(self, orders: Iterable[Order]) -> ApexError | None:
+        """Give working orders new terms; an order whose change the broker refuses is replaced by a fresh one.
+
+        Interactive Brokers refuses some changes inside an OCA group. The fresh order joins the group before the old one
+        is cancelled: the position stays covered, and both together can fill no more than one of them.
+
+        Returns:
+            What went wrong with asking.
+        """
+        orders = tuple(orders)
+        for order in orders:
+            self._refused.pop(order.client_order_id, None)
+        before = {record.order.client_order_id: _terms(record.order) for record in self.records(orders)}
+        failure = await self.modify(orders)
+        if not orders or failure is not None:
+            self.sync()
+            return failure
+        await self.settle(lambda state: all(self._is_answered(state, order, before) for order in orders))
+        for order in orders:
+            record: OrderRecord = self._store.view().orders[order.client_order_id]
+            stands = record.is_open and _terms(record.order) == before[order.client_order_id] != _terms(order)
+            if stands and order.client_order_id in self._refused:
+                await self._replace(record, order)
+        return None
+
+    def refusal_of(self, client_order_id: str) -> str:
+        """Return why the last change of an order was refused; empty when it was not."""
+        return self._refused.get(client_order_id, "")
+
+    def replacement_of(self, client_order_id: str) -> str:
+        """Return the name of the order that took the place of *client_order_id*; its own when none did."""
+        return self._replaced.get(client_order_id, client_order_id)
+
+    def _is_answered(self, state: State, order: Order, before: Mapping[str, tuple[object, ...]]) -> bool:
+        """Tell whether an order has ended, its change was refused, or it has other terms than *before*."""
+        record: OrderRecord = state.orders[order.client_order_id]
+        old = before[order.client_order_id]
+        is_other = _terms(record.order) != old or _terms(order) == old
+        return is_other or not record.is_open or order.client_order_id in self._refused
+
+    async def _replace(self, old: OrderRecord, wanted: Order) -> None:
+        name = old.order.client_order_id
+        state = self._store.view()
+        letter = name.rpartition("-")[2].rstrip("0123456789")
+        fresh = replace(
+            wanted,
+            client_order_id=next_leg_id(wanted.bracket_id, letter, orders_of(state, wanted.instrument.key)),
+            quantity=Quantity(wanted.quantity - old.filled_quantity),
+            parent_id=None,
+        )
+        is_safe = fresh.oca_group is not None
+        if not is_safe and not await self._cancelled(name):
+            return
+        with self._store.transaction() as tx:
+            self.intend(tx, (fresh,), self._clock.now(), subject=_subject(tx, fresh))
+        await self.send((fresh,))
+        await self.settle(lambda state: state.orders[fresh.client_order_id].status not in UNSETTLED)
+        if self._store.view().orders[fresh.client_order_id].status in SOUND:
+            self._replaced[name] = fresh.client_order_id
+            if is_safe:
+                await self._cancelled(name)
+
+    async def _cancelled(self, name: str) -> bool:
+        """Cancel one order; False when the broker does not confirm it."""
+        failure = await self.cancel((name,))
+        return failure is None and await self.settle(lambda state: state.orders[name].status.is_final)
 
     # From the broker
 
@@ -248,6 +328,9 @@ class Orders:
                 also(tx)
         self._undelivered.clear()
         self._outside_fills += outside
+        self._refused |= {
+            e.client_order_id: e.reason for e in events if isinstance(e, OrderUpdate) and e.is_change_refused
+        }
         if booked.fills or booked.round_trips:
             for hear in self._listeners:
                 hear(booked)
@@ -317,6 +400,10 @@ def _transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
     for order in orders:
         by_tranche.setdefault(order.tranche, []).append(order)
     return tuple(map(tuple, by_tranche.values()))
+
+
+def _terms(order: Order) -> tuple[object, ...]:
+    return order.quantity, order.limit_price, order.stop_price
 
 
 async def _ask_each(requests: Iterable[Awaitable[None]]) -> ApexError | None:

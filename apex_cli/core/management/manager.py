@@ -187,7 +187,8 @@ class Manager:
         r_multiple: Decimal,
     ) -> None:
         name, to = change.order.client_order_id, change.order.stop_price or change.from_price
-        failure = await self._orders.modify((change.order,))
+        failure = await self._orders.change((change.order,))
+        name = self._orders.replacement_of(name)
 
         def is_there(record: OrderRecord | None) -> bool:
             stands = record.order.stop_price if record is not None else None

@@ -28,6 +28,9 @@ class OrderUpdate(Value, frozen=True, kw_only=True):
 
     at: datetime
     reason: str = ""
+    is_change_refused: bool = False
+    """The order works on with its old terms: the change that was asked for was refused."""
+
     is_pdt_refusal: bool = False
     """It was refused as a potential pattern day trade."""
 

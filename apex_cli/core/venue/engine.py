@@ -150,9 +150,12 @@ class MatchingEngine:
             elif name not in desk.orders:
                 desk.reject(order, desk.at, fault)
 
-    def _repeat(self, order: WorkingOrder, reason: str) -> None:
+    def _repeat(self, order: WorkingOrder, reason: str, *, is_change_refused: bool = False) -> None:
         """Tell the state of *order* again, with why nothing changed."""
-        self._desk.events.append(msgspec.structs.replace(order.update(), at=self._desk.at, reason=reason))
+        update = msgspec.structs.replace(
+            order.update(), at=self._desk.at, reason=reason, is_change_refused=is_change_refused
+        )
+        self._desk.events.append(update)
 
     def cancel(self, client_order_id: str, at: datetime) -> Sequence[BrokerEvent]:
         """Cancel what is left of an order; a final one only has its state repeated.
@@ -193,7 +196,7 @@ class MatchingEngine:
             return self._end()
         fault = change_fault(desk, working, order)
         if fault:
-            self._repeat(working, f"change refused: {fault}")
+            self._repeat(working, f"change refused: {fault}", is_change_refused=working.status is WORKING)
             return self._end()
         self._change(working, order)
         if working.quantity == working.filled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -131,6 +131,14 @@ class IbBroker:
             BrokerError: it is not known to the broker, or another client placed it.
         """
         await self._sender.cancel(client_order_id)
+
+    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
+        """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
+
+        Raises:
+            BrokerError: nothing can be sent now, or another client placed one of them.
+        """
+        self._sender.require_ready(client_order_ids)
 
     async def modify(self, order: Order) -> None:
         """Ask for new terms of a working order; the broker's list confirms them, an error never ends the order.

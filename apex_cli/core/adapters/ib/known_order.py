@@ -38,6 +38,9 @@ class Known:
     was_never_released: bool = False
     """It waited for a last leg that was refused."""
 
+    is_change_refused: bool = False
+    """The broker answered a change with an error, and the order was not looked at since."""
+
     was_seen: bool = False
     """The broker has told of it: it is no longer perhaps on its way."""
 

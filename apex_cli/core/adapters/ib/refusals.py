@@ -58,7 +58,7 @@ _MEANINGS: dict[int, Meaning] = {
         Meaning.REFUSED,
     ),
     **dict.fromkeys((387, 388, 389, 390, 391, 392, 395, 396, 401, 403, 411, 413, 416, 422, 434, 435), Meaning.REFUSED),
-    **dict.fromkeys((436, 437, 438, 439, 440, 441, 451, 460, 461, 10243, 10318), Meaning.REFUSED),
+    **dict.fromkeys((436, 437, 438, 439, 440, 441, 451, 460, 461, 10243, 10318, 10326), Meaning.REFUSED),
     **dict.fromkeys((135, 136, 161, 10147, 10148), Meaning.DOUBT),
 }
 

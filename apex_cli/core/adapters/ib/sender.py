@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from apex_cli.core.adapters.ib.catalog import rounded
@@ -65,6 +65,16 @@ class Sender:
         await self._await_answers(link, sent)
         at_market = [known for known, leg in zip(sent, legs, strict=True) if _fills_at_once(leg)]
         await self._until(link, lambda: all(not known.is_open for known in at_market), MARKET_FILL_S)
+
+    def require_ready(self, client_order_ids: Iterable[str]) -> None:
+        """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
+
+        Raises:
+            BrokerError: nothing can be sent now, or another client placed one of them.
+        """
+        self._ready_to_send()
+        for name in client_order_ids:
+            self._link_to_change(name)
 
     def _ready_to_send(self) -> Link:
         """Return the link if orders may leave now.

@@ -228,6 +228,7 @@ class Tracker:
             known.reason = f"{word.text} (IB {word.code})"
         if meaning is not Meaning.INFO:
             known.code = word.code
+            known.is_change_refused = known.was_seen and meaning is not Meaning.CANCELLED
             self._doubt(known)
 
     def _hear_completed(self, word: CompletedOrder) -> None:
@@ -259,6 +260,7 @@ class Tracker:
             if ref in on_the_list:
                 self.doubts.discard(ref)
                 self._tell(known, OrderStatus.WORKING, anew=True)
+                known.is_change_refused = False
             elif known.executed >= known.filled and known.status != "Filled":
                 self._end(known, self._how_it_ended(known))
 
@@ -328,6 +330,7 @@ class Tracker:
             stop_price=known.terms.stop_price if known.terms else None,
             at=self._now(),
             reason=known.reason,
+            is_change_refused=known.is_change_refused and status is OrderStatus.WORKING,
             is_pdt_refusal=status is OrderStatus.REJECTED and is_pattern_day_trade(known.reason),
         )
 

@@ -172,6 +172,9 @@ class SimulatedBroker:
         self._hold_auctions(now)
         self._keep(())
 
+    async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
+        """Return: this venue always takes orders."""
+
     async def cancel(self, client_order_id: str) -> None:
         """Cancel; the answer is an event.
 
