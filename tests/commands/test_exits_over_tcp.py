@@ -156,3 +156,31 @@ def test_a_stop_moves_although_it_cannot_be_changed(held: House, apex_json: Apex
     assert [(row.remaining, row.terms.aux_price) for row in stops] == [(100, 100)]
     (position,) = apex_json("positions").data["positions"]
     assert (position["stop_price"], position["protected_quantity"]) == ("100", 100)
+
+
+@pytest.mark.parametrize(("leg", "price"), [("-S1", "97.90"), ("-T1", "106.00")])
+def test_an_entry_does_not_go_on_after_an_exit_of_it_has_filled(
+    house: House, apex_json: Apex, gateway: GatewayThread, leg: str, price: str
+) -> None:
+    house(entry_order="limit")
+    gateway.set_price("AAPL", "100.40")
+    apex_json("run", "--once", "--signals", "signals.json")
+    gateway.fill("-E", 40, "100")
+    gateway.fill(leg, 40, price)
+    assert gateway.books().order("-E").is_open
+    apex_json("run", "--once", "--signals", "signals.json")
+    gateway.set_price("AAPL", "99")
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
+    (trip,) = apex_json("history").data["round_trips"]
+    assert trip["quantity"] == 40
+
+
+def test_an_entry_goes_on_while_its_exits_rest(house: House, apex_json: Apex, gateway: GatewayThread) -> None:
+    house(entry_order="limit")
+    gateway.set_price("AAPL", "100.40")
+    apex_json("run", "--once", "--signals", "signals.json")
+    gateway.fill("-E", 40, "100")
+    apex_json("run", "--once", "--signals", "signals.json")
+    gateway.set_price("AAPL", "99.90")
+    assert gateway.books().positions == {"AAPL": 100}
+    assert most(list(exits(gateway.books()).values())) == 100

@@ -23,6 +23,7 @@ from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.protection import (
+    entries_after_exit,
     held_on_both_sides,
     is_unsure,
     last_refusal,
@@ -81,6 +82,9 @@ class Guard:
         self._given_up: dict[str, str] = {}
         """Last message by security on stops that the broker rejects: raised once a run."""
 
+        self._not_ended: dict[str, str] = {}
+        """Last message by security on entries that could not be cancelled: raised once a run."""
+
         self._not_before: dict[str, datetime] = {}
         self._is_last = False
         self._seen: State | None = None
@@ -126,6 +130,7 @@ class Guard:
         """
         for key in {r.order.instrument.key: None for r in self._store.view().orders.open()}:
             if key not in self._under_way:
+                await self._end_entries(key)
                 await self._trim(key)
         looked_at = dict.fromkeys((*self._told, *self._store.view().positions))
         self._is_last = is_last
@@ -142,6 +147,24 @@ class Guard:
         position = held_on_both_sides(state, key)
         bracket: BracketRecord | None = state.brackets.get(position.bracket_id) if position else None
         return bracket.signal_id if bracket else key
+
+    async def _end_entries(self, key: str) -> None:
+        """Cancel what is left of an entry once a stop or target of it has filled: it would buy again without them."""
+        late = entries_after_exit(orders_of(self._store.view(), key))
+        names = [record.order.client_order_id for record in late]
+        if not names:
+            return
+        with self._store.transaction() as tx:
+            for record in late:
+                tx.resting.pop(record.order.bracket_id, None)
+        failure = await self._orders.cancel(names)
+        is_over = await self._orders.settle(lambda state: all(state.orders[name].status.is_final for name in names))
+        if not is_over:
+            why = failure.message if failure else "the broker did not confirm it."
+            message = f"{key}: an exit has filled, but what is left of the entry could not be cancelled: {why}"
+            if self._not_ended.get(key) != message:
+                self._not_ended[key] = message
+                self._raise(Alarm(code="entry_not_cancelled", message=message), self._subject(key))
 
     async def _trim(self, key: str) -> None:
         """Cancel or shrink exits of *key* beyond what is held and what working entries may still open."""

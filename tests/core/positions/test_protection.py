@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, 
 from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.positions.protection import (
+    entries_after_exit,
     is_unsure,
     last_refusal,
     most_to_close,
@@ -264,3 +266,29 @@ def test_leg_ids_go_on_from_the_highest() -> None:
     assert next_leg_id("b", "S", orders) == "apex-b-S8"
     assert next_leg_id("b", "S", orders, skip=1) == "apex-b-S9"
     assert next_leg_id("b", "C", orders) == "apex-b-C1"
+
+
+def names(records: tuple[OrderRecord, ...]) -> list[str]:
+    return [each.order.client_order_id.removeprefix("apex-b-") for each in records]
+
+
+@pytest.mark.parametrize(
+    ("exited", "ended"),
+    [
+        ([record("S1"), record("T1")], []),
+        ([record("S1", filled="4")], ["E", "E2"]),
+        ([record("S1", filled="10", status=F)], ["E", "E2"]),
+        ([record("T1", filled="4")], ["E"]),
+        ([record("T2", filled="4", tranche=2)], ["E2"]),
+        ([record("C1", filled="4")], []),
+    ],
+)
+def test_an_entry_ends_when_an_exit_of_it_has_filled(exited: list[OrderRecord], ended: list[str]) -> None:
+    entries = [record("E", filled="4"), record("E2", filled="4", tranche=2), record("E3", status=C)]
+    assert names(entries_after_exit([*entries, *exited])) == ended
+
+
+def test_an_exit_of_another_decision_ends_no_entry() -> None:
+    other = record("S1", filled="4")
+    other = replace(other, order=replace(other.order, bracket_id="other"))
+    assert entries_after_exit([record("E"), other]) == ()
