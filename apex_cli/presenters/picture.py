@@ -14,7 +14,7 @@ from apex_cli.presenters.charts import bar_chart, html_text, line_chart
 from apex_cli.presenters.formats import DASH, money, ratio
 from apex_cli.presenters.plots import histogram_of
 from apex_cli.presenters.replay import replay_blocks
-from apex_cli.presenters.report import equity_values, headline_rows, span_text
+from apex_cli.presenters.report import curve_title, equity_values, headline_rows, span_text
 
 WIDTH, EDGE, GAP = 1400, 40, 14
 """Of the picture, in units; a unit becomes one pixel or more."""
@@ -66,7 +66,7 @@ def report_picture(report: TradeReport, title: str) -> str:
     parts = (
         _heading(title, span_text(report)),
         _cards(headline_rows(report)),
-        _panel("Equity at the end of each session, from closed trades, USD", equity),
+        _panel(f"{curve_title(report)}, USD", equity),
         _panel("Closed trades by R, from", spread),
         _groups("By strategy", report.by_strategy),
     )

@@ -30,6 +30,7 @@ def report_data(report: TradeReport) -> dict[str, Any]:
         "by_month": _groups(report.by_month, "month"),
         "drawdown": {"amount": report.drawdown.amount, "fraction": report.drawdown.fraction},
         "sharpe": report.sharpe,
+        "knows_open": report.knows_open,
         "r_distribution": [
             {"from_r": low, "count": count}
             for low, count in zip(report.r_distribution.lows, report.r_distribution.counts, strict=True)
@@ -90,6 +91,12 @@ def equity_values(report: TradeReport) -> list[float]:
     return [float(report.start_equity), *(float(point.equity) for point in report.curve)] if report.curve else []
 
 
+def curve_title(report: TradeReport) -> str:
+    """Return what the curve is made of."""
+    made_of = "what is open included" if report.knows_open else "closed trades only"
+    return f"Equity at the end of each session, {made_of}"
+
+
 def span_text(report: TradeReport) -> str:
     """Return which sessions the report is about."""
     first, last = report.span.first, report.span.last
@@ -101,6 +108,7 @@ def span_text(report: TradeReport) -> str:
 def headline_rows(report: TradeReport) -> tuple[tuple[str, Cell], ...]:
     """Return the numbers one looks at first."""
     found = report.statistics
+    closed_only = "" if report.knows_open else ", closed trades only"
     return (
         ("Round trips", Cell(f"{found.round_trips:,}")),
         *win_rate_rows(found),
@@ -109,8 +117,8 @@ def headline_rows(report: TradeReport) -> tuple[tuple[str, Cell], ...]:
         ("P&L", gain(found.pnl)),
         ("Commissions", Cell(money(found.commission))),
         ("Net", gain(found.net_pnl)),
-        ("Drawdown", Cell(f"{money(report.drawdown.amount)} ({share(report.drawdown.fraction, 1)})")),
-        ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f} a year")),
+        ("Drawdown", Cell(f"{money(report.drawdown.amount)} ({share(report.drawdown.fraction, 1)}){closed_only}")),
+        ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f} a year{closed_only}")),
         ("Day trades", Cell(str(report.day_trades))),
     )
 

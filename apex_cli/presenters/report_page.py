@@ -9,6 +9,7 @@ from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.charts import bar_chart, html_text, line_chart
 from apex_cli.presenters.plots import histogram_of
 from apex_cli.presenters.report import (
+    curve_title,
     equity_values,
     group_grid,
     headline_rows,
@@ -53,7 +54,7 @@ def report_page(report: TradeReport, title: str) -> str:
     sections = (
         _section("At a glance", _cards(headline_rows(report))),
         _section(
-            "Equity at the end of each session, from closed trades",
+            curve_title(report),
             line_chart(values, days, "Equity, USD, by session"),
         ),
         _section(

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from apex_cli.core.day_trades.count import RunningCount
 from apex_cli.core.market.calendar import next_session, session_date
+from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DecisionKind, Reason
 from apex_cli.core.model.fill import Fill
@@ -23,10 +24,10 @@ from apex_cli.core.ports import JournalReader
 from apex_cli.core.positions.performance import (
     Distribution,
     Drawdown,
-    DrawdownMeter,
     RDistribution,
     Statistics,
     Tally,
+    max_drawdown,
     returns_of,
     sharpe,
 )
@@ -147,7 +148,7 @@ class Slippage(Value, frozen=True, kw_only=True):
 
 
 class SessionValue(Value, frozen=True, kw_only=True):
-    """The curve at the end of one session: equity at the first session plus net P&L closed since."""
+    """What the account was worth at the end of one session, or would be with its closed trades alone."""
 
     day: date
     equity: Usd
@@ -166,8 +167,12 @@ class TradeReport(Value, frozen=True, kw_only=True):
     """Where the curve starts: equity at the start of the span's first session, else the configured capital."""
 
     curve: tuple[SessionValue, ...]
+    knows_open: bool
+    """True when the curve is that of the account's values, what is open included, deposits and withdrawals left out;
+    False when it is made of closed trades alone, as only one session is known."""
+
     drawdown: Drawdown
-    """Of the curve trade by trade."""
+    """Of the curve, or trade by trade where that fell deeper."""
 
     sharpe: float | None
     """Annualised, from the curve session by session; None below 20 sessions, where it says nothing."""
@@ -233,7 +238,8 @@ class ReportBuilder:
         self._all = Tally()
         self._groups: tuple[dict[str, Tally], dict[str, Tally], dict[str, Tally]] = ({}, {}, {})
         self._bins = RDistribution()
-        self._net = ZERO
+        self._net = self._flows = ZERO
+        self._starts: list[tuple[date, Decimal]] = []
         self._by_session: dict[date, Decimal] = {}
         self._points: list[Decimal] = []
         self._refusals: dict[str, Refusals] = {}
@@ -242,7 +248,7 @@ class ReportBuilder:
         self._signal_prices: dict[str, tuple[Price, Decimal | None]] = {}
         self._fills: list[Fill] = []
 
-    def add(self, row: OutboxRow) -> None:  # noqa: C901 - one case for each kind of event
+    def add(self, row: OutboxRow) -> None:  # noqa: C901, PLR0912 - one case for each kind of event
         """Count one event; kinds outside ``KINDS`` are passed over, lines of other versions, too."""
         if row.kind == _ORDER and _HAS_FILLED not in bytes(row.data):
             return
@@ -260,6 +266,8 @@ class ReportBuilder:
                 self._decided(event)
             case SessionStarted(data=counters):
                 self._session(counters)
+            case CashMoved(data=flow):
+                self._flow(flow)
             case SignalEnded(data=end):
                 self._ended(event, str(end.outcome), end.reasons)
             case SignalInvalid(data=rejected):
@@ -281,7 +289,6 @@ class ReportBuilder:
                 | DayTradeWarning()
                 | MarginDeficit()
                 | MarginDeficitMet()
-                | CashMoved()
                 | MarksReset()
                 | DaySummarised()
                 | TradingStateChanged()
@@ -319,7 +326,11 @@ class ReportBuilder:
             self._fills.append(fill)
 
     def _session(self, counters: Counters) -> None:
-        """Let the curve start with the equity that the first session of the span began with."""
+        """Keep what the account was worth, which is what the session before ended with."""
+        if counters.session_start_equity > 0:
+            self._starts.append(
+                (date.fromisoformat(counters.session_date), counters.session_start_equity - self._flows)
+            )
         if not self._is_base_known and counters.session_start_equity > 0:
             first = self._span.first
             self._base = counters.session_start_equity
@@ -371,7 +382,7 @@ class ReportBuilder:
     def report(self) -> TradeReport:
         """Return what was counted."""
         by_strategy, by_exit, by_month = self._groups
-        curve = self._curve()
+        curve = self._account_curve() or self._curve()
         return TradeReport(
             span=self._span,
             statistics=self._all.statistics(),
@@ -381,7 +392,8 @@ class ReportBuilder:
             r_distribution=self._bins.distribution(),
             start_equity=self._base,
             curve=curve,
-            drawdown=_drawdown(self._base, self._points),
+            knows_open=bool(self._account_curve()),
+            drawdown=self._drawdown(curve),
             sharpe=self._sharpe(curve),
             refusals=tuple(sorted(self._refusals.values(), key=lambda row: (-row.count, row.code))),
             decisions=dict(sorted(self._decisions.items())),
@@ -395,6 +407,45 @@ class ReportBuilder:
             equity = Usd(equity + net)
             points.append(SessionValue(day=day, equity=equity))
         return tuple(points)
+
+    def _account_curve(self) -> tuple[SessionValue, ...]:
+        """Return what the account was worth at the end of each session; empty where only one session is known.
+
+        A session ends with what the next one begins with. The last one ends with what it began with and has closed
+        since.
+        """
+        within = [place for place, (day, _) in enumerate(self._starts) if self._is_within(day)]
+        if not self._points or len(self._starts) < 2:  # noqa: PLR2004 - one start is no curve
+            return ()
+        points = []
+        for place in within:
+            day, equity = self._starts[place]
+            is_last = place + 1 == len(self._starts)
+            since = sum((net for closed, net in self._by_session.items() if closed >= day), ZERO)
+            ended = equity + since if is_last else self._starts[place + 1][1]
+            points.append(SessionValue(day=day, equity=Usd(ended)))
+        return tuple(points)
+
+    def _flow(self, flow: CashFlow) -> None:
+        """Leave money that was paid in or taken out out of the curve, where a session began with it, too."""
+        if self._starts:
+            day, equity = self._starts[-1]
+            began = equity + self._flows
+            if abs(began - flow.equity_after) < abs(began - flow.equity_before):
+                self._starts[-1] = (day, equity - flow.amount)
+        self._flows += flow.amount
+
+    def _is_within(self, day: date) -> bool:
+        first, last = self._span.first, self._span.last
+        return (first is None or day >= first) and (last is None or day <= last)
+
+    def _drawdown(self, curve: tuple[SessionValue, ...]) -> Drawdown:
+        """Return the deepest fall, session by session or trade by trade."""
+        by_session = max_drawdown([self._base, *(point.equity for point in curve)])
+        by_trade = max_drawdown([self._base, *(self._base + net for net in self._points)])
+        return Drawdown(
+            amount=max(by_session.amount, by_trade.amount), fraction=max(by_session.fraction, by_trade.fraction)
+        )
 
     def _sharpe(self, curve: tuple[SessionValue, ...]) -> float | None:
         """Return the ratio over every session from the first to the last: on those without a close nothing changed."""
@@ -411,14 +462,6 @@ def _expected_price(order: Order) -> Price | None:
     if order.role is OrderRole.STOP:
         return order.stop_price
     return order.reference_price
-
-
-def _drawdown(base: Decimal, net: Iterable[Decimal]) -> Drawdown:
-    meter = DrawdownMeter()
-    meter.add(base)
-    for point in net:
-        meter.add(base + point)
-    return meter.drawdown()
 
 
 def _ranked(tallies: dict[str, Tally]) -> tuple[Group, ...]:

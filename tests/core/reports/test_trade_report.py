@@ -1,25 +1,33 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.records import Counters, OutboxRow
 from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, Span, TradeReport
 from kit.rig import Prices, Rig, make_signal, manual
 from kit.statistics import statistics_of
 
 D = Decimal
+START = datetime(2026, 3, 2, 15, tzinfo=UTC)
 
 
 def report(rig: Rig, span: Span | None = None, **options: Any) -> TradeReport:
     builder = ReportBuilder(span or Span(), capital=Usd(D(3000)), **options)
     builder.add_all(rig.store.events)
     return builder.report()
+
+
+def _row(kind: str, data: object) -> OutboxRow:
+    return OutboxRow(seq=1, at=START, kind=kind, data=msgspec.Raw(msgspec.json.encode(data)))
 
 
 def trade(rig: Rig, exit_price: str, *, entry: str = "50", strategy: str = "breakout", target: str = "54") -> None:
@@ -62,6 +70,51 @@ def test_the_drawdown_is_that_of_the_curve_trade_by_trade() -> None:
     found = report(a_week("54", "47", "47", "54"))
     assert found.drawdown.amount == 2 * 15 * 3
     assert found.drawdown.fraction == D(90) / (30_000 + 15 * 4)
+
+
+def test_a_fall_of_what_is_open_is_in_the_curve() -> None:
+    prices = Prices()
+    rig = Rig(prices=prices, cash=D(30_000))
+    prices.set("ZM", "50", rig.clock.now())
+    rig.feed(make_signal("ZM", now=rig.clock.now(), stop="40", targets=("80",)))
+    held = rig.state.positions["ZM"].position.quantity
+    for price in ("50", "44", "58", "80"):
+        rig.clock.advance(timedelta(days=1))
+        prices.set("ZM", price, rig.clock.now())
+        rig.price(price, "ZM")
+        rig.cycle()
+    found = report(rig)
+    assert not rig.state.positions
+    assert found.knows_open
+    assert found.drawdown.amount == 6 * held
+    assert min(point.equity for point in found.curve) == 30_000 - 6 * held
+
+
+def test_a_session_that_began_with_the_money_gone_is_no_fall() -> None:
+    builder = ReportBuilder(Span(), capital=Usd(D(10_000)))
+    builder.add_all(each for each in a_week("54").store.events if each.kind == "round_trip_closed")
+    for day, equity in (("2026-03-02", "10000"), ("2026-03-03", "10100"), ("2026-03-04", "5100")):
+        builder.add(_row("session_started", Counters(session_date=day, session_start_equity=Usd(D(equity)))))
+    flow = CashFlow(amount=Usd(D(-5_000)), equity_before=Usd(D(10_100)), equity_after=Usd(D(5_100)))
+    builder.add(_row("cash_moved", flow))
+    assert builder.report().drawdown.amount == 0
+
+
+def test_money_that_is_paid_in_or_taken_out_is_no_gain_and_no_fall() -> None:
+    builder = ReportBuilder(Span(), capital=Usd(D(10_000)))
+    equities = ("10000", "10100", "5100", "5200")
+    days = ("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05")
+    rig = a_week("54")
+    builder.add_all(each for each in rig.store.events if each.kind == "round_trip_closed")
+    for day, equity in zip(days, equities, strict=True):
+        if day == "2026-03-04":
+            flow = CashFlow(amount=Usd(D(-5_000)), equity_before=Usd(D(10_100)), equity_after=Usd(D(5_100)))
+            builder.add(_row("cash_moved", flow))
+        counters = Counters(session_date=day, session_start_equity=Usd(D(equity)))
+        builder.add(_row("session_started", counters))
+    found = builder.report()
+    assert found.drawdown.amount == 0
+    assert [point.equity for point in found.curve] == [10_100, 10_100, 10_200, 10_200]
 
 
 def test_nothing_traded_is_nothing_claimed() -> None:
