@@ -78,7 +78,8 @@ def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: 
     days = _days(timed, problems)
     if days is None:
         bars = tuple(_intraday(timed, symbol, problems))
-        notes = [*table.notes, _length_in_words(bars)]
+        longest = max((bar.end - bar.start for bar in bars[:1000]), default=timedelta())
+        notes = [*table.notes, *([length_in_words(_microseconds(longest))] if bars else [])]
         if any(item.row.when.zone is None for item in timed):
             notes.append(f"times without a zone are those of {table.zone}")
     else:
@@ -258,13 +259,15 @@ def _microseconds(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
 
 
-def _length_in_words(bars: Sequence[Bar]) -> str:
-    if not bars:
-        return ""
-    seconds = max(int((bar.end - bar.start).total_seconds()) for bar in bars[:1000])
-    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds // size}-{unit} bars"
+def length_in_words(microseconds: int) -> str:
+    """Return what bars of this length are called.
+
+    >>> length_in_words(300_000_000), length_in_words(3_600_000_000)
+    ('5-minute bars', '1-hour bars')
+    """
+    for unit, size in (("hour", 3_600_000_000), ("minute", 60_000_000), ("second", 1_000_000)):
+        if microseconds >= size and microseconds % size == 0:
+            return f"{microseconds // size}-{unit} bars"
     return "bars of less than a second"
 
 

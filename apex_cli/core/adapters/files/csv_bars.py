@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
 from apex_cli.core.adapters.files.bar_series import NO_BARS, Series, is_pair, make_series
 from apex_cli.core.adapters.files.prices import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.tables import FileHints
@@ -20,6 +21,9 @@ EARLY = timedelta(seconds=1)
 """A clock that steps through bars stands this long before a bar's end: there its close is known."""
 
 HEAD = 65_536
+MOST_LOOKED_AT = 50_000
+"""Bars, the newest of a symbol, that are looked through for what is odd."""
+
 ENDINGS = (".csv", ".txt", ".tsv", ".json", ".xlsx", ".xlsm", ".parquet", ".feather", ".arrow")
 SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
 """Files with another ending may be anything: they count only if they hold prices."""
@@ -117,7 +121,8 @@ class CsvBars:
 
         series = self._load(symbol)
         name = self._files[_key(symbol)].name if _key(symbol) in self._files else symbol
-        return (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(series.bars)))
+        newest = series.bars[-MOST_LOOKED_AT:]
+        return (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(newest)))
 
     def repairs(self, symbol: str) -> Sequence[str]:
         """Return what was put right while the symbol's file was read: order, double rows, rows left out.
@@ -147,18 +152,20 @@ class CsvBars:
         return series
 
     def _read(self, path: Path, key: str) -> Series:
-        table = self._shared.get(path) or self._table(path, key)
+        table = self._shared.get(path)
+        if table is None:
+            content = _content(path)
+            if len(content) >= LEAST_BYTES and (series := read_columns(content, key, self._hints)) is not None:
+                named = tuple(f"{path.name}: {problem}" for problem in series.problems)
+                return series._replace(problems=named)
+            table = read_prices(content, str(path), self._hints, is_always_open=is_pair(key))
         rows = next(iter(table.rows.values()), [])
         if len(table.rows) > 1:
             rows = next(rows for theirs, rows in table.rows.items() if _key(file_symbol(theirs)) == key)
         return make_series(table, rows, key, path.name)
 
     def _table(self, path: Path, key: str) -> PriceTable:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise _unreadable(path, f"cannot be read: {error.strerror}") from None
-        return read_prices(content, str(path), self._hints, is_always_open=is_pair(key))
+        return read_prices(_content(path), str(path), self._hints, is_always_open=is_pair(key))
 
     def _find_files(self) -> dict[str, Path]:
         files: dict[str, Path] = {}
@@ -209,6 +216,13 @@ class CsvBars:
         if len(found) == 1 and named and _letters(found[0]) in {_letters(named), ""}:
             found = [named]
         yield from (_key(symbol) for symbol in found if symbol)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
 
 
 def _key(symbol: str) -> str:

@@ -8,7 +8,7 @@ Binance, CryptoDataDownload, Barchart, Kibot, FirstRate and ``util.df`` of ib_in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from itertools import islice
@@ -183,7 +183,7 @@ def _layouts(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_La
         del columns["symbol"]
     if "volume" not in columns and (other := _any_volume(table)) is not None:
         columns["volume"] = other
-    time, clock = _time_columns(table, hints)
+    time, clock = time_columns(table, hints)
     missing = [field.capitalize() for field in PRICE_FIELDS if field not in columns]
     if missing or time is None:
         raise unusable(
@@ -230,7 +230,7 @@ def _is_symbol_column(table: Table, at: int) -> bool:
     return all(_TICKER.fullmatch(text.strip()) for text in islice(column_texts(table.rows, at), 20))
 
 
-def _time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None]:
+def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None]:
     """Return the column of the time, or those of a date and of a time of day."""
     if "time" in hints.columns:
         at = match_columns(table.names, {"time": ()}, hints).get("time")
@@ -253,6 +253,16 @@ def _time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | Non
     if days:
         return days[0], next(iter(clocks), None)
     return next(iter(candidates), None), None
+
+
+def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo:
+    """Return the zone of times that name none, where the columns at *places* hold the times."""
+    if hints.zone and (zone := read_zone(hints.zone)):
+        return zone
+    names = [plain_name(table.names[at]) for at in places if at < len(table.names)]
+    if any(key.endswith("utc") or key.startswith("gmt") for key in names):
+        return UTC
+    return ZoneInfo(STOOQ_ZONE) if {"ticker", "per"} <= set(table.keys) else NEW_YORK
 
 
 def _is_dated(whens: Mapping[int, When], at: int) -> bool:
@@ -431,19 +441,8 @@ class _Reader:
         self.order = order.order
 
     def _zone(self, layouts: Sequence[_Layout]) -> tzinfo:
-        if self.hints.zone and (zone := read_zone(self.hints.zone)):
-            return zone
-        names = [
-            plain_name(self.table.names[at])
-            for layout in layouts
-            for at in (layout.time, layout.clock)
-            if at is not None and at < len(self.table.names)
-        ]
-        if any(key.endswith("utc") or key.startswith("gmt") for key in names):
-            return UTC
-        if {"ticker", "per"} <= set(self.table.keys):
-            return ZoneInfo(STOOQ_ZONE)
-        return NEW_YORK
+        places = [at for layout in layouts for at in (layout.time, layout.clock) if at is not None]
+        return table_zone(self.table, self.hints, places)
 
     def _rows(self, layout: _Layout, periods: set[str]) -> Iterator[tuple[str, PriceRow]]:
         columns = layout.columns

@@ -1,0 +1,526 @@
+"""Many intraday bars as columns: read with numpy from plain text, kept as whole numbers, made into values on demand.
+
+Only what is plain is read here: one time column in one form, numbers without signs, rows in order. Anything else is
+left to the general reader, which finds and names what is wrong; both give the same bars.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+from apex_cli.core.adapters.files.bar_series import DAY_S, MOST_OF, Series, bar_length, length_in_words
+from apex_cli.core.adapters.files.cells import read_zone
+from apex_cli.core.adapters.files.prices import KNOWN, PRICE_FIELDS, table_zone, time_columns
+from apex_cli.core.adapters.files.tables import DELIMITER_NAMES, FileHints, Row, Table, find_delimiter, match_columns
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_BYTES = 2_000_000
+"""Files below are read by the general reader, which needs no numpy."""
+
+CHUNK = 1 << 20
+BLOCK = 1024
+KEPT_BLOCKS = 64
+"""Blocks of bars that are kept as values."""
+
+MOST_DIGITS = 15
+"""Digits that a float holds exactly."""
+
+DOT, NEWLINE, RETURN, ZERO_SIGN = 46, 10, 13, 48
+WORD = 8
+"""Signs in a word of the machine."""
+
+MARGIN = b" " * WORD
+ZEROS = 0x3030303030303030
+POINT = DOT ^ ZERO_SIGN
+TOO_LARGE, HIGH_BITS = 0x7676767676767676, 0x8080808080808080
+"""A byte above nine has its highest bit set after the first is added."""
+
+FEW = 100
+SAMPLE = 10_000
+MICRO = 1_000_000
+HOUR_S = 3600
+LEAST_DAY_S = 20 * HOUR_S
+BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+FORMS = {
+    16: "minutes",
+    19: "seconds",
+    20: "seconds, Z",
+    22: "minutes, offset",
+    25: "seconds, offset",
+    10: "epoch",
+    13: "epoch",
+}
+MOST_PRICE = 1e9
+
+
+class _Numbers(NamedTuple):
+    """Exact decimals: digits as a whole number, and how many of them stand after the point."""
+
+    digits: NDArray[np.int64]
+    places: NDArray[np.uint8]
+
+    def part(self, rows: slice) -> _Numbers:
+        return _Numbers(self.digits[rows], self.places[rows])
+
+    def decimals(self) -> list[Decimal]:
+        made = map(Decimal, self.digits.tolist())
+        return [value.scaleb(-places) for value, places in zip(made, self.places.tolist(), strict=True)]
+
+    def floats(self) -> NDArray[np.float64]:
+        import numpy as np
+
+        return self.digits / np.power(10.0, self.places)
+
+
+class _Data(NamedTuple):
+    """All columns of one symbol; times in microseconds since 1970."""
+
+    symbol: str
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    numbers: tuple[_Numbers, ...]
+    """open, high, low, close, volume."""
+
+    blocks: OrderedDict[int, tuple[Bar, ...]]
+
+    def block(self, number: int) -> tuple[Bar, ...]:
+        """Return *BLOCK* bars as values; those asked for last are kept."""
+        found = self.blocks.get(number)
+        if found is None:
+            found = self.blocks[number] = tuple(self._made(slice(number * BLOCK, (number + 1) * BLOCK)))
+            if len(self.blocks) > KEPT_BLOCKS:
+                self.blocks.popitem(last=False)
+        else:
+            self.blocks.move_to_end(number)
+        return found
+
+    def _made(self, rows: slice) -> Iterator[Bar]:
+        columns = [numbers.part(rows).decimals() for numbers in self.numbers]
+        times = (map(_moment, self.starts[rows].tolist()), map(_moment, self.ends[rows].tolist()))
+        for start, end, opening, high, low, close, volume in zip(*times, *columns, strict=True):
+            yield Bar(
+                symbol=self.symbol,
+                start=start,
+                end=end,
+                open=Price(opening),
+                high=Price(high),
+                low=Price(low),
+                close=Price(close),
+                volume=volume,
+            )
+
+
+def _moment(microseconds: int) -> datetime:
+    return BEGIN + timedelta(microseconds=microseconds)
+
+
+class BarColumns(Sequence[Bar]):
+    """Bars of one symbol, oldest first, made into values when they are asked for."""
+
+    __slots__ = ("_data", "_first", "_last")
+
+    def __init__(self, data: _Data, first: int, last: int) -> None:
+        """Show the bars from *first* up to *last*."""
+        self._data = data
+        self._first = first
+        self._last = max(first, last)
+
+    def __len__(self) -> int:
+        """Return how many bars there are."""
+        return self._last - self._first
+
+    @overload
+    def __getitem__(self, at: int) -> Bar: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Bar]: ...
+    def __getitem__(self, at: int | slice) -> Bar | Sequence[Bar]:
+        """Return one bar, or a part of them; a part with steps is made at once."""
+        if isinstance(at, slice):
+            first, last, step = at.indices(len(self))
+            if step != 1:
+                return tuple(self[each] for each in range(first, last, step))
+            return BarColumns(self._data, self._first + first, self._first + last)
+        place = at + len(self) if at < 0 else at
+        if not 0 <= place < len(self):
+            raise IndexError(at)
+        number, offset = divmod(self._first + place, BLOCK)
+        return self._data.block(number)[offset]
+
+    def __iter__(self) -> Iterator[Bar]:
+        """Yield the bars block by block."""
+        at = self._first
+        while at < self._last:
+            number, offset = divmod(at, BLOCK)
+            block = self._data.block(number)[offset : offset + self._last - at]
+            yield from block
+            at += len(block)
+
+
+class _Ends(Sequence[datetime]):
+    """Ends of bars, to be searched."""
+
+    __slots__ = ("_ends",)
+
+    def __init__(self, ends: NDArray[np.int64]) -> None:
+        self._ends = ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, at: int) -> datetime: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[datetime]: ...
+    def __getitem__(self, at: int | slice) -> datetime | Sequence[datetime]:
+        return _Ends(self._ends[at]) if isinstance(at, slice) else _moment(int(self._ends[at]))
+
+
+class _NotPlainError(Exception):
+    """The general reader has to look at it."""
+
+
+def read_columns(content: bytes, symbol: str, hints: FileHints) -> Series | None:
+    """Return the intraday bars of a large plain file; None for anything else, or without numpy."""
+    try:
+        import numpy  # noqa: F401, ICN001 - only whether it is there
+    except ImportError:
+        return None
+    try:
+        return _read(content, symbol, hints)
+    except _NotPlainError:
+        return None
+
+
+def _read(content: bytes, symbol: str, hints: FileHints) -> Series:
+    begin = 3 if content.startswith(b"\xef\xbb\xbf") else 0
+    first = content.find(b"\n", begin)
+    head = content[begin : first + 500]
+    if first < 0 or not head.isascii() or hints.decimal not in {"", "."} or b'"' in content:
+        raise _NotPlainError
+    lines = head.decode().splitlines()[:3]
+    delimiter = find_delimiter("\n".join(lines[:2]))
+    if not delimiter or len(lines) < 2:  # noqa: PLR2004 - a header and a row
+        raise _NotPlainError
+    names = tuple(cell.strip() for cell in lines[0].split(delimiter))
+    table = Table(names, [Row(2, lines[1].split(delimiter))])
+    columns = match_columns(names, KNOWN, hints)
+    time, clock = time_columns(table, hints)
+    if time is None or clock is not None or "symbol" in columns or not set(PRICE_FIELDS) <= set(columns):
+        raise _NotPlainError
+    zone = table_zone(table, hints, (time,))
+    places = [columns[field] for field in PRICE_FIELDS] + [columns.get("volume", -1)]
+    rows = _Rows(_most_rows(content, first + 1), zone, has_returns=b"\r" in content)
+    for text in _chunks(content, first + 1):
+        rows.add(text, len(names), ord(delimiter), time, places)
+    series = _series(rows, symbol, zone)
+    split = () if delimiter == "," else (f"split by {DELIMITER_NAMES[delimiter]}",)
+    return series._replace(notes=(*split, *series.notes))
+
+
+def _most_rows(content: bytes, begin: int) -> int:
+    """Return for how many rows there must be room: a tenth more than there are if all are like the first ones."""
+    sample = content[begin : begin + CHUNK]
+    return len(content) * sample.count(b"\n") * 11 // (len(sample) * 10) + FEW
+
+
+def _chunks(content: bytes, begin: int) -> Iterator[memoryview | bytes]:
+    """Yield the rows of *content*, about a megabyte at a time, each part ending with a whole line."""
+    view = memoryview(content)
+    while begin < len(content):
+        end = content.rfind(b"\n", begin, begin + CHUNK) + 1
+        if end <= begin:
+            if begin + CHUNK < len(content):
+                raise _NotPlainError
+            yield content[begin:] + b"\n"
+            return
+        yield view[begin:end]
+        begin = end
+
+
+class _Rows:
+    """The columns of a file, filled part by part."""
+
+    def __init__(self, count: int, zone: tzinfo, *, has_returns: bool) -> None:
+        import numpy as np
+
+        self.has_returns = has_returns
+        self.zone = zone
+        self.count = 0
+        self.form = ""
+        self.times = np.empty(count, np.int64)
+        self.numbers = tuple(_Numbers(np.zeros(count, np.int64), np.zeros(count, np.uint8)) for _ in range(5))
+
+    def add(self, text: memoryview | bytes, width: int, delimiter: int, time: int, places: Sequence[int]) -> None:
+        """Read the rows of *text*.
+
+        Raises:
+            _NotPlainError: they are not plain.
+        """
+        import numpy as np
+
+        padded = b"".join((MARGIN, text, MARGIN))
+        signs = np.frombuffer(padded, np.uint8)
+        words = np.ndarray((len(padded) - WORD + 1,), "<u8", padded, strides=(1,))
+        is_end = signs == NEWLINE
+        lines = int(np.count_nonzero(is_end))
+        stops = np.flatnonzero(np.logical_or(signs == delimiter, is_end, out=is_end))
+        if len(stops) != lines * width:
+            raise _NotPlainError
+        table = stops.reshape(-1, width).T.copy()
+        if (signs[table[-1]] != NEWLINE).any():
+            raise _NotPlainError
+        begins = np.empty_like(table[0])
+        begins[0], begins[1:] = WORD, table[-1][:-1] + 1
+        if self.has_returns:
+            table[-1] -= signs[table[-1] - 1] == RETURN
+        rows = slice(self.count, self.count + lines)
+        if rows.stop > len(self.times):
+            raise _NotPlainError
+        self.count = rows.stop
+        self._add_times(signs, words, table[time - 1] + 1 if time else begins, table[time], rows)
+        for numbers, at in zip(self.numbers, places, strict=True):
+            if at >= 0:
+                digits, parts = _numbers(signs, words, table[at - 1] + 1 if at else begins, table[at])
+                numbers.digits[rows] = digits
+                numbers.places[rows] = parts
+
+    def _add_times(
+        self,
+        signs: NDArray[np.uint8],
+        words: NDArray[np.uint64],
+        starts: NDArray[np.int64],
+        stops: NDArray[np.int64],
+        rows: slice,
+    ) -> None:
+        import numpy as np
+
+        lengths = stops - starts
+        length = int(lengths[0])
+        form = FORMS.get(length, "")
+        if not form or self.form not in {"", form} or (lengths != length).any():
+            raise _NotPlainError
+        self.form = form
+        if form == "epoch":
+            digits, places = _numbers(signs, words, starts, stops)
+            if np.any(places):
+                raise _NotPlainError
+            self.times[rows] = digits * (MICRO if length == len("1056979800") else 1000)
+        else:
+            self.times[rows] = _written(words, starts, form, self.zone) * MICRO
+
+
+def _numbers(
+    signs: NDArray[np.uint8], words: NDArray[np.uint64], starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8] | int]:
+    """Return digits and places of the numbers between *starts* and *stops*.
+
+    Up to eight signs are one word of the machine: the point is shifted out of it, and the digits are added up in three
+    multiplications. Longer numbers, and those whose point stands elsewhere, are added up sign by sign.
+    """
+    import numpy as np
+
+    lengths = stops - starts
+    if lengths.max() > WORD or lengths.min() < 1:
+        return _long_numbers(signs, starts, stops)
+    kept = ((WORD - lengths) << 3).view(np.uint64)
+    value = words[stops - WORD]
+    value ^= np.uint64(ZEROS)
+    value >>= kept
+    value <<= kept
+    first = bytes(signs[starts[0] : stops[0]])
+    point = first.rfind(b".")
+    places = len(first) - 1 - point if point >= 0 else 0
+    if places >= WORD - 1:
+        return _long_numbers(signs, starts, stops)
+    if point >= 0:
+        at = 8 * (WORD - 1 - places)
+        if ((value & np.uint64(0xFF << at)) != np.uint64(POINT << at)).any():
+            return _long_numbers(signs, starts, stops)
+        whole = value & np.uint64((1 << at) - 1)
+        whole <<= np.uint64(8)
+        value &= np.uint64((1 << 64) - (1 << (at + 8)) if places else 0)
+        value |= whole
+    if ((value + np.uint64(TOO_LARGE)) & np.uint64(HIGH_BITS)).any():
+        return _long_numbers(signs, starts, stops)
+    value *= np.uint64(2561)
+    value >>= np.uint64(8)
+    value &= np.uint64(0x00FF00FF00FF00FF)
+    value *= np.uint64(6553601)
+    value >>= np.uint64(16)
+    value &= np.uint64(0x0000FFFF0000FFFF)
+    value *= np.uint64(42949672960001)
+    value >>= np.uint64(32)
+    return value.view(np.int64), places
+
+
+def _long_numbers(
+    signs: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return digits and places, all numbers of one length and one place of the point at once."""
+    import numpy as np
+
+    lengths = stops - starts
+    digits = np.empty(len(starts), np.int64)
+    places = np.zeros(len(starts), np.uint8)
+    for length in np.flatnonzero(np.bincount(np.clip(lengths, 0, MOST_DIGITS + 2))).tolist():
+        if not 0 < length <= MOST_DIGITS + 1:
+            raise _NotPlainError
+        rows = np.flatnonzero(lengths == length)
+        cells = np.lib.stride_tricks.sliding_window_view(signs, length)[starts[rows]]
+        points = cells == DOT
+        count = points.sum(axis=1)
+        if (count > 1).any():
+            raise _NotPlainError
+        at = np.where(count == 1, points.argmax(axis=1), length)
+        for place in np.flatnonzero(np.bincount(at)).tolist():
+            chosen = at == place
+            bare = np.delete(cells[chosen], place, axis=1) if place < length else cells[chosen]
+            values = bare - np.uint8(ZERO_SIGN)
+            if not bare.shape[1] or bare.shape[1] > MOST_DIGITS or values.max() > 9:  # noqa: PLR2004 - a digit
+                raise _NotPlainError
+            weights = 10.0 ** np.arange(bare.shape[1] - 1, -1, -1)
+            digits[rows[chosen]] = (values.astype(np.float64) @ weights).astype(np.int64)
+            places[rows[chosen]] = max(length - 1 - place, 0)
+    return digits, places
+
+
+def _written(words: NDArray[np.uint64], starts: NDArray[np.int64], form: str, zone: tzinfo) -> NDArray[np.int64]:
+    """Return times such as 2026-07-13 09:30:00-04:00 in seconds; a day and its offset are read once for all rows."""
+    import numpy as np
+
+    clock = _clock(words[starts + 11], has_seconds=form.startswith("seconds"))
+    end = 19 if form.startswith("seconds") else 16
+    dates = words[starts], words[starts + 3] >> np.uint64(8)  # 2026-07- and 07-13 with the sign after it
+    tail = words[starts + end - 2] >> np.uint64(16) if form.endswith("offset") else np.zeros_like(dates[0])
+    turns = (dates[0][1:] != dates[0][:-1]) | (dates[1][1:] != dates[1][:-1]) | (tail[1:] != tail[:-1])
+    firsts = np.concatenate([[0], np.flatnonzero(turns) + 1])
+    if len(firsts) > len(starts) // 8 + 100:
+        raise _NotPlainError
+    counts = np.diff(np.append(firsts, len(starts)))
+    seconds = clock
+    for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
+        day = (
+            words[starts[first] : starts[first] + 1].tobytes() + words[starts[first] + 8 : starts[first] + 9].tobytes()
+        )
+        rows = slice(first, first + count)
+        seconds[rows] += _day_begin(day[:11], bytes(tail[first : first + 1].tobytes()), form, zone, seconds[rows])
+    return seconds
+
+
+def _clock(word: NDArray[np.uint64], *, has_seconds: bool) -> NDArray[np.int64]:
+    """Return the seconds since midnight of ``09:30:00``."""
+    import numpy as np
+
+    def digit(at: int) -> NDArray[np.int64]:
+        found = ((word >> np.uint64(8 * at)) & np.uint64(0xFF)).astype(np.int64) - ZERO_SIGN
+        if found.min() < 0 or found.max() > 9:  # noqa: PLR2004 - a digit
+            raise _NotPlainError
+        return found
+
+    hour, minute = digit(0) * 10 + digit(1), digit(3) * 10 + digit(4)
+    second = digit(6) * 10 + digit(7) if has_seconds else np.zeros_like(hour)
+    colons = np.uint64(0x00003A00003A0000 if has_seconds else 0x00000000003A0000)
+    places = np.uint64(0x0000FF0000FF0000 if has_seconds else 0x0000000000FF0000)
+    if ((word & places) != colons).any() or hour.max() > 23 or minute.max() > 59 or second.max() > 59:  # noqa: PLR2004
+        raise _NotPlainError
+    return np.asarray(hour * HOUR_S + minute * 60 + second, dtype=np.int64)
+
+
+def _day_begin(day: bytes, tail: bytes, form: str, zone: tzinfo, clock: NDArray[np.int64]) -> int | NDArray[np.int64]:
+    """Return what the times of one day lie behind 1970 in UTC, without their time of day."""
+    try:
+        text = day.decode("ascii")
+        begin = datetime.fromisoformat(text[:10])
+    except ValueError:
+        raise _NotPlainError from None
+    if text[10] not in " T" or text[4] != "-" or text[7] != "-":
+        raise _NotPlainError
+    seconds = (begin - datetime(1970, 1, 1)).days * 86_400  # noqa: DTZ001 - wall time
+    if form.endswith("Z"):
+        return seconds
+    if form.endswith("offset"):
+        named = read_zone(tail[:6].decode("ascii", "replace"))
+        if named is None or tail[3:4] != b":":
+            raise _NotPlainError
+        return seconds - _offset(begin, named)
+    first, last = _offset(begin, zone), _offset(begin + timedelta(hours=23, minutes=59), zone)
+    if first == last:
+        return seconds - first
+    import numpy as np
+
+    hours = [_offset(begin + timedelta(hours=hour), zone) for hour in range(24)]
+    return seconds - np.array(hours, np.int64)[clock // HOUR_S]
+
+
+def _offset(wall: datetime, zone: tzinfo) -> int:
+    """Return the offset from UTC of a wall time, in seconds."""
+    offset = wall.replace(tzinfo=zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds())
+
+
+def _series(rows: _Rows, symbol: str, zone: tzinfo) -> Series:
+    """Return the bars of all rows, if they are sound and in order."""
+    import numpy as np
+
+    if rows.count < FEW:
+        raise _NotPlainError
+    starts = rows.times[: rows.count]
+    numbers = tuple(each.part(slice(rows.count)) for each in rows.numbers)
+    steps = np.diff(starts)
+    if (steps < 0).all():
+        starts, steps = starts[::-1], -steps[::-1]
+        numbers = tuple(_Numbers(each.digits[::-1], each.places[::-1]) for each in numbers)
+    if steps.min() <= 0 or np.count_nonzero(steps >= LEAST_DAY_S * MICRO) * 2 > len(steps):
+        raise _NotPlainError
+    _refuse_odd(numbers)
+    is_naive = rows.form in {"minutes", "seconds"}
+    return _cut(starts, steps, numbers, symbol, (f"times without a zone are those of {zone}",) if is_naive else ())
+
+
+def _cut(
+    starts: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    numbers: tuple[_Numbers, ...],
+    symbol: str,
+    notes: tuple[str, ...],
+) -> Series:
+    """Give each row the length of the bars, up to the next start; a last row off the grid is left out."""
+    import numpy as np
+
+    common = int(np.bincount(np.unique(steps[:SAMPLE], return_inverse=True)[1]).argmax())
+    length = int(np.unique(steps[:SAMPLE])[common])
+    if np.count_nonzero(steps == length) < MOST_OF * np.count_nonzero(steps < DAY_S * MICRO):
+        kinds, counts = np.unique(steps[:-1], return_counts=True)
+        length = bar_length(dict(zip(kinds.tolist(), counts.tolist(), strict=True)), int(steps[-1]))
+    problems: tuple[str, ...] = ()
+    if steps[-1] < length:
+        problems = (
+            f"line {len(starts) + 1} is left out: its bar had just begun at {_moment(int(starts[-1])):%H:%M:%S} UTC",
+        )
+        starts, steps = starts[:-1], steps[:-1]
+        numbers = tuple(each.part(slice(len(starts))) for each in numbers)
+    ends = starts + np.append(np.minimum(steps, length), length)
+    data = _Data(symbol, starts, ends, numbers, OrderedDict())
+    return Series(BarColumns(data, 0, len(starts)), _Ends(ends), problems, (length_in_words(length), *notes))
+
+
+def _refuse_odd(numbers: tuple[_Numbers, ...]) -> None:
+    """Leave rows with a price of zero, or a high below its low, to the reader that names them."""
+    prices = numbers[:-1]
+    places = {(int(each.places.min()), int(each.places.max())) for each in prices}
+    is_even = len(places) == 1 and len(set(next(iter(places)))) == 1
+    opening, high, low, close = (each.digits if is_even else each.floats() for each in prices)
+    most = MOST_PRICE * 10 ** next(iter(places))[0] if is_even else MOST_PRICE
+    if min(values.min() for values in (opening, high, low, close)) <= 0 or (high < low).any():
+        raise _NotPlainError
+    if max(values.max() for values in (opening, high, low, close)) > most:
+        raise _NotPlainError

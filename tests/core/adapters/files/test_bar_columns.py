@@ -1,0 +1,124 @@
+"""Bars read with numpy are those of the general reader; what is not plain is left to it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from apex_cli.core.adapters.files import csv_bars
+from apex_cli.core.adapters.files.bar_series import make_series
+from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices import read_prices
+from apex_cli.core.adapters.files.tables import FileHints
+
+pytest.importorskip("numpy")
+from apex_cli.core.adapters.files.bar_columns import BarColumns, read_columns
+
+NEW_YORK = ZoneInfo("America/New_York")
+COUNT = 3000
+FORMS: dict[str, Callable[[datetime], str]] = {
+    "minutes": lambda at: f"{at.astimezone(NEW_YORK):%Y-%m-%d %H:%M}",
+    "seconds": lambda at: f"{at.astimezone(NEW_YORK):%Y-%m-%dT%H:%M:%S}",
+    "zulu": lambda at: f"{at:%Y-%m-%dT%H:%M:%SZ}",
+    "offset": lambda at: at.astimezone(NEW_YORK).isoformat(sep=" "),
+    "epoch": lambda at: f"{at.timestamp():.0f}",
+    "milliseconds": lambda at: f"{at.timestamp() * 1000:.0f}",
+}
+
+
+def file_of(form: str, seed: int, *, newest_first: bool = False, line_end: str = "\n", delimiter: str = ",") -> bytes:
+    """Return bars around the change to summer time, with prices of many lengths."""
+    dice = random.Random(seed)
+    places = dice.choice((0, 2, 4, 6))
+    rows = []
+    at = datetime(2026, 3, 6, 14, 30, tzinfo=UTC)
+    for _ in range(COUNT):
+        at += timedelta(minutes=1 if dice.random() < 0.95 else dice.randrange(1, 600))
+        low = Decimal(dice.randrange(1, 10 ** dice.randrange(1, 8))).scaleb(-places)
+        high = low + Decimal(dice.randrange(500)).scaleb(-places)
+        volume = dice.choice((str(dice.randrange(10**9)), "0", "12.5", "123456789012"))
+        rows.append(delimiter.join((FORMS[form](at), f"{low}", f"{high}", f"{low}", f"{high}", volume)))
+    if newest_first:
+        rows.reverse()
+    return (
+        line_end.join((delimiter.join(("Date", "Open", "High", "Low", "Close", "Volume")), *rows)) + line_end
+    ).encode()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("seed", range(4))
+def test_both_readers_give_the_same_bars(form: str, seed: int) -> None:
+    content = file_of(
+        form, seed, newest_first=seed == 1, line_end="\r\n" if seed == 2 else "\n", delimiter=";" if seed == 3 else ","
+    )
+    table = read_prices(content, "ABC.csv")
+    right = make_series(table, table.rows[""], "ABC", "ABC.csv")
+    series = read_columns(content, "ABC", FileHints())
+    assert series is not None
+    assert list(series.bars) == list(right.bars)
+    assert [str(bar.close) for bar in series.bars] == [str(bar.close) for bar in right.bars]
+    assert list(series.ends) == list(right.ends)
+    assert [len(series.problems), *series.notes] == [len(right.problems), *right.notes]
+
+
+def test_parts_of_the_columns_are_those_of_a_tuple() -> None:
+    series = read_columns(file_of("epoch", 7), "ABC", FileHints())
+    assert series is not None
+    bars, right = series.bars, tuple(series.bars)
+    assert isinstance(bars, BarColumns)
+    for part in (slice(10, 20), slice(-5, None), slice(None, None, 700), slice(20, 10), slice(2000, 9999)):
+        assert tuple(bars[part]) == right[part]
+    assert (bars[0], bars[-1], bars[1024], len(bars)) == (right[0], right[-1], right[1024], len(right))
+    with pytest.raises(IndexError):
+        bars[len(right)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\n1772807", b"\nx772807"),
+        (b",12.5\n", b",1,5\n"),
+        (b",12.5\n", b",-5\n"),
+        (b",12.5\n", b",\n"),
+        (b",12.5\n", b',"12"\n'),
+        (b",12.5\n", b",1.2.5\n"),
+        (b",12.5\n", b",1e5\n"),
+        (b"Close,Volume", b"Price,Volume,Symbol"),
+        (b"Date,", b"Date;"),
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_general_reader(old: bytes, new: bytes) -> None:
+    content = file_of("epoch", 5)
+    assert read_columns(content, "ABC", FileHints()) is not None
+    assert old in content
+    assert read_columns(content.replace(old, new, 1), "ABC", FileHints()) is None
+
+
+def test_rows_out_of_order_and_prices_of_zero_are_left_to_the_general_reader() -> None:
+    head, first, second, *rest = file_of("seconds", 3).decode().splitlines()
+    twice = "\n".join((head, first, first, second, *rest)).encode()
+    turned = "\n".join((head, second, first, *rest)).encode()
+    zero = "\n".join((head, *(",".join((first.split(",")[0], "0", "1", "0", "1", "5")), second), *rest)).encode()
+    assert [read_columns(each, "ABC", FileHints()) for each in (twice, turned, zero)] == [None, None, None]
+
+
+def test_a_large_file_is_read_as_columns_and_gives_the_prices_of_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = file_of("seconds", 11)
+    (tmp_path / "ABC.csv").write_bytes(content)
+    small = CsvBars(tmp_path)
+    right = small.bars("ABC")
+    monkeypatch.setattr(csv_bars, "LEAST_BYTES", 1)
+    large = CsvBars(tmp_path)
+    assert isinstance(large.bars("ABC"), BarColumns)
+    middle = right[1500].end
+    assert tuple(large.bars("ABC", after=right[1400].end, until=middle)) == tuple(right[1401:1501])
+    assert large.problems("ABC") == small.problems("ABC")
+    assert large.taken_as("ABC") == small.taken_as("ABC")
