@@ -251,10 +251,11 @@ def _ends_of(bars: CsvBars, options: ReplayOptions) -> list[datetime]:
     ]
     if ends:
         return ends
+    why = "" if moments else bars.why_none()
     period = f" between {options.first or 'the beginning'} and {options.last or 'the end'}"
     raise InputError(
         "no_bars",
-        f"There are no bars in {options.bars_dir}{period if moments else ''}.",
+        f"There are no bars in {options.bars_dir}{period if moments else ''}{f': {why}' if why else ''}.",
         hint="--bars names a folder with one SYMBOL.csv per symbol; --from and --to a period they cover.",
         details={"folder": str(options.bars_dir)},
     )

@@ -30,6 +30,7 @@ from apex_cli.app.compose import (
 from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.app.resources import executor_lock, open_journal
 from apex_cli.app.simulated_market import session_close
+from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.coordinator.silence import Pulse, record_run
 from apex_cli.core.errors import (
@@ -109,7 +110,7 @@ def run(out: Output, settings: Settings, options: RunOptions) -> None:
 
 async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     parts = make_parts(settings, read_only=options.dry_run)
-    until = end_of_window(options.until, parts.clock.now())
+    until = end_of_window(options.until, wall_time(parts))
     market = MarketPlayer(parts, options)
     tally = Tally()
     log = _listener(out, options)
@@ -177,6 +178,8 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                     parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
                 )
             record_run(parts.store, parts.store.clock.now())
+    outside = parts.bars.outside() if parts.bars is not None else ()
+    out.warn(*(Reason(code="bars_outside_calendar", message=f"{text}.") for text in outside))
     alarms = alarms_since(parts, newest)
     out.keep(*(reason for seq, reason in alarms if seq in log.told))
     out.warn(*(reason for seq, reason in alarms if seq not in log.told))
@@ -281,6 +284,12 @@ def _last_close(day: date) -> datetime:
         return session_close(day, "--bars-until")
     except ConfigError as error:
         raise InputError("bars_until_invalid", error.message, hint=error.hint) from None
+
+
+def wall_time(parts: Parts) -> datetime:
+    """Return the time that a person at this computer sees; that of the bars where time follows them."""
+    clock = parts.clock
+    return clock.wall() if isinstance(clock, SystemClock) else clock.now()
 
 
 def end_of_window(text: str | None, now: datetime) -> datetime | None:

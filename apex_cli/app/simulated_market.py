@@ -96,7 +96,12 @@ def first_moment(start: date | None, bars: CsvBars) -> datetime:
         ends = [first[0].end for symbol in bars.symbols() if (first := bars.bars(symbol))]
         if ends:
             return min(ends)
-        raise ConfigError("config_invalid", "prices.bars_dir holds no bars.", hint="Put SYMBOL.csv files there.")
+        why = bars.why_none()
+        raise ConfigError(
+            "config_invalid",
+            f"prices.bars_dir holds no bars{f': {why}' if why else ''}.",
+            hint="Put SYMBOL.csv files there.",
+        )
     return session_close(start, "simulation.start")
 
 

@@ -58,6 +58,9 @@ class _Timed(NamedTuple):
     """Aware UTC."""
 
 
+OUTSIDE = "lie outside the calendar"
+
+
 def is_pair(symbol: str) -> bool:
     """Return True for a currency pair or a coin, which are traded on days when NYSE is closed.
 
@@ -203,6 +206,7 @@ def _daily(days: Mapping[PriceRow, date], symbol: str, problems: list[str]) -> I
     """Give each day its session; a day without one is left out and named."""
     from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, is_certain, session_bounds
 
+    unsure: list[date] = []
     weekends = sum(day.weekday() >= SATURDAY for day in days.values())
     is_continuous = is_pair(symbol) or (weekends > 1 and weekends >= LEAST_WEEKENDS * len(days))
     seen: dict[date, PriceRow] = {}
@@ -221,7 +225,20 @@ def _daily(days: Mapping[PriceRow, date], symbol: str, problems: list[str]) -> I
             why += "" if is_certain(day) else " by the rule of its holidays"
             problems.append(f"line {row.line} is left out: {why}")
         else:
+            unsure += [] if is_continuous or is_certain(day) else [day]
             yield _bar(row, symbol, *bounds)
+    if unsure:
+        problems.insert(0, outside_calendar(unsure[0], unsure[-1]))
+
+
+def outside_calendar(first: date, last: date) -> str:
+    """Return what to say of days whose sessions follow the rule alone."""
+    from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY
+
+    return (
+        f"{first} to {last} {OUTSIDE} of {FIRST_DAY} to {LAST_DAY}: they are taken as sessions by the "
+        "rule, and closures of single days are not known"
+    )
 
 
 # ---- intraday ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
-from apex_cli.core.adapters.files.bar_series import NO_BARS, Series, is_pair, make_series
+from apex_cli.core.adapters.files.bar_series import NO_BARS, OUTSIDE, Series, is_pair, make_series
 from apex_cli.core.adapters.files.prices import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.tables import FileHints
 from apex_cli.core.errors import InputError
@@ -19,6 +19,9 @@ from apex_cli.core.model.spelling import canonical_ticker
 
 EARLY = timedelta(seconds=1)
 """A clock that steps through bars stands this long before a bar's end: there its close is known."""
+
+MOST_TOLD = 3
+"""Files that are named with their reason when none has a bar."""
 
 HEAD = 65_536
 MOST_LOOKED_AT = 50_000
@@ -131,6 +134,19 @@ class CsvBars:
             InputError: the symbol's file has a row that cannot be used.
         """
         return self._load(symbol).problems
+
+    def why_none(self) -> str:
+        """Return why no symbol has a bar, the first reason of each of some files; empty where there are no files.
+
+        Raises:
+            InputError: a file has a row that cannot be used.
+        """
+        told = [found for symbol in self.symbols()[:MOST_TOLD] if (found := self.repairs(symbol))]
+        return "; ".join(found[0] + (f" (+{len(found) - 1} more)" if len(found) > 1 else "") for found in told)
+
+    def outside(self) -> Sequence[str]:
+        """Return a sentence for each file read so far whose days lie outside the calendar."""
+        return tuple(found for series in self._series.values() for found in series.problems[:1] if OUTSIDE in found)
 
     def taken_as(self, symbol: str) -> str:
         """Return in a few words what the symbol's file was taken for.

@@ -234,3 +234,33 @@ def test_a_price_of_the_future_is_never_told(week: CsvBars, seconds: int) -> Non
     assert quote is None or quote.at <= at
     assert list(week.bars("AAPL", until=at)) + list(week.bars("AAPL", after=at)) == list(week.bars("AAPL"))
     assert quote is None or isinstance(quote.price, Decimal)
+
+
+DAYS = "Date,Open,High,Low,Close,Volume\n{0}-03-03,20,21,19,20,1000\n{0}-03-04,20,21,19,20.5,1000\n"
+
+
+@pytest.mark.parametrize(
+    ("year", "count", "words"),
+    [
+        (1880, 0, "outside the years"),
+        (1998, 2, "1998-03-03 to 1998-03-04 lie outside the calendar of"),
+        (2060, 2, "2060-03-03 to 2060-03-04 lie outside the calendar of"),
+        (2250, 0, "outside the years"),
+    ],
+)
+def test_days_outside_the_calendar_are_named_first(tmp_path: Path, year: int, count: int, words: str) -> None:
+    (tmp_path / "ZZZ.csv").write_text(DAYS.format(year))
+    bars = CsvBars(tmp_path)
+    assert len(bars.bars("ZZZ")) == count
+    assert words in bars.repairs("ZZZ")[0]
+    assert bars.repairs("ZZZ")[0].startswith("ZZZ.csv: ")
+    assert len(bars.outside()) == (count > 0)
+    assert words in bars.why_none()
+
+
+def test_days_inside_the_calendar_and_of_coins_are_not_named(tmp_path: Path) -> None:
+    (tmp_path / "ZZZ.csv").write_text(DAYS.format(2005))
+    (tmp_path / "BTC-USD.csv").write_text(DAYS.format(2060))
+    bars = CsvBars(tmp_path)
+    assert all(len(bars.bars(symbol)) == 2 for symbol in bars.symbols())
+    assert bars.outside() == ()
