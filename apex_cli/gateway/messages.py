@@ -278,7 +278,8 @@ def wire_time(at: datetime, zone: str) -> str:
     """
     if not zone:
         return f"{at.astimezone(UTC):%Y%m%d-%H:%M:%S}"
-    return f"{at.astimezone(ZoneInfo(zone)):%Y%m%d %H:%M:%S} {zone}"
+    name, _, written = zone.partition("=")
+    return f"{at.astimezone(ZoneInfo(name)):%Y%m%d %H:%M:%S} {written or name}"
 
 
 def position(row: PositionRow, account: str) -> Fields:
@@ -376,7 +377,7 @@ def historical_data(request_id: int, bars: Sequence[Bar], *, is_daily: bool, zon
 
 def _bar_time(bar: Bar, *, is_daily: bool, zone: str) -> str:
     if is_daily:
-        return f"{bar.start.astimezone(ZoneInfo(zone or 'UTC')):%Y%m%d}"
+        return f"{bar.start.astimezone(ZoneInfo(zone.partition('=')[0] or 'UTC')):%Y%m%d}"
     return wire_time(bar.start, zone or "UTC")
 
 

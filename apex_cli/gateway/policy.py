@@ -86,7 +86,8 @@ class Policy(Value, frozen=True, kw_only=True):
     """How long a market data snapshot stays open; TWS takes 11 s. 0 ends it with the last tick."""
 
     time_zone: str = "US/Eastern"
-    """Zone name behind execution times; empty sends UTC in the form without a name."""
+    """Zone name behind execution times; empty sends UTC in the form without a name. ``Asia/Tokyo=JST`` writes another
+    name than the zone's own, as TWS does on Windows and in other languages."""
 
     status_before_execution: bool = False
     """True: the order status precedes the execution it belongs to."""

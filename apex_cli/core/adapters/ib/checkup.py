@@ -48,6 +48,13 @@ async def _look_connected(
             message="The API is read-only: no order can be sent, and no order is told of.",
             hint="Uncheck 'Read-Only API' in the API settings of TWS or IB Gateway.",
         )
+    elif not (await broker.snapshot()).is_complete and link.times.unknown:
+        yield Finding(
+            code="ib_time_zone",
+            level=Level.ERROR,
+            message=f"TWS writes times in an unknown zone, {link.times.unknown!r}: executions cannot be read.",
+            hint="Set 'Send instrument-specific attributes in' to UTC in its API settings.",
+        )
     elif not (await broker.snapshot()).is_complete:
         yield Finding(
             code="ib_incomplete",

@@ -17,6 +17,7 @@ from apex_cli.core.adapters.ib.guards import choose_account, require_live_word
 from apex_cli.core.adapters.ib.library import load_library
 from apex_cli.core.adapters.ib.refusals import Meaning, meaning_of
 from apex_cli.core.adapters.ib.tap import Tap
+from apex_cli.core.adapters.ib.time_zones import ReadableTimes
 from apex_cli.core.errors import ApexError, BrokerError
 
 Answer = TypeVar("Answer")
@@ -45,6 +46,8 @@ class Link:
         self.ib.RequestTimeout = config.request_timeout_s
         self.ib.RaiseRequestErrors = True
         self.ib.TimezoneTWS = "UTC"
+        self.times = ReadableTimes()
+        self.times.install(self.ib.client.decoder)
         self.tap.install(self.ib.wrapper)
         self.tap.on_word(self._note)
         self.ib.disconnectedEvent += self.tap.news.set

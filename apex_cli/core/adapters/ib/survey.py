@@ -36,6 +36,9 @@ class Survey:
 
     holdings: tuple[Holding, ...] = ()
     unanswered: tuple[str, ...] = ()
+    unknown_zone: str = ""
+    """A name of a time zone that could not be read: messages with it are lost."""
+
     is_light: bool = False
 
     @property
@@ -54,6 +57,13 @@ class Survey:
         Raises:
             BrokerError: something was not answered.
         """
+        if self.unanswered and self.unknown_zone:
+            raise BrokerError(
+                "ib_time_zone",
+                f"{config.place} writes times in the zone {self.unknown_zone!r}, which is not known here: "
+                f"{' and '.join(self.unanswered)} cannot be read, so nothing is sent.",
+                hint="Set 'Send instrument-specific attributes in' to UTC in its API settings.",
+            )
         if self.unanswered:
             raise BrokerError(
                 "ib_incomplete",
@@ -111,6 +121,8 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         if light and _needs_more(heard, tracker):
             answers |= await _ask_all(link, rest)
         live = _last_words(heard)
+    if link.times.unknown:  # a message that cannot be read is lost without a word
+        answers[EXECUTIONS] = None
     return Survey(
         account=link.account,
         live=tuple(live.values()),
@@ -118,6 +130,7 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         holdings=holdings_of(answers.get(POSITIONS) or (), link.account),
         unanswered=tuple(name for name, answer in answers.items() if answer is None),
         is_light=light,
+        unknown_zone=link.times.unknown,
     )
 
 

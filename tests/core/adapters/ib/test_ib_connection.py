@@ -263,15 +263,42 @@ def test_nothing_leaves_in_quiet_hours_but_cancels_do(
     assert states(session.settled()) == {"E": C}
 
 
-def test_executions_are_told_whatever_the_time_zone_of_the_gateway(
-    open_gateway: OpenGateway, connect: Connect, clock: FixedClock
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "US/Eastern",
+        "",
+        "MET",
+        "Asia/Tokyo=JST",
+        "Asia/Shanghai=China Standard Time",
+        "America/New_York=Eastern Standard Time",
+        "Europe/Berlin=W. Europe Standard Time",
+        "America/Chicago=CST",
+        "Asia/Kolkata=IST",
+        "Asia/Hong_Kong=GMT+8",
+        "Europe/Kiev=FLE Standard Time",
+        "Pacific/Auckland=NZDT",
+    ],
+)
+def test_executions_are_heard_whatever_the_time_zone_of_the_gateway(
+    open_gateway: OpenGateway, connect: Connect, clock: FixedClock, zone: str
 ) -> None:
-    for zone in ("US/Eastern", ""):
-        gateway = open_gateway(policy=Policy(time_zone=zone))
-        session = connect(gateway.port)
-        session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
-        (fill,) = [event for event in session.settled() if isinstance(event, Fill)]
-        assert fill.filled_at == clock.now()
+    gateway = open_gateway(policy=Policy(time_zone=zone))
+    session = connect(gateway.port)
+    session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
+    (fill,) = [event for event in session.settled() if isinstance(event, Fill)]
+    assert fill.filled_at == clock.now()
+    later = connect(gateway.port, client_id=5)
+    snapshot = later.run(later.broker.snapshot())
+    assert [(each.filled_at, snapshot.is_complete) for each in snapshot.fills] == [(clock.now(), True)]
+
+
+def test_a_time_zone_that_nobody_knows_is_named(open_gateway: OpenGateway, connect: Connect) -> None:
+    gateway = open_gateway(policy=Policy(time_zone="UTC=Moon Standard Time"))
+    first = connect(gateway.port)
+    first.run(first.broker.submit([order("E", "BUY", "MARKET")]))
+    with pytest.raises(BrokerError, match="Moon Standard Time"):
+        connect(gateway.port, client_id=5, request_timeout_s=1)
 
 
 def test_two_brokers_share_no_loop(gateway: GatewayThread, connect: Connect) -> None:
