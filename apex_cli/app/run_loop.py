@@ -32,7 +32,7 @@ from apex_cli.app.resources import executor_lock, open_journal
 from apex_cli.app.simulated_market import session_close
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.coordinator import Coordinator
-from apex_cli.core.coordinator.silence import Pulse, record_run
+from apex_cli.core.coordinator.silence import Pulse, record_run, tell_outage
 from apex_cli.core.errors import (
     ApexError,
     BrokerError,
@@ -168,15 +168,19 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 cycles = await coordinator.run(stop=asyncio.Event(), max_cycles=max_cycles)
                 summary = await summarise(parts, coordinator, tally, cycles=cycles, dry_run=True)
         else:
-            async with connected(parts):
-                with stop_on_signals() as stop:
-                    if market.waits_for_decisions:
-                        await coordinator.run(stop=stop, max_cycles=1)
-                    run = partial(coordinator.run, stop=stop, once=options.once, until=until, max_cycles=max_cycles)
-                    cycles, trouble = await _to_the_end(coordinator, run, tries=2 if options.once else 1)
-                summary = await summarise(
-                    parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
-                )
+            try:
+                async with connected(parts):
+                    with stop_on_signals() as stop:
+                        if market.waits_for_decisions:
+                            await coordinator.run(stop=stop, max_cycles=1)
+                        run = partial(coordinator.run, stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+                        cycles, trouble = await _to_the_end(coordinator, run, tries=2 if options.once else 1)
+                    summary = await summarise(
+                        parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
+                    )
+            except BrokerError as error:
+                tell_outage(parts.store, error.message, parts.store.clock.now())
+                raise
             record_run(parts.store, parts.store.clock.now())
     outside = parts.bars.outside() if parts.bars is not None else ()
     out.warn(*(Reason(code="bars_outside_calendar", message=f"{text}.") for text in outside))

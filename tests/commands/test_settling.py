@@ -172,3 +172,18 @@ def test_an_approval_ends_with_what_became_of_its_stop(
     gateway.fault("refuse_later", "placeOrder", order_ref="-S1", seconds=0.3, **REFUSED)
     assert apex_json("approve", waiting["approval_id"], "--yes").status == 0
     assert stops_at(gateway) == 100
+
+
+def test_cron_runs_tell_of_an_outage_once_on_every_channel(here: Path, apex_json: Apex) -> None:
+    def alarms() -> int:
+        lines = (here / "notices.jsonl").read_text().splitlines() if (here / "notices.jsonl").exists() else []
+        return sum(1 for line in lines if json.loads(line)["kind"] == "alarm")
+
+    made = GatewayThread(prices={"AAPL": "100"})
+    made.start()
+    config = CONFIG.format(library="ib_insync", port=made.port, entry_order="market", on_rejected_stop="alarm", wait=60)
+    (here / "config.yaml").write_text(config + "notify: {log_file: notices.jsonl}\n")
+    assert apex_json("run", "--once").status == 8
+    made.close()
+    for _ in range(2):
+        assert (apex_json("run", "--once").status, alarms()) == (5, 1)

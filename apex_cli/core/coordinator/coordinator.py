@@ -177,8 +177,10 @@ class Coordinator:
         except BrokerError as error:
             if self._outage is None:
                 with self._store.transaction() as tx:
+                    now = self._clock.now()
+                    tx.counters = replace(tx.counters, outage_told=now)
                     alarm = Alarm(code="broker_unavailable", message=error.message)
-                    tx.emit(AlarmRaised(at=self._clock.now(), subject="broker", data=alarm))
+                    tx.emit(AlarmRaised(at=now, subject="broker", data=alarm))
             self._outage = error
             return False
         self._outage = None

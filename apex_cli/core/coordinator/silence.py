@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.records import Counters
 from apex_cli.core.ports import Clock, StateStore
-from apex_cli.core.state.events import Alarm, RunOverdue
+from apex_cli.core.state.events import Alarm, AlarmRaised, RunOverdue
 
 BEAT = timedelta(minutes=1)
 """How often a loop writes down that it works."""
@@ -54,3 +54,14 @@ def tell_overdue(store: StateStore, message: str, now: datetime) -> bool:
         tx.counters = replace(tx.counters, overdue_told=now)
         tx.emit(RunOverdue(at=now, subject="apex run", data=Alarm(code="run_overdue", message=message)))
     return True
+
+
+def tell_outage(store: StateStore, message: str, now: datetime) -> None:
+    """Raise the alarm that the broker is out of reach, once for the runs of one outage: a run that works ends it."""
+    with store.transaction() as tx:
+        told, last = tx.counters.outage_told, tx.counters.last_run_at
+        if told is not None and (last is None or last <= told):
+            return
+        tx.counters = replace(tx.counters, outage_told=now)
+        alarm = Alarm(code="broker_unavailable", message=message)
+        tx.emit(AlarmRaised(at=now, subject="broker", data=alarm))

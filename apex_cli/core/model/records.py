@@ -181,6 +181,9 @@ class Counters(Value, frozen=True, kw_only=True):
     overdue_told: datetime | None = None
     """When it was last told that the runs are overdue."""
 
+    outage_told: datetime | None = None
+    """When the broker was last reported to be out of reach, by the machine's clock."""
+
     day_trades_told: str = ""
     """The day-trade count that was last warned of: session, used, remaining."""
 

@@ -166,6 +166,8 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
         case AlarmRaised(data=alarm):
             if alarm.code == "never_sent":  # when no entry ever left, the signal is nobody's again
                 _conclude(state, event.subject)
+            if alarm.code == "broker_unavailable":
+                state.counters = replace(state.counters, outage_told=event.at)
         case Remark():
             pass
         case _:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from apex_cli.core.coordinator.silence import TELL_AGAIN, Pulse, record_run, silence, tell_overdue
+from apex_cli.core.coordinator.silence import TELL_AGAIN, Pulse, record_run, silence, tell_outage, tell_overdue
 from kit import FixedClock, MemoryStore
 
 
@@ -34,3 +34,14 @@ def test_a_silence_is_told_once_in_a_while_and_anew_after_a_run() -> None:
     told.append(tell_overdue(store, "late", clock.advance(minutes=1)))
     assert told == [True, False, True, True]
     assert [event.kind for event in store.events] == ["run_overdue"] * 3
+
+
+def test_an_outage_is_an_alarm_once_until_a_run_has_worked() -> None:
+    store, clock = MemoryStore(), FixedClock()
+    for _ in range(3):
+        tell_outage(store, "Nothing listens there.", clock.advance(minutes=5))
+    assert [event.kind for event in store.events] == ["alarm"]
+    record_run(store, clock.advance(minutes=5))
+    for _ in range(2):
+        tell_outage(store, "Nothing listens there.", clock.advance(minutes=5))
+    assert [event.kind for event in store.events] == ["alarm"] * 2
