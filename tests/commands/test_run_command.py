@@ -390,6 +390,7 @@ def test_verbose_tells_every_step_and_changes_no_result(apex: Callable[..., Any]
     assert "intent" not in told.out
 
 
+@pytest.mark.usefixtures("demo")
 def test_two_modes_at_once_are_an_error(apex_json: Callable[..., Any]) -> None:
     answer = apex_json("run", "--once", "--auto", "--manual")
     assert (answer.status, answer.error["message"]) == (2, "--auto and --manual exclude each other.")
