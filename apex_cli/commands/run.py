@@ -48,8 +48,8 @@ def run(
     from apex_cli.app import run_loop as running
     from apex_cli.notify import posting
 
-    out = call.out
-    settings = with_mode(call.settings, auto or ())
+    out, mode = call.out, one_mode(auto or ())
+    settings = with_mode(call.settings, mode)
     call.warn_of_doubts()
     options = running.RunOptions(
         once=once or dry_run,
@@ -65,16 +65,21 @@ def run(
         running.run(out, settings, options)
 
 
-def with_mode(settings: Settings, auto: Sequence[bool]) -> Settings:
-    """Return *settings* with ``--auto`` or ``--manual`` applied.
+def one_mode(auto: Sequence[bool]) -> bool | None:
+    """Return True for ``--auto``, False for ``--manual``, None for neither.
 
     Raises:
         InputError: both were given.
     """
-    if not auto:
-        return settings
     if len(set(auto)) > 1:
         raise InputError("usage", "--auto and --manual exclude each other.", hint="Give one of them, or none.")
+    return auto[0] if auto else None
+
+
+def with_mode(settings: Settings, is_auto: bool | None) -> Settings:
+    """Return *settings* with ``--auto`` or ``--manual`` applied."""
+    if is_auto is None:
+        return settings
     from msgspec.structs import replace
 
-    return replace(settings, execution=replace(settings.execution, auto_execute=auto[0]))
+    return replace(settings, execution=replace(settings.execution, auto_execute=is_auto))
