@@ -61,7 +61,7 @@ GROUPS = {
         "help": "help",
         "version": "version",
     },
-    "Programs": {"gateway": "gateway", "telegram": "telegram"},
+    "Programs": {"gateway": "gateway", "telegram": "telegram", "schema": "schema"},
 }
 """Module under ``apex_cli.commands`` by command name, by what it is for, in the order of the help page."""
 

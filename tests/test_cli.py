@@ -97,7 +97,7 @@ class TestHelp:
     @pytest.mark.parametrize("line", LINES, ids=" ".join)
     def test_every_command_takes_the_common_options(self, line: tuple[str, ...]) -> None:
         options = {option for parameter in found(line).params for option in parameter.opts}
-        without_config = {("init",), ("gateway",), ("help",), ("version",)}
+        without_config = {("init",), ("gateway",), ("help",), ("schema",), ("version",)}
         common = {"--json", "--quiet", "-q", "--verbose", "-v"} | (
             set() if line in without_config else {"--config", "-c"}
         )

@@ -25,6 +25,9 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.blocks import Block, Line
 
+ENVELOPE_VERSION = 1
+"""Of the JSON: another one would break scripts."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
 
@@ -169,7 +172,7 @@ class Output:
 
             Console().print(Markdown(text))
         else:
-            self.result({"topic": name, "text": text}, (Line(text=text.rstrip()),))
+            self.result({"topic": name, "text": text}, tuple(Line(text=line) for line in text.splitlines()))
 
     def interrupted(self) -> None:
         """Say that Ctrl-C ended it."""
@@ -208,6 +211,7 @@ class Output:
         import json
 
         envelope = {
+            "v": ENVELOPE_VERSION,
             "command": self.command,
             "status": STATUS_WORDS[status],
             "exit_code": int(status),

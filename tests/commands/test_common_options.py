@@ -13,7 +13,7 @@ from typer.main import get_command
 from apex_cli.cli import COMMANDS
 from apex_cli.commands.options import Call, common
 
-WITHOUT_CONFIG = {"gateway", "help", "init", "version"}
+WITHOUT_CONFIG = {"gateway", "help", "init", "schema", "version"}
 
 
 def leaves(name: str) -> list[tuple[str, Any]]:

@@ -9,9 +9,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import msgspec
 import pytest
 
+from apex_cli.presenters.contract import DATA, envelope_schema, envelope_type
+
 ENVELOPE = {
+    "v": int,
     "command": str,
     "status": str,
     "exit_code": int,
@@ -392,6 +396,7 @@ def test_data_keeps_its_names_and_types(apex_json: Callable[..., Any], line: tup
     command = " ".join(line[:2]) if line[0] in {"state", "notify"} else line[0]
     assert answer.envelope["command"] == command
     assert_shape(answer.data, shape)
+    msgspec.convert(answer.envelope, envelope_type(command))
 
 
 def test_notify_tells_each_channel(traded: Path, apex_json: Callable[..., Any]) -> None:
@@ -601,3 +606,26 @@ def test_decimals_are_strings_without_exponents_and_quantities_numbers(apex: Cal
     assert data["risk_per_unit"] == "0.00000002"
     assert isinstance(data["quantity"], int | float)
     assert "E" not in data["notional"]
+
+
+class TestSchema:
+    @pytest.mark.parametrize("command", DATA)
+    @pytest.mark.usefixtures("here")
+    def test_each_command_has_a_schema_of_its_envelope(self, apex: Callable[..., Any], command: str) -> None:
+        schema = json.loads(apex("schema", *command.split()).out)
+        assert schema == envelope_schema(command)
+        assert set(schema["$defs"]["Envelope"]["required"]) == set(ENVELOPE)
+
+    @pytest.mark.usefixtures("here")
+    def test_what_has_none_is_refused_with_those_that_have(self, apex_json: Callable[..., Any]) -> None:
+        answer = apex_json("schema", "nobody")
+        assert (answer.status, answer.error["code"]) == (2, "schema_unknown")
+        assert "positions" in answer.error["hint"]
+        assert apex_json("schema").data["commands"] == list(DATA)
+
+    @pytest.mark.usefixtures("traded")
+    def test_an_output_that_breaks_the_contract_is_noticed(self, apex_json: Callable[..., Any]) -> None:
+        envelope = apex_json("positions").envelope
+        envelope["data"]["positions"][0]["pnl"] = "a lot"
+        with pytest.raises(msgspec.ValidationError, match=r"data.positions\[0\].pnl"):
+            msgspec.convert(envelope, envelope_type("positions"))

@@ -1,0 +1,43 @@
+"""``apex schema``: the JSON Schema of what a command prints with ``--json``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common
+from apex_cli.core.errors import InputError
+from apex_cli.presenters.blocks import Line
+
+app = typer.Typer(add_completion=False)
+
+
+def _complete(incomplete: str) -> list[str]:
+    from apex_cli.presenters.contract import DATA
+
+    return [name for name in DATA if name.startswith(incomplete)]
+
+
+@app.command(epilog="Example: apex schema positions > positions.schema.json")
+@common("schema", config=False)
+def schema(
+    call: Call,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMMAND]", help="The command, such as state check.", autocompletion=_complete),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a command's output with --json; without a command, the commands that have one."""
+    import json
+
+    from apex_cli.presenters.contract import DATA, envelope_schema
+
+    name = " ".join(command or ())
+    if not name:
+        call.out.result({"commands": list(DATA)}, tuple(Line(text=each) for each in DATA))
+        return
+    if name not in DATA:
+        raise InputError("schema_unknown", f"There is no schema of {name!r}.", hint=f"There are: {', '.join(DATA)}.")
+    found = envelope_schema(name)
+    call.out.result(found, tuple(Line(text=line) for line in json.dumps(found, indent=2).splitlines()))
