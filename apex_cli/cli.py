@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from apex_cli import __version__
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
-from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, point_nowhere
+from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, point_nowhere, take_any_sign
 
 GROUPS = {
     "Daily": {
@@ -202,6 +202,7 @@ def _usage_error(out: Output, error: typer.TyperException) -> int:
 def main() -> None:
     """Run apex on the process's arguments."""
     gc.set_threshold(*RARELY)
+    take_any_sign(sys.stdout, sys.stderr)
     os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts run no code of the current folder
     status = run(sys.argv[1:])
     try:

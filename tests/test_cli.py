@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,37 @@ def test_no_encoding_of_the_terminal_makes_it_fail(
     for line in ("--help", "run --once --config demo/config.yaml", "positions --config demo/config.yaml"):
         done = process(*line.split(), PYTHONIOENCODING=f"{encoding}:strict")
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no pseudo terminal")
+@pytest.mark.parametrize("line", ["positions", "doctor", "config show", "report"])
+def test_a_terminal_without_utf_8_is_drawn_on_all_the_same(
+    process: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, line: str
+) -> None:
+    import pty
+    import threading
+
+    process("init", "demo", "--demo")
+    process("run", "--once", "--config", "demo/config.yaml")
+    reader, terminal = pty.openpty()
+    drain = threading.Thread(target=_drained, args=(reader,), daemon=True)
+    drain.start()
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "xterm", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "apex_cli", *line.split(), "--config", "demo/config.yaml"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(terminal)
+    assert done.returncode == 0, done.stderr
+
+
+def _drained(descriptor: int) -> None:
+    """Read what the terminal shows, so that nobody waits for room on it."""
+    with suppress(OSError):
+        while os.read(descriptor, 65_536):
+            pass

@@ -41,7 +41,13 @@ ORDERS = Table[OrderRecord](
     Column(key="average_price", value=lambda r: r.average_price),
     Column(key="limit_price", value=lambda r: r.order.limit_price, title="Limit", shown=price, is_right=True),
     Column(key="stop_price", value=lambda r: r.order.stop_price, title="Stop", shown=price, is_right=True),
-    Column(key="time_in_force", value=lambda r: r.order.time_in_force, title="TIF", rank=THIRD),
+    Column(
+        key="time_in_force",
+        value=lambda r: r.order.time_in_force,
+        title="TIF",
+        cell=lambda r: Cell(r.order.order_type.row.wire.tif or r.order.time_in_force),
+        rank=THIRD,
+    ),
     Column(key="oca_group", value=lambda r: r.order.oca_group),
     Column(key="parent_id", value=lambda r: r.order.parent_id),
     Column(

@@ -272,6 +272,26 @@ def _write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
+PLAIN_SIGNS = dict(zip("·…–─│┃█▇▆▅▄▃▂▁░●✓✗⚠→↩×▶∞½≤≥", ".~--||########.*+x!><x>~~<>", strict=True))
+"""What stands for a sign that an encoding does not have; as wide as the sign, so that columns stay in line."""
+
+
+def take_any_sign(*streams: TextIO | None) -> None:
+    """Let *streams* write signs that their encoding does not have as plain ones, where they would fail."""
+    import codecs
+
+    def plain(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return "".join(PLAIN_SIGNS.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+    for stream in streams:
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        if stream is not None and hasattr(stream, "reconfigure") and not encoding.lower().startswith("utf"):
+            codecs.register_error("plain-signs", plain)
+            stream.reconfigure(errors="plain-signs")
+
+
 def point_nowhere(stream: TextIO | None) -> None:
     """Point *stream* nowhere, so that the interpreter's last flush cannot fail."""
     with suppress(OSError, ValueError, AttributeError):

@@ -26,7 +26,7 @@ from apex_cli.core.errors import (
 )
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.blocks import Line
-from apex_cli.presenters.output import STATUS_WORDS, Output, write_line
+from apex_cli.presenters.output import STATUS_WORDS, Output, take_any_sign, write_line
 
 
 class Latin(io.TextIOWrapper):
@@ -151,3 +151,20 @@ def test_a_machine_that_gives_no_more_is_one_sentence(
         raise error
     assert caught.value.exit_code == 9
     assert json.loads(capsys.readouterr().out)["errors"][0]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [
+        ("ascii", b"###.. * + x - | 1.5 > ? ~"),
+        ("cp1252", b"###.. * + x - | 1.5 > ? \x85"),
+        ("utf-8", "███░░ ● ✓ ✗ ─ │ 1.5 → 東 …".encode()),
+    ],
+)
+def test_a_sign_that_the_encoding_lacks_is_written_as_a_plain_one(encoding: str, written: bytes) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors="strict")
+    take_any_sign(stream, None)
+    stream.write("███░░ ● ✓ ✗ ─ │ 1.5 → 東 …")
+    stream.flush()
+    assert raw.getvalue() == written
