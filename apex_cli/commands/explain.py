@@ -10,6 +10,7 @@ from apex_cli.app.resources import open_journal
 from apex_cli.commands.completion import recent_names
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
+from apex_cli.core.model.records import OutboxRow
 
 app = typer.Typer(add_completion=False)
 
@@ -33,6 +34,7 @@ def explain(
     Without an ID it lists the recent signals, the newest first.
     """
     from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals, story_of
+    from apex_cli.core.state.events import Decided, kind_of
     from apex_cli.presenters.explain import explain_blocks, explain_data, recent_blocks, recent_data
 
     out = call.out
@@ -51,5 +53,9 @@ def explain(
             f"The journal knows nothing of {identity!r}.",
             hint="apex explain lists recent signals; apex history and apex orders show ids.",
         )
-    stories = [story_of(subject, journal.events(subject=subject)) for subject in subjects]
+
+    def find(seq: int) -> OutboxRow | None:
+        return next((row for row in journal.events(kind=kind_of(Decided)) if row.seq == seq), None)
+
+    stories = [story_of(subject, journal.events(subject=subject), find) for subject in subjects]
     out.result(explain_data(stories), tuple(block for story in stories for block in explain_blocks(story)))

@@ -9,6 +9,8 @@ from apex_cli.core.state.events import DecisionRecord
 
 def decide_again(record: DecisionRecord) -> Decision:
     """Return what the inputs of *record* give: the decision that it holds."""
+    if record.kept is not None:
+        raise ValueError("inputs of the record stand in another one")
     if not record.is_answer:
         return decide(record.opportunity, record.snapshot, record.limits)
     quote = record.snapshot.quote

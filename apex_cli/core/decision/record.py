@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from apex_cli.core.decision.approval import transition
+from apex_cli.core.decision.kept_inputs import by_reference
 from apex_cli.core.model.decision import Decision, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price
@@ -51,7 +52,10 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
         is_answer=approval is not None,
         quantity=approval.quantity if approval is not None else None,
     )
-    tx.emit(Decided(at=snapshot.taken_at, subject=decision.signal_id, data=record))
+    kept = by_reference(record, tx.last_inputs)
+    seq = tx.emit(Decided(at=snapshot.taken_at, subject=decision.signal_id, data=kept))
+    if kept.kept is None:
+        tx.last_inputs = (seq, snapshot)
 
 
 def record_refused(tx: State, signal: Signal, now: datetime) -> None:

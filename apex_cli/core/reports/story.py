@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
+from apex_cli.core.decision.kept_inputs import whole_record
 from apex_cli.core.decision.plan import explain_checks
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Check
@@ -133,8 +134,18 @@ def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]
     return tuple(exact or near) if identity else ()
 
 
-def story_of(subject: str, events: Iterable[OutboxRow]) -> Story:
-    """Return the story in *events*, oldest first; lines of other versions stand in ``events`` alone."""
+Find = Callable[[int], OutboxRow | None]
+"""Returns the event of a number; None when there is none."""
+
+
+def story_of(subject: str, events: Iterable[OutboxRow], find: Find) -> Story:
+    """Return the story in *events*, oldest first; lines of other versions stand in ``events`` alone.
+
+    Args:
+        subject: whose story.
+        events: its events.
+        find: looks for the events that a decision refers to for its inputs.
+    """
     rows = tuple(events)
     told = _Told()
     for row in rows:
@@ -143,7 +154,7 @@ def story_of(subject: str, events: Iterable[OutboxRow]) -> Story:
         subject=subject,
         events=rows,
         decisions=tuple(told.decisions),
-        checks=tuple(map(_checks, told.decisions)),
+        checks=tuple(_checks(record, find) for record in told.decisions),
         ended=tuple(told.ended),
         approvals=tuple(told.approvals),
         orders=tuple(told.orders.values()),
@@ -207,11 +218,18 @@ class _Told:
                 assert_never(event)
 
 
-def _checks(record: DecisionRecord) -> tuple[Check, ...]:
+def _checks(record: DecisionRecord, find: Find) -> tuple[Check, ...]:
+    """Return the checks of a decision; those it kept itself when its inputs are not to be had any more."""
+    row = find(record.kept.base) if record.kept is not None else None
+    base = read_event(row) if row is not None else None
+    try:
+        whole = whole_record(record, base.data if isinstance(base, Decided) else None)
+    except ValueError:
+        return record.decision.checks
     return explain_checks(
-        record.opportunity,
-        record.snapshot,
-        record.limits,
-        entry_price=record.decision.entry_price,
-        quantity=record.quantity,
+        whole.opportunity,
+        whole.snapshot,
+        whole.limits,
+        entry_price=whole.decision.entry_price,
+        quantity=whole.quantity,
     )

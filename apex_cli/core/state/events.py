@@ -17,7 +17,7 @@ import msgspec
 
 from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus, Decision, Reason, Snapshot
+from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Reason, Snapshot
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
@@ -93,6 +93,20 @@ class SignalRefused(BaseEvent, frozen=True, kw_only=True, tag="signal_refused"):
     data: SignalRecord
 
 
+class KeptInputs(Value, frozen=True, kw_only=True):
+    """The long lists of a snapshot, given by those of an earlier decision: a run of its places, or what is new."""
+
+    base: int
+    """Number of the ``Decided`` event whose snapshot holds its lists itself."""
+
+    exposures: tuple[tuple[int, int] | Exposure, ...] = ()
+    """``(first, end)`` stands for the places from first up to, not with, end."""
+
+    opened_today: tuple[tuple[int, int] | str, ...] = ()
+    mark: int
+    """CRC-32 of the lists as JSON: what is put together again must have it."""
+
+
 class DecisionRecord(Value, frozen=True, kw_only=True):
     """A decision with its inputs: deciding on them again gives the same answer."""
 
@@ -105,6 +119,9 @@ class DecisionRecord(Value, frozen=True, kw_only=True):
 
     quantity: Quantity | None = None
     """The person's own size."""
+
+    kept: KeptInputs | None = None
+    """Set where the long lists are left out of *snapshot*; ``whole_record`` puts them in again."""
 
 
 class Decided(BaseEvent, frozen=True, kw_only=True, tag="decided"):

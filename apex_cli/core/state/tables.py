@@ -35,6 +35,7 @@ from apex_cli.core.model.records import (
 from apex_cli.core.model.request import RequestRecord
 
 if TYPE_CHECKING:
+    from apex_cli.core.model.decision import Snapshot
     from apex_cli.core.state.events import Event
 
 R = TypeVar("R")
@@ -213,6 +214,8 @@ class State:
         self._learning: Table[LearningState] = Table("learning", LearningState)
         self.last_seq = 0
         """Sequence number of the newest event ever emitted."""
+        self.last_inputs: tuple[int, Snapshot] | None = None
+        """The newest decision of this process whose event holds all its inputs, by number: later ones refer to it."""
         self._all: tuple[Table[Any], ...] = (
             self.signals,
             self.approvals,
@@ -308,6 +311,7 @@ class State:
 
     def rollback(self) -> None:
         """Undo everything since the last ``settle``."""
+        self.last_inputs = None
         for table in self.tables():
             table.rollback()
 

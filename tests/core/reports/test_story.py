@@ -15,7 +15,8 @@ D = Decimal
 
 
 def story(rig: Rig, subject: str = "sig-AAPL") -> Story:
-    return story_of(subject, [event for event in rig.store.events if event.subject == subject])
+    by_number = {event.seq: event for event in rig.store.events}
+    return story_of(subject, [event for event in rig.store.events if event.subject == subject], by_number.get)
 
 
 def test_from_the_signal_to_the_result() -> None:

@@ -70,7 +70,7 @@ def test_a_kind_that_is_not_known_is_no_error_anywhere() -> None:
     assert (event.event_type, event.why) == (None, "")
     assert (activity_of(row), notice_of(row), management_line(row)) == (None, None, None)
     assert rebuild(SilentState(), [row]) == ()
-    assert story_of("s", [row]).events == (row,)
+    assert story_of("s", [row], {}.get).events == (row,)
 
 
 @given(st.sampled_from(sorted(EVENT_TYPES)), st.sampled_from([b"[]", b"1", b'"x"', b'{"new":1}', b"{}"]))
@@ -79,7 +79,7 @@ def test_data_of_another_version_break_no_reader(kind: str, data: bytes) -> None
     activity_of(row)
     notice_of(row)
     management_line(row)
-    story_of("s", [row])
+    story_of("s", [row], {}.get)
     ReportBuilder(Span(), capital=0).add(row)  # type: ignore[arg-type]
     event = read_event(row)
     if isinstance(event, UnreadEvent):
