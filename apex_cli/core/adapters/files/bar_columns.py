@@ -42,7 +42,7 @@ MARGIN = b" " * WORD
 ZEROS = 0x3030303030303030
 POINT = DOT ^ ZERO_SIGN
 TOO_LARGE, HIGH_BITS = 0x7676767676767676, 0x8080808080808080
-"""A byte above nine has its highest bit set after the first is added."""
+"""A byte above nine has its highest bit set, or has it after the first is added."""
 
 FEW = 100
 SAMPLE = 10_000
@@ -349,7 +349,7 @@ def _numbers(
         whole <<= np.uint64(8)
         value &= np.uint64((1 << 64) - (1 << (at + 8)) if places else 0)
         value |= whole
-    if ((value + np.uint64(TOO_LARGE)) & np.uint64(HIGH_BITS)).any():
+    if (((value + np.uint64(TOO_LARGE)) | value) & np.uint64(HIGH_BITS)).any():
         return _long_numbers(signs, starts, stops)
     value *= np.uint64(2561)
     value >>= np.uint64(8)

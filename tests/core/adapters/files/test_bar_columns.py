@@ -89,6 +89,8 @@ def test_parts_of_the_columns_are_those_of_a_tuple() -> None:
         (b",12.5\n", b',"12"\n'),
         (b",12.5\n", b",1.2.5\n"),
         (b",12.5\n", b",1e5\n"),
+        (b",12.5\n", b",12.\xc5\n"),
+        (b",12.5\n", b",1 .5\n"),
         (b"Close,Volume", b"Price,Volume,Symbol"),
         (b"Date,", b"Date;"),
     ],
