@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from apex_cli.core.adapters.files.cells import (
     decimal_proof,
+    find_decimals,
     fraction,
     is_nothing,
     number,
@@ -31,7 +32,8 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
     "signal_type": ("signaltype", "signal", "side", "action", "direction", "orderaction", "buysell", "orderside"),
     "entry_price": (
-        "entryprice", "entry", "price", "signalprice", "limitprice", "entrylimit", "buyprice", "limit", "close",
+        "entryprice", "entry", "price", "signalprice", "limitprice", "entrylimit", "buyprice", "limit",
+        "orderprice", "close",
     ),
     "stop_loss": (
         "stoploss", "stop", "sl", "stopprice", "slprice", "stoplossprice", "initialstop", "protectivestop", "stoplevel",
@@ -66,6 +68,10 @@ ASIDE = frozenset({
 })  # fmt: skip
 """Names that alerts carry beside a signal: kept as facts, without a word."""
 
+CONTAINERS = frozenset({"strategy", "order", "alert", "signal", "payload", "bar", "data", "trade"})
+"""Names under which alerts keep parts of themselves together."""
+
+LEVEL_PRICES = ("stopprice", "limitprice", "price", "value", "level")
 SECRETS = frozenset({"secret", "passphrase", "password", "token", "key", "apikey", "auth", "webhooksecret", "pin"})
 """Names that a webhook proves itself by: never kept."""
 
@@ -146,6 +152,8 @@ class _Translator:
     def read(self, row: Mapping[str, object], now: datetime) -> Alert:
         mapped = {theirs.strip(): ours for ours, theirs in self.form.columns.items()}
         ranks: dict[str, int] = {}
+        row = _flat(row)
+        self._find_decimals(row)
         for name, value in row.items():
             if value is None or value == "":
                 continue
@@ -158,6 +166,16 @@ class _Translator:
         self._stop_by_rule(now)
         self._keep_facts()
         return Alert(self.fields, self.reasons)
+
+    def _find_decimals(self, row: Mapping[str, object]) -> None:
+        """Let one number of the row decide what ``1,190`` means in another one."""
+        if self.form.decimal:
+            return
+        known = {spelling for ours in (*_PRICES, "target_prices") for spelling in KNOWN[ours]}
+        texts = [value for name, value in row.items() if isinstance(value, str) and plain_name(str(name)) in known]
+        found = find_decimals(texts)
+        if not found.unclear and not found.mixed and any(decimal_proof(text) == found.sign for text in texts):
+            self.form = self.form._replace(decimal=found.sign)
 
     # ---- names ----
 
@@ -214,7 +232,12 @@ class _Translator:
     # ---- values ----
 
     def _more_targets(self) -> None:
-        """Make one list of ``tp1``, ``tp2`` and their kin."""
+        """Make one list of ``tp1``, ``tp2`` and their kin, and of targets with a price each."""
+        if isinstance(self.fields.get("target_price"), list) and "target_prices" not in self.fields:
+            self.fields["target_prices"] = self.fields.pop("target_price")
+        listed = self.fields.get("target_prices")
+        if isinstance(listed, list):
+            self.fields["target_prices"] = [_level_price(item) for item in listed]
         more = [self.facts.pop(plain) for plain in MORE_TARGETS if plain in self.facts]
         if more and "target_prices" not in self.fields:
             first = self.fields.pop("target_price", None)
@@ -227,10 +250,8 @@ class _Translator:
             if not isinstance(level, Mapping):
                 continue
             parts = {plain_name(str(key)): value for key, value in level.items()}
-            found = next(
-                (parts[key] for key in ("stopprice", "limitprice", "price", "value", "level") if parts.get(key)), None
-            )
-            if found is None:
+            found = _level_price(level)
+            if isinstance(found, Mapping):
                 found = self._distant(parts, signs)
             if found is None:
                 kinds = ", ".join(shown(key) for key in level)
@@ -340,6 +361,26 @@ class _Translator:
         if made is not None:
             self.fields["stop_loss"] = str(made[0])
             self.facts["default_stop"] = made[1]
+
+
+def _level_price(level: object) -> object:
+    """Return the price in ``{stopPrice: 25.85}``; what holds none stays as it is."""
+    if not isinstance(level, Mapping):
+        return level
+    parts = {plain_name(str(key)): value for key, value in level.items()}
+    return next((parts[key] for key in LEVEL_PRICES if parts.get(key)), level)
+
+
+def _flat(row: Mapping[str, object]) -> dict[str, object]:
+    """Return a row with what stands in ``strategy``, ``order``, ``alert`` and their kin on its own level."""
+    flat: dict[str, object] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping) and plain_name(str(name)) in CONTAINERS:
+            for inner, item in _flat(value).items():
+                flat.setdefault(inner, item)
+        else:
+            flat[name] = value
+    return flat
 
 
 def _action(text: str) -> str:

@@ -29,6 +29,9 @@ EVENING = 17
 """From this hour on, New York time, the stamp of a daily bar belongs to the next day."""
 
 FEW = 5
+LEAST_GAPS = 3
+"""Gaps between days that show, where all are alike, that bars are weekly or monthly."""
+
 _COINS = (
     "BTC|XBT|ETH|XRP|LTC|ADA|SOL|DOGE|DOT|BNB|AVAX|LINK|MATIC|SHIB|TRX|ATOM|UNI|XLM|BCH|ETC|NEAR|FIL|APT|ARB|OP|SUI"
 )
@@ -165,10 +168,10 @@ def _new_york_midnight(timed: Sequence[_Timed]) -> bool:
 
 
 def _one_a_day(timed: Sequence[_Timed]) -> bool:
-    """Return True when rows are at least 20 hours apart, and enough of them or at the opening."""
+    """Return True when rows are at least 20 hours apart, and there are enough of them or all have one time of day."""
     if len(timed) < 2 or any(after.at - item.at < A_DAY_APART for item, after in pairwise(timed)):  # noqa: PLR2004
         return False
-    return len(timed) >= FEW or all(item.at.astimezone(NEW_YORK).time() == time(9, 30) for item in timed)
+    return len(timed) >= FEW or len({item.at.astimezone(NEW_YORK).time() for item in timed}) == 1
 
 
 def _day(item: _Timed, *, is_own: bool) -> date:
@@ -197,8 +200,10 @@ def _refuse_long(days: Sequence[date], name: str) -> None:
         InputError: most rows are a week or more apart.
     """
     gaps = [(after - day).days for day, after in pairwise(days)]
-    for least, word in ((25, "monthly"), (5, "weekly")):
-        if len(gaps) >= FEW and sum(gap >= least for gap in gaps) >= MOST_OF * len(gaps):
+    for least, most, word in ((25, 32, "monthly"), (5, 9, "weekly")):
+        is_mostly = len(gaps) >= FEW and sum(gap >= least for gap in gaps) >= MOST_OF * len(gaps)
+        is_even = len(gaps) >= LEAST_GAPS and all(least <= gap <= most for gap in gaps)
+        if is_mostly or is_even:
             raise weekly(name, word)
 
 

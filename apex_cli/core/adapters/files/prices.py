@@ -44,7 +44,7 @@ from apex_cli.core.model.money import Price
 
 PRICE_FIELDS = ("open", "high", "low", "close")
 KNOWN: Mapping[str, tuple[str, ...]] = {
-    "open": ("open", "o", "openprice", "first", "opening", "openbid", "bidopen", "opn", "eröffnung", "erster"),
+    "open": ("open", "o", "openprice", "first", "opening", "openbid", "bidopen", "eröffnung", "eröffn", "erster"),
     "high": ("high", "h", "highprice", "max", "highbid", "bidhigh", "hoch", "höchst", "tageshoch"),
     "low": ("low", "l", "lowprice", "min", "lowbid", "bidlow", "tief", "tiefst", "tagestief"),
     "close": (
@@ -73,6 +73,9 @@ SAMPLE_ROWS = 5000
 NEW_YORK = ZoneInfo("America/New_York")
 STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
+
+_ACTION = re.compile(r"dividend|split", re.IGNORECASE)
+"""What Yahoo's page writes in place of prices where a dividend was paid or shares were split."""
 
 _TICKER = re.compile(r"\^?[A-Z0-9][A-Z0-9 ./^=:-]{0,29}", re.IGNORECASE)
 
@@ -455,7 +458,7 @@ class _Reader:
                     continue
                 cells.extend([""] * (most + 1 - len(cells)))
             texts = [cells[at] for at in places]
-            if all(map(is_nothing, texts)):
+            if all(map(is_nothing, texts)) or any(map(_ACTION.search, texts)):
                 self.left_out.append(line)
                 continue
             when = self._when(line, layout, cells)

@@ -68,6 +68,14 @@ ALERTS: dict[str, dict[str, Any]] = {
     "words with blanks": {
         "Ticker": "MSFT", "Direction": "Long", "Entry Price": "$26.50", "Stop Loss": "$25.85", "Take Profit": "$28.75",
     },
+    "tradingview, a strategy": {
+        "passphrase": "hush", "exchange": "NASDAQ", "ticker": "MSFT", "stopLoss": 25.85, "takeProfit": [28.75],
+        "bar": {"time": "2026-03-02T19:30:00Z", "open": 26, "high": 27, "low": 26, "close": 26.4, "volume": 3},
+        "strategy": {"order_action": "buy", "order_price": 26.5, "order_id": "L", "market_position": "long"},
+    },
+    "wrapped": {
+        "alert": {"ticker": "MSFT", "action": "buy", "price": 26.5, "sl": 25.85, "targets": [{"price": 28.75}]},
+    },
     "epoch": {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": 28.75, "time": 1772479800000},
 }  # fmt: skip
 
@@ -96,6 +104,12 @@ def test_a_percentage_lies_on_the_side_of_the_trade() -> None:
 def test_several_targets_are_one_list() -> None:
     signal = one({"symbol": "X", "side": "buy", "entry": 10, "stop": 9, "tp1": 11, "tp2": 12, "tp3": 13})
     assert signal.target_prices == (11, 12, 13)
+
+
+def test_one_number_of_a_row_decides_what_another_means() -> None:
+    row = {"ticker": "X", "side": "buy", "entry": "$1,180.50", "stop": "1,175.00", "target": "1,190"}
+    assert levels(one(row))[2:] == (Decimal("1180.5"), 1175, (1190,))
+    assert "found '1,190'" in why({**row, "entry": 1180, "stop": 1175})
 
 
 def test_facts_are_kept_and_secrets_are_not() -> None:

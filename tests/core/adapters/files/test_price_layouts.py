@@ -36,6 +36,25 @@ def rows_as(form: str, days: str = "%Y-%m-%d") -> str:
 
 DAILY = {
     "yahoo": ("AAPL.csv", "Date,Open,High,Low,Close,Adj Close,Volume\n" + rows_as("{d},{o},{h},{l},{c},{c},{v}")),
+    "yahoo, copied from the page": (
+        "AAPL.csv",
+        (
+            "Date,Open,High,Low,Close*,Adj Close**,Volume\n"
+            '"Jul 8, 2026",102.5,104.125,101,103.25,103.25,"1,234,567"\n"Jul 7, 2026",0.24 Dividend,,,,,\n'
+            '"Jul 7, 2026",101,103,100.75,102.5,102.5,"23,456"\n"Jul 6, 2026",100.1,102.25,99.5,101,101,"12,345"\n'
+        ),
+    ),
+    "google sheets": (
+        "AAPL.csv",
+        "Date,Open,High,Low,Close,Volume\n" + rows_as("{d} 16:00:00,{o},{h},{l},{c},{v}", "%m/%d/%Y"),
+    ),
+    "investing.com, in German": (
+        "AAPL.csv",
+        '"Datum";"Zuletzt";"Eröffn.";"Hoch";"Tief";"Vol.";"+/- %"\n'
+        + rows_as('"{d}";"{c}";"{o}";"{h}";"{l}";"{v}";"0,5%"', "%d.%m.%Y")
+        .replace(".", ",")
+        .replace(",07,2026", ".07.2026"),
+    ),
     "yahoo with a null row": (
         "AAPL.csv",
         "Date,Open,High,Low,Close,Adj Close,Volume\n2026-07-02,null,null,null,null,null,null\n"
@@ -384,7 +403,7 @@ class TestTheLastRow:
 class TestRefused:
     @pytest.mark.parametrize(("step", "word"), [(7, "weekly"), (31, "monthly")])
     def test_bars_longer_than_a_day_would_look_ahead(self, tmp_path: Path, step: int, word: str) -> None:
-        days = [date(2026, 1, 5) + timedelta(days=step * number) for number in range(7)]
+        days = [date(2026, 1, 5) + timedelta(days=step * number) for number in range(4)]
         text = "Date,Open,High,Low,Close\n" + "".join(f"{day},1,2,1,2\n" for day in days)
         with pytest.raises(InputError, match=f"holds {word} bars") as caught:
             source_of(tmp_path, "ABC.csv", text).bars("ABC")
