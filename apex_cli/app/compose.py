@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from apex_cli.app.market import Books
 from apex_cli.app.marketplace import make_market
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
@@ -125,12 +126,17 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
     from apex_cli.core.reconciliation.reconciler import Reconciler
+    from apex_cli.core.state.tables import securities
     from apex_cli.core.venue.catch_up import marks_of
 
     store = open_store(settings)
     told = store.view()  # before the books are read, which never know less than they told
     known = marks_of(told.orders.values(), told.fills.values())
-    market = make_market(settings, read_only=read_only, is_ours=lambda name: name in store.view().orders)
+    market = make_market(
+        settings,
+        read_only=read_only,
+        books=Books(lambda name: name in store.view().orders, lambda: securities(store.view())),
+    )
     if market.simulated is not None:
         market.simulated.require(known)
     broker, clock = market.broker, market.clock

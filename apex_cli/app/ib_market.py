@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.app.market import Market, open_bars
+from apex_cli.app.market import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 DAYS_A_YEAR, SESSIONS_A_YEAR = 365, 250
 
 
-def make_ib_broker(
-    settings: Settings, clock: Clock, *, read_only: bool, is_ours: Callable[[str], bool] | None = None
-) -> IbBroker:
+def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: Books | None = None) -> IbBroker:
     """Return the Interactive Brokers adapter, not connected yet."""
     ib = settings.broker.ib
     config = IbConfig(
@@ -54,17 +52,19 @@ def make_ib_broker(
         outside_rth=ib.outside_rth,
         quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
     )
-    return IbBroker(config, clock, read_only=read_only, is_ours=is_ours)
+    if books is None:
+        return IbBroker(config, clock, read_only=read_only)
+    return IbBroker(config, clock, read_only=read_only, is_ours=books.is_ours, known=books.securities)
 
 
 MOST_MINUTES_LIVE = 30
 """Older prices are none at a real broker, unless ``prices.max_age_minutes`` says otherwise: delayed ones are 15 old."""
 
 
-def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
     """Return Interactive Brokers, its prices and the machine's time."""
     clock = make_system_clock(settings)
-    broker = make_ib_broker(settings, clock, read_only=read_only, is_ours=is_ours)
+    broker = make_ib_broker(settings, clock, read_only=read_only, books=books)
     minutes = settings.prices.max_age_minutes
     age = timedelta(minutes=MOST_MINUTES_LIVE if minutes is None else minutes)
     ib = settings.broker.ib

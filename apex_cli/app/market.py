@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.health import Finding
+    from apex_cli.core.model.instrument import Instrument
     from apex_cli.core.ports import Broker, Clock, PriceSource
     from apex_cli.core.signals.prefetch import Prefetch
 
@@ -32,14 +33,29 @@ class Market(NamedTuple):
     patience: Patience = Patience()
 
 
+def _is_ours(name: str) -> bool:
+    del name
+    return True
+
+
+class Books(NamedTuple):
+    """What a broker may ask our books."""
+
+    is_ours: Callable[[str], bool] = _is_ours
+    """Tells by its client order id whether an order is in the state."""
+
+    securities: Callable[[], Iterable[Instrument]] = tuple
+    """Returns the securities that the state knows."""
+
+
 class Marketplace(Protocol):
     """What a broker's own module offers to put it into apex."""
 
-    def make_market(self, settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+    def make_market(self, settings: Settings, *, read_only: bool, books: Books) -> Market:
         """Return the broker with its prices and clock.
 
-        At a real account there may be orders of others, even of another apex: *is_ours* says by name which are in the
-        state.
+        At a real account there may be orders of others, even of another apex, and tickers may have other names since:
+        *books* says which orders and securities are ours.
         """
 
     def findings(self, settings: Settings) -> Iterable[Finding]:

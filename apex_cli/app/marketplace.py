@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from apex_cli.app.market import Market, Marketplace
+from apex_cli.app.market import Books, Market, Marketplace
 from apex_cli.settings.sections import BrokerName, Settings
 
 
@@ -53,6 +53,6 @@ def broker_row(settings: Settings) -> BrokerRow:
     return BROKERS[settings.broker_name]
 
 
-def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
     """Return the market of the broker that *settings* choose."""
-    return broker_row(settings).load().make_market(settings, read_only=read_only, is_ours=is_ours)
+    return broker_row(settings).load().make_market(settings, read_only=read_only, books=books)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.app.market import Market, open_bars
+from apex_cli.app.market import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.health import Finding, Level
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 BOOK_FILE = "simulated_broker.json"
 
 
-def make_market(settings: Settings, *, read_only: bool, is_ours: Callable[[str], bool]) -> Market:
+def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
     """Return the simulated broker over the configured bars; every order there is ours."""
-    del is_ours
+    del books
     bars = open_bars(settings)
     clock = make_clock(settings, bars)
     simulated = make_simulated_broker(settings, clock, bars, read_only=read_only)
@@ -43,7 +43,7 @@ def make_prefetch(
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """Yield what the simulated account is worth, and what the files of bars hold."""
-    market = make_market(settings, read_only=True, is_ours=lambda _: True)
+    market = make_market(settings, read_only=True, books=Books())
     account = asyncio.run(market.broker.account())
     worth = f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}"
     yield Finding(code="broker", level=Level.OK, message=worth)

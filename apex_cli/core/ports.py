@@ -150,6 +150,14 @@ class Broker(Protocol):
     async def snapshot(self) -> BrokerSnapshot:
         """Return orders, fills and positions as the broker has them."""
 
+    async def identify(self, instrument: Instrument) -> Instrument:
+        """Return *instrument* as the broker lists it, which is what orders in it name from now on.
+
+        Raises:
+            SecurityError: the broker knows none, or several, of that name.
+            BrokerError: it cannot be asked.
+        """
+
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return what the account's margin would be if *order* were filled; None when the broker cannot tell."""
 

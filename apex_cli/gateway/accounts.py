@@ -15,7 +15,7 @@ from apex_cli.core.model.money import ZERO, Price, floor_to_step, round_to_cent
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
-from apex_cli.gateway.contracts import Listing
+from apex_cli.gateway.contracts import Contract, Listing
 from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.rows import ExecutionRow, Margins, OrderRow, PositionRow
 
@@ -291,6 +291,16 @@ class Holdings:
             quantity = floor_to_step(abs(row.quantity) * ratio, row.instrument.quantity_step)
             signed = quantity if row.quantity > 0 else -quantity
             self.positions[key] = msgspec.structs.replace(row, quantity=signed, average_cost=row.average_cost / ratio)
+
+    def rename(self, contract: Contract) -> None:
+        """Call what is held under the number of *contract* by its name."""
+        for key, row in list(self.positions.items()):
+            if row.contract.con_id == contract.con_id:
+                self.positions[key] = msgspec.structs.replace(row, contract=contract)
+        self.executions = [
+            msgspec.structs.replace(row, contract=contract) if row.contract.con_id == contract.con_id else row
+            for row in self.executions
+        ]
 
     def correct(self, exec_id: str, price: Decimal) -> ExecutionRow | None:
         """Tell an execution again at another price, as a correction; None when there is no such execution.

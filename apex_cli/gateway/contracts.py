@@ -9,10 +9,20 @@ from decimal import Decimal
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from apex_cli.core.market.calendar import session_bounds
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
+from apex_cli.core.model.instrument import (
+    HOME_CURRENCY,
+    PAIR_MARKS,
+    Instrument,
+    MarketType,
+    OptionRight,
+    make_instrument,
+)
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.spelling import SpellingError, canonical, respelled_key
 from apex_cli.gateway.framing import Field, Reader
 
 SMART = "SMART"
@@ -29,6 +39,7 @@ MARKET_OF_SEC_TYPE = {
     "CASH": MarketType.FOREX,
     "CRYPTO": MarketType.CRYPTO,
 }
+SEC_TYPES = {market: sec_type for sec_type, market in MARKET_OF_SEC_TYPE.items()}
 EXCHANGES = {"STK": "NASDAQ", "OPT": "CBOE", "CASH": "IDEALPRO", "CRYPTO": "PAXOS"}
 
 Bands = tuple[tuple[Decimal, Decimal], ...]
@@ -122,20 +133,39 @@ class Listing(Value, frozen=True, kw_only=True):
 class Listings:
     """The securities of the venue: stocks by symbol; options, pairs and coins as they are asked for."""
 
-    __slots__ = ("_by_id", "_by_key", "_symbols")
+    __slots__ = ("_by_id", "_by_key", "_gone", "_names", "_symbols")
 
     def __init__(self, symbols: Iterable[str]) -> None:
         """List the stocks *symbols*."""
         self._symbols: set[str] = set()
         self._by_id: dict[int, Listing] = {}
         self._by_key: dict[str, Listing] = {}
+        self._names: dict[str, Listing] = {}
+        """Stocks that were renamed, by their new tickers."""
+
+        self._gone: set[str] = set()
+        """Tickers that no stock has any more."""
+
         for symbol in symbols:
             self.add(symbol)
 
     def add(self, symbol: str) -> Listing:
-        """List the stock *symbol*."""
-        self._symbols.add(symbol)
-        return self._listed(Contract(symbol=symbol, sec_type=STOCK), make_instrument(symbol))
+        """List *symbol*, a stock or a pair in whatever spelling."""
+        instrument = _named(symbol)
+        if instrument.market_type is MarketType.EQUITY:
+            self._symbols.add(instrument.symbol)
+            return self._listed(
+                Contract(symbol=instrument.symbol.replace(".", " "), sec_type=STOCK, currency=instrument.currency),
+                instrument,
+            )
+        base, _, quote = instrument.symbol.partition(PAIR_MARKS[instrument.market_type])
+        return self._listed(
+            Contract(symbol=base, sec_type=SEC_TYPES[instrument.market_type], currency=quote), instrument
+        )
+
+    def known(self, symbol: str) -> Listing | None:
+        """Return what is listed as *symbol*, None where nothing is."""
+        return self._by_key.get(_named(symbol).key)
 
     def symbols(self) -> list[str]:
         """Return the stocks, sorted."""
@@ -151,7 +181,7 @@ class Listings:
         Raises:
             KeyError: it is not listed.
         """
-        return self._by_key[key]
+        return self._by_key.get(key) or self._by_key[respelled_key(key)]
 
     def find(self, contract: Contract) -> Listing | None:
         """Return the security that *contract* means; None where it is not listed."""
@@ -159,15 +189,31 @@ class Listings:
             return self._by_id.get(contract.con_id)
         symbol = contract.symbol or contract.local_symbol
         market = MARKET_OF_SEC_TYPE.get(contract.sec_type)
-        is_foreign = contract.currency not in {"", "USD"} and market is not MarketType.FOREX
+        is_foreign = contract.currency not in {"", "USD"} and market in {MarketType.OPTIONS, MarketType.CRYPTO}
         if market is None or is_foreign:
             return None
         if market is MarketType.EQUITY:
-            return self._by_key.get(symbol)
+            return self._stock(symbol, contract.currency or HOME_CURRENCY)
         instrument = _derived(contract, market)
-        if instrument is None or (market is MarketType.OPTIONS and symbol not in self._symbols):
+        if instrument is None or (market is MarketType.OPTIONS and instrument.symbol not in self._symbols):
             return None
         return self._listed(contract, instrument)
+
+    def _stock(self, symbol: str, currency: str) -> Listing | None:
+        """Return the stock that goes by *symbol* today."""
+        if symbol in self._gone:
+            return None
+        key = replace(make_instrument(symbol), currency=currency).key
+        return self._names.get(symbol) or self._by_key.get(key)
+
+    def rename(self, listing: Listing, symbol: str) -> Listing:
+        """List a stock under the ticker *symbol* alone; its number and what the venue keeps it under stay."""
+        contract = replace(listing.contract, symbol=symbol, local_symbol=symbol, trading_class=symbol)
+        fresh = replace(listing, contract=contract)
+        self._names.pop(listing.contract.symbol, None)
+        self._gone.add(listing.contract.symbol)
+        self._by_id[contract.con_id] = self._by_key[listing.instrument.key] = self._names[symbol] = fresh
+        return fresh
 
     def restore(self, listing: Listing) -> None:
         """Take over a listing of an earlier run."""
@@ -182,6 +228,15 @@ class Listings:
             known = _listing(contract, instrument)
             self.restore(known)
         return known
+
+
+def _named(symbol: str) -> Instrument:
+    """Return the stock or pair that *symbol* names; a stock of that very name where it names neither."""
+    try:
+        found = canonical(symbol)
+    except SpellingError:
+        return make_instrument(symbol)
+    return make_instrument(symbol) if found.market_type is MarketType.OPTIONS else found
 
 
 def con_id_of(key: str) -> int:

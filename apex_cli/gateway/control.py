@@ -128,6 +128,13 @@ class Split(Command, frozen=True, kw_only=True, tag="split"):
     ratio: Decimal
 
 
+class Rename(Command, frozen=True, kw_only=True, tag="rename"):
+    """Give a security another ticker over night; its number, its orders and its positions stay."""
+
+    symbol: str
+    to: str
+
+
 class CancelByHand(Command, frozen=True, kw_only=True, tag="cancel_by_hand"):
     """Cancel any order in TWS."""
 
@@ -185,6 +192,7 @@ AnyCommand = (
     | TradeByHand
     | CancelByHand
     | Split
+    | Rename
     | Correct
     | Repeat
     | SetNextId
@@ -294,7 +302,8 @@ def _by_hand(gateway: Hub, command: TradeByHand) -> None:
         aux_price=command.aux_price,
         tif=command.tif,
     )
-    contract = Contract(symbol=command.symbol, sec_type=STOCK, currency="USD")
+    listing = gateway.desk.listings.known(command.symbol)
+    contract = listing.contract if listing else Contract(symbol=command.symbol, sec_type=STOCK, currency="USD")
     gateway.report(gateway.desk.place_by_hand(contract, terms, gateway.now()))
 
 
@@ -305,6 +314,10 @@ def _split(gateway: Hub, command: Split) -> None:
     gateway.report(gateway.desk.split(key, command.ratio, gateway.now()))
     if before is not None:
         gateway.set_price(listing, before.last / command.ratio)
+
+
+def _rename(gateway: Hub, command: Rename) -> None:
+    gateway.desk.rename(gateway.desk.listings.add(command.symbol), command.to)
 
 
 def _cancel_by_hand(gateway: Hub, command: CancelByHand) -> None:
@@ -359,6 +372,7 @@ _DO: dict[type, Callable[[Hub, Any], None]] = {
     TradeByHand: _by_hand,
     CancelByHand: _cancel_by_hand,
     Split: _split,
+    Rename: _rename,
     Correct: _correct,
     Repeat: _repeat,
     SetNextId: _next_id,

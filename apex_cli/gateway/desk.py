@@ -274,6 +274,14 @@ class Desk(Register):
         self.holdings.split(key, ratio)
         return self._reports_of(self.engine.split(key, ratio, at), at)
 
+    def rename(self, listing: Listing, symbol: str) -> None:
+        """Call the security of *listing* by another ticker in everything that is reported from now on."""
+        contract = self.listings.rename(listing, symbol).contract
+        for name, row in list(self.orders.items()):
+            if row.contract.con_id == contract.con_id:
+                self.orders[name] = replace(row, contract=replace(contract, exchange=row.contract.exchange))
+        self.holdings.rename(contract)
+
     def cancel_all(self, at: datetime) -> list[Report]:
         """Cancel every open order, whoever placed it."""
         reports: list[Report] = []

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.app.market import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market
 from apex_cli.core.reader import is_section
 from apex_cli.settings.schema import keys
@@ -33,6 +34,6 @@ def test_the_configuration_chooses_the_broker(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_simulated", [True, False])
 def test_every_row_makes_a_market_without_connecting(tmp_path: Path, is_simulated: bool) -> None:
-    market = make_market(settings_in(tmp_path, is_simulated=is_simulated), read_only=True, is_ours=lambda _: True)
+    market = make_market(settings_in(tmp_path, is_simulated=is_simulated), read_only=True, books=Books())
     assert (market.simulated is market.broker) == is_simulated
     assert market.max_price_age is None or not is_simulated

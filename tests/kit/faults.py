@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.order import Order, OrderStatus
 from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
 from apex_cli.core.state.tables import State
@@ -160,6 +161,10 @@ class UnreliableBroker:
     async def snapshot(self) -> BrokerSnapshot:
         """Return what the venue knows, or an incomplete answer."""
         return await self.inner.snapshot() if self.has_snapshot else BrokerSnapshot(is_complete=False)
+
+    async def identify(self, instrument: Instrument) -> Instrument:
+        """Return what the venue lists."""
+        return await self.inner.identify(instrument)
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return what the venue says."""

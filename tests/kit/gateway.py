@@ -121,6 +121,10 @@ class Driver:
         """Split a security over night: *ratio* new units for each old one."""
         self.do(control.Split(symbol=symbol, ratio=Decimal(ratio)))
 
+    def rename(self, symbol: str, to: str) -> None:
+        """Give a security another ticker over night."""
+        self.do(control.Rename(symbol=symbol, to=to))
+
     def cancel_by_hand(self, order_ref: str = "", perm_id: int = 0) -> None:
         """Cancel any order in TWS."""
         self.do(control.CancelByHand(order_ref=order_ref, perm_id=perm_id))

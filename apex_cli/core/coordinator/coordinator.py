@@ -23,6 +23,7 @@ from apex_cli.core.coordinator.signal_reports import (
     expired_reason,
     outcome_of,
     outcome_of_orders,
+    reason_of,
     settled_report,
     trouble_with,
 )
@@ -40,10 +41,11 @@ from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
+from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.records import SignalOutcome, SignalReport
-from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.model.signal import Opportunity, Signal, word_problem
 from apex_cli.core.ports import (
     Chore,
     Clock,
@@ -330,6 +332,11 @@ class Coordinator:
         if now >= signal.expires_at:
             self._end(signal, SignalOutcome.EXPIRED, (expired_reason(signal, now),), where)
             return ()
+        try:
+            signal = await self._identified(signal, now)
+        except SecurityError as error:
+            self._end(signal, SignalOutcome.REFUSED, (reason_of(error),), where)
+            return ()
         for stage in self._stages:
             answer = await stage.process(signal)
             if isinstance(answer, Reason):
@@ -339,6 +346,18 @@ class Coordinator:
         self._in_flight.add(signal.signal_id)
         opportunity = self._ranker.rank(signal, (*exposures_of(self._store.view()), *self._planned))
         return (Ranked(opportunity, where),)
+
+    async def _identified(self, signal: Signal, now: datetime) -> Signal:
+        """Return *signal* about the security as the broker lists it; what the checks refuse anyway is not asked about.
+
+        Raises:
+            SecurityError: the broker cannot trade that security.
+            BrokerError: the broker cannot be asked.
+        """
+        instrument = signal.instrument
+        if word_problem(signal.signal_type, instrument) or has_expired(instrument, now):
+            return signal
+        return await self._gatherer.identify(signal)
 
     def _end(self, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> None:
         if not self._dry_run:
@@ -363,8 +382,7 @@ class Coordinator:
         try:
             snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
         except SecurityError as error:
-            reason = Reason(code=error.code, message=f"{error.message} {error.hint}".strip())
-            self._end(opportunity.signal, SignalOutcome.REFUSED, (reason,), message.where)
+            self._end(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), message.where)
             return
         decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:

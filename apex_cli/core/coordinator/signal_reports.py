@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from apex_cli.core.errors import SecurityError
 from apex_cli.core.execution.orders import NOTHING_SENT, UNSETTLED
 from apex_cli.core.model.decision import Decision, DecisionKind, Reason
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
@@ -88,3 +89,8 @@ def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:
         for record in records
         if record.status in bad
     )
+
+
+def reason_of(error: SecurityError) -> Reason:
+    """Return why a signal in a security that the broker cannot trade is refused."""
+    return Reason(code=error.code, message=f"{error.message} {error.hint}".strip())

@@ -15,11 +15,11 @@ from apex_cli.core.errors import BrokerError
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snapshot
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import Broker, Clock, PriceSource
 from apex_cli.core.state.tables import State
 
@@ -77,7 +77,8 @@ class Gatherer:
         now = self._clock.now()
         account = with_standing(await self._broker.account(), state, now)
         quote = self.quote(instrument, now)
-        if quote is None and account.is_simulated and self._prices is None:
+        is_option = instrument.market_type is MarketType.OPTIONS  # bars are those of its underlying
+        if quote is None and account.is_simulated and (self._prices is None or is_option):
             quote = Quote(price=signal_price, at=now, source="signal")
         snapshot = take_snapshot(
             state,
@@ -92,6 +93,16 @@ class Gatherer:
             return snapshot
         probe = probe_entry(opportunity, snapshot, self._limits, quantity)
         return snapshot if probe is None else replace(snapshot, margin_preview=await self._broker.preview(probe))
+
+    async def identify(self, signal: Signal) -> Signal:
+        """Return *signal* about the security as the broker lists it.
+
+        Raises:
+            SecurityError: the broker cannot trade that security; others are not affected.
+            BrokerError: the broker cannot be asked.
+        """
+        instrument = await self._broker.identify(signal.instrument)
+        return signal if instrument is signal.instrument else replace(signal, instrument=instrument)
 
     async def account(self) -> AccountSnapshot:
         """Return what the account is worth now.

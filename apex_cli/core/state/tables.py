@@ -15,6 +15,7 @@ import msgspec
 
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.learning import LearningState, WeightsVersion
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.order import OrderRecord
@@ -320,6 +321,13 @@ class State:
         for table in self._all:
             if table.changed:
                 table.settle()
+
+
+def securities(state: State) -> Iterator[Instrument]:
+    """Yield every security that *state* knows, those that are held first; one may come several times."""
+    yield from (row.position.instrument for row in state.positions.values())
+    yield from (row.order.instrument for row in state.orders.values())
+    yield from (fill.instrument for fill in state.fills.values())
 
 
 OUR_ID = re.compile(r"apex-(?P<bracket>[0-9A-HJKMNP-TV-Z]{26})-(?P<letter>[A-Z])(?P<number>\d*)")

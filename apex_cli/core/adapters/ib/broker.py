@@ -21,6 +21,7 @@ from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import Order
 from apex_cli.core.ports import BrokerSnapshot, Clock
@@ -38,6 +39,7 @@ class IbBroker:
         *,
         read_only: bool = False,
         is_ours: Callable[[str], bool] | None = None,
+        known: Callable[[], Iterable[Instrument]] = tuple,
     ) -> None:
         """Keep what is needed to connect.
 
@@ -47,11 +49,12 @@ class IbBroker:
             read_only: nothing can ever be sent.
             is_ours: tells by its client order id whether this apex has asked for an order; by default every name
                 that apex gives counts.
+            known: returns the securities of our books, which stay what they are under any new name.
         """
         self.config = config
         self.clock = clock
         self.read_only = read_only
-        self._connection = IbConnection(config, clock, read_only=read_only, is_ours=is_ours)
+        self._connection = IbConnection(config, clock, read_only=read_only, is_ours=is_ours, known=known)
         self._sender = Sender(self._connection)
 
     # connection
@@ -149,6 +152,15 @@ class IbBroker:
         await self._sender.modify(order)
 
     # asking
+
+    async def identify(self, instrument: Instrument) -> Instrument:
+        """Return *instrument* as the broker lists it: with its number, its class and its price steps.
+
+        Raises:
+            SecurityError: the broker knows none or several of that name.
+            BrokerError: there is no connection, or the broker does not answer.
+        """
+        return await self._connection.catalog.identify(instrument)
 
     async def account(self) -> AccountSnapshot:
         """Return what the account is worth, as the broker keeps telling.

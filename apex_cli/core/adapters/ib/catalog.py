@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,20 +10,16 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
-from apex_cli.core.adapters.ib.securities import contract_fields
+from apex_cli.core.adapters.ib.register import Register
+from apex_cli.core.adapters.ib.securities import contract_fields, instrument_of
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import STOCK_STEPS, Instrument, MarketType, PriceStep
 from apex_cli.core.model.money import Price, ceil_to_step
 from apex_cli.core.model.order import Order
 
-
-class Band(Value, frozen=True, kw_only=True):
-    """A price step and the price from which it holds."""
-
-    low: Decimal
-    step: Decimal
+Band = PriceStep
 
 
 class Listing(Value, frozen=True, kw_only=True):
@@ -53,12 +49,25 @@ def rounded(order: Order, listing: Listing) -> Order:
     return replace(order, limit_price=fit(order.limit_price), stop_price=fit(order.stop_price), trail_amount=trail)
 
 
+CONTRACT_TERMS = ("symbol", "currency", "lastTradeDateOrContractMonth", "strike", "right", "multiplier")
+DECIDING = {
+    "currency": "currency",
+    "primary_exchange": "primaryExchange",
+    "trading_class": "tradingClass",
+    "multiplier": "multiplier",
+}
+"""Fields of a signal that tell candidates apart, with the broker's names."""
+
+MOST_CANDIDATES = 5
+
+
 class Catalog:
     """Asks once for each security and remembers."""
 
-    def __init__(self, link: Link) -> None:
-        """Ask over *link*."""
+    def __init__(self, link: Link, register: Register | None = None) -> None:
+        """Ask over *link*; *register* tells which security of ours a contract is."""
         self._link = link
+        self._register = register or Register()
         self._details: dict[str, Any] = {}
         self._rules: dict[int, tuple[Band, ...]] = {}
 
@@ -70,13 +79,39 @@ class Catalog:
             BrokerError: the broker does not answer.
         """
         listed = (await self._detail(instrument)).contract
+        fields = contract_fields(instrument)
         return self._link.library.Contract.create(
-            **contract_fields(instrument),
+            **{name: getattr(listed, name) for name in CONTRACT_TERMS if name in fields}
+            | {
+                "secType": fields["secType"],
+                "exchange": fields["exchange"],
+            },
             conId=listed.conId,
             localSymbol=listed.localSymbol,
             tradingClass=listed.tradingClass,
             primaryExchange=listed.primaryExchange,
         )
+
+    async def identify(self, instrument: Instrument) -> Instrument:
+        """Return *instrument* as the broker lists it: under its number, with its class and its price steps.
+
+        Raises:
+            SecurityError: unknown, several of that name, or the number is another security's.
+            BrokerError: the broker does not answer.
+        """
+        bands = (await self.listing(instrument)).bands
+        reported = replace(
+            instrument_of((await self._detail(instrument)).contract),
+            price_steps=() if bands == STOCK_STEPS and instrument.market_type is MarketType.EQUITY else bands,
+        )
+        found = self._register.ours(reported)
+        if instrument.symbol not in {reported.symbol, found.symbol}:
+            raise SecurityError(
+                "ib_number_of_another",
+                f"con_id {reported.con_id} is {reported.key}, not {instrument.key}; nothing was sent.",
+                hint="Correct con_id or symbol.",
+            )
+        return found
 
     async def listing(self, instrument: Instrument) -> Listing:
         """Return the price steps of *instrument* on the exchange its orders go to."""
@@ -87,19 +122,38 @@ class Catalog:
         return Listing(bands=bands or (Band(low=Decimal(0), step=smallest),))
 
     async def _detail(self, instrument: Instrument) -> Any:  # noqa: ANN401 - either library's details
-        known = self._details.get(instrument.key)
+        name = f"{instrument.key} {instrument.con_id}"
+        known = self._details.get(name)
         if known is not None:
             return known
+        found: Sequence[Any] = ()
+        for fields in self._questions(instrument):
+            found = await self._ask(instrument, fields)
+            if found:
+                break
+        self._details[name] = _the_one(instrument, found)
+        return self._details[name]
+
+    def _questions(self, instrument: Instrument) -> Iterator[dict[str, Any]]:
+        """Yield what to ask for, the surest first: the number, the usual name, and a class with its point."""
+        fields = contract_fields(instrument)
+        number = self._register.number_of(instrument)
+        if number:
+            yield {"secType": fields["secType"], "conId": number, "exchange": fields["exchange"]}
+        if not instrument.con_id:
+            yield fields
+            if instrument.symbol != fields["symbol"] and instrument.market_type is MarketType.EQUITY:
+                yield {**fields, "symbol": instrument.symbol}
+
+    async def _ask(self, instrument: Instrument, fields: dict[str, Any]) -> Sequence[Any]:
         link = self._link
-        wanted = link.library.Contract(**contract_fields(instrument))
+        wanted = link.library.Contract(**fields)
         try:
-            found = await link.ask(f"the contract of {instrument.key}", lambda: link.ib.reqContractDetailsAsync(wanted))
+            return await link.ask(f"the contract of {instrument.key}", lambda: link.ib.reqContractDetailsAsync(wanted))
         except BrokerError as error:
             if error.details.get("ib_code") != 200:  # noqa: PLR2004 - the number of an unknown security
                 raise
-            found = []
-        self._details[instrument.key] = _the_one(instrument, found)
-        return self._details[instrument.key]
+            return ()
 
     async def _bands(self, rule: int) -> tuple[Band, ...]:
         """Return the steps of one market rule; empty when it is not told in time."""
@@ -143,9 +197,14 @@ def _the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN4
             f"The broker knows no {instrument.key} ({instrument.market_type}); nothing was sent.",
             hint="Correct the symbol; the broker's own spelling is shown by TWS.",
         )
-    places = ", ".join(sorted({detail.contract.primaryExchange or "?" for detail in distinct.values()}))
+    contracts = [detail.contract for detail in distinct.values()]
+    deciding = [name for name, told in DECIDING.items() if len({getattr(c, told) for c in contracts}) > 1] or ["con_id"]
+    candidates = "; ".join(
+        ", ".join([f"con_id {c.conId}", *(f"{name} {getattr(c, told)}" for name, told in DECIDING.items())])
+        for c in contracts[:MOST_CANDIDATES]
+    )
     raise SecurityError(
         "ib_ambiguous_security",
-        f"The broker lists {len(distinct)} securities as {instrument.key}: {places}. Nothing was sent.",
-        hint="Name it so that it is one.",
+        f"The broker lists {len(distinct)} securities as {instrument.key}: {candidates}. Nothing was sent.",
+        hint=f"Give the signal {' or '.join(dict.fromkeys((*deciding, 'con_id')))}.",
     )

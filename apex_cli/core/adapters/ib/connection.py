@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from apex_cli.core.adapters.ib.catalog import Catalog
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
+from apex_cli.core.adapters.ib.register import Register
 from apex_cli.core.adapters.ib.survey import Survey, survey
 from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.errors import ApexError, BrokerError, StateError
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -29,13 +31,20 @@ class IbConnection:
     """The link that is up, what is known over it, and the task that keeps both."""
 
     def __init__(
-        self, config: IbConfig, clock: Clock, *, read_only: bool, is_ours: Callable[[str], bool] | None
+        self,
+        config: IbConfig,
+        clock: Clock,
+        *,
+        read_only: bool,
+        is_ours: Callable[[str], bool] | None,
+        known: Callable[[], Iterable[Instrument]] = tuple,
     ) -> None:
-        """Keep what is needed to connect."""
+        """Keep what is needed to connect; *known* returns the securities of our books."""
         self.config = config
         self.clock = clock
         self.read_only = read_only
-        self.tracker = Tracker(clock.now, is_ours)
+        self.register = Register(known)
+        self.tracker = Tracker(clock.now, is_ours, self.register)
         self.connections = 0
         self._link: Link | None = None
         self._catalog: Catalog | None = None
@@ -76,7 +85,7 @@ class IbConnection:
         """
         link = self.link
         if self._catalog is None:
-            self._catalog = Catalog(link)
+            self._catalog = Catalog(link, self.register)
         return self._catalog
 
     async def open(self) -> None:

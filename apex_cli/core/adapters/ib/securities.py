@@ -12,6 +12,7 @@ from apex_cli.core.adapters.ib.shapes import IbContract
 from apex_cli.core.errors import SecurityError
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.spelling import identifying_class, identifying_exchange
 
 SMART, FOREX_EXCHANGE, CRYPTO_EXCHANGE = "SMART", "IDEALPRO", "PAXOS"
 _EXPIRY_DIGITS = 8
@@ -29,7 +30,9 @@ def contract_fields(instrument: Instrument) -> dict[str, Any]:
     match instrument.market_type:
         case MarketType.EQUITY:
             symbol = instrument.symbol.replace(".", " ")
-            return {"secType": "STK", "symbol": symbol, "exchange": SMART, "currency": instrument.currency}
+            fields = {"secType": "STK", "symbol": symbol, "exchange": SMART, "currency": instrument.currency}
+            is_place = instrument.exchange and not instrument.exchange.startswith("ID")
+            return {**fields, "primaryExchange": instrument.exchange} if is_place else fields
         case MarketType.OPTIONS:
             return _option_fields(instrument)
         case MarketType.FOREX:
@@ -56,6 +59,7 @@ def _option_fields(instrument: Instrument) -> dict[str, Any]:
         "multiplier": f"{instrument.multiplier:f}",
         "exchange": SMART,
         "currency": instrument.currency,
+        **({"tradingClass": instrument.trading_class} if instrument.trading_class else {}),
     }
 
 
@@ -86,9 +90,12 @@ def instrument_of(contract: IbContract) -> Instrument:
         case other:
             name = (contract.localSymbol or contract.symbol).replace(" ", "")
             made = make_instrument(f"{name}.{other}")
-    if made.market_type in {MarketType.EQUITY, MarketType.OPTIONS} and contract.currency not in {"", made.currency}:
-        return replace(made, currency=contract.currency)
-    return made
+    currency = contract.currency or made.currency
+    if made.market_type is MarketType.OPTIONS:
+        made = replace(made, currency=currency, trading_class=identifying_class(contract.tradingClass, made.symbol))
+    elif contract.secType == "STK":
+        made = replace(made, currency=currency, exchange=identifying_exchange(contract.primaryExchange, currency))
+    return replace(made, con_id=contract.conId)
 
 
 def _option_of(contract: IbContract, symbol: str) -> Instrument:

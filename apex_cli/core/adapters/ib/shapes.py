@@ -20,6 +20,7 @@ class IbContract(Protocol):
     primaryExchange: str
     currency: str
     localSymbol: str
+    tradingClass: str
 
 
 class IbOrder(Protocol):

@@ -13,6 +13,7 @@ from apex_cli.core.adapters.ib.callbacks import OpenOrder, StatusWord, Word
 from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
+from apex_cli.core.adapters.ib.register import Register
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbPosition
 from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours
@@ -125,9 +126,9 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         answers[EXECUTIONS] = None
     return Survey(
         account=link.account,
-        live=tuple(live.values()),
+        live=tuple(replace(word, instrument=tracker.register.ours(word.instrument)) for word in live.values()),
         filled=_filled(heard),
-        holdings=holdings_of(answers.get(POSITIONS) or (), link.account),
+        holdings=holdings_of(answers.get(POSITIONS) or (), link.account, tracker.register),
         unanswered=tuple(name for name, answer in answers.items() if answer is None),
         is_light=light,
         unknown_zone=link.times.unknown,
@@ -179,13 +180,13 @@ def _filled(heard: Iterable[Word]) -> dict[int, Quantity]:
     return {word.perm_id: word.filled for word in heard if isinstance(word, StatusWord)}
 
 
-def holdings_of(positions: Iterable[IbPosition], account: str) -> tuple[Holding, ...]:
+def holdings_of(positions: Iterable[IbPosition], account: str, register: Register) -> tuple[Holding, ...]:
     """Return what *account* holds."""
     held = []
     for position in positions:
         quantity = to_decimal(position.position)
         if position.account == account and quantity:
-            instrument = instrument_of(position.contract)
+            instrument = register.ours(instrument_of(position.contract))
             average = to_decimal(position.avgCost)
             price = None if average is None else to_price(average / instrument.multiplier)
             held.append(Holding(instrument=instrument, quantity=Quantity(quantity), average_price=price))

@@ -24,6 +24,7 @@ from apex_cli.core.adapters.ib.callbacks import (
 )
 from apex_cli.core.adapters.ib.known_order import Known
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
+from apex_cli.core.adapters.ib.register import Register
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity, Usd
@@ -47,14 +48,21 @@ def looks_like_ours(ref: str) -> bool:
 class Tracker:
     """Turns words into broker events, each told once."""
 
-    def __init__(self, now: Callable[[], datetime], is_ours: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        is_ours: Callable[[str], bool] | None = None,
+        register: Register | None = None,
+    ) -> None:
         """Know nothing yet.
 
         Args:
             now: dates what the broker does not date.
             is_ours: tells by its name whether an order is one of this apex. The account may be shared with another
                 one, or an earlier state may be gone: their orders look like ours, and their fills are not ours.
+            register: tells which security of ours a contract of the broker is.
         """
+        self.register = register or Register()
         self._now = now
         self.is_ours = is_ours or looks_like_ours
         self.client_id = -1
@@ -118,6 +126,7 @@ class Tracker:
 
     def hear(self, word: Word) -> None:
         """Take in one word."""
+        word = self._named(word)
         match word:
             case OpenOrder():
                 self._hear_open(word)
@@ -131,6 +140,14 @@ class Tracker:
                 self._hear_trouble(word)
             case CompletedOrder():
                 self._hear_completed(word)
+
+    def _named(self, word: Word) -> Word:
+        """Return *word* about the security of ours that its contract is."""
+        if isinstance(word, OpenOrder):
+            return replace(word, instrument=self.register.ours(word.instrument))
+        if isinstance(word, Executed):
+            return replace(word, fill=replace(word.fill, instrument=self.register.ours(word.fill.instrument)))
+        return word
 
     def _hear_open(self, word: OpenOrder) -> None:
         if not self.is_ours(word.ref) or self._is_of_another(word.account):

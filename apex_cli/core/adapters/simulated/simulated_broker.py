@@ -238,6 +238,10 @@ class SimulatedBroker:
             working=tuple(engine.working()),
         )
 
+    async def identify(self, instrument: Instrument) -> Instrument:
+        """Return *instrument*: this venue trades whatever it is told a price of."""
+        return instrument
+
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return None: this account has no margin requirements of its own."""
         del order

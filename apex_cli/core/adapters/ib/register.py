@@ -1,0 +1,62 @@
+"""Which security of ours each of the broker's contracts is: the broker's number decides, not the name of the day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.instrument import Instrument
+
+
+class Register:
+    """Binds securities to the broker's numbers, and keeps what is bound.
+
+    A ticker that was renamed stays the security under which it was bought. Two securities with one ticker never share
+    a name: the second one carries its exchange or its number.
+    """
+
+    def __init__(self, known: Callable[[], Iterable[Instrument]] = tuple) -> None:
+        """Bind what *known* returns, which is asked when an unknown number comes: the securities of our books."""
+        self._known = known
+        self._by_id: dict[int, Instrument] = {}
+        self._keys: dict[str, int] = {}
+
+    def ours(self, reported: Instrument) -> Instrument:
+        """Return the security of ours that *reported*, named by a contract of the broker, is."""
+        if not reported.con_id:
+            return reported
+        found = self._by_id.get(reported.con_id)
+        if found is None:
+            self._learn()
+            found = self._by_id.get(reported.con_id) or self._bind(self._unbound(reported), reported.con_id)
+        if reported.price_steps and found.price_steps != reported.price_steps:
+            found = self._by_id[reported.con_id] = replace(found, price_steps=reported.price_steps)
+        return found
+
+    def number_of(self, instrument: Instrument) -> int:
+        """Return the broker's number of *instrument*, 0 while it is not known."""
+        if instrument.con_id:
+            return instrument.con_id
+        self._learn()
+        return self._keys.get(instrument.key, 0)
+
+    def _learn(self) -> None:
+        for instrument in self._known():
+            if instrument.con_id and instrument.con_id not in self._by_id:
+                self._bind(instrument, instrument.con_id)
+
+    def _unbound(self, reported: Instrument) -> Instrument:
+        """Return the security of our books that has no number yet and goes by the same name, else *reported*."""
+        names = {reported.key, replace(reported, trading_class="").key}
+        return next((each for each in self._known() if not each.con_id and each.key in names), reported)
+
+    def _bind(self, instrument: Instrument, number: int) -> Instrument:
+        bound = replace(instrument, con_id=number)
+        if self._keys.get(bound.key, number) != number:
+            bound = replace(bound, exchange=bound.exchange or f"ID{number}")
+        if self._keys.get(bound.key, number) != number:
+            bound = replace(bound, exchange=f"ID{number}")
+        self._by_id[number] = bound
+        self._keys[bound.key] = number
+        return bound
