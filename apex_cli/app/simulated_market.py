@@ -128,7 +128,8 @@ def make_simulated_broker(
     """Return the simulated broker with its own books beside the state; a replay's has none and fills by ``replay``."""
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.market.calendar import next_auction, session_date
-    from apex_cli.core.venue.costs import CommissionPlan, CostModel
+    from apex_cli.core.model.limits import CommissionPlan
+    from apex_cli.core.venue.costs import CostModel
 
     simulation = settings.simulation
     return SimulatedBroker(

@@ -11,8 +11,9 @@ import msgspec
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, write_atomically
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.venue.book import VenueBook
-from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk

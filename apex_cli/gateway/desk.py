@@ -11,10 +11,11 @@ import msgspec
 from apex_cli.core.market.calendar import auctions_in
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import OrderStatus, Phase
-from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.gateway.accounts import Holdings, preview, refusal_of
 from apex_cli.gateway.contracts import Contract, Listing, Listings

@@ -20,8 +20,8 @@ from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import BrokerError, InputError
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
-from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway import control
 from apex_cli.gateway.books import Books, desk_of
 from apex_cli.gateway.desk import Desk

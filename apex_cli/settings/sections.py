@@ -16,6 +16,7 @@ from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Share, Spell
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.limits import (
     ApprovalLimits,
+    CommissionPlan,
     DayTradeLimits,
     ExecutionLimits,
     Limits,
@@ -782,4 +783,5 @@ class Settings(Value, frozen=True, kw_only=True):
             approval=self.approval,
             day_trades=self.day_trades,
             management=self.management,
+            commission=CommissionPlan(self.simulation.commission.value),
         )

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType, TimeInForce
-from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

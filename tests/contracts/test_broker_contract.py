@@ -20,10 +20,10 @@ from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.ports import Broker
-from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import Policy
 from kit.gateway import GatewayThread
 from kit.ib import Session

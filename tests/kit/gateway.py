@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
-from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway import control
 from apex_cli.gateway.books import Books, desk_of
 from apex_cli.gateway.control import AnyCommand, BooksView

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.market.ticks import levels_on_ticks
-from apex_cli.core.model.decision import Check, Reason
+from apex_cli.core.model.decision import Check, Reason, Sized
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import word_problem
 from apex_cli.core.model.wording import decimals, plain, units
+from apex_cli.core.venue.costs import CostModel
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
 """How far a signal's clock may run ahead of ours."""
@@ -157,3 +159,20 @@ def confidence_min(ctx: CheckContext) -> Check:
         value=shown,
         message=f"Confidence {wrong}.",
     )
+
+
+def split_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return the warning that several targets are entered by several orders, and pay that many minimum commissions."""
+    signal, sized = ctx.signal, ctx.sized
+    if len(signal.target_prices) <= 1 or not isinstance(sized, Sized):
+        return ()
+    parts = tranche_quantities(sized.quantity, signal.instrument, len(signal.target_prices), signal.target_fractions)
+    costs, worth = CostModel(plan=ctx.limits.commission), ctx.entry_price * signal.instrument.multiplier
+    several = sum((costs.commission(signal.instrument, part, part * worth) for part in parts), ZERO)
+    one = costs.commission(signal.instrument, sized.quantity, sized.quantity * worth)
+    if several <= one:
+        return ()
+    message = (
+        f"{len(parts)} targets are entered by {len(parts)} orders: a commission of {several:.2f} in all, not {one:.2f}."
+    )
+    return (Reason(code="entry_split", message=message, limit=f"{one:.2f}", value=f"{several:.2f}"),)

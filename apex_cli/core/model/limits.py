@@ -228,6 +228,14 @@ class Patience(Value, frozen=True, kw_only=True):
     """How long after sending an order may still turn up, in seconds; before that its absence proves nothing."""
 
 
+class CommissionPlan(StrEnum):
+    """Which price list applies."""
+
+    NONE = "none"
+    IB_FIXED = "ib_fixed"
+    IB_TIERED = "ib_tiered"
+
+
 class Limits(Value, frozen=True, kw_only=True):
     """Everything a decision reads of the configuration."""
 
@@ -236,6 +244,8 @@ class Limits(Value, frozen=True, kw_only=True):
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
     management: ManagementLimits = ManagementLimits()
+    commission: CommissionPlan = CommissionPlan.NONE
+    """The price list that commissions are expected by."""
 
     def entry_order(self, strategy: str) -> EntryOrder:
         """Return how an entry of *strategy* meets the market."""

@@ -8,19 +8,11 @@ clearing and regulatory fees, which the tiered plan passes on, are not modelled.
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.money import ZERO, Price, Usd, ceil_to_step, floor_to_step
-
-
-class CommissionPlan(StrEnum):
-    """Which price list applies."""
-
-    NONE = "none"
-    IB_FIXED = "ib_fixed"
-    IB_TIERED = "ib_tiered"
 
 
 class CommissionRate(Value, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from apex_cli.core.decision.plan import decide, probe_entry
 from apex_cli.core.model.decision import DecisionKind, TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import EntryOrder
@@ -166,3 +166,34 @@ def test_the_probe_is_the_entry_as_it_would_be_sized(build: Any) -> None:
 
 def test_without_a_size_there_is_no_probe(build: Any) -> None:
     assert probe_entry(build.opportunity(stop="50"), build.snapshot(), Limits()) is None
+
+
+THREE = ("54", "56", "58")
+
+
+@pytest.mark.parametrize(
+    ("plan", "targets", "quantity", "sums"),
+    [
+        (CommissionPlan.IB_FIXED, THREE, 3, [("1.50", "1.00")]),
+        (CommissionPlan.IB_FIXED, THREE, 30, [("3.00", "1.00")]),
+        (CommissionPlan.IB_TIERED, THREE, 3, [("1.05", "0.35")]),
+        (CommissionPlan.IB_FIXED, THREE, 3000, []),
+        (CommissionPlan.IB_FIXED, THREE, 1, []),
+        (CommissionPlan.IB_FIXED, ("54",), 3, []),
+        (CommissionPlan.NONE, THREE, 3, []),
+    ],
+)
+def test_entry_orders_that_pay_several_minimum_commissions_are_a_warning(
+    build: Any, plan: CommissionPlan, targets: tuple[str, ...], quantity: int, sums: list[tuple[str, str]]
+) -> None:
+    opportunity = build.opportunity(targets=targets)
+    decision = decide(opportunity, build.snapshot(), Limits(commission=plan), quantity=Quantity(D(quantity)))
+    found = [(each.value, each.limit) for each in decision.warnings if each.code == "entry_split"]
+    assert found == sums
+
+
+def test_what_has_no_size_has_no_commission(build: Any) -> None:
+    opportunity = build.opportunity(entry="50", stop="50", targets=THREE)
+    decision = decide(opportunity, build.snapshot(), Limits(commission=CommissionPlan.IB_FIXED))
+    assert decision.sized is None
+    assert "entry_split" not in {warning.code for warning in decision.warnings}

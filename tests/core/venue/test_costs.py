@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.model.instrument import MarketType, make_instrument
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.money import Price
-from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.costs import CostModel
 
 D = Decimal
 TICK = D("0.01")

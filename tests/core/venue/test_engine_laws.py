@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.venue.book import VenueBook
-from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.venue.costs import CommissionPlan
+from apex_cli.core.model.limits import CommissionPlan
 from kit import FixedClock
 from kit.gateway import GatewayThread
 from kit.ib import Session

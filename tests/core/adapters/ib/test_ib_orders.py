@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import OcaPartial, Policy
 from kit.gateway import GatewayThread
 from kit.ib import Session, bracket, fills, order, reasons, short, states

@@ -9,8 +9,8 @@ import pytest
 
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.order import OrderStatus
-from apex_cli.core.venue.costs import CommissionPlan
 from apex_cli.gateway.policy import Policy
 from kit.gateway import GatewayThread
 from kit.ib import Session, bracket, order, reasons, states

@@ -18,10 +18,11 @@ from apex_cli.core.market.calendar import next_auction, session_bounds
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
-from apex_cli.core.venue.costs import CommissionPlan, CostModel
+from apex_cli.core.venue.costs import CostModel
 
 D = Decimal
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
