@@ -229,9 +229,10 @@ def next_auction(phase: Phase, after: datetime) -> datetime | None:
     day = after.astimezone(NEW_YORK).date()
     while True:
         bounds = session_bounds(day)
-        at = None if bounds is None else bounds[0] if phase is Phase.OPENING else bounds[1] - LAST_SECOND
-        if at is not None and at >= after:
-            return at
+        if bounds is not None:
+            at = bounds[0] if phase is Phase.OPENING else bounds[1] - LAST_SECOND
+            if at >= after:
+                return at
         day = next_session(day)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -311,3 +311,25 @@ def test_resting_exits_never_exceed_what_is_left(
             left = order.quantity - record.filled_quantity
             groups[order.oca_group or ""] = max(groups.get(order.oca_group or "", D(0)), left)
     assert sum(groups.values()) <= max(0, remaining)
+
+
+@pytest.mark.parametrize(
+    ("way", "limit", "time_in_force", "good_till"),
+    [
+        (EntryOrder.LIMIT, 50, TimeInForce.GTD, NOW + timedelta(minutes=20)),
+        (EntryOrder.ADAPTIVE_MARKET, None, TimeInForce.GTD, NOW + timedelta(minutes=20)),
+        (EntryOrder.LIMIT_ON_CLOSE, 50, TimeInForce.DAY, None),
+        (EntryOrder.MARKET_ON_OPEN, None, TimeInForce.DAY, None),
+    ],
+)
+def test_an_entry_rests_as_long_as_configured_unless_it_waits_for_an_auction(
+    build: Any, way: EntryOrder, limit: int | None, *, time_in_force: TimeInForce, good_till: datetime | None
+) -> None:
+    opportunity = build.opportunity()
+    decision = decide(opportunity, build.snapshot(), Limits())
+    _, (entry, *exits) = build_bracket(
+        decision, opportunity, bracket_id="B", entry_order=way, now=NOW, entry_minutes=20
+    )
+    assert (entry.order_type, entry.limit_price) == (way.order_type, limit)
+    assert (entry.time_in_force, entry.good_till) == (time_in_force, good_till)
+    assert {leg.time_in_force for leg in exits} == {TimeInForce.GTC}

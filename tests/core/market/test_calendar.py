@@ -10,11 +10,14 @@ from apex_cli.core.market.calendar import (
     FIRST_DAY,
     LAST_DAY,
     NEW_YORK,
+    auctions_in,
     closed_why,
     end_warning,
     is_certain,
+    is_half_day,
     is_session,
     market_status,
+    next_auction,
     next_session,
     previous_sessions,
     session_bounds,
@@ -22,6 +25,7 @@ from apex_cli.core.market.calendar import (
     session_start,
 )
 from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.order import Phase
 
 
 def new_york(text: str) -> datetime:
@@ -209,3 +213,49 @@ def test_bounds_follow_daylight_saving() -> None:
     assert winter is not None
     assert summer is not None
     assert (winter[0].time(), summer[0].time()) == (time(14, 30), time(13, 30))
+
+
+SESSION = (new_york("2026-11-24T09:30"), new_york("2026-11-24T16:00"))
+HALF = (new_york("2026-11-27T09:30"), new_york("2026-11-27T13:00"))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "held"),
+    [
+        (*SESSION, ("opening", "closing")),
+        (*HALF, ("opening", "closing")),
+        (SESSION[0], SESSION[0] + timedelta(minutes=5), ("opening",)),
+        (SESSION[1] - timedelta(minutes=5), SESSION[1], ("closing",)),
+        (SESSION[0] + timedelta(hours=1), SESSION[0] + timedelta(hours=2), ()),
+        (SESSION[0] - timedelta(hours=1), SESSION[0], ()),
+        (SESSION[1], SESSION[1] + timedelta(hours=1), ()),
+        (new_york("2026-11-26T09:30"), new_york("2026-11-26T16:00"), ()),
+    ],
+)
+def test_a_bar_holds_the_auctions_that_it_opens_or_closes_a_session_with(
+    start: datetime, end: datetime, held: tuple[str, ...]
+) -> None:
+    assert auctions_in(start, end) == held
+
+
+@pytest.mark.parametrize(
+    ("phase", "after", "at"),
+    [
+        (Phase.OPENING, SESSION[0], SESSION[0]),
+        (Phase.OPENING, SESSION[0] + timedelta(seconds=1), new_york("2026-11-25T09:30")),
+        (Phase.OPENING, new_york("2026-11-25T18:00"), HALF[0]),
+        (Phase.CLOSING, SESSION[0], SESSION[1] - timedelta(seconds=1)),
+        (Phase.CLOSING, SESSION[1] - timedelta(seconds=1), SESSION[1] - timedelta(seconds=1)),
+        (Phase.CLOSING, SESSION[1], new_york("2026-11-25T15:59:59")),
+        (Phase.CLOSING, new_york("2026-11-25T16:00"), HALF[1] - timedelta(seconds=1)),
+        (Phase.OPENING, new_york("2026-11-28T12:00"), new_york("2026-11-30T09:30")),
+        (Phase.ANY, SESSION[0], None),
+    ],
+)
+def test_the_next_auction_is_the_first_that_is_not_over(phase: Phase, after: datetime, at: datetime | None) -> None:
+    assert next_auction(phase, after) == at
+
+
+def test_before_the_rule_of_half_days_sessions_are_whole() -> None:
+    assert not is_half_day(date(1992, 12, 24))
+    assert is_half_day(date(1997, 12, 24))
