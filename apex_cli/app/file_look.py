@@ -14,7 +14,7 @@ from apex_cli.core.adapters.files.bar_series import is_pair, make_series
 from apex_cli.core.adapters.files.csv_bars import symbol_in_name
 from apex_cli.core.adapters.files.executions import read_bytes, read_executions
 from apex_cli.core.adapters.files.signal_reader import FORMATS, read_signals
-from apex_cli.core.adapters.files.tables import FileHints, Row, match_columns, open_table
+from apex_cli.core.adapters.files.tables import FileHints, Row, decoded, match_columns, open_table, parse_json
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook
 from apex_cli.settings.sections import Settings
@@ -175,7 +175,16 @@ def _names(content: bytes, name: str, kind: FileKind, hints: FileHints) -> list[
     try:
         return [cell.strip() for cell in open_table(content, name, header).names if cell.strip()]
     except InputError:
+        return _keys(content, name)
+
+
+def _keys(content: bytes, name: str) -> list[str]:
+    """Return the names in a JSON document that is one record."""
+    try:
+        document = parse_json(decoded(content, name)[0], name)
+    except InputError:
         return []
+    return list(document) if isinstance(document, dict) else []
 
 
 def _matched(content: bytes, name: str, known: Mapping[str, tuple[str, ...]], hints: FileHints) -> dict[str, str]:

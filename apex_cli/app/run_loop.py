@@ -182,6 +182,8 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                 tell_outage(parts.store, error.message, parts.store.clock.now())
                 raise
             record_run(parts.store, parts.store.clock.now())
+    for taken in parts.bars.all_taken_as() if parts.bars is not None and out.verbose else ():
+        out.detail(taken)
     outside = parts.bars.outside() if parts.bars is not None else ()
     out.warn(*(Reason(code="bars_outside_calendar", message=f"{text}.") for text in outside))
     alarms = alarms_since(parts, newest)

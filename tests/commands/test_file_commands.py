@@ -36,7 +36,8 @@ class TestFiles:
             4,
         )
         (here / "a.json").write_text('{"ticker": "X", "action": "buy", "price": 10, "sl": 9}')
-        assert apex_json("files", "a.json").data["kind"] == "signals"
+        found = apex_json("files", "a.json").data
+        assert (found["kind"], found["columns"]["stop_loss"]) == ("signals", "sl")
 
     def test_a_file_that_lacks_columns_shows_the_mapping_to_write(
         self, apex_json: Callable[..., Any], apex: Callable[..., Any], here: Path

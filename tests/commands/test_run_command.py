@@ -394,3 +394,9 @@ def test_verbose_tells_every_step_and_changes_no_result(apex: Callable[..., Any]
 def test_two_modes_at_once_are_an_error(apex_json: Callable[..., Any]) -> None:
     answer = apex_json("run", "--once", "--auto", "--manual")
     assert (answer.status, answer.error["message"]) == (2, "--auto and --manual exclude each other.")
+
+
+@pytest.mark.usefixtures("demo")
+def test_verbose_says_what_each_price_file_was_taken_for(apex: Callable[..., Any]) -> None:
+    assert "MSFT.csv: daily sessions" in apex("run", "--once", "--dry-run", "--verbose").err
+    assert "MSFT.csv" not in apex("run", "--once", "--dry-run").err

@@ -148,6 +148,10 @@ class CsvBars:
         """Return a sentence for each file read so far whose days lie outside the calendar."""
         return tuple(found for series in self._series.values() for found in series.problems[:1] if OUTSIDE in found)
 
+    def all_taken_as(self) -> Sequence[str]:
+        """Return in a few words what each file that was read was taken for."""
+        return tuple(self.taken_as(symbol) for symbol in sorted(self._series) if symbol in self._files)
+
     def taken_as(self, symbol: str) -> str:
         """Return in a few words what the symbol's file was taken for.
 
