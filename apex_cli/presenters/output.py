@@ -272,7 +272,7 @@ def _write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-PLAIN_SIGNS = dict(zip("·…–─│┃█▇▆▅▄▃▂▁░●✓✗⚠→↩×▶∞½≤≥", ".~--||########.*+x!><x>~~<>", strict=True))
+PLAIN_SIGNS = dict(zip("╭╮╰╯━·…–─│┃█▇▆▅▄▃▂▁░●✓✗⚠→↩×▶∞½≤≥", "++++-.~--||########.*+x!><x>~~<>", strict=True))
 """What stands for a sign that an encoding does not have; as wide as the sign, so that columns stay in line."""
 
 

@@ -1,0 +1,84 @@
+"""Every table at 60, 80, 100 and 140 columns: what matters most is never cut; and in ASCII nothing crashes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WIDTHS = (60, 80, 100, 140)
+SCREENS = {
+    ("status",): ("SIM", "ACTIVE", "apex approve"),
+    ("positions",): ("AAPL", "MSFT", "long", "6", "5", "+0.00 R", "22.30", "25.85"),
+    ("orders",): ("AAPL", "MSFT", "SELL", "0/6", "0/5", "25.60", "28.75", "working"),
+    ("approve", "--config", "config.yaml"): ("IBM", "SELL", "96.79", "99.20", "2.04"),
+    ("explain",): ("AAPL", "MSFT", "IBM", "execute", "refuse"),
+    ("history",): ("No closed trades yet.",),
+    ("run", "--dry-run"): ("No new signals.", "6 duplicate"),
+    ("reconcile",): ("Nothing differs",),
+    ("pdt-status",): ("Count", "T+0"),
+    ("doctor",): ("configuration", "state"),
+    ("report",): ("Not traded",),
+    ("size", "--entry", "50", "--stop", "48"): ("BUY 3",),
+}
+
+
+@pytest.fixture
+def drawn(traded: Path, clean_environment: dict[str, str]) -> Callable[..., str]:
+    """Return what a command draws on a terminal of some width."""
+    assert traded.is_dir()
+
+    def draw(width: int, *line: str, **variables: str) -> str:
+        script = (
+            "import sys\n"
+            "sys.stdout.isatty = lambda: True\n"
+            "from apex_cli.cli import main\n"
+            "sys.argv = ['apex', *sys.argv[1:]]\n"
+            "main()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, *line],
+            env={**clean_environment, "COLUMNS": str(width), "NO_COLOR": "1", **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode in {0, 8}, done.stderr
+        return done.stdout.decode(variables.get("PYTHONIOENCODING", "utf-8"))
+
+    return draw
+
+
+@pytest.mark.parametrize("line", SCREENS, ids=" ".join)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_of_the_first_rank_is_cut(drawn: Callable[..., str], width: int, line: tuple[str, ...]) -> None:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", drawn(width, *line))
+    assert [word for word in SCREENS[line] if word not in text] == []
+    assert [row for row in text.splitlines() if len(row) > width] == []
+
+
+@pytest.mark.parametrize("line", [("positions",), ("approve",), ("report",), ("status",)], ids=" ".join)
+def test_without_utf_8_bars_and_marks_are_ascii(drawn: Callable[..., str], line: tuple[str, ...]) -> None:
+    text = drawn(140, *line, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert text.isascii()
+    if line == ("approve",):
+        assert "##... 0.46" in text
+    if line == ("positions",):
+        assert "|---*---------|" in text
+
+
+def test_an_encoding_of_its_own_writes_what_it_can(apex: Callable[..., Any], traded: Path) -> None:
+    assert traded.is_dir()
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "apex_cli", "approve"], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    assert b"##... 0.46" in done.stdout
+    assert apex("approve").status == 0
