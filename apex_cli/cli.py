@@ -18,54 +18,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from apex_cli import __version__
+from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
 from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, point_nowhere, take_any_sign
-
-GROUPS = {
-    "Daily": {
-        "status": "status",
-        "run": "run",
-        "approve": "approve",
-        "positions": "positions",
-        "close": "close",
-        "orders": "orders",
-        "history": "history",
-        "explain": "explain",
-        "dashboard": "dashboard",
-    },
-    "Account and rules": {
-        "size": "size",
-        "pdt-status": "pdt_status",
-        "import-fills": "import_fills",
-        "reconcile": "reconcile",
-        "cash": "cash",
-        "halt": "trading_state",
-        "reduce": "trading_state",
-        "resume": "trading_state",
-    },
-    "Research": {
-        "report": "report",
-        "replay": "replay",
-        "learn": "learn",
-        "model": "model",
-        "files": "files",
-        "export": "export",
-    },
-    "Set-up and care": {
-        "init": "init",
-        "config": "config",
-        "doctor": "doctor",
-        "state": "state",
-        "notify": "notify",
-        "heartbeat": "heartbeat",
-        "help": "help",
-        "version": "version",
-    },
-    "Programs": {"gateway": "gateway", "telegram": "telegram", "schema": "schema"},
-}
-"""Module under ``apex_cli.commands`` by command name, by what it is for, in the order of the help page."""
-
-COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
 
 
 def exit_status_table() -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.blocks import Line
@@ -33,14 +34,13 @@ def complete_topic(incomplete: str) -> list[str]:
 @common("help", config=False)
 def show_help(
     call: Call,
+    context: typer.Context,
     topic: Annotated[
         str | None,
         typer.Argument(help="A topic, or a command.", show_default=False, autocompletion=complete_topic),
     ] = None,
 ) -> None:
     """Show the commands and topics, or a page of one of them."""
-    from apex_cli.cli import COMMANDS, GROUPS
-
     if topic is None:
         from apex_cli.presenters.status import groups_blocks
 
@@ -51,8 +51,10 @@ def show_help(
         text = _pages().joinpath(f"{topic}.md").read_text(encoding="utf-8")
         call.out.page(topic, text)
     elif topic in COMMANDS:
-        from apex_cli.cli import run
-
-        raise typer.Exit(run([topic, "--help"]))
+        group: Any = context.find_root().command
+        command = group.get_command(context, topic)
+        with command.make_context(topic, [], parent=context.find_root(), resilient_parsing=True) as inner:
+            if text := command.get_help(inner):  # with Rich it is printed already
+                typer.echo(text)
     else:
         raise InputError("topic_unknown", f"There is no topic {topic!r}.", hint=f"Topics: {', '.join(topics())}.")
