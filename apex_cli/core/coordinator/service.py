@@ -61,23 +61,33 @@ class Service:
 
     async def perform(self, work: Work, *, request_id: str = "") -> WorkDone:
         """Do *work*, stay until its orders are settled, and return the results; an expected failure is one of them."""
-        done = await self._perform(work, request_id)
-        failures = done.failures
+        results: list[Closed | Answered | Reconciled] = []
+        failures: list[Failure] = []
+        try:
+            steps = self._steps(work, request_id)
+        except ApexError as error:
+            return WorkDone(failures=(as_failure(error),))
+        for step in steps:
+            try:
+                results.append(await step)
+            except ApexError as error:
+                failures.append(as_failure(error))
         try:
             await self._executor.finish()
         except OutcomeUnknownError as error:
-            failures = (*failures, as_failure(error))
-        results = tuple(settled_result(result, self._store.view()) for result in done.results)
-        return WorkDone(results=results, failures=failures)
+            failures.append(as_failure(error))
+        settled = tuple(settled_result(result, self._store.view()) for result in results)
+        return WorkDone(results=settled, failures=tuple(failures))
 
-    async def _perform(self, work: Work, request_id: str) -> WorkDone:
+    def _steps(self, work: Work, request_id: str) -> Sequence[Awaitable[Closed | Answered | Reconciled]]:
+        """Return what *work* consists of: a failure of one step does not stop the next."""
         match work:
             case CloseRequest():
-                return await _gathered([self._close(work, request_id)])
+                return (self._close(work, request_id),)
             case Answer():
-                return await self._answer(work)
+                return [self._answer(approval, work) for approval in self._chosen(work)]
             case ReconcileRequest():
-                return await _gathered([self._reconcile(work)])
+                return (self._reconcile(work),)
 
     async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
         return Reconciled(found=await self._adoption.reconcile(request))
@@ -90,16 +100,13 @@ class Service:
         closed = await self._closer.close(request, request_id=request_id)
         return replace(closed, warnings=(*warnings, *closed.warnings))
 
-    async def _answer(self, answer: Answer) -> WorkDone:
-        try:
-            chosen = [self._desk.find(name) for name in answer.ids] or list(self._desk.pending())
-            if not chosen:
-                raise NothingToDo("nothing_pending", "Nothing waits for approval.")
-        except ApexError as error:
-            return WorkDone(failures=(as_failure(error),))
-        return await _gathered([self._answer_one(approval, answer) for approval in chosen])
+    def _chosen(self, answer: Answer) -> Sequence[ApprovalRecord]:
+        chosen = [self._desk.find(name) for name in answer.ids] or self._desk.pending()
+        if not chosen:
+            raise NothingToDo("nothing_pending", "Nothing waits for approval.")
+        return chosen
 
-    async def _answer_one(self, approval: ApprovalRecord, answer: Answer) -> Answered:
+    async def _answer(self, approval: ApprovalRecord, answer: Answer) -> Answered:
         if answer.version is not None and approval.version != answer.version:
             raise already_answered(approval)
         if answer.choice is Choice.REJECT:
@@ -186,18 +193,6 @@ def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> Non
 def _too_late(record: RequestRecord) -> WorkDone:
     error = NothingToDo("request_expired", f"Nobody waited any longer for what {record.asked_by} asked.")
     return WorkDone(failures=(as_failure(error),))
-
-
-async def _gathered(steps: Sequence[Awaitable[Closed | Answered | Reconciled]]) -> WorkDone:
-    """Take *steps* one after the other; a failure does not stop the next."""
-    results: list[Closed | Answered | Reconciled] = []
-    failures: list[Failure] = []
-    for step in steps:
-        try:
-            results.append(await step)
-        except ApexError as error:
-            failures.append(as_failure(error))
-    return WorkDone(results=tuple(results), failures=tuple(failures))
 
 
 def as_failure(error: ApexError) -> Failure:
