@@ -13,7 +13,6 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from apex_cli.app.compose import (
     Parts,
@@ -42,7 +41,7 @@ from apex_cli.core.errors import (
     NothingToDo,
     OutcomeUnknownError,
 )
-from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.calendar import NEW_YORK, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from apex_cli.core.state.tables import State
     from apex_cli.presenters.run_log import RunLog
 
-NEW_YORK = ZoneInfo("America/New_York")
 MOST_PATIENCE_S = 3.0
 """How long a run that was told twice to end may take to do so in order."""
 

@@ -186,7 +186,7 @@ def _row(values: dict[str, str], report: ReplayReport) -> SweepRow:
         net_expectancy_r=report.net_expectancy_r,
         profit_factor=numbers.profit_factor,
         sharpe=report.sharpe,
-        max_drawdown=report.drawdown.depth,
+        max_drawdown=report.drawdown.fraction,
         exposure=report.exposure,
         end_equity=report.end_equity,
     )

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zlib import crc32
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import session_bounds
+from apex_cli.core.market.calendar import NEW_YORK, session_bounds
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import (
     HOME_CURRENCY,
@@ -293,7 +292,6 @@ def _local_symbol(contract: Contract, instrument: Instrument) -> str:
     return contract.symbol if instrument.market_type is MarketType.EQUITY else instrument.symbol
 
 
-NEW_YORK = ZoneInfo("America/New_York")
 DAYS_TOLD = 6
 PRE_MARKET, AFTER_HOURS = time(4), time(20)
 

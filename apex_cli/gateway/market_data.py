@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import read_contract
@@ -30,8 +31,6 @@ SIZES = {
 }
 SHORTEST_DAY = timedelta(hours=3)
 """A bar of at least this span is a daily one: half sessions have 3.5 hours."""
-
-NEW_YORK = ZoneInfo("America/New_York")
 
 
 def parse_duration(text: str) -> timedelta | None:

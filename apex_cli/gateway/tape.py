@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
-from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway.hub import Hub
-
-NEW_YORK = ZoneInfo("America/New_York")
 
 
 class Tape:

@@ -119,9 +119,9 @@ def results_text(wins: int, losses: int, breakeven: int) -> str:
 
 @cache
 def _new_york() -> tzinfo:
-    from zoneinfo import ZoneInfo  # 4 ms of start-up that only times need
+    from apex_cli.core.market.calendar import NEW_YORK  # zones cost 4 ms of start-up, and only times need them
 
-    return ZoneInfo("America/New_York")
+    return NEW_YORK
 
 
 def moment(at: datetime | None) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import ReplayFill
-from apex_cli.core.reports.measures import EquityPoint
+from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
 from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.curves import curve_rows, depth_rows
@@ -66,7 +66,7 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "net_expectancy_r": report.net_expectancy_r,
         "net_expectancy_r_90": msgspec.to_builtins(report.expectancy_interval, builtin_types=(Decimal,)),
         "sharpe": report.sharpe,
-        "max_drawdown": report.drawdown.depth,
+        "max_drawdown": report.drawdown.fraction,
         "max_drawdown_from": report.drawdown.peak_at,
         "max_drawdown_to": report.drawdown.low_at,
         "exposure": report.exposure,
@@ -118,7 +118,7 @@ def _sums(report: ReplayReport) -> Fields:
     numbers = report.statistics
     change = (report.end_equity / report.start_equity - 1) if report.start_equity else Decimal(0)
     deepest = report.drawdown
-    fall = share(deepest.depth, 1)
+    fall = share(deepest.fraction, 1)
     if deepest.peak_at and deepest.low_at:
         fall += f", {deepest.peak_at:%Y-%m-%d} to {deepest.low_at:%Y-%m-%d}"
     interval = report.expectancy_interval
@@ -145,7 +145,7 @@ def _sums(report: ReplayReport) -> Fields:
     )
 
 
-def _curves(points: Sequence[EquityPoint]) -> list[Block]:
+def _curves(points: Sequence[CurvePoint]) -> list[Block]:
     """Return equity and drawdown over time, drawn with characters."""
     equity = [float(point.equity) for point in points]
     if len(equity) < 2 or min(equity) == max(equity):  # noqa: PLR2004 - a curve needs two points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apex_cli.core.reports.measures import EquityPoint
+from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Head, Line, Tone
 from apex_cli.presenters.charts import html_text
@@ -59,7 +59,7 @@ def _is_trades(block: Block) -> bool:
     return isinstance(block, Grid) and block.columns == ROUND_TRIPS.heads
 
 
-def _equity(points: Sequence[EquityPoint]) -> str:
+def _equity(points: Sequence[CurvePoint]) -> str:
     shown = _thinned(points)
     values = [float(point.equity) for point in shown]
     low, high = min(values), max(values)
@@ -70,7 +70,7 @@ def _equity(points: Sequence[EquityPoint]) -> str:
     return _svg(EQUITY_HEIGHT, ticks + f'<polyline class="equity" points="{xy}"/>' + _dates(shown, EQUITY_HEIGHT))
 
 
-def _fall(points: Sequence[EquityPoint]) -> str:
+def _fall(points: Sequence[CurvePoint]) -> str:
     shown = _thinned(points)
     values = [float(point.drawdown) for point in shown]
     deepest = max(values) or 1.0
@@ -80,7 +80,7 @@ def _fall(points: Sequence[EquityPoint]) -> str:
     return _svg(FALL_HEIGHT, ticks + f'<polygon class="fall" points="{area}"/>' + _dates(shown, FALL_HEIGHT))
 
 
-def _thinned(points: Sequence[EquityPoint]) -> list[EquityPoint]:
+def _thinned(points: Sequence[CurvePoint]) -> list[CurvePoint]:
     """Return at most ``MOST_POINTS`` points, evenly spread, first and last among them."""
     if len(points) <= MOST_POINTS:
         return list(points)
@@ -98,7 +98,7 @@ def _tick(text: str, y: float) -> str:
     return f'{line}<text x="{MARGIN - 6}" y="{y + 4:.0f}" text-anchor="end">{html_text(text)}</text>'
 
 
-def _dates(points: Sequence[EquityPoint], height: int) -> str:
+def _dates(points: Sequence[CurvePoint], height: int) -> str:
     first = f'<text x="{MARGIN}" y="{height + 18}">{points[0].at:%Y-%m-%d}</text>'
     return first + f'<text x="{WIDTH}" y="{height + 18}" text-anchor="end">{points[-1].at:%Y-%m-%d}</text>'
 

@@ -130,7 +130,7 @@ class TestByHand:
         assert report.statistics.profit_factor == 18 / D("15.5")
         assert report.statistics.win_rate == 1 / D(3)
         # Wednesday's close: -10.50 - 5 realised, 3 * 0.50 on paper: 2,986.00, 14 / 3,000 below the high.
-        assert report.drawdown.depth == D(14) / 3000
+        assert report.drawdown.fraction == D(14) / 3000
         assert [point.equity for point in report.curve] == [3000, 3000, 2986, D("3002.5"), D("3002.5")]
         # Held at the ends of Tuesday and Wednesday: 2 of 5.
         assert report.exposure == D("0.4")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.model.account import AccountSnapshot
-from apex_cli.core.model.decision import DayTradeStatus, Exposure, Snapshot, TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, Exposure, Regime, Snapshot, TradingMode
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.market import MarketStatus, Quote
@@ -65,7 +65,7 @@ class Build:
             peak_equity=Usd(Decimal(3000)),
             quote=None if quote is None else Quote(price=price(quote), at=NOW, source="last"),
             market=MarketStatus(is_open=True, session_date="2026-11-24"),
-            day_trades=DayTradeStatus(regime="classic", used=0, remaining=3, limit=3),
+            day_trades=DayTradeStatus(regime=Regime.CLASSIC, used=0, remaining=3, limit=3),
         )
         return replace(snapshot, **changes)
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
-from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.positions.performance import r_distribution
@@ -61,7 +61,7 @@ def test_a_countdown_is_marked_when_little_is_left(seconds: float, text: str) ->
 
 
 def status(**changes: object) -> DayTradeStatus:
-    return replace(DayTradeStatus(regime="classic", used=1, remaining=2, limit=3), **changes)
+    return replace(DayTradeStatus(regime=Regime.CLASSIC, used=1, remaining=2, limit=3), **changes)
 
 
 @pytest.mark.parametrize(

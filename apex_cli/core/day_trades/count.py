@@ -11,11 +11,11 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from apex_cli.core.day_trades.flow import Countable, DayTradeFlow, by_security, in_trade_order, security_of
-from apex_cli.core.day_trades.regimes import UNLIMITED, Inferred, Regime, gate_equity, infer_regimes
+from apex_cli.core.day_trades.regimes import UNLIMITED, Inferred, gate_equity, infer_regimes
 from apex_cli.core.market.calendar import next_session, previous_sessions
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.wording import money
@@ -212,8 +212,8 @@ def day_trade_status(
     if uncertain and remaining is not None:
         why += " Executions of one moment could have come in another order: the higher count was taken."
     return DayTradeStatus(
-        regime=inferred.regimes[0].value,
-        regimes=tuple(regime.value for regime in inferred.regimes),
+        regime=inferred.regimes[0],
+        regimes=inferred.regimes,
         regime_source=inferred.source,
         is_regime_known=inferred.is_known,
         session_date=window[-1],

@@ -15,10 +15,10 @@ from apex_cli.core.day_trades import cash as cash_account
 from apex_cli.core.day_trades import margin as intraday_margin
 from apex_cli.core.day_trades.flow import COUNTED_TYPES
 from apex_cli.core.day_trades.margin import MINIMUM_EQUITY, Level
-from apex_cli.core.day_trades.regimes import Regime, worth
+from apex_cli.core.day_trades.regimes import worth
 from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus, Reason
+from apex_cli.core.model.decision import DayTradeStatus, Reason, Regime
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderSide

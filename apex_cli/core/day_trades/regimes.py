@@ -8,11 +8,11 @@ FINRA deleted the pattern-day-trader rule with effect from 2026-06-04 and put th
 from __future__ import annotations
 
 from datetime import date
-from enum import StrEnum
 
 from apex_cli.core.market.calendar import previous_sessions
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import Regime
 from apex_cli.core.model.limits import DayTradeRegime
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.wording import money
@@ -20,25 +20,6 @@ from apex_cli.core.model.wording import money
 UNLIMITED = -1
 REJECTION_SESSIONS = 5
 """How many sessions such a refusal says something about: as long as the day trades behind it are in the window."""
-
-
-class Regime(StrEnum):
-    """A rule book."""
-
-    CLASSIC = "classic"
-    """Pattern day trader: day trades are counted."""
-
-    INTRADAY_MARGIN = "intraday_margin"
-    """The margin level is watched during the day; day trades are not counted."""
-
-    CASH_SETTLEMENT = "cash_settlement"
-    """A cash account: only settled cash may be spent."""
-
-    PORTFOLIO_MARGIN = "portfolio_margin"
-    """Neither the count nor the intraday margin standard holds."""
-
-    OFF = "off"
-    UNKNOWN = "unknown"
 
 
 class Inferred(Value, frozen=True, kw_only=True):

@@ -19,11 +19,10 @@ from apex_cli.core.day_trades.deficits import Standing, standing
 from apex_cli.core.day_trades.flow import Countable, in_trade_order, opening_transactions, security_of
 from apex_cli.core.day_trades.gate import GateOrder, GateVerdict, Ground, judge_order
 from apex_cli.core.day_trades.margin import Level, margin_level
-from apex_cli.core.day_trades.regimes import Regime
 from apex_cli.core.market.calendar import NEW_YORK, session_date
 from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.records import DeficitRecord
 

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.gate import GateOrder, GateVerdict, Ground, judge_order
 from apex_cli.core.day_trades.margin import maintenance_held, reserve_for, stock_value
-from apex_cli.core.day_trades.regimes import UNLIMITED, Regime, facts_of
+from apex_cli.core.day_trades.regimes import UNLIMITED, facts_of
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK
 from apex_cli.core.model.account import AccountFacts
-from apex_cli.core.model.decision import Check, Exposure, Reason, Sized, TradingMode
+from apex_cli.core.model.decision import Check, Exposure, Reason, Regime, Sized, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.money import ZERO
@@ -268,7 +268,7 @@ def _is_gated(ctx: CheckContext) -> bool:
     if not status.is_regime_known or ctx.snapshot.margin_preview is not None or ctx.snapshot.account.facts is not None:
         return True
     if status.remaining is None:
-        return status.regime != Regime.OFF
+        return status.regime is not Regime.OFF
     return UNLIMITED < status.remaining <= max(1, len(status.opened_today))
 
 

@@ -95,14 +95,32 @@ class Exposure(Value, frozen=True, kw_only=True):
         return -self.side.sign if self.is_put else self.side.sign
 
 
+class Regime(StrEnum):
+    """A rule book of day trading."""
+
+    CLASSIC = "classic"
+    """Pattern day trader: day trades are counted."""
+
+    INTRADAY_MARGIN = "intraday_margin"
+    """The margin level is watched during the day; day trades are not counted."""
+
+    CASH_SETTLEMENT = "cash_settlement"
+    """A cash account: only settled cash may be spent."""
+
+    PORTFOLIO_MARGIN = "portfolio_margin"
+    """Neither the count nor the intraday margin standard holds."""
+
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
 class DayTradeStatus(Value, frozen=True, kw_only=True):
     """The day-trade count a decision is gated on."""
 
-    regime: str
-    """The first of *regimes*: ``classic``, ``intraday_margin``, ``cash_settlement``, ``portfolio_margin``, ``off`` or
-    ``unknown``."""
+    regime: Regime
+    """The first of *regimes*."""
 
-    regimes: tuple[str, ...] = ()
+    regimes: tuple[Regime, ...] = ()
     """Every rule book in force; empty: only *regime*."""
 
     regime_source: str = ""

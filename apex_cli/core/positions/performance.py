@@ -7,10 +7,13 @@ Fractions are fractions: 0.6 is 60 %. A number that the trades cannot give is No
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from math import floor, sqrt
 from statistics import fmean, stdev
+
+from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Usd
@@ -117,35 +120,42 @@ class Drawdown(Value, frozen=True, kw_only=True):
     fraction: Decimal = ZERO
     """max over t of (highest value up to t - value at t) / (highest value up to t), >= 0; above 1 below zero equity."""
 
+    peak_at: datetime | None = None
+    """When the fall of *fraction* began, where the times are known."""
+
+    low_at: datetime | None = None
+
 
 class DrawdownMeter:
     """Follows an equity curve point by point."""
 
     def __init__(self) -> None:
         """Start before the first point."""
-        self._peak: Decimal | None = None
-        self._amount = self._fraction = ZERO
+        self._peak: tuple[Decimal, datetime | None] | None = None
+        self._deepest = Drawdown()
 
-    def add(self, equity: Decimal) -> Decimal:
-        """Take the next point and return how far it lies below the highest so far."""
-        if self._peak is None or equity > self._peak:
-            self._peak = equity
-        fall = self._peak - equity
-        self._amount = max(self._amount, fall)
-        if self._peak > 0:
-            self._fraction = max(self._fraction, fall / self._peak)
-        return fall
+    def add(self, equity: Decimal, at: datetime | None = None) -> Decimal:
+        """Take the next point and return which part of the highest so far is lost; 0 where that is not positive."""
+        if self._peak is None or equity > self._peak[0]:
+            self._peak = (equity, at)
+        peak, peak_at = self._peak
+        amount, fraction = peak - equity, (peak - equity) / peak if peak > 0 else ZERO
+        if amount > self._deepest.amount:
+            self._deepest = replace(self._deepest, amount=Usd(amount))
+        if fraction > self._deepest.fraction:
+            self._deepest = replace(self._deepest, fraction=fraction, peak_at=peak_at, low_at=at)
+        return fraction
 
     def drawdown(self) -> Drawdown:
         """Return the deepest fall so far."""
-        return Drawdown(amount=Usd(self._amount), fraction=self._fraction)
+        return self._deepest
 
 
 def max_drawdown(equity: Iterable[Decimal]) -> Drawdown:
     """Return the deepest fall of *equity*, oldest point first; nothing falls without points.
 
     >>> max_drawdown([Decimal(100), Decimal(120), Decimal(90), Decimal(130)])
-    Drawdown(amount=Decimal('30'), fraction=Decimal('0.25'))
+    Drawdown(amount=Decimal('30'), fraction=Decimal('0.25'), peak_at=None, low_at=None)
     """
     meter = DrawdownMeter()
     for point in equity:

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
-from apex_cli.core.positions.performance import returns_of, sharpe
+from apex_cli.core.model.records import EquityPoint
+from apex_cli.core.positions.performance import Drawdown, DrawdownMeter, returns_of, sharpe
 
 RESAMPLES = 1000
 LOW, HIGH = 0.05, 0.95
@@ -21,23 +22,11 @@ ZERO, ONE = Decimal(0), Decimal(1)
 PLACES = Decimal("0.0001")
 
 
-class EquityPoint(Value, frozen=True, kw_only=True):
+class CurvePoint(EquityPoint, frozen=True, kw_only=True):
     """What the account was worth at the end of one session."""
 
-    at: datetime
-    equity: Usd
     drawdown: Decimal
     """Part of the highest equity so far that is lost, 0..1."""
-
-
-class Drawdown(Value, frozen=True, kw_only=True):
-    """The deepest fall from a high."""
-
-    depth: Decimal = ZERO
-    """Part of the high that was lost, 0..1."""
-
-    peak_at: datetime | None = None
-    low_at: datetime | None = None
 
 
 class Interval(Value, frozen=True, kw_only=True):
@@ -52,19 +41,19 @@ class EquityCurve:
 
     def __init__(self) -> None:
         """Start without a point."""
-        self.points: list[EquityPoint] = []
-        self.drawdown = Drawdown()
-        self._peak: tuple[Usd, datetime] | None = None
+        self.points: list[CurvePoint] = []
+        self._meter = DrawdownMeter()
         self._session = ""
+
+    @property
+    def drawdown(self) -> Drawdown:
+        """The deepest fall so far."""
+        return self._meter.drawdown()
 
     def add(self, at: datetime, equity: Usd, session: str) -> None:
         """Take the worth at *at*, which belongs to *session*."""
-        if self._peak is None or equity > self._peak[0]:
-            self._peak = (equity, at)
-        fall = (self._peak[0] - equity) / self._peak[0] if self._peak[0] > 0 else ZERO
-        if fall > self.drawdown.depth:
-            self.drawdown = Drawdown(depth=fall, peak_at=self._peak[1], low_at=at)
-        point = EquityPoint(at=at, equity=equity, drawdown=fall.quantize(PLACES))
+        fall = self._meter.add(equity, at)
+        point = CurvePoint(at=at, equity=equity, drawdown=fall.quantize(PLACES))
         if session == self._session:
             self.points[-1] = point
         else:

@@ -18,11 +18,10 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.model.position import RoundTrip, profit
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.positions.booking import Booked
-from apex_cli.core.positions.performance import Statistics, Tally
+from apex_cli.core.positions.performance import Drawdown, Statistics, Tally
 from apex_cli.core.reports.measures import (
-    Drawdown,
+    CurvePoint,
     EquityCurve,
-    EquityPoint,
     Interval,
     expectancy_interval,
     sharpe_ratio,
@@ -65,11 +64,8 @@ class ReplayReport(Value, frozen=True, kw_only=True):
 
     trades: tuple[RoundTrip, ...]
     statistics: Statistics
-    net_expectancy_r: Decimal | None
-    """Mean R after commissions."""
-
     expectancy_interval: Interval | None
-    """90 % interval of it."""
+    """90 % interval of ``net_expectancy_r``."""
 
     sharpe: float | None
     drawdown: Drawdown
@@ -79,12 +75,18 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     start_equity: Usd
     end_equity: Usd
     day_trades: int
-    curve: tuple[EquityPoint, ...]
+    curve: tuple[CurvePoint, ...]
     open_positions: tuple[OpenPosition, ...]
     adaptations: tuple[WeightsVersion, ...]
     alarms: tuple[str, ...]
     problems: tuple[str, ...] = ()
     """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
+
+    @property
+    def net_expectancy_r(self) -> Decimal | None:
+        """Mean R after commissions, to four places."""
+        mean = self.statistics.net_expectancy_r
+        return None if mean is None else mean.quantize(PLACES)
 
 
 class SweepRow(Value, frozen=True, kw_only=True):
@@ -184,7 +186,6 @@ class Recorder:
             refusals=dict(sorted(self.refusals.items(), key=lambda item: (-item[1], item[0]))),
             trades=tuple(trips),
             statistics=tally.statistics(),
-            net_expectancy_r=(sum(results, ZERO) / len(results)).quantize(PLACES) if results else None,
             expectancy_interval=expectancy_interval(results, seed),
             sharpe=None if ratio is None else round(ratio, 4),
             drawdown=self.curve.drawdown,

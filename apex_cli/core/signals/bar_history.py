@@ -10,12 +10,10 @@ import numpy as np
 from apex_cli.core.analysis.frame import Frame, extended, frame_of, seconds
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.errors import ApexError
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.ports import BarSource
-
-EARLY = timedelta(seconds=1)
-"""A clock that steps through bars stands this long before a bar's end: there its close is known."""
 
 
 class History:
@@ -55,7 +53,7 @@ class History:
         try:
             if self._are_fixed:
                 return self._beginning(self._bars, symbol, at)
-            bars = self._bars.bars(symbol, until=at + EARLY)[-self._length :]
+            bars = self._bars.bars(symbol, until=at + LAST_SECOND)[-self._length :]
         except ApexError as error:
             return Reason(code=error.code, message=error.message)
         trouble = self._trouble(symbol, bars[-1].end if bars else None, at)
@@ -73,8 +71,8 @@ class History:
         if whole is None:
             bars = source.bars(symbol)
             whole = self._wholes[symbol] = frame_of(symbol, bars)
-            self._look_over(symbol, source.bars(symbol, until=at + EARLY))
-        count = int(np.searchsorted(whole.ends, seconds(at + EARLY), side="right"))
+            self._look_over(symbol, source.bars(symbol, until=at + LAST_SECOND))
+        count = int(np.searchsorted(whole.ends, seconds(at + LAST_SECOND), side="right"))
         end = datetime.fromtimestamp(int(whole.ends[count - 1]), UTC) if count else None
         trouble = self._trouble(symbol, end, at)
         if trouble is not None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
@@ -22,9 +23,6 @@ STOP_RANGES, TARGET_RANGES = Decimal(2), Decimal(5)
 """Distance of stop and target from the entry, in average true ranges: reward:risk 2.5."""
 
 LOOK_BACK = timedelta(days=75)
-EARLY = timedelta(seconds=1)
-"""How long before a bar's end a clock that follows bars stands."""
-
 HOLDS_FOR = timedelta(hours=1)
 CENT = Decimal("0.01")
 PLACES = Decimal("0.0001")
@@ -89,8 +87,8 @@ class BreakoutRule:
         """Do nothing: nothing comes twice."""
 
     def _look(self, symbol: str, now: datetime) -> Signal | None:
-        known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + EARLY)[-CHANNEL - 2 :]
-        if len(known) < CHANNEL + 2 or known[-1].end != now + EARLY:
+        known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + LAST_SECOND)[-CHANNEL - 2 :]
+        if len(known) < CHANNEL + 2 or known[-1].end != now + LAST_SECOND:
             return None
         last, before = known[-1], known[-2]
         channel = max(bar.high for bar in known[1:-1])

@@ -19,7 +19,7 @@ from apex_cli.core.day_trades.gate import (
     split_order,
 )
 from apex_cli.core.model.account import AccountFacts, AccountType, MarginPreview
-from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
 from apex_cli.core.model.money import Usd
@@ -176,7 +176,7 @@ class TestClassic:
         assert judge("BUY 10 AAPL", partial=True).decision is GateDecision.ALLOW
 
     def test_without_a_sentence_why_the_refusal_stands_alone(self) -> None:
-        status = DayTradeStatus(regime="classic", used=3, remaining=0, limit=3, session_date="2026-11-30")
+        status = DayTradeStatus(regime=Regime.CLASSIC, used=3, remaining=0, limit=3, session_date="2026-11-30")
         order = GateOrder(security="AAPL", side=OrderSide.BUY, quantity=D(1))
         got = judge_order(order, Ground(status=status, facts=AccountFacts()))
         assert got.blocks[0].message == "No day trade is left."
@@ -387,6 +387,6 @@ def test_closing_is_never_refused(
 )
 def test_an_entrys_effect_in_a_few_words(remaining: int | None, opened: tuple[str, ...], words: str) -> None:
     status = DayTradeStatus(
-        regime="classic", used=3 - max(0, remaining or 0), remaining=remaining, limit=3, opened_today=opened
+        regime=Regime.CLASSIC, used=3 - max(0, remaining or 0), remaining=remaining, limit=3, opened_today=opened
     )
     assert entry_effect(status, "AAPL") == words

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.day_trades.regimes import Regime, facts_of, gate_equity, holds_from, infer_regimes
+from apex_cli.core.day_trades.regimes import facts_of, gate_equity, holds_from, infer_regimes
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
+from apex_cli.core.model.decision import Regime
 from apex_cli.core.model.limits import DayTradeRegime
 from apex_cli.core.model.money import Usd
 

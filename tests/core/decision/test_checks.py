@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
-from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, Reason, Regime, TradingMode
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
@@ -423,7 +423,9 @@ def test_buying_power_must_cover_the_order(build: Any) -> None:
 def test_no_day_trade_left_stops_opening_where_they_count(
     build: Any, remaining: int | None, market: MarketType, *, fails: bool
 ) -> None:
-    status = DayTradeStatus(regime="classic", used=3, remaining=remaining, limit=3, why="3 of 3 day trades are used.")
+    status = DayTradeStatus(
+        regime=Regime.CLASSIC, used=3, remaining=remaining, limit=3, why="3 of 3 day trades are used."
+    )
     failures = build.failures(build.opportunity(market=market), build.snapshot(day_trades=status), Limits())
     assert ("day_trades" in failures) is fails
     if fails:

@@ -11,15 +11,15 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.account import AccountFacts, AccountType, MarginPreview
-from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Exposure, Snapshot
+from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Exposure, Regime, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.position import PositionSide
 
 D = Decimal
 CLASSIC = DayTradeStatus(
-    regime="classic",
-    regimes=("classic",),
+    regime=Regime.CLASSIC,
+    regimes=(Regime.CLASSIC,),
     used=2,
     remaining=1,
     limit=3,

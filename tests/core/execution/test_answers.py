@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo, RefusedError, StateError
 from apex_cli.core.execution.answers import day_trade_effect
-from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Regime, TradingMode
 from apex_cli.core.model.limits import Limits, RiskLimits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderStatus
@@ -407,7 +407,7 @@ def test_the_journal_gives_the_decision_of_an_answer_again(quantity: str | None)
     ],
 )
 def test_what_an_entry_means_for_the_day_trade_count(remaining: int | None, used: int, words: str) -> None:
-    status = DayTradeStatus(regime="classic", used=used, remaining=remaining, limit=3)
+    status = DayTradeStatus(regime=Regime.CLASSIC, used=used, remaining=remaining, limit=3)
     assert day_trade_effect(status, D(30000), Limits()) == words
 
 

@@ -23,7 +23,7 @@ def curve(*equity: str | int) -> EquityCurve:
 
 def test_the_deepest_fall_is_measured_from_the_high_before_it() -> None:
     found = curve(100, 120, 90, 130, 117, 125)
-    assert found.drawdown.depth == D("0.25")
+    assert found.drawdown.fraction == D("0.25")
     assert (found.drawdown.peak_at, found.drawdown.low_at) == (START + timedelta(days=1), START + timedelta(days=2))
     assert [point.drawdown for point in found.points] == [0, 0, D("0.25"), 0, D("0.1"), D("0.0385")]
 
@@ -33,7 +33,7 @@ def test_a_session_is_one_point_and_its_worst_moment_still_counts() -> None:
     for minute, value in enumerate((100, 80, 110)):
         found.add(START + timedelta(minutes=minute), Usd(D(value)), "today")
     assert [point.equity for point in found.points] == [110]
-    assert found.drawdown.depth == D("0.2")
+    assert found.drawdown.fraction == D("0.2")
 
 
 def test_a_sharpe_ratio_worked_out_by_hand() -> None:
@@ -50,9 +50,9 @@ def test_without_movement_there_is_no_ratio(equity: tuple[int, ...]) -> None:
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))
 def test_a_drawdown_is_between_nothing_and_all(equity: list[int]) -> None:
     found = curve(*equity)
-    assert 0 <= found.drawdown.depth < 1
+    assert 0 <= found.drawdown.fraction < 1
     worst = max((max(equity[: n + 1]) - value) / max(equity[: n + 1]) for n, value in enumerate(equity))
-    assert float(found.drawdown.depth) == pytest.approx(worst)
+    assert float(found.drawdown.fraction) == pytest.approx(worst)
 
 
 def test_an_interval_holds_the_mean_and_is_the_same_for_the_same_seed() -> None:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.ports import RejectedRow, SignalBatch
-from apex_cli.core.signals.replay_sources import EARLY, BreakoutRule, TimedSource, average_true_range
+from apex_cli.core.signals.replay_sources import BreakoutRule, TimedSource, average_true_range
 from kit import START
 from kit.rig import make_signal
 
@@ -47,7 +48,7 @@ QUIET = [a_bar(n, "50", "51", "49") for n in range(22)]
 
 def heard(bars: list[Bar]) -> list[SignalBatch]:
     rule = BreakoutRule(Tape(bars))
-    return [batch for bar in bars for batch in rule.poll(bar.end - EARLY)]
+    return [batch for bar in bars for batch in rule.poll(bar.end - LAST_SECOND)]
 
 
 class TestBreakout:
@@ -76,7 +77,7 @@ class TestBreakout:
     def test_one_moment_is_looked_at_once(self) -> None:
         bars = [*QUIET, a_bar(22, "52")]
         rule = BreakoutRule(Tape(bars))
-        assert [len(list(rule.poll(bars[-1].end - EARLY))) for _ in range(3)] == [1, 0, 0]
+        assert [len(list(rule.poll(bars[-1].end - LAST_SECOND))) for _ in range(3)] == [1, 0, 0]
 
     def test_a_stop_below_nothing_is_no_signal(self) -> None:
         wild = [a_bar(n, "50", "51", "1") for n in range(22)]

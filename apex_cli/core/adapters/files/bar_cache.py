@@ -17,15 +17,13 @@ import msgspec
 
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, write_atomically
 from apex_cli.core.errors import ApexError
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.ports import BarSource, Clock
 
 FORMAT = 1
-EARLY = timedelta(seconds=1)
-"""A clock that steps through bars stands this long before a bar's end: there its close is known."""
-
 OVERLAP = 5
 """Kept bars that are asked for again."""
 
@@ -102,10 +100,10 @@ class CachedBars:
     def _asked(self, symbol: str, known: tuple[Bar, ...], now: datetime) -> tuple[Bar, ...]:
         if len(known) > OVERLAP:
             firm, overlap = known[:-OVERLAP], known[-OVERLAP:]
-            news = tuple(self._source.bars(symbol, after=firm[-1].end, until=now + EARLY))
+            news = tuple(self._source.bars(symbol, after=firm[-1].end, until=now + LAST_SECOND))
             if news[:OVERLAP] == overlap:
                 return firm + news
-        return tuple(self._source.bars(symbol, until=now + EARLY))
+        return tuple(self._source.bars(symbol, until=now + LAST_SECOND))
 
     def _path(self, symbol: str) -> Path:
         return self._folder / f"{quote(symbol, safe='')}.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
@@ -13,12 +13,10 @@ from apex_cli.core.adapters.files.bar_series import NO_BARS, OUTSIDE, Series, is
 from apex_cli.core.adapters.files.prices import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.tables import FileHints
 from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.spelling import canonical_ticker
-
-EARLY = timedelta(seconds=1)
-"""A clock that steps through bars stands this long before a bar's end: there its close is known."""
 
 MOST_TOLD = 3
 """Files that are named with their reason when none has a bar."""
@@ -108,7 +106,7 @@ class CsvBars:
         if instrument.market_type is MarketType.OPTIONS:
             return None
         series = self._load(instrument.bars_name)
-        number = bisect_right(series.ends, at + EARLY)
+        number = bisect_right(series.ends, at + LAST_SECOND)
         if not number:
             return None
         bar = series.bars[number - 1]

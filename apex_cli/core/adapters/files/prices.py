@@ -40,6 +40,7 @@ from apex_cli.core.adapters.files.tables import (
     unusable,
 )
 from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.money import Price
 
 PRICE_FIELDS = ("open", "high", "low", "close")
@@ -70,7 +71,6 @@ CLOCK_NAMES = ("time", "hour", "clock", "timeutc", "zeit", "timeet")
 WIDE_FIRST = {"price", "ticker", "tickers", "", "date", "datetime"}
 MAX_PRICE = Decimal(1_000_000_000)
 SAMPLE_ROWS = 5000
-NEW_YORK = ZoneInfo("America/New_York")
 STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
 

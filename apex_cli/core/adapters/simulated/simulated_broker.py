@@ -13,12 +13,11 @@ from decimal import Decimal
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook, stale_book
 from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
-from apex_cli.core.market.calendar import LAST_SECOND, auctions_in, session_bounds
+from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, session_bounds
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar
@@ -29,7 +28,6 @@ from apex_cli.core.venue.catch_up import Marks, marks_of_book
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import BarStep, MatchingEngine
 
-NEW_YORK = ZoneInfo("America/New_York")
 KEPT_SESSIONS = 5
 ACCOUNT_ID = "SIMULATED"
 """Tells a state made with this broker from one of a real account."""
