@@ -7,7 +7,7 @@ execution once by its id, for ten sessions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -25,8 +25,15 @@ from apex_cli.core.market.calendar import (
 )
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import Execution
+from apex_cli.core.model.fill import Fill
 from apex_cli.core.state.events import HistoryImported, Imported, ImportedHistory
 from apex_cli.core.state.tables import State
+
+MADE_IDS = ("row-", "order-")
+"""How ids begin that were made for a row of a list without ids of executions."""
+
+SECOND = timedelta(seconds=1)
+"""Lists show whole seconds."""
 
 
 class Report(Value, frozen=True, kw_only=True):
@@ -95,9 +102,29 @@ def _put(tx: State, row: Execution) -> bool:
     own, known = tx.fills.get(row.key), tx.history_fills.get(row.key)
     if own is not None or (known is not None and known.revision >= row.revision):
         return False
+    if row.exec_id.startswith(MADE_IDS) and _repeats_own(tx, row):
+        return False
     held = row.held_before if row.held_before is not None or known is None else known.held_before
     tx.history_fills[row.key] = replace(row, held_before=held)
     return True
+
+
+def _repeats_own(tx: State, row: Execution) -> bool:
+    """Return True when *row*, which has no id of the broker, is an own fill, or an own order as a whole.
+
+    It is the same security, side and quantity within a second of the fill, or of the time the order took to fill.
+    """
+    orders: dict[str, list[Fill]] = {}
+    for fill in tx.fills.values():
+        if fill.instrument.key == row.security and fill.side is row.side:
+            orders.setdefault(fill.client_order_id or fill.key, []).append(fill)
+    groups = [*orders.values(), *([fill] for fills in orders.values() for fill in fills)]
+    return any(
+        sum(fill.quantity for fill in fills) == row.quantity
+        and min(fill.filled_at for fill in fills) - SECOND <= row.filled_at
+        and row.filled_at <= max(fill.filled_at for fill in fills) + SECOND
+        for fills in groups
+    )
 
 
 def _extend_coverage(tx: State, report: Report, today: date) -> None:

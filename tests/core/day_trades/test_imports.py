@@ -112,6 +112,19 @@ def test_what_apex_booked_itself_is_not_counted_again() -> None:
     assert count_in_state(store.view()).by_session == {"2026-11-24": 1}
 
 
+def test_a_list_without_ids_does_not_count_an_own_fill_or_order_again() -> None:
+    store = MemoryStore()
+    first, second = own("B30", "2026-11-30T10:00:00.400"), own("B70", "2026-11-30T10:00:05")
+    booked(store, first, second)
+    whole = row("B100", "2026-11-30T10:00:00", exec_id="row-1")
+    part = row("B70", "2026-11-30T10:00:05", exec_id="row-2")
+    other = row("B70", "2026-11-30T10:00:09", exec_id="row-3")
+    sold = row("S70", "2026-11-30T10:00:05", exec_id="row-4")
+    found = imported(store, whole, part, other, sold)
+    assert (found.added, found.known) == (2, 2)
+    assert set(store.view().history_fills) == {"row-3", "row-4"}
+
+
 def test_what_is_booked_after_its_import_counts_once() -> None:
     store = MemoryStore()
     imported(store, row("B10", "2026-11-24T10:00", name="x"), row("S10", "2026-11-24T11:00", name="y"))
