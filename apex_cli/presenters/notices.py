@@ -68,7 +68,7 @@ from apex_cli.core.state.events import (
     WeightsAdapted,
     read_event,
 )
-from apex_cli.presenters.approval_words import (
+from apex_cli.presenters.approvals import (
     ANSWER_WORDS,
     answer_lines,
     approval_name,

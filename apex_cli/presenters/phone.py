@@ -12,7 +12,7 @@ from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answered, Closed, Preview, WorkDone
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.core.state.events import DaySummary
-from apex_cli.presenters.approval_words import ANSWER_WORDS, answer_lines, approval_name, question_lines
+from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, question_lines
 from apex_cli.presenters.formats import DASH, percent, price, r_multiple, ratio, units
 from apex_cli.presenters.message import telegram_html, telegram_notice
 from apex_cli.presenters.notices import summary_lines
