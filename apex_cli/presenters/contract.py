@@ -52,7 +52,7 @@ class Signal(TypedDict):
 
     signal_id: str
     symbol: str
-    outcome: Literal["executed", "queued", "refused", "invalid", "expired", "duplicate"]
+    outcome: Literal["received", "executed", "queued", "refused", "invalid", "expired", "duplicate", "unknown"]
     reasons: list[Reason]
     warnings: list[Reason]
     approval_id: str | None

@@ -45,6 +45,7 @@ def test_signals_of_a_file_are_replayed_by_their_time(demo: Path, apex_json: Any
     assert won == {"demo-1-aapl-long": "target", "demo-2-msft-buy": "stop", "demo-6-ibm-late": "stop"}
     assert data["outcomes"] == {
         "received": 0, "executed": 3, "queued": 0, "refused": 3, "expired": 0, "duplicate": 0, "invalid": 0,
+        "unknown": 0,
     }  # fmt: skip
     assert data["refusals"]["reward_risk_min"] == 2
 
