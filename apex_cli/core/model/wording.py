@@ -92,7 +92,9 @@ def visible(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(_escape(letter) if letter not in keep and _is_hidden(letter) else letter for letter in text)
+    for letter in {letter for letter in set(text) if letter not in keep and _is_hidden(letter)}:
+        text = text.replace(letter, _escape(letter))
+    return text
 
 
 def _is_hidden(letter: str) -> bool:
