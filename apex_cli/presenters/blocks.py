@@ -108,6 +108,39 @@ Block = Line | Fields | Grid
 FULL, EMPTY = "█", "░"
 
 
+class Figure(NamedTuple):
+    """A number one looks at first, with what belongs to it: a row in the terminal, a card on a page.
+
+    >>> Figure("Win rate", "50 %", remark="1 of 2", note="before costs", part=0.5).row[1].text
+    '█████░░░░░ 50 % (1 of 2), before costs'
+    """
+
+    name: str
+    value: str
+    tone: Tone = Tone.PLAIN
+    remark: str = ""
+    """What it is made of."""
+
+    note: str = ""
+    """What it counts, or leaves out."""
+
+    part: float | None = None
+    """0..1, where a bar shows it."""
+
+    @property
+    def row(self) -> tuple[str, Cell]:
+        """Return name and text: bar, value, remark in brackets, note."""
+        drawn = f"{bar(self.part, 10)} " if self.part is not None else ""
+        remark = f" ({self.remark})" if self.remark else ""
+        note = f", {self.note}" if self.note else ""
+        return self.name, Cell(f"{drawn}{self.value}{remark}{note}", self.tone)
+
+    @property
+    def below(self) -> str:
+        """Return remark and note in one line."""
+        return ", ".join(filter(None, (self.remark, self.note)))
+
+
 def bar(fraction: float, width: int = 20) -> str:
     """Return a bar of *width* characters, filled to *fraction* (0..1, clipped).
 

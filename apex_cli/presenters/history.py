@@ -8,7 +8,7 @@ from typing import Any
 
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.performance import Statistics
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, bar
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure
 from apex_cli.presenters.formats import (
     DASH,
     gain,
@@ -105,34 +105,34 @@ def statistics_blocks(statistics: Statistics) -> tuple[Block, ...]:
     """Return the sums of a history."""
     if not statistics.round_trips:
         return ()
-    rows = (
-        ("Round trips", Cell(f"{statistics.round_trips:,}")),
-        *win_rate_rows(statistics),
-        ("P&L", gain(statistics.pnl)),
-        ("Commissions", Cell(money(statistics.commission))),
-        ("Net", gain(statistics.net_pnl)),
-        ("Profit factor", Cell(f"{ratio(statistics.profit_factor)} before costs")),
-        ("Expectancy", Cell(f"{r_multiple(statistics.expectancy_r)} before costs")),
+    figures = (
+        Figure("Round trips", f"{statistics.round_trips:,}"),
+        *win_rates(statistics),
+        gain_figure("P&L", statistics.pnl),
+        Figure("Commissions", money(statistics.commission)),
+        gain_figure("Net", statistics.net_pnl),
+        Figure("Profit factor", ratio(statistics.profit_factor), note="before costs"),
+        Figure("Expectancy", r_multiple(statistics.expectancy_r), note="before costs"),
     )
-    return (Fields(rows=rows),)
+    return (Fields(rows=tuple(figure.row for figure in figures)),)
 
 
-def win_rate_rows(statistics: Statistics) -> tuple[tuple[str, Cell], ...]:
+def win_rates(statistics: Statistics) -> tuple[Figure, Figure]:
     """Return winners over winners and losers, before and after costs; trades that were neither are named."""
-    before = win_rate_text(statistics.wins, statistics.losses, statistics.breakeven)
-    after = win_rate_text(statistics.net_wins, statistics.net_losses, statistics.net_breakeven)
-    return (("Win rate", Cell(f"{before} before costs")), ("After costs", Cell(after)))
+    before = _win_rate("Win rate", statistics.wins, statistics.losses, statistics.breakeven)
+    after = _win_rate("After costs", statistics.net_wins, statistics.net_losses, statistics.net_breakeven)
+    return before._replace(note="before costs"), after
 
 
-def win_rate_text(wins: int, losses: int, breakeven: int) -> str:
-    """Return a win rate with its bar and what it counts.
+def _win_rate(name: str, wins: int, losses: int, breakeven: int) -> Figure:
+    decided = wins + losses
+    remark = f"{wins} of {decided}" + (f", {breakeven} breakeven" if breakeven else "")
+    if not decided:
+        return Figure(name, DASH, remark=remark)
+    return Figure(name, share(Decimal(wins) / decided), remark=remark, part=wins / decided)
 
-    >>> win_rate_text(1, 1, 2)
-    '█████░░░░░ 50 % (1 of 2, 2 breakeven)'
-    """
-    flat = f", {breakeven} breakeven" if breakeven else ""
-    if not wins + losses:
-        return f"{DASH} (0 of 0{flat})"
-    return (
-        f"{bar(wins / (wins + losses), 10)} {share(Decimal(wins) / (wins + losses))} ({wins} of {wins + losses}{flat})"
-    )
+
+def gain_figure(name: str, amount: Decimal, text: str = "", note: str = "") -> Figure:
+    """Return an amount with its sign, toned by it."""
+    cell = gain(amount, text)
+    return Figure(name, cell.text, cell.tone, note=note)

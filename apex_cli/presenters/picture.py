@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.core.reports.trade_report import Group, TradeReport
-from apex_cli.presenters.blocks import Cell, Fields, Tone
+from apex_cli.presenters import replay
+from apex_cli.presenters.blocks import Figure, Tone
 from apex_cli.presenters.charts import HEIGHT as CHART_HEIGHT
 from apex_cli.presenters.charts import WIDTH as CHART_WIDTH
 from apex_cli.presenters.charts import bar_chart, html_text, line_chart
 from apex_cli.presenters.formats import DASH, money, ratio
 from apex_cli.presenters.plots import histogram_of
-from apex_cli.presenters.replay import replay_blocks
-from apex_cli.presenters.report import curve_title, equity_values, headline_rows, span_text
+from apex_cli.presenters.replay import period_text
+from apex_cli.presenters.report import curve_title, equity_values, headline, span_text
 
 WIDTH, EDGE, GAP = 1400, 40, 14
 """Of the picture, in units; a unit becomes one pixel or more."""
@@ -36,18 +37,6 @@ text {{ font-family: {FONT}, sans-serif; fill: #1b1f23; }}
 .axis {{ stroke: #d5dade; }} .curve {{ stroke: #2b62a8; fill: none; stroke-width: 1.8; }} .bar {{ fill: #2b62a8; }}
 .fall .curve {{ stroke: #a3170c; }}
 """
-REPLAY_CARDS = (
-    "Equity",
-    "Return",
-    "Trades",
-    "Win rate",
-    "Expectancy",
-    "After costs",
-    "Net",
-    "Profit factor",
-    "Sharpe",
-    "Max drawdown",
-)
 
 
 class Part(NamedTuple):
@@ -65,7 +54,7 @@ def report_picture(report: TradeReport, title: str) -> str:
     spread = bar_chart(histogram.counts, histogram.labels, "R of closed trades")
     parts = (
         _heading(title, span_text(report)),
-        _cards(headline_rows(report)),
+        _cards(headline(report)),
         _panel(f"{curve_title(report)}, USD", equity),
         _panel("Closed trades by R, from", spread),
         _groups("By strategy", report.by_strategy),
@@ -75,13 +64,11 @@ def report_picture(report: TradeReport, title: str) -> str:
 
 def replay_picture(report: ReplayReport) -> str:
     """Return the picture of a replay."""
-    sums = replay_blocks(report)[0]
-    rows = dict(sums.rows) if isinstance(sums, Fields) else {}
     days = [f"{point.at:%Y-%m-%d}" for point in report.curve]
     falls = [-100 * float(point.drawdown) for point in report.curve]
     parts = (
-        _heading(f"Replay of {', '.join(report.symbols)}", rows["Period"].text),
-        _cards((name, rows[name]) for name in REPLAY_CARDS),
+        _heading(f"Replay of {', '.join(report.symbols)}", period_text(report)),
+        _cards(replay.headline(report)),
         _panel("Equity, USD", line_chart([float(p.equity) for p in report.curve], days, "Equity")),
         _panel("Drawdown, %", line_chart(falls, days, "Drawdown"), "fall"),
     )
@@ -103,40 +90,25 @@ def _heading(title: str, below: str) -> Part:
     return Part(_text(0, 28, title, 32, most=INNER) + _text(0, 58, below, 18, "dim", most=INNER), 84)
 
 
-def _cards(rows: Iterable[tuple[str, Cell]]) -> Part:
+def _cards(figures: Iterable[Figure]) -> Part:
     width = (INNER - GAP * (COLUMNS - 1)) / COLUMNS
     drawn, count = [], 0
-    for name, cell in rows:
+    for figure in figures:
         x, y = (count % COLUMNS) * (width + GAP), (count // COLUMNS) * (CARD_HEIGHT + GAP)
-        drawn.append(f'<g transform="translate({x:.1f} {y})">{_card(name, cell, width)}</g>')
+        drawn.append(f'<g transform="translate({x:.1f} {y})">{_card(figure, width)}</g>')
         count += 1
     return Part("".join(drawn), -(-count // COLUMNS) * (CARD_HEIGHT + GAP) + GAP)
 
 
-def _card(name: str, cell: Cell, width: float) -> str:
+def _card(figure: Figure, width: float) -> str:
     """Return a number with its name above and, where it has one, its remark below."""
-    value, remark = _split(cell.text)
     room = width - 28
     return (
         f'<rect class="card" width="{width:.1f}" height="{CARD_HEIGHT}" rx="8"/>'
-        + _text(14, 26, name, 16, "dim", most=room)
-        + _text(14, 56, value, 26, "" if cell.tone is Tone.PLAIN else str(cell.tone), most=room)
-        + _text(14, 80, remark, 15, "dim", most=room)
+        + _text(14, 26, figure.name, 16, "dim", most=room)
+        + _text(14, 56, figure.value, 26, "" if figure.tone is Tone.PLAIN else str(figure.tone), most=room)
+        + _text(14, 80, figure.below, 15, "dim", most=room)
     )
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Return a value and the remark behind it; bars of blocks are left out.
-
-    >>> _split("█████░░░░░ 50% (1 of 2)"), _split("+1.23 R, +0.70 R after costs"), _split("0.73")
-    (('50%', '1 of 2'), ('+1.23 R', '+0.70 R after costs'), ('0.73', ''))
-    """
-    plain = text.translate({ord("█"): None, ord("░"): None}).strip()
-    places = [place for place in (plain.find(", "), plain.find(" (")) if place > 0]
-    if not places:
-        return plain, ""
-    remark = plain[min(places) + 2 :]
-    return plain[: min(places)], remark.removesuffix(")") if remark.count("(") < remark.count(")") else remark
 
 
 def _panel(title: str, chart: str, kind: str = "") -> Part:

@@ -12,9 +12,9 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
-from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Line, Tone, bar, heads
+from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Tone, heads
 from apex_cli.presenters.formats import DASH, gain, money, price, r_multiple, ratio, share, signed, units
-from apex_cli.presenters.history import ROUND_TRIPS, statistics_data, win_rate_rows
+from apex_cli.presenters.history import ROUND_TRIPS, gain_figure, statistics_data, win_rates
 from apex_cli.presenters.plots import curve_rows, depth_rows
 from apex_cli.presenters.tables import Column, Table, bold
 
@@ -114,32 +114,46 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _sums(report: ReplayReport) -> Fields:
-    numbers = report.statistics
+def period_text(report: ReplayReport) -> str:
+    """Return which time was replayed, on how many bars."""
+    return f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}, {report.bars:,} bars"
+
+
+def headline(report: ReplayReport) -> tuple[Figure, ...]:
+    """Return the numbers one looks at first."""
+    numbers, deepest, interval = report.statistics, report.drawdown, report.expectancy_interval
     change = (report.end_equity / report.start_equity - 1) if report.start_equity else Decimal(0)
-    deepest = report.drawdown
-    fall = share(deepest.fraction, 1)
-    if deepest.peak_at and deepest.low_at:
-        fall += f", {deepest.peak_at:%Y-%m-%d} to {deepest.low_at:%Y-%m-%d}"
-    interval = report.expectancy_interval
-    sure = f", 90 % between {interval.low:+.2f} and {interval.high:+.2f}" if interval else ""
+    fell = f"{deepest.peak_at:%Y-%m-%d} to {deepest.low_at:%Y-%m-%d}" if deepest.peak_at and deepest.low_at else ""
+    sure = f"90 % between {interval.low:+.2f} and {interval.high:+.2f}" if interval else ""
+    return (
+        Figure("Equity", f"{money(report.start_equity)} to {money(report.end_equity)} USD"),
+        gain_figure("Return", change, f"{change * 100:+z.1f} %"),
+        Figure("Trades", f"{numbers.round_trips} closed", note=f"{len(report.open_positions)} open at the end"),
+        *win_rates(numbers),
+        Figure("Expectancy", r_multiple(numbers.expectancy_r), note="before costs"),
+        Figure("Expectancy net", r_multiple(report.net_expectancy_r), note=sure),
+        gain_figure(
+            "Net",
+            numbers.net_pnl,
+            f"{signed(numbers.net_pnl)} USD",
+            note=f"{money(numbers.commission)} of costs paid",
+        ),
+        Figure("Profit factor", ratio(numbers.profit_factor), note="before costs"),
+        Figure("Sharpe", DASH if report.sharpe is None else f"{report.sharpe:.2f}"),
+        Figure("Max drawdown", share(deepest.fraction, 1), note=fell),
+    )
+
+
+def _sums(report: ReplayReport) -> Fields:
+    exposure = Figure("Exposure", f"{share(report.exposure)} of the time", part=float(report.exposure))
     return Fields(
         rows=(
-            ("Period", Cell(f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}, {report.bars:,} bars")),
+            ("Period", Cell(period_text(report))),
             ("Symbols", Cell(", ".join(report.symbols))),
-            ("Equity", Cell(f"{money(report.start_equity)} to {money(report.end_equity)} USD")),
-            ("Return", gain(change, f"{change * 100:+z.1f} %")),
             ("Fills", Cell(FILLS[report.fill])),
             ("Signals", Cell(f"{report.signals} seen, {report.outcomes['executed']} executed")),
-            ("Trades", Cell(f"{numbers.round_trips} closed, {len(report.open_positions)} open at the end")),
-            *win_rate_rows(numbers),
-            ("Expectancy", Cell(f"{r_multiple(numbers.expectancy_r)} before costs")),
-            ("Expectancy net", Cell(f"{r_multiple(report.net_expectancy_r)}{sure}")),
-            ("Net", gain(numbers.net_pnl, f"{signed(numbers.net_pnl)} USD, {money(numbers.commission)} of costs paid")),
-            ("Profit factor", Cell(f"{ratio(numbers.profit_factor)} before costs")),
-            ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f}")),
-            ("Max drawdown", Cell(fall)),
-            ("Exposure", Cell(f"{bar(float(report.exposure), 10)} {share(report.exposure)} of the time")),
+            *(figure.row for figure in headline(report)),
+            exposure.row,
             ("Day trades", Cell(str(report.day_trades))),
         )
     )

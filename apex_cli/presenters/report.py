@@ -8,9 +8,9 @@ from typing import Any
 
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Grid, Head, Line, Tone, bar
 from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio, share
-from apex_cli.presenters.history import statistics_data, win_rate_rows
+from apex_cli.presenters.history import gain_figure, statistics_data, win_rates
 from apex_cli.presenters.plots import histogram_of, sparkline
 from apex_cli.presenters.tables import Column, Table, bold
 
@@ -77,7 +77,7 @@ def report_blocks(report: TradeReport) -> tuple[Block, ...]:
         closed: tuple[Block, ...] = (Line(text="No closed trades in this span.", tone=Tone.DIM),)
     else:
         closed = (
-            Fields(title=span_text(report), rows=headline_rows(report)),
+            Fields(title=span_text(report), rows=tuple(figure.row for figure in headline(report))),
             Line(text=f"Equity  {sparkline(equity_values(report))}"),
             r_grid(report),
             group_grid("By strategy", report.by_strategy),
@@ -105,21 +105,22 @@ def span_text(report: TradeReport) -> str:
     return f"{first or 'the beginning'} to {last or 'now'}"
 
 
-def headline_rows(report: TradeReport) -> tuple[tuple[str, Cell], ...]:
+def headline(report: TradeReport) -> tuple[Figure, ...]:
     """Return the numbers one looks at first."""
     found = report.statistics
-    closed_only = "" if report.knows_open else ", closed trades only"
+    closed_only = "" if report.knows_open else "closed trades only"
+    fall = report.drawdown
     return (
-        ("Round trips", Cell(f"{found.round_trips:,}")),
-        *win_rate_rows(found),
-        ("Expectancy", Cell(f"{r_multiple(found.expectancy_r)}, {r_multiple(found.net_expectancy_r)} after costs")),
-        ("Profit factor", Cell(ratio(found.profit_factor))),
-        ("P&L", gain(found.pnl)),
-        ("Commissions", Cell(money(found.commission))),
-        ("Net", gain(found.net_pnl)),
-        ("Drawdown", Cell(f"{money(report.drawdown.amount)} ({share(report.drawdown.fraction, 1)}){closed_only}")),
-        ("Sharpe", Cell(DASH if report.sharpe is None else f"{report.sharpe:.2f} a year{closed_only}")),
-        ("Day trades", Cell(str(report.day_trades))),
+        Figure("Round trips", f"{found.round_trips:,}"),
+        *win_rates(found),
+        Figure("Expectancy", r_multiple(found.expectancy_r), note=f"{r_multiple(found.net_expectancy_r)} after costs"),
+        Figure("Profit factor", ratio(found.profit_factor), note="before costs"),
+        gain_figure("P&L", found.pnl),
+        Figure("Commissions", money(found.commission)),
+        gain_figure("Net", found.net_pnl),
+        Figure("Drawdown", money(fall.amount), remark=share(fall.fraction, 1), note=closed_only),
+        Figure("Sharpe", DASH if report.sharpe is None else f"{report.sharpe:.2f} a year", note=closed_only),
+        Figure("Day trades", str(report.day_trades)),
     )
 
 

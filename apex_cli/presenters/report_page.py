@@ -12,7 +12,7 @@ from apex_cli.presenters.report import (
     curve_title,
     equity_values,
     group_grid,
-    headline_rows,
+    headline,
     refusal_grid,
     slippage_fields,
     span_text,
@@ -52,7 +52,7 @@ def report_page(report: TradeReport, title: str) -> str:
     values = equity_values(report)
     histogram = histogram_of(report.r_distribution)
     sections = (
-        _section("At a glance", _cards(headline_rows(report))),
+        _section("At a glance", _cards(figure.row for figure in headline(report))),
         _section(
             curve_title(report),
             line_chart(values, days, "Equity, USD, by session"),

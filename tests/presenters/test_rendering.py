@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from apex_cli.presenters import blocks, fit, formats, history
+from apex_cli.presenters import blocks, fit, formats
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
 from apex_cli.presenters.plain import render
 from apex_cli.presenters.terminal import draw
@@ -30,7 +30,7 @@ def drawn(*shown: Block, colour: bool) -> str:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("module", [blocks, fit, formats, history], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [blocks, fit, formats], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: object) -> None:
     found = doctest.testmod(module)  # type: ignore[arg-type]
     assert found.attempted > 0
