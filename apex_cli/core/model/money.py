@@ -46,11 +46,18 @@ def round_to_cent(value: Decimal) -> Decimal:
     return value.quantize(CENT, rounding=ROUND_HALF_EVEN)
 
 
+MOST_DIGITS = 60
+"""Digits up to which a whole number is written out."""
+
+
 def shortest(value: Decimal) -> Decimal:
     """Return *value* without trailing zeros and without an exponent.
 
     >>> shortest(Decimal("150.00")), shortest(Decimal("1E+3"))
     (Decimal('150'), Decimal('1000'))
+    >>> shortest(Decimal("1E+30")), shortest(Decimal("1E+900"))
+    (Decimal('1000000000000000000000000000000'), Decimal('1E+900'))
     """
     value = value.normalize()
-    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value
+    is_whole = value.adjusted() <= MOST_DIGITS and value == value.to_integral_value()
+    return Decimal(int(value)) if is_whole else value

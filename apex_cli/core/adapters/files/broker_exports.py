@@ -510,7 +510,7 @@ class _Reader:
         if not (right and not is_nothing(strike) and not is_nothing(expiry)) or right[:1].upper() not in {"C", "P"}:
             return None
         when, price = read_when(expiry, self.order or "mdy"), number(strike, self.decimals.sign)
-        if when is None or price is None:
+        if when is None or price is None or not 0 < price < fields.MAX_QUANTITY:
             raise invalid(f"{where}.expiry", f"{shown(expiry)} and {shown(strike)} are no expiry and strike")
         root = fields.symbol(text.split(maxsplit=1)[0] if text else "", f"{where}.symbol")
         key = fields.option_key(root, when.day.isoformat(), right[0].upper(), price)

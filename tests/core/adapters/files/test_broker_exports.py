@@ -206,6 +206,11 @@ class TestRefusals:
             read(text)
         assert caught.value.code == "no_executions"
 
+    def test_a_strike_that_no_option_has_is_refused(self) -> None:
+        text = sample("thinkorswim.csv").replace(",600,CALL", f",6{'0' * 40},CALL")
+        with pytest.raises(InputError, match="are no expiry and strike"):
+            read(text)
+
     def test_all_bad_rows_are_told_at_once(self) -> None:
         with pytest.raises(InputError, match="3 problems") as caught:
             read(self.OWN + "soon,AMC,BUY,1,\n2026-03-13T10:00:00Z,AMC,HOLD,1,\n2026-03-13T10:00:00Z,AMC,BUY,many,\n")
