@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec.structs import force_setattr
 
@@ -87,7 +88,7 @@ def spelled(symbol: str, market_type: MarketType) -> str:
     return "".join(mark if sign in _MARKS else sign for sign in symbol)
 
 
-class Instrument(Value, frozen=True, kw_only=True):
+class Instrument(Value, frozen=True, kw_only=True, gc=True, dict=True):
     """One security for good: two instruments are the same one only when their keys are equal."""
 
     symbol: str
@@ -128,7 +129,7 @@ class Instrument(Value, frozen=True, kw_only=True):
         if self.strike is not None:
             force_setattr(self, "strike", Price(shortest(self.strike)))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identity of the security: ``AAPL``, ``SAP@EUR``, ``BTC-USD@crypto``, ``AAPL@options 2026-12-18 C150``."""
         if self.market_type is MarketType.EQUITY:
