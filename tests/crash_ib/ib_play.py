@@ -54,6 +54,7 @@ broker:
     connect_timeout_s: 3
     request_timeout_s: 2
     ack_timeout_s: 2
+    never_sent_after_s: 0
     quote_timeout_s: 1
 """
 
