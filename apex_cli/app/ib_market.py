@@ -17,9 +17,9 @@ from apex_cli.core.market.quiet_hours import parse_quiet_hours
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
-from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import Broker, Clock
 from apex_cli.settings.sections import IbAccountType, IbMarketData, IbMode, Settings
 
@@ -94,7 +94,7 @@ def make_prefetch(
         if asked_at != (closed_at := last_close(clock.now())):
             asked_at = closed_at
             history.forget()
-        return await history.daily_bars(make_instrument(symbol), days=days)
+        return await history.daily_bars(of_key(symbol), days=days)
 
     return Prefetch(settings.scanners.watch_list, fetch, last_close, notice, wait_s=MOST_WAIT_S if waits else 0)
 

@@ -49,6 +49,10 @@ TICK_SIZES = {
 """Price step of each market where neither the price nor the broker asks for another one."""
 
 _MARKS = frozenset("./ -")
+MONEY_COINS = ("USDT", "USDC")
+COIN_QUOTES = (*MONEY_COINS, "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "CHF", "CAD", "AUD", "TRY", "BRL", "KRW", "BNB")
+"""What coins are quoted in; the longer names are looked for first."""
+
 HOME_CURRENCY = "USD"
 CONTRACT_SIZE = Decimal(100)
 
@@ -83,9 +87,25 @@ def spelled(symbol: str, market_type: MarketType) -> str:
     ('BRK.B', 'BTC-USD')
     """
     mark = PAIR_MARKS.get(market_type, ".")
-    if set(symbol) & _MARKS <= {mark}:
-        return symbol
-    return "".join(mark if sign in _MARKS else sign for sign in symbol)
+    marked = "".join(mark if sign in _MARKS else sign for sign in symbol)
+    if market_type not in PAIR_MARKS or mark in marked:
+        return marked
+    base, quote = split_pair(marked, market_type)
+    return f"{base}{mark}{quote}"
+
+
+def split_pair(name: str, market_type: MarketType) -> tuple[str, str]:
+    """Return the two parts of a pair without a mark; one currency alone is quoted in dollars.
+
+    >>> split_pair("EURUSD", MarketType.FOREX), split_pair("BTCUSDT", MarketType.CRYPTO)
+    (('EUR', 'USD'), ('BTC', 'USDT'))
+    """
+    if market_type is MarketType.FOREX:
+        return (name[:3], name[3:]) if len(name) == len("EURUSD") else (name, HOME_CURRENCY)
+    for quote in COIN_QUOTES:
+        if name.endswith(quote) and name != quote:
+            return name.removesuffix(quote), quote
+    return name, HOME_CURRENCY
 
 
 class Instrument(Value, frozen=True, kw_only=True, gc=True, dict=True):
@@ -122,7 +142,7 @@ class Instrument(Value, frozen=True, kw_only=True, gc=True, dict=True):
 
     def __post_init__(self) -> None:
         """Spell symbol and strike in one way, rows of older versions included: 150.00 is the broker's 150."""
-        if not self.symbol.isalnum():
+        if self.market_type in PAIR_MARKS or not self.symbol.isalnum():
             symbol = spelled(self.symbol, self.market_type)
             if symbol != self.symbol:
                 force_setattr(self, "symbol", symbol)

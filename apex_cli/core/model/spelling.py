@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, NamedTuple
 
 from msgspec.structs import replace
 
 from apex_cli.core.model.base import Spelling, Value
 from apex_cli.core.model.instrument import (
+    COIN_QUOTES,
     CONTRACT_SIZE,
     HOME_CURRENCY,
     PAIR_MARKS,
@@ -47,10 +48,6 @@ COINS = _words(
 
 COIN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 """Other names of a coin."""
-
-MONEY_COINS = ("USDT", "USDC")
-COIN_QUOTES = (*MONEY_COINS, "USD", "EUR", "GBP", "JPY", "BTC", "ETH", "CHF", "CAD", "AUD", "TRY", "BRL", "KRW", "BNB")
-"""What coins are quoted in; the longer names are looked for first."""
 
 US_EXCHANGES = _words(
     """
@@ -109,7 +106,7 @@ _DATES = (
     rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? (?P<y>\d{{4}}|\d\d)",
 )
 _KEY = re.compile(
-    r"(?P<root>[A-Z0-9.]+)@OPTIONS(?: (?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d) (?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)"
+    r"(?P<root>[A-Z0-9./ -]+)@OPTIONS(?: (?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d) (?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)"
     r"|(?: UNSPECIFIED)?(?: (?P<bare>[CP]))?)"
     r"(?: \((?P<cls>[A-Z0-9 .]+)\))?(?: X(?P<size>[0-9.]+))?(?: (?P<cur>[A-Z]{3}))?"
 )
@@ -238,6 +235,19 @@ def respelled_key(key: str) -> str:
         return canonical(key.replace("@options ? C?", "@options C").replace("@options ? P?", "@options P")).key
     except SpellingError:
         return key
+
+
+@lru_cache(maxsize=1024)
+def of_key(key: str) -> Instrument:
+    """Return the security that a key, or the name of a price history, names; else a stock of that very name.
+
+    >>> of_key("BTCUSD").key, of_key("BRK-B").key, of_key("ABC.USD").key
+    ('BTC-USD@crypto', 'BRK.B', 'ABC.USD')
+    """
+    try:
+        return canonical(key)
+    except SpellingError:
+        return make_instrument(key)
 
 
 def canonical_ticker(text: str) -> str:

@@ -120,7 +120,8 @@ def find_recent(recent: Sequence[Activity], name: str) -> str | None:
 def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:
     """Return the subjects that *identity* stands for: itself, or those whose events name it."""
     needles = [f'"{field}":"{identity}"'.encode() for field in ID_FIELDS]
-    names = dict.fromkeys((identity.upper(), canonical_ticker(identity).partition("@")[0]))
+    name = canonical_ticker(identity).partition("@")[0]
+    names = dict.fromkeys((identity.upper(), name, *(name.replace(".", mark) for mark in " /-")))
     needles += [*(f'"symbol":"{name}"'.encode() for name in names), f"apex-{identity}-".encode()]
     exact: dict[str, None] = {}
     near: dict[str, None] = {}

@@ -16,6 +16,7 @@ from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, ScoreFactor, Signal, market_side, market_view
+from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import BarSource, Clock, StateStore
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.score_factors import (
@@ -235,7 +236,8 @@ class OpportunityRanker:
         found: dict[str, Decimal] = {}
         for exposure in others:
             symbol = exposure.key.partition("@")[0]
-            likeness = correlation_of(own, self._history(symbol, now)[-BARS_COMPARED:])
+            name = of_key(exposure.key).bars_name
+            likeness = correlation_of(own, self._history(name, now)[-BARS_COMPARED:])
             if likeness is not None:
                 found[symbol] = likeness * view * exposure.market_view
         return found if found or not others else None

@@ -8,11 +8,11 @@ from decimal import Decimal
 from itertools import pairwise
 
 from apex_cli.core.market.calendar import LAST_SECOND
-from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import BarSource, RejectedRow, SignalBatch
 
 CHANNEL = 20
@@ -117,7 +117,7 @@ def _signal(last: Bar, known: Sequence[Bar], channel: Decimal, now: datetime) ->
     dollars = sum((bar.volume * bar.close for bar in known[-CHANNEL - 1 : -1]), Decimal(0)) / CHANNEL
     return Signal(
         signal_id=f"{BreakoutRule.name}-{last.symbol}-{last.end:%Y%m%dT%H%M}",
-        instrument=make_instrument(last.symbol),
+        instrument=of_key(last.symbol),
         signal_type=SignalType.BUY,
         entry_price=last.close,
         stop_loss=Price(stop),

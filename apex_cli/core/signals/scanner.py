@@ -18,6 +18,7 @@ from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
+from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import PipelineContext
@@ -127,7 +128,7 @@ class Scanner:
 
     def _signal(self, frame: Frame, known: Indicators, sign: int, confidence: float, now: datetime) -> Signal | None:
         """Return the proposal, None where its levels make no sense (no range, or a stop at or below zero)."""
-        instrument = Instrument(symbol=frame.symbol)
+        instrument = of_key(frame.symbol)
         prices = bracket_levels(
             Decimal(repr(float(frame.close[-1]))), Decimal(repr(float(known.atr[-1]))), sign, instrument, self._levels
         )

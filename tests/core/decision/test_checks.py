@@ -380,7 +380,7 @@ def test_an_order_of_an_auction_is_taken_until_shortly_before_it(
 def test_a_coin_has_no_auction(build: Any) -> None:
     limits = entering(EntryOrder.MARKET_ON_CLOSE, enforce_market_hours=False)
     found = build.failures(build.opportunity(market=MarketType.CRYPTO), build.snapshot(), limits)["market_hours"]
-    assert found.message == "AAPL@crypto has no closing, so that it cannot be entered with market_on_close."
+    assert found.message == "AAPL-USD@crypto has no closing, so that it cannot be entered with market_on_close."
 
 
 def test_a_strategy_names_its_own_way_to_enter(build: Any) -> None:

@@ -235,3 +235,20 @@ def test_a_row_of_an_older_version_is_respelled() -> None:
 )
 def test_a_price_step_holds_where_the_price_is(text: str, price: str, tick: str) -> None:
     assert canonical(text).tick_at(D(price)) == D(tick)
+
+
+@pytest.mark.parametrize("market", list(MarketType))
+@pytest.mark.parametrize(
+    "name", ["BRK B", "BRK/B", "BRK-B", "EURUSD", "EUR/USD", "BTC/USD", "BTCUSDT", "BTC", "EUR", "F"]
+)
+def test_a_key_of_an_older_version_is_that_of_its_row(name: str, market: MarketType) -> None:
+    row = msgspec.json.decode(msgspec.json.encode({"symbol": name, "market_type": market}), type=Instrument)
+    old = name if market is MarketType.EQUITY else f"{name}@{market}"
+    if market is MarketType.FOREX and name not in {"EURUSD", "EUR/USD", "EUR"}:
+        return
+    if market is MarketType.CRYPTO and name not in {"BTC/USD", "BTCUSDT", "BTC"}:
+        return
+    if market is MarketType.EQUITY and "USD" in name:
+        assert respelled_key(old) == old
+        return
+    assert respelled_key(old) == row.key

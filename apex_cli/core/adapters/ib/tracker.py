@@ -204,7 +204,8 @@ class Tracker:
         self._learn_perm(known, word.perm_id)
         known.was_seen = True
         if known.order is not None:
-            fill = replace(fill, instrument=known.order.instrument)
+            named = known.order.instrument
+            fill = replace(fill, instrument=replace(named, con_id=named.con_id or fill.instrument.con_id))
         if not _keep_newest(self.fills, fill):
             return
         known.fills[fill.key] = fill
