@@ -131,7 +131,7 @@ class Catalog:
             found = await self._ask(instrument, fields)
             if found:
                 break
-        self._details[name] = _the_one(instrument, found)
+        self._details[name] = the_one(instrument, found)
         return self._details[name]
 
     def _questions(self, instrument: Instrument) -> Iterator[dict[str, Any]]:
@@ -187,7 +187,12 @@ def _rule_of(detail: Any, exchange: str) -> int | None:  # noqa: ANN401 - either
     return int(text) if text.isdigit() else None
 
 
-def _the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN401 - either library's details
+def the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN401 - either library's details
+    """Return the one security among *found*.
+
+    Raises:
+        SecurityError: there is none, or several: the message lists them, the hint names the fields that decide.
+    """
     distinct = {detail.contract.conId: detail for detail in found}
     if len(distinct) == 1:
         return next(iter(distinct.values()))

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.account_values import AccountValues, account_snapshot
-from apex_cli.core.adapters.ib.catalog import Band, Listing, bands_of, rounded
+from apex_cli.core.adapters.ib.catalog import Band, Listing, bands_of, rounded, the_one
 from apex_cli.core.adapters.ib.guards import masked
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.adapters.ib.order_terms import in_sending_order, order_fields, problem_with
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.adapters.ib.securities import contract_fields, instrument_of
-from apex_cli.core.errors import BrokerError, ConfigError
+from apex_cli.core.errors import BrokerError, ConfigError, SecurityError
 from apex_cli.core.market.quiet_hours import parse_quiet_hours, quiet_now
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
@@ -390,3 +390,19 @@ def test_a_wrong_window_in_the_configuration_is_named() -> None:
         load_settings(
             None, environ={"APEX_BROKER__IB__QUIET_HOURS": '["23:45-00:45@Nowhere/Land"]'}, cwd=Path("/nonexistent")
         )
+
+
+def test_an_ambiguous_security_names_its_candidates_and_the_field_that_decides() -> None:
+    def detail(number: int, exchange: str, currency: str) -> Any:
+        return SimpleNamespace(
+            contract=contract(conId=number, symbol="SAP", primaryExchange=exchange, currency=currency)
+        )
+
+    listed = [detail(77, "IBIS", "EUR"), detail(78, "NYSE", "USD")]
+    with pytest.raises(SecurityError) as caught:
+        the_one(make_instrument("SAP"), listed)
+    assert all(word in caught.value.message for word in ("con_id 77", "currency EUR", "con_id 78", "currency USD"))
+    assert "currency" in caught.value.hint
+    assert the_one(make_instrument("SAP"), listed[:1]) is listed[0]
+    with pytest.raises(SecurityError, match="knows no SAP"):
+        the_one(make_instrument("SAP"), [])
