@@ -14,7 +14,7 @@ from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.output import Output
 from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
-from apex_cli.settings.sections import ExecutionFileSettings, IbMode, PriceSettings, Settings
+from apex_cli.settings.sections import BrokerName, ExecutionFileSettings, IbMode, PriceSettings, Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.tables import FileHints
@@ -73,7 +73,7 @@ def looked_at() -> str:
 
 def badge_of(settings: Settings) -> AccountBadge:
     """Return which account *settings* name."""
-    if settings.execution.simulation_mode:
+    if settings.broker_name is BrokerName.SIMULATED:
         return AccountBadge(kind=AccountKind.SIMULATED)
     kind = AccountKind.LIVE if settings.broker.ib.mode is IbMode.LIVE else AccountKind.PAPER
     return AccountBadge(kind=kind, name=settings.broker.ib.account or "")

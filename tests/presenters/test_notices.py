@@ -15,6 +15,7 @@ from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.core.state.events import EVENT_TYPES, BreakFound, LearningChange, WeightsAdapted, kind_of
 from apex_cli.presenters.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
 from apex_cli.presenters.notices import NEWS, notice_of, profit_emoji
+from apex_cli.settings.sections import EventSettings
 from kit import START, a_row
 from kit.rig import Rig, auto, make_signal, manual
 
@@ -198,3 +199,7 @@ def test_a_message_carries_its_number_and_says_when_it_is_a_repetition() -> None
     assert plain_text(notice) == "T\nL\n#42"
     assert "#42 sent again" in one_line(notice, is_repeat=True)
     assert telegram_notice(notice) == "<b>T</b>\nL\n<i>#42</i>"
+
+
+def test_each_kind_of_notice_has_its_switch() -> None:
+    assert {kind.value for kind in NoticeKind} == set(EventSettings.__struct_fields__)

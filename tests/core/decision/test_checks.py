@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.core.decision import exposure_checks, market_checks, signal_checks
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DayTradeStatus, Reason, Regime, TradingMode
@@ -454,3 +455,18 @@ def test_sizing_counts_with_the_configured_base(build: Any, base: CapitalBase, e
         assert decision.sized.quantity_by_risk == D(capital) * D("0.01") // 2
         (check,) = [one for one in decision.checks if one.code == "open_risk"]
         assert check.passed
+
+
+def test_no_check_is_written_and_forgotten() -> None:
+    modules = (exposure_checks, market_checks, signal_checks)
+    written = {
+        check
+        for module in modules
+        for name, check in vars(module).items()
+        if callable(check)
+        and not name.startswith("_")
+        and getattr(check, "__module__", "") == module.__name__
+        and getattr(check, "__annotations__", {}) == {"ctx": "CheckContext", "return": "Check"}
+    }
+    assert len(written) > 20
+    assert written == set(PRE_TRADE_CHECKS)
