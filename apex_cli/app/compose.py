@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.app.market import Books
+from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import make_market
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.app.market import Books, Market, open_bars
+from apex_cli.app.market_parts import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
-from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.prices import IbPrices, last_close
 from apex_cli.core.market.quiet_hours import parse_quiet_hours
 from apex_cli.core.model.account import AccountType

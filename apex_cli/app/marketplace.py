@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from apex_cli.app.market import Books, Market, Marketplace
+from apex_cli.app.market_parts import Books, Market, Marketplace
 from apex_cli.settings.sections import BrokerName, Settings
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from apex_cli.app.compose import make_parts
-from apex_cli.app.market import open_bars
+from apex_cli.app.market_parts import open_bars
 from apex_cli.app.marketplace import broker_row
 from apex_cli.app.resources import make_system_clock, tell
 from apex_cli.core.errors import ConfigError
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from apex_cli.core.ports import BarSource, Broker, Chore, Clock, ModelStore, SignalSource, SignalStage
     from apex_cli.core.signals.bar_history import History
     from apex_cli.core.signals.context import Once, PipelineContext
-    from apex_cli.core.signals.limits import Limits
     from apex_cli.core.signals.model_manager import ModelManager
+    from apex_cli.core.signals.plugin_limits import Limits
     from apex_cli.core.signals.prefetch import Prefetch
 
 TA, ML = ("numpy", "talib"), ("numpy", "talib", "sklearn", "skops")
@@ -161,7 +161,7 @@ def _made(
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
     from apex_cli.core.adapters.plugins import load_class
-    from apex_cli.core.signals.limits import LeftOutError
+    from apex_cli.core.signals.plugin_limits import LeftOutError
 
     base = settings.source.parent if settings.source is not None else None
     try:
@@ -179,7 +179,7 @@ def _made(
 
 def step_limits(settings: Settings) -> Limits:
     """Return how long one call of a step or scanner may take, and how much memory it may add."""
-    from apex_cli.core.signals.limits import Limits
+    from apex_cli.core.signals.plugin_limits import Limits
 
     return Limits(settings.pipeline.time_limit_s, settings.pipeline.memory_limit_mb)
 

@@ -17,7 +17,7 @@ from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
 from apex_cli.settings.sections import BrokerName, ExecutionFileSettings, IbMode, PriceSettings, Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.adapters.files.tables import FileHints
+    from apex_cli.core.adapters.files.text_tables import FileHints
     from apex_cli.core.adapters.state.journal import Journal
     from apex_cli.core.adapters.state.restoration import Replay
     from apex_cli.core.adapters.state.store import TinyDbStore
@@ -83,7 +83,7 @@ def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> Fil
     """Return what the section *name* of the configuration says about the files of its kind."""
     import msgspec
 
-    from apex_cli.core.adapters.files.tables import FileHints
+    from apex_cli.core.adapters.files.text_tables import FileHints
 
     columns = {ours: theirs for ours, theirs in msgspec.structs.asdict(section.columns).items() if theirs}
     return FileHints(

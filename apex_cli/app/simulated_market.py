@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.app.market import Books, Market, open_bars
+from apex_cli.app.market_parts import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.health import Finding, Level

@@ -26,7 +26,7 @@ def files(
     ] = None,
 ) -> None:
     """Show how a file is read: its kind, columns, first rows, problems, and the mapping to write. Changes nothing."""
-    from apex_cli.app.file_look import look_at_file
+    from apex_cli.app.file_report import look_at_file
     from apex_cli.core.adapters.system_clock import SystemClock
     from apex_cli.core.model.file_look import FileKind
     from apex_cli.presenters.files import file_blocks, file_data

@@ -14,6 +14,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import (
     DASH,
     clock_time,
@@ -28,7 +29,6 @@ from apex_cli.presenters.formats import (
 )
 from apex_cli.presenters.run import reason_data
 from apex_cli.presenters.size import BINDING_WORDS
-from apex_cli.presenters.tables import Column, Table, bold
 
 if TYPE_CHECKING:  # the desk brings the event loop along, which showing a value does not need
     from apex_cli.core.model.request import Answered, Preview

@@ -17,12 +17,12 @@ from apex_cli.core.signals.ranker import is_tradeable
 from apex_cli.core.state.events import DecisionRecord
 from apex_cli.presenters.approvals import score_grid
 from apex_cli.presenters.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import DASH, gain, moment, money, percent, price, r_multiple, ratio, signed, units
 from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.size import BINDING_WORDS
-from apex_cli.presenters.tables import Column, Table, bold
 
 STAGE_MARKS: dict[str, tuple[str, ...]] = {
     "Scanner": ("scanner", "market_regime"),

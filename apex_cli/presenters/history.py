@@ -9,6 +9,7 @@ from typing import Any
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import (
     DASH,
     gain,
@@ -22,7 +23,6 @@ from apex_cli.presenters.formats import (
     share,
     units,
 )
-from apex_cli.presenters.tables import Column, Table, bold
 
 ROUND_TRIPS = Table[RoundTrip](
     Column(key="round_trip_id", value=lambda t: t.round_trip_id),

@@ -7,8 +7,8 @@ from typing import Any
 
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Tone
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import number, price, units
-from apex_cli.presenters.tables import Column, Table, bold
 
 STATUS_TONES = {
     OrderStatus.UNKNOWN: Tone.BAD,

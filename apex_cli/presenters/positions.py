@@ -9,8 +9,8 @@ from typing import Any
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import DASH, gain, moment, money, number, percent, price, r_multiple, signed, units
-from apex_cli.presenters.tables import Column, Table, bold
 
 RUNGS = 13
 """Places of a price ladder."""

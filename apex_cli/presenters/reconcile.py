@@ -6,8 +6,8 @@ from typing import Any
 
 from apex_cli.core.model.reconciliation import Break, BreakStatus, CorrectionKind, Lock, Reconciliation
 from apex_cli.presenters.blocks import Block, Cell, Line, Tone
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import DASH, number
-from apex_cli.presenters.tables import Column, Table, bold
 
 STATUS_TONES = {BreakStatus.OPEN: Tone.BAD, BreakStatus.REPAIRED: Tone.GOOD, BreakStatus.IGNORED: Tone.DIM}
 

@@ -9,10 +9,10 @@ from typing import Any
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Grid, Head, Line, Tone, bar
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio, share
 from apex_cli.presenters.history import gain_figure, statistics_data, win_rates
 from apex_cli.presenters.plots import histogram_of, sparkline
-from apex_cli.presenters.tables import Column, Table, bold
 
 MOST_REFUSALS = 12
 """Reasons told in the terminal; ``--json`` and the page tell all."""

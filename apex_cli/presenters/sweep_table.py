@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Grid, Head, Line, Tone
+from apex_cli.presenters.columns import Column, Table
 from apex_cli.presenters.formats import DASH, gain, r_multiple, ratio, share
-from apex_cli.presenters.tables import Column, Table
 
 if TYPE_CHECKING:
     from apex_cli.core.reports.replay_report import SweepRow

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.app.market import Books
+from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market
 from apex_cli.core.reader import is_section
 from apex_cli.settings.schema import keys

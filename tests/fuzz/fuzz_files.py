@@ -23,7 +23,7 @@ from pathlib import Path
 
 from apex_cli.core.adapters.files.bar_series import make_series
 from apex_cli.core.adapters.files.executions import read_executions
-from apex_cli.core.adapters.files.prices import has_symbols, read_prices
+from apex_cli.core.adapters.files.price_files import has_symbols, read_prices
 from apex_cli.core.adapters.files.signal_reader import read_signals
 from apex_cli.core.errors import InputError
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.broker import IbBroker
-from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument

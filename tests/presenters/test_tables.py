@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from apex_cli.presenters.blocks import FIRST, LAST, SECOND, THIRD, Cell, Grid, Head, heads
+from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.fit import column_widths, places_that_fit, width_of
-from apex_cli.presenters.tables import Column, Table, bold
 from apex_cli.presenters.terminal import draw
 
 WIDTHS = (60, 80, 100, 140)

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.cash import proceeds_settle_on
+from apex_cli.core.day_trades.cash_account import proceeds_settle_on
 from apex_cli.core.day_trades.count import DayTradeCount, RunningCount, day_trade_status, start_positions, window_of
 from apex_cli.core.day_trades.flow import Countable, in_trade_order
 from apex_cli.core.day_trades.gate import GateOrder, Ground, judge_order

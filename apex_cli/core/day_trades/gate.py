@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from apex_cli.core.day_trades import cash as cash_account
+from apex_cli.core.day_trades import cash_account
 from apex_cli.core.day_trades import margin as intraday_margin
 from apex_cli.core.day_trades.flow import COUNTED_TYPES
 from apex_cli.core.day_trades.margin import MINIMUM_EQUITY, Level

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
-from apex_cli.core.day_trades.cash import proceeds_settle_on
+from apex_cli.core.day_trades.cash_account import proceeds_settle_on
 from apex_cli.core.day_trades.count import (
     RunningCount,
     SpreadDayTrades,

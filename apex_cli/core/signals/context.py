@@ -10,7 +10,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.ports import BarSource, Clock, ModelStore
 
 if TYPE_CHECKING:
-    from apex_cli.core.signals.limits import Limits
+    from apex_cli.core.signals.plugin_limits import Limits
     from apex_cli.core.signals.prefetch import Prefetch
 
 

@@ -15,7 +15,7 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage
 from apex_cli.core.signals.context import Once, PipelineContext
-from apex_cli.core.signals.limits import DEFAULT_TIME_S, LeftOutError, Limits
+from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits
 
 _END = object()
 

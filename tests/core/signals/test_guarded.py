@@ -17,7 +17,7 @@ from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.context import Once, PipelineContext
 from apex_cli.core.signals.guarded import GuardedSource, GuardedStage
-from apex_cli.core.signals.limits import Limits
+from apex_cli.core.signals.plugin_limits import Limits
 from kit import START, FixedClock
 from kit.rig import make_signal
 

@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from apex_cli.core.adapters.files.bar_series import DAY_S, MOST_OF, Series, bar_length, length_in_words
 from apex_cli.core.adapters.files.cells import read_zone
-from apex_cli.core.adapters.files.prices import KNOWN, PRICE_FIELDS, table_zone, time_columns
-from apex_cli.core.adapters.files.tables import DELIMITER_NAMES, FileHints, Row, Table, find_delimiter, match_columns
+from apex_cli.core.adapters.files.price_files import KNOWN, PRICE_FIELDS, table_zone, time_columns
+from apex_cli.core.adapters.files.text_tables import (
+    DELIMITER_NAMES,
+    FileHints,
+    Row,
+    Table,
+    find_delimiter,
+    match_columns,
+)
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
 
-from apex_cli.core.adapters.files.prices import PriceRow, PriceTable, weekly
-from apex_cli.core.adapters.files.tables import Problems
+from apex_cli.core.adapters.files.price_files import PriceRow, PriceTable, weekly
+from apex_cli.core.adapters.files.text_tables import Problems
 from apex_cli.core.market.calendar import NEW_YORK, SATURDAY
 from apex_cli.core.model.market import Bar
 

@@ -31,8 +31,8 @@ from apex_cli.core.adapters.files.cells import (
     tidy,
 )
 from apex_cli.core.adapters.files.execution_fields import invalid
-from apex_cli.core.adapters.files.prices import ambiguous_date, ambiguous_number
-from apex_cli.core.adapters.files.tables import FileHints, Problems, Row, Table, match_columns, plain_name, shown
+from apex_cli.core.adapters.files.price_files import ambiguous_date, ambiguous_number
+from apex_cli.core.adapters.files.text_tables import FileHints, Problems, Row, Table, match_columns, plain_name, shown
 from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError

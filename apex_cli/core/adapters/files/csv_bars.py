@@ -10,8 +10,8 @@ from pathlib import Path
 
 from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
 from apex_cli.core.adapters.files.bar_series import NO_BARS, OUTSIDE, Series, is_pair, make_series
-from apex_cli.core.adapters.files.prices import PriceTable, has_symbols, read_prices
-from apex_cli.core.adapters.files.tables import FileHints
+from apex_cli.core.adapters.files.price_files import PriceTable, has_symbols, read_prices
+from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import Instrument, MarketType

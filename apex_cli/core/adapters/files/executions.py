@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.files import execution_fields as fields
 from apex_cli.core.adapters.files.cells import read_when
 from apex_cli.core.adapters.files.execution_fields import MAX_FILE, invalid
-from apex_cli.core.adapters.files.tables import (
+from apex_cli.core.adapters.files.text_tables import (
     FileHints,
     Row,
     Table,
@@ -183,7 +183,7 @@ def _is_foreign(rows: object) -> bool:
 
 def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
     from apex_cli.core.adapters.files import broker_exports
-    from apex_cli.core.adapters.files.tables import find_records, records_table
+    from apex_cli.core.adapters.files.text_tables import find_records, records_table
 
     records = [_flat(record) for record in find_records(document) if isinstance(record, dict)]
     if not records:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from apex_cli.core.adapters.files import execution_fields as fields
 from apex_cli.core.adapters.files.cells import find_order, two_readings
 from apex_cli.core.adapters.files.execution_fields import invalid
-from apex_cli.core.adapters.files.tables import FileHints, Problems, Row, plain_name, shown
+from apex_cli.core.adapters.files.text_tables import FileHints, Problems, Row, plain_name, shown
 from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError

@@ -22,7 +22,7 @@ from apex_cli.core.adapters.files.cells import find_decimals, find_order, two_re
 from apex_cli.core.adapters.files.cells import number as cell_number
 from apex_cli.core.adapters.files.signal_fields import FIELDS, PARSERS, shown
 from apex_cli.core.adapters.files.signal_rows import parse_row, rejected
-from apex_cli.core.adapters.files.tables import decoded, find_delimiter, plain_name, unpacked, workbook_rows
+from apex_cli.core.adapters.files.text_tables import decoded, find_delimiter, plain_name, unpacked, workbook_rows
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.account_values import AccountValues, account_snapshot
 from apex_cli.core.adapters.ib.catalog import Catalog
-from apex_cli.core.adapters.ib.config import IbConfig
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.guards import masked
+from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order

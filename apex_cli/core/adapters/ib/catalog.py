@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
-from apex_cli.core.adapters.ib.register import Register
+from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.securities import contract_fields, instrument_of
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.ticks import to_tick

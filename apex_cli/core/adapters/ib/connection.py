@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from apex_cli.core.adapters.ib.catalog import Catalog
-from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
-from apex_cli.core.adapters.ib.register import Register
+from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.survey import Survey, survey
 from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.errors import ApexError, BrokerError, StateError

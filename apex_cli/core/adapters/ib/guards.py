@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.errors import BrokerError, ConfigError, RefusedError
 from apex_cli.core.redaction import MASK, Redactor
 

@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from apex_cli.core.adapters.ib.callbacks import Trouble, Word
-from apex_cli.core.adapters.ib.config import CLIENT_IDS_TO_TRY, IbConfig
 from apex_cli.core.adapters.ib.guards import choose_account, require_live_word
+from apex_cli.core.adapters.ib.ib_config import CLIENT_IDS_TO_TRY, IbConfig
 from apex_cli.core.adapters.ib.library import load_library
 from apex_cli.core.adapters.ib.refusals import Meaning, meaning_of
 from apex_cli.core.adapters.ib.tap import Tap

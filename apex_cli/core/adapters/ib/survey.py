@@ -10,10 +10,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.callbacks import OpenOrder, StatusWord, Word
-from apex_cli.core.adapters.ib.config import IbConfig
+from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, read_only_api
 from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
-from apex_cli.core.adapters.ib.register import Register
+from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.securities import instrument_of
 from apex_cli.core.adapters.ib.shapes import IbPosition
 from apex_cli.core.adapters.ib.tracker import SOUNDS_ENDED, Tracker, looks_like_ours

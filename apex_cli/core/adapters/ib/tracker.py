@@ -23,8 +23,8 @@ from apex_cli.core.adapters.ib.callbacks import (
     Word,
 )
 from apex_cli.core.adapters.ib.known_order import Known
+from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
-from apex_cli.core.adapters.ib.register import Register
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity, Usd

@@ -14,8 +14,8 @@ import pytest
 from apex_cli.core.adapters.files import csv_bars
 from apex_cli.core.adapters.files.bar_series import make_series
 from apex_cli.core.adapters.files.csv_bars import CsvBars
-from apex_cli.core.adapters.files.prices import read_prices
-from apex_cli.core.adapters.files.tables import FileHints
+from apex_cli.core.adapters.files.price_files import read_prices
+from apex_cli.core.adapters.files.text_tables import FileHints
 
 pytest.importorskip("numpy")
 from apex_cli.core.adapters.files.bar_columns import BarColumns, read_columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from apex_cli.core.adapters.ib.register import Register
+from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.model.instrument import STOCK_STEPS, Instrument
 from apex_cli.core.model.spelling import canonical
 

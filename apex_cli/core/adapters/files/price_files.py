@@ -26,7 +26,7 @@ from apex_cli.core.adapters.files.cells import (
     read_zone,
     two_readings,
 )
-from apex_cli.core.adapters.files.tables import (
+from apex_cli.core.adapters.files.text_tables import (
     FileHints,
     Problems,
     Row,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.day_trades.cash import (
+from apex_cli.core.day_trades.cash_account import (
     is_settlement_day,
     proceeds_settle_on,
     review_purchase,
