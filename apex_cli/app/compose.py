@@ -275,7 +275,7 @@ def make_position_chores(
 
 @asynccontextmanager
 async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Parts]:
-    """Connect the broker, settle what an earlier process left open, compare the books, and let go at the end.
+    """Connect, resolve orders an earlier process left unknown, reconcile, and disconnect on exit.
 
     Without *compares* nothing is corrected: the caller compares by itself.
 

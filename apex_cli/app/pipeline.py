@@ -106,7 +106,7 @@ def pinned_models(settings: Settings) -> PinnedModels | None:
 
 
 def has_scanners(settings: Settings) -> bool:
-    """Tell whether the configuration wants scanners, installed or not."""
+    """Return whether the configuration wants scanners, installed or not."""
     chosen = settings.scanners
     return bool(chosen.watch_list) and (any(getattr(chosen, name).enabled for name in SCANNERS) or bool(chosen.custom))
 
@@ -386,7 +386,7 @@ def install_hint(modules: tuple[str, ...]) -> str:
 
 
 def _has(modules: tuple[str, ...], who: str, context: PipelineContext, otherwise: str) -> bool:
-    """Tell whether *modules* are there; where not, say so, or refuse to run when analysis is required.
+    """Return whether *modules* are there; where not, say so, or refuse to run when analysis is required.
 
     Raises:
         ConfigError: something is missing and ``pipeline.require_analysis`` is true.

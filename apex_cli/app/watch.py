@@ -58,7 +58,7 @@ class Watch:
         self._lines: deque[Activity] = deque(maxlen=MOST_LINES)
 
     def has_changed(self) -> bool:
-        """Tell whether another process committed, or its events reached the journal, since the last look.
+        """Return whether another process committed, or its events reached the journal, since the last look.
 
         Raises:
             StateError: the file cannot be read or trusted.

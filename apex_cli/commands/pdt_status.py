@@ -27,7 +27,7 @@ def pdt_status(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Evaluate the situation in a JSON or YAML file; the state is not looked at.",
+            help="Evaluate an account described in a JSON or YAML file; apex's own state is ignored.",
             show_default=False,
         ),
     ] = None,

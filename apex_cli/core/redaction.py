@@ -110,7 +110,7 @@ def redact(text: str, environment: Mapping[str, str]) -> str:
 
 
 def _is_worthy(secret: str) -> bool:
-    """Tell whether a value may be searched for: a number would take numbers out of prices."""
+    """Return whether a value may be searched for: a number would take numbers out of prices."""
     return len(secret) >= LEAST_SECRET and re.fullmatch(r"[\d.,:+-]+", secret) is None
 
 

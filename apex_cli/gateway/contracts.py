@@ -124,7 +124,7 @@ class Listing(Value, frozen=True, kw_only=True):
         return min(step for _, step in MARKET_RULES[self.rule])
 
     def is_on_tick(self, price: Decimal) -> bool:
-        """Tell whether *price* is a multiple of the step of its own band."""
+        """Return whether *price* is a multiple of the step of its own band."""
         step = next(step for low, step in reversed(MARKET_RULES[self.rule]) if abs(price) >= low)
         return price % step == 0
 

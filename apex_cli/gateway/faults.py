@@ -66,7 +66,7 @@ class Fault(Value, frozen=True, kw_only=True):
     """Status that a refused placement is reported with, such as ``Inactive``; empty reports none."""
 
     def matches(self, client_id: int, order_ref: str) -> bool:
-        """Tell whether a message of this client and order is meant."""
+        """Return whether a message of this client and order is meant."""
         return self.client_id in {None, client_id} and order_ref.endswith(self.order_ref)
 
 

@@ -69,7 +69,7 @@ def parse_end(text: str, now: datetime) -> datetime | None:
 
 
 def is_daily(bar: Bar) -> bool:
-    """Tell whether *bar* is a daily one."""
+    """Return whether *bar* is a daily one."""
     return bar.end - bar.start >= SHORTEST_DAY
 
 

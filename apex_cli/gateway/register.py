@@ -73,7 +73,7 @@ class Register:
         ]
 
     def is_parent(self, client_id: int, order_id: int) -> bool:
-        """Tell whether children may name this order as their parent."""
+        """Return whether children may name this order as their parent."""
         row = self.row_of(client_id, order_id)
         return (client_id, order_id) in self.held or (row is not None and row.is_open)
 

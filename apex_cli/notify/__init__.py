@@ -12,7 +12,7 @@ from apex_cli.settings.sections import Settings
 
 
 def is_wanted(settings: Settings) -> bool:
-    """Tell whether any channel is set up: nothing is imported where none is."""
+    """Return whether any channel is set up: nothing is imported where none is."""
     notify = settings.notify
     return notify.console or notify.log_file is not None or notify.telegram.enabled or notify.apprise.enabled
 

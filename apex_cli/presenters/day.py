@@ -280,7 +280,7 @@ def _log_row(line: Activity, newest: datetime | None) -> Cells:
 
 
 def is_shown(line: Activity, kind: ActivityKind | None, words: str) -> bool:
-    """Tell whether the log shows *line*: of *kind*, with every one of *words* somewhere in it."""
+    """Return whether the log shows *line*: of *kind*, with every one of *words* somewhere in it."""
     if kind is not None and line.kind is not kind:
         return False
     text = f"{line.kind} {line.symbol} {line.verdict} {line.text} {line.subject}".lower()

@@ -1,4 +1,4 @@
-"""The way of one signal, for people and for scripts."""
+"""Renders ``apex explain``: the full decision record of one signal."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ OUTPUT_FAILED = "output_failed"
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether *stream* is a terminal that can draw."""
+    """Return whether *stream* is a terminal that can draw."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -257,7 +257,7 @@ def write_line(stream: TextIO | None, text: str) -> None:
 
 
 def without_secrets(text: str) -> str:
-    """Return *text* as anybody may read it: results are the user's own, talk and errors travel."""
+    """Return *text* with secrets and account ids masked. Applied to standard error and errors, not to results."""
     from apex_cli.core.redaction import redact
 
     return redact(text, os.environ)

@@ -126,7 +126,7 @@ class IbAccountType(StrEnum):
 
 
 class IbMarketData(StrEnum):
-    """What to take where there is no better."""
+    """Market data type to fall back to."""
 
     LIVE = "live"
     DELAYED = "delayed"
@@ -593,7 +593,7 @@ class IbSettings(Value, frozen=True, kw_only=True):
     """An order that no answer names counts as never sent only so many seconds after sending: it may turn up late."""
 
     heartbeat_s: Annotated[int, Range(1, 3600)] = 20
-    """A silent connection is asked for the time so often, in seconds."""
+    """Seconds between keep-alive requests on an idle connection."""
 
     reconnect_max_s: Annotated[int, Range(1, 3600)] = 60
     """Longest pause between two attempts to connect again, in seconds."""

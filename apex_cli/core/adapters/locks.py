@@ -206,7 +206,7 @@ class ExecutorLock:
             self._lock.drop()
 
     def is_held_elsewhere(self) -> bool:
-        """Tell whether another process holds the lock now; a moment later that may have changed."""
+        """Return whether another process holds the lock now; a moment later that may have changed."""
         if self.is_held or not self._lock.path.exists():
             return False
         if not self._lock.take(0):

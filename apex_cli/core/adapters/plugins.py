@@ -62,7 +62,7 @@ def _make_path_safe(base: Path | None) -> None:
 
 
 def _is_started_in(entry: str) -> bool:
-    """Tell whether an entry of the path is the current folder, which ``python -m`` puts first."""
+    """Return whether an entry of the path is the current folder, which ``python -m`` puts first."""
     is_first = bool(sys.path) and sys.path[0] == entry
     return is_first and Path(sys.argv[0]).name == "__main__.py" and not sys.flags.safe_path and entry == os.getcwd()  # noqa: PTH109 - compared as text
 
@@ -105,7 +105,7 @@ def _untrusted(path: Path) -> str:
 
 
 def _is_group_of_one(number: int) -> bool:
-    """Tell whether a group is this user's own, as many systems make one for each user."""
+    """Return whether a group is this user's own, as many systems make one for each user."""
     import grp
     import pwd
 

@@ -124,7 +124,7 @@ def ratio(above: Floats, below: Floats) -> Floats:
 
 
 def is_flat(frame: Frame, window: int = 14, looks: int = 5) -> bool:
-    """Tell whether any *window* of bars that ended in the last *looks* bars had no range at all.
+    """Return whether any *window* of bars that ended in the last *looks* bars had no range at all.
 
     Oscillators divide by that range: their value would be an artefact of the library.
     """

@@ -71,7 +71,7 @@ class Bus:
         return self._drop_weakest() if len(self._messages) > self.capacity else None
 
     def get(self) -> Message | None:
-        """Take the next message, None when there is none."""
+        """Take the next message; None from an empty bus."""
         while self._order:
             message = self._messages.pop(heappop(self._order)[2], None)
             if message is not None:

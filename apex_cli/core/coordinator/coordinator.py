@@ -146,7 +146,7 @@ class Coordinator:
         """Cycle until *stop* is set, *until* has come or *max_cycles* are done; return how many were.
 
         With *once* a cycle that found something is followed by another: everything drains. A loop lives on
-        when the broker cannot be reached: that is told once, and the next cycle tries again.
+        when the broker cannot be reached: that is reported once, and the next cycle tries again.
 
         Raises:
             BrokerError: the broker cannot be reached; in a loop, not even at its end.

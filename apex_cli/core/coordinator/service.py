@@ -93,7 +93,7 @@ class Service:
         return Reconciled(found=await self._adoption.reconcile(request))
 
     async def _close(self, request: CloseRequest, request_id: str) -> Closed:
-        """Close, and tell what the day-trading rules warn of: asked before, as the close itself changes it."""
+        """Close, with the warnings of the day-trading rules; asked before, as the close itself changes them."""
         warnings: tuple[Reason, ...] = ()
         if self._closing_warnings is not None:
             warnings = await self._closing_warnings(self._store.view(), request.symbol)
@@ -149,7 +149,7 @@ class Service:
         return bool(waiting)
 
     def _take(self, request_id: str) -> tuple[RequestRecord | None, bool]:
-        """Mark a request as ours, and tell whether a process that is gone had begun it; None: nobody waits."""
+        """Mark a request as ours; say whether a process that is gone had begun it. None: nobody waits."""
         now = self._wall.now()
         with self._store.transaction() as tx:
             record: RequestRecord | None = tx.requests.get(request_id)
@@ -182,7 +182,7 @@ def settled_result(result: Closed | Answered | Reconciled, state: State) -> Clos
 
 
 def is_asked(state: State) -> bool:
-    """Tell whether another process waits for something to be begun."""
+    """Return whether another process waits for something to be begun."""
     return any(record.status is RequestStatus.WAITING for record in state.requests.values())
 
 
@@ -191,7 +191,9 @@ def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> Non
 
 
 def _too_late(record: RequestRecord) -> WorkDone:
-    error = NothingToDo("request_expired", f"Nobody waited any longer for what {record.asked_by} asked.")
+    error = NothingToDo(
+        "request_expired", f"The request of {record.asked_by} expired before it was started. Run the command again."
+    )
     return WorkDone(failures=(as_failure(error),))
 
 

@@ -14,7 +14,7 @@ BEAT = timedelta(minutes=1)
 """How often a loop writes down that it works."""
 
 TELL_AGAIN = timedelta(hours=6)
-"""How long a silence that goes on is not told again."""
+"""Minimum time between two overdue-run alarms."""
 
 
 def record_run(store: StateStore, now: datetime) -> None:

@@ -31,7 +31,7 @@ CYCLES = ((date(2024, 5, 28), 1), (date(2017, 9, 5), 2), (date.min, 3))
 
 
 def is_settlement_day(day: date) -> bool:
-    """Tell whether trades settle on *day*: a session on which banks work, too.
+    """Return whether trades settle on *day*: a session on which banks work, too.
 
     On Columbus Day and Veterans Day the exchanges trade and nothing settles.
 

@@ -60,7 +60,7 @@ def _oldest(fills: Iterable[Countable]) -> Iterable[Countable]:
 
 
 def is_partial(state: State, session: date, limits: DayTradeLimits) -> bool:
-    """Tell whether the stored fills may not cover the whole window: apex is younger than that."""
+    """Return whether the stored fills may not cover the whole window: apex is younger than that."""
     since = known_since(state)
     return since is None or since > previous_sessions(session, limits.window_sessions - 1)[0]
 

@@ -84,13 +84,13 @@ def deadlines_of(record: DeficitRecord) -> Deadlines:
 
 
 def is_outstanding(record: DeficitRecord, today: date) -> bool:
-    """Tell whether the deficit is neither met nor lapsed; past the end of the calendar it stays."""
+    """Return whether the deficit is neither met nor lapsed; past the end of the calendar it stays."""
     lapses = deadlines_of(record).lapses
     return not record.met_on and (lapses is None or today <= lapses)
 
 
 def was_missed(record: DeficitRecord, today: date) -> bool:
-    """Tell whether the 5th trading day went by without the deficit being met."""
+    """Return whether the 5th trading day went by without the deficit being met."""
     due = deadlines_of(record).before_freeze
     if due is None or today <= due:
         return False
@@ -129,5 +129,5 @@ def with_freeze(facts: AccountFacts, found: Standing) -> AccountFacts:
 
 
 def is_forgotten(record: DeficitRecord, today: date) -> bool:
-    """Tell whether the deficit can mean nothing any more."""
+    """Return whether the deficit can mean nothing any more."""
     return date.fromisoformat(record.session_date) < today - timedelta(days=KEPT_DAYS)

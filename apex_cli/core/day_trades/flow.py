@@ -126,7 +126,7 @@ class DayTradeFlow:
         self._span = (session_start(session), session_end(session))
 
     def is_opened_in(self, session: date) -> bool:
-        """Tell whether closing now, in *session*, would be a day trade."""
+        """Return whether closing now, in *session*, would be a day trade."""
         if session != self.session or not self.held:
             return False
         closing = _LONG if self.held > ZERO else _SHORT

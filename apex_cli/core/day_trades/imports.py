@@ -56,7 +56,7 @@ class Report(Value, frozen=True, kw_only=True):
     """What the file was taken for."""
 
     def covers(self, now: datetime, sessions: int) -> bool:
-        """Tell whether the report reaches back over *sessions* sessions, the one of *now* included."""
+        """Return whether the report reaches back over *sessions* sessions, the one of *now* included."""
         first = (*previous_sessions(session_date(now), sessions - 1), session_date(now))[0]
         since = self.since or _first_day(self.executions)
         return since is not None and since <= first

@@ -181,7 +181,7 @@ def margin_level(facts: AccountFacts, preview: MarginPreview | None, estimate: U
 
 
 def is_de_minimis(deficit: Decimal, equity: Decimal | None) -> bool:
-    """Tell whether *deficit* is at most the lesser of 5 % of *equity* and 1,000 USD; never when equity is unknown."""
+    """Return whether *deficit* is at most the lesser of 5 % of *equity* and 1,000 USD; never when equity is unknown."""
     return equity is not None and deficit <= min(equity * DE_MINIMIS_FRACTION, DE_MINIMIS_MOST)
 
 
@@ -205,7 +205,7 @@ def cushion(facts: AccountFacts) -> Usd:
 
 
 def creates_debit(facts: AccountFacts, side: OrderSide, notional: Decimal | None) -> bool:
-    """Tell whether opening borrows: a sale short always, a purchase beyond the cash; unknown cash counts as none."""
+    """Return whether opening borrows: a sale short always, a purchase beyond the cash; unknown cash counts as none."""
     if side is OrderSide.SELL or notional is None:
         return True
     return (facts.net_cash or ZERO) < notional
@@ -223,7 +223,7 @@ def deadlines(session: date) -> Deadlines:
 
 
 def is_frozen(facts: AccountFacts, session: date) -> bool:
-    """Tell whether new debits and shorts are frozen on *session*, that day included."""
+    """Return whether new debits and shorts are frozen on *session*, that day included."""
     return facts.frozen_until is not None and session <= facts.frozen_until
 
 
@@ -241,7 +241,7 @@ def frozen_until(deficit: Deficit) -> date | None:
 
 
 def makes_a_practice(unmet: Iterable[Deficit], today: date) -> bool:
-    """Tell whether the deficits that were not met in time are four or more within twelve months, small ones apart."""
+    """Return whether the deficits that were not met in time are four or more within twelve months, small ones apart."""
     since = today - timedelta(days=PRACTICE_DAYS)
     return sum(1 for each in unmet if not each.is_de_minimis and each.session_date > since) >= PRACTICE_OCCASIONS
 

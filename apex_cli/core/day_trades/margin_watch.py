@@ -72,7 +72,7 @@ class MarginWatch:
             return dict(tx.deficits) != before
 
     def _is_due(self, now: datetime) -> bool:
-        """Tell whether an unmet deficit should be looked at again."""
+        """Return whether an unmet deficit should be looked at again."""
         if all(row.met_on for row in self._store.view().deficits.values()):
             return False
         return self._looked_at is None or now - self._looked_at >= LOOK_AGAIN

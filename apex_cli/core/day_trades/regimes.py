@@ -58,7 +58,7 @@ def facts_of(account: AccountSnapshot) -> AccountFacts:
 
 
 def holds_from(rejected_on: str, session: date) -> bool:
-    """Tell whether a refusal in session *rejected_on*, YYYY-MM-DD or empty, still counts in *session*."""
+    """Return whether a refusal in session *rejected_on*, YYYY-MM-DD or empty, still counts in *session*."""
     if not rejected_on:
         return False
     return rejected_on >= previous_sessions(session, REJECTION_SESSIONS - 1)[0].isoformat()

@@ -49,7 +49,7 @@ class ApprovalVerdict(Value, frozen=True, kw_only=True):
 
 
 def is_expired(approval: ApprovalRecord, now: datetime) -> bool:
-    """Tell whether a pending approval waited too long."""
+    """Return whether a pending approval waited too long."""
     return approval.status is ApprovalStatus.PENDING and now >= approval.expires_at
 
 

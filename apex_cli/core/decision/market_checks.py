@@ -263,7 +263,7 @@ def day_trade_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
 
 
 def _is_gated(ctx: CheckContext) -> bool:
-    """Tell whether the day-trading rules could have anything to say: mostly they do not."""
+    """Return whether the day-trading rules could have anything to say: mostly they do not."""
     status = ctx.snapshot.day_trades
     if not status.is_regime_known or ctx.snapshot.margin_preview is not None or ctx.snapshot.account.facts is not None:
         return True

@@ -50,7 +50,7 @@ def signal_levels(ctx: CheckContext) -> Check:
 def are_levels_sound(
     instrument: Instrument, side: OrderSide, entry: Price, stop: Price, targets: tuple[Price, ...]
 ) -> bool:
-    """Tell whether the levels, as orders on the tick grid will carry them, are in the right order and positive.
+    """Return whether the levels, as orders on the tick grid will carry them, are in the right order and positive.
 
     A distance of a few steps may lose up to a quarter of the risk to rounding.
     """

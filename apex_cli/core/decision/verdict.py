@@ -59,5 +59,5 @@ def passing(code: str) -> Check:
 
 
 def verdict(code: str, *, passed: bool, limit: str, value: str, message: str) -> Check:
-    """Return a verdict with its numbers; *message* only says why it failed."""
+    """Return a failed or described check. *message* is dropped when it passed."""
     return Check(code=code, passed=passed, limit=limit, value=value, message="" if passed else message)

@@ -40,7 +40,7 @@ def find_approval(state: State, name: str, pending: Sequence[ApprovalRecord]) ->
     where nothing that waits has the name.
 
     Raises:
-        InputError: there is none, or several.
+        InputError: no approval fits, or several.
     """
     wanted = name.upper()
     approvals: dict[str, ApprovalRecord] = dict(state.approvals.items())
@@ -106,7 +106,7 @@ class ApprovalDesk:
         """Return the approval that *name* names.
 
         Raises:
-            InputError: there is none, or several.
+            InputError: no approval fits, or several.
         """
         return find_approval(self._store.view(), name, self.pending())
 
@@ -194,7 +194,7 @@ def _refusal(approval: ApprovalRecord, verdict: ApprovalVerdict, preview: Previe
 
 
 def _failed(approval: ApprovalRecord, orders: tuple[OrderRecord, ...]) -> ApexError:
-    """Return what to tell of a yes whose orders never got to work."""
+    """Return the error of an approval whose orders never worked."""
     symbol = approval.opportunity.signal.instrument.key
     details = {"approval_id": approval.approval_id, "status": approval.status}
     why = orders[0].reason.rstrip(".") or orders[0].status.lower()
@@ -207,7 +207,7 @@ def _failed(approval: ApprovalRecord, orders: tuple[OrderRecord, ...]) -> ApexEr
 
 
 def already_answered(approval: ApprovalRecord) -> NothingToDo:
-    """Return what to tell somebody who comes too late."""
+    """Return the error for an answer that comes too late."""
     who = f" by {approval.decided_by}" if approval.decided_by else ""
     why = f" {approval.reason}" if approval.reason else ""
     return NothingToDo(

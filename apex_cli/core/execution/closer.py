@@ -159,7 +159,7 @@ class Closer:
             )
 
     def _end_following(self, key: str) -> None:
-        """Let no entry of *key* be sent anew at another price."""
+        """Let no entry of *key* be sent again at another price."""
         if not self._store.view().resting:
             return
         with self._store.transaction() as tx:
@@ -256,7 +256,7 @@ def _is_released(state: State, changes: ExitChanges) -> bool:
 
 
 def _is_final(state: State, client_order_id: str) -> bool:
-    """Tell whether an order has ended and everything it filled is booked."""
+    """Return whether an order has ended and everything it filled is booked."""
     record: OrderRecord | None = state.orders.get(client_order_id)
     return record is None or (record.status.is_final and not is_unsure(record))
 

@@ -182,7 +182,7 @@ class TradeExecutor:
 
 
 def _may_open(tx: State, opportunity: Opportunity, approval: ApprovalRecord | None) -> bool:
-    """Tell, under the lock, whether this signal is still nobody's."""
+    """Return, under the lock, whether this signal is still nobody's."""
     if approval is None:
         return opportunity.signal.signal_id not in tx.signals
     row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)

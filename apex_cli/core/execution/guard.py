@@ -77,7 +77,7 @@ class Guard:
         self._protection = protection
         self._under_way: set[str] = set()
         self._told: dict[str, str] = {}
-        """Last alarm by security: the same trouble is told once a run."""
+        """Last alarm by security: the same trouble is reported once a run."""
 
         self._given_up: dict[str, str] = {}
         """Last message by security on stops that the broker rejects: raised once a run."""
@@ -233,7 +233,7 @@ class Guard:
         return Cover.FULL
 
     async def _is_beyond_doubtful_books(self, key: str, position: Position, stops: Sequence[Order]) -> bool:
-        """Tell whether a stop would sell at once while the books differ: after a split its price is of another unit."""
+        """Return whether a stop would sell at once while the books differ, as its old price does after a split."""
         if self._price_of is None or not stops:
             return False
         price = await self._price_of(position.instrument)
@@ -244,7 +244,7 @@ class Guard:
         return row is not None and await self._orders.held_at_broker(key) != signed(row.position)
 
     def _may_try(self, stop: Order, records: Sequence[OrderRecord], now: datetime) -> bool:
-        """Tell whether a stop may be sent: a rejected one again after a pause, a few times a session."""
+        """Return whether a stop may be sent: a rejected one again after a pause, a few times a session."""
         since = session_start(session_date(now))
         last = last_refusal(stop, records, since)
         if last is None:
@@ -274,7 +274,7 @@ class Guard:
             await self._orders.send((stop,))
 
     def _uncovered(self, key: str) -> bool:
-        """Tell whether *key* is held without full cover now."""
+        """Return whether *key* is held without full cover now."""
         state = self._store.view()
         position = held_on_both_sides(state, key)
         return position is not None and unprotected_quantity(position, orders_of(state, key)) > 0

@@ -161,7 +161,7 @@ class Orders:
         return self._replaced.get(client_order_id, client_order_id)
 
     def _is_answered(self, state: State, order: Order, before: Mapping[str, tuple[object, ...]]) -> bool:
-        """Tell whether an order has ended, its change was refused, or it has other terms than *before*."""
+        """Return whether an order has ended, its change was refused, or it has other terms than *before*."""
         record: OrderRecord = state.orders[order.client_order_id]
         old = before[order.client_order_id]
         is_other = _terms(record.order) != old or _terms(order) == old
@@ -338,7 +338,7 @@ class Orders:
     # What is known
 
     def may_turn_up(self, client_order_id: str) -> bool:
-        """Tell whether an order of unknown fate was written down so recently that its absence proves nothing."""
+        """Return whether an order of unknown fate was written down so recently that its absence proves nothing."""
         record: OrderRecord | None = self._store.view().orders.get(client_order_id)
         wait = timedelta(seconds=self._patience.never_sent_after_s)
         return record is not None and record.status in UNSETTLED and self._clock.now() - record.created_at < wait

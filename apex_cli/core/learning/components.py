@@ -29,7 +29,7 @@ ZERO = Decimal(0)
 
 
 def should_adapt(lessons: Sequence[Lesson], *, fresh: int, last: datetime | None, now: datetime) -> bool:
-    """Tell whether there is enough to adapt on.
+    """Return whether there is enough to adapt on.
 
     Args:
         lessons: everything a comparison would use.

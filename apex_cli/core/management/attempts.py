@@ -22,11 +22,11 @@ class Attempts:
         self._told: dict[str, str] = {}
 
     def may(self, what: str, now: datetime) -> bool:
-        """Tell whether *what* may be tried now."""
+        """Return whether *what* may be tried now."""
         return now >= self._not_before.get(what, now)
 
     def has_failed(self, what: str) -> bool:
-        """Tell whether *what* was put off before."""
+        """Return whether *what* was put off before."""
         return what in self._not_before
 
     def put_off(self, what: str) -> None:

@@ -139,7 +139,7 @@ def _handed_over(position: Position, plain: Order, trail: Order) -> DropStop | N
 
 
 def _can_trail(stop: OrderRecord, legs: Iterable[OrderRecord]) -> bool:
-    """Tell whether a trailing stop can join *stop*: it has a group, and the broker refused none there before."""
+    """Return whether a trailing stop can join *stop*: it has a group, and the broker refused none there before."""
     refused = any(leg.order.order_type is OrderType.TRAIL and leg.status is OrderStatus.REJECTED for leg in legs)
     return stop.order.oca_group is not None and not refused
 
@@ -251,5 +251,5 @@ def _tightest(position: Position, triggers: Sequence[Price]) -> Price:
 
 
 def _is_passed(position: Position, trigger: Price, price: Price) -> bool:
-    """Tell whether *price* has reached *trigger*: a stop there would fire at once."""
+    """Return whether *price* has reached *trigger*: a stop there would fire at once."""
     return trigger <= ZERO or (price - trigger) * position.side.sign <= ZERO

@@ -1,4 +1,4 @@
-"""Targets that come back: a limit close takes a target's place, and may expire unfilled."""
+"""Which profit targets to restore after a limit close expired unfilled."""
 
 from __future__ import annotations
 

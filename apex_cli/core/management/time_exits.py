@@ -88,7 +88,7 @@ class TimeKeeper:
         return bool(late)
 
     def _is_late(self, record: OrderRecord, now: datetime) -> bool:
-        """Tell whether *record* is an entry that would open what has to be closed already."""
+        """Return whether *record* is an entry that would open what has to be closed already."""
         order = record.order
         bracket: BracketRecord | None = self._store.view().brackets.get(order.bracket_id)
         if bracket is None or order.role is not OrderRole.ENTRY or record.status is not OrderStatus.WORKING:

@@ -64,7 +64,7 @@ _NOT_HALF_DAYS = {date(2002, 7, 3)}
 
 
 def is_certain(day: date) -> bool:
-    """Tell whether *day* lies in the years whose special closures are known; else sessions follow the rule alone."""
+    """Return whether *day* lies in the years whose special closures are known; else sessions follow the rule alone."""
     return FIRST_DAY <= day <= LAST_DAY
 
 
@@ -150,12 +150,12 @@ def closed_why(day: date) -> str:
 
 @cache
 def is_session(day: date) -> bool:
-    """Tell whether NYSE trades on *day*."""
+    """Return whether NYSE trades on *day*."""
     return not closed_why(day)
 
 
 def is_half_day(day: date) -> bool:
-    """Tell whether *day* is a session that closes at 13:00."""
+    """Return whether *day* is a session that closes at 13:00."""
     return is_session(day) and day in _half_days(day.year)
 
 

@@ -9,7 +9,7 @@ from apex_cli.core.model.instrument import Instrument
 
 
 def has_expired(instrument: Instrument, now: datetime) -> bool:
-    """Tell whether *instrument* is an option whose last session is over at *now*; an unspecified one never is."""
+    """Return whether *instrument* is an option whose last session is over at *now*; an unspecified one never is."""
     if instrument.expiry is None:
         return False
     day = date.fromisoformat(instrument.expiry)

@@ -23,7 +23,7 @@ class QuietHours(Value, frozen=True, kw_only=True):
     """A time zone's name, or ``local`` for the zone of this computer."""
 
     def covers(self, now: datetime) -> bool:
-        """Tell whether *now*, aware, lies in [start, end)."""
+        """Return whether *now*, aware, lies in [start, end)."""
         local = now.astimezone(None if self.zone == LOCAL else ZoneInfo(self.zone)).time()
         if self.start <= self.end:
             return self.start <= local < self.end

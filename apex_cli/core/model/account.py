@@ -1,4 +1,4 @@
-"""The account as the broker tells it."""
+"""The account as the broker reports it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AccountBadge(Value, frozen=True, kw_only=True):
 
 
 class AccountFacts(Value, frozen=True, kw_only=True):
-    """What the day-trading rules read of an account; None is: not told, and never taken for a number."""
+    """What the day-trading rules read of an account; None means not reported, and is never treated as zero."""
 
     account_type: AccountType | None = None
     is_simulated: bool = False
@@ -75,7 +75,7 @@ class AccountFacts(Value, frozen=True, kw_only=True):
     """The same for each of the next sessions, the next one first, if none is added; empty: not told."""
 
     broker_summary_complete: bool | None = None
-    """True when the broker told all it keeps: then a missing day-trade number means that it does not count."""
+    """True when the broker reported all its values: then a missing day-trade number means that it does not count."""
 
     net_liquidation: Usd | None = None
     equity_with_loan: Usd | None = None

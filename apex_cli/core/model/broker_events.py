@@ -1,4 +1,4 @@
-"""What a broker or a venue tells of orders: one word for every floor."""
+"""Reports of a broker or a venue about orders."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class BrokerSnapshot(Value, frozen=True, kw_only=True):
     """False when any part failed or timed out: then absence proves nothing."""
 
     account_id: str = ""
-    """Which account it is; empty when the broker did not tell. Kept and shown only without its middle."""
+    """Which account it is; empty where the broker did not report it. Kept and shown only without its middle."""
 
     orders: tuple[OrderUpdate, ...] = ()
     """Open and completed orders of all clients."""

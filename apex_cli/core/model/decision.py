@@ -176,7 +176,7 @@ class Snapshot(Value, frozen=True, kw_only=True):
     exposures: tuple[Exposure, ...] = ()
     entries_today: int = 0
     quote: Quote | None
-    """Latest price of the opportunity's instrument; None when there is none."""
+    """Latest price of the opportunity's instrument; None without one."""
 
     market: MarketStatus
     day_trades: DayTradeStatus

@@ -1,4 +1,4 @@
-"""Executions told by a report: trades of the whole account, of every kind of security, kept for counting only."""
+"""Executions from a report: trades of the whole account, of every kind of security, kept for counting only."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SEC_TYPE_OF_MARKET = {
 
 
 class Execution(Value, frozen=True, kw_only=True):
-    """One execution as a report tells it, without price and order."""
+    """One execution of a report, without price and order."""
 
     exec_id: str
     """The broker's id. A correction differs only after the last dot and replaces the first."""
@@ -61,7 +61,7 @@ class Execution(Value, frozen=True, kw_only=True):
     """When it happened at the venue, aware UTC."""
 
     order_id: str = ""
-    """Fills of one order share it; empty when the report does not tell."""
+    """Fills of one order share it; empty where the report has none."""
 
     held_before: Decimal | None = None
     """Signed quantity held before it, on the oldest execution of a security, where it can be told."""

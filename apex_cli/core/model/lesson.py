@@ -36,7 +36,7 @@ class Lesson(Value, frozen=True, kw_only=True):
 
     round_trip_id: str
     seq: int
-    """Number of the event that first told of the trade: what is above the last look is new."""
+    """Number of the first event of the trade; numbers above the last look are new."""
 
     strategy: str = ""
     market_type: MarketType = MarketType.EQUITY
@@ -49,5 +49,5 @@ class Lesson(Value, frozen=True, kw_only=True):
 
     @property
     def is_win(self) -> bool:
-        """Tell whether it brought money after costs."""
+        """Return whether it brought money after costs."""
         return self.r > 0

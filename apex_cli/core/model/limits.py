@@ -199,7 +199,7 @@ class ProtectionLimits(Value, frozen=True, kw_only=True):
     """Shortest time between two tries, in seconds."""
 
     on_rejected_stop: OnRejectedStop = OnRejectedStop.ALARM
-    """alarm: tell and leave it. flatten: close the position at market."""
+    """alarm: raise an alarm and leave it. flatten: close the position at market."""
 
 
 class ReconcileLimits(Value, frozen=True, kw_only=True):
@@ -209,7 +209,7 @@ class ReconcileLimits(Value, frozen=True, kw_only=True):
     """Time between two comparisons in a loop; every start and every reconnect compares at once."""
 
     auto_repair: bool = True
-    """True: a comparison also corrects what needs no person. False: it only tells and locks."""
+    """True: a comparison also corrects what needs no person. False: it only reports and locks."""
 
     require_complete: bool = True
     """True: nothing is opened while the broker's answer is incomplete."""

@@ -39,7 +39,7 @@ class Quote(Value, frozen=True, kw_only=True):
 
     bid: Price | None = None
     ask: Price | None = None
-    """Best prices at the same moment, where the source tells them: what the spread cost is worked out from."""
+    """Best prices at the same moment, where the source has them; the spread cost is computed from them."""
 
 
 class MarketStatus(Value, frozen=True, kw_only=True):

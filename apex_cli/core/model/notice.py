@@ -1,4 +1,4 @@
-"""Notices: what a person is told, before anyone decides where and how."""
+"""Notices: messages to a person, before channel and form are chosen."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NoticeKind(StrEnum):
 
 
 class Loudness(StrEnum):
-    """How a kind of notice is told."""
+    """How a kind of notice is delivered."""
 
     ON = "on"
     SILENT = "silent"
@@ -46,7 +46,7 @@ LOW_PRIORITY = 3
 
 
 class Notice(Value, frozen=True, kw_only=True):
-    """One thing to tell."""
+    """One message to a person."""
 
     event_id: int
     """Sequence number of its event: the same for every delivery of it, on every channel. 0: no event, a test."""
@@ -77,7 +77,7 @@ class QuietHours(Value, frozen=True, kw_only=True):
     end: time
 
     def __contains__(self, clock: time) -> bool:
-        """Tell whether *clock*, a local time of day, is quiet.
+        """Return whether *clock*, a local time of day, is quiet.
 
         >>> time(23, 30) in QuietHours(start=time(22), end=time(7))
         True

@@ -208,7 +208,7 @@ class OrderStatus(StrEnum):
     """On disk, not known to have been sent."""
 
     UNKNOWN = "UNKNOWN"
-    """Sent or perhaps sent; only the broker can tell."""
+    """Sent or perhaps sent; only the broker knows."""
 
     WORKING = "WORKING"
     """Acknowledged by the broker: resting, held, or partly filled."""

@@ -24,7 +24,7 @@ class BreakCode(StrEnum):
     """The broker's account is not the one this state was made with: nothing else is compared."""
 
     ANSWER_INCOMPLETE = "answer_incomplete"
-    """The broker did not tell everything: absence proves nothing."""
+    """The broker's answer is incomplete: absence proves nothing."""
 
     MISSED_FILL = "missed_fill"
     ORDER_STATE = "order_state_differs"
@@ -66,7 +66,7 @@ class CorrectionKind(StrEnum):
     BACKFILL_STOP = "backfill_stop"
     TRIM_EXITS = "trim_exits"
     ASK = "ask"
-    """Only a person can tell: ``--adopt`` or ``--ignore``."""
+    """Only a person can decide: ``--adopt`` or ``--ignore``."""
 
     NONE = "none"
     """Nothing that apex may do; look at the broker."""
@@ -129,13 +129,13 @@ class Break(Value, frozen=True, kw_only=True):
     """Signed quantity by the broker's books; of positions only."""
 
     price: Price | None = None
-    """What the difference was traded at, as far as the broker tells."""
+    """Price at which the difference was traded, as far as the broker reports it."""
 
     status: BreakStatus = BreakStatus.OPEN
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What makes two answers tell the same difference."""
+        """Identity of a difference over several answers."""
         return (self.code, self.subject, self.theirs)
 
     @property
@@ -175,7 +175,7 @@ class Reconciliation(Value, frozen=True, kw_only=True):
     at: datetime
     is_complete: bool
     is_final: bool = True
-    """False: what was found before it was corrected; a process that died there told no alarm."""
+    """False: what was found before it was corrected; a process that died there raised no alarm."""
 
     account_mark: str = ""
     """Tells accounts apart without telling them; empty before the first one."""

@@ -173,13 +173,13 @@ class Counters(Value, frozen=True, kw_only=True):
     """Time of the newest fill ever booked: an older one that comes late makes a refold."""
 
     last_fill_key: str = ""
-    """Its key: of fills of one moment, keys tell the order."""
+    """Its key: fills of one moment are ordered by their keys."""
 
     last_run_at: datetime | None = None
     """When a ``run`` last did its work without failing, by the machine's clock."""
 
     overdue_told: datetime | None = None
-    """When it was last told that the runs are overdue."""
+    """Time of the last alarm about overdue runs."""
 
     outage_told: datetime | None = None
     """When the broker was last reported to be out of reach, by the machine's clock."""
@@ -240,7 +240,7 @@ class TradingState(Value, frozen=True, kw_only=True):
 
 
 class OutboxRow(Value, frozen=True, kw_only=True):
-    """An event on its way to the journal: committed with the change it tells of."""
+    """An event on its way to the journal, committed with the change that it describes."""
 
     seq: int
     """Unique and rising for the life of the state."""

@@ -25,7 +25,7 @@ class Restored(Value, frozen=True, kw_only=True):
     """Events of the journal that were applied to the base."""
 
     missing: tuple[tuple[int, int], ...] = ()
-    """First and last number of each run of events that the base does not hold and the journal does not tell."""
+    """First and last number of each run of events that neither the base nor the journal holds."""
 
     repaired: tuple[str, ...] = ()
     """What else was mended, a sentence each."""
@@ -44,7 +44,7 @@ class Migrated(Value, frozen=True, kw_only=True):
 
 
 class ClockReset(Value, frozen=True, kw_only=True):
-    """The state's time, set anew."""
+    """The state's time after the reset."""
 
     was: datetime
     """Latest time that the state had seen."""

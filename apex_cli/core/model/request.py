@@ -65,7 +65,7 @@ class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
     stop_price: Price | None = None
     without_stop: bool = False
     price: Price | None = None
-    """What the difference was traded at, where the broker does not tell."""
+    """Price at which the difference was traded, where the broker does not report it."""
 
 
 Work = CloseRequest | Answer | ReconcileRequest
@@ -107,7 +107,7 @@ class Preview(Value, frozen=True, kw_only=True):
 
     decision: Decision
     price: Price | None
-    """Latest price; None when there is none."""
+    """Latest price; None without one."""
 
     reasons: tuple[Reason, ...]
     """What speaks against it now; empty when a yes would be executed."""

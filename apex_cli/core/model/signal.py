@@ -97,7 +97,7 @@ class Signal(Value, frozen=True, kw_only=True):
     """Part of the quantity for each target, nearest first; what is left has a stop and no target."""
 
     confidence: Decimal | None = None
-    """0..1 as told by the source; None when it did not say."""
+    """0..1 as given by the source; None where it gave none."""
 
     strategy: str = ""
     source: str = ""

@@ -194,7 +194,7 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
 
 
 def same_security(text: str, instrument: Instrument) -> bool:
-    """Tell whether *text*, as a person types it, names *instrument*, or the underlying of an option.
+    """Return whether *text*, as a person types it, names *instrument*, or the underlying of an option.
 
     >>> same_security("brk b", canonical("BRK.B")), same_security("EURUSD", canonical("EUR.USD"))
     (True, True)
@@ -214,7 +214,7 @@ def same_security(text: str, instrument: Instrument) -> bool:
 
 
 def names_key(text: str, key: str) -> bool:
-    """Tell whether *text* names the security with the instrument key *key*, and no other."""
+    """Return whether *text* names the security with the instrument key *key*, and no other."""
     if text.upper() == key.upper():
         return True
     try:

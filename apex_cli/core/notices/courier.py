@@ -46,7 +46,7 @@ class Ledger(Protocol):
     """Where a channel's place is kept."""
 
     def exists(self) -> bool:
-        """Tell whether the channel was ever begun."""
+        """Return whether the channel was ever begun."""
 
     def load(self) -> Delivery:
         """Return where it stands."""
@@ -74,7 +74,7 @@ class Policy(Value, frozen=True, kw_only=True):
         return self.loudness.get(kind, Loudness.ON)
 
     def is_quiet(self, now: datetime) -> bool:
-        """Tell whether low priority waits at *now*."""
+        """Return whether low priority waits at *now*."""
         return self.quiet is not None and now.astimezone(ZoneInfo(self.time_zone)).time() in self.quiet
 
 

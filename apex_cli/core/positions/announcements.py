@@ -1,6 +1,6 @@
 """Events made for people: an entry that filled, a position that shrank, day trades that run out, the day's sum.
 
-Each is emitted in the commit of the fact it tells of.
+Each is emitted in the commit of the fact that it announces.
 """
 
 from __future__ import annotations

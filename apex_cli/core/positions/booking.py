@@ -44,13 +44,13 @@ class Booked(Value, frozen=True, kw_only=True):
     """New executions and corrections; repeated deliveries are not among them."""
 
     round_trips: tuple[RoundTrip, ...] = ()
-    """Closed, or booked anew after a late fill or a correction."""
+    """Closed, or booked again after a late fill or a correction."""
 
 
 def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
     """Apply *events* in the order they came, and return what was new.
 
-    Trades that apex did not ask for are not folded into positions: a comparison with the broker tells of them.
+    Trades that apex did not ask for are not folded into positions: a comparison with the broker reports them.
     """
     fills: list[Fill] = []
     trips: list[RoundTrip] = []
@@ -66,7 +66,7 @@ def book(tx: State, events: Iterable[BrokerEvent], now: datetime) -> Booked:
 
 
 def is_news(tx: State, fill: Fill) -> bool:
-    """Tell whether neither *fill* nor a later word on it, a correction or its commission, is booked."""
+    """Return whether neither *fill* nor a later word on it, a correction or its commission, is booked."""
     known: Fill | None = tx.fills.get(fill.key)
     return known is None or supersedes(fill, known)
 
@@ -163,7 +163,7 @@ def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) ->
 
 
 def put_order(tx: State, record: OrderRecord, now: datetime) -> None:
-    """Keep *record* and tell the journal; an order that turned up after all is an alarm."""
+    """Keep *record* and emit its event; an order that turned up after all is an alarm."""
     name = record.order.client_order_id
     known: OrderRecord | None = tx.orders.get(name)
     tx.orders[name] = record
@@ -176,13 +176,13 @@ def put_order(tx: State, record: OrderRecord, now: datetime) -> None:
 
 
 def _is_newest(tx: State, fill: Fill) -> bool:
-    """Tell whether *fill* sorts after every fill ever booked, whatever the security."""
+    """Return whether *fill* sorts after every fill ever booked, whatever the security."""
     counters = tx.counters
     return counters.last_fill_at is None or (fill.filled_at, fill.key) > (counters.last_fill_at, counters.last_fill_key)
 
 
 def _is_last(tx: State, fill: Fill) -> bool:
-    """Tell whether no booked fill of the same security sorts after *fill*."""
+    """Return whether no booked fill of the same security sorts after *fill*."""
     mark = (fill.filled_at, fill.key)
     key = fill.instrument.key
     return all((f.filled_at, f.key) <= mark for f in tx.fills.values() if f.instrument.key == key)
@@ -206,7 +206,7 @@ def _with_note(tx: State, trip: RoundTrip, fill: Fill) -> RoundTrip:
 
 
 def _refold(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
-    """Fold all kept fills of the security anew: one came late, or was corrected."""
+    """Fold all kept fills of the security again: one came late, or was corrected."""
     key = fill.instrument.key
     fills = in_order(f for f in tx.fills.values() if f.instrument.key == key)
     row: PositionRecord | None = tx.positions.get(key)

@@ -33,7 +33,7 @@ LATE = timedelta(minutes=5)
 def suspected_flow(
     before: AccountSnapshot, after: AccountSnapshot, *, traded_at: Iterable[datetime], held: Usd
 ) -> CashFlow | None:
-    """Return the deposit or withdrawal that the two values of the account show; None where there is none.
+    """Return the deposit or withdrawal that the two values of the account show; None without one.
 
     Args:
         before: the account as it was known.

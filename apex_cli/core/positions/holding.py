@@ -44,7 +44,7 @@ def close_due(  # noqa: PLR0917 - what a decision reads, in one line
     mode: TradingMode,
     now: datetime,
 ) -> TimeClose | None:
-    """Return the close that time asks for now; None when there is none, or it is under way.
+    """Return the close that time asks for now; None without one, or while it is under way.
 
     Only while the market trades, and not while trading is halted: the stop stays, and the close comes later.
 
@@ -70,7 +70,7 @@ def close_due(  # noqa: PLR0917 - what a decision reads, in one line
 
 
 def _is_under_way(record: OrderRecord) -> bool:
-    """Tell whether *record* is a market close that works, or may have filled already."""
+    """Return whether *record* is a market close that works, or may have filled already."""
     order = record.order
     is_close = order.role is OrderRole.CLOSE and order.order_type is OrderType.MARKET
     return is_unsure(record) or (is_close and record.is_open)

@@ -45,7 +45,7 @@ def in_order(fills: Iterable[Fill]) -> list[Fill]:
 
 
 def supersedes(fill: Fill, known: Fill) -> bool:
-    """Tell whether *fill*, delivered after *known*, says more: a correction, or another commission than before."""
+    """Return whether *fill*, delivered after *known*, says more: a correction, or another commission than before."""
     if fill.revision != known.revision:
         return fill.revision > known.revision
     return fill.commission not in {ZERO, known.commission}

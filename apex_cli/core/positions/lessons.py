@@ -27,11 +27,11 @@ TRAITS = (
     "technical_volume",
     "technical_volatility",
 )
-"""Numbers of the stages, 0..1, that tell one entry from another."""
+"""Numbers of the stages, 0..1, that distinguish entries."""
 
 
 def number_in(metadata: dict[str, str | int | float | bool | None], name: str) -> Decimal | None:
-    """Return a finite number from a signal's metadata; None where there is none."""
+    """Return a finite number from a signal's metadata; None where it is missing."""
     found = metadata.get(name)
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
@@ -40,7 +40,7 @@ def number_in(metadata: dict[str, str | int | float | bool | None], name: str) -
 
 
 def fraction_in(metadata: dict[str, str | int | float | bool | None], name: str) -> Decimal | None:
-    """Return a number clipped to 0..1, to four places; None where there is none."""
+    """Return a number clipped to 0..1, to four places; None where it is missing."""
     number = number_in(metadata, name)
     return None if number is None else min(max(number, ZERO), ONE).quantize(R_STEP)
 
@@ -70,14 +70,14 @@ def entry_conditions(opportunity: Opportunity) -> EntryConditions:
 
 
 def keep_lesson(tx: State, trip: RoundTrip, seq: int) -> None:
-    """Keep what *trip* teaches, once by its id; booked anew it is corrected, and keeps its number.
+    """Keep what *trip* teaches, once by its id; a trade booked again is corrected and keeps its number.
 
     A trade made outside apex, or one whose plan is gone, teaches nothing new.
 
     Args:
         tx: changed in place.
         trip: as it was booked in this transaction.
-        seq: number of the event that tells of it.
+        seq: number of its event.
     """
     bracket: BracketRecord | None = tx.brackets.get(trip.bracket_id)
     if bracket is None or bracket.conditions is None or trip.net_r_multiple is None:

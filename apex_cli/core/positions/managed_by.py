@@ -1,4 +1,4 @@
-"""What looks after a position now, for people and for scripts."""
+"""Active stop management of a position: trailing, break-even, time exits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def gain_of(position: Position, bracket: BracketRecord, price: Price) -> Gain:
 
 
 def is_tighter(position: Position, trigger: Price, other: Price) -> bool:
-    """Tell whether a stop at *trigger* is nearer to the price than one at *other*."""
+    """Return whether a stop at *trigger* is nearer to the price than one at *other*."""
     return (trigger - other) * position.side.sign > ZERO
 
 

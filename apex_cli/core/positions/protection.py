@@ -93,7 +93,7 @@ def unprotected_quantity(position: Position, orders: Iterable[OrderRecord]) -> D
 
 
 def is_unsure(record: OrderRecord) -> bool:
-    """Tell whether more may have happened to an order than was booked: its fate or its fills are missing."""
+    """Return whether more may have happened to an order than was booked: its fate or its fills are missing."""
     if record.status is OrderStatus.FILLED:
         return record.filled_quantity < record.order.quantity
     return record.status in {OrderStatus.INTENT, OrderStatus.UNKNOWN}
@@ -185,7 +185,7 @@ def most_to_close(position: Position | None, orders: Iterable[OrderRecord], side
 
 
 def is_closing_side(position: Position, side: OrderSide) -> bool:
-    """Tell whether an order on *side* would reduce *position*."""
+    """Return whether an order on *side* would reduce *position*."""
     return _exit_side(position) is side
 
 
@@ -223,7 +223,7 @@ def replacement_stop(
 
 
 def still_held(position: Position, lock: Lock | None) -> Position | None:
-    """Return the part of *position* that the broker holds as far as *lock* tells; exits rest for no more than that."""
+    """Return the part of *position* that the broker holds according to *lock*; exits rest for no more than that."""
     if lock is None or lock.difference is None:
         return position
     return backed(position, signed(position) + lock.difference)

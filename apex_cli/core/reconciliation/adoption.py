@@ -56,7 +56,7 @@ class Adoption:
         found = await self._reconciler.reconcile(repair=True)
         if not found.is_complete:
             raise NothingToDo(
-                "answer_incomplete", "The broker did not tell everything; nothing was taken over.", hint="Try again."
+                "answer_incomplete", "The broker's answer is incomplete; nothing was taken over.", hint="Try again."
             )
         if request.ignore:
             self._ignore(_position_break(found, request.ignore))
@@ -84,7 +84,7 @@ class Adoption:
         row: PositionRecord | None = self._store.view().positions.get(each.key)
         instrument = row.position.instrument if row is not None else each.instrument
         if instrument is None:
-            raise ApexError("instrument_unknown", f"{each.key}: the broker does not tell what it is.")
+            raise ApexError("instrument_unknown", f"{each.key}: the broker does not report what it is.")
         foreign = no_rate(instrument)
         if foreign is not None:
             raise RefusedError(foreign.code, foreign.message, hint=f"Leave it alone with --ignore {each.key!r}.")
@@ -93,7 +93,7 @@ class Adoption:
         if price is None:
             raise InputError(
                 "price_needed",
-                f"{each.key}: the broker does not tell at what price {abs(difference)} were traded.",
+                f"{each.key}: the broker does not report at what price {abs(difference)} were traded.",
                 hint="Give it: --price 51.20",
             )
         stop = None
@@ -233,9 +233,9 @@ def _bracket(
 
 
 def _settle_unsure(tx: State, key: str, now: datetime) -> None:
-    """Let orders whose fills were never told count as they are booked: the holding itself tells the rest."""
+    """Mark orders with unreported fills as settled; the adopted holding already includes their quantity."""
     for record in [r for r in orders_of(tx, key) if r.status is OrderStatus.FILLED and is_unsure(r)]:
         quantity = record.filled_quantity or record.order.quantity
         ended = OrderStatus.FILLED if record.filled_quantity else OrderStatus.CANCELLED
         order = replace(record.order, quantity=Quantity(quantity))
-        put_order(tx, replace(record, order=order, status=ended, reason="its fills were never told"), now)
+        put_order(tx, replace(record, order=order, status=ended, reason="its fills were never reported"), now)

@@ -2,7 +2,7 @@
 
 A pure function over both. Orders are matched by client order id, then by the broker's number; fills by execution id;
 positions by contract. Only a complete answer proves that something is not there: from an incomplete one only what it
-positively tells is taken over, and nothing is cancelled, trimmed or closed. What apex did not open is never touched.
+positively reports is taken over, and nothing is cancelled, trimmed or closed. What apex did not open is never touched.
 
 Each step sees the books as they stand after the corrections of the steps before it, so corrections do not contradict
 each other: fills, then orders, then orders that should not be there, then positions, then exits.
@@ -41,7 +41,7 @@ from apex_cli.core.reconciliation.position_breaks import (
 from apex_cli.core.state.tables import State, is_ours
 
 MARK_LENGTH = 4
-"""Hexadecimal digits: enough to tell a person's accounts apart, far too few to find an account by."""
+"""Hexadecimal digits: enough to distinguish a person's accounts, far too few to find an account by."""
 
 POSITION_CODES = frozenset({BreakCode.POSITION_DIFFERS, BreakCode.POSITION_MISSING, BreakCode.POSITION_NOT_OURS})
 
@@ -77,7 +77,7 @@ def find_breaks(state: State, told: BrokerSnapshot, now: datetime, *, oldest: da
 
 
 def account_mark(account_id: str) -> str:
-    """Return what tells accounts apart without telling them; empty for none."""
+    """Return a mark that distinguishes accounts without revealing them; empty for none."""
     return sha256(account_id.encode()).hexdigest()[:MARK_LENGTH] if account_id else ""
 
 
@@ -102,7 +102,7 @@ def _incomplete() -> Break:
         subject=EVERYTHING,
         ours="",
         theirs="a part of the answer",
-        message="The broker did not tell everything it knows: what is missing proves nothing.",
+        message="The broker's answer is incomplete: what is missing proves nothing.",
         correction=Correction(kind=CorrectionKind.NONE, message="Ask again; apex does so by itself."),
     )
 

@@ -98,7 +98,7 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
 
 
 def _is_needed(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: Mapping[str, Position]) -> bool:
-    """Tell whether *adopted* is a stop for something held that no stop of ours covers."""
+    """Return whether *adopted* is a stop for something held that no stop of ours covers."""
     order = adopted.order
     position = held.get(order.instrument.key)
     if position is None or order.order_type not in STOP_TYPES or not is_closing_side(position, order.side):
@@ -108,7 +108,7 @@ def _is_needed(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: M
 
 
 def _is_partner(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: Mapping[str, Position]) -> bool:
-    """Tell whether *adopted* rests in one OCA group with an exit of ours: only one of them can fill."""
+    """Return whether *adopted* rests in one OCA group with an exit of ours: only one of them can fill."""
     order = adopted.order
     position = held.get(order.instrument.key)
     if position is None or order.oca_group is None or not is_closing_side(position, order.side):
@@ -118,7 +118,7 @@ def _is_partner(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: 
 
 
 def _leaves_unknown(theirs: BrokerOrder, held: Mapping[str, Position], told: BrokerSnapshot) -> bool:
-    """Tell whether *theirs* is an exit of something that the broker holds and our books do not: a state may be lost."""
+    """Return whether *theirs* is an exit of something that the broker holds and our books lack: a state may be lost."""
     key = theirs.instrument.key
     at_broker = told.positions.get(key, ZERO)
     is_exit = at_broker * theirs.side.sign < ZERO and theirs.quantity - theirs.filled_quantity <= abs(at_broker)

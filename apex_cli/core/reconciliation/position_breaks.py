@@ -169,7 +169,7 @@ def compare_exits(
 
     Args:
         held: ours, missed fills folded in.
-        records: our orders as they stand after what the broker told of them.
+        records: our orders after the broker's reports about them.
         told: a complete answer.
     """
     by_key: dict[str, list[OrderRecord]] = {key: [] for key in held}

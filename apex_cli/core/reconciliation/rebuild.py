@@ -1,7 +1,7 @@
-"""Brings an older state up to the present by what the journal tells; nothing is told again.
+"""Brings an older state up to the present from the journal; nothing is announced again.
 
 Events carry whole rows, so replaying means putting them where they were put once, and folding fills again. What the
-journal does not tell stays as it was, and the next run works it out: latest prices of what is held, what the account is
+journal does not hold stays as it was, and the next run works it out: latest prices of what is held, what the account is
 worth, the last look at the learners, how high the equity stood between the last decision and the end. A signal whose
 orders were all rejected by the broker counts as executed or as refused: either way it is not acted on again.
 """
@@ -76,7 +76,7 @@ from apex_cli.core.state.events import (
 from apex_cli.core.state.tables import State
 
 LONGEST_SIGNAL = timedelta(days=30)
-"""How long a signal stays known whose own end the journal does not tell."""
+"""How long a signal stays known whose own end is not in the journal."""
 
 
 class SilentState(State):

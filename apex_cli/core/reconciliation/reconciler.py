@@ -2,9 +2,9 @@
 
 A comparison goes in rounds: look, correct facts (fills, states, terms), look again, cancel what should not be there,
 look again, then let the guard trim exits and put stops back. What differs is on disk, with its lock, before anything
-is corrected: a process that dies in between leaves a locked security, and the next one goes on.
+is corrected: a process that dies in between leaves a locked security, and the next one continues.
 
-A difference counts when two answers in a row tell it: events that come while the broker answers are no difference.
+A difference counts when two answers in a row show it: events that arrive while the broker answers are no difference.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Reconciler:
         """Connections and outside fills at the last comparison; the books are compared again when one of them rises."""
 
     async def tend(self, now: datetime) -> bool:
-        """Compare when it is time, or when the broker was connected anew; True when something was corrected.
+        """Compare when it is due, or after a new connection; True when something was corrected.
 
         Raises:
             BrokerError: the broker cannot be asked.
@@ -149,7 +149,7 @@ class Reconciler:
             )
 
     async def _look(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
-        """Return the broker's answer and what differs; what a second answer does not tell again is left out."""
+        """Return the broker's answer and what differs; what a second answer does not repeat is left out."""
         told, breaks = await self._ask()
         if all(each.correction.kind in TOLD_AT_ONCE or each.status is BreakStatus.IGNORED for each in breaks):
             return told, breaks
@@ -169,7 +169,7 @@ class Reconciler:
         return told, breaks
 
     def _is_too_early(self, each: Break) -> bool:
-        """Tell whether an order that the broker does not know may still turn up there."""
+        """Return whether an order that the broker does not know may still turn up there."""
         return each.code is BreakCode.ORDER_GONE and self._orders.may_turn_up(each.subject)
 
     # ------------------------------------------------------------ corrections
@@ -223,7 +223,7 @@ class Reconciler:
         is_final: bool = True,
         before: Reconciliation | None = None,
     ) -> Reconciliation:
-        """Put locks and what was found on disk, and tell what was not told *before*."""
+        """Persist locks and findings; emit events only for findings that *before* did not contain."""
         state, now = self._store.view(), self._clock.now()
         last = state.reconciliation
         is_other = any(each.code is BreakCode.ACCOUNT_DIFFERS for each in breaks)
@@ -246,7 +246,7 @@ class Reconciler:
         return found
 
     def _is_news(self, last: Reconciliation | None, found: Reconciliation) -> bool:
-        """Tell whether *found* is worth a commit: it says something new, or the last one is old."""
+        """Return whether *found* is worth a commit: it says something new, or the last one is old."""
         if last is None or replace(last, at=found.at) != found:
             return True
         return found.at - last.at >= timedelta(minutes=self._limits.interval_minutes)

@@ -79,7 +79,7 @@ SUBJECT_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid, ApprovalQueued, In
 """Kinds of events that tie an id to the signal it belongs to."""
 
 ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", "exec_id", "round_trip_id")
-"""Fields whose value leads to the signal; a symbol does, too."""
+"""Event fields that identify a signal. A symbol also matches."""
 
 
 MOST_RECENT = 20

@@ -98,7 +98,7 @@ class Span(Value, frozen=True, kw_only=True):
     last: date | None = None
 
     def has(self, at: datetime) -> bool:
-        """Tell whether *at* belongs to a session of the span."""
+        """Return whether *at* belongs to a session of the span."""
         if self.first is None and self.last is None:
             return True
         day = session_date(at)

@@ -142,7 +142,7 @@ TRADEABLE_CHECKS = frozenset({"reward_risk_min", "confidence_min"})
 
 
 def is_tradeable(decision: Decision) -> bool:
-    """Tell whether the opportunity itself is good enough, whatever the account and the market say."""
+    """Return whether the opportunity itself is good enough, whatever the account and the market say."""
     return all(check.passed for check in decision.checks if check.code in TRADEABLE_CHECKS)
 
 

@@ -90,7 +90,7 @@ class Table(MutableMapping[str, R], Generic[R]):
         return len(self._rows)
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether there is a row."""
+        """Return whether there is a row."""
         return key in self._rows
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - one dict look-up instead of Mapping's try
@@ -335,11 +335,11 @@ OUR_ID = re.compile(r"apex-(?P<bracket>[0-9A-HJKMNP-TV-Z]{26})-(?P<letter>[A-Z])
 
 
 def is_our_id(client_order_id: str) -> bool:
-    """Tell whether *client_order_id* has the form of ours."""
+    """Return whether *client_order_id* has the form of ours."""
     return OUR_ID.fullmatch(client_order_id) is not None
 
 
 def is_ours(state: State, fill: Fill) -> bool:
-    """Tell whether *fill* belongs to an order of ours, also one that our books do not have any more."""
+    """Return whether *fill* belongs to an order of ours, also one that our books do not have any more."""
     name = fill.client_order_id
     return name in state.orders or is_our_id(name) or fill.bracket_id in state.brackets or fill.key in state.fills

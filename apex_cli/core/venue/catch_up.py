@@ -35,7 +35,7 @@ class Marks(NamedTuple):
     execution: int = 0
 
     def is_behind(self, other: Marks) -> bool:
-        """Tell whether *other* knows more."""
+        """Return whether *other* knows more."""
         return self.order < other.order or self.execution < other.execution
 
 

@@ -137,7 +137,7 @@ class Matcher:
 
 
 def interest(orders: Iterable[WorkingOrder], low: Price, high: Price) -> tuple[bool, bool]:
-    """Tell whether a range of prices reaches any order (or one has no level yet), and whether any trails."""
+    """Return whether a range of prices reaches any order (or one has no level yet), and whether any trails."""
     is_reached = has_trail = False
     for order in orders:
         level = order.level

@@ -475,7 +475,7 @@ class TestPositions:
     def test_nothing_is_adopted_on_an_incomplete_answer(self, rig: Rig) -> None:
         hold_at_venue(rig, 20)
         rig.broker.has_snapshot = False
-        with pytest.raises(NothingToDo, match="did not tell everything"):
+        with pytest.raises(NothingToDo, match="answer is incomplete"):
             ask(rig, adopt="AAPL", price="50")
         assert rig.state.positions["AAPL"].position.quantity == 15
 

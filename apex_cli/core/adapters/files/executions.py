@@ -290,5 +290,5 @@ def _execution(row: Mapping[Any, object], at: str, seen: Counter[str]) -> Execut
 
 
 def is_absent(value: object) -> bool:
-    """Tell whether a row leaves a field out, or gives it empty."""
+    """Return whether a row leaves a field out, or gives it empty."""
     return value is None or value == ""

@@ -318,7 +318,7 @@ def _identity(found: os.stat_result | None) -> Identity | None:
 
 
 def _is_own(found: os.stat_result) -> bool:
-    """Tell whether a file is this user's, and has no second name elsewhere."""
+    """Return whether a file is this user's, and has no second name elsewhere."""
     return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and found.st_nlink == 1)
 
 

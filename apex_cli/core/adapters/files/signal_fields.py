@@ -304,7 +304,7 @@ def _fact(name: str, value: object, allowed: str) -> str | int | float | bool | 
 
 
 def _is_clean(text: str) -> bool:
-    """Tell whether *text* is free of control characters (line breaks and tabs aside) and half surrogates."""
+    """Return whether *text* is free of control characters (line breaks and tabs aside) and half surrogates."""
     return text.translate({9: None, 10: None, 13: None}).isprintable()
 
 

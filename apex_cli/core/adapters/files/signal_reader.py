@@ -150,7 +150,7 @@ def _sniffed(head: bytes, kind: str | None, *, is_whole: bool) -> str:
 
 
 def _is_json_lines(body: bytes) -> bool:
-    """Tell whether the first line is a whole JSON object and more follows."""
+    """Return whether the first line is a whole JSON object and more follows."""
     first, _, more = body.partition(b"\n")
     if not more.strip():
         return False

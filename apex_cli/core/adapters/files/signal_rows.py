@@ -184,7 +184,7 @@ class _RowReader:
         return named
 
     def _counts(self, name: str) -> bool:
-        """Tell whether a fact of the metadata is about this security: an option's terms are only an option's."""
+        """Return whether a fact of the metadata is about this security: an option's terms are only an option's."""
         if name not in {"expiry", "strike", "right", "multiplier", "trading_class"}:
             return True
         is_option_word = self.found["signal_type"] in OPTION_RIGHTS

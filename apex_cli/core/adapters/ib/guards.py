@@ -23,7 +23,7 @@ def masked(account: str) -> str:
 
 
 def is_paper(account: str) -> bool:
-    """Tell whether *account* is one for paper trading."""
+    """Return whether *account* is one for paper trading."""
     return account.startswith(PAPER_PREFIX)
 
 

@@ -49,7 +49,7 @@ def _missing_terms(order: Order) -> str:
 
 
 def _has_one_distance(order: Order) -> bool:
-    """Tell whether a trailing stop has exactly one distance: the broker refuses both."""
+    """Return whether a trailing stop has exactly one distance: the broker refuses both."""
     fraction = order.trail_fraction
     if fraction is None:
         return _is_price(order.trail_amount)

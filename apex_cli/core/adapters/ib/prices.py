@@ -140,7 +140,7 @@ class IbPrices:
             waited += POLL_S
 
     def _is_silent(self, instrument: Instrument) -> bool:
-        """Tell whether a first price may still come."""
+        """Return whether a first price may still come."""
         stream = self._streams.get(instrument.key)
         if stream is None:
             return False

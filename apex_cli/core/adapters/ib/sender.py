@@ -165,7 +165,7 @@ class Sender:
 
     @staticmethod
     def _is_stuck(sent: Sequence[Known]) -> bool:
-        """Tell whether the last leg was refused, so that those before it were never released.
+        """Return whether the last leg was refused, so that those before it were never released.
 
         TWS may report the refused leg as inactive; those before it are not reported at all before their release.
         """
@@ -251,5 +251,5 @@ def _fills_at_once(order: Order) -> bool:
 
 
 def _is_answered(known: Known) -> bool:
-    """Tell whether the broker has spoken of an order."""
+    """Return whether the broker has spoken of an order."""
     return known.was_seen or not known.is_open

@@ -136,7 +136,7 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
 
 
 def _needs_more(heard: Iterable[Word], tracker: Tracker) -> bool:
-    """Tell whether a doubtful order is gone from the open ones without a clear end."""
+    """Return whether a doubtful order is gone from the open ones without a clear end."""
     live = {word.ref for word in heard if isinstance(word, OpenOrder)}
     gone = [tracker.orders[ref] for ref in tracker.doubts if ref not in live]
     return any(known.filled > known.executed or known.status not in {"Cancelled", "ApiCancelled"} for known in gone)

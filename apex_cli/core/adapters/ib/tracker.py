@@ -1,4 +1,4 @@
-"""Our own states of our orders, made of what was heard; nothing ends before that is confirmed.
+"""Order states derived from IB callbacks. An order becomes final only when executions or completed orders confirm it.
 
 A word that sounds like an end (Cancelled, Inactive, an error that carries the order's id) only raises a doubt. A doubt
 is settled by executions that fill the whole order, or by a fresh list of all open orders: who is on it works, who is
@@ -41,7 +41,7 @@ OWN_PREFIX = "apex-"
 
 
 def looks_like_ours(ref: str) -> bool:
-    """Tell whether some apex gave an order this name."""
+    """Return whether some apex gave an order this name."""
     return ref.startswith(OWN_PREFIX)
 
 

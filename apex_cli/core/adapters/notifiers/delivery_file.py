@@ -23,7 +23,7 @@ class DeliveryFile:
         self._lock = ProcessLock(folder / f"{channel}.lock")
 
     def exists(self) -> bool:
-        """Tell whether the channel was ever begun."""
+        """Return whether the channel was ever begun."""
         return self.path.exists()
 
     def load(self) -> Delivery:

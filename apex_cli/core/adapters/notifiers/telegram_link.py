@@ -239,7 +239,7 @@ def _setup_problem(error: TelegramError, words: str) -> str:
 
 
 def _never_left(error: Exception) -> bool:
-    """Tell whether the request surely did not get through: there was no connection."""
+    """Return whether the request surely did not get through: there was no connection."""
     import httpx
 
     cause = error.__cause__

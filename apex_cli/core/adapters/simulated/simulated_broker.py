@@ -269,7 +269,7 @@ class SimulatedBroker:
         return self._as_of
 
     def has_price(self, instrument: Instrument) -> bool:
-        """Tell whether a market order in *instrument* would fill at once."""
+        """Return whether a market order in *instrument* would fill at once."""
         return self._engine.last_price(instrument.key) is not None
 
     def set_price(self, instrument: Instrument, price: Price, at: datetime) -> None:
@@ -302,7 +302,7 @@ class SimulatedBroker:
         return all(self._is_open(order.instrument.key, last, self._as_of) for order in orders)
 
     def _is_open(self, key: str, start: datetime, end: datetime) -> bool:
-        """Tell whether orders in *key* work in some part of start..end."""
+        """Return whether orders in *key* work in some part of start..end."""
         if self._outside_rth or key not in self._by_session:
             return True
         bounds = session_bounds(start.astimezone(NEW_YORK).date())

@@ -52,7 +52,7 @@ def _check_file(store: TinyDbStore) -> Iterator[Finding]:
 
 
 def _check_journal(store: TinyDbStore) -> Iterator[Finding]:
-    """Tell whether every sequence number is in the journal exactly once, or waits in the outbox."""
+    """Return whether every sequence number is in the journal exactly once, or waits in the outbox."""
     last_seq, waiting = _known_to_state(store)
     count = newest = 0
     bad: dict[Path, BadLines] = {}

@@ -300,7 +300,7 @@ class Backups:
         return sorted(found, key=lambda kept: kept[0].generation)
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether the newest one is older than 15 minutes; the folder is asked only then."""
+        """Return whether the newest one is older than 15 minutes; the folder is asked only then."""
         if self._keep < 1 or (self._newest is not None and abs(now - self._newest) < BACKUP_INTERVAL):
             return False
         kept = self.all()

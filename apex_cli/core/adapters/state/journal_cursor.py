@@ -107,7 +107,7 @@ class JournalPlaces:
             return offset == 0 or file.read(1) == b"\n"
 
     def _ends_with(self, name: str, offset: int, seq: int) -> bool:
-        """Tell whether the event before *offset* is number *seq*; a line that cannot be read speaks for it."""
+        """Return whether the event before *offset* is number *seq*; a line that cannot be read speaks for it."""
         path = self._folder / name
         with state_errors(path), open_journal_file(path) as file:
             start = max(0, offset - LONGEST_LOOK)

@@ -255,7 +255,7 @@ def _field(path: Sequence[str]) -> Query:
 
 
 def _compares(compare: Operator, wanted: Value, stored: object) -> bool:
-    """Tell whether *stored* compares with *wanted*: as numbers where *wanted* is one; other kinds only differ."""
+    """Return whether *stored* compares with *wanted*: as numbers where *wanted* is one; other kinds only differ."""
     left: object = stored
     if isinstance(wanted, Decimal) and not isinstance(stored, bool) and isinstance(stored, int | float | str):
         left = _number(str(stored))

@@ -57,7 +57,7 @@ class StateFile:
         return part
 
     def is_at(self, header: bytes) -> bool:
-        """Tell whether the file still has this header line; an empty one means no file."""
+        """Return whether the file still has this header line; an empty one means no file."""
         with state_errors(self.path):
             try:
                 descriptor = open_for_reading(self.path)
