@@ -8,6 +8,7 @@ and is not there yet.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -36,7 +37,11 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING)
 """What decoding a line that is no event may raise: it may be nested without end, too."""
 
 _encode = msgspec.json.Encoder().encode
-_decode_event = msgspec.json.Decoder(OutboxRow).decode
+_decode = msgspec.json.Decoder(OutboxRow).decode
+_bracket_of = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
+
+MOST_DEPTH = 500
+"""Deepest nesting of an event. How deep a decoder goes hangs on the version of Python and the size of its stack."""
 
 
 class _Seq(msgspec.Struct):
@@ -52,6 +57,28 @@ def encode_event(row: OutboxRow) -> bytes:
     line = _encode(event)
     # Inside a JSON string a line break is escaped, so these are blanks of a pretty-printed payload.
     return line.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def decode_event(line: bytes) -> OutboxRow:
+    """Return the event of a journal's *line*.
+
+    Raises:
+        msgspec.DecodeError: it is none, or nested deeper than ``MOST_DEPTH``; see ``UNREADABLE`` for the others.
+    """
+    if line.count(b"[") + line.count(b"{") > MOST_DEPTH and _is_deep(line):
+        raise msgspec.DecodeError(f"it is nested more than {MOST_DEPTH} levels deep")
+    return _decode(line)
+
+
+def _is_deep(line: bytes) -> bool:
+    """Tell whether brackets outside of strings are nested deeper than ``MOST_DEPTH``."""
+    depth = 0
+    for match in _bracket_of.finditer(line):
+        sign = match.group()
+        depth += 1 if sign in b"[{" else -1 if sign in b"]}" else 0
+        if depth > MOST_DEPTH:
+            return True
+    return False
 
 
 class JournalLine(NamedTuple):
@@ -312,14 +339,14 @@ def _by_file(rows: list[OutboxRow], newest: str) -> Iterator[tuple[str, list[Out
 
 def _event_of(line: bytes) -> OutboxRow | None:
     with suppress(*UNREADABLE):
-        event = _decode_event(line)
+        event = decode_event(line)
         return event if 0 < event.seq <= LAST_SEQ else None
     return None
 
 
 def _read_event(line: bytes, path: Path, number: int) -> OutboxRow:
     try:
-        return _decode_event(line)
+        return decode_event(line)
     except UNREADABLE as error:
         raise _damaged(path, f"line {number} is not an event: {error}") from error
 

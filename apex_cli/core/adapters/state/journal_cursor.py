@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from apex_cli.core.adapters.atomic_file import state_errors
-from apex_cli.core.adapters.state.journal import MOST_LINE, UNREADABLE, bounded_lines, open_journal_file
+from apex_cli.core.adapters.state.journal import MOST_LINE, UNREADABLE, bounded_lines, decode_event, open_journal_file
 from apex_cli.core.model.delivery import Place
 from apex_cli.core.model.records import OutboxRow
 
@@ -23,8 +21,6 @@ LONGEST_LOOK = 1 << 16
 
 FIRST_LOOK_BYTES = 1 << 20
 """How far back the first look of a ``JournalTail`` reads: some hundred events."""
-
-_decode = msgspec.json.Decoder(OutboxRow).decode
 
 
 class JournalPlaces:
@@ -114,7 +110,7 @@ class JournalPlaces:
             file.seek(start)
             line = file.read(offset - start).rstrip(b"\n").rpartition(b"\n")[2]
         with suppress(*UNREADABLE):
-            return _decode(line).seq == seq
+            return decode_event(line).seq == seq
         return True
 
     def _read_file(self, name: str, offset: int, seq: int) -> list[tuple[OutboxRow, Place]]:
@@ -141,7 +137,7 @@ class JournalPlaces:
                     return
                 offset += length
                 with suppress(*UNREADABLE):
-                    row = _decode(line)
+                    row = decode_event(line)
                     yield row, Place(seq=row.seq, file=name, offset=offset)
 
 

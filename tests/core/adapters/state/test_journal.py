@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from apex_cli.core.adapters import atomic_file
-from apex_cli.core.adapters.state.journal import Journal
+from apex_cli.core.adapters.state.journal import MOST_DEPTH, UNREADABLE, Journal, decode_event
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.records import OutboxRow
 
@@ -180,3 +180,21 @@ def test_a_missing_folder_is_an_empty_journal_and_stays_missing(tmp_path: Path) 
     assert journal.last_seq() == 0
     assert seqs(journal) == []
     assert not (tmp_path / "journal").exists()
+
+
+def nested(data: str) -> bytes:
+    return f'{{"seq":1,"at":"2026-03-31T23:59:00Z","kind":"fill","subject":"","data":{data}}}'.encode()
+
+
+@pytest.mark.parametrize("levels", [MOST_DEPTH, 2 * MOST_DEPTH, 20_000, 200_000])
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+def test_an_event_that_is_nested_too_deeply_is_none_with_every_version(levels: int, opened: str, closed: str) -> None:
+    with pytest.raises(UNREADABLE):
+        decode_event(nested(opened * levels + "1" * (closed == "}") + closed * levels))
+
+
+@pytest.mark.parametrize(
+    "data", ["[" * 400 + "]" * 400, "[" + "[]," * 5000 + "[]]", '"' + "[{" * 5000 + '"', '["\\"[[[[", 1]']
+)
+def test_many_brackets_that_are_not_deep_are_an_event(data: str) -> None:
+    assert bytes(decode_event(nested(data)).data) == data.encode()
