@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 FOR_USERS = sorted(set(EXTRAS) - {"test", "bench"})
 
-ALLOWED = {"0BSD", "APACHE", "BSD", "CC0", "ISC", "MIT", "MPL", "PSF", "ZLIB"}
+ALLOWED = {"0BSD", "APACHE", "BSD", "CC0", "ISC", "MIT", "MPL", "PSF", "UNLICENSE", "ZLIB"}
 """Families of licences that may be in any extra. MPL covers files that apex never changes."""
 
 COPYLEFT_EXTRAS = {"telegram": {"LGPL"}, "bench": {"AGPL"}}
@@ -45,6 +45,7 @@ _WORDS = (
     ("ISC", r"\bISC\b"),
     ("ZLIB", r"\bZlib\b"),
     ("CC0", r"\bCC0"),
+    ("UNLICENSE", r"\bUnlicense"),
 )
 
 

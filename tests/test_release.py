@@ -11,6 +11,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from kit.packages import reached
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +61,6 @@ def test_the_bill_of_materials_names_apex_and_what_it_needs(tmp_path: Path) -> N
     document = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
     assert document["bomFormat"] == "CycloneDX"
     assert document["metadata"]["component"]["name"] == "apex-trade"
-    named = {component["name"].lower().replace("_", "-") for component in document["components"]}
+    named = {canonicalize_name(component["name"]) for component in document["components"]}
     assert set(reached("apex-trade")) - {"apex-trade"} <= named
     assert all(component["version"] for component in document["components"])
