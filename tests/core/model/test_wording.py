@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.wording import decimals, money, percent, plain, units
+from apex_cli.core.model.wording import decimals, money, percent, plain, shared_start, units, visible
 
 D = Decimal
 
@@ -27,3 +27,25 @@ def test_amounts_carry_their_unit() -> None:
     assert percent(D("0.025")) == "2.5 %"
     assert units(D(1), MarketType.OPTIONS) == "1 contract"
     assert units(D("0.25"), MarketType.CRYPTO) == "0.25 units"
+
+
+@pytest.mark.parametrize(
+    ("names", "letters"), [((), 0), (("AB",), 2), (("01M8HT", "01M8KZ"), 4), (("A", "B"), 0), (("AB", "ABC"), 2)]
+)
+def test_what_names_begin_with_in_common(names: tuple[str, ...], letters: int) -> None:
+    assert shared_start(names) == letters
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("AAPL é 日本", "AAPL é 日本"),
+        ("\x1b[31mred", "\\u001b[31mred"),
+        ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ("\u202eSELL\u200b", "\\u202eSELL\\u200b"),
+        ("\U000e0001", "\\udb40\\udc01"),
+    ],
+)
+def test_signs_that_are_not_seen_become_escapes(text: str, seen: str) -> None:
+    assert visible(text) == seen
+    assert visible("a\nb", keep="\n") == "a\nb"

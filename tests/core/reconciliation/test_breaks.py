@@ -395,6 +395,12 @@ class TestPositions:
         holdings = (Holding(instrument=AAPL, quantity=Quantity(D(15)), average_price=Price(D(50))),)
         assert only(held_ten(), told(at_broker(our()), held={"AAPL": "15"}, holdings=holdings)).price is None
 
+    def test_a_split_is_named_with_its_ratio_and_asks_for_a_new_stop(self) -> None:
+        holdings = (Holding(instrument=AAPL, quantity=Quantity(D(40)), average_price=Price(D("12.5"))),)
+        each = only(held_ten(), told(at_broker(our()), held={"AAPL": "40"}, holdings=holdings))
+        assert "It looks like a split, 4 for 1" in each.message
+        assert each.correction.message.endswith("the old one over 4: --adopt 'AAPL' --stop PRICE.")
+
     def test_trades_outside_apex_explain_it_with_their_price(self) -> None:
         trades = (
             execution("", "4", "7.01", price=Price(D(51))),
