@@ -49,3 +49,26 @@ def test_what_names_begin_with_in_common(names: tuple[str, ...], letters: int) -
 def test_signs_that_are_not_seen_become_escapes(text: str, seen: str) -> None:
     assert visible(text) == seen
     assert visible("a\nb", keep="\n") == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("names", "count"), [((), 0), (("01M8",), 4), (("01M8HT", "01M8KZ"), 4), (("AB", "ABC"), 2), (("A", "B"), 0)]
+)
+def test_how_many_letters_names_share_at_their_start(names: tuple[str, ...], count: int) -> None:
+    assert shared_start(names) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "keep", "shown"),
+    [
+        ("Grüße, 日本", "", "Grüße, 日本"),
+        ("a\x1b[31mb", "", "a\\u001b[31mb"),
+        ("a\nb\r\tc", "", "a\\nb\\r\\tc"),
+        ("a\nb\x07", "\n", "a\nb\\u0007"),
+        ("\u202eSELL\u200b", "", "\\u202eSELL\\u200b"),
+        ("\U000e0041", "", "\\udb40\\udc41"),
+        ("\ufffe", "", "\\ufffe"),
+    ],
+)
+def test_signs_that_nobody_sees_are_escaped(text: str, keep: str, shown: str) -> None:
+    assert visible(text, keep) == shown

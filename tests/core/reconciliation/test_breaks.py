@@ -33,7 +33,7 @@ from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.positions.ledger import fold
 from apex_cli.core.positions.protection import still_held
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, locks_for
-from apex_cli.core.reconciliation.position_breaks import split_ratio
+from apex_cli.core.reconciliation.position_breaks import compare_positions, split_ratio
 from apex_cli.core.state.tables import State
 from kit import START
 
@@ -691,3 +691,22 @@ def test_a_split_differs_from_a_purchase_by_the_mean_price(theirs: str, average:
     holding = Holding(instrument=held.instrument, quantity=quantity, average_price=Price(Decimal(average)))
     told = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
     assert split_ratio(held, told) == (None if ratio is None else Decimal(ratio))
+
+
+@pytest.mark.parametrize(("theirs", "average", "named"), [("100", "5", "10 for 1"), ("2", "250", "1 for 5")])
+def test_a_split_is_named_with_the_way_to_go_on(theirs: str, average: str, named: str) -> None:
+    held = Position(
+        instrument=make_instrument("AAPL"),
+        side=PositionSide.LONG,
+        quantity=Quantity(Decimal(10)),
+        entry_price=Price(Decimal(50)),
+        entry_time=NOW,
+        opened_quantity=Quantity(Decimal(10)),
+        opened_value=Decimal(500),
+    )
+    quantity = Quantity(Decimal(theirs))
+    holding = Holding(instrument=held.instrument, quantity=quantity, average_price=Price(Decimal(average)))
+    told = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
+    (found,) = compare_positions({"AAPL": held}, told, {})
+    assert f"It looks like a split, {named}" in found.message
+    assert "--adopt 'AAPL' --stop PRICE" in found.correction.message
