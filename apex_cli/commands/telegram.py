@@ -24,7 +24,7 @@ def telegram(call: Call) -> None:
     out, settings = call.out, call.settings
     if not settings.notify.telegram.enabled:
         raise ConfigError(
-            "telegram_off", "notify.telegram.enabled is false.", hint="Set it to true; README: Notifications."
+            "telegram_off", "notify.telegram.enabled is false.", hint="Set it to true; see apex help notifications"
         )
     from apex_cli.notify.post import Postman
 
