@@ -1,7 +1,7 @@
-"""Many intraday bars as columns: read with numpy from plain text, kept as whole numbers, made into values on demand.
+"""Many bars as columns: read with numpy from plain text, kept as whole numbers, made into values on demand.
 
-Only what is plain is read here: one time column in one form, numbers without signs, rows in order. Anything else is
-left to the general reader, which finds and names what is wrong; both give the same bars.
+Only what is plain is read here: one time column in one form, or plain dates of sessions; numbers without signs, rows in
+order. Anything else is left to the general reader, which finds and names what is wrong; both give the same bars.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, overload
 
-from apex_cli.core.adapters.files.bar_series import DAY_S, MOST_OF, Series, bar_length, length_in_words
+from apex_cli.core.adapters.files.bar_series import DAY_S, MOST_OF, Series, bar_length, is_pair, length_in_words
 from apex_cli.core.adapters.files.cells import read_zone
 from apex_cli.core.adapters.files.price_files import KNOWN, PRICE_FIELDS, table_zone, time_columns
 from apex_cli.core.adapters.files.text_tables import (
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LEAST_BYTES = 2_000_000
-"""Files below are read by the general reader, which needs no numpy."""
+LEAST_BYTES = 300_000
+"""Folders with less are read by the general reader, which needs no numpy."""
 
 CHUNK = 1 << 20
 BLOCK = 1024
@@ -41,7 +42,7 @@ KEPT_BLOCKS = 64
 MOST_DIGITS = 15
 """Digits that a float holds exactly."""
 
-DOT, NEWLINE, RETURN, ZERO_SIGN = 46, 10, 13, 48
+DASH, DOT, NEWLINE, RETURN, ZERO_SIGN = 45, 46, 10, 13, 48
 WORD = 8
 """Signs in a word of the machine."""
 
@@ -66,6 +67,10 @@ FORMS = {
     10: "epoch",
     13: "epoch",
 }
+DATE_DASHES = (4, 7)
+MOST_GAP_DAYS = 4
+"""Days between two sessions in most places of a daily file."""
+
 MOST_PRICE = 1e9
 
 
@@ -313,6 +318,8 @@ class _Rows:
         lengths = stops - starts
         length = int(lengths[0])
         form = FORMS.get(length, "")
+        if form == "epoch" and signs[starts[0] + DATE_DASHES[0]] == DASH:
+            form = "dates"
         if not form or self.form not in {"", form} or (lengths != length).any():
             raise _NotPlainError
         self.form = form
@@ -321,6 +328,8 @@ class _Rows:
             if np.any(places):
                 raise _NotPlainError
             self.times[rows] = digits * (MICRO if length == len("1056979800") else 1000)
+        elif form == "dates":
+            self.times[rows] = _dates(signs, words, starts) * (DAY_S * MICRO)
         else:
             self.times[rows] = _written(words, starts, form, self.zone) * MICRO
 
@@ -423,6 +432,24 @@ def _written(words: NDArray[np.uint64], starts: NDArray[np.int64], form: str, zo
     return seconds
 
 
+def _dates(signs: NDArray[np.uint8], words: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return dates such as 2026-07-13 as days since 1970."""
+    import numpy as np
+
+    if any((signs[starts + at] != DASH).any() for at in DATE_DASHES):
+        raise _NotPlainError
+    year, _ = _numbers(signs, words, starts, starts + 4)
+    month, _ = _numbers(signs, words, starts + 5, starts + 7)
+    day, _ = _numbers(signs, words, starts + 8, starts + 10)
+    months = (year - 1970) * 12 + month - 1
+    first = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    after = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    days = first + day - 1
+    if month.min() < 1 or month.max() > 12 or day.min() < 1 or (days >= after).any():  # noqa: PLR2004 - months
+        raise _NotPlainError
+    return np.asarray(days, dtype=np.int64)
+
+
 def _clock(word: NDArray[np.uint64], *, has_seconds: bool) -> NDArray[np.int64]:
     """Return the seconds since midnight of ``09:30:00``."""
     import numpy as np
@@ -486,11 +513,39 @@ def _series(rows: _Rows, symbol: str, zone: tzinfo) -> Series:
     if (steps < 0).all():
         starts, steps = starts[::-1], -steps[::-1]
         numbers = tuple(_Numbers(each.digits[::-1], each.places[::-1]) for each in numbers)
-    if steps.min() <= 0 or np.count_nonzero(steps >= LEAST_DAY_S * MICRO) * 2 > len(steps):
+    is_long = bool(np.count_nonzero(steps >= LEAST_DAY_S * MICRO) * 2 > len(steps))
+    if steps.min() <= 0 or is_long is not (rows.form == "dates"):
         raise _NotPlainError
     _refuse_odd(numbers)
+    if rows.form == "dates":
+        return _sessions(starts // (DAY_S * MICRO), steps // (DAY_S * MICRO), numbers, symbol)
     is_naive = rows.form in {"minutes", "seconds"}
     return _cut(starts, steps, numbers, symbol, (f"times without a zone are those of {zone}",) if is_naive else ())
+
+
+def _sessions(days: NDArray[np.int64], steps: NDArray[np.int64], numbers: tuple[_Numbers, ...], symbol: str) -> Series:
+    """Give each day its session; a day that has none for certain is left to the general reader."""
+    import numpy as np
+
+    if is_pair(symbol) or np.count_nonzero(steps > MOST_GAP_DAYS) * 2 > len(steps):
+        raise _NotPlainError
+    bounds = [_bounds(day) for day in days.tolist()]
+    starts, ends = (np.array(column, np.int64) for column in zip(*bounds, strict=True))
+    data = _Data(symbol, starts, ends, numbers, OrderedDict())
+    return Series(BarColumns(data, 0, len(starts)), _Ends(ends), (), ("daily sessions",))
+
+
+@lru_cache(maxsize=1 << 15)
+def _bounds(day: int) -> tuple[int, int]:
+    """Return when the session of a day since 1970 begins and ends, in microseconds."""
+    from apex_cli.core.market.calendar import is_certain, session_bounds
+
+    at = (BEGIN + timedelta(days=day)).date()
+    bounds = session_bounds(at) if is_certain(at) else None
+    if bounds is None:
+        raise _NotPlainError
+    opens, closes = ((moment - BEGIN) // timedelta(microseconds=1) for moment in bounds)
+    return opens, closes
 
 
 def _cut(

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
@@ -56,7 +57,7 @@ class CsvBars:
     an intraday bar, New York time when it names no zone and ``prices.zone`` does not.
     """
 
-    __slots__ = ("_files", "_folder", "_hints", "_notes", "_series", "_shared", "_unmatched")
+    __slots__ = ("_files", "_folder", "_hints", "_is_large", "_notes", "_series", "_shared", "_unmatched")
 
     def __init__(self, folder: Path, hints: FileHints | None = None) -> None:
         """Look which symbols *folder* has.
@@ -70,6 +71,7 @@ class CsvBars:
         self._shared: dict[Path, PriceTable] = {}
         self._unmatched: list[str] = []
         self._files = self._find_files()
+        self._is_large = sum(map(_size, set(self._files.values()))) >= LEAST_BYTES
 
     def symbols(self) -> Sequence[str]:
         """Return the symbols there are files for, in alphabetical order."""
@@ -173,7 +175,7 @@ class CsvBars:
         table = self._shared.get(path)
         if table is None:
             content = _content(path)
-            if len(content) >= LEAST_BYTES and (series := read_columns(content, key, self._hints)) is not None:
+            if self._is_large and (series := read_columns(content, key, self._hints)) is not None:
                 named = tuple(f"{path.name}: {problem}" for problem in series.problems)
                 return series._replace(problems=named)
             table = read_prices(content, str(path), self._hints, is_always_open=is_pair(key))
@@ -243,6 +245,14 @@ def _content(path: Path) -> bytes:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from None
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1 << 12)
 def _key(symbol: str) -> str:
     return canonical_ticker(symbol)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from apex_cli.core.adapters.files.bar_series import make_series
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.price_files import read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.market.calendar import is_session
 
 pytest.importorskip("numpy")
 from apex_cli.core.adapters.files.bar_columns import BarColumns, read_columns
@@ -124,3 +125,47 @@ def test_a_large_file_is_read_as_columns_and_gives_the_prices_of_any_moment(
     assert tuple(large.bars("ABC", after=right[1400].end, until=middle)) == tuple(right[1401:1501])
     assert large.problems("ABC") == small.problems("ABC")
     assert large.taken_as("ABC") == small.taken_as("ABC")
+
+
+def daily_file(*, newest_first: bool = False) -> list[str]:
+    """Return the lines of 300 sessions, the last half day of a year among them."""
+    days = [day for count in range(440) if is_session(day := date(2019, 1, 2) + timedelta(days=count))]
+    rows = [f"{day},{100 + at % 7}.50,{110 + at % 5}.25,{95 - at % 3}.00,{101 + at % 4}.75,{at * 1000}"
+            for at, day in enumerate(days)]  # fmt: skip
+    return ["Date,Open,High,Low,Close,Volume", *(reversed(rows) if newest_first else rows)]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_both_readers_give_dates_the_same_sessions(newest_first: bool) -> None:
+    content = "\n".join(daily_file(newest_first=newest_first)).encode()
+    table = read_prices(content, "ABC.csv")
+    right = make_series(table, table.rows[""], "ABC", "ABC.csv")
+    series = read_columns(content, "ABC", FileHints())
+    assert series is not None
+    assert list(map(repr, series.bars)) == list(map(repr, right.bars))
+    assert list(series.ends) == list(right.ends)
+    assert (series.problems, series.notes) == (right.problems, right.notes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("2019-03-05", "2019-03-02"),  # a Saturday
+        ("2019-03-05", "2019-02-30"),
+        ("2019-03-05", "2019-13-05"),
+        ("2019-03-05", "2019-03-04"),  # twice
+        ("2019-03-05", "2019/03/05"),
+        ("2019-03-05", "2019-01-21"),  # a holiday, and out of order
+        ("2019-01-02", "1890-01-02"),
+    ],
+)
+def test_dates_without_a_sure_session_are_left_to_the_general_reader(old: str, new: str) -> None:
+    content = "\n".join(daily_file()).replace(old, new, 1).encode()
+    assert read_columns(content, "ABC", FileHints()) is None
+
+
+def test_weekly_rows_and_pairs_are_left_to_the_general_reader() -> None:
+    head, *rows = daily_file()
+    weekly = "\n".join((head, *rows[::5])).encode()
+    assert read_columns(weekly, "ABC", FileHints()) is None
+    assert read_columns("\n".join((head, *rows)).encode(), "BTC-USD", FileHints()) is None
