@@ -25,11 +25,16 @@ app = typer.Typer(add_completion=False)
 def doctor(call: Call) -> None:
     """Check configuration, state, journal, executor, calendar, clock, broker, prices and notifications."""
     out, settings = call.out, call.any_settings
-    findings = list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
+    findings = examined(settings)
     errors = [finding for finding in findings if finding.level == "error"]
     rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]
     reasons = [Reason(code=finding.code, message=finding.message) for finding in errors]
     out.result({"findings": rows}, (findings_grid(findings),), status=_status(errors, settings), reasons=reasons)
+
+
+def examined(settings: Settings) -> list[Finding]:
+    """Return everything that is found, each once."""
+    return list(dict.fromkeys(finding for look in LOOKS for finding in _looked(look, settings)))
 
 
 def _status(errors: list[Finding], settings: Settings) -> ExitStatus:

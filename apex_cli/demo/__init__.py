@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import InputError
+
+if TYPE_CHECKING:
+    from apex_cli.settings.first import FirstAnswers
 
 PACKAGED = Path(__file__).parent
 SYMBOLS = ("AAPL", "IBM", "MSFT")
@@ -36,30 +42,82 @@ def write_config(folder: Path) -> Path:
     return _write_new({folder / "config.yaml": render_reference_config()})[0]
 
 
+def write_first(folder: Path, answers: FirstAnswers) -> list[Path]:
+    """Write the short ``config.yaml`` of *answers*, its folder of signals, and a file for secrets where one is needed.
+
+    Raises:
+        InputError: a file is there already, nothing is written; or *folder* cannot be written.
+    """
+    from apex_cli.settings.first import SECRETS_FILE, Phone, first_config, secrets_text  # noqa: PLC0415 - start-up
+
+    files = {folder / "config.yaml": first_config(answers, Path.cwd() / folder)}
+    if answers.phone is not Phone.NONE:
+        files[folder / SECRETS_FILE] = secrets_text(answers.phone)
+    return _write_new(files, (folder / answers.signals,))
+
+
+def require_new(path: Path) -> None:
+    """Let *path* be free.
+
+    Raises:
+        InputError: something is there.
+    """
+    if path.exists() or path.is_symlink():
+        raise _exists(path)
+
+
 def _packaged(name: str) -> str:
     return (PACKAGED / name).read_text(encoding="utf-8")
 
 
-def _write_new(files: dict[Path, str]) -> list[Path]:
-    """Write all *files*, or none when one of them exists."""
+def _write_new(files: dict[Path, str], folders: tuple[Path, ...] = ()) -> list[Path]:
+    """Write all *files* and make the *folders*; nothing is left behind when one of them cannot be, or Ctrl-C comes."""
     for path in files:
-        if path.exists() or path.is_symlink():
-            raise _exists(path)
-    for path, text in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-        except FileExistsError:
-            raise _exists(path) from None
-        except OSError as error:
-            raise InputError(
-                "cannot_write",
-                f"{path} cannot be written: {error.strerror}.",
-                hint="Name a folder that you may write to.",
-                details={"file": str(path)},
-            ) from None
+        require_new(path)
+    made: list[Path] = []
+    try:
+        for folder in (*(path.parent for path in files), *folders):
+            _make_folder(folder, made)
+        for path, text in files.items():
+            _write(path, text, made)
+    except BaseException:
+        for path in reversed(made):
+            path.rmdir() if path.is_dir() else path.unlink()
+        raise
     return list(files)
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make *folder* and what is missing above it, and note each in *made*."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        try:
+            each.mkdir()
+        except OSError as error:
+            raise _cannot_write(each, error) from None
+        made.append(each)
+
+
+def _write(path: Path, text: str, made: list[Path]) -> None:
+    """Write a new file that only its owner can read where it is for secrets."""
+    mode = 0o600 if path.suffix == ".env" else 0o666
+    try:
+        with open(path, "x", encoding="utf-8", newline="\n", opener=partial(os.open, mode=mode)) as stream:
+            made.append(path)
+            stream.write(text)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(
+        "cannot_write",
+        f"{path} cannot be written: {error.strerror}.",
+        hint="Name a folder that you may write to.",
+        details={"file": str(path)},
+    )
 
 
 def _exists(path: Path) -> InputError:

@@ -46,6 +46,67 @@ class TestInit:
         assert answer.status == 2
         assert "file/below" in answer.error["message"]
 
+    def test_options_answer_for_a_script(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        (here / "bars").mkdir()
+        (here / "bars" / "AAPL.csv").write_text("date,close\n")
+        line = ("init", "mine", "--capital", "5,000", "--risk", "0.5 %", "--prices", "bars", "--phone", "tele")
+        assert apex_json(*line).data == {
+            "files": ["mine/config.yaml", "mine/secrets.env"],
+            "next": "cd mine && apex run --once --dry-run",
+        }
+        assert (here / "mine" / "secrets.env").stat().st_mode & 0o777 == 0o600
+        assert (here / "mine" / "signals").is_dir()
+        config = ("--config", "mine/config.yaml")
+        for key, value in {
+            "risk.capital": "5000",
+            "risk.max_risk_pct": "0.005",
+            "prices.bars_dir": str(here / "bars"),
+            "signals.inbox": str(here / "mine" / "signals"),
+            "notify.telegram.enabled": True,
+        }.items():
+            assert apex_json("config", "get", key, *config).data["value"] == value
+
+    def test_paper_asks_for_the_port_and_the_account(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("init", "--mode", "paper", "--port", "4002", "--account", "du1234567").status == 0
+        assert (here / "config.yaml").read_text().count("\n") < 25
+        assert apex_json("config", "get", "broker.ib.ib_port").data["value"] == 4002
+        assert apex_json("config", "get", "execution.simulation_mode").data["value"] is False
+
+    @pytest.mark.parametrize(
+        ("answer", "why"),
+        [
+            (("--capital", "3k"), "--capital: '3k' is not an amount, such as 3000 or 3,000.50."),
+            (("--risk", "0"), "--risk: '0' is not a percentage, such as 1 or 0.5."),
+            (("--risk", "60"), "--risk: '60': more than 50 % of the capital is not risked on one trade."),
+            (("--mode", "live"), "A new account begins in simulation or on paper."),
+            (("--mode", "paper", "--port", "7496"), "7496 is the port of live accounts"),
+            (("--mode", "paper", "--account", "U1234567"), "That is the id of a live account"),
+            (("--mode", "paper", "--account", "mine"), "'mine' is no account id"),
+            (("--prices", "nowhere"), "nowhere is not a folder."),
+            (("--signals", ""), "--signals: Name a folder"),
+            (("--phone", "fax"), "'fax' is not one of none, telegram, apprise."),
+        ],
+        ids=lambda value: value[-2] if isinstance(value, tuple) else "",
+    )
+    def test_an_answer_that_cannot_be_is_refused_and_nothing_is_written(
+        self, here: Path, apex_json: Callable[..., Any], answer: tuple[str, ...], why: str
+    ) -> None:
+        refused = apex_json("init", "new", *answer)
+        assert refused.status == 2
+        assert why in refused.error["message"]
+        assert list(here.iterdir()) == []
+
+    def test_demo_full_and_answers_exclude_each_other(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        for line in (("--demo", "--yes"), ("--full", "--capital", "1"), ("--demo", "--full")):
+            assert apex_json("init", *line).error["code"] == "init_what"
+        assert list(here.iterdir()) == []
+
+    def test_what_fails_half_way_leaves_nothing_behind(self, here: Path, apex_json: Callable[..., Any]) -> None:
+        (here / "file").write_text("")
+        refused = apex_json("init", "new/place", "--signals", "../../file/signals")
+        assert refused.error["code"] == "cannot_write"
+        assert [path.name for path in here.iterdir()] == ["file"]
+
 
 class TestState:
     @pytest.mark.usefixtures("traded")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import termios
@@ -223,3 +224,44 @@ class TestDrawing:
         session = terminal("positions", "--json")
         assert session.ended() == 0
         assert "\x1b" not in session.text
+
+
+class TestInit:
+    def test_a_wrong_answer_is_asked_again_and_doctor_has_the_last_word(
+        self, terminal: Callable[..., Terminal], traded: Path
+    ) -> None:
+        session = terminal("init", "mine", NO_COLOR="1")
+        for question, answer in (
+            ("Capital in USD [3000]: ", "3k"),
+            ("'3k' is not an amount, such as 3000 or 3,000.50.", ""),
+            ("Risk of one trade in % [1]: ", "0.5"),
+            ("simulation or paper [simulation]: ", ""),
+            ("Folder of price files: ", "bars"),
+            ("Folder of signal files [signals]: ", ""),
+            ("none, telegram or apprise [none]: ", ""),
+            ("Write mine/config.yaml? [Y/n]: ", ""),
+        ):
+            session.read_until(question)
+            session.type(f"{answer}\n")
+        assert session.ended() == 0
+        text = re.sub(r"\x1b\[[0-9;]*m", "", session.text)
+        assert "✓  configuration" in text
+        assert text.rstrip().endswith("next: cd mine && apex run --once --dry-run")
+        assert "max_risk_pct: 0.005" in (traded / "mine" / "config.yaml").read_text()
+
+    def test_ctrl_c_leaves_nothing_behind(self, terminal: Callable[..., Terminal], traded: Path) -> None:
+        session = terminal("init", "mine")
+        session.read_until("Capital in USD")
+        session.type("\n")
+        session.read_until("Risk of one trade")
+        session.interrupt()
+        assert session.ended() == 130
+        assert not (traded / "mine").exists()
+
+    def test_no_at_the_end_writes_nothing(self, terminal: Callable[..., Terminal], traded: Path) -> None:
+        session = terminal("init", "mine", "--capital", "5000", "--risk", "1", "--mode", "s", "--prices", "")
+        for question, answer in (("[signals]: ", ""), ("[none]: ", ""), ("[Y/n]: ", "n")):
+            session.read_until(question)
+            session.type(f"{answer}\n")
+        assert session.ended() == 130
+        assert not (traded / "mine").exists()
