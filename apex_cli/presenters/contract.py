@@ -147,6 +147,8 @@ class Position(TypedDict):
     trail_amount: Decimal | None
     held_until: datetime | None
     flat_at: datetime | None
+    days_left: int | None
+    expires_at: datetime | None
 
 
 class Totals(TypedDict):

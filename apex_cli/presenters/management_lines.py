@@ -10,6 +10,7 @@ from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.state.events import (
     EndOfDayExit,
     EntryEnded,
+    ExpiryExit,
     ManagementStep,
     PriceStep,
     RefusedStep,
@@ -26,6 +27,7 @@ from apex_cli.core.state.events import (
 )
 from apex_cli.presenters.formats import moment
 
+CLOSED_BY: dict[type, str] = {TimeExit: "time exit", ExpiryExit: "before expiry", EndOfDayExit: "end of day"}
 WHY_MOVED = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price"}
 
 
@@ -48,10 +50,8 @@ def _sentence(event: ManagementStep) -> str:
             text = f"rest of the entry cancelled at {end.r_multiple:+.2f} R"
         case TargetRestored(data=target):
             text = f"target {target.limit_price} for {target.quantity} is back"
-        case TimeExit(data=close):
-            text = f"time exit: {_closed(close)}"
-        case EndOfDayExit(data=close):
-            text = f"end of day: {_closed(close)}"
+        case TimeExit(data=close) | ExpiryExit(data=close) | EndOfDayExit(data=close):
+            text = f"{CLOSED_BY[type(event)]}: {_closed(close)}"
         case Repriced(data=step):
             text = _repriced(step)
         case RepriceRefused(data=refused):

@@ -12,6 +12,9 @@ from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields,
 from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import DASH, gain, moment, money, number, percent, price, r_multiple, signed, units
 
+FEW_DAYS = 5
+"""Days before its end from which on an option is marked."""
+
 RUNGS = 13
 """Places of a price ladder."""
 
@@ -95,6 +98,8 @@ POSITIONS = Table[PositionView](
     Column(key="trail_amount", value=lambda v: v.managed.trail_amount),
     Column(key="held_until", value=lambda v: v.managed.held_until),
     Column(key="flat_at", value=lambda v: v.managed.flat_at),
+    Column(key="days_left", value=lambda v: v.days_left),
+    Column(key="expires_at", value=lambda v: v.expires_at),
     empty="No open positions.",
 )
 
@@ -137,4 +142,17 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
         else ()
     )
     managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
-    return (grid, *managed, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
+    ends = tuple(expiry_line(view) for view in views if view.days_left is not None)
+    return (grid, *managed, *ends, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
+
+
+def expiry_line(view: PositionView) -> Line:
+    """Return when an option ends, and what its holder may be held to; marked where that is near, or over."""
+    days = view.days_left or 0
+    if days < 0:
+        words = f"{view.symbol} has expired: the next apex run books how it was settled."
+        return Line(text=f"! {words}", tone=Tone.WARN)
+    when = {0: "today", 1: "in 1 day"}.get(days, f"in {days} days")
+    short = " It is short: its buyer may exercise it at any time." if view.is_short_option else ""
+    text = f"{view.symbol} expires {when}.{short}"
+    return Line(text=f"! {text}", tone=Tone.WARN) if short or days <= FEW_DAYS else Line(text=text, tone=Tone.DIM)

@@ -75,7 +75,7 @@ class RunLog:
         """Log fills and closed round trips."""
         for fill in booked.fills:
             costs = f", commission {fill.commission:.2f}" if fill.commission else ""
-            role = fill.role.lower() if fill.role else "fill"
+            role = fill.role.lower() if fill.role else fill.settlement or "fill"
             self._say(
                 f"{fill.instrument.key} {role}: {fill.side} {units(fill.quantity)} at {price(fill.price)}{costs}",
                 fill.filled_at,

@@ -129,6 +129,8 @@ POSITIONS = {
             "trail_amount": MAYBE_DECIMAL,
             "held_until": (TIME, NoneType),
             "flat_at": (TIME, NoneType),
+            "days_left": (int, NoneType),
+            "expires_at": (TIME, NoneType),
         }
     ],
     "totals": {"positions": int, "notional": DECIMAL, "pnl": DECIMAL, "unprotected": int},

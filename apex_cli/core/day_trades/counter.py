@@ -22,19 +22,21 @@ from apex_cli.core.model.account import AccountFacts, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Reason
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import DayTradeLimits
+from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.state.tables import State, Table
 
 
 def all_fills(state: State) -> tuple[Countable, ...]:
-    """Return own fills, then the imported ones; a holding that was taken over was no trade."""
+    """Return own fills, then the imported ones; a holding taken over was no trade, nor is the end of an option."""
     return (*_traded(state.fills.values()), *state.history_fills.values())
 
 
 def _traded(fills: Iterable[Fill]) -> Iterable[Fill]:
-    return (fill for fill in fills if not fill.is_adopted)
+    return (fill for fill in fills if fill.is_traded)
 
 
 def held_before(state: State) -> dict[str, Decimal]:
@@ -43,6 +45,10 @@ def held_before(state: State) -> dict[str, Decimal]:
     Own positions less own fills; for a security with an older imported execution, what the report says of it.
     """
     signed = {key: row.position.quantity * row.position.side.sign for key, row in state.positions.items()}
+    for fill in state.fills.values():
+        if fill.settlement is not None and fill.instrument.market_type is MarketType.OPTIONS:
+            key = fill.instrument.key  # no trade: to the count it is held on
+            signed[key] = signed.get(key, ZERO) - fill.quantity * fill.side.sign
     held = start_positions(_traded(state.fills.values()), signed)
     if state.history_fills:
         for row in _oldest(all_fills(state)):
@@ -116,7 +122,7 @@ class DayTradeCounter:
         if fills is not self._fills or fills.rewrites != self._seen[1]:
             return False
         fresh = fills.newest(fills.additions - self._seen[0])
-        return all(not fill.is_adopted and self._running.add(fill) for fill in fresh)
+        return all(fill.is_traded and self._running.add(fill) for fill in fresh)
 
     def _work_out(self, state: State, facts: AccountFacts, session: date) -> DayTradeStatus:
         if self._count is None:

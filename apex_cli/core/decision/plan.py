@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.checks import describe_checks, run_checks
 from apex_cli.core.decision.market_checks import day_trade_warnings, unpriced_warnings
-from apex_cli.core.decision.signal_checks import split_warnings
+from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
 from apex_cli.core.decision.sizing import size_as_told, size_position
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check, Decision, DecisionKind, Reason, Sized, Snapshot
@@ -108,6 +108,7 @@ def decide_at(
             *day_trade_warnings(ctx),
             *unpriced_warnings(ctx),
             *split_warnings(ctx),
+            *option_warnings(ctx),
         ),
     )
 

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
-from apex_cli.core.market.expiry import has_expired
+from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.market.expiry import has_expired, is_adjusted, is_settled_at_opening, last_trade_at
 from apex_cli.core.market.ticks import levels_on_ticks
 from apex_cli.core.model.decision import Check, Reason, Sized
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import word_problem
@@ -70,6 +71,8 @@ def contract(ctx: CheckContext) -> Check:
     problem = word_problem(signal.signal_type, instrument)
     if not problem and has_expired(instrument, ctx.snapshot.taken_at):
         problem = f"{instrument.key} has expired on {instrument.expiry}"
+    if not problem and is_adjusted(instrument):
+        problem = f"{instrument.key} is an adjusted contract, and what it delivers is not known here"
     if not problem and instrument.is_unspecified and not ctx.snapshot.account.is_simulated:
         problem = f"{instrument.key} names no contract, and a broker needs expiry, strike and right"
     if not problem and not ctx.describe:
@@ -159,6 +162,39 @@ def confidence_min(ctx: CheckContext) -> Check:
         value=shown,
         message=f"Confidence {wrong}.",
     )
+
+
+def option_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return what the end of an option obliges to, and where it ends on another day than its name says."""
+    return tuple(filter(None, (_last_session_warning(ctx), _assignment_warning(ctx))))
+
+
+def _last_session_warning(ctx: CheckContext) -> Reason | None:
+    instrument = ctx.signal.instrument
+    last = last_trade_at(instrument)
+    day = "" if last is None else f"{last.astimezone(NEW_YORK):%Y-%m-%d}"
+    if day == (instrument.expiry or ""):
+        return None
+    why = f"{instrument.expiry} is no session"
+    if is_settled_at_opening(instrument):
+        why = f"it is settled at the opening of {instrument.expiry}"
+    message = f"{ctx.key} trades for the last time on {day}: {why}."
+    return Reason(code="last_session", message=message, limit=instrument.expiry or "", value=day)
+
+
+def _assignment_warning(ctx: CheckContext) -> Reason | None:
+    instrument, sized = ctx.signal.instrument, ctx.sized
+    if ctx.side is OrderSide.BUY or instrument.strike is None or not isinstance(sized, Sized):
+        return None
+    shares = sized.quantity * instrument.multiplier
+    worth = f"{shares * instrument.strike:.2f}"
+    duty = f"to buy {plain(shares)} {instrument.symbol} for {worth}"
+    if instrument.right is OptionRight.CALL:
+        duty = f"to sell {plain(shares)} {instrument.symbol} for {worth}, and without the shares the loss has no bound"
+    message = (
+        f"{ctx.key} is sold short: its buyer may exercise it at any time, which obliges {duty}. No stop holds that off."
+    )
+    return Reason(code="assignment", message=message, value=worth)
 
 
 def split_warnings(ctx: CheckContext) -> tuple[Reason, ...]:

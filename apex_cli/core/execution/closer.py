@@ -17,6 +17,7 @@ from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo
 from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
+from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -132,6 +133,12 @@ class Closer:
                 "order_unknown",
                 f"{instrument.key}: the outcome of {', '.join(unknown)} is unknown; closing now could sell twice.",
                 hint="Look at apex orders; apex run --once asks the broker again.",
+            )
+        if has_expired(instrument, self._clock.now()):
+            raise NothingToDo(
+                "expired",
+                f"{instrument.key} does not trade any more: it expired on {instrument.expiry}.",
+                hint="The broker settles it; the next apex run books how.",
             )
         market = market_status(instrument.market_type, self._clock.now())
         if self._enforce_market_hours and not market.is_open:

@@ -15,6 +15,7 @@ from apex_cli.core.decision.brackets import excess
 from apex_cli.core.errors import BusyError
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import session_date, session_start
+from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
 from apex_cli.core.model.money import ZERO
@@ -187,7 +188,8 @@ class Guard:
         state = self._store.view()
         position = held_on_both_sides(state, key)
         working = [r for r in state.orders.open() if r.order.instrument.key == key]
-        if position is None or unprotected_quantity(position, working) <= 0:
+        is_over = position is not None and has_expired(position.instrument, self._clock.now())
+        if position is None or is_over or unprotected_quantity(position, working) <= 0:
             self._told.pop(key, None)
             return Cover.FULL
         bracket: BracketRecord | None = state.brackets.get(position.bracket_id)

@@ -14,9 +14,13 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.ports import Clock, StateStore
-from apex_cli.core.positions.holding import END_OF_DAY, TimeClose, close_due, flat_from
+from apex_cli.core.positions.announcements import warn_of_expiries
+from apex_cli.core.positions.holding import BEFORE_EXPIRY, END_OF_DAY, TimeClose, close_due, flat_from
 from apex_cli.core.positions.protection import orders_of
-from apex_cli.core.state.events import EndOfDayExit, TimedClose, TimeExit
+from apex_cli.core.state.events import EndOfDayExit, ExpiryExit, TimedClose, TimeExit
+
+EXITS: dict[str, type[TimeExit | ExpiryExit | EndOfDayExit]] = {END_OF_DAY: EndOfDayExit, BEFORE_EXPIRY: ExpiryExit}
+"""What tells of a close, by its reason; anything else is a time exit."""
 
 
 class TimeKeeper:
@@ -40,6 +44,7 @@ class TimeKeeper:
             StateError: an intent could not be written; nothing was sent.
         """
         management = self._management
+        warn_of_expiries(self._store, management, now)
         if not any(plan.closes for plan in (management, *management.strategies.values())):
             return False
         tried = [await self._tend_one(key, now) for key in list(self._store.view().positions)]
@@ -69,7 +74,7 @@ class TimeKeeper:
     async def _close(self, key: str, close: TimeClose, subject: str) -> None:
         closed = await self._closer.close(CloseRequest(symbol=key, reason=close.reason))
         done = TimedClose(symbol=key, due=close.due, quantity=closed.quantity, exit_price=closed.exit_price)
-        event_type = EndOfDayExit if close.reason == END_OF_DAY else TimeExit
+        event_type = EXITS.get(close.reason, TimeExit)
         self._attempts.note(event_type(at=self._clock.now(), subject=subject, data=done))
         self._attempts.worked(key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
@@ -11,6 +12,14 @@ from apex_cli.core.model.order import OrderRole, OrderSide
 
 ADOPTED = "adopted-"
 """How the id of an execution begins that stands for a holding taken over from the broker."""
+
+
+class Settlement(StrEnum):
+    """How an option came to its end without a trade; what it delivered carries the same word."""
+
+    EXPIRED = "expired"
+    EXERCISED = "exercised"
+    ASSIGNED = "assigned"
 
 
 class Fill(Value, frozen=True, kw_only=True):
@@ -34,6 +43,9 @@ class Fill(Value, frozen=True, kw_only=True):
     filled_at: datetime
     """When it happened at the venue, aware UTC."""
 
+    settlement: Settlement | None = None
+    """Set where nothing was traded: a contract came to its end, or delivered what it is about."""
+
     @property
     def key(self) -> str:
         """Identity of the execution without its correction number."""
@@ -43,6 +55,11 @@ class Fill(Value, frozen=True, kw_only=True):
     def is_adopted(self) -> bool:
         """True when it stands for a holding that was taken over: nothing was traded."""
         return self.exec_id.startswith(ADOPTED)
+
+    @property
+    def is_traded(self) -> bool:
+        """True for a trade of a person or a program: what day-trading rules count."""
+        return self.settlement is None and not self.is_adopted
 
     @property
     def revision(self) -> int:

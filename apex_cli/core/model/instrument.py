@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ONE, Price, shortest
@@ -227,3 +227,13 @@ def make_instrument(
         strike=strike,
         right=right,
     )
+
+
+def underlying_of(option: Instrument) -> Instrument:
+    """Return the stock or index that *option* is about, in its currency.
+
+    >>> underlying_of(make_instrument("AAPL", MarketType.OPTIONS, expiry="2026-12-18")).key
+    'AAPL'
+    """
+    made = make_instrument(option.symbol)
+    return made if option.currency == HOME_CURRENCY else replace(made, currency=option.currency)

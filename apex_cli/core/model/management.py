@@ -6,11 +6,59 @@ the first stop.
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated
 
-from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Value
+from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Spelling, Value
 from apex_cli.core.model.order import EntryOrder
+
+_LEAD = re.compile(r"(?P<number>\d{1,3}) ?(?P<unit>[dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def read_lead(text: str) -> timedelta:
+    """Return the time that ``5d``, ``2h`` or ``90m`` names.
+
+    Raises:
+        ValueError: it names none.
+
+    >>> read_lead("5d"), read_lead("90m")
+    (datetime.timedelta(days=5), datetime.timedelta(seconds=5400))
+    """
+    found = _LEAD.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return timedelta(**{_UNITS[found["unit"]]: int(found["number"])})
+
+
+def is_in_days(text: str) -> bool:
+    """Return whether the time that *text* names is counted in days.
+
+    >>> is_in_days("5d"), is_in_days("120m")
+    (True, False)
+    """
+    return text.endswith("d")
+
+
+def _lead(text: str) -> str:
+    read_lead(text)
+    return text
+
+
+Lead = Annotated[str, Spelling(_lead, "days, hours or minutes such as 5d, 2h or 90m", is_free=True)]
+
+
+class OptionRules(Value, frozen=True, kw_only=True):
+    """Section ``options``: how option positions end."""
+
+    exit_before_expiry: Lead | None = None
+    """Closed so long before the contract's last close: 5d at the opening of the last session that is 5 days or more
+    before it, 2h or 90m within the last session; null: held to expiry."""
+
+    warn_days: Annotated[int, Range(0, 365)] = 5
+    """Warned of once a session from so many days before the last session on; 0: on that day only."""
 
 
 class TrailingStop(Value, frozen=True, kw_only=True):
@@ -76,6 +124,9 @@ class ManagementPlan(Value, frozen=True, kw_only=True):
     flat_at_close: Annotated[int, Range(1, 300)] | None = None
     """Closed this many minutes before the session's close, on half days too; null: off."""
 
+    options: OptionRules = OptionRules()
+    """How option positions end."""
+
     @property
     def moves_stops(self) -> bool:
         """True when any rule may move a stop."""
@@ -87,8 +138,8 @@ class ManagementPlan(Value, frozen=True, kw_only=True):
     @property
     def closes(self) -> bool:
         """True when time alone may close a position."""
-        limit = self.max_holding
-        return any(value is not None for value in (limit.sessions, limit.minutes, self.flat_at_close))
+        limit, lead = self.max_holding, self.options.exit_before_expiry
+        return any(value is not None for value in (limit.sessions, limit.minutes, self.flat_at_close, lead))
 
 
 class ManagementLimits(ManagementPlan, frozen=True, kw_only=True):

@@ -187,6 +187,9 @@ class Counters(Value, frozen=True, kw_only=True):
     day_trades_told: str = ""
     """The day-trade count that was last warned of: session, used, remaining."""
 
+    expiries_told: str = ""
+    """The options that were last warned of as nearing their expiry: session and keys."""
+
     summary_for: str = ""
     """Session date of the newest daily summary, YYYY-MM-DD."""
 

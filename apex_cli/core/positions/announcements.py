@@ -11,18 +11,23 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import session_bounds, session_date
+from apex_cli.core.market.calendar import NEW_YORK, session_bounds, session_date
+from apex_cli.core.market.expiry import days_left
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.management import ManagementLimits, OptionRules
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole
-from apex_cli.core.model.position import RoundTrip, profit, profit_pct
+from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionRecord
 from apex_cli.core.ports import StateStore
+from apex_cli.core.positions.holding import expiry_deadline
 from apex_cli.core.positions.performance import Tally
 from apex_cli.core.positions.position_views import position_views, totals_of
 from apex_cli.core.state.events import (
+    Alarm,
+    AlarmRaised,
     DaySummarised,
     DaySummary,
     DayTradeWarning,
@@ -109,6 +114,41 @@ def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime)
         tx.counters = replace(tx.counters, day_trades_told=told)
         tx.emit(DayTradeWarning(at=now, subject=status.session_date, data=status))
     return True
+
+
+def warn_of_expiries(store: StateStore, management: ManagementLimits, now: datetime) -> bool:
+    """Tell once a session which options near their expiry; True when that was news."""
+    near = {
+        key: days
+        for key, row in store.view().positions.items()
+        if (days := days_left(row.position.instrument, now)) is not None
+        and 0 <= days <= _rules_of(store.view(), row, management).warn_days
+    }
+    told = " ".join((session_date(now).isoformat(), *sorted(near)))
+    if not near or store.view().counters.expiries_told == told:
+        return False
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, expiries_told=told)
+        for key, days in near.items():
+            message = _expiry_words(tx.positions[key].position, days, _rules_of(tx, tx.positions[key], management))
+            tx.emit(AlarmRaised(at=now, subject=key, data=Alarm(code="option_expires", message=message)))
+    return True
+
+
+def _rules_of(state: State, row: PositionRecord, management: ManagementLimits) -> OptionRules:
+    bracket: BracketRecord | None = state.brackets.get(row.position.bracket_id)
+    return management.plan_for(bracket.strategy if bracket else "").options
+
+
+def _expiry_words(position: Position, days: int, rules: OptionRules) -> str:
+    """Return when an option ends, and what becomes of it if nobody does anything."""
+    key = position.instrument.key
+    when = {0: "today", 1: "in 1 day"}.get(days, f"in {days} days")
+    due = expiry_deadline(position.instrument, rules)
+    if due is not None:
+        return f"{key} expires {when}; it is closed from {due.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York on."
+    fate = "exercised" if position.side is PositionSide.LONG else "assigned"
+    return f"{key} expires {when}. In the money it is {fate}, else it is worth nothing; apex close ends it before."
 
 
 def count_told(status: DayTradeStatus, at: datetime) -> str:

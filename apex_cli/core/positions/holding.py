@@ -6,22 +6,26 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from apex_cli.core.market.calendar import (
+    NEW_YORK,
     market_status,
     next_session,
+    previous_sessions,
     session_bounds,
     session_date,
     session_start,
 )
+from apex_cli.core.market.expiry import last_trade_at
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.management import ManagementPlan, MaxHolding
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.management import ManagementPlan, MaxHolding, OptionRules, is_in_days, read_lead
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderType
 from apex_cli.core.model.position import Position
 from apex_cli.core.positions.protection import is_unsure
 
 TIME_EXIT = "time_exit"
+BEFORE_EXPIRY = "before_expiry"
 END_OF_DAY = "end_of_day"
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -30,7 +34,7 @@ class TimeClose(Value, frozen=True, kw_only=True):
     """A close that is due."""
 
     reason: str
-    """``time_exit`` or ``end_of_day``: the round trip's exit reason."""
+    """``time_exit``, ``end_of_day`` or ``before_expiry``: the round trip's exit reason."""
 
     due: datetime
     """Since when, aware UTC."""
@@ -62,6 +66,9 @@ def close_due(  # noqa: PLR0917 - what a decision reads, in one line
     deadline = holding_deadline(position, plan.max_holding)
     if deadline is not None:
         due.append(TimeClose(reason=TIME_EXIT, due=deadline))
+    before_expiry = expiry_deadline(position.instrument, plan.options)
+    if before_expiry is not None:
+        due.append(TimeClose(reason=BEFORE_EXPIRY, due=before_expiry))
     flat_at = flat_from(market, plan)
     if flat_at is not None:
         due.append(TimeClose(reason=END_OF_DAY, due=flat_at))
@@ -96,6 +103,23 @@ def holding_deadline(position: Position, limit: MaxHolding) -> datetime | None:
     if limit.minutes is not None:
         deadlines.append(open_minutes_after(market_type, position.entry_time, limit.minutes))
     return min(deadlines, default=None)
+
+
+def expiry_deadline(instrument: Instrument, rules: OptionRules) -> datetime | None:
+    """Return from when on *instrument* is to be closed before its expiry, aware UTC; None where it is not.
+
+    Days: the opening of the last session that is so many calendar days, or more, before the last one. Hours and
+    minutes: so long before the close of the last session.
+    """
+    last = last_trade_at(instrument)
+    if last is None or rules.exit_before_expiry is None:
+        return None
+    lead = read_lead(rules.exit_before_expiry)
+    if not is_in_days(rules.exit_before_expiry):
+        return last - lead
+    day = last.astimezone(NEW_YORK).date() - lead
+    bounds = session_bounds(day) or session_bounds(previous_sessions(day, 1)[0])
+    return bounds[0] if bounds is not None else None
 
 
 def _session_opening(market_type: MarketType, entered: datetime, sessions: int) -> datetime:

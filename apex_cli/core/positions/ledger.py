@@ -163,6 +163,12 @@ def _reduced(position: Position, fill: Fill) -> Position:
     )
 
 
+def _exit_reason(fill: Fill) -> str:
+    if fill.settlement is not None:
+        return fill.settlement
+    return EXIT_REASONS.get(fill.role, "outside") if fill.role else "outside"
+
+
 def _closed(
     position: Position, fill: Fill, quantity: Quantity, commission: Usd, plans: Mapping[str, BracketRecord]
 ) -> RoundTrip:
@@ -189,5 +195,5 @@ def _closed(
         pnl_pct=profit_pct(position.side, opened_value, closed_value),
         commission=Usd(position.commission + commission),
         initial_risk=Usd(plan.risk_per_unit * opened) if plan else None,
-        exit_reason=EXIT_REASONS.get(fill.role, "outside") if fill.role else "outside",
+        exit_reason=_exit_reason(fill),
     )

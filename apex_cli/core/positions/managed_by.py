@@ -16,7 +16,7 @@ from apex_cli.core.model.order import STOP_TYPES, OrderRecord, OrderRole, OrderS
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.wording import decimals
-from apex_cli.core.positions.holding import flat_from, holding_deadline
+from apex_cli.core.positions.holding import expiry_deadline, flat_from, holding_deadline
 
 TRADE_BY_NIGHT = frozenset({MarketType.CRYPTO, MarketType.FOREX})
 
@@ -72,6 +72,9 @@ class ManagedBy(Value, frozen=True, kw_only=True):
     held_until: datetime | None = None
     """When it has been held long enough."""
 
+    closed_before_expiry: datetime | None = None
+    """From when on an option is closed before it expires."""
+
     flat_at: datetime | None = None
     """When it is closed before the close of the running, or next, session."""
 
@@ -83,10 +86,17 @@ class ManagedBy(Value, frozen=True, kw_only=True):
             None if self.trails_from is None else f"trail from {decimals(self.trails_from)}",
             "stop at entry" if self.is_stop_at_entry else None,
             None if self.breakeven_from is None else f"break-even from {decimals(self.breakeven_from)}",
-            None if self.held_until is None else f"until {self.held_until.astimezone(NEW_YORK):%a %m-%d %H:%M}",
+            None if self.held_until is None else f"until {_in_new_york(self.held_until)}",
+            None
+            if self.closed_before_expiry is None
+            else f"out {_in_new_york(self.closed_before_expiry)} before expiry",
             None if self.flat_at is None else f"flat {self.flat_at.astimezone(NEW_YORK):%H:%M}",
         )
         return tuple(word for word in told if word is not None)
+
+
+def _in_new_york(at: datetime) -> str:
+    return f"{at.astimezone(NEW_YORK):%a %m-%d %H:%M}"
 
 
 def managed_by(
@@ -136,6 +146,7 @@ def _with_plan(
         is_stop_at_entry=known.is_stop_at_entry,
         breakeven_from=None if known.is_stop_at_entry else price_at(plan.breakeven_at_r),
         held_until=holding_deadline(position, plan.max_holding),
+        closed_before_expiry=expiry_deadline(position.instrument, plan.options),
         flat_at=_flat_at(position, plan, now),
     )
 

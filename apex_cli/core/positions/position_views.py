@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
+from apex_cli.core.market.expiry import days_left, last_trade_at
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -42,6 +43,15 @@ class PositionView(Value, frozen=True, kw_only=True):
     entry_time: datetime
     notional: Usd
     signal_id: str = ""
+    expires_at: datetime | None = None
+    """Last close of an option, aware UTC; None for what does not expire."""
+
+    days_left: int | None = None
+    """Calendar days to its last session, below 0 after it."""
+
+    is_short_option: bool = False
+    """True where its holder may be assigned at any time."""
+
     managed: ManagedBy = ManagedBy()
     """What will move its stop, or close it."""
 
@@ -111,5 +121,8 @@ def _view(
         entry_time=position.entry_time,
         notional=Usd(position.quantity * row.current_price * multiplier),
         signal_id=bracket.signal_id if bracket else "",
+        expires_at=last_trade_at(position.instrument),
+        days_left=days_left(position.instrument, now),
+        is_short_option=position.side is PositionSide.SHORT and position.instrument.expiry is not None,
         managed=managed_by(position, bracket, orders, plan, now),
     )

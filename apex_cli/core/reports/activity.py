@@ -166,7 +166,7 @@ def _approval(event: ApprovalEvent) -> Activity:
 
 def _fill(event: FillBooked | FillCorrected) -> Activity:
     fill = event.data
-    role = fill.role.lower() if fill.role else "fill"
+    role = fill.role.lower() if fill.role else fill.settlement or "fill"
     costs = f", commission {plain(fill.commission)}" if fill.commission else ""
     text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}{costs}"
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)

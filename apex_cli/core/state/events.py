@@ -391,6 +391,12 @@ class TimeExit(Remark, frozen=True, kw_only=True, tag="time_exit"):
     data: TimedClose
 
 
+class ExpiryExit(Remark, frozen=True, kw_only=True, tag="before_expiry"):
+    """An option was closed before it expires."""
+
+    data: TimedClose
+
+
 class EndOfDayExit(Remark, frozen=True, kw_only=True, tag="end_of_day"):
     """A position was closed before the session ended."""
 
@@ -448,6 +454,7 @@ ManagementStep: TypeAlias = (
     | EntryEnded
     | TargetRestored
     | TimeExit
+    | ExpiryExit
     | EndOfDayExit
     | Repriced
     | RepriceRefused
@@ -689,6 +696,7 @@ Event: TypeAlias = (
     | EntryEnded
     | TargetRestored
     | TimeExit
+    | ExpiryExit
     | EndOfDayExit
     | Repriced
     | RepriceRefused

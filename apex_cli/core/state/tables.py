@@ -342,4 +342,6 @@ def is_our_id(client_order_id: str) -> bool:
 def is_ours(state: State, fill: Fill) -> bool:
     """Return whether *fill* belongs to an order of ours, also one that our books do not have any more."""
     name = fill.client_order_id
+    if fill.settlement is not None and fill.instrument.key in state.positions:
+        return True
     return name in state.orders or is_our_id(name) or fill.bracket_id in state.brackets or fill.key in state.fills

@@ -80,7 +80,7 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
         key=lambda event: event[:2],
     ):
         if isinstance(happened, Fill):
-            _fill(desk, happened)
+            _book(desk, happened)
             prices[happened.instrument.key], times[happened.instrument.key] = happened.price, happened.filled_at
         else:
             _accept(desk, happened)
@@ -101,6 +101,16 @@ def _accept(desk: Desk, record: OrderRecord) -> None:
     desk.at = max(desk.at, record.created_at)
     desk.last_number = max(desk.last_number, _order_number(record) - 1)
     desk.accept(record.order, desk.at)
+
+
+def _book(desk: Desk, fill: Fill) -> None:
+    """Book an execution of an order, or the end of a contract, which is of no order."""
+    if fill.settlement is None:
+        _fill(desk, fill)
+        return
+    if _execution_number(fill) != desk.ledger.last_execution + 1:
+        raise OutOfReachError(f"execution {fill.exec_id} does not follow what the book knows")
+    desk.ledger.deliver(fill.instrument, fill.quantity * fill.side.sign, fill.price, fill.settlement, fill.filled_at)
 
 
 def _fill(desk: Desk, fill: Fill) -> None:

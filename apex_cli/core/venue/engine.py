@@ -47,6 +47,7 @@ from typing import NamedTuple
 import msgspec
 
 from apex_cli.core.market.calendar import LAST_SECOND
+from apex_cli.core.market.expiry import settlement_of
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
@@ -405,6 +406,28 @@ class MatchingEngine:
         if instrument_key in self._prices:
             self._prices[instrument_key] = Price(self._prices[instrument_key] / ratio)
         return self._end()
+
+    def settle(self, instrument_key: str, value: Price, at: datetime) -> Sequence[BrokerEvent]:
+        """End an option contract that is worth *value* at its expiry: its orders expire, its holding becomes cash."""
+        self._begin(at)
+        desk, ledger = self._desk, self._ledger
+        for order in [order for order in desk.open.values() if order.key == instrument_key]:
+            if order.status is WORKING:
+                desk.finish(order, OrderStatus.EXPIRED, "the contract has expired")
+        held = ledger.positions.get(instrument_key)
+        if held is not None:
+            how = settlement_of(value, is_long=held > ZERO)
+            desk.events.append(ledger.settle(instrument_key, value, how, at))
+        self._prices.pop(instrument_key, None)
+        self._price_times.pop(instrument_key, None)
+        return self._end()
+
+    def expiring(self) -> list[Instrument]:
+        """Return the contracts with an expiry that are held, or that an open order names."""
+        ledger, desk = self._ledger, self._desk
+        held = [ledger.instruments[key] for key in ledger.positions]
+        named = [*held, *(order.order.instrument for order in desk.open.values())]
+        return list({each.key: each for each in named if each.expiry is not None}.values())
 
     def end_session(self, at: datetime, *, sent_before: datetime | None = None) -> Sequence[BrokerEvent]:
         """Expire every DAY order, held ones included; those that wait for an auction end with it.

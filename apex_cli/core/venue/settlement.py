@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderSide
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
 
@@ -54,6 +55,32 @@ class Ledger:
             price=price,
             commission=Usd(commission),
             filled_at=at,
+        )
+        self.fills.append(fill)
+        return fill
+
+    def settle(self, key: str, price: Price, how: Settlement, at: datetime) -> Fill:
+        """Book the end of the whole holding *key* at *price*, without commission, and return the fill.
+
+        Raises:
+            KeyError: nothing of it is held.
+        """
+        instrument, held = self.instruments[key], self.positions[key]
+        return self.deliver(instrument, -held, price, how, at)
+
+    def deliver(self, instrument: Instrument, quantity: Decimal, price: Price, how: Settlement, at: datetime) -> Fill:
+        """Book *quantity* units, signed, that change hands at *price* without an order and a commission."""
+        self.cash -= price * quantity * instrument.multiplier
+        self._hold(instrument.key, instrument, quantity)
+        self.last_execution += 1
+        fill = Fill(
+            exec_id=f"{EXECUTION_PREFIX}{self.last_execution:08d}.01",
+            instrument=instrument,
+            side=OrderSide.BUY if quantity > ZERO else OrderSide.SELL,
+            quantity=Quantity(abs(quantity)),
+            price=price,
+            filled_at=at,
+            settlement=how,
         )
         self.fills.append(fill)
         return fill

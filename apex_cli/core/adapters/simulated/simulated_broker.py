@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import merge
 from itertools import groupby
@@ -18,8 +18,9 @@ from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, SimulatedBook, stale_book
 from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, session_bounds
+from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled_at_opening, settled_at
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
-from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ONE, ZERO, Price, Usd
 from apex_cli.core.model.order import Order, OrderRole, Phase
@@ -29,6 +30,9 @@ from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import BarStep, MatchingEngine
 
 KEPT_SESSIONS = 5
+SESSION = timedelta(hours=7)
+"""From an opening until after the close."""
+
 ACCOUNT_ID = "SIMULATED"
 """Tells a state made with this broker from one of a real account."""
 
@@ -372,6 +376,7 @@ class SimulatedBroker:
                     engine.see_bar(key, bar)
         self._unsaved.extend(engine.on_bars(steps))
         self._as_of = end
+        self._settle_expired(end)
         if isinstance(self._clock, BarClock):
             self._clock.advance(end)
         if is_new_session or self._unsaved:
@@ -386,6 +391,7 @@ class SimulatedBroker:
         ended_at = closed_at or now
         self._unsaved.extend(engine.expire(ended_at))
         self._hold_auctions(ended_at)
+        self._settle_expired(now)
         if self._unsaved and closed_at is None:
             with suppress(StateError):  # told once it is in the books
                 self._save()
@@ -398,6 +404,35 @@ class SimulatedBroker:
         self._sessions = [*self._sessions, (session, ended_at)][-KEPT_SESSIONS:]
         engine.forget(self._sessions[0][1])
         return True
+
+    def _settle_expired(self, now: datetime) -> None:
+        """Turn contracts whose end has come into cash, at the intrinsic value that their underlying gives them.
+
+        No shares change hands: a contract in the money is worth what its exercise and the sale of the shares would
+        bring. Where the underlying has no price the contract is worth its own last price.
+        """
+        for instrument in self._engine.expiring():
+            at = settled_at(instrument)
+            if at is None or at > now or not has_expired(instrument, now):
+                continue
+            value = self._value_at_expiry(instrument, at)
+            if value is not None:
+                self._unsaved.extend(self._engine.settle(instrument.key, value, at))
+
+    def _value_at_expiry(self, instrument: Instrument, at: datetime) -> Price | None:
+        """Return the intrinsic value of a contract that is settled *at*; None while nothing has a price."""
+        underlying = underlying_of(instrument)
+        known = self._engine.last_price(underlying.key)
+        price = None if known is None or known[1] > at else known[0]
+        if self._bars is not None and is_settled_at_opening(instrument):
+            session = self._bars.bars(underlying.bars_name, after=at, until=at + SESSION)
+            price = session[0].open if session else price
+        elif self._prices is not None and (quote := self._prices.latest(underlying, at)) is not None:
+            price = quote.price
+        if price is not None:
+            return intrinsic_value(instrument, price)
+        own = self._engine.last_price(instrument.key)
+        return own[0] if own is not None else None
 
     def _hold_auctions(self, now: datetime) -> None:
         """Hold the auctions that are over and that no bar, which is still to be played, brings."""
