@@ -130,8 +130,8 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.venue.catch_up import marks_of
 
     store = open_store(settings)
-    told = store.view()  # before the books are read, which never know less than they told
-    known = marks_of(told.orders.values(), told.fills.values())
+    reported = store.view()  # before the books are read, which never know less than they reported
+    known = marks_of(reported.orders.values(), reported.fills.values())
     market = make_market(
         settings,
         read_only=read_only,
@@ -320,7 +320,7 @@ async def look_at_account(parts: Parts) -> AccountSnapshot:
     """Return what the account is worth now.
 
     Raises:
-        BrokerError: the broker cannot be reached, or did not tell all of it.
+        BrokerError: the broker cannot be reached, or did not report all of it.
     """
     async with looking(parts):
         return await parts.broker.account()

@@ -76,21 +76,21 @@ def report_of_files(
     Raises:
         InputError: a file cannot be read, or a value in it is wrong.
     """
-    told = _situation(settings, situation)
-    report = trades or Report(executions=told.executions)
+    reported = _situation(settings, situation)
+    report = trades or Report(executions=reported.executions)
     rows = report.executions
     start = {row.security: row.held_before for row in rows if row.held_before is not None}
     newest = max((row.filled_at for row in rows), default=None)
-    now = at or told.as_of or max(filter(None, (SystemClock().now(), newest)))
-    limits = settings.day_trades if told.regime is None else replace(settings.day_trades, regime=told.regime)
+    now = at or reported.as_of or max(filter(None, (SystemClock().now(), newest)))
+    limits = settings.day_trades if reported.regime is None else replace(settings.day_trades, regime=reported.regime)
     return make_report(
         executions=rows,
-        start={**start, **told.start},
-        facts=told.facts,
+        start={**start, **reported.start},
+        facts=reported.facts,
         limits=limits,
         as_of=now,
-        order=told.order,
-        preview=told.preview,
+        order=reported.order,
+        preview=reported.preview,
         is_partial=trades is not None and not report.covers(now, limits.window_sessions),
     )
 

@@ -21,7 +21,7 @@ from apex_cli.core.model.file_look import FileKind, FileLook
 from apex_cli.settings.sections import Settings
 
 FIRST_ROWS = 5
-MOST_TOLD = 20
+MOST_SHOWN = 20
 
 
 def look_at_file(settings: Settings, path: Path, now: datetime, kind: FileKind | None = None) -> FileLook:
@@ -45,13 +45,13 @@ def _prices(settings: Settings, content: bytes, name: str, now: datetime) -> Fil
     except InputError as error:
         return _unusable(FileKind.PRICES, content, name, hints, error)
     bars = [bar for series in some.values() for bar in series.bars[:FIRST_ROWS]][:FIRST_ROWS]
-    told = [note for series in some.values() for note in series.notes]
+    reported = [note for series in some.values() for note in series.notes]
     symbols = [theirs for theirs in some if theirs] or [symbol or "no symbol: name the file after it"]
     return FileLook(
         name=name,
         kind=FileKind.PRICES,
         is_usable=bool(bars),
-        taken_as=(*dict.fromkeys(told), f"of {', '.join(symbols[:FIRST_ROWS])}"),
+        taken_as=(*dict.fromkeys(reported), f"of {', '.join(symbols[:FIRST_ROWS])}"),
         columns=table.columns,
         heads=("symbol", "start", "end", "open", "high", "low", "close", "volume"),
         rows=tuple(
@@ -147,13 +147,13 @@ def _unusable(kind: FileKind, content: bytes, name: str, hints: FileHints, error
     """Return what stands in the way of reading a file as *kind*, and the mapping that may help."""
     found = _matched(content, name, KNOWN[kind], hints)
     missing = tuple(field for field in LEAST[kind] if field not in found)
-    told = error.details.get("problems")
-    problems = tuple(told) if isinstance(told, list) else (error.message,)
+    reported = error.details.get("problems")
+    problems = tuple(reported) if isinstance(reported, list) else (error.message,)
     names = _names(content, name, kind, hints)
     lines = [f"{hints.section}:", "  columns:"]
     lines += [f"    {field}: NAME OF THE COLUMN" for field in missing]
     if names:
-        lines.append(f"# the file has: {', '.join(names[:MOST_TOLD])}")
+        lines.append(f"# the file has: {', '.join(names[:MOST_SHOWN])}")
     return FileLook(
         name=name,
         kind=kind,
@@ -198,5 +198,5 @@ def _matched(content: bytes, name: str, known: Mapping[str, tuple[str, ...]], hi
 def _first(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the first few texts, and how many there are beyond them."""
     found = list(texts)
-    more = len(found) - MOST_TOLD
-    return (*found[:MOST_TOLD], *((f"{more} more",) if more > 0 else ()))
+    more = len(found) - MOST_SHOWN
+    return (*found[:MOST_SHOWN], *((f"{more} more",) if more > 0 else ()))

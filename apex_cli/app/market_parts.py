@@ -42,7 +42,7 @@ class Books(NamedTuple):
     """What a broker may ask our books."""
 
     is_ours: Callable[[str], bool] = _is_ours
-    """Tells by its client order id whether an order is in the state."""
+    """Says by its client order id whether an order is in the state."""
 
     securities: Callable[[], Iterable[Instrument]] = tuple
     """Returns the securities that the state knows."""

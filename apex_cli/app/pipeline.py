@@ -316,12 +316,12 @@ def model_files(settings: Settings) -> ModelFiles:
 
 
 def _tell_once(text: str) -> None:
-    if text not in _told:
-        _told.add(text)
+    if text not in _noted:
+        _noted.add(text)
         tell(text)
 
 
-_told: set[str] = set()
+_noted: set[str] = set()
 
 
 def pipeline_bars(settings: Settings) -> BarSource | None:
@@ -397,6 +397,6 @@ def _has(modules: tuple[str, ...], who: str, context: PipelineContext, otherwise
     needs = f"{who} needs {', '.join(absent)}" if not who.endswith("s") else f"{who} need {', '.join(absent)}"
     if context.is_required:
         raise ConfigError("extra_missing", f"{needs}.", hint=f"{install_hint(modules)}, or change pipeline.")
-    told = f"{needs}; until it is installed, {otherwise}: {install_hint(modules)}"
-    context.notice(Reason(code="extra_missing", message=told), who)
+    reported = f"{needs}; until it is installed, {otherwise}: {install_hint(modules)}"
+    context.notice(Reason(code="extra_missing", message=reported), who)
     return False

@@ -177,7 +177,7 @@ class Replay:
         return make_simulated_broker(settings, self._clock, self._bars, is_replay=True)
 
     def _make_context(self, settings: Settings) -> PipelineContext:
-        """Return what steps and scanners are given; tell when the model knows more than the day that is replayed."""
+        """Return what steps and scanners are given; say when the model knows more than the day that is replayed."""
         models = pinned_models(settings)
         self._warning = models.foreknowledge(self._ends[0], self._ends[-1]) if models is not None else None
         return make_replay_context(settings, self._clock, self._bars, self._recorder.on_notice, models)

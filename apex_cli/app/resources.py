@@ -136,8 +136,8 @@ def make_system_clock(settings: Settings) -> SystemClock:
     from apex_cli.core.adapters.system_clock import MOST_BEHIND, SystemClock
 
     clock = SystemClock(floor=last_saved_at(settings.state.dir / "state.json"))
-    if clock.behind() > MOST_BEHIND and clock.floor not in _told_floors:
-        _told_floors.add(clock.floor)
+    if clock.behind() > MOST_BEHIND and clock.floor not in _noted_floors:
+        _noted_floors.add(clock.floor)
         tell(
             f"Warning: this machine's clock says {clock.wall():%Y-%m-%d %H:%M} UTC, but the state has seen "
             f"{clock.floor:%Y-%m-%d %H:%M}. Until then time stands still here. Set the clock right; if it is right now "
@@ -146,7 +146,7 @@ def make_system_clock(settings: Settings) -> SystemClock:
     return clock
 
 
-_told_floors: set[datetime] = set()
+_noted_floors: set[datetime] = set()
 
 
 def machine_time() -> datetime:

@@ -31,7 +31,7 @@ from apex_cli.app.resources import executor_lock, open_journal
 from apex_cli.app.simulated_market import session_close
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.coordinator import Coordinator
-from apex_cli.core.coordinator.silence import Pulse, record_run, tell_outage
+from apex_cli.core.coordinator.silence import Pulse, record_run, report_outage
 from apex_cli.core.errors import (
     ApexError,
     BrokerError,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from apex_cli.presenters.run_log import RunLog
 
 MOST_PATIENCE_S = 3.0
-"""How long a run that was told twice to end may take to do so in order."""
+"""How long a run that was reported twice to end may take to do so in order."""
 
 MIDNIGHT = frozenset({"00:00", "0:00"})
 """How the end of a day is written."""
@@ -177,7 +177,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                         parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
                     )
             except BrokerError as error:
-                tell_outage(parts.store, error.message, parts.store.clock.now())
+                report_outage(parts.store, error.message, parts.store.clock.now())
                 raise
             record_run(parts.store, parts.store.clock.now())
     for taken in parts.bars.all_taken_as() if parts.bars is not None and out.verbose else ():
@@ -185,8 +185,8 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     outside = parts.bars.outside() if parts.bars is not None else ()
     out.warn(*(Reason(code="bars_outside_calendar", message=f"{text}.") for text in outside))
     alarms = alarms_since(parts, newest)
-    out.keep(*(reason for seq, reason in alarms if seq in log.told))
-    out.warn(*(reason for seq, reason in alarms if seq not in log.told))
+    out.keep(*(reason for seq, reason in alarms if seq in log.reported))
+    out.warn(*(reason for seq, reason in alarms if seq not in log.reported))
     happened = bool(market.steps or tally.fills)
     _give_result(out, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
 

@@ -113,7 +113,7 @@ def sweep(tasks: Sequence[SweepTask], *, jobs: int | None = None, on_done: OnDon
     workers = min(jobs or os.cpu_count() or 1, len(tasks))
     if workers <= 1:
         return _collect(map(run_task, tasks), len(tasks), on_done)
-    Replay(tasks[0].settings, tasks[0].options)  # what cannot be read is told here, not from another process
+    Replay(tasks[0].settings, tasks[0].options)  # what cannot be read is reported here, not from another process
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return _collect(pool.map(run_task, tasks), len(tasks), on_done)
 

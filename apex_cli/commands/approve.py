@@ -113,7 +113,7 @@ def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
 
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:
-    """Answer from a script: every outcome is told, the first failure is the exit status."""
+    """Answer from a script: every outcome is reported, the first failure is the exit status."""
     from apex_cli.app.handover import as_error, reasons_of, status_of
     from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import answered_blocks, answered_data

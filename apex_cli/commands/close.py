@@ -93,7 +93,7 @@ def _check_options(
 
 
 def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...], state: State) -> None:
-    """Ask at a terminal, with what is about to be closed; a script that says nothing is told to say ``--yes``."""
+    """Ask at a terminal, with what is about to be closed; a script that says nothing has to say ``--yes``."""
     names = ", ".join(request.symbol for request in requests)
     if not out.can_prompt:
         raise InputError("confirmation_needed", f"Closing {names} needs a yes.", hint="Add --yes.")

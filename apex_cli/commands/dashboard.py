@@ -130,18 +130,18 @@ def _url(address: Address) -> str:
     """Return what visitors type.
 
     Raises:
-        InputError: it cannot be told, or is no address of a page.
+        InputError: it cannot be reported, or is no address of a page.
     """
-    host, port, told = address
-    if told and not _is_address(told):
-        raise InputError("url_invalid", f"--public-url {told!r} is no address.", hint="Write http://nas:8421.")
-    if host in {"0.0.0.0", "::"} and not told:  # noqa: S104 - compared, not served on
+    host, port, reported = address
+    if reported and not _is_address(reported):
+        raise InputError("url_invalid", f"--public-url {reported!r} is no address.", hint="Write http://nas:8421.")
+    if host in {"0.0.0.0", "::"} and not reported:  # noqa: S104 - compared, not served on
         raise InputError(
             "public_url_needed",
             f"{host} is every address of this computer; visitors type one of them.",
             hint=f"Name it: --public-url http://{socket_name()}:{port}",
         )
-    return told.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return reported.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _is_address(text: str) -> bool:
@@ -170,19 +170,19 @@ def _token(host: str, *, control: bool, reading: bool) -> str:
     Raises:
         InputError: others could reach it, and no token is set.
     """
-    told = os.environ.pop(TOKEN_VARIABLE, "")
-    if told and len(told) < SHORTEST_TOKEN:
+    reported = os.environ.pop(TOKEN_VARIABLE, "")
+    if reported and len(reported) < SHORTEST_TOKEN:
         raise InputError(
             "token_short",
-            f"${TOKEN_VARIABLE} has {len(told)} characters; {SHORTEST_TOKEN} are the least.",
+            f"${TOKEN_VARIABLE} has {len(reported)} characters; {SHORTEST_TOKEN} are the least.",
             hint=TOKEN_HINT,
         )
-    if host not in THIS_COMPUTER and not told:
+    if host not in THIS_COMPUTER and not reported:
         raise InputError(
             "token_needed", f"Others can reach {host}, so ${TOKEN_VARIABLE} must hold a token.", hint=TOKEN_HINT
         )
-    if told or not (control or reading):
-        return told
+    if reported or not (control or reading):
+        return reported
     from secrets import token_urlsafe
 
     return token_urlsafe(24)

@@ -23,7 +23,7 @@ def gateway(
     call: Call,
     port: Annotated[
         int,
-        typer.Option(parser=whole(0, 65535), metavar="NUMBER", help="Port; 0 takes a free one and tells it."),
+        typer.Option(parser=whole(0, 65535), metavar="NUMBER", help="Port; 0 takes a free one and reports it."),
     ] = 4002,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
     bars: Annotated[
@@ -32,7 +32,7 @@ def gateway(
     pace: Annotated[
         float, typer.Option(parser=seconds, metavar="SECONDS", help="Time for each bar; 0 stands at the last close.")
     ] = 0,
-    account: Annotated[str, typer.Option(help="Account id as told to clients.")] = "DU1234567",
+    account: Annotated[str, typer.Option(help="Account id as reported to clients.")] = "DU1234567",
     cash: Annotated[
         Decimal, typer.Option(parser=positive_decimal, metavar="USD", help="Cash of a new account.")
     ] = Decimal(100_000),

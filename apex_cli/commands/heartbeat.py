@@ -69,7 +69,7 @@ def heartbeat(
 
 
 def _look(out: Output, settings: Settings, max_age: timedelta) -> None:
-    from apex_cli.core.coordinator.silence import silence, tell_overdue
+    from apex_cli.core.coordinator.silence import report_overdue, silence
 
     store = open_store(settings)
     now = store.clock.now()
@@ -77,13 +77,13 @@ def _look(out: Output, settings: Settings, max_age: timedelta) -> None:
     age = silence(counters, now)
     is_overdue = age is None or age > max_age
     message = _sentence(age, max_age)
-    is_told = tell_overdue(store, message, now) if is_overdue else False
+    is_new = report_overdue(store, message, now) if is_overdue else False
     data = {
         "last_run_at": counters.last_run_at,
         "age_s": None if age is None else int(age.total_seconds()),
         "max_age_s": int(max_age.total_seconds()),
         "overdue": is_overdue,
-        "told": is_told,
+        "told": is_new,
     }
     rows = (
         ("Last good run", Cell(moment(counters.last_run_at))),
@@ -107,15 +107,15 @@ def _words(age: timedelta) -> str:
 
 
 def _tell_directly(out: Output, settings: Settings, error: ApexError) -> None:
-    """Tell of a state that cannot even be read: there is no journal to go by, so this may be told more than once."""
+    """Report a state that cannot even be read: there is no journal to go by, so this may be reported more than once."""
     from apex_cli.notify import is_wanted
 
     if not is_wanted(settings):
         return
-    from apex_cli.notify.direct import tell_all
+    from apex_cli.notify.direct import send_to_all
     from apex_cli.presenters.notices import trouble_notice
 
     notice = trouble_notice(f"{error.message} {error.hint}".strip(), machine_time())
-    for name, failure in tell_all(settings, notice, say=out.note).items():
+    for name, failure in send_to_all(settings, notice, say=out.note).items():
         if failure:
             out.note(f"{name}: {failure}")

@@ -29,19 +29,19 @@ def try_channels(
 
     if not is_wanted(settings):
         raise NothingToDo("no_channel", "No channel is set up.", hint="See notify in config.example.yaml.")
-    from apex_cli.notify.direct import tell_all
+    from apex_cli.notify.direct import send_to_all
     from apex_cli.presenters.notices import hello_notice
 
-    told = tell_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
-    if not told:
+    reported = send_to_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
+    if not reported:
         raise InputError("channel_unknown", f"No channel begins with {channel!r}.", hint="apex notify status")
     rows = tuple(
         (Cell(name, Tone.BOLD), Cell(failure or "delivered", Tone.BAD if failure else Tone.GOOD))
-        for name, failure in told.items()
+        for name, failure in reported.items()
     )
-    failed = [f"{name}: {failure}" for name, failure in told.items() if failure]
+    failed = [f"{name}: {failure}" for name, failure in reported.items() if failure]
     out.result(
-        {"channels": [{"channel": name, "ok": not failure, "error": failure} for name, failure in told.items()]},
+        {"channels": [{"channel": name, "ok": not failure, "error": failure} for name, failure in reported.items()]},
         (Grid(columns=heads("Channel", "Result~"), rows=rows),),
         status=ExitStatus.UNAVAILABLE if failed else ExitStatus.OK,
         reasons=[Reason(code="not_delivered", message=sentence) for sentence in failed],

@@ -39,7 +39,7 @@ def reconcile(
         typer.Option(
             parser=positive_decimal,
             metavar="PRICE",
-            help="What the difference was traded at, if the broker does not tell.",
+            help="What the difference was traded at, if the broker does not report.",
             show_default=False,
         ),
     ] = None,

@@ -111,7 +111,7 @@ def restore(
     from_journal: Annotated[bool, typer.Option("--from-journal", help="Begin with nothing but the journal.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Mend a damaged state: newest sound backup, then all that the journal tells since.
+    """Mend a damaged state: newest sound backup, then all that the journal reports since.
 
     A state that is sound stays as it is. What stood there is kept aside.
     """

@@ -66,7 +66,7 @@ class ApexError(Exception):
         self.details = details or {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let an error travel between processes with everything it tells."""
+        """Let an error travel between processes with everything it reports."""
         return _remade, (type(self), self.code, self.message, self.hint, self.details)
 
 

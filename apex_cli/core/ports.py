@@ -159,7 +159,7 @@ class Broker(Protocol):
         """
 
     async def preview(self, order: Order) -> MarginPreview | None:
-        """Return what the account's margin would be if *order* were filled; None when the broker cannot tell."""
+        """Return what the account's margin would be if *order* were filled; None when the broker cannot say."""
 
 
 class PriceSource(Protocol):
@@ -305,7 +305,7 @@ class Notifier(Protocol):
         """Deliver *notice* and return when the other side has it.
 
         Args:
-            notice: what to tell.
+            notice: what to report.
             is_silent: without a sound, where that can be had.
             is_repeat: it was sent before and may have arrived; the message says so.
 

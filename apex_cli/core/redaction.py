@@ -1,4 +1,4 @@
-"""Takes secrets and account ids out of what is written or told.
+"""Takes secrets and account ids out of what is written or reported.
 
 Known by their form: account ids of Interactive Brokers (``U1234567``, ``DU1234567``, ``F1234567``), of which the
 letters and the last two digits stay, and tokens of Telegram bots. Known by their value: whatever the environment
@@ -18,7 +18,7 @@ SECRET_NAMES = ("TOKEN", "PASSWORD", "SECRET")
 """What the name of an environment variable contains when its value is nobody's business."""
 
 LEAST_SECRET = 8
-"""Shorter values are words and switches; taking them out would spoil what is told."""
+"""Shorter values are words and switches; taking them out would spoil what is reported."""
 
 _PATTERN = (
     r"(?<![A-Za-z0-9])(?:(?P<letters>D?[UF])\d{3,7}(?P<end>\d\d)|(?:bot)?\d{6,12}:[A-Za-z0-9_-]{30,64})(?![A-Za-z0-9_])"
@@ -60,14 +60,14 @@ class Redactor:
 
     def _without_secrets(self, line: bytes) -> bytes:
         """Replace the known values; where one begins or ends inside an escape, value by value."""
-        told = line
+        reported = line
         for secret in self._in_bytes:
-            told = told.replace(secret, MASK.encode())
+            reported = reported.replace(secret, MASK.encode())
         try:
-            msgspec.json.decode(told)
+            msgspec.json.decode(reported)
         except msgspec.DecodeError:
             return msgspec.json.encode(self._walk(msgspec.json.decode(line)))
-        return told
+        return reported
 
     def _walk(self, value: object) -> object:
         match value:

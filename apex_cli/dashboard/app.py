@@ -94,7 +94,7 @@ class DashboardApp(App[None]):
         self._may_take_control = may_take_control
         self._first_theme = THEMES[theme]
         self._seen: Seen | None = None
-        self._told = ""
+        self._failure = ""
         self._kind: ActivityKind | None = None
         self._words = ""
         self._shown_pane = PANES[0]
@@ -167,9 +167,9 @@ class DashboardApp(App[None]):
     def _look(self) -> None:
         try:
             self._seen = self._feed.look()
-            self._told = ""
+            self._failure = ""
         except ApexError as error:
-            self._told = f"{error.message}{f' -> {error.hint}' if error.hint else ''}"
+            self._failure = f"{error.message}{f' -> {error.hint}' if error.hint else ''}"
         self._draw()
 
     # Drawing: each part only when what it shows is another
@@ -182,13 +182,13 @@ class DashboardApp(App[None]):
         palette = LIGHT if self.theme == THEMES["light"] else DARK
         seen = self._seen
         if seen is None:
-            self._put("head", text_of(Cell(self._told or "looking", Tone.BAD), palette))
+            self._put("head", text_of(Cell(self._failure or "looking", Tone.BAD), palette))
             return
         board = seen.board
         control = Cell("CONTROL", Tone.WARN) if self.has_control else Cell("read-only", Tone.DIM)
         self._put("head", line_of((*head_cells(board, seen.badge, seen.holder), control), palette, " · "))
-        told = (Cell(f"! {self._told}", Tone.BAD),) if self._told else ()
-        alarms = fitting((*told, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
+        failure = (Cell(f"! {self._failure}", Tone.BAD),) if self._failure else ()
+        alarms = fitting((*failure, *alarm_cells(board, seen.alarms, seen.holder)), MOST_ALARMS if self.is_wide else 2)
         self._put("alarms", Text("\n").join(text_of(cell, palette) for cell in alarms))
         self._base.query_one("#alarms").display = bool(alarms)
         self._put("brief", Text("\n").join(line_of(cells, palette) for cells in brief_lines(board)))
@@ -327,7 +327,7 @@ class DashboardApp(App[None]):
         self._draw()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Tell all there is to say about a row."""
+        """Report all there is to say about a row."""
         table = event.data_table
         if table.id == "approvals":
             self.action_answer(yes=True)
@@ -387,7 +387,7 @@ class DashboardApp(App[None]):
             approval = self._operator.find(approval_id)
             preview = self._operator.preview(approval)
         except ApexError as error:
-            self.call_from_thread(self._tell, error)
+            self.call_from_thread(self._show_error, error)
             return
         self.call_from_thread(self._ask, approval, preview, yes=yes)
 
@@ -395,8 +395,8 @@ class DashboardApp(App[None]):
         signal = approval.opportunity.signal
         what = f"{signal.side} {signal.instrument.key}"
         if not self.has_control:
-            told = [renderable(block) for block in preview_blocks(approval, preview)]
-            self.push_screen(Dialog(what, Group(*[*told, Text(READ_ONLY if self._may_take_control else "")])))
+            failure = [renderable(block) for block in preview_blocks(approval, preview)]
+            self.push_screen(Dialog(what, Group(*[*failure, Text(READ_ONLY if self._may_take_control else "")])))
             return
         body = [renderable(block) for block in answer_blocks(approval, preview)]
 
@@ -414,7 +414,7 @@ class DashboardApp(App[None]):
         try:
             done = self._operator.answer(answer)
         except ApexError as error:
-            self.call_from_thread(self._tell, error)
+            self.call_from_thread(self._show_error, error)
             return
         symbol = done.approval.opportunity.signal.instrument.key
         why = f": {done.approval.reason}" if done.approval.reason else ""
@@ -441,9 +441,9 @@ class DashboardApp(App[None]):
         try:
             self._operator.set_mode(mode, reason)
         except ApexError as error:
-            self.call_from_thread(self._tell, error)
+            self.call_from_thread(self._show_error, error)
             return
         self.call_from_thread(self.notify, f"{mode}: {MODE_MEANINGS[mode]}.")
 
-    def _tell(self, error: ApexError) -> None:
+    def _show_error(self, error: ApexError) -> None:
         self.notify(f"{error.message}{chr(10) + error.hint if error.hint else ''}", severity="error", timeout=12)

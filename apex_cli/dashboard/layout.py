@@ -50,5 +50,5 @@ def fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
 def all_of(line: Activity) -> Text:
     """Return all there is to say about a line of the log."""
     explained = f"\n\napex explain {visible(line.subject)}" if line.subject else ""
-    told = f"{visible(line.symbol)} {visible(line.verdict).replace('_', ' ')}\n{visible(line.text)}"
-    return Text(f"{told}{explained}".strip())
+    reported = f"{visible(line.symbol)} {visible(line.verdict).replace('_', ' ')}\n{visible(line.text)}"
+    return Text(f"{reported}{explained}".strip())

@@ -40,7 +40,7 @@ class Feed(Protocol):
     """Follows the state."""
 
     def has_changed(self) -> bool:
-        """Tell, cheaply, whether another process committed since the last ``look``."""
+        """Report, cheaply, whether another process committed since the last ``look``."""
 
     def look(self) -> Seen:
         """Return what there is now.

@@ -303,7 +303,7 @@ class Holdings:
         ]
 
     def correct(self, exec_id: str, price: Decimal) -> ExecutionRow | None:
-        """Tell an execution again at another price, as a correction; None when there is no such execution.
+        """Report an execution again at another price, as a correction; None when there is no such execution.
 
         Cash and positions stay as they were: a correction is an injected fault here.
         """

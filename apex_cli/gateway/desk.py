@@ -394,7 +394,7 @@ class Desk(Register):
         return reports
 
     def _woken(self, child: OrderRow) -> list[Report]:
-        """Tell of a child that works since its parent has filled."""
+        """Report a child that works since its parent has filled."""
         order = self.engine.order(child.name)
         if order is None or not child.is_open:
             return []

@@ -1,4 +1,4 @@
-"""Tells people what happened, and takes their answers: beside the trading, never in its way."""
+"""Reports people what happened, and takes their answers: beside the trading, never in its way."""
 
 from __future__ import annotations
 

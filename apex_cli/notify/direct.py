@@ -1,4 +1,4 @@
-"""Tells one notice on the channels at once, past the journal: for tests, and when there is no journal to go by."""
+"""Reports one notice on the channels at once, past the journal: for tests, and when there is no journal to go by."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apex_cli.settings.sections import Settings
 PATIENCE_S = 20.0
 
 
-def tell_all(
+def send_to_all(
     settings: Settings, notice: Notice, *, say: Callable[[str], None], only: str | None = None
 ) -> dict[str, str]:
     """Send *notice* on every channel, or on those whose name begins with *only*; return name -> failure or empty."""

@@ -141,7 +141,7 @@ class TelegramDesk:
         elif button.action is Action.DETAILS:
             await self._details(pressed, approval)
         elif approval.status is not ApprovalStatus.PENDING or approval.version != button.version:
-            await self._told_as_it_is(pressed, approval)
+            await self._show_as_it_is(pressed, approval)
         elif worth is Press.SPENT:
             await self._link.answer(pressed.press_id, "Somebody pressed that already; its result follows.")
         else:
@@ -165,7 +165,7 @@ class TelegramDesk:
             await self._link.answer(pressed.press_id, text, is_alert=not done.results)
         await self._show(pressed, current, text, html=decided_html(current, preview))
 
-    async def _told_as_it_is(self, pressed: Pressed, approval: ApprovalRecord) -> None:
+    async def _show_as_it_is(self, pressed: Pressed, approval: ApprovalRecord) -> None:
         who = f" by {approval.decided_by}" if approval.decided_by else ""
         text = f"It is {approval.status}{who}. {approval.reason}".strip()
         await self._link.answer(pressed.press_id, text)

@@ -17,7 +17,7 @@ from apex_cli.presenters.formats import DASH, moment, ratio, results_text
 
 MODE_WORDS = {
     LearningMode.ADAPT: "changes the weights of the score, never a size or a limit",
-    LearningMode.REPORT: "tells what it would change, and changes nothing",
+    LearningMode.REPORT: "says what it would change, and changes nothing",
     LearningMode.OFF: "off: scores are made with the defaults",
 }
 

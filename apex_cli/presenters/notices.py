@@ -98,7 +98,7 @@ WORTH_KNOWING = frozenset(
 """Checks that speak of the account, not of the signal: a refusal by one of them concerns the next signal, too."""
 
 
-class _Told(Value, frozen=True, kw_only=True):
+class _News(Value, frozen=True, kw_only=True):
     """The words for one event."""
 
     priority: int
@@ -141,61 +141,61 @@ def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | Non
     if kind is None:
         return None
     try:
-        told = _told(event)
+        data = _news_of(event)
     except (ArithmeticError, ValueError):
-        told = _without_details(event)
-    if told is None:
+        data = _without_details(event)
+    if data is None:
         return None
-    approval = told.approval
+    approval = data.approval
     return Notice(
         event_id=row.seq,
         kind=kind,
-        priority=told.priority,
+        priority=data.priority,
         at=row.at,
-        subject=told.subject,
-        title=f"{badge.text} · {told.title}" if badge else told.title,
-        lines=tuple(line[:LONGEST_LINE] for line in told.lines if line),
-        payload=told.payload,
+        subject=data.subject,
+        title=f"{badge.text} · {data.title}" if badge else data.title,
+        lines=tuple(line[:LONGEST_LINE] for line in data.lines if line),
+        payload=data.payload,
         approval_id=approval.approval_id if approval else "",
         approval_version=approval.version if approval else 0,
-        is_question=told.is_question,
+        is_question=data.is_question,
     )
 
 
-def _told(event: Event | UnreadEvent) -> _Told | None:  # noqa: C901, PLR0912 - one case for each kind of event
+def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912 - one case for each kind of event
     """Return the words for *event*; None when there are none."""
-    told: _Told | None = None
+    data: _News | None = None
     match event:
         case EntryFilled(data=fill):
-            told = _entry(fill)
+            data = _entry(fill)
         case PositionReduced(data=reduction):
-            told = _reduced(reduction)
+            data = _reduced(reduction)
         case RoundTripClosed(data=trip):
-            told = _exit(trip)
+            data = _exit(trip)
         case ApprovalQueued(data=approval):
-            told = _question(approval)
+            data = _question(approval)
         case ApprovalApproved():
             pass  # what comes of it follows at once
         case ApprovalEvent(data=approval):
-            told = _answer(approval)
+            data = _answer(approval)
         case Decided(data=record):
-            told = _refusal(record)
+            data = _refusal(record)
         case SignalRefused(data=row):
-            told = _rejected(row)
+            data = _rejected(row)
         case AlarmRaised(data=alarm) | RunOverdue(data=alarm):
-            told = _alarm(event.subject, alarm)
+            data = _alarm(event.subject, alarm)
         case DayTradeWarning(data=status):
-            told = _day_trades(status)
+            data = _day_trades(status)
         case DaySummarised(data=summary):
-            told = _summary(summary)
+            data = _summary(summary)
         case TradingStateChanged(data=trading):
-            told = _trading_state(trading)
+            data = _trading_state(trading)
         case BreakFound(data=found):
-            told = _facts("🧮", 1, "Books differ", event.subject, found)
+            data = _facts("🧮", 1, "Books differ", event.subject, found)
         case WeightsAdapted(data=change):
-            told = _facts("🎛️", 3, "Weights adapted", event.subject, change)
+            data = _facts("🎛️", 3, "Weights adapted", event.subject, change)
         case UnreadEvent():
-            told = _without_details(event)
+            data = _without_details(event)
         case (
             Remark()
             | LearningEvent()
@@ -219,13 +219,13 @@ def _told(event: Event | UnreadEvent) -> _Told | None:  # noqa: C901, PLR0912 - 
             pass
         case _:
             assert_never(event)
-    return told
+    return data
 
 
-def _without_details(event: Event | UnreadEvent) -> _Told:
-    line = "Its details cannot be read; apex explain may tell more."
+def _without_details(event: Event | UnreadEvent) -> _News:
+    line = "Its details cannot be read; apex explain may show more."
     title = f"{event.kind.replace('_', ' ')}: {event.subject}"
-    return _Told(priority=2, subject=event.subject, title=title, lines=(line,))
+    return _News(priority=2, subject=event.subject, title=title, lines=(line,))
 
 
 def hello_notice(at: datetime) -> Notice:
@@ -241,31 +241,31 @@ def hello_notice(at: datetime) -> Notice:
 
 
 def trouble_notice(message: str, at: datetime) -> Notice:
-    """Return what is told past the journal, as the journal cannot be used."""
+    """Return what is reported past the journal, as the journal cannot be used."""
     return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title="🚨 apex needs you", lines=(message,))
 
 
-def _entry(told: EntryFill) -> _Told:
-    bracket = told.bracket
+def _entry(data: EntryFill) -> _News:
+    bracket = data.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
-    of = "" if told.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
-    part = "" if told.is_complete else ", more may follow"
+    of = "" if data.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
+    part = "" if data.is_complete else ", more may follow"
     targets = ", ".join(map(price, bracket.target_prices)) or DASH
     payload: dict[str, Fact] = {
         "symbol": symbol,
         "side": side,
-        "quantity": str(told.quantity),
-        "entry_price": str(told.price),
+        "quantity": str(data.quantity),
+        "entry_price": str(data.price),
         "stop_loss": str(bracket.stop_price),
         "target_price": str(bracket.target_prices[0]) if bracket.target_prices else None,
         "risk_reward": _text(bracket.reward_risk),
         "strategy": bracket.strategy,
         "emoji": "🟢" if bracket.side.sign > 0 else "🔴",
     }
-    return _Told(
+    return _News(
         priority=1,
         subject=symbol,
-        title=f"{payload['emoji']} {symbol} {side} {units(told.quantity)}{of} at {price(told.price)}{part}",
+        title=f"{payload['emoji']} {symbol} {side} {units(data.quantity)}{of} at {price(data.price)}{part}",
         lines=(
             f"Stop {price(bracket.stop_price)} · target {targets} · reward:risk {ratio(bracket.reward_risk)}",
             f"Strategy {bracket.strategy}" if bracket.strategy else "",
@@ -275,11 +275,11 @@ def _entry(told: EntryFill) -> _Told:
 
 
 def profit_emoji(pnl: Decimal) -> str:
-    """Return the sign that an exit is told with."""
+    """Return the sign that an exit is reported with."""
     return "💰" if pnl > 0 else "📉"
 
 
-def _exit(trip: RoundTrip) -> _Told:
+def _exit(trip: RoundTrip) -> _News:
     symbol, emoji = trip.instrument.key, profit_emoji(trip.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -294,7 +294,7 @@ def _exit(trip: RoundTrip) -> _Told:
         "strategy": trip.strategy,
         "emoji": emoji,
     }
-    return _Told(
+    return _News(
         priority=1,
         subject=symbol,
         title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {trip.instrument.currency} ({percent(trip.pnl_pct)})",
@@ -306,33 +306,33 @@ def _exit(trip: RoundTrip) -> _Told:
     )
 
 
-def _reduced(told: Reduction) -> _Told:
-    symbol, emoji = told.instrument.key, profit_emoji(told.pnl)
+def _reduced(data: Reduction) -> _News:
+    symbol, emoji = data.instrument.key, profit_emoji(data.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
-        "side": told.side,
-        "quantity": str(told.quantity),
-        "remaining": str(told.remaining),
-        "entry_price": str(told.entry_price),
-        "exit_price": str(told.exit_price),
-        "pnl": str(told.pnl),
-        "pnl_pct": str(told.pnl_pct),
-        "reason": told.reason,
+        "side": data.side,
+        "quantity": str(data.quantity),
+        "remaining": str(data.remaining),
+        "entry_price": str(data.entry_price),
+        "exit_price": str(data.exit_price),
+        "pnl": str(data.pnl),
+        "pnl_pct": str(data.pnl_pct),
+        "reason": data.reason,
         "emoji": emoji,
     }
-    return _Told(
+    return _News(
         priority=1,
         subject=symbol,
-        title=f"{emoji} {symbol} {units(told.quantity)} closed, {units(told.remaining)} held on: "
-        f"{told.pnl:+,.2f} {told.instrument.currency} ({percent(told.pnl_pct)})",
-        lines=(f"{told.side}: {price(told.entry_price)} → {price(told.exit_price)} · by {told.reason}",),
+        title=f"{emoji} {symbol} {units(data.quantity)} closed, {units(data.remaining)} held on: "
+        f"{data.pnl:+,.2f} {data.instrument.currency} ({percent(data.pnl_pct)})",
+        lines=(f"{data.side}: {price(data.entry_price)} → {price(data.exit_price)} · by {data.reason}",),
         payload=payload,
     )
 
 
-def _question(approval: ApprovalRecord) -> _Told:
+def _question(approval: ApprovalRecord) -> _News:
     signal = approval.opportunity.signal
-    return _Told(
+    return _News(
         priority=2,
         subject=signal.instrument.key,
         title=f"❓ {approval_name(approval)}?",
@@ -343,9 +343,9 @@ def _question(approval: ApprovalRecord) -> _Told:
     )
 
 
-def _answer(approval: ApprovalRecord) -> _Told:
+def _answer(approval: ApprovalRecord) -> _News:
     emoji, words = ANSWER_WORDS.get(approval.status, ("", approval.status.value))
-    return _Told(
+    return _News(
         priority=2,
         subject=approval.opportunity.signal.instrument.key,
         title=f"{emoji} {approval_name(approval)}: {words}".strip(),
@@ -355,16 +355,16 @@ def _answer(approval: ApprovalRecord) -> _Told:
     )
 
 
-def _refusal(told: DecisionRecord) -> _Told | None:
-    decision = told.decision
+def _refusal(data: DecisionRecord) -> _News | None:
+    decision = data.decision
     grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
-    if decision.kind is not DecisionKind.REFUSE or told.is_answer or not grave:
+    if decision.kind is not DecisionKind.REFUSE or data.is_answer or not grave:
         return None
     return _refused(decision.instrument.key, f"{decision.side} {decision.instrument.key}", decision.reasons)
 
 
-def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _Told:
-    return _Told(
+def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _News:
+    return _News(
         priority=2,
         subject=symbol,
         title=f"⛔ {what} refused",
@@ -373,82 +373,82 @@ def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _Told:
     )
 
 
-def _rejected(told: SignalRecord) -> _Told:
-    reason = Reason(code="order_rejected", message="The broker rejected the entry; apex orders tells why.")
-    return _refused(told.symbol, told.symbol, (reason,))
+def _rejected(data: SignalRecord) -> _News:
+    reason = Reason(code="order_rejected", message="The broker rejected the entry; apex orders shows why.")
+    return _refused(data.symbol, data.symbol, (reason,))
 
 
-def _alarm(subject: str, told: Alarm) -> _Told:
-    return _Told(
+def _alarm(subject: str, data: Alarm) -> _News:
+    return _News(
         priority=1,
         subject=subject,
-        title=f"🚨 {told.code.replace('_', ' ')}",
-        lines=(told.message,),
-        payload={"code": told.code, "message": told.message, "emoji": "🚨"},
+        title=f"🚨 {data.code.replace('_', ' ')}",
+        lines=(data.message,),
+        payload={"code": data.code, "message": data.message, "emoji": "🚨"},
     )
 
 
-def _day_trades(told: DayTradeStatus) -> _Told:
-    left = "No day trade is left" if not told.remaining else f"{told.remaining} of {told.limit} day trades is left"
-    closing = ", ".join(told.opened_today)
-    return _Told(
+def _day_trades(data: DayTradeStatus) -> _News:
+    left = "No day trade is left" if not data.remaining else f"{data.remaining} of {data.limit} day trades is left"
+    closing = ", ".join(data.opened_today)
+    return _News(
         priority=2,
         subject="day trades",
         title=f"⚠️ {left}",
-        lines=(told.why, f"Opened today, a day trade if closed today: {closing}." if closing else "", told.mismatch),
+        lines=(data.why, f"Opened today, a day trade if closed today: {closing}." if closing else "", data.mismatch),
         payload={
-            "used": told.used,
-            "remaining": told.remaining,
-            "limit": told.limit,
-            "session_date": told.session_date,
+            "used": data.used,
+            "remaining": data.remaining,
+            "limit": data.limit,
+            "session_date": data.session_date,
             "emoji": "⚠️",
         },
     )
 
 
-def _summary(told: DaySummary) -> _Told:
-    return _Told(
+def _summary(data: DaySummary) -> _News:
+    return _News(
         priority=3,
-        subject=told.session_date,
-        title=f"📒 {told.session_date}: {told.net_pnl:+,.2f} closed, {told.open_pnl:+,.2f} open",
-        lines=summary_lines(told),
-        payload={name: _text(value) for name, value in msgspec.structs.asdict(told).items()} | {"emoji": "📒"},
+        subject=data.session_date,
+        title=f"📒 {data.session_date}: {data.net_pnl:+,.2f} closed, {data.open_pnl:+,.2f} open",
+        lines=summary_lines(data),
+        payload={name: _text(value) for name, value in msgspec.structs.asdict(data).items()} | {"emoji": "📒"},
     )
 
 
-def summary_lines(told: DaySummary) -> tuple[str, ...]:
+def summary_lines(data: DaySummary) -> tuple[str, ...]:
     """Return one session's numbers."""
-    extremes = f"Best {told.best} · worst {told.worst}" if told.round_trips > 1 else ""
-    naked = f"! {told.unprotected} of them not fully protected" if told.unprotected else ""
+    extremes = f"Best {data.best} · worst {data.worst}" if data.round_trips > 1 else ""
+    naked = f"! {data.unprotected} of them not fully protected" if data.unprotected else ""
     return (
-        f"{told.entries} entries · {told.round_trips} closed ({results_text(told.wins, told.losses, told.breakeven)})",
-        f"Costs {money(told.commission)}",
+        f"{data.entries} entries · {data.round_trips} closed ({results_text(data.wins, data.losses, data.breakeven)})",
+        f"Costs {money(data.commission)}",
         extremes,
-        f"{told.open_positions} positions open · {told.approvals_pending} to approve",
+        f"{data.open_positions} positions open · {data.approvals_pending} to approve",
         naked,
-        f"Equity {money(told.equity)} ({told.change:+,.2f} today)",
+        f"Equity {money(data.equity)} ({data.change:+,.2f} today)",
     )
 
 
-def _trading_state(told: TradingState) -> _Told:
-    emoji = "▶️" if told.mode is TradingMode.ACTIVE else "⏸️"
-    return _Told(
+def _trading_state(data: TradingState) -> _News:
+    emoji = "▶️" if data.mode is TradingMode.ACTIVE else "⏸️"
+    return _News(
         priority=2,
         subject="trading",
-        title=f"{emoji} Trading is {told.mode}",
-        lines=(told.reason,),
-        payload={"mode": told.mode, "reason": told.reason, "emoji": emoji},
+        title=f"{emoji} Trading is {data.mode}",
+        lines=(data.reason,),
+        payload={"mode": data.mode, "reason": data.reason, "emoji": emoji},
     )
 
 
-def _facts(emoji: str, priority: int, words: str, subject: str, data: Value) -> _Told:
+def _facts(emoji: str, priority: int, words: str, subject: str, data: Value) -> _News:
     """Return the words for plain *data*: sentences first, then its other fields."""
     plain = _plain_facts(data)
     facts = dict(plain)
     sentences = [str(facts.pop(name)) for name in ("message", "summary", "reason") if facts.get(name)]
     rest = (f"{name.replace('_', ' ')}: {value}" for name, value in facts.items())
     subject = subject or str(facts.get("symbol") or "")
-    return _Told(
+    return _News(
         priority=priority,
         subject=subject,
         title=f"{emoji} {words}{f': {subject}' if subject else ''}",

@@ -314,7 +314,7 @@ def out_of_means(error: BaseException) -> StateError | None:
 
 
 def internal_error(error: Exception) -> ApexError:
-    """Return what we tell of an error nobody planned."""
+    """Return what we report an error nobody planned."""
     return ApexError(
         "internal_error",
         f"Something went wrong inside apex: {type(error).__name__}: {error}",

@@ -97,14 +97,14 @@ def order_data(verdict: GateVerdict) -> dict[str, Any]:
 
 
 def intraday_data(level: Level) -> dict[str, Any]:
-    """Return the margin level around an order; null where it cannot be told."""
-    is_told = level.after is not None
+    """Return the margin level around an order; null where it cannot be reported."""
+    is_known = level.after is not None
     return {
         "level_before": level.before,
         "level_after": level.after,
-        "reducing": level.is_reducing if is_told else None,
-        "deficit": level.deficit if is_told else None,
-        "de_minimis": level.is_de_minimis if is_told else None,
+        "reducing": level.is_reducing if is_known else None,
+        "deficit": level.deficit if is_known else None,
+        "de_minimis": level.is_de_minimis if is_known else None,
     }
 
 
@@ -191,11 +191,11 @@ def remaining_cell(status: DayTradeStatus) -> Cell:
 
 
 def _broker_cell(status: DayTradeStatus) -> Cell:
-    told = {None: "nothing", -1: "unlimited"}.get(status.broker_remaining, str(status.broker_remaining))
+    reported = {None: "nothing", -1: "unlimited"}.get(status.broker_remaining, str(status.broker_remaining))
     ours = {None: "not applicable", -1: "unlimited"}.get(status.local_remaining, str(status.local_remaining))
     if not status.mismatch:
-        return Cell(told, Tone.DIM if status.broker_remaining is None else Tone.PLAIN)
-    return Cell(f"{told} remaining; our count says {ours}", Tone.WARN)
+        return Cell(reported, Tone.DIM if status.broker_remaining is None else Tone.PLAIN)
+    return Cell(f"{reported} remaining; our count says {ours}", Tone.WARN)
 
 
 def _pattern(share: Decimal) -> str:
@@ -272,15 +272,15 @@ def _deficits(found: Standing) -> Grid:
 def _forward(report: DayTradeReport) -> Grid:
     """Return what is left today and on the next four sessions."""
     sessions = following_sessions(date.fromisoformat(report.status.session_date), len(report.forecast))
-    told = dict(enumerate(report.broker_forecast))
+    reported = dict(enumerate(report.broker_forecast))
     rows = []
     for ahead, (session, left) in enumerate(zip(sessions, report.forecast, strict=True)):
         cells = [Cell(f"T+{ahead}"), Cell(session.isoformat()), _left_cell(left)]
-        if told:
-            theirs = told.get(ahead)
+        if reported:
+            theirs = reported.get(ahead)
             cells.append(_left_cell(theirs, Tone.PLAIN if theirs in {left, None} else Tone.WARN))
         rows.append(tuple(cells))
-    columns = ("Forward", "Session", ">Remaining", *((">Broker",) if told else ()))
+    columns = ("Forward", "Session", ">Remaining", *((">Broker",) if reported else ()))
     return Grid(columns=heads(*columns), rows=tuple(rows))
 
 

@@ -15,7 +15,7 @@ from apex_cli.presenters.history import gain_figure, statistics_data, win_rates
 from apex_cli.presenters.plots import histogram_of, sparkline
 
 MOST_REFUSALS = 12
-"""Reasons told in the terminal; ``--json`` and the page tell all."""
+"""Reasons reported in the terminal; ``--json`` and the page report all."""
 
 
 def report_data(report: TradeReport) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def refusal_grid(report: TradeReport, most: int | None = None) -> Grid:
 
 def slippage_fields(found: Slippage) -> Fields:
     """Return what was lost on the way from signal to fill."""
-    spread = DASH + " (no quote told bid and ask)" if found.spread is None else money(found.spread)
+    spread = DASH + " (no quote reported bid and ask)" if found.spread is None else money(found.spread)
     roles = ", ".join(f"{name} {money(amount)}" for name, amount in found.by_role.items())
     rows = (
         ("Delay", Cell(money(found.delay))),

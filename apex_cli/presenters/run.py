@@ -24,7 +24,7 @@ OUTCOME_TONES = {
 
 
 SENTENCES = 2
-"""Reasons told in the table; ``explain`` and ``--json`` tell all."""
+"""Reasons reported in the table; ``explain`` and ``--json`` report all."""
 
 
 def reason_data(reason: Reason) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class RunLog:
         self._status: Status | None = None
         self._now: datetime | None = None
         self._cycles = 0
-        self.told: set[int] = set()
-        """Sequence numbers of the alarms that were told while it ran."""
+        self.reported: set[int] = set()
+        """Sequence numbers of the alarms that were reported while it ran."""
 
     def __enter__(self) -> Self:
         """Start the status line."""
@@ -84,12 +84,12 @@ class RunLog:
             self._say(f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} USD", trip.exit_time)
 
     def event(self, row: OutboxRow) -> None:
-        """Tell an alarm at once, whatever else is silenced; everything else only with ``--verbose``."""
+        """Report an alarm at once, whatever else is silenced; everything else only with ``--verbose``."""
         if row.kind != ALARM:
             if self._out.verbose and row.kind not in TOLD_ANYWAY:
                 self._say(event_words(row), row.at)
             return
-        self.told.add(row.seq)
+        self.reported.add(row.seq)
         event = read_event(row)
         text = f"Alarm: {event.data.message if isinstance(event, AlarmRaised) else row.subject}"
         if self._status is not None:

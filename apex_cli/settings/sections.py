@@ -26,7 +26,7 @@ from apex_cli.core.model.limits import (
 )
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
-from apex_cli.core.model.notice import Loudness, NoticeKind
+from apex_cli.core.model.notice import EventSettings, NoticeKind
 from apex_cli.core.model.spelling import Ticker
 
 OVERRIDE_PREFIX = "APEX_"
@@ -531,7 +531,7 @@ class LearningSettings(Value, frozen=True, kw_only=True):
     """Section ``learning``: what learns from closed trades."""
 
     mode: LearningMode = LearningMode.ADAPT
-    """adapt: change the weights of the score; report: only tell; off: score with the defaults."""
+    """adapt: change the weights of the score; report: only show it; off: score with the defaults."""
 
     check_interval_s: Annotated[int, Range(1, 86_400)] = 300
     """Shortest time between two looks at the learners, in seconds."""
@@ -635,7 +635,7 @@ class TelegramSettings(Value, frozen=True, kw_only=True):
     """True: send, and answer button presses and commands. Needs the extra telegram."""
 
     only: tuple[NoticeKind, ...] = ()
-    """Kinds told here, such as [opportunity, exit, alarm]; empty: all."""
+    """Kinds sent here, such as [opportunity, exit, alarm]; empty: all."""
 
     api: str = "https://api.telegram.org"
     """Where the Bot API is; another one if you run your own server."""
@@ -651,51 +651,11 @@ class AppriseSettings(Value, frozen=True, kw_only=True):
     """True: send to every URL in APEX_NOTIFY_URLS. Needs the extra notify."""
 
     only: tuple[NoticeKind, ...] = ()
-    """Kinds told here; empty: all."""
-
-
-class EventSettings(Value, frozen=True, kw_only=True):
-    """Section ``notify.events``: on, silent or off, kind by kind."""
-
-    entry: Loudness = Loudness.ON
-    """An entry filled, in part or whole."""
-
-    exit: Loudness = Loudness.ON
-    """A position was closed, or a part of it."""
-
-    opportunity: Loudness = Loudness.ON
-    """A trade waits for your answer."""
-
-    approval: Loudness = Loudness.ON
-    """What became of it: executed, rejected, expired, void."""
-
-    day_trades: Loudness = Loudness.ON
-    """Day trades run out."""
-
-    refusal: Loudness = Loudness.SILENT
-    """A signal was refused for a reason that concerns the account."""
-
-    alarm: Loudness = Loudness.ON
-    """A stop is missing, an order is unknown, the broker is gone."""
-
-    reconciliation: Loudness = Loudness.ON
-    """Our books and the broker's differ."""
-
-    adaptation: Loudness = Loudness.SILENT
-    """A learner changed its weights."""
-
-    summary: Loudness = Loudness.ON
-    """The day in numbers, after the close."""
-
-    trading_state: Loudness = Loudness.ON
-    """Somebody halted, reduced or resumed trading."""
-
-    heartbeat: Loudness = Loudness.ON
-    """No run succeeded for too long."""
+    """Kinds sent here; empty: all."""
 
 
 class NotifySettings(Value, frozen=True, kw_only=True):
-    """Section ``notify``: who is told what, and where."""
+    """Section ``notify``: which notices are sent, and where."""
 
     console: bool = False
     """True: a line on standard error while a command runs."""

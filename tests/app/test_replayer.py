@@ -259,7 +259,7 @@ def test_scanners_and_stages_can_take_the_place_of_the_rule(demo_report: Any) ->
     assert (lesson.conditions.predictor_direction, lesson.conditions.predictor_probability) == (1, D("0.8"))
 
 
-def test_what_is_odd_about_bars_and_signals_is_told(tmp_path: Path) -> None:
+def test_what_is_odd_about_bars_and_signals_is_reported(tmp_path: Path) -> None:
     write_bars(tmp_path / "bars", "AAA", [("50", "50", "50", "50"), ("25", "25", "25", "25")])
     file = write_signals(tmp_path / "s.json", {"symbol": "AAA", "entry_price": -1})
     report = replay(FREE, ReplayOptions(bars_dir=tmp_path / "bars", signals=(file,)))

@@ -88,7 +88,7 @@ def test_a_named_rule_takes_the_place_of_the_scanners(chosen: Settings) -> None:
     assert {trade.strategy for trade in report.trades} == {"breakout"}
 
 
-def test_scanners_without_their_library_are_told_and_never_replaced_by_a_rule(
+def test_scanners_without_their_library_are_reported_and_never_replaced_by_a_rule(
     monkeypatch: pytest.MonkeyPatch, chosen: Settings
 ) -> None:
     monkeypatch.setattr(pipeline, "missing", list)
@@ -139,14 +139,14 @@ def with_model(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 class TestPredictor:
-    def test_a_model_that_learned_from_the_period_is_told_as_seen_before(self, with_model: Settings) -> None:
+    def test_a_model_that_learned_from_the_period_is_reported_as_seen_before(self, with_model: Settings) -> None:
         report = replay(with_model, WHOLE)
         assert "seen before" in report.problems[0]
 
-    def test_a_sweep_can_tell_so_too(self, with_model: Settings, chosen: Settings) -> None:
-        told = foreknowledge(with_model, WHOLE)
-        assert told is not None
-        assert told.code == "model_seen_before"
+    def test_a_sweep_can_report_so_too(self, with_model: Settings, chosen: Settings) -> None:
+        reported = foreknowledge(with_model, WHOLE)
+        assert reported is not None
+        assert reported.code == "model_seen_before"
         assert foreknowledge(with_model, ReplayOptions(bars_dir=DEMO, first=date(2004, 3, 2))) is None
         assert foreknowledge(chosen, WHOLE) is None
 
@@ -211,8 +211,8 @@ class TestPinnedModels:
     ) -> None:
         store = ModelFiles(tmp_path)
         store.save(NOTHING, info_of(first, last), keep=1)
-        told = PinnedModels(store).foreknowledge(*self.PERIOD)
-        assert (told is None) if said is None else (told is not None and said in told.message)
+        reported = PinnedModels(store).foreknowledge(*self.PERIOD)
+        assert (reported is None) if said is None else (reported is not None and said in reported.message)
 
     def test_stays_with_the_version_of_the_start(self, tmp_path: Path) -> None:
         store = ModelFiles(tmp_path)

@@ -63,7 +63,7 @@ def test_two_processes_find_what_one_finds_in_the_same_order(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("", "must hold settings"),
         ("[1, 2]", "must hold settings"),
@@ -72,8 +72,8 @@ def test_two_processes_find_what_one_finds_in_the_same_order(tmp_path: Path, mon
         (f"risk.capital: {list(range(1, 102))}\nrisk.max_positions: {list(range(1, 102))}", "10201 combinations"),
     ],
 )
-def test_a_grid_that_says_nothing_sensible_is_an_error(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_grid_that_says_nothing_sensible_is_an_error(tmp_path: Path, text: str, reported: str) -> None:
+    with pytest.raises(InputError, match=reported):
         tasks(tmp_path, text)
 
 
@@ -83,19 +83,19 @@ def test_a_missing_grid_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("capital: [1]", "names 'capital', which is no key"),
         ("risk.capitol: [1]", "APEX_RISK__CAPITAL"),
         ("risk.max_risk_pct: [7]", "above 0 up to 1"),
     ],
 )
-def test_a_wrong_key_or_value_is_an_error_before_anything_is_replayed(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_a_wrong_key_or_value_is_an_error_before_anything_is_replayed(tmp_path: Path, text: str, reported: str) -> None:
+    with pytest.raises(ConfigError, match=reported):
         tasks(tmp_path, text)
 
 
-def test_bars_that_cannot_be_read_are_told_by_this_process(tmp_path: Path) -> None:
+def test_bars_that_cannot_be_read_are_reported_by_this_process(tmp_path: Path) -> None:
     (tmp_path / "bars").mkdir()
     (tmp_path / "bars" / "A.csv").write_text("Date,Open,High,Low,Close\n2004-03-01,1,2,3,1\n")
     made = [SweepTask(values={}, settings=Settings(), options=ReplayOptions(bars_dir=tmp_path / "bars"))] * 2
@@ -103,9 +103,9 @@ def test_bars_that_cannot_be_read_are_told_by_this_process(tmp_path: Path) -> No
         sweep(made, jobs=2)
 
 
-def test_an_error_travels_between_processes_with_all_it_tells() -> None:
-    told = pickle.dumps(InputError("no_bars", "There are none.", hint="Look.", details={"n": 1}))
-    error = pickle.loads(told)  # noqa: S301 - made in the line above
+def test_an_error_travels_between_processes_with_all_it_reports() -> None:
+    reported = pickle.dumps(InputError("no_bars", "There are none.", hint="Look.", details={"n": 1}))
+    error = pickle.loads(reported)  # noqa: S301 - made in the line above
     assert (type(error), error.code, error.message, error.hint, error.details) == (
         InputError,
         "no_bars",

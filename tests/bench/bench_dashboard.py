@@ -68,11 +68,12 @@ def main() -> None:
     finally:
         process.kill()
         process.wait()
-    told = [delay for delay in delays if delay is not None]
+    reported = [delay for delay in delays if delay is not None]
     print(f"on the screen after {started:.1f} s" if started else "it did not start")
     print(f"idle: {share:.1%} of one core over {seconds:g} s")
     print(
-        f"a change is shown after {statistics.median(told):.2f} s, at most {max(told):.2f} s ({len(told)} of {ROUNDS})"
+        f"a change is shown after {statistics.median(reported):.2f} s, at most {max(reported):.2f} s "
+        f"({len(reported)} of {ROUNDS})"
     )
 
 

@@ -1,7 +1,7 @@
 """How long ``apex close`` takes against a paper venue, beside a bare ib_insync script that does the same.
 
 Both are whole processes: start, connect, find the position, cancel its stop and target, wait until they are gone, sell,
-wait until it is filled, leave. Runs are paired, and the medians of both are told with their ratio.
+wait until it is filled, leave. Runs are paired, and the medians of both are reported with their ratio.
 
     python tests/bench/bench_ib_close.py [PAIRS]
 """

@@ -123,7 +123,9 @@ def test_time_alone_is_enough_to_expire(apex_json: Callable[..., Any], waiting: 
         (("", "--yes"), "approval_unknown"),
     ],
 )
-def test_options_that_do_not_fit_are_told(apex_json: Callable[..., Any], options: tuple[str, ...], code: str) -> None:
+def test_options_that_do_not_fit_are_reported(
+    apex_json: Callable[..., Any], options: tuple[str, ...], code: str
+) -> None:
     answer = apex_json("approve", *options)
     assert answer.status == 2
     assert answer.error["code"] == code

@@ -115,7 +115,7 @@ def test_the_same_symbol_twice_is_closed_once(apex_json: Callable[..., Any]) -> 
         (("AAPL", "--quantity", "1e400"), 2, "usage"),
     ],
 )
-def test_what_cannot_be_closed_is_told_and_nothing_moves(
+def test_what_cannot_be_closed_is_reported_and_nothing_moves(
     apex_json: Callable[..., Any], traded: Path, options: tuple[str, ...], status: int, code: str
 ) -> None:
     book = (traded / "state" / "simulated_broker.json").read_bytes()
@@ -161,7 +161,7 @@ class TestTradingState:
         row = apex_json("run", "--once", "--auto", "-s", "-", stdin=signal_for_ibm).data["signals"][0]
         assert row["outcome"] == "executed"
 
-    def test_the_state_is_remembered_and_doctor_tells_it(self, apex_json: Callable[..., Any]) -> None:
+    def test_the_state_is_remembered_and_doctor_reports_it(self, apex_json: Callable[..., Any]) -> None:
         apex_json("halt", "--reason", "holiday")
         findings = apex_json("doctor").data["findings"]
         assert any("holiday" in finding["message"] for finding in findings)

@@ -72,7 +72,7 @@ def test_others_are_let_in_only_with_a_token(
     assert not token or token not in answer.out
 
 
-def test_a_port_in_use_is_told(apex_json: Callable[..., Any], traded: Path) -> None:
+def test_a_port_in_use_is_reported(apex_json: Callable[..., Any], traded: Path) -> None:
     assert traded.is_dir()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -401,9 +401,9 @@ def test_data_keeps_its_names_and_types(apex_json: Callable[..., Any], line: tup
     msgspec.convert(answer.envelope, envelope_type(command))
 
 
-def test_notify_tells_each_channel(traded: Path, apex_json: Callable[..., Any]) -> None:
+def test_notify_reports_each_channel(traded: Path, apex_json: Callable[..., Any]) -> None:
     with (traded / "config.yaml").open("a") as config:
-        config.write("\nnotify: {log_file: told.jsonl}\n")
+        config.write("\nnotify: {log_file: reported.jsonl}\n")
     for line, shape in (("test", {"channel": str, "ok": bool, "error": str}), ("status", NOTIFY_CHANNEL)):
         data = apex_json("notify", line).data
         assert len(data["channels"]) == 1
@@ -417,7 +417,7 @@ def test_state_check_names_the_path_of_each_finding(apex_json: Callable[..., Any
 
 
 @pytest.mark.usefixtures("traded")
-def test_state_restore_tells_both_generations(apex_json: Callable[..., Any]) -> None:
+def test_state_restore_reports_both_generations(apex_json: Callable[..., Any]) -> None:
     assert apex_json("state", "backup").status == 0
     shape = {
         "from_generation": int,
@@ -437,9 +437,9 @@ def test_a_played_history_has_round_trips_of_the_same_shape(apex_json: Callable[
     played = apex_json("run", "--once", "--bars-until", "2004-03-12")
     assert_shape(played.data, RUN)
     assert played.data["summary"]["round_trips"] == 2
-    told = apex_json("history").data
-    assert_shape(told, HISTORY)
-    assert {trip["exit_reason"] for trip in told["round_trips"]} == {"stop", "target"}
+    reported = apex_json("history").data
+    assert_shape(reported, HISTORY)
+    assert {trip["exit_reason"] for trip in reported["round_trips"]} == {"stop", "target"}
     assert_shape(apex_json("explain", "AAPL").data, EXPLAIN)
 
 

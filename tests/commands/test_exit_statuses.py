@@ -300,7 +300,7 @@ class TestDamaged:
             assert str(here / "state") in answer.envelope["errors"][0]["message"]
 
 
-def test_statuses_of_several_closes_are_told_together(traded: Path, apex_json: Callable[..., Any]) -> None:
+def test_statuses_of_several_closes_are_reported_together(traded: Path, apex_json: Callable[..., Any]) -> None:
     assert traded.exists()
     answer = apex_json("close", "AAPL", "MSFT", "--yes")
     assert answer.status == 0

@@ -18,7 +18,7 @@ BARS = "Date,Open,High,Low,Close,Volume\n2026-03-02,10,11,9,10.5,1000\n2026-03-0
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_tells_its_port_and_ends_cleanly(
+def test_it_reports_its_port_and_ends_cleanly(
     start: Callable[..., subprocess.Popen[str]], number: signal.Signals
 ) -> None:
     process = start("gateway", "--port", "0", "--json")
@@ -75,7 +75,7 @@ def test_a_host_that_others_reach_is_refused(apex_json: Callable[..., Any]) -> N
     assert (answer.status, answer.error["code"]) == (2, "gateway_host")
 
 
-def test_a_port_that_is_taken_is_told(apex_json: Callable[..., Any]) -> None:
+def test_a_port_that_is_taken_is_reported(apex_json: Callable[..., Any]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

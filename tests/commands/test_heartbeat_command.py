@@ -24,28 +24,28 @@ def age_last_run(by: timedelta) -> None:
 def log_to(folder: Path) -> Path:
     """Let notices go to a file."""
     with (folder / "config.yaml").open("a") as config:
-        config.write("\nnotify: {log_file: told.jsonl}\n")
-    return folder / "told.jsonl"
+        config.write("\nnotify: {log_file: reported.jsonl}\n")
+    return folder / "reported.jsonl"
 
 
-def test_after_a_run_all_is_well_and_nothing_is_told(traded: Path, apex_json: Callable[..., Any]) -> None:
-    told = log_to(traded)
+def test_after_a_run_all_is_well_and_nothing_is_reported(traded: Path, apex_json: Callable[..., Any]) -> None:
+    reported = log_to(traded)
     answer = apex_json("heartbeat", "--max-age", "26h")
     assert answer.status == 0
     assert answer.data["overdue"] is False
     assert answer.data["last_run_at"]
-    assert not told.exists()
+    assert not reported.exists()
 
 
-def test_a_silence_ends_with_status_5_and_is_told_once(traded: Path, apex_json: Callable[..., Any]) -> None:
-    told = log_to(traded)
+def test_a_silence_ends_with_status_5_and_is_reported_once(traded: Path, apex_json: Callable[..., Any]) -> None:
+    reported = log_to(traded)
     age_last_run(timedelta(hours=27))
     answers = [apex_json("heartbeat") for _ in range(2)]
     assert [answer.status for answer in answers] == [5, 5]
     assert [answer.data["told"] for answer in answers] == [True, False]
     assert answers[0].error["code"] == "run_overdue"
     assert "27 h" in answers[0].error["message"]
-    (line,) = told.read_text().splitlines()
+    (line,) = reported.read_text().splitlines()
     assert "run overdue" in line
 
 
@@ -64,11 +64,11 @@ def test_a_run_with_nothing_to_do_counts_and_a_dry_run_does_not(traded: Path, ap
     assert apex_json("heartbeat").status == 0
 
 
-def test_a_damaged_state_is_told_past_the_journal(traded: Path, apex_json: Callable[..., Any]) -> None:
-    told = log_to(traded)
+def test_a_damaged_state_is_reported_past_the_journal(traded: Path, apex_json: Callable[..., Any]) -> None:
+    reported = log_to(traded)
     (traded / "state" / "state.json").write_text("{")
     assert apex_json("heartbeat").status == 9
-    assert "apex needs you" in told.read_text()
+    assert "apex needs you" in reported.read_text()
 
 
 @pytest.mark.parametrize("text", ["26", "h", "0h", "-1h", "26 hours", "1.5h", "9999999d"])

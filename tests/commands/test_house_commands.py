@@ -40,7 +40,7 @@ class TestInit:
         monkeypatch.chdir(here / "new/place")
         assert apex("run", "--once").status == 0
 
-    def test_a_folder_that_cannot_be_is_told(self, here: Path, apex_json: Callable[..., Any]) -> None:
+    def test_a_folder_that_cannot_be_is_reported(self, here: Path, apex_json: Callable[..., Any]) -> None:
         (here / "file").write_text("")
         answer = apex_json("init", "file/below")
         assert answer.status == 2
@@ -168,7 +168,7 @@ class TestDoctor:
         assert (answer.status, locked["level"], locked["hint"]) == (0, "warning", "apex reconcile")
         assert "AAPL" in locked["message"]
 
-    def test_each_trouble_is_told_once(self, here: Path, apex_json: Callable[..., Any]) -> None:
+    def test_each_trouble_is_reported_once(self, here: Path, apex_json: Callable[..., Any]) -> None:
         (here / "config.yaml").write_text("execution: {simulation_mode: false}\nbroker: {ib: {ib_port: 1}}\n")
         answer = apex_json("doctor")
         assert answer.status == 5
@@ -176,7 +176,7 @@ class TestDoctor:
         assert len(messages) == len(set(messages))
         assert len(answer.envelope["errors"]) == 1
 
-    def test_a_spoiled_bar_is_told_by_symbol(self, traded: Path, apex_json: Callable[..., Any]) -> None:
+    def test_a_spoiled_bar_is_reported_by_symbol(self, traded: Path, apex_json: Callable[..., Any]) -> None:
         bars = traded / "bars" / "IBM.csv"
         bars.write_text(bars.read_text() + "2004-13-45,1,2,3,4,5\n")
         answer = apex_json("doctor")

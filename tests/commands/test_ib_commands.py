@@ -187,8 +187,8 @@ def test_what_the_broker_says_of_the_next_sessions_stands_beside_our_forecast(
 ) -> None:
     assert house.is_dir()
     gateway.set_policy(day_trades_remaining="2")
-    told = apex_json("pdt-status").data
-    assert (len(told["forecast"]), told["broker_forecast"]) == (5, [2, 2, 2, 2, 2])
+    reported = apex_json("pdt-status").data
+    assert (len(reported["forecast"]), reported["broker_forecast"]) == (5, [2, 2, 2, 2, 2])
     assert "Broker" in apex("pdt-status").out
     gateway.set_policy(day_trades_remaining=None)
     assert apex_json("pdt-status").data["broker_forecast"] == []
@@ -246,8 +246,8 @@ def test_a_live_account_needs_the_word_live(here: Path, apex_json: Callable[...,
         monkeypatch.setenv("APEX_LIVE", "1")
         assert apex_json("close", "AAPL", "--yes").status == 0
         assert {row.terms.account for row in gateway.books().orders} == {"U7654321"}
-        told = "".join(path.read_text() for path in (here / "state").rglob("*") if path.is_file())
-        assert "U7654321" not in told, "no account id reaches the state or the journal"
+        reported = "".join(path.read_text() for path in (here / "state").rglob("*") if path.is_file())
+        assert "U7654321" not in reported, "no account id reaches the state or the journal"
     finally:
         gateway.close()
 

@@ -62,6 +62,6 @@ def test_a_scanner_finds_and_trades_what_the_broker_has_bars_of(
     assert (signal["symbol"], signal["outcome"]) == ("AAPL", "executed")
     assert signal["signal_id"].startswith("momentum_breakout-AAPL-")
     assert bool(gateway.books().orders) is not dry_run
-    told = [warning["message"] for warning in run.envelope["warnings"] if "NOPE" in warning["message"]]
-    assert len(told) == 1
-    assert "asked for again" in told[0]
+    reported = [warning["message"] for warning in run.envelope["warnings"] if "NOPE" in warning["message"]]
+    assert len(reported) == 1
+    assert "asked for again" in reported[0]

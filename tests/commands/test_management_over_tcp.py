@@ -239,9 +239,9 @@ def test_a_stop_that_became_smaller_than_its_target_grows_back(
     other = Session(gateway.port, hands)
     try:
         other.run(other.broker.connect())
-        (told,) = (o for o in other.run(other.broker.snapshot()).working if o.order_type is OrderType.STOP)
+        (reported,) = (o for o in other.run(other.broker.snapshot()).working if o.order_type is OrderType.STOP)
         smaller = order("S", "SELL", "STOP", stop_price="98", quantity=50, oca_group=stop.terms.oca_group)
-        other.run(other.broker.modify(replace(smaller, client_order_id=told.client_order_id)))
+        other.run(other.broker.modify(replace(smaller, client_order_id=reported.client_order_id)))
         other.settled()
     finally:
         other.close()

@@ -1,4 +1,4 @@
-"""Management as a user meets it: bars are played through, and the commands tell what was done."""
+"""Management as a user meets it: bars are played through, and the commands say what was done."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ def test_a_trailing_stop_follows_the_bars_and_fills(world: Any, apex: Any) -> No
     assert apex("run", "--once", "--bars-until", "2026-11-30").status == 0
     trip = last_trip(apex)
     assert (trip["exit_reason"], trip["exit_price"]) == ("trail", "53.0")
-    told = apex("explain", "one").out
-    assert "trailing stop 1.0 behind the price from 51.0 on, at 52.0 (+1.00 R)" in told
-    assert "old stop S1 gone, S2 works" in told
+    reported = apex("explain", "one").out
+    assert "trailing stop 1.0 behind the price from 51.0 on, at 52.0 (+1.00 R)" in reported
+    assert "old stop S1 gone, S2 works" in reported
 
 
 def test_break_even_is_the_common_rule(world: Any, apex: Any) -> None:
@@ -135,8 +135,8 @@ def test_an_entry_follows_the_price_and_keeps_its_bound(world: Any, apex: Any, h
         (order,) = (o for o in apex("orders", "--json").data["orders"] if o["role"] == "ENTRY")
         assert Decimal(order["limit_price"]) == Decimal(limit)
         apex("run", "--max-cycles", "1")
-    told = apex("explain", "one").out
-    assert "entry for 14 moved from 50 to 50.10" in told
+    reported = apex("explain", "one").out
+    assert "entry for 14 moved from 50 to 50.10" in reported
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def add(folder: Path, text: str) -> None:
 
 
 @pytest.mark.usefixtures("staged")
-def test_train_status_and_rollback_tell_the_same_story(apex_json: Callable[..., Any]) -> None:
+def test_train_status_and_rollback_report_the_same_story(apex_json: Callable[..., Any]) -> None:
     empty = apex_json("model", "status").data
     assert empty["version"] is None
     assert empty["due"]["code"] == "model_missing"

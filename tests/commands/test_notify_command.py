@@ -93,7 +93,7 @@ def test_a_missing_extra_is_one_sentence_with_the_command(
     assert apex_json("run", "--once").status == 0
 
 
-def test_a_wrong_token_is_told_without_it(
+def test_a_wrong_token_is_reported_without_it(
     demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with BotApi() as api:
@@ -153,7 +153,7 @@ def test_apprise_gets_what_its_filter_lets_through_and_again_after_a_failure(
 
 
 @pytest.mark.filterwarnings("ignore:.imghdr. is deprecated:DeprecationWarning")
-def test_a_url_that_apprise_does_not_know_is_told_without_it(
+def test_a_url_that_apprise_does_not_know_is_reported_without_it(
     demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APEX_NOTIFY_URLS", "carrierpigeon://my-secret-loft-0123")
@@ -173,7 +173,7 @@ def test_a_url_that_apprise_does_not_know_is_told_without_it(
         ("telegram: {only: [gossip]}", "entry or exit"),
     ],
 )
-def test_a_wrong_setting_is_told(demo: Path, apex_json: Callable[..., Any], text: str, problem: str) -> None:
+def test_a_wrong_setting_is_reported(demo: Path, apex_json: Callable[..., Any], text: str, problem: str) -> None:
     setup(demo, text)
     answer = apex_json("notify", "status")
     assert answer.status == 3

@@ -115,7 +115,7 @@ class TestFrom:
             "de_minimis": False,
         }
 
-    def test_the_page_tells_it_to_people(self, apex: Callable[..., Any], situation: Callable[..., Path]) -> None:
+    def test_the_page_reports_it_to_people(self, apex: Callable[..., Any], situation: Callable[..., Path]) -> None:
         out = apex("pdt-status", "--from", str(situation())).out
         for words in (
             "pattern day trader (classic) + intraday margin",
@@ -342,7 +342,7 @@ class TestImport:
         assert answer.data["closed"][0]["status"] == "closed"
         assert apex_json("pdt-status").data["window_count"] == 4
 
-    def test_at_none_left_an_approval_tells_so_and_stays(self, apex_json: Callable[..., Any]) -> None:
+    def test_at_none_left_an_approval_reports_so_and_stays(self, apex_json: Callable[..., Any]) -> None:
         rows = "time,symbol,side,quantity\n"
         for number in range(3):
             rows += (

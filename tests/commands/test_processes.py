@@ -200,7 +200,7 @@ class TestSignals:
 
 
 class TestTwoAtOnce:
-    def test_the_second_executor_is_told_who_runs(self, demo: Path, start: Callable[..., Any]) -> None:
+    def test_the_second_executor_is_reported_who_runs(self, demo: Path, start: Callable[..., Any]) -> None:
         first = start("run", "--signals", "-", stdin=subprocess.PIPE)
         while not (demo / "state" / "executor.holder").exists():
             assert first.poll() is None

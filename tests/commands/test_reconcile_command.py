@@ -123,7 +123,7 @@ def test_a_trade_by_hand_is_ignored_until_it_changes(traded: Path, apex_json: Ca
     assert apex_json("reconcile").status == 6
 
 
-def test_a_position_sold_by_hand_is_told_and_not_sold_again(traded: Path, apex: Callable[..., Any]) -> None:
+def test_a_position_sold_by_hand_is_reported_and_not_sold_again(traded: Path, apex: Callable[..., Any]) -> None:
     Hand(traded).trade("AAPL", OrderSide.SELL, 6)
     shown = apex("reconcile", "--repair")
     assert shown.status == 6
@@ -211,7 +211,9 @@ def test_a_comparison_is_handed_over_and_finished_when_the_holder_dies(traded: P
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("words", [(), ("--quiet",)])
-def test_an_alarm_is_told_while_the_loop_runs(traded: Path, start: Callable[..., Any], words: tuple[str, ...]) -> None:
+def test_an_alarm_is_reported_while_the_loop_runs(
+    traded: Path, start: Callable[..., Any], words: tuple[str, ...]
+) -> None:
     Hand(traded).trade("TSLA", OrderSide.BUY, 7)
     loop = start("run", "--bars-until", "2004-02-26", *words)
     line = next(line for line in loop.stderr if line.startswith("Alarm:"))
@@ -219,10 +221,10 @@ def test_an_alarm_is_told_while_the_loop_runs(traded: Path, start: Callable[...,
     assert loop.poll() is None, "it still runs"
     loop.send_signal(signal.SIGINT)
     _, err = loop.communicate(timeout=60)
-    assert "0 are held here" not in err, "it is told once"
+    assert "0 are held here" not in err, "it is reported once"
 
 
-def test_with_json_an_alarm_is_told_at_once_and_in_the_envelope(traded: Path, start: Callable[..., Any]) -> None:
+def test_with_json_an_alarm_is_reported_at_once_and_in_the_envelope(traded: Path, start: Callable[..., Any]) -> None:
     Hand(traded).trade("TSLA", OrderSide.BUY, 7)
     out, err = start("run", "--max-cycles", "1", "--json").communicate(timeout=60)
     assert err.count("Alarm: TSLA: 0 are held here") == 1

@@ -20,7 +20,7 @@ def ended(demo: Path, apex: Callable[..., Any]) -> Path:
 
 
 @pytest.mark.usefixtures("ended")
-def test_the_report_tells_what_the_trades_came_to(apex: Callable[..., Any], apex_json: Callable[..., Any]) -> None:
+def test_the_report_reports_what_the_trades_came_to(apex: Callable[..., Any], apex_json: Callable[..., Any]) -> None:
     data = apex_json("report").data
     assert data["statistics"]["round_trips"] == 2
     assert data["statistics"]["net_pnl"] == "8.11"
@@ -111,7 +111,7 @@ def test_words_of_a_signal_are_text_on_the_page(apex: Callable[..., Any], ended:
     assert "<script" not in (ended / "r.html").read_text(encoding="utf-8")
 
 
-def test_wrong_words_are_told(apex_json: Callable[..., Any], traded: Path) -> None:
+def test_wrong_words_are_reported(apex_json: Callable[..., Any], traded: Path) -> None:
     swapped = apex_json("report", "--from", "2026-02-01", "--to", "2026-01-01")
     assert (swapped.status, swapped.error["code"]) == (2, "span_invalid")
     assert traded.is_dir()

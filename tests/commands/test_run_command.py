@@ -164,7 +164,7 @@ class TestInbox:
             assert [row["outcome"] for row in apex_json("run", "--once").data["signals"]] == [outcome]
         assert [path.name for path in inbox.iterdir() if path.is_file()] == []
 
-    def test_a_missing_inbox_is_told(self, demo: Path, apex_json: Callable[..., Any]) -> None:
+    def test_a_missing_inbox_is_reported(self, demo: Path, apex_json: Callable[..., Any]) -> None:
         use_inbox(demo).rmdir()
         doctor = apex_json("doctor")
         assert any(f["level"] == "warning" and "inbox" in f["message"] for f in doctor.data["findings"])
@@ -192,7 +192,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("row", "field", "words"), ROWS)
 @pytest.mark.usefixtures("demo")
-def test_a_bad_row_is_told_by_its_field_and_the_good_one_goes_on(
+def test_a_bad_row_is_reported_by_its_field_and_the_good_one_goes_on(
     apex_json: Callable[..., Any], row: bytes, field: str, words: str
 ) -> None:
     Path("rows.jsonl").write_bytes(row + one_line())
@@ -251,7 +251,7 @@ def test_a_file_that_cannot_be_read_is_an_error(apex: Callable[..., Any], name: 
 
 
 @pytest.mark.usefixtures("demo")
-def test_wrong_yaml_is_told_by_line(apex: Callable[..., Any]) -> None:
+def test_wrong_yaml_is_reported_by_line(apex: Callable[..., Any]) -> None:
     Path("bad.yaml").write_text("signals:\n - {a: : b}\n")
     answer = apex("run", "--once", "--signals", "bad.yaml")
     assert answer.status == 2
@@ -370,24 +370,24 @@ def test_bars_that_are_not_there_are_a_wrong_configuration(apex_json: Callable[.
     assert "nowhere" in answer.error["message"]
 
 
-def test_an_alarm_is_told_where_people_look(demo: Path, apex_json: Callable[..., Any]) -> None:
+def test_an_alarm_is_reported_where_people_look(demo: Path, apex_json: Callable[..., Any]) -> None:
     """The stop of MSFT vanishes at the broker and in the state: the next run puts it back, and says so."""
     assert apex_json("run", "--once").status == 0
     store = TinyDbStore(demo / "state", clock=SystemClock())
     with store.transaction() as tx:
         stop = next(r for r in tx.orders.values() if r.order.instrument.key == "MSFT" and r.order.role == "STOP")
         tx.orders[stop.order.client_order_id] = replace(stop, status=OrderStatus.EXPIRED)
-    told = apex_json("run", "--once")
-    assert [w["code"] for w in told.envelope["warnings"] if "MSFT" in w["message"]]
+    reported = apex_json("run", "--once")
+    assert [w["code"] for w in reported.envelope["warnings"] if "MSFT" in w["message"]]
 
 
 @pytest.mark.usefixtures("demo")
-def test_verbose_tells_every_step_and_changes_no_result(apex: Callable[..., Any]) -> None:
-    told = apex("run", "--once", "--verbose")
-    steps = [line.partition("ET  ")[2] for line in told.err.splitlines()]
+def test_verbose_reports_every_step_and_changes_no_result(apex: Callable[..., Any]) -> None:
+    reported = apex("run", "--once", "--verbose")
+    steps = [line.partition("ET  ")[2] for line in reported.err.splitlines()]
     assert "decision execute BUY 6 AAPL" in steps
     assert any(step.startswith("order apex-") and step.endswith("-S1 working 0/6") for step in steps)
-    assert "intent" not in told.out
+    assert "intent" not in reported.out
 
 
 @pytest.mark.usefixtures("demo")

@@ -174,7 +174,7 @@ def test_an_approval_ends_with_what_became_of_its_stop(
     assert stops_at(gateway) == 100
 
 
-def test_cron_runs_tell_of_an_outage_once_on_every_channel(here: Path, apex_json: Apex) -> None:
+def test_cron_runs_report_of_an_outage_once_on_every_channel(here: Path, apex_json: Apex) -> None:
     def alarms() -> int:
         lines = (here / "notices.jsonl").read_text().splitlines() if (here / "notices.jsonl").exists() else []
         return sum(1 for line in lines if json.loads(line)["kind"] == "alarm")

@@ -194,7 +194,7 @@ def test_bad_lines_in_the_journal_are_named_taken_out_and_kept(played: Path, ape
     assert apex_json("state", "check").status == 0
 
 
-def test_events_that_are_nowhere_are_told_and_nothing_is_opened_until_a_person_has_looked(
+def test_events_that_are_nowhere_are_reported_and_nothing_is_opened_until_a_person_has_looked(
     played: Path, apex_json: Apex
 ) -> None:
     path = journal(played)
@@ -414,7 +414,7 @@ def test_a_line_beyond_all_measure_is_named_and_taken_out(traded: Path, apex_jso
     assert apex_json("state", "check").status == 0
 
 
-def test_a_number_that_is_a_little_ahead_stays_and_its_gap_is_told(traded: Path, apex_json: Apex) -> None:
+def test_a_number_that_is_a_little_ahead_stays_and_its_gap_is_reported(traded: Path, apex_json: Apex) -> None:
     with journal(traded).open("ab") as file:
         file.write(b'{"seq":90000,"at":"2004-03-03T21:00:00Z","kind":"alarm","subject":"","data":{"code":"x"}}\n')
     assert apex_json("run", "--once").error["code"] == "state_stale"
@@ -586,7 +586,9 @@ def now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the machine's clock is what these tests are about
 
 
-def test_a_clock_behind_the_state_is_told_and_time_does_not_go_back(traded: Path, apex: Apex, apex_json: Apex) -> None:
+def test_a_clock_behind_the_state_is_reported_and_time_does_not_go_back(
+    traded: Path, apex: Apex, apex_json: Apex
+) -> None:
     ahead = now() + timedelta(hours=3)
     saved_at(traded, ahead)
     answer = apex("halt", "--json")
@@ -655,7 +657,7 @@ def test_a_folder_that_may_not_be_written(traded: Path, apex: Apex) -> None:
         (traded / "state").chmod(0o700)
 
 
-def test_wrong_modes_are_told_with_the_command_that_mends_them(traded: Path, apex_json: Apex) -> None:
+def test_wrong_modes_are_reported_with_the_command_that_mends_them(traded: Path, apex_json: Apex) -> None:
     state_file(traded).chmod(0o644)
     (found,) = [f for f in apex_json("state", "check").data["findings"] if f["code"] == "state_mode"]
     assert found["hint"] == f"chmod go= {state_file(traded)}"
@@ -673,9 +675,9 @@ def test_no_secret_reaches_journal_or_errors(
     monkeypatch.setenv("MY_PASSWORD", "correct horse battery")
     words = f"U1234567 and DU7654321, {TOKEN}, correct horse battery"
     assert apex("halt", "--reason", words).status == 0
-    told = b"".join(path.read_bytes() for path in (traded / "state" / "journal").iterdir()).decode()
+    reported = b"".join(path.read_bytes() for path in (traded / "state" / "journal").iterdir()).decode()
     answers = [apex("close", words, "--yes"), apex_json("close", words, "--yes"), apex("approve", words, "--yes")]
-    told += "".join(answer.out + answer.err for answer in answers)
+    reported += "".join(answer.out + answer.err for answer in answers)
     for secret in ("1234567", "7654321", TOKEN, "AAHdq", "correct horse"):
-        assert secret not in told
-    assert "U*****67 and DU*****21" in told
+        assert secret not in reported
+    assert "U*****67 and DU*****21" in reported

@@ -93,18 +93,18 @@ class TestHistory:
 
 
 class TestExplain:
-    def test_a_signal_tells_checks_size_orders_and_result(self, apex: Callable[..., Any]) -> None:
+    def test_a_signal_reports_checks_size_orders_and_result(self, apex: Callable[..., Any]) -> None:
         apex("run", "--once", "--bars-until", "2004-03-12")
         out = apex("explain", "demo-1-aapl-long").out
         for words in ("LONG AAPL at 23.04", "✓  reward risk min", "limited by the capital cap", "Result: +15.36 USD"):
             assert words in out
 
-    def test_a_refused_one_tells_every_reason(self, apex_json: Callable[..., Any]) -> None:
+    def test_a_refused_one_reports_every_reason(self, apex_json: Callable[..., Any]) -> None:
         (story,) = apex_json("explain", "demo-4-aapl-chase").data["stories"]
         failed = [check["code"] for check in story["decisions"][0]["checks"] if not check["passed"]]
         assert failed == ["reward_risk_min", "duplicate_symbol"]
 
-    def test_an_expired_one_tells_when(self, apex: Callable[..., Any]) -> None:
+    def test_an_expired_one_reports_when(self, apex: Callable[..., Any]) -> None:
         assert "Ended: expired. The signal expired at 2004-02-26T15:00" in apex("explain", "demo-6-ibm-late").out
 
     def test_orders_and_approvals_lead_to_their_signal(self, apex_json: Callable[..., Any]) -> None:
@@ -118,7 +118,7 @@ class TestExplain:
             (story,) = apex_json("explain", identity).data["stories"]
             assert story["signal_id"] == signal
 
-    def test_a_symbol_tells_its_signals_and_no_others(self, apex_json: Callable[..., Any]) -> None:
+    def test_a_symbol_reports_its_signals_and_no_others(self, apex_json: Callable[..., Any]) -> None:
         stories = apex_json("explain", "aapl").data["stories"]
         assert {story["signal_id"] for story in stories} == {"demo-1-aapl-long", "demo-4-aapl-chase"}
 
@@ -170,7 +170,9 @@ def test_a_look_changes_nothing(traded: Path, apex: Callable[..., Any]) -> None:
     assert everything() == before
 
 
-def test_a_journal_line_that_is_none_is_told_with_file_and_line(traded: Path, apex_json: Callable[..., Any]) -> None:
+def test_a_journal_line_that_is_none_is_reported_with_file_and_line(
+    traded: Path, apex_json: Callable[..., Any]
+) -> None:
     (journal,) = (traded / "state" / "journal").iterdir()
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join([lines[0], b"garbage\n", *lines[1:]]))
@@ -178,6 +180,6 @@ def test_a_journal_line_that_is_none_is_told_with_file_and_line(traded: Path, ap
     assert answer.status == 9
     check = apex_json("state", "check")
     assert check.status == 9
-    told = json.dumps(check.envelope)
-    assert str(journal) in told
-    assert "line 2" in told
+    reported = json.dumps(check.envelope)
+    assert str(journal) in reported
+    assert "line 2" in reported

@@ -53,7 +53,7 @@ class Venue(Protocol):
         """Move the market."""
 
     def events(self) -> list[BrokerEvent]:
-        """Return what the broker tells once everything that happened has reached it."""
+        """Return what the broker says once everything that happened has reached it."""
 
     def restart(self) -> None:
         """As after kill -9: nothing is closed, everything in memory is gone."""
@@ -224,7 +224,7 @@ def test_an_entry_fills_and_its_exits_work(venue: Venue) -> None:
     assert last_states(events) == {"E": F, "S": W, "T": W}
 
 
-def test_events_are_told_once_and_in_order(venue: Venue) -> None:
+def test_events_are_reported_once_and_in_order(venue: Venue) -> None:
     events = run(venue, venue.broker.submit(bracket()))
     words = [type(e).__name__ if isinstance(e, Fill) else e.status for e in events if short(e.client_order_id) == "E"]
     assert words == [W, "Fill", F]
@@ -330,7 +330,7 @@ def test_closing_twice_is_safe(venue: Venue) -> None:
     run(venue, venue.broker.close(), venue.broker.close())
 
 
-def test_fills_and_states_are_told_again_after_a_restart(venue: Venue) -> None:
+def test_fills_and_states_are_reported_again_after_a_restart(venue: Venue) -> None:
     if not venue.is_durable:
         pytest.skip("keeps nothing beyond its process")
     venue.run(venue.broker.submit(bracket()))

@@ -14,7 +14,7 @@ TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawx"  # noqa: S105 - of nobod
 
 
 @pytest.mark.parametrize(
-    ("given_text", "told"),
+    ("given_text", "reported"),
     [
         ("account U1234567 is read", "account U*****67 is read"),
         ("DU1234567,DF765432;F1234567", "DU*****67,DF*****32;F*****67"),
@@ -23,9 +23,9 @@ TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawx"  # noqa: S105 - of nobod
         (f"token={TOKEN}", "token=***"),
     ],
 )
-def test_accounts_keep_letters_and_two_digits_and_tokens_nothing(given_text: str, told: str) -> None:
-    assert Redactor().text(given_text) == told
-    assert Redactor().line(given_text.encode()) == told.encode()
+def test_accounts_keep_letters_and_two_digits_and_tokens_nothing(given_text: str, reported: str) -> None:
+    assert Redactor().text(given_text) == reported
+    assert Redactor().line(given_text.encode()) == reported.encode()
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 def test_a_known_secret_is_gone_and_json_stays_json(secret: str, before: str, after: str) -> None:
     redactor = Redactor((secret,))
     line = msgspec.json.encode({"text": before + secret + after})
-    told = msgspec.json.decode(redactor.line(line))["text"]
+    reported = msgspec.json.decode(redactor.line(line))["text"]
     if any(letter not in "0123456789.,:+-*" for letter in secret):
-        assert secret not in told
+        assert secret not in reported
 
 
 def test_a_secret_with_quotes_is_found_in_json_too() -> None:
@@ -95,7 +95,7 @@ def test_of_two_secrets_the_longer_one_goes_first() -> None:
     assert Redactor(("password", "password-and-more")).text("password-and-more") == "***"
 
 
-def test_the_environment_tells_its_secrets_by_their_names() -> None:
+def test_the_environment_reports_its_secrets_by_their_names() -> None:
     environment = {
         "TELEGRAM_TOKEN": "one-token",
         "DB_PASSWORD": "two-password",

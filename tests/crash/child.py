@@ -1,6 +1,6 @@
 """Runs one apex command line, and ends it at a chosen moment: killed, out of power, or out of disk space.
 
-``CRASH_AT`` tells when and how, as ``HOW:POINT:NUMBER``: at the NUMBER-th passage of POINT (``any`` counts all).
+``CRASH_AT`` says when and how, as ``HOW:POINT:NUMBER``: at the NUMBER-th passage of POINT (``any`` counts all).
 
 - ``kill``: SIGKILL, as ``kill -9`` does it.
 - ``power``: what no sync has made safe is taken back in part, then SIGKILL.
@@ -58,7 +58,7 @@ class Faults:
     """Counts passages and strikes at the planned one."""
 
     def __init__(self, plan: Plan, log: Path | None) -> None:
-        """Strike as *plan* says, and tell *log*."""
+        """Strike as *plan* says, and report *log*."""
         self._plan = plan
         self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self.disk = Disk(Random(plan.number)) if plan.how == "power" else None

@@ -121,7 +121,7 @@ class WatchedOs:
     """The module ``os`` for one other module, with a disk that follows and a chance to be cut off."""
 
     def __init__(self, disk: Disk | None, before: BeforeWrite) -> None:
-        """Tell *disk* what happens, and ask *before* ahead of every write."""
+        """Report *disk* what happens, and ask *before* ahead of every write."""
         self._disk = disk
         self._before = before
 

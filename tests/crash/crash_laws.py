@@ -98,7 +98,7 @@ class Witness:
         self.orders: dict[str, VenueOrder] = {}
         self.brackets: dict[str, BracketRecord] = {}
         self.acknowledged: list[tuple[str, str, str]] = []
-        """Kind, id and word of what a finished command told."""
+        """Kind, id and word of what a finished command reported."""
 
         self.signals: list[str] = []
         self.seq_before = 0
@@ -226,17 +226,17 @@ class Witness:
             yield f"law 5: events {missing} of {state.last_seq} are neither in the journal nor in the outbox"
 
     def _single(self, events: list[Event]) -> Iterator[str]:
-        """Law 5: nothing was told twice."""
+        """Law 5: nothing was reported twice."""
         marks: Counter[tuple[str, str]] = Counter()
         for event in events:
             marks.update(_marks(event))
-        yield from (f"law 5: {kind} {name} was told {n} times" for (kind, name), n in marks.items() if n > 1)
+        yield from (f"law 5: {kind} {name} was reported {n} times" for (kind, name), n in marks.items() if n > 1)
         last: dict[str, Any] = {}
         for event in events:  # an order may come back to earlier terms, but does not say the same twice in a row
             if event.kind == "order_updated":
                 name = event.data["order"]["client_order_id"]
                 if last.get(name) == event.data:
-                    yield f"law 5: order update {name} was told twice"
+                    yield f"law 5: order update {name} was reported twice"
                 last[name] = event.data
 
     def _same_books(self, state: State, book: SimulatedBook, events: list[Event]) -> Iterator[str]:
@@ -250,13 +250,13 @@ class Witness:
         yield from self._same_round_trips(events)
 
     def _same_fills(self, events: list[Event]) -> Iterator[str]:
-        told = {fill.key: fill for fill in (e.read(Fill) for e in events if e.kind == "fill")}
-        if told.keys() != self.fills.keys():
-            missing, extra = self.fills.keys() - told.keys(), told.keys() - self.fills.keys()
+        reported = {fill.key: fill for fill in (e.read(Fill) for e in events if e.kind == "fill")}
+        if reported.keys() != self.fills.keys():
+            missing, extra = self.fills.keys() - reported.keys(), reported.keys() - self.fills.keys()
             yield f"law 5: fills not in the journal: {sorted(missing)}; not at the broker: {sorted(extra)}"
-        for key in told.keys() & self.fills.keys():
-            if told[key] != self.fills[key]:
-                yield f"law 5: fill {key} is {self.fills[key]} at the broker and {told[key]} in the journal"
+        for key in reported.keys() & self.fills.keys():
+            if reported[key] != self.fills[key]:
+                yield f"law 5: fill {key} is {self.fills[key]} at the broker and {reported[key]} in the journal"
 
     def _same_orders(self, state: State, book: SimulatedBook) -> Iterator[str]:
         theirs = {row.order.client_order_id: row for row in book.venue.orders}
@@ -277,20 +277,22 @@ class Witness:
             yield f"law 5: the broker works orders the state does not know: {lost}"
 
     def _same_round_trips(self, events: list[Event]) -> Iterator[str]:
-        told: dict[str, tuple[Decimal, ...]] = {}
+        reported: dict[str, tuple[Decimal, ...]] = {}
         for event in events:
             if event.kind == "round_trip_closed":
                 trip = event.read(RoundTrip)
-                told[trip.round_trip_id] = (trip.quantity, trip.pnl, trip.commission)
+                reported[trip.round_trip_id] = (trip.quantity, trip.pnl, trip.commission)
             elif event.kind == "round_trip_voided":
-                told.pop(event.data["round_trip_id"], None)
+                reported.pop(event.data["round_trip_id"], None)
         expected: dict[str, tuple[Decimal, ...]] = {}
         for key in {fill.instrument.key for fill in self.fills.values()}:
             folded = fold(None, (fill for fill in self.fills.values() if fill.instrument.key == key), self.brackets)
             for trip in folded.round_trips:
                 expected[trip.round_trip_id] = (trip.quantity, trip.pnl, trip.commission)
-        if told != expected:
-            odd = {n: (told.get(n), expected.get(n)) for n in told | expected if told.get(n) != expected.get(n)}
+        if reported != expected:
+            odd = {
+                n: (reported.get(n), expected.get(n)) for n in reported | expected if reported.get(n) != expected.get(n)
+            }
             yield f"law 5: round trips differ (journal, fold of the broker's fills): {odd}"
 
     # --------------------------------------------------------- acknowledgement
@@ -319,14 +321,14 @@ class Witness:
     def _still_there(self, events: list[Event], state: State) -> Iterator[str]:
         """Law 5: what a command acknowledged is not lost."""
         intents = {order["client_order_id"] for e in events if e.kind == "intent" for order in e.data["orders"]}
-        told = {(e.kind, e.data["approval_id"]) for e in events if e.kind.startswith("approval_")}
+        reported = {(e.kind, e.data["approval_id"]) for e in events if e.kind.startswith("approval_")}
         subjects = {event.subject for event in events}
         for kind, name, word in self.acknowledged:
             is_there = True
             if kind == "order":
                 is_there = name in intents and name in self.orders
             elif kind == "approval":
-                is_there = (f"approval_{word}", name) in told
+                is_there = (f"approval_{word}", name) in reported
             elif kind == "signal":
                 is_there = name in subjects
             elif kind == "mode":

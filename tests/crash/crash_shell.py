@@ -63,8 +63,8 @@ class Shell:
         if killed and not label:
             label = "any moment"
         status = None if killed else os.WEXITSTATUS(code)
-        told = self.err.read_text(errors="replace") + ("\nHANGS: killed after a minute" if is_hung else "")
-        return Ran(status, self.out.read_text(errors="replace"), told, label, seconds)
+        reported = self.err.read_text(errors="replace") + ("\nHANGS: killed after a minute" if is_hung else "")
+        return Ran(status, self.out.read_text(errors="replace"), reported, label, seconds)
 
     def _fork(self, arguments: list[str], plan: Plan) -> int:
         for stream in (sys.stdout, sys.stderr):
@@ -103,7 +103,7 @@ WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def _wait(pid: int, started: float, kill_after: float | None) -> tuple[int, bool]:
-    """Wait for the process, killing it after *kill_after* seconds; tell whether it hung."""
+    """Wait for the process, killing it after *kill_after* seconds; return whether it hung."""
     deadline = started + (HANG_S if kill_after is None else kill_after)
     while True:
         found, code = os.waitpid(pid, os.WNOHANG)

@@ -112,7 +112,7 @@ def _faults_of(ran: Ran) -> Iterator[str]:
     if ran.status in {6, 9}:
         lines = [line for line in ran.err.splitlines() if line.strip()]
         if not any("No space left" in line or "unknown" in line.lower() for line in lines):
-            yield f"does not tell why: {ran.err[-400:]!r}"
+            yield f"does not say why: {ran.err[-400:]!r}"
 
 
 def fill_everywhere(seed: int, *, step: int = 1) -> Iterator[tuple[str, Outcome]]:
@@ -139,8 +139,8 @@ def main() -> int:
     strikes, violations = 0, list[str]()
     for name, outcome in fill_everywhere(options.seed, step=options.step):
         count = sum(outcome.strikes.values())
-        told = ", ".join(f"{n} x status {status}" for status, n in sorted(outcome.statuses.items(), key=str))
-        sys.stdout.write(f"{name:14} {count:4} operations without space: {told}\n")
+        reported = ", ".join(f"{n} x status {status}" for status, n in sorted(outcome.statuses.items(), key=str))
+        sys.stdout.write(f"{name:14} {count:4} operations without space: {reported}\n")
         for violation in outcome.violations:
             sys.stdout.write(f"VIOLATION {violation}\n")
         sys.stdout.flush()

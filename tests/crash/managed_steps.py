@@ -94,10 +94,10 @@ def killed_everywhere(story: str, step: int) -> Iterator[tuple[int, list[str], s
                 status = typed(folder, "run", "--max-cycles", "1")
                 found += [] if status == 0 else [f"exit status {status}"]
                 found += witness.after_command(has_traded=True)
-            yield number, found, ", ".join(sorted(told(world)))
+            yield number, found, ", ".join(sorted(reported(world)))
 
 
-def told(world: World) -> set[str]:
+def reported(world: World) -> set[str]:
     """Return the kinds of management steps in the journal."""
     kinds = {"trail_started", "stop_replaced", "repriced", "entry_ended", "alarm"}
     text = "".join(path.read_text() for path in (world.state_dir / "journal").glob("*.jsonl"))

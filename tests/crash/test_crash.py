@@ -53,16 +53,16 @@ def played(script: str, *arguments: str) -> str:
 
 
 def test_every_law_holds_whatever_process_is_killed_whenever() -> None:
-    told = played("harness.py", "--kills", str(KILLS), "--seed", "11", "--workers", "2")
-    assert "violations: 0" in told
+    reported = played("harness.py", "--kills", str(KILLS), "--seed", "11", "--workers", "2")
+    assert "violations: 0" in reported
 
 
 def test_every_law_holds_wherever_the_disk_is_full() -> None:
-    told = played("disk_full.py", "--seed", "3", "--step", "9")
-    assert "violations: 0" in told
+    reported = played("disk_full.py", "--seed", "3", "--step", "9")
+    assert "violations: 0" in reported
 
 
-def test_an_unknown_outcome_is_told_with_its_order(demo: Path) -> None:
+def test_an_unknown_outcome_is_reported_with_its_order(demo: Path) -> None:
     for number in range(1, 12):  # one of the first files that are put in place are the broker's books
         status, envelope, _ = apex(demo, "approve", "--all", "--yes", fault=f"full:replace:{number}")
         if status == 6:

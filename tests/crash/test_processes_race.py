@@ -120,16 +120,16 @@ def test_eight_processes_with_a_hundred_transactions_each_lose_and_double_nothin
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    told: list[int] = []
+    reported: list[int] = []
     for process in processes:
         out, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
-        told.extend(int(line) for line in out.split())
+        reported.extend(int(line) for line in out.split())
     state = TinyDbStore(state_dir, clock=SystemClock()).view()
     events = journal(state_dir)
-    assert sorted(told) == list(range(1, writers * each + 1))
+    assert sorted(reported) == list(range(1, writers * each + 1))
     assert state.counters.entries_today == writers * each
-    assert [event["seq"] for event in events] == sorted(told)
+    assert [event["seq"] for event in events] == sorted(reported)
     assert [int(event["data"]["message"]) for event in events] == list(range(1, writers * each + 1))
     by_writer = {(event["subject"], event["data"]["code"]) for event in events}
     assert len(by_writer) == writers * each

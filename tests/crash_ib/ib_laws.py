@@ -38,7 +38,7 @@ def journal_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def is_entry(row: OrderRow) -> bool:
-    """Tell entries from exits by the last part of their orderRef: E, or E1, E2 with several targets."""
+    """Report entries from exits by the last part of their orderRef: E, or E1, E2 with several targets."""
     return row.terms.order_ref.rpartition("-")[2].startswith("E")
 
 
@@ -73,13 +73,13 @@ class Laws:
         """Look after the apex in *folder*."""
         self.folder = folder
         self.alarmed: set[str] = set()
-        """Symbols that were found without a stop, as an alarm had told."""
+        """Symbols that were found without a stop, as an alarm had reported."""
 
         self.signal_of: dict[str, str] = {}
         """Signal by bracket id: brackets leave the hot tables."""
 
     def is_settled(self, books: BooksView) -> bool:
-        """Tell whether apex knows the fate of every order and has every fill."""
+        """Return whether apex knows the fate of every order and has every fill."""
         state = state_of(self.folder)
         return not any(row.status in UNSETTLED for row in state.orders.values()) and not list(
             self._positions(state, books)
@@ -123,22 +123,22 @@ class Laws:
             most = max(held if action == "SELL" else -held, ZERO)
             if quantity > most:
                 yield f"{key}: exits to {action} {quantity} rest, {held} are held"
-        told = self._alarms()
+        reported = self._alarms()
         for key, held in books.positions.items():
-            if held < 0 and not any(message.startswith(f"{key}:") for message in told):
-                yield f"{key}: {held} is short, and nobody was told"
+            if held < 0 and not any(message.startswith(f"{key}:") for message in reported):
+                yield f"{key}: {held} is short, and nobody was reported"
 
     def _protected(self, books: BooksView) -> Iterator[str]:
         stops = working_exits(books, stops_only=True)
-        told = self._alarms()
+        reported = self._alarms()
         for key, held in books.positions.items():
             covered = stops.get((key, "SELL"), ZERO)
             if covered >= held:
                 continue
-            if any(message.startswith(f"{key}: ") and "without a working stop" in message for message in told):
+            if any(message.startswith(f"{key}: ") and "without a working stop" in message for message in reported):
                 self.alarmed.add(key)
             else:
-                yield f"{key}: {held} held, {covered} covered by stops, and nobody was told"
+                yield f"{key}: {held} held, {covered} covered by stops, and nobody was reported"
 
     def _alarms(self) -> list[str]:
         return [row["data"]["message"] for row in journal_of(self.folder) if row["kind"] == "alarm"]
@@ -163,11 +163,11 @@ class Laws:
 
     def _fills(self, books: BooksView) -> Iterator[str]:
         rows = journal_of(self.folder)
-        told = Counter(_base(row["data"]["exec_id"]) for row in rows if row["kind"] == "fill")
+        reported = Counter(_base(row["data"]["exec_id"]) for row in rows if row["kind"] == "fill")
         real = {_base(row.exec_id): row for row in books.executions}
-        yield from (f"fill {key} was told {n} times" for key, n in told.items() if n > 1)
-        if told.keys() != real.keys():
-            lost, made_up = sorted(real.keys() - told.keys()), sorted(told.keys() - real.keys())
+        yield from (f"fill {key} was reported {n} times" for key, n in reported.items() if n > 1)
+        if reported.keys() != real.keys():
+            lost, made_up = sorted(real.keys() - reported.keys()), sorted(reported.keys() - real.keys())
             yield f"fills lost: {lost}; fills made up: {made_up}"
         for row in rows:
             if row["kind"] == "fill" and (there := real.get(_base(row["data"]["exec_id"]))) is not None:

@@ -38,4 +38,4 @@ def test_the_laws_notice_what_is_broken() -> None:
             gateway.trade_by_hand("AAPL", action, quantity)
         books = gateway.books()
     assert working_exits(books) == {}
-    assert list(Laws(HERE)._protected(books)) == ["AAPL: 6 held, 0 covered by stops, and nobody was told"]
+    assert list(Laws(HERE)._protected(books)) == ["AAPL: 6 held, 0 covered by stops, and nobody was reported"]

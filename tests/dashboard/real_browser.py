@@ -49,13 +49,13 @@ class Browser:
 
     async def port(self) -> int:
         """Return the debugging port, once it is open."""
-        told = Path(self._folder.name) / "DevToolsActivePort"
+        reported = Path(self._folder.name) / "DevToolsActivePort"
         deadline = time.monotonic() + 60
-        while not (told.exists() and told.read_text().count("\n")):
+        while not (reported.exists() and reported.read_text().count("\n")):
             assert self._process.poll() is None, "the browser ended"
             assert time.monotonic() < deadline, "the browser did not open its port"
             await asyncio.sleep(0.1)
-        return int(told.read_text().split("\n")[0])
+        return int(reported.read_text().split("\n")[0])
 
     @asynccontextmanager
     async def page(self, url: str) -> AsyncIterator[Page]:

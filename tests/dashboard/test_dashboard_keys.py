@@ -65,7 +65,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
         await settled(pilot)
 
 
-def told(app: DashboardApp) -> str:
+def reported(app: DashboardApp) -> str:
     return " | ".join(str(note.message) for note in app._notifications)
 
 
@@ -131,7 +131,7 @@ def test_without_control_nothing_is_done_but_all_is_shown(rig: Rig) -> None:
         await press(pilot, "2", "a")
         assert "Limited by" in shown(app)
         await press(pilot, "enter", "escape", "r", "H", "U", "G")
-        assert "Read-only" in told(app)
+        assert "Read-only" in reported(app)
 
     before = statuses(rig)
     app = play(rig, story)
@@ -167,7 +167,7 @@ def test_a_key_approves_after_another_look(rig: Rig) -> None:
         assert "R:R" in shown(app)
         assert "BAC" in shown(app)
         await press(pilot, "enter")
-        await until(pilot, lambda: "executed" in told(app))
+        await until(pilot, lambda: "executed" in reported(app))
         await until(pilot, lambda: "2 Approvals 4" in shown(app))
 
     play(rig, story, has_control=True)
@@ -178,7 +178,7 @@ def test_a_key_approves_after_another_look(rig: Rig) -> None:
 def test_a_key_rejects_with_a_reason(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, "2", "down", "r", "earnings", "enter")
-        await until(pilot, lambda: "rejected" in told(app))
+        await until(pilot, lambda: "rejected" in reported(app))
 
     play(rig, story, has_control=True, size=(80, 24))
     assert statuses(rig)["CAT"] is ApprovalStatus.REJECTED
@@ -195,18 +195,18 @@ def test_leaving_the_question_does_nothing(rig: Rig) -> None:
     assert rig.state.trading.mode is TradingMode.ACTIVE
 
 
-def test_an_answer_that_somebody_gave_first_is_told(rig: Rig) -> None:
+def test_an_answer_that_somebody_gave_first_is_reported(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, "2", "a")
         first = rig.desk.pending()[0]
         rig.desk.reject(first, by="telegram")
         await press(pilot, "enter")
-        await until(pilot, lambda: "rejected by telegram" in told(app))
+        await until(pilot, lambda: "rejected by telegram" in reported(app))
 
     play(rig, story, has_control=True)
 
 
-def test_what_cannot_be_looked_at_is_told(rig: Rig) -> None:
+def test_what_cannot_be_looked_at_is_reported(rig: Rig) -> None:
     class Blind(RigOperator):
         def preview(self, approval: ApprovalRecord) -> Preview:
             raise RefusedError("no_look", f"{approval.approval_id} cannot be looked at.", hint="Try again.")
@@ -216,7 +216,7 @@ def test_what_cannot_be_looked_at_is_told(rig: Rig) -> None:
     async def played() -> None:
         async with app.run_test(notifications=True) as pilot:
             await press(pilot, "2", "a")
-            await until(pilot, lambda: "cannot be looked at" in told(app))
+            await until(pilot, lambda: "cannot be looked at" in reported(app))
 
     asyncio.run(played())
 
@@ -233,10 +233,10 @@ def test_halt_and_reduce_ask_first_and_go_on_ends_them(rig: Rig, key: str, mode:
     play(rig, story, has_control=True)
 
 
-def test_a_mode_that_could_not_be_set_is_told(rig: Rig) -> None:
+def test_a_mode_that_could_not_be_set_is_reported(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, "H", "l", "a", "t", "e", "enter")
-        await until(pilot, lambda: "Somebody was faster" in told(app))
+        await until(pilot, lambda: "Somebody was faster" in reported(app))
 
     play(rig, story, has_control=True)
 
@@ -258,7 +258,7 @@ def test_the_log_is_filtered_by_words_and_by_kind(rig: Rig) -> None:
     play(rig, story, size=(120, 40))
 
 
-def test_enter_tells_all_of_a_line(rig: Rig) -> None:
+def test_enter_reports_all_of_a_line(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, "slash", "low", "enter", "enter")
         assert "apex explain sig-LOW" in shown(app)
@@ -274,12 +274,12 @@ def test_nothing_waiting_is_said(rig: Rig) -> None:
 
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, "a")
-        assert "Nothing waits" in told(app)
+        assert "Nothing waits" in reported(app)
 
     play(rig, story, has_control=True)
 
 
-def test_a_damaged_state_is_told_and_the_last_look_stays(rig: Rig) -> None:
+def test_a_damaged_state_is_reported_and_the_last_look_stays(rig: Rig) -> None:
     class Breaking(RigFeed):
         broken = False
 
@@ -356,7 +356,7 @@ def test_every_dialog_fits_a_small_screen_with_its_buttons(
 
 
 @pytest.mark.parametrize(("pane", "words"), [("1", ("Protected", "Targets")), ("3", ("TIF", "Status"))])
-def test_enter_tells_all_of_a_position_and_of_an_order(rig: Rig, pane: str, words: tuple[str, ...]) -> None:
+def test_enter_reports_all_of_a_position_and_of_an_order(rig: Rig, pane: str, words: tuple[str, ...]) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         await press(pilot, pane, "enter")
         assert [word for word in words if word not in shown(app)] == []

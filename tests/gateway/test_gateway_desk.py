@@ -191,7 +191,7 @@ def test_an_order_good_till_a_time_needs_one_and_ends_then() -> None:
     assert [state for state, *_ in states(desk)] == ["Cancelled", "Cancelled"]
 
 
-def test_a_late_fill_comes_after_the_cancel_was_told() -> None:
+def test_a_late_fill_comes_after_the_cancel_was_reported() -> None:
     desk = open_desk()
     place(desk, 1, "LMT", "BUY", 10, limit_price=49, order_ref="late")
     desk.late_fills["late"] = Decimal(4)

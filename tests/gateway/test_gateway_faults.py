@@ -1,4 +1,4 @@
-"""Every fault, as the unmodified clients meet it; the books tell what is true."""
+"""Every fault, as the unmodified clients meet it; the books say what is true."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_socket_cut_around_a_placement(client: Any, gateway: GatewayThread, ac
     assert [row.terms.order_ref for row in gateway.books().orders] == (["cut"] if arrives else [])
 
 
-def test_a_socket_cut_after_the_first_fill_is_told(
+def test_a_socket_cut_after_the_first_fill_is_reported(
     client: Any, connect: Callable[..., Any], gateway: GatewayThread
 ) -> None:
     trade = client.place(client.order("LMT", "BUY", 10, lmtPrice=49, orderRef="half"))

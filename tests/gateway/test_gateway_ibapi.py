@@ -121,7 +121,7 @@ def test_it_connects_and_reads_contract_rules_and_account(app: App) -> None:
     app.until(lambda: app.all("accountDownloadEnd"))
 
 
-def test_a_bracket_fills_in_parts_and_is_told_of_later(app: App, gateway: GatewayThread) -> None:
+def test_a_bracket_fills_in_parts_and_is_reported_of_later(app: App, gateway: GatewayThread) -> None:
     first = app.next_id
     app.placeOrder(first, stock(), order("LMT", "BUY", 90, lmtPrice=49, transmit=False, orderRef="i-E"))
     app.placeOrder(first + 1, stock(), order("LMT", "SELL", 90, lmtPrice=55, transmit=False, parentId=first))

@@ -54,7 +54,7 @@ def test_a_held_parent_is_cancelled_with_its_children(client: Any, gateway: Gate
     assert gateway.books().orders == ()
 
 
-def test_a_moved_stop_is_told_with_its_new_price(client: Any, gateway: GatewayThread) -> None:
+def test_a_moved_stop_is_reported_with_its_new_price(client: Any, gateway: GatewayThread) -> None:
     entry, _, stop = client.bracket(10, 50, 55, 47)
     client.sees(entry, "Filled", 10)
     moved = client.library.Order(
@@ -129,7 +129,7 @@ def test_an_oca_pair_without_parent_cancels_the_other_leg(client: Any, gateway: 
     client.sees(stop, "Cancelled")
 
 
-def test_a_what_if_tells_margins_and_places_nothing(client: Any, gateway: GatewayThread) -> None:
+def test_a_what_if_reports_margins_and_places_nothing(client: Any, gateway: GatewayThread) -> None:
     state = client.ib.whatIfOrder(client.stock(), client.library.MarketOrder("BUY", 100, tif="DAY"))
     assert float(state.initMarginChange) == 2500.0
     assert float(state.equityWithLoanBefore) == 100000.0

@@ -28,7 +28,7 @@ def a_row(event: Event) -> OutboxRow:
 
 
 class FixedClock:
-    """A clock that moves only when told to."""
+    """A clock that moves only when reported to."""
 
     __slots__ = ("_now",)
 

@@ -34,7 +34,7 @@ class Fate(StrEnum):
 
 
 class UnreliableBroker:
-    """A ``Broker`` around another one that misbehaves as told, and keeps what was asked of it."""
+    """A ``Broker`` around another one that misbehaves as reported, and keeps what was asked of it."""
 
     def __init__(self, inner: Broker, clock: Clock) -> None:
         """Behave, for now."""
@@ -50,7 +50,7 @@ class UnreliableBroker:
         """True: events wait at the venue until it is False again."""
 
         self.repeats = 1
-        """How often each batch of events is told."""
+        """How often each batch of events is reported."""
 
         self.shuffle: Random | None = None
         """Brings each batch of events into another order."""
@@ -172,10 +172,10 @@ class UnreliableBroker:
 
 
 class MarginBroker(UnreliableBroker):
-    """A broker that tells what a margin account is told live, as set; its orders fill at the venue inside."""
+    """A broker that says what a margin account reports live, as set; its orders fill at the venue inside."""
 
     def __init__(self, inner: Broker, clock: Clock, facts: AccountFacts) -> None:
-        """Tell *facts*."""
+        """Report *facts*."""
         super().__init__(inner, clock)
         self.facts = facts
         self.what_if: MarginPreview | None = None

@@ -98,11 +98,11 @@ class Prices:
         self.follows_signals = follows_signals
 
     def set(self, symbol: str, price: str, at: datetime) -> None:
-        """Tell the price of *symbol*."""
+        """Report the price of *symbol*."""
         self.quotes[symbol] = Quote(price=Price(Decimal(price)), at=at, source="last")
 
     async def refresh(self, instruments: Iterable[Instrument]) -> None:
-        """Do nothing: prices are told."""
+        """Do nothing: prices are reported."""
 
     def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
         """Return the price if it was known at *at*."""

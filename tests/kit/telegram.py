@@ -33,7 +33,7 @@ class Fault(Enum):
 
 
 class ErrorAnswer(NamedTuple):
-    """An error as the Bot API tells it."""
+    """An error as the Bot API reports it."""
 
     code: int
     description: str
@@ -249,8 +249,10 @@ class BotApi:
 
 def _encoded(answer: Any) -> tuple[int, bytes]:
     if isinstance(answer, ErrorAnswer):
-        told = {"ok": False, "error_code": answer.code, "description": answer.description}
-        return answer.code, json.dumps(told | ({"parameters": answer.parameters} if answer.parameters else {})).encode()
+        reported = {"ok": False, "error_code": answer.code, "description": answer.description}
+        return answer.code, json.dumps(
+            reported | ({"parameters": answer.parameters} if answer.parameters else {})
+        ).encode()
     return 200, json.dumps({"ok": True, "result": answer}).encode()
 
 

@@ -1,4 +1,4 @@
-"""Law 4: what a venue really tells, in any order and any number of times, gives the same books."""
+"""Law 4: what a venue really reports, in any order and any number of times, gives the same books."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ STEPS = st.lists(
 
 
 class Session(NamedTuple):
-    """What was sent, and everything the venue told."""
+    """What was sent, and everything the venue reported."""
 
     intents: list[Intent]
-    told: list[Any]
+    reported: list[Any]
 
 
 def live(steps: list[tuple[Any, ...]]) -> Session:
@@ -53,12 +53,12 @@ def live(steps: list[tuple[Any, ...]]) -> Session:
     rig = Rig(limits=auto(RISK, entry_order=EntryOrder.LIMIT))
     broker = UnreliableBroker(rig.venue, rig.clock)
     rig.use(broker)
-    told: list[Any] = []
+    reported: list[Any] = []
     real = broker.drain
 
     def listen() -> Any:
         events = real()
-        told.extend(events)
+        reported.extend(events)
         return events
 
     broker.drain = listen  # type: ignore[method-assign]
@@ -79,7 +79,7 @@ def live(steps: list[tuple[Any, ...]]) -> Session:
                 rig.feed(make_signal(now=rig.clock.now(), signal_id=f"s{number}", **terms))
         rig.clock.advance(seconds=1)
         rig.cycle()
-    return Session([msgspec.json.decode(event.data, type=Intent) for event in rig.events("intent")], told)
+    return Session([msgspec.json.decode(event.data, type=Intent) for event in rig.events("intent")], reported)
 
 
 def booked(session: Session, events: list[Any], *, in_one: bool = False) -> State:
@@ -109,9 +109,9 @@ def test_the_events_of_a_real_session_in_any_order(
     steps: list[tuple[Any, ...]], rng: random.Random, times: int, in_one: bool
 ) -> None:
     session = live(steps)
-    mixed = session.told * times
+    mixed = session.reported * times
     rng.shuffle(mixed)
-    assert facts(booked(session, mixed, in_one=in_one)) == facts(booked(session, session.told))
+    assert facts(booked(session, mixed, in_one=in_one)) == facts(booked(session, session.reported))
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,7 +119,7 @@ def test_the_events_of_a_real_session_in_any_order(
 def test_a_count_that_goes_on_is_the_count_made_anew(steps: list[tuple[Any, ...]]) -> None:
     going_on = DayTradeCounter(DayTradeLimits())
     store = MemoryStore()
-    for event in live(steps).told:
+    for event in live(steps).reported:
         moment = event.filled_at if isinstance(event, Fill) else event.at
         with store.transaction() as tx:
             book(tx, (event,), moment)

@@ -198,7 +198,7 @@ def test_with_a_venue_that_answers_everything_held_always_has_its_stop(
 
 @settings(max_examples=120, deadline=None)
 @given(steps=st.lists(STEPS, max_size=14), **BEGINNINGS)
-def test_whatever_happens_the_next_start_protects_or_tells(
+def test_whatever_happens_the_next_start_protects_or_reports(
     steps: list[tuple[Any, ...]],
     plan: ManagementLimits,
     entry_order: EntryOrder,

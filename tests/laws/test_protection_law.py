@@ -111,7 +111,7 @@ def held(rig: Rig) -> Decimal:
 
 
 def entry_works(rig: Rig) -> bool:
-    """Tell whether more may be opened: then exits wait for it, though nothing is held."""
+    """Return whether more may be opened: then exits wait for it, though nothing is held."""
     return any(r.is_open and r.order.role is OrderRole.ENTRY for r in rig.orders())
 
 
@@ -152,7 +152,7 @@ def test_with_a_venue_that_answers_everything_held_always_has_its_stop(
 
 @settings(max_examples=120, deadline=None)
 @given(steps=st.lists(STEPS, max_size=14), **BEGINNINGS)
-def test_whatever_happens_the_next_start_protects_or_tells(
+def test_whatever_happens_the_next_start_protects_or_reports(
     steps: list[tuple[Any, ...]], targets: tuple[str, ...], entry_order: EntryOrder, short: bool
 ) -> None:
     rig = begin(targets, entry_order, short=short)

@@ -37,7 +37,7 @@ TAMPERINGS = st.one_of(
 
 
 def tamper(rig: Rig, step: tuple[Any, ...], number: int) -> None:
-    """Change the venue's books so that no event tells of it."""
+    """Change the venue's books so that no event reports it."""
     engine, now = rig._engine, rig.clock.now()
     rig.execution.orders.sync()
     names = {name.rpartition("-")[2]: name for name in rig._desk.open if name.startswith("apex")}

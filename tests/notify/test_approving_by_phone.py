@@ -65,7 +65,7 @@ def question(api: BotApi, symbol: str) -> int:
 
 
 def press(api: BotApi, user: int, message_id: int, label: str, **how: Any) -> str:
-    """Press a button and return what the person is told."""
+    """Press a button and return what the person is reported."""
     pressed = api.press(user, api.buttons(message_id)[label], message_id=message_id, **how)
     api.wait_for(lambda: pressed in api.answers)
     return api.answers[pressed]
@@ -130,7 +130,7 @@ def test_the_person_and_the_chat_must_both_be_right(api: BotApi, asked: Settings
     assert approvals(asked)["IBM"].status is ApprovalStatus.PENDING
 
 
-def test_stale_repeated_and_invented_presses_are_told_the_truth(api: BotApi, asked: Settings) -> None:
+def test_stale_repeated_and_invented_presses_are_reported_the_truth(api: BotApi, asked: Settings) -> None:
     message = question(api, "IBM")
     keys = api.buttons(message)
     with listening(asked):
@@ -170,14 +170,14 @@ def test_an_answer_at_the_terminal_reaches_the_phone(api: BotApi, asked: Setting
     assert reply["reply_parameters"]["message_id"] == message
 
 
-def test_a_restart_between_commit_and_answer_tells_what_was_done_and_does_it_not_again(
+def test_a_restart_between_commit_and_answer_reports_what_was_done_and_does_it_not_again(
     api: BotApi, asked: Settings
 ) -> None:
     message = question(api, "AAPL")
     token = api.buttons(message)[YES]
     row = approvals(asked)["AAPL"]
     pressed = api.press(ANNA, token, message_id=message)
-    # As a process leaves it that was killed after the commit: button spent, decision made, nothing told.
+    # As a process leaves it that was killed after the commit: button spent, decision made, nothing reported.
     ButtonFile(notify_folder(asked)).press(token, pressed, "anna", START)
     phone = Operator(asked, Output("telegram", quiet=True), wait_s=20)
     phone.do(Answer(ids=(row.approval_id,), choice=Choice.APPROVE, by="anna (Telegram)", version=row.version))
@@ -198,7 +198,7 @@ def test_a_restart_between_press_and_commit_finishes_it(api: BotApi, asked: Sett
     assert approvals(asked)["IBM"].status is ApprovalStatus.REJECTED
 
 
-def test_when_the_answer_to_a_press_gets_lost_the_message_still_tells_it(api: BotApi, asked: Settings) -> None:
+def test_when_the_answer_to_a_press_gets_lost_the_message_still_reports_it(api: BotApi, asked: Settings) -> None:
     message = question(api, "IBM")
     api.faults["answerCallbackQuery"].append(SERVER_ERROR)
     api.faults["editMessageText"].append(Fault.NO_ANSWER)

@@ -1,4 +1,4 @@
-"""Kill -9 between the commit and the delivery: told after the restart, never lost, and a repetition says so."""
+"""Kill -9 between the commit and the delivery: reported after the restart, never lost, and a repetition says so."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_what_was_not_delivered_is_delivered_by_the_next_command(api: BotApi, se
     assert all(word in titles for word in ("AAPL long 6", "MSFT long 5", "SELL 1 IBM?"))
     assert len(firsts) == 3
     for number in firsts:
-        told = [text for text in api.texts() if f"#{number}<" in text or f"#{number} " in text]
-        assert len(told) == 1 or "sent again" in told[-1], told
+        reported = [text for text in api.texts() if f"#{number}<" in text or f"#{number} " in text]
+        assert len(reported) == 1 or "sent again" in reported[-1], reported
     standing = DeliveryFile(notify_folder(settings), "telegram").load()
     assert (standing.sending, standing.attempts) == (0, 0)
 

@@ -35,7 +35,7 @@ def test_nothing_that_is_written_or_said_holds_a_secret(
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("APEX_NOTIFY_URLS", URL)
     with (folder / "config.yaml").open("a") as config:
-        config.write("  log_file: told.jsonl\n  console: true\n  apprise: {enabled: true}\n")
+        config.write("  log_file: reported.jsonl\n  console: true\n  apprise: {enabled: true}\n")
     said: list[str] = []
     said += apex("run", "--once", "--manual")[1:]
     said += apex("halt", "--reason", f"account U1234567, bot {TOKEN}")[1:]
@@ -52,7 +52,7 @@ def test_nothing_that_is_written_or_said_holds_a_secret(
     assert not leaks(caplog.text)
     files = [path for path in (folder / "state").rglob("*") if path.is_file() and path.name != "state.json"]
     assert any(path.suffix == ".jsonl" for path in files), said
-    for path in (*files, folder / "told.jsonl"):
+    for path in (*files, folder / "reported.jsonl"):
         assert not leaks(path.read_text(errors="replace")), path
     assert not leaks("\n".join(text for text in api.texts() if "HALTED" not in text))
 

@@ -24,8 +24,8 @@ def numbers(path: Path) -> list[int]:
 def logged(folder: Path) -> Path:
     """Let the same notices go to a file, too."""
     with (folder / "config.yaml").open("a") as config:
-        config.write("  log_file: told.jsonl\n")
-    return folder / "told.jsonl"
+        config.write("  log_file: reported.jsonl\n")
+    return folder / "reported.jsonl"
 
 
 def test_a_dead_channel_holds_up_neither_the_run_nor_the_other_channels(
@@ -61,7 +61,7 @@ def test_a_server_that_never_answers_costs_no_more_than_the_time_allowed(
     assert (standing.delivered, standing.sending != 0 or standing.attempts > 0) == (0, True)
 
 
-def test_two_processes_that_deliver_at_once_tell_everything_once(
+def test_two_processes_that_deliver_at_once_report_everything_once(
     api: BotApi, logged: Path, apex: Callable[..., Any]
 ) -> None:
     assert api.url
@@ -74,9 +74,9 @@ def test_two_processes_that_deliver_at_once_tell_everything_once(
         assert apex("halt", "--reason", f"r{number}", "--quiet")[0] == 0
     for post in posts:
         post.finish(20)
-    told = numbers(logged)
-    assert told == sorted(set(told))
-    assert len(told) == 8
+    reported = numbers(logged)
+    assert reported == sorted(set(reported))
+    assert len(reported) == 8
     assert sum("Trading is HALTED" in text for text in api.texts()) == 5
 
 
@@ -100,7 +100,9 @@ def test_a_second_listener_of_the_same_state_waits_for_the_first(api: BotApi, se
     assert said == ["Another apex process hears the phone; this one takes over when that ends."]
 
 
-def test_a_new_channel_is_not_told_what_happened_before_it(api: BotApi, folder: Path, apex: Callable[..., Any]) -> None:
+def test_a_new_channel_is_not_reported_what_happened_before_it(
+    api: BotApi, folder: Path, apex: Callable[..., Any]
+) -> None:
     config = folder / "config.yaml"
     text = config.read_text()
     config.write_text(text.replace("enabled: true", "enabled: false"))

@@ -73,7 +73,7 @@ def at_any_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("at_any_time")
-def test_there_is_exactly_one_outcome_and_everybody_is_told_it(
+def test_there_is_exactly_one_outcome_and_everybody_is_reported_it(
     api: BotApi, folder: Path, apex: Callable[..., Any], settings: Settings
 ) -> None:
     from apex_cli.app.resources import read_settings
@@ -95,7 +95,7 @@ def test_there_is_exactly_one_outcome_and_everybody_is_told_it(
 
 
 def play(api: BotApi, settings: Settings, symbol: str, *, offset: int) -> str:
-    """Let everybody answer at once; check what each was told; return the outcome."""
+    """Let everybody answer at once; check what each was reported; return the outcome."""
     row = find(settings, symbol)
     api.wait_for(lambda: any(f"{symbol}?" in text for text in api.texts()))
     message = next(n for n, m in api.messages.items() if f"{symbol}?" in m["text"])

@@ -74,7 +74,7 @@ def status(**changes: object) -> DayTradeStatus:
         ({"is_regime_known": False}, "rule unknown: nothing is opened"),
     ],
 )
-def test_day_trades_left_are_told_in_words(changes: dict[str, object], text: str) -> None:
+def test_day_trades_left_are_reported_in_words(changes: dict[str, object], text: str) -> None:
     assert left_cell(status(**changes)).text == text
 
 
@@ -98,14 +98,14 @@ def test_a_fresh_screen_says_what_to_do() -> None:
     assert alarm_cells(board, ()) == ()
 
 
-def test_one_alarm_is_told_as_one() -> None:
+def test_one_alarm_is_reported_as_one() -> None:
     board = make_board(State(), Limits(), START, None)
     line = Activity(seq=1, at=START, kind=ActivityKind.ALARM, symbol="", verdict="x", text="No stop.")
     (cell,) = alarm_cells(board, (line,))
     assert cell.text == "! alarm 10:00:00 ET: No stop."
 
 
-def test_an_old_account_is_told_when_nobody_keeps_it_up_to_date() -> None:
+def test_an_old_account_is_reported_when_nobody_keeps_it_up_to_date() -> None:
     rig = Rig()
     rig.cycle()
     board = make_board(rig.state, rig.limits, START + timedelta(minutes=6), None)
@@ -156,5 +156,5 @@ def test_charts_are_sound_svg_whatever_they_show() -> None:
 @pytest.mark.parametrize(
     ("hours_before", "text"), [(0, "10:00:00"), (9, "01:00:00"), (11, "03-01 23:00"), (24 * 40, "01-21 10:00")]
 )
-def test_a_line_of_another_day_tells_its_date(hours_before: int, text: str) -> None:
+def test_a_line_of_another_day_reports_its_date(hours_before: int, text: str) -> None:
     assert short_time(START - timedelta(hours=hours_before), START) == text

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.learning import LearningState, Weights
-from apex_cli.core.model.notice import Notice, NoticeKind
+from apex_cli.core.model.notice import EventSettings, Notice, NoticeKind
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.core.state.events import EVENT_TYPES, BreakFound, LearningChange, WeightsAdapted, kind_of
 from apex_cli.presenters.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
 from apex_cli.presenters.notices import NEWS, notice_of, profit_emoji
-from apex_cli.settings.sections import EventSettings
 from kit import START, a_row
 from kit.rig import Rig, auto, make_signal, manual
 
@@ -32,8 +31,8 @@ ENTRY_FIELDS = {
 EXIT_FIELDS = {"symbol", "side", "quantity", "entry_price", "exit_price", "pnl", "pnl_pct", "reason", "emoji"}
 
 
-def told(rig: Rig) -> list[Notice]:
-    """Return what people are told of everything that happened."""
+def reported(rig: Rig) -> list[Notice]:
+    """Return what people are reported everything that happened."""
     return [notice for event in rig.store.events if (notice := notice_of(event)) is not None]
 
 
@@ -41,17 +40,17 @@ def event(kind: str, data: Any, subject: str = "") -> OutboxRow:
     return OutboxRow(seq=7, at=START, kind=kind, subject=subject, data=msgspec.Raw(msgspec.json.encode(data)))
 
 
-def test_an_entry_and_its_exit_are_told_with_their_numbers() -> None:
+def test_an_entry_and_its_exit_are_reported_with_their_numbers() -> None:
     rig = Rig(limits=auto())
     rig.feed(make_signal(now=rig.clock.now()))
-    (entry,) = told(rig)
+    (entry,) = reported(rig)
     assert (entry.kind, entry.priority) == (NoticeKind.ENTRY, 1)
     assert set(entry.payload) >= ENTRY_FIELDS
     assert entry.title.startswith("🟢 AAPL long ")
     rig.clock.advance(minutes=5)
     rig.price("60")
     rig.cycle()
-    exit_ = next(notice for notice in told(rig) if notice.kind is NoticeKind.EXIT)
+    exit_ = next(notice for notice in reported(rig) if notice.kind is NoticeKind.EXIT)
     assert exit_.priority == 1
     assert set(exit_.payload) >= EXIT_FIELDS
     assert (exit_.payload["emoji"], exit_.payload["reason"]) == ("💰", "target")
@@ -61,22 +60,22 @@ def test_a_loss_has_another_sign() -> None:
     assert [profit_emoji(Decimal(pnl)) for pnl in ("0.01", "0", "-1")] == ["💰", "📉", "📉"]
 
 
-def test_an_entry_in_two_parts_is_told_with_its_first_and_with_its_last() -> None:
+def test_an_entry_in_two_parts_is_reported_with_its_first_and_with_its_last() -> None:
     rig = Rig(limits=auto())
     rig.feed(make_signal(now=rig.clock.now(), targets=("54", "58")))
-    first, last = [notice.title for notice in told(rig) if notice.kind is NoticeKind.ENTRY]
+    first, last = [notice.title for notice in reported(rig) if notice.kind is NoticeKind.ENTRY]
     assert first.endswith(", more may follow")
     assert " of " in first
     assert " of " not in last
 
 
-def test_a_first_target_is_told_as_a_part() -> None:
+def test_a_first_target_is_reported_as_a_part() -> None:
     rig = Rig(limits=auto())
     rig.feed(make_signal(now=rig.clock.now(), targets=("54", "58")))
     rig.clock.advance(minutes=5)
     rig.price("55")
     rig.cycle()
-    (part,) = [notice for notice in told(rig) if notice.kind is NoticeKind.EXIT]
+    (part,) = [notice for notice in reported(rig) if notice.kind is NoticeKind.EXIT]
     assert "held on" in part.title
     assert part.payload["reason"] == "target"
     assert Decimal(str(part.payload["remaining"])) > 0
@@ -85,18 +84,18 @@ def test_a_first_target_is_told_as_a_part() -> None:
 def test_a_question_names_its_approval_and_an_expiry_its_end() -> None:
     rig = Rig(limits=manual())
     rig.feed(make_signal(now=rig.clock.now(), minutes=600))
-    (question,) = told(rig)
+    (question,) = reported(rig)
     (approval,) = rig.desk.pending()
     assert question.is_question
     assert (question.approval_id, question.approval_version) == (approval.approval_id, 1)
     rig.clock.advance(minutes=31)
     rig.cycle()
-    end = told(rig)[-1]
+    end = reported(rig)[-1]
     assert (end.kind, end.is_question) == (NoticeKind.APPROVAL, False)
     assert "expired" in end.title
 
 
-def test_day_trades_that_run_out_are_told_once_a_session() -> None:
+def test_day_trades_that_run_out_are_reported_once_a_session() -> None:
     rig = Rig(limits=auto())
     for number in range(3):
         rig.feed(make_signal(now=rig.clock.now(), signal_id=f"s{number}"))
@@ -105,10 +104,10 @@ def test_day_trades_that_run_out_are_told_once_a_session() -> None:
         rig.cycle()
         rig.price("50")
         rig.cycle()
-    warnings = [notice for notice in told(rig) if notice.kind is NoticeKind.DAY_TRADES]
+    warnings = [notice for notice in reported(rig) if notice.kind is NoticeKind.DAY_TRADES]
     assert [notice.payload["remaining"] for notice in warnings] == [1, 0]
     rig.cycle()
-    assert len([notice for notice in told(rig) if notice.kind is NoticeKind.DAY_TRADES]) == 2
+    assert len([notice for notice in reported(rig) if notice.kind is NoticeKind.DAY_TRADES]) == 2
 
 
 def test_the_day_is_summed_up_once_after_the_close() -> None:
@@ -117,7 +116,7 @@ def test_the_day_is_summed_up_once_after_the_close() -> None:
     rig.clock.advance(minutes=60 * 6)
     rig.cycle()
     rig.cycle()
-    (summary,) = [notice for notice in told(rig) if notice.kind is NoticeKind.SUMMARY]
+    (summary,) = [notice for notice in reported(rig) if notice.kind is NoticeKind.SUMMARY]
     assert summary.payload["entries"] == 1
     assert summary.payload["open_positions"] == 1
     assert summary.priority == 3
@@ -128,7 +127,7 @@ def test_a_day_without_trades_and_positions_has_no_sum() -> None:
     rig.cycle()
     rig.clock.advance(minutes=60 * 6)
     rig.cycle()
-    assert [notice.kind for notice in told(rig)] == []
+    assert [notice.kind for notice in reported(rig)] == []
 
 
 def test_a_refusal_is_news_when_it_speaks_of_the_account() -> None:
@@ -136,13 +135,13 @@ def test_a_refusal_is_news_when_it_speaks_of_the_account() -> None:
     with rig.store.transaction() as tx:
         tx.trading = TradingState(mode=TradingMode.HALTED, reason="news")
     rig.feed(make_signal(now=rig.clock.now()))
-    assert [notice.kind for notice in told(rig)] == [NoticeKind.REFUSAL]
+    assert [notice.kind for notice in reported(rig)] == [NoticeKind.REFUSAL]
     other = Rig(limits=auto())
     other.feed(make_signal(now=other.clock.now(), targets=("50.5",)))
-    assert told(other) == []
+    assert reported(other) == []
 
 
-def test_a_break_and_new_weights_are_told_with_their_plain_fields() -> None:
+def test_a_break_and_new_weights_are_reported_with_their_plain_fields() -> None:
     found = Break(
         code=BreakCode.ORDER_GONE,
         key="AAPL",
@@ -164,7 +163,7 @@ def test_a_break_and_new_weights_are_told_with_their_plain_fields() -> None:
     assert told_of_weights.lines == ("Timing counts more.",)
 
 
-def test_what_counts_as_news_is_told_and_nothing_else_is() -> None:
+def test_what_counts_as_news_is_reported_and_nothing_else_is() -> None:
     for event_type in EVENT_TYPES.values():
         notice = notice_of(event(kind_of(event_type), ["of another version"], "AAPL"))
         assert (notice is not None) == (event_type in NEWS), event_type
@@ -181,7 +180,7 @@ def test_an_event_that_nobody_knows_is_no_news() -> None:
     st.sampled_from(sorted(EVENT_TYPES)),
     st.recursive(st.none() | st.text(max_size=9), lambda x: st.lists(x, max_size=3)),
 )
-def test_a_payload_that_is_not_what_it_was_is_told_all_the_same(kind: str, data: Any) -> None:
+def test_a_payload_that_is_not_what_it_was_is_reported_all_the_same(kind: str, data: Any) -> None:
     notice = notice_of(event(kind, data, "AAPL"))
     assert notice is None or (notice.event_id == 7 and notice.title)
 

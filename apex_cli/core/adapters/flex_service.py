@@ -62,8 +62,8 @@ def fetch_report(
         waiter.wait_or_stop(started)
         answer = _ask(f"{url}/SendRequest", {"t": token, "q": query, "v": VERSION})
     content = _ask(f"{url}/GetStatement", {"t": token, "q": started.reference, "v": VERSION})
-    while (told := _parsed(content)) is not None:
-        waiter.wait_or_stop(told)
+    while (reported := _parsed(content)) is not None:
+        waiter.wait_or_stop(reported)
         content = _ask(f"{url}/GetStatement", {"t": token, "q": started.reference, "v": VERSION})
     return content
 

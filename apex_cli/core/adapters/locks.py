@@ -116,7 +116,7 @@ class ProcessLock:
         return self._is_held and self._owner == os.getpid()
 
     def take(self, wait_s: float) -> bool:
-        """Wait up to *wait_s* seconds for the lock and tell whether it is ours.
+        """Wait up to *wait_s* seconds for the lock and return whether it is ours.
 
         Raises:
             StateError: the lock file cannot be created or opened, or its file system has no locks.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 MOST_BEHIND = timedelta(minutes=2)
-"""How far the machine's clock may be behind what the state has seen before that is told."""
+"""How far the machine's clock may be behind what the state has seen before that is reported."""
 
 _TICK = timedelta(microseconds=1)
 
@@ -30,7 +30,7 @@ class SystemClock:
         self._last = self.floor = floor or datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
-        """Return the time; never one that was told before."""
+        """Return the time; never one that was reported before."""
         now = self._read()
         if now < self._last:
             now = self._last + _TICK

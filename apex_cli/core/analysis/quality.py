@@ -118,7 +118,7 @@ def _volumes(bars: Sequence[Bar]) -> BarIssue | None:
 
 
 def _still(bars: Sequence[Bar]) -> BarIssue | None:
-    """Tell of prices that did not move at all in the last bars."""
+    """Report prices that did not move at all in the last bars."""
     last = bars[-STILL_BARS:]
     prices = {price for bar in last for price in (bar.open, bar.high, bar.low, bar.close)}
     if len(last) < STILL_BARS or len(prices) > 1:

@@ -114,7 +114,7 @@ class Service:
         return await self._desk.approve(approval, quantity=answer.quantity, by=answer.by)
 
     async def _resume(self, record: RequestRecord) -> WorkDone:
-        """Finish what another process began: what it did already is told, not done again."""
+        """Finish what another process began: what it did already is reported, not done again."""
         match record.work:
             case CloseRequest():
                 sent = closed_for(self._store.view(), record.request_id)

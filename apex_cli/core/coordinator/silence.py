@@ -13,7 +13,7 @@ from apex_cli.core.state.events import Alarm, AlarmRaised, RunOverdue
 BEAT = timedelta(minutes=1)
 """How often a loop writes down that it works."""
 
-TELL_AGAIN = timedelta(hours=6)
+REPEAT_AFTER = timedelta(hours=6)
 """Minimum time between two overdue-run alarms."""
 
 
@@ -45,22 +45,22 @@ def silence(counters: Counters, now: datetime) -> timedelta | None:
     return None if counters.last_run_at is None else max(timedelta(), now - counters.last_run_at)
 
 
-def tell_overdue(store: StateStore, message: str, now: datetime) -> bool:
-    """Tell that runs are overdue, unless that was told a short while ago; True when it was told."""
+def report_overdue(store: StateStore, message: str, now: datetime) -> bool:
+    """Report that runs are overdue, unless that was reported a short while ago; True when it was reported."""
     with store.transaction() as tx:
-        told = tx.counters.overdue_told
-        if told is not None and now - told < TELL_AGAIN and told >= (tx.counters.last_run_at or told):
+        reported = tx.counters.overdue_told
+        if reported is not None and now - reported < REPEAT_AFTER and reported >= (tx.counters.last_run_at or reported):
             return False
         tx.counters = replace(tx.counters, overdue_told=now)
         tx.emit(RunOverdue(at=now, subject="apex run", data=Alarm(code="run_overdue", message=message)))
     return True
 
 
-def tell_outage(store: StateStore, message: str, now: datetime) -> None:
+def report_outage(store: StateStore, message: str, now: datetime) -> None:
     """Raise the alarm that the broker is out of reach, once for the runs of one outage: a run that works ends it."""
     with store.transaction() as tx:
-        told, last = tx.counters.outage_told, tx.counters.last_run_at
-        if told is not None and (last is None or last <= told):
+        reported, last = tx.counters.outage_told, tx.counters.last_run_at
+        if reported is not None and (last is None or last <= reported):
             return
         tx.counters = replace(tx.counters, outage_told=now)
         alarm = Alarm(code="broker_unavailable", message=message)

@@ -63,7 +63,7 @@ class MarginWatch:
                 found = note_level(tx.deficits.get(session.isoformat()), session, level, worth(facts))
                 if found is not None and found != before.get(found.session_date):
                     tx.deficits[found.session_date] = found
-                    _tell(tx, found, now)
+                    _emit(tx, found, now)
             for key, row in list(tx.deficits.items()):
                 met = meet(row, level, session)
                 if met != row:
@@ -88,7 +88,7 @@ def _has_margin(facts: AccountFacts) -> bool:
     return not facts.is_simulated and facts.account_type not in {AccountType.CASH, AccountType.PORTFOLIO}
 
 
-def _tell(tx: State, found: DeficitRecord, now: datetime) -> None:
+def _emit(tx: State, found: DeficitRecord, now: datetime) -> None:
     tx.emit(MarginDeficit(at=now, subject=found.session_date, data=found))
     due = deadlines_of(found)
     small = " It is small enough not to count as a habit." if found.is_de_minimis else ""

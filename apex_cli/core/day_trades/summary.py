@@ -114,7 +114,7 @@ def make_report(
         is_next_session=as_of.astimezone(NEW_YORK).date() != session,
         status=status,
         forecast=forecast(status),
-        broker_forecast=_told_ahead(facts),
+        broker_forecast=_brokers_forecast(facts),
         alternative_counts=_alternatives(seen, start, status),
         leaves_window={
             day: leaves_window_on(date.fromisoformat(day), limits) for day, found in status.by_session.items() if found
@@ -128,7 +128,7 @@ def make_report(
     )
 
 
-def _told_ahead(facts: AccountFacts) -> tuple[int | None, ...]:
+def _brokers_forecast(facts: AccountFacts) -> tuple[int | None, ...]:
     ahead = facts.broker_day_trades_ahead
     return (facts.broker_day_trades_remaining, *ahead) if ahead else ()
 

@@ -119,7 +119,7 @@ class Gatherer:
     async def closing_warnings(self, state: State, key: str) -> tuple[Reason, ...]:
         """Return what the day-trading rules warn of when the position *key* is closed now.
 
-        Nothing when that cannot be told: a close is never held up by it.
+        Nothing when that cannot be reported: a close is never held up by it.
         """
         now = self._clock.now()
         try:

@@ -57,7 +57,7 @@ def take_snapshot(
 def session_counters(counters: Counters, account: AccountSnapshot, session: date) -> Counters:
     """Return *counters* as they are in *session*: fresh ones when they are of another.
 
-    The day's opening equity is the broker's prior close where it tells one.
+    The day's opening equity is the broker's prior close where it reports one.
     """
     if counters.session_date == session.isoformat():
         return counters

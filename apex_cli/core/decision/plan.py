@@ -10,7 +10,7 @@ from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.checks import describe_checks, run_checks
 from apex_cli.core.decision.market_checks import day_trade_warnings, unpriced_warnings
 from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
-from apex_cli.core.decision.sizing import size_as_told, size_position
+from apex_cli.core.decision.sizing import size_as_given, size_position
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check, Decision, DecisionKind, Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits
@@ -137,7 +137,7 @@ def _context(
     if quantity is None:
         sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk)
     else:
-        sized = size_as_told(instrument=instrument, entry=entry, stop=stop, risk=risk, quantity=quantity)
+        sized = size_as_given(instrument=instrument, entry=entry, stop=stop, risk=risk, quantity=quantity)
     return CheckContext(
         opportunity=opportunity,
         snapshot=snapshot,

@@ -117,7 +117,7 @@ def end_approval(
     reason: str = "",
     decided_by: str = "apex",
 ) -> ApprovalRecord:
-    """Give an approval its next status and tell the journal."""
+    """Give an approval its next status and report the journal."""
     ended = transition(approval, status, now=now, by=decided_by, reason=reason)
     tx.approvals[approval.approval_id] = ended
     tx.emit(approval_event(ended, now))

@@ -148,7 +148,7 @@ def reward_risk_min(ctx: CheckContext) -> Check:
 
 
 def confidence_min(ctx: CheckContext) -> Check:
-    """Confidence reaches the minimum; where the source told none it does not, unless the minimum is 0."""
+    """Confidence reaches the minimum; where the source reported none it does not, unless the minimum is 0."""
     found, minimum = ctx.signal.confidence, ctx.risk.min_confidence
     passed = minimum <= ZERO or (found is not None and found >= minimum)
     if passed and not ctx.describe:

@@ -49,7 +49,7 @@ def size_position(*, instrument: Instrument, entry: Price, stop: Price, risk: Ri
     return _sized(instrument, entry, stop, allowed, by_risk, by_capital, binding, risk)
 
 
-def size_as_told(
+def size_as_given(
     *, instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits, quantity: Quantity
 ) -> Sized | Reason:
     """Return a person's *quantity* with its value and its loss at *stop*.

@@ -29,7 +29,7 @@ class CheckContext(Value, frozen=True, kw_only=True):
     """``Instrument.key`` of the opportunity."""
 
     describe: bool = False
-    """True: passing checks tell limit and value too, which costs five times the check."""
+    """True: passing checks report limit and value too, which costs five times the check."""
 
     @property
     def signal(self) -> Signal:

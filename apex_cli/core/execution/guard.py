@@ -1,7 +1,7 @@
 """Guard: what is held keeps its stop, and nothing rests for more than is held.
 
 Looked at after every start and whenever orders or positions changed. A stop that is missing is put
-back; what cannot be put back is told. An exit that could sell what is not held any more is cancelled.
+back; what cannot be put back is reported. An exit that could sell what is not held any more is cancelled.
 """
 
 from __future__ import annotations
@@ -194,16 +194,18 @@ class Guard:
             return Cover.FULL
         bracket: BracketRecord | None = state.brackets.get(position.bracket_id)
         if bracket is None:
-            self._tell(key, position, "there is no plan to take a stop price from", key)
+            self._raise_alarm(key, position, "there is no plan to take a stop price from", key)
             return Cover.PARTIAL
         records = orders_of(state, key)
         if any(map(is_unsure, records)):
-            self._tell(key, position, "the outcome of an order is unknown", bracket.signal_id)
+            self._raise_alarm(key, position, "the outcome of an order is unknown", bracket.signal_id)
             return Cover.PARTIAL
         now = self._clock.now()
         if not at_once and now < self._not_before.get(key, now):
             if key not in self._told:
-                self._tell(key, position, "the last one did not hold, and the next follows soon", bracket.signal_id)
+                self._raise_alarm(
+                    key, position, "the last one did not hold, and the next follows soon", bracket.signal_id
+                )
             return Cover.PARTIAL
         return await self._place(key, position, bracket, records, now)
 
@@ -213,7 +215,7 @@ class Guard:
         missing = restoration(position, bracket, records)
         if await self._is_beyond_doubtful_books(key, position, missing.stops):
             why = "the broker holds another quantity, and the price is beyond the stop of before"
-            self._tell(key, position, f"{why}; apex reconcile shows both", bracket.signal_id)
+            self._raise_alarm(key, position, f"{why}; apex reconcile shows both", bracket.signal_id)
             return Cover.PARTIAL
         gap = unprotected_quantity(position, records)
         stops = [stop for stop in missing.stops if self._may_try(stop, records, now)]
@@ -223,7 +225,7 @@ class Guard:
         left = self._uncovered(key)
         self._not_before[key] = now + (PAUSE_AFTER_FAILURE if left else PAUSE_AFTER_SUCCESS)
         if left:
-            self._tell(key, position, _why_not(self._store.view(), key), bracket.signal_id)
+            self._raise_alarm(key, position, _why_not(self._store.view(), key), bracket.signal_id)
             if not any(self._is_given_up(stop, now) for stop in missing.stops):
                 return Cover.PARTIAL
             self._tell_given_up(key, bracket.signal_id)
@@ -281,7 +283,7 @@ class Guard:
         position = held_on_both_sides(state, key)
         return position is not None and unprotected_quantity(position, orders_of(state, key)) > 0
 
-    def _tell(self, key: str, position: Position, why: str, subject: str) -> None:
+    def _raise_alarm(self, key: str, position: Position, why: str, subject: str) -> None:
         """Raise the alarm that *key* is not covered, once for the same reason."""
         state = self._store.view()
         gap = unprotected_quantity(position, orders_of(state, key))

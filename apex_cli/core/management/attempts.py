@@ -1,4 +1,4 @@
-"""What a chore tried and may try again: pauses, alarms that are told once, events for the journal."""
+"""What a chore tried and may try again: pauses, alarms that are reported once, events for the journal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Attempts:
         self._store = store
         self._clock = clock
         self._not_before: dict[str, datetime] = {}
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def may(self, what: str, now: datetime) -> bool:
         """Return whether *what* may be tried now."""
@@ -37,14 +37,14 @@ class Attempts:
         """Put *what* off; raise the alarm, once for the same reason."""
         self.put_off(what)
         message = message.strip()
-        if self._told.get(what) != message:
-            self._told[what] = message
+        if self._reported.get(what) != message:
+            self._reported[what] = message
             at = self._clock.now()
             self.note(AlarmRaised(at=at, subject=subject, data=Alarm(code=code, message=message)))
 
     def worked(self, what: str) -> None:
         """Forget the trouble with *what*: the next one is news."""
-        self._told.pop(what, None)
+        self._reported.pop(what, None)
 
     def note(self, event: Event) -> None:
         """Put one event into the journal."""

@@ -2,7 +2,7 @@
 
 Rules say what is wanted (``rules/management.py``, ``rules/targets.py``); this module asks the broker for it. An order
 is on disk before it leaves, a stop is cancelled only after its stand-in is confirmed, and what the broker does not
-confirm is told and asked again after a pause.
+confirm is reported and asked again after a pause.
 """
 
 from __future__ import annotations

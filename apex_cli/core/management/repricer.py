@@ -1,7 +1,7 @@
 """Repricer: limit entries that rest follow the price, within bounds, and are never there twice.
 
 The steps, each on disk before the next: the new price is noted; the resting entries are cancelled; the broker confirms
-the cancels, and tells in one complete answer what they have filled; what is left is decided anew; its orders are
+the cancels, and reports in one complete answer what they have filled; what is left is decided anew; its orders are
 written down; they leave. Whatever is killed in between, the next look goes on from what is on disk, and all entries
 of the bracket together never ask for more than was decided.
 """
@@ -51,7 +51,7 @@ class Repricer:
         self._limits = limits
         self._attempts = Attempts(store, clock)
         self._refused: dict[str, tuple[str, ...]] = {}
-        """Codes of the last refusal by bracket: the same is told once a run."""
+        """Codes of the last refusal by bracket: the same is reported once a run."""
 
     async def tend(self, now: datetime) -> bool:
         """Re-price what has rested long enough; True when something changed.

@@ -20,7 +20,7 @@ from apex_cli.core.positions.protection import orders_of
 from apex_cli.core.state.events import EndOfDayExit, ExpiryExit, TimedClose, TimeExit
 
 EXITS: dict[str, type[TimeExit | ExpiryExit | EndOfDayExit]] = {END_OF_DAY: EndOfDayExit, BEFORE_EXPIRY: ExpiryExit}
-"""What tells of a close, by its reason; anything else is a time exit."""
+"""What reports a close, by its reason; anything else is a time exit."""
 
 
 class TimeKeeper:

@@ -69,10 +69,10 @@ class AccountFacts(Value, frozen=True, kw_only=True):
     """The broker refused an order as a potential pattern day trade: the count is enforced here."""
 
     broker_day_trades_remaining: int | None = None
-    """The broker's own number; -1 unlimited, None not told."""
+    """The broker's own number; -1 unlimited, None not reported."""
 
     broker_day_trades_ahead: tuple[int | None, ...] = ()
-    """The same for each of the next sessions, the next one first, if none is added; empty: not told."""
+    """The same for each of the next sessions, the next one first, if none is added; empty: not reported."""
 
     broker_summary_complete: bool | None = None
     """True when the broker reported all its values: then a missing day-trade number means that it does not count."""
@@ -110,13 +110,13 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
 
     is_simulated: bool = False
     broker_day_trades_remaining: int | None = None
-    """The broker's own number; -1 unlimited, None not told."""
+    """The broker's own number; -1 unlimited, None not reported."""
 
     name: str = ""
     """The broker's id of the account, masked; empty for a simulated one."""
 
     facts: AccountFacts | None = None
-    """What else the broker told: type of account, margin, settled cash."""
+    """What else the broker reported: type of account, margin, settled cash."""
 
 
 class CashFlow(Value, frozen=True, kw_only=True):

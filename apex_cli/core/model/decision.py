@@ -148,7 +148,7 @@ class DayTradeStatus(Value, frozen=True, kw_only=True):
 
     broker_remaining: int | None = None
     mismatch: str = ""
-    """Why the broker's number differs from ours; empty when it does not, or is not told."""
+    """Why the broker's number differs from ours; empty when it does not, or is not reported."""
 
     uncertain: bool = False
     """Executions of one moment leave their order open; the higher count was taken."""

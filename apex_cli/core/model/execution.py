@@ -64,7 +64,7 @@ class Execution(Value, frozen=True, kw_only=True):
     """Fills of one order share it; empty where the report has none."""
 
     held_before: Decimal | None = None
-    """Signed quantity held before it, on the oldest execution of a security, where it can be told."""
+    """Signed quantity held before it, on the oldest execution of a security, where it can be reported."""
 
     @property
     def key(self) -> str:

@@ -36,7 +36,7 @@ class LearningMode(StrEnum):
     """Change the weights of the score."""
 
     REPORT = "report"
-    """Tell what would be changed, and change nothing."""
+    """Report what would be changed, and change nothing."""
 
     OFF = "off"
     """Nothing; scores are made with the defaults."""
@@ -88,7 +88,7 @@ class LearningState(Value, frozen=True, kw_only=True):
     market_seq: dict[MarketType, int] = {}
     market_at: dict[MarketType, datetime] = {}
     outcomes_seq: int = 0
-    """Newest lesson whose outcome the predictor was told."""
+    """Newest lesson whose outcome the predictor was reported."""
 
     frozen_at: datetime | None = None
     """Since then nothing adapts; None: it does."""

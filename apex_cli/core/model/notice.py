@@ -11,7 +11,7 @@ Fact = str | int | bool | None
 
 
 class NoticeKind(StrEnum):
-    """What a notice is about: the keys of ``notify.events``."""
+    """What a notice is about; each has its loudness under the same name in ``EventSettings``."""
 
     ENTRY = "entry"
     EXIT = "exit"
@@ -39,6 +39,46 @@ class Loudness(StrEnum):
     """Without a sound, where the channel can do that."""
 
     OFF = "off"
+
+
+class EventSettings(Value, frozen=True, kw_only=True):
+    """Section ``notify.events``: on, silent or off, kind by kind."""
+
+    entry: Loudness = Loudness.ON
+    """An entry filled, in part or whole."""
+
+    exit: Loudness = Loudness.ON
+    """A position was closed, or a part of it."""
+
+    opportunity: Loudness = Loudness.ON
+    """A trade waits for your answer."""
+
+    approval: Loudness = Loudness.ON
+    """What became of it: executed, rejected, expired, void."""
+
+    day_trades: Loudness = Loudness.ON
+    """Day trades run out."""
+
+    refusal: Loudness = Loudness.SILENT
+    """A signal was refused for a reason that concerns the account."""
+
+    alarm: Loudness = Loudness.ON
+    """A stop is missing, an order is unknown, the broker is gone."""
+
+    reconciliation: Loudness = Loudness.ON
+    """Our books and the broker's differ."""
+
+    adaptation: Loudness = Loudness.SILENT
+    """A learner changed its weights."""
+
+    summary: Loudness = Loudness.ON
+    """The day in numbers, after the close."""
+
+    trading_state: Loudness = Loudness.ON
+    """Somebody halted, reduced or resumed trading."""
+
+    heartbeat: Loudness = Loudness.ON
+    """No run succeeded for too long."""
 
 
 LOW_PRIORITY = 3

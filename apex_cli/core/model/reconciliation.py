@@ -178,7 +178,7 @@ class Reconciliation(Value, frozen=True, kw_only=True):
     """False: what was found before it was corrected; a process that died there raised no alarm."""
 
     account_mark: str = ""
-    """Tells accounts apart without telling them; empty before the first one."""
+    """Tells accounts apart without reporting them; empty before the first one."""
 
     breaks: tuple[Break, ...] = ()
     """As they stand after what could be repaired was."""

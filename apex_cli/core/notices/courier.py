@@ -129,7 +129,7 @@ class Courier:
             self._keep(self._now)
 
     async def step(self, *, is_last_chance: bool = False) -> Step:
-        """Tell the next notice, or pass over one event; *is_last_chance* tries at once what waits to be tried again."""
+        """Send the next notice, or pass over one event; *is_last_chance* tries at once what waits to be tried again."""
         if self.pause_s() and not is_last_chance:
             return Step.WAITING
         if self._now.held and not self._policy.is_quiet(self._clock.now()):
@@ -142,7 +142,7 @@ class Courier:
         return await self._pass_on(*self._ahead[0])
 
     async def _pass_on(self, event: OutboxRow, place: Place) -> Step:
-        """Tell one event, hold it back, or pass over it."""
+        """Report one event, hold it back, or pass over it."""
         notice = self._read(event)
         loudness = self._policy.loudness_of(notice.kind) if notice else Loudness.OFF
         if notice is None or loudness is Loudness.OFF:
@@ -152,21 +152,21 @@ class Courier:
             self._keep(_held(replace(self._now, place=place), notice))
             self._ahead.popleft()
             return Step.MOVED
-        if not await self._tell(notice, is_silent=loudness is Loudness.SILENT):
+        if not await self._send(notice, is_silent=loudness is Loudness.SILENT):
             return Step.WAITING
         self._keep(replace(self._now, place=place, sending=0))
         self._ahead.popleft()
         return Step.SENT
 
     async def _release(self) -> Step:
-        """Tell the first of what was held back; it is gone from the file only when it arrived."""
+        """Report the first of what was held back; it is gone from the file only when it arrived."""
         first, *rest = self._now.held
-        if not await self._tell(first, is_silent=self._policy.loudness_of(first.kind) is Loudness.SILENT):
+        if not await self._send(first, is_silent=self._policy.loudness_of(first.kind) is Loudness.SILENT):
             return Step.WAITING
         self._keep(replace(self._now, held=tuple(rest), held_over=self._now.held_over if rest else 0, sending=0))
         return Step.SENT
 
-    async def _tell(self, notice: Notice, *, is_silent: bool) -> bool:
+    async def _send(self, notice: Notice, *, is_silent: bool) -> bool:
         """Send one notice; True when it is done with, delivered or never to be taken."""
         is_repeat = self._now.sending == notice.event_id
         self._keep(replace(self._now, sending=notice.event_id))

@@ -43,7 +43,7 @@ FEW_DAY_TRADES = 1
 
 
 def announce_fills(tx: State, fills: Iterable[Fill], now: datetime) -> None:
-    """Tell of the entries and partial closes that newly booked *fills* belong to."""
+    """Report the entries and partial closes that newly booked *fills* belong to."""
     by_order: dict[str, list[Fill]] = {}
     for fill in fills:
         by_order.setdefault(fill.client_order_id, []).append(fill)
@@ -61,7 +61,7 @@ def announce_fills(tx: State, fills: Iterable[Fill], now: datetime) -> None:
 
 
 def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -> None:
-    """Tell of an entry of which *fresh* units just filled, if those are its first, or nothing more can come."""
+    """Report an entry of which *fresh* units just filled, if those are its first, or nothing more can come."""
     bracket: BracketRecord | None = tx.brackets.get(bracket_id)
     entries = [
         record
@@ -102,33 +102,33 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
 
 
 def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime) -> bool:
-    """Tell that day trades run out, once a session for each count; True when that was news."""
+    """Report that day trades run out, once a session for each count; True when that was news."""
     if status.remaining is None or not 0 <= status.remaining <= FEW_DAY_TRADES:
         return False
-    told = count_told(status, now)
-    if store.view().counters.day_trades_told == told:
+    reported = warning_key(status, now)
+    if store.view().counters.day_trades_told == reported:
         return False
     with store.transaction() as tx:
-        if tx.counters.day_trades_told == told:
+        if tx.counters.day_trades_told == reported:
             return False
-        tx.counters = replace(tx.counters, day_trades_told=told)
+        tx.counters = replace(tx.counters, day_trades_told=reported)
         tx.emit(DayTradeWarning(at=now, subject=status.session_date, data=status))
     return True
 
 
 def warn_of_expiries(store: StateStore, management: ManagementLimits, now: datetime) -> bool:
-    """Tell once a session which options near their expiry; True when that was news."""
+    """Report once a session which options near their expiry; True when that was news."""
     near = {
         key: days
         for key, row in store.view().positions.items()
         if (days := days_left(row.position.instrument, now)) is not None
         and 0 <= days <= _rules_of(store.view(), row, management).warn_days
     }
-    told = " ".join((session_date(now).isoformat(), *sorted(near)))
-    if not near or store.view().counters.expiries_told == told:
+    reported = " ".join((session_date(now).isoformat(), *sorted(near)))
+    if not near or store.view().counters.expiries_told == reported:
         return False
     with store.transaction() as tx:
-        tx.counters = replace(tx.counters, expiries_told=told)
+        tx.counters = replace(tx.counters, expiries_told=reported)
         for key, days in near.items():
             message = _expiry_words(tx.positions[key].position, days, _rules_of(tx, tx.positions[key], management))
             tx.emit(AlarmRaised(at=now, subject=key, data=Alarm(code="option_expires", message=message)))
@@ -151,13 +151,13 @@ def _expiry_words(position: Position, days: int, rules: OptionRules) -> str:
     return f"{key} expires {when}. In the money it is {fate}, else it is worth nothing; apex close ends it before."
 
 
-def count_told(status: DayTradeStatus, at: datetime) -> str:
+def warning_key(status: DayTradeStatus, at: datetime) -> str:
     """Return how a warning of this count is remembered."""
     return f"{session_date(at)}:{status.used}:{status.remaining}"
 
 
 def close_the_day(store: StateStore, account: AccountSnapshot, now: datetime) -> bool:
-    """Tell the sum of a session once it is over and something was traded or held; True when that was news."""
+    """Report the sum of a session once it is over and something was traded or held; True when that was news."""
     counters = store.view().counters
     day = counters.session_date
     if not day or counters.summary_for == day or not _is_over(date.fromisoformat(day), now):

@@ -81,7 +81,7 @@ class ManagedBy(Value, frozen=True, kw_only=True):
     @property
     def words(self) -> tuple[str, ...]:
         """Each of these in a few words, New York time."""
-        told = (
+        reported = (
             None if self.trail_amount is None else f"trail {decimals(self.trail_amount)}",
             None if self.trails_from is None else f"trail from {decimals(self.trails_from)}",
             "stop at entry" if self.is_stop_at_entry else None,
@@ -92,7 +92,7 @@ class ManagedBy(Value, frozen=True, kw_only=True):
             else f"out {_in_new_york(self.closed_before_expiry)} before expiry",
             None if self.flat_at is None else f"flat {self.flat_at.astimezone(NEW_YORK):%H:%M}",
         )
-        return tuple(word for word in told if word is not None)
+        return tuple(word for word in reported if word is not None)
 
 
 def _in_new_york(at: datetime) -> str:

@@ -46,34 +46,34 @@ MARK_LENGTH = 4
 POSITION_CODES = frozenset({BreakCode.POSITION_DIFFERS, BreakCode.POSITION_MISSING, BreakCode.POSITION_NOT_OURS})
 
 
-def find_breaks(state: State, told: BrokerSnapshot, now: datetime, *, oldest: datetime) -> tuple[Break, ...]:
-    """Return every difference between *state* and *told*, with its correction.
+def find_breaks(state: State, reported: BrokerSnapshot, now: datetime, *, oldest: datetime) -> tuple[Break, ...]:
+    """Return every difference between *state* and *reported*, with its correction.
 
     Args:
         state: our books; not changed.
-        told: the broker's answer.
-        now: when it was told.
+        reported: the broker's answer.
+        now: when it was reported.
         oldest: executions before it are too old to be counted.
     """
-    mark = account_mark(told.account_id)
+    mark = account_mark(reported.account_id)
     last = state.reconciliation
     if mark and last is not None and last.account_mark and last.account_mark != mark:
         return (_other_account(last.account_mark, mark),)
-    told = replace(told, foreign_fills=foreign_of(state, told))
-    ledgers = Ledgers(state, told)
-    fills = missed_fills(state, told)
+    reported = replace(reported, foreign_fills=foreign_of(state, reported))
+    ledgers = Ledgers(state, reported)
+    fills = missed_fills(state, reported)
     records = with_fills(state, fills)
     held = with_missed_fills(state, [each.correction.fill for each in fills if each.correction.fill])
-    order_breaks = compare_orders(records, told, ledgers, now)
+    order_breaks = compare_orders(records, reported, ledgers, now)
     sure = held
-    if told.is_complete:
-        sure = {key: part for key, each in held.items() if (part := backed(each, told.positions.get(key, ZERO)))}
-    order_breaks += orphans(records, sure, told, ledgers, now)
-    outside = foreign_fills(state, told, oldest)
-    if not told.is_complete:
+    if reported.is_complete:
+        sure = {key: part for key, each in held.items() if (part := backed(each, reported.positions.get(key, ZERO)))}
+    order_breaks += orphans(records, sure, reported, ledgers, now)
+    outside = foreign_fills(state, reported, oldest)
+    if not reported.is_complete:
         return (*fills, *order_breaks, *outside, _incomplete())
-    positions = compare_positions(held, told, state.ignored)
-    return (*fills, *order_breaks, *positions, *compare_exits(held, records, told), *outside)
+    positions = compare_positions(held, reported, state.ignored)
+    return (*fills, *order_breaks, *positions, *compare_exits(held, records, reported), *outside)
 
 
 def account_mark(account_id: str) -> str:
@@ -107,10 +107,10 @@ def _incomplete() -> Break:
     )
 
 
-def foreign_fills(state: State, told: BrokerSnapshot, oldest: datetime) -> tuple[Break, ...]:
+def foreign_fills(state: State, reported: BrokerSnapshot, oldest: datetime) -> tuple[Break, ...]:
     """Return a break for each execution of the account that apex did not ask for and has not counted yet."""
     found = []
-    for fill in told.foreign_fills:
+    for fill in reported.foreign_fills:
         known = state.history_fills.get(fill.key)
         is_counted = SEC_TYPE_OF_MARKET[fill.instrument.market_type] in COUNTED_TYPES
         if is_counted and fill.filled_at >= oldest and (known is None or known.revision < fill.revision):
@@ -118,10 +118,10 @@ def foreign_fills(state: State, told: BrokerSnapshot, oldest: datetime) -> tuple
     return tuple(found)
 
 
-def foreign_of(state: State, told: BrokerSnapshot) -> tuple[Fill, ...]:
-    """Return the executions in *told* that are not of our orders."""
-    nobodys = (fill for fill in told.fills if not is_ours(state, fill))
-    found = {fill.key: fill for fill in (*nobodys, *told.foreign_fills) if fill.key not in state.fills}
+def foreign_of(state: State, reported: BrokerSnapshot) -> tuple[Fill, ...]:
+    """Return the executions in *reported* that are not of our orders."""
+    nobodys = (fill for fill in reported.fills if not is_ours(state, fill))
+    found = {fill.key: fill for fill in (*nobodys, *reported.foreign_fills) if fill.key not in state.fills}
     return tuple(found.values())
 
 

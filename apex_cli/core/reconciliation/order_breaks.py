@@ -23,32 +23,32 @@ NOTHING = "nothing"
 class Ledgers:
     """The broker's answer by our ids."""
 
-    def __init__(self, state: State, told: BrokerSnapshot) -> None:
-        """Sort *told* by client order id; what carries none of ours is found by the broker's own number."""
+    def __init__(self, state: State, reported: BrokerSnapshot) -> None:
+        """Sort *reported* by client order id; what carries none of ours is found by the broker's own number."""
         ours = {r.broker_order_id: name for name, r in state.orders.items() if r.broker_order_id}
         self.working: dict[str, list[BrokerOrder]] = {}
-        for order in told.working:
+        for order in reported.working:
             name = order.client_order_id or ours.get(order.broker_order_id, "")
             if is_our_id(name) or name in state.orders:
                 self.working.setdefault(name, []).append(order)
         self.said: dict[str, OrderUpdate] = {}
-        for update in told.orders:
+        for update in reported.orders:
             name = update.client_order_id or ours.get(update.broker_order_id or "", "")
             if name and _says_more(update, self.said.get(name)):
                 self.said[name] = replace(update, client_order_id=name)
 
 
 def _says_more(update: OrderUpdate, known: OrderUpdate | None) -> bool:
-    """Tell which of two words on one order counts: that it works, then the newer one."""
+    """Report which of two words on one order counts: that it works, then the newer one."""
     if known is None:
         return True
     return (not update.status.is_final, update.at) > (not known.status.is_final, known.at)
 
 
-def missed_fills(state: State, told: BrokerSnapshot) -> tuple[Break, ...]:
+def missed_fills(state: State, reported: BrokerSnapshot) -> tuple[Break, ...]:
     """Return a break for each execution of ours that our books do not have, or have in an older version."""
     found = []
-    for fill in in_order(told.fills):
+    for fill in in_order(reported.fills):
         known: Fill | None = state.fills.get(fill.key)
         if is_ours(state, fill) and (known is None or supersedes(fill, known)):
             found.append(_missed_fill(fill, known))
@@ -99,15 +99,15 @@ def with_fills(state: State, breaks: Iterable[Break]) -> dict[str, OrderRecord]:
 
 
 def compare_orders(
-    records: dict[str, OrderRecord], told: BrokerSnapshot, ledgers: Ledgers, now: datetime
+    records: dict[str, OrderRecord], reported: BrokerSnapshot, ledgers: Ledgers, now: datetime
 ) -> tuple[Break, ...]:
     """Return what differs about the orders that our books take for open, and bring *records* in line.
 
     Args:
         records: ours, missed fills counted; changed in place to how they stand after the corrections.
-        told: the broker's answer; only a complete one proves that an order is not there.
+        reported: the broker's answer; only a complete one proves that an order is not there.
         ledgers: the same by our ids.
-        now: when it was told.
+        now: when it was reported.
     """
     found: list[Break] = []
     for name, record in list(records.items()):
@@ -115,10 +115,10 @@ def compare_orders(
             continue
         works, said = ledgers.working.get(name, []), ledgers.said.get(name)
         if works:
-            found.extend(_working(records, record, works, told, now))
+            found.extend(_working(records, record, works, reported, now))
         elif said is not None:
             found.extend(_said(records, record, said))
-        elif told.is_complete:
+        elif reported.is_complete:
             found.append(_gone(records, record, now))
     return tuple(found)
 
@@ -127,7 +127,7 @@ def _working(
     records: dict[str, OrderRecord],
     record: OrderRecord,
     works: Sequence[BrokerOrder],
-    told: BrokerSnapshot,
+    reported: BrokerSnapshot,
     now: datetime,
 ) -> list[Break]:
     """Compare an order that works on both sides, or of which we did not know."""
@@ -148,7 +148,7 @@ def _working(
         record = fresh
     records[name] = record
     surplus = [order for order in works if order is not kept]
-    return found + [_surplus(record, order, len(works), is_proved=told.is_complete) for order in surplus]
+    return found + [_surplus(record, order, len(works), is_proved=reported.is_complete) for order in surplus]
 
 
 def with_terms(record: OrderRecord, theirs: BrokerOrder) -> OrderRecord | None:
@@ -171,14 +171,14 @@ def with_terms(record: OrderRecord, theirs: BrokerOrder) -> OrderRecord | None:
 
 def _terms_break(record: OrderRecord, fresh: OrderRecord, theirs: BrokerOrder) -> Break:
     order = record.order
-    ours, told = terms_in_words(order), terms_in_words(fresh.order)
+    ours, there = terms_in_words(order), terms_in_words(fresh.order)
     return Break(
         code=BreakCode.ORDER_TERMS,
         key=order.instrument.key,
         subject=order.client_order_id,
         ours=ours,
-        theirs=told,
-        message=f"{order.instrument.key}: {order.client_order_id} changed at the broker: here {ours}, there {told}.",
+        theirs=there,
+        message=f"{order.instrument.key}: {order.client_order_id} changed at the broker: here {ours}, there {there}.",
         correction=Correction(
             kind=CorrectionKind.ADOPT_TERMS,
             message="Take over the broker's terms.",
@@ -200,14 +200,14 @@ def terms_in_words(order: Order | BrokerOrder) -> str:
 
 def _wrong_order(record: OrderRecord, theirs: BrokerOrder) -> Break:
     order = record.order
-    ours, told = terms_in_words(order), terms_in_words(theirs)
+    ours, there = terms_in_words(order), terms_in_words(theirs)
     return Break(
         code=BreakCode.ORDER_TERMS,
         key=order.instrument.key,
         subject=order.client_order_id,
         ours=ours,
-        theirs=told,
-        message=f"{order.instrument.key}: {order.client_order_id} is another order at the broker: {told}, not {ours}.",
+        theirs=there,
+        message=f"{order.instrument.key}: {order.client_order_id} is another order at the broker: {there}, not {ours}.",
         correction=Correction(
             kind=CorrectionKind.NONE,
             message="Look at the broker: cancel there what is not wanted.",

@@ -32,7 +32,7 @@ ROLES = {"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": 
 def orphans(
     records: dict[str, OrderRecord],
     held: Mapping[str, Position],
-    told: BrokerSnapshot,
+    reported: BrokerSnapshot,
     ledgers: Ledgers,
     now: datetime,
 ) -> tuple[Break, ...]:
@@ -42,7 +42,7 @@ def orphans(
     """
     rows = [(name, order) for name, works in ledgers.working.items() for order in works if _is_orphan(records, name)]
     stops_first = sorted(rows, key=lambda row: row[1].order_type not in STOP_TYPES)
-    return tuple(_orphan(records, held, told, order, name, now) for name, order in stops_first)
+    return tuple(_orphan(records, held, reported, order, name, now) for name, order in stops_first)
 
 
 def _is_orphan(records: Mapping[str, OrderRecord], name: str) -> bool:
@@ -53,7 +53,7 @@ def _is_orphan(records: Mapping[str, OrderRecord], name: str) -> bool:
 def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
     records: dict[str, OrderRecord],
     held: Mapping[str, Position],
-    told: BrokerSnapshot,
+    reported: BrokerSnapshot,
     theirs: BrokerOrder,
     name: str,
     now: datetime,
@@ -70,19 +70,19 @@ def _orphan(  # noqa: PLR0917 - the two sides, and the order between them
             record=adopted,
             order=theirs,
         )
-    elif _leaves_unknown(theirs, held, told):
+    elif _leaves_unknown(theirs, held, reported):
         correction = Correction(
             kind=CorrectionKind.NONE,
             message=f"It stays: it is an exit of {theirs.instrument.key}, which apex does not know as its own.",
             client_order_id=name,
             order=theirs,
         )
-    elif told.is_complete and theirs.is_ours_to_cancel:
+    elif reported.is_complete and theirs.is_ours_to_cancel:
         marked = adopted and replace(adopted, order=replace(adopted.order, note=ORPHAN))
         correction = replace(cancelling(name, theirs), record=marked)
         records.pop(name, None)
     else:
-        correction = hands_off(name, theirs, is_proved=told.is_complete)
+        correction = hands_off(name, theirs, is_proved=reported.is_complete)
     key = theirs.instrument.key
     here = "unknown" if known is None else known.status.lower()
     return Break(
@@ -117,10 +117,10 @@ def _is_partner(adopted: OrderRecord, records: Mapping[str, OrderRecord], held: 
     return any(r.open_quantity >= adopted.open_quantity for r in group)
 
 
-def _leaves_unknown(theirs: BrokerOrder, held: Mapping[str, Position], told: BrokerSnapshot) -> bool:
+def _leaves_unknown(theirs: BrokerOrder, held: Mapping[str, Position], reported: BrokerSnapshot) -> bool:
     """Return whether *theirs* is an exit of something that the broker holds and our books lack: a state may be lost."""
     key = theirs.instrument.key
-    at_broker = told.positions.get(key, ZERO)
+    at_broker = reported.positions.get(key, ZERO)
     is_exit = at_broker * theirs.side.sign < ZERO and theirs.quantity - theirs.filled_quantity <= abs(at_broker)
     return key not in held and is_exit
 

@@ -53,39 +53,39 @@ def _refolded(state: State, key: str, fills: Iterable[Fill]) -> Position | None:
 
 
 def compare_positions(
-    held: Mapping[str, Position], told: BrokerSnapshot, ignored: Mapping[str, Ignored]
+    held: Mapping[str, Position], reported: BrokerSnapshot, ignored: Mapping[str, Ignored]
 ) -> tuple[Break, ...]:
     """Return a break for each security of which the broker holds another quantity than we do.
 
     Args:
         held: ours, missed fills folded in.
-        told: a complete answer.
+        reported: a complete answer.
         ignored: what a person said is not ours.
     """
-    keys = sorted({*held, *(key for key, quantity in told.positions.items() if quantity)})
-    instruments = {row.instrument.key: row.instrument for row in told.holdings}
+    keys = sorted({*held, *(key for key, quantity in reported.positions.items() if quantity)})
+    instruments = {row.instrument.key: row.instrument for row in reported.holdings}
     found = []
     for key in keys:
-        ours, theirs = signed(held.get(key)), told.positions.get(key, ZERO)
+        ours, theirs = signed(held.get(key)), reported.positions.get(key, ZERO)
         if ours == theirs:
             continue
         own = held.get(key)
         instrument = own.instrument if own is not None else instruments.get(key)
         row = ignored.get(key)
         is_ignored = row is not None and row.quantity == theirs - ours
-        each = _position_break(key, instrument, ours, theirs, told, is_ignored=is_ignored)
-        split = None if own is None or is_ignored else split_ratio(own, told)
+        each = _position_break(key, instrument, ours, theirs, reported, is_ignored=is_ignored)
+        split = None if own is None or is_ignored else split_ratio(own, reported)
         found.append(each if split is None or own is None else _as_split(each, own, split))
     return tuple(found)
 
 
-def split_ratio(position: Position, told: BrokerSnapshot) -> Decimal | None:
+def split_ratio(position: Position, reported: BrokerSnapshot) -> Decimal | None:
     """Return by what *position* looks split: 10 for ten new units for one, 0.05 for one for twenty; None if not.
 
     The broker holds so many times the quantity at so many times less of a mean price, on the same side.
     """
     key = position.instrument.key
-    holding = next((row for row in told.holdings if row.instrument.key == key), None)
+    holding = next((row for row in reported.holdings if row.instrument.key == key), None)
     if holding is None or holding.average_price is None or holding.average_price <= ZERO:
         return None
     ours, theirs = signed(position), holding.quantity
@@ -118,14 +118,20 @@ def _as_split(each: Break, position: Position, ratio: Decimal) -> Break:
 
 
 def _position_break(
-    key: str, instrument: Instrument | None, ours: Decimal, theirs: Decimal, told: BrokerSnapshot, *, is_ignored: bool
+    key: str,
+    instrument: Instrument | None,
+    ours: Decimal,
+    theirs: Decimal,
+    reported: BrokerSnapshot,
+    *,
+    is_ignored: bool,
 ) -> Break:
     code = BreakCode.POSITION_DIFFERS
     if not ours:
         code = BreakCode.POSITION_NOT_OURS
     elif not theirs:
         code = BreakCode.POSITION_MISSING
-    price, is_explained = _traded_at(key, theirs - ours, told)
+    price, is_explained = _traded_at(key, theirs - ours, reported)
     why = " Trades made outside apex explain it." if is_explained else ""
     return Break(
         code=code,
@@ -147,30 +153,30 @@ def _position_break(
     )
 
 
-def _traded_at(key: str, difference: Decimal, told: BrokerSnapshot) -> tuple[Price | None, bool]:
-    """Return what *difference* was traded at as far as it is told, and whether trades outside apex add up to it.
+def _traded_at(key: str, difference: Decimal, reported: BrokerSnapshot) -> tuple[Price | None, bool]:
+    """Return what *difference* was traded at as far as it is reported, and whether trades outside apex add up to it.
 
     Mean price of the trades when they do; else, of what the broker holds alone, its mean entry price.
     """
-    fills = [fill for fill in told.foreign_fills if fill.instrument.key == key]
+    fills = [fill for fill in reported.foreign_fills if fill.instrument.key == key]
     if fills and sum((fill.quantity * fill.side.sign for fill in fills), ZERO) == difference:
         same = [fill for fill in fills if fill.side.sign * difference > ZERO]
         value = sum((fill.price * fill.quantity for fill in same), ZERO)
         return Price(value / sum((fill.quantity for fill in same), ZERO)), True
-    holding = next((row for row in told.holdings if row.instrument.key == key), None)
+    holding = next((row for row in reported.holdings if row.instrument.key == key), None)
     is_alone = holding is not None and holding.quantity == difference
     return (holding.average_price if holding is not None and is_alone else None), False
 
 
 def compare_exits(
-    held: Mapping[str, Position], records: Mapping[str, OrderRecord], told: BrokerSnapshot
+    held: Mapping[str, Position], records: Mapping[str, OrderRecord], reported: BrokerSnapshot
 ) -> tuple[Break, ...]:
     """Return a break for each security whose exits rest for more than both sides hold, or whose stops cover less.
 
     Args:
         held: ours, missed fills folded in.
         records: our orders after the broker's reports about them.
-        told: a complete answer.
+        reported: a complete answer.
     """
     by_key: dict[str, list[OrderRecord]] = {key: [] for key in held}
     for record in records.values():
@@ -179,7 +185,7 @@ def compare_exits(
     for key, orders in by_key.items():
         if any(map(is_unsure, orders)):
             continue
-        position = backed(held.get(key), told.positions.get(key, ZERO))
+        position = backed(held.get(key), reported.positions.get(key, ZERO))
         changes = [excess(position, orders, side) for side in OrderSide]
         if any(change.cancel or change.shrink for change in changes):
             found.append(_too_large(key, position, orders))

@@ -30,7 +30,7 @@ from apex_cli.core.model.records import (
     SignalRecord,
 )
 from apex_cli.core.model.request import RequestRecord
-from apex_cli.core.positions.announcements import count_told
+from apex_cli.core.positions.announcements import warning_key
 from apex_cli.core.positions.booking import fold_in
 from apex_cli.core.positions.cash_flows import with_flow, with_marks
 from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
@@ -147,7 +147,7 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
         case MarginDeficit(data=deficit) | MarginDeficitMet(data=deficit):
             state.deficits[deficit.session_date] = deficit
         case DayTradeWarning(data=status):
-            state.counters = replace(state.counters, day_trades_told=count_told(status, event.at))
+            state.counters = replace(state.counters, day_trades_told=warning_key(status, event.at))
         case LearningEvent():
             _learned(state, event.data)
         case SessionStarted(data=counters):

@@ -63,7 +63,7 @@ FACTS = frozenset(
         CorrectionKind.RESOLVE,
     }
 )
-"""What the broker told, taken over in one commit."""
+"""What the broker reported, taken over in one commit."""
 
 TOLD_AT_ONCE = frozenset({CorrectionKind.ADOPT_FILL, CorrectionKind.RECORD_FILL})
 """What one answer proves: an execution happened."""
@@ -121,52 +121,57 @@ class Reconciler:
         """
         self._seen = (self._broker.connections, self._orders.outside_fills)
         before = self._store.view().reconciliation
-        told, breaks = await self._look()
+        reported, breaks = await self._look()
         seen = {each.identity: each for each in breaks}
         tried: set[tuple[str, str, str]] = set()
         for _ in range(MOST_ROUNDS if repair else 0):
             due = [each for each in breaks if _is_due(each) and each.identity not in tried]
             if not due:
                 break
-            self._keep(told, breaks, is_final=False)
-            tried.update(each.identity for each in await self._correct(told, due))
-            told, breaks = await self._look()
+            self._keep(reported, breaks, is_final=False)
+            tried.update(each.identity for each in await self._correct(reported, due))
+            reported, breaks = await self._look()
             seen = {each.identity: each for each in breaks} | seen
         left = {each.identity for each in breaks}
         gone = [replace(each, status=BreakStatus.REPAIRED) for name, each in seen.items() if name not in left]
-        wait = timedelta(minutes=self._limits.interval_minutes) if told.is_complete else ASK_AGAIN
+        wait = timedelta(minutes=self._limits.interval_minutes) if reported.is_complete else ASK_AGAIN
         self._next_at = self._wall.now() + wait
-        if told.is_complete and not breaks:
-            await self._settle_account(told)
-        return self._keep(told, (*breaks, *gone), before=before)
+        if reported.is_complete and not breaks:
+            await self._settle_account(reported)
+        return self._keep(reported, (*breaks, *gone), before=before)
 
-    async def _settle_account(self, told: BrokerSnapshot) -> None:
+    async def _settle_account(self, reported: BrokerSnapshot) -> None:
         """Recognise money that was paid in or taken out, now that every execution is known."""
         with suppress(BrokerError):
             account = await self._broker.account()
             settle_account(
-                self._store, account, [fill.filled_at for fill in (*told.fills, *told.foreign_fills)], self._clock.now()
+                self._store,
+                account,
+                [fill.filled_at for fill in (*reported.fills, *reported.foreign_fills)],
+                self._clock.now(),
             )
 
     async def _look(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
         """Return the broker's answer and what differs; what a second answer does not repeat is left out."""
-        told, breaks = await self._ask()
+        reported, breaks = await self._ask()
         if all(each.correction.kind in TOLD_AT_ONCE or each.status is BreakStatus.IGNORED for each in breaks):
-            return told, breaks
+            return reported, breaks
         known = {each.identity for each in breaks}
         await asyncio.sleep(self._pause_s)
-        told, breaks = await self._ask()
-        return told, tuple(each for each in breaks if each.identity in known or each.correction.kind in TOLD_AT_ONCE)
+        reported, breaks = await self._ask()
+        return reported, tuple(
+            each for each in breaks if each.identity in known or each.correction.kind in TOLD_AT_ONCE
+        )
 
     async def _ask(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
-        told = await self._broker.snapshot()
+        reported = await self._broker.snapshot()
         self._orders.sync()
         now = self._clock.now()
-        breaks = find_breaks(self._store.view(), told, now, oldest=_oldest_counted(now))
+        breaks = find_breaks(self._store.view(), reported, now, oldest=_oldest_counted(now))
         breaks = tuple(each for each in breaks if not self._is_too_early(each))
         if not self._limits.require_complete:
             breaks = tuple(each for each in breaks if each.code is not BreakCode.ANSWER_INCOMPLETE)
-        return told, breaks
+        return reported, breaks
 
     def _is_too_early(self, each: Break) -> bool:
         """Return whether an order that the broker does not know may still turn up there."""
@@ -174,12 +179,12 @@ class Reconciler:
 
     # ------------------------------------------------------------ corrections
 
-    async def _correct(self, told: BrokerSnapshot, due: Sequence[Break]) -> Sequence[Break]:
+    async def _correct(self, reported: BrokerSnapshot, due: Sequence[Break]) -> Sequence[Break]:
         """Do the first kind of correction that is due: facts, then cancels, then what the guard does; return which."""
         facts = [each for each in due if each.correction.kind in FACTS]
         cancels = [each for each in due if each.correction.kind is CorrectionKind.CANCEL]
         if facts:
-            self._take_over(told, facts)
+            self._take_over(reported, facts)
         elif cancels:
             await self._cancel(cancels)
         else:
@@ -197,8 +202,8 @@ class Reconciler:
         await self._orders.cancel(dict.fromkeys(each.correction.client_order_id for each in breaks))
         self._orders.sync()
 
-    def _take_over(self, told: BrokerSnapshot, breaks: Sequence[Break]) -> None:
-        """Bring our books in line with what the broker told, in one commit."""
+    def _take_over(self, reported: BrokerSnapshot, breaks: Sequence[Break]) -> None:
+        """Bring our books in line with what the broker reported, in one commit."""
         events: list[BrokerEvent] = [each.correction.fill for each in breaks if _is_ours(each) and each.correction.fill]
         events += [each.correction.update for each in breaks if each.correction.update is not None]
         records = [each.correction.record for each in breaks if each.correction.record is not None]
@@ -209,7 +214,7 @@ class Reconciler:
             for record in records:
                 _put_terms(tx, record, now)
             if outside:
-                _count_foreign(tx, told, [fill for fill in outside if fill is not None], now)
+                _count_foreign(tx, reported, [fill for fill in outside if fill is not None], now)
 
         self._orders.take_over(events, also)
 
@@ -217,7 +222,7 @@ class Reconciler:
 
     def _keep(
         self,
-        told: BrokerSnapshot,
+        reported: BrokerSnapshot,
         breaks: Sequence[Break],
         *,
         is_final: bool = True,
@@ -227,12 +232,12 @@ class Reconciler:
         state, now = self._store.view(), self._clock.now()
         last = state.reconciliation
         is_other = any(each.code is BreakCode.ACCOUNT_DIFFERS for each in breaks)
-        mark = "" if is_other else account_mark(told.account_id)
+        mark = "" if is_other else account_mark(reported.account_id)
         shown = {each.key for each in breaks if each.status is BreakStatus.IGNORED}
-        is_proved = told.is_complete and not is_other
+        is_proved = reported.is_complete and not is_other
         found = Reconciliation(
             at=now,
-            is_complete=told.is_complete,
+            is_complete=reported.is_complete,
             is_final=is_final,
             account_mark=mark or (last.account_mark if last else ""),
             breaks=tuple(breaks),
@@ -242,7 +247,7 @@ class Reconciler:
         if self._is_news(last, found):
             with self._store.transaction() as tx:
                 restore_reconciliation(tx, found)
-                _tell(tx, last, before, found)
+                _emit_findings(tx, last, before, found)
         return found
 
     def _is_news(self, last: Reconciliation | None, found: Reconciliation) -> bool:
@@ -252,7 +257,9 @@ class Reconciler:
         return found.at - last.at >= timedelta(minutes=self._limits.interval_minutes)
 
 
-def _tell(tx: State, last: Reconciliation | None, before: Reconciliation | None, found: Reconciliation) -> None:
+def _emit_findings(
+    tx: State, last: Reconciliation | None, before: Reconciliation | None, found: Reconciliation
+) -> None:
     """Emit each new difference, an alarm for each that stays, and the result."""
     known = {(each.identity, each.status) for each in last.breaks} if last else set()
     news = [each for each in found.breaks if (each.identity, each.status) not in known]
@@ -312,7 +319,7 @@ def _put_terms(tx: State, record: OrderRecord, now: datetime) -> None:
     put_order(tx, record, now)
 
 
-def _count_foreign(tx: State, told: BrokerSnapshot, fills: Sequence[Fill], now: datetime) -> None:
+def _count_foreign(tx: State, reported: BrokerSnapshot, fills: Sequence[Fill], now: datetime) -> None:
     """Keep trades made outside apex for the day-trade count, each once; positions stay as they are."""
     rows = [_execution(fill) for fill in sorted(fills, key=lambda fill: (fill.filled_at, fill.key))]
     seen = {row.security for row in tx.history_fills.values()}
@@ -320,7 +327,7 @@ def _count_foreign(tx: State, told: BrokerSnapshot, fills: Sequence[Fill], now: 
     for row in rows:
         if row.security not in seen:
             first.setdefault(row.security, row)
-    held = {key: _held_before(tx, told, row) for key, row in first.items()} if told.is_complete else {}
+    held = {key: _held_before(tx, reported, row) for key, row in first.items()} if reported.is_complete else {}
     rows = [replace(row, held_before=held.get(row.security)) if row is first.get(row.security) else row for row in rows]
     import_executions(tx, Report(executions=tuple(rows), since=session_date(now)), now)
 
@@ -337,11 +344,11 @@ def _execution(fill: Fill) -> Execution:
     )
 
 
-def _held_before(tx: State, told: BrokerSnapshot, row: Execution) -> Decimal:
+def _held_before(tx: State, reported: BrokerSnapshot, row: Execution) -> Decimal:
     """Return the signed quantity that the account held before *row*: what it holds now, less all that came since."""
-    since = [*tx.fills.values(), *foreign_of(tx, told)]
+    since = [*tx.fills.values(), *foreign_of(tx, reported)]
     changed = sum(
         (f.quantity * f.side.sign for f in since if f.instrument.key == row.security and f.filled_at >= row.filled_at),
         ZERO,
     )
-    return told.positions.get(row.security, ZERO) - changed
+    return reported.positions.get(row.security, ZERO) - changed

@@ -25,7 +25,7 @@ from apex_cli.core.positions.position_views import PositionView, Totals, positio
 from apex_cli.core.state.tables import State
 
 STALE_AFTER = timedelta(minutes=5)
-"""Without a running apex an account that changed no later than this is told to be old."""
+"""Without a running apex an account that changed no later than this is shown as old."""
 
 
 class Day(Value, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         state: the latest committed one.
         limits: the user's.
         now: aware; countdowns end by it.
-        day_trades: the count for an order sent now; None when it cannot be told.
+        day_trades: the count for an order sent now; None when it cannot be reported.
     """
     views = position_views(state)
     day = make_day(state, now, views)

@@ -1,4 +1,4 @@
-"""The story of one signal, told by its events."""
+"""The story of one signal, reported by its events."""
 
 from __future__ import annotations
 
@@ -148,23 +148,23 @@ def story_of(subject: str, events: Iterable[OutboxRow], find: Find) -> Story:
         find: looks for the events that a decision refers to for its inputs.
     """
     rows = tuple(events)
-    told = _Told()
+    reported = _News()
     for row in rows:
-        told.hear(read_event(row))
+        reported.hear(read_event(row))
     return Story(
         subject=subject,
         events=rows,
-        decisions=tuple(told.decisions),
-        checks=tuple(_checks(record, find) for record in told.decisions),
-        ended=tuple(told.ended),
-        approvals=tuple(told.approvals),
-        orders=tuple(told.orders.values()),
-        fills=tuple(told.fills.values()),
-        round_trips=tuple(told.round_trips.values()),
+        decisions=tuple(reported.decisions),
+        checks=tuple(_checks(record, find) for record in reported.decisions),
+        ended=tuple(reported.ended),
+        approvals=tuple(reported.approvals),
+        orders=tuple(reported.orders.values()),
+        fills=tuple(reported.fills.values()),
+        round_trips=tuple(reported.round_trips.values()),
     )
 
 
-class _Told:
+class _News:
     """The parts of a story, collected event by event; of orders, fills and round trips the last word counts."""
 
     def __init__(self) -> None:

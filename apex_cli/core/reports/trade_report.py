@@ -88,7 +88,7 @@ KINDS = kinds_of(
 
 
 FEWEST_SESSIONS = 20
-"""Sessions below which a ratio for a year is not worth telling."""
+"""Sessions below which a ratio for a year is not worth reporting."""
 
 
 class Span(Value, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ class Group(Value, frozen=True, kw_only=True):
 
 
 class Refusals(Value, frozen=True, kw_only=True):
-    """How often one reason kept a signal from being traded, and the latest sentence it was told in."""
+    """How often one reason kept a signal from being traded, and the latest sentence it was reported in."""
 
     code: str
     count: int
@@ -220,7 +220,7 @@ def final_bookings(journal: JournalReader) -> dict[str, int]:
 
 
 class ReportBuilder:
-    """Adds events; ``report`` tells what they came to."""
+    """Adds events; ``report`` says what they came to."""
 
     def __init__(self, span: Span, *, capital: Usd, final: dict[str, int] | None = None) -> None:
         """Start at nothing.

@@ -59,8 +59,8 @@ class TechnicalAnalyzer:
         return self._weak(signal, found) or replace(signal, metadata={**signal.metadata, **_metadata(signal, found)})
 
     def _unjudged(self, signal: Signal, reason: Reason) -> Signal | Reason:
-        told = replace(reason, message=f"{reason.message} Signals of {signal.symbol} are {self._fate}.")
-        self._context.notice(told, f"{self.name} {signal.symbol}")
+        reported = replace(reason, message=f"{reason.message} Signals of {signal.symbol} are {self._fate}.")
+        self._context.notice(reported, f"{self.name} {signal.symbol}")
         return reason if self._context.is_required else signal
 
     @property

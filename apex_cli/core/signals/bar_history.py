@@ -98,7 +98,7 @@ class History:
         )
 
     def _look_over(self, symbol: str, bars: Sequence[Bar]) -> None:
-        """Tell what is odd about the bars of *symbol* when they are first read."""
+        """Report what is odd about the bars of *symbol* when they are first read."""
         if self._notice is None or symbol in self._frames:
             return
         repairs = getattr(self._bars, "repairs", None)
@@ -106,5 +106,5 @@ class History:
         odd = [*(issue.message for issue in look_at(bars)), *told_by_source]
         if odd:
             more = f" (+{len(odd) - 1} more: apex doctor)" if len(odd) > 1 else ""
-            told = f"The bars of {symbol} look odd: {odd[0]}{more}."
-            self._notice(Reason(code="bars_suspect", message=told), symbol)
+            reported = f"The bars of {symbol} look odd: {odd[0]}{more}."
+            self._notice(Reason(code="bars_suspect", message=reported), symbol)

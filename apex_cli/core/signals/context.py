@@ -40,7 +40,7 @@ class PipelineContext(NamedTuple):
     """Folder for files of a step's own."""
 
     notice: Once
-    """Tells the person; each code once for each subject."""
+    """Reports the person; each code once for each subject."""
 
     watch_list: tuple[str, ...] = ()
     is_required: bool = False

@@ -54,7 +54,7 @@ class GuardedStage:
 
 
 class GuardedSource:
-    """A scanner whose crash does not end the run: it is told, and looked at again next time."""
+    """A scanner whose crash does not end the run: it is reported, and looked at again next time."""
 
     def __init__(self, name: str, source: SignalSource, notice: Once, limits: Limits | None = None) -> None:
         """Guard *source*."""

@@ -71,8 +71,8 @@ class MLPredictor:
         is_general = reason.code.startswith("model_")
         whose = "Signals" if is_general else f"Signals of {signal.symbol}"
         fate = "refused" if self._context.is_required else "passed on without a prediction"
-        told = replace(reason, message=f"{reason.message} {whose} are {fate}.")
-        self._context.notice(told, self.name if is_general else f"{self.name} {signal.symbol}")
+        reported = replace(reason, message=f"{reason.message} {whose} are {fate}.")
+        self._context.notice(reported, self.name if is_general else f"{self.name} {signal.symbol}")
         return reason if self._context.is_required else signal
 
 
@@ -111,14 +111,14 @@ class ModelKeeper:
 
     def _have_trained(self, reason: Reason, now: datetime) -> None:
         if self._trainer is None:
-            told = replace(reason, message=f"{reason.message} Train it: apex model train")
-            self._context.notice(told, "keeper")
+            reported = replace(reason, message=f"{reason.message} Train it: apex model train")
+            self._context.notice(reported, "keeper")
         elif self._started is None or now - self._started >= RETRY_INTERVAL:
             self._started, self._is_training = now, True
             self._trainer.start()
 
     def _hear(self) -> None:
-        """Tell once of a training that went wrong; a new model is found by the next prediction."""
+        """Report once of a training that went wrong; a new model is found by the next prediction."""
         outcome = self._trainer.outcome() if self._trainer is not None and self._is_training else None
         if outcome is not None:
             self._is_training = False

@@ -30,7 +30,7 @@ MOST_WAIT_S = 60.0
 class Prefetch:
     """A ``BarSource`` and a ``Chore``: asks for the bars of a watch list in the background, and hands out what came.
 
-    One symbol's trouble is not the others': it is tried again, told once, and its older bars stay in use.
+    One symbol's trouble is not the others': it is tried again, reported once, and its older bars stay in use.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Prefetch:
 
     def _missing(self, symbol: str) -> BrokerError:
         if symbol not in self._symbols:
-            told = f"Bars of {symbol} are not asked for: it is not in scanners.watch_list."
-            return BrokerError("bars_missing", told, hint="Add it there, or set prices.bars_dir.")
+            reported = f"Bars of {symbol} are not asked for: it is not in scanners.watch_list."
+            return BrokerError("bars_missing", reported, hint="Add it there, or set prices.bars_dir.")
         error = self._failed.get(symbol)
         why = error.message if error is not None else "the broker has not answered yet."
         return BrokerError(NOT_FETCHED, f"There are no bars of {symbol} yet: {why}")
@@ -96,7 +96,7 @@ class Prefetch:
             self.is_ready = self.is_ready or is_over or self._wait_s > 0
             if self._task.done():
                 self._task = None
-                self._tell()
+                self._report()
         return False
 
     def _due(self, now: datetime) -> tuple[str, ...]:
@@ -117,14 +117,14 @@ class Prefetch:
             self._known[symbol] = bars
             self._failed.pop(symbol, None)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if not self._failed:
             return
         (symbol, error), *others = self._failed.items()
         also = f" Nor of {', '.join(name for name, _ in others)}." if others else ""
         minutes = int(RETRY.total_seconds() / 60)
-        told = f"No new bars of {symbol}: {error.message}{also} They are asked for again every {minutes} minutes."
-        self._notice(Reason(code=NOT_FETCHED, message=told), "prefetch")
+        reported = f"No new bars of {symbol}: {error.message}{also} They are asked for again every {minutes} minutes."
+        self._notice(Reason(code=NOT_FETCHED, message=reported), "prefetch")
 
 
 class Awaiting:

@@ -138,7 +138,7 @@ def _total(parts: dict[str, Part], weights: Weights, factors: Sequence[ScoreFact
 
 
 TRADEABLE_CHECKS = frozenset({"reward_risk_min", "confidence_min"})
-"""Checks of the decision that tell an opportunity worth taking, ``risk.min_reward_risk`` and ``min_confidence``."""
+"""Checks of the decision that report an opportunity worth taking, ``risk.min_reward_risk`` and ``min_confidence``."""
 
 
 def is_tradeable(decision: Decision) -> bool:
@@ -158,7 +158,7 @@ class OpportunityRanker:
         bars: BarSource | None = None,
         mode: LearningMode = LearningMode.ADAPT,
     ) -> None:
-        """Keep the ports; without *bars* liquidity and correlation are told by the signal and the symbols."""
+        """Keep the ports; without *bars* liquidity and correlation are reported by the signal and the symbols."""
         self._max_positions = risk.max_positions
         self._clock = clock
         self._store = store
@@ -210,14 +210,14 @@ class OpportunityRanker:
             )
 
     def _arrivals(self, state: State) -> tuple[Arrival, ...]:
-        told = {
+        reported = {
             row.signal_id: Arrival(
                 signal_id=row.signal_id, symbol=row.symbol, family=row.family, side=row.side, seen_at=row.seen_at
             )
             for row in state.signals.values()
             if row.family in CONFLUENCE and row.side is not None
         }
-        return tuple({**self._heard, **told}.values())
+        return tuple({**self._heard, **reported}.values())
 
     def _history(self, symbol: str, now: datetime) -> Sequence[Bar]:
         return self._bars.bars(symbol, after=now - LOOK_BACK, until=now) if self._bars else ()

@@ -96,7 +96,7 @@ class Scanner:
             return ()
 
     def _look(self, symbol: str, now: datetime) -> Iterator[Signal]:
-        """Yield the signals of one symbol; what is wrong with it is told once, and the others go on."""
+        """Yield the signals of one symbol; what is wrong with it is reported once, and the others go on."""
         frame = self._history.frame(symbol, now)
         if isinstance(frame, Reason):
             if frame.code != NOT_FETCHED:

@@ -27,7 +27,7 @@ OVERLAP, ACTIVE = range(12, 16), range(7, 20)
 
 
 class Part(NamedTuple):
-    """A component's value, and what to tell of it."""
+    """A component's value, and what to report it."""
 
     value: Decimal
     note: str = ""
@@ -92,7 +92,7 @@ def confidence_part(signal: Signal) -> Part:
     }
     present = {name: value for name, value in found.items() if value is not None}
     if not present:
-        return Part(ZERO, "nothing tells a confidence: 0")
+        return Part(ZERO, "no confidence is given: 0")
     total = sum((CONFIDENCE_SHARES[name] for name in present), ZERO)
     value = sum((CONFIDENCE_SHARES[name] * each for name, each in present.items()), ZERO) / total
     absent = [name for name in found if name not in present]

@@ -152,7 +152,7 @@ class MatchingEngine:
                 desk.reject(order, desk.at, fault)
 
     def _repeat(self, order: WorkingOrder, reason: str, *, is_change_refused: bool = False) -> None:
-        """Tell the state of *order* again, with why nothing changed."""
+        """Report the state of *order* again, with why nothing changed."""
         update = msgspec.structs.replace(
             order.update(), at=self._desk.at, reason=reason, is_change_refused=is_change_refused
         )
@@ -345,7 +345,7 @@ class MatchingEngine:
         self._price_times[instrument_key] = at or bar.end
 
     def _concerns(self, step: BarStep, at: datetime | None) -> bool:
-        """Take over the last price; tell whether the bar reaches an order, moves a trail or holds an auction."""
+        """Take over the last price; return whether the bar reaches an order, moves a trail or holds an auction."""
         self.see_bar(step.key, step.bar, at)
         if self._desk.waiting and step.auctions:
             return True
@@ -353,7 +353,7 @@ class MatchingEngine:
         return resting is not None and any(interest(resting, step.bar.low, step.bar.high))
 
     def _meet_open(self, step: BarStep, at: datetime) -> bool:
-        """Meet the open; tell whether the bar reaches any order."""
+        """Meet the open; return whether the bar reaches any order."""
         key, bar = step.key, step.bar
         self._advance(at)
         self._limit_volume(bar)

@@ -96,7 +96,7 @@ def test_patience_ends_and_says_what_the_service_said(service: Service) -> None:
 @pytest.mark.parametrize(
     ("code", "hint"), [(1012, "new token"), (1014, "id of the Flex query"), (1003, "Look the code up")]
 )
-def test_a_refusal_is_told_at_once_with_what_to_do(service: Service, code: int, hint: str) -> None:
+def test_a_refusal_is_reported_at_once_with_what_to_do(service: Service, code: int, hint: str) -> None:
     service.answers = [failed(code, "No.")]
     with pytest.raises(InputError, match=rf"refuses: No \(code {code}\)") as caught:
         fetch(service)

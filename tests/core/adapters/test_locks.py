@@ -33,7 +33,7 @@ def start_holder(folder: Path) -> subprocess.Popen[str]:
     return child
 
 
-def test_a_second_process_is_told_who_holds_the_executor_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
+def test_a_second_process_is_reported_who_holds_the_executor_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
     lock = ExecutorLock(tmp_path)
     with start_holder(tmp_path) as child:
         assert lock.is_held_elsewhere()
@@ -124,7 +124,7 @@ def test_a_forked_process_neither_shares_the_lock_nor_gives_it_away(tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
-def test_a_file_system_without_locks_is_told_with_the_way_out(
+def test_a_file_system_without_locks_is_reported_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     fcntl = pytest.importorskip("fcntl")

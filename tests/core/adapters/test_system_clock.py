@@ -43,7 +43,7 @@ def test_two_processes_worth_of_ids_do_not_meet() -> None:
     assert len(set(made)) == 1000
 
 
-def test_the_fixed_clock_moves_only_when_told() -> None:
+def test_the_fixed_clock_moves_only_when_reported() -> None:
     clock = FixedClock()
     start = clock.now()
     assert clock.now() == start

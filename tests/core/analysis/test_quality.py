@@ -77,7 +77,7 @@ def test_each_oddity_is_counted_and_placed(bars: tuple[Bar, ...], code: str, cou
     assert words in (issue.message if issue else "")
 
 
-def test_prices_that_stand_still_are_told() -> None:
+def test_prices_that_stand_still_are_reported() -> None:
     still = dict.fromkeys(("open", "high", "low", "close"), Price(D(50)))
     bars = tuple(replace(bar, **still) if index >= 46 else bar for index, bar in enumerate(GOOD))
     assert found(bars)["still"].count == 14

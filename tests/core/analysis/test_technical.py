@@ -137,7 +137,7 @@ def test_later_bars_change_nothing_of_what_was_said_before(seed: int, count: int
     assert analyse(replace(frame).first(count), 1) == before
 
 
-def test_the_weights_are_those_that_are_told() -> None:
+def test_the_weights_are_those_that_are_reported() -> None:
     assert composite(1, 0, 0, 1) == pytest.approx(0.30)
     assert composite(0, 1, 0, 1) == pytest.approx(0.30)
     assert composite(0, 0, 1, 1) == pytest.approx(0.20)

@@ -37,7 +37,7 @@ DUPLICATE, EXPIRED, INVALID = SignalOutcome.DUPLICATE, SignalOutcome.EXPIRED, Si
 
 
 def signals(rig: Rig, **confidences: str) -> list[Signal]:
-    return [make_signal(symbol, now=rig.clock.now(), confidence=told) for symbol, told in confidences.items()]
+    return [make_signal(symbol, now=rig.clock.now(), confidence=reported) for symbol, reported in confidences.items()]
 
 
 def outcomes(reports: list[SignalReport]) -> dict[str, SignalOutcome]:
@@ -141,8 +141,8 @@ class TestEverySignalEnds:
         assert good.outcome is EXECUTED
         (event,) = rig.events("signal_invalid")
         assert event.subject == "signals.csv:3"
-        ((_, told),) = rig.source.settled
-        assert len(told) == 2
+        ((_, reported),) = rig.source.settled
+        assert len(reported) == 2
 
     def test_more_than_the_bus_holds_drops_the_weakest_and_says_so(self) -> None:
         rig = Rig(bus_capacity=2)
@@ -171,7 +171,7 @@ class TestEverySignalEnds:
         rig = Rig()
         rig.feed(*signals(rig, A="0.7", B="0.1"))
         rig.feed(*signals(rig, C="0.7"))
-        assert [[r.symbol for r in told] for _, told in rig.source.settled] == [["A", "B"], ["C"]]
+        assert [[r.symbol for r in reported] for _, reported in rig.source.settled] == [["A", "B"], ["C"]]
 
 
 class TestRace:
@@ -227,7 +227,7 @@ class TestRunning:
     def test_once_without_anything_is_one_cycle(self) -> None:
         assert run(Rig(), once=True) == 1
 
-    def test_it_ends_after_as_many_cycles_as_told(self) -> None:
+    def test_it_ends_after_as_many_cycles_as_reported(self) -> None:
         assert run(Rig(), max_cycles=3) == 3
 
     def test_it_ends_at_its_time(self) -> None:
@@ -314,7 +314,7 @@ class TestFailures:
         assert {row.outcome for row in rig.state.signals.values()} == {EXECUTED}
         assert len(rig.entries_at_venue()) == 3
 
-    def test_a_loop_outlives_an_outage_and_tells_it_once(self) -> None:
+    def test_a_loop_outlives_an_outage_and_reports_it_once(self) -> None:
         rig = Rig()
         broker = UnreliableBroker(rig.venue, rig.clock)
         rig.use(broker)
@@ -449,7 +449,7 @@ class TestHouse:
 
 
 class TestDryRun:
-    def test_it_touches_nothing_and_tells_everything(self) -> None:
+    def test_it_touches_nothing_and_reports_everything(self) -> None:
         rig = Rig()
         before = (rig.store.generation, len(rig.store.events))
         rig.source.put(*signals(rig, A="0.9", B="0.1"))
@@ -467,7 +467,7 @@ class TestDryRun:
         rig.cycle()
         assert outcomes(rig.coordinator.reports) == {"sig-B": EXECUTED, "sig-A": REFUSED}
 
-    def test_a_signal_in_two_files_is_told_once(self) -> None:
+    def test_a_signal_in_two_files_is_reported_once(self) -> None:
         rig = Rig()
         for _ in range(2):
             rig.source.put(make_signal(now=rig.clock.now()))

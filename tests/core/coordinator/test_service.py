@@ -93,7 +93,7 @@ def waiting() -> Counter:
     return Counter(rig)
 
 
-def test_a_close_that_was_asked_for_is_done_and_told(holding: Counter) -> None:
+def test_a_close_that_was_asked_for_is_done_and_reported(holding: Counter) -> None:
     held = holding.rig.state.positions["AAPL"].position.quantity
     asked = holding.ask(CloseRequest(symbol="AAPL"))
     assert is_asked(holding.rig.state)
@@ -132,7 +132,7 @@ def test_nobody_waits_any_more_so_it_is_not_begun(holding: Counter) -> None:
     assert "AAPL" in holding.rig.state.positions
 
 
-def test_a_close_that_a_dead_process_sent_is_told_and_not_sent_again(holding: Counter) -> None:
+def test_a_close_that_a_dead_process_sent_is_reported_and_not_sent_again(holding: Counter) -> None:
     held = holding.rig.state.positions["AAPL"].position.quantity
     work = CloseRequest(symbol="AAPL", quantity=Quantity(Decimal(1)))
     asked = holding.ask(work, status=RequestStatus.TAKEN)
@@ -146,7 +146,7 @@ def test_a_close_that_a_dead_process_sent_is_told_and_not_sent_again(holding: Co
     assert len([r for r in holding.rig.orders() if r.order.role is OrderRole.CLOSE]) == 1
 
 
-def test_a_close_that_a_dead_process_sent_whole_tells_the_profit_of_the_round_trip(holding: Counter) -> None:
+def test_a_close_that_a_dead_process_sent_whole_reports_the_profit_of_the_round_trip(holding: Counter) -> None:
     work = CloseRequest(symbol="AAPL")
     asked = holding.ask(work, status=RequestStatus.TAKEN)
     (first,) = holding.rig.run(holding.service.perform(work, request_id=asked)).results
@@ -191,7 +191,7 @@ def test_an_answer_when_nothing_waits_and_one_to_an_unknown_id(holding: Counter)
     assert holding.codes(unknown) == ["approval_unknown"]
 
 
-def test_a_yes_that_a_dead_process_carried_out_is_told_and_not_given_twice(waiting: Counter) -> None:
+def test_a_yes_that_a_dead_process_carried_out_is_reported_and_not_given_twice(waiting: Counter) -> None:
     (approval,) = waiting.rig.desk.pending()
     work = Answer(ids=(approval.approval_id,), choice=Choice.APPROVE)
     asked = waiting.ask(work, status=RequestStatus.TAKEN)

@@ -134,11 +134,11 @@ def test_from_eight_in_the_evening_it_is_the_next_session() -> None:
     assert count_day_trades(rows, {}).by_session == {"2026-11-24": 1}
 
 
-def account(equity: int | None = 10_000, prior: int | None = None, **told: Any) -> AccountFacts:
+def account(equity: int | None = 10_000, prior: int | None = None, **reported: Any) -> AccountFacts:
     return AccountFacts(
         equity_now=None if equity is None else Usd(D(equity)),
         equity_prev_close=None if prior is None else Usd(D(prior)),
-        **{"is_simulated": True, **told},
+        **{"is_simulated": True, **reported},
     )
 
 
@@ -193,7 +193,7 @@ def test_a_flagged_account_below_the_threshold_only_closes_whatever_the_window_s
     assert status(account(25_000, flagged_pdt=True)).remaining == -1
 
 
-def test_the_brokers_number_counts_where_it_is_told() -> None:
+def test_the_brokers_number_counts_where_it_is_reported() -> None:
     got = status(account(broker_day_trades_remaining=1), {"2026-11-24": 0})
     assert (got.remaining, got.local_remaining, got.broker_remaining) == (1, 3, 1)
     assert got.why.startswith("0 of 3 day trades are used. The broker says 1 remain: its number counts. Perhaps trades")
@@ -201,8 +201,8 @@ def test_the_brokers_number_counts_where_it_is_told() -> None:
     assert (same.mismatch, same.why) == ("", "0 of 3 day trades are used.")
     partial = status(account(broker_day_trades_remaining=1), is_partial=True)
     assert "the stored history is partial" in partial.mismatch
-    told = account(broker_day_trades_remaining=0)
-    assert status(told, regime=DayTradeRegime.INTRADAY_MARGIN).remaining == 0
+    reported = account(broker_day_trades_remaining=0)
+    assert status(reported, regime=DayTradeRegime.INTRADAY_MARGIN).remaining == 0
 
 
 def test_minus_one_from_a_small_account_means_intraday_margin_alone() -> None:
@@ -268,7 +268,7 @@ def test_the_other_method_counts_the_openings_that_were_liquidated(sequence: str
 def test_the_other_method_takes_the_fills_of_one_order_for_one_opening() -> None:
     rows = [replace(row, client_order_id="one") if row.side is OrderSide.BUY else row for row in fills("B5 B5 S10")]
     assert opening_transactions(rows, {}) == {"2026-11-24": 1}
-    told = [
+    reported = [
         Execution(
             exec_id=row.exec_id,
             security="AAPL",
@@ -279,7 +279,7 @@ def test_the_other_method_takes_the_fills_of_one_order_for_one_opening() -> None
         )
         for row in rows
     ]
-    assert opening_transactions(told, {}) == {"2026-11-24": 1}
+    assert opening_transactions(reported, {}) == {"2026-11-24": 1}
     assert opening_transactions(fills("S100 B20"), {"AAPL": D(100)}) == {}
 
 
@@ -314,7 +314,7 @@ def test_only_securities_count(sec_type: SecType, *, counts: bool) -> None:
         ("", 0),
     ],
 )
-def test_marks_of_closing_trades_tell_what_was_held_before(marks: str, start: int) -> None:
+def test_marks_of_closing_trades_report_what_was_held_before(marks: str, start: int) -> None:
     changes = [(D(word.rstrip("c")[1:]) * (1 if word[0] == "B" else -1), word.endswith("c")) for word in marks.split()]
     assert least_start(changes) == start
 

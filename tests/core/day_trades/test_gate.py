@@ -46,7 +46,7 @@ def judge(
     used: int = 0,
     held: int = 0,
     opened: tuple[str, ...] = (),
-    told: dict[str, Any] | None = None,
+    reported: dict[str, Any] | None = None,
     preview: MarginPreview | None = None,
     regime: DayTradeRegime = DayTradeRegime.AUTO,
     price: str | None = "50",
@@ -57,7 +57,7 @@ def judge(
 ) -> GateVerdict:
     """Judge ``SELL 100 AAPL`` on a Monday with *used* day trades."""
     side, quantity, security = order.split()
-    facts = AccountFacts(**(CLASSIC if told is None else told))
+    facts = AccountFacts(**(CLASSIC if reported is None else reported))
     status = day_trade_status(
         DayTradeCount(by_session={"2026-11-30": used} if used else {}),
         session=MONDAY,
@@ -91,7 +91,7 @@ def codes(verdict: GateVerdict) -> tuple[GateDecision, list[str]]:
 
 
 class TestClassic:
-    def test_a_first_entry_is_allowed_and_told_what_it_means(self) -> None:
+    def test_a_first_entry_is_allowed_and_reported_what_it_means(self) -> None:
         got = judge("BUY 10 AAPL", used=2)
         assert codes(got) == (GateDecision.ALLOW, ["forecast"])
         assert got.notes[0].message == "If its stop is hit today this is day trade 3 of 3."
@@ -130,7 +130,7 @@ class TestClassic:
         assert codes(got) == (GateDecision.BLOCK, ["no_day_trade_left", "closing_only", "day_trade"])
         assert "closing what is held uses the last one" in got.blocks[0].message
 
-    def test_closing_what_was_opened_today_tells_its_number(self) -> None:
+    def test_closing_what_was_opened_today_reports_its_number(self) -> None:
         got = judge("SELL 70 AAPL", used=1, held=70, opened=("AAPL",))
         assert codes(got) == (GateDecision.ALLOW, ["day_trade"])
         assert got.notes[0].message == "Closing AAPL today is day trade 2 of 3."
@@ -141,8 +141,10 @@ class TestClassic:
         assert "is day trade 4, and 3 are allowed" in got.warnings[0].message
         more = judge("SELL 70 AAPL", used=5, held=70, opened=("AAPL",))
         assert more.warnings[0].value == "day trade 6"
-        told = judge("SELL 7 AAPL", held=7, opened=("AAPL",), told={**CLASSIC, "broker_day_trades_remaining": 0})
-        assert told.warnings[0].value == "day trade 4"
+        reported = judge(
+            "SELL 7 AAPL", held=7, opened=("AAPL",), reported={**CLASSIC, "broker_day_trades_remaining": 0}
+        )
+        assert reported.warnings[0].value == "day trade 4"
 
     def test_more_positions_opened_today_than_day_trades_left_are_warned_of(self) -> None:
         got = judge("BUY 10 AAPL", used=2, opened=("MSFT",))
@@ -156,14 +158,14 @@ class TestClassic:
 
     def test_a_large_account_is_not_limited(self) -> None:
         rich = {**CLASSIC, "equity_now": Usd(D(25_000))}
-        assert codes(judge("BUY 10 AAPL", used=9, told=rich)) == (GateDecision.ALLOW, [])
-        closing = judge("SELL 10 AAPL", used=9, held=10, opened=("AAPL",), told=rich)
+        assert codes(judge("BUY 10 AAPL", used=9, reported=rich)) == (GateDecision.ALLOW, [])
+        closing = judge("SELL 10 AAPL", used=9, held=10, opened=("AAPL",), reported=rich)
         assert codes(closing) == (GateDecision.ALLOW, [])
 
     def test_a_flagged_account_only_closes(self) -> None:
         flagged = {**CLASSIC, "flagged_pdt": True}
-        assert judge("BUY 10 AAPL", told=flagged).decision is GateDecision.BLOCK
-        assert judge("SELL 10 AAPL", held=10, told=flagged).decision is GateDecision.ALLOW
+        assert judge("BUY 10 AAPL", reported=flagged).decision is GateDecision.BLOCK
+        assert judge("SELL 10 AAPL", held=10, reported=flagged).decision is GateDecision.ALLOW
 
     @pytest.mark.parametrize("sec_type", [SecType.FUT, SecType.FOP, SecType.CASH, SecType.CRYPTO, SecType.BAG])
     def test_what_is_no_security_is_not_judged(self, sec_type: SecType) -> None:
@@ -171,7 +173,7 @@ class TestClassic:
 
     def test_a_partial_history_without_the_brokers_number_is_warned_of(self) -> None:
         live = {"equity_now": Usd(D(9000))}
-        got = judge("BUY 10 AAPL", told=live, regime=DayTradeRegime.CLASSIC, partial=True)
+        got = judge("BUY 10 AAPL", reported=live, regime=DayTradeRegime.CLASSIC, partial=True)
         assert codes(got) == (GateDecision.WARN, ["history_partial", "forecast"])
         assert judge("BUY 10 AAPL", partial=True).decision is GateDecision.ALLOW
 
@@ -184,21 +186,21 @@ class TestClassic:
 
 class TestUnknown:
     def test_an_opening_is_refused_and_a_closing_allowed(self) -> None:
-        got = judge("BUY 10 AAPL", told={"account_type": AccountType.MARGIN})
+        got = judge("BUY 10 AAPL", reported={"account_type": AccountType.MARGIN})
         assert codes(got) == (GateDecision.BLOCK, ["regime_unknown", "forecast"])
-        assert judge("SELL 10 AAPL", held=10, told={}).decision is GateDecision.ALLOW
+        assert judge("SELL 10 AAPL", held=10, reported={}).decision is GateDecision.ALLOW
 
-    def test_a_large_account_of_which_nothing_can_be_told_passes_both_rules(self) -> None:
+    def test_a_large_account_of_which_nothing_can_be_reported_passes_both_rules(self) -> None:
         rich = {"equity_now": Usd(D(30_000)), "broker_day_trades_remaining": -1}
-        assert codes(judge("BUY 10 AAPL", used=9, told=rich)) == (GateDecision.ALLOW, [])
+        assert codes(judge("BUY 10 AAPL", used=9, reported=rich)) == (GateDecision.ALLOW, [])
         short = MarginPreview(equity_with_loan_after=Usd(D(100)), maint_margin_after=Usd(D(200)))
-        assert judge("BUY 10 AAPL", told=rich, preview=short).decision is GateDecision.BLOCK
+        assert judge("BUY 10 AAPL", reported=rich, preview=short).decision is GateDecision.BLOCK
 
 
 class TestIntradayMargin:
     def margin(self, order: str, **more: Any) -> GateVerdict:
-        told = {**MARGIN, **more.pop("told", {})}
-        return judge(order, told=told, regime=DayTradeRegime.INTRADAY_MARGIN, **more)
+        reported = {**MARGIN, **more.pop("reported", {})}
+        return judge(order, reported=reported, regime=DayTradeRegime.INTRADAY_MARGIN, **more)
 
     def test_with_room_enough_it_is_allowed(self) -> None:
         got = self.margin("BUY 10 AAPL", preview=ROOMY, used=9)
@@ -213,12 +215,12 @@ class TestIntradayMargin:
         assert codes(self.margin("BUY 10 AAPL", preview=unset))[1] == ["no_margin_preview"]
         assert self.margin("SELL 10 AAPL", held=10).decision is GateDecision.ALLOW
 
-    def test_without_a_preview_a_deficit_by_the_rates_is_told_as_well(self) -> None:
+    def test_without_a_preview_a_deficit_by_the_rates_is_reported_as_well(self) -> None:
         got = self.margin("BUY 1000 AAPL")
         assert codes(got)[1] == ["no_margin_preview", "intraday_deficit"]
 
     def test_a_simulated_account_is_judged_by_the_rules_own_rates(self) -> None:
-        simulated = {"told": {"is_simulated": True}}
+        simulated = {"reported": {"is_simulated": True}}
         assert self.margin("BUY 10 AAPL", **simulated).decision is GateDecision.ALLOW
         got = self.margin("BUY 1000 AAPL", **simulated)
         assert codes(got)[1] == ["intraday_deficit"]
@@ -226,9 +228,9 @@ class TestIntradayMargin:
         assert codes(unrated)[1] == ["no_margin_preview"]
 
     def test_a_deficit_is_refused_with_amount_and_deadlines(self) -> None:
-        told = {"equity_now": Usd(D(8000)), "equity_with_loan": Usd(D(8000))}
+        reported = {"equity_now": Usd(D(8000)), "equity_with_loan": Usd(D(8000))}
         after = MarginPreview(equity_with_loan_after=Usd(D(8000)), maint_margin_after=Usd(D(8250)))
-        got = self.margin("BUY 330 AAPL", told=told, preview=after, price="100")
+        got = self.margin("BUY 330 AAPL", reported=reported, preview=after, price="100")
         assert codes(got) == (GateDecision.BLOCK, ["intraday_deficit"])
         assert got.blocks[0].message == (
             "The intraday margin level falls to -250.00 USD: a deficit of 250.00 USD, to be met by 2026-12-03, "
@@ -237,9 +239,9 @@ class TestIntradayMargin:
 
     def test_below_zero_a_sale_passes_and_one_more_share_does_not(self) -> None:
         fallen = {"equity_with_loan": Usd(D(4400)), "maint_margin_req": Usd(D(5000))}
-        assert self.margin("SELL 50 AAPL", held=100, told=fallen).decision is GateDecision.ALLOW
+        assert self.margin("SELL 50 AAPL", held=100, reported=fallen).decision is GateDecision.ALLOW
         after = MarginPreview(equity_with_loan_after=Usd(D(4400)), maint_margin_after=Usd(D(5025)))
-        got = self.margin("BUY 1 AAPL", held=100, told=fallen, preview=after)
+        got = self.margin("BUY 1 AAPL", held=100, reported=fallen, preview=after)
         assert codes(got) == (GateDecision.BLOCK, ["intraday_deficit"])
         assert "deficit of 625.00 USD, to be" in got.blocks[0].message
         assert "de minimis" not in got.blocks[0].message
@@ -251,14 +253,17 @@ class TestIntradayMargin:
         assert self.margin("BUY 10 AAPL", preview=just).decision is GateDecision.ALLOW
 
     def test_an_initial_margin_beyond_the_equity_is_refused(self) -> None:
-        told = MarginPreview(
+        reported = MarginPreview(
             equity_with_loan_after=Usd(D(10_000)), maint_margin_after=Usd(D(5000)), init_margin_after=Usd(D(10_001))
         )
-        assert codes(self.margin("BUY 10 AAPL", preview=told)) == (GateDecision.BLOCK, ["initial_margin"])
+        assert codes(self.margin("BUY 10 AAPL", preview=reported)) == (GateDecision.BLOCK, ["initial_margin"])
 
     def test_a_look_ahead_below_zero_is_warned_of(self) -> None:
-        told = {"look_ahead_excess_liquidity": Usd(D(-1))}
-        assert codes(self.margin("BUY 10 AAPL", preview=ROOMY, told=told)) == (GateDecision.WARN, ["look_ahead"])
+        reported = {"look_ahead_excess_liquidity": Usd(D(-1))}
+        assert codes(self.margin("BUY 10 AAPL", preview=ROOMY, reported=reported)) == (
+            GateDecision.WARN,
+            ["look_ahead"],
+        )
 
     def test_stocks_that_need_more_than_the_account_overnight_are_warned_of(self) -> None:
         held = {"preview": ROOMY, "stock_value": Usd(D(19_500))}
@@ -269,47 +274,47 @@ class TestIntradayMargin:
 
     def test_below_2_000_nothing_is_borrowed(self) -> None:
         small = {"equity_now": Usd(D(1999)), "net_cash": Usd(D(500))}
-        assert self.margin("BUY 10 AAPL", preview=ROOMY, told=small).decision is GateDecision.ALLOW
+        assert self.margin("BUY 10 AAPL", preview=ROOMY, reported=small).decision is GateDecision.ALLOW
         for order in ("BUY 11 AAPL", "SELL 1 AAPL"):
-            got = self.margin(order, preview=ROOMY, told=small)
+            got = self.margin(order, preview=ROOMY, reported=small)
             assert codes(got) == (GateDecision.BLOCK, ["below_minimum_equity"])
-        unknown = self.margin("SELL 1 AAPL", preview=ROOMY, told={"equity_now": None})
+        unknown = self.margin("SELL 1 AAPL", preview=ROOMY, reported={"equity_now": None})
         assert "is not known" in unknown.blocks[0].message
 
     def test_a_freeze_stops_new_debits_and_shorts(self) -> None:
         frozen = {"frozen_until": MONDAY}
-        paid = self.margin("BUY 10 AAPL", preview=ROOMY, told=frozen)
+        paid = self.margin("BUY 10 AAPL", preview=ROOMY, reported=frozen)
         assert codes(paid) == (GateDecision.WARN, ["account_frozen"])
         for order in ("BUY 201 AAPL", "SELL 1 AAPL"):
-            assert codes(self.margin(order, preview=ROOMY, told=frozen)) == (GateDecision.BLOCK, ["account_frozen"])
-        assert self.margin("SELL 1 AAPL", held=1, told=frozen).decision is GateDecision.ALLOW
-        assert self.margin("BUY 1 AAPL", price=None, preview=ROOMY, told=frozen).decision is GateDecision.BLOCK
+            assert codes(self.margin(order, preview=ROOMY, reported=frozen)) == (GateDecision.BLOCK, ["account_frozen"])
+        assert self.margin("SELL 1 AAPL", held=1, reported=frozen).decision is GateDecision.ALLOW
+        assert self.margin("BUY 1 AAPL", price=None, preview=ROOMY, reported=frozen).decision is GateDecision.BLOCK
 
     def test_both_rules_hold_where_the_broker_counts(self) -> None:
-        told = {**MARGIN, "broker_day_trades_remaining": 0}
-        got = judge("BUY 10 AAPL", told=told)
+        reported = {**MARGIN, "broker_day_trades_remaining": 0}
+        got = judge("BUY 10 AAPL", reported=reported)
         assert codes(got)[1] == ["no_day_trade_left", "no_margin_preview"]
-        one = judge("BUY 10 AAPL", told={**MARGIN, "broker_day_trades_remaining": 1}, preview=ROOMY)
+        one = judge("BUY 10 AAPL", reported={**MARGIN, "broker_day_trades_remaining": 1}, preview=ROOMY)
         assert codes(one) == (GateDecision.ALLOW, ["forecast"])
 
     def test_switched_off_nothing_is_judged(self) -> None:
-        got = judge("BUY 1000 AAPL", told=MARGIN, regime=DayTradeRegime.OFF, used=9)
+        got = judge("BUY 1000 AAPL", reported=MARGIN, regime=DayTradeRegime.OFF, used=9)
         assert codes(got) == (GateDecision.ALLOW, [])
 
     def test_portfolio_margin_is_neither_counted_nor_held_to_the_level(self) -> None:
-        told = {"account_type": AccountType.PORTFOLIO, "equity_now": Usd(D(200_000))}
-        assert codes(judge("BUY 10 AAPL", told=told, used=9)) == (GateDecision.ALLOW, [])
+        reported = {"account_type": AccountType.PORTFOLIO, "equity_now": Usd(D(200_000))}
+        assert codes(judge("BUY 10 AAPL", reported=reported, used=9)) == (GateDecision.ALLOW, [])
 
 
 class TestCash:
     def cash(self, order: str, settled: int = 1000, net: int = 2000, **more: Any) -> GateVerdict:
-        told = {
+        reported = {
             "account_type": AccountType.CASH,
             "settled_cash": Usd(D(settled)),
             "net_cash": Usd(D(net)),
-            **more.pop("told", {}),
+            **more.pop("reported", {}),
         }
-        return judge(order, told=told, **more)
+        return judge(order, reported=reported, **more)
 
     def test_settled_cash_pays_however_many_day_trades_there_were(self) -> None:
         got = self.cash("BUY 20 AAPL", used=9)
@@ -323,8 +328,8 @@ class TestCash:
 
     def test_a_frozen_account_spends_settled_cash_only(self) -> None:
         frozen = {"frozen_until": MONDAY}
-        assert self.cash("BUY 21 AAPL", told=frozen).decision is GateDecision.BLOCK
-        assert self.cash("BUY 20 AAPL", told=frozen).decision is GateDecision.ALLOW
+        assert self.cash("BUY 21 AAPL", reported=frozen).decision is GateDecision.BLOCK
+        assert self.cash("BUY 20 AAPL", reported=frozen).decision is GateDecision.ALLOW
 
     def test_shorts_are_refused_and_options_need_cover(self) -> None:
         assert codes(self.cash("SELL 1 AAPL")) == (GateDecision.BLOCK, ["no_short_in_cash_account"])
@@ -352,7 +357,7 @@ def test_an_order_is_split_without_a_rest(side: str, quantity: int, held: int) -
 @given(
     used=st.integers(0, 6),
     opened=st.booleans(),
-    told=st.sampled_from(
+    reported=st.sampled_from(
         [
             CLASSIC,
             MARGIN,
@@ -367,10 +372,10 @@ def test_an_order_is_split_without_a_rest(side: str, quantity: int, held: int) -
     sign=st.sampled_from([1, -1]),
 )
 def test_closing_is_never_refused(
-    *, used: int, opened: bool, told: dict[str, Any], regime: DayTradeRegime, quantity: int, sign: int
+    *, used: int, opened: bool, reported: dict[str, Any], regime: DayTradeRegime, quantity: int, sign: int
 ) -> None:
     order = f"{'SELL' if sign > 0 else 'BUY'} {quantity} AAPL"
-    got = judge(order, used=used, held=70 * sign, opened=("AAPL",) if opened else (), told=told, regime=regime)
+    got = judge(order, used=used, held=70 * sign, opened=("AAPL",) if opened else (), reported=reported, regime=regime)
     assert got.decision is not GateDecision.BLOCK
 
 

@@ -67,9 +67,9 @@ def own(word: str, at: str, *, name: str = "", symbol: str = "AAPL") -> Fill:
 DAY_TRADE = (row("B10", "2026-11-24T10:00"), row("S10", "2026-11-24T11:00"))
 
 
-def imported(store: MemoryStore, *rows: Execution, now: datetime = NOW, **told: Any) -> Imported:
+def imported(store: MemoryStore, *rows: Execution, now: datetime = NOW, **reported: Any) -> Imported:
     with store.transaction() as tx:
-        return import_executions(tx, Report(executions=rows, **told), now)
+        return import_executions(tx, Report(executions=rows, **reported), now)
 
 
 def booked(store: MemoryStore, *fills: Fill) -> None:
@@ -152,7 +152,7 @@ def test_what_was_held_before_the_report_is_not_taken_for_a_short() -> None:
     assert count_in_state(flat.view()).by_session == {"2026-11-24": 1}
 
 
-def test_old_and_uncounted_rows_are_left_out_and_told() -> None:
+def test_old_and_uncounted_rows_are_left_out_and_reported() -> None:
     got = imported(
         MemoryStore(),
         row("B1", "2026-11-13T10:00"),
@@ -190,7 +190,7 @@ class TestCoverage:
         assert imported(store, row("B1", "2026-11-24T10:00")).covered_since == "2026-11-20"
         assert imported(store).covered_since == "2026-11-20"
 
-    def test_a_report_tells_whether_it_covers_a_window(self) -> None:
+    def test_a_report_reports_whether_it_covers_a_window(self) -> None:
         assert Report(executions=(), since=date(2026, 11, 23)).covers(NOW, 5)
         assert not Report(executions=DAY_TRADE).covers(NOW, 5)
         assert Report(executions=DAY_TRADE).covers(NOW, 4)

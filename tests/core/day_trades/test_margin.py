@@ -37,12 +37,12 @@ def usd(amount: str | int) -> Usd:
     return Usd(D(amount))
 
 
-def facts(equity: int = 8000, maint: int | None = 0, **told: Usd) -> AccountFacts:
+def facts(equity: int = 8000, maint: int | None = 0, **reported: Usd) -> AccountFacts:
     return AccountFacts(
         equity_now=usd(equity),
         equity_with_loan=usd(equity),
         maint_margin_req=None if maint is None else usd(maint),
-        **told,
+        **reported,
     )
 
 
@@ -60,8 +60,8 @@ def test_buying_20_000_with_8_000_leaves_a_level_of_3_000() -> None:
     level = margin_level(facts(), None, estimate, opens=True)
     assert (level.before, level.after, level.deficit, level.is_reducing) == (8000, 3000, 0, True)
     assert level.is_estimate
-    told = margin_level(facts(), preview(8000, 5000), estimate, opens=True)
-    assert (told.after, told.is_estimate) == (3000, False)
+    reported = margin_level(facts(), preview(8000, 5000), estimate, opens=True)
+    assert (reported.after, reported.is_estimate) == (3000, False)
 
 
 def test_buying_33_000_with_8_000_is_a_small_deficit_all_the_same() -> None:
@@ -87,7 +87,7 @@ def test_other_working_openings_are_reserved() -> None:
     assert margin_level(reserved, None, usd(5000), opens=True).after == 1000
 
 
-def test_what_is_not_told_stays_unknown() -> None:
+def test_what_is_not_reported_stays_unknown() -> None:
     assert level_before(AccountFacts()) is None
     assert level_before(facts(maint=None)) is None
     assert level_before(AccountFacts(equity_now=usd(100), maint_margin_req=usd(10))) == 90
@@ -98,7 +98,7 @@ def test_what_is_not_told_stays_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "usable"),
+    ("reported", "usable"),
     [
         (None, False),
         (preview(8000, None), False),
@@ -109,8 +109,8 @@ def test_what_is_not_told_stays_unknown() -> None:
         (MarginPreview(equity_with_loan_after=usd(1), maint_margin_after=usd(1), init_margin_after=Usd(UNSET)), False),
     ],
 )
-def test_a_preview_with_a_missing_or_unset_field_is_none(told: MarginPreview | None, *, usable: bool) -> None:
-    level = margin_level(facts(), told, None, opens=True)
+def test_a_preview_with_a_missing_or_unset_field_is_none(reported: MarginPreview | None, *, usable: bool) -> None:
+    level = margin_level(facts(), reported, None, opens=True)
     assert (level.after is not None and not level.is_estimate) is usable
 
 
@@ -202,8 +202,8 @@ def test_a_freeze_lasts_to_its_last_day() -> None:
 def test_a_debit_is_what_the_cash_does_not_pay(
     cash: int | None, side: str, notional: int | None, *, expected: bool
 ) -> None:
-    told = AccountFacts(net_cash=None if cash is None else usd(cash))
-    assert creates_debit(told, OrderSide(side), None if notional is None else D(notional)) is expected
+    reported = AccountFacts(net_cash=None if cash is None else usd(cash))
+    assert creates_debit(reported, OrderSide(side), None if notional is None else D(notional)) is expected
 
 
 def test_working_entries_are_reserved_for_and_positions_carry_margin() -> None:

@@ -19,7 +19,7 @@ ENOUGH = MarginPreview(
 )
 
 
-def facts(equity: str = "8000", maintenance: str = "0", **told: Any) -> AccountFacts:
+def facts(equity: str = "8000", maintenance: str = "0", **reported: Any) -> AccountFacts:
     return AccountFacts(
         **{
             "account_type": AccountType.MARGIN,
@@ -27,16 +27,16 @@ def facts(equity: str = "8000", maintenance: str = "0", **told: Any) -> AccountF
             "maint_margin_req": Usd(D(maintenance)),
             "net_liquidation": Usd(D(equity)),
             "broker_day_trades_remaining": -1,
-            **told,
+            **reported,
         }
     )
 
 
-def margin_rig(told: AccountFacts | None = None) -> tuple[Rig, MarginBroker]:
+def margin_rig(reported: AccountFacts | None = None) -> tuple[Rig, MarginBroker]:
     prices = Prices()
     rig = Rig(prices=prices)
     prices.set("AAPL", "50", rig.clock.now())
-    broker = MarginBroker(rig.venue, rig.clock, told or facts())
+    broker = MarginBroker(rig.venue, rig.clock, reported or facts())
     broker.what_if = ENOUGH
     rig.price("50")
     rig.use(broker)
@@ -47,8 +47,8 @@ def watch(rig: Rig) -> MarginWatch:
     return MarginWatch(rig.store, rig.broker)
 
 
-def opened(told: AccountFacts | None = None) -> tuple[Rig, MarginBroker]:
-    rig, broker = margin_rig(told)
+def opened(reported: AccountFacts | None = None) -> tuple[Rig, MarginBroker]:
+    rig, broker = margin_rig(reported)
     (report,) = rig.feed(make_signal(now=rig.clock.now()))
     assert report.outcome is SignalOutcome.EXECUTED, report.reasons
     return rig, broker

@@ -22,16 +22,16 @@ def usd(amount: int | None) -> Usd | None:
     return None if amount is None else Usd(D(amount))
 
 
-def inferred(configured: DayTradeRegime = DayTradeRegime.AUTO, **told: Any) -> tuple[Any, ...]:
-    got = infer_regimes(AccountFacts(**told), configured, THRESHOLD)
+def inferred(configured: DayTradeRegime = DayTradeRegime.AUTO, **reported: Any) -> tuple[Any, ...]:
+    got = infer_regimes(AccountFacts(**reported), configured, THRESHOLD)
     assert got.source
     return (*got.regimes, got.is_known)
 
 
-@pytest.mark.parametrize("told", [0, 1, 2, 3])
-def test_a_number_from_the_broker_means_classic_and_intraday_margin(told: int) -> None:
-    assert inferred(broker_day_trades_remaining=told) == (*BOTH, True)
-    assert inferred(broker_day_trades_remaining=told, account_type=AccountType.PORTFOLIO) == (*BOTH, True)
+@pytest.mark.parametrize("reported", [0, 1, 2, 3])
+def test_a_number_from_the_broker_means_classic_and_intraday_margin(reported: int) -> None:
+    assert inferred(broker_day_trades_remaining=reported) == (*BOTH, True)
+    assert inferred(broker_day_trades_remaining=reported, account_type=AccountType.PORTFOLIO) == (*BOTH, True)
 
 
 def test_minus_one_from_a_small_account_means_that_the_count_is_not_enforced() -> None:
@@ -52,7 +52,7 @@ def test_a_complete_summary_without_the_number_means_that_it_is_not_counted() ->
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {},
         {"account_type": AccountType.MARGIN},
@@ -61,8 +61,8 @@ def test_a_complete_summary_without_the_number_means_that_it_is_not_counted() ->
         {"equity_now": usd(30_000), "account_type": AccountType.MARGIN},
     ],
 )
-def test_a_thin_summary_without_the_number_leaves_the_rule_unknown(told: dict[str, Any]) -> None:
-    assert inferred(**told) == (Regime.UNKNOWN, False)
+def test_a_thin_summary_without_the_number_leaves_the_rule_unknown(reported: dict[str, Any]) -> None:
+    assert inferred(**reported) == (Regime.UNKNOWN, False)
 
 
 def test_an_order_refused_as_a_pattern_day_trade_proves_the_count_whatever_the_number_says() -> None:
@@ -112,12 +112,12 @@ def test_the_gate_equity_is_the_lesser_of_the_adjusted_close_and_now(
     assert gate_equity(facts) == expected
 
 
-def test_what_the_account_tells_elsewhere_completes_its_facts() -> None:
+def test_what_the_account_reports_elsewhere_completes_its_facts() -> None:
     bare = AccountSnapshot(equity=Usd(D(9000)), cash=Usd(D(100)), buying_power=Usd(D(0)), taken_at=NOW)
     facts = facts_of(bare)
     assert (facts.equity_now, facts.net_liquidation, facts.net_cash) == (D(9000), D(9000), D(100))
     assert (facts.equity_prev_close, facts.broker_day_trades_remaining) == (None, None)
-    told = AccountFacts(
+    reported = AccountFacts(
         account_type=AccountType.MARGIN,
         equity_prev_close=usd(8000),
         broker_day_trades_remaining=2,
@@ -126,7 +126,7 @@ def test_what_the_account_tells_elsewhere_completes_its_facts() -> None:
         settled_cash=usd(7),
     )
     full = facts_of(
-        AccountSnapshot(equity=Usd(D(9000)), cash=Usd(D(100)), buying_power=Usd(D(0)), taken_at=NOW, facts=told)
+        AccountSnapshot(equity=Usd(D(9000)), cash=Usd(D(100)), buying_power=Usd(D(0)), taken_at=NOW, facts=reported)
     )
     assert (full.equity_prev_close, full.broker_day_trades_remaining, full.net_liquidation) == (D(8000), 2, D(9001))
     assert (full.net_cash, full.settled_cash, full.account_type) == (D(-5), D(7), AccountType.MARGIN)
@@ -137,7 +137,7 @@ def test_what_the_account_tells_elsewhere_completes_its_facts() -> None:
         taken_at=NOW,
         prior_close_equity=usd(8500),
         broker_day_trades_remaining=1,
-        facts=told,
+        facts=reported,
     )
     assert (facts_of(both).equity_prev_close, facts_of(both).broker_day_trades_remaining) == (D(8500), 1)
 

@@ -129,14 +129,14 @@ def test_worked_examples_11_and_12_with_three_used(number: int, order: str, deci
     assert (got.status.remaining, got.verdict.decision, got.verdict.offer) == (0, decision, offer), number
 
 
-def test_later_executions_are_left_out_and_told() -> None:
+def test_later_executions_are_left_out_and_reported() -> None:
     got = report(executions("B1 S1 B1@15:30 S1@15:31"))
     assert (got.status.used, got.later_executions, got.executions_in_window) == (1, 2, 2)
     assert got.day_trade_share == D("0.5")
     assert report([]).day_trade_share is None
 
 
-def test_what_is_opened_today_and_the_other_methods_count_are_told() -> None:
+def test_what_is_opened_today_and_the_other_methods_count_are_reported() -> None:
     got = report([*executions("B1 B1 S2"), *executions("B5", security="OPEN")])
     assert (got.status.used, got.alternative_counts) == (1, {BY_OPENINGS: 2})
     assert got.status.opened_today == ("OPEN",)
@@ -167,9 +167,9 @@ def test_past_the_calendar_the_count_goes_on_by_the_rule_of_holidays() -> None:
     assert report(executions("B1 S1", "1999-12-31"), "2000-01-03T11:00").status.used == 1
 
 
-def test_the_margin_level_is_told_without_an_order_where_margin_matters() -> None:
-    told = AccountFacts(equity_with_loan=Usd(D(8000)), maint_margin_req=Usd(D(5000)))
-    assert report([], facts=told).level.before == 3000
+def test_the_margin_level_is_reported_without_an_order_where_margin_matters() -> None:
+    reported = AccountFacts(equity_with_loan=Usd(D(8000)), maint_margin_req=Usd(D(5000)))
+    assert report([], facts=reported).level.before == 3000
     cash = AccountFacts(account_type=AccountType.CASH, equity_now=Usd(D(8000)), maint_margin_req=Usd(D(1)))
     assert report([], facts=cash).level.before is None
 

@@ -87,8 +87,8 @@ def test_a_persons_quantity_is_rechecked(build: Any) -> None:
     kept = recheck_approval(waiting(build, quantity=Quantity(D(2))), build.snapshot(), Limits())
     assert kept.decision.sized is not None
     assert kept.decision.sized.quantity == 2
-    told = recheck_approval(waiting(build, quantity=Quantity(D(2))), build.snapshot(), Limits(), Quantity(D("1.5")))
-    assert (told.status, [r.code for r in told.reasons]) == (ApprovalStatus.PENDING, ["quantity_off_step"])
+    reported = recheck_approval(waiting(build, quantity=Quantity(D(2))), build.snapshot(), Limits(), Quantity(D("1.5")))
+    assert (reported.status, [r.code for r in reported.reasons]) == (ApprovalStatus.PENDING, ["quantity_off_step"])
 
 
 def test_only_what_is_pending_expires(build: Any) -> None:

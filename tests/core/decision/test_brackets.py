@@ -44,8 +44,8 @@ def bracket(
     build: Any, quantity: str | None = None, entry_order: EntryOrder = EntryOrder.LIMIT, **signal: Any
 ) -> tuple[BracketRecord, tuple[Order, ...], Decision, Opportunity]:
     opportunity = build.opportunity(**signal)
-    told = None if quantity is None else Quantity(D(quantity))
-    decision = decide(opportunity, build.snapshot(), Limits(), quantity=told)
+    reported = None if quantity is None else Quantity(D(quantity))
+    decision = decide(opportunity, build.snapshot(), Limits(), quantity=reported)
     record, orders = build_bracket(decision, opportunity, bracket_id="ULID", entry_order=entry_order, now=NOW)
     return record, orders, decision, opportunity
 

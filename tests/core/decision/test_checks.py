@@ -220,7 +220,7 @@ def test_a_minimum_of_zero_switches_reward_and_confidence_off(build: Any) -> Non
     )
 
 
-def test_confidence_must_be_told_and_reach_its_minimum(build: Any) -> None:
+def test_confidence_must_be_reported_and_reach_its_minimum(build: Any) -> None:
     low = only(build.failures(build.opportunity(confidence=D("0.6")), build.snapshot(), Limits()), "confidence_min")
     assert low.message == "Confidence 0.60 is below the minimum of 0.65."
     missing = only(build.failures(build.opportunity(confidence=None), build.snapshot(), Limits()), "confidence_min")

@@ -120,7 +120,7 @@ def test_a_size_that_could_not_be_worked_out_is_judged_as_the_smallest(build: An
         (replace(CLASSIC, regime="off", regimes=("off",), remaining=None), "2 used, not applicable"),
     ],
 )
-def test_explained_it_tells_count_and_limit(build: Any, status: DayTradeStatus, value: str) -> None:
+def test_explained_it_reports_count_and_limit(build: Any, status: DayTradeStatus, value: str) -> None:
     snapshot = replace(live(build, status, margin_preview=preview(100)))
     (check,) = [c for c in explain_checks(build.opportunity(), snapshot, Limits()) if c.code == "day_trades"]
     assert (check.value, check.limit, check.passed) == (value, "3 in 1 sessions", True)

@@ -19,7 +19,7 @@ from apex_cli.core.model.signal import SignalType
 D = Decimal
 
 
-def test_what_passes_waits_for_a_person_unless_told_otherwise(build: Any) -> None:
+def test_what_passes_waits_for_a_person_unless_reported_otherwise(build: Any) -> None:
     decision = decide(build.opportunity(), build.snapshot(), Limits())
     assert decision.kind is DecisionKind.QUEUE
     assert [reason.code for reason in decision.reasons] == ["approval_required"]
@@ -76,7 +76,7 @@ def test_reward_counts_the_quantity_that_aims_at_each_target(build: Any) -> None
     assert decide(short, build.snapshot(), Limits(), quantity=Quantity(D(1))).reward_risk == 1
 
 
-def test_an_unsized_signal_still_tells_its_reward(build: Any) -> None:
+def test_an_unsized_signal_still_reports_its_reward(build: Any) -> None:
     opportunity = build.opportunity(entry="700", stop="690", targets=("740", "760"))
     decision = decide(opportunity, build.snapshot(quote="700"), build.limits(enforce_caps=True))
     assert (decision.sized, decision.reward_risk) == (None, 5)

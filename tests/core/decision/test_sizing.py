@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.decision.sizing import size_as_told, size_position, smallest_quantity
+from apex_cli.core.decision.sizing import size_as_given, size_position, smallest_quantity
 from apex_cli.core.model.decision import Binding, Reason, Sized
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
@@ -32,8 +32,8 @@ def size(
     instrument, limits = make_instrument("X", market), risk or RiskLimits()
     if quantity is None:
         return size_position(instrument=instrument, entry=price(entry), stop=price(stop), risk=limits)
-    told = Quantity(D(quantity))
-    return size_as_told(instrument=instrument, entry=price(entry), stop=price(stop), risk=limits, quantity=told)
+    reported = Quantity(D(quantity))
+    return size_as_given(instrument=instrument, entry=price(entry), stop=price(stop), risk=limits, quantity=reported)
 
 
 def sized(result: Sized | Reason) -> Sized:
@@ -199,10 +199,12 @@ def test_loss_and_value_stay_within_the_caps_unless_the_warnings_say_so(
 )
 def test_a_price_in_another_currency_is_not_sized_as_dollars(symbol: str, market: MarketType, currency: str) -> None:
     instrument = make_instrument(symbol, market)
-    told = Quantity(instrument.quantity_step)
+    reported = Quantity(instrument.quantity_step)
     for result in (
         size_position(instrument=instrument, entry=price("1.5"), stop=price("1.4"), risk=RiskLimits()),
-        size_as_told(instrument=instrument, entry=price("1.5"), stop=price("1.4"), risk=RiskLimits(), quantity=told),
+        size_as_given(
+            instrument=instrument, entry=price("1.5"), stop=price("1.4"), risk=RiskLimits(), quantity=reported
+        ),
     ):
         assert isinstance(result, Reason)
         assert (result.code, result.value) == ("no_rate", currency)

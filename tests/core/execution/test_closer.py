@@ -515,7 +515,7 @@ class TestWhenTheCloseFails:
             assert rig.most_that_exits_fill() <= 15
             assert rig.unprotected() == 0
 
-    def test_when_the_stop_is_rejected_too_the_person_is_told(self) -> None:
+    def test_when_the_stop_is_rejected_too_the_person_is_reported(self) -> None:
         rig, broker = holding()
         broker.rejects = lambda order: order.role in {OrderRole.CLOSE, OrderRole.STOP}
         with pytest.raises(RefusedError) as error:
@@ -535,7 +535,7 @@ class TestWhenTheCloseFails:
             rig.close()
         assert rig.unprotected() == 0
 
-    def test_a_close_of_unknown_fate_is_told_and_not_repeated(self) -> None:
+    def test_a_close_of_unknown_fate_is_reported_and_not_repeated(self) -> None:
         rig, broker = holding()
         broker.fates.append(Fate.LOST_AFTER)
         real = broker.drain
@@ -571,7 +571,7 @@ class TestWhenTheCloseFails:
         assert rig.at_venue() == {}
         assert rig.resting_at_venue() == {}
 
-    def test_a_close_filled_in_part_and_then_cancelled_is_told_as_it_is(self) -> None:
+    def test_a_close_filled_in_part_and_then_cancelled_is_reported_as_it_is(self) -> None:
         rig, broker = holding()
         real = broker.submit
 

@@ -183,7 +183,7 @@ class TestRecovering:
         assert rig.unprotected() == 0
         assert len(broker.submitted) == 1
 
-    def test_what_the_venue_never_saw_is_closed_told_and_may_be_decided_again(self) -> None:
+    def test_what_the_venue_never_saw_is_closed_reported_and_may_be_decided_again(self) -> None:
         rig, broker = unreliable()
         broker.fates.append(Fate.LOST_BEFORE)
         rig.feed(signal(rig))
@@ -287,7 +287,7 @@ class TestRecovering:
             rig.cycle()
             assert rig.most_that_exits_fill() == rig.at_venue().get("AAPL", 0)
 
-    def test_a_rejected_stop_is_told_and_not_tried_for_ever(self) -> None:
+    def test_a_rejected_stop_is_reported_and_not_tried_for_ever(self) -> None:
         rig, broker = unreliable()
         broker.rejects = lambda order: order.role is OrderRole.STOP
         rig.feed(signal(rig))
@@ -325,7 +325,7 @@ class TestRecovering:
             rig.cycle()
         assert rig.unprotected() == 0
 
-    def test_unknown_exits_are_never_doubled_but_told(self) -> None:
+    def test_unknown_exits_are_never_doubled_but_reported(self) -> None:
         rig, broker = unreliable()
         rig.feed(signal(rig))
         with rig.store.transaction() as tx:
@@ -336,7 +336,7 @@ class TestRecovering:
         assert [r.order.client_order_id[-2:] for r in rig.orders() if r.order.role is OrderRole.STOP] == ["S1"]
         assert codes(rig) == ["unprotected"]
 
-    def test_a_position_without_a_plan_is_told_once_a_run(self) -> None:
+    def test_a_position_without_a_plan_is_reported_once_a_run(self) -> None:
         rig, _ = unreliable()
         outside = Fill(
             exec_id="X.01",
@@ -379,7 +379,7 @@ class TestWhileTheLoopRuns:
         assert rig.most_that_exits_fill() == 15
         assert "protection_restored" in codes(rig)
 
-    def test_a_stop_that_is_taken_away_again_and_again_is_told_and_put_back_without_haste(self) -> None:
+    def test_a_stop_that_is_taken_away_again_and_again_is_reported_and_put_back_without_haste(self) -> None:
         rig, _ = unreliable()
         rig.feed(signal(rig))
         for _ in range(20):

@@ -30,8 +30,8 @@ def holding(**policy: Any) -> Rig:
 
 
 def alarms(rig: Rig) -> list[tuple[str, str]]:
-    told = [msgspec.json.decode(event.data) for event in rig.events("alarm")]
-    return [(each["code"], each["message"]) for each in told]
+    reported = [msgspec.json.decode(event.data) for event in rig.events("alarm")]
+    return [(each["code"], each["message"]) for each in reported]
 
 
 def codes(rig: Rig) -> list[str]:
@@ -61,7 +61,7 @@ def test_a_rejected_stop_is_tried_again_after_a_pause() -> None:
     assert codes(rig) == ["unprotected", "protection_restored"]
 
 
-def test_after_a_few_tries_it_is_told_and_left() -> None:
+def test_after_a_few_tries_it_is_reported_and_left() -> None:
     rig = holding(stop_attempts=2, retry_pause_s=0)
     cycles(rig, 6, 60)
     assert tries(rig) == 2
@@ -96,7 +96,7 @@ def test_flatten_closes_at_market_in_every_trading_state(mode: TradingMode) -> N
     assert trip.exit_reason == "stop_rejected"
 
 
-def test_a_close_that_fails_too_is_told_once_and_tried_again_a_few_times() -> None:
+def test_a_close_that_fails_too_is_reported_once_and_tried_again_a_few_times() -> None:
     rig = holding(stop_attempts=2, on_rejected_stop=OnRejectedStop.FLATTEN)
     rig.broker.rejects = lambda order: order.role in {OrderRole.STOP, OrderRole.CLOSE}
     cycles(rig, 20, 60)

@@ -63,7 +63,7 @@ def test_a_session_is_started_once_by_whoever_comes_first() -> None:
     assert len([e for e in store.events if e.kind == "session_started"]) == 1
 
 
-def test_a_session_opens_with_the_prior_close_where_the_broker_tells_it() -> None:
+def test_a_session_opens_with_the_prior_close_where_the_broker_reports_it() -> None:
     store = MemoryStore()
     roll_session(store, account("3100", prior="3000"), START)
     assert store.view().counters.session_start_equity == 3000

@@ -86,7 +86,7 @@ def test_the_order_of_lessons_does_not_matter(before: dict[str, Decimal], seen: 
     assert adapt(before, seen) == adapt(before, seen[::-1])
 
 
-def test_what_told_winners_from_losers_gains_and_what_misled_loses(lesson: Any) -> None:
+def test_what_reported_winners_from_losers_gains_and_what_misled_loses(lesson: Any) -> None:
     even = dict.fromkeys(PART_NAMES, D("0.5"))
     seen = [
         *(lesson(n, "2", parts={**even, "timing": D("0.9"), "liquidity": D("0.2")}) for n in range(5)),

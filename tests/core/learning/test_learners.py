@@ -1,4 +1,4 @@
-"""The hook: what it adapts, what it tells, and what can be taken back."""
+"""The hook: what it adapts, what it reports, and what can be taken back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def adaptations(store: MemoryStore, kind: str = "weight_adaptation") -> list[Lea
     return [msgspec.json.decode(e.data, type=LearningChange) for e in store.events if e.kind == kind]
 
 
-def test_twenty_trades_move_both_and_tell_of_it(store: MemoryStore, lesson: Any) -> None:
+def test_twenty_trades_move_both_and_report_of_it(store: MemoryStore, lesson: Any) -> None:
     teach(store, mixed(lesson, 1, 20))
     check(store, START + DAY)
     weights = weights_in_force(store.view())
@@ -116,12 +116,12 @@ class TestModes:
         check(store, START + DAY, LearningMode.OFF)
         assert store.generation == before
 
-    def test_report_tells_once_and_changes_no_weight(self, store: MemoryStore, lesson: Any) -> None:
+    def test_report_reports_once_and_changes_no_weight(self, store: MemoryStore, lesson: Any) -> None:
         teach(store, mixed(lesson, 1, 20))
         for days in range(1, 5):
             check(store, START + DAY * days, LearningMode.REPORT)
-        told = adaptations(store, "weight_proposal")
-        assert [event.proposal.cause for event in told if event.proposal] == ["markets", "parts"]
+        reported = adaptations(store, "weight_proposal")
+        assert [event.proposal.cause for event in reported if event.proposal] == ["markets", "parts"]
         assert weights_in_force(store.view()) == DEFAULT_WEIGHTS
         assert not store.view().weights
         assert not adaptations(store)
@@ -148,12 +148,12 @@ class Model:
 
 
 def test_a_model_hears_of_each_of_its_predictions_once(store: MemoryStore, lesson: Any) -> None:
-    told = EntryConditions(score=D("0.5"), predictor_direction=1, predictor_probability=D("0.7"))
+    reported = EntryConditions(score=D("0.5"), predictor_direction=1, predictor_probability=D("0.7"))
     model = Model()
-    teach(store, [lesson(1, conditions=told), lesson(2)])
+    teach(store, [lesson(1, conditions=reported), lesson(2)])
     check(store, START, outcome_hook=model)
     check(store, START + DAY, outcome_hook=model)
-    teach(store, [lesson(3, "-1", conditions=told)])
+    teach(store, [lesson(3, "-1", conditions=reported)])
     check(store, START + DAY, outcome_hook=model)
     assert [(o.round_trip_id, o.was_right) for o in model.heard] == [("trip-1", True), ("trip-3", False)]
 

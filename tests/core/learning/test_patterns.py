@@ -97,8 +97,8 @@ def test_a_distance_needs_two_numbers_that_both_have() -> None:
 
 class TestOutcomes:
     def predicted(self, lesson: Any, number: int, r: str, direction: int, probability: str, **changes: Any) -> Lesson:
-        told = EntryConditions(score=D("0.5"), predictor_direction=direction, predictor_probability=D(probability))
-        found: Lesson = lesson(number, r, conditions=told, **changes)
+        reported = EntryConditions(score=D("0.5"), predictor_direction=direction, predictor_probability=D(probability))
+        found: Lesson = lesson(number, r, conditions=reported, **changes)
         return found
 
     def test_a_prediction_is_right_when_the_market_went_its_way(self, lesson: Any) -> None:

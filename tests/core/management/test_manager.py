@@ -58,7 +58,7 @@ def stops(rig: Rig) -> dict[str, tuple[OrderType, Decimal | None]]:
     }
 
 
-def told(rig: Rig, kind: str) -> list[dict[str, Any]]:
+def reported(rig: Rig, kind: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(event.data) for event in rig.events(kind)]
 
 
@@ -80,11 +80,11 @@ class TestTrailing:
         (trip,) = rig.state.round_trips.values()
         assert (trip.exit_reason, trip.exit_price, trip.pnl) == ("trail", D("54.30"), D("64.50"))
 
-    def test_each_step_is_told_once(self) -> None:
+    def test_each_step_is_reported_once(self) -> None:
         rig = managed(TRAIL, targets=("60",))
         for price in ("52", "52.50", "53", "52.60"):
             at(rig, price)
-        (started,), (replaced,) = told(rig, "trail_started"), told(rig, "stop_replaced")
+        (started,), (replaced,) = reported(rig, "trail_started"), reported(rig, "stop_replaced")
         assert (started["stop_price"], started["trail_amount"], started["r_multiple"]) == ("51.0", "1.0", "1")
         assert (replaced["client_order_id"][-2:], replaced["replaced_by"][-2:]) == ("S1", "S2")
         assert len(rig.broker.asked_cancels) == 1
@@ -123,12 +123,12 @@ class TestTrailing:
         rig.broker.rejects = lambda order: order.order_type is OrderType.TRAIL
         at(rig, "52")
         assert stops(rig) == {"S1": (OrderType.STOP, D(48))}
-        assert told(rig, "alarm")[0]["code"] == "trail_not_placed"
+        assert reported(rig, "alarm")[0]["code"] == "trail_not_placed"
         at(rig, "53")
         assert stops(rig) == {"S1": (OrderType.STOP, D(52))}
         at(rig, "52.50")
         assert stops(rig) == {"S1": (OrderType.STOP, D(52))}
-        assert [event["why"] for event in told(rig, "stop_moved")] == ["trail"]
+        assert [event["why"] for event in reported(rig, "stop_moved")] == ["trail"]
 
     @pytest.mark.parametrize("fate", [Fate.LOST_BEFORE, Fate.LOST_AFTER, Fate.REFUSED])
     def test_one_of_unknown_fate_never_leaves_the_position_bare(self, fate: Fate) -> None:
@@ -143,13 +143,13 @@ class TestTrailing:
             assert rig.most_that_exits_fill() == 15
         assert [kind for kind, _ in stops(rig).values()] == [OrderType.TRAIL]
 
-    def test_the_old_stop_that_is_not_cancelled_is_told_and_asked_again(self) -> None:
+    def test_the_old_stop_that_is_not_cancelled_is_reported_and_asked_again(self) -> None:
         rig = managed(TRAIL, targets=("60",))
         rig.broker.loses_cancels = True
         at(rig, "52")
         assert len(stops(rig)) == 2
         assert rig.most_that_exits_fill() == 15
-        assert told(rig, "alarm")[0]["code"] == "stop_not_cancelled"
+        assert reported(rig, "alarm")[0]["code"] == "stop_not_cancelled"
         rig.broker.loses_cancels = False
         at(rig, "52")
         assert stops(rig) == {"S2": (OrderType.TRAIL, D(51))}
@@ -161,7 +161,7 @@ class TestTrailing:
         name = rig.order("-S2").order.client_order_id
         rig.venue._keep(rig.venue._engine.cancel(name, rig.clock.now()))
         rig.prices = None
-        rig.gatherer._prices = None  # nobody tells a price: only Guard acts
+        rig.gatherer._prices = None  # nobody reports a price: only Guard acts
         rig.clock.advance(minutes=1)
         rig.cycle()
         rig.cycle()
@@ -207,7 +207,7 @@ class TestBreakeven:
         for price in ("51.99", "52", "53", "51", "52"):
             at(rig, price)
         assert stops(rig) == {"S1": (OrderType.STOP, D(50))}
-        (moved,) = told(rig, "stop_moved")
+        (moved,) = reported(rig, "stop_moved")
         assert (moved["from_price"], moved["to_price"], moved["why"], moved["price"]) == ("48", "50", "breakeven", "52")
         at(rig, "50")
         (trip,) = rig.state.round_trips.values()
@@ -228,7 +228,7 @@ class TestBreakeven:
         at(rig, "52")
         assert stops(rig) == {"S1": (OrderType.STOP, D(50))}
 
-    def test_a_change_that_is_not_confirmed_is_told_and_asked_again_later(self) -> None:
+    def test_a_change_that_is_not_confirmed_is_reported_and_asked_again_later(self) -> None:
         rig = managed(EVEN, targets=("60",))
         modify, asked = rig.broker.modify, []
 
@@ -239,7 +239,7 @@ class TestBreakeven:
         at(rig, "52", minutes=0)
         at(rig, "52", minutes=0.1)
         assert len(asked) == 1
-        assert told(rig, "alarm")[0]["code"] == "stop_not_moved"
+        assert reported(rig, "alarm")[0]["code"] == "stop_not_moved"
         rig.broker.modify = modify
         at(rig, "52")
         assert stops(rig) == {"S1": (OrderType.STOP, D(50))}
@@ -267,7 +267,7 @@ class TestScaleOut:
         at(rig, "52")
         assert rig.at_venue() == {"AAPL": 9}
         assert stops(rig) == {"S2": (OrderType.STOP, D(50)), "S3": (OrderType.STOP, D(50))}
-        assert [event["why"] for event in told(rig, "stop_moved")] == ["target", "target"]
+        assert [event["why"] for event in reported(rig, "stop_moved")] == ["target", "target"]
         at(rig, "58")
         assert rig.at_venue() == {"AAPL": 5}
         assert rig.most_that_exits_fill() == 5
@@ -311,7 +311,7 @@ class TestTime:
         assert rig.resting_at_venue() == {}
         (trip,) = rig.state.round_trips.values()
         assert (trip.exit_reason, trip.pnl) == ("time_exit", 15)
-        (event,) = told(rig, "time_exit")
+        (event,) = reported(rig, "time_exit")
         assert (event["quantity"], event["exit_price"]) == ("15", "51")
         assert event["due"] == "2026-11-30T14:30:00Z"
 
@@ -341,7 +341,7 @@ class TestTime:
         (trip,) = rig.state.round_trips.values()
         assert trip.exit_reason == "end_of_day"
         at(rig, "51")
-        assert len(told(rig, "end_of_day")) == 1
+        assert len(reported(rig, "end_of_day")) == 1
 
     def test_the_rest_of_an_entry_goes_with_it(self) -> None:
         limits = auto(entry_order=EntryOrder.LIMIT, management=ManagementLimits(flat_at_close=5))
@@ -387,16 +387,18 @@ class TestTime:
             tx.trading = TradingState()
         at(rig, "51")
         assert rig.at_venue() == {}
-        assert not told(rig, "alarm")
+        assert not reported(rig, "alarm")
 
-    def test_a_close_that_is_rejected_is_told_and_tried_again_after_a_pause(self) -> None:
+    def test_a_close_that_is_rejected_is_reported_and_tried_again_after_a_pause(self) -> None:
         rig = managed(ManagementLimits(flat_at_close=30), start="11-23 15:00")
         rig.broker.rejects = lambda order: order.role is OrderRole.CLOSE
         rig.clock.set(ny("11-23 15:30"))
         at(rig, "51", minutes=0)
         at(rig, "51", minutes=0.2)
         assert len([r for r in rig.orders() if r.order.role is OrderRole.CLOSE]) == 1
-        assert [alarm["code"] for alarm in told(rig, "alarm") if "end_of_day" in alarm["code"]] == ["end_of_day_failed"]
+        assert [alarm["code"] for alarm in reported(rig, "alarm") if "end_of_day" in alarm["code"]] == [
+            "end_of_day_failed"
+        ]
         assert rig.unprotected() == 0
         rig.broker.rejects = lambda _: False
         at(rig, "51")
@@ -441,14 +443,14 @@ class TestTrouble:
         rig.broker.loses_cancels = True
         at(rig, "52")
         assert stops(rig)["S1"] == (OrderType.STOP, D(48))
-        assert told(rig, "alarm")[0]["code"] == "entry_not_cancelled"
+        assert reported(rig, "alarm")[0]["code"] == "entry_not_cancelled"
         rig.broker.loses_cancels = False
         at(rig, "52")
         assert stops(rig) == {"S1": (OrderType.STOP, D(50))}
         assert rig.at_venue() == {"AAPL": 4}
 
     @pytest.mark.parametrize("request_", ["cancel", "modify"])
-    def test_a_broker_that_is_out_of_reach_is_told_and_asked_again(self, request_: str) -> None:
+    def test_a_broker_that_is_out_of_reach_is_reported_and_asked_again(self, request_: str) -> None:
         rig = managed(EVEN if request_ == "modify" else TRAIL, targets=("60",))
         works = getattr(rig.broker, request_)
 
@@ -457,7 +459,7 @@ class TestTrouble:
 
         setattr(rig.broker, request_, fails)
         at(rig, "52")
-        (alarm,) = told(rig, "alarm")
+        (alarm,) = reported(rig, "alarm")
         assert alarm["message"].endswith("The broker is not connected.")
         assert rig.unprotected() == 0
         assert rig.most_that_exits_fill() == 15
@@ -465,7 +467,7 @@ class TestTrouble:
         at(rig, "52")
         assert {trigger for _, trigger in stops(rig).values()} == {D(50) if request_ == "modify" else D(51)}
 
-    def test_a_late_entry_that_cannot_be_cancelled_is_told(self) -> None:
+    def test_a_late_entry_that_cannot_be_cancelled_is_reported(self) -> None:
         limits = auto(entry_order=EntryOrder.LIMIT, management=ManagementLimits(flat_at_close=5))
         rig = Rig(limits=limits, prices=Prices(), clock=FixedClock(ny("11-23 15:00")))
         rig.use(UnreliableBroker(rig.venue, rig.clock))
@@ -480,19 +482,19 @@ class TestTrouble:
         rig.clock.set(ny("11-23 15:55"))
         at(rig, "51", minutes=0)
         at(rig, "51", minutes=0.1)
-        (alarm,) = told(rig, "alarm")
+        (alarm,) = reported(rig, "alarm")
         assert alarm["code"] == "entry_not_cancelled"
         rig.broker.cancel = works
         at(rig, "51")
         assert rig.order("-E").status is OrderStatus.CANCELLED
 
-    def test_a_target_that_the_broker_refuses_is_told_and_not_sent_again(self) -> None:
+    def test_a_target_that_the_broker_refuses_is_reported_and_not_sent_again(self) -> None:
         rig = managed(ManagementLimits(), targets=("60",))
         rig.close(limit_price="55")
         rig.broker.rejects = lambda order: order.role is OrderRole.TARGET
         for _ in range(3):
             at(rig, "51", minutes=24 * 60)
-        assert [alarm["code"] for alarm in told(rig, "alarm")] == ["target_not_restored"]
+        assert [alarm["code"] for alarm in reported(rig, "alarm")] == ["target_not_restored"]
         assert rig.unprotected() == 0
 
 

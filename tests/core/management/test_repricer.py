@@ -49,7 +49,7 @@ def entries(rig: Rig) -> dict[str, tuple[str, Decimal, Decimal | None, Decimal]]
     }  # fmt: skip
 
 
-def told(rig: Rig, kind: str) -> list[dict[str, Any]]:
+def reported(rig: Rig, kind: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(event.data) for event in rig.events(kind)]
 
 
@@ -71,7 +71,7 @@ class TestSteps:
             "E3": (13, D("50.20")),
             "E4": (13, D("50.25")),
         }
-        assert [event["to_price"] for event in told(rig, "repriced")] == ["50.10", "50.20", "50.25"]
+        assert [event["to_price"] for event in reported(rig, "repriced")] == ["50.10", "50.20", "50.25"]
 
     def test_the_fresh_entry_brings_its_own_stop_and_target(self) -> None:
         rig = resting()
@@ -152,10 +152,10 @@ class TestWhatForbidsAStep:
         rig = resting(**changes)
         meet(rig, "50.60", seconds=61)
         assert entries(rig) == {"E": ("WORKING", 15, D(50), 0)}
-        (refused,) = told(rig, "reprice_refused")
+        (refused,) = reported(rig, "reprice_refused")
         assert [reason["code"] for reason in refused["reasons"]] == [code]
         meet(rig, "50.60", seconds=61)
-        assert len(told(rig, "reprice_refused")) == 1
+        assert len(reported(rig, "reprice_refused")) == 1
 
     @pytest.mark.parametrize("mode", [TradingMode.HALTED, TradingMode.REDUCING])
     def test_nothing_is_raised_while_trading_is_not_active(self, mode: TradingMode) -> None:
@@ -169,7 +169,7 @@ class TestWhatForbidsAStep:
         rig = resting()
         meet(rig, "52", seconds=61)
         assert entries(rig) == {"E": ("WORKING", 15, D(50), 0)}
-        assert told(rig, "reprice_refused")[0]["reasons"][0]["code"] == "price_collar"
+        assert reported(rig, "reprice_refused")[0]["reasons"][0]["code"] == "price_collar"
 
     def test_off_by_default(self) -> None:
         rig = resting(RepriceLimits())
@@ -222,7 +222,7 @@ class TestTrouble:
         assert len(rig.entries_at_venue()) == 2  # of the first signal, and of this one
         assert [row[1:3] for row in entries(rig).values()][-1] == (15, D(50))
 
-    def test_what_became_impossible_while_it_was_cancelled_is_given_up_and_told(self) -> None:
+    def test_what_became_impossible_while_it_was_cancelled_is_given_up_and_reported(self) -> None:
         rig = resting()
 
         def halt(_: str) -> None:
@@ -232,7 +232,7 @@ class TestTrouble:
         rig.broker.before_cancel = halt
         meet(rig, "50.60", seconds=61)
         assert entries(rig) == {"E": ("CANCELLED", 15, D(50), 0)}
-        (refused,) = told(rig, "reprice_refused")
+        (refused,) = reported(rig, "reprice_refused")
         assert (refused["is_over"], refused["reasons"][0]["code"]) == (True, "trading_state")
         assert not rig.state.resting
         assert rig.resting_at_venue() == {}
@@ -255,13 +255,13 @@ class TestTrouble:
         assert list(entries(rig)) == ["E"]
         assert rig.broker.asked_cancels == []
 
-    def test_a_cancel_that_is_lost_is_told_and_asked_again(self) -> None:
+    def test_a_cancel_that_is_lost_is_reported_and_asked_again(self) -> None:
         rig = resting()
         rig.broker.loses_cancels = True
         meet(rig, "50.60", seconds=61)
         meet(rig, "50.60", seconds=5)
         assert len(rig.broker.asked_cancels) == 1
-        assert told(rig, "alarm")[0]["code"] == "reprice_failed"
+        assert reported(rig, "alarm")[0]["code"] == "reprice_failed"
         rig.broker.loses_cancels = False
         meet(rig, "50.60", seconds=31)
         assert entries(rig)["E2"][:2] == ("WORKING", 14)

@@ -178,7 +178,7 @@ def test_equity_closes_at_one_on_half_days() -> None:
     assert closed.opens_at == new_york("2026-11-30T09:30")
 
 
-def test_equity_tells_the_holiday() -> None:
+def test_equity_reports_the_holiday() -> None:
     status = market_status(MarketType.EQUITY, new_york("2026-11-26T12:00"))
     assert (status.is_open, status.why) == (False, "Thanksgiving")
     assert status.opens_at == new_york("2026-11-27T09:30")

@@ -31,7 +31,7 @@ def read(event: OutboxRow) -> Notice | None:
 
 
 class Friend:
-    """A notifier that remembers, and fails as it is told to."""
+    """A notifier that remembers, and fails as it is reported to."""
 
     min_interval_s = 0.0
 
@@ -85,7 +85,7 @@ class World:
         self.journal.append(rows)
 
     def deliver(self) -> Sequence[int]:
-        """Step until there is nothing to do now, and return the ids told so far."""
+        """Step until there is nothing to do now, and return the ids reported so far."""
         while asyncio.run(self.courier.step()) in {Step.SENT, Step.MOVED}:
             pass
         return self.friend.ids
@@ -96,7 +96,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_events_are_told_in_their_order_and_once(world: World) -> None:
+def test_events_are_reported_in_their_order_and_once(world: World) -> None:
     world.happen("alarm", "order_updated", "entry")
     assert world.deliver() == [1, 3]
     world.happen("fill", "alarm")

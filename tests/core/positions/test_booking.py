@@ -65,8 +65,8 @@ def fill(name: str, quantity: str, price: str, exec_id: str, minute: float = 0, 
 def update(
     name: str, status: OrderStatus, *, minute: float = 0, quantity: str | None = None, **more: Any
 ) -> OrderUpdate:
-    told = None if quantity is None else Quantity(D(quantity))
-    return OrderUpdate(client_order_id=name, status=status, at=START + minute * MINUTE, quantity=told, **more)
+    reported = None if quantity is None else Quantity(D(quantity))
+    return OrderUpdate(client_order_id=name, status=status, at=START + minute * MINUTE, quantity=reported, **more)
 
 
 class Books:
@@ -122,7 +122,7 @@ class TestFills:
         assert (position.quantity, position.entry_price, position.bracket_id) == (10, D("50.6"), "b1")
         assert books.state.positions["AAPL"].current_price == 51
 
-    def test_a_repeated_fill_changes_nothing_and_is_not_told_again(self) -> None:
+    def test_a_repeated_fill_changes_nothing_and_is_not_reported_again(self) -> None:
         books = Books(ENTRY)
         one = fill("b1-E", "4", "50", "1.01")
         books.book(one)
@@ -195,7 +195,7 @@ class TestFills:
         assert not books.state.positions
         assert not books.state.fills
 
-    def test_a_fill_whose_order_left_the_hot_tables_is_booked_as_it_was_told(self) -> None:
+    def test_a_fill_whose_order_left_the_hot_tables_is_booked_as_it_was_reported(self) -> None:
         books = Books(ENTRY)
         with books.store.transaction() as tx:
             del tx.orders["b1-E"]
@@ -321,7 +321,7 @@ class TestUpdates:
         books.book(fill("b1-E", "10", "50", "1.01"))
         assert (books.record("b1-E").status, books.record("b1-E").filled_quantity) == (F, 10)
 
-    def test_each_change_is_told_under_its_signal(self) -> None:
+    def test_each_change_is_reported_under_its_signal(self) -> None:
         books = Books(STOP)
         books.book(update("b1-S1", C, reason="cancelled on request"))
         (event,) = books.store.events
@@ -416,8 +416,8 @@ class TestLessons:
         books = Books(ENTRY, STOP)
         books.book(fill("b1-E", "10", "50", "1.01"), fill("b1-S1", "10", "47.9", "2.01", 5, commission=Usd(D(1))))
         (lesson,) = books.state.lessons.values()
-        told = [event for event in books.store.events if event.kind == "round_trip_closed"]
-        assert (lesson.round_trip_id, lesson.seq, lesson.r) == ("1", told[0].seq, D("-1.1"))
+        reported = [event for event in books.store.events if event.kind == "round_trip_closed"]
+        assert (lesson.round_trip_id, lesson.seq, lesson.r) == ("1", reported[0].seq, D("-1.1"))
 
     def test_a_corrected_price_corrects_the_lesson_and_does_not_make_it_new(self) -> None:
         books = Books(ENTRY, STOP)

@@ -187,13 +187,13 @@ def test_it_is_closed_before_expiry_by_rule(lead: str, first: str) -> None:
     assert len(rig.events("before_expiry")) == 1
 
 
-def test_what_nears_its_end_is_told_once_a_session() -> None:
+def test_what_nears_its_end_is_reported_once_a_session() -> None:
     rig = holding(rules=OptionRules(warn_days=2))
     for day in ("12-15", "12-16", "12-16", "12-17", "12-18"):
         rig.clock.set(ny(f"{day} 11:00"))
         rig.cycle()
-    told = [event.data for event in rig.events("alarm")]
-    words = [msg for data in told if "option_expires" in (msg := bytes(data).decode())]
+    reported = [event.data for event in rig.events("alarm")]
+    words = [msg for data in reported if "option_expires" in (msg := bytes(data).decode())]
     assert [next(when for when in ("in 2 days", "in 1 day", "today") if when in text) for text in words] == [
         "in 2 days",
         "in 1 day",
@@ -254,7 +254,7 @@ class TestDecision:
     def test_a_long_one_has_no_duties(self) -> None:
         assert "assignment" not in self.warnings(CALL)
 
-    def test_another_last_session_than_the_name_says_is_told(self) -> None:
+    def test_another_last_session_than_the_name_says_is_reported(self) -> None:
         assert (
             "last time on 2026-12-18: 2026-12-19" in self.warnings(canonical("AAPL 2026-12-19 200 C"))["last_session"]
         )

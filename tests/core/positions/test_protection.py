@@ -104,7 +104,7 @@ class TestProtection:
         orders = [record("S1", "5", oca_group="g"), record("S2", "5", oca_group="g", order_type=OrderType.TRAIL)]
         assert protection_of(position(), orders).quantity == 5
 
-    def test_the_nearest_trigger_is_told(self) -> None:
+    def test_the_nearest_trigger_is_reported(self) -> None:
         orders = [record("S1", "5"), record("S2", "5", stop_price=Price(D(49)))]
         assert protection_of(position(), orders).stop_price == 49
 

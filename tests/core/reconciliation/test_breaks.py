@@ -136,7 +136,7 @@ def held_ten(*records: OrderRecord) -> State:
     return books(our("E", status=F, filled="10"), *(records or (our(),)), fills=[execution()])
 
 
-def told(*working: BrokerOrder, held: dict[str, str] | None = None, **parts: Any) -> BrokerSnapshot:
+def reported(*working: BrokerOrder, held: dict[str, str] | None = None, **parts: Any) -> BrokerSnapshot:
     positions = {key: Quantity(D(quantity)) for key, quantity in (held or {}).items()}
     holdings = tuple(Holding(instrument=make_instrument(key), quantity=row) for key, row in positions.items())
     snapshot = BrokerSnapshot(is_complete=True, positions=positions, holdings=holdings, working=working)
@@ -163,36 +163,36 @@ def summary(found: Iterable[Break]) -> list[tuple[str, str]]:
 
 class TestFills:
     def test_equal_books_have_no_break(self) -> None:
-        assert breaks(held_ten(), told(at_broker(our()), held=TEN, fills=(execution(),))) == ()
+        assert breaks(held_ten(), reported(at_broker(our()), held=TEN, fills=(execution(),))) == ()
 
     def test_a_missed_fill_is_adopted_and_nothing_else_differs(self) -> None:
         state = books(our("E"), our())
-        each = only(state, told(at_broker(our()), held=TEN, fills=(execution(),)))
+        each = only(state, reported(at_broker(our()), held=TEN, fills=(execution(),)))
         assert (each.code, each.correction.kind) == ("missed_fill", "adopt_fill")
         assert each.correction.fill == execution()
 
     def test_a_correction_is_adopted_an_older_word_is_not(self) -> None:
         fixed = execution(exec_id="1.02", price=Price(D(51)))
-        each = only(held_ten(), told(at_broker(our()), held=TEN, fills=(fixed,)))
+        each = only(held_ten(), reported(at_broker(our()), held=TEN, fills=(fixed,)))
         assert each.ours == "BUY 10 at 50"
         assert "was corrected" in each.message
         corrected = books(our("E", status=F, filled="10"), our(), fills=[fixed])
-        assert breaks(corrected, told(at_broker(our()), held=TEN, fills=(execution(),))) == ()
+        assert breaks(corrected, reported(at_broker(our()), held=TEN, fills=(execution(),))) == ()
 
     def test_a_partial_fill_of_an_unknown_order_makes_it_work(self) -> None:
         state = books(our("E", status=U), our("S1", "4"))
-        snapshot = told(
+        snapshot = reported(
             at_broker(our("E")), at_broker(our("S1", "4")), held={"AAPL": "4"}, fills=(execution(quantity="4"),)
         )
         assert summary(breaks(state, snapshot)) == [("missed_fill", "adopt_fill")]
 
     def test_a_fill_of_an_order_that_left_the_books_is_ours_by_its_id(self) -> None:
-        found = breaks(State(), told(held=TEN, fills=(execution(),)))
+        found = breaks(State(), reported(held=TEN, fills=(execution(),)))
         assert summary(found) == [("missed_fill", "adopt_fill"), ("stop_missing", "backfill_stop")]
 
     def test_a_fill_that_closes_leaves_nothing(self) -> None:
         state = held_ten(our("S1"))
-        found = breaks(state, told(fills=(execution(), execution("S1", exec_id="2.01"))))
+        found = breaks(state, reported(fills=(execution(), execution("S1", exec_id="2.01"))))
         assert summary(found) == [("missed_fill", "adopt_fill")]
 
     def test_a_fill_that_is_folded_on_what_was_carried(self) -> None:
@@ -200,37 +200,37 @@ class TestFills:
         row = state.positions["AAPL"]
         del state.fills["1"]
         state.positions["AAPL"] = replace(row, carried=row.position)
-        found = breaks(state, told(fills=(execution("S1", exec_id="2.01"),)))
+        found = breaks(state, reported(fills=(execution("S1", exec_id="2.01"),)))
         assert summary(found) == [("missed_fill", "adopt_fill")]
 
 
 class TestOrders:
     def test_a_status_is_adopted(self) -> None:
-        found = breaks(held_ten(), told(held=TEN, orders=(said(our(), C, reason="by the exchange."),)))
+        found = breaks(held_ten(), reported(held=TEN, orders=(said(our(), C, reason="by the exchange."),)))
         assert summary(found) == [("order_state_differs", "adopt_state"), ("stop_missing", "backfill_stop")]
         assert "cancelled at the broker: by the exchange." in found[0].message
 
     def test_that_it_works_outweighs_an_older_end(self) -> None:
         updates = (said(our(), C), said(our(), W, at=START))
-        assert breaks(held_ten(), told(held=TEN, orders=updates)) == ()
-        assert breaks(held_ten(), told(held=TEN, orders=updates[::-1])) == ()
+        assert breaks(held_ten(), reported(held=TEN, orders=updates)) == ()
+        assert breaks(held_ten(), reported(held=TEN, orders=updates[::-1])) == ()
 
     def test_an_unsure_word_says_nothing(self) -> None:
-        assert breaks(held_ten(), told(held=TEN, orders=(said(our(), U),))) == ()
+        assert breaks(held_ten(), reported(held=TEN, orders=(said(our(), U),))) == ()
 
     def test_a_word_on_nobodys_order_says_nothing(self) -> None:
         update = said(our(), C, client_order_id="", broker_order_id=None)
-        assert breaks(held_ten(), told(at_broker(our()), held=TEN, orders=(update,))) == ()
+        assert breaks(held_ten(), reported(at_broker(our()), held=TEN, orders=(update,))) == ()
 
     def test_an_unknown_order_that_works_is_adopted(self) -> None:
         state = held_ten(our(status=U))
-        assert summary(breaks(state, told(at_broker(our()), held=TEN))) == [("order_state_differs", "adopt_state")]
+        assert summary(breaks(state, reported(at_broker(our()), held=TEN))) == [("order_state_differs", "adopt_state")]
 
     def test_orders_are_found_by_the_brokers_number_too(self) -> None:
         nameless = at_broker(our(), client_order_id="")
-        assert breaks(held_ten(), told(nameless, held=TEN)) == ()
+        assert breaks(held_ten(), reported(nameless, held=TEN)) == ()
         update = said(our(), C, client_order_id="")
-        assert breaks(held_ten(), told(held=TEN, orders=(update,)))[0].correction.client_order_id == named("S1")
+        assert breaks(held_ten(), reported(held=TEN, orders=(update,)))[0].correction.client_order_id == named("S1")
 
     @pytest.mark.parametrize(
         ("record", "word"),
@@ -242,12 +242,12 @@ class TestOrders:
         ],
     )
     def test_an_order_that_the_broker_does_not_know_is_closed(self, record: OrderRecord, word: str) -> None:
-        each = only(books(record), told())
+        each = only(books(record), reported())
         assert (each.code, each.correction.kind) == ("order_unknown_to_broker", "resolve")
         assert each.correction.message == f"Close it as {word}."
 
     def test_only_a_complete_answer_proves_that(self) -> None:
-        found = breaks(books(our("T1")), told(is_complete=False))
+        found = breaks(books(our("T1")), reported(is_complete=False))
         assert summary(found) == [("answer_incomplete", "none")]
 
     @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ class TestOrders:
     )
     def test_changed_terms_are_taken_over(self, record: OrderRecord, changes: dict[str, Any]) -> None:
         state = held_ten(record, our("S2", oca_group="g"))
-        found = breaks(state, told(at_broker(record, **changes), at_broker(our("S2")), held=TEN))
+        found = breaks(state, reported(at_broker(record, **changes), at_broker(our("S2")), held=TEN))
         assert summary(found)[0] == ("order_terms_differ", "adopt_terms")
         adopted = found[0].correction.record
         assert adopted is not None
@@ -268,15 +268,15 @@ class TestOrders:
 
     def test_a_trailing_trigger_moves_by_itself(self) -> None:
         trail = our("S1", order_type=TRAIL, trail_amount=Price(D(2)))
-        assert breaks(held_ten(trail), told(at_broker(trail, stop_price=Price(D(49))), held=TEN)) == ()
+        assert breaks(held_ten(trail), reported(at_broker(trail, stop_price=Price(D(49))), held=TEN)) == ()
 
-    def test_terms_that_are_not_told_are_no_difference(self) -> None:
+    def test_terms_that_are_not_reported_are_no_difference(self) -> None:
         bare = at_broker(our(), quantity=Quantity(D(0)), stop_price=None, order_type=None)
-        assert breaks(held_ten(), told(bare, held=TEN)) == ()
+        assert breaks(held_ten(), reported(bare, held=TEN)) == ()
 
     @pytest.mark.parametrize("changes", [{"side": BUY}, {"instrument": MSFT}, {"order_type": LIMIT}])
     def test_another_order_under_our_id_is_left_to_a_person(self, changes: dict[str, Any]) -> None:
-        found = breaks(held_ten(), told(at_broker(our(), **changes), held=TEN))
+        found = breaks(held_ten(), reported(at_broker(our(), **changes), held=TEN))
         assert summary(found) == [("order_terms_differ", "none")]
 
     @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ class TestOrders:
         self, parts: dict[str, Any], mine: bool, kind: str
     ) -> None:
         twin = at_broker(our(), broker_order_id="#99", is_ours_to_cancel=mine, placed_by="")
-        found = breaks(held_ten(), told(twin, at_broker(our()), held=TEN, **parts))
+        found = breaks(held_ten(), reported(twin, at_broker(our()), held=TEN, **parts))
         assert summary(found)[0] == ("surplus_order", kind)
         order = found[0].correction.order
         assert order is not None
@@ -296,12 +296,12 @@ class TestOrders:
 
 class TestOrphans:
     def test_an_unknown_order_of_ours_is_cancelled(self) -> None:
-        found = breaks(held_ten(), told(at_broker(our()), at_broker(our("T7")), held=TEN))
+        found = breaks(held_ten(), reported(at_broker(our()), at_broker(our("T7")), held=TEN))
         assert summary(found) == [("orphan_order", "cancel")]
 
     def test_one_that_is_the_only_protection_is_taken_over(self) -> None:
         state = books(our("E", status=F, filled="10"), fills=[execution()])
-        found = breaks(state, told(at_broker(our()), held=TEN))
+        found = breaks(state, reported(at_broker(our()), held=TEN))
         assert summary(found) == [("orphan_order", "adopt_order")]
         record = found[0].correction.record
         assert record is not None
@@ -310,55 +310,55 @@ class TestOrphans:
     def test_its_oca_partner_is_taken_over_with_it(self) -> None:
         state = books(our("E", status=F, filled="10"), fills=[execution()])
         target = at_broker(our("T1"), oca_group="g")
-        found = breaks(state, told(target, at_broker(our(), oca_group="g"), held=TEN))
+        found = breaks(state, reported(target, at_broker(our(), oca_group="g"), held=TEN))
         assert summary(found) == [("orphan_order", "adopt_order"), ("orphan_order", "adopt_order")]
         larger = replace(target, quantity=Quantity(D(11)))
-        found = breaks(state, told(larger, at_broker(our(), oca_group="g"), held=TEN))
+        found = breaks(state, reported(larger, at_broker(our(), oca_group="g"), held=TEN))
         assert summary(found) == [("orphan_order", "adopt_order"), ("orphan_order", "cancel")]
 
     def test_one_whose_cancel_was_cut_short_is_cancelled_again(self) -> None:
-        first = breaks(held_ten(), told(at_broker(our()), at_broker(our("T7")), held=TEN))
+        first = breaks(held_ten(), reported(at_broker(our()), at_broker(our("T7")), held=TEN))
         record = first[0].correction.record
         assert record is not None
         state = held_ten(our(), record)
-        found = breaks(state, told(at_broker(our()), at_broker(our("T7")), held=TEN))
+        found = breaks(state, reported(at_broker(our()), at_broker(our("T7")), held=TEN))
         assert summary(found) == [("orphan_order", "cancel")]
-        assert breaks(held_ten(our(), replace(record, status=C)), told(at_broker(our()), held=TEN)) == ()
-        needed = breaks(held_ten(replace(record, order=replace(record.order, order_type=STOP))), told())
+        assert breaks(held_ten(our(), replace(record, status=C)), reported(at_broker(our()), held=TEN)) == ()
+        needed = breaks(held_ten(replace(record, order=replace(record.order, order_type=STOP))), reported())
         assert summary(needed)[0] == ("order_unknown_to_broker", "resolve")
 
     def test_one_that_we_took_for_cancelled_is_taken_back(self) -> None:
-        found = breaks(held_ten(our(status=C)), told(at_broker(our()), held=TEN))
+        found = breaks(held_ten(our(status=C)), reported(at_broker(our()), held=TEN))
         assert summary(found) == [("orphan_order", "adopt_order")]
 
     def test_a_finished_one_that_came_back_as_another_is_cancelled(self) -> None:
         found = breaks(
-            held_ten(our(), our("S2", status=C)), told(at_broker(our()), at_broker(our("S2"), side=BUY), held=TEN)
+            held_ten(our(), our("S2", status=C)), reported(at_broker(our()), at_broker(our("S2"), side=BUY), held=TEN)
         )
         assert summary(found) == [("orphan_order", "cancel")]
 
     def test_a_stop_on_the_opening_side_protects_nothing(self) -> None:
         state = books(our("E", status=F, filled="10"), our("S2"), fills=[execution()])
-        found = breaks(state, told(at_broker(our("S2")), at_broker(our("S7"), side=BUY), held=TEN))
+        found = breaks(state, reported(at_broker(our("S2")), at_broker(our("S7"), side=BUY), held=TEN))
         assert summary(found) == [("orphan_order", "cancel")]
 
     def test_exits_of_what_only_the_broker_holds_stay(self) -> None:
-        found = breaks(State(), told(at_broker(our()), at_broker(our("T1")), held=TEN))
+        found = breaks(State(), reported(at_broker(our()), at_broker(our("T1")), held=TEN))
         assert summary(found) == [("orphan_order", "none"), ("orphan_order", "none"), ("position_not_ours", "ask")]
 
     def test_one_for_more_than_the_broker_holds_does_not(self) -> None:
-        found = breaks(State(), told(at_broker(our()), held={"AAPL": "9"}))
+        found = breaks(State(), reported(at_broker(our()), held={"AAPL": "9"}))
         assert summary(found) == [("orphan_order", "cancel"), ("position_not_ours", "ask")]
 
     @pytest.mark.parametrize("changes", [{"order_type": None}, {"client_order_id": f"apex-{PLAN}-X1"}])
     def test_what_cannot_be_one_of_ours_is_cancelled(self, changes: dict[str, Any]) -> None:
         state = held_ten()
-        found = breaks(state, told(at_broker(our()), at_broker(our("S7"), **changes), held=TEN))
+        found = breaks(state, reported(at_broker(our()), at_broker(our("S7"), **changes), held=TEN))
         assert summary(found) == [("orphan_order", "cancel")]
 
     def test_prices_of_zero_are_none(self) -> None:
         state = books(our("E", status=F, filled="10"), fills=[execution()])
-        found = breaks(state, told(at_broker(our(), limit_price=Price(D(0))), held=TEN))
+        found = breaks(state, reported(at_broker(our(), limit_price=Price(D(0))), held=TEN))
         record = found[0].correction.record
         assert record is not None
         assert record.order.limit_price is None
@@ -366,10 +366,10 @@ class TestOrphans:
     @pytest.mark.parametrize(("parts", "mine"), [({}, False), ({"is_complete": False}, True)])
     def test_what_is_not_ours_to_cancel_or_not_proved_is_only_shown(self, parts: dict[str, Any], mine: bool) -> None:
         orphan = at_broker(our("T7"), is_ours_to_cancel=mine)
-        assert summary(breaks(State(), told(orphan, **parts)))[0] == ("orphan_order", "none")
+        assert summary(breaks(State(), reported(orphan, **parts)))[0] == ("orphan_order", "none")
 
     def test_an_order_placed_by_hand_is_nobodys_business(self) -> None:
-        assert breaks(State(), told(at_broker(our(), client_order_id="my order"))) == ()
+        assert breaks(State(), reported(at_broker(our(), client_order_id="my order"))) == ()
 
 
 class TestPositions:
@@ -378,26 +378,26 @@ class TestPositions:
         [("15", "position_differs"), ("4", "position_differs"), ("-5", "position_differs"), ("0", "position_missing")],
     )
     def test_a_quantity_that_differs_is_for_a_person(self, held: str, code: str) -> None:
-        found = breaks(held_ten(), told(at_broker(our()), held={"AAPL": held}))
+        found = breaks(held_ten(), reported(at_broker(our()), held={"AAPL": held}))
         assert summary(found)[0] == (code, "ask")
         assert (found[0].held, found[0].at_broker) == (10, D(held))
 
     def test_a_flat_row_is_no_position(self) -> None:
-        assert breaks(State(), told(held={"MSFT": "0"})) == ()
+        assert breaks(State(), reported(held={"MSFT": "0"})) == ()
 
-    def test_a_holding_tells_what_was_paid(self) -> None:
+    def test_a_holding_reports_what_was_paid(self) -> None:
         holdings = (Holding(instrument=MSFT, quantity=Quantity(D(7)), average_price=Price(D("20.5"))),)
-        each = only(State(), told(held={"MSFT": "7"}, holdings=holdings))
+        each = only(State(), reported(held={"MSFT": "7"}, holdings=holdings))
         assert (each.code, each.price, each.instrument) == ("position_not_ours", D("20.5"), MSFT)
-        assert only(State(), told(held={"MSFT": "7"}, holdings=())).instrument is None
+        assert only(State(), reported(held={"MSFT": "7"}, holdings=())).instrument is None
 
     def test_a_mean_price_over_ours_too_is_not_the_price_of_the_difference(self) -> None:
         holdings = (Holding(instrument=AAPL, quantity=Quantity(D(15)), average_price=Price(D(50))),)
-        assert only(held_ten(), told(at_broker(our()), held={"AAPL": "15"}, holdings=holdings)).price is None
+        assert only(held_ten(), reported(at_broker(our()), held={"AAPL": "15"}, holdings=holdings)).price is None
 
     def test_a_split_is_named_with_its_ratio_and_asks_for_a_new_stop(self) -> None:
         holdings = (Holding(instrument=AAPL, quantity=Quantity(D(40)), average_price=Price(D("12.5"))),)
-        each = only(held_ten(), told(at_broker(our()), held={"AAPL": "40"}, holdings=holdings))
+        each = only(held_ten(), reported(at_broker(our()), held={"AAPL": "40"}, holdings=holdings))
         assert "It looks like a split, 4 for 1" in each.message
         assert each.correction.message.endswith("the old one over 4: --adopt 'AAPL' --stop PRICE.")
 
@@ -408,80 +408,80 @@ class TestPositions:
             execution("", "1", "9.01", side=SELL),
         )
         state = held_ten()
-        found = breaks(state, told(at_broker(our()), held={"AAPL": "15"}, foreign_fills=trades))
+        found = breaks(state, reported(at_broker(our()), held={"AAPL": "15"}, foreign_fills=trades))
         assert found[0].price == 52
         assert "explain it" in found[0].message
-        unexplained = breaks(state, told(at_broker(our()), held={"AAPL": "16"}, foreign_fills=trades))
+        unexplained = breaks(state, reported(at_broker(our()), held={"AAPL": "16"}, foreign_fills=trades))
         assert "explain" not in unexplained[0].message
 
     def test_what_is_ignored_locks_nothing_until_it_changes(self) -> None:
         state = State()
         state.ignored["MSFT"] = Ignored(key="MSFT", quantity=D(7), since=START)
-        each = only(state, told(held={"MSFT": "7"}))
+        each = only(state, reported(held={"MSFT": "7"}))
         assert (each.status, each.correction.kind, each.is_locking) == (BreakStatus.IGNORED, "none", False)
-        assert only(state, told(held={"MSFT": "8"})).status is BreakStatus.OPEN
+        assert only(state, reported(held={"MSFT": "8"})).status is BreakStatus.OPEN
 
 
 class TestExits:
     def test_exits_rest_for_no_more_than_both_sides_hold(self) -> None:
-        found = breaks(held_ten(), told(at_broker(our()), held={"AAPL": "4"}))
+        found = breaks(held_ten(), reported(at_broker(our()), held={"AAPL": "4"}))
         assert summary(found) == [("position_differs", "ask"), ("exits_exceed_position", "trim_exits")]
 
     def test_exits_of_what_is_gone_are_too_much(self) -> None:
-        found = breaks(books(our()), told(at_broker(our())))
+        found = breaks(books(our()), reported(at_broker(our())))
         assert summary(found) == [("exits_exceed_position", "trim_exits")]
 
     def test_a_missing_stop_is_put_back(self) -> None:
         state = books(our("E", status=F, filled="10"), fills=[execution()])
-        assert summary(breaks(state, told(held=TEN))) == [("stop_missing", "backfill_stop")]
+        assert summary(breaks(state, reported(held=TEN))) == [("stop_missing", "backfill_stop")]
 
     def test_without_a_plan_a_person_gives_the_stop(self) -> None:
         state = books(fills=[execution("", exec_id="7.01")])
-        assert summary(breaks(state, told(held=TEN))) == [("stop_missing", "ask")]
+        assert summary(breaks(state, reported(held=TEN))) == [("stop_missing", "ask")]
 
     def test_nothing_is_said_of_exits_while_an_order_is_unsure(self) -> None:
         state = books(our("E", status=F, filled="4"), our("S1", "10"), fills=[execution(quantity="4")])
-        assert breaks(state, told(at_broker(our()), held={"AAPL": "4"})) == ()
+        assert breaks(state, reported(at_broker(our()), held={"AAPL": "4"})) == ()
 
 
 class TestForeignFills:
     def test_a_trade_outside_apex_is_counted_once(self) -> None:
         trade = execution("", "7", "7.01", instrument=MSFT)
         state = State()
-        found = breaks(state, told(held={"MSFT": "7"}, foreign_fills=(trade,), fills=(trade,)))
+        found = breaks(state, reported(held={"MSFT": "7"}, foreign_fills=(trade,), fills=(trade,)))
         assert summary(found) == [("position_not_ours", "ask"), ("foreign_fill", "record_fill")]
         state.history_fills["7"] = Execution(
             exec_id="7.01", security="MSFT", side=BUY, quantity=Quantity(D(7)), filled_at=START
         )
-        assert len(breaks(state, told(held={"MSFT": "7"}, foreign_fills=(trade,)))) == 1
+        assert len(breaks(state, reported(held={"MSFT": "7"}, foreign_fills=(trade,)))) == 1
         later = replace(trade, exec_id="7.02")
-        assert len(breaks(state, told(held={"MSFT": "7"}, foreign_fills=(later,)))) == 2
+        assert len(breaks(state, reported(held={"MSFT": "7"}, foreign_fills=(later,)))) == 2
 
     def test_old_ones_and_those_that_do_not_count_are_left_out(self) -> None:
         coin = execution("", "1", "7.01", instrument=make_instrument("BTC-USD", MarketType.CRYPTO))
         old = execution("", "1", "8.01", filled_at=START - timedelta(days=11))
-        assert breaks(State(), told(foreign_fills=(coin, old))) == ()
+        assert breaks(State(), reported(foreign_fills=(coin, old))) == ()
 
     def test_what_is_booked_as_ours_is_not_foreign(self) -> None:
         state = books(fills=[execution("", exec_id="7.01"), execution("", exec_id="8.01", side=SELL)])
-        assert breaks(state, told(foreign_fills=(execution("", exec_id="7.01"),))) == ()
+        assert breaks(state, reported(foreign_fills=(execution("", exec_id="7.01"),))) == ()
 
 
 class TestAccount:
     def test_another_account_ends_the_comparison(self) -> None:
         state = held_ten()
         state.reconciliation = Reconciliation(at=START, is_complete=True, account_mark=account_mark("DU1234567"))
-        each = only(state, told(account_id="DU7654321"))
+        each = only(state, reported(account_id="DU7654321"))
         assert (each.code, each.key, each.correction.kind) == ("account_differs", "*", "none")
         assert "765432" not in repr(each)
-        assert len(breaks(state, told(account_id="DU1234567"))) == 2
+        assert len(breaks(state, reported(account_id="DU1234567"))) == 2
 
-    def test_the_first_account_and_one_that_is_not_told_are_taken_as_they_are(self) -> None:
+    def test_the_first_account_and_one_that_is_not_reported_are_taken_as_they_are(self) -> None:
         state = State()
-        assert breaks(state, told(account_id="DU1234567")) == ()
+        assert breaks(state, reported(account_id="DU1234567")) == ()
         state.reconciliation = Reconciliation(at=START, is_complete=True)
-        assert breaks(state, told(account_id="DU1234567")) == ()
-        assert breaks(state, told()) == ()
+        assert breaks(state, reported(account_id="DU1234567")) == ()
+        assert breaks(state, reported()) == ()
 
     def test_a_mark_is_short(self) -> None:
         assert account_mark("") == ""
@@ -489,14 +489,14 @@ class TestAccount:
 
 
 class TestLocks:
-    def test_one_lock_a_security_tells_the_position_first(self) -> None:
-        found = breaks(held_ten(), told(at_broker(our()), at_broker(our("T7")), held={"AAPL": "4"}))
+    def test_one_lock_a_security_reports_the_position_first(self) -> None:
+        found = breaks(held_ten(), reported(at_broker(our()), at_broker(our("T7")), held={"AAPL": "4"}))
         lock = locks_for(found, (), NOW, is_complete=True)["AAPL"]
         assert lock.codes == ("orphan_order", "position_differs", "exits_exceed_position")
         assert (lock.ours, lock.theirs, lock.difference) == ("10", "4", -6)
 
     def test_a_lock_keeps_its_beginning_and_goes_with_its_last_break(self) -> None:
-        found = breaks(State(), told(held={"MSFT": "7"}))
+        found = breaks(State(), reported(held={"MSFT": "7"}))
         first = locks_for(found, (), START, is_complete=True)
         again = locks_for(found, first.values(), NOW, is_complete=True)
         assert again["MSFT"].since == START
@@ -505,11 +505,11 @@ class TestLocks:
 
     def test_trades_outside_apex_lock_nothing(self) -> None:
         trade = execution("", "7", "7.01", instrument=MSFT)
-        assert locks_for(breaks(State(), told(foreign_fills=(trade,))), (), NOW, is_complete=True) == {}
+        assert locks_for(breaks(State(), reported(foreign_fills=(trade,))), (), NOW, is_complete=True) == {}
 
     def test_what_is_still_held_follows_our_own_trades(self) -> None:
         position = held_ten().positions["AAPL"].position
-        lock = locks_for(breaks(held_ten(), told(held={"AAPL": "4"})), (), NOW, is_complete=True)["AAPL"]
+        lock = locks_for(breaks(held_ten(), reported(held={"AAPL": "4"})), (), NOW, is_complete=True)["AAPL"]
         rest = still_held(position, lock)
         assert rest is not None
         assert rest.quantity == 4
@@ -541,7 +541,7 @@ def worlds(draw: Any, *, is_complete: bool = True) -> tuple[State, BrokerSnapsho
     entry = execution(quantity=draw(QUANTITIES))
     state = books(*mine.values(), fills=[entry] if draw(st.booleans()) else [])
     foreign = at_broker(our("T9"), client_order_id="by hand", instrument=MSFT)
-    snapshot = told(
+    snapshot = reported(
         *(at_broker(r) for r in theirs.values() if r.status is W),
         foreign,
         held={"AAPL": draw(st.sampled_from(["0", "4", "10", "-3", str(entry.quantity)])), "MSFT": "7"},
@@ -649,7 +649,7 @@ def test_equal_books_never_differ(quantity: int, resting: bool) -> None:
     working = (at_broker(stop),) if resting else ()
     orders = () if resting else (said(stop, W),)
     held = {"AAPL": str(quantity)}
-    assert breaks(state, told(*working, held=held, orders=orders, fills=tuple(state.fills.values()))) == ()
+    assert breaks(state, reported(*working, held=held, orders=orders, fills=tuple(state.fills.values()))) == ()
 
 
 def test_a_short_position_is_compared_with_its_sign() -> None:
@@ -658,8 +658,8 @@ def test_a_short_position_is_compared_with_its_sign() -> None:
     state = books(our("E", status=F, filled="10", side=SELL), stop, fills=[entry])
     position: Position = state.positions["AAPL"].position
     assert position.side is PositionSide.SHORT
-    assert breaks(state, told(at_broker(stop), held={"AAPL": "-10"})) == ()
-    assert summary(breaks(state, told(at_broker(stop), held=TEN)))[0] == ("position_differs", "ask")
+    assert breaks(state, reported(at_broker(stop), held={"AAPL": "-10"})) == ()
+    assert summary(breaks(state, reported(at_broker(stop), held=TEN)))[0] == ("position_differs", "ask")
 
 
 @pytest.mark.parametrize(
@@ -689,8 +689,8 @@ def test_a_split_differs_from_a_purchase_by_the_mean_price(theirs: str, average:
     )
     quantity = Quantity(Decimal(theirs))
     holding = Holding(instrument=held.instrument, quantity=quantity, average_price=Price(Decimal(average)))
-    told = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
-    assert split_ratio(held, told) == (None if ratio is None else Decimal(ratio))
+    reported = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
+    assert split_ratio(held, reported) == (None if ratio is None else Decimal(ratio))
 
 
 @pytest.mark.parametrize(("theirs", "average", "named"), [("100", "5", "10 for 1"), ("2", "250", "1 for 5")])
@@ -706,7 +706,7 @@ def test_a_split_is_named_with_the_way_to_go_on(theirs: str, average: str, named
     )
     quantity = Quantity(Decimal(theirs))
     holding = Holding(instrument=held.instrument, quantity=quantity, average_price=Price(Decimal(average)))
-    told = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
-    (found,) = compare_positions({"AAPL": held}, told, {})
+    reported = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
+    (found,) = compare_positions({"AAPL": held}, reported, {})
     assert f"It looks like a split, {named}" in found.message
     assert "--adopt 'AAPL' --stop PRICE" in found.correction.message

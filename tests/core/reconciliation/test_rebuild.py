@@ -73,13 +73,13 @@ def rebuilt(tables: dict[str, dict[str, Any]], events: list[OutboxRow]) -> State
 
 
 def is_all_rejected(state: State, row: SignalRecord) -> bool:
-    """Tell whether the broker rejected every entry: no event tells what that makes of the signal."""
+    """Return whether the broker rejected every entry: no event says what that makes of the signal."""
     entries = [r for r in state.orders.values() if r.order.bracket_id == row.bracket_id and r.order.parent_id is None]
     return bool(entries) and all(r.status is OrderStatus.REJECTED for r in entries)
 
 
 def known(state: State) -> dict[str, dict[str, Any]]:
-    """Return all tables without what the journal does not tell."""
+    """Return all tables without what the journal does not report."""
     tables = {table.name: dict(table) for table in state.tables() if table.name not in NOT_TOLD}
     tables["signals"] = {
         key: replace(row, outcome=SignalOutcome.REFUSED) if is_all_rejected(state, row) else row
@@ -276,7 +276,7 @@ def a_step(rig: Rig, broker: UnreliableBroker, chance: Random, number: int) -> N
         pass
 
 
-def test_nothing_is_told_again() -> None:
+def test_nothing_is_reported_again() -> None:
     rig, _, store = make_rig()
     rig.feed(make_signal("AAPL", now=rig.clock.now()))
     state = rebuilt(store.film[0][1], store.events)

@@ -1,4 +1,4 @@
-"""The simulated broker's books are changed behind apex's back: what is found, corrected, locked and told."""
+"""The simulated broker's books are changed behind apex's back: what is found, corrected, locked and reported."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Edited(UnreliableBroker):
 
     def __init__(self, rig: Rig) -> None:
         super().__init__(rig.venue, rig.clock)
-        self.edit: Any = lambda told: told
+        self.edit: Any = lambda reported: reported
 
     async def snapshot(self) -> BrokerSnapshot:
-        told: BrokerSnapshot = self.edit(await super().snapshot())
-        return told
+        reported: BrokerSnapshot = self.edit(await super().snapshot())
+        return reported
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ class TestFills:
     def test_a_correction_replaces_what_was_booked(self, rig: Rig) -> None:
         entry = next(iter(rig.state.fills.values()))
         fixed = replace(entry, exec_id=f"{entry.key}.02", price=Price(D("50.10")))
-        rig.broker.edit = lambda told: replace(told, fills=(fixed, *told.fills[1:]))
+        rig.broker.edit = lambda reported: replace(reported, fills=(fixed, *reported.fills[1:]))
         assert codes(rig.reconcile()) == ["missed_fill"]
         assert rig.state.positions["AAPL"].position.entry_price == D("50.10")
         assert_settled(rig)
@@ -242,12 +242,12 @@ class TestOrders:
         assert_settled(rig)
 
     def test_another_order_under_our_id_is_left_to_a_person(self, rig: Rig) -> None:
-        def turned(told: BrokerSnapshot) -> BrokerSnapshot:
+        def turned(reported: BrokerSnapshot) -> BrokerSnapshot:
             rows = tuple(
                 replace(row, side=row.side.opposite) if row.client_order_id == stop_of(rig) else row
-                for row in told.working
+                for row in reported.working
             )
-            return replace(told, working=rows)
+            return replace(reported, working=rows)
 
         rig.broker.edit = turned
         assert codes(rig.reconcile(), BreakStatus.OPEN) == ["order_terms_differ"]
@@ -302,8 +302,8 @@ class TestOrders:
             quantity=Quantity(D(9)),
             limit_price=Price(D(60)),
         )
-        rig.broker.edit = lambda told: replace(
-            told, working=tuple(replace(row, is_ours_to_cancel=False) for row in told.working)
+        rig.broker.edit = lambda reported: replace(
+            reported, working=tuple(replace(row, is_ours_to_cancel=False) for row in reported.working)
         )
         assert codes(rig.reconcile(), BreakStatus.OPEN) == ["orphan_order"]
         assert "AAPL" in rig.state.locks
@@ -312,11 +312,11 @@ class TestOrders:
     def test_a_second_stop_under_one_id_is_cancelled(self, rig: Rig) -> None:
         name = stop_of(rig)
 
-        def doubled(told: BrokerSnapshot) -> BrokerSnapshot:
+        def doubled(reported: BrokerSnapshot) -> BrokerSnapshot:
             if name in rig.broker.asked_cancels:
-                return told
-            twins = tuple(replace(row, broker_order_id="99") for row in told.working if row.client_order_id == name)
-            return replace(told, working=(*told.working, *twins))
+                return reported
+            twins = tuple(replace(row, broker_order_id="99") for row in reported.working if row.client_order_id == name)
+            return replace(reported, working=(*reported.working, *twins))
 
         rig.broker.edit = doubled
         found = rig.reconcile()
@@ -398,7 +398,7 @@ class TestPositions:
         assert rig.most_that_exits_fill() == 15
         assert_settled(rig)
 
-    def test_adopting_what_was_sold_books_the_round_trip_at_the_price_told(self, rig: Rig) -> None:
+    def test_adopting_what_was_sold_books_the_round_trip_at_the_price_reported(self, rig: Rig) -> None:
         trade_in_tws(rig, OrderSide.SELL, 15, "51")
         found = ask(rig, adopt="aapl")
         assert found.open_breaks == ()
@@ -431,7 +431,7 @@ class TestPositions:
         assert rig.state.brackets[stop.order.bracket_id].strategy == "adopted"
         assert_settled(rig)
 
-    def test_adopting_without_a_stop_is_told(self, rig: Rig) -> None:
+    def test_adopting_without_a_stop_is_reported(self, rig: Rig) -> None:
         trade_in_tws_of("MSFT", rig)
         ask(rig, adopt="MSFT", without_stop=True)
         assert rig.state.positions["MSFT"].position.quantity == 7
@@ -451,7 +451,7 @@ class TestPositions:
         after = rig.gatherer._day_trades(rig.state, account, rig.clock.now())
         assert after.used == 1
 
-    def test_the_price_is_asked_for_when_the_broker_does_not_tell(self, rig: Rig) -> None:
+    def test_the_price_is_asked_for_when_the_broker_does_not_report(self, rig: Rig) -> None:
         hold_at_venue(rig, 7, "MSFT")
         with pytest.raises(InputError) as error:
             ask(rig, adopt="MSFT", stop_price="18")
@@ -538,7 +538,7 @@ class TestForeignFills:
         account = rig.run(rig.broker.account())
         assert rig.gatherer._day_trades(rig.state, account, rig.clock.now()).used == 1
 
-    def test_fills_told_as_foreign_are_not_ours(self, rig: Rig) -> None:
+    def test_fills_reported_as_foreign_are_not_ours(self, rig: Rig) -> None:
         fill = Fill(
             exec_id="0001.01",
             instrument=make_instrument("IBM"),
@@ -547,7 +547,7 @@ class TestForeignFills:
             price=Price(D(100)),
             filled_at=rig.clock.now(),
         )
-        rig.broker.edit = lambda told: replace(told, foreign_fills=(fill,))
+        rig.broker.edit = lambda reported: replace(reported, foreign_fills=(fill,))
         assert codes(rig.reconcile()) == ["foreign_fill"]
         assert "IBM" not in rig.state.positions
 
@@ -578,7 +578,7 @@ class TestAnswers:
         rig.reconcile()
         assert set(rig.state.locks) == {"*", "MSFT"}
 
-    def test_an_incomplete_answer_may_be_told_to_lock_nothing(self, rig: Rig) -> None:
+    def test_an_incomplete_answer_may_be_reported_to_lock_nothing(self, rig: Rig) -> None:
         rig.broker.has_snapshot = False
         limits = ReconcileLimits(require_complete=False)
         reconciler = rig.make_reconciler(limits)
@@ -587,13 +587,13 @@ class TestAnswers:
 
     def test_another_account_stops_everything(self, rig: Rig) -> None:
         broker: Edited = rig.broker
-        broker.edit = lambda told: replace(told, account_id="DU7654321", positions={}, holdings=(), working=())
+        broker.edit = lambda reported: replace(reported, account_id="DU7654321", positions={}, holdings=(), working=())
         found = rig.reconcile()
         assert only(found).code is BreakCode.ACCOUNT_DIFFERS
         assert set(rig.state.locks) == {"*"}
         assert "DU7654321" not in repr(rig.store.events) + repr(found)
         assert rig.state.positions
-        broker.edit = lambda told: told
+        broker.edit = lambda reported: reported
         assert rig.reconcile().breaks == ()
         assert rig.state.locks == {}
 
@@ -601,7 +601,7 @@ class TestAnswers:
         stale = rig.run(rig.venue.snapshot())
         rig.price("54.5")
         answers = [stale]
-        rig.broker.edit = lambda told: answers.pop() if answers else told
+        rig.broker.edit = lambda reported: answers.pop() if answers else reported
         found = rig.reconcile()
         assert found.breaks == ()
         assert not rig.state.positions
@@ -617,7 +617,7 @@ class TestAnswers:
 class TestLoop:
     def test_it_compares_at_once_then_every_few_minutes_and_after_a_reconnect(self, rig: Rig) -> None:
         asked: list[int] = []
-        rig.broker.edit = lambda told: asked.append(1) or told
+        rig.broker.edit = lambda reported: asked.append(1) or reported
         tend = lambda: rig.run(rig.reconciler.tend(rig.clock.now()))  # noqa: E731 - asked often below
         rig.reconciler = rig.make_reconciler(ReconcileLimits())
         tend()

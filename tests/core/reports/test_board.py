@@ -59,7 +59,7 @@ def test_the_account_of_an_earlier_session_is_not_the_day_of_this_one() -> None:
     assert make_board(rig.state, rig.limits, tomorrow, None).is_stale
 
 
-def test_open_risk_is_told_in_r() -> None:
+def test_open_risk_is_reported_in_r() -> None:
     rig = Rig()
     rig.feed(make_signal(now=rig.clock.now()))
     found = board(rig, Limits(risk=replace(ROOMY, max_open_risk_pct=D("0.10")))).open_risk

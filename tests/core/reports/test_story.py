@@ -24,18 +24,18 @@ def test_from_the_signal_to_the_result() -> None:
     rig.feed(make_signal(now=rig.clock.now()))
     rig.price("54")
     rig.cycle()
-    told = story(rig)
-    assert [event.decision.kind for event in told.decisions] == ["execute"]
-    assert [fill.price for fill in told.fills] == [50, 54]
-    assert {o.order.client_order_id[-2:]: o.status for o in told.orders} == {
+    reported = story(rig)
+    assert [event.decision.kind for event in reported.decisions] == ["execute"]
+    assert [fill.price for fill in reported.fills] == [50, 54]
+    assert {o.order.client_order_id[-2:]: o.status for o in reported.orders} == {
         "-E": OrderStatus.FILLED,
         "S1": OrderStatus.CANCELLED,
         "T1": OrderStatus.FILLED,
     }
-    assert [trip.pnl for trip in told.round_trips] == [60]
+    assert [trip.pnl for trip in reported.round_trips] == [60]
 
 
-def test_checks_that_passed_tell_their_numbers() -> None:
+def test_checks_that_passed_report_their_numbers() -> None:
     rig = Rig()
     rig.feed(make_signal(now=rig.clock.now()))
     (checks,) = story(rig).checks
@@ -43,30 +43,30 @@ def test_checks_that_passed_tell_their_numbers() -> None:
     assert all(check.limit for check in checks if check.code == "reward_risk_min")
 
 
-def test_an_approval_is_told_with_every_step_and_the_size_a_person_chose() -> None:
+def test_an_approval_is_reported_with_every_step_and_the_size_a_person_chose() -> None:
     rig = Rig(limits=manual())
     rig.feed(make_signal(now=rig.clock.now()))
     (approval,) = rig.desk.pending()
     rig.run(rig.desk.approve(approval, quantity=D(4)))
-    told = story(rig)
-    assert [a.status for a in told.approvals] == [
+    reported = story(rig)
+    assert [a.status for a in reported.approvals] == [
         ApprovalStatus.PENDING,
         ApprovalStatus.APPROVED,
         ApprovalStatus.EXECUTED,
     ]
-    (size,) = [check for check in told.checks[-1] if check.code == "size"]
+    (size,) = [check for check in reported.checks[-1] if check.code == "size"]
     assert size.value == "4 shares"
 
 
 def test_a_signal_that_never_came_to_a_decision() -> None:
     rig = Rig()
     rig.feed(make_signal(now=rig.clock.now(), minutes=-1))
-    told = story(rig)
-    assert [ended.outcome for ended in told.ended] == [SignalOutcome.EXPIRED]
-    assert not told.decisions
+    reported = story(rig)
+    assert [ended.outcome for ended in reported.ended] == [SignalOutcome.EXPIRED]
+    assert not reported.decisions
 
 
-def test_a_corrected_fill_is_told_once_as_it_is_now() -> None:
+def test_a_corrected_fill_is_reported_once_as_it_is_now() -> None:
     rig = Rig()
     broker = UnreliableBroker(rig.venue, rig.clock)
     rig.use(broker)
@@ -78,12 +78,12 @@ def test_a_corrected_fill_is_told_once_as_it_is_now() -> None:
 
     broker._own.append(replace(entry, exec_id=f"{entry.key}.02", price=Price(D("50.20"))))
     rig.cycle()
-    told = story(rig)
-    assert [fill.price for fill in told.fills] == [D("50.20"), 54]
-    assert [trip.pnl for trip in told.round_trips] == [57]
+    reported = story(rig)
+    assert [fill.price for fill in reported.fills] == [D("50.20"), 54]
+    assert [trip.pnl for trip in reported.round_trips] == [57]
 
 
-def test_a_round_trip_that_a_late_fill_undid_is_not_told() -> None:
+def test_a_round_trip_that_a_late_fill_undid_is_not_reported() -> None:
     rig = Rig()
     broker = UnreliableBroker(rig.venue, rig.clock)
     rig.use(broker)

@@ -181,7 +181,7 @@ def test_a_stop_that_fills_beyond_its_trigger_costs() -> None:
     assert found.execution == 15
 
 
-def test_the_spread_is_taken_out_of_execution_where_the_quote_tells_it() -> None:
+def test_the_spread_is_taken_out_of_execution_where_the_quote_reports_it() -> None:
     rig = Rig(prices=Prices(), cash=D(3000))
     trade(rig, "54")
     builder = ReportBuilder(Span(), capital=Usd(D(3000)))

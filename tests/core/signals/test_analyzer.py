@@ -1,4 +1,4 @@
-"""The technical step: what passes, what is refused, and what is only told."""
+"""The technical step: what passes, what is refused, and what is only reported."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ TROUBLES: list[tuple[Callable[[], Any], str]] = [
 
 
 @pytest.mark.parametrize(("make", "code"), TROUBLES, ids=[code for _, code in TROUBLES])
-def test_what_cannot_be_judged_is_passed_on_unchanged_and_told_once(make: Callable[[], Any], code: str) -> None:
+def test_what_cannot_be_judged_is_passed_on_unchanged_and_reported_once(make: Callable[[], Any], code: str) -> None:
     bench = Bench(make())
     for number in range(3):
         assert bench.judge(signal_id=str(number)) == make_signal(now=END, signal_id=str(number))
@@ -184,7 +184,7 @@ class Lying:
 
 
 @pytest.mark.parametrize("stage", [Crashing(), Lying()])
-def test_a_step_that_fails_is_told_once_and_the_signal_goes_on(stage: Any) -> None:
+def test_a_step_that_fails_is_reported_once_and_the_signal_goes_on(stage: Any) -> None:
     bench = Bench(None)
     guarded = GuardedStage(stage, bench.context)
     signal = make_signal(now=END)
@@ -204,7 +204,7 @@ class Repaired(ListBars):
         return [f"{symbol}.csv: rows were sorted"]
 
 
-def test_odd_bars_are_told_once_a_symbol_and_judged_all_the_same() -> None:
+def test_odd_bars_are_reported_once_a_symbol_and_judged_all_the_same() -> None:
     said: list[Reason] = []
     gap = Repaired({"AAPL": [*UP[:200], *UP[203:]]})
     history = History(gap, notice=Once(said.append))

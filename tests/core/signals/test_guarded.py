@@ -83,25 +83,25 @@ class Step:
         return signal
 
 
-def a_context(told: list[Reason], *, required: bool = False) -> PipelineContext:
+def a_context(reported: list[Reason], *, required: bool = False) -> PipelineContext:
     return PipelineContext(
         clock=FixedClock(),
         bars=None,
         state_dir=Path(),
-        notice=Once(told.append),
+        notice=Once(reported.append),
         is_required=required,
         limits=Limits(MOST_S, 512),
     )
 
 
 def asked(step: Step, *, times: int = 2, required: bool = False) -> tuple[list[Signal | Reason], list[Reason]]:
-    told: list[Reason] = []
-    guarded = GuardedStage(step, a_context(told, required=required))
+    reported: list[Reason] = []
+    guarded = GuardedStage(step, a_context(reported, required=required))
 
     async def run() -> list[Signal | Reason]:
         return [await guarded.process(make_signal(f"S{number}", now=START)) for number in range(times)]
 
-    return asyncio.run(asyncio.wait_for(run(), 10)), told
+    return asyncio.run(asyncio.wait_for(run(), 10)), reported
 
 
 @pytest.mark.parametrize("body", SILENT)
@@ -125,8 +125,8 @@ def test_a_step_that_catches_the_end_of_its_time_is_ended_at_its_next_step() -> 
                     time.sleep(60)  # noqa: ASYNC251 - a step that never awaits
             return signal
 
-    told: list[Reason] = []
-    guarded = GuardedStage(Twice(), a_context(told))
+    reported: list[Reason] = []
+    guarded = GuardedStage(Twice(), a_context(reported))
     started = time.monotonic()
     asyncio.run(guarded.process(make_signal("AAPL", now=START)))
     assert time.monotonic() - started < 3
@@ -142,11 +142,11 @@ def test_a_step_that_eats_memory_is_reported_and_left_out() -> None:
 @pytest.mark.parametrize("body", [ends_apex, exits, crashes])
 def test_a_step_that_crashes_or_ends_apex_is_asked_again(body: Callable[[], Any]) -> None:
     step = Step(body)
-    answers, told = asked(step)
+    answers, reported = asked(step)
     assert all(isinstance(answer, Signal) for answer in answers)
     assert step.asked == 2
-    assert told
-    assert "mine failed" in told[0].message
+    assert reported
+    assert "mine failed" in reported[0].message
 
 
 @pytest.mark.parametrize("body", [sleeps, blocks, ends_apex])
@@ -160,8 +160,8 @@ def test_a_step_in_time_is_left_alone() -> None:
         async with asyncio.timeout(1):
             await asyncio.sleep(0.01)
 
-    answers, told = asked(Step(quick), times=5)
-    assert told == []
+    answers, reported = asked(Step(quick), times=5)
+    assert reported == []
     assert [answer.symbol for answer in answers if isinstance(answer, Signal)] == ["S0", "S1", "S2", "S3", "S4"]
 
 
@@ -201,19 +201,19 @@ def finds_and_exits() -> Iterator[SignalBatch]:
 
 
 def test_a_scanner_that_does_not_answer_keeps_what_it_found_and_is_left_out() -> None:
-    told: list[Reason] = []
+    reported: list[Reason] = []
     source = Finds(finds_and_blocks)
-    guarded = GuardedSource("mine", source, Once(told.append), Limits(MOST_S))
+    guarded = GuardedSource("mine", source, Once(reported.append), Limits(MOST_S))
     assert [[batch.name for batch in guarded.poll(START)] for _ in range(2)] == [["first"], []]
     assert source.polls == 1
-    assert "did not answer within 0.2 s" in told[0].message
+    assert "did not answer within 0.2 s" in reported[0].message
 
 
 def test_a_scanner_that_ends_apex_is_looked_at_again() -> None:
-    told: list[Reason] = []
+    reported: list[Reason] = []
     source = Finds(finds_and_exits)
-    guarded = GuardedSource("mine", source, Once(told.append), Limits(MOST_S))
+    guarded = GuardedSource("mine", source, Once(reported.append), Limits(MOST_S))
     assert [[batch.name for batch in guarded.poll(START)] for _ in range(2)] == [["first"]] * 2
-    assert "it tried to end apex" in told[0].message
+    assert "it tried to end apex" in reported[0].message
     guarded.settle(SignalBatch(name="first"), ())
-    assert "did not answer" in told[-1].message
+    assert "did not answer" in reported[-1].message

@@ -54,8 +54,8 @@ def test_a_signal_bets_on_rising_or_on_falling_prices(right: OptionRight | None)
 def test_what_the_predictor_agrees_with_the_score_agrees_with(
     kind: str, right: OptionRight | None, direction: int
 ) -> None:
-    told = {"predictor_direction": direction, "predictor_probability": 0.9}
-    found = signal(kind, right, metadata=told)
+    reported = {"predictor_direction": direction, "predictor_probability": 0.9}
+    found = signal(kind, right, metadata=reported)
     is_agreed = direction == market_view(found)
     assert agreement(found, direction, D("0.9")) == (D("0.9") if is_agreed else D("0.1"))
     assert (predictor_factor(found) is not None) is is_agreed
@@ -73,8 +73,8 @@ def test_what_the_predictor_agrees_with_the_score_agrees_with(
 def test_a_rise_was_predicted_rightly_when_the_bet_on_it_won(
     kind: str, right: OptionRight | None, r: str, was_right: bool
 ) -> None:
-    told = {"predictor_direction": 1, "predictor_probability": 0.8}
-    bet = signal(kind, right, metadata=told)
+    reported = {"predictor_direction": 1, "predictor_probability": 0.8}
+    bet = signal(kind, right, metadata=reported)
     lesson = Lesson(
         round_trip_id="t",
         seq=1,

@@ -1,4 +1,4 @@
-"""The manager and the predictor: when to train, what a prediction became, and what is only told."""
+"""The manager and the predictor: when to train, what a prediction became, and what is only reported."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class TestPredicting:
         assert "apex model train" in said.message
         assert isinstance(Bench(manager(ModelFiles(tmp_path)), required=True).judge(), Reason)
 
-    def test_a_corrupt_model_is_told_once_and_not_read_again(self, files: ModelFiles) -> None:
+    def test_a_corrupt_model_is_reported_once_and_not_read_again(self, files: ModelFiles) -> None:
         path = files.folder / "model-0001.skops"
         path.write_bytes(path.read_bytes()[:-100])
         bench = Bench(manager(files))
@@ -222,7 +222,7 @@ class TestTraining:
         with pytest.raises(RefusedError, match="no version 9"):
             keeper.roll_back(later, to=9)
 
-    def test_training_sees_nothing_after_now_and_tells_whom_it_left_out(self, files: ModelFiles) -> None:
+    def test_training_sees_nothing_after_now_and_reports_whom_it_left_out(self, files: ModelFiles) -> None:
         info, left_out = manager(files).train(["AAPL", "IBM", "GONE"], THEN)
         assert info.last_bar == DAYS[259]
         assert info.symbols == ("AAPL", "IBM")
@@ -245,7 +245,7 @@ class TestTraining:
 
 
 class Remote:
-    """A training elsewhere that ends as told."""
+    """A training elsewhere that ends as reported."""
 
     def __init__(self, *outcomes: str | None) -> None:
         self.outcomes = list(outcomes)
@@ -272,7 +272,7 @@ class TestKeeping:
         assert remote.started == 1
         assert bench.said == []
 
-    def test_a_failed_training_is_told_and_tried_again_hours_later(self, files: ModelFiles) -> None:
+    def test_a_failed_training_is_reported_and_tried_again_hours_later(self, files: ModelFiles) -> None:
         remote = Remote("Error: too little", None, "Error: too little")
         bench = Bench(manager(files))
         keeper = ModelKeeper(bench.context, manager(files), remote.trainer())

@@ -74,11 +74,11 @@ class TestParts:
         )
 
     def test_a_prediction_against_the_signal_counts_against_it(self) -> None:
-        told = {"predictor_direction": -1, "predictor_probability": 0.9}
-        assert confidence_part(replace(signal(metadata=told), confidence=None)).value == D("0.1")
+        reported = {"predictor_direction": -1, "predictor_probability": 0.9}
+        assert confidence_part(replace(signal(metadata=reported), confidence=None)).value == D("0.1")
 
     def test_with_no_confidence_at_all_it_is_nothing(self) -> None:
-        assert confidence_part(replace(signal(), confidence=None)) == (0, "nothing tells a confidence: 0")
+        assert confidence_part(replace(signal(), confidence=None)) == (0, "no confidence is given: 0")
 
     @pytest.mark.parametrize(
         ("kind", "direction"),
@@ -145,22 +145,22 @@ class TestScore:
         assert [factor.name for factor in found.factors] == ["market"]
 
     def test_confirmation_raises_it(self) -> None:
-        told = {"technical_composite": 0.71, "predictor_direction": 1, "predictor_probability": 0.61}
-        assert factors(score(signal(metadata=told), CONTEXT)) == {
+        reported = {"technical_composite": 0.71, "predictor_direction": 1, "predictor_probability": 0.61}
+        assert factors(score(signal(metadata=reported), CONTEXT)) == {
             "market": D("0.70"),
             "technical": D("1.10"),
             "predictor": D("1.08"),
         }
 
     @pytest.mark.parametrize(
-        "told",
+        "reported",
         [
             {"technical_composite": 0.7, "predictor_direction": 1, "predictor_probability": 0.6},
             {"predictor_direction": -1, "predictor_probability": 0.9},
         ],
     )
-    def test_at_the_threshold_or_against_it_does_not(self, told: dict[str, Any]) -> None:
-        assert factors(score(signal(metadata=told), CONTEXT)) == {"market": D("0.70")}
+    def test_at_the_threshold_or_against_it_does_not(self, reported: dict[str, Any]) -> None:
+        assert factors(score(signal(metadata=reported), CONTEXT)) == {"market": D("0.70")}
 
     def test_waiting_costs_up_to_a_quarter(self) -> None:
         late = replace(CONTEXT, now=START + timedelta(minutes=30))
@@ -171,14 +171,14 @@ class TestScore:
 
     def test_it_never_exceeds_one(self) -> None:
         weights = Weights(markets={**DEFAULT_WEIGHTS.markets, MarketType.EQUITY: D("1.30")})
-        told = {
+        reported = {
             "technical_composite": 1,
             "predictor_direction": 1,
             "predictor_probability": 1,
             "avg_dollar_volume": 1e9,
         }
         edge = Edge(D("1.25"), D(1), 9, "")
-        best = signal(targets=("60",), confidence="1", metadata=told)
+        best = signal(targets=("60",), confidence="1", metadata=reported)
         assert score(best, replace(CONTEXT, weights=weights), edge).opportunity_score == 1
 
     def test_what_was_learned_changes_the_score_and_not_the_plain_one(self) -> None:
@@ -276,7 +276,7 @@ class TestRanker:
         assert factors(ranker.rank(signal(), [held("PEP", PositionSide.SHORT)]))["correlation"] < D("0.72")
         assert NO_BARS in ranker.rank(signal(), [held("XXX")]).notes
 
-    def test_too_few_or_flat_bars_tell_no_correlation(self) -> None:
+    def test_too_few_or_flat_bars_report_no_correlation(self) -> None:
         few = [a_bar("A", START + timedelta(days=n), 100 + n) for n in range(20)]
         flat = [a_bar("A", START + timedelta(days=n), 100) for n in range(30)]
         assert correlation_of(few, few) is None

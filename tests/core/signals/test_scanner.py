@@ -116,7 +116,7 @@ def test_both_directions_are_two_signals() -> None:
     assert short.stop_loss > short.entry_price > short.target_prices[0]
 
 
-def test_a_symbol_without_bars_is_told_once_and_the_others_go_on() -> None:
+def test_a_symbol_without_bars_is_reported_once_and_the_others_go_on() -> None:
     nan = [*BARS["IBM"][:-1]]
     nan[100] = Bar(**{f: getattr(nan[100], f) for f in nan[100].__struct_fields__} | {"volume": D("NaN")})
     watch = Watch(bars={"AAPL": BARS["AAPL"], "IBM": nan})
@@ -128,7 +128,7 @@ def test_a_symbol_without_bars_is_told_once_and_the_others_go_on() -> None:
     assert len(short.said) == 3
 
 
-def test_a_scanner_that_crashes_is_told_once_and_its_neighbours_go_on() -> None:
+def test_a_scanner_that_crashes_is_reported_once_and_its_neighbours_go_on() -> None:
     def crash(frame: Frame, known: Indicators, sign: int) -> Floats:
         if frame.symbol == "IBM":
             raise ZeroDivisionError

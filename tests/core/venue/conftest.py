@@ -82,5 +82,5 @@ def bar() -> Callable[..., Bar]:
 
 
 @pytest.fixture
-def told() -> Callable[[Any], list[str]]:
+def reported() -> Callable[[Any], list[str]]:
     return tell

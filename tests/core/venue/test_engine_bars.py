@@ -29,9 +29,9 @@ def holding(engine: MatchingEngine, bracket: Any, bar: Any) -> MatchingEngine:
     return engine
 
 
-def test_a_market_entry_fills_at_the_open(engine: MatchingEngine, bracket: Any, bar: Any, told: Any) -> None:
+def test_a_market_entry_fills_at_the_open(engine: MatchingEngine, bracket: Any, bar: Any, reported: Any) -> None:
     engine.submit(bracket(), T0)
-    assert told(engine.on_bar("AAPL", bar("100 101 99 100.5"))) == ["E 10@100", "E FILLED"]
+    assert reported(engine.on_bar("AAPL", bar("100 101 99 100.5"))) == ["E 10@100", "E FILLED"]
     assert engine.last_price("AAPL") == (D("100.5"), T0 + timedelta(minutes=1))
 
 
@@ -47,8 +47,8 @@ def test_a_market_entry_fills_at_the_open(engine: MatchingEngine, bracket: Any, 
         ("100 103.99 98.01 100", []),
     ],
 )
-def test_exits_meet_the_bar(holding: MatchingEngine, bar: Any, told: Any, prices: str, words: list[str]) -> None:
-    assert told(holding.on_bar("AAPL", bar(prices, 1))) == words
+def test_exits_meet_the_bar(holding: MatchingEngine, bar: Any, reported: Any, prices: str, words: list[str]) -> None:
+    assert reported(holding.on_bar("AAPL", bar(prices, 1))) == words
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_exits_meet_the_bar(holding: MatchingEngine, bar: Any, told: Any, prices
     ],
 )
 def test_an_entry_at_the_open_has_its_exits_for_the_whole_bar(  # noqa: PLR0917 - pytest gives fixtures by name
-    engine: MatchingEngine, bracket: Any, bar: Any, told: Any, prices: str, words: list[str]
+    engine: MatchingEngine, bracket: Any, bar: Any, reported: Any, prices: str, words: list[str]
 ) -> None:
     engine.submit(bracket(), T0)
-    assert told(engine.on_bar("AAPL", bar(prices))) == ["E 10@100", "E FILLED", *words]
+    assert reported(engine.on_bar("AAPL", bar(prices))) == ["E 10@100", "E FILLED", *words]
 
 
 @pytest.mark.parametrize(
@@ -77,32 +77,32 @@ def test_an_entry_at_the_open_has_its_exits_for_the_whole_bar(  # noqa: PLR0917 
     ],
 )
 def test_an_entry_inside_the_bar_may_be_stopped_but_not_taken_to_its_target(  # noqa: PLR0917 - pytest gives fixtures by name
-    engine: MatchingEngine, bracket: Any, bar: Any, told: Any, entry: Any, prices: str, fill: Any, words: list[str]
+    engine: MatchingEngine, bracket: Any, bar: Any, reported: Any, entry: Any, prices: str, fill: Any, words: list[str]
 ) -> None:
     engine.submit(bracket(**entry), T0)
-    assert told(engine.on_bar("AAPL", bar(prices))) == [fill, "E FILLED", *words]
+    assert reported(engine.on_bar("AAPL", bar(prices))) == [fill, "E FILLED", *words]
 
 
 def test_the_target_of_an_entry_inside_the_bar_fills_in_the_next_one(
-    engine: MatchingEngine, bracket: Any, bar: Any, told: Any
+    engine: MatchingEngine, bracket: Any, bar: Any, reported: Any
 ) -> None:
     engine.submit(bracket(kind="LIMIT", limit_price="100"), T0)
     engine.on_bar("AAPL", bar("102 105 99 101"))
-    assert told(engine.on_bar("AAPL", bar("101 104 101 103", 1))) == ["T 10@104", "T FILLED", "S CANCELLED"]
+    assert reported(engine.on_bar("AAPL", bar("101 104 101 103", 1))) == ["T 10@104", "T FILLED", "S CANCELLED"]
 
 
 def test_a_stop_above_the_fill_of_its_entry_sells_at_the_entry_price(
-    engine: MatchingEngine, bracket: Any, bar: Any, told: Any
+    engine: MatchingEngine, bracket: Any, bar: Any, reported: Any
 ) -> None:
     engine.submit(bracket(kind="LIMIT", limit_price="97"), T0)
-    assert told(engine.on_bar("AAPL", bar("102 102 96 101")))[:3] == ["E 10@97", "E FILLED", "S 10@97"]
+    assert reported(engine.on_bar("AAPL", bar("102 102 96 101")))[:3] == ["E 10@97", "E FILLED", "S 10@97"]
 
 
 def test_a_buy_stop_that_opens_beyond_its_trigger_pays_the_open(
-    engine: MatchingEngine, order: Any, bar: Any, told: Any
+    engine: MatchingEngine, order: Any, bar: Any, reported: Any
 ) -> None:
     engine.submit([order("E", "BUY", "STOP", stop_price="102")], T0)
-    assert told(engine.on_bar("AAPL", bar("104 105 103 104"))) == ["E 10@104", "E FILLED"]
+    assert reported(engine.on_bar("AAPL", bar("104 105 103 104"))) == ["E 10@104", "E FILLED"]
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def test_a_buy_stop_that_opens_beyond_its_trigger_pays_the_open(
     ],
 )
 def test_a_stop_limit_in_a_bar(  # noqa: PLR0917 - pytest gives fixtures by name
-    engine: MatchingEngine, order: Any, bar: Any, told: Any, prices: str, words: list[str]
+    engine: MatchingEngine, order: Any, bar: Any, reported: Any, prices: str, words: list[str]
 ) -> None:
     engine.submit([order("E", "BUY", "STOP_LIMIT", stop_price="102", limit_price="103")], T0)
-    assert told(engine.on_bar("AAPL", bar(prices))) == words
+    assert reported(engine.on_bar("AAPL", bar(prices))) == words
 
 
 def test_a_stop_limit_with_a_better_limit_rests_from_the_next_bar_on(
-    engine: MatchingEngine, order: Any, bar: Any, told: Any
+    engine: MatchingEngine, order: Any, bar: Any, reported: Any
 ) -> None:
     engine.submit([order("E", "BUY", "STOP_LIMIT", stop_price="102", limit_price="101")], T0)
-    assert told(engine.on_bar("AAPL", bar("100 103 99 102"))) == []
-    assert told(engine.on_bar("AAPL", bar("102 103 101 102", 1))) == ["E 10@101", "E FILLED"]
+    assert reported(engine.on_bar("AAPL", bar("100 103 99 102"))) == []
+    assert reported(engine.on_bar("AAPL", bar("102 103 101 102", 1))) == ["E 10@101", "E FILLED"]
 
 
 @pytest.fixture
@@ -137,18 +137,20 @@ def trailing(engine: MatchingEngine, bracket: Any, order: Any, bar: Any) -> Matc
     return engine
 
 
-def test_a_trailing_stop_is_checked_before_the_high_moves_it(trailing: MatchingEngine, bar: Any, told: Any) -> None:
-    assert told(trailing.on_bar("AAPL", bar("100 103 97.5 102", 1))) == ["S 10@98", "S FILLED"]
+def test_a_trailing_stop_is_checked_before_the_high_moves_it(trailing: MatchingEngine, bar: Any, reported: Any) -> None:
+    assert reported(trailing.on_bar("AAPL", bar("100 103 97.5 102", 1))) == ["S 10@98", "S FILLED"]
 
 
-def test_a_trailing_stop_moves_with_the_high(trailing: MatchingEngine, bar: Any, told: Any) -> None:
-    assert told(trailing.on_bar("AAPL", bar("100 103 99 102", 1))) == ["S WORKING"]
+def test_a_trailing_stop_moves_with_the_high(trailing: MatchingEngine, bar: Any, reported: Any) -> None:
+    assert reported(trailing.on_bar("AAPL", bar("100 103 99 102", 1))) == ["S WORKING"]
     assert trailing.orders()[1].stop_price == 101
-    assert told(trailing.on_bar("AAPL", bar("102 102.5 101 102", 2))) == ["S 10@101", "S FILLED"]
+    assert reported(trailing.on_bar("AAPL", bar("102 102.5 101 102", 2))) == ["S 10@101", "S FILLED"]
 
 
-def test_a_close_beyond_the_moved_trigger_was_passed_on_the_way(trailing: MatchingEngine, bar: Any, told: Any) -> None:
-    words = told(trailing.on_bar("AAPL", bar("100 106 99 100", 1)))
+def test_a_close_beyond_the_moved_trigger_was_passed_on_the_way(
+    trailing: MatchingEngine, bar: Any, reported: Any
+) -> None:
+    words = reported(trailing.on_bar("AAPL", bar("100 106 99 100", 1)))
     assert words == ["S WORKING", "S 10@104", "S FILLED"]
 
 
@@ -176,11 +178,11 @@ def test_everything_happens_at_the_given_time(engine: MatchingEngine, bracket: A
     assert {event.filled_at for event in events if isinstance(event, Fill)} == {now}
 
 
-def test_slippage_goes_on_top_of_gaps_and_triggers(bracket: Any, bar: Any, told: Any) -> None:
+def test_slippage_goes_on_top_of_gaps_and_triggers(bracket: Any, bar: Any, reported: Any) -> None:
     engine = MatchingEngine(costs=CostModel(slippage_fraction=D("0.001")))
     engine.submit(bracket(), T0)
-    assert "E 10@100.10" in told(engine.on_bar("AAPL", bar("100 101 99 100")))
-    assert "S 10@97.90" in told(engine.on_bar("AAPL", bar("100 101 98 99", 1)))
+    assert "E 10@100.10" in reported(engine.on_bar("AAPL", bar("100 101 99 100")))
+    assert "S 10@97.90" in reported(engine.on_bar("AAPL", bar("100 101 98 99", 1)))
 
 
 class TestVolume:
@@ -188,42 +190,44 @@ class TestVolume:
     def engine(self) -> MatchingEngine:
         return MatchingEngine(cash=Usd(D(3000)), max_participation=D("0.1"))
 
-    def test_an_order_fills_its_part_of_each_bar(self, engine: MatchingEngine, order: Any, bar: Any, told: Any) -> None:
+    def test_an_order_fills_its_part_of_each_bar(
+        self, engine: MatchingEngine, order: Any, bar: Any, reported: Any
+    ) -> None:
         engine.submit([order("E", "BUY", "MARKET")], T0)
-        assert told(engine.on_bar("AAPL", bar("100 101 99 100", 0, "49"))) == ["E 4@100"]
-        assert told(engine.on_bar("AAPL", bar("101 101 99 100", 1, "0"))) == []
-        assert told(engine.on_bar("AAPL", bar("102 102 99 100", 2, "1000"))) == ["E 6@102", "E FILLED"]
+        assert reported(engine.on_bar("AAPL", bar("100 101 99 100", 0, "49"))) == ["E 4@100"]
+        assert reported(engine.on_bar("AAPL", bar("101 101 99 100", 1, "0"))) == []
+        assert reported(engine.on_bar("AAPL", bar("102 102 99 100", 2, "1000"))) == ["E 6@102", "E FILLED"]
 
     def test_a_triggered_stop_goes_on_at_the_next_open(
-        self, engine: MatchingEngine, bracket: Any, bar: Any, told: Any
+        self, engine: MatchingEngine, bracket: Any, bar: Any, reported: Any
     ) -> None:
         engine.submit(bracket(), T0)
         engine.on_bar("AAPL", bar("100 101 99 100", 0, "1000"))
-        assert told(engine.on_bar("AAPL", bar("100 104 98 99", 1, "40"))) == ["S 4@98", "T WORKING"]
-        words = told(engine.on_bar("AAPL", bar("99 105 99 104", 2, "1000")))
+        assert reported(engine.on_bar("AAPL", bar("100 104 98 99", 1, "40"))) == ["S 4@98", "T WORKING"]
+        words = reported(engine.on_bar("AAPL", bar("99 105 99 104", 2, "1000")))
         assert words == ["S 6@99", "S FILLED", "T CANCELLED"]
 
     def test_a_partial_target_blocks_the_stop_for_the_bar_only(
-        self, engine: MatchingEngine, bracket: Any, bar: Any, told: Any
+        self, engine: MatchingEngine, bracket: Any, bar: Any, reported: Any
     ) -> None:
         engine.submit(bracket(), T0)
         engine.on_bar("AAPL", bar("100 101 99 100", 0, "1000"))
-        assert told(engine.on_bar("AAPL", bar("104 105 97 97.5", 1, "30"))) == ["T 3@104", "S WORKING"]
-        words = told(engine.on_bar("AAPL", bar("97.5 98 97 97", 2, "1000")))
+        assert reported(engine.on_bar("AAPL", bar("104 105 97 97.5", 1, "30"))) == ["T 3@104", "S WORKING"]
+        words = reported(engine.on_bar("AAPL", bar("97.5 98 97 97", 2, "1000")))
         assert words == ["S 7@97.5", "S FILLED", "T CANCELLED"]
 
     def test_children_protect_what_a_partly_filled_entry_holds(
-        self, engine: MatchingEngine, bracket: Any, bar: Any, told: Any
+        self, engine: MatchingEngine, bracket: Any, bar: Any, reported: Any
     ) -> None:
         engine.submit(bracket(kind="LIMIT", limit_price="100"), T0)
-        assert told(engine.on_bar("AAPL", bar("101 102 100 101", 0, "30"))) == ["E 3@100"]
-        words = told(engine.on_bar("AAPL", bar("101 102 97 98", 1, "30")))
+        assert reported(engine.on_bar("AAPL", bar("101 102 100 101", 0, "30"))) == ["E 3@100"]
+        words = reported(engine.on_bar("AAPL", bar("101 102 97 98", 1, "30")))
         assert words == ["S 3@98", "T WORKING", "E 3@100"]
         assert engine.positions() == {"AAPL": D(3)}
 
 
-def test_instruments_do_not_meet_each_others_bars(holding: MatchingEngine, bar: Any, told: Any) -> None:
-    assert told(holding.on_bar("MSFT", bar("50 60 40 50", 1, symbol="MSFT"))) == []
+def test_instruments_do_not_meet_each_others_bars(holding: MatchingEngine, bar: Any, reported: Any) -> None:
+    assert reported(holding.on_bar("MSFT", bar("50 60 40 50", 1, symbol="MSFT"))) == []
     assert holding.positions() == {"AAPL": D(10)}
 
 

@@ -90,8 +90,8 @@ class CachedBars:
         except ApexError as error:
             if kept is None:
                 raise
-            told = f"Bars of {symbol} are those of {kept.fetched_at:%Y-%m-%d %H:%M} UTC: {error.message}"
-            self._notice(Reason(code="bars_not_refreshed", message=told), symbol)
+            reported = f"Bars of {symbol} are those of {kept.fetched_at:%Y-%m-%d %H:%M} UTC: {error.message}"
+            self._notice(Reason(code="bars_not_refreshed", message=reported), symbol)
             return kept
         fresh = Kept(format=FORMAT, symbol=symbol, fetched_at=now, bars=bars)
         self._write(fresh)
@@ -122,8 +122,8 @@ class CachedBars:
         return kept
 
     def _spoiled(self, path: Path, symbol: str) -> None:
-        told = f"{path} cannot be used: bars of {symbol} are asked for again."
-        self._notice(Reason(code="bar_cache_damaged", message=told), symbol)
+        reported = f"{path} cannot be used: bars of {symbol} are asked for again."
+        self._notice(Reason(code="bar_cache_damaged", message=reported), symbol)
 
     def _write(self, kept: Kept) -> None:
         """Keep it; a disk that is full costs the next run some time, nothing else."""

@@ -244,7 +244,7 @@ def _is_title(cells: Sequence[str]) -> bool:
 
 
 def read_broker_table(table: Table, name: str, hints: FileHints, *, source: str = "", account: str = "") -> Report:
-    """Return what a list of trades tells.
+    """Return what a list of trades reports.
 
     Raises:
         InputError: rows cannot be used, something has two readings, there are several accounts, or nothing counts.
@@ -574,7 +574,7 @@ def _moments(drafts: Sequence[_Draft], zone: object) -> list[datetime]:
 
 
 def _worst_order(drafts: Sequence[_Draft], places: Iterable[int]) -> Iterator[int]:
-    """Yield the trades of one security on one day, openings and closings in turn: purchases first if nothing tells."""
+    """Yield the trades of one security on one day, openings and closings in turn; purchases first if in doubt."""
     listed = list(places)
     opening = OrderSide.BUY
     marked = [drafts[at] for at in listed if drafts[at].is_opening]

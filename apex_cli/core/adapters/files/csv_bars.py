@@ -19,7 +19,7 @@ from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.spelling import canonical_ticker
 
-MOST_TOLD = 3
+MOST_SHOWN = 3
 """Files that are named with their reason when none has a bar."""
 
 HEAD = 65_536
@@ -141,8 +141,8 @@ class CsvBars:
         Raises:
             InputError: a file has a row that cannot be used.
         """
-        told = [found for symbol in self.symbols()[:MOST_TOLD] if (found := self.repairs(symbol))]
-        return "; ".join(found[0] + (f" (+{len(found) - 1} more)" if len(found) > 1 else "") for found in told)
+        reported = [found for symbol in self.symbols()[:MOST_SHOWN] if (found := self.repairs(symbol))]
+        return "; ".join(found[0] + (f" (+{len(found) - 1} more)" if len(found) > 1 else "") for found in reported)
 
     def outside(self) -> Sequence[str]:
         """Return a sentence for each file read so far whose days lie outside the calendar."""

@@ -226,9 +226,9 @@ def one_account(found: Collection[str], name: str, account: str) -> str:
             return hits[0]
         raise invalid(name, f"holds no account {shown(account)}, only {', '.join(map(_masked, named))}", "one of them")
     if len(named) > 1:
-        told = ", ".join(map(_masked, named))
+        reported = ", ".join(map(_masked, named))
         raise invalid(
-            name, f"holds {len(named)} accounts: {told}", "--account with one of them, or a report of one account"
+            name, f"holds {len(named)} accounts: {reported}", "--account with one of them, or a report of one account"
         )
     return named[0] if named else ""
 
@@ -247,10 +247,10 @@ def _is_masked(text: str, account: str) -> bool:
 
 def nothing_countable(name: str, reasons: Mapping[str, int]) -> InputError:
     """Return the error for a file without a trade that counts: it says what is there instead."""
-    told = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count) or "no rows"
+    reported = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count) or "no rows"
     return InputError(
         "no_executions",
-        f"{name} holds no trade that counts: {told}.",
+        f"{name} holds no trade that counts: {reported}.",
         hint="Export the trades (executions, filled orders) of the account, with their times.",
         details={"file": name, "rows": {reason: count for reason, count in reasons.items() if count}},
     )

@@ -101,7 +101,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def read_executions(content: bytes, name: str, hints: FileHints | None = None, account: str = "") -> Report:
-    """Return what a file of executions tells: a Flex report, a list of a broker, or rows with our own names.
+    """Return what a file of executions reports: a Flex report, a list of a broker, or rows with our own names.
 
     Args:
         content: its bytes.

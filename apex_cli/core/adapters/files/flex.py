@@ -37,7 +37,7 @@ NO_TRADE_NOTES = frozenset({"A", "Ep", "Ex", "GEA", "AEx", "MEx"})
 
 OTHER_CATEGORIES = {"IOPT": SecType.WAR, "FSFOP": SecType.FOP, "FSOPT": SecType.OPT}
 UNCOUNTED_CATEGORIES = frozenset({"FUND", "CFD", "CMDTY"})
-"""Kinds of Interactive Brokers that are no securities to be day-traded: dropped, and told as such."""
+"""Kinds of Interactive Brokers that are no securities to be day-traded: dropped, and reported as such."""
 
 COLUMNS = {
     name.lower(): name
@@ -181,7 +181,7 @@ def _is_header(names: Sequence[str]) -> bool:
 
 
 def flex_report(found: FlexRows, name: str, hints: FileHints, account: str = "") -> Report:
-    """Return what the trade rows of a report tell.
+    """Return what the trade rows of a report report.
 
     Raises:
         InputError: a row is wrong, dates have two readings, there are several accounts, or nothing counts.
@@ -194,8 +194,8 @@ def flex_report(found: FlexRows, name: str, hints: FileHints, account: str = "")
     warnings: tuple[str, ...] = ()
     if not executions and orders:
         executions = orders
-        told = f"{name} holds orders and no executions: each order counts as one"
-        warnings = (f"{told}. Tick Executions in the Flex query for an exact count.",)
+        reported = f"{name} holds orders and no executions: each order counts as one"
+        warnings = (f"{reported}. Tick Executions in the Flex query for an exact count.",)
     report = _report(executions, name, order, hints)
     since, until = _period(found, name, order)
     left_out = len(rows) - len(executions)

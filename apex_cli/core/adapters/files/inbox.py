@@ -199,7 +199,7 @@ class InboxSource:
         """Move the batch's file away, with a ``.reason.json`` beside it when rows were refused.
 
         It goes to ``rejected`` when no row was good. A file that changed since it was read stays, and is read again;
-        one that cannot be moved is told once, stays, and is not read again by this process.
+        one that cannot be moved is reported once, stays, and is not read again by this process.
         """
         taken = self._taken.pop(batch.token, None)
         if taken is None:
@@ -213,7 +213,7 @@ class InboxSource:
                 self._put_away(inbox, taken.name, batch)
         except (OSError, InputError) as error:
             what = f"was read but cannot be moved away: {_why(error)}. Move it yourself."
-            self._tell(taken.name, "inbox_stuck", what)
+            self._report(taken.name, "inbox_stuck", what)
         else:
             del self._settled[taken.name]
 
@@ -249,7 +249,7 @@ class InboxSource:
         for name, what in found.items():
             if what is not None and not stat.S_ISREG(what.st_mode) and not self._is_folder(name, what):
                 kind = _kind(what.st_mode)
-                self._tell(name, "inbox_not_a_file", f"is {kind} and is not read. Put the file itself there.")
+                self._report(name, "inbox_not_a_file", f"is {kind} and is not read. Put the file itself there.")
         return [name for name, what in found.items() if what is not None and stat.S_ISREG(what.st_mode)]
 
     def _is_folder(self, name: str, what: os.stat_result) -> bool:
@@ -300,7 +300,7 @@ class InboxSource:
                         target.remove(goal + REASON_END)
                 raise
 
-    def _tell(self, name: str, code: str, what: str) -> None:
+    def _report(self, name: str, code: str, what: str) -> None:
         if (code, name) not in self._told:
             self._told.add((code, name))
             self._notice(Reason(code=code, message=f"{self._folder / printable(name)} {what}"))

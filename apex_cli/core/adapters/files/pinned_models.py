@@ -61,11 +61,13 @@ class PinnedModels:
             return None
         learned = f"Model {info.version} learned from bars of {info.first_bar:%Y-%m-%d} to {info.last_bar:%Y-%m-%d}"
         if info.first_bar <= last:
-            told = f"{learned}: it has seen before what is replayed, and its predictions are better than they will be."
+            reported = (
+                f"{learned}: it has seen before what is replayed, and its predictions are better than they will be."
+            )
         else:
-            told = f"{learned}, later than what is replayed: it knows what came after."
+            reported = f"{learned}, later than what is replayed: it knows what came after."
         return Reason(
-            code="model_seen_before", message=told, limit=f"{first:%Y-%m-%d}", value=f"{info.last_bar:%Y-%m-%d}"
+            code="model_seen_before", message=reported, limit=f"{first:%Y-%m-%d}", value=f"{info.last_bar:%Y-%m-%d}"
         )
 
 

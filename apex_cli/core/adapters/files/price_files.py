@@ -134,7 +134,7 @@ def read_prices(
         is_always_open: True for a market with weekends: there a weekend proves nothing about the order of dates.
 
     Raises:
-        InputError: it is no price file, is ambiguous, or has rows that cannot be used; all problems are told at once.
+        InputError: it is no price file, is ambiguous, or has rows that cannot be used; all problems at once.
     """
     hints = hints or FileHints()
     table = open_table(content, name, lambda rows: _header_at(rows, hints))
@@ -199,9 +199,9 @@ def _layouts(table: Table, name: str, hints: FileHints) -> tuple[Table, list[_La
 
 
 def _missing(fields: Sequence[str], hints: FileHints) -> str:
-    told = ", ".join(fields or ("Date", "Open", "High", "Low", "Close"))
+    names = ", ".join(fields or ("Date", "Open", "High", "Low", "Close"))
     return (
-        f"has no column {told}; a row must name Date,Open,High,Low,Close,Volume, or {hints.section}.columns names them"
+        f"has no column {names}; a row must name Date,Open,High,Low,Close,Volume, or {hints.section}.columns names them"
     )
 
 
@@ -393,13 +393,13 @@ class _Reader:
             "bars_invalid", hint="Correct or remove the lines.", details={"file": self.name, **self._first()}
         )
         columns = self._taken(layouts[0]) if layouts else {}
-        told = []
+        reported = []
         if self.left_out:
             lines = ", ".join(map(str, self.left_out[:SHOWN_LINES]))
-            told.append(f"rows without prices are left out: {len(self.left_out)} (line {lines})")
+            reported.append(f"rows without prices are left out: {len(self.left_out)} (line {lines})")
         if periods & {"W", "M", "Q", "Y"}:
             raise weekly(self.name, "weekly" if "W" in periods else "monthly")
-        return PriceTable(rows, self._zone(layouts), columns, tuple(told), tuple(dict.fromkeys(notes)))
+        return PriceTable(rows, self._zone(layouts), columns, tuple(reported), tuple(dict.fromkeys(notes)))
 
     def _first(self) -> dict[str, str]:
         return {"first": self.problems.found[0]} if self.problems else {}

@@ -27,7 +27,7 @@ from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError
 from apex_cli.core.ports import RejectedRow
 
 MAX_REASONS = 5
-"""Problems of one row that its reason tells; the others are counted."""
+"""Problems of one row that its reason reports; the others are counted."""
 
 
 def parse_row(
@@ -76,10 +76,10 @@ def content_id(fields: Mapping[str, object]) -> str:
 
 def _joined(reasons: Sequence[Reason]) -> Reason:
     """Make one reason of all: limit and value are those of the first."""
-    told = "; ".join(reason.message for reason in reasons[:MAX_REASONS])
+    reported = "; ".join(reason.message for reason in reasons[:MAX_REASONS])
     more = len(reasons) - MAX_REASONS
     first = reasons[0]
-    message = f"{told}; and {more} more" if more > 0 else told
+    message = f"{reported}; and {more} more" if more > 0 else reported
     return Reason(code=SIGNAL_INVALID, message=message, limit=first.limit, value=first.value)
 
 
@@ -110,11 +110,11 @@ class _RowReader:
         strange = [name for name in self.fields if name not in PARSERS]
         for name in strange[:MAX_REASONS]:
             self._try(name, refuse_unknown)
-        told = {reason.message.partition(":")[0] for reason in self.reasons}
+        reported = {reason.message.partition(":")[0] for reason in self.reasons}
         for name, (parse, required) in PARSERS.items():
             if name in self.fields:
                 self._try(name, parse)
-            elif required and name not in told:
+            elif required and name not in reported:
                 self.reasons.append(BadField(name, "it is missing", allowed="every signal has one").reason)
         if not self.reasons:
             self._relations()
@@ -175,11 +175,11 @@ class _RowReader:
             if value in (None, "") or not self._counts(name):
                 continue
             try:
-                told = PARSERS[name][0](f"metadata.{name}", value)
+                reported = PARSERS[name][0](f"metadata.{name}", value)
             except BadField as bad:
                 self.reasons.append(bad.reason)
                 continue
-            if named.setdefault(name, told) != told:
+            if named.setdefault(name, reported) != reported:
                 self._refuse(name, f"metadata says {shown(value)}", "the same in both places")
         return named
 

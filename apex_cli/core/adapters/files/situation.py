@@ -1,6 +1,6 @@
 """A situation to evaluate, as a JSON or YAML file: account, start positions, executions, time, order, preview.
 
-Every field is optional; what is not told stays unknown. Unknown fields and values that cannot be are refused.
+Every field is optional; what is not reported stays unknown. Unknown fields and values that cannot be are refused.
 """
 
 from __future__ import annotations
@@ -108,23 +108,23 @@ def read_situation(content: bytes, name: str) -> Situation:
     if document is None:
         document = {}
     try:
-        told = msgspec.convert(document, SituationFields, strict=False)
+        reported = msgspec.convert(document, SituationFields, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(name, str(error)) from None
-    executions = execution_rows(told.executions or [], f"{name}: executions")
-    order = _order(told.order, f"{name}: order")
-    start = read_positions(told.start_positions, f"{name}: start_positions")
+    executions = execution_rows(reported.executions or [], f"{name}: executions")
+    order = _order(reported.order, f"{name}: order")
+    start = read_positions(reported.start_positions, f"{name}: start_positions")
     named = [(row.security, row.sec_type) for row in executions]
     if order:
         named.append((order.security, order.sec_type))
     return Situation(
-        facts=_facts(told.account or AccountFields(), f"{name}: account"),
-        regime=_regime(told.account, f"{name}: account.regime"),
+        facts=_facts(reported.account or AccountFields(), f"{name}: account"),
+        regime=_regime(reported.account, f"{name}: account.regime"),
         start=keyed_start(start, named),
         executions=executions,
-        as_of=None if told.as_of is None else fields.moment(told.as_of, f"{name}: as_of"),
+        as_of=None if reported.as_of is None else fields.moment(reported.as_of, f"{name}: as_of"),
         order=order,
-        preview=_preview(told.what_if, f"{name}: what_if"),
+        preview=_preview(reported.what_if, f"{name}: what_if"),
     )
 
 
@@ -171,29 +171,29 @@ def _amount(value: Decimal | None, where: str) -> Usd | None:
     return Usd(fields.number(value, where, allow_zero=True, allow_negative=True))
 
 
-def _preview(told: PreviewFields | None, where: str) -> MarginPreview | None:
+def _preview(reported: PreviewFields | None, where: str) -> MarginPreview | None:
     """Return the preview; a field the broker left unset may hold the largest double, so size is no error here."""
-    if told is None:
+    if reported is None:
         return None
-    values: Mapping[str, Decimal | None] = msgspec.structs.asdict(told)
+    values: Mapping[str, Decimal | None] = msgspec.structs.asdict(reported)
     for name, value in values.items():
         if value is not None and not value.is_finite():
             raise invalid(f"{where}.{name}", f"{value} is no usable number", "a number")
     return MarginPreview(**{name: None if value is None else Usd(value) for name, value in values.items()})
 
 
-def _order(told: OrderFields | None, where: str) -> GateOrder | None:
-    if told is None:
+def _order(reported: OrderFields | None, where: str) -> GateOrder | None:
+    if reported is None:
         return None
     for name in ("side", "symbol", "quantity"):
-        if getattr(told, name) is None:
+        if getattr(reported, name) is None:
             raise invalid(f"{where}.{name}", "is missing", "side, symbol, quantity; sec_type and price may be left out")
-    kind = SecType.STK if told.sec_type is None else fields.sec_type(told.sec_type, f"{where}.sec_type")
+    kind = SecType.STK if reported.sec_type is None else fields.sec_type(reported.sec_type, f"{where}.sec_type")
     return GateOrder(
-        security=fields.security_key(fields.symbol(told.symbol, f"{where}.symbol"), kind),
+        security=fields.security_key(fields.symbol(reported.symbol, f"{where}.symbol"), kind),
         sec_type=kind,
-        side=fields.side(told.side, f"{where}.side"),
-        quantity=fields.number(told.quantity, f"{where}.quantity"),
-        price=None if told.price is None else fields.number(told.price, f"{where}.price"),
+        side=fields.side(reported.side, f"{where}.side"),
+        quantity=fields.number(reported.quantity, f"{where}.quantity"),
+        price=None if reported.price is None else fields.number(reported.price, f"{where}.price"),
         multiplier=OPTION_MULTIPLIER if kind is SecType.OPT else Decimal(1),
     )

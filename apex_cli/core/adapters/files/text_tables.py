@@ -97,11 +97,11 @@ class Problems:
 
     def summary(self) -> str:
         """Return all problems in one sentence, the first few in full."""
-        told = "; ".join(self.found[:TOLD_PROBLEMS])
+        reported = "; ".join(self.found[:TOLD_PROBLEMS])
         if self.count == 1:
-            return told
+            return reported
         more = f"; and {self.count - TOLD_PROBLEMS} more" if self.count > TOLD_PROBLEMS else ""
-        return f"{self.count} problems: {told}{more}"
+        return f"{self.count} problems: {reported}{more}"
 
     def stop(self, code: str, *, hint: str, details: Mapping[str, Any] | None = None) -> None:
         """Raise all problems as one error, if there are any.

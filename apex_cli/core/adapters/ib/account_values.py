@@ -1,4 +1,4 @@
-"""The account's values as the broker tells them, as text by tag and currency, made into numbers."""
+"""The account's values as the broker reports them, as text by tag and currency, made into numbers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class AccountValues:
     def __init__(self, values: Iterable[IbAccountValue], account: str) -> None:
         """Take the values of *account*, those of no model."""
         self._texts = {(v.tag, v.currency): v.value for v in values if v.account == account and not v.modelCode}
-        told = (currency for tag, currency in self._texts if tag == "NetLiquidation" and currency)
-        self.base_currency = next(told, USD)
+        reported = (currency for tag, currency in self._texts if tag == "NetLiquidation" and currency)
+        self.base_currency = next(reported, USD)
 
     def text(self, tag: str) -> str | None:
-        """Return the text of *tag* in any currency, None when it is not told."""
+        """Return the text of *tag* in any currency, None when it is not reported."""
         found = (text for (name, _), text in self._texts.items() if name == tag)
         return next(found, None)
 
@@ -35,7 +35,7 @@ class AccountValues:
         """Return an amount in USD; one in the account's own currency goes by the broker's rate.
 
         Raises:
-            BrokerError: the account is kept in another currency, and no rate is told.
+            BrokerError: the account is kept in another currency, and no rate is reported.
         """
         for currency in (USD, self.base_currency, "BASE", ""):
             amount = to_decimal(self._texts.get((tag, currency)))
@@ -44,7 +44,7 @@ class AccountValues:
         return None
 
     def count(self, tag: str) -> int | None:
-        """Return a whole number, None when it is not told or no number."""
+        """Return a whole number, None when it is not reported or no number."""
         number = to_decimal(self.text(tag))
         return int(number) if number is not None and number == number.to_integral_value() else None
 
@@ -56,8 +56,8 @@ class AccountValues:
         if rate is None or rate <= 0:
             raise BrokerError(
                 "ib_no_exchange_rate",
-                f"The account is kept in {self.base_currency}, and the broker tells no rate for USD.",
-                hint="Hold some USD in the account, or wait until the rate is told.",
+                f"The account is kept in {self.base_currency}, and the broker reports no rate for USD.",
+                hint="Hold some USD in the account, or wait until the rate is reported.",
             )
         return rate
 
@@ -68,12 +68,12 @@ class AccountValues:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What a decision needs and was not told."""
+        """What a decision needs and was not reported."""
         return tuple(tag for tag in NEEDED if self.usd(tag) is None)
 
     @property
     def is_complete(self) -> bool:
-        """True when the broker told all it keeps: then a missing day-trade number means that it does not count."""
+        """True when the broker reported all it keeps: then a missing day-trade number means that it does not count."""
         return self.is_ready and not self.missing and self.text("AccountType") is not None
 
 
@@ -93,7 +93,7 @@ def account_snapshot(
     if equity is None or cash is None or buying_power is None:
         raise BrokerError(
             "ib_account_incomplete",
-            f"The broker did not tell {', '.join(values.missing)} of the account.",
+            f"The broker did not report {', '.join(values.missing)} of the account.",
             hint="Wait a moment; if it stays so, restart TWS or IB Gateway.",
         )
     remaining = values.count("DayTradesRemaining")
@@ -123,13 +123,13 @@ def account_snapshot(
 
 
 def _ahead(values: AccountValues) -> tuple[int | None, ...]:
-    """Return the day trades left on each of the next sessions; empty when none is told."""
-    told = tuple(values.count(f"DayTradesRemainingT+{number}") for number in range(1, SESSIONS_AHEAD + 1))
-    return () if all(each is None for each in told) else told
+    """Return the day trades left on each of the next sessions; empty when none is reported."""
+    reported = tuple(values.count(f"DayTradesRemainingT+{number}") for number in range(1, SESSIONS_AHEAD + 1))
+    return () if all(each is None for each in reported) else reported
 
 
 def _type_of(values: AccountValues) -> AccountType | None:
-    """Return how the account borrows where the broker says so; ``AccountType`` only tells who owns it."""
+    """Return how the account borrows where the broker says so; ``AccountType`` only says who owns it."""
     trading = (values.text("TradingType-S") or "").upper()
     if "CASH" in trading:
         return AccountType.CASH

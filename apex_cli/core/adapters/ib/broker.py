@@ -47,7 +47,7 @@ class IbBroker:
             config: where, which account, and how long to wait.
             clock: the time of decisions.
             read_only: nothing can ever be sent.
-            is_ours: tells by its client order id whether this apex has asked for an order; by default every name
+            is_ours: says by its client order id whether this apex has asked for an order; by default every name
                 that apex gives counts.
             known: returns the securities of our books, which stay what they are under any new name.
         """
@@ -128,7 +128,7 @@ class IbBroker:
         await self._sender.submit(orders)
 
     async def cancel(self, client_order_id: str) -> None:
-        """Ask for a cancel; what has ended already is told again.
+        """Ask for a cancel; what has ended already is reported again.
 
         Raises:
             BrokerError: it is not known to the broker, or another client placed it.
@@ -163,10 +163,10 @@ class IbBroker:
         return await self._connection.catalog.identify(instrument)
 
     async def account(self) -> AccountSnapshot:
-        """Return what the account is worth, as the broker keeps telling.
+        """Return what the account is worth, as the broker keeps reporting.
 
         Raises:
-            BrokerError: no connection, or not every value was told.
+            BrokerError: no connection, or not every value was reported.
         """
         link = self.link
         values = AccountValues(link.ib.accountValues(link.account), link.account)
@@ -179,7 +179,7 @@ class IbBroker:
         return replace(found, name=masked(link.account))
 
     async def snapshot(self) -> BrokerSnapshot:
-        """Return orders, fills and positions as the broker tells them now.
+        """Return orders, fills and positions as the broker reports them now.
 
         Raises:
             BrokerError: there is no connection.

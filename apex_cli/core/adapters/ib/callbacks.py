@@ -1,4 +1,4 @@
-"""What was heard on the socket, as values: one kind for each callback that tells of orders."""
+"""What was heard on the socket, as values: one kind for each callback that reports orders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL, "SSHORT": OrderSide.SELL
 
 
 class OpenOrder(Value, frozen=True, kw_only=True):
-    """An order with its terms, as ``openOrder`` tells it."""
+    """An order with its terms, as ``openOrder`` reports it."""
 
     order_id: int
     client_id: int
@@ -51,7 +51,7 @@ class StatusWord(Value, frozen=True, kw_only=True):
 
 
 class CompletedOrder(Value, frozen=True, kw_only=True):
-    """An order that ended today; ids of client and order are not told."""
+    """An order that ended today; ids of client and order are not reported."""
 
     perm_id: int
     ref: str
@@ -91,7 +91,7 @@ Word = OpenOrder | StatusWord | CompletedOrder | Executed | CommissionWord | Tro
 
 
 def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrderState) -> OpenOrder:
-    """Return what ``openOrder`` told."""
+    """Return what ``openOrder`` reported."""
     return OpenOrder(
         order_id=order_id,
         client_id=order.clientId,
@@ -111,7 +111,7 @@ def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrd
 
 
 def completed_order(order: IbOrder, state: IbOrderState) -> CompletedOrder:
-    """Return what ``completedOrder`` told."""
+    """Return what ``completedOrder`` reported."""
     return CompletedOrder(
         perm_id=order.permId,
         ref=order.orderRef,
@@ -123,7 +123,7 @@ def completed_order(order: IbOrder, state: IbOrderState) -> CompletedOrder:
 
 
 def executed(contract: IbContract, execution: IbExecution) -> Executed:
-    """Return what ``execDetails`` told."""
+    """Return what ``execDetails`` reported."""
     fill = Fill(
         exec_id=execution.execId,
         client_order_id=execution.orderRef,
@@ -137,7 +137,7 @@ def executed(contract: IbContract, execution: IbExecution) -> Executed:
 
 
 def commission_word(report: IbCommission) -> CommissionWord:
-    """Return what ``commissionReport`` told; -1 and the largest double mean that it is not known yet."""
+    """Return what ``commissionReport`` reported; -1 and the largest double mean that it is not known yet."""
     number = to_decimal(report.commission)
     is_known = number is not None and number != NOT_YET_KNOWN
     return CommissionWord(exec_id=report.execId, commission=Usd(number) if is_known and number is not None else None)
@@ -146,7 +146,7 @@ def commission_word(report: IbCommission) -> CommissionWord:
 def status_word(
     order_id: int, status: str, filled: float, *, perm_id: int, client_id: int, why_held: str
 ) -> StatusWord:
-    """Return what ``orderStatus`` told."""
+    """Return what ``orderStatus`` reported."""
     return StatusWord(
         order_id=order_id,
         client_id=client_id,

@@ -65,7 +65,7 @@ class Catalog:
     """Asks once for each security and remembers."""
 
     def __init__(self, link: Link, register: Register | None = None) -> None:
-        """Ask over *link*; *register* tells which security of ours a contract is."""
+        """Ask over *link*; *register* says which security of ours a contract is."""
         self._link = link
         self._register = register or Register()
         self._details: dict[str, Any] = {}
@@ -156,7 +156,7 @@ class Catalog:
             return ()
 
     async def _bands(self, rule: int) -> tuple[Band, ...]:
-        """Return the steps of one market rule; empty when it is not told in time."""
+        """Return the steps of one market rule; empty when it is not reported in time."""
         if rule not in self._rules:
             link = self._link
             try:
@@ -203,9 +203,11 @@ def the_one(instrument: Instrument, found: Sequence[Any]) -> Any:  # noqa: ANN40
             hint="Correct the symbol; the broker's own spelling is shown by TWS.",
         )
     contracts = [detail.contract for detail in distinct.values()]
-    deciding = [name for name, told in DECIDING.items() if len({getattr(c, told) for c in contracts}) > 1] or ["con_id"]
+    deciding = [name for name, answer in DECIDING.items() if len({getattr(c, answer) for c in contracts}) > 1] or [
+        "con_id"
+    ]
     candidates = "; ".join(
-        ", ".join([f"con_id {c.conId}", *(f"{name} {getattr(c, told)}" for name, told in DECIDING.items())])
+        ", ".join([f"con_id {c.conId}", *(f"{name} {getattr(c, answer)}" for name, answer in DECIDING.items())])
         for c in contracts[:MOST_CANDIDATES]
     )
     raise SecurityError(

@@ -45,7 +45,7 @@ async def _look_connected(
         yield Finding(
             code="ib_read_only_api",
             level=Level.ERROR,
-            message="The API is read-only: no order can be sent, and no order is told of.",
+            message="The API is read-only: no order can be sent, and no order is reported.",
             hint="Uncheck 'Read-Only API' in the API settings of TWS or IB Gateway.",
         )
     elif not (await broker.snapshot()).is_complete and link.times.unknown:
@@ -64,8 +64,8 @@ async def _look_connected(
         )
     account = await broker.account()
     remaining = account.broker_day_trades_remaining
-    told = {None: "not told", -1: "unlimited"}.get(remaining, str(remaining))
-    yield _ok("account", f"equity {account.equity:.2f}, cash {account.cash:.2f}; day trades remaining: {told}")
+    reported = {None: "not reported", -1: "unlimited"}.get(remaining, str(remaining))
+    yield _ok("account", f"equity {account.equity:.2f}, cash {account.cash:.2f}; day trades remaining: {reported}")
     yield await _clock_drift(broker, clock)
     yield await _market_data(prices, instrument, clock)
 

@@ -53,11 +53,11 @@ def choose_account(config: IbConfig, managed: Sequence[str]) -> str:
     Raises:
         ConfigError: it is not the configured one, or several and none is configured.
         RefusedError: a live account behind mode paper, or the other way round.
-        BrokerError: the broker told of no account.
+        BrokerError: the broker reported no account.
     """
     if not managed:
         raise BrokerError(
-            "ib_no_account", f"{config.place} told of no account.", hint="Log in to TWS or IB Gateway again."
+            "ib_no_account", f"{config.place} reported no account.", hint="Log in to TWS or IB Gateway again."
         )
     account = _configured(config, managed) if config.account else _only(config, managed)
     if is_paper(account) is config.is_live:

@@ -69,7 +69,7 @@ class IbHistory:
         contract = await self._broker.catalog.contract(instrument)
         await self._wait_for_a_turn()
         duration = f"{days} D" if days <= _DAYS_A_YEAR else f"{-(-days // _DAYS_A_YEAR)} Y"
-        told = await link.ask(
+        reported = await link.ask(
             f"the daily bars of {instrument.key}",
             lambda: link.ib.reqHistoricalDataAsync(
                 contract,
@@ -82,7 +82,7 @@ class IbHistory:
             ),
             timeout_s=self._broker.config.request_timeout_s,
         )
-        bars = (_daily_bar(instrument, bar) for bar in told)
+        bars = (_daily_bar(instrument, bar) for bar in reported)
         return tuple(bar for bar in bars if bar is not None and bar.end <= self._broker.clock.now())
 
     async def _wait_for_a_turn(self) -> None:
@@ -98,15 +98,15 @@ class IbHistory:
             await asyncio.sleep(self._asked[0] + self._window_s - now)
 
 
-def _daily_bar(instrument: Instrument, told: Any) -> Bar | None:  # noqa: ANN401 - either library's bar
+def _daily_bar(instrument: Instrument, reported: Any) -> Bar | None:  # noqa: ANN401 - either library's bar
     """Return one bar over its session; None for a day without one, or without prices."""
-    day = told.date.date() if isinstance(told.date, datetime) else told.date
-    prices = [to_price(value) for value in (told.open, told.high, told.low, told.close)]
+    day = reported.date.date() if isinstance(reported.date, datetime) else reported.date
+    prices = [to_price(value) for value in (reported.open, reported.high, reported.low, reported.close)]
     bounds = _bounds(instrument, day)
     if bounds is None or None in prices:
         return None
     first, high, low, last = (price for price in prices if price is not None)
-    volume = to_decimal(told.volume) or ZERO
+    volume = to_decimal(reported.volume) or ZERO
     return Bar(
         symbol=instrument.symbol,
         start=bounds[0],

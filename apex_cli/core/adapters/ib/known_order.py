@@ -42,10 +42,10 @@ class Known:
     """The broker answered a change with an error, and the order was not looked at since."""
 
     was_seen: bool = False
-    """The broker has told of it: it is no longer perhaps on its way."""
+    """The broker has reported it: it is no longer perhaps on its way."""
 
     ended: OrderStatus | None = None
-    told: tuple[OrderStatus, Quantity | None, Price | None, Price | None] | None = None
+    reported: tuple[OrderStatus, Quantity | None, Price | None, Price | None] | None = None
     """Status, quantity, stop and limit of the last update that was passed on."""
 
     @property

@@ -130,14 +130,14 @@ class Link:
             raise BrokerError(
                 "ib_no_answer",
                 f"{self.config.place} did not answer within {limit:g} s: {what}.",
-                hint="Look whether TWS or IB Gateway shows a dialog; apex doctor tells more.",
+                hint="Look whether TWS or IB Gateway shows a dialog; apex doctor reports more.",
             ) from error
         except (ConnectionError, OSError) as error:
             raise lost(self.config) from error
         except self.library.RequestError as error:
             raise BrokerError(
                 "ib_request_refused",
-                f"The broker refused to tell {what}: {error.message} (IB {error.code}).",
+                f"The broker refused to report {what}: {error.message} (IB {error.code}).",
                 details={"ib_code": error.code},
             ) from error
 
@@ -180,7 +180,7 @@ def _client_ids(config: IbConfig, *, read_only: bool) -> Sequence[int]:
 
 
 def _hush(library: str) -> None:
-    """Keep the library's log lines out of the terminal: what matters is told by apex, without account ids."""
+    """Keep the library's log lines out of the terminal: what matters is reported by apex, without account ids."""
     for name in (library, *(f"{library}.{part}" for part in QUIET_LOGGERS)):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -226,7 +226,7 @@ def read_only_api(config: IbConfig) -> BrokerError:
     """Return that TWS takes no orders from the API."""
     return BrokerError(
         "ib_read_only_api",
-        f"The API of {config.place} is read-only: it tells of orders to nobody and takes none. Nothing was sent.",
+        f"The API of {config.place} is read-only: it reports orders to nobody and takes none. Nothing was sent.",
         hint="Uncheck 'Read-Only API' in its API settings.",
     )
 

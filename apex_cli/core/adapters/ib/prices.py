@@ -93,7 +93,7 @@ class IbPrices:
     async def refresh(self, instruments: Iterable[Instrument]) -> None:
         """Have a price of each ready; waits for first prices only, and for those not longer than configured.
 
-        What the broker does not tell has no price: that is no error.
+        What the broker does not report has no price: that is no error.
         """
         wanted = {instrument.key: instrument for instrument in instruments}
         try:

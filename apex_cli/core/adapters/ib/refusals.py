@@ -25,7 +25,7 @@ class Meaning(StrEnum):
     """A new order does not exist; a refused change leaves the order as it was."""
 
     DOUBT = "doubt"
-    """Only a fresh look tells."""
+    """Only a fresh look reports."""
 
     READ_ONLY = "read_only"
     """The API takes no orders at all."""

@@ -42,7 +42,7 @@ class Sender:
         """Send *orders* as one transmission, and wait until the broker has each of them.
 
         The protective stop goes last and releases the rest. Orders the broker knows already are not sent again:
-        their state is told again.
+        their state is reported again.
 
         Raises:
             BrokerError: surely nothing was sent.
@@ -52,7 +52,7 @@ class Sender:
         again = [order.client_order_id for order in orders if order.client_order_id in self._tracker.orders]
         if again:
             for ref in again:
-                self._tracker.tell_again(ref)
+                self._tracker.report_again(ref)
             return
         problem = next((problem for order in orders if (problem := problem_with(order))), "")
         if problem:
@@ -144,7 +144,7 @@ class Sender:
         raise OutcomeUnknownError(
             "ib_no_acknowledgement",
             f"The broker did not acknowledge {missing} within {self._config.ack_timeout_s:g} s.",
-            hint="Nothing is sent again before the broker itself has told what became of it.",
+            hint="Nothing is sent again before the broker itself has reported what became of it.",
         )
 
     async def _take_back(self, link: Link, sent: Sequence[Known]) -> bool:
@@ -175,7 +175,7 @@ class Sender:
     async def _until(self, link: Link, is_done: Callable[[], bool], limit_s: float | None = None) -> bool:
         """Take in what is heard until *is_done*; False when that took too long.
 
-        Where the connection is lost meanwhile, the next one tells what it finds; what it does not find stays open.
+        Where the connection is lost meanwhile, the next one says what it finds; what it does not find stays open.
         """
         made = self._connection.connections
         with suppress(TimeoutError):
@@ -190,7 +190,7 @@ class Sender:
         return False
 
     async def cancel(self, client_order_id: str) -> None:
-        """Ask for a cancel; what has ended already is told again.
+        """Ask for a cancel; what has ended already is reported again.
 
         Raises:
             BrokerError: it is not known to the broker, or another client placed it.
@@ -198,7 +198,7 @@ class Sender:
         link = self._link_to_change(client_order_id)
         known = self._tracker.orders[client_order_id]
         if not known.is_open:
-            self._tracker.tell_again(client_order_id)
+            self._tracker.report_again(client_order_id)
             return
         known.was_asked_to_cancel = True
         self._send_cancel(link, known)
@@ -234,7 +234,7 @@ class Sender:
         known = self._tracker.orders[order.client_order_id]
         problem = problem_with(order)
         if problem or not known.is_open:
-            self._tracker.tell_again(order.client_order_id, f"Not changed: {problem}." if problem else "")
+            self._tracker.report_again(order.client_order_id, f"Not changed: {problem}." if problem else "")
             return
         fitted = await self.fitted(order)
         contract = await self._connection.catalog.contract(order.instrument)

@@ -24,7 +24,7 @@ class IbContract(Protocol):
 
 
 class IbOrder(Protocol):
-    """The terms of an order as the broker tells them."""
+    """The terms of an order as the broker reports them."""
 
     orderId: int
     clientId: int

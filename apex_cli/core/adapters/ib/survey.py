@@ -30,7 +30,7 @@ class Survey:
 
     account: str
     live: tuple[OpenOrder, ...] = ()
-    """Open orders of every client, each as last told."""
+    """Open orders of every client, each as last reported."""
 
     filled: dict[int, Quantity] = field(default_factory=dict)
     """What has filled of them, by the broker's number."""
@@ -49,7 +49,7 @@ class Survey:
 
     @property
     def is_conclusive(self) -> bool:
-        """True when absence from the open orders proves an end: nothing of what tells how it ended is missing."""
+        """True when absence from the open orders proves an end: nothing of what says how it ended is missing."""
         return not {OPEN, COMPLETED, EXECUTIONS, OWN_EXECUTIONS} & set(self.unanswered)
 
     def require_complete(self, config: IbConfig) -> None:
@@ -68,7 +68,7 @@ class Survey:
         if self.unanswered:
             raise BrokerError(
                 "ib_incomplete",
-                f"{config.place} did not tell {' and '.join(self.unanswered)}: what it knows of us stays unknown, so "
+                f"{config.place} did not report {' and '.join(self.unanswered)}: what it knows of us stays unknown, so "
                 "nothing is sent.",
                 hint="Try again; if it stays so, restart TWS or IB Gateway. If executions never end: set 'Send "
                 "instrument-specific attributes in' to UTC in its API settings.",
@@ -166,7 +166,7 @@ async def _ask_one(link: Link, name: str, request: Callable[[], Awaitable[Any]])
 
 
 def _last_words(heard: Iterable[Word]) -> dict[int, OpenOrder]:
-    """Return each open order as last told, with its last status."""
+    """Return each open order as last reported, with its last status."""
     live: dict[int, OpenOrder] = {}
     for word in heard:
         if isinstance(word, OpenOrder):

@@ -22,7 +22,7 @@ COMBINATION = "BAG"
 
 
 class Tap:
-    """Queues what one connection tells of orders, and wakes who waits."""
+    """Queues what one connection reports orders, and wakes who waits."""
 
     def __init__(self) -> None:
         """Start with nothing heard."""
@@ -32,7 +32,7 @@ class Tap:
         self._records: list[list[Word]] = []
 
     def install(self, wrapper: Any) -> None:  # noqa: ANN401 - either library's wrapper
-        """Hear every callback of *wrapper* that tells of orders."""
+        """Hear every callback of *wrapper* that reports orders."""
         listeners: dict[str, Callable[..., Word | None]] = {
             "openOrder": _heard_open_order,
             "orderStatus": _heard_status,
@@ -45,7 +45,7 @@ class Tap:
             setattr(wrapper, name, self._tee(translate, getattr(wrapper, name)))
 
     def on_word(self, listener: Callable[[Word], None]) -> None:
-        """Have *listener* told of each word at once; it must only take note."""
+        """Have *listener* reported each word at once; it must only take note."""
         self._listeners.append(listener)
 
     @contextmanager

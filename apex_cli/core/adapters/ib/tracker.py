@@ -2,8 +2,8 @@
 
 A word that sounds like an end (Cancelled, Inactive, an error that carries the order's id) only raises a doubt. A doubt
 is settled by executions that fill the whole order, or by a fresh list of all open orders: who is on it works, who is
-not has ended, and how it ended is told by the broker's last status, by its list of completed orders, or by the error.
-Of what filled, the larger of status and executions holds; no end is told before every execution of it is.
+not has ended, and how it ended is in the broker's last status, its list of completed orders, or the error.
+Of what filled, the larger of status and executions holds; no end is reported before every execution of it is.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def looks_like_ours(ref: str) -> bool:
 
 
 class Tracker:
-    """Turns words into broker events, each told once."""
+    """Turns words into broker events, each reported once."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class Tracker:
 
         Args:
             now: dates what the broker does not date.
-            is_ours: tells by its name whether an order is one of this apex. The account may be shared with another
+            is_ours: says by its name whether an order is one of this apex. The account may be shared with another
                 one, or an earlier state may be gone: their orders look like ours, and their fills are not ours.
-            register: tells which security of ours a contract of the broker is.
+            register: says which security of ours a contract of the broker is.
         """
         self.register = register or Register()
         self._now = now
@@ -98,15 +98,15 @@ class Tracker:
         events, self._events = self._events, []
         return events
 
-    def tell_again(self, ref: str, reason: str = "") -> None:
-        """Tell the state of *ref* once more."""
+    def report_again(self, ref: str, reason: str = "") -> None:
+        """Report the state of *ref* once more."""
         known = self.orders[ref]
         known.reason = reason or known.reason
-        if known.told is not None:
-            self._tell(known, known.told[0], anew=True)
+        if known.reported is not None:
+            self._report(known, known.reported[0], anew=True)
 
     def refuse(self, orders: Iterable[Order], reason: str) -> None:
-        """Tell that *orders* were rejected here; they never left."""
+        """Report that *orders* were rejected here; they never left."""
         for order in orders:
             self._events.append(
                 OrderUpdate(
@@ -115,11 +115,11 @@ class Tracker:
             )
 
     def updates(self) -> tuple[OrderUpdate, ...]:
-        """Return the state of each order that the broker has told of and that is not in doubt."""
+        """Return the state of each order that the broker has reported and that is not in doubt."""
         return tuple(
-            self._update(known, known.told[0])
+            self._update(known, known.reported[0])
             for known in self.orders.values()
-            if known.told is not None and known.ref not in self.doubts
+            if known.reported is not None and known.ref not in self.doubts
         )
 
     # what we hear
@@ -167,7 +167,7 @@ class Tracker:
             self._doubt(known)
         elif known.was_seen and known.ref not in self.doubts:
             known.status = word.status or known.status
-            self._tell(known, OrderStatus.WORKING)
+            self._report(known, OrderStatus.WORKING)
 
     def _hear_status(self, word: StatusWord) -> None:
         known = self._find(word.perm_id, word.client_id, word.order_id, "")
@@ -188,7 +188,7 @@ class Tracker:
             self._doubt(known)
             self._end_when_filled(known)
         elif known.was_seen and known.ref not in self.doubts:
-            self._tell(known, OrderStatus.WORKING)
+            self._report(known, OrderStatus.WORKING)
 
     def _hear_execution(self, word: Executed) -> None:
         if self._is_of_another(word.account):
@@ -213,7 +213,7 @@ class Tracker:
         self._end_when_filled(known)
 
     def _hear_commission(self, word: CommissionWord) -> None:
-        """Tell the fill again with what it cost; one that is not told yet is changed in place."""
+        """Report the fill again with what it cost; one that is not reported yet is changed in place."""
         if word.commission is None:
             return
         self._commissions[word.exec_id] = word.commission
@@ -270,14 +270,14 @@ class Tracker:
         """Settle doubts by *live*, a fresh and complete list of open orders.
 
         An order that is not on it has ended. One that was cut short by an execution we have not heard of stays in
-        doubt until that is told.
+        doubt until that is reported.
         """
         on_the_list = {word.ref for word in live if word.status not in SOUNDS_ENDED}
         for ref in list(self.doubts):
             known = self.orders[ref]
             if ref in on_the_list:
                 self.doubts.discard(ref)
-                self._tell(known, OrderStatus.WORKING, anew=True)
+                self._report(known, OrderStatus.WORKING, anew=True)
                 known.is_change_refused = False
             elif known.executed >= known.filled and known.status != "Filled":
                 self._end(known, self._how_it_ended(known))
@@ -321,17 +321,17 @@ class Tracker:
     def _end(self, known: Known, status: OrderStatus) -> None:
         known.ended = status
         self.doubts.discard(known.ref)
-        self._tell(known, status)
+        self._report(known, status)
 
     def _doubt(self, known: Known) -> None:
         self.doubts.add(known.ref)
 
-    def _tell(self, known: Known, status: OrderStatus, *, anew: bool = False) -> None:
+    def _report(self, known: Known, status: OrderStatus, *, anew: bool = False) -> None:
         terms = known.terms
-        told = (status, known.quantity, terms.stop_price if terms else None, terms.limit_price if terms else None)
-        if told == known.told and not anew:
+        reported = (status, known.quantity, terms.stop_price if terms else None, terms.limit_price if terms else None)
+        if reported == known.reported and not anew:
             return
-        known.told = told
+        known.reported = reported
         self._events.append(self._update(known, status))
 
     def _update(self, known: Known, status: OrderStatus) -> OrderUpdate:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def channel_name(url: str) -> str:
-    """Return a name for the channel of *url* that tells its service and nothing else.
+    """Return a name for the channel of *url* that shows its service and nothing else.
 
     >>> channel_name("ntfy://my-topic").startswith("ntfy-")
     True
@@ -81,7 +81,7 @@ class AppriseNotifier:
 
 
 class _Words(logging.Handler):
-    """Remembers the last warning, without secrets: apprise tells its reasons only there."""
+    """Remembers the last warning, without secrets: apprise gives its reasons only there."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -98,7 +98,7 @@ class ButtonFile:
         return fresh
 
     def press(self, token: str, press_id: str, who: str, now: datetime) -> tuple[Press, Button | None]:
-        """Spend the button of *token* and tell what the press is worth.
+        """Spend the button of *token* and say what the press is worth.
 
         Args:
             token: what the button carries.

@@ -47,15 +47,15 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     Raises:
         ConfigError: the file is missing, readable by others, or a value is malformed.
     """
-    told = read_file(path) if path is not None else {}
-    told |= {name: environ[name] for name in NAMES if environ.get(name)}
-    urls = tuple(told.get(URLS, "").split())
-    token = told.get(TOKEN, "").strip()
+    reported = read_file(path) if path is not None else {}
+    reported |= {name: environ[name] for name in NAMES if environ.get(name)}
+    urls = tuple(reported.get(URLS, "").split())
+    token = reported.get(TOKEN, "").strip()
     if token and not _TOKEN_FORM.fullmatch(token):
         raise _wrong(TOKEN, "is no token of a bot, which looks like 123456:ABC-DEF...", "Copy it from @BotFather.")
-    chat_id = _number(CHAT_ID, told[CHAT_ID].strip()) if told.get(CHAT_ID, "").strip() else None
-    users = _users(told.get(USER_IDS, ""), chat_id)
-    flex_token = told.get(FLEX_TOKEN, "").strip()
+    chat_id = _number(CHAT_ID, reported[CHAT_ID].strip()) if reported.get(CHAT_ID, "").strip() else None
+    users = _users(reported.get(USER_IDS, ""), chat_id)
+    flex_token = reported.get(FLEX_TOKEN, "").strip()
     if flex_token and not _FLEX_TOKEN_FORM.fullmatch(flex_token):
         raise _wrong(FLEX_TOKEN, "is no token of the Flex web service, which is a long number", "Copy it again.")
     keep_secret(token, flex_token, *urls, *(part for url in urls for part in _parts(url)))
@@ -101,7 +101,7 @@ def read_file(path: Path) -> dict[str, str]:
         text = path.read_bytes()[:MOST_BYTES].decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise _unreadable(path, "cannot be read as UTF-8 text") from None
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         name, separator, value = (part.strip() for part in line.partition("="))
         if not name or name.startswith("#"):
@@ -109,8 +109,8 @@ def read_file(path: Path) -> dict[str, str]:
         if name not in NAMES or not separator:
             known = ", ".join(NAMES)
             raise _unreadable(path, f"line {number} is none of {known}, each with its = and value")
-        told[name] = f"{told.get(name, '')} {_unquoted(value)}".strip()
-    return told
+        reported[name] = f"{reported.get(name, '')} {_unquoted(value)}".strip()
+    return reported
 
 
 def _unquoted(value: str) -> str:

@@ -110,7 +110,7 @@ class TelegramLink:
     async def close(self) -> None:
         """Let go of the connections; safe to call twice."""
         self._is_open = False
-        with suppress(Exception):  # whatever fails now, there is nobody left to tell
+        with suppress(Exception):  # whatever fails now, there is nobody left to report
             await self._bot.shutdown()
 
     async def send(self, html: str, *, keys: Keys = (), is_silent: bool = False, reply_to: int | None = None) -> int:

@@ -9,7 +9,7 @@ from apex_cli.core.market.calendar import LAST_SECOND
 
 
 class BarClock:
-    """Tells one second before the end of the last played bar, so that its session still runs."""
+    """Reports one second before the end of the last played bar, so that its session still runs."""
 
     def __init__(self, as_of: datetime) -> None:
         """Start as if the last bar had ended at *as_of*, aware UTC.

@@ -1,6 +1,6 @@
 """The simulated broker: the ``Broker`` port over the matching engine, with books of its own.
 
-It behaves as a separate party: what it accepted is on disk before a call returns, and after a restart it tells
+It behaves as a separate party: what it accepted is on disk before a call returns, and after a restart it reports
 fills and order states of the last sessions again, whether or not they were heard before.
 """
 
@@ -34,7 +34,7 @@ SESSION = timedelta(hours=7)
 """From an opening until after the close."""
 
 ACCOUNT_ID = "SIMULATED"
-"""Tells a state made with this broker from one of a real account."""
+"""Reports a state made with this broker from one of a real account."""
 
 START_CASH = Usd(Decimal(3000))
 BY_SESSION = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
@@ -74,7 +74,7 @@ class SimulatedBroker:
 
         Args:
             clock: The time of orders. A ``BarClock`` is moved along with the bars.
-            prices: Latest prices; without any, ``set_price`` or an order's reference price tells them.
+            prices: Latest prices; without any, ``set_price`` or an order's reference price is taken.
             bars: What ``steps`` plays.
             path: File of the books; None keeps them in memory only.
             read_only: Read the file and never write it: for looking, and for dry runs.
@@ -105,7 +105,7 @@ class SimulatedBroker:
         self._file = BookFile(path, read_only=read_only)
         self._events: list[BrokerEvent] = []
         self._unsaved: list[BrokerEvent] = []
-        """What happened but is not in the books yet: told only once it is."""
+        """What happened but is not in the books yet: reported only once it is."""
 
         self._keys: dict[str, tuple[str, ...]] = {}
         book = self._file.read()
@@ -138,7 +138,7 @@ class SimulatedBroker:
             self._follow(instrument)
 
     def require(self, known: Marks) -> None:
-        """Refuse to go on with books that are older than what the state was told by them.
+        """Refuse to go on with books that are older than what the state was reported by them.
 
         Raises:
             StateError: *known* holds a number that the books did not give out yet.
@@ -222,7 +222,7 @@ class SimulatedBroker:
     async def snapshot(self) -> BrokerSnapshot:
         """Return orders and fills of the last sessions, and every position; nothing while the books are behind.
 
-        What is not in the books may be gone with this process, so it is not told.
+        What is not in the books may be gone with this process, so it is not reported.
         """
         if self._unsaved:
             try:
@@ -241,7 +241,7 @@ class SimulatedBroker:
         )
 
     async def identify(self, instrument: Instrument) -> Instrument:
-        """Return *instrument*: this venue trades whatever it is told a price of."""
+        """Return *instrument*: this venue trades whatever it is reported a price of."""
         return instrument
 
     async def preview(self, order: Order) -> MarginPreview | None:
@@ -277,7 +277,7 @@ class SimulatedBroker:
         return self._engine.last_price(instrument.key) is not None
 
     def set_price(self, instrument: Instrument, price: Price, at: datetime) -> None:
-        """Tell the price of *instrument*: resting orders meet it.
+        """Report the price of *instrument*: resting orders meet it.
 
         Raises:
             OutcomeUnknownError: the books could not be written.
@@ -341,7 +341,7 @@ class SimulatedBroker:
         who stops early hears nothing of books that cannot be written.
 
         Raises:
-            StateError: the books could not be written; what happened is told after the next write that works.
+            StateError: the books could not be written; what happened is reported after the next write that works.
         """
         if self._bars is None:
             return
@@ -393,7 +393,7 @@ class SimulatedBroker:
         self._hold_auctions(ended_at)
         self._settle_expired(now)
         if self._unsaved and closed_at is None:
-            with suppress(StateError):  # told once it is in the books
+            with suppress(StateError):  # reported once it is in the books
                 self._save()
         if session <= self._sessions[-1][0]:
             return False
@@ -461,7 +461,7 @@ class SimulatedBroker:
             ) from error
 
     def _save(self) -> None:
-        """Write the books; what is in them may be told."""
+        """Write the books; what is in them may be reported."""
         if self._file.path is not None:
             self._file.write(self._book())
         self._events.extend(self._unsaved)

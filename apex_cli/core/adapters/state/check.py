@@ -101,7 +101,7 @@ def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
 
 
 def _check_book(store: TinyDbStore) -> Iterator[Finding]:
-    """Read the simulated broker's book, and compare its newest numbers with those that the state was told."""
+    """Read the simulated broker's book, and compare its newest numbers with those that the state was reported."""
     path = store.state_dir / file_format.BROKER_BOOK
     known = _told_by_book(store)
     problem = book_problem(path, known)
@@ -117,7 +117,7 @@ def _check_book(store: TinyDbStore) -> Iterator[Finding]:
 
 
 def _told_by_book(store: TinyDbStore) -> Marks:
-    """Return the newest numbers that the state was told; none when the state itself cannot be read."""
+    """Return the newest numbers that the state was reported; none when the state itself cannot be read."""
     with suppress(StateError):
         state = TinyDbStore(store.state_dir, clock=store.clock, journal=store.journal).view()
         return marks_of(state.orders.values(), state.fills.values())

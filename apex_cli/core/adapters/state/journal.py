@@ -71,7 +71,7 @@ def decode_event(line: bytes) -> OutboxRow:
 
 
 def _is_deep(line: bytes) -> bool:
-    """Tell whether brackets outside of strings are nested deeper than ``MOST_DEPTH``."""
+    """Return whether brackets outside of strings are nested deeper than ``MOST_DEPTH``."""
     depth = 0
     for match in _bracket_of.finditer(line):
         sign = match.group()
@@ -308,7 +308,7 @@ class Journal:
                     os.close(descriptor)
 
     def _remember(self, path: Path, size: int, last_seq: int) -> None:
-        """Keep what a look at the newest file told; size -1 when it has a torn line."""
+        """Keep what a look at the newest file reported; size -1 when it has a torn line."""
         self._newest, self._size, self._last_seq = path.name, size, last_seq
 
 

@@ -195,7 +195,7 @@ class _Parser:
         return _field(name.text.split(".")).test(partial(_compares, OPERATORS[sign.text], wanted))
 
     def _takes(self, text: str) -> bool:
-        """Go on if the next token is *text*, and tell whether it was."""
+        """Go on if the next token is *text*, and return whether it was."""
         if self._next < len(self._tokens):
             token = self._tokens[self._next]
             if not token.is_quoted and token.text.lower() == text:

@@ -105,7 +105,7 @@ def restore(
         store.journal.append(rebuilt.events)
         repaired += _catch_up_book(store)
     return msgspec.structs.replace(
-        rebuilt.told, set_aside=None if aside is None else str(aside), repaired=tuple(repaired)
+        rebuilt.reported, set_aside=None if aside is None else str(aside), repaired=tuple(repaired)
     )
 
 
@@ -151,7 +151,7 @@ def _look(store: TinyDbStore) -> _Present:
 
 
 def _waiting(loaded: Loaded) -> list[OutboxRow]:
-    """Return the events that a sound file has not told the journal yet."""
+    """Return the events that a sound file has not reported the journal yet."""
     rows = msgspec.json.decode(loaded.tables.get("outbox", b"{}"), type=dict[str, OutboxRow])
     return list(rows.values())
 
@@ -160,7 +160,7 @@ class _Rebuilt(NamedTuple):
     meta: Meta
     tables: dict[str, msgspec.Raw]
     events: list[OutboxRow]
-    told: Restored
+    reported: Restored
 
 
 def _rebuild(store: TinyDbStore, base: Loaded | None, known: Meta | None, replay: Replay | None) -> _Rebuilt:
@@ -175,15 +175,15 @@ def _rebuild(store: TinyDbStore, base: Loaded | None, known: Meta | None, replay
         saved_at=known.saved_at if known else base.meta.saved_at if base else None,
     )
     tables = file_format.migrate(base, store.path) if base else {}
-    told = Restored(
+    reported = Restored(
         from_generation=base.meta.generation if base else 0,
         generation=meta.generation,
         last_seq=last_seq,
         set_aside=None,
     )
     if replay is None:
-        return _Rebuilt(meta, tables, [], told)
-    return _replayed(store, base, replay, _Rebuilt(meta, tables, [], told))
+        return _Rebuilt(meta, tables, [], reported)
+    return _replayed(store, base, replay, _Rebuilt(meta, tables, [], reported))
 
 
 def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _Rebuilt) -> _Rebuilt:
@@ -201,17 +201,17 @@ def _replayed(store: TinyDbStore, base: Loaded | None, replay: Replay, start: _R
         reason = f"The state was restored, but events are missing: {spans(missing)}."
         state.trading = TradingState(mode=TradingMode.REDUCING, reason=reason, changed_at=now)
         State.emit(state, TradingStateChanged(at=now, subject=state.trading.mode, data=state.trading))
-    told = msgspec.structs.replace(
-        start.told,
+    reported = msgspec.structs.replace(
+        start.reported,
         replayed=later.count,
         missing=missing,
         notes=tuple(_notes(state, missing, base)),
         last_seq=state.last_seq + 1,
     )
-    State.emit(state, StateRestored(at=now, data=told))
+    State.emit(state, StateRestored(at=now, data=reported))
     rows = {table.name: msgspec.Raw(_encode(dict(table))) for table in state.tables()}
     meta = msgspec.structs.replace(start.meta, last_seq=state.last_seq)
-    return _Rebuilt(meta, {**start.tables, **rows}, list(state.outbox.values()), told)
+    return _Rebuilt(meta, {**start.tables, **rows}, list(state.outbox.values()), reported)
 
 
 class _Later:
@@ -248,7 +248,7 @@ def _notes(state: State, missing: tuple[tuple[int, int], ...], base: Loaded | No
     if state.positions:
         yield "Prices of what is held are those of its last fill until the next run."
     if base is None:
-        yield "The high-water mark of equity is what the journal tells of it; tables that it does not tell are empty."
+        yield "The high-water mark of equity is what the journal reports it; tables that it does not report are empty."
 
 
 def _choose(
@@ -448,28 +448,28 @@ def _catch_up_book(store: TinyDbStore) -> Iterator[str]:
     )
 
 
-class _Told(NamedTuple):
+class _News(NamedTuple):
     """What the journal knows of a broker's orders and executions, by their ids."""
 
     orders: dict[str, OrderRecord]
     fills: dict[str, Fill]
 
 
-def _told_since(store: TinyDbStore, since: datetime | None) -> _Told:
-    """Return what the journal tells from the month of *since* on: the state forgets orders of earlier sessions."""
-    told = _Told({}, {})
+def _told_since(store: TinyDbStore, since: datetime | None) -> _News:
+    """Return what the journal reports from the month of *since* on: the state forgets orders of earlier sessions."""
+    reported = _News({}, {})
     for row in store.journal.scan({"intent", "order_updated", "fill", "fill_corrected"}, since=since):
         match read_event(row):
             case IntentWritten(at=at, data=Intent(orders=orders)):
                 for order in orders:
-                    told.orders[order.client_order_id] = OrderRecord(order=order, created_at=at, updated_at=at)
+                    reported.orders[order.client_order_id] = OrderRecord(order=order, created_at=at, updated_at=at)
             case OrderUpdated(data=record):
-                told.orders[record.order.client_order_id] = record
+                reported.orders[record.order.client_order_id] = record
             case FillBooked(data=fill) | FillCorrected(data=fill):
-                told.fills[fill.key] = fill
+                reported.fills[fill.key] = fill
             case _:
                 pass
-    return told
+    return reported
 
 
 def reset_clock(store: TinyDbStore) -> ClockReset | None:

@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 
 class Slow(ListBars):
-    """A source that tells what it was asked, and fails when told to."""
+    """A source that says what it was asked, and fails when it is reported to."""
 
     def __init__(self, bars: dict[str, Sequence[Bar]]) -> None:
         super().__init__(bars)

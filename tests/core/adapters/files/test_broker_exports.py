@@ -32,7 +32,7 @@ def sample(name: str) -> str:
     return (SAMPLES / name).read_text(encoding="utf-8")
 
 
-def told(report: Report) -> list[tuple[str, str, OrderSide, Decimal]]:
+def reported(report: Report) -> list[tuple[str, str, OrderSide, Decimal]]:
     """Return time of day, security, side and quantity of each execution, oldest first."""
     rows = sorted(report.executions, key=lambda row: row.filled_at)
     return [(f"{row.filled_at.astimezone(NEW_YORK):%m-%d %H:%M}", row.security, row.side, row.quantity) for row in rows]
@@ -42,7 +42,7 @@ class TestInteractiveBrokers:
     @pytest.mark.parametrize("level", ["Order", "Trade"])
     def test_an_activity_statement_has_three_trades_and_an_expiry(self, level: str) -> None:
         report = read(sample("ib_activity_statement.csv").replace("Data,Order", f"Data,{level}"))
-        assert told(report) == [
+        assert reported(report) == [
             ("03-12 09:31", "SPY@options 2026-04-17 C600", BUY, 2),
             ("03-13 10:46", "AMC", BUY, 1050),
             ("03-13 11:55", "AMC", SELL, 1050),
@@ -57,21 +57,21 @@ class TestInteractiveBrokers:
 
     def test_a_transaction_history_has_dates_alone_and_is_counted_for_the_worse(self) -> None:
         report = read(sample("ib_transaction_history.csv"))
-        assert told(report) == [("03-13 09:30", "AMC", BUY, 50), ("03-13 09:30", "AMC", SELL, 50)]
+        assert reported(report) == [("03-13 09:30", "AMC", BUY, 50), ("03-13 09:30", "AMC", SELL, 50)]
         assert report.dropped == 1
         assert "dates without times" in report.warnings[0]
 
     def test_a_log_of_the_workstation_and_fills_of_ib_insync(self) -> None:
         log, fills = sample("tws_log.csv"), sample("ib_insync_fills.csv")
         right = [("03-13 10:31", "AAPL", BUY, 100), ("03-13 11:31", "AAPL", SELL, 100)]
-        assert told(read(log)) == told(read(fills)) == right
+        assert reported(read(log)) == reported(read(fills)) == right
         assert {row.exec_id for row in read(fills).executions} == {"0002.01", "0003.01"}
 
 
 class TestThinkorswim:
     def test_the_trade_history_counts_and_legs_of_a_spread_share_its_time(self) -> None:
         report = read(sample("thinkorswim.csv"))
-        assert told(report) == [
+        assert reported(report) == [
             ("03-26 10:00", "SPY@options 2026-04-17 C600", BUY, 2),
             ("03-26 10:00", "SPY@options 2026-04-17 C610", SELL, 2),
             ("03-26 11:44", "NAVN", BUY, 75),
@@ -163,7 +163,7 @@ LISTS = {
 def test_lists_of_brokers_are_counted_as_by_hand(broker: str) -> None:
     right, dropped = LISTS[broker]
     report = read(sample(broker), broker)
-    assert sorted(told(report)) == sorted(right)
+    assert sorted(reported(report)) == sorted(right)
     assert report.dropped == dropped
 
 
@@ -186,7 +186,7 @@ class TestRefusals:
         with pytest.raises(InputError, match="has no offset from UTC"):
             read(text)
         hints = FileHints(section="executions", zone="America/New_York")
-        assert told(read(text, hints=hints)) == [("03-13 10:00", "AMC", BUY, 1)]
+        assert reported(read(text, hints=hints)) == [("03-13 10:00", "AMC", BUY, 1)]
 
     def test_several_accounts_are_refused_or_chosen(self) -> None:
         text = self.OWN + "2026-03-13T10:00:00Z,AMC,BUY,1,U1234567\n2026-03-13T10:01:00Z,AMC,BUY,2,U7654321\n"
@@ -211,7 +211,7 @@ class TestRefusals:
         with pytest.raises(InputError, match="are no expiry and strike"):
             read(text)
 
-    def test_all_bad_rows_are_told_at_once(self) -> None:
+    def test_all_bad_rows_are_reported_at_once(self) -> None:
         with pytest.raises(InputError, match="3 problems") as caught:
             read(self.OWN + "soon,AMC,BUY,1,\n2026-03-13T10:00:00Z,AMC,HOLD,1,\n2026-03-13T10:00:00Z,AMC,BUY,many,\n")
         assert caught.value.details["problem_count"] == 3
@@ -224,11 +224,11 @@ class TestRefusals:
     def test_columns_can_be_named_by_the_configuration(self) -> None:
         hints = FileHints(section="executions", columns={"time": "When", "quantity": "Menge"})
         report = read("When,Symbol,Side,Menge\n2026-03-13T10:00:00-04:00,AMC,BUY,1\n", hints=hints)
-        assert told(report) == [("03-13 10:00", "AMC", BUY, 1)]
+        assert reported(report) == [("03-13 10:00", "AMC", BUY, 1)]
 
 
 class TestFlex:
-    def test_a_failed_request_is_told_as_what_it_is(self) -> None:
+    def test_a_failed_request_is_reported_as_what_it_is(self) -> None:
         text = (
             "<FlexStatementResponse timestamp='x'><Status>Fail</Status><ErrorCode>1012</ErrorCode>"
             "<ErrorMessage>Token has expired.</ErrorMessage></FlexStatementResponse>"
@@ -246,7 +246,7 @@ class TestFlex:
             '"EOS","CRTT","1"\n"EOA","U1234567"\n"EOF","U1234567"\n'
         )
         report = read(text)
-        assert told(report) == [("07-16 10:30", "ABC", BUY, 100)]
+        assert reported(report) == [("07-16 10:30", "ABC", BUY, 100)]
         assert (report.since, report.until) == (date(2026, 7, 13), date(2026, 7, 17))
 
     def test_options_in_csv_are_the_same_series_as_in_xml(self) -> None:

@@ -83,7 +83,7 @@ class TestDaily:
         source = bars_of(tmp_path, daily("2024-03-08"))
         assert source.latest(make_instrument("AAPL", MarketType.OPTIONS), ny("2024-03-09T16:00")) is None
 
-    def test_days_without_a_session_are_left_out_and_told(self, tmp_path: Path) -> None:
+    def test_days_without_a_session_are_left_out_and_reported(self, tmp_path: Path) -> None:
         source = bars_of(tmp_path, daily("1824-12-31", "2024-03-28", "2024-03-29"))
         assert [bar.end for bar in source.bars("AAPL")] == [ny("2024-03-28T16:00")]
         left_out = [problem for problem in source.problems("AAPL") if "left out" in problem]
@@ -137,7 +137,7 @@ class TestIntraday:
 
 
 class TestRepairs:
-    def test_unsorted_and_double_rows_are_repaired_and_told(self, tmp_path: Path) -> None:
+    def test_unsorted_and_double_rows_are_repaired_and_reported(self, tmp_path: Path) -> None:
         source = bars_of(tmp_path, daily("2024-03-08", "2024-03-06", "2024-03-08", "2024-03-07"))
         assert [bar.close for bar in source.bars("AAPL")] == [12, 14, 13]
         assert list(source.problems("AAPL")) == [
@@ -145,12 +145,12 @@ class TestRepairs:
             "AAPL.csv: lines 2 and 4 are both of 2024-03-08: the later one counts",
         ]
 
-    def test_gaps_jumps_and_odd_closes_are_told(self, tmp_path: Path) -> None:
+    def test_gaps_jumps_and_odd_closes_are_reported(self, tmp_path: Path) -> None:
         rows = "2024-03-01,10,12,9,11,1\n2024-03-20,5,6,4,5,1\n2024-03-21,5,6,4,7,1\n"
-        told = " ".join(bars_of(tmp_path, HEADER + rows).problems("AAPL"))
-        assert "sessions without a bar: 12 (2024-03-04, " in told
-        assert "opens that look like a split: 1 (2024-03-20 11 -> 5)" in told
-        assert "open or close outside low and high: 1 (2024-03-21)" in told
+        reported = " ".join(bars_of(tmp_path, HEADER + rows).problems("AAPL"))
+        assert "sessions without a bar: 12 (2024-03-04, " in reported
+        assert "opens that look like a split: 1 (2024-03-20 11 -> 5)" in reported
+        assert "open or close outside low and high: 1 (2024-03-21)" in reported
 
     def test_a_clean_file_has_no_problems(self, tmp_path: Path) -> None:
         assert bars_of(tmp_path, daily("2024-03-07", "2024-03-08")).problems("AAPL") == ()
@@ -226,7 +226,7 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> CsvBars:
 
 
 @given(seconds=st.integers(min_value=0, max_value=6 * 86_400))
-def test_a_price_of_the_future_is_never_told(week: CsvBars, seconds: int) -> None:
+def test_a_price_of_the_future_is_never_reported(week: CsvBars, seconds: int) -> None:
     at = ny("2024-03-04T00:00") + timedelta(seconds=seconds)
     quote = week.latest(AAPL, at)
     known = [bar for bar in week.bars("AAPL") if bar.end <= at + timedelta(seconds=1)]

@@ -55,7 +55,7 @@ class TestRows:
         assert row.filled_at == datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
         assert (row.exec_id, row.order_id) == ("0001.01", "")
 
-    def test_a_mapping_may_tell_what_was_held_before(self) -> None:
+    def test_a_mapping_may_report_what_was_held_before(self) -> None:
         got = read({"executions": [ROW, {**ROW, "exec_id": "2"}], "start_positions": {"XYZ": -30, "IBM": 5}})
         assert [row.held_before for row in got.executions] == [-30, None]
 
@@ -295,7 +295,7 @@ class TestSituation:
             assert (got.executions, got.order, got.as_of, got.regime, got.preview) == ((), None, None, None, None)
             assert got.facts.account_type is None
 
-    def test_everything_may_be_told(self) -> None:
+    def test_everything_may_be_reported(self) -> None:
         got = self.situation(
             {
                 "account": {

@@ -432,7 +432,7 @@ class TestRefused:
         (bar,) = source_of(tmp_path, "ABC.csv", text, FileHints(decimal=".")).bars("ABC")
         assert bar.open == 1234
 
-    def test_all_bad_cells_are_told_at_once_with_their_count(self, tmp_path: Path) -> None:
+    def test_all_bad_cells_are_reported_at_once_with_their_count(self, tmp_path: Path) -> None:
         rows = "".join(f"2026-07-{day:02},1,2,{'x' if day < 8 else 1},2\n" for day in (1, 2, 6, 7, 8))
         with pytest.raises(InputError, match="4 problems") as caught:
             source_of(tmp_path, "ABC.csv", "Date,Open,High,Low,Close\n" + rows).bars("ABC")

@@ -209,7 +209,7 @@ class TestRows:
         assert isinstance(found, RejectedRow)
         assert "contradicts LONG_CALL" in found.reason.message
 
-    def test_all_problems_are_told_and_what_was_good_stays_known(self) -> None:
+    def test_all_problems_are_reported_and_what_was_good_stays_known(self) -> None:
         found = parse(entry_price="x", stop_loss="y", signal_id="id-1", confidence=7)
         assert isinstance(found, RejectedRow)
         assert (found.symbol, found.signal_id) == ("AAPL", "id-1")
@@ -301,8 +301,8 @@ class TestFormats:
     def test_a_bad_document_is_one_refused_row(self, content: bytes | str, kind: str | None, message: str) -> None:
         batch = read(content, kind)
         assert batch.signals == ()
-        (told,) = why(batch)
-        assert message in told
+        (reported,) = why(batch)
+        assert message in reported
 
     def test_good_rows_go_on_after_bad_lines(self) -> None:
         lines = [self.LINE.encode(), b"{", b'{"a": "\xff"}', b"x\0y", b"x" * (MAX_LINE + 5), b"[1]", self.LINE.encode()]
@@ -386,7 +386,7 @@ class TestFileSource:
             list(FileSource([tmp_path / name]).poll(NOW))
         assert caught.value.status is ExitStatus.USAGE
 
-    def test_an_empty_file_is_told(self, tmp_path: Path) -> None:
+    def test_an_empty_file_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").touch()
         (batch,) = FileSource([tmp_path / "a.csv"]).poll(NOW)
         assert why(batch) == ["a.csv the file is empty"]
@@ -456,9 +456,9 @@ class TestInbox:
         source.settle(batch, ())
         assert not path.exists()
         assert (tmp_path / "processed" / "a.json").exists()
-        told = json.loads((tmp_path / "processed" / "a.json.reason.json").read_text())
-        assert told["file"] == "a.json"
-        assert told["rejected"][0]["where"] == "a.json:2"
+        reported = json.loads((tmp_path / "processed" / "a.json.reason.json").read_text())
+        assert reported["file"] == "a.json"
+        assert reported["rejected"][0]["where"] == "a.json:2"
         assert list(source.poll(NOW)) == []
 
     def test_a_file_without_a_good_row_moves_to_rejected(self, tmp_path: Path) -> None:
@@ -513,19 +513,19 @@ class TestInbox:
         source.settle(batch, ())
         assert (tmp_path / "done" / "deep" / "a.json").exists()
 
-    def test_a_file_that_cannot_be_moved_is_told_once_and_the_others_go_on(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_moved_is_reported_once_and_the_others_go_on(self, tmp_path: Path) -> None:
         (tmp_path / "processed").write_text("a file where the folder should be")
         for name in ("a.json", "b.json"):
             self.put(tmp_path, name, GOOD)
-        told: list[Reason] = []
-        source = InboxSource(tmp_path, is_once=True, notice=told.append)
+        reported: list[Reason] = []
+        source = InboxSource(tmp_path, is_once=True, notice=reported.append)
         for _ in range(2):
             for batch in source.poll(NOW):
                 if batch.name != "processed":
                     source.settle(batch, ())
-        assert [reason.code for reason in told] == ["inbox_stuck"] * 2
-        assert str(tmp_path / "a.json") in told[0].message
-        assert "processed is a file, not a folder" in told[0].message
+        assert [reason.code for reason in reported] == ["inbox_stuck"] * 2
+        assert str(tmp_path / "a.json") in reported[0].message
+        assert "processed is a file, not a folder" in reported[0].message
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "processed"]
 
     def test_a_missing_inbox_is_an_input_error(self, tmp_path: Path) -> None:
@@ -554,12 +554,12 @@ class TestStrangers:
         return folder
 
     def settle_all(self, folder: Path, **options: Any) -> tuple[list[SignalBatch], list[Reason]]:
-        told: list[Reason] = []
-        source = InboxSource(folder, is_once=True, notice=told.append, **options)
+        reported: list[Reason] = []
+        source = InboxSource(folder, is_once=True, notice=reported.append, **options)
         batches = list(source.poll(NOW))
         for batch in batches:
             source.settle(batch, ())
-        return batches, told
+        return batches, reported
 
     @pytest.mark.parametrize("target", ["..", "elsewhere", "nowhere", "."])
     @pytest.mark.parametrize("name", ["processed", "rejected"])
@@ -608,12 +608,12 @@ class TestStrangers:
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(str(inbox / "e.json"))
         (inbox / "f.json").write_text(json.dumps(GOOD))
-        told: list[Reason] = []
-        source = InboxSource(inbox, is_once=True, notice=told.append)
+        reported: list[Reason] = []
+        source = InboxSource(inbox, is_once=True, notice=reported.append)
         assert [[batch.name for batch in source.poll(NOW)] for _ in range(2)] == [["f.json"]] * 2
         words = ["a link", "a link", "a link", "a pipe", "a socket"]
-        assert [reason.message.partition(" is ")[2].partition(" and ")[0] for reason in told] == words
-        assert [reason.code for reason in told] == ["inbox_not_a_file"] * 5
+        assert [reason.message.partition(" is ")[2].partition(" and ")[0] for reason in reported] == words
+        assert [reason.code for reason in reported] == ["inbox_not_a_file"] * 5
 
     def test_what_stands_in_a_file_with_another_name_is_not_repeated(self, tmp_path: Path) -> None:
         inbox = self.inbox(tmp_path)
@@ -658,8 +658,8 @@ class TestStrangers:
             raise OSError(errno.EXDEV, "Invalid cross-device link")
 
         monkeypatch.setattr(os, "rename", other_disk)
-        _, told = self.settle_all(inbox, processed_dir=tmp_path / "done")
-        assert told == []
+        _, reported = self.settle_all(inbox, processed_dir=tmp_path / "done")
+        assert reported == []
         assert json.loads((tmp_path / "done" / "a.json").read_text()) == GOOD
         assert not (inbox / "a.json").exists()
 

@@ -115,7 +115,7 @@ def test_an_unknown_host_is_named(connect: Connect) -> None:
     assert error.code == "ib_unreachable"
 
 
-def test_a_client_id_in_use_is_told_at_once(gateway: GatewayThread, connect: Connect) -> None:
+def test_a_client_id_in_use_is_reported_at_once(gateway: GatewayThread, connect: Connect) -> None:
     connect(gateway.port, client_id=5)
     error = failure(connect, gateway.port, client_id=5, connect_timeout_s=600)
     assert error.code == "ib_client_id_taken"
@@ -183,7 +183,7 @@ def test_a_lost_connection_comes_back_with_what_happened(gateway: GatewayThread,
     events = session.settled()
     assert fills(events) == [("E", 10, fills(events)[0][2])]
     assert states(events)["E"] is F
-    assert session.settled() == [], "what was told is not told again"
+    assert session.settled() == [], "what was reported is not reported again"
 
 
 def test_a_restarted_gateway_is_found_again(

@@ -133,12 +133,12 @@ def test_everything_is_said_on_each_order() -> None:
 )
 def test_each_kind_has_its_prices(kind: str, prices: dict[str, str], expected: dict[str, Any]) -> None:
     fields = order_fields(order("C", "SELL", kind, **prices), order_id=1, account="DU1")
-    told = {
+    reported = {
         name: fields.get(name)
         for name in ("orderType", "lmtPrice", "auxPrice", "trailStopPrice", "trailingPercent")
         if name in fields
     }
-    assert told == expected
+    assert reported == expected
 
 
 def test_an_order_without_a_partner_is_in_no_group() -> None:
@@ -358,7 +358,7 @@ def test_values_of_other_accounts_and_models_do_not_count() -> None:
     assert snapshot(*TOLD, *others).equity == Decimal("24000.5")
 
 
-def test_a_server_that_is_being_reset_tells_nothing() -> None:
+def test_a_server_that_is_being_reset_reports_nothing() -> None:
     with pytest.raises(BrokerError, match="being reset"):
         snapshot(*TOLD, value("AccountReady", "false", ""))
 

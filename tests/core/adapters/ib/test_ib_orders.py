@@ -89,7 +89,7 @@ def test_an_error_that_carries_the_id_of_a_live_order_does_not_end_it(session: S
     assert fills(session.settled()) == [("S", 10, 97)]
 
 
-def test_a_refused_change_is_told_as_working_with_the_old_terms(session: Session, gateway: GatewayThread) -> None:
+def test_a_refused_change_is_reported_as_working_with_the_old_terms(session: Session, gateway: GatewayThread) -> None:
     session.run(session.broker.submit(bracket()))
     session.settled()
     gateway.fault("reject", "modifyOrder", code=201, text="Order rejected - reason: not now")
@@ -128,7 +128,7 @@ def test_a_refused_target_leaves_a_protected_entry(session: Session, gateway: Ga
 
 
 @pytest.mark.parametrize("last_status", ["Inactive", "Cancelled", ""])
-def test_a_rejected_order_is_told_as_rejected(
+def test_a_rejected_order_is_reported_as_rejected(
     open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session], last_status: str
 ) -> None:
     gateway = open_gateway(policy=Policy(rejects_as=last_status), cash=100, is_margin=False)
@@ -172,7 +172,7 @@ def test_a_target_that_fills_in_part_leaves_a_stop_for_the_rest(
 
 @pytest.mark.parametrize("fault", ["duplicate", "hold", "delay"])
 @pytest.mark.parametrize("message", ["execDetails", "orderStatus", "openOrder", "commissionReport"])
-def test_answers_twice_late_or_out_of_order_tell_the_same(
+def test_answers_twice_late_or_out_of_order_report_the_same(
     open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session], fault: str, message: str
 ) -> None:
     gateway = open_gateway(plan=CommissionPlan.IB_FIXED)
@@ -182,8 +182,8 @@ def test_answers_twice_late_or_out_of_order_tell_the_same(
     events = session.settled()
     while not any(isinstance(event, Fill) and event.commission for event in events):
         events += session.settled()
-    told = {event.key: event for event in events if isinstance(event, Fill)}
-    assert [(fill.quantity, fill.commission) for fill in told.values()] == [(10, 1)]
+    reported = {event.key: event for event in events if isinstance(event, Fill)}
+    assert [(fill.quantity, fill.commission) for fill in reported.values()] == [(10, 1)]
     assert states(events) == {"E": F, "S": W, "T": W}
 
 
@@ -205,7 +205,7 @@ def test_a_filled_order_whose_execution_got_lost_asks_for_it(session: Session, g
     assert states(events)["E"] is F
 
 
-def test_an_order_that_is_gone_has_not_ended_before_its_executions_were_told(
+def test_an_order_that_is_gone_has_not_ended_before_its_executions_were_reported(
     gateway: GatewayThread, connect: Callable[..., Session]
 ) -> None:
     session = connect(gateway.port, request_timeout_s=0.3)
@@ -222,7 +222,7 @@ def test_an_order_that_is_gone_has_not_ended_before_its_executions_were_told(
     assert [event.status for event in events if isinstance(event, OrderUpdate)] == [F]
 
 
-def test_a_fill_after_the_cancel_was_told_still_counts(session: Session, gateway: GatewayThread) -> None:
+def test_a_fill_after_the_cancel_was_reported_still_counts(session: Session, gateway: GatewayThread) -> None:
     session.run(session.broker.submit([order("E", "BUY", "LIMIT", limit_price="90")]))
     session.settled()
     gateway.late_fill("E", 3)
@@ -248,7 +248,7 @@ def test_a_repeated_execution_is_no_news(session: Session, gateway: GatewayThrea
     assert session.settled() == []
 
 
-def test_what_others_do_is_in_the_snapshot_and_never_told(session: Session, gateway: GatewayThread) -> None:
+def test_what_others_do_is_in_the_snapshot_and_never_reported(session: Session, gateway: GatewayThread) -> None:
     gateway.trade_by_hand("AAPL", "BUY", 7)
     gateway.trade_by_hand("AAPL", "SELL", 7, order_type="LMT", limit_price=Decimal(120))
     session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
@@ -281,7 +281,7 @@ def test_prices_go_to_the_step_of_their_own_band(session: Session, gateway: Gate
     assert (books.order("E").terms.limit_price, books.order("S").terms.aux_price) == (Decimal(90), Decimal("88.01"))
 
 
-def test_a_trailing_stop_tells_where_it_stands(session: Session, gateway: GatewayThread) -> None:
+def test_a_trailing_stop_reports_where_it_stands(session: Session, gateway: GatewayThread) -> None:
     session.run(session.broker.submit([order("E", "BUY", "MARKET")]))
     session.run(session.broker.submit([order("S", "SELL", "TRAIL", trail_amount="2", stop_price="98")]))
     session.settled()
@@ -344,8 +344,8 @@ def test_prices_are_reported_as_they_were_sent(session: Session, gateway: Gatewa
     session.run(session.broker.submit([sold]))
     (row,) = gateway.books().orders
     sent = row.terms.limit_price
-    told = [event.limit_price for event in session.settled() if isinstance(event, OrderUpdate)]
-    assert (sent, told[-1]) == (Decimal("120.01"), Decimal("120.01"))
+    reported = [event.limit_price for event in session.settled() if isinstance(event, OrderUpdate)]
+    assert (sent, reported[-1]) == (Decimal("120.01"), Decimal("120.01"))
     session.run(session.broker.modify(replace(sold, limit_price=Decimal("125.007"))))
-    told = [event.limit_price for event in session.settled() if isinstance(event, OrderUpdate)]
-    assert told[-1] == Decimal("125.01")
+    reported = [event.limit_price for event in session.settled() if isinstance(event, OrderUpdate)]
+    assert reported[-1] == Decimal("125.01")

@@ -74,14 +74,14 @@ def test_the_bars_of_the_watch_list_are_there_after_the_first_look(session: Sess
     )
 
 
-def test_one_symbol_without_bars_is_told_once_and_the_others_go_on(session: Session, clock: FixedClock) -> None:
+def test_one_symbol_without_bars_is_reported_once_and_the_others_go_on(session: Session, clock: FixedClock) -> None:
     asked = Asked(session, clock)
     for _ in range(3):
         asked.tend()
         clock.advance(minutes=11)
-    (told,) = asked.said
-    assert told.code == NOT_FETCHED
-    assert "NOPE" in told.message
+    (reported,) = asked.said
+    assert reported.code == NOT_FETCHED
+    assert "NOPE" in reported.message
     with pytest.raises(ApexError, match="no bars of NOPE yet"):
         asked.prefetch.bars("NOPE")
     with pytest.raises(ApexError, match="not in scanners"):

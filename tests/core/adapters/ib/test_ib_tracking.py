@@ -140,13 +140,13 @@ def test_a_correction_does_not_add_up() -> None:
     assert hear(made, executed(1, 4)) == [], "an older word on the same execution"
 
 
-def test_a_commission_before_the_fill_was_told_goes_with_it() -> None:
+def test_a_commission_before_the_fill_was_reported_goes_with_it() -> None:
     words = [opened(), executed(1, 10), CommissionWord(exec_id="0001.1.01.01", commission=Usd(Decimal("0.35")))]
     (fill,) = [event for event in hear(sent(), *words) if isinstance(event, Fill)]
     assert fill.commission == Decimal("0.35")
 
 
-def test_a_commission_after_it_is_told_with_the_fill_once_more() -> None:
+def test_a_commission_after_it_is_reported_with_the_fill_once_more() -> None:
     made = sent()
     hear(made, opened(), executed(1, 10))
     (fill,) = hear(made, CommissionWord(exec_id="0001.1.01.01", commission=Usd(Decimal("0.35"))))
@@ -191,14 +191,14 @@ def test_a_status_before_anything_else_is_remembered_by_the_brokers_number() -> 
     assert made.orders["apex-b1-E"].filled == 10
 
 
-def test_a_completed_order_tells_how_it_ended() -> None:
+def test_a_completed_order_reports_how_it_ended() -> None:
     made = tracker()
     word = CompletedOrder(
         perm_id=900, ref="apex-b1-E", account="DU1", status="Cancelled", filled=Quantity(Decimal(4)), why="by trader"
     )
     hear(made, word)
     made.confirm([])
-    assert list(made.drain()) == [], "four of it were executed, and nobody told of that yet"
+    assert list(made.drain()) == [], "four of it were executed, and nobody reported that yet"
     hear(made, executed(1, 4))
     made.confirm([])
     assert states(made.drain()) == {"E": C}
@@ -210,7 +210,7 @@ def test_what_has_ended_does_not_come_to_life() -> None:
     assert hear(made, opened(), status("Submitted", 4), status("Cancelled", 10)) == []
 
 
-def test_a_moved_stop_is_told() -> None:
+def test_a_moved_stop_is_reported() -> None:
     made = sent()
     hear(made, opened(stop="98"))
     (update,) = hear(made, opened(stop="99"))
@@ -254,5 +254,5 @@ def test_words_in_any_order_and_any_number_of_times_come_to_the_same(words: Iter
 def test_a_filled_order_is_as_large_as_what_it_executed() -> None:
     made = sent()
     events = hear(made, opened(), executed(1, 7), status("Filled", 7))
-    (told,) = [event for event in events if not isinstance(event, Fill) and event.status is F]
-    assert told.quantity == 7
+    (reported,) = [event for event in events if not isinstance(event, Fill) and event.status is F]
+    assert reported.quantity == 7

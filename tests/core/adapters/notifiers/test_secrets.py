@@ -59,13 +59,13 @@ def test_a_malformed_value_is_named_and_never_repeated(name: str, value: str) ->
 
 
 @pytest.mark.parametrize("text", [f"tokn={VALUE}\n", VALUE, f"{TOKEN}"])
-def test_an_unknown_line_is_told_by_its_number_only(tmp_path: Path, text: str) -> None:
+def test_an_unknown_line_is_reported_by_its_number_only(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="line 1") as caught:
         read_secrets(written(tmp_path, text), {})
     assert VALUE not in caught.value.message
 
 
-def test_a_missing_file_or_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(ConfigError, match=r"notify\.secrets_file"):
             read_secrets(path, {})

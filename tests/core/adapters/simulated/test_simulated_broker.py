@@ -94,7 +94,7 @@ def submit(broker: Any, *orders: Any) -> None:
     asyncio.run(broker.submit(orders))
 
 
-def told(broker: Any) -> Any:
+def reported(broker: Any) -> Any:
     return [
         f"{e.client_order_id} {e.quantity}@{e.price}" if isinstance(e, Fill) else f"{e.client_order_id} {e.status}"
         for e in broker.drain()
@@ -121,12 +121,12 @@ def test_the_bar_clock_refuses_a_naive_time() -> None:
 def test_a_submitted_entry_fills_at_the_next_open() -> None:
     broker = simulated(bar("100 101 99 100"), bar("100 105 99 104", 1))
     submit(broker, *bracket())
-    assert told(broker) == ["E WORKING", "S WORKING", "T WORKING"]
+    assert reported(broker) == ["E WORKING", "S WORKING", "T WORKING"]
     steps = broker.steps(OPEN + DAY)
     assert next(steps) == OPEN + MINUTE
-    assert told(broker) == ["E 10@100", "E FILLED"]
+    assert reported(broker) == ["E 10@100", "E FILLED"]
     assert next(steps) == OPEN + 2 * MINUTE
-    assert told(broker) == ["T 10@104", "T FILLED", "S CANCELLED"]
+    assert reported(broker) == ["T 10@104", "T FILLED", "S CANCELLED"]
     assert next(steps, None) is None
 
 
@@ -135,7 +135,7 @@ def test_the_caller_acts_between_two_bars() -> None:
     for end in broker.steps(OPEN + DAY):
         if end == OPEN + MINUTE:
             submit(broker, order("E1"), order("E2", symbol="MSFT"))
-    assert told(broker) == ["E1 WORKING", "E2 WORKING", "E1 10@100", "E1 FILLED", "E2 10@50", "E2 FILLED"]
+    assert reported(broker) == ["E1 WORKING", "E2 WORKING", "E1 10@100", "E1 FILLED", "E2 10@50", "E2 FILLED"]
 
 
 def test_playing_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_step_with_events_is_kept_before_the_caller_sees_it(tmp_path: Path) ->
     steps = broker.steps(OPEN + DAY)
     next(steps)
     killed = simulated(*bars, path=path)
-    assert "E 10@100" in told(killed)
+    assert "E 10@100" in reported(killed)
     assert killed.as_of == OPEN + MINUTE
 
 
@@ -192,11 +192,11 @@ def test_day_orders_end_overnight_without_bars(tmp_path: Path) -> None:
     submit(broker, order("E", kind="LIMIT", limit_price="90", time_in_force=TimeInForce.DAY))
     later = SimulatedBroker(clock=BarClock(OPEN + DAY), path=path)
     asyncio.run(later.connect())
-    assert told(later)[-1] == "E EXPIRED"
+    assert reported(later)[-1] == "E EXPIRED"
     assert asyncio.run(later.account()).prior_close_equity == 3000
 
 
-def test_only_the_last_sessions_are_told_again(tmp_path: Path) -> None:
+def test_only_the_last_sessions_are_reported_again(tmp_path: Path) -> None:
     path = tmp_path / "simulated_broker.json"
     bars = [bar("100 101 99 100", start=OPEN + day * DAY) for day in range(8)]
     broker = simulated(*bars, path=path)
@@ -208,14 +208,14 @@ def test_only_the_last_sessions_are_told_again(tmp_path: Path) -> None:
     assert asyncio.run(again.snapshot()).positions == {"AAPL": 8}
 
 
-def test_an_entry_without_any_price_waits_for_the_one_it_is_told() -> None:
+def test_an_entry_without_any_price_waits_for_the_one_it_is_reported() -> None:
     broker = SimulatedBroker(clock=BarClock(OPEN))
     aapl = make_instrument("AAPL")
     assert not broker.has_price(aapl)
     broker.set_price(aapl, Price(D(50)), OPEN)
     assert broker.has_price(aapl)
     submit(broker, order("E"))
-    assert "E 10@50" in told(broker)
+    assert "E 10@50" in reported(broker)
 
 
 def test_a_newer_quote_goes_before_the_last_bar() -> None:
@@ -223,13 +223,13 @@ def test_a_newer_quote_goes_before_the_last_bar() -> None:
     broker = simulated(bar("100 101 99 100"), bar("100 101 99 100", 2), prices=Quotes(AAPL=quote))
     broker.play(OPEN + MINUTE)
     submit(broker, order("E1"))
-    assert "E1 10@100" in told(broker)
+    assert "E1 10@100" in reported(broker)
     broker.play(OPEN + 3 * MINUTE)
     submit(broker, order("E2"))
-    assert "E2 10@100" in told(broker)
+    assert "E2 10@100" in reported(broker)
     fresh = SimulatedBroker(clock=BarClock(OPEN + DAY), prices=Quotes(AAPL=quote))
     submit(fresh, order("E3"))
-    assert "E3 10@120" in told(fresh)
+    assert "E3 10@120" in reported(fresh)
 
 
 @pytest.mark.parametrize("market", [MarketType.CRYPTO, MarketType.FOREX])
@@ -241,11 +241,11 @@ def test_bars_of_a_symbol_price_its_coin_or_pair(market: Any, tmp_path: Path) ->
     broker = simulated(*bars, path=path)
     broker.play(OPEN + MINUTE)
     submit(broker, order("E1", instrument=instrument, quantity="1000"))
-    assert "E1 1000@100" in told(broker)
+    assert "E1 1000@100" in reported(broker)
     submit(broker, order("E2", kind="LIMIT", limit_price="99", instrument=instrument, quantity="1000"))
     again = simulated(*bars, path=path)
     again.play(OPEN + DAY)
-    assert "E2 1000@99" in told(again)
+    assert "E2 1000@99" in reported(again)
 
 
 def test_bars_of_the_underlying_do_not_price_an_option() -> None:
@@ -253,7 +253,7 @@ def test_bars_of_the_underlying_do_not_price_an_option() -> None:
     broker = simulated(bar("100 101 99 100"))
     submit(broker, order("E", instrument=option, quantity="1"))
     broker.play(OPEN + DAY)
-    assert told(broker) == ["E WORKING"]
+    assert reported(broker) == ["E WORKING"]
 
 
 def test_the_account_counts_positions_and_costs() -> None:
@@ -303,7 +303,7 @@ def test_damaged_books_are_refused(tmp_path: Path, content: bytes, code: str) ->
     assert str(path) in caught.value.message
 
 
-def test_a_full_disk_leaves_the_outcome_unknown_and_tells_nothing_until_it_is_kept(
+def test_a_full_disk_leaves_the_outcome_unknown_and_reports_nothing_until_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_point: Any, _path: Any) -> None:
@@ -315,9 +315,9 @@ def test_a_full_disk_leaves_the_outcome_unknown_and_tells_nothing_until_it_is_ke
         disk.setattr(atomic_file, "_fault", full)
         with pytest.raises(OutcomeUnknownError, match="could not write its books"):
             submit(broker, order("E"))
-    assert told(broker) == []
+    assert reported(broker) == []
     broker.set_price(make_instrument("AAPL"), Price(D(50)), OPEN)
-    assert told(broker) == ["E WORKING", "E 10@50", "E FILLED"]
+    assert reported(broker) == ["E WORKING", "E 10@50", "E FILLED"]
 
 
 def test_the_books_are_readable_json(tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_an_order_on_the_close_fills_at_the_close_of_its_own_session() -> None:
     broker = simulated(*days, clock=BarClock(days[0].start), next_auction=next_auction)
     submit(broker, closing_order())
     broker.play(days[0].end)
-    assert told(broker) == ["E WORKING", "E 10@101", "E FILLED"]
+    assert reported(broker) == ["E WORKING", "E 10@101", "E FILLED"]
 
 
 def test_an_order_on_the_close_that_is_sent_in_the_last_second_still_fills_there() -> None:
@@ -352,7 +352,7 @@ def test_an_order_on_the_close_that_is_sent_in_the_last_second_still_fills_there
     broker = simulated(*days, clock=BarClock(days[0].start), next_auction=next_auction)
     broker.play(days[0].end)
     submit(broker, closing_order())
-    assert told(broker) == ["E WORKING", "E 10@101", "E FILLED"]
+    assert reported(broker) == ["E WORKING", "E 10@101", "E FILLED"]
 
 
 def test_an_order_on_the_open_fills_at_the_next_open() -> None:
@@ -361,7 +361,7 @@ def test_an_order_on_the_open_fills_at_the_next_open() -> None:
     broker.play(days[0].end)
     submit(broker, order("E", kind="MARKET_ON_OPEN", time_in_force=TimeInForce.DAY))
     broker.play(days[1].end)
-    assert told(broker) == ["E WORKING", "E 10@102", "E FILLED"]
+    assert reported(broker) == ["E WORKING", "E 10@102", "E FILLED"]
 
 
 def test_without_bars_the_closing_is_held_once_it_is_over_and_kept(tmp_path: Path) -> None:
@@ -370,11 +370,11 @@ def test_without_bars_the_closing_is_held_once_it_is_over_and_kept(tmp_path: Pat
     quote = Quote(price=Price(D("101.50")), at=closes, source="last")
     broker = SimulatedBroker(clock=BarClock(opens), path=path, next_auction=next_auction)
     submit(broker, closing_order(reference_price=Price(D(100))))
-    assert told(broker) == ["E WORKING"]
+    assert reported(broker) == ["E WORKING"]
     for clock in (BarClock(closes - MINUTE), BarClock(closes + DAY)):
         later = SimulatedBroker(clock=clock, path=path, prices=Quotes(AAPL=quote), next_auction=next_auction)
         asyncio.run(later.connect())
-        words = told(later)
+        words = reported(later)
     assert words[-2:] == ["E 10@101.50", "E FILLED"]
     (fill,) = SimulatedBroker(clock=clock, path=path).drain()[:1]
     assert fill.filled_at == closes - timedelta(seconds=1)  # type: ignore[union-attr]

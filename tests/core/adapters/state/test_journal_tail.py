@@ -94,14 +94,14 @@ def test_what_is_no_event_is_passed_over(tmp_path: Path) -> None:
     assert seqs(JournalTail(tmp_path)) == [1]
 
 
-def test_scan_gives_the_wanted_kinds_and_tells_how_far_it_is(tmp_path: Path) -> None:
+def test_scan_gives_the_wanted_kinds_and_reports_how_far_it_is(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     rows = [event(seq, kind="fill" if seq % 3 else "alarm") for seq in range(1, 40)]
     journal.append(rows)
-    told: list[int] = []
-    found = list(journal.scan({"alarm", "decided"}, on_bytes=told.append))
+    reported: list[int] = []
+    found = list(journal.scan({"alarm", "decided"}, on_bytes=reported.append))
     assert found == list(journal.events(kind="alarm"))
-    assert sum(told) == journal.size() > 0
+    assert sum(reported) == journal.size() > 0
 
 
 def test_scan_decodes_lines_that_were_written_in_another_order(tmp_path: Path) -> None:

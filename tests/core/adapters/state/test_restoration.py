@@ -63,14 +63,14 @@ def test_every_backup_with_the_journal_behind_it_gives_the_present(tmp_path: Pat
     assert store.view().last_seq == last_seq + len(backups)
 
 
-def test_a_restore_is_an_event_of_its_own_and_tells_what_it_did(tmp_path: Path) -> None:
+def test_a_restore_is_an_event_of_its_own_and_reports_what_it_did(tmp_path: Path) -> None:
     store = a_played_store(tmp_path)
     store.path.write_bytes(b"garbage")
     restored = restore(store, replay=REPLAY)
     (event,) = store.journal.events(kind="state_restored")
     assert event.seq == restored.last_seq == store.journal.last_seq()
-    told = msgspec.json.decode(event.data)
-    assert told["replayed"] == restored.replayed
+    reported = msgspec.json.decode(event.data)
+    assert reported["replayed"] == restored.replayed
     with store.transaction() as state:
         state.emit(an_event("after"))
     assert [event.seq for event in store.journal.events()] == list(range(1, restored.last_seq + 2))
@@ -89,7 +89,7 @@ def test_events_that_wait_in_a_sound_file_reach_the_journal_first(tmp_path: Path
     assert journal_lines(store)[: len(lines)] == lines
 
 
-def test_a_header_that_survived_tells_of_events_that_are_nowhere(tmp_path: Path) -> None:
+def test_a_header_that_survived_reports_of_events_that_are_nowhere(tmp_path: Path) -> None:
     store = a_played_store(tmp_path)
     lines = journal_lines(store)
     write_journal(store, lines[:-3])

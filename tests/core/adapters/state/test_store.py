@@ -208,8 +208,8 @@ def start_writer(store: TinyDbStore, times: int) -> subprocess.Popen[str]:
 def test_four_processes_lose_nothing_and_count_every_generation(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     children = [start_writer(store, 25) for _ in range(4)]
-    told = [int(line) for child in children for line in child.communicate(timeout=60)[0].split()]
-    assert sorted(told) == list(range(1, 101))
+    reported = [int(line) for child in children for line in child.communicate(timeout=60)[0].split()]
+    assert sorted(reported) == list(range(1, 101))
     assert counted(store) == store.generation == 100
     assert journalled(store) == numbers(100)
     assert [row.seq for row in store.journal.events()] == list(range(1, 101))
@@ -217,17 +217,17 @@ def test_four_processes_lose_nothing_and_count_every_generation(tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
-def test_a_killed_writer_loses_nothing_it_was_told_is_safe(tmp_path: Path) -> None:
+def test_a_killed_writer_loses_nothing_it_was_reported_is_safe(tmp_path: Path) -> None:
     for round_ in range(4):
         store = open_store(tmp_path)
         child = start_writer(store, 100_000)
         assert child.stdout is not None
-        told = [int(child.stdout.readline()) for _ in range(5 + 7 * round_)]
+        reported = [int(child.stdout.readline()) for _ in range(5 + 7 * round_)]
         child.send_signal(signal.SIGKILL)
-        told += [int(line) for line in child.communicate()[0].split()]
+        reported += [int(line) for line in child.communicate()[0].split()]
         with store.transaction():
             pass
-        assert told[-1] <= counted(store) <= told[-1] + 1
+        assert reported[-1] <= counted(store) <= reported[-1] + 1
         assert journalled(store) == numbers(counted(store))
         assert not list(store.state_dir.glob(".*.tmp"))
     assert {finding.level for finding in check(store)} == {Level.OK}
@@ -249,7 +249,7 @@ def test_readers_beside_a_fast_writer_see_whole_states_that_never_go_back(tmp_pa
 
 
 def commit_and_die(store: TinyDbStore, clock: FixedClock, last_step: int) -> bool:
-    """Commit in a forked process that dies at its n-th write, sync or rename; tell whether it lived."""
+    """Commit in a forked process that dies at its n-th write, sync or rename; return whether it lived."""
     seen = 0
 
     def fault(_point: str, _path: Path) -> None:
