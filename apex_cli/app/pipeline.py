@@ -139,7 +139,17 @@ def make_pipeline_stages(settings: Settings, context: PipelineContext) -> tuple[
     """
     from apex_cli.core.signals.guarded import GuardedStage
 
-    return tuple(GuardedStage(stage, context) for stage in _stages(settings, context))
+    return tuple(
+        GuardedStage(stage, context._replace(limits=_limits_of(context, stage.name in BUILT_IN)))
+        for stage in _stages(settings, context)
+    )
+
+
+def _limits_of(context: PipelineContext, is_own: bool) -> Limits | None:  # noqa: FBT001 - private
+    """Return the limits of a step or scanner; none for our own on bars in memory, where nothing can take long."""
+    from apex_cli.core.signals.plugin_limits import Unlimited
+
+    return Unlimited() if is_own and context.are_bars_fixed else context.limits
 
 
 def _stages(settings: Settings, context: PipelineContext) -> Iterator[SignalStage]:
@@ -220,7 +230,8 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
     from apex_cli.core.signals.guarded import GuardedSource
 
     guarded = tuple(
-        GuardedSource(name, source, context.notice, context.limits) for name, source in _scanners(settings, context)
+        GuardedSource(name, source, context.notice, _limits_of(context, name in SCANNERS))
+        for name, source in _scanners(settings, context)
     )
     if context.prefetch is None:
         return guarded

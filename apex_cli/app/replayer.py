@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from apex_cli.app.compose import (
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker
+from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
@@ -35,9 +36,11 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import InputError
-from apex_cli.core.market.calendar import LAST_SECOND, session_date
+from apex_cli.core.market.calendar import LAST_SECOND, session_end, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.learning import LearningMode
+from apex_cli.core.model.money import Usd
 from apex_cli.core.ports import SignalSource, SignalStage
 from apex_cli.core.reports.replay_report import Recorder, ReplayReport
 from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, and of how many."""
+
+BEFORE_ALL, AFTER_ALL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 MakeSources = Callable[[CsvBars, BarClock], Sequence[SignalSource]]
 
@@ -149,10 +154,13 @@ class Replay:
             max_price_age=None if minutes is None else timedelta(minutes=minutes),
             follows_bars=True,
         )
-        self._steps = self._broker.steps(self._ends[-1])
-        self._has_begun = False
         context = self._make_context(settings)
         sources = make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings, context)
+        self._timeline = Timeline(self._ends, sources)
+        self._number = 0
+        management = settings.management
+        self._has_time_rules = any(plan.closes for plan in (management, *management.strategies.values()))
+        self._learns = settings.learning.mode is not LearningMode.OFF
         self._coordinator = Coordinator(
             store=self._store,
             clock=self._clock,
@@ -171,6 +179,7 @@ class Replay:
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,
             bus_capacity=settings.bus.capacity,
+            announces=False,
         )
 
     def _make_broker(self, settings: Settings) -> SimulatedBroker:
@@ -194,26 +203,25 @@ class Replay:
         return (TimedSource(tuple(files.poll(self._clock.now()))),)
 
     def _next_step(self) -> Iterator[datetime]:
-        """Yield the next end of bars, if there is one: one step of time a cycle, and none before the first round."""
-        if not self._has_begun:
-            self._has_begun = True
-            return
-        for moment in self._steps:
-            yield moment
-            return
+        """Play the running moment: one step of time a cycle, and none before the first round."""
+        if self._number:
+            end = self._ends[self._number]
+            self._broker.step(end)
+            yield end
 
     async def run(self, on_step: OnStep | None = None) -> ReplayReport:
-        """Play every step and return the report."""
+        """Play every step in which something can happen and return the report."""
         await self._broker.connect()
         total = len(self._ends)
-        for number in range(total):
+        while self._number < total:
             await self._coordinator.cycle()
             self._recorder.reported(self._coordinator.reports)
             self._coordinator.reports.clear()
             account = await self._broker.account()
             self._recorder.step(self._clock.now(), account.equity, self._store.view())
+            self._pass_over(self._next_moment(), account.equity)
             if on_step is not None:
-                on_step(number + 1, total)
+                on_step(self._number, total)
         await self._broker.close()
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
         warning = [self._warning.message] if self._warning is not None else []
@@ -223,6 +231,29 @@ class Replay:
         return self._recorder.report(
             self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed, fill=self._fill
         )
+
+    def _next_moment(self) -> int:
+        """Return the number of the next moment in which something can happen.
+
+        A source may have signals; what is held or has orders may meet a bar, and its session ends; rules of time, and
+        whoever waits for an answer, may act in any. Learners forget with time: they look at the end of each session.
+        """
+        number, timeline, state = self._number, self._timeline, self._store.view()
+        followed = self._broker.followed
+        if state.resting or state.approvals or (followed and (self._has_time_rules or self._broker.has_options)):
+            return number + 1
+        ends = [self._bars.next_end(name, self._ends[number]) for name in followed]
+        candidates = [timeline.next_wake(number), *map(timeline.at, ends)]
+        if followed or (self._learns and state.lessons):
+            last = timeline.session_last(number)
+            candidates.append(last if last > number else timeline.session_last(min(number + 1, len(timeline) - 1)))
+        return max(min(candidates), number + 1)
+
+    def _pass_over(self, number: int, equity: Usd) -> None:
+        """Go on to moment *number*; nothing happened in those before it."""
+        first, self._number = self._number + 1, number
+        lasts = (self._ends[last] - LAST_SECOND for last in self._timeline.session_lasts(first, number))
+        self._recorder.passed(number - first, lasts, equity, is_held=bool(self._store.view().positions))
 
     def _bars_of(self, symbol: str) -> int:
         return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))
@@ -236,21 +267,18 @@ def _rule(name: str) -> type[BreakoutRule]:
     return RULES[name]
 
 
-def _ends_of(bars: CsvBars, options: ReplayOptions) -> list[datetime]:
+def _ends_of(bars: CsvBars, options: ReplayOptions) -> Sequence[datetime]:
     """Return every moment at which bars of the period end, oldest first.
 
     Raises:
         InputError: there is none.
     """
-    moments = {bar.end for symbol in bars.symbols() for bar in bars.bars(symbol)}
-    ends = [
-        end
-        for end in sorted(moments)
-        if (options.first is None or session_date(end - LAST_SECOND) >= options.first)
-        and (options.last is None or session_date(end - LAST_SECOND) <= options.last)
-    ]
+    after = BEFORE_ALL if options.first is None else session_start(options.first)
+    until = AFTER_ALL if options.last is None else session_end(options.last)
+    ends = bars.moments(after=after, until=until)
     if ends:
         return ends
+    moments = any(bars.bars(symbol) for symbol in bars.symbols())
     why = "" if moments else bars.why_none()
     period = f" between {options.first or 'the beginning'} and {options.last or 'the end'}"
     raise InputError(

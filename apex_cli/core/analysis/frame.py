@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,6 +15,14 @@ from numpy.typing import NDArray
 from apex_cli.core.model.market import Bar
 
 Floats = NDArray[np.float64]
+
+
+@runtime_checkable
+class HasColumns(Protocol):
+    """Bars that are arrays already."""
+
+    def floats(self) -> tuple[NDArray[np.int64], Floats]:
+        """Return the ends in whole seconds since 1970, and a row each of open, high, low, close, volume."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -63,17 +71,21 @@ _finite: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
 
 def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:
     """Return *bars*, oldest first, as arrays; statistics work on floats, money never does."""
-    rows = np.array([(b.open, b.high, b.low, b.close, b.volume) for b in bars], dtype=np.float64).reshape(-1, 5)
-    columns = [np.ascontiguousarray(rows[:, number]) for number in range(5)]
+    ends, columns = bars.floats() if isinstance(bars, HasColumns) else _converted(bars)
     return Frame(
         symbol=symbol,
-        ends=np.array([seconds(bar.end) for bar in bars], dtype=np.int64),
+        ends=ends,
         open=columns[0],
         high=columns[1],
         low=columns[2],
         close=columns[3],
         volume=columns[4],
     )
+
+
+def _converted(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Floats]:
+    rows = np.array([(b.open, b.high, b.low, b.close, b.volume) for b in bars], dtype=np.float64).reshape(-1, 5)
+    return np.array([seconds(bar.end) for bar in bars], dtype=np.int64), np.ascontiguousarray(rows.T)
 
 
 def extended(frame: Frame, old: Sequence[Bar], bars: Sequence[Bar]) -> Frame:
@@ -93,6 +105,11 @@ def extended(frame: Frame, old: Sequence[Bar], bars: Sequence[Bar]) -> Frame:
         for name in ("ends", "open", "high", "low", "close", "volume")
     }
     return replace(frame, **columns)
+
+
+def moments(ends: NDArray[np.int64]) -> list[datetime]:
+    """Return *ends*, whole seconds since 1970, as aware UTC."""
+    return [datetime.fromtimestamp(end, UTC) for end in ends.tolist()]
 
 
 def seconds(at: datetime) -> int:

@@ -107,8 +107,13 @@ class Coordinator:
         chores: Sequence[Chore] = (),
         listener: RunListener | None = None,
         dry_run: bool = False,
+        announces: bool = True,
     ) -> None:
-        """Keep the parts. With *dry_run* nothing is written, sent, played or moved."""
+        """Keep the parts.
+
+        With *dry_run* nothing is written, sent, played or moved; without *announces* nobody is there to hear of the
+        day's sum and of day trades that run out.
+        """
         self.reports: list[SignalReport] = []
         self._store = store
         self._clock = clock
@@ -128,6 +133,7 @@ class Coordinator:
         self._chores = chores
         self._listener = listener
         self._dry_run = dry_run
+        self._announces = announces
         self._planned: list[Exposure] = []
         self._in_flight: set[str] = set()
         self._outage: BrokerError | None = None
@@ -230,10 +236,12 @@ class Coordinator:
     async def _keep_house(self) -> None:
         now = self._clock.now()
         account = await self._gatherer.account()
-        close_the_day(self._store, account, now)
+        if self._announces:
+            close_the_day(self._store, account, now)
         await self._gatherer.refresh_all(self._store.view())
         keep_house(self._store, self._gatherer, account, now)
-        warn_of_day_trades(self._store, self._gatherer.day_trades(self._store.view(), account, now), now)
+        if self._announces:
+            warn_of_day_trades(self._store, self._gatherer.day_trades(self._store.view(), account, now), now)
 
     def _check_learning(self) -> None:
         """Look at the learners no more than once per interval."""

@@ -155,6 +155,13 @@ class Recorder:
         self._held_steps += bool(state.positions)
         self.curve.add(at, equity, session_date(at).isoformat())
 
+    def passed(self, steps: int, session_lasts: Iterable[datetime], equity: Usd, *, is_held: bool) -> None:
+        """Hear of *steps* in which nothing happened, and of the last of them in each session."""
+        self.steps += steps
+        self._held_steps += steps if is_held else 0
+        for at in session_lasts:
+            self.curve.add(at, equity, session_date(at).isoformat())
+
     def reported(self, reports: Iterable[SignalReport]) -> None:
         """Hear what became of signals."""
         for report in reports:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apex_cli.core.analysis.frame import Frame, extended, frame_of, seconds
 from apex_cli.core.analysis.quality import look_at
@@ -40,6 +41,7 @@ class History:
         """
         self._are_fixed = are_fixed
         self._wholes: dict[str, Frame] = {}
+        self._looked_over: set[str] = set()
         self._bars = bars
         self._length = length
         self._max_age = max_age
@@ -67,10 +69,9 @@ class History:
 
     def _beginning(self, source: BarSource, symbol: str, at: datetime) -> Frame | Reason:
         """Return what of the whole history of *symbol* was known at *at*."""
-        whole = self._wholes.get(symbol)
-        if whole is None:
-            bars = source.bars(symbol)
-            whole = self._wholes[symbol] = frame_of(symbol, bars)
+        whole = self._whole(source, symbol)
+        if symbol not in self._looked_over:
+            self._looked_over.add(symbol)
             self._look_over(symbol, source.bars(symbol, until=at + LAST_SECOND))
         count = int(np.searchsorted(whole.ends, seconds(at + LAST_SECOND), side="right"))
         end = datetime.fromtimestamp(int(whole.ends[count - 1]), UTC) if count else None
@@ -81,6 +82,24 @@ class History:
         if known is None or len(known[1]) != count:
             known = self._frames[symbol] = (), whole.first(count)
         return known[1]
+
+    def whole(self, symbol: str) -> Frame | None:
+        """Return the whole history of *symbol* where the source never changes, whatever the time is; else None.
+
+        Raises:
+            ApexError: it cannot be read.
+        """
+        return self._whole(self._bars, symbol) if self._are_fixed and self._bars is not None else None
+
+    def is_late(self, ages: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of *ages* of a newest bar, in seconds, are too much."""
+        return np.zeros(len(ages), np.bool_) if self._max_age is None else ages > self._max_age.total_seconds()
+
+    def _whole(self, source: BarSource, symbol: str) -> Frame:
+        whole = self._wholes.get(symbol)
+        if whole is None:
+            whole = self._wholes[symbol] = frame_of(symbol, source.bars(symbol))
+        return whole
 
     def _trouble(self, symbol: str, newest: datetime | None, at: datetime) -> Reason | None:
         """Return why bars that end at *newest* cannot be used at *at*."""

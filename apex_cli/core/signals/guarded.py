@@ -6,7 +6,7 @@ reported and left out for the rest of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,12 @@ class GuardedSource:
             found = batch
         while (batch := self._call(lambda: next(found, _END))) is not _END:
             yield batch
+
+    def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime] | None:
+        """Return those of *ends* at which the scanner may find something; None where it does not say that."""
+        ask: Callable[[Sequence[datetime]], Iterable[datetime] | None] | None = getattr(self._source, "wakes", None)
+        found = self._call(lambda: ask(ends)) if ask is not None else None
+        return None if found is _END else found
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Mark *batch* as done."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.market import Bar
@@ -14,6 +16,12 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import BarSource, RejectedRow, SignalBatch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from apex_cli.core.analysis.frame import Floats
 
 CHANNEL = 20
 """Bars of the channel that a close must break."""
@@ -51,6 +59,11 @@ class TimedSource:
             signals = tuple(signal for signal, _ in due)
             yield SignalBatch(name="replay", signals=signals, where=tuple(where for _, where in due), rejected=rejected)
 
+    def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime]:
+        """Return the first of *ends* at which each row is due."""
+        places = (bisect_left(ends, signal.created_at + LAST_SECOND) for signal, _ in self._rows)
+        return {ends[place] for place in places if place < len(ends)}
+
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Do nothing: nothing comes twice."""
 
@@ -73,18 +86,35 @@ class BreakoutRule:
         self._bars = bars
         self._symbols = tuple(bars.symbols())
         self._last: datetime | None = None
+        self._likely: dict[datetime, list[str]] | None = None
+        """Symbols that may break out, by the end of the bar; None: any may at each."""
 
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
         """Yield one batch a step of time, when a symbol breaks out."""
         if self._last is not None and now <= self._last:
             return
         self._last = now
-        found = [signal for symbol in self._symbols if (signal := self._look(symbol, now)) is not None]
+        symbols = self._symbols if self._likely is None else self._likely.get(now + LAST_SECOND, ())
+        found = [signal for symbol in symbols if (signal := self._look(symbol, now)) is not None]
         if found:
             yield SignalBatch(name=self.name, signals=tuple(found), where=("rule",) * len(found))
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Do nothing: nothing comes twice."""
+
+    def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime] | None:
+        """Return those of *ends* at which a symbol may break out, seen at once on arrays; None without numpy."""
+        try:
+            from apex_cli.core.analysis.frame import frame_of, moments  # noqa: PLC0415 - an extra
+        except ImportError:
+            return None
+        likely: dict[datetime, list[str]] = {}
+        for symbol in self._symbols:
+            frame = frame_of(symbol, self._bars.bars(symbol))
+            for end in moments(frame.ends[_may_break_out(frame.high, frame.close)]):
+                likely.setdefault(end, []).append(symbol)
+        self._likely = likely
+        return likely.keys() & set(ends)
 
     def _look(self, symbol: str, now: datetime) -> Signal | None:
         known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + LAST_SECOND)[-CHANNEL - 2 :]
@@ -95,6 +125,21 @@ class BreakoutRule:
         if last.close <= channel or before.close > max(bar.high for bar in known[:-2]):
             return None
         return _signal(last, known, channel, now)
+
+
+def _may_break_out(high: Floats, close: Floats) -> NDArray[np.bool_]:
+    """Return at which bars the rule may find a breakout; it decides itself, by exact prices.
+
+    Two prices that are different are never the other way round as floats, but may be the same one.
+    """
+    import numpy as np  # noqa: PLC0415 - an extra
+
+    found = np.zeros(len(close), dtype=np.bool_)
+    if len(close) > CHANNEL + 1:
+        channel = np.lib.stride_tricks.sliding_window_view(high, CHANNEL).max(axis=1)
+        now, before = channel[1:-1], channel[:-2]
+        found[CHANNEL + 1 :] = (close[CHANNEL + 1 :] >= now) & (close[CHANNEL:-1] <= before)
+    return found
 
 
 def average_true_range(bars: Sequence[Bar]) -> Decimal:

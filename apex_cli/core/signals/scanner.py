@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from apex_cli.core.analysis.frame import Floats, Frame
+from apex_cli.core.analysis.frame import Floats, Frame, finite_bars, seconds
 from apex_cli.core.analysis.indicators import Indicators, indicators_of
 from apex_cli.core.analysis.technical import MIN_BARS
-from apex_cli.core.market.calendar import market_status, next_session, session_bounds, session_date
+from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, next_session, session_bounds, session_date
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
@@ -29,6 +30,22 @@ Scan = Callable[[Frame, Indicators, int], Floats]
 
 LONG_BAR = timedelta(hours=4)
 DIGITS = 6
+
+
+@lru_cache(maxsize=8)
+def polled(ends: tuple[datetime, ...], interval: timedelta, *, needs_open_market: bool) -> tuple[datetime, ...]:
+    """Return those of *ends*, the moments of a clock of bars, at which a scanner looks."""
+    found: list[datetime] = []
+    for end in ends:
+        is_over = not found or end - found[-1] >= interval
+        if is_over and not (needs_open_market and not _is_open(end - LAST_SECOND)):
+            found.append(end)
+    return tuple(found)
+
+
+def _is_open(now: datetime) -> bool:
+    bounds = session_bounds(now.astimezone(NEW_YORK).date())
+    return bounds is not None and bounds[0] <= now < bounds[1]
 
 
 class Levels(NamedTuple):
@@ -70,16 +87,57 @@ class Scanner:
         self._notice = context.notice
         self._last: datetime | None = None
         self._looked: dict[str, int] = {}
+        self._due: dict[datetime, list[str]] | None = None
+        """What to look at, by the end of a bar, where that is known beforehand."""
         self._found: dict[tuple[str, int], tuple[Frame, Floats]] = {}
 
     def poll(self, now: datetime) -> Iterable[SignalBatch]:
         """Yield one batch of signals when the interval is over and something was found."""
+        if self._due is not None:
+            yield from self._batch(self._due.get(now + LAST_SECOND, ()), now)
+            return
         if self._last is not None and now - self._last < self._interval:
             return
-        if self._needs_open_market and not market_status(MarketType.EQUITY, now).is_open:
+        if self._needs_open_market and not _is_open(now):
             return
         self._last = now
-        signals = tuple(signal for symbol in self._watch_list for signal in self._try(symbol, now))
+        yield from self._batch(self._watch_list, now)
+
+    def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime] | None:
+        """Return those of *ends*, the moments of a clock of bars, at which there may be something; None where it fails.
+
+        The pattern is looked for once over each whole history; a symbol is due where there is a signal, and where
+        something about its bars has to be said.
+        """
+        polls = polled(tuple(ends), self._interval, needs_open_market=self._needs_open_market)
+        due: dict[datetime, list[str]] = {}
+        try:
+            for symbol in self._watch_list:
+                for number in self._due_polls(symbol, polls):
+                    due.setdefault(polls[number], []).append(symbol)
+        except Exception:  # noqa: BLE001 - a pattern may be anybody's code: it is looked for bar by bar
+            return None
+        self._due = due
+        return due.keys()
+
+    def _due_polls(self, symbol: str, polls: Sequence[datetime]) -> list[int]:
+        """Return the numbers of the *polls* that *symbol* has to be looked at in."""
+        frame = self._history.whole(symbol)
+        if not polls or frame is None or not len(frame):
+            return [0][: len(polls)]
+        at = np.array([seconds(poll) for poll in polls])
+        newest = np.searchsorted(frame.ends, at, side="right") - 1
+        is_new = np.append(newest[:1], np.diff(newest)) > 0
+        is_new[0] = True
+        hits = np.zeros(len(frame), dtype=np.bool_)
+        for sign in self._signs:
+            hits |= self._confidences(frame.first(len(frame)), sign) > 0
+        said = (newest >= 0, newest >= finite_bars(frame), self._history.is_late(at - 1 - frame.ends[newest]))
+        firsts = {int(each.argmax()) for each in said if each.any()}
+        return sorted({0, *firsts, *np.flatnonzero(is_new & (newest >= 0) & hits[newest]).tolist()})
+
+    def _batch(self, symbols: Iterable[str], now: datetime) -> Iterator[SignalBatch]:
+        signals = tuple(signal for symbol in symbols for signal in self._try(symbol, now))
         if signals:
             name = f"scanner {self.name}"
             yield SignalBatch(name=name, signals=signals, where=(name,) * len(signals))

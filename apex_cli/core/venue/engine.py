@@ -39,7 +39,7 @@ Volume
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -513,6 +513,11 @@ class MatchingEngine:
         """Return one order with its state; None when the venue does not know it."""
         order = self._desk.orders.get(client_order_id)
         return None if order is None else order.dump()
+
+    def active(self) -> Iterator[Instrument]:
+        """Yield the instruments that are held or have an order that is not final; one may come several times."""
+        yield from (self._ledger.instruments[key] for key in self._ledger.positions)
+        yield from (order.order.instrument for order in self._desk.open.values())
 
     def instruments(self) -> list[Instrument]:
         """Return every instrument of a kept order or a position."""

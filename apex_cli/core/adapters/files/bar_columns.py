@@ -6,6 +6,7 @@ order. Anything else is left to the general reader, which finds and names what i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -58,6 +59,7 @@ MICRO = 1_000_000
 HOUR_S = 3600
 LEAST_DAY_S = 20 * HOUR_S
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 FORMS = {
     16: "minutes",
     19: "seconds",
@@ -150,6 +152,14 @@ class BarColumns(Sequence[Bar]):
         """Return how many bars there are."""
         return self._last - self._first
 
+    def floats(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the ends in whole seconds since 1970, and a row each of open, high, low, close, volume."""
+        import numpy as np
+
+        rows = slice(self._first, self._last)
+        columns = [numbers.part(rows).floats() for numbers in self._data.numbers]
+        return self._data.ends[rows] // MICRO, np.ascontiguousarray(columns, dtype=np.float64)
+
     @overload
     def __getitem__(self, at: int) -> Bar: ...
     @overload
@@ -180,10 +190,15 @@ class BarColumns(Sequence[Bar]):
 class _Ends(Sequence[datetime]):
     """Ends of bars, to be searched."""
 
-    __slots__ = ("_ends",)
+    __slots__ = ("_ends", "_numbers")
 
     def __init__(self, ends: NDArray[np.int64]) -> None:
         self._ends = ends
+        self._numbers: memoryview[int] = ends.data.cast("B").cast("q")
+
+    def by(self, at: datetime) -> int:
+        """Return how many bars have ended by *at*."""
+        return bisect_right(self._numbers, (at - BEGIN) // MICROSECOND)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -544,7 +559,7 @@ def _bounds(day: int) -> tuple[int, int]:
     bounds = session_bounds(at) if is_certain(at) else None
     if bounds is None:
         raise _NotPlainError
-    opens, closes = ((moment - BEGIN) // timedelta(microseconds=1) for moment in bounds)
+    opens, closes = ((moment - BEGIN) // MICROSECOND for moment in bounds)
     return opens, closes
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from math import gcd
@@ -53,6 +54,12 @@ class Series(NamedTuple):
 
 
 NO_BARS = Series((), ())
+
+
+def ended_by(series: Series, at: datetime) -> int:
+    """Return how many bars of *series* have ended by *at*."""
+    search: Callable[[datetime], int] | None = getattr(series.ends, "by", None)
+    return bisect_right(series.ends, at) if search is None else search(at)
 
 
 class _Timed(NamedTuple):

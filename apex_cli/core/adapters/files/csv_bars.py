@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
-from apex_cli.core.adapters.files.bar_series import NO_BARS, OUTSIDE, Series, is_pair, make_series
+from apex_cli.core.adapters.files.bar_series import NO_BARS, OUTSIDE, Series, ended_by, is_pair, make_series
 from apex_cli.core.adapters.files.price_files import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
@@ -57,7 +56,7 @@ class CsvBars:
     an intraday bar, New York time when it names no zone and ``prices.zone`` does not.
     """
 
-    __slots__ = ("_files", "_folder", "_hints", "_is_large", "_notes", "_series", "_shared", "_unmatched")
+    __slots__ = ("_files", "_folder", "_hints", "_is_large", "_notes", "_problems", "_series", "_shared", "_unmatched")
 
     def __init__(self, folder: Path, hints: FileHints | None = None) -> None:
         """Look which symbols *folder* has.
@@ -68,6 +67,7 @@ class CsvBars:
         self._folder = folder
         self._hints = hints or FileHints()
         self._series: dict[str, Series] = {}
+        self._problems: dict[str, tuple[str, ...]] = {}
         self._shared: dict[Path, PriceTable] = {}
         self._unmatched: list[str] = []
         self._files = self._find_files()
@@ -88,9 +88,31 @@ class CsvBars:
             InputError: the symbol's file has a row that cannot be used.
         """
         series = self._load(symbol)
-        first = bisect_right(series.ends, after) if after is not None else 0
-        last = bisect_right(series.ends, until) if until is not None else len(series.ends)
+        first = ended_by(series, after) if after is not None else 0
+        last = ended_by(series, until) if until is not None else len(series.ends)
         return series.bars[first:last]
+
+    def moments(self, *, after: datetime, until: datetime) -> Sequence[datetime]:
+        """Return every moment at which bars end, ``after < moment <= until``, oldest first.
+
+        Raises:
+            InputError: a file has a row that cannot be used.
+        """
+        found: set[datetime] = set()
+        for symbol in self.symbols():
+            series = self._load(symbol)
+            found.update(series.ends[ended_by(series, after) : ended_by(series, until)])
+        return sorted(found)
+
+    def next_end(self, symbol: str, after: datetime) -> datetime | None:
+        """Return when the first bar of *symbol* ends that ends after *after*; None where none does.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        series = self._load(symbol)
+        number = ended_by(series, after)
+        return series.ends[number] if number < len(series.ends) else None
 
     async def refresh(self, instruments: Iterable[Instrument]) -> None:
         """Do nothing: files are read when they are asked for."""
@@ -108,7 +130,7 @@ class CsvBars:
         if instrument.market_type is MarketType.OPTIONS:
             return None
         series = self._load(instrument.bars_name)
-        number = bisect_right(series.ends, at + LAST_SECOND)
+        number = ended_by(series, at + LAST_SECOND)
         if not number:
             return None
         bar = series.bars[number - 1]
@@ -122,10 +144,15 @@ class CsvBars:
         """
         from apex_cli.core.analysis.quality import look_at
 
-        series = self._load(symbol)
-        name = self._files[_key(symbol)].name if _key(symbol) in self._files else symbol
-        newest = series.bars[-MOST_LOOKED_AT:]
-        return (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(newest)))
+        key = _key(symbol)
+        found = self._problems.get(key)
+        if found is None:
+            series = self._load(symbol)
+            name = self._files[key].name if key in self._files else symbol
+            newest = series.bars[-MOST_LOOKED_AT:]
+            found = (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(newest)))
+            self._problems[key] = found
+        return found
 
     def repairs(self, symbol: str) -> Sequence[str]:
         """Return what was put right while the symbol's file was read: order, double rows, rows left out.
@@ -163,6 +190,9 @@ class CsvBars:
         return f"{path.name}: {', '.join(series.notes)}" if path is not None else ""
 
     def _load(self, symbol: str) -> Series:
+        series = self._series.get(symbol)
+        if series is not None:
+            return series
         key = _key(symbol)
         series = self._series.get(key)
         if series is None:

@@ -358,6 +358,29 @@ class SimulatedBroker:
         if self._as_of > start:
             self._save()
 
+    def step(self, end: datetime) -> None:
+        """Play the bars that end at *end* of what is held or has orders, as ``steps`` does for every bar.
+
+        Other prices are looked up when an order comes: who steps leaves out no end of a bar of ``followed``.
+
+        Raises:
+            StateError: the books could not be written.
+        """
+        source, just_before = self._bars, end - timedelta(microseconds=1)
+        names = self.followed
+        bars = [bar for name in names for bar in source.bars(name, after=just_before, until=end)] if source else []
+        self._play(end, sorted(bars, key=_play_order))
+
+    @property
+    def followed(self) -> frozenset[str]:
+        """Names of the bars that price what is held and what has orders."""
+        return frozenset(instrument.bars_name for instrument in self._engine.active())
+
+    @property
+    def has_options(self) -> bool:
+        """True while options are held or have orders: bars are those of their underlyings."""
+        return any(each.market_type is MarketType.OPTIONS for each in self._engine.active())
+
     def play(self, until: datetime) -> int:
         """Play everything up to *until* and return the number of steps."""
         return sum(1 for _ in self.steps(until))
