@@ -328,6 +328,23 @@ class Desk(Register):
             reports += self._filled(event) if isinstance(event, Fill) else self._updated(event, at)
         for perm_id in touched:
             reports += self._consequences(self.orders[perm_id], at)
+        if self.policy.siblings_are_one_group:
+            for fill in (event for event in events if isinstance(event, Fill)):
+                reports += self._reduced_siblings(self.orders[int(fill.client_order_id)], fill.quantity, at)
+        return reports
+
+    def _reduced_siblings(self, row: OrderRow, quantity: Decimal, at: datetime) -> list[Report]:
+        """Reduce what names the same parent as *row* does and is in another OCA group."""
+        family = row.client_id, row.terms.parent_id
+        reports: list[Report] = []
+        for other in self.open_rows() if row.terms.parent_id else ():
+            if (other.client_id, other.terms.parent_id) != family or other.terms.oca_group == row.terms.oca_group:
+                continue
+            left = replace(other.terms, quantity=other.terms.quantity - quantity)
+            if left.quantity <= other.filled:
+                reports += self.cancel_row(other, at)
+            else:
+                reports += self._change(other, replace(left, parent_id=0), self.listings.of_key(other.key), at)
         return reports
 
     def _filled(self, fill: Fill) -> list[Report]:

@@ -45,6 +45,9 @@ class Policy(Value, frozen=True, kw_only=True):
     cancelled_parent_takes_children: bool = False
     """Cancelling the rest of a partly filled parent cancels its children too."""
 
+    siblings_are_one_group: bool = False
+    """True: a fill of one child reduces all that name the same parent, whatever OCA group each names."""
+
     executions_of_zero_is_all: bool = True
     """A filter with client id 0 means every client; else only client 0."""
 

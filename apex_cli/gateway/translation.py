@@ -184,4 +184,5 @@ def changed_terms(old: Terms, new: Terms) -> Terms:
         trailing_percent=new.trailing_percent,
         outside_rth=new.outside_rth,
         order_ref=new.order_ref or old.order_ref,
+        parent_id=new.parent_id,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -41,6 +41,16 @@ class ExitChanges(Value, frozen=True, kw_only=True):
     """Orders with their smaller total quantity, what has filled included."""
 
 
+class Tranche(NamedTuple):
+    """The part of an entry that has exits of its own."""
+
+    number: int
+    """From 1, nearest target first."""
+
+    quantity: Quantity
+    target: Price | None
+
+
 def build_bracket(
     decision: Decision,
     opportunity: Opportunity,
@@ -50,24 +60,26 @@ def build_bracket(
     now: datetime,
     entry_minutes: int | None = None,
     targets: tuple[Price, ...] | None = None,
+    is_one_entry: bool = True,
 ) -> tuple[BracketRecord, tuple[Order, ...]]:
-    """Return the record and the orders of one entry decision: per tranche its entry, its stop, its target.
+    """Return the record and the orders of one entry decision: its entry, and per tranche a stop and a target.
 
     One tranche per target: the quantity is split evenly by the instrument's step, the remainder to the first
     tranches; where it is too small, the nearest targets get one step each. With the signal's own fractions, what they
-    leave over is a tranche without a target. Every tranche is a complete bracket of
-    its own, its exits one OCA group that waits for its entry. Exits rest until cancelled.
+    leave over is a tranche without a target. The exits of a tranche are one OCA group that waits for the entry. Exits
+    rest until cancelled.
 
     Prices go to the tick as ``to_tick`` says: the loss at the stop never exceeds what was sized.
 
     Args:
         decision: with a size; its entry price is the limit of a limit entry.
         opportunity: the signal gives stop and targets.
-        bracket_id: a ULID; order ids are ``apex-<bracket_id>-E``, ``-S1``, ``-T1``, with several tranches ``-E1`` ...
+        bracket_id: a ULID; order ids are ``apex-<bracket_id>-E``, ``-S1``, ``-T1``, with several entries ``-E1`` ...
         entry_order: how the entry meets the market.
         now: when it was decided.
         entry_minutes: how long an entry may rest that waits for no auction; None for all of the session.
         targets: other targets than the signal's.
+        is_one_entry: False: every tranche has an entry of its own, and each pays its own commission.
 
     Raises:
         ValueError: the decision has no size, or its levels meet on the tick grid.
@@ -107,32 +119,47 @@ def build_bracket(
         terms["limit_price"] = record.entry_price
     if entry_minutes is not None and entry_order.order_type.row.phase is Phase.ANY:
         terms |= {"time_in_force": TimeInForce.GTD, "good_till": now + timedelta(minutes=entry_minutes)}
-    return record, _bracket_orders(record, parts, terms)
+    whole = Order(
+        client_order_id=f"apex-{record.bracket_id}-E",
+        bracket_id=record.bracket_id,
+        role=OrderRole.ENTRY,
+        instrument=record.instrument,
+        side=record.side,
+        quantity=record.quantity,
+        **terms,
+    )
+    tranches = tuple(
+        Tranche(number, quantity, traded[number - 1] if number <= len(traded) else None)
+        for number, quantity in enumerate(parts, start=1)
+    )
+    if is_one_entry or len(tranches) == 1:
+        return record, entry_with_exits(whole, record.stop_price, tranches)
+    own = (
+        order for each in tranches for order in entry_with_exits(_own_entry(whole, each), record.stop_price, (each,))
+    )
+    return record, tuple(own)
 
 
-def _bracket_orders(record: BracketRecord, parts: Sequence[Quantity], terms: Mapping[str, Any]) -> tuple[Order, ...]:
-    orders: list[Order] = []
-    for tranche, quantity in enumerate(parts, start=1):
-        target = record.target_prices[tranche - 1] if tranche <= len(record.target_prices) else None
-        suffix = f"E{tranche}" if len(parts) > 1 else "E"
-        entry = Order(
-            client_order_id=f"apex-{record.bracket_id}-{suffix}",
-            bracket_id=record.bracket_id,
-            role=OrderRole.ENTRY,
-            tranche=tranche,
-            instrument=record.instrument,
-            side=record.side,
-            quantity=quantity,
-            **terms,
-        )
-        orders += tranche_orders(entry, record.stop_price, target)
-    return tuple(orders)
+def _own_entry(whole: Order, tranche: Tranche) -> Order:
+    """Return the entry of one tranche alone."""
+    name = f"{whole.client_order_id}{tranche.number}"
+    return replace(whole, client_order_id=name, tranche=tranche.number, quantity=tranche.quantity)
 
 
-def tranche_orders(entry: Order, stop: Price, target: Price | None) -> tuple[Order, ...]:
-    """Return *entry* with the exits that wait for it: one OCA group of a stop and, when there is one, a target."""
-    legs = (entry, _stop(entry, stop))
-    return legs if target is None else (*legs, _target(entry, target))
+def entry_with_exits(entry: Order, stop: Price, tranches: Sequence[Tranche]) -> tuple[Order, ...]:
+    """Return *entry* with the exits that wait for it: per tranche one OCA group of a stop and, if it has one, a target.
+
+    Args:
+        entry: for the quantity of all *tranches* together.
+        stop: where every tranche is stopped out.
+        tranches: what the entry buys, nearest target first; what it fills first belongs to the first.
+    """
+    legs = [entry]
+    for tranche in tranches:
+        legs.append(_stop(entry, tranche, stop))
+        if tranche.target is not None:
+            legs.append(_target(entry, tranche, tranche.target))
+    return tuple(legs)
 
 
 def split_quantity(quantity: Quantity, instrument: Instrument, parts: int) -> tuple[Quantity, ...]:
@@ -181,31 +208,29 @@ def tranche_quantities(
     return tuple(map(Quantity, parts))
 
 
-def _exit(entry: Order, role: OrderRole, order_type: OrderType, *, limit: Price | None, stop: Price | None) -> Order:
+def _stop(entry: Order, tranche: Tranche, price: Price) -> Order:
+    return _exit(entry, tranche, OrderRole.STOP, order_type=OrderType.STOP, stop_price=price)
+
+
+def _target(entry: Order, tranche: Tranche, price: Price) -> Order:
+    return _exit(entry, tranche, OrderRole.TARGET, order_type=OrderType.LIMIT, limit_price=price)
+
+
+def _exit(entry: Order, tranche: Tranche, role: OrderRole, **terms: Any) -> Order:  # noqa: ANN401 - fields of an order
     letter = "S" if role is OrderRole.STOP else "T"
     return Order(
-        client_order_id=f"apex-{entry.bracket_id}-{letter}{entry.tranche}",
+        client_order_id=f"apex-{entry.bracket_id}-{letter}{tranche.number}",
         bracket_id=entry.bracket_id,
         role=role,
-        tranche=entry.tranche,
+        tranche=tranche.number,
         instrument=entry.instrument,
         side=entry.side.opposite,
-        order_type=order_type,
-        quantity=entry.quantity,
-        limit_price=limit,
-        stop_price=stop,
+        quantity=tranche.quantity,
         time_in_force=TimeInForce.GTC,
-        oca_group=f"apex-{entry.bracket_id}-{entry.tranche}",
+        oca_group=f"apex-{entry.bracket_id}-{tranche.number}",
         parent_id=entry.client_order_id,
+        **terms,
     )
-
-
-def _stop(entry: Order, price: Price) -> Order:
-    return _exit(entry, OrderRole.STOP, OrderType.STOP, limit=None, stop=price)
-
-
-def _target(entry: Order, price: Price) -> Order:
-    return _exit(entry, OrderRole.TARGET, OrderType.LIMIT, limit=price, stop=None)
 
 
 def part_of(position: Position, fraction: Decimal) -> Quantity:

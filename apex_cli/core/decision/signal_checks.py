@@ -200,7 +200,7 @@ def _assignment_warning(ctx: CheckContext) -> Reason | None:
 def split_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
     """Return the warning that several targets are entered by several orders, and pay that many minimum commissions."""
     signal, sized = ctx.signal, ctx.sized
-    if len(signal.target_prices) <= 1 or not isinstance(sized, Sized):
+    if ctx.limits.execution.one_entry or len(signal.target_prices) <= 1 or not isinstance(sized, Sized):
         return ()
     parts = tranche_quantities(sized.quantity, signal.instrument, len(signal.target_prices), signal.target_fractions)
     costs, worth = CostModel(plan=ctx.limits.commission), ctx.entry_price * signal.instrument.multiplier
@@ -210,5 +210,6 @@ def split_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
         return ()
     message = (
         f"{len(parts)} targets are entered by {len(parts)} orders: a commission of {several:.2f} in all, not {one:.2f}."
+        " execution.one_entry: true enters them by one."
     )
     return (Reason(code="entry_split", message=message, limit=f"{one:.2f}", value=f"{several:.2f}"),)

@@ -86,6 +86,7 @@ class TradeExecutor:
             bracket_id=self._ids.new(),
             entry_order=self._limits.entry_order(strategy),
             entry_minutes=self._limits.execution.entry_minutes,
+            is_one_entry=self._limits.execution.one_entry,
             now=now,
         )
         with self._store.transaction() as tx:

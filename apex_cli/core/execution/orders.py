@@ -396,10 +396,10 @@ class Orders:
 
 def _transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
     """Group *orders* so that each entry is sent together with its own exits, in one piece."""
-    by_tranche: dict[int, list[Order]] = {}
+    by_entry: dict[str, list[Order]] = {}
     for order in orders:
-        by_tranche.setdefault(order.tranche, []).append(order)
-    return tuple(map(tuple, by_tranche.values()))
+        by_entry.setdefault(order.parent_id or order.client_order_id, []).append(order)
+    return tuple(map(tuple, by_entry.values()))
 
 
 def _terms(order: Order) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.brackets import tranche_orders
+from apex_cli.core.decision.brackets import Tranche, entry_with_exits, tranche_quantities
 from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.market.ticks import on_tick
@@ -136,8 +136,9 @@ def fresh_entries(
     *,
     price: Price,
     quantity: Quantity,
+    fractions: Sequence[Decimal] = (),
 ) -> tuple[Order, ...]:
-    """Return the orders that take the place of cancelled entries: per tranche its rest, with its own stop and target.
+    """Return the orders that take the place of cancelled entries: what is left of them, with stops and targets.
 
     Args:
         bracket: the decision.
@@ -145,26 +146,59 @@ def fresh_entries(
         names: the cancelled entries, first tranche first.
         price: the new limit.
         quantity: at most this much, all tranches together.
+        fractions: the signal's own part of each target, if it gives one.
     """
     number = _highest_number(bracket, orders)
+    rests = [(orders[name].order, orders[name].order.quantity - orders[name].filled_quantity) for name in names]
+    if len(rests) == 1:
+        ((old, rest),) = rests
+        tranches = _tranches_left(bracket, orders.values(), min(quantity, rest), fractions, after=number)
+        return _fresh(old, bracket, tranches, price) if tranches else ()
     left: Decimal = quantity
     fresh: list[Order] = []
-    for name in names:
-        record = orders[name]
-        part = min(left, record.order.quantity - record.filled_quantity)
+    for old, rest in rests:
+        part = min(left, rest)
         if part <= ZERO:
             continue
         left -= part
         number += 1
-        entry = replace(
-            record.order,
-            client_order_id=f"apex-{bracket.bracket_id}-E{number}",
-            tranche=number,
-            quantity=Quantity(part),
-            limit_price=price,
-        )
-        fresh += tranche_orders(entry, bracket.stop_price, _target_of(record.order, orders))
+        fresh += _fresh(old, bracket, (Tranche(number, Quantity(part), _target_of(old, orders)),), price)
     return tuple(fresh)
+
+
+def _fresh(old: Order, bracket: BracketRecord, tranches: Sequence[Tranche], price: Price) -> tuple[Order, ...]:
+    number = tranches[0].number
+    entry = replace(
+        old,
+        client_order_id=f"apex-{bracket.bracket_id}-E{number}",
+        tranche=number,
+        quantity=Quantity(sum((tranche.quantity for tranche in tranches), ZERO)),
+        limit_price=price,
+    )
+    return entry_with_exits(entry, bracket.stop_price, tranches)
+
+
+def _tranches_left(
+    bracket: BracketRecord,
+    orders: Iterable[OrderRecord],
+    quantity: Decimal,
+    fractions: Sequence[Decimal],
+    *,
+    after: int,
+) -> tuple[Tranche, ...]:
+    """Return the tranches of the next *quantity* behind what has filled, which belongs to the first ones."""
+    skip: Decimal = filled_quantity(bracket, orders)
+    left, number = quantity, after
+    targets = bracket.target_prices
+    tranches: list[Tranche] = []
+    parts = tranche_quantities(bracket.quantity, bracket.instrument, len(targets), fractions)
+    for place, whole in enumerate(parts):
+        part = min(left, whole - skip)
+        skip = max(ZERO, skip - whole)
+        if part > ZERO:
+            number, left = number + 1, left - part
+            tranches.append(Tranche(number, Quantity(part), targets[place] if place < len(targets) else None))
+    return tuple(tranches)
 
 
 def _highest_number(bracket: BracketRecord, orders: Iterable[str]) -> int:

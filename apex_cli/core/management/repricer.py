@@ -143,7 +143,8 @@ class Repricer:
                 return
             known = {n: r for n, r in tx.orders.items() if r.order.bracket_id == bracket.bracket_id}
             most = Quantity(min(quantity, unsent_quantity(bracket, known.values())))
-            orders = fresh_entries(bracket, known, entry.entries, price=price, quantity=most)
+            fractions = entry.opportunity.signal.target_fractions
+            orders = fresh_entries(bracket, known, entry.entries, price=price, quantity=most, fractions=fractions)
             if not orders:
                 del tx.resting[entry.bracket_id]
                 return

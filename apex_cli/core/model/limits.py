@@ -63,6 +63,10 @@ class ExecutionLimits(Value, frozen=True, kw_only=True):
     entry_minutes: Minutes | None = None
     """A market or limit entry that rests is cancelled by the broker after this long; null: at the session's end."""
 
+    one_entry: bool = True
+    """True: a signal with several targets buys with one order, and pays one commission; each target has its own stop.
+    False: one entry for each target, for a broker that takes no exits smaller than their entry."""
+
     reprice: RepriceLimits = RepriceLimits()
     """A limit entry that rests follows the price, within bounds."""
 

@@ -251,16 +251,21 @@ def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
 def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]:
     """Return the working entries of one instrument that must not go on, as an exit of what they bought has filled.
 
-    A stop ends every entry of its decision, a target the one of its own tranche.
+    A stop ends every entry of its decision, a target the one it waited for and the one of its own tranche.
     """
     records = list(orders)
     exited = [r.order for r in records if r.filled_quantity and r.order.role in {OrderRole.STOP, OrderRole.TARGET}]
     stopped = {order.bracket_id for order in exited if order.role is OrderRole.STOP}
     reached = {(order.bracket_id, order.tranche) for order in exited}
+    parents = {order.parent_id for order in exited}
     return tuple(
         r
         for r in records
         if r.is_open
         and r.order.role is OrderRole.ENTRY
-        and (r.order.bracket_id in stopped or (r.order.bracket_id, r.order.tranche) in reached)
+        and (
+            r.order.bracket_id in stopped
+            or r.order.client_order_id in parents
+            or (r.order.bracket_id, r.order.tranche) in reached
+        )
     )

@@ -84,8 +84,20 @@ def test_without_a_target_there_is_still_a_stop(build: Any) -> None:
     assert record.target_prices == ()
 
 
-def test_several_targets_make_complete_brackets_nearest_first(build: Any) -> None:
+def test_several_targets_share_one_entry_and_have_exits_of_their_own_nearest_first(build: Any) -> None:
     _, orders, _, _ = bracket(build, "5", targets=("60", "56"))
+    assert [order.client_order_id for order in orders] == [f"apex-ULID-{leg}" for leg in ("E", "S1", "T1", "S2", "T2")]
+    assert [(o.quantity, o.limit_price) for o in orders if o.role is OrderRole.TARGET] == [(3, 56), (2, 60)]
+    assert [o.quantity for o in orders if o.role is not OrderRole.TARGET] == [5, 3, 2]
+    assert [o.parent_id for o in orders] == [None, *["apex-ULID-E"] * 4]
+    assert [o.oca_group for o in orders] == [None, *["apex-ULID-1"] * 2, *["apex-ULID-2"] * 2]
+
+
+def test_where_configured_each_target_has_an_entry_of_its_own(build: Any) -> None:
+    _, _, decision, opportunity = bracket(build, "5", targets=("60", "56"))
+    _, orders = build_bracket(
+        decision, opportunity, bracket_id="ULID", entry_order=EntryOrder.LIMIT, now=NOW, is_one_entry=False
+    )
     assert [order.client_order_id for order in orders] == [
         f"apex-ULID-{leg}" for leg in ("E1", "S1", "T1", "E2", "S2", "T2")
     ]
@@ -161,7 +173,7 @@ def test_what_fractions_leave_over_has_a_stop_and_no_target(build: Any) -> None:
     record, orders = build_bracket(decision, opportunity, bracket_id="b", entry_order=EntryOrder.MARKET, now=build.now)
     assert record.target_prices == (56, 60)
     assert [(o.client_order_id[-2:], o.quantity) for o in orders] == [
-        ("E1", 6), ("S1", 6), ("T1", 6), ("E2", 4), ("S2", 4), ("T2", 4), ("E3", 5), ("S3", 5),
+        ("-E", 15), ("S1", 6), ("T1", 6), ("S2", 4), ("T2", 4), ("S3", 5),
     ]  # fmt: skip
 
 
@@ -193,12 +205,13 @@ def test_exits_sum_to_the_entry_and_lose_no_more_than_was_sized(  # noqa: PLR091
     assert sum(o.quantity for o in by_role[OrderRole.ENTRY]) == quantity
     assert sum(o.quantity for o in by_role[OrderRole.STOP]) == quantity
     assert sum(o.quantity for o in by_role[OrderRole.TARGET]) == (quantity if gains else 0)
-    entries = {o.client_order_id: o for o in by_role[OrderRole.ENTRY]}
+    (entry,) = by_role[OrderRole.ENTRY]
+    stops = {o.oca_group: o for o in by_role[OrderRole.STOP]}
     for leg in (*by_role[OrderRole.STOP], *by_role[OrderRole.TARGET]):
-        assert leg.parent_id is not None
-        assert leg.quantity == entries[leg.parent_id].quantity
+        assert leg.parent_id == entry.client_order_id
+        assert leg.quantity == stops[leg.oca_group].quantity
     loss = sum(
-        o.quantity * abs((entries[o.parent_id or ""].limit_price or decision.entry_price) - (o.stop_price or 0))
+        o.quantity * abs((entry.limit_price or decision.entry_price) - (o.stop_price or 0))
         for o in by_role[OrderRole.STOP]
     )
     assert loss <= decision.sized.risk_amount

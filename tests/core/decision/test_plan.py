@@ -187,13 +187,25 @@ def test_entry_orders_that_pay_several_minimum_commissions_are_a_warning(
     build: Any, plan: CommissionPlan, targets: tuple[str, ...], quantity: int, sums: list[tuple[str, str]]
 ) -> None:
     opportunity = build.opportunity(targets=targets)
-    decision = decide(opportunity, build.snapshot(), Limits(commission=plan), quantity=Quantity(D(quantity)))
+    limits = Limits(commission=plan, execution=ExecutionLimits(one_entry=False))
+    decision = decide(opportunity, build.snapshot(), limits, quantity=Quantity(D(quantity)))
     found = [(each.value, each.limit) for each in decision.warnings if each.code == "entry_split"]
     assert found == sums
 
 
+def test_one_entry_for_all_targets_pays_one_commission(build: Any) -> None:
+    decision = decide(
+        build.opportunity(targets=THREE),
+        build.snapshot(),
+        Limits(commission=CommissionPlan.IB_FIXED),
+        quantity=Quantity(D(3)),
+    )
+    assert "entry_split" not in {warning.code for warning in decision.warnings}
+
+
 def test_what_has_no_size_has_no_commission(build: Any) -> None:
     opportunity = build.opportunity(entry="50", stop="50", targets=THREE)
-    decision = decide(opportunity, build.snapshot(), Limits(commission=CommissionPlan.IB_FIXED))
+    limits = Limits(commission=CommissionPlan.IB_FIXED, execution=ExecutionLimits(one_entry=False))
+    decision = decide(opportunity, build.snapshot(), limits)
     assert decision.sized is None
     assert "entry_split" not in {warning.code for warning in decision.warnings}

@@ -13,7 +13,7 @@ from apex_cli.core.errors import BrokerError, StateError
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.limits import Limits, RiskLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.records import SignalOutcome
@@ -31,6 +31,12 @@ def unreliable(**settings: Any) -> tuple[Rig, UnreliableBroker]:
     broker = UnreliableBroker(rig.venue, rig.clock)
     rig.use(broker)
     return rig, broker
+
+
+def own_entries() -> Limits:
+    """Return limits by which each target has an entry of its own."""
+    limits = auto()
+    return replace(limits, execution=replace(limits.execution, one_entry=False))
 
 
 def signal(rig: Rig, symbol: str = "AAPL", **changes: Any) -> Any:
@@ -90,8 +96,18 @@ class TestOpening:
         assert not rig.state.signals
         assert not rig.state.orders
 
-    def test_several_targets_are_several_complete_brackets(self) -> None:
+    def test_several_targets_are_one_entry_with_exits_for_each(self) -> None:
         rig, broker = unreliable()
+        rig.feed(signal(rig, targets=("55", "58", "60")))
+        assert [[o.client_order_id.rpartition("-")[2] for o in sent] for sent in broker.submitted] == [
+            ["E", "S1", "T1", "S2", "T2", "S3", "T3"]
+        ]
+        assert rig.at_venue() == {"AAPL": 15}
+        assert rig.most_that_exits_fill() == 15
+        assert rig.unprotected() == 0
+
+    def test_where_configured_several_targets_are_several_complete_brackets(self) -> None:
+        rig, broker = unreliable(limits=own_entries())
         rig.feed(signal(rig, targets=("55", "58", "60")))
         assert [[o.client_order_id.rpartition("-")[2] for o in sent] for sent in broker.submitted] == [
             ["E1", "S1", "T1"],
@@ -102,7 +118,7 @@ class TestOpening:
         assert rig.most_that_exits_fill() == 15
 
     def test_after_a_tranche_that_failed_the_others_are_not_sent(self) -> None:
-        rig, broker = unreliable()
+        rig, broker = unreliable(limits=own_entries())
         broker.fates.extend([Fate.TAKEN, Fate.LOST_AFTER])
         (report,) = rig.feed(signal(rig, targets=("55", "58", "60")))
         assert [sent[0].client_order_id[-2:] for sent in broker.submitted] == ["E1", "E2"]
@@ -112,7 +128,7 @@ class TestOpening:
         assert rig.unprotected() == 0
 
     def test_a_part_that_was_sent_keeps_the_signal_taken(self) -> None:
-        rig, broker = unreliable()
+        rig, broker = unreliable(limits=own_entries())
         broker.fates.extend([Fate.TAKEN, Fate.REFUSED])
         (report,) = rig.feed(signal(rig, targets=("55", "58", "60")))
         assert report.outcome is SignalOutcome.EXECUTED

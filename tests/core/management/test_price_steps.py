@@ -128,12 +128,19 @@ class TestLost:
         assert lost_price(resting, records, REPRICE) == expected
 
 
-def opened(build: Any, **signal: Any) -> tuple[BracketRecord, dict[str, OrderRecord]]:
+def opened(build: Any, *, is_one_entry: bool = True, **signal: Any) -> tuple[BracketRecord, dict[str, OrderRecord]]:
     """Return a limit bracket for 15 with every order working."""
     opportunity = build.opportunity(**{"targets": ("60",), **signal})
     limits = build.limits(auto=True, max_position_pct=D(1), max_open_risk_pct=D(1))
     decision = decide_at(opportunity, build.snapshot(), limits, entry_price=opportunity.signal.entry_price)
-    bracket, orders = build_bracket(decision, opportunity, bracket_id="b", entry_order=EntryOrder.LIMIT, now=build.now)
+    bracket, orders = build_bracket(
+        decision,
+        opportunity,
+        bracket_id="b",
+        entry_order=EntryOrder.LIMIT,
+        now=build.now,
+        is_one_entry=is_one_entry,
+    )
     records = (OrderRecord(order=o, status=W, created_at=build.now, updated_at=build.now) for o in orders)
     return bracket, {record.order.client_order_id: record for record in records}
 
@@ -159,7 +166,7 @@ class TestWhatIsLeft:
         assert unsent_quantity(replace(bracket, quantity=Quantity(D(3))), orders.values()) == 0
 
     def test_fresh_entries_bring_their_own_exits_under_new_names(self, build: Any) -> None:
-        bracket, orders = opened(build, targets=("60", "62"))
+        bracket, orders = opened(build, is_one_entry=False, targets=("60", "62"))
         put(orders, "E1", GONE, "3")
         put(orders, "E2", GONE)
         # Guard has placed a third stop: the numbers go on after it
@@ -178,15 +185,47 @@ class TestWhatIsLeft:
         ]
         assert {o.oca_group for o in fresh} == {None, "apex-b-4", "apex-b-5"}
 
+    def test_an_entry_of_its_own_that_the_rest_does_not_reach_has_no_successor(self, build: Any) -> None:
+        bracket, orders = opened(build, is_one_entry=False, targets=("60", "62"))
+        names = ["apex-b-E1", "apex-b-E2"]
+        fresh = fresh_entries(bracket, orders, names, price=price(51), quantity=Quantity(D(8)))
+        assert [o.client_order_id[-2:] for o in fresh] == ["E3", "S3", "T3"]
+
+    @pytest.mark.parametrize(
+        ("filled", "quantity", "tranches"),
+        [
+            ("0", 15, [(6, 60), (4, 62), (5, None)]),
+            ("3", 12, [(3, 60), (4, 62), (5, None)]),
+            ("6", 9, [(4, 62), (5, None)]),
+            ("8", 4, [(2, 62), (2, None)]),
+            ("11", 4, [(4, None)]),
+        ],
+    )
+    def test_what_is_left_of_a_shared_entry_goes_to_the_tranches_that_have_not_filled(
+        self, build: Any, filled: str, quantity: int, tranches: list[tuple[int, int | None]]
+    ) -> None:
+        fractions = (D("0.4"), D("0.3"))
+        bracket, orders = opened(build, targets=("60", "62"), target_fractions=fractions)
+        put(orders, "E", GONE, filled)
+        entry, *exits = fresh_entries(
+            bracket, orders, ["apex-b-E"], price=price(51), quantity=Quantity(D(quantity)), fractions=fractions
+        )
+        assert (entry.client_order_id, entry.quantity, entry.limit_price) == ("apex-b-E4", quantity, 51)
+        assert {leg.parent_id for leg in exits} == {"apex-b-E4"}
+        assert [(o.client_order_id[-2:], o.quantity) for o in exits if o.role is OrderRole.STOP] == [
+            (f"S{number}", size) for number, (size, _) in enumerate(tranches, start=4)
+        ]
+        assert [(o.quantity, o.limit_price) for o in exits if o.role is OrderRole.TARGET] == [
+            tranche for tranche in tranches if tranche[1] is not None
+        ]
+
     def test_an_entry_without_a_rest_has_no_successor(self, build: Any) -> None:
         bracket, orders = opened(build, targets=())
         put(orders, "E", OrderStatus.FILLED, "15")
         assert fresh_entries(bracket, orders, ["apex-b-E"], price=price(51), quantity=Quantity(D(15))) == ()
 
     def test_without_a_target_there_is_only_a_stop(self, build: Any) -> None:
-        _, orders = opened(build)
-        bracket, _ = opened(build)
-        del orders["apex-b-T1"]
+        bracket, orders = opened(build, targets=())
         put(orders, "E", GONE)
         fresh = fresh_entries(bracket, orders, ["apex-b-E"], price=price(51), quantity=Quantity(D(15)))
         assert [o.role for o in fresh] == [OrderRole.ENTRY, OrderRole.STOP]

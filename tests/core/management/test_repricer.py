@@ -126,9 +126,8 @@ class TestSteps:
         meet(rig, "50.60", seconds=61)
         fresh = {r.order.client_order_id[-2:]: r.order for r in rig.orders() if r.order.tranche > 2}
         assert {name: (leg.quantity, leg.limit_price) for name, leg in fresh.items() if name[0] != "S"} == {
-            "E3": (8, D("50.10")),
+            "E3": (14, D("50.10")),
             "T3": (8, D(60)),
-            "E4": (6, D("50.10")),
             "T4": (6, D(62)),
         }
 

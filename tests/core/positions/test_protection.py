@@ -288,6 +288,12 @@ def test_an_entry_ends_when_an_exit_of_it_has_filled(exited: list[OrderRecord], 
     assert names(entries_after_exit([*entries, *exited])) == ended
 
 
+def test_a_target_ends_the_entry_that_it_waited_for() -> None:
+    target = record("T2", filled="4", tranche=2)
+    target = replace(target, order=replace(target.order, parent_id="apex-b-E"))
+    assert names(entries_after_exit([record("E", filled="6"), target])) == ["E"]
+
+
 def test_an_exit_of_another_decision_ends_no_entry() -> None:
     other = record("S1", filled="4")
     other = replace(other, order=replace(other.order, bracket_id="other"))

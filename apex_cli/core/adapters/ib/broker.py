@@ -186,6 +186,7 @@ class IbBroker:
         """
         link = self.link
         found = await self._connection.survey()
+        await self._sender.free_exits()
         tracker = self._connection.tracker
         is_sure = not tracker.doubts and not link.has_lost_broker and not link.must_renew
         return BrokerSnapshot(

@@ -35,6 +35,9 @@ class OpenOrder(Value, frozen=True, kw_only=True):
     limit_price: Price | None = None
     stop_price: Price | None = None
     oca_group: str = ""
+    parent_id: int = 0
+    """Order id of the entry that it waits for, or waited for; 0 when there is none."""
+
     status: str
     why: str = ""
 
@@ -105,6 +108,7 @@ def open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrd
         limit_price=limit_price_of(order),
         stop_price=stop_price_of(order),
         oca_group=order.ocaGroup,
+        parent_id=order.parentId,
         status=state.status,
         why=state.warningText or "",
     )

@@ -41,6 +41,9 @@ class Known:
     is_change_refused: bool = False
     """The broker answered a change with an error, and the order was not looked at since."""
 
+    is_set_free: bool = False
+    """It was asked to name its entry no more."""
+
     was_seen: bool = False
     """The broker has reported it: it is no longer perhaps on its way."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from apex_cli.core.adapters.ib.callbacks import OpenOrder
 from apex_cli.core.adapters.ib.catalog import rounded
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.known_order import Known
@@ -19,7 +20,7 @@ from apex_cli.core.adapters.ib.order_terms import (
 )
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.market.quiet_hours import quiet_now
-from apex_cli.core.model.order import Meets, Order, OrderStatus, Phase
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderStatus, Phase, TimeInForce
 
 LOOK_S = 0.005
 CANCELS = 4
@@ -65,6 +66,7 @@ class Sender:
         await self._await_answers(link, sent)
         at_market = [known for known, leg in zip(sent, legs, strict=True) if _fills_at_once(leg)]
         await self._until(link, lambda: all(not known.is_open for known in at_market), MARKET_FILL_S)
+        await self.free_exits()
 
     def require_ready(self, client_order_ids: Iterable[str]) -> None:
         """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
@@ -244,10 +246,45 @@ class Sender:
         known.order = fitted if known.order is None else known.order
         self._place(link, fitted, contract, known.order_id, parent_id=parent_id)
 
+    async def free_exits(self) -> None:
+        """Let exits stand alone that share an entry which has ended.
+
+        A server may take all that waits for one order for one group, whatever group each names: the first target would
+        then end the stops of the others.
+        """
+        with suppress(BrokerError):
+            link = self._ready_to_send()
+            for known in self._tracker.bound_exits():
+                order = _alone(known.terms) if known.terms else None
+                if order is not None:
+                    contract = await self._connection.catalog.contract(order.instrument)
+                    known.is_set_free = True
+                    self._place(link, order, contract, known.order_id, parent_id=0)
+
 
 def _fills_at_once(order: Order) -> bool:
     row = order.order_type.row
     return row.meets is Meets.AT_ONCE and row.phase is Phase.ANY and not row.wire.algo and order.parent_id is None
+
+
+def _alone(terms: OpenOrder) -> Order | None:
+    """Return the exit that *terms* are, without its entry; None for a trailing stop, whose distance they do not say."""
+    kind = terms.order_type
+    if kind is None or kind.row.meets is Meets.FOLLOWING:
+        return None
+    return Order(
+        client_order_id=terms.ref,
+        bracket_id="",
+        role=OrderRole.STOP if kind.is_stop else OrderRole.TARGET,
+        instrument=terms.instrument,
+        side=terms.side,
+        order_type=kind,
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        time_in_force=TimeInForce.GTC,
+        oca_group=terms.oca_group or None,
+    )
 
 
 def _is_answered(known: Known) -> bool:

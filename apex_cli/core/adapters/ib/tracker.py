@@ -122,6 +122,22 @@ class Tracker:
             if known.reported is not None and known.ref not in self.doubts
         )
 
+    def bound_exits(self) -> tuple[Known, ...]:
+        """Return the exits of this client that still name an entry that has ended, where several groups of them do."""
+        groups: dict[int, set[str]] = {}
+        bound = [known for known in self.orders.values() if self._is_bound(known)]
+        for known in bound:
+            if known.terms is not None:
+                groups.setdefault(known.terms.parent_id, set()).add(known.terms.oca_group)
+        return tuple(known for known in bound if known.terms is not None and len(groups[known.terms.parent_id]) > 1)
+
+    def _is_bound(self, known: Known) -> bool:
+        terms = known.terms
+        if terms is None or not terms.parent_id or not known.is_open or known.is_set_free:
+            return False
+        parent = self._by_id.get((self.client_id, terms.parent_id))
+        return known.client_id == self.client_id and (parent is None or not parent.is_open)
+
     # what we hear
 
     def hear(self, word: Word) -> None:

@@ -14,7 +14,7 @@ from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import CommissionPlan
-from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.order import Order, OrderStatus
 from apex_cli.gateway.policy import OcaPartial, Policy
 from kit.gateway import GatewayThread
 from kit.ib import Session, bracket, fills, order, reasons, short, states
@@ -168,6 +168,41 @@ def test_a_target_that_fills_in_part_leaves_a_stop_for_the_rest(
     gateway.set_price("AAPL", "97")
     assert fills(session.settled()) == [("S", 6, 97)]
     assert gateway.books().positions == {}
+
+
+def shared() -> list[Order]:
+    """Return an entry of 10 with two tranches of exits."""
+    return [
+        order("E", "BUY", "LIMIT", limit_price="100"),
+        *(
+            order(f"{leg}{tranche}", "SELL", kind, quantity=quantity, parent="E", oca_group=f"b1-{tranche}", **price)
+            for tranche, quantity, target in ((1, "6", "107"), (2, "4", "112"))
+            for leg, kind, price in (("S", "STOP", {"stop_price": "97"}), ("T", "LIMIT", {"limit_price": target}))
+        ),
+    ]
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_target_leaves_the_stops_of_the_other_tranches_even_where_siblings_are_one_group(
+    open_gateway: Callable[..., GatewayThread], connect: Callable[..., Session], *, is_away: bool
+) -> None:
+    gateway = open_gateway(policy=Policy(siblings_are_one_group=True), prices={"AAPL": "101"})
+    session = connect(gateway.port)
+    session.run(session.broker.submit(shared()))
+    if is_away:  # the entry fills while nobody is connected
+        session.close()
+        gateway.set_price("AAPL", "100")
+        session = connect(gateway.port)
+    else:
+        gateway.set_price("AAPL", "100")
+        session.settled()
+    session.run(session.broker.snapshot())
+    session.wait(lambda: not any(row.terms.parent_id for row in gateway.books().open_orders()))
+    gateway.set_price("AAPL", "107")
+    session.settled()
+    assert gateway.books().positions == {"AAPL": 4}
+    left = {row.terms.order_ref[-2:]: row.terms.quantity for row in gateway.books().open_orders()}
+    assert left == {"S2": 4, "T2": 4}
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "hold", "delay"])
