@@ -25,7 +25,7 @@ from apex_cli.app.compose import (
 )
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.app.resources import file_hints
-from apex_cli.app.simulated_market import make_simulated_broker
+from apex_cli.app.simulated_market import make_simulated_broker, prices_of
 from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
@@ -148,7 +148,7 @@ class Replay:
         gatherer = Gatherer(
             broker=self._broker,
             clock=self._clock,
-            prices=self._bars,
+            prices=prices_of(settings, self._bars),
             limits=settings.limits,
             day_trades=DayTradeCounter(settings.day_trades),
             max_price_age=None if minutes is None else timedelta(minutes=minutes),

@@ -16,6 +16,7 @@ from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.option_prices import OptionPrices
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.ports import Broker, Clock
@@ -31,7 +32,16 @@ def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
     simulated = make_simulated_broker(settings, clock, bars, read_only=read_only)
     minutes = settings.prices.max_age_minutes
     age = None if minutes is None else timedelta(minutes=minutes)
-    return Market(simulated, bars, clock, age, simulated, bars)
+    return Market(simulated, prices_of(settings, bars), clock, age, simulated, bars)
+
+
+def prices_of(settings: Settings, bars: CsvBars | None) -> OptionPrices | None:
+    """Return the latest prices of *bars*, options included; None without bars."""
+    if bars is None:
+        return None
+    from apex_cli.core.adapters.files.option_prices import OptionPrices
+
+    return OptionPrices(bars, settings.prices.options)
 
 
 def make_prefetch(
@@ -131,11 +141,12 @@ def make_simulated_broker(
     from apex_cli.core.model.limits import CommissionPlan
     from apex_cli.core.venue.costs import CostModel
 
-    simulation = settings.simulation
+    simulation, prices = settings.simulation, prices_of(settings, bars)
     return SimulatedBroker(
         clock=clock,
-        prices=bars,
+        prices=prices,
         bars=bars,
+        option_bar=prices.bar_of if prices is not None else None,
         path=None if is_replay else settings.state.dir / BOOK_FILE,
         read_only=read_only,
         cash=settings.risk.capital,

@@ -149,6 +149,7 @@ class Position(TypedDict):
     flat_at: datetime | None
     days_left: int | None
     expires_at: datetime | None
+    theoretical: bool
 
 
 class Totals(TypedDict):

@@ -56,7 +56,14 @@ POSITIONS = Table[PositionView](
         is_right=True,
     ),
     Column(key="entry_price", value=lambda v: v.entry_price, title="Entry", shown=price, rank=SECOND, is_right=True),
-    Column(key="current_price", value=lambda v: v.current_price, title="Last", shown=price, rank=SECOND, is_right=True),
+    Column(
+        key="current_price",
+        value=lambda v: v.current_price,
+        title="Last",
+        cell=lambda v: Cell(f"{price(v.current_price)}{'*' if v.is_theoretical else ''}"),
+        rank=SECOND,
+        is_right=True,
+    ),
     Column(key="priced_at", value=lambda v: v.priced_at),
     Column(key="pnl", value=lambda v: v.pnl, title="P&L", shown=gain, is_right=True),
     Column(
@@ -100,6 +107,7 @@ POSITIONS = Table[PositionView](
     Column(key="flat_at", value=lambda v: v.managed.flat_at),
     Column(key="days_left", value=lambda v: v.days_left),
     Column(key="expires_at", value=lambda v: v.expires_at),
+    Column(key="theoretical", value=lambda v: v.is_theoretical),
     empty="No open positions.",
 )
 
@@ -143,7 +151,8 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
     )
     managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
     ends = tuple(expiry_line(view) for view in views if view.days_left is not None)
-    return (grid, *managed, *ends, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
+    model = (Line(text="* theoretical, by a model", tone=Tone.DIM),) if any(v.is_theoretical for v in views) else ()
+    return (grid, *managed, *ends, *model, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
 
 
 def expiry_line(view: PositionView) -> Line:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+from apex_cli.core.market.option_value import OptionModel
 from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Share, Spelling, Value
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.limits import (
@@ -269,6 +270,9 @@ class PriceSettings(Value, frozen=True, kw_only=True):
 
     columns: PriceColumns = PriceColumns()
     """Names of columns that are not known; a number in quotes counts columns from one."""
+
+    options: OptionModel = OptionModel()
+    """How options without bars of their own are priced: by Black and Scholes, as theoretical."""
 
 
 class ReplaySettings(Value, frozen=True, kw_only=True):

@@ -131,6 +131,7 @@ POSITIONS = {
             "flat_at": (TIME, NoneType),
             "days_left": (int, NoneType),
             "expires_at": (TIME, NoneType),
+            "theoretical": bool,
         }
     ],
     "totals": {"positions": int, "notional": DECIMAL, "pnl": DECIMAL, "unprotected": int},

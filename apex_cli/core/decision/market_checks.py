@@ -13,6 +13,7 @@ from apex_cli.core.day_trades.margin import maintenance_held, reserve_for, stock
 from apex_cli.core.day_trades.regimes import UNLIMITED, facts_of
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK
+from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.decision import Check, Exposure, Reason, Regime, Sized, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
@@ -230,12 +231,16 @@ def price_collar(ctx: CheckContext) -> Check:
 
 
 def unpriced_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
-    """Return the warning that a simulated fill takes the signal's word for its price: there is no price source."""
+    """Return the warning that a simulated fill takes the signal's word for its price, or a model's."""
     quote = ctx.snapshot.quote
-    if quote is None or quote.source != FROM_SIGNAL:
+    if quote is None or quote.source not in {FROM_SIGNAL, THEORETICAL}:
         return ()
-    message = f"No prices are configured: {ctx.key} is simulated at the signal's own price of {plain(quote.price)}."
-    return (Reason(code="price_from_signal", message=message, value=plain(quote.price)),)
+    price = plain(quote.price)
+    if quote.source == THEORETICAL:
+        message = f"{ctx.key} has no prices of its own: {price} is theoretical, by Black and Scholes."
+        return (Reason(code="theoretical_price", message=message, value=price),)
+    message = f"No prices are configured: {ctx.key} is simulated at the signal's own price of {price}."
+    return (Reason(code="price_from_signal", message=message, value=price),)
 
 
 def day_trades(ctx: CheckContext) -> Check:

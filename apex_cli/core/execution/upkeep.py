@@ -12,6 +12,7 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import session_counters
 from apex_cli.core.decision.record import end_approval
 from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountSnapshot, CashFlow
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Usd
@@ -181,7 +182,9 @@ def _fresh_quotes(state: State, gatherer: Gatherer, now: datetime) -> dict[str, 
     fresh = {}
     for key, row in state.positions.items():
         quote = gatherer.quote(row.position.instrument, now)
-        if quote is not None and quote.price != row.current_price and quote.at >= row.priced_at:
+        if quote is None or quote.at < row.priced_at:
+            continue
+        if (quote.price, quote.source == THEORETICAL) != (row.current_price, row.is_theoretical):
             fresh[key] = quote
     return fresh
 
@@ -190,4 +193,7 @@ def _take_over(tx: State, fresh: Mapping[str, Quote]) -> None:
     for key, quote in fresh.items():
         row = tx.positions.get(key)
         if row is not None:
-            tx.positions[key] = replace(row, current_price=quote.price, priced_at=quote.at)
+            is_theoretical = quote.source == THEORETICAL
+            tx.positions[key] = replace(
+                row, current_price=quote.price, priced_at=quote.at, is_theoretical=is_theoretical
+            )

@@ -159,6 +159,8 @@ class PositionRecord(Value, frozen=True, kw_only=True):
 
     current_price: Price
     priced_at: datetime
+    is_theoretical: bool = False
+    """True where a model made the latest price."""
 
 
 class Counters(Value, frozen=True, kw_only=True):

@@ -49,6 +49,9 @@ class PositionView(Value, frozen=True, kw_only=True):
     days_left: int | None = None
     """Calendar days to its last session, below 0 after it."""
 
+    is_theoretical: bool = False
+    """True where a model made the latest price."""
+
     is_short_option: bool = False
     """True where its holder may be assigned at any time."""
 
@@ -123,6 +126,7 @@ def _view(
         signal_id=bracket.signal_id if bracket else "",
         expires_at=last_trade_at(position.instrument),
         days_left=days_left(position.instrument, now),
+        is_theoretical=row.is_theoretical,
         is_short_option=position.side is PositionSide.SHORT and position.instrument.expiry is not None,
         managed=managed_by(position, bracket, orders, plan, now),
     )

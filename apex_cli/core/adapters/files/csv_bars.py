@@ -121,15 +121,13 @@ class CsvBars:
         """Return the close of the newest bar that ended by *at* or within one second of it.
 
         A bar's close is known only at its end; a clock that steps through the bars stands one
-        second before that, where it is taken as known. An option has no price here: the file of
-        its symbol holds its underlying's.
+        second before that, where it is taken as known. The file of an option is named after its contract.
 
         Raises:
             InputError: the symbol's file has a row that cannot be used.
         """
-        if instrument.market_type is MarketType.OPTIONS:
-            return None
-        series = self._load(instrument.bars_name)
+        is_option = instrument.market_type is MarketType.OPTIONS
+        series = self._load(instrument.key if is_option else instrument.bars_name)
         number = ended_by(series, at + LAST_SECOND)
         if not number:
             return None

@@ -50,6 +50,10 @@ def no_auction(phase: Phase, after: datetime) -> None:
     del phase, after
 
 
+OptionBar = Callable[[Instrument, Bar], Bar | None]
+"""Returns the bar of an option while its underlying had one; None where it has bars of its own, or no price."""
+
+
 class SimulatedBroker:
     """A broker inside the process: nothing leaves the machine."""
 
@@ -59,6 +63,7 @@ class SimulatedBroker:
         clock: Clock,
         prices: PriceSource | None = None,
         bars: BarSource | None = None,
+        option_bar: OptionBar | None = None,
         path: Path | None = None,
         read_only: bool = False,
         cash: Usd = START_CASH,
@@ -76,6 +81,7 @@ class SimulatedBroker:
             clock: The time of orders. A ``BarClock`` is moved along with the bars.
             prices: Latest prices; without any, ``set_price`` or an order's reference price is taken.
             bars: What ``steps`` plays.
+            option_bar: Prices options that have no bars by those of their underlying; None prices none.
             path: File of the books; None keeps them in memory only.
             read_only: Read the file and never write it: for looking, and for dry runs.
             cash: Account value of a new account, USD.
@@ -94,6 +100,7 @@ class SimulatedBroker:
         self._clock = clock
         self._prices = prices
         self._bars = bars
+        self._option_bar = option_bar
         self._buying_power_multiple = buying_power_multiple
         self._session_of = session_of
         self._next_auction = next_auction
@@ -101,6 +108,9 @@ class SimulatedBroker:
         self._outside_rth = outside_rth
         self._by_session: set[str] = set()
         """Keys of instruments that trade in NYSE's sessions."""
+
+        self._options: dict[str, dict[str, Instrument]] = {}
+        """Contracts by the symbol of their underlying's bars."""
 
         self._file = BookFile(path, read_only=read_only)
         self._events: list[BrokerEvent] = []
@@ -317,6 +327,8 @@ class SimulatedBroker:
         symbol, key = instrument.symbol, instrument.key
         if instrument.market_type in BY_SESSION:
             self._by_session.add(key)
+        if instrument.expiry is not None:
+            self._options.setdefault(underlying_of(instrument).bars_name, {})[key] = instrument
         keys = self._keys.setdefault(symbol, (symbol,))
         if instrument.market_type is MarketType.OPTIONS or key in keys:
             return
@@ -397,6 +409,7 @@ class SimulatedBroker:
                     steps.append(BarStep(key, bar, auctions_in(bar.start, bar.end) if has_waiting else ()))
                 else:
                     engine.see_bar(key, bar)
+            steps.extend(self._option_steps(bar))
         self._unsaved.extend(engine.on_bars(steps))
         self._as_of = end
         self._settle_expired(end)
@@ -404,6 +417,17 @@ class SimulatedBroker:
             self._clock.advance(end)
         if is_new_session or self._unsaved:
             self._save()
+
+    def _option_steps(self, bar: Bar) -> Iterator[BarStep]:
+        """Yield what a bar of an underlying means for the contracts on it that have no bars of their own."""
+        options = self._options.get(bar.symbol)
+        if not options or self._option_bar is None:
+            return
+        for key, instrument in list(options.items()):
+            if has_expired(instrument, bar.start):
+                del options[key]
+            elif self._is_open(key, bar.start, bar.end) and (made := self._option_bar(instrument, bar)) is not None:
+                yield BarStep(key, made)
 
     # ------------------------------------------------------------------ books
 

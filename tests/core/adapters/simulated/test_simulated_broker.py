@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
@@ -22,6 +23,7 @@ from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.spelling import canonical
 from apex_cli.core.venue.costs import CostModel
 
 D = Decimal
@@ -378,3 +380,23 @@ def test_without_bars_the_closing_is_held_once_it_is_over_and_kept(tmp_path: Pat
     assert words[-2:] == ["E 10@101.50", "E FILLED"]
     (fill,) = SimulatedBroker(clock=clock, path=path).drain()[:1]
     assert fill.filled_at == closes - timedelta(seconds=1)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SPX 2026-03-20 100 C", "7"), ("SPX 2026-03-20 100 P", "0"), ("XX 2026-03-20 100 C", "9")]
+)
+def test_a_monthly_option_on_an_index_is_settled_at_the_opening(name: str, value: str) -> None:
+    option = canonical(name)
+    days = [session_bounds(date(2026, 3, day)) for day in (19, 20, 23)]
+    prices = ("101 102 99 100", "107 110 103 109", "90 90 90 90")
+    bars = [
+        replace(bar(price, symbol=option.symbol), start=start, end=end)
+        for price, (start, end) in zip(prices, days, strict=True)
+    ]
+    prices_of = {"SPX": None, "XX": Quote(price=Price(D(109)), at=days[1][1], source="bars")}
+    broker = simulated(*bars, clock=BarClock(days[0][0]), prices=Quotes(**{option.symbol: prices_of[option.symbol]}))
+    submit(broker, order("E", instrument=option, quantity="1", reference_price=Price(D(5))))
+    broker.drain()
+    broker.play(days[2][1])
+    (fill,) = [each for each in broker.drain() if isinstance(each, Fill)]
+    assert (fill.price, fill.side, fill.client_order_id) == (D(value), "SELL", "")
