@@ -7,12 +7,13 @@ order. Anything else is left to the general reader, which finds and names what i
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, overload
+from os import SEEK_END
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, overload
 
 from apex_cli.core.adapters.files.bar_series import DAY_S, MOST_OF, Series, bar_length, is_pair, length_in_words
 from apex_cli.core.adapters.files.cells import read_zone
@@ -29,13 +30,16 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import numpy as np
     from numpy.typing import NDArray
 
 LEAST_BYTES = 300_000
 """Folders with less are read by the general reader, which needs no numpy."""
 
-CHUNK = 1 << 20
+HEAD = 1 << 16
+CHUNK = 1 << 19
 BLOCK = 1024
 KEPT_BLOCKS = 64
 """Blocks of bars that are kept as values."""
@@ -53,6 +57,16 @@ POINT = DOT ^ ZERO_SIGN
 TOO_LARGE, HIGH_BITS = 0x7676767676767676, 0x8080808080808080
 """A byte above nine has its highest bit set, or has it after the first is added."""
 
+CLOCK = int.from_bytes(b"00:00:00", "little")
+COLONS = 0x0000FF0000FF0000
+SHORT = 0x000000FFFFFFFFFF
+"""The part of a word that ``09:30`` takes."""
+
+CLOCK_PARTS = 0x00FF0000FF0000FF
+CLOCK_ROOM = 0x0044000044000068
+"""What makes the highest bit of an hour over 23, and of a minute or second over 59."""
+
+THREADS = 2
 FEW = 100
 SAMPLE = 10_000
 MICRO = 1_000_000
@@ -215,27 +229,27 @@ class _NotPlainError(Exception):
     """The general reader has to look at it."""
 
 
-def read_columns(content: bytes, symbol: str, hints: FileHints) -> Series | None:
-    """Return the intraday bars of a large plain file; None for anything else, or without numpy."""
+def read_columns(stream: BinaryIO, symbol: str, hints: FileHints) -> Series | None:
+    """Return the intraday bars of a large plain file; None for anything else, or without numpy.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     try:
         import numpy  # noqa: F401, ICN001 - only whether it is there
     except ImportError:
         return None
     try:
-        return _read(content, symbol, hints)
+        return _read(stream, symbol, hints)
     except _NotPlainError:
         return None
 
 
-def _read(content: bytes, symbol: str, hints: FileHints) -> Series:
-    begin = 3 if content.startswith(b"\xef\xbb\xbf") else 0
-    first = content.find(b"\n", begin)
-    head = content[begin : first + 500]
-    if first < 0 or not head.isascii() or hints.decimal not in {"", "."} or b'"' in content:
-        raise _NotPlainError
-    lines = head.decode().splitlines()[:3]
-    delimiter = find_delimiter("\n".join(lines[:2]))
-    if not delimiter or len(lines) < 2:  # noqa: PLR2004 - a header and a row
+def _read(stream: BinaryIO, symbol: str, hints: FileHints) -> Series:
+    head = stream.read(HEAD).removeprefix(b"\xef\xbb\xbf")
+    lines = head.decode("ascii", "replace").splitlines()[:2]
+    delimiter = find_delimiter("\n".join(lines))
+    if not delimiter or len(lines) < 2 or "\ufffd" in lines[0] or hints.decimal not in {"", "."}:  # noqa: PLR2004
         raise _NotPlainError
     names = tuple(cell.strip() for cell in lines[0].split(delimiter))
     table = Table(names, [Row(2, lines[1].split(delimiter))])
@@ -243,82 +257,118 @@ def _read(content: bytes, symbol: str, hints: FileHints) -> Series:
     time, clock = time_columns(table, hints)
     if time is None or clock is not None or "symbol" in columns or not set(PRICE_FIELDS) <= set(columns):
         raise _NotPlainError
-    zone = table_zone(table, hints, (time,))
+    zone, first = table_zone(table, hints, (time,)), table.rows[0].cells[time]
+    most = stream.seek(0, SEEK_END) // (len(first) + len(names) + len(PRICE_FIELDS)) + 1
+    rows = _Rows(most, zone, first)
+    stream.seek(0)
+    stream.readline()
     places = [columns[field] for field in PRICE_FIELDS] + [columns.get("volume", -1)]
-    rows = _Rows(_most_rows(content, first + 1), zone, has_returns=b"\r" in content)
-    for text in _chunks(content, first + 1):
-        rows.add(text, len(names), ord(delimiter), time, places)
+    for part in _in_turns(lambda part: rows.add(part, len(names), ord(delimiter), time, places), _parts(stream)):
+        rows.count = part.rows.stop
     series = _series(rows, symbol, zone)
     split = () if delimiter == "," else (f"split by {DELIMITER_NAMES[delimiter]}",)
     return series._replace(notes=(*split, *series.notes))
 
 
-def _most_rows(content: bytes, begin: int) -> int:
-    """Return for how many rows there must be room: a tenth more than there are if all are like the first ones."""
-    sample = content[begin : begin + CHUNK]
-    return len(content) * sample.count(b"\n") * 11 // (len(sample) * 10) + FEW
+class _Part(NamedTuple):
+    """Some whole lines of a file."""
+
+    text: bytes
+    rows: slice
+    """Which rows of the file they are."""
 
 
-def _chunks(content: bytes, begin: int) -> Iterator[memoryview | bytes]:
-    """Yield the rows of *content*, about a megabyte at a time, each part ending with a whole line."""
-    view = memoryview(content)
-    while begin < len(content):
-        end = content.rfind(b"\n", begin, begin + CHUNK) + 1
-        if end <= begin:
-            if begin + CHUNK < len(content):
-                raise _NotPlainError
-            yield content[begin:] + b"\n"
-            return
-        yield view[begin:end]
-        begin = end
+def _parts(stream: BinaryIO) -> Iterator[_Part]:
+    """Yield the lines of *stream* from where it stands."""
+    import numpy as np
+
+    row, left = 0, b""
+    while block := stream.read(CHUNK):
+        end = block.rfind(b"\n") + 1
+        text, left = (left + block[:end], block[end:]) if end else (b"", left + block)
+        if len(left) > CHUNK:
+            raise _NotPlainError
+        if text:
+            count = int(np.count_nonzero(np.frombuffer(text, np.uint8) == NEWLINE))
+            yield _Part(text, slice(row, row + count))
+            row += count
+    if left:
+        yield _Part(left + b"\n", slice(row, row + 1))
+
+
+def _in_turns(read: Callable[[_Part], None], parts: Iterable[_Part]) -> Iterator[_Part]:
+    """Read *parts*, some at once: numpy works on its arrays without the interpreter's lock. Yield those that are read.
+
+    Raises:
+        _NotPlainError: one of them is not plain.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        begun: deque[tuple[_Part, Future[None]]] = deque()
+        for part in parts:
+            begun.append((part, pool.submit(read, part)))
+            if len(begun) > THREADS:
+                done, reading = begun.popleft()
+                reading.result()
+                yield done
+        for done, reading in begun:
+            reading.result()
+            yield done
 
 
 class _Rows:
     """The columns of a file, filled part by part."""
 
-    def __init__(self, count: int, zone: tzinfo, *, has_returns: bool) -> None:
+    def __init__(self, most: int, zone: tzinfo, first: str) -> None:
+        """Make room for *most* rows with times such as *first*: memory is taken only where rows are put.
+
+        Raises:
+            _NotPlainError: such times are not read here.
+        """
         import numpy as np
 
-        self.has_returns = has_returns
         self.zone = zone
         self.count = 0
-        self.form = ""
-        self.times = np.empty(count, np.int64)
-        self.numbers = tuple(_Numbers(np.zeros(count, np.int64), np.zeros(count, np.uint8)) for _ in range(5))
+        self.length = len(first)
+        self.form = FORMS.get(self.length, "")
+        if self.form == "epoch" and first[DATE_DASHES[0]] == "-":
+            self.form = "dates"
+        if not self.form:
+            raise _NotPlainError
+        self.times = np.empty(most, np.int64)
+        self.numbers = tuple(_Numbers(np.zeros(most, np.int64), np.zeros(most, np.uint8)) for _ in range(5))
 
-    def add(self, text: memoryview | bytes, width: int, delimiter: int, time: int, places: Sequence[int]) -> None:
-        """Read the rows of *text*.
+    def add(self, part: _Part, width: int, delimiter: int, time: int, places: Sequence[int]) -> None:
+        """Read the rows of *part*.
 
         Raises:
             _NotPlainError: they are not plain.
         """
         import numpy as np
 
-        padded = b"".join((MARGIN, text, MARGIN))
+        if b'"' in part.text or part.rows.stop > len(self.times):
+            raise _NotPlainError
+        padded = b"".join((MARGIN, part.text, MARGIN))
         signs = np.frombuffer(padded, np.uint8)
         words = np.ndarray((len(padded) - WORD + 1,), "<u8", padded, strides=(1,))
         is_end = signs == NEWLINE
-        lines = int(np.count_nonzero(is_end))
         stops = np.flatnonzero(np.logical_or(signs == delimiter, is_end, out=is_end))
-        if len(stops) != lines * width:
+        if len(stops) != (part.rows.stop - part.rows.start) * width:
             raise _NotPlainError
         table = stops.reshape(-1, width).T.copy()
         if (signs[table[-1]] != NEWLINE).any():
             raise _NotPlainError
         begins = np.empty_like(table[0])
         begins[0], begins[1:] = WORD, table[-1][:-1] + 1
-        if self.has_returns:
+        if b"\r" in part.text:
             table[-1] -= signs[table[-1] - 1] == RETURN
-        rows = slice(self.count, self.count + lines)
-        if rows.stop > len(self.times):
-            raise _NotPlainError
-        self.count = rows.stop
-        self._add_times(signs, words, table[time - 1] + 1 if time else begins, table[time], rows)
+        self._add_times(signs, words, table[time - 1] + 1 if time else begins, table[time], part.rows)
         for numbers, at in zip(self.numbers, places, strict=True):
             if at >= 0:
-                digits, parts = _numbers(signs, words, table[at - 1] + 1 if at else begins, table[at])
-                numbers.digits[rows] = digits
-                numbers.places[rows] = parts
+                digits, places_ = _numbers(signs, words, table[at - 1] + 1 if at else begins, table[at])
+                numbers.digits[part.rows] = digits
+                numbers.places[part.rows] = places_
 
     def _add_times(
         self,
@@ -330,23 +380,17 @@ class _Rows:
     ) -> None:
         import numpy as np
 
-        lengths = stops - starts
-        length = int(lengths[0])
-        form = FORMS.get(length, "")
-        if form == "epoch" and signs[starts[0] + DATE_DASHES[0]] == DASH:
-            form = "dates"
-        if not form or self.form not in {"", form} or (lengths != length).any():
+        if (stops - starts != self.length).any():
             raise _NotPlainError
-        self.form = form
-        if form == "epoch":
+        if self.form == "epoch":
             digits, places = _numbers(signs, words, starts, stops)
             if np.any(places):
                 raise _NotPlainError
-            self.times[rows] = digits * (MICRO if length == len("1056979800") else 1000)
-        elif form == "dates":
+            self.times[rows] = digits * (MICRO if self.length == len("1056979800") else 1000)
+        elif self.form == "dates":
             self.times[rows] = _dates(signs, words, starts) * (DAY_S * MICRO)
         else:
-            self.times[rows] = _written(words, starts, form, self.zone) * MICRO
+            self.times[rows] = _written(words, starts, self.form, self.zone) * MICRO
 
 
 def _numbers(
@@ -360,9 +404,11 @@ def _numbers(
     import numpy as np
 
     lengths = stops - starts
-    if lengths.max() > WORD or lengths.min() < 1:
+    longest, shortest = int(lengths.max()), int(lengths.min())
+    if longest > WORD or shortest < 1:
         return _long_numbers(signs, starts, stops)
-    kept = ((WORD - lengths) << 3).view(np.uint64)
+    is_even = longest == shortest
+    kept = np.uint64((WORD - longest) << 3) if is_even else ((WORD - lengths) << 3).view(np.uint64)
     value = words[stops - WORD]
     value ^= np.uint64(ZEROS)
     value >>= kept
@@ -428,11 +474,14 @@ def _written(words: NDArray[np.uint64], starts: NDArray[np.int64], form: str, zo
     """Return times such as 2026-07-13 09:30:00-04:00 in seconds; a day and its offset are read once for all rows."""
     import numpy as np
 
-    clock = _clock(words[starts + 11], has_seconds=form.startswith("seconds"))
+    clock = _clock(words[11:][starts], has_seconds=form.startswith("seconds"))
     end = 19 if form.startswith("seconds") else 16
-    dates = words[starts], words[starts + 3] >> np.uint64(8)  # 2026-07- and 07-13 with the sign after it
-    tail = words[starts + end - 2] >> np.uint64(16) if form.endswith("offset") else np.zeros_like(dates[0])
-    turns = (dates[0][1:] != dates[0][:-1]) | (dates[1][1:] != dates[1][:-1]) | (tail[1:] != tail[:-1])
+    dates = words[starts], words[3:][starts]  # 2026-07- and 6-07-13 with the sign after it
+    turns = (dates[0][1:] != dates[0][:-1]) | (dates[1][1:] != dates[1][:-1])
+    tail = np.zeros(1, np.uint64)
+    if form.endswith("offset"):
+        tail = words[end - 2 :][starts] >> np.uint64(16)
+        turns |= tail[1:] != tail[:-1]
     firsts = np.concatenate([[0], np.flatnonzero(turns) + 1])
     if len(firsts) > len(starts) // 8 + 100:
         raise _NotPlainError
@@ -443,7 +492,7 @@ def _written(words: NDArray[np.uint64], starts: NDArray[np.int64], form: str, zo
             words[starts[first] : starts[first] + 1].tobytes() + words[starts[first] + 8 : starts[first] + 9].tobytes()
         )
         rows = slice(first, first + count)
-        seconds[rows] += _day_begin(day[:11], bytes(tail[first : first + 1].tobytes()), form, zone, seconds[rows])
+        seconds[rows] += _day_begin(day[:11], tail[first : first + 1].tobytes(), form, zone, seconds[rows])
     return seconds
 
 
@@ -466,22 +515,23 @@ def _dates(signs: NDArray[np.uint8], words: NDArray[np.uint64], starts: NDArray[
 
 
 def _clock(word: NDArray[np.uint64], *, has_seconds: bool) -> NDArray[np.int64]:
-    """Return the seconds since midnight of ``09:30:00``."""
+    """Return the seconds since midnight of ``09:30:00``, all three numbers of a word at once."""
     import numpy as np
 
-    def digit(at: int) -> NDArray[np.int64]:
-        found = ((word >> np.uint64(8 * at)) & np.uint64(0xFF)).astype(np.int64) - ZERO_SIGN
-        if found.min() < 0 or found.max() > 9:  # noqa: PLR2004 - a digit
-            raise _NotPlainError
-        return found
-
-    hour, minute = digit(0) * 10 + digit(1), digit(3) * 10 + digit(4)
-    second = digit(6) * 10 + digit(7) if has_seconds else np.zeros_like(hour)
-    colons = np.uint64(0x00003A00003A0000 if has_seconds else 0x00000000003A0000)
-    places = np.uint64(0x0000FF0000FF0000 if has_seconds else 0x0000000000FF0000)
-    if ((word & places) != colons).any() or hour.max() > 23 or minute.max() > 59 or second.max() > 59:  # noqa: PLR2004
+    digits = word ^ np.uint64(CLOCK)
+    if not has_seconds:
+        digits &= np.uint64(SHORT)
+    odd = (((digits + np.uint64(TOO_LARGE)) | digits) & np.uint64(HIGH_BITS)) | (digits & np.uint64(COLONS))
+    digits *= np.uint64(2561)
+    digits >>= np.uint64(8)
+    digits &= np.uint64(CLOCK_PARTS)
+    odd |= (digits + np.uint64(CLOCK_ROOM)) & np.uint64(HIGH_BITS)
+    if odd.any():
         raise _NotPlainError
-    return np.asarray(hour * HOUR_S + minute * 60 + second, dtype=np.int64)
+    hour, minute = digits & np.uint64(0xFF), (digits >> np.uint64(24)) & np.uint64(0xFF)
+    second = digits >> np.uint64(48)
+    seconds: NDArray[np.int64] = (hour * np.uint64(HOUR_S) + minute * np.uint64(60) + second).view(np.int64)
+    return seconds
 
 
 def _day_begin(day: bytes, tail: bytes, form: str, zone: tzinfo, clock: NDArray[np.int64]) -> int | NDArray[np.int64]:
@@ -501,7 +551,7 @@ def _day_begin(day: bytes, tail: bytes, form: str, zone: tzinfo, clock: NDArray[
         if named is None or tail[3:4] != b":":
             raise _NotPlainError
         return seconds - _offset(begin, named)
-    first, last = _offset(begin, zone), _offset(begin + timedelta(hours=23, minutes=59), zone)
+    first, last = _offset(begin, zone), _offset(begin + timedelta(days=1), zone)
     if first == last:
         return seconds - first
     import numpy as np
@@ -510,6 +560,7 @@ def _day_begin(day: bytes, tail: bytes, form: str, zone: tzinfo, clock: NDArray[
     return seconds - np.array(hours, np.int64)[clock // HOUR_S]
 
 
+@lru_cache(maxsize=1024)
 def _offset(wall: datetime, zone: tzinfo) -> int:
     """Return the offset from UTC of a wall time, in seconds."""
     offset = wall.replace(tzinfo=zone).utcoffset()

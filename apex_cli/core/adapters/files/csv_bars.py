@@ -202,15 +202,22 @@ class CsvBars:
     def _read(self, path: Path, key: str) -> Series:
         table = self._shared.get(path)
         if table is None:
-            content = _content(path)
-            if self._is_large and (series := read_columns(content, key, self._hints)) is not None:
+            if (series := self._columns(path, key)) is not None:
                 named = tuple(f"{path.name}: {problem}" for problem in series.problems)
                 return series._replace(problems=named)
-            table = read_prices(content, str(path), self._hints, is_always_open=is_pair(key))
+            table = self._table(path, key)
         rows = next(iter(table.rows.values()), [])
         if len(table.rows) > 1:
             rows = next(rows for theirs, rows in table.rows.items() if _key(file_symbol(theirs)) == key)
         return make_series(table, rows, key, path.name)
+
+    def _columns(self, path: Path, key: str) -> Series | None:
+        """Return the bars of a plain file of a large folder; None for any other one."""
+        try:
+            with path.open("rb") as stream:
+                return read_columns(stream, key, self._hints) if self._is_large else None
+        except OSError:
+            return None
 
     def _table(self, path: Path, key: str) -> PriceTable:
         return read_prices(_content(path), str(path), self._hints, is_always_open=is_pair(key))

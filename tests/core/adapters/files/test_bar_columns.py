@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from apex_cli.core.adapters.files import csv_bars
+from apex_cli.core.adapters.files import bar_columns, csv_bars
 from apex_cli.core.adapters.files.bar_series import make_series
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.price_files import read_prices
@@ -60,7 +61,7 @@ def test_both_readers_give_the_same_bars(form: str, seed: int) -> None:
     )
     table = read_prices(content, "ABC.csv")
     right = make_series(table, table.rows[""], "ABC", "ABC.csv")
-    series = read_columns(content, "ABC", FileHints())
+    series = read_columns(BytesIO(content), "ABC", FileHints())
     assert series is not None
     assert list(series.bars) == list(right.bars)
     assert [str(bar.close) for bar in series.bars] == [str(bar.close) for bar in right.bars]
@@ -68,8 +69,28 @@ def test_both_readers_give_the_same_bars(form: str, seed: int) -> None:
     assert [len(series.problems), *series.notes] == [len(right.problems), *right.notes]
 
 
+@pytest.mark.parametrize("form", ["seconds", "minutes", "offset", "epoch"])
+def test_a_file_read_in_many_parts_is_the_same(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = file_of(form, 2, line_end="\r\n")
+    whole = read_columns(BytesIO(content), "ABC", FileHints())
+    monkeypatch.setattr(bar_columns, "CHUNK", 777)
+    parts = read_columns(BytesIO(content.removesuffix(b"\r\n")), "ABC", FileHints())
+    assert whole is not None
+    assert parts is not None
+    assert list(parts.bars) == list(whole.bars)
+
+
+@pytest.mark.parametrize("clock", ["24:00:00", "09:60:00", "09:30:60", "09.30:00", "0930:000", "/9:30:00", "09:3 :00"])
+def test_a_time_of_day_that_is_none_is_left_to_the_general_reader(clock: str) -> None:
+    rows = [f"2026-07-13 09:{minute // 60:02}:{minute % 60:02},1,1,1,1,1" for minute in range(200)]
+    content = "\n".join(("Date,Open,High,Low,Close,Volume", *rows, ""))
+    assert read_columns(BytesIO(content.encode()), "ABC", FileHints()) is not None
+    wrong = content.replace("09:01:40", clock)
+    assert read_columns(BytesIO(wrong.encode()), "ABC", FileHints()) is None
+
+
 def test_parts_of_the_columns_are_those_of_a_tuple() -> None:
-    series = read_columns(file_of("epoch", 7), "ABC", FileHints())
+    series = read_columns(BytesIO(file_of("epoch", 7)), "ABC", FileHints())
     assert series is not None
     bars, right = series.bars, tuple(series.bars)
     assert isinstance(bars, BarColumns)
@@ -98,9 +119,9 @@ def test_parts_of_the_columns_are_those_of_a_tuple() -> None:
 )
 def test_what_is_not_plain_is_left_to_the_general_reader(old: bytes, new: bytes) -> None:
     content = file_of("epoch", 5)
-    assert read_columns(content, "ABC", FileHints()) is not None
+    assert read_columns(BytesIO(content), "ABC", FileHints()) is not None
     assert old in content
-    assert read_columns(content.replace(old, new, 1), "ABC", FileHints()) is None
+    assert read_columns(BytesIO(content.replace(old, new, 1)), "ABC", FileHints()) is None
 
 
 def test_rows_out_of_order_and_prices_of_zero_are_left_to_the_general_reader() -> None:
@@ -108,7 +129,7 @@ def test_rows_out_of_order_and_prices_of_zero_are_left_to_the_general_reader() -
     twice = "\n".join((head, first, first, second, *rest)).encode()
     turned = "\n".join((head, second, first, *rest)).encode()
     zero = "\n".join((head, *(",".join((first.split(",")[0], "0", "1", "0", "1", "5")), second), *rest)).encode()
-    assert [read_columns(each, "ABC", FileHints()) for each in (twice, turned, zero)] == [None, None, None]
+    assert [read_columns(BytesIO(each), "ABC", FileHints()) for each in (twice, turned, zero)] == [None, None, None]
 
 
 def test_a_large_file_is_read_as_columns_and_gives_the_prices_of_any_moment(
@@ -140,7 +161,7 @@ def test_both_readers_give_dates_the_same_sessions(newest_first: bool) -> None:
     content = "\n".join(daily_file(newest_first=newest_first)).encode()
     table = read_prices(content, "ABC.csv")
     right = make_series(table, table.rows[""], "ABC", "ABC.csv")
-    series = read_columns(content, "ABC", FileHints())
+    series = read_columns(BytesIO(content), "ABC", FileHints())
     assert series is not None
     assert list(map(repr, series.bars)) == list(map(repr, right.bars))
     assert list(series.ends) == list(right.ends)
@@ -161,11 +182,11 @@ def test_both_readers_give_dates_the_same_sessions(newest_first: bool) -> None:
 )
 def test_dates_without_a_sure_session_are_left_to_the_general_reader(old: str, new: str) -> None:
     content = "\n".join(daily_file()).replace(old, new, 1).encode()
-    assert read_columns(content, "ABC", FileHints()) is None
+    assert read_columns(BytesIO(content), "ABC", FileHints()) is None
 
 
 def test_weekly_rows_and_pairs_are_left_to_the_general_reader() -> None:
     head, *rows = daily_file()
     weekly = "\n".join((head, *rows[::5])).encode()
-    assert read_columns(weekly, "ABC", FileHints()) is None
-    assert read_columns("\n".join((head, *rows)).encode(), "BTC-USD", FileHints()) is None
+    assert read_columns(BytesIO(weekly), "ABC", FileHints()) is None
+    assert read_columns(BytesIO("\n".join((head, *rows)).encode()), "BTC-USD", FileHints()) is None
