@@ -54,8 +54,8 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
         "ordertype", "type", "direction", "activity",
     ),
     "quantity": (
-        "filledqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity", "cumqty",
-        "shares", "quantity", "qty", "quantityfilled", "sharescontracts", "size", "units", "amountofshares",
+        "filledqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
+        "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares", "cumqty",
     ),
     "sec_type": ("sectype", "assetclass", "assetcategory", "assettype", "instrumenttype", "securitytype"),
     "exec_id": ("execid", "executionid", "ibexecid", "key", "fillid", "tradeid", "transactionid", "id", "ref"),
@@ -68,19 +68,24 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "strike": ("strike", "strikeprice"),
     "right": ("callorput", "putcall", "callput", "right", "optiontype", "type"),
     "description": ("description", "name", "securitydescription"),
-    "kind": ("subtype", "activitytype"),
+    "kind": ("subtype", "activitytype", "transactionsubcode"),
+    "category": ("transactioncode", "type"),
     "clock": ("time", "exectime", "executiontime", "tradetime", "timefilled", "filledtime"),
 }  # fmt: skip
 """Our column -> ``plain_name`` of its spellings, the likeliest first."""
 
-ACTIVITY = "IB activity statement"
+FILLED = KNOWN["quantity"][:8]
+"""Columns that hold what was filled, whatever became of the rest of the order."""
+
+ACTIVITY, FIDELITY, ROBINHOOD = "IB activity statement", "Fidelity history", "Robinhood activity"
+WEBULL = "Webull orders"
 LEAST = ("time", "symbol", "side", "quantity")
 _BUYS = (
     r"buy|bot|bought|b|bto|btc|bc|cover|long|youbought|boughttoopen|boughttoclose|buytoopen|buytoclose|buytocover|"
     r"buycover|btcov"
 )
 _SELLS = (
-    r"sell|sld|sold|s|sto|stc|ss|short|yousold|selltoopen|selltoclose|sellshort|shortsell|soldshort|sshrt|soldtoopen|"
+    r"sell|sld|sold|s|sto|stc|ss|short|yousold|selltoopen|selltoclose|sellshort|shortsell|soldshort|sshrt|sshort|soldtoopen|"
     r"soldtoclose"
 )
 _BUY, _SELL = re.compile(rf"(?:{_BUYS})\b"), re.compile(rf"(?:{_SELLS})\b")
@@ -91,6 +96,11 @@ _NO_TRADE = re.compile(
     r"merger|spinoff|adjustment|deliver|\bfee|distribution|redemption|tax",
     re.IGNORECASE,
 )
+_BY_OPTION = re.compile(r"\s+(?:assign|exercis|expir)", re.IGNORECASE)
+"""What follows Fidelity's YOU BOUGHT where an option moved the shares; a security's name follows otherwise."""
+
+_BY_ITSELF = re.compile(r"option (?:assign|exercis|expir)|dividend reinvest", re.IGNORECASE)
+_CANCEL = re.compile(r"cancel", re.IGNORECASE)
 _FILLED = re.compile(r"fill|execut|complete|fll|flp|done|settled|closed|partial", re.IGNORECASE)
 _NOT_FILLED = re.compile(
     r"cancel|reject|expired|working|open|pending|queued|new|out|unfilled|not filled|failed", re.IGNORECASE
@@ -109,10 +119,19 @@ _KINDS = {
     "bond": SecType.BOND, "bonds": SecType.BOND, "fixedincome": SecType.BOND, "treasurybills": SecType.BILL,
     "bill": SecType.BILL, "bills": SecType.BILL,
 }  # fmt: skip
-NO_TRADE_CODES = frozenset({"Ep", "A", "Ex", "Ca"})
+CANCELLED_CODE = "Ca"
+NO_TRADE_CODES = frozenset({"Ep", "A", "Ex", "GEA", "AEx", "MEx", CANCELLED_CODE})
+NO_TRADE_CATEGORIES = frozenset({"receivedeliver", "moneymovement"})
+"""What tastytrade calls deliveries of options, splits and transfers, and cash that is moved."""
+
+COMBINATIONS = frozenset({"bag", "comb", "combo", "combination"})
 NO_TRADE_KINDS = frozenset({"div", "csd", "csw", "jnlc", "int", "fee", "trans"})
 """Kinds of account activities of Alpaca that are no fills."""
 
+_SENTENCE = re.compile(r"(?=.*\d)\S+(?: \S+){2,}")
+"""Three words and a number: a combination in words, and no symbol."""
+
+_YOU = re.compile(r"you (?:bought|sold)", re.IGNORECASE)
 _SPACE = re.compile(r"[\s_-]+")
 FIRST_FILL = time(9, 30)
 
@@ -139,12 +158,13 @@ BROKERS = (
     ),
     Broker("ib_insync fills", _marks("execid side shares permid", "execid acctnumber shares")),
     Broker("thinkorswim account statement", _marks("exectime poseffect symbol", "exectime spread side qty")),
-    Broker("Webull orders", _marks("filledtime totalqty side", "filledtime timeinforce side")),
+    Broker(WEBULL, _marks("filledtime totalqty side", "filledtime timeinforce side")),
     Broker(
-        "tastytrade history", _marks("subtype instrumenttype action", "transactionsubcode action", "rootsymbol action")
+        "tastytrade history",
+        _marks("subtype instrumenttype action", "transactioncode transactionsubcode", "rootsymbol action"),
     ),
-    Broker("Robinhood activity", _marks("activitydate transcode")),
-    Broker("Fidelity history", _marks("rundate action")),
+    Broker(ROBINHOOD, _marks("activitydate transcode")),
+    Broker(FIDELITY, _marks("rundate action")),
     Broker("Schwab history", _marks("action feescomm", "action symbol description quantity fees&comm")),
     Broker(
         "Alpaca activities",
@@ -217,14 +237,21 @@ def statement_rows(rows: Sequence[Row]) -> tuple[Table, str, list[str]] | None:
 
 
 def section_of(rows: Sequence[Row], hints: FileHints) -> Table | None:
-    """Return the part of a file that lists trades: from the row that names its columns to the end of that part."""
+    """Return the part of a file that lists trades: from the row that names its columns to the end of that part.
+
+    Where no row names all columns, the part under the row that names most of them is returned, to say what is missing.
+    """
     best: tuple[int, int] | None = None
     for at, row in enumerate(rows):
+        found = match_columns(row.cells, KNOWN, hints)
+        rank = sum(field in found for field in LEAST)
         if is_header(row.cells, hints):
             keys = {plain_name(cell) for cell in row.cells}
-            rank = 2 if any(marks <= keys for broker in BROKERS for marks in broker.marks) else 1
-            if best is None or rank > best[1]:
-                best = (at, rank)
+            rank += 2 if any(marks <= keys for broker in BROKERS for marks in broker.marks) else 1
+        elif rank < 2:  # noqa: PLR2004 - one name alone may be a word
+            continue
+        if best is None or rank > best[1]:
+            best = (at, rank)
     if best is None:
         return None
     at = best[0]
@@ -264,11 +291,16 @@ class _Reader:
         self.source = source or (broker.name if broker else "list of trades")
         self.is_us = bool(source) or (broker is not None and broker.is_us)
         self.columns = match_columns(table.names, KNOWN, hints)
+        self._choose_side()
         self.is_signed = "side" not in self.columns and self.source == ACTIVITY
         """Purchases and sales differ by the sign of the quantity alone."""
 
         self.problems = Problems()
         self.skipped: Counter[str] = Counter()
+        self.cancels: list[_Draft] = []
+        self.unknown: dict[str, int] = {}
+        """Actions with a quantity and a price that are neither purchases nor sales -> the first line with one."""
+
         self._spread: When | None = None
         self._refuse_header()
         self.clock = self._clock_column()
@@ -276,6 +308,17 @@ class _Reader:
         self.order = self._order()
         self.is_dated = self._is_dated()
         self.zone = read_zone(hints.zone) if hints.zone else (NEW_YORK if self.is_us else None)
+
+    def _choose_side(self) -> None:
+        """Take the column that holds purchases and sales where several have a name for it, such as an order's type."""
+        if "side" in self.hints.columns:
+            return
+        for spelling in KNOWN["side"]:
+            if spelling in self.table.keys:
+                at = self.table.keys.index(spelling)
+                if any(self._side_word(tidy(row.cells[at])) for row in self.table.rows if at < len(row.cells)):
+                    self.columns["side"] = at
+                    return
 
     def _refuse_header(self) -> None:
         """Refuse a list without the columns that every trade needs, or with one of them twice."""
@@ -344,6 +387,8 @@ class _Reader:
                 continue
             if draft is not None:
                 drafts.append(draft)
+        read, drafts = len(drafts), _without_cancelled(drafts, self.cancels)
+        self.skipped.update({"cancelled trades": read - len(drafts)} if len(drafts) < read else {})
         self.problems.stop(
             "input_invalid", hint="Correct the rows, or export the list again.", details={"where": self.name}
         )
@@ -357,12 +402,16 @@ class _Reader:
             f"{self.name} has dates without times: trades of one security on one day are counted as if each sale "
             "had followed a purchase, so the count may be too high."
         )
+        others = tuple(
+            f"{self.name}:{line}: rows with the action {shown(action)} are left out: it is no purchase and no sale."
+            for action, line in self.unknown.items()
+        )
         since = min((draft.when.day for draft in dated), default=None)
         return Report(
             executions=executions,
             since=since,
             dropped=sum(self.skipped.values()),
-            warnings=(inexact,) if dated else (),
+            warnings=(*((inexact,) if dated else ()), *others),
             source=self.source,
         )
 
@@ -380,14 +429,19 @@ class _Reader:
             raise invalid(where, f"{len(row.cells)} cells under {len(self.table.names)} columns")
         if reason := self._why_not(row):
             self.skipped[reason] += 1
+            if (side := self._cancelled_side(row, where)) is not None:
+                self.cancels.append(self._made(row, where, side))
             return None
         side = self._side(row, where)
-        if side is None:
-            return None
+        return None if side is None else self._made(row, where, side)
+
+    def _made(self, row: Row, where: str, side: OrderSide) -> _Draft:
         kind, security = self._security(row, where)
         effect = f"{self._cell(row, 'side')} | {self._cell(row, 'effect')}"
         parts = [part.strip() for part in re.split(r"[|;,]", effect)]
         quantity = fields.number(self._quantity(row, where), f"{where}.quantity", allow_negative=True)
+        if quantity < 0 and side is OrderSide.BUY and not self.is_signed:
+            raise invalid(f"{where}.quantity", f"found {quantity} beside a purchase", "a number above 0")
         return _Draft(
             line=row.line,
             when=self._when(row, where),
@@ -408,23 +462,60 @@ class _Reader:
         first = tidy(filled[0]).lower() if filled else ""
         is_total = re.match(r"(?:sub)?total|transactions total", first) is not None
         is_words = len(filled) <= 2 and len(self.table.names) > 3 and not self._cell(row, "quantity")  # noqa: PLR2004
-        return is_total or is_words
+        return is_total or is_words or [*map(str.strip, row.cells)] == [*map(str.strip, self.table.names)]
 
     def _why_not(self, row: Row) -> str:
         """Return why a row is no trade in a word or two; empty when it is one."""
-        status, kind = self._cell(row, "status"), self._cell(row, "kind")
-        action = self._cell(row, "side")
-        if status and not _FILLED.search(status) and _NOT_FILLED.search(status):
-            return _short_reason(status)
-        if status and is_nothing(self._cell(row, "quantity")):
-            return "not filled"
-        codes = {note.strip() for note in self._cell(row, "effect").split(";")}
-        if codes & NO_TRADE_CODES:
+        kind, action = self._cell(row, "kind"), self._cell(row, "side")
+        if reason := self._not_filled(row):
+            return reason
+        if self._codes(row) & NO_TRADE_CODES:
             return "expiries, assignments and cancels"
+        if plain_name(self._cell(row, "sec_type")) in COMBINATIONS or (
+            self.source == WEBULL and not self._cell(row, "symbol")
+        ):
+            return "combinations, whose legs count"
         is_other = self.is_us and not self.is_signed and self._side_word(action) is None
-        if is_other or plain_name(kind) in NO_TRADE_KINDS or _NO_TRADE.search(f"{action} {kind}"):
+        if plain_name(kind) in NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
+            return _short_reason(action or kind)
+        if is_other:
+            if number(self._cell(row, "quantity"), self.decimals.sign) and number(self._cell(row, "price"), "."):
+                self.unknown.setdefault(_short_reason(action), row.line)
             return _short_reason(action or kind)
         return ""
+
+    def _not_filled(self, row: Row) -> str:
+        """Return what became of an order that was not filled; empty where a part of it was, or nothing is said."""
+        status, quantity = self._cell(row, "status"), self._cell(row, "quantity")
+        if not status:
+            return ""
+        if plain_name(self.table.names[self.columns["quantity"]]) in FILLED:
+            return "" if number(quantity, self.decimals.sign) else _short_reason(status)
+        if not _FILLED.search(status) and _NOT_FILLED.search(status):
+            return _short_reason(status)
+        return "not filled" if is_nothing(quantity) else ""
+
+    def _codes(self, row: Row) -> set[str]:
+        return {note.strip() for note in self._cell(row, "effect").split(";")}
+
+    def _is_no_trade(self, row: Row, action: str, kind: str) -> bool:
+        """Return True when shares moved without a trade: by an option, a reinvestment, a split and the like."""
+        if self.source == FIDELITY and (found := _YOU.match(action)):
+            return _BY_OPTION.match(action[found.end() :]) is not None
+        if self.source == ROBINHOOD and _BY_ITSELF.search(self._cell(row, "description")):
+            return True
+        if plain_name(self._cell(row, "category")) in NO_TRADE_CATEGORIES:
+            return True
+        return _NO_TRADE.search(f"{action} {kind}") is not None
+
+    def _cancelled_side(self, row: Row, where: str) -> OrderSide | None:
+        """Return the side of the trade that a row takes back; None when it takes none back."""
+        if self.is_signed and CANCELLED_CODE in self._codes(row):
+            return OrderSide.BUY if self._quantity(row, where) < 0 else OrderSide.SELL
+        action = self._cell(row, "side")
+        if not _CANCEL.search(action):
+            return None
+        return next((side for word in action.split() if (side := self._side_word(word)) is not None), None)
 
     def _side_word(self, action: str) -> OrderSide | None:
         bare = _SPACE.sub("", action.lower())
@@ -498,6 +589,10 @@ class _Reader:
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key
         name = fields.symbol(text, f"{where}.symbol")
+        if _SENTENCE.fullmatch(name):
+            raise invalid(
+                f"{where}.symbol", f"{shown(text)} is no single security", "the symbol of each leg, in its row"
+            )
         if kind is None:
             kind = SecType.FUT if self._cell(row, "symbol").startswith("/") else SecType.STK
         return kind, fields.security_key(name, kind)
@@ -509,7 +604,8 @@ class _Reader:
         strike, expiry = self._cell(row, "strike"), self._cell(row, "expiry")
         if not (right and not is_nothing(strike) and not is_nothing(expiry)) or right[:1].upper() not in {"C", "P"}:
             return None
-        when, price = read_when(expiry, self.order or "mdy"), number(strike, self.decimals.sign)
+        day = re.sub(r"\([^)]*\)", "", expiry)  # 27 MAR 26 (Weeklys)
+        when, price = read_when(day, self.order or "mdy"), number(strike, self.decimals.sign)
         if when is None or price is None or not 0 < price < fields.MAX_QUANTITY:
             raise invalid(f"{where}.expiry", f"{shown(expiry)} and {shown(strike)} are no expiry and strike")
         root = fields.symbol(text.split(maxsplit=1)[0] if text else "", f"{where}.symbol")
@@ -541,6 +637,20 @@ class _Reader:
                 )
             )
         return with_start(made, _starts(made, closing))
+
+
+def _without_cancelled(drafts: Sequence[_Draft], cancels: Sequence[_Draft]) -> list[_Draft]:
+    """Return the trades that no cancel takes back: each takes the nearest one of its security, side and quantity."""
+    kept = list(drafts)
+    for cancel in cancels:
+        same = [
+            draft
+            for draft in kept
+            if (draft.security, draft.side, draft.quantity) == (cancel.security, cancel.side, cancel.quantity)
+        ]
+        if same:
+            kept.remove(min(same, key=lambda draft: abs(draft.line - cancel.line)))
+    return kept
 
 
 def _short_reason(action: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -185,10 +185,22 @@ def _of_records(document: object, name: str, hints: FileHints, account: str) -> 
     from apex_cli.core.adapters.files import broker_exports
     from apex_cli.core.adapters.files.text_tables import find_records, records_table
 
-    records = [_flat(record) for record in find_records(document) if isinstance(record, dict)]
+    records = [flat for record in find_records(document) if isinstance(record, dict) for flat in _legs(record)]
     if not records:
         raise invalid(name, "holds no list of executions", "a list, or a mapping with executions")
     return broker_exports.read_broker_table(records_table(records, name), name, hints, account=account)
+
+
+def _legs(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield an order and those inside it: orders of their own such as its target, or the legs it consists of."""
+    legs = next((value for key, value in record.items() if key.lower() == "legs" and isinstance(value, list)), [])
+    inner = [leg for leg in legs if isinstance(leg, dict)]
+    parent = _flat({key: value for key, value in record.items() if key.lower() != "legs"})
+    is_order = any(key.lower() in {"symbol", "side"} and value for key, value in parent.items())
+    if is_order or not inner:
+        yield parent
+    for leg in inner:
+        yield from _legs(leg) if is_order else (_flat({**parent, **leg}),)
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -28,8 +28,9 @@ ANSWER = "FlexStatementResponse"
 TRADE_ELEMENTS = frozenset({"Trade", "TradeConfirm", "Order"})
 EXECUTION_LEVELS = frozenset({"", "EXECUTION"})
 ORDER = "ORDER"
-NO_TRADES = frozenset({"BookTrade", "TradeCancel"})
-"""Expiry, exercise and assignment move positions without a trade; a cancelled trade never was."""
+NO_TRADES = frozenset({"BookTrade", "TradeCancel", "FracShare", "FracShareCancel"})
+"""Expiry, exercise and assignment move positions without a trade, and so do the parts of shares that a split leaves; a
+cancelled trade never was."""
 
 CANCELLED_NOTE = "Ca"
 NO_TRADE_NOTES = frozenset({"A", "Ep", "Ex", "GEA", "AEx", "MEx"})
@@ -52,6 +53,9 @@ COLUMNS = {
     "ibexecutionid": "ibExecID", "executionid": "execID", "ordertime": "", "origtransactionid": "",
 }  # fmt: skip
 """``plain_name`` of a column in CSV -> the attribute in XML; empty: left alone."""
+
+OWN_NAMES = frozenset({"assetCategory", "levelOfDetail", "accountId", "ibExecID", "transactionType"})
+"""Columns by which a Flex report differs from the list of another broker with columns of the same names."""
 
 HOW_TO_SET_DATES = (
     "In the configuration of the Flex query set the date format to yyyyMMdd, or set executions.dates to mdy or dmy"
@@ -161,7 +165,8 @@ def find_section(rows: Iterable[Row], name: str) -> FlexRows | None:
                 cells = cells[2:]  # noqa: PLW2901 - two cells that name the section
         names = [COLUMNS.get(plain_name(cell), "") for cell in cells]
         if _is_header(names):
-            header = names if {"quantity", "symbol", "buySell"} <= set(names) else [""] * len(names)
+            is_trades = {"quantity", "symbol", "buySell"} <= set(names) and not OWN_NAMES.isdisjoint(names)
+            header = names if is_trades else [""] * len(names)
             is_flex = is_flex or any(header)
         elif any(header):
             pairs = zip(header, (cell.strip() for cell in cells), strict=False)
