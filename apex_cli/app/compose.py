@@ -229,6 +229,8 @@ def make_service(parts: Parts) -> Service:
         clock=parts.clock,
         ids=parts.ids,
         price_of=parts.gatherer.price_of,
+        rate_of=parts.gatherer.rate,
+        currency=parts.settings.currency,
     )
     return Service(
         store=parts.store,

@@ -137,6 +137,7 @@ def make_simulated_broker(
 ) -> SimulatedBroker:
     """Return the simulated broker with its own books beside the state; a replay's has none and fills by ``replay``."""
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+    from apex_cli.core.decision.rates import Rates
     from apex_cli.core.market.calendar import next_auction, session_date
     from apex_cli.core.model.limits import CommissionPlan
     from apex_cli.core.venue.costs import CostModel
@@ -157,4 +158,5 @@ def make_simulated_broker(
         next_auction=next_auction,
         fills_at_next_open=is_replay and settings.replay.fill is ReplayFill.NEXT_OPEN,
         outside_rth=settings.broker.ib.outside_rth,
+        rates=Rates(settings.currency, prices=bars),
     )

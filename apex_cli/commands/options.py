@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from apex_cli.app.resources import allow_live, read_settings, require_account
+from apex_cli.core.model.wording import show_amounts_in
 from apex_cli.presenters.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -151,7 +152,9 @@ class Call:
         Raises:
             ConfigError: the file or a variable is wrong.
         """
-        return allow_live(read_settings(self.config, overrides, profile=self.profile), self._is_live)
+        settings = allow_live(read_settings(self.config, overrides, profile=self.profile), self._is_live)
+        show_amounts_in(settings.currency.base)
+        return settings
 
 
 def common(

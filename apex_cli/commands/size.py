@@ -9,8 +9,9 @@ import msgspec
 import typer
 
 from apex_cli.commands.options import Call, common, fraction, positive_decimal
-from apex_cli.core.decision.sizing import size_position
+from apex_cli.core.decision.sizing import no_rate, size_position
 from apex_cli.core.errors import ExitStatus, InputError
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import Reason, Sized
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
@@ -20,6 +21,7 @@ from apex_cli.core.model.signal import reward_risk
 from apex_cli.core.model.spelling import Hints, SpellingError, canonical
 from apex_cli.presenters.output import Output
 from apex_cli.presenters.size import size_blocks, size_data
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -56,23 +58,48 @@ def size(
     out, settings = call.out, call.any_settings
     call.warn_of_doubts()
     risk = _overridden(settings.limits.risk, capital, risk_pct, max_position_pct)
-    instrument = _named(symbol, market_type)
+    instrument = _named(symbol, market_type, settings.currency.base)
     levels = (Price(entry), Price(stop), tuple(map(Price, target or ())))
     order_side = side or (OrderSide.BUY if stop < entry else OrderSide.SELL)
-    answer = level_problem(order_side, *levels) or size_position(
-        instrument=instrument, entry=levels[0], stop=levels[1], risk=risk
+    rate = None
+    if instrument.currency != settings.currency.base:
+        rate, missing = rate_now(settings, instrument, levels[0])
+    else:
+        missing = None
+    answer = (
+        level_problem(order_side, *levels)
+        or missing
+        or size_position(
+            instrument=instrument,
+            entry=levels[0],
+            stop=levels[1],
+            risk=risk,
+            rate=rate,
+            currency=settings.currency,
+        )
     )
     _report(out, answer, symbol=instrument.key if symbol else "", side=order_side, levels=levels, risk=risk)
 
 
-def _named(symbol: str, market_type: MarketType | None) -> Instrument:
+def rate_now(settings: Settings, instrument: Instrument, price: Price) -> tuple[Rate | None, Reason | None]:
+    """Return what *instrument* is priced in by the configuration and the bars, and why that is not known."""
+    from apex_cli.app.market_parts import open_bars
+    from apex_cli.app.resources import make_system_clock
+    from apex_cli.core.decision.rates import Rates
+
+    now = make_system_clock(settings).now()
+    rate = Rates(settings.currency, prices=open_bars(settings)).rate(instrument, price, now)
+    return rate, no_rate(instrument, rate, settings.currency, now)
+
+
+def _named(symbol: str, market_type: MarketType | None, base: str) -> Instrument:
     """Return the security that is sized.
 
     Raises:
         InputError: *symbol* names none.
     """
     if not symbol:
-        return make_instrument("?", market_type or MarketType.EQUITY)
+        return msgspec.structs.replace(make_instrument("?", market_type or MarketType.EQUITY), currency=base)
     try:
         return canonical(symbol, Hints(market_type=market_type))
     except SpellingError as error:

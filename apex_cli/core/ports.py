@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot, Holding, OrderUpdate
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import Exposure, Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
@@ -42,6 +44,7 @@ __all__ = [
     "OrderUpdate",
     "PriceSource",
     "Ranker",
+    "RateSource",
     "RejectedRow",
     "SignalBatch",
     "SignalSource",
@@ -172,8 +175,32 @@ class PriceSource(Protocol):
         """Return the newest price known at *at*, or None; never a price of the future."""
 
 
+class RateSource(Protocol):
+    """What other currencies are worth in the account's."""
+
+    @property
+    def base(self) -> str:
+        """Currency of the account."""
+
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        """Have fresh rates ready of what *instruments* are priced in; the time that takes is bounded."""
+
+    def rate(self, instrument: Instrument, price: Decimal, at: datetime) -> Rate | None:
+        """Return the newest rate of the currency that *instrument* is priced in, when it stands at *price*.
+
+        None where that is the account's currency, or no rate is known at *at*; never a rate of the future.
+        """
+
+    def of(self, currency: str, at: datetime) -> Rate | None:
+        """Return the newest rate of *currency* known at *at*, None where there is none."""
+
+
 PriceOf = Callable[[Instrument], Awaitable[Price | None]]
 """Asks for the latest price; None where there is none."""
+
+
+RateOf = Callable[[Instrument, Price], Awaitable[Rate | None]]
+"""Asks for what an instrument at a price is priced in, in account currency; None where it is that, or not known."""
 
 
 class Chore(Protocol):

@@ -7,12 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apex_cli.core.model.decision import Decision
-from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.currency import worth
+from apex_cli.core.model.decision import Decision, Sized
+from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.notice import Fact
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import (
@@ -202,8 +204,8 @@ def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, .
         ("Target", Cell(", ".join(map(price, signal.target_prices)) or DASH)),
         ("Reward:risk", reward_risk_cell(now.reward_risk)),
         ("Limited by", Cell(BINDING_WORDS[sized.binding] if sized else DASH)),
-        ("Value", Cell(f"{money(sized.notional)} USD" if sized else DASH)),
-        ("Loss at stop", Cell(f"{money(sized.risk_amount)} USD" if sized else DASH)),
+        ("Value", Cell(f"{money(sized.notional)} {account_currency()}" if sized else DASH)),
+        ("Loss at stop", Cell(f"{money(sized.risk_amount)} {account_currency()}" if sized else DASH)),
         ("Day trades", Cell(preview.day_trade_effect)),
         ("Expires", Cell(moment(approval.expires_at))),
     ]
@@ -215,7 +217,7 @@ def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, .
 def answer_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ...]:
     """Return what an answer needs, in a few lines, the order itself last: right above the keys."""
     signal, sized = approval.opportunity.signal, preview.decision.sized
-    currency = signal.instrument.currency
+    currency = account_currency()
     worth = (
         f"Value {money(sized.notional)} {currency} · loss at stop {money(sized.risk_amount)} {currency} · "
         f"limited by {BINDING_WORDS[sized.binding]}"
@@ -245,10 +247,14 @@ def order_line(approval: ApprovalRecord, preview: Preview) -> str:
     ]
     if signal.target_prices:
         first, *more = signal.target_prices
-        units_held = now.sized.quantity * now.instrument.multiplier if now.sized else Decimal(0)
-        gain = f" ({signed(abs(first - now.entry_price) * units_held)})" if now.sized else ""
+        gain = f" ({signed(_at_target(now, now.sized, first))})" if now.sized else ""
         parts.append(f"target {price(first)}{gain}{''.join(f', {price(each)}' for each in more)}")
     return "  ".join([*parts, f"R:R {ratio(now.reward_risk)}"])
+
+
+def _at_target(now: Decision, sized: Sized, target: Price) -> Decimal:
+    """Return what the trade earns at *target*, in account currency."""
+    return worth(sized.rate, abs(target - now.entry_price) * sized.quantity * now.instrument.multiplier, target)
 
 
 def changes_line(approval: ApprovalRecord, preview: Preview) -> Line:
@@ -322,7 +328,7 @@ def question_lines(approval: ApprovalRecord) -> tuple[str, ...]:
     sized = decision.sized
     targets = ", ".join(map(price, signal.target_prices)) or DASH
     loss = f" · loss at stop {money(sized.risk_amount)}" if sized else ""
-    value = f"Value {money(sized.notional)} {signal.instrument.currency}{loss}" if sized else ""
+    value = f"Value {money(sized.notional)} {account_currency()}{loss}" if sized else ""
     return (
         f"Price {price(approval.quoted_price)} · stop {price(signal.stop_loss)} · target {targets}",
         f"Reward:risk {ratio(decision.reward_risk)} · score {approval.opportunity.opportunity_score:.2f}",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.model.request import Closed, CloseRequest
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Line, Tone
 from apex_cli.presenters.columns import Column, Table, bold
@@ -70,7 +71,7 @@ def close_line(request: CloseRequest, view: PositionView | None) -> Line:
     pnl = view.pnl * quantity / view.quantity
     return Line(
         text=f"Close {units(quantity)} of {units(view.quantity)} {view.symbol} ({view.side}) {worst}: "
-        f"last {price(view.current_price)}, P&L about {signed(pnl)} USD",
+        f"last {price(view.current_price)}, P&L about {signed(pnl)} {account_currency()}",
         tone=Tone.BOLD,
     )
 

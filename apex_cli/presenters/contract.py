@@ -31,6 +31,16 @@ class Reason(TypedDict):
     message: str
 
 
+class Rate(TypedDict):
+    """What one unit of another currency is worth in that of the account."""
+
+    value: Decimal
+    currency: str
+    base: str
+    source: str
+    at: datetime | None
+
+
 class Size(TypedDict):
     """``apex size``."""
 
@@ -44,6 +54,7 @@ class Size(TypedDict):
     risk_amount: Decimal
     risk_per_unit: Decimal
     reward_risk: Decimal | None
+    rate: Rate | None
     warnings: list[str]
 
 
@@ -141,6 +152,10 @@ class Position(TypedDict):
     target_prices: list[Decimal]
     protected_quantity: float
     protected_overnight: bool
+    notional: Decimal
+    currency: str
+    quote_pnl: Decimal | None
+    rate: Rate | None
     entry_time: datetime
     signal_id: str
     managed: list[str]
@@ -235,6 +250,9 @@ class RoundTrip(TypedDict):
     commission: Decimal
     net_pnl: Decimal
     r_multiple: Decimal | None
+    currency: str
+    quote_pnl: Decimal | None
+    rate: Rate | None
     exit_reason: str
 
 

@@ -15,6 +15,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import Board, Day, Gauge
@@ -55,7 +56,7 @@ def status_line(day: Day, badge: AccountBadge) -> str:
     earned = "" if day.pnl is None else f" (day {signed(day.pnl)})"
     return (
         f"{badge.text} · {clock_time(day.now)} · {day.mode}"
-        f" · {day.totals.positions} open {signed(day.totals.pnl)} USD{worth}{earned}"
+        f" · {day.totals.positions} open {signed(day.totals.pnl)} {account_currency()}{worth}{earned}"
         f" · {day.pending} to approve · {day.entries_today} entries today"
     )
 
@@ -121,7 +122,7 @@ def gauge_cell(gauge: Gauge, width: int = 10) -> Cell:
     """Return a bar with what is used, the part, and the limit; ``OVER`` or ``near`` in words, too."""
     fraction = gauge.fraction
     if fraction is None:
-        return Cell(f"{money(gauge.used)} USD, the limit is 0: OVER", Tone.BAD)
+        return Cell(f"{money(gauge.used)} {account_currency()}, the limit is 0: OVER", Tone.BAD)
     word = " OVER" if fraction >= OVER else " near" if fraction >= NEAR else ""
     text = f"{bar(float(fraction), width)} {share(fraction)}{word} of {money(gauge.limit)}"
     return Cell(text, gauge_tone(gauge))
@@ -152,7 +153,7 @@ def risk_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
     in_r = DASH if risk.r is None or risk.limit_r is None else f"{risk.r:.1f} of {risk.limit_r:.1f} R"
     totals = board.day.totals
     return (
-        ("Open risk", (Cell(in_r, tone), Cell(f"{money(risk.gauge.used)} USD"))),
+        ("Open risk", (Cell(in_r, tone), Cell(f"{money(risk.gauge.used)} {account_currency()}"))),
         ("At stops", (gauge_cell(risk.gauge, width),)),
         ("Open P&L", (gain(totals.pnl), Cell(f"{totals.positions} open"))),
     )

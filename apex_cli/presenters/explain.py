@@ -11,6 +11,7 @@ import msgspec
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
@@ -18,7 +19,20 @@ from apex_cli.core.state.events import DecisionRecord
 from apex_cli.presenters.approvals import score_grid
 from apex_cli.presenters.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
 from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, gain, moment, money, percent, price, r_multiple, ratio, signed, units
+from apex_cli.presenters.formats import (
+    DASH,
+    gain,
+    in_both,
+    moment,
+    money,
+    percent,
+    price,
+    r_multiple,
+    rate_text,
+    ratio,
+    signed,
+    units,
+)
 from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.orders import ORDERS
@@ -119,8 +133,10 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
     blocks += [Line(text=line) for line in map(management_line, story.events) if line is not None]
     blocks += [
         Line(
-            text=f"Result: {signed(trip.pnl)} USD ({percent(trip.pnl_pct)}, {r_multiple(trip.r_multiple)}), "
-            f"closed by {trip.exit_reason} at {price(trip.exit_price)} on {moment(trip.exit_time)}",
+            text=f"Result: {signed(trip.pnl)} {account_currency()} "
+            f"({', '.join((*in_both(trip.instrument.currency, trip.quote_pnl, trip.rate), percent(trip.pnl_pct)))}, "
+            f"{r_multiple(trip.r_multiple)}), closed by {trip.exit_reason} at {price(trip.exit_price)} "
+            f"on {moment(trip.exit_time)}",
             tone=gain(trip.pnl).tone,
         )
         for trip in story.round_trips
@@ -148,8 +164,9 @@ def _signal_fields(record: DecisionRecord) -> Fields:
             ("Strategy", Cell(signal.strategy or DASH)),
             ("Seen", Cell(moment(signal.created_at))),
             ("Decided", Cell(moment(record.snapshot.taken_at))),
-            ("Equity then", Cell(f"{money(record.snapshot.account.equity)} USD")),
+            ("Equity then", Cell(f"{money(record.snapshot.account.equity)} {account_currency()}")),
             ("Size", Cell(size)),
+            *(("Rate", Cell(rate_text(rate))) for rate in (record.snapshot.rate,) if rate is not None),
         )
     )
 
@@ -207,6 +224,6 @@ _FILLS = Table[Fill](
     Column(value=lambda f: f.side, title="Side"),
     Column(value=lambda f: f.quantity, title="Qty", shown=units, is_right=True),
     Column(value=lambda f: f.price, title="Price", shown=price, is_right=True),
-    Column(value=lambda f: f.commission, title="Commission", shown=money, rank=SECOND, is_right=True),
+    Column(value=lambda f: f.cost, title="Commission", shown=money, rank=SECOND, is_right=True),
     Column(value=lambda f: f.exec_id, title="Execution", rank=LAST),
 )

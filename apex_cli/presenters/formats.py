@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
+from apex_cli.core.model.currency import Rate
 from apex_cli.presenters.blocks import Cell, Tone, bar
 
 DASH = "–"
@@ -37,6 +39,27 @@ def money(amount: Decimal) -> str:
     '-1,234.50'
     """
     return f"{amount:z,.2f}"
+
+
+def rate_text(rate: Rate) -> str:
+    """Return a rate with its source and its age: ``1 EUR = 1.0800 USD (EUR.USD bars, 2026-11-18 15:59 ET)``."""
+    if rate.is_own:
+        told = f"1 {rate.base} = {rate.value**-1:.6g} {rate.currency}"
+    else:
+        told = f"1 {rate.currency} = {rate.value:.6g} {rate.base}"
+    return f"{told} ({rate.source}{f', {moment(rate.at)}' if rate.at else ''})"
+
+
+def rate_data(rate: Rate | None) -> dict[str, Any] | None:
+    """Return the stable names that scripts read; None where no rate is needed."""
+    if rate is None:
+        return None
+    return {"value": rate.value, "currency": rate.currency, "base": rate.base, "source": rate.source, "at": rate.at}
+
+
+def in_both(currency: str, quote_pnl: Decimal | None, rate: Rate | None) -> tuple[str, ...]:
+    """Return a P&L in the currency of its prices with the rate; nothing where that is the account's own."""
+    return () if quote_pnl is None or rate is None else (f"{quote_pnl:+,.2f} {currency} at {rate_text(rate)}",)
 
 
 def signed(amount: Decimal) -> str:

@@ -8,17 +8,19 @@ from typing import Any
 
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.performance import Statistics
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure
+from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
 from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import (
     DASH,
     gain,
+    in_both,
     moment,
     money,
     number,
     percent,
     price,
     r_multiple,
+    rate_data,
     ratio,
     share,
     units,
@@ -66,6 +68,9 @@ ROUND_TRIPS = Table[RoundTrip](
         cell=lambda t: gain(t.pnl, r_multiple(t.r_multiple)),
         is_right=True,
     ),
+    Column(key="currency", value=lambda t: t.instrument.currency),
+    Column(key="quote_pnl", value=lambda t: t.quote_pnl),
+    Column(key="rate", value=lambda t: rate_data(t.rate)),
     Column(key="exit_reason", value=lambda t: t.exit_reason, title="Why", rank=SECOND, place=1),
     empty="No closed trades yet.",
 )
@@ -78,7 +83,12 @@ def history_data(trips: Sequence[RoundTrip], statistics: Statistics) -> dict[str
 
 def history_blocks(trips: Sequence[RoundTrip], statistics: Statistics) -> tuple[Block, ...]:
     """Return the round trips as a table, and their sums."""
-    return (ROUND_TRIPS.grid(trips), *statistics_blocks(statistics))
+    both = (
+        Line(text=f"{trip.instrument.key}: {text}", tone=Tone.DIM)
+        for trip in trips
+        for text in in_both(trip.instrument.currency, trip.quote_pnl, trip.rate)
+    )
+    return (ROUND_TRIPS.grid(trips), *both, *statistics_blocks(statistics))
 
 
 def statistics_data(statistics: Statistics) -> dict[str, Any]:

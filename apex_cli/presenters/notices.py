@@ -18,6 +18,7 @@ from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, T
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.state.events import (
     EVENT_TYPES,
     Alarm,
@@ -75,7 +76,7 @@ from apex_cli.presenters.approvals import (
     approval_payload,
     question_lines,
 )
-from apex_cli.presenters.formats import DASH, money, percent, price, r_multiple, ratio, results_text, units
+from apex_cli.presenters.formats import DASH, in_both, money, percent, price, r_multiple, ratio, results_text, units
 
 MOST_FACTS = 12
 """Plain fields of an event that are reported."""
@@ -297,8 +298,9 @@ def _exit(trip: RoundTrip) -> _News:
     return _News(
         priority=1,
         subject=symbol,
-        title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {trip.instrument.currency} ({percent(trip.pnl_pct)})",
+        title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {account_currency()} ({percent(trip.pnl_pct)})",
         lines=(
+            *in_both(trip.instrument.currency, trip.quote_pnl, trip.rate),
             f"{trip.side} {units(trip.quantity)}: {price(trip.entry_price)} → {price(trip.exit_price)}",
             f"{r_multiple(trip.r_multiple)} · by {trip.exit_reason or 'unknown'} · costs {money(trip.commission)}",
         ),
@@ -324,7 +326,7 @@ def _reduced(data: Reduction) -> _News:
         priority=1,
         subject=symbol,
         title=f"{emoji} {symbol} {units(data.quantity)} closed, {units(data.remaining)} held on: "
-        f"{data.pnl:+,.2f} {data.instrument.currency} ({percent(data.pnl_pct)})",
+        f"{data.pnl:+,.2f} {account_currency()} ({percent(data.pnl_pct)})",
         lines=(f"{data.side}: {price(data.entry_price)} → {price(data.exit_price)} · by {data.reason}",),
         payload=payload,
     )

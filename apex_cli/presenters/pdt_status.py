@@ -14,6 +14,7 @@ from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_half_day
 from apex_cli.core.model.decision import DayTradeStatus, Reason
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.state.events import Imported
 from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads
 from apex_cli.presenters.formats import DASH, moment, money, number
@@ -204,7 +205,7 @@ def _pattern(share: Decimal) -> str:
 
 
 def _level_cell(level: Level) -> Cell:
-    before = f"{money(level.before)} USD" if level.before is not None else DASH
+    before = f"{money(level.before)} {account_currency()}" if level.before is not None else DASH
     if level.after is None:
         return Cell(before)
     estimate = " (estimate)" if level.is_estimate else ""
@@ -266,7 +267,10 @@ def _deficits(found: Standing) -> Grid:
         small = "de minimis" if row.is_de_minimis else ""
         cells = (Cell(day.isoformat() if day else DASH) for day in days)
         rows.append((Cell(row.session_date), Cell(money(row.amount), Tone.BAD), *cells, Cell(small)))
-    return Grid(columns=heads("Margin deficit", ">USD", "Meet by", "Freeze after", "Lapses", ""), rows=tuple(rows))
+    return Grid(
+        columns=heads("Margin deficit", f">{account_currency()}", "Meet by", "Freeze after", "Lapses", ""),
+        rows=tuple(rows),
+    )
 
 
 def _forward(report: DayTradeReport) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.core.reports.trade_report import Group, TradeReport
 from apex_cli.presenters import replay
@@ -55,7 +56,7 @@ def report_picture(report: TradeReport, title: str) -> str:
     parts = (
         _heading(title, span_text(report)),
         _cards(headline(report)),
-        _panel(f"{curve_title(report)}, USD", equity),
+        _panel(f"{curve_title(report)}, {account_currency()}", equity),
         _panel("Closed trades by R, from", spread),
         _groups("By strategy", report.by_strategy),
     )
@@ -69,7 +70,7 @@ def replay_picture(report: ReplayReport) -> str:
     parts = (
         _heading(f"Replay of {', '.join(report.symbols)}", period_text(report)),
         _cards(replay.headline(report)),
-        _panel("Equity, USD", line_chart([float(p.equity) for p in report.curve], days, "Equity")),
+        _panel(f"Equity, {account_currency()}", line_chart([float(p.equity) for p in report.curve], days, "Equity")),
         _panel("Drawdown, %", line_chart(falls, days, "Drawdown"), "fall"),
     )
     return _picture(parts)

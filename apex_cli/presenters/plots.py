@@ -9,6 +9,7 @@ from itertools import accumulate
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import EquityPoint
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Distribution, r_distribution
 from apex_cli.presenters.formats import clock_time
 
@@ -38,7 +39,7 @@ class Histogram(Value, frozen=True, kw_only=True):
 def equity_curve(points: Sequence[EquityPoint]) -> Curve:
     """Return the equity of a session."""
     return Curve(
-        title="Equity today, USD",
+        title=f"Equity today, {account_currency()}",
         values=tuple(float(point.equity) for point in points),
         labels=tuple(clock_time(point.at)[:5] for point in points),
     )
@@ -48,7 +49,7 @@ def trades_curve(trips: Sequence[RoundTrip]) -> Curve:
     """Return the net P&L of *trips* added up, trade by trade."""
     sums = accumulate((trip.net_pnl for trip in trips), initial=Decimal(0))
     return Curve(
-        title=f"Net P&L of the last {len(trips)} trades, USD",
+        title=f"Net P&L of the last {len(trips)} trades, {account_currency()}",
         values=tuple(map(float, sums)),
         labels=tuple(str(number) for number in range(len(trips) + 1)),
         empty="no closed trades",

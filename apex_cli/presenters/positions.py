@@ -7,10 +7,24 @@ from itertools import count
 from typing import Any
 
 from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
 from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, gain, moment, money, number, percent, price, r_multiple, signed, units
+from apex_cli.presenters.formats import (
+    DASH,
+    gain,
+    in_both,
+    moment,
+    money,
+    number,
+    percent,
+    price,
+    r_multiple,
+    rate_data,
+    signed,
+    units,
+)
 
 FEW_DAYS = 5
 """Days before its end from which on an option is marked."""
@@ -99,6 +113,10 @@ POSITIONS = Table[PositionView](
         shown=lambda is_protected: Cell("yes", Tone.GOOD) if is_protected else Cell("NO", Tone.BAD),
         rank=SECOND,
     ),
+    Column(key="notional", value=lambda v: v.notional),
+    Column(key="currency", value=lambda v: v.currency),
+    Column(key="quote_pnl", value=lambda v: v.quote_pnl),
+    Column(key="rate", value=lambda v: rate_data(v.rate)),
     Column(key="entry_time", value=lambda v: v.entry_time),
     Column(key="signal_id", value=lambda v: v.signal_id),
     Column(key="managed", value=lambda v: v.managed.words),
@@ -129,7 +147,8 @@ def position_fields(view: PositionView) -> Fields:
     more = (
         ("Targets", Cell(", ".join(map(price, view.target_prices)) or DASH)),
         ("Protected", Cell(f"{units(view.protected_quantity)} of {units(view.quantity)}")),
-        ("Value", Cell(f"{money(view.notional)} USD")),
+        ("Value", Cell(f"{money(view.notional)} {account_currency()}")),
+        *(("In its currency", Cell(text)) for text in in_both(view.currency, view.quote_pnl, view.rate)),
         ("Opened", Cell(moment(view.entry_time))),
         ("Priced", Cell(moment(view.priced_at))),
         ("Signal", Cell(view.signal_id or DASH)),
@@ -142,7 +161,8 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
     grid = POSITIONS.grid(views, numbers=count(1))
     if not views:
         return (grid,)
-    total = f"{totals.positions} open, worth {money(totals.notional)} USD, P&L {signed(totals.pnl)} USD"
+    base = account_currency()
+    total = f"{totals.positions} open, worth {money(totals.notional)} {base}, P&L {signed(totals.pnl)} {base}"
     as_of = Line(text=f"Prices as of {moment(min(v.priced_at for v in views))}", tone=Tone.DIM)
     alarm = (
         (Line(text=f"! {totals.unprotected} not fully protected by a working stop.", tone=Tone.BAD),)
@@ -152,7 +172,12 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
     managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
     ends = tuple(expiry_line(view) for view in views if view.days_left is not None)
     model = (Line(text="* theoretical, by a model", tone=Tone.DIM),) if any(v.is_theoretical for v in views) else ()
-    return (grid, *managed, *ends, *model, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
+    both = tuple(
+        Line(text=f"{v.symbol}: {text}", tone=Tone.DIM)
+        for v in views
+        for text in in_both(v.currency, v.quote_pnl, v.rate)
+    )
+    return (grid, *managed, *ends, *model, *both, Line(text=total, tone=Tone.BOLD), *alarm, as_of)
 
 
 def expiry_line(view: PositionView) -> Line:

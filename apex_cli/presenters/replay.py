@@ -10,6 +10,7 @@ import msgspec
 
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import ReplayFill
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
 from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Tone, heads
@@ -126,7 +127,7 @@ def headline(report: ReplayReport) -> tuple[Figure, ...]:
     fell = f"{deepest.peak_at:%Y-%m-%d} to {deepest.low_at:%Y-%m-%d}" if deepest.peak_at and deepest.low_at else ""
     sure = f"90 % between {interval.low:+.2f} and {interval.high:+.2f}" if interval else ""
     return (
-        Figure("Equity", f"{money(report.start_equity)} to {money(report.end_equity)} USD"),
+        Figure("Equity", f"{money(report.start_equity)} to {money(report.end_equity)} {account_currency()}"),
         gain_figure("Return", change, f"{change * 100:+z.1f} %"),
         Figure("Trades", f"{numbers.round_trips} closed", note=f"{len(report.open_positions)} open at the end"),
         *win_rates(numbers),
@@ -135,7 +136,7 @@ def headline(report: ReplayReport) -> tuple[Figure, ...]:
         gain_figure(
             "Net",
             numbers.net_pnl,
-            f"{signed(numbers.net_pnl)} USD",
+            f"{signed(numbers.net_pnl)} {account_currency()}",
             note=f"{money(numbers.commission)} of costs paid",
         ),
         Figure("Profit factor", ratio(numbers.profit_factor), note="before costs"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Head, Line, Tone
@@ -43,7 +44,7 @@ def replay_page(report: ReplayReport) -> str:
         f"<style>{STYLE}</style></head><body>",
         f"<h1>{html_text(title)}</h1>",
         _block(blocks[0]),
-        "<h2>Equity, USD</h2>",
+        f"<h2>Equity, {account_currency()}</h2>",
         _equity(report.curve),
         "<h2>Drawdown</h2>",
         _fall(report.curve),

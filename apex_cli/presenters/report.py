@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
 from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Grid, Head, Line, Tone, bar
@@ -199,7 +200,7 @@ def slippage_fields(found: Slippage) -> Fields:
         ("Delay", Cell(money(found.delay))),
         ("Spread", Cell(spread)),
         ("Execution", Cell(money(found.execution))),
-        ("Total", Cell(f"{money(found.total)} USD on {found.orders:,} filled orders", Tone.BOLD)),
+        ("Total", Cell(f"{money(found.total)} {account_currency()} on {found.orders:,} filled orders", Tone.BOLD)),
         ("By order", Cell(roles or DASH)),
     )
     return Fields(title="Slippage: a cost where positive", rows=rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone
 from apex_cli.presenters.charts import bar_chart, html_text, line_chart
@@ -55,7 +56,7 @@ def report_page(report: TradeReport, title: str) -> str:
         _section("At a glance", _cards(figure.row for figure in headline(report))),
         _section(
             curve_title(report),
-            line_chart(values, days, "Equity, USD, by session"),
+            line_chart(values, days, f"Equity, {account_currency()}, by session"),
         ),
         _section(
             "R of closed trades",

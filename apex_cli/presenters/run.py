@@ -8,6 +8,7 @@ from typing import Any
 
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
+from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.blocks import LAST, THIRD, Block, Cell, Line, Tone
 from apex_cli.presenters.columns import Column, Table, bold
 from apex_cli.presenters.formats import DASH, money, number, score_text, signed, units
@@ -109,9 +110,11 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     if summary.get("fills"):
         parts.append(f"{summary['fills']} fills")
     if summary.get("round_trips"):
-        parts.append(f"{summary['round_trips']} round trips closed ({signed(summary['realized_pnl'])} USD)")
+        parts.append(
+            f"{summary['round_trips']} round trips closed ({signed(summary['realized_pnl'])} {account_currency()})"
+        )
     parts.append(f"{summary['positions']} open")
-    parts.append(f"equity {money(summary['equity'])} USD")
+    parts.append(f"equity {money(summary['equity'])} {account_currency()}")
     if summary.get("dry_run"):
         parts.append("dry run: nothing changed")
     return " · ".join(parts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
-from apex_cli.core.model.wording import visible
+from apex_cli.core.model.wording import account_currency, visible
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import Booked
 from apex_cli.core.reports.activity import activity_of
@@ -74,14 +74,17 @@ class RunLog:
     def booked(self, booked: Booked) -> None:
         """Log fills and closed round trips."""
         for fill in booked.fills:
-            costs = f", commission {fill.commission:.2f}" if fill.commission else ""
+            costs = f", commission {fill.cost:.2f}" if fill.cost else ""
             role = fill.role.lower() if fill.role else fill.settlement or "fill"
             self._say(
                 f"{fill.instrument.key} {role}: {fill.side} {units(fill.quantity)} at {price(fill.price)}{costs}",
                 fill.filled_at,
             )
         for trip in booked.round_trips:
-            self._say(f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} USD", trip.exit_time)
+            self._say(
+                f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} {account_currency()}",
+                trip.exit_time,
+            )
 
     def event(self, row: OutboxRow) -> None:
         """Report an alarm at once, whatever else is silenced; everything else only with ``--verbose``."""

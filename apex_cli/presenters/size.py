@@ -9,8 +9,9 @@ from apex_cli.core.model.decision import Binding, Sized
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.blocks import Block, Cell, Fields, Tone, bar
-from apex_cli.presenters.formats import money, number, price, ratio, units
+from apex_cli.presenters.formats import money, number, price, rate_data, rate_text, ratio, units
 
 BINDING_WORDS = {
     Binding.RISK: "the risk cap",
@@ -32,6 +33,7 @@ def size_data(sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | No
         "risk_amount": sized.risk_amount,
         "risk_per_unit": sized.risk_per_unit,
         "reward_risk": ratio,
+        "rate": rate_data(sized.rate),
         "warnings": [warning.message for warning in sized.warnings],
     }
 
@@ -55,6 +57,7 @@ def size_blocks(
                 ("By capital", Cell(units(sized.quantity_by_capital))),
                 ("Value", budget_cell(sized.notional, risk.capital * risk.max_position_pct)),
                 ("Loss at stop", budget_cell(sized.risk_amount, risk.capital * risk.max_risk_pct)),
+                *(("Rate", Cell(rate_text(rate))) for rate in (sized.rate,) if rate is not None),
                 ("Entry / stop", Cell(f"{price(levels[0])} / {price(levels[1])}")),
                 *(_target_rows(levels[2], ratio)),
             )
@@ -65,7 +68,7 @@ def size_blocks(
 def budget_cell(used: Decimal, budget: Decimal) -> Cell:
     """Return how much of a budget is used, as a bar with its numbers."""
     share = float(used / budget) if budget else 0.0
-    text = f"{bar(share, 10)} {money(used)} of {money(budget)} USD"
+    text = f"{bar(share, 10)} {money(used)} of {money(budget)} {account_currency()}"
     return Cell(text + (" (over)" if used > budget else ""), Tone.WARN if used > budget else Tone.PLAIN)
 
 

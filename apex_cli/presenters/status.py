@@ -9,6 +9,7 @@ from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.market import MarketStatus
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board
 from apex_cli.presenters.blocks import Block, Cell, Fields, Line, Tone
@@ -77,8 +78,12 @@ def status_blocks(standing: Standing) -> tuple[Block, ...]:
     board, day = standing.board, standing.board.day
     reason = f" ({day.mode_reason})" if day.mode_reason else ""
     earned = "" if day.pnl is None else f", {signed(day.pnl)} today"
-    worth = "not known yet" if day.equity is None else f"{money(day.equity)} USD{earned} as of {moment(day.equity_at)}"
-    held = f"{day.totals.positions} open, {signed(day.totals.pnl)} USD"
+    worth = (
+        "not known yet"
+        if day.equity is None
+        else f"{money(day.equity)} {account_currency()}{earned} as of {moment(day.equity_at)}"
+    )
+    held = f"{day.totals.positions} open, {signed(day.totals.pnl)} {account_currency()}"
     opens = "open now" if standing.market.is_open else f"opens {moment(standing.market.opens_at)}"
     command, why = next_step(standing)
     rows = (

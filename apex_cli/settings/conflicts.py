@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.limits import RepriceLimits, RiskLimits
+from apex_cli.core.model.limits import CurrencyLimits, RepriceLimits, RiskLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+from apex_cli.core.model.spelling import COINS, CURRENCIES
 from apex_cli.core.model.wording import percent, plain
 from apex_cli.settings.sections import Settings
 
@@ -36,6 +38,7 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
         yield Conflict(
             "signals.default_stop", "it has both atr and pct; a stop is made by one rule.", None, "atr or pct"
         )
+    yield from _in_currency(settings.currency)
     yield from _in_risk(settings.risk)
     yield from _in_reprice(settings.execution.reprice)
     yield from _in_plan(settings.management, "management")
@@ -60,6 +63,14 @@ def doubts(settings: Settings) -> Iterator[Reason]:
             limit=f"at most {plain(LARGE_RISK)}",
             value=plain(risk),
         )
+
+
+def _in_currency(currency: CurrencyLimits) -> Iterator[Conflict]:
+    for name in currency.rates:
+        code = name.upper()
+        if code not in CURRENCIES | COINS | MINOR_UNITS.keys() or code == currency.base:
+            what = "the account's own" if code == currency.base else "no currency or coin that is known here"
+            yield Conflict(f"currency.rates.{name}", f"{name} is {what}.", name, "another currency, such as EUR")
 
 
 def _in_risk(risk: RiskLimits) -> Iterator[Conflict]:

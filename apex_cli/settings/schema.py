@@ -181,7 +181,7 @@ def _made(section: type[msgspec.Struct], values: Mapping[str, Any]) -> Any:
     for name, field in keys(section).items():
         if is_section(field.kind):
             given[name] = _made(field.kind, values.get(name, {}))
-        elif field.kind is dict and field.item is not None:
+        elif field.kind is dict and field.item is not None and is_section(field.item.kind):
             own = values.get(name, {})
             given[name] = {key: _made(field.item.kind, _merged(values, own[key])) for key in own}
         elif name in values:

@@ -18,6 +18,7 @@ from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.limits import (
     ApprovalLimits,
     CommissionPlan,
+    CurrencyLimits,
     DayTradeLimits,
     ExecutionLimits,
     Limits,
@@ -709,6 +710,7 @@ class Settings(Value, frozen=True, kw_only=True):
     protection: ProtectionLimits = ProtectionLimits()
     reconcile: ReconcileLimits = ReconcileLimits()
     management: ManagementLimits = ManagementLimits()
+    currency: CurrencyLimits = CurrencyLimits()
     signals: SignalSettings = SignalSettings()
     prices: PriceSettings = PriceSettings()
     executions: ExecutionFileSettings = ExecutionFileSettings()
@@ -747,5 +749,6 @@ class Settings(Value, frozen=True, kw_only=True):
             approval=self.approval,
             day_trades=self.day_trades,
             management=self.management,
+            currency=self.currency,
             commission=CommissionPlan(self.simulation.commission.value),
         )

@@ -40,6 +40,7 @@ SIZE = {
     "risk_amount": DECIMAL,
     "risk_per_unit": DECIMAL,
     "reward_risk": MAYBE_DECIMAL,
+    "rate": type(None),
     "warnings": [str],
 }
 
@@ -123,6 +124,10 @@ POSITIONS = {
             "target_prices": [DECIMAL],
             "protected_quantity": int,
             "protected_overnight": bool,
+            "notional": DECIMAL,
+            "currency": str,
+            "quote_pnl": type(None),
+            "rate": type(None),
             "entry_time": TIME,
             "signal_id": str,
             "managed": [str],
@@ -215,6 +220,9 @@ HISTORY = {
             "commission": DECIMAL,
             "net_pnl": DECIMAL,
             "r_multiple": MAYBE_DECIMAL,
+            "currency": str,
+            "quote_pnl": type(None),
+            "rate": type(None),
             "exit_reason": str,
         }
     ],

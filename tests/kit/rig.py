@@ -175,6 +175,8 @@ class Rig:
             clock=self.clock,
             ids=self.ids,
             price_of=self.gatherer.price_of,
+            rate_of=self.gatherer.rate,
+            currency=self.limits.currency,
         )
 
     def make_reconciler(self, limits: ReconcileLimits) -> Reconciler:

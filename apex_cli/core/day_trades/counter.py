@@ -187,7 +187,7 @@ def _closing_warnings(
         side=OrderSide.SELL if position.side.sign > 0 else OrderSide.BUY,
         quantity=position.quantity,
         price=row.current_price,
-        multiplier=instrument.multiplier,
+        multiplier=row.worth(instrument.multiplier),
     )
     today = date.fromisoformat(status.session_date)
     ground = Ground(

@@ -46,6 +46,7 @@ class GateOrder(Value, frozen=True, kw_only=True):
     """Price it may fill at; None is not known."""
 
     multiplier: Decimal = Decimal(1)
+    """Account currency for one unit of price and quantity."""
 
 
 class Ground(Value, frozen=True, kw_only=True):

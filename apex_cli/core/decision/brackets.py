@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.market.ticks import levels_on_ticks, on_tick
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
@@ -108,7 +109,8 @@ def build_bracket(
         entry_price=entry,
         stop_price=stop,
         target_prices=traded,
-        risk_per_unit=risk_per_unit(entry, stop, instrument.multiplier),
+        risk_per_unit=worth(sized.rate, risk_per_unit(entry, stop, instrument.multiplier), stop),
+        rate=sized.rate,
         confidence=signal.confidence,
         reward_risk=decision.reward_risk,
         created_at=now,

@@ -11,16 +11,18 @@ from apex_cli.core.day_trades.counter import closing_warnings
 from apex_cli.core.day_trades.margin_watch import with_standing
 from apex_cli.core.decision.inputs import take_snapshot
 from apex_cli.core.decision.plan import probe_entry
+from apex_cli.core.decision.rates import Rates
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snapshot
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
-from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.signal import Opportunity, Signal
-from apex_cli.core.ports import Broker, Clock, PriceSource
+from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State
 
 DayTradeRule = Callable[[State, AccountSnapshot, datetime], DayTradeStatus]
@@ -37,10 +39,13 @@ class Gatherer:
         prices: PriceSource | None,
         limits: Limits,
         day_trades: DayTradeRule,
+        rates: RateSource | None = None,
         max_price_age: timedelta | None = None,
         follows_bars: bool = False,
     ) -> None:
         """Keep the ports. Without *prices* a simulated account trades at the signal's own price.
+
+        Without *rates* those of the configuration and of pairs with a price hold.
 
         With *follows_bars* the time is that of bars: there was a session wherever there is a bar.
         """
@@ -48,6 +53,7 @@ class Gatherer:
         self._clock = clock
         self._limits = limits
         self._prices = prices
+        self.rates = rates or Rates(limits.currency, prices=prices)
         self._day_trades = day_trades
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
@@ -88,11 +94,19 @@ class Gatherer:
             market=self._market(instrument, now),
             day_trades=self._day_trades(state, account, now),
             planned=planned,
+            rate=await self.rate(instrument, quote.price if quote else signal_price),
         )
         if account.is_simulated:
             return snapshot
         probe = probe_entry(opportunity, snapshot, self._limits, quantity)
         return snapshot if probe is None else replace(snapshot, margin_preview=await self._broker.preview(probe))
+
+    async def rate(self, instrument: Instrument, price: Price) -> Rate | None:
+        """Return what the prices of *instrument* are in, in account currency; None where it is that, or unknown."""
+        if instrument.currency == self.rates.base or price <= ZERO:
+            return None
+        await self.rates.refresh((instrument,))
+        return self.rates.rate(instrument, price, self._clock.now())
 
     async def identify(self, signal: Signal) -> Signal:
         """Return *signal* about the security as the broker lists it.
@@ -137,6 +151,7 @@ class Gatherer:
         """Have fresh prices ready of what is held, and of resting entries that follow the price."""
         held = [row.position.instrument for row in state.positions.values()]
         await self.refresh_quotes(held + [row.opportunity.signal.instrument for row in state.resting.values()])
+        await self.rates.refresh(instrument for instrument in held if instrument.currency != self.rates.base)
 
     def quote(self, instrument: Instrument, now: datetime) -> Quote | None:
         """Return the latest price, None when there is none or it is too old."""

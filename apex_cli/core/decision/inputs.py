@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Sized, Snapshot
 from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import BracketRecord, Counters, PositionRecord
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.state.tables import State
@@ -30,8 +31,11 @@ def take_snapshot(
     market: MarketStatus,
     day_trades: DayTradeStatus,
     planned: Iterable[Exposure] = (),
+    rate: Rate | None = None,
 ) -> Snapshot:
     """Return everything a decision looks at; *planned* adds what a dry run would have opened.
+
+    *rate* is that of the currency which the opportunity's instrument is priced in.
 
     Counters of an earlier session say nothing of this one: they count as if it had been started now.
     """
@@ -51,6 +55,7 @@ def take_snapshot(
         day_trades=day_trades,
         blocked_instruments=blocked_instruments(state),
         locks=tuple(state.locks.values()),
+        rate=rate,
     )
 
 
@@ -108,35 +113,37 @@ def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
     return Exposure(
         key=position.instrument.key,
         side=position.side,
-        notional=Usd(position.quantity * row.current_price * position.instrument.multiplier),
-        risk=_open_risk(position, orders),
+        notional=row.worth(position.quantity * row.current_price * position.instrument.multiplier),
+        risk=_open_risk(row, orders),
         quantity=position.quantity,
         opened_on=session_date(position.entry_time).isoformat(),
         is_put=position.instrument.right is OptionRight.PUT,
     )
 
 
-def _open_risk(position: Position, orders: list[OrderRecord]) -> Usd:
+def _open_risk(row: PositionRecord, orders: list[OrderRecord]) -> Usd:
     """Loss from the entry price if every stop is hit; what no stop covers counts in full."""
+    position = row.position
     protection = protection_of(position, orders)
     per_unit = ZERO
     if protection.stop_price is not None:
         per_unit = max(ZERO, (position.entry_price - protection.stop_price) * position.side.sign)
     uncovered = position.quantity - protection.quantity
     risk = protection.quantity * per_unit + uncovered * position.entry_price
-    return Usd(risk * position.instrument.multiplier)
+    return row.worth(risk * position.instrument.multiplier)
 
 
 def _working(record: OrderRecord, bracket: BracketRecord | None) -> Exposure:
     order = record.order
     price = bracket.entry_price if bracket else order.limit_price or order.stop_price or Decimal(0)
-    notional = record.open_quantity * price * order.instrument.multiplier
+    rate = bracket.rate if bracket else None
+    notional = worth(rate, record.open_quantity * price * order.instrument.multiplier, price)
     risk = record.open_quantity * bracket.risk_per_unit if bracket else notional
     side = PositionSide.LONG if order.side.sign > 0 else PositionSide.SHORT
     return Exposure(
         key=order.instrument.key,
         side=side,
-        notional=Usd(notional),
+        notional=notional,
         risk=Usd(risk),
         is_working_entry=True,
         is_put=order.instrument.right is OptionRight.PUT,

@@ -15,6 +15,7 @@ from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK
 from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountFacts
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Check, Exposure, Reason, Regime, Sized, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.instrument import MarketType
@@ -285,7 +286,7 @@ def _gate_verdict(ctx: CheckContext) -> GateVerdict:
         side=ctx.side,
         quantity=ctx.sized.quantity if isinstance(ctx.sized, Sized) else instrument.quantity_step,
         price=ctx.entry_price,
-        multiplier=instrument.multiplier,
+        multiplier=worth(ctx.snapshot.rate, instrument.multiplier, ctx.entry_price),
     )
     held = sum((e.quantity * e.side.sign for e in snapshot.exposures if e.key == ctx.key), ZERO)
     ground = Ground(

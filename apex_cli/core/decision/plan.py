@@ -10,14 +10,14 @@ from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.checks import describe_checks, run_checks
 from apex_cli.core.decision.market_checks import day_trade_warnings, unpriced_warnings
 from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
-from apex_cli.core.decision.sizing import size_as_given, size_position
+from apex_cli.core.decision.sizing import no_rate, size_as_given, size_position
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check, Decision, DecisionKind, Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
-from apex_cli.core.model.wording import decimals
+from apex_cli.core.model.wording import amounts_in, decimals
 
 
 def decide(
@@ -89,8 +89,13 @@ def decide_at(
     quantity: Quantity | None = None,
 ) -> Decision:
     """Return execute or refuse, sized at *entry_price*; whether a person must be asked is left to the caller."""
-    ctx = _context(opportunity, snapshot, limits, entry_price, quantity)
-    checks = run_checks(ctx)
+    with amounts_in(limits.currency.base):
+        ctx = _context(opportunity, snapshot, limits, entry_price, quantity)
+        return _decided(ctx, run_checks(ctx))
+
+
+def _decided(ctx: CheckContext, checks: tuple[Check, ...]) -> Decision:
+    opportunity, entry_price = ctx.opportunity, ctx.entry_price
     reasons = tuple([_reason(check, ctx) for check in checks if not check.passed])
     sized = ctx.sized if isinstance(ctx.sized, Sized) else None
     return Decision(
@@ -123,7 +128,8 @@ def explain_checks(
 ) -> tuple[Check, ...]:
     """Return the checks of the same decision with limit and value filled in, passed or not."""
     entry = entry_price if entry_price is not None else opportunity.signal.entry_price
-    return describe_checks(_context(opportunity, snapshot, limits, entry, quantity))
+    with amounts_in(limits.currency.base):
+        return describe_checks(_context(opportunity, snapshot, limits, entry, quantity))
 
 
 def _context(
@@ -134,10 +140,19 @@ def _context(
     if risk is not limits.risk:
         limits = replace(limits, risk=risk)
     instrument, stop = signal.instrument, signal.stop_loss
-    if quantity is None:
-        sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk)
+    rate, currency = snapshot.rate, limits.currency
+    unrated = no_rate(instrument, rate, currency, snapshot.taken_at)
+    if rate is not None and entry > ZERO:
+        rate = rate.at_price(entry)
+    sized: Sized | Reason
+    if unrated is not None:
+        sized = unrated
+    elif quantity is None:
+        sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk, rate=rate, currency=currency)
     else:
-        sized = size_as_given(instrument=instrument, entry=entry, stop=stop, risk=risk, quantity=quantity)
+        sized = size_as_given(
+            instrument=instrument, entry=entry, stop=stop, risk=risk, quantity=quantity, rate=rate, currency=currency
+        )
     return CheckContext(
         opportunity=opportunity,
         snapshot=snapshot,

@@ -10,6 +10,7 @@ from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.market.expiry import has_expired, is_adjusted, is_settled_at_opening, last_trade_at
 from apex_cli.core.market.ticks import levels_on_ticks
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Check, Reason, Sized
 from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.money import ONE, ZERO, Price
@@ -203,9 +204,10 @@ def split_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
     if ctx.limits.execution.one_entry or len(signal.target_prices) <= 1 or not isinstance(sized, Sized):
         return ()
     parts = tranche_quantities(sized.quantity, signal.instrument, len(signal.target_prices), signal.target_fractions)
-    costs, worth = CostModel(plan=ctx.limits.commission), ctx.entry_price * signal.instrument.multiplier
-    several = sum((costs.commission(signal.instrument, part, part * worth) for part in parts), ZERO)
-    one = costs.commission(signal.instrument, sized.quantity, sized.quantity * worth)
+    costs = CostModel(plan=ctx.limits.commission)
+    unit = worth(sized.rate, ctx.entry_price * signal.instrument.multiplier, ctx.entry_price)
+    several = sum((costs.commission(signal.instrument, part, part * unit) for part in parts), ZERO)
+    one = costs.commission(signal.instrument, sized.quantity, sized.quantity * unit)
     if several <= one:
         return ()
     message = (

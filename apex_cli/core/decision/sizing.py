@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from apex_cli.core.model.currency import Rate, worth, worth_of_units
 from apex_cli.core.model.decision import Binding, Reason, Sized
-from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType
-from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step
 from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.wording import money, percent, plain, units
@@ -15,18 +17,33 @@ WHOLE_UNIT_MARKETS = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
 """Markets where ``risk.min_quantity`` counts; elsewhere the step itself is the smallest quantity."""
 
 
-def size_position(*, instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits) -> Sized | Reason:
+IN_DOLLARS = CurrencyLimits()
+
+
+def size_position(
+    *,
+    instrument: Instrument,
+    entry: Price,
+    stop: Price,
+    risk: RiskLimits,
+    rate: Rate | None = None,
+    currency: CurrencyLimits = IN_DOLLARS,
+) -> Sized | Reason:
     """Return the quantity whose loss at *stop* and whose value both fit the caps.
 
-    by_risk = floor_to_step(capital * max_risk_pct / (|entry - stop| * multiplier))
-    by_capital = floor_to_step(capital * max_position_pct / (entry * multiplier))
+    by_risk = floor_to_step(capital * max_risk_pct / (|entry - stop| * multiplier * rate))
+    by_capital = floor_to_step(capital * max_position_pct / (entry * multiplier * rate))
     quantity = min(by_risk, by_capital), raised to the smallest quantity where a cap allows less.
+
+    A pair whose price is itself the rate, as USD.JPY in dollars, loses at the stop by the rate that holds there.
 
     Args:
         instrument: gives step and multiplier.
         entry: price per unit, on either side of *stop*.
         stop: price per unit.
         risk: capital in account currency, the caps as fractions of it.
+        rate: what the prices are in, in account currency; None where it is that.
+        currency: what the account is kept in.
 
     Returns:
         ``Sized``, with a warning (``cap_risk_exceeded``, ``cap_capital_exceeded``) for each cap that the
@@ -36,21 +53,28 @@ def size_position(*, instrument: Instrument, entry: Price, stop: Price, risk: Ri
     Source:
         Fixed-fraction risk sizing.
     """
-    invalid = no_rate(instrument) or _invalid_prices(entry, stop)
+    invalid = no_rate(instrument, rate, currency) or _invalid_prices(entry, stop)
     if invalid:
         return invalid
-    by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk)
+    by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk, rate)
     allowed = min(by_risk, by_capital)
     smallest = smallest_quantity(instrument, risk)
     if allowed < smallest:
-        sized = _sized(instrument, entry, stop, smallest, by_risk, by_capital, Binding.MINIMUM, risk)
+        sized = _sized(instrument, entry, stop, smallest, by_risk, by_capital, Binding.MINIMUM, risk, rate)
         return _below_minimum(instrument, allowed, sized) if risk.enforce_caps else sized
     binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
-    return _sized(instrument, entry, stop, allowed, by_risk, by_capital, binding, risk)
+    return _sized(instrument, entry, stop, allowed, by_risk, by_capital, binding, risk, rate)
 
 
 def size_as_given(
-    *, instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits, quantity: Quantity
+    *,
+    instrument: Instrument,
+    entry: Price,
+    stop: Price,
+    risk: RiskLimits,
+    quantity: Quantity,
+    rate: Rate | None = None,
+    currency: CurrencyLimits = IN_DOLLARS,
 ) -> Sized | Reason:
     """Return a person's *quantity* with its value and its loss at *stop*.
 
@@ -60,35 +84,63 @@ def size_as_given(
         stop: price per unit.
         risk: the caps the quantity is held against.
         quantity: what the person asked for.
+        rate: what the prices are in, in account currency; None where it is that.
+        currency: what the account is kept in.
 
     Returns:
         ``Sized``, with a warning for each cap it breaks; or a ``Reason``: ``quantity_not_positive``,
         ``quantity_off_step``, with ``enforce_caps`` the first broken cap, or what ``size_position`` says
         of the prices.
     """
-    invalid = no_rate(instrument) or _invalid_prices(entry, stop) or _invalid_quantity(instrument, quantity)
+    invalid = (
+        no_rate(instrument, rate, currency) or _invalid_prices(entry, stop) or _invalid_quantity(instrument, quantity)
+    )
     if invalid:
         return invalid
-    by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk)
+    by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk, rate)
     binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
-    sized = _sized(instrument, entry, stop, quantity, by_risk, by_capital, binding, risk)
+    sized = _sized(instrument, entry, stop, quantity, by_risk, by_capital, binding, risk, rate)
     return sized.warnings[0] if sized.warnings and risk.enforce_caps else sized
 
 
-def no_rate(instrument: Instrument) -> Reason | None:
-    """Return why *instrument* cannot be sized in account currency; None where its price is in it.
+def no_rate(
+    instrument: Instrument, rate: Rate | None, currency: CurrencyLimits, at: datetime | None = None
+) -> Reason | None:
+    """Return why *instrument* cannot be sized in account currency; None where that can be done.
 
     One yen is not one dollar: without a rate nothing is sized, risked or booked.
+
+    Args:
+        instrument: what is to be sized.
+        rate: the newest rate of the currency of its prices; not looked at where that is the account's.
+        currency: what the account is kept in, and how old a rate may be.
+        at: when the rate must hold; None where its age does not matter.
     """
-    if instrument.currency == HOME_CURRENCY:
+    name, base = instrument.currency, currency.base
+    if name == base:
+        return None
+    if rate is None:
+        return Reason(
+            code="no_rate",
+            message=f"{instrument.key} is priced in {name} and the account is kept in {base}: there is no rate of "
+            f"{name}. Give it in the configuration as currency.rates: {{{name}: ...}}, or bars of {name}.{base}.",
+            limit=f"a rate of {name} in {base}",
+            value=name,
+        )
+    if at is None or rate.at is None or not is_too_old(rate, currency, at):
         return None
     return Reason(
-        code="no_rate",
-        message=f"{instrument.key} is priced in {instrument.currency} and the account is kept in {HOME_CURRENCY}: "
-        f"there is no rate to size it by. Only what is priced in {HOME_CURRENCY} is traded.",
-        limit=HOME_CURRENCY,
-        value=instrument.currency,
+        code="rate_too_old",
+        message=f"{instrument.key} is priced in {name}, and the newest rate of {name} in {base}, {plain(rate.value)} "
+        f"({rate.source}), is of {rate.at.isoformat()}: older than {currency.max_age_hours} hours.",
+        limit=f"at most {currency.max_age_hours} hours old",
+        value=rate.at.isoformat(),
     )
+
+
+def is_too_old(rate: Rate, currency: CurrencyLimits, at: datetime) -> bool:
+    """Return whether *rate* is older than the configuration allows."""
+    return rate.at is not None and at - rate.at > timedelta(hours=currency.max_age_hours)
 
 
 def smallest_quantity(instrument: Instrument, risk: RiskLimits) -> Quantity:
@@ -100,13 +152,12 @@ def smallest_quantity(instrument: Instrument, risk: RiskLimits) -> Quantity:
 
 
 def _quantities_by_caps(
-    instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits
+    instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits, rate: Rate | None
 ) -> tuple[Quantity, Quantity]:
-    # One exact integer division instead of divide, round and floor: no rounding can lift it over a cap.
     step = instrument.quantity_step
     lot_value = instrument.multiplier * step
-    by_risk = risk.capital * risk.max_risk_pct // (abs(entry - stop) * lot_value) * step
-    by_capital = risk.capital * risk.max_position_pct // (entry * lot_value) * step
+    by_risk = worth_of_units(rate, risk.capital * risk.max_risk_pct, abs(entry - stop) * lot_value, stop) * step
+    by_capital = worth_of_units(rate, risk.capital * risk.max_position_pct, entry * lot_value, entry) * step
     return Quantity(by_risk), Quantity(by_capital)
 
 
@@ -119,10 +170,11 @@ def _sized(  # noqa: PLR0917 - private, called twice
     by_capital: Quantity,
     binding: Binding,
     risk: RiskLimits,
+    rate: Rate | None,
 ) -> Sized:
-    unit_risk = risk_per_unit(entry, stop, instrument.multiplier)
-    risk_amount = Usd(quantity * unit_risk)
-    notional = Usd(quantity * entry * instrument.multiplier)
+    unit_risk = worth(rate, risk_per_unit(entry, stop, instrument.multiplier), stop)
+    risk_amount = worth(rate, quantity * risk_per_unit(entry, stop, instrument.multiplier), stop)
+    notional = worth(rate, quantity * entry * instrument.multiplier, entry)
     is_within = quantity <= by_risk and quantity <= by_capital
     return Sized(
         quantity=quantity,
@@ -132,6 +184,7 @@ def _sized(  # noqa: PLR0917 - private, called twice
         notional=notional,
         risk_amount=risk_amount,
         risk_per_unit=unit_risk,
+        rate=rate,
         warnings=() if is_within else _broken_caps(instrument, quantity, notional, risk_amount, risk),
     )
 

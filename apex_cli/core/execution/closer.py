@@ -18,9 +18,10 @@ from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.market.expiry import has_expired
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
@@ -293,13 +294,23 @@ def _closing_orders(
     return (replace(order, oca_group=group), replace(stop, oca_group=group))
 
 
+def _profit_of(state: State, record: OrderRecord, side: PositionSide, entry: Price, average: Price) -> Usd:
+    """Return what *record* earned, in account currency: each of its fills by its own rate."""
+    unit = record.order.instrument.multiplier
+    fills = [fill for fill in state.fills.values() if fill.client_order_id == record.order.client_order_id]
+    if not any(fill.rate for fill in fills):
+        return profit(side, entry, average, record.filled_quantity, unit)
+    gains = (worth(fill.rate, profit(side, entry, fill.price, fill.quantity, unit), fill.price) for fill in fills)
+    return Usd(sum(gains, ZERO))
+
+
 def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price) -> Closed:
     """Return what a closing order came to so far."""
     instrument, average = record.order.instrument, record.average_price
     held: PositionRecord | None = state.positions.get(instrument.key)
     pnl = pnl_pct = None
     if average is not None:
-        pnl = profit(side, entry, average, record.filled_quantity, instrument.multiplier)
+        pnl = _profit_of(state, record, side, entry, average)
         pnl_pct = profit_pct(side, entry, average)
     fraction = held.position.quantity - held.position.orderable if held else ZERO
     return Closed(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -14,8 +16,8 @@ from apex_cli.core.decision.record import end_approval
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountSnapshot, CashFlow
-from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.currency import Rate
+from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.records import AccountRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.cash_flows import suspected_flow, with_flow, with_marks
@@ -30,7 +32,7 @@ CURVE_STEP_S = 300
 def keep_house(store: StateStore, gatherer: Gatherer, account: AccountSnapshot, now: datetime) -> None:
     """Do everything below that is due in one commit; without anything due in none."""
     state = store.view()
-    due, fresh = _due(state, now), _fresh_quotes(state, gatherer, now)
+    due, fresh = _due(state, now), _fresh_prices(state, gatherer, now)
     is_known = _is_known(state, account, session_date(now).isoformat())
     if is_known and not (due or fresh or _is_new_session(state, now)):
         return
@@ -96,7 +98,7 @@ def _held(state: State) -> Usd:
     return Usd(
         sum(
             (
-                row.position.quantity * row.current_price * row.position.instrument.multiplier
+                row.worth(row.position.quantity * row.current_price * row.position.instrument.multiplier)
                 for row in state.positions.values()
             ),
             ZERO,
@@ -177,23 +179,44 @@ def _expire(tx: State, due: Iterable[str], now: datetime) -> None:
             end_approval(tx, approval, ApprovalStatus.EXPIRED, now, reason="Nobody answered in time.")
 
 
-def _fresh_quotes(state: State, gatherer: Gatherer, now: datetime) -> dict[str, Quote]:
-    """Return newer prices of what is held."""
+class _Priced(NamedTuple):
+    """What a position is worth by now."""
+
+    price: Price
+    at: datetime
+    is_theoretical: bool
+    rate: Rate | None
+
+
+def _fresh_prices(state: State, gatherer: Gatherer, now: datetime) -> dict[str, _Priced]:
+    """Return newer prices and rates of what is held."""
     fresh = {}
     for key, row in state.positions.items():
+        known = _Priced(row.current_price, row.priced_at, row.is_theoretical, row.rate)
+        found = known
         quote = gatherer.quote(row.position.instrument, now)
-        if quote is None or quote.at < row.priced_at:
-            continue
-        if (quote.price, quote.source == THEORETICAL) != (row.current_price, row.is_theoretical):
-            fresh[key] = quote
+        if quote is not None and quote.at >= row.priced_at:
+            is_theoretical = quote.source == THEORETICAL
+            if (quote.price, is_theoretical) != (row.current_price, row.is_theoretical):
+                found = _Priced(quote.price, quote.at, is_theoretical, row.rate)
+        rate = gatherer.rates.rate(row.position.instrument, found.price, now) or row.rate
+        if found is not known or _value(rate) != _value(row.rate):
+            fresh[key] = found._replace(rate=rate)
     return fresh
 
 
-def _take_over(tx: State, fresh: Mapping[str, Quote]) -> None:
-    for key, quote in fresh.items():
+def _value(rate: Rate | None) -> Decimal | None:
+    return None if rate is None else rate.value
+
+
+def _take_over(tx: State, fresh: Mapping[str, _Priced]) -> None:
+    for key, found in fresh.items():
         row = tx.positions.get(key)
         if row is not None:
-            is_theoretical = quote.source == THEORETICAL
             tx.positions[key] = replace(
-                row, current_price=quote.price, priced_at=quote.at, is_theoretical=is_theoretical
+                row,
+                current_price=found.price,
+                priced_at=found.at,
+                is_theoretical=found.is_theoretical,
+                rate=found.rate,
             )

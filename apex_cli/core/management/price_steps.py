@@ -16,6 +16,7 @@ from apex_cli.core.decision.brackets import Tranche, entry_with_exits, tranche_q
 from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.market.ticks import on_tick
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits, RepriceLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
@@ -105,7 +106,14 @@ def allowed_rest(  # noqa: PLR0917 - what a decision reads, in one line
         rest: what it has not.
     """
     signal = entry.opportunity.signal
-    sized = size_position(instrument=signal.instrument, entry=price, stop=signal.stop_loss, risk=limits.risk)
+    sized = size_position(
+        instrument=signal.instrument,
+        entry=price,
+        stop=signal.stop_loss,
+        risk=limits.risk.for_equity(snapshot.account.equity),
+        rate=snapshot.rate.at_price(price) if snapshot.rate else None,
+        currency=limits.currency,
+    )
     if not isinstance(sized, Sized):
         return (sized,)
     left = Quantity(min(rest, sized.quantity - filled))
@@ -237,5 +245,9 @@ def repriced_bracket(
     return replace(
         bracket,
         entry_price=Price(mean),
-        risk_per_unit=risk_per_unit(mean, bracket.stop_price, bracket.instrument.multiplier),
+        risk_per_unit=worth(
+            bracket.rate,
+            risk_per_unit(mean, bracket.stop_price, bracket.instrument.multiplier),
+            bracket.stop_price,
+        ),
     )

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -45,13 +46,16 @@ class Sized(Value, frozen=True, kw_only=True):
     quantity_by_capital: Quantity
     binding: Binding
     notional: Usd
-    """quantity * entry * multiplier."""
+    """quantity * entry * multiplier, in account currency."""
 
     risk_amount: Usd
-    """Loss at the stop before costs: quantity * |entry - stop| * multiplier."""
+    """Loss at the stop before costs: quantity * |entry - stop| * multiplier, in account currency."""
 
     risk_per_unit: Usd
-    """|entry - stop| * multiplier."""
+    """|entry - stop| * multiplier, in account currency."""
+
+    rate: Rate | None = None
+    """What the prices are in, in account currency; None where it is the same."""
 
     warnings: tuple[Reason, ...] = ()
     """Caps that the smallest quantity breaks, with their numbers."""
@@ -185,6 +189,9 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
     locks: tuple[Lock, ...] = ()
     """Securities in which our books and the broker's differ."""
+
+    rate: Rate | None = None
+    """What the opportunity's instrument is priced in, in account currency; None where it is that, or none is known."""
 
     margin_preview: MarginPreview | None = None
     """The broker's "what if" for the opportunity's entry; None when it was not asked or did not answer."""

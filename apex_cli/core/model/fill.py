@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole, OrderSide
@@ -40,6 +42,17 @@ class Fill(Value, frozen=True, kw_only=True):
 
     price: Price
     commission: Usd = Usd(ZERO)
+    """As charged, in *commission_currency*."""
+
+    commission_currency: str = ""
+    """Empty: the account's own."""
+
+    commission_rate: Decimal | None = None
+    """What one unit of *commission_currency* is worth in the account's; None where it is that."""
+
+    rate: Rate | None = None
+    """What *price* is in, in account currency, as it was booked; None where it is that already."""
+
     filled_at: datetime
     """When it happened at the venue, aware UTC."""
 
@@ -50,6 +63,11 @@ class Fill(Value, frozen=True, kw_only=True):
     def key(self) -> str:
         """Identity of the execution without its correction number."""
         return self.exec_id.rpartition(".")[0] or self.exec_id
+
+    @property
+    def cost(self) -> Usd:
+        """The commission in account currency."""
+        return self.commission if self.commission_rate is None else Usd(self.commission * self.commission_rate)
 
     @property
     def is_adopted(self) -> bool:

@@ -6,6 +6,7 @@ Fractions are fractions: ``max_risk_pct: 0.01`` is 1 %.
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, assert_never
@@ -13,10 +14,11 @@ from typing import Annotated, assert_never
 from msgspec.structs import replace
 
 from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Value
+from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
-from apex_cli.core.model.spelling import Ticker
+from apex_cli.core.model.spelling import Currency, Ticker
 
 
 class DayTradeRegime(StrEnum):
@@ -232,6 +234,23 @@ class Patience(Value, frozen=True, kw_only=True):
     """How long after sending an order may still turn up, in seconds; before that its absence proves nothing."""
 
 
+class CurrencyLimits(Value, frozen=True, kw_only=True):
+    """Section ``currency``: what the account is kept in, and what other currencies are worth in it."""
+
+    base: Currency = HOME_CURRENCY
+    """What every amount of this file, of sizes, limits and reports is in: the currency of the account."""
+
+    rates: dict[str, Annotated[Decimal, Range(0, MOST_MONEY, above=True)]] = {}
+    """Value of one unit of another currency or coin, as {EUR: 1.08, JPY: 0.0067}, where neither the broker nor bars of
+    the pair have a newer rate."""
+
+    rates_as_of: date | None = None
+    """When these rates were true, as YYYY-MM-DD; null: they always hold."""
+
+    max_age_hours: Annotated[int, Range(1, 10_000)] = 96
+    """An older rate is none, and nothing is opened by it; the default covers a long weekend."""
+
+
 class CommissionPlan(StrEnum):
     """Which price list applies."""
 
@@ -248,6 +267,7 @@ class Limits(Value, frozen=True, kw_only=True):
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
     management: ManagementLimits = ManagementLimits()
+    currency: CurrencyLimits = CurrencyLimits()
     commission: CommissionPlan = CommissionPlan.NONE
     """The price list that commissions are expected by."""
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
 
@@ -51,7 +52,10 @@ class Position(Value, frozen=True, kw_only=True):
     """Sum of price times quantity over the closing fills."""
 
     realized_pnl: Usd = Usd(ZERO)
-    """Of what was closed, before commissions."""
+    """Of what was closed, before commissions, in account currency."""
+
+    quote_pnl: Decimal | None = None
+    """The same in the currency of its prices; None where that is the account's."""
 
     commission: Usd = Usd(ZERO)
     first_fill_key: str = ""
@@ -133,9 +137,17 @@ class RoundTrip(Value, frozen=True, kw_only=True):
     entry_time: datetime
     exit_time: datetime
     pnl: Usd
-    """Before commissions."""
+    """Before commissions, in account currency: each part by the rate at which it was closed."""
 
     pnl_pct: Decimal
+    """In the currency of its prices."""
+
+    quote_pnl: Decimal | None = None
+    """P&L in the currency of its prices; None where that is the account's."""
+
+    rate: Rate | None = None
+    """The rate of its last fill; None where none is needed."""
+
     commission: Usd
     initial_risk: Usd | None = None
     """Loss at the first stop for the opened quantity, before costs; None when unknown."""

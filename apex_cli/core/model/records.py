@@ -10,6 +10,7 @@ import msgspec
 
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.decision import Decision, Reason, TradingMode
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.lesson import EntryConditions
@@ -115,13 +116,24 @@ class BracketRecord(Value, frozen=True, kw_only=True):
     stop_price: Price
     target_prices: tuple[Price, ...] = ()
     risk_per_unit: Usd
-    """Loss of one unit at the first stop: |entry - stop| * multiplier."""
+    """Loss of one unit at the first stop: |entry - stop| * multiplier, in account currency."""
+
+    rate: Rate | None = None
+    """What its prices are in, in account currency, when it was decided; None where it is that."""
 
     confidence: Decimal | None = None
     reward_risk: Decimal | None = None
     created_at: datetime
     conditions: EntryConditions | None = None
     """What the learners will want to know of the entry."""
+
+    @property
+    def price_risk(self) -> Decimal:
+        """Price from the planned entry to the first stop: 1 R, without any rate."""
+        unit = self.instrument.multiplier
+        if self.rate is None:
+            return self.risk_per_unit / unit
+        return self.risk_per_unit / (self.rate.worth(Decimal(1), self.stop_price) * unit)
 
 
 class RestingEntry(Value, frozen=True, kw_only=True):
@@ -161,6 +173,13 @@ class PositionRecord(Value, frozen=True, kw_only=True):
     priced_at: datetime
     is_theoretical: bool = False
     """True where a model made the latest price."""
+
+    rate: Rate | None = None
+    """Newest rate of the currency of its prices; None where that is the account's."""
+
+    def worth(self, amount: Decimal) -> Usd:
+        """Return *amount* of the currency of its prices in that of the account."""
+        return worth(self.rate, amount, self.current_price)
 
 
 class Counters(Value, frozen=True, kw_only=True):

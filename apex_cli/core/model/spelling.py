@@ -36,6 +36,22 @@ CURRENCIES = _words(
 )
 """Currencies that make a pair by their name alone."""
 
+
+def as_currency(text: str) -> str:
+    """Return the code of a currency.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    code = text.upper()
+    if code not in CURRENCIES:
+        raise ValueError("it is no currency that is known here")
+    return code
+
+
+Currency = Annotated[str, Spelling(as_currency, "a currency such as USD")]
+"""A field that names a currency."""
+
 COINS = _words(
     """
     1INCH AAVE ADA ALGO APE APT ARB ATOM AVAX AXS BAT BCH BNB BONK BTC CHZ COMP CRO CRV DAI DASH DOGE DOT DYDX EGLD

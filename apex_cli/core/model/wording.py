@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.instrument import HOME_CURRENCY, MarketType
 
 _MOST_DECIMALS = Decimal("0.0001")
 _UNITS = {
@@ -47,13 +49,36 @@ def decimals(value: Decimal, least: int = 2) -> str:
     return f"{whole}.{part}" if part else whole
 
 
+_CURRENCY: ContextVar[str] = ContextVar("account_currency", default=HOME_CURRENCY)
+
+
+def account_currency() -> str:
+    """Return the name of the account's currency, as texts show it."""
+    return _CURRENCY.get()
+
+
+def show_amounts_in(currency: str) -> None:
+    """Let texts of this process name *currency* as that of the account from now on."""
+    _CURRENCY.set(currency)
+
+
+@contextmanager
+def amounts_in(currency: str) -> Iterator[None]:
+    """Let texts name *currency* as that of the account inside the block."""
+    token = _CURRENCY.set(currency)
+    try:
+        yield
+    finally:
+        _CURRENCY.reset(token)
+
+
 def money(value: Decimal) -> str:
     """Return an amount of account currency.
 
     >>> money(Decimal(150))
     '150.00 USD'
     """
-    return f"{decimals(value)} USD"
+    return f"{decimals(value)} {account_currency()}"
 
 
 def percent(fraction: Decimal) -> str:

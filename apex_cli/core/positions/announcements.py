@@ -92,7 +92,7 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
         remaining=held.quantity,
         entry_price=held.entry_price,
         exit_price=price,
-        pnl=profit(held.side, held.entry_price, price, record.filled_quantity, order.instrument.multiplier),
+        pnl=row.worth(profit(held.side, held.entry_price, price, record.filled_quantity, order.instrument.multiplier)),
         pnl_pct=profit_pct(held.side, held.entry_price, price),
         reason=order.note or order.role.lower(),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -103,7 +104,7 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
 
 def book_fill(tx: State, fill: Fill, now: datetime) -> tuple[RoundTrip, ...]:
     """Apply one new execution or correction, and return the round trips it closed or changed."""
-    fill = _attributed(tx, fill)
+    fill = _rated(tx, _attributed(tx, fill), now)
     _count_on_order(tx, fill, tx.fills.get(fill.key), now)
     return fold_in(tx, fill, now)
 
@@ -133,6 +134,38 @@ def _attributed(tx: State, fill: Fill) -> Fill:
     if record is None:
         return fill
     return replace(fill, bracket_id=record.order.bracket_id, role=record.order.role)
+
+
+def _rated(tx: State, fill: Fill, now: datetime) -> Fill:
+    """Return *fill* with what its price and its commission are worth in account currency, as that is known now.
+
+    The broker's own word goes first, then what was booked before, then the newest rate of the position or of the plan.
+    """
+    known: Fill | None = tx.fills.get(fill.key)
+    row: PositionRecord | None = tx.positions.get(fill.instrument.key)
+    plan: BracketRecord | None = tx.brackets.get(fill.bracket_id)
+    rate = fill.rate or next((each.rate for each in (known, row, plan) if each is not None and each.rate), None)
+    if rate is not None:
+        fill = replace(fill, rate=rate.at_price(fill.price))
+    if not fill.commission_currency or fill.commission_rate is not None:
+        return fill
+    charged = known.commission_rate if known is not None else None
+    if charged is None:
+        charged = _rate_value(tx, fill)
+    if charged is None:
+        message = (
+            f"{fill.instrument.key}: a commission of {fill.commission} {fill.commission_currency} is not counted, as "
+            f"no rate of {fill.commission_currency} is known."
+        )
+        subject = _subject(tx, fill.bracket_id, fill.instrument.symbol)
+        tx.emit(AlarmRaised(at=now, subject=subject, data=Alarm(code="commission_without_rate", message=message)))
+    return replace(fill, commission_rate=ZERO if charged is None else charged)
+
+
+def _rate_value(tx: State, fill: Fill) -> Decimal | None:
+    """Return what one unit of the commission's currency is worth, by its own rate or that of something held."""
+    rates = (fill.rate, *(row.rate for row in tx.positions.values()))
+    return next((r.value for r in rates if r is not None and r.currency == fill.commission_currency), None)
 
 
 def _count_on_order(tx: State, fill: Fill, known: Fill | None, now: datetime) -> None:
@@ -250,11 +283,11 @@ def _put_position(tx: State, key: str, position: Position | None, fill: Fill) ->
         tx.positions.pop(key, None)
         return
     row: PositionRecord | None = tx.positions.get(key)
-    fresh = PositionRecord(position=position, current_price=fill.price, priced_at=fill.filled_at)
+    fresh = PositionRecord(position=position, current_price=fill.price, priced_at=fill.filled_at, rate=fill.rate)
     if row is not None:
         fresh = replace(fresh, carried=row.carried)
         if row.priced_at > fill.filled_at:
-            fresh = replace(fresh, current_price=row.current_price, priced_at=row.priced_at)
+            fresh = replace(fresh, current_price=row.current_price, priced_at=row.priced_at, rate=row.rate)
     tx.positions[key] = fresh
 
 

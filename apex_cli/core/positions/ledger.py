@@ -7,8 +7,10 @@ the next; its commission is split by quantity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole, OrderSide
@@ -87,7 +89,7 @@ def apply_fill(
     """
     side = _SIDES[fill.side]
     if position is None:
-        return _opened(fill, side, fill.quantity, fill.commission), ()
+        return _opened(fill, side, fill.quantity, fill.cost), ()
     if position.instrument != fill.instrument and position.instrument.key != fill.instrument.key:
         raise ValueError(f"fill {fill.exec_id} is of {fill.instrument.key}, the position of {position.instrument.key}")
     if position.side is side:
@@ -96,10 +98,10 @@ def apply_fill(
     if rest < ZERO:
         return _reduced(position, fill), ()
     if not rest:
-        return None, (_closed(position, fill, fill.quantity, fill.commission, plans),)
-    closing_commission = Usd(fill.commission * position.quantity / fill.quantity)
+        return None, (_closed(position, fill, fill.quantity, fill.cost, plans),)
+    closing_commission = Usd(fill.cost * position.quantity / fill.quantity)
     closed = _closed(position, fill, position.quantity, closing_commission, plans)
-    return _opened(fill, side, Quantity(rest), Usd(fill.commission - closing_commission)), (closed,)
+    return _opened(fill, side, Quantity(rest), Usd(fill.cost - closing_commission)), (closed,)
 
 
 def _opened(fill: Fill, side: PositionSide, quantity: Quantity, commission: Usd) -> Position:
@@ -137,7 +139,8 @@ def _increased(position: Position, fill: Fill) -> Position:
         closed_quantity=position.closed_quantity,
         closed_value=position.closed_value,
         realized_pnl=position.realized_pnl,
-        commission=Usd(position.commission + fill.commission),
+        quote_pnl=position.quote_pnl,
+        commission=Usd(position.commission + fill.cost),
         first_fill_key=position.first_fill_key,
     )
 
@@ -157,8 +160,9 @@ def _reduced(position: Position, fill: Fill) -> Position:
         opened_value=position.opened_value,
         closed_quantity=Quantity(position.closed_quantity + quantity),
         closed_value=position.closed_value + price * quantity,
-        realized_pnl=Usd(position.realized_pnl + gain),
-        commission=Usd(position.commission + fill.commission),
+        realized_pnl=Usd(position.realized_pnl + worth(fill.rate, gain, price)),
+        quote_pnl=None if fill.rate is None else _earned(position) + gain,
+        commission=Usd(position.commission + fill.cost),
         first_fill_key=position.first_fill_key,
     )
 
@@ -179,6 +183,7 @@ def _closed(
     opened, opened_value = position.opened_quantity, position.opened_value
     closed_value = position.closed_value + fill.price * quantity
     plan = plans.get(position.bracket_id)
+    gain = profit(position.side, opened_value, closed_value, ONE, position.instrument.multiplier)
     return RoundTrip(
         round_trip_id=position.first_fill_key,
         bracket_id=position.bracket_id,
@@ -191,9 +196,26 @@ def _closed(
         exit_price=Price(closed_value / opened),
         entry_time=position.entry_time,
         exit_time=fill.filled_at,
-        pnl=profit(position.side, opened_value, closed_value, ONE, position.instrument.multiplier),
+        pnl=_in_base(position, gain, fill),
+        quote_pnl=None if fill.rate is None else gain,
+        rate=fill.rate,
         pnl_pct=profit_pct(position.side, opened_value, closed_value),
         commission=Usd(position.commission + commission),
         initial_risk=Usd(plan.risk_per_unit * opened) if plan else None,
         exit_reason=_exit_reason(fill),
     )
+
+
+def _earned(position: Position) -> Decimal:
+    """Return what was closed has earned, in the currency of the prices."""
+    return position.realized_pnl if position.quote_pnl is None else position.quote_pnl
+
+
+def _in_base(position: Position, gain: Usd, fill: Fill) -> Usd:
+    """Return *gain*, the profit of all units in the currency of their prices, in account currency.
+
+    What was closed before keeps the rate of its own fills.
+    """
+    if fill.rate is None:
+        return gain
+    return Usd(position.realized_pnl + fill.rate.worth(gain - _earned(position), fill.price))

@@ -40,12 +40,12 @@ class Gain(Value, frozen=True, kw_only=True):
 def gain_of(position: Position, bracket: BracketRecord, price: Price) -> Gain:
     """Return what *position* has gained at *price*.
 
-    distance = (price - entry price) * sign; 1 R = risk_per_unit / multiplier.
+    distance = (price - entry price) * sign; 1 R = |planned entry - first stop|.
     """
     return Gain(
         price=price,
         distance=(price - position.entry_price) * position.side.sign,
-        unit=bracket.risk_per_unit / position.instrument.multiplier,
+        unit=bracket.price_risk,
     )
 
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from apex_cli.core.market.expiry import days_left, last_trade_at
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import Rate
+from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
@@ -54,6 +56,14 @@ class PositionView(Value, frozen=True, kw_only=True):
 
     is_short_option: bool = False
     """True where its holder may be assigned at any time."""
+    currency: str = HOME_CURRENCY
+    """Of its prices."""
+
+    rate: Rate | None = None
+    """What its prices are in, in account currency; None where it is that."""
+
+    quote_pnl: Decimal | None = None
+    """P&L in the currency of its prices; None where that is the account's."""
 
     managed: ManagedBy = ManagedBy()
     """What will move its stop, or close it."""
@@ -104,7 +114,8 @@ def _view(
     position = row.position
     multiplier = position.instrument.multiplier
     protection = protection_of(position, orders)
-    pnl = profit(position.side, position.entry_price, row.current_price, position.quantity, multiplier)
+    gain = profit(position.side, position.entry_price, row.current_price, position.quantity, multiplier)
+    pnl = row.worth(gain)
     risk = bracket.risk_per_unit * position.quantity if bracket else ZERO
     plan = management.plan_for(bracket.strategy if bracket else "")
     return PositionView(
@@ -122,7 +133,10 @@ def _view(
         protected_quantity=protection.quantity,
         protected_overnight=protection.overnight_quantity >= position.orderable,
         entry_time=position.entry_time,
-        notional=Usd(position.quantity * row.current_price * multiplier),
+        notional=row.worth(position.quantity * row.current_price * multiplier),
+        currency=position.instrument.currency,
+        rate=row.rate,
+        quote_pnl=None if row.rate is None else gain,
         signal_id=bracket.signal_id if bracket else "",
         expires_at=last_trade_at(position.instrument),
         days_left=days_left(position.instrument, now),

@@ -14,6 +14,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
@@ -102,7 +103,8 @@ def _lot(opening: Fill, closing: Fill, quantity: Decimal) -> TaxLot:
 
 def _amount(fill: Fill, quantity: Decimal, *, sign: int) -> Usd:
     """Return the value of *quantity* at the price of *fill*, with its part of the commission added or deducted."""
-    return Usd(quantity * fill.price * fill.instrument.multiplier + sign * fill.commission * quantity / fill.quantity)
+    value = worth(fill.rate, quantity * fill.price * fill.instrument.multiplier, fill.price)
+    return Usd(value + sign * fill.cost * quantity / fill.quantity)
 
 
 def _with_hint(lot: TaxLot, opening: Fill, opened: Sequence[Fill]) -> TaxLot:

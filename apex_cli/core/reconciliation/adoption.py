@@ -11,11 +11,13 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.sizing import no_rate
+from apex_cli.core.decision.sizing import IN_DOLLARS, no_rate
 from apex_cli.core.errors import ApexError, InputError, NothingToDo, RefusedError
 from apex_cli.core.market.ticks import on_tick
+from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import CurrencyLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import Position, risk_per_unit, signed
@@ -23,7 +25,7 @@ from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reco
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
 from apex_cli.core.model.spelling import names_key, same_security
-from apex_cli.core.ports import Clock, Ids, PriceOf, StateStore
+from apex_cli.core.ports import Clock, Ids, PriceOf, RateOf, StateStore
 from apex_cli.core.positions.booking import book_fill, fold_in, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
@@ -32,16 +34,33 @@ from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted, Posi
 from apex_cli.core.state.tables import State
 
 
+async def no_rate_known(instrument: Instrument, price: Price) -> None:
+    """Return None: nothing but the account's own currency has a rate."""
+    del instrument, price
+
+
 class Adoption:
     """Compares with the broker as a person asks: to look, to repair, to take over or to leave alone."""
 
-    def __init__(self, *, reconciler: Reconciler, store: StateStore, clock: Clock, ids: Ids, price_of: PriceOf) -> None:
+    def __init__(
+        self,
+        *,
+        reconciler: Reconciler,
+        store: StateStore,
+        clock: Clock,
+        ids: Ids,
+        price_of: PriceOf,
+        rate_of: RateOf = no_rate_known,
+        currency: CurrencyLimits = IN_DOLLARS,
+    ) -> None:
         """Keep the parts."""
         self._reconciler = reconciler
         self._store = store
         self._clock = clock
         self._ids = ids
         self._price_of = price_of
+        self._rate_of = rate_of
+        self._currency = currency
 
     async def reconcile(self, request: ReconcileRequest) -> Reconciliation:
         """Compare, and do what *request* asks for; return how things stand afterwards.
@@ -78,16 +97,13 @@ class Adoption:
         if own is not None and request.stop_price is not None and not _differs(found, own.instrument.key):
             market = await self._price_of(own.instrument) or own.entry_price
             _require_side(own.instrument.key, request.stop_price, market, signed(own))
-            self._plan(own, request.stop_price)
+            self._plan(own, request.stop_price, await self._rate(own.instrument, own.entry_price))
             return
         each = _position_break(found, request.adopt)
         row: PositionRecord | None = self._store.view().positions.get(each.key)
         instrument = row.position.instrument if row is not None else each.instrument
         if instrument is None:
             raise ApexError("instrument_unknown", f"{each.key}: the broker does not report what it is.")
-        foreign = no_rate(instrument)
-        if foreign is not None:
-            raise RefusedError(foreign.code, foreign.message, hint=f"Leave it alone with --ignore {each.key!r}.")
         difference, held = _difference(each), signed(row.position if row else None)
         price = request.price or each.price
         if price is None:
@@ -96,18 +112,36 @@ class Adoption:
                 f"{each.key}: the broker does not report at what price {abs(difference)} were traded.",
                 hint="Give it: --price 51.20",
             )
-        stop = None
+        rate, stop = await self._rate(instrument, price), None
         if held * (held + difference) <= ZERO and held + difference:
             stop = _stop_for(each.key, request, await self._price_of(instrument) or price, difference)
-        self._take_over(instrument, difference, price, stop)
+        self._take_over(instrument, difference, price, stop, rate)
 
-    def _take_over(self, instrument: Instrument, difference: Decimal, price: Price, stop: Price | None) -> None:
+    async def _rate(self, instrument: Instrument, price: Price) -> Rate | None:
+        """Return what the prices of *instrument* are in; None where that is the account's currency.
+
+        Raises:
+            RefusedError: no rate is known, or none that is young enough.
+        """
+        rate = await self._rate_of(instrument, price)
+        missing = no_rate(instrument, rate, self._currency, self._clock.now())
+        if missing is not None:
+            raise RefusedError(missing.code, missing.message, hint=f"Leave it alone with --ignore {instrument.key!r}.")
+        return rate
+
+    def _take_over(
+        self, instrument: Instrument, difference: Decimal, price: Price, stop: Price | None, rate: Rate | None
+    ) -> None:
         """Book *difference* as one execution; with *stop*, under a plan of its own."""
         now = self._clock.now()
         side = OrderSide.BUY if difference > ZERO else OrderSide.SELL
         quantity = Quantity(abs(difference))
         name = self._ids.new()
-        plan = None if stop is None else _bracket(name, instrument, side, quantity, price=price, stop=stop, now=now)
+        plan = (
+            None
+            if stop is None
+            else _bracket(name, instrument, side, quantity, price=price, stop=stop, rate=rate, now=now)
+        )
         fill = Fill(
             exec_id=f"{ADOPTED}{name}",
             bracket_id=name if plan else "",
@@ -116,6 +150,7 @@ class Adoption:
             side=side,
             quantity=quantity,
             price=price,
+            rate=rate,
             filled_at=now,
         )
         with self._store.transaction() as tx:
@@ -127,12 +162,14 @@ class Adoption:
             tx.ignored.pop(instrument.key, None)
             book_fill(tx, fill, now)
 
-    def _plan(self, position: Position, stop: Price) -> None:
+    def _plan(self, position: Position, stop: Price, rate: Rate | None) -> None:
         """Give a position without a plan one: the execution that opened it becomes its entry."""
         now, name = self._clock.now(), self._ids.new()
         instrument = position.instrument
         side = OrderSide.BUY if signed(position) > ZERO else OrderSide.SELL
-        plan = _bracket(name, instrument, side, position.quantity, price=position.entry_price, stop=stop, now=now)
+        plan = _bracket(
+            name, instrument, side, position.quantity, price=position.entry_price, stop=stop, rate=rate, now=now
+        )
         with self._store.transaction() as tx:
             first: Fill | None = tx.fills.get(position.first_fill_key)
             if first is None:
@@ -214,7 +251,15 @@ def _require_side(key: str, stop: Price, market: Price, quantity: Decimal) -> No
 
 
 def _bracket(
-    name: str, instrument: Instrument, side: OrderSide, quantity: Quantity, *, price: Price, stop: Price, now: datetime
+    name: str,
+    instrument: Instrument,
+    side: OrderSide,
+    quantity: Quantity,
+    *,
+    price: Price,
+    stop: Price,
+    rate: Rate | None,
+    now: datetime,
 ) -> BracketRecord:
     """Return the plan of a holding that was taken over: nothing but its stop."""
     stop = on_tick(stop, instrument, side.opposite)
@@ -227,7 +272,8 @@ def _bracket(
         quantity=quantity,
         entry_price=price,
         stop_price=stop,
-        risk_per_unit=risk_per_unit(price, stop, instrument.multiplier),
+        risk_per_unit=worth(rate, risk_per_unit(price, stop, instrument.multiplier), stop),
+        rate=rate,
         created_at=now,
     )
 

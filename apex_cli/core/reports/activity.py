@@ -9,7 +9,7 @@ from typing import assert_never
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.model.wording import plain
+from apex_cli.core.model.wording import account_currency, plain
 from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalApproved,
@@ -167,7 +167,7 @@ def _approval(event: ApprovalEvent) -> Activity:
 def _fill(event: FillBooked | FillCorrected) -> Activity:
     fill = event.data
     role = fill.role.lower() if fill.role else fill.settlement or "fill"
-    costs = f", commission {plain(fill.commission)}" if fill.commission else ""
+    costs = f", commission {plain(fill.cost)}" if fill.cost else ""
     text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}{costs}"
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)
 
@@ -175,5 +175,5 @@ def _fill(event: FillBooked | FillCorrected) -> Activity:
 def _closed(event: RoundTripClosed) -> Activity:
     trip = event.data
     r = f", {trip.r_multiple:+.2f} R" if trip.r_multiple is not None else ""
-    text = f"{trip.pnl:+.2f} USD{r}, {plain(trip.quantity)} at {plain(trip.exit_price)}"
+    text = f"{trip.pnl:+.2f} {account_currency()}{r}, {plain(trip.quantity)} at {plain(trip.exit_price)}"
     return _line(event, ActivityKind.CLOSED, trip.instrument.key, trip.exit_reason, text)

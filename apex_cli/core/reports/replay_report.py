@@ -215,12 +215,14 @@ def _open_positions(state: State) -> tuple[OpenPosition, ...]:
             quantity=row.position.quantity * row.position.side.sign,
             entry_price=row.position.entry_price,
             current_price=row.current_price,
-            pnl=profit(
-                row.position.side,
-                row.position.entry_price,
-                row.current_price,
-                row.position.quantity,
-                row.position.instrument.multiplier,
+            pnl=row.worth(
+                profit(
+                    row.position.side,
+                    row.position.entry_price,
+                    row.current_price,
+                    row.position.quantity,
+                    row.position.instrument.multiplier,
+                )
             ),
         )
         for _, row in sorted(state.positions.items())

@@ -15,6 +15,7 @@ from apex_cli.core.day_trades.count import RunningCount
 from apex_cli.core.market.calendar import next_session, session_date
 from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.decision import DecisionKind, Reason
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Price, Usd
@@ -247,6 +248,8 @@ class ReportBuilder:
         self._slips: dict[str, _Slip] = {}
         self._signal_prices: dict[str, tuple[Price, Decimal | None]] = {}
         self._fills: list[Fill] = []
+        self._rates: dict[str, Rate | None] = {}
+        """Newest rate by instrument key, of what is priced in another currency."""
 
     def add(self, row: OutboxRow) -> None:  # noqa: C901, PLR0912 - one case for each kind of event
         """Count one event; kinds outside ``KINDS`` are passed over, lines of other versions, too."""
@@ -322,6 +325,7 @@ class ReportBuilder:
         self._by_session[day] = self._by_session.get(day, ZERO) + trip.net_pnl
 
     def _fill(self, fill: Fill) -> None:
+        self._rates[fill.instrument.key] = fill.rate
         if self._span.has(fill.filled_at):
             self._fills.append(fill)
 
@@ -341,6 +345,7 @@ class ReportBuilder:
         quote, decision = record.snapshot.quote, record.decision
         half = (quote.ask - quote.bid) / 2 if quote and quote.ask is not None and quote.bid is not None else None
         if decision.kind is not DecisionKind.REFUSE:
+            self._rates[decision.instrument.key] = record.snapshot.rate
             self._signal_prices[decision.signal_id] = (record.opportunity.signal.entry_price, half)
         if not self._span.has(event.at):
             return
@@ -368,7 +373,8 @@ class ReportBuilder:
         expected = _expected_price(order)
         if price is None or expected is None or not record.filled_quantity or not self._span.has(event.at):
             return
-        quantity = record.filled_quantity * order.instrument.multiplier
+        rate = self._rates.get(order.instrument.key)
+        quantity = worth(rate, record.filled_quantity * order.instrument.multiplier, price)
         slip = (price - expected) * quantity * order.side.sign
         delay, spread = ZERO, None
         if order.role is OrderRole.ENTRY and event.subject in self._signal_prices:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerOrder, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import Meets, Order, OrderSide, OrderStatus, OrderType
 
@@ -75,6 +75,15 @@ class VenueBook(Value, frozen=True, kw_only=True):
     """Everything a matching engine knows: restore it and the future is the same."""
 
     cash: Usd
+    base: str = HOME_CURRENCY
+    """The account's currency."""
+
+    foreign: dict[str, Decimal] = {}
+    """Cash in other currencies than the account's."""
+
+    rates: dict[str, Decimal] = {}
+    """Account currency for one unit of each other currency."""
+
     positions: tuple[VenuePosition, ...] = ()
     orders: tuple[VenueOrder, ...] = ()
     groups: tuple[VenueGroup, ...] = ()

@@ -66,7 +66,7 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
     Raises:
         OutOfReachError: an execution is missing, or does not fit the order that it belongs to.
     """
-    ledger = Ledger(book.cash, CostModel())
+    ledger = Ledger(book.cash, CostModel(), book.base)
     desk = Desk(ledger)
     prices: dict[str, Price] = {}
     times = {key: kept.at for key, kept in book.prices.items()}
@@ -119,6 +119,8 @@ def _fill(desk: Desk, fill: Fill) -> None:
     if order is None or order.status is not WORKING or number != desk.ledger.last_execution + 1:
         raise OutOfReachError(f"execution {fill.exec_id} does not follow what the book knows")
     desk.at = max(desk.at, fill.filled_at)
+    if fill.rate is not None:
+        desk.ledger.rates[fill.rate.currency] = fill.rate.value
     desk.seq += 1
     desk.cap, desk.cap_is_shared = fill.quantity, True
     order.quantity = max(order.quantity, order.filled + fill.quantity)

@@ -50,7 +50,7 @@ from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.market.expiry import settlement_of
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
 from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase, TimeInForce
@@ -99,6 +99,7 @@ class MatchingEngine:
         cash: Usd = NO_CASH,
         costs: CostModel | None = None,
         max_participation: Decimal | None = None,
+        base: str = HOME_CURRENCY,
     ) -> None:
         """Open the venue.
 
@@ -106,10 +107,11 @@ class MatchingEngine:
             cash: Account currency at the start.
             costs: Commissions and slippage; none by default.
             max_participation: Part of a bar's volume that one order may fill, in (0, 1]; None for all of it.
+            base: The account's currency.
         """
         self._costs = costs or CostModel()
         self._max_participation = max_participation
-        self._ledger = Ledger(cash, self._costs)
+        self._ledger = Ledger(cash, self._costs, base)
         self._desk = Desk(self._ledger)
         self._matcher = Matcher(self._desk, self._costs)
         self._prices: dict[str, Price] = {}
@@ -475,12 +477,26 @@ class MatchingEngine:
     @property
     def cash(self) -> Usd:
         """Account currency: start, less what was paid, plus what was received, less commissions."""
-        return Usd(self._ledger.cash)
+        return self._ledger.total_cash
+
+    @property
+    def balances(self) -> dict[str, Decimal]:
+        """Cash by currency; the account's own is among them."""
+        return {self._ledger.base: self._ledger.cash, **self._ledger.foreign}
+
+    @property
+    def rates(self) -> Mapping[str, Decimal]:
+        """What one unit of each other currency is worth in the account's, as far as that is known."""
+        return self._ledger.rates
+
+    def set_rate(self, currency: str, value: Decimal) -> None:
+        """Count *currency* by *value* units of the account's from now on."""
+        self._ledger.rates[currency] = value
 
     @property
     def equity(self) -> Usd:
         """Cash plus positions at their last prices; shorts count negative."""
-        return Usd(self._ledger.cash + self._ledger.market_value(self._prices))
+        return Usd(self._ledger.total_cash + self._ledger.market_value(self._prices))
 
     @property
     def gross_value(self) -> Usd:
@@ -535,10 +551,14 @@ class MatchingEngine:
 
     @classmethod
     def restored(
-        cls, book: VenueBook, *, costs: CostModel | None = None, max_participation: Decimal | None = None
+        cls,
+        book: VenueBook,
+        *,
+        costs: CostModel | None = None,
+        max_participation: Decimal | None = None,
     ) -> MatchingEngine:
         """Return an engine that continues from *book*."""
-        engine = cls(cash=book.cash, costs=costs, max_participation=max_participation)
+        engine = cls(cash=book.cash, costs=costs, max_participation=max_participation, base=book.base)
         keeping.restore(book, engine._desk, engine._prices, engine._price_times)
         return engine
 

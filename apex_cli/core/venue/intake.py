@@ -23,6 +23,8 @@ def transmission_fault(desk: Desk, orders: Sequence[Order]) -> str:
         entries[name] = order
     for order in orders:
         fault = terms_fault(order)
+        if not fault and not desk.ledger.is_rated(order.instrument):
+            fault = f"there is no rate of {order.instrument.currency}"
         if not fault and order.parent_id is not None:
             fault = _child_fault(desk, order, entries)
         if not fault and (order.parent_id is not None or order.oca_group is not None):

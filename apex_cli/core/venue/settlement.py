@@ -1,4 +1,8 @@
-"""Cash, positions and executions: where fills are made and booked."""
+"""Cash of every currency, positions and executions: where fills are made and booked.
+
+What is bought in another currency leaves a debt in it, as at a broker that lends it: the account is worth all its
+balances and positions at the rates of the moment.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.fill import Fill, Settlement
-from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
+from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
@@ -20,18 +25,27 @@ EXECUTION_PREFIX = "SIM"
 class Ledger:
     """Books one fill after another."""
 
-    __slots__ = ("_rates", "cash", "fills", "instruments", "last_execution", "positions")
+    __slots__ = ("_plan", "base", "cash", "fills", "foreign", "instruments", "last_execution", "positions", "rates")
 
-    def __init__(self, cash: Decimal, costs: CostModel) -> None:
-        """Start flat with *cash*."""
+    def __init__(self, cash: Decimal, costs: CostModel, base: str = HOME_CURRENCY) -> None:
+        """Start flat with *cash* in the currency *base*."""
+        self.base = base
         self.cash = cash
+        """In the account's own currency."""
+
+        self.foreign: dict[str, Decimal] = {}
+        """Cash in other currencies; negative is a debt."""
+
+        self.rates: dict[str, Decimal] = {}
+        """Units of *base* for one unit of each other currency."""
+
         self.positions: dict[str, Decimal] = {}
         """Signed quantity by instrument key; never 0."""
 
         self.instruments: dict[str, Instrument] = {}
         self.fills: list[Fill] = []
         self.last_execution = 0
-        self._rates = costs.rates()
+        self._plan = costs.rates()
 
     def execute(self, order: WorkingOrder, price: Price, quantity: Decimal, at: datetime) -> Fill:
         """Book *quantity* of *order* at *price* and return the fill."""
@@ -40,8 +54,10 @@ class Ledger:
         value = price * quantity * instrument.multiplier
         order.filled += quantity
         order.value += value
-        commission = self._commission(order, instrument) if self._rates else ZERO
-        self.cash -= (value if order.is_buy else -value) + commission
+        rate = self._rate_at(instrument, price, at)
+        commission = self._commission(order, instrument, rate) if self._plan else ZERO
+        self._pay(value if order.is_buy else -value, instrument.currency)
+        self.cash -= commission
         self._hold(order.key, instrument, quantity if order.is_buy else -quantity)
         self.last_execution += 1
         fill = Fill(
@@ -54,6 +70,7 @@ class Ledger:
             quantity=Quantity(quantity),
             price=price,
             commission=Usd(commission),
+            rate=rate,
             filled_at=at,
         )
         self.fills.append(fill)
@@ -70,7 +87,8 @@ class Ledger:
 
     def deliver(self, instrument: Instrument, quantity: Decimal, price: Price, how: Settlement, at: datetime) -> Fill:
         """Book *quantity* units, signed, that change hands at *price* without an order and a commission."""
-        self.cash -= price * quantity * instrument.multiplier
+        rate = self._rate_at(instrument, price, at)
+        self._pay(price * quantity * instrument.multiplier, instrument.currency)
         self._hold(instrument.key, instrument, quantity)
         self.last_execution += 1
         fill = Fill(
@@ -79,18 +97,46 @@ class Ledger:
             side=OrderSide.BUY if quantity > ZERO else OrderSide.SELL,
             quantity=Quantity(abs(quantity)),
             price=price,
+            rate=rate,
             filled_at=at,
             settlement=how,
         )
         self.fills.append(fill)
         return fill
 
-    def _commission(self, order: WorkingOrder, instrument: Instrument) -> Decimal:
-        """Return what this fill adds to the commission of the whole order."""
-        rate = self._rates.get(instrument.market_type)
-        if rate is None:
+    def _rate_at(self, instrument: Instrument, price: Price, at: datetime) -> Rate | None:
+        """Return the rate of the currency of *instrument*; one that its own price gives holds from now on."""
+        currency = instrument.currency
+        if currency == self.base:
+            return None
+        own = own_rate(instrument, self.base, price, at)
+        if own is not None:
+            self.rates[currency] = own.value
+            return own
+        return Rate(currency=currency, base=self.base, value=self.rates[currency], source="venue", at=at)
+
+    def _pay(self, amount: Decimal, currency: str) -> None:
+        if currency == self.base:
+            self.cash -= amount
+        else:
+            self.foreign[currency] = self.foreign.get(currency, ZERO) - amount
+
+    def is_rated(self, instrument: Instrument) -> bool:
+        """Return whether the venue knows what the prices of *instrument* are worth in the account's currency."""
+        currency = instrument.currency
+        return currency == self.base or currency in self.rates or own_rate(instrument, self.base, ONE, None) is not None
+
+    @property
+    def total_cash(self) -> Usd:
+        """Cash of every currency, in the account's own."""
+        return Usd(self.cash + sum((held * self.rates[name] for name, held in self.foreign.items()), ZERO))
+
+    def _commission(self, order: WorkingOrder, instrument: Instrument, rate: Rate | None) -> Decimal:
+        """Return what this fill adds to the commission of the whole order, in the account's currency."""
+        plan = self._plan.get(instrument.market_type)
+        if plan is None:
             return ZERO
-        total = rate.of_order(order.filled, order.value)
+        total = plan.of_order(order.filled, order.value if rate is None else order.value * rate.value)
         added = total - order.commission
         order.commission = total
         return added
@@ -104,22 +150,17 @@ class Ledger:
             del self.positions[key]
 
     def market_value(self, prices: Mapping[str, Price]) -> Usd:
-        """Return the sum of quantity * price * multiplier; shorts count negative."""
-        return Usd(
-            sum(
-                (held * prices[key] * self.instruments[key].multiplier for key, held in self.positions.items()),
-                ZERO,
-            )
-        )
+        """Return the sum of quantity * price * multiplier in the account's currency; shorts count negative."""
+        return Usd(sum((self._value(key, held, prices[key]) for key, held in self.positions.items()), ZERO))
+
+    def _value(self, key: str, held: Decimal, price: Price) -> Decimal:
+        instrument = self.instruments[key]
+        value = held * price * instrument.multiplier
+        return value if instrument.currency == self.base else value * self.rates[instrument.currency]
 
     def gross_value(self, prices: Mapping[str, Price]) -> Usd:
-        """Return the sum of |quantity| * price * multiplier."""
-        return Usd(
-            sum(
-                (abs(held) * prices[key] * self.instruments[key].multiplier for key, held in self.positions.items()),
-                ZERO,
-            )
-        )
+        """Return the sum of |quantity| * price * multiplier in the account's currency."""
+        return Usd(sum((abs(self._value(key, held, prices[key])) for key, held in self.positions.items()), ZERO))
 
     def dump_positions(self) -> tuple[VenuePosition, ...]:
         """Return the holdings to keep."""

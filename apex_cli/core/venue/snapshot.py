@@ -16,6 +16,9 @@ def dump(desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime])
     ledger = desk.ledger
     return VenueBook(
         cash=Usd(ledger.cash),
+        base=ledger.base,
+        foreign=dict(ledger.foreign),
+        rates=dict(ledger.rates),
         positions=ledger.dump_positions(),
         orders=tuple(order.dump() for order in desk.orders.values()),
         groups=tuple(group.dump() for group in desk.groups.values()),
@@ -31,6 +34,8 @@ def dump(desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime])
 def restore(book: VenueBook, desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime]) -> None:
     """Fill an empty *desk* from *book*."""
     ledger = desk.ledger
+    ledger.foreign = dict(book.foreign)
+    ledger.rates = dict(book.rates)
     ledger.restore_positions(book.positions)
     ledger.fills = list(book.fills)
     ledger.last_execution = book.last_execution

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.decision.sizing import size_as_given, size_position, smallest_quantity
+from apex_cli.core.decision.sizing import no_rate, size_as_given, size_position, smallest_quantity
+from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.decision import Binding, Reason, Sized
 from apex_cli.core.model.instrument import MarketType, make_instrument
-from apex_cli.core.model.limits import RiskLimits
+from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
 from apex_cli.core.model.money import Price, Quantity, Usd
 
 D = Decimal
@@ -223,3 +225,52 @@ def test_a_european_stock_is_not_sized_as_dollars() -> None:
     result = size_position(instrument=instrument, entry=price(50), stop=price(48), risk=RiskLimits())
     assert isinstance(result, Reason)
     assert "priced in EUR" in result.message
+
+
+class TestOtherCurrencies:
+    """Caps are of the account's currency, prices of another."""
+
+    SAP = replace(STOCK, symbol="SAP", currency="EUR")
+    RISK = RiskLimits(capital=Usd(D(100_000)), max_position_pct=D(1))
+
+    def test_a_rate_takes_part_in_both_caps(self) -> None:
+        rate = Rate(currency="EUR", value=D("1.25"), source="broker")
+        found = sized(size_position(instrument=self.SAP, entry=price(100), stop=price(96), risk=self.RISK, rate=rate))
+        # By risk 4 EUR are 5 USD a share, and by capital 100 EUR are 125 USD.
+        assert (found.quantity_by_risk, found.quantity_by_capital) == (200, 800)
+        assert (found.notional, found.risk_amount, found.risk_per_unit) == (25_000, 1000, 5)
+        assert found.rate is rate
+
+    def test_a_pair_loses_at_its_stop_by_the_rate_that_holds_there(self) -> None:
+        pair = make_instrument("USD.JPY", MarketType.FOREX)
+        rate = own_rate(pair, "USD", D(150), None)
+        found = sized(size_position(instrument=pair, entry=price(150), stop=price(147), risk=self.RISK, rate=rate))
+        assert (found.quantity, found.risk_amount, found.notional) == (49_000, 1000, 49_000)
+
+    def test_a_person_s_quantity_is_held_against_the_same_caps(self) -> None:
+        rate = Rate(currency="EUR", value=D("1.25"), source="broker")
+        quantity = Quantity(D(201))
+        found = sized(
+            size_as_given(
+                instrument=self.SAP, entry=price(100), stop=price(96), risk=self.RISK, rate=rate, quantity=quantity
+            )
+        )
+        assert [warning.code for warning in found.warnings] == ["cap_risk_exceeded"]
+
+    def test_an_account_in_euros_needs_a_rate_for_dollars_and_none_for_euros(self) -> None:
+        euros = CurrencyLimits(base="EUR")
+        assert isinstance(
+            size_position(instrument=self.SAP, entry=price(9), stop=price(8), risk=self.RISK, currency=euros), Sized
+        )
+        refused = size_position(instrument=STOCK, entry=price(9), stop=price(8), risk=self.RISK, currency=euros)
+        assert isinstance(refused, Reason)
+        assert (refused.code, refused.value) == ("no_rate", "USD")
+
+    def test_the_age_of_a_rate_counts_only_where_a_moment_is_given(self) -> None:
+        at = datetime(2026, 11, 18, tzinfo=UTC)
+        old = Rate(currency="EUR", value=D("1.25"), source="EUR.USD bars", at=at - timedelta(hours=97))
+        found = no_rate(self.SAP, old, CurrencyLimits(), at)
+        assert found is not None
+        assert found.code == "rate_too_old"
+        for rate, moment in ((old, None), (replace(old, at=None), at), (replace(old, at=at), at)):
+            assert no_rate(self.SAP, rate, CurrencyLimits(), moment) is None

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -236,3 +237,59 @@ def test_a_round_trips_result_is_the_profit_over_its_mean_prices(table: list[tup
         over_means = profit(trip.side, trip.entry_price, trip.exit_price, trip.quantity, D(1))
         assert abs(trip.pnl - over_means) < D("1e-18")
         assert abs(trip.pnl_pct - profit_pct(trip.side, trip.entry_price, trip.exit_price)) < D("1e-18")
+
+
+class TestOtherCurrencies:
+    """A EUR stock in a USD account: each part earns by the rate at which it was closed."""
+
+    SAP = replace(AAPL, symbol="SAP", currency="EUR")
+
+    def rated(self, side: str, quantity: int, price: int, number: int, rate: str, **more: str) -> Fill:
+        made = fill(side, quantity, price, exec_id=f"{number}.01", minute=number, instrument=self.SAP)
+        return replace(
+            made,
+            rate=Rate(currency="EUR", value=D(rate), source="broker"),
+            commission=Usd(D(more.get("commission", "0"))),
+            commission_currency=more.get("charged_in", ""),
+            commission_rate=D(more["charged_rate"]) if "charged_rate" in more else None,
+        )
+
+    def test_two_closings_at_two_rates(self) -> None:
+        trip = closed(
+            self.rated("B", 10, 100, 1, "1.10"), self.rated("S", 4, 110, 2, "1.20"), self.rated("S", 6, 90, 3, "1.00")
+        )
+        # 4 * 10 EUR * 1.20 - 6 * 10 EUR * 1.00
+        assert (trip.pnl, trip.quote_pnl) == (D(-12), D(-20))
+        assert trip.rate is not None
+        assert trip.rate.value == D("1.00")
+
+    def test_more_bought_after_a_part_was_sold(self) -> None:
+        trip = closed(
+            self.rated("B", 10, 100, 1, "1.10"),
+            self.rated("S", 5, 110, 2, "1.20"),
+            self.rated("B", 5, 120, 3, "1.15"),
+            self.rated("S", 10, 130, 4, "1.30"),
+        )
+        # 5 * 10 EUR * 1.20 + (5 * 30 + 5 * 10) EUR * 1.30
+        assert (trip.pnl, trip.quote_pnl) == (D(320), D(250))
+
+    def test_through_zero(self) -> None:
+        folded = fold(None, [self.rated("B", 10, 100, 1, "1.10"), self.rated("S", 15, 110, 2, "1.20")])
+        (trip,) = folded.round_trips
+        assert (trip.pnl, folded.position.quantity if folded.position else None) == (D(120), 5)
+
+    def test_commissions_of_two_currencies_add_up_in_the_account_s(self) -> None:
+        trip = closed(
+            self.rated("B", 10, 100, 1, "1.10", commission="2", charged_in="EUR", charged_rate="1.10"),
+            self.rated("S", 10, 110, 2, "1.20", commission="3"),
+        )
+        assert (trip.commission, trip.net_pnl) == (D("5.20"), D("114.80"))
+
+    def test_a_pair_that_is_its_own_rate_earns_by_the_price_of_its_exit(self) -> None:
+        pair = make_instrument("USD.JPY", MarketType.FOREX)
+        yen = Rate(currency="JPY", value=D(1) / 150, source="USD.JPY itself", is_own=True)
+        trip = closed(
+            replace(fill("B", 1000, 150, exec_id="1.01", minute=1, instrument=pair), rate=yen),
+            replace(fill("S", 1000, 153, exec_id="2.01", minute=2, instrument=pair), rate=yen.at_price(D(153))),
+        )
+        assert round(trip.pnl, 2) == D("19.61")

@@ -20,11 +20,11 @@ from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, session_bounds
 from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled_at_opening, settled_at
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
-from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ONE, ZERO, Price, Usd
 from apex_cli.core.model.order import Order, OrderRole, Phase
-from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource
+from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource, RateSource
 from apex_cli.core.venue.catch_up import Marks, marks_of_book
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import BarStep, MatchingEngine
@@ -74,6 +74,7 @@ class SimulatedBroker:
         next_auction: Callable[[Phase, datetime], datetime | None] = no_auction,
         fills_at_next_open: bool = False,
         outside_rth: bool = True,
+        rates: RateSource | None = None,
     ) -> None:
         """Open the books.
 
@@ -93,12 +94,17 @@ class SimulatedBroker:
             fills_at_next_open: What is sent between two bars meets the next bar, not the close that is known
                 already. Orders that close a position by the clock still meet the last price.
             outside_rth: False: bars outside NYSE's regular hours fill no orders in stocks and options.
+            rates: What other currencies are worth; without any, only what is priced in the account's is traded.
 
         Raises:
             StateError: the file is damaged or of another version.
         """
         self._clock = clock
         self._prices = prices
+        self._rates = rates
+        self._currencies: set[str] = set()
+        """What the account owns, owes or trades in, besides its own currency."""
+
         self._bars = bars
         self._option_bar = option_bar
         self._buying_power_multiple = buying_power_multiple
@@ -121,7 +127,8 @@ class SimulatedBroker:
         book = self._file.read()
         self._marks = Marks() if book is None else marks_of_book(book.venue)
         if book is None:
-            self._open_new(MatchingEngine(cash=cash, costs=costs, max_participation=max_participation))
+            base = HOME_CURRENCY if rates is None else rates.base
+            self._open_new(MatchingEngine(cash=cash, costs=costs, max_participation=max_participation, base=base))
         else:
             engine = MatchingEngine.restored(book.venue, costs=costs, max_participation=max_participation)
             self._open_kept(book, engine)
@@ -146,6 +153,7 @@ class SimulatedBroker:
         self._events.extend(states)
         for instrument in engine.instruments():
             self._follow(instrument)
+        self._currencies.update(engine.balances)
 
     def require(self, known: Marks) -> None:
         """Refuse to go on with books that are older than what the state was reported by them.
@@ -217,6 +225,7 @@ class SimulatedBroker:
         """
         now = self._clock.now()
         self._roll(now)
+        self._take_rates(now)
         engine = self._engine
         equity = engine.equity
         buying_power = equity * self._buying_power_multiple - engine.gross_value
@@ -304,7 +313,17 @@ class SimulatedBroker:
             self._follow(instrument)
             if self._prices is not None:
                 self._look(self._prices, instrument, now)
+        self._take_rates(now)
         return now
+
+    def _take_rates(self, now: datetime) -> None:
+        """Count other currencies by what they are worth at *now*."""
+        if self._rates is None:
+            return
+        for currency in self._currencies - {self._rates.base}:
+            rate = self._rates.of(currency, now)
+            if rate is not None:
+                self._engine.set_rate(currency, rate.value)
 
     def _meets_last(self, orders: Sequence[Order]) -> bool:
         """Return False where the last close is history for *orders*, or no market was open at it."""
@@ -324,7 +343,9 @@ class SimulatedBroker:
 
     def _follow(self, instrument: Instrument) -> None:
         """Let bars of the symbol price *instrument*, be it a coin or a currency pair; an option needs its own."""
-        symbol, key = instrument.symbol, instrument.key
+        symbol, key = instrument.bars_name, instrument.key
+        if self._rates is not None and instrument.currency != self._rates.base:
+            self._currencies.add(instrument.currency)
         if instrument.market_type in BY_SESSION:
             self._by_session.add(key)
         if instrument.expiry is not None:
@@ -415,6 +436,7 @@ class SimulatedBroker:
         self._settle_expired(end)
         if isinstance(self._clock, BarClock):
             self._clock.advance(end)
+        self._take_rates(end)
         if is_new_session or self._unsaved:
             self._save()
 

@@ -1,0 +1,196 @@
+"""Money of several currencies: sizes, profits and R by hand, in simulation and at the paper venue over TCP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+DAYS = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19")
+SENT = "2026-11-17T15:00:00-05:00"
+BUDGET = Fraction(1000)  # 1 % of a capital of 100,000
+
+
+class Example(NamedTuple):
+    """A trade and what it comes to, worked out with exact fractions and none of apex's own formulas."""
+
+    signal: dict[str, Any]
+    bars: dict[str, tuple[str, ...]]
+    """Closes by file, one a day; what is bought moves on the third day."""
+
+    quantity: int
+    pnl: Fraction
+    risk: Fraction
+
+
+YEN = Example(
+    {"symbol": "USD.JPY", "market_type": "forex", "entry_price": 150, "stop_loss": 147, "target_price": 156},
+    {"USD.JPY": ("150", "150", "156", "156")},
+    # One unit loses 3 yen at the stop, and a yen is 1/147 USD there: 1000 / (3 / 147) = 49,000.
+    quantity=49_000,
+    pnl=Fraction(49_000 * 6, 156),
+    risk=Fraction(49_000 * 3, 147),
+)
+CROSS = Example(
+    {"symbol": "EUR/GBP", "entry_price": 0.85, "stop_loss": 0.84, "target_price": 0.88},
+    {"EUR.GBP": ("0.85", "0.85", "0.84", "0.84"), "GBP.USD": ("1.25", "1.20", "1.30", "1.30")},
+    # A pound is 1.25 USD by the last evening when it is decided, and 1.20 when the stop is met: 1000 / (0.01 * 1.25).
+    quantity=80_000,
+    pnl=-80_000 * Fraction(1, 100) * Fraction(12, 10),
+    risk=80_000 * Fraction(1, 100) * Fraction(125, 100),
+)
+COINS = Example(
+    {"symbol": "ETH-BTC", "market_type": "crypto", "entry_price": 0.05, "stop_loss": 0.045, "target_price": 0.065},
+    {"ETH-BTC": ("0.05", "0.05", "0.065", "0.065"), "BTC-USD": ("40000", "40000", "42000", "42000")},
+    # 1000 / (0.005 * 40,000) = 5.
+    quantity=5,
+    pnl=5 * Fraction(15, 1000) * 40_000,
+    risk=5 * Fraction(5, 1000) * 40_000,
+)
+STOCK = Example(
+    {"symbol": "SAP", "currency": "EUR", "entry_price": 100, "stop_loss": 96, "target_price": 112},
+    {"SAP@EUR": ("100", "100", "112", "112"), "EUR.USD": ("1.05", "1.10", "1.20", "1.20")},
+    # 1000 / (4 * 1.05) = 238.10.
+    quantity=238,
+    pnl=238 * Fraction(12) * Fraction(11, 10),
+    risk=238 * Fraction(4) * Fraction(105, 100),
+)
+EXAMPLES = {"USD.JPY": YEN, "EUR.GBP": CROSS, "ETH-BTC": COINS, "SAP@EUR": STOCK}
+
+
+def cents(value: Fraction | Decimal | str) -> Decimal:
+    number = Decimal(value.numerator) / value.denominator if isinstance(value, Fraction) else Decimal(value)
+    return number.quantize(Decimal("0.01"))
+
+
+def write_market(folder: Path, *examples: Example, more: str = "") -> None:
+    """Write a configuration, the bars of *examples* and their signals."""
+    (folder / "bars").mkdir(exist_ok=True)
+    for example in examples:
+        for name, closes in example.bars.items():
+            rows = [f"{day},{close},{close},{close},{close},100000" for day, close in zip(DAYS, closes, strict=True)]
+            (folder / "bars" / f"{name}.csv").write_text("\n".join(["date,open,high,low,close,volume", *rows]) + "\n")
+    (folder / "config.yaml").write_text(
+        "execution: {auto_execute: true}\n"
+        "risk: {capital: 100000, max_position_pct: 1, max_risk_pct: 0.01}\n"
+        "prices: {bars_dir: bars}\n"
+        f"simulation: {{clock: bars, start: {DAYS[1]}, commission: none, buying_power_multiple: 5}}\n" + more
+    )
+    signals = [
+        {
+            "signal_type": "BUY",
+            "confidence": 0.8,
+            "timestamp": SENT,
+            "signal_id": f"s-{number}",
+            **EXAMPLES[name].signal,
+        }
+        for number, name in enumerate(EXAMPLES)
+        if EXAMPLES[name] in examples
+    ]
+    (folder / "s.json").write_text(json.dumps(signals))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_size_profit_and_r_are_those_worked_out_by_hand(here: Path, apex_json: Callable[..., Any], name: str) -> None:
+    example = EXAMPLES[name]
+    write_market(here, example)
+    (signal,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    assert (signal["outcome"], signal["quantity"]) == ("executed", example.quantity)
+    equity = apex_json("run", "--once", "--bars-until", DAYS[3]).data["summary"]["equity"]
+    (trip,) = apex_json("history").data["round_trips"]
+    assert cents(trip["pnl"]) == cents(example.pnl)
+    assert Decimal(trip["r_multiple"]).quantize(Decimal("0.0001")) == Decimal(
+        str(round(float(example.pnl / example.risk), 4))
+    ).quantize(Decimal("0.0001"))
+    gain = Decimal(str(trip["quote_pnl"]))
+    assert trip["currency"] == name.replace("@", "-").replace(".", "-").split("-")[1]
+    # The account is worth the gain at the rates of the evening: it is kept in the other currency.
+    rate = {
+        "USD.JPY": 1 / Fraction(156),
+        "EUR.GBP": Fraction(13, 10),
+        "ETH-BTC": Fraction(42_000),
+        "SAP@EUR": Fraction(12, 10),
+    }[name]
+    assert cents(equity) == cents(100_000 + Fraction(gain) * rate)
+
+
+def test_a_rate_of_the_configuration_holds_where_there_are_no_bars_of_the_pair(
+    here: Path, apex_json: Callable[..., Any], apex: Callable[..., Any]
+) -> None:
+    alone = STOCK._replace(bars={"SAP@EUR": STOCK.bars["SAP@EUR"]})
+    write_market(here, alone, more="currency: {rates: {eur: 1.25}}\n")
+    (here / "s.json").write_text(
+        json.dumps([{"signal_type": "BUY", "confidence": 0.8, "timestamp": SENT, **STOCK.signal}])
+    )
+    (signal,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    assert signal["quantity"] == 200  # 1000 / (4 * 1.25)
+    (held,) = apex_json("positions").data["positions"]
+    assert (held["notional"], held["currency"]) == ("25000.00", "EUR")
+    assert held["rate"] == {
+        "value": "1.25",
+        "currency": "EUR",
+        "base": "USD",
+        "source": "venue",
+        "at": held["rate"]["at"],
+    }
+    assert "+0.00 EUR at 1 EUR = 1.25 USD" in apex("positions").out
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        ("", "no_rate", "there is no rate of EUR. Give it in the configuration as currency.rates: {EUR: ...}"),
+        ("currency: {rates: {EUR: 1.1}, rates_as_of: 2026-11-01}\n", "rate_too_old", "older than 96 hours"),
+    ],
+)
+def test_without_a_rate_that_holds_nothing_is_bought(
+    here: Path, apex_json: Callable[..., Any], more: str, code: str, words: str
+) -> None:
+    write_market(here, STOCK._replace(bars={"SAP@EUR": STOCK.bars["SAP@EUR"]}), more=more)
+    (here / "s.json").write_text(
+        json.dumps([{"signal_type": "BUY", "confidence": 0.8, "timestamp": SENT, **STOCK.signal}])
+    )
+    (signal,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    (reason,) = signal["reasons"]
+    assert (signal["outcome"], reason["code"]) == ("refused", code)
+    assert words in reason["message"]
+
+
+def test_an_account_in_yen_counts_dollars_by_its_pair(here: Path, apex_json: Callable[..., Any]) -> None:
+    (here / "config.yaml").write_text(
+        "risk: {capital: 3000000, max_position_pct: 1, max_risk_pct: 0.01}\ncurrency: {base: JPY, rates: {USD: 150}}\n"
+    )
+    yen = apex_json("size", "USDJPY", "--entry", "150", "--stop", "149").data
+    assert (yen["quantity"], yen["risk_amount"], yen["rate"]) == (20_000, "20000", None)  # bound by the capital
+    stock = apex_json("size", "AAPL", "--entry", "200", "--stop", "196").data
+    assert (stock["quantity"], stock["risk_amount"], stock["notional"]) == (50, "30000", "1500000")
+    euro = apex_json("size", "EUR.USD", "--entry", "1.10", "--stop", "1.09").data
+    assert (euro["quantity"], euro["risk_amount"]) == (18_000, "27000.00")  # 3,000,000 / (1.10 * 150), in lots of 1,000
+
+
+def test_a_replay_counts_as_a_run_does(here: Path, apex_json: Callable[..., Any]) -> None:
+    write_market(here, CROSS, STOCK, more="replay: {fill: close}\n")
+    trips = apex_json("replay", "--bars", "bars", "--signals", "s.json").data["trades"]
+    pnl = {trip["symbol"]: cents(trip["pnl"]) for trip in trips}
+    assert pnl == {"EUR.GBP@forex": cents(CROSS.pnl), "SAP@EUR": cents(STOCK.pnl)}
+
+
+def test_commissions_and_the_journal_are_in_the_account_s_currency(here: Path, apex_json: Callable[..., Any]) -> None:
+    write_market(here, STOCK)
+    config = (here / "config.yaml").read_text().replace("commission: none", "commission: ib_fixed")
+    (here / "config.yaml").write_text(config)
+    apex_json("run", "--once", "--signals", "s.json")
+    apex_json("run", "--once", "--bars-until", DAYS[3])
+    (trip,) = apex_json("history").data["round_trips"]
+    assert cents(trip["commission"]) == cents(Fraction(238 * 2 * 5, 1000))  # half a cent a share, both ways
+    lines = [line for path in (here / "state/journal").iterdir() for line in path.read_text().splitlines()]
+    events = [json.loads(line) for line in lines]
+    (decided,) = [event["data"] for event in events if event["kind"] == "decided"]
+    rate = {"currency": "EUR", "value": "1.05", "source": "EUR.USD bars", "at": "2026-11-16T23:59:59Z"}
+    assert decided["snapshot"]["rate"] == {**rate, "at": decided["snapshot"]["rate"]["at"]}
+    assert [event["data"]["rate"]["value"] for event in events if event["kind"] == "fill"] == ["1.05", "1.10"]
