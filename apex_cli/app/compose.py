@@ -231,6 +231,7 @@ def make_service(parts: Parts) -> Service:
         price_of=parts.gatherer.price_of,
         rate_of=parts.gatherer.rate,
         currency=parts.settings.currency,
+        stop_limit_pct=parts.settings.limits.stop_limit_pct,
     )
     return Service(
         store=parts.store,

@@ -21,12 +21,24 @@ from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import Broker, Clock
-from apex_cli.settings.sections import IbAccountType, IbMarketData, IbMode, Settings
+from apex_cli.settings.sections import IbAccountType, IbMarketData, IbMode, Settings, TriggerMethod
 
 if TYPE_CHECKING:
     from apex_cli.core.signals.prefetch import Prefetch
 
 DAYS_A_YEAR, SESSIONS_A_YEAR = 365, 250
+
+
+TRIGGER_METHODS = {
+    TriggerMethod.DEFAULT: 0,
+    TriggerMethod.DOUBLE_BID_ASK: 1,
+    TriggerMethod.LAST: 2,
+    TriggerMethod.DOUBLE_LAST: 3,
+    TriggerMethod.BID_ASK: 4,
+    TriggerMethod.LAST_OR_BID_ASK: 7,
+    TriggerMethod.MIDPOINT: 8,
+}
+"""The protocol's numbers of trigger methods."""
 
 
 def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: Books | None = None) -> IbBroker:
@@ -50,6 +62,7 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: 
         quote_timeout_s=ib.quote_timeout_s,
         market_data_type=1 if ib.market_data is IbMarketData.LIVE else 4,
         outside_rth=ib.outside_rth,
+        trigger_method=TRIGGER_METHODS[ib.trigger_method],
         quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
     )
     if books is None:

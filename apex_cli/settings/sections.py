@@ -555,6 +555,18 @@ class StateSettings(Value, frozen=True, kw_only=True):
     """How long to wait for another process that writes, in seconds."""
 
 
+class TriggerMethod(StrEnum):
+    """Which prices trigger a stop at Interactive Brokers."""
+
+    DEFAULT = "default"
+    DOUBLE_BID_ASK = "double_bid_ask"
+    LAST = "last"
+    DOUBLE_LAST = "double_last"
+    BID_ASK = "bid_ask"
+    LAST_OR_BID_ASK = "last_or_bid_ask"
+    MIDPOINT = "midpoint"
+
+
 class IbSettings(Value, frozen=True, kw_only=True):
     """Section ``broker.ib``: Trader Workstation or IB Gateway."""
 
@@ -610,7 +622,15 @@ class IbSettings(Value, frozen=True, kw_only=True):
     """live, or delayed: take prices 15 minutes old where the account has no live ones."""
 
     outside_rth: bool = False
-    """True: orders may fill and stops may trigger outside regular hours."""
+    """True: limit orders may fill and stops may trigger outside regular hours; stops are sent with a limit, as nothing
+    sells at market then."""
+
+    stop_limit_pct: Annotated[Decimal, Range(0, Decimal("0.5"), above=True)] = Decimal("0.02")
+    """With outside_rth: how far the limit of a stop lies beyond its trigger, part of the trigger."""
+
+    trigger_method: TriggerMethod = TriggerMethod.DEFAULT
+    """Which prices trigger a stop: default (last for stocks, double_bid_ask for options), double_bid_ask, last,
+    double_last, bid_ask, last_or_bid_ask or midpoint. Simulation and replay know trades alone."""
 
     quiet_hours: tuple[Window, ...] = ("23:45-00:45@America/New_York", "23:43-23:50@local")
     """Nothing is sent while the broker or the gateway restarts: HH:MM-HH:MM@zone, or @local."""
@@ -751,4 +771,5 @@ class Settings(Value, frozen=True, kw_only=True):
             management=self.management,
             currency=self.currency,
             commission=CommissionPlan(self.simulation.commission.value),
+            stop_limit_pct=self.broker.ib.stop_limit_pct if self.broker.ib.outside_rth else None,
         )

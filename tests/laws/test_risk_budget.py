@@ -94,19 +94,16 @@ def test_what_was_sent_never_risks_more_than_the_budget_unless_it_says_so(
     (report,) = rig.feed(signal)
     answered(rig, quantity)
     entries = [r.order for r in rig.state.orders.values() if r.order.role is OrderRole.ENTRY]
-    stops = {
-        (r.order.bracket_id, r.order.tranche): r.order
-        for r in rig.state.orders.values()
-        if r.order.role is OrderRole.STOP
-    }
+    stops = [r.order for r in rig.state.orders.values() if r.order.role is OrderRole.STOP]
     loss = D(0)
     for entry in entries:
         bracket = rig.state.brackets[entry.bracket_id]
-        stop = stops[entry.bracket_id, entry.tranche]
-        assert stop.quantity == entry.quantity
-        assert stop.stop_price is not None
-        assert (bracket.entry_price - stop.stop_price) * entry.side.sign > 0
-        loss += entry.quantity * abs(bracket.entry_price - stop.stop_price) * entry.instrument.multiplier
+        own = [stop for stop in stops if stop.parent_id == entry.client_order_id]
+        assert sum(stop.quantity for stop in own) == entry.quantity
+        for stop in own:
+            assert stop.stop_price is not None
+            assert (bracket.entry_price - stop.stop_price) * entry.side.sign > 0
+            loss += stop.quantity * abs(bracket.entry_price - stop.stop_price) * entry.instrument.multiplier
     budget = chosen.risk.capital * chosen.risk.max_risk_pct
     if report.outcome is SignalOutcome.EXECUTED or entries:
         assert loss <= budget or "cap_risk_exceeded" in warned(rig)

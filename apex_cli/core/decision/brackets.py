@@ -29,7 +29,7 @@ from apex_cli.core.model.position import Position, PositionSide, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.positions.lessons import entry_conditions
-from apex_cli.core.positions.protection import most_to_close
+from apex_cli.core.positions.protection import most_to_close, stop_terms
 
 
 class ExitChanges(Value, frozen=True, kw_only=True):
@@ -62,6 +62,7 @@ def build_bracket(
     entry_minutes: int | None = None,
     targets: tuple[Price, ...] | None = None,
     is_one_entry: bool = True,
+    stop_limit_pct: Decimal | None = None,
 ) -> tuple[BracketRecord, tuple[Order, ...]]:
     """Return the record and the orders of one entry decision: its entry, and per tranche a stop and a target.
 
@@ -81,6 +82,7 @@ def build_bracket(
         entry_minutes: how long an entry may rest that waits for no auction; None for all of the session.
         targets: other targets than the signal's.
         is_one_entry: False: every tranche has an entry of its own, and each pays its own commission.
+        stop_limit_pct: how far the limit of each stop lies beyond its trigger; None for stops that sell at market.
 
     Raises:
         ValueError: the decision has no size, or its levels meet on the tick grid.
@@ -111,6 +113,7 @@ def build_bracket(
         target_prices=traded,
         risk_per_unit=worth(sized.rate, risk_per_unit(entry, stop, instrument.multiplier), stop),
         rate=sized.rate,
+        stop_limit_pct=stop_limit_pct,
         confidence=signal.confidence,
         reward_risk=decision.reward_risk,
         created_at=now,
@@ -135,10 +138,8 @@ def build_bracket(
         for number, quantity in enumerate(parts, start=1)
     )
     if is_one_entry or len(tranches) == 1:
-        return record, entry_with_exits(whole, record.stop_price, tranches)
-    own = (
-        order for each in tranches for order in entry_with_exits(_own_entry(whole, each), record.stop_price, (each,))
-    )
+        return record, entry_with_exits(whole, record, tranches)
+    own = (order for each in tranches for order in entry_with_exits(_own_entry(whole, each), record, (each,)))
     return record, tuple(own)
 
 
@@ -148,17 +149,17 @@ def _own_entry(whole: Order, tranche: Tranche) -> Order:
     return replace(whole, client_order_id=name, tranche=tranche.number, quantity=tranche.quantity)
 
 
-def entry_with_exits(entry: Order, stop: Price, tranches: Sequence[Tranche]) -> tuple[Order, ...]:
+def entry_with_exits(entry: Order, bracket: BracketRecord, tranches: Sequence[Tranche]) -> tuple[Order, ...]:
     """Return *entry* with the exits that wait for it: per tranche one OCA group of a stop and, if it has one, a target.
 
     Args:
         entry: for the quantity of all *tranches* together.
-        stop: where every tranche is stopped out.
+        bracket: says where, and how, every tranche is stopped out.
         tranches: what the entry buys, nearest target first; what it fills first belongs to the first.
     """
     legs = [entry]
     for tranche in tranches:
-        legs.append(_stop(entry, tranche, stop))
+        legs.append(_stop(entry, tranche, bracket))
         if tranche.target is not None:
             legs.append(_target(entry, tranche, tranche.target))
     return tuple(legs)
@@ -210,8 +211,9 @@ def tranche_quantities(
     return tuple(map(Quantity, parts))
 
 
-def _stop(entry: Order, tranche: Tranche, price: Price) -> Order:
-    return _exit(entry, tranche, OrderRole.STOP, order_type=OrderType.STOP, stop_price=price)
+def _stop(entry: Order, tranche: Tranche, bracket: BracketRecord) -> Order:
+    terms = stop_terms(bracket, bracket.stop_price, entry.side.opposite)
+    return _exit(entry, tranche, OrderRole.STOP, **terms)
 
 
 def _target(entry: Order, tranche: Tranche, price: Price) -> Order:

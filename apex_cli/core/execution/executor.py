@@ -87,6 +87,7 @@ class TradeExecutor:
             entry_order=self._limits.entry_order(strategy),
             entry_minutes=self._limits.execution.entry_minutes,
             is_one_entry=self._limits.execution.one_entry,
+            stop_limit_pct=self._limits.stop_limit_pct,
             now=now,
         )
         with self._store.transaction() as tx:

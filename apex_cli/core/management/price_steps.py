@@ -183,7 +183,7 @@ def _fresh(old: Order, bracket: BracketRecord, tranches: Sequence[Tranche], pric
         quantity=Quantity(sum((tranche.quantity for tranche in tranches), ZERO)),
         limit_price=price,
     )
-    return entry_with_exits(entry, bracket.stop_price, tranches)
+    return entry_with_exits(entry, bracket, tranches)
 
 
 def _tranches_left(

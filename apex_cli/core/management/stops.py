@@ -139,7 +139,13 @@ def _handed_over(position: Position, plain: Order, trail: Order) -> DropStop | N
 
 
 def _can_trail(stop: OrderRecord, legs: Iterable[OrderRecord]) -> bool:
-    """Return whether a trailing stop can join *stop*: it has a group, and the broker refused none there before."""
+    """Return whether a trailing stop can join *stop*: it has a group, and the broker refused none there before.
+
+    A stop with a limit stays one, and is moved instead: a trailing stop sells at market, which nobody does outside
+    regular hours.
+    """
+    if stop.order.order_type is OrderType.STOP_LIMIT:
+        return False
     refused = any(leg.order.order_type is OrderType.TRAIL and leg.status is OrderStatus.REJECTED for leg in legs)
     return stop.order.oca_group is not None and not refused
 
@@ -189,7 +195,8 @@ def _moved(  # noqa: PLR0917 - private, called once
     is_trailed = amount is not None and to == _behind(position, gain.price, amount)
     reached = plan.breakeven_at_r is not None and gain.distance >= plan.breakeven_at_r * gain.unit
     why = "trail" if is_trailed else "breakeven" if reached else "target"
-    return MoveStop(order=replace(stop, stop_price=to), from_price=stop.stop_price, why=why)
+    limit = stop.limit_price and _on_tick(position, Price(stop.limit_price + to - stop.stop_price))
+    return MoveStop(order=replace(stop, stop_price=to, limit_price=limit or None), from_price=stop.stop_price, why=why)
 
 
 def _levels(

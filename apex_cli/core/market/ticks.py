@@ -26,6 +26,14 @@ def on_tick(price: Price, instrument: Instrument, side: OrderSide) -> Price:
     return to_tick(price, instrument.tick_at(price), side)
 
 
+def limit_beyond(trigger: Price, part: Decimal, instrument: Instrument, side: OrderSide) -> Price:
+    """Return the limit of a stop on *side*: *part* of the trigger beyond it, on the tick.
+
+    limit = trigger * (1 - part) for a sale, trigger * (1 + part) for a purchase
+    """
+    return on_tick(Price(trigger * (1 + part * side.sign)), instrument, side)
+
+
 def levels_on_ticks(
     entry: Price, stop: Price, targets: tuple[Price, ...], instrument: Instrument, side: OrderSide
 ) -> tuple[Price, Price, tuple[Price, ...]]:

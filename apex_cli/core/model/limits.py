@@ -271,6 +271,9 @@ class Limits(Value, frozen=True, kw_only=True):
     commission: CommissionPlan = CommissionPlan.NONE
     """The price list that commissions are expected by."""
 
+    stop_limit_pct: Decimal | None = None
+    """How far the limit of a stop lies beyond its trigger, part of the trigger; None: a stop sells at market."""
+
     def entry_order(self, strategy: str) -> EntryOrder:
         """Return how an entry of *strategy* meets the market."""
         return self.management.plan_for(strategy).entry_order or self.execution.entry_order

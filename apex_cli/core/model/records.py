@@ -121,6 +121,9 @@ class BracketRecord(Value, frozen=True, kw_only=True):
     rate: Rate | None = None
     """What its prices are in, in account currency, when it was decided; None where it is that."""
 
+    stop_limit_pct: Decimal | None = None
+    """How far the limit of its stops lies beyond their trigger, part of the trigger; None: they have no limit."""
+
     confidence: Decimal | None = None
     reward_risk: Decimal | None = None
     created_at: datetime

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
+from apex_cli.core.market.ticks import limit_beyond
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import (
@@ -209,17 +211,26 @@ def replacement_stop(
     long = position.side is PositionSide.LONG
     seen = [r.order.stop_price for r in records if r.order.role is OrderRole.STOP and r.order.stop_price is not None]
     triggers = [*seen, bracket.stop_price]
+    side = _exit_side(position)
     return Order(
         client_order_id=next_leg_id(bracket.bracket_id, "S", records, skip=skip),
         bracket_id=bracket.bracket_id,
         role=OrderRole.STOP,
         instrument=position.instrument,
-        side=_exit_side(position),
-        order_type=OrderType.STOP,
+        side=side,
         quantity=quantity,
-        stop_price=max(triggers) if long else min(triggers),
         time_in_force=TimeInForce.GTC,
+        **stop_terms(bracket, max(triggers) if long else min(triggers), side),
     )
+
+
+def stop_terms(bracket: BracketRecord, trigger: Price, side: OrderSide) -> dict[str, Any]:
+    """Return order type and prices of a stop on *side* at *trigger*, as the bracket's stops are sent."""
+    part, instrument = bracket.stop_limit_pct, bracket.instrument
+    if part is None:
+        return {"order_type": OrderType.STOP, "stop_price": trigger}
+    limit = limit_beyond(trigger, part, instrument, side)
+    return {"order_type": OrderType.STOP_LIMIT, "stop_price": trigger, "limit_price": limit}
 
 
 def still_held(position: Position, lock: Lock | None) -> Position | None:

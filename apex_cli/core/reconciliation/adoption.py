@@ -52,8 +52,10 @@ class Adoption:
         price_of: PriceOf,
         rate_of: RateOf = no_rate_known,
         currency: CurrencyLimits = IN_DOLLARS,
+        stop_limit_pct: Decimal | None = None,
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; *stop_limit_pct* says how far the limit of a stop lies beyond its trigger, if it has one."""
+        self._stop_limit_pct = stop_limit_pct
         self._reconciler = reconciler
         self._store = store
         self._clock = clock
@@ -137,11 +139,10 @@ class Adoption:
         side = OrderSide.BUY if difference > ZERO else OrderSide.SELL
         quantity = Quantity(abs(difference))
         name = self._ids.new()
-        plan = (
-            None
-            if stop is None
-            else _bracket(name, instrument, side, quantity, price=price, stop=stop, rate=rate, now=now)
-        )
+        plan = None
+        if stop is not None:
+            plan = _bracket(name, instrument, side, quantity, price=price, stop=stop, rate=rate, now=now)
+            plan = replace(plan, stop_limit_pct=self._stop_limit_pct)
         fill = Fill(
             exec_id=f"{ADOPTED}{name}",
             bracket_id=name if plan else "",
@@ -170,6 +171,7 @@ class Adoption:
         plan = _bracket(
             name, instrument, side, position.quantity, price=position.entry_price, stop=stop, rate=rate, now=now
         )
+        plan = replace(plan, stop_limit_pct=self._stop_limit_pct)
         with self._store.transaction() as tx:
             first: Fill | None = tx.fills.get(position.first_fill_key)
             if first is None:

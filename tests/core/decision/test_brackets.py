@@ -93,6 +93,26 @@ def test_several_targets_share_one_entry_and_have_exits_of_their_own_nearest_fir
     assert [o.oca_group for o in orders] == [None, *["apex-ULID-1"] * 2, *["apex-ULID-2"] * 2]
 
 
+@pytest.mark.parametrize(
+    ("kind", "stop", "target", "limit"),
+    [(SignalType.LONG, "48", "56", "47.52"), (SignalType.SHORT, "52", "44", "52.52")],
+)
+def test_stops_for_outside_regular_hours_have_a_limit_beyond_their_trigger(
+    build: Any, kind: SignalType, stop: str, target: str, limit: str
+) -> None:
+    _, _, decision, opportunity = bracket(build, signal_type=kind, stop=stop, targets=(target,))
+    record, (_, leg, _) = build_bracket(
+        decision,
+        opportunity,
+        bracket_id="ULID",
+        entry_order=EntryOrder.LIMIT,
+        now=NOW,
+        stop_limit_pct=D("0.01"),
+    )
+    assert (leg.order_type, leg.stop_price, leg.limit_price) == (OrderType.STOP_LIMIT, D(stop), D(limit))
+    assert record.stop_limit_pct == D("0.01")
+
+
 def test_where_configured_each_target_has_an_entry_of_its_own(build: Any) -> None:
     _, _, decision, opportunity = bracket(build, "5", targets=("60", "56"))
     _, orders = build_bracket(

@@ -144,6 +144,15 @@ class TestBreakeven:
         assert breakeven_level(held("50.003"), EVEN, gain.unit) == D("50.01")
         assert breakeven_level(held("50.003", SHORT), EVEN, gain.unit) == D("50.00")
 
+    def test_a_stop_with_a_limit_keeps_it_as_far_beyond_and_never_becomes_a_trailing_one(self) -> None:
+        stop = stop_at("48", held(), order_type=OrderType.STOP_LIMIT, limit_price=price("47.50"))
+        (move,) = changes(EVEN, "52", stop)
+        assert isinstance(move, MoveStop)
+        assert (move.order.stop_price, move.order.limit_price) == (50, D("49.50"))
+        (move,) = changes(TRAIL, "52", stop)
+        assert isinstance(move, MoveStop)
+        assert (move.order.stop_price, move.order.limit_price, move.why) == (51, D("50.50"), "trail")
+
     def test_a_short_moves_down(self) -> None:
         position = held(side=SHORT)
         (move,) = changes(EVEN, "48", stop_at("52", position), position=position)

@@ -288,6 +288,17 @@ def test_an_entry_ends_when_an_exit_of_it_has_filled(exited: list[OrderRecord], 
     assert names(entries_after_exit([*entries, *exited])) == ended
 
 
+@pytest.mark.parametrize(
+    ("side", "trigger", "limit"), [(PositionSide.LONG, 48, "47.04"), (PositionSide.SHORT, 48, "48.96")]
+)
+def test_a_replacement_has_a_limit_beyond_its_trigger_where_the_plan_says_so(
+    side: PositionSide, trigger: int, limit: str
+) -> None:
+    bracket = replace(BRACKET, stop_limit_pct=D("0.02"))
+    stop = replacement_stop(position(side=side), bracket, Quantity(D(10)), [])
+    assert (stop.order_type, stop.stop_price, stop.limit_price) == (OrderType.STOP_LIMIT, trigger, D(limit))
+
+
 def test_a_target_ends_the_entry_that_it_waited_for() -> None:
     target = record("T2", filled="4", tranche=2)
     target = replace(target, order=replace(target.order, parent_id="apex-b-E"))

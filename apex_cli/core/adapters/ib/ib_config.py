@@ -40,6 +40,9 @@ class IbConfig(Value, frozen=True, kw_only=True):
     """1 live, 2 frozen, 3 delayed, 4 delayed and frozen: what to fall back to where there is no better."""
 
     outside_rth: bool = False
+    trigger_method: int = 0
+    """Which prices trigger a stop, by the protocol's number; 0 leaves it to the broker."""
+
     quiet_hours: tuple[QuietHours, ...] = ()
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from apex_cli.core.adapters.ib.numbers import to_price
 from apex_cli.core.adapters.ib.shapes import IbOrder
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import Meets, Order, OrderRole, OrderType, TimeInForce, type_on_wire
+from apex_cli.core.model.order import Meets, Order, OrderRole, OrderType, Phase, TimeInForce, type_on_wire
 
 OCA_REDUCE_WITH_BLOCK = 2
 """A leg that fills in part reduces the others, so that what is left keeps its stop; one that fills whole cancels them.
@@ -68,6 +68,7 @@ def order_fields(
     parent_id: int = 0,
     transmit: bool = True,
     outside_rth: bool = False,
+    trigger_method: int = 0,
 ) -> dict[str, Any]:
     """Return the fields of a fresh protocol order; nothing is left to a preset of TWS.
 
@@ -84,8 +85,10 @@ def order_fields(
         "orderRef": order.client_order_id,
         "parentId": parent_id,
         "transmit": transmit,
-        "outsideRth": outside_rth,
+        "outsideRth": outside_rth and _fills_at_a_limit(order.order_type),
     }
+    if trigger_method and order.order_type.is_stop:
+        fields["triggerMethod"] = trigger_method
     if order.oca_group:
         fields |= {"ocaGroup": order.oca_group, "ocaType": OCA_REDUCE_WITH_BLOCK}
     if order.good_till is not None:
@@ -93,6 +96,11 @@ def order_fields(
     if wire.algo:
         fields["algoStrategy"] = wire.algo
     return fields | _price_fields(order)
+
+
+def _fills_at_a_limit(kind: OrderType) -> bool:
+    """Return whether an order may fill outside regular hours: nothing does so at market, nor in an auction."""
+    return kind.row.needs_limit and kind.row.phase is Phase.ANY
 
 
 def protocol_order(library: ModuleType, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - either library's order

@@ -132,6 +132,7 @@ class Sender:
             parent_id=parent_id,
             transmit=transmit,
             outside_rth=self._config.outside_rth,
+            trigger_method=self._config.trigger_method,
         )
         link.ib.client.placeOrder(order_id, contract, protocol_order(link.library, fields))
 

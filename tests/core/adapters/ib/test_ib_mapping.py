@@ -141,6 +141,26 @@ def test_each_kind_has_its_prices(kind: str, prices: dict[str, str], expected: d
     assert reported == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "prices", "is_outside", "method"),
+    [
+        ("LIMIT", {"limit_price": "1"}, True, None),
+        ("STOP_LIMIT", {"limit_price": "1", "stop_price": "2"}, True, 2),
+        ("STOP", {"stop_price": "2"}, False, 2),
+        ("TRAIL", {"trail_amount": "1"}, False, 2),
+        ("MARKET", {}, False, None),
+        ("LIMIT_ON_CLOSE", {"limit_price": "1"}, False, None),
+    ],
+)
+def test_outside_regular_hours_only_what_has_a_limit_may_fill_and_stops_say_what_triggers_them(
+    kind: str, prices: dict[str, str], is_outside: bool, method: int | None
+) -> None:
+    sent = order_fields(
+        order("C", "SELL", kind, **prices), order_id=1, account="DU1", outside_rth=True, trigger_method=2
+    )
+    assert (sent["outsideRth"], sent.get("triggerMethod")) == (is_outside, method)
+
+
 def test_an_order_without_a_partner_is_in_no_group() -> None:
     assert "ocaGroup" not in order_fields(order("C", "SELL", "MARKET"), order_id=1, account="DU1")
 
