@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice, pairwise
 
 from apex_cli.core.market.calendar import is_certain, next_session, session_bounds, session_date
@@ -33,7 +34,9 @@ class BarIssue(Value, frozen=True, kw_only=True):
 
 def look_at(bars: Sequence[Bar]) -> tuple[BarIssue, ...]:
     """Return what is odd about *bars*, the worst kind first; nothing when all is well."""
-    found = (look(bars) for look in LOOKS)
+    is_sound: Callable[[], bool] | None = getattr(bars, "is_sound", None)
+    looks = LOOKS if is_sound is None or not is_sound() else (_gaps, _still)
+    found = (look(bars) for look in looks)
     return tuple(issue for issue in found if issue is not None)
 
 
@@ -84,11 +87,18 @@ def _is_same_session(bar: Bar, after: Bar) -> bool:
 
 
 def _missing_sessions(bars: Sequence[Bar]) -> Iterator[date]:
-    for bar, after in pairwise(bars):
-        day, following = session_date(bar.start), session_date(after.start)
-        while (day := next_session(day)) < following:
-            if is_certain(day):
-                yield day
+    days = (session_date(bar.start) for bar in bars)
+    return (missing for day, following in pairwise(days) for missing in _between(day, following))
+
+
+@lru_cache(maxsize=1 << 14)
+def _between(day: date, following: date) -> tuple[date, ...]:
+    """Return the sure sessions between two days."""
+    found = []
+    while (day := next_session(day)) < following:
+        if is_certain(day):
+            found.append(day)
+    return tuple(found)
 
 
 def _jumps(bars: Sequence[Bar]) -> BarIssue | None:

@@ -11,7 +11,7 @@ and what closes goes on with them; nothing is opened on them.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -236,6 +236,7 @@ def next_auction(phase: Phase, after: datetime) -> datetime | None:
         day = next_session(day)
 
 
+@lru_cache(maxsize=1 << 12)
 def session_date(moment: datetime) -> date:
     """Return the session that a trade at *moment* belongs to.
 

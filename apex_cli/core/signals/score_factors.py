@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from math import fsum, sqrt
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Exposure
@@ -124,16 +124,41 @@ def same_symbol_factor(signal: Signal, exposures: Iterable[Exposure]) -> ScoreFa
 
 def correlation_of(one: Sequence[Bar], other: Sequence[Bar]) -> Decimal | None:
     """Return Pearson's correlation of the returns over the bars that end together; None with too few or flat ones."""
-    closes = {bar.end: bar.close for bar in other}
-    pairs = [(float(bar.close), float(closes[bar.end])) for bar in one if bar.end in closes]
+    pairs = _pairs(_closes(one), _closes(other))
     if len(pairs) <= LEAST_RETURNS:
         return None
     returns = [(b[0] / a[0] - 1, b[1] / a[1] - 1) for a, b in pairwise(pairs)]
-    try:
-        found = statistics.correlation([x for x, _ in returns], [y for _, y in returns])
-    except statistics.StatisticsError:  # one of them did not move
+    found = _pearson([x for x, _ in returns], [y for _, y in returns])
+    if found is None:
         return None
     return Decimal(repr(round(found, 4)))
+
+
+def _closes(bars: Sequence[Bar]) -> tuple[Sequence[object], Sequence[float]]:
+    """Return ends and closes; bars that are arrays already give them as they are."""
+    columns: Callable[[], tuple[Sequence[object], Sequence[float]]] | None = getattr(bars, "closes", None)
+    return ([bar.end for bar in bars], [float(bar.close) for bar in bars]) if columns is None else columns()
+
+
+def _pairs(
+    one: tuple[Sequence[object], Sequence[float]], other: tuple[Sequence[object], Sequence[float]]
+) -> list[tuple[float, float]]:
+    """Return the closes of bars that end together."""
+    if one[0] == other[0]:
+        return list(zip(one[1], other[1], strict=True))
+    closes = dict(zip(*other, strict=True))
+    return [(close, closes[end]) for end, close in zip(*one, strict=True) if end in closes]
+
+
+def _pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Pearson's coefficient by exact sums; None where one of them did not move.
+
+    r = sum of dx * dy / sqrt(sum of dx^2 * sum of dy^2)
+    """
+    mean, mean_other = fsum(one) / len(one), fsum(other) / len(other)
+    from_mean, from_other = [x - mean for x in one], [y - mean_other for y in other]
+    spread = fsum([d * d for d in from_mean]) * fsum([d * d for d in from_other])
+    return fsum([x * y for x, y in zip(from_mean, from_other, strict=True)]) / sqrt(spread) if spread else None
 
 
 def _seconds(span: timedelta) -> Decimal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from math import log10
 from typing import NamedTuple
 
 from apex_cli.core.market.calendar import session_bounds, session_date
@@ -148,7 +149,7 @@ def liquidity_part(signal: Signal, from_bars: Decimal | None) -> Part:
     if dollars is not None:
         if dollars <= 0:
             return Part(ZERO, "no volume at all")
-        return Part(_unit(WORST + Decimal("0.4") * (dollars / QUIET_DOLLARS).log10()))
+        return Part(_unit(WORST + Decimal("0.4") * Decimal(repr(log10(dollars / QUIET_DOLLARS)))))
     ratio = number_in(signal.metadata, "volume_ratio")
     if ratio is not None:
         return Part(_unit(ratio / 2), "liquidity by the volume ratio: the dollar volume is unknown")

@@ -68,6 +68,9 @@ CLOCK_ROOM = 0x0044000044000068
 
 THREADS = 2
 FEW = 100
+SAFE_JUMP = 0.39
+"""Change from a close to the next open that is not looked at more closely; ``quality`` names more than 0.4."""
+
 SAMPLE = 10_000
 MICRO = 1_000_000
 HOUR_S = 3600
@@ -119,6 +122,13 @@ class _Data(NamedTuple):
     """open, high, low, close, volume."""
 
     blocks: OrderedDict[int, tuple[Bar, ...]]
+    kept: dict[str, NDArray[np.float64]]
+    """Columns that were asked for as floats."""
+
+    def closes(self) -> NDArray[np.float64]:
+        """Return all closes as floats, made once."""
+        found = self.kept.get("close")
+        return self.kept.setdefault("close", self.numbers[3].floats()) if found is None else found
 
     def block(self, number: int) -> tuple[Bar, ...]:
         """Return *BLOCK* bars as values; those asked for last are kept."""
@@ -174,6 +184,24 @@ class BarColumns(Sequence[Bar]):
         columns = [numbers.part(rows).floats() for numbers in self._data.numbers]
         return self._data.ends[rows] // MICRO, np.ascontiguousarray(columns, dtype=np.float64)
 
+    def is_sound(self) -> bool:
+        """Return True when nothing is odd bar by bar: order, numbers, open and close inside the range, jumps, volumes.
+
+        Where it is False, who looks bar by bar finds out what, or that all is well.
+        """
+        import numpy as np
+
+        ends, (opening, high, low, close, volume) = self.floats()
+        is_inside = (low <= np.minimum(opening, close)).all() and (np.maximum(opening, close) <= high).all()
+        jumps = np.abs(opening[1:] / close[:-1] - 1)
+        is_ordered = (np.diff(ends) > 0).all() and (low > 0).all()
+        return bool(is_inside and is_ordered and (volume > 0).all() and (jumps < SAFE_JUMP).all())
+
+    def closes(self) -> tuple[list[int], list[float]]:
+        """Return the ends in microseconds since 1970, and the closes."""
+        rows = slice(self._first, self._last)
+        return self._data.ends[rows].tolist(), self._data.closes()[rows].tolist()
+
     @overload
     def __getitem__(self, at: int) -> Bar: ...
     @overload
@@ -210,6 +238,11 @@ class _Ends(Sequence[datetime]):
         self._ends = ends
         self._numbers: memoryview[int] = ends.data.cast("B").cast("q")
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """The ends in microseconds since 1970."""
+        return self._ends
+
     def by(self, at: datetime) -> int:
         """Return how many bars have ended by *at*."""
         return bisect_right(self._numbers, (at - BEGIN) // MICROSECOND)
@@ -223,6 +256,22 @@ class _Ends(Sequence[datetime]):
     def __getitem__(self, at: slice) -> Sequence[datetime]: ...
     def __getitem__(self, at: int | slice) -> datetime | Sequence[datetime]:
         return _Ends(self._ends[at]) if isinstance(at, slice) else _moment(int(self._ends[at]))
+
+
+def moments_of(parts: Iterable[Sequence[datetime]]) -> list[datetime]:
+    """Return every moment of *parts*, each once, oldest first."""
+    columns, others = [], set[datetime]()
+    for part in parts:
+        if isinstance(part, _Ends):
+            columns.append(part.numbers)
+        else:
+            others.update(part)
+    if columns:
+        import numpy as np
+
+        found = list(map(_moment, np.unique(np.concatenate(columns)).tolist()))
+        return sorted(others.union(found)) if others else found
+    return sorted(others)
 
 
 class _NotPlainError(Exception):
@@ -597,7 +646,7 @@ def _sessions(days: NDArray[np.int64], steps: NDArray[np.int64], numbers: tuple[
         raise _NotPlainError
     bounds = [_bounds(day) for day in days.tolist()]
     starts, ends = (np.array(column, np.int64) for column in zip(*bounds, strict=True))
-    data = _Data(symbol, starts, ends, numbers, OrderedDict())
+    data = _Data(symbol, starts, ends, numbers, OrderedDict(), {})
     return Series(BarColumns(data, 0, len(starts)), _Ends(ends), (), ("daily sessions",))
 
 
@@ -637,7 +686,7 @@ def _cut(
         starts, steps = starts[:-1], steps[:-1]
         numbers = tuple(each.part(slice(len(starts))) for each in numbers)
     ends = starts + np.append(np.minimum(steps, length), length)
-    data = _Data(symbol, starts, ends, numbers, OrderedDict())
+    data = _Data(symbol, starts, ends, numbers, OrderedDict(), {})
     return Series(BarColumns(data, 0, len(starts)), _Ends(ends), problems, (length_in_words(length), *notes))
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, read_columns
+from apex_cli.core.adapters.files.bar_columns import LEAST_BYTES, moments_of, read_columns
 from apex_cli.core.adapters.files.bar_series import NO_BARS, OUTSIDE, Series, ended_by, is_pair, make_series
 from apex_cli.core.adapters.files.price_files import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
@@ -98,11 +98,8 @@ class CsvBars:
         Raises:
             InputError: a file has a row that cannot be used.
         """
-        found: set[datetime] = set()
-        for symbol in self.symbols():
-            series = self._load(symbol)
-            found.update(series.ends[ended_by(series, after) : ended_by(series, until)])
-        return sorted(found)
+        every = (self._load(symbol) for symbol in self.symbols())
+        return moments_of(series.ends[ended_by(series, after) : ended_by(series, until)] for series in every)
 
     def next_end(self, symbol: str, after: datetime) -> datetime | None:
         """Return when the first bar of *symbol* ends that ends after *after*; None where none does.

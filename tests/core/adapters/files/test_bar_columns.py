@@ -17,10 +17,11 @@ from apex_cli.core.adapters.files.bar_series import make_series
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.price_files import read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.market.calendar import is_session
 
 pytest.importorskip("numpy")
-from apex_cli.core.adapters.files.bar_columns import BarColumns, read_columns
+from apex_cli.core.adapters.files.bar_columns import BarColumns, moments_of, read_columns
 
 NEW_YORK = ZoneInfo("America/New_York")
 COUNT = 3000
@@ -190,3 +191,35 @@ def test_weekly_rows_and_pairs_are_left_to_the_general_reader() -> None:
     weekly = "\n".join((head, *rows[::5])).encode()
     assert read_columns(BytesIO(weekly), "ABC", FileHints()) is None
     assert read_columns(BytesIO("\n".join((head, *rows)).encode()), "BTC-USD", FileHints()) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "change", "code"),
+    [
+        (40, {3: "109.00"}, "inconsistent"),
+        (40, {5: "0"}, "zero_volume"),
+        (40, {1: "55.00", 3: "50.00"}, "jump"),
+        (40, {1: "155.00", 2: "160.00"}, "jump"),
+        (40, {}, ""),
+    ],
+)
+def test_columns_look_odd_where_their_bars_do(row: int, change: dict[int, str], code: str) -> None:
+    lines = daily_file()
+    lines[1] = lines[1].rpartition(",")[0] + ",500"
+    cells = lines[row].split(",")
+    lines[row] = ",".join(change.get(at, cell) for at, cell in enumerate(cells))
+    series = read_columns(BytesIO("\n".join(lines).encode()), "ABC", FileHints())
+    assert series is not None
+    found = look_at(series.bars)
+    assert found == look_at(tuple(series.bars))
+    assert [issue.code for issue in found] == ([code] if code else [])
+
+
+def test_the_moments_of_columns_and_of_plain_ends_are_merged() -> None:
+    series = read_columns(BytesIO("\n".join(daily_file()).encode()), "ABC", FileHints())
+    assert series is not None
+    other = (series.ends[3], series.ends[4] + timedelta(minutes=1))
+    found = moments_of([series.ends[:5], series.ends[2:4], other])
+    assert found == [*series.ends[:5], other[1]]
+    assert moments_of([other, other]) == list(other)
+    assert moments_of([]) == []
