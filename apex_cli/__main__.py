@@ -1,6 +1,24 @@
-"""Run apex as ``python -m apex_cli``."""
+"""Run apex: as the installed script, and as ``python -m apex_cli``.
 
-from apex_cli.cli import main
+Importing the command line takes a moment; Ctrl-C in that moment ends in a sentence, too.
+"""
+
+import os
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+
+def main() -> None:
+    """Run apex on the process's arguments."""
+    try:
+        from apex_cli.cli import main as run  # noqa: PLC0415 - what is imported here can be interrupted
+
+        run()
+    except KeyboardInterrupt:
+        os.write(2, b"\nInterrupted.\n")
+        os._exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

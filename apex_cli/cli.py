@@ -39,7 +39,10 @@ class LazyGroup(TyperGroup):
         """Return the command, importing its module; None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"apex_cli.commands.{COMMANDS[cmd_name]}")
+        try:
+            module = import_module(f"apex_cli.commands.{COMMANDS[cmd_name]}")
+        except KeyboardInterrupt:
+            raise typer.Abort from None  # Typer would end without a word
         sub_app: typer.Typer = getattr(module, "apps", {}).get(cmd_name) or module.app
         command = get_command(sub_app)
         command.name = cmd_name

@@ -249,3 +249,23 @@ def _drained(descriptor: int) -> None:
     with suppress(OSError):
         while os.read(descriptor, 65_536):
             pass
+
+
+@pytest.mark.parametrize(
+    "module", ["apex_cli.cli", "typer", "apex_cli.presenters.output", "apex_cli.commands.positions"]
+)
+def test_ctrl_c_while_it_is_imported_ends_in_a_sentence(tmp_path: Path, module: str) -> None:
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from apex_cli.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "positions"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "Interrupted.")
