@@ -99,10 +99,8 @@ def record_queued(
 
 def supersede_older(tx: State, signal: Signal, now: datetime) -> None:
     """End pending approvals for the same security and side: the newer signal speaks."""
-    for approval in list(tx.approvals.values()):
-        old = approval.opportunity.signal
-        same = old.instrument.key == signal.instrument.key and old.side is signal.side
-        if same and approval.status is ApprovalStatus.PENDING:
+    for approval in list(tx.approvals.of(signal.instrument.key)):
+        if approval.opportunity.signal.side is signal.side and approval.status is ApprovalStatus.PENDING:
             end_approval(
                 tx, approval, ApprovalStatus.SUPERSEDED, now, reason=f"A newer signal came: {signal.signal_id}."
             )

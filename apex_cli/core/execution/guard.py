@@ -170,9 +170,10 @@ class Guard:
     async def _trim(self, key: str) -> None:
         """Cancel or shrink exits of *key* beyond what is held and what working entries may still open."""
         state = self._store.view()
-        working = [r for r in state.orders.open() if r.order.instrument.key == key]
+        records = orders_of(state, key)
+        working = [r for r in records if r.is_open]
         changes = [excess(held_on_both_sides(state, key), working, side) for side in OrderSide]
-        if not any(change.cancel or change.shrink for change in changes) or any(map(is_unsure, orders_of(state, key))):
+        if not any(change.cancel or change.shrink for change in changes) or any(map(is_unsure, records)):
             return
         for change in changes:
             await self._orders.cancel(change.cancel)
@@ -187,7 +188,7 @@ class Guard:
         """Place missing stops; without *at_once*, a loop waits between one stop and the next."""
         state = self._store.view()
         position = held_on_both_sides(state, key)
-        working = [r for r in state.orders.open() if r.order.instrument.key == key]
+        working = [r for r in orders_of(state, key) if r.is_open]
         is_over = position is not None and has_expired(position.instrument, self._clock.now())
         if position is None or is_over or unprotected_quantity(position, working) <= 0:
             self._told.pop(key, None)

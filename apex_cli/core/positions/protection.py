@@ -256,7 +256,7 @@ def held_on_both_sides(state: State, key: str) -> Position | None:
 
 def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
     """Return every order of one instrument."""
-    return [record for record in state.orders.values() if record.order.instrument.key == key]
+    return list(state.orders.of(key))
 
 
 def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]:

@@ -7,7 +7,7 @@ changed or rolls it back. Nothing here knows of files.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -142,14 +142,61 @@ class Table(MutableMapping[str, R], Generic[R]):
         self._undo.clear()
 
 
-class OrderTable(Table[OrderRecord]):
+class SecurityTable(Table[R]):
+    """Rows that are about one security each, with those of one security at hand."""
+
+    __slots__ = ("_by_security", "_security_of")
+
+    def __init__(self, name: str, row_type: type[R], security_of: Callable[[R], str]) -> None:
+        """Start empty; *security_of* gives the ``Instrument.key`` that a row is about."""
+        super().__init__(name, row_type)
+        self._security_of = security_of
+        self._by_security: dict[str, dict[str, R]] | None = None
+        """None: nobody has asked for the rows of a security since they changed in another way than by one more."""
+
+    def of(self, security: str) -> Collection[R]:
+        """Return every row about *security*, in the order of the table."""
+        if self._by_security is None:
+            self._by_security = {}
+            for key, row in self._rows.items():
+                self._by_security.setdefault(self._security_of(row), {})[key] = row
+        return self._by_security.get(security, {}).values()
+
+    def __setitem__(self, key: str, row: R) -> None:
+        """Add or replace the row."""
+        old = self._rows.get(key)
+        super().__setitem__(key, row)
+        if self._by_security is not None:
+            security = self._security_of(row)
+            if old is None or self._security_of(old) == security:
+                self._by_security.setdefault(security, {})[key] = row
+            else:
+                self._by_security = None
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the row; KeyError when there is none."""
+        super().__delitem__(key)
+        self._by_security = None
+
+    def load(self, rows: dict[str, R]) -> None:
+        """Start over with *rows*, unchanged."""
+        super().load(rows)
+        self._by_security = None
+
+    def rollback(self) -> None:
+        """Undo everything since ``settle``."""
+        super().rollback()
+        self._by_security = None
+
+
+class OrderTable(SecurityTable[OrderRecord]):
     """Orders, with those that may still fill at hand."""
 
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
         """Start empty."""
-        super().__init__("orders", OrderRecord)
+        super().__init__("orders", OrderRecord, lambda row: row.order.instrument.key)
         self._open: dict[str, OrderRecord] = {}
 
     def open(self) -> Collection[OrderRecord]:
@@ -186,7 +233,9 @@ class State:
     def __init__(self) -> None:
         """Start empty."""
         self.signals: Table[SignalRecord] = Table("signals", SignalRecord)
-        self.approvals: Table[ApprovalRecord] = Table("approvals", ApprovalRecord)
+        self.approvals: SecurityTable[ApprovalRecord] = SecurityTable(
+            "approvals", ApprovalRecord, lambda row: row.opportunity.signal.instrument.key
+        )
         self.brackets: Table[BracketRecord] = Table("brackets", BracketRecord)
         self.orders = OrderTable()
         self.positions: Table[PositionRecord] = Table("positions", PositionRecord)

@@ -386,3 +386,51 @@ def test_a_committed_copy_shows_no_open_change_and_shares_no_table() -> None:
     assert state.trading.mode is TradingMode.ACTIVE
     state.rollback()
     assert state.counters.entries_today == 1
+
+
+AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+
+
+def an_order(name: str, symbol: str, status: OrderStatus) -> OrderRecord:
+    order = Order(
+        client_order_id=name,
+        bracket_id="b1",
+        role=OrderRole.ENTRY,
+        instrument=make_instrument(symbol),
+        side=OrderSide.BUY,
+        order_type=OrderType.MARKET,
+        quantity=Quantity(Decimal(1)),
+    )
+    return OrderRecord(order=order, status=status, created_at=AT, updated_at=AT)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("put", "put", "put", "drop", "undo", "settle", "load")),
+        st.sampled_from("abcd"),
+        st.sampled_from(("AAPL", "MSFT", "TSLA")),
+        st.sampled_from((OrderStatus.WORKING, OrderStatus.FILLED)),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_the_orders_of_a_security_and_those_that_work_are_what_a_look_at_all_of_them_finds(steps: Any) -> None:
+    table = State().orders
+    for action, name, symbol, status in steps:
+        match action:
+            case "put":
+                table[name] = an_order(name, symbol, status)
+            case "drop":
+                table.pop(name, None)
+            case "undo":
+                table.rollback()
+            case "settle":
+                table.settle()
+            case _:
+                table.load(dict(table.items()))
+        for security in ("AAPL", "MSFT", "TSLA", "NONE"):
+            rows = [row for row in table.values() if row.order.instrument.key == security]
+            assert list(table.of(security)) == rows
+        assert {row.order.client_order_id for row in table.open()} == {k for k, row in table.items() if row.is_open}
