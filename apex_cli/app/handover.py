@@ -30,6 +30,7 @@ from apex_cli.core.model.request import (
     RequestStatus,
     Work,
     WorkDone,
+    joined,
 )
 from apex_cli.core.state.events import RequestMade
 from apex_cli.presenters.output import Output
@@ -57,21 +58,14 @@ def get_done(out: Output, settings: Settings, works: Sequence[Work], wait_s: flo
     except BusyError:
         if not wait_s:
             raise
-    return _joined([_hand_over(out, settings, work, wait_s) for work in works])
+    return joined([_hand_over(out, settings, work, wait_s) for work in works])
 
 
 async def _do(settings: Settings, works: Sequence[Work]) -> WorkDone:
     compares = not any(isinstance(work, ReconcileRequest) for work in works)
     async with connected(make_parts(settings), compares=compares) as parts:
         service = make_service(parts)
-        return _joined([await service.perform(work) for work in works])
-
-
-def _joined(parts: Sequence[WorkDone]) -> WorkDone:
-    return WorkDone(
-        results=tuple(result for part in parts for result in part.results),
-        failures=tuple(failure for part in parts for failure in part.failures),
-    )
+        return await service.perform_all(works)
 
 
 def _hand_over(out: Output, settings: Settings, work: Work, wait_s: float) -> WorkDone:

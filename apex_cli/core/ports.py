@@ -87,6 +87,15 @@ class StateStore(Protocol):
             BusyError: the lock was not free in time.
         """
 
+    def grouped(self) -> AbstractContextManager[None]:
+        """Make the transactions inside durable together at the end; when the block raises, none of them happened.
+
+        For a block that waits for nobody: the lock is held until its end. Nothing may leave for the broker inside.
+
+        Raises:
+            StateError: they could not be written; none of them happened.
+        """
+
 
 class JournalReader(Protocol):
     """Everything that ever happened, streamed."""
@@ -103,6 +112,17 @@ class Broker(Protocol):
     @property
     def connections(self) -> int:
         """How often a connection was made: when it rises, what was known may be out of date."""
+
+    @property
+    def most_together(self) -> int:
+        """How many requests may be written down before the first of them leaves: 1 where each is on its own way."""
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Let a broker that writes books of its own write them once for all that is asked inside.
+
+        Raises:
+            OutcomeUnknownError: at its end, when the books could not be written.
+        """
 
     async def connect(self) -> None:
         """Make ready.

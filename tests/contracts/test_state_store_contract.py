@@ -168,3 +168,14 @@ def test_any_run_of_transactions_leaves_what_the_committed_ones_say(
         assert [row.seq for row in events(store)] == list(range(1, emitted + 1))
         if isinstance(store, TinyDbStore):
             assert dict(TinyDbStore(store.state_dir, clock=FixedClock()).view().fills) == expected
+
+
+def test_transactions_in_a_group_see_each_other_and_stand_together(store: Store) -> None:
+    with store.grouped():
+        for number in (1, 2, 3):
+            with store.transaction() as tx:
+                tx.fills[str(number)] = a_fill(number)
+                tx.emit(an_event(subject=f"{number}"))
+            assert len(store.view().fills) == number
+    assert list(store.view().fills) == ["1", "2", "3"]
+    assert [event.subject for event in events(store)] == ["1", "2", "3"]

@@ -255,7 +255,7 @@ class Play:
         self.do("run", "--once")
 
     def _close(self, key: str) -> None:
-        draw = self.random.random()
+        draw = self.random.uniform(0.3, 1.2) if self.world.is_together else self.random.random()
         if draw < 0.4:
             self.do("close", key, "--yes")
         elif draw < 0.75:

@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+from child import TOGETHER
+
 from apex_cli.core.adapters.simulated.book_file import BookFile, SimulatedBook
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.adapters.system_clock import SystemClock
@@ -89,6 +91,11 @@ class World:
         for symbol, price in SYMBOLS.items():
             (folder / "bars" / f"{symbol}.csv").write_text(self._bars(price))
         (folder / "config.yaml").write_text(self._config())
+        self.is_together = random.choice((True, False))
+        """Whether also a few requests are written down together."""
+
+        if self.is_together:
+            (folder / TOGETHER).touch()
 
     @property
     def state_dir(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from random import Random
 
@@ -129,6 +129,15 @@ class UnreliableBroker:
         elif not self.loses_cancels:
             await self.inner.cancel(client_order_id)
 
+    @property
+    def most_together(self) -> int:
+        """What the broker inside says."""
+        return self.inner.most_together
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Pass it on."""
+        return self.inner.grouped()
+
     async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
         """Pass the question on."""
         await self.inner.require_ready(client_order_ids)
@@ -204,6 +213,10 @@ class FailingStore:
     def view(self) -> State:
         """Return the latest committed state."""
         return self.inner.view()
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Pass it on."""
+        return self.inner.grouped()
 
     @contextmanager
     def transaction(self) -> Iterator[State]:

@@ -79,6 +79,15 @@ class Bus:
         self._weakest.clear()
         return None
 
+    def get_best(self, most: int) -> list[Ranked]:
+        """Take up to *most* ranked messages, as long as nothing else goes before them."""
+        best: list[Ranked] = []
+        while len(best) < most and self._order and self._order[0][0] is Priority.EXECUTE:
+            message = self._messages.pop(heappop(self._order)[2], None)
+            if isinstance(message, Ranked):
+                best.append(message)
+        return best
+
     def clear(self) -> None:
         """Forget every message."""
         self._messages.clear()

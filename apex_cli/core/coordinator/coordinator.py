@@ -11,21 +11,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Protocol
+from decimal import Decimal
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from apex_cli.core.coordinator.bus import Bus, CheckLearning, Incoming, Message, Priority, Ranked
+from apex_cli.core.coordinator.bus import Bus, CheckLearning, Incoming, Priority, Ranked
 from apex_cli.core.coordinator.service import is_asked
 from apex_cli.core.coordinator.signal_reports import (
     decided_report,
     duplicate_report,
+    ended_report,
+    executed_report,
     expired_reason,
     outcome_of,
-    outcome_of_orders,
     reason_of,
     settled_report,
-    trouble_with,
 )
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import exposures_of, planned_exposure
@@ -38,12 +39,13 @@ from apex_cli.core.decision.record import (
     record_rejected_row,
 )
 from apex_cli.core.errors import BrokerError, SecurityError
-from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.execution.executor import Opening, TradeExecutor
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
 from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal, word_problem
 from apex_cli.core.ports import (
@@ -71,6 +73,28 @@ Serve = Callable[[], Awaitable[bool]]
 
 LOOK_INTERVAL_S = 0.1
 """How soon work that was handed over is noticed."""
+
+
+FEW = 20
+"""Up to so many opportunities are acted on one by one, each decided with the fills of those before it."""
+
+
+class Ended(NamedTuple):
+    """A signal that comes to no decision, and why."""
+
+    signal: Signal
+    outcome: SignalOutcome
+    reasons: tuple[Reason, ...]
+    where: str
+
+
+class Opened(NamedTuple):
+    """A decision to execute that is written down and not sent yet."""
+
+    opening: Opening
+    opportunity: Opportunity
+    decision: Decision
+    where: str
 
 
 class RunListener(Protocol):
@@ -294,8 +318,7 @@ class Coordinator:
                 for signal, where in zip(batch.signals, batch.where, strict=True)
             ]
             await self._work_bus()
-            for message in dropped:
-                self._drop(message)
+            self._end([self._dropped(message) for message in dropped if isinstance(message, Incoming | Ranked)])
         finally:
             self._bus.clear()
             if not self._dry_run:
@@ -303,24 +326,34 @@ class Coordinator:
 
     async def _work_bus(self) -> None:
         """Route what came in, then act on what was ranked, best first."""
-        ranked: list[Ranked] = []
+        routed: list[Ranked | Ended | SignalReport] = []
+        exposures = exposures_of(self._store.view())
         while (message := self._bus.get()) is not None:
             match message:
                 case Incoming():
-                    ranked.extend(await self._route(message))
+                    routed.append(await self._route(message, exposures))
                 case Ranked():
-                    await self._act(message)
+                    await self._act_on(message)
                 case CheckLearning():
                     self._check_learning()
-            if not self._bus and ranked:
-                for opportunity in ranked:
-                    self._bus.put(opportunity, Priority.EXECUTE)
-                ranked.clear()
+            if not self._bus and routed:
+                self._end([each for each in routed if not isinstance(each, Ranked)])
+                for each in routed:
+                    if isinstance(each, Ranked):
+                        self._bus.put(each, Priority.EXECUTE)
+                routed.clear()
 
-    def _drop(self, message: Message | None) -> None:
-        """End a signal that the full bus had no room for."""
-        if message is None or isinstance(message, CheckLearning):
-            return
+    async def _act_on(self, best: Ranked) -> None:
+        """Act on the best opportunity, or on the best ones where the broker lets many be written down together."""
+        most = 1 if self._dry_run or len(self._bus) < FEW else self._orders.most_together
+        next_best = self._bus.get_best(most - 1)
+        if next_best:
+            await self._act_together([best, *next_best])
+        else:
+            await self._act(best)
+
+    def _dropped(self, message: Incoming | Ranked) -> Ended:
+        """Return the end of a signal that the full bus had no room for."""
         signal = message.signal if isinstance(message, Incoming) else message.opportunity.signal
         reason = Reason(
             code="bus_overflow",
@@ -328,32 +361,27 @@ class Coordinator:
             limit=str(self._bus.capacity),
             value=str(self._bus.capacity + 1),
         )
-        self._end(signal, SignalOutcome.REFUSED, (reason,), message.where)
+        return Ended(signal, SignalOutcome.REFUSED, (reason,), message.where)
 
-    async def _route(self, message: Incoming) -> tuple[Ranked, ...]:
-        """Bring one signal through the stages to its score; nothing when it ended on the way."""
+    async def _route(self, message: Incoming, exposures: Sequence[Exposure]) -> Ranked | Ended | SignalReport:
+        """Bring one signal through the stages to its score; else return how it ended on the way."""
         signal, where = message.signal, message.where
         if signal.signal_id in self._store.view().signals or signal.signal_id in self._in_flight:
-            self._report(duplicate_report(signal, where))
-            return ()
+            return duplicate_report(signal, where)
         now = self._clock.now()
         if now >= signal.expires_at:
-            self._end(signal, SignalOutcome.EXPIRED, (expired_reason(signal, now),), where)
-            return ()
+            return Ended(signal, SignalOutcome.EXPIRED, (expired_reason(signal, now),), where)
         try:
             signal = await self._identified(signal, now)
         except SecurityError as error:
-            self._end(signal, SignalOutcome.REFUSED, (reason_of(error),), where)
-            return ()
+            return Ended(signal, SignalOutcome.REFUSED, (reason_of(error),), where)
         for stage in self._stages:
             answer = await stage.process(signal)
             if isinstance(answer, Reason):
-                self._end(signal, SignalOutcome.REFUSED, (answer,), where)
-                return ()
+                return Ended(signal, SignalOutcome.REFUSED, (answer,), where)
             signal = answer
         self._in_flight.add(signal.signal_id)
-        opportunity = self._ranker.rank(signal, (*exposures_of(self._store.view()), *self._planned))
-        return (Ranked(opportunity, where),)
+        return Ranked(self._ranker.rank(signal, (*exposures, *self._planned)), where)
 
     async def _identified(self, signal: Signal, now: datetime) -> Signal:
         """Return *signal* about the security as the broker lists it; what the checks refuse anyway is not asked about.
@@ -367,20 +395,24 @@ class Coordinator:
             return signal
         return await self._gatherer.identify(signal)
 
-    def _end(self, signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> None:
-        if not self._dry_run:
+    def _end(self, routed: Sequence[Ended | SignalReport]) -> None:
+        """Record all that came to no decision in one commit, and report it."""
+        known: set[str] = set()
+        ended = [each for each in routed if isinstance(each, Ended)]
+        if ended and not self._dry_run:
             with self._store.transaction() as tx:
-                is_new = signal.signal_id not in tx.signals
-                if is_new:
-                    record_ended(tx, signal, outcome, reasons, self._clock.now())
-            if not is_new:
-                self._report(duplicate_report(signal, where))
-                return
-        self._report(
-            SignalReport(
-                signal_id=signal.signal_id, symbol=signal.symbol, outcome=outcome, reasons=reasons, where=where
-            )
-        )
+                known.update(end.signal.signal_id for end in ended if end.signal.signal_id in tx.signals)
+                for end in ended:
+                    if end.signal.signal_id not in tx.signals:
+                        record_ended(tx, end.signal, end.outcome, end.reasons, self._clock.now())
+        for each in routed:
+            if isinstance(each, SignalReport):
+                self._report(each)
+            elif each.signal.signal_id in known:
+                self._report(duplicate_report(each.signal, each.where))
+            else:
+                known.add(each.signal.signal_id)
+                self._report(ended_report(*each))
 
     # Decisions out
 
@@ -390,7 +422,7 @@ class Coordinator:
         try:
             snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, planned=self._planned)
         except SecurityError as error:
-            self._end(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), message.where)
+            self._end([Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), message.where)])
             return
         decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:
@@ -401,34 +433,72 @@ class Coordinator:
             case DecisionKind.EXECUTE:
                 await self._execute(opportunity, snapshot, decision, message.where)
             case DecisionKind.QUEUE:
-                self._queue(opportunity, snapshot, decision, message.where)
+                self._report(self._queue(opportunity, snapshot, decision, message.where))
             case DecisionKind.REFUSE:
-                self._refuse(opportunity, snapshot, decision, message.where)
+                self._report(self._refuse(opportunity, snapshot, decision, message.where))
+
+    async def _act_together(self, messages: Sequence[Ranked]) -> None:
+        """Decide on several, write all of it down in one commit, and only then send what is executed.
+
+        Each decision counts the entries before it as working ones, and their value as spent.
+        """
+        found: list[Ended | SignalReport | Opened] = []
+        pledged = ZERO
+        with self._store.grouped():
+            for message in messages:
+                decided = await self._write_down(message, pledged)
+                found.append(decided)
+                if isinstance(decided, Opened) and decided.decision.sized is not None:
+                    pledged += decided.decision.sized.notional
+        opened = [each.opening for each in found if isinstance(each, Opened)]
+        if opened:
+            await self._executor.send(opened)
+        self._end([self._executed(each) if isinstance(each, Opened) else each for each in found])
+
+    async def _write_down(self, message: Ranked, pledged: Decimal) -> Ended | SignalReport | Opened:
+        """Decide on one opportunity of several and write down what was decided; nothing is sent."""
+        opportunity, where = message.opportunity, message.where
+        try:
+            snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, pledged=pledged)
+        except SecurityError as error:
+            return Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where)
+        decision = decide(opportunity, snapshot, self._limits)
+        match decision.kind:
+            case DecisionKind.EXECUTE:
+                opening = self._executor.write_down(opportunity, snapshot, decision)
+                if opening is None:
+                    return duplicate_report(opportunity.signal, where)
+                return Opened(opening, opportunity, decision, where)
+            case DecisionKind.QUEUE:
+                return self._queue(opportunity, snapshot, decision, where)
+            case DecisionKind.REFUSE:
+                return self._refuse(opportunity, snapshot, decision, where)
+
+    def _executed(self, opened: Opened) -> SignalReport:
+        records = self._orders.records(opened.opening.orders)
+        return executed_report(opened.opportunity, opened.decision, records, opened.where)
 
     async def _execute(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
         records = await self._executor.open(opportunity, snapshot, decision)
-        if not records:
+        if records:
+            self._report(executed_report(opportunity, decision, records, where))
+        else:
             self._report(duplicate_report(opportunity.signal, where))
-            return
-        report = decided_report(opportunity, decision, outcome_of_orders(records), where)
-        ids = tuple(r.order.client_order_id for r in records)
-        self._report(replace(report, orders=ids, reasons=trouble_with(records)))
 
-    def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
+    def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
         with self._store.transaction() as tx:
             is_new = opportunity.signal.signal_id not in tx.signals
             if is_new:
                 record_decision(tx, opportunity, snapshot, self._limits, decision)
                 record_refused(tx, opportunity.signal, snapshot.taken_at)
         report = decided_report(opportunity, decision, SignalOutcome.REFUSED, where)
-        self._report(report if is_new else duplicate_report(opportunity.signal, where))
+        return report if is_new else duplicate_report(opportunity.signal, where)
 
-    def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> None:
+    def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
         quoted = snapshot.quote.price if snapshot.quote else opportunity.signal.entry_price
         with self._store.transaction() as tx:
             if opportunity.signal.signal_id in tx.signals:
-                self._report(duplicate_report(opportunity.signal, where))
-                return
+                return duplicate_report(opportunity.signal, where)
             record_decision(tx, opportunity, snapshot, self._limits, decision)
             approval = record_queued(
                 tx,
@@ -440,7 +510,7 @@ class Coordinator:
                 now=snapshot.taken_at,
             )
         report = decided_report(opportunity, decision, SignalOutcome.QUEUED, where)
-        self._report(replace(report, approval_id=approval.approval_id))
+        return replace(report, approval_id=approval.approval_id)
 
     def _plan(self, decision: Decision) -> None:
         """Count what a dry run would have opened, so that the next decision sees it."""

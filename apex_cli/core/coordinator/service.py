@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -26,12 +27,20 @@ from apex_cli.core.model.request import (
     RequestStatus,
     Work,
     WorkDone,
+    joined,
 )
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.state.tables import State
 
-ClosingWarnings = Callable[[State, str], Awaitable[tuple[Reason, ...]]]
+ClosingWarnings = Callable[[State, Sequence[str]], Awaitable[Mapping[str, tuple[Reason, ...]]]]
+
+FEW = 20
+"""Up to so many closes and answers are done one by one."""
+
+Result = Closed | Answered | Reconciled
+
+T = TypeVar("T")
 
 
 class Service:
@@ -61,44 +70,81 @@ class Service:
 
     async def perform(self, work: Work, *, request_id: str = "") -> WorkDone:
         """Do *work*, stay until its orders are settled, and return the results; an expected failure is one of them."""
-        results: list[Closed | Answered | Reconciled] = []
-        failures: list[Failure] = []
         try:
             steps = self._steps(work, request_id)
         except ApexError as error:
             return WorkDone(failures=(as_failure(error),))
-        for step in steps:
-            try:
-                results.append(await step)
-            except ApexError as error:
-                failures.append(as_failure(error))
+        return await self._settled([outcome for step in steps for outcome in await step])
+
+    async def perform_all(self, works: Sequence[Work]) -> WorkDone:
+        """Do *works* one after another; many closes go together, where the broker lets them."""
+        closes = [work for work in works if isinstance(work, CloseRequest) and work.limit_price is None]
+        if len(closes) < len(works) or not self._go_together(closes):
+            return joined([await self.perform(work) for work in works])
+        return await self._settled(
+            [outcome for group in self._groups(closes) for outcome in await self._close_together(group)]
+        )
+
+    def _go_together(self, wanted: Sequence[object]) -> bool:
+        return len(wanted) > FEW and self._executor.most_together > 1
+
+    def _groups(self, wanted: Sequence[T]) -> Iterator[Sequence[T]]:
+        most = self._executor.most_together
+        return (wanted[first : first + most] for first in range(0, len(wanted), most))
+
+    async def _settled(self, outcomes: Iterable[Result | ApexError]) -> WorkDone:
+        """Stay until every order is settled, and return what was done with what became of it."""
+        outcomes = list(outcomes)
+        failures = [as_failure(outcome) for outcome in outcomes if isinstance(outcome, ApexError)]
         try:
             await self._executor.finish()
         except OutcomeUnknownError as error:
             failures.append(as_failure(error))
-        settled = tuple(settled_result(result, self._store.view()) for result in results)
-        return WorkDone(results=settled, failures=tuple(failures))
+        state = self._store.view()
+        results = [outcome for outcome in outcomes if not isinstance(outcome, ApexError)]
+        return WorkDone(results=tuple(settled_result(result, state) for result in results), failures=tuple(failures))
 
-    def _steps(self, work: Work, request_id: str) -> Sequence[Awaitable[Closed | Answered | Reconciled]]:
+    def _steps(self, work: Work, request_id: str) -> Sequence[Awaitable[Sequence[Result | ApexError]]]:
         """Return what *work* consists of: a failure of one step does not stop the next."""
         match work:
             case CloseRequest():
-                return (self._close(work, request_id),)
+                return (_outcome(self._close(work, request_id)),)
             case Answer():
-                return [self._answer(approval, work) for approval in self._chosen(work)]
+                return self._answers(self._chosen(work), work)
             case ReconcileRequest():
-                return (self._reconcile(work),)
+                return (_outcome(self._reconcile(work)),)
+
+    def _answers(
+        self, chosen: Sequence[ApprovalRecord], answer: Answer
+    ) -> Sequence[Awaitable[Sequence[Result | ApexError]]]:
+        is_plain_yes = answer.choice is Choice.APPROVE and answer.version is None and answer.quantity is None
+        if is_plain_yes and self._go_together(chosen):
+            return [self._desk.approve_together(group, by=answer.by) for group in self._groups(chosen)]
+        return [_outcome(self._answer(approval, answer)) for approval in chosen]
+
+    async def _close_together(self, requests: Sequence[CloseRequest]) -> Sequence[Closed | ApexError]:
+        warnings = await self._warnings([request.symbol for request in requests])
+        closed = await self._closer.close_together(requests)
+        return [
+            replace(outcome, warnings=(*warnings.get(request.symbol, ()), *outcome.warnings))
+            if isinstance(outcome, Closed)
+            else outcome
+            for request, outcome in zip(requests, closed, strict=True)
+        ]
+
+    async def _warnings(self, keys: Sequence[str]) -> Mapping[str, tuple[Reason, ...]]:
+        """Return what the day-trading rules warn of; asked before closing, as the close itself changes them."""
+        if self._closing_warnings is None:
+            return {}
+        return await self._closing_warnings(self._store.view(), keys)
 
     async def _reconcile(self, request: ReconcileRequest) -> Reconciled:
         return Reconciled(found=await self._adoption.reconcile(request))
 
     async def _close(self, request: CloseRequest, request_id: str) -> Closed:
-        """Close, with the warnings of the day-trading rules; asked before, as the close itself changes them."""
-        warnings: tuple[Reason, ...] = ()
-        if self._closing_warnings is not None:
-            warnings = await self._closing_warnings(self._store.view(), request.symbol)
+        warnings = await self._warnings((request.symbol,))
         closed = await self._closer.close(request, request_id=request_id)
-        return replace(closed, warnings=(*warnings, *closed.warnings))
+        return replace(closed, warnings=(*warnings.get(request.symbol, ()), *closed.warnings))
 
     def _chosen(self, answer: Answer) -> Sequence[ApprovalRecord]:
         chosen = [self._desk.find(name) for name in answer.ids] or self._desk.pending()
@@ -166,6 +212,13 @@ class Service:
     def _finish(self, record: RequestRecord, done: WorkDone) -> None:
         with self._store.transaction() as tx:
             _end(tx, record, done, self._wall.now())
+
+
+async def _outcome(step: Awaitable[Result]) -> Sequence[Result | ApexError]:
+    try:
+        return (await step,)
+    except ApexError as error:
+        return (error,)
 
 
 def settled_result(result: Closed | Answered | Reconciled, state: State) -> Closed | Answered | Reconciled:

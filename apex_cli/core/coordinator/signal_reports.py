@@ -39,6 +39,20 @@ def decided_report(opportunity: Opportunity, decision: Decision, outcome: Signal
     )
 
 
+def executed_report(
+    opportunity: Opportunity, decision: Decision, records: Sequence[OrderRecord], where: str
+) -> SignalReport:
+    """Return the report of a signal whose orders were sent, as they stand."""
+    report = decided_report(opportunity, decision, outcome_of_orders(records), where)
+    ids = tuple(record.order.client_order_id for record in records)
+    return replace(report, orders=ids, reasons=trouble_with(records))
+
+
+def ended_report(signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> SignalReport:
+    """Return the report of a signal that came to no decision."""
+    return SignalReport(signal_id=signal.signal_id, symbol=signal.symbol, outcome=outcome, reasons=reasons, where=where)
+
+
 def duplicate_report(signal: Signal, where: str) -> SignalReport:
     """Return the report of a signal seen before."""
     reason = Reason(code="duplicate", message=f"Signal {signal.signal_id} was seen before.")

@@ -63,19 +63,26 @@ def settlement_date(traded: date, sec_type: SecType = SecType.STK) -> date:
 def proceeds_settle_on(fills: Iterable[Countable], security: str, today: date) -> date | None:
     """Return from when on *security* may be sold without a good-faith violation; None when it may be now.
 
+    See ``proceeds_settle_by_security``.
+    """
+    return proceeds_settle_by_security(fills, today).get(security)
+
+
+def proceeds_settle_by_security(fills: Iterable[Countable], today: date) -> dict[str, date]:
+    """Return from when on securities may be sold without a good-faith violation; those that may be now are left out.
+
     A purchase that came after a sale whose proceeds have not settled may have been paid with them. Without amounts
     it is taken to have been.
 
     Args:
         fills: executions of the account, in any order.
-        security: what is to be sold.
-        today: the session it would be sold in.
+        today: the session they would be sold in.
 
     Source:
         12 CFR 220.8(a) and (c); three such violations in twelve months usually restrict an account for 90 days.
     """
     unsettled: date | None = None
-    free_from: date | None = None
+    free_from: dict[str, date] = {}
     for fill in in_trade_order(fills):
         key = security_of(fill)
         if key is None:
@@ -83,9 +90,9 @@ def proceeds_settle_on(fills: Iterable[Countable], security: str, today: date) -
         if fill.side is OrderSide.SELL:
             settles = settlement_date(session_date(fill.filled_at), _sec_type(fill))
             unsettled = settles if unsettled is None else max(unsettled, settles)
-        elif key == security and unsettled is not None and unsettled > session_date(fill.filled_at):
-            free_from = unsettled if free_from is None else max(free_from, unsettled)
-    return free_from if free_from is not None and free_from > today else None
+        elif unsettled is not None and unsettled > session_date(fill.filled_at):
+            free_from[key] = max(unsettled, free_from.get(key, unsettled))
+    return {key: day for key, day in free_from.items() if day > today}
 
 
 def _sec_type(fill: Countable) -> SecType:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.cash_account import proceeds_settle_on
+from apex_cli.core.day_trades.cash_account import proceeds_settle_by_security
 from apex_cli.core.day_trades.count import DayTradeCount, RunningCount, day_trade_status, start_positions, window_of
 from apex_cli.core.day_trades.flow import Countable, in_trade_order
 from apex_cli.core.day_trades.gate import GateOrder, Ground, judge_order
@@ -155,6 +155,13 @@ def _what_matters(facts: AccountFacts, limits: DayTradeLimits) -> tuple[object, 
 def closing_warnings(
     state: State, keys: Iterable[str], status: DayTradeStatus, account: AccountSnapshot
 ) -> tuple[Reason, ...]:
+    """Return what the day-trading rules warn of when positions are closed now; see ``warnings_by_key``."""
+    return tuple(warning for found in warnings_by_key(state, keys, status, account).values() for warning in found)
+
+
+def warnings_by_key(
+    state: State, keys: Iterable[str], status: DayTradeStatus, account: AccountSnapshot
+) -> dict[str, tuple[Reason, ...]]:
     """Return what the day-trading rules warn of when positions are closed now, whole or in part; they forbid nothing.
 
     Each one closed takes a day trade of its own: the later ones are looked at with what the earlier ones leave.
@@ -165,19 +172,20 @@ def closing_warnings(
         status: the count, now.
         account: as reported now.
     """
-    warnings: list[Reason] = []
+    warnings: dict[str, tuple[Reason, ...]] = {}
+    settle_on = proceeds_settle_by_security(all_fills(state), date.fromisoformat(status.session_date))
     for key in keys:
         row: PositionRecord | None = state.positions.get(key)
         if row is None:
             continue
-        warnings.extend(_closing_warnings(state, row, status, account))
+        warnings[key] = _closing_warnings(row, status, account, settle_on.get(key))
         if status.remaining is not None and status.remaining >= 0 and key in status.opened_today:
             status = replace(status, used=status.used + 1, remaining=max(0, status.remaining - 1))
-    return tuple(warnings)
+    return warnings
 
 
 def _closing_warnings(
-    state: State, row: PositionRecord, status: DayTradeStatus, account: AccountSnapshot
+    row: PositionRecord, status: DayTradeStatus, account: AccountSnapshot, settle_on: date | None
 ) -> tuple[Reason, ...]:
     position = row.position
     instrument = position.instrument
@@ -189,11 +197,10 @@ def _closing_warnings(
         price=row.current_price,
         multiplier=row.worth(instrument.multiplier),
     )
-    today = date.fromisoformat(status.session_date)
     ground = Ground(
         status=status,
         facts=facts_of(account),
         held=position.quantity * position.side.sign,
-        proceeds_settle_on=proceeds_settle_on(all_fills(state), instrument.key, today),
+        proceeds_settle_on=settle_on,
     )
     return judge_order(order, ground).warnings

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.counter import closing_warnings
+from apex_cli.core.day_trades.counter import warnings_by_key
 from apex_cli.core.day_trades.margin_watch import with_standing
-from apex_cli.core.decision.inputs import take_snapshot
+from apex_cli.core.decision.inputs import ExposureBook, take_snapshot
 from apex_cli.core.decision.plan import probe_entry
 from apex_cli.core.decision.rates import Rates
 from apex_cli.core.errors import BrokerError
@@ -20,7 +21,7 @@ from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snaps
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
-from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State
@@ -57,6 +58,7 @@ class Gatherer:
         self._day_trades = day_trades
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
+        self._exposures = ExposureBook()
 
     async def snapshot(
         self,
@@ -64,6 +66,7 @@ class Gatherer:
         opportunity: Opportunity,
         *,
         planned: Iterable[Exposure] = (),
+        pledged: Decimal = ZERO,
         quantity: Quantity | None = None,
     ) -> Snapshot:
         """Return the snapshot for a decision on *opportunity* now; a live broker is asked what its entry would do.
@@ -72,6 +75,7 @@ class Gatherer:
             state: the latest committed one.
             opportunity: what is decided on.
             planned: what a dry run would have opened already.
+            pledged: value of entries that are written down and not sent yet: less buying power is left.
             quantity: a person's own size.
 
         Raises:
@@ -82,6 +86,8 @@ class Gatherer:
         await self.refresh_quotes((instrument,))
         now = self._clock.now()
         account = with_standing(await self._broker.account(), state, now)
+        if pledged:
+            account = replace(account, buying_power=Usd(max(ZERO, account.buying_power - pledged)))
         quote = self.quote(instrument, now)
         is_option = instrument.market_type is MarketType.OPTIONS  # bars are those of its underlying
         if quote is None and account.is_simulated and (self._prices is None or is_option):
@@ -93,7 +99,7 @@ class Gatherer:
             quote=quote,
             market=self._market(instrument, now),
             day_trades=self._day_trades(state, account, now),
-            planned=planned,
+            exposures=(*self._exposures(state), *planned),
             rate=await self.rate(instrument, quote.price if quote else signal_price),
         )
         if account.is_simulated:
@@ -130,17 +136,17 @@ class Gatherer:
         """Return the day trades used and left."""
         return self._day_trades(state, account, now)
 
-    async def closing_warnings(self, state: State, key: str) -> tuple[Reason, ...]:
-        """Return what the day-trading rules warn of when the position *key* is closed now.
+    async def closing_warnings(self, state: State, keys: Sequence[str]) -> Mapping[str, tuple[Reason, ...]]:
+        """Return, by key, what the day-trading rules warn of when the positions *keys* are closed now, in that order.
 
         Nothing when that cannot be reported: a close is never held up by it.
         """
         now = self._clock.now()
         try:
             account = with_standing(await self._broker.account(), state, now)
-            return closing_warnings(state, (key,), self._day_trades(state, account, now), account)
+            return warnings_by_key(state, keys, self._day_trades(state, account, now), account)
         except BrokerError:
-            return ()
+            return {}
 
     async def refresh_quotes(self, instruments: Iterable[Instrument]) -> None:
         """Have fresh prices ready, where the source must be asked for them."""

@@ -30,10 +30,10 @@ def take_snapshot(
     quote: Quote | None,
     market: MarketStatus,
     day_trades: DayTradeStatus,
-    planned: Iterable[Exposure] = (),
+    exposures: Iterable[Exposure],
     rate: Rate | None = None,
 ) -> Snapshot:
-    """Return everything a decision looks at; *planned* adds what a dry run would have opened.
+    """Return everything a decision looks at; *exposures* are those of *state*, and what a dry run would have opened.
 
     *rate* is that of the currency which the opportunity's instrument is priced in.
 
@@ -48,7 +48,7 @@ def take_snapshot(
         account=account,
         session_start_equity=counters.session_start_equity or account.equity,
         peak_equity=Usd(max(counters.peak_equity, account.equity)),
-        exposures=(*exposures_of(state), *planned),
+        exposures=tuple(exposures),
         entries_today=counters.entries_today,
         quote=quote,
         market=market,
@@ -81,6 +81,46 @@ def blocked_instruments(state: State) -> tuple[str, ...]:
     """Return the keys of instruments with an order of unknown outcome."""
     keys = {r.order.instrument.key for r in state.orders.open() if r.status is OrderStatus.UNKNOWN}
     return tuple(sorted(keys))
+
+
+class ExposureBook:
+    """What is exposed, worked out again only where orders came since the last look and nothing else changed."""
+
+    __slots__ = ("_held", "_seen", "_working")
+
+    def __init__(self) -> None:
+        """Start without a look."""
+        self._seen: tuple[object, int, tuple[int, ...]] | None = None
+        self._held: dict[str, Exposure] = {}
+        self._working: list[Exposure] = []
+
+    def __call__(self, state: State) -> tuple[Exposure, ...]:
+        """Return what ``exposures_of`` returns."""
+        orders, positions = state.orders, state.positions
+        fresh = orders.additions - (self._seen[1] if self._seen else 0)
+        kept = (
+            orders.rewrites,
+            len(orders) - orders.additions,
+            positions.additions,
+            positions.rewrites,
+            len(positions),
+        )
+        if self._seen is None or self._seen[0] is not orders or self._seen[2] != kept:
+            exposures = exposures_of(state)
+            self._held = {each.key: each for each in exposures if not each.is_working_entry}
+            self._working = [each for each in exposures if each.is_working_entry]
+        elif fresh:
+            self._add(state, orders.newest(fresh))
+        self._seen = (orders, orders.additions, kept)
+        return (*self._held.values(), *self._working)
+
+    def _add(self, state: State, records: Iterable[OrderRecord]) -> None:
+        for record in records:
+            key = record.order.instrument.key
+            if key in self._held:
+                self._held[key] = _held(state.positions[key], [r for r in state.orders.of(key) if r.is_open])
+            if record.is_open and record.order.role is OrderRole.ENTRY:
+                self._working.append(_working(record, state.brackets.get(record.order.bracket_id)))
 
 
 def exposures_of(state: State) -> tuple[Exposure, ...]:

@@ -82,9 +82,10 @@ def _with_lists(snapshot: Snapshot, exposures: tuple[Exposure, ...], opened: tup
 
 def _runs(base: Sequence[T], wanted: Sequence[T]) -> Iterator[Run | T]:
     """Yield *wanted* as runs of places in *base* and, one by one, what *base* has not."""
-    places = {value: place for place, value in enumerate(base)}
-    first = end = 0
-    for value in wanted:
+    first, end = 0, _common(base, wanted)
+    rest = wanted[end:]
+    places = {value: place for place, value in enumerate(base)} if rest else {}
+    for value in rest:
         if end > first and end < len(base) and base[end] == value:
             end += 1
             continue
@@ -98,6 +99,12 @@ def _runs(base: Sequence[T], wanted: Sequence[T]) -> Iterator[Run | T]:
             first, end = place, place + 1
     if end > first:
         yield (first, end)
+
+
+def _common(base: Sequence[T], wanted: Sequence[T]) -> int:
+    """Return how many values both begin with."""
+    pairs = enumerate(zip(base, wanted, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(base), len(wanted)))
 
 
 def _joined(base: Sequence[T], runs: Sequence[Run | T]) -> Iterator[T]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -11,11 +12,11 @@ from apex_cli.core.day_trades.gate import entry_effect
 from apex_cli.core.decision.approval import ApprovalVerdict, is_expired, recheck_approval
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.record import end_approval
-from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, RefusedError
-from apex_cli.core.execution.executor import TradeExecutor
-from apex_cli.core.model.decision import DayTradeStatus, Snapshot
+from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, RefusedError, StateError
+from apex_cli.core.execution.executor import Opening, TradeExecutor
+from apex_cli.core.model.decision import DayTradeStatus, Decision, Snapshot
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answered, Preview
@@ -69,6 +70,14 @@ def find_approval(state: State, name: str, pending: Sequence[ApprovalRecord]) ->
 def _order_of(approval: ApprovalRecord) -> str:
     signal, sized = approval.opportunity.signal, approval.decision.sized
     return f"{signal.side} {f'{sized.quantity:f} ' if sized else ''}{signal.instrument.key}"
+
+
+class _Look(NamedTuple):
+    """A second look at an approval that still stands."""
+
+    snapshot: Snapshot
+    decision: Decision
+    preview: Preview
 
 
 class ApprovalDesk:
@@ -126,25 +135,78 @@ class ApprovalDesk:
             BrokerError: the account could not be read, or the orders could not be sent.
             NothingToDo: somebody else answered first, or it expired.
         """
+        look = await self._look_again(approval, quantity)
+        answered = replace(approval, quantity=quantity) if quantity is not None else approval
+        orders = await self._executor.open(
+            approval.opportunity, look.snapshot, look.decision, approval=answered, decided_by=by
+        )
+        if self._margin is not None:
+            await self._margin.tend(self._clock.now())
+        return self._answered(approval, look, orders)
+
+    async def approve_together(
+        self, approvals: Sequence[ApprovalRecord], *, by: str = "terminal"
+    ) -> tuple[Answered | ApexError, ...]:
+        """Say yes to several: all that still stand are written down in one commit, and only then sent.
+
+        Each is looked at with the entries before it as working ones, and their value as spent.
+
+        Raises:
+            StateError: they could not be written down; nothing was sent.
+        """
+        found: list[tuple[_Look, Opening] | ApexError] = []
+        pledged = ZERO
+        with self._store.grouped():
+            for approval in approvals:
+                try:
+                    look = await self._look_again(approval, None, pledged)
+                    opening = self._executor.write_down(
+                        approval.opportunity, look.snapshot, look.decision, approval=approval, decided_by=by
+                    )
+                    if opening is None:
+                        raise already_answered(self._store.view().approvals[approval.approval_id])
+                except StateError:
+                    raise
+                except ApexError as error:
+                    found.append(error)
+                    continue
+                found.append((look, opening))
+                pledged += look.decision.sized.notional if look.decision.sized is not None else ZERO
+        openings = [each[1] for each in found if isinstance(each, tuple)]
+        if openings:
+            await self._executor.send(openings)
+            if self._margin is not None:
+                await self._margin.tend(self._clock.now())
+        return tuple(
+            each if isinstance(each, ApexError) else self._outcome(approval, *each)
+            for approval, each in zip(approvals, found, strict=True)
+        )
+
+    def _outcome(self, approval: ApprovalRecord, look: _Look, opening: Opening) -> Answered | ApexError:
+        try:
+            return self._answered(approval, look, self._executor.records(opening))
+        except ApexError as error:
+            return error
+
+    async def _look_again(self, approval: ApprovalRecord, quantity: Quantity | None, pledged: Decimal = ZERO) -> _Look:
+        """Look at *approval* as it is now; refused where it does not stand any more."""
         self._require_pending(approval)
-        snapshot, verdict = await self._recheck(approval, quantity)
+        snapshot, verdict = await self._recheck(approval, quantity, pledged)
         preview = _preview(snapshot, verdict, self._limits)
         if verdict.is_void:
             self._void(approval, verdict)
         if verdict.reasons:
             raise _refusal(approval, verdict, preview)
-        answered = replace(approval, quantity=quantity) if quantity is not None else approval
-        orders = await self._executor.open(
-            approval.opportunity, snapshot, verdict.decision, approval=answered, decided_by=by
-        )
-        if self._margin is not None:
-            await self._margin.tend(self._clock.now())
+        return _Look(snapshot, verdict.decision, preview)
+
+    def _answered(self, approval: ApprovalRecord, look: _Look, orders: tuple[OrderRecord, ...]) -> Answered:
+        """Return what came of a yes; raise when somebody else was first, or nothing of it works."""
         current = self._store.view().approvals[approval.approval_id]
         if not orders:
             raise already_answered(current)
         if current.status is ApprovalStatus.FAILED:
             raise _failed(current, orders)
-        return Answered(approval=current, preview=preview, orders=orders)
+        return Answered(approval=current, preview=look.preview, orders=orders)
 
     def reject(self, approval: ApprovalRecord, *, reason: str = "", by: str = "terminal") -> Answered:
         """Say no.
@@ -161,8 +223,12 @@ class ApprovalDesk:
             ended = end_approval(tx, row, ApprovalStatus.REJECTED, now, reason=reason, decided_by=by)
         return Answered(approval=ended)
 
-    async def _recheck(self, approval: ApprovalRecord, quantity: Quantity | None) -> tuple[Snapshot, ApprovalVerdict]:
-        snapshot = await self._gatherer.snapshot(self._store.view(), approval.opportunity, quantity=quantity)
+    async def _recheck(
+        self, approval: ApprovalRecord, quantity: Quantity | None, pledged: Decimal = ZERO
+    ) -> tuple[Snapshot, ApprovalVerdict]:
+        snapshot = await self._gatherer.snapshot(
+            self._store.view(), approval.opportunity, quantity=quantity, pledged=pledged
+        )
         return snapshot, recheck_approval(approval, snapshot, self._limits, quantity)
 
     def _require_pending(self, approval: ApprovalRecord) -> None:

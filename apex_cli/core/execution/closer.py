@@ -8,6 +8,8 @@ one OCA group, so that nothing is ever without protection.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -41,6 +43,9 @@ def find_position(state: State, symbol: str) -> PositionRecord:
         NothingToDo: nothing of that name is held.
         InputError: several securities of that symbol are held.
     """
+    named: PositionRecord | None = state.positions.get(symbol)
+    if named is not None:
+        return named
     rows: list[PositionRecord] = [
         row for row in state.positions.values() if same_security(symbol, row.position.instrument)
     ]
@@ -84,11 +89,8 @@ class Closer:
             BusyError: it is being closed already.
         """
         self._orders.sync()
+        key = self._permitted(request)
         state = self._store.view()
-        row = find_position(state, request.symbol)
-        self._require_permission(state, row)
-        _require_held(state, row, _wanted_quantity(row, request))
-        key = row.position.instrument.key
         await self._orders.require_ready(r.order.client_order_id for r in orders_of(state, key) if r.is_open)
         with self._guard.hands_off(key):
             try:
@@ -96,31 +98,110 @@ class Closer:
             finally:
                 await self._guard.mend(key)
 
+    async def close_together(self, requests: Sequence[CloseRequest]) -> tuple[Closed | ApexError, ...]:
+        """Close what several requests ask for, with one commit for each step of all of them.
+
+        The steps are those of ``close``, and one that fails stops no other. For closes at market: nothing rests.
+        """
+        self._orders.sync()
+        outcomes: dict[int, Closed | ApexError] = {}
+        wanted: dict[str, CloseRequest] = {}
+        places: dict[str, int] = {}
+        with ExitStack() as hands_off:
+            for place, request in enumerate(requests):
+                try:
+                    key = self._permitted(request)
+                    hands_off.enter_context(self._guard.hands_off(key))
+                except ApexError as error:
+                    outcomes[place] = error
+                else:
+                    wanted[key] = request
+                    places[key] = place
+            try:
+                found = await self._close_all(wanted)
+            finally:
+                for key in wanted:
+                    await self._guard.mend(key)
+        outcomes |= {places[key]: outcome for key, outcome in found.items()}
+        return tuple(outcomes[place] for place in range(len(requests)))
+
+    async def _close_all(self, wanted: Mapping[str, CloseRequest]) -> dict[str, Closed | ApexError]:
+        """Stop entries, release exits, then close what is still held of each; return by security what came of it."""
+        state = self._store.view()
+        found: dict[str, Closed | ApexError] = {}
+        try:
+            await self._orders.require_ready(
+                r.order.client_order_id for key in wanted for r in orders_of(state, key) if r.is_open
+            )
+        except BrokerError as error:
+            return dict.fromkeys(wanted, error)
+        found |= await self._stop_entries(tuple(wanted))
+        state = self._store.view()
+        remaining = {
+            key: _remaining(state.positions.get(key), request) for key, request in wanted.items() if key not in found
+        }
+        unreleased, notes = await self._release_all(remaining)
+        found |= unreleased
+        left = {key: quantity for key, quantity in remaining.items() if key not in found}
+        sent: dict[str, tuple[PositionRecord, Order]] = {}
+        with self._store.transaction() as tx:
+            for key, quantity in left.items():
+                held: PositionRecord | None = tx.positions.get(key)
+                if held is None or held.position.quantity <= quantity:
+                    found[key] = _nothing_to_close(key, held)
+                    continue
+                orders = self._intended(tx, held, quantity, wanted[key], "")
+                sent[key] = (held, orders[0])
+        if sent:
+            await self._orders.send_together([(order,) for _, order in sent.values()])
+            names = [order.client_order_id for _, order in sent.values()]
+            await self._orders.settle(lambda state: all(_is_final(state, name) for name in names))
+        for key, (held, order) in sent.items():
+            try:
+                found[key] = await self._outcome(held, order, wanted[key])
+            except ApexError as error:
+                found[key] = error
+        return {key: _with_notes(outcome, notes.get(key, ())) for key, outcome in found.items()}
+
+    def _permitted(self, request: CloseRequest) -> str:
+        """Return the key of the position that *request* names; refused where it must not be closed now."""
+        state = self._store.view()
+        row = find_position(state, request.symbol)
+        self._require_permission(state, row)
+        _require_held(state, row, _wanted_quantity(row, request))
+        return row.position.instrument.key
+
     async def _close(self, key: str, request: CloseRequest, request_id: str) -> Closed:
         """Stop entries, release exits, then close what is still held beyond what shall remain."""
-        await self._stop_entries(key)
-        row = self._held(key)
-        remaining = Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
-        notes = await self._release_exits(key, remaining)
+        for error in (await self._stop_entries((key,))).values():
+            raise error
+        remaining = _remaining(self._held(key), request)
+        unreleased, notes = await self._release_all({key: remaining})
+        for error in unreleased.values():
+            raise error
         closed = await self._close_rest(key, remaining, request, request_id)
-        return replace(closed, warnings=(*closed.warnings, *notes))
+        return replace(closed, warnings=(*closed.warnings, *notes[key]))
 
     async def _close_rest(self, key: str, remaining: Quantity, request: CloseRequest, request_id: str) -> Closed:
         """Send the closing order for what is still held beyond *remaining*."""
         held = self._held(key)
         if held is None or held.position.quantity <= remaining:
-            left = held.position.quantity if held else Quantity(ZERO)
-            status = CloseStatus.REDUCED if left else CloseStatus.CLOSED
-            return Closed(symbol=key, status=status, quantity=Quantity(ZERO), remaining=left)
-        state = self._store.view()
-        bracket_id = held.position.bracket_id or self._ids.new()
-        quantity = Quantity(held.position.quantity - remaining)
-        orders = _closing_orders(state, held, bracket_id, quantity, request)
-        orders = tuple(replace(order, request_id=request_id) for order in orders)
+            return _nothing_to_close(key, held)
         with self._store.transaction() as tx:
-            self._orders.intend(tx, orders, self._clock.now(), subject=_subject(tx, held))
+            orders = self._intended(tx, held, remaining, request, request_id)
         await self._orders.send(orders)
         return await self._outcome(held, orders[0], request)
+
+    def _intended(
+        self, tx: State, held: PositionRecord, remaining: Quantity, request: CloseRequest, request_id: str
+    ) -> tuple[Order, ...]:
+        """Write down the orders that close what is held beyond *remaining*."""
+        bracket_id = held.position.bracket_id or self._ids.new()
+        quantity = Quantity(held.position.quantity - remaining)
+        orders = _closing_orders(tx, held, bracket_id, quantity, request)
+        orders = tuple(replace(order, request_id=request_id) for order in orders)
+        self._orders.intend(tx, orders, self._clock.now(), subject=_subject(tx, held))
+        return orders
 
     def _held(self, key: str) -> PositionRecord | None:
         row: PositionRecord | None = self._store.view().positions.get(key)
@@ -150,46 +231,73 @@ class Closer:
                 hint="Run it again when the market is open.",
             )
 
-    async def _stop_entries(self, key: str) -> None:
-        """Cancel what is left of entries, confirmed by the broker: nothing is opened beside a close."""
-        entries = [
-            r.order.client_order_id
-            for r in orders_of(self._store.view(), key)
-            if r.is_open and r.order.role is OrderRole.ENTRY
-        ]
-        self._end_following(key)
-        failure = await self._orders.cancel(entries)
-        if not await self._orders.settle(lambda state: all(_is_final(state, name) for name in entries)):
-            raise failure or OutcomeUnknownError(
+    async def _stop_entries(self, keys: Collection[str]) -> dict[str, ApexError]:
+        """Cancel what is left of entries, confirmed by the broker: nothing is opened beside a close.
+
+        Returns:
+            The error by security where that was not confirmed.
+        """
+        state = self._store.view()
+        entries = {key: _open_entries(state, key) for key in keys}
+        self._end_following(keys)
+        failure = await self._orders.cancel(name for names in entries.values() for name in names)
+        open_names = [name for names in entries.values() for name in names]
+        if await self._orders.settle(lambda state: all(_is_final(state, name) for name in open_names)):
+            return {}
+        state = self._store.view()
+        return {
+            key: failure
+            or OutcomeUnknownError(
                 "entry_unconfirmed",
                 f"{key}: the broker did not confirm that the rest of the entry is cancelled; nothing was sold.",
                 hint="Look at apex orders, then try again.",
             )
+            for key, names in entries.items()
+            if not all(_is_final(state, name) for name in names)
+        }
 
-    def _end_following(self, key: str) -> None:
-        """Let no entry of *key* be sent again at another price."""
+    def _end_following(self, keys: Collection[str]) -> None:
+        """Let no entry of *keys* be sent again at another price."""
         if not self._store.view().resting:
             return
         with self._store.transaction() as tx:
-            for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key == key]:
+            for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key in keys]:
                 del tx.resting[row.bracket_id]
 
-    async def _release_exits(self, key: str, remaining: Quantity) -> tuple[Reason, ...]:
-        """Cancel and shrink exits until no more than *remaining* rests, confirmed by the broker.
+    async def _release_all(
+        self, remaining: Mapping[str, Quantity]
+    ) -> tuple[dict[str, ApexError], dict[str, tuple[Reason, ...]]]:
+        """Cancel and shrink exits until no more than *remaining* of each security rests, confirmed by the broker.
 
         Returns:
-            Which exits were replaced, as the broker refused to change them.
+            The error by security where that was not confirmed; elsewhere, which exits were replaced as the broker
+            refused to change them.
         """
-        changes = exits_for_remaining(orders_of(self._store.view(), key), remaining)
-        failure = await self._orders.cancel(changes.cancel) or await self._orders.change(changes.shrink)
-        if not await self._orders.settle(lambda state: _is_released(state, changes)):
-            why = next(filter(None, (self._orders.refusal_of(order.client_order_id) for order in changes.shrink)), "")
-            raise failure or OutcomeUnknownError(
-                "exits_unconfirmed",
-                f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold."
-                + (f" It says: {why}" if why else ""),
-                hint="Look at apex orders, then try again.",
-            )
+        state = self._store.view()
+        changes = {key: exits_for_remaining(orders_of(state, key), quantity) for key, quantity in remaining.items()}
+        failure = await self._orders.cancel(name for change in changes.values() for name in change.cancel)
+        if failure is None or len(changes) > 1:
+            failed = await self._orders.change(order for change in changes.values() for order in change.shrink)
+            failure = failure or failed
+        await self._orders.settle(lambda state: all(_is_released(state, change) for change in changes.values()))
+        state = self._store.view()
+        unreleased = {
+            key: failure or self._unconfirmed(key, change)
+            for key, change in changes.items()
+            if not _is_released(state, change)
+        }
+        return unreleased, {key: self._replaced(change) for key, change in changes.items() if key not in unreleased}
+
+    def _unconfirmed(self, key: str, changes: ExitChanges) -> ApexError:
+        why = next(filter(None, (self._orders.refusal_of(order.client_order_id) for order in changes.shrink)), "")
+        return OutcomeUnknownError(
+            "exits_unconfirmed",
+            f"{key}: the broker did not confirm that the resting exits are gone; nothing was sold."
+            + (f" It says: {why}" if why else ""),
+            hint="Look at apex orders, then try again.",
+        )
+
+    def _replaced(self, changes: ExitChanges) -> tuple[Reason, ...]:
         names = [order.client_order_id for order in changes.shrink]
         return tuple(
             Reason(
@@ -211,6 +319,27 @@ class Closer:
         if record.status in FAILED and not record.filled_quantity and is_still_held:
             raise _failure(key, record, is_covered=await self._guard.protect(key))
         return _closed(state, record, row.position.side, row.position.entry_price)
+
+
+def _open_entries(state: State, key: str) -> list[str]:
+    records = orders_of(state, key)
+    return [r.order.client_order_id for r in records if r.is_open and r.order.role is OrderRole.ENTRY]
+
+
+def _remaining(row: PositionRecord | None, request: CloseRequest) -> Quantity:
+    """Return what is to be left of a position."""
+    return Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
+
+
+def _nothing_to_close(key: str, held: PositionRecord | None) -> Closed:
+    """Return the result where fills have closed enough meanwhile."""
+    left = held.position.quantity if held else Quantity(ZERO)
+    status = CloseStatus.REDUCED if left else CloseStatus.CLOSED
+    return Closed(symbol=key, status=status, quantity=Quantity(ZERO), remaining=left)
+
+
+def _with_notes(outcome: Closed | ApexError, notes: Sequence[Reason]) -> Closed | ApexError:
+    return replace(outcome, warnings=(*outcome.warnings, *notes)) if isinstance(outcome, Closed) else outcome
 
 
 def _require_held(state: State, row: PositionRecord, wanted: Quantity) -> None:
@@ -274,7 +403,7 @@ def _closing_orders(
 ) -> tuple[Order, ...]:
     """Return the closing order; for a resting limit, with a stop as its OCA partner."""
     position = row.position
-    records = [r for r in state.orders.values() if r.order.bracket_id == position.bracket_id]
+    records = [r for r in orders_of(state, position.instrument.key) if r.order.bracket_id == position.bracket_id]
     name = next_leg_id(bracket_id, "C", records)
     number = int(name.rpartition("C")[2])
     order = close_order(

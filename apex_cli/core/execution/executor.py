@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -31,6 +32,13 @@ MOST_ROUNDS = 12
 
 ASK_AGAIN = timedelta(seconds=30)
 """How long a running loop waits before it asks again about orders of unknown fate."""
+
+
+class Opening(NamedTuple):
+    """An entry that is written down and not sent yet."""
+
+    bracket: BracketRecord
+    orders: tuple[Order, ...]
 
 
 class TradeExecutor:
@@ -77,6 +85,56 @@ class TradeExecutor:
         Raises:
             StateError: the intent could not be written; nothing was sent.
         """
+        opening = self.write_down(opportunity, snapshot, decision, approval=approval, decided_by=decided_by)
+        if opening is None:
+            return ()
+        await self._orders.send_all(opening.orders)
+        await self._look_after((opening,))
+        if approval is not None:
+            self._orders.end_approvals()
+        return self._orders.records(opening.orders)
+
+    def records(self, opening: Opening) -> tuple[OrderRecord, ...]:
+        """Return its orders as they stand."""
+        return self._orders.records(opening.orders)
+
+    @property
+    def most_together(self) -> int:
+        """How many entries may be written down before the first of them leaves for the broker."""
+        return self._orders.most_together
+
+    async def send(self, openings: Sequence[Opening]) -> None:
+        """Send what was written down, all of it before anything is booked."""
+        await self._orders.send_together([opening.orders for opening in openings])
+        await self._look_after(openings)
+        self._orders.end_approvals()
+
+    async def _look_after(self, openings: Iterable[Opening]) -> None:
+        """Conclude entries that do not work, and see to it that what is held has its stop."""
+        troubled = [
+            opening
+            for opening in openings
+            if any(record.status not in SOUND for record in self._orders.records(opening.orders))
+        ]
+        for opening in troubled:
+            self._orders.conclude(opening.bracket)
+        if troubled:
+            await self._close_given_up(await self._guard.watch())
+
+    def write_down(
+        self,
+        opportunity: Opportunity,
+        snapshot: Snapshot,
+        decision: Decision,
+        *,
+        approval: ApprovalRecord | None = None,
+        decided_by: str = "apex",
+    ) -> Opening | None:
+        """Write the decision and the orders of its bracket as intents; None when someone else was first.
+
+        Raises:
+            StateError: they could not be written.
+        """
         now = self._clock.now()
         roll_session(self._store, snapshot.account, now)
         strategy = opportunity.signal.strategy
@@ -92,7 +150,7 @@ class TradeExecutor:
         )
         with self._store.transaction() as tx:
             if not _may_open(tx, opportunity, approval):
-                return ()
+                return None
             record_decision(tx, opportunity, snapshot, self._limits, decision, approval)
             record_executed(tx, opportunity.signal, bracket.bracket_id, now)
             if approval is not None:
@@ -102,13 +160,7 @@ class TradeExecutor:
                 tx.resting[bracket.bracket_id] = _resting(opportunity, bracket, orders, now)
             tx.counters = replace(tx.counters, entries_today=tx.counters.entries_today + 1)
             self._orders.intend(tx, orders, now, subject=bracket.signal_id, bracket=bracket)
-        await self._orders.send_all(orders)
-        if any(record.status not in SOUND for record in self._orders.records(orders)):
-            self._orders.conclude(bracket)
-            await self._close_given_up(await self._guard.watch())
-        if approval is not None:
-            self._orders.end_approvals()
-        return self._orders.records(orders)
+        return Opening(bracket, orders)
 
     async def recover(self) -> tuple[OrderRecord, ...]:
         """Ask the broker what became of intents and unknown orders; return those still unknown.

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -35,6 +36,20 @@ NOTHING_SENT = frozenset({OrderStatus.NEVER_SENT, OrderStatus.REJECTED})
 SOUND = frozenset({OrderStatus.WORKING, OrderStatus.FILLED})
 
 
+PART_BEFORE_FAILED = "Not sent, as the part before it failed."
+
+
+class _Fate(NamedTuple):
+    """What became of one transmission."""
+
+    orders: Sequence[Order]
+    absent: OrderStatus
+    """Status of those that the broker says nothing of."""
+
+    reason: str
+    was_taken: bool
+
+
 class Orders:
     """Sends orders, changes and cancels, and books everything that the broker reports."""
 
@@ -58,6 +73,11 @@ class Orders:
     def in_settlement(self) -> tuple[str, ...]:
         """Names of the orders that were sent, changed or cancelled since everything was settled."""
         return tuple(self._in_settlement)
+
+    @property
+    def most_together(self) -> int:
+        """How many requests may be written down before the first of them leaves for the broker."""
+        return self._broker.most_together
 
     @property
     def outside_fills(self) -> int:
@@ -91,7 +111,7 @@ class Orders:
             if await self.send(part):
                 continue
             rest = tuple(order for later in parts[number:] for order in later)
-            self._book(asked=rest, absent=OrderStatus.NEVER_SENT, reason="Not sent, as the part before it failed.")
+            self._book(asked=rest, absent=OrderStatus.NEVER_SENT, reason=PART_BEFORE_FAILED)
             return
 
     async def send(self, orders: Sequence[Order]) -> bool:
@@ -102,22 +122,68 @@ class Orders:
             await self._broker.submit(orders)
         except (BrokerError, OutcomeUnknownError) as error:
             failure = error
-        status = OrderStatus.NEVER_SENT if isinstance(failure, BrokerError) else OrderStatus.UNKNOWN
-        reason = failure.message if failure else "The broker gave no acknowledgement."
-        self._book(asked=orders, absent=status, reason=reason)
+        fate = _fate_of(orders, failure)
+        self._book(asked=orders, absent=fate.absent, reason=fate.reason)
         return failure is None
+
+    async def send_together(self, brackets: Iterable[Sequence[Order]]) -> None:
+        """Send several sets of intents that are on disk, each as ``send_all`` does, and book what comes back at once.
+
+        One that fails stops no other.
+        """
+        fates: list[_Fate] = []
+        try:
+            with self._broker.grouped():
+                for orders in brackets:
+                    fates.extend(await self._transmit(orders))
+        except OutcomeUnknownError as error:
+            fates = [_fate_of(fate.orders, error) if fate.was_taken else fate for fate in fates]
+        self._in_settlement |= dict.fromkeys(order.client_order_id for fate in fates for order in fate.orders)
+
+        def settle(tx: State) -> None:
+            for fate in fates:
+                _settle_unanswered(tx, fate.orders, fate.absent, fate.reason, self._clock.now())
+
+        self._book(also=settle)
+
+    async def _transmit(self, orders: Sequence[Order]) -> list[_Fate]:
+        fates: list[_Fate] = []
+        for part in _transmissions(orders):
+            if fates and not fates[-1].was_taken:
+                fates.append(_Fate(part, OrderStatus.NEVER_SENT, PART_BEFORE_FAILED, was_taken=False))
+                continue
+            failure: BrokerError | OutcomeUnknownError | None = None
+            try:
+                await self._broker.submit(part)
+            except (BrokerError, OutcomeUnknownError) as error:
+                failure = error
+            fates.append(_fate_of(part, failure))
+        return fates
 
     async def cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
         """Ask for cancels; return what went wrong with asking."""
         client_order_ids = tuple(client_order_ids)
         self._in_settlement |= dict.fromkeys(client_order_ids)
-        return await _ask_each(self._broker.cancel(name) for name in client_order_ids)
+        return await self._ask_each(self._broker.cancel(name) for name in client_order_ids)
 
     async def modify(self, orders: Iterable[Order]) -> ApexError | None:
         """Ask for new terms of working orders; return what went wrong with asking."""
         orders = tuple(orders)
         self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
-        return await _ask_each(self._broker.modify(order) for order in orders)
+        return await self._ask_each(self._broker.modify(order) for order in orders)
+
+    async def _ask_each(self, requests: Iterable[Awaitable[None]]) -> ApexError | None:
+        failure: ApexError | None = None
+        try:
+            with self._broker.grouped():
+                for request in requests:
+                    try:
+                        await request
+                    except (BrokerError, OutcomeUnknownError) as error:
+                        failure = error
+        except OutcomeUnknownError as error:
+            failure = error
+        return failure
 
     async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
         """Make sure that orders can be sent now, and that *client_order_ids* can be changed from here.
@@ -402,18 +468,14 @@ def _transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
     return tuple(map(tuple, by_entry.values()))
 
 
+def _fate_of(orders: Sequence[Order], failure: BrokerError | OutcomeUnknownError | None) -> _Fate:
+    absent = OrderStatus.NEVER_SENT if isinstance(failure, BrokerError) else OrderStatus.UNKNOWN
+    reason = failure.message if failure else "The broker gave no acknowledgement."
+    return _Fate(orders, absent, reason, was_taken=failure is None)
+
+
 def _terms(order: Order) -> tuple[object, ...]:
     return order.quantity, order.limit_price, order.stop_price
-
-
-async def _ask_each(requests: Iterable[Awaitable[None]]) -> ApexError | None:
-    failure: ApexError | None = None
-    for request in requests:
-        try:
-            await request
-        except (BrokerError, OutcomeUnknownError) as error:
-            failure = error
-    return failure
 
 
 def _settle_unanswered(tx: State, orders: Sequence[Order], status: OrderStatus, reason: str, now: datetime) -> None:
@@ -440,7 +502,9 @@ def _end_of(tx: State, approval: ApprovalRecord) -> ApprovalStatus | None:
 
 
 def _entries_of(tx: State, bracket_id: str | None) -> list[OrderRecord]:
-    return [r for r in tx.orders.values() if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
+    bracket: BracketRecord | None = tx.brackets.get(bracket_id or "")
+    orders = tx.orders.values() if bracket is None else tx.orders.of(bracket.instrument.key)
+    return [r for r in orders if r.order.bracket_id == bracket_id and r.order.role is OrderRole.ENTRY]
 
 
 def _never_sent(bracket: BracketRecord, never: Sequence[OrderRecord], entries: int, *, is_proved: bool) -> Alarm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -147,6 +148,14 @@ class WorkDone(Value, frozen=True, kw_only=True):
 
     results: tuple[Closed | Answered | Reconciled, ...] = ()
     failures: tuple[Failure, ...] = ()
+
+
+def joined(parts: Sequence[WorkDone]) -> WorkDone:
+    """Return all that came of several pieces of work."""
+    return WorkDone(
+        results=tuple(result for part in parts for result in part.results),
+        failures=tuple(failure for part in parts for failure in part.failures),
+    )
 
 
 class RequestStatus(StrEnum):

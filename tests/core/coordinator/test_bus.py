@@ -47,6 +47,17 @@ def test_what_is_ready_to_execute_goes_before_what_must_be_routed_before_learnin
     assert drained(bus) == ["B", "A", "learning"]
 
 
+def test_the_best_are_taken_together_and_nothing_that_must_be_routed() -> None:
+    bus = Bus(4)
+    for name, score in (("A", "0.1"), ("B", "0.9"), ("C", "0.5"), ("D", "0.05"), ("E", "0.3")):
+        bus.put(ranked(name, score), Priority.EXECUTE)
+    bus.put(incoming("F", "1"), Priority.ROUTE)
+    assert [symbol(message) for message in bus.get_best(2)] == ["B", "C"]
+    assert [symbol(message) for message in bus.get_best(9)] == ["E"]
+    assert bus.get_best(9) == []
+    assert drained(bus) == ["F"]
+
+
 def test_opportunities_go_best_first_and_signals_as_they_came() -> None:
     bus = Bus(10)
     for name, score in (("A", "0.4"), ("B", "0.9"), ("C", "0.9"), ("D", "0.5")):

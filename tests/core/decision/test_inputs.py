@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from apex_cli.core.decision.inputs import blocked_instruments, exposures_of
+from msgspec.structs import replace
+
+from apex_cli.core.decision.inputs import ExposureBook, blocked_instruments, exposures_of
 from apex_cli.core.model.decision import Snapshot
-from apex_cli.core.model.order import EntryOrder, OrderRole
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity
 from kit.faults import Fate, UnreliableBroker
@@ -49,8 +51,6 @@ def test_a_stop_beyond_the_entry_risks_nothing() -> None:
     rig.feed(make_signal(now=rig.clock.now()))
     rig.price("53")
     stop = rig.order("-S1").order
-    from msgspec.structs import replace
-
     rig.run(rig.broker.modify(replace(stop, stop_price=D("51"))))
     rig.cycle()
     (exposure,) = exposures_of(rig.state)
@@ -118,3 +118,43 @@ def test_a_fill_at_the_signals_own_price_says_so() -> None:
     rig = Rig()
     (report,) = rig.feed(make_signal(now=rig.clock.now()))
     assert [(warning.code, warning.value) for warning in report.warnings] == [("price_from_signal", "50")]
+
+
+def test_a_book_of_exposures_tells_what_a_fresh_look_tells() -> None:
+    rig = Rig(limits=auto(entry_order=EntryOrder.LIMIT))
+    book = ExposureBook()
+
+    def agrees() -> bool:
+        return book(rig.state) == exposures_of(rig.state)
+
+    assert agrees()
+    rig.feed(make_signal(now=rig.clock.now()))
+    assert agrees()
+    rig.price("49.5")
+    rig.cycle()
+    assert agrees()
+    assert agrees()
+    rig.feed(make_signal("MSFT", now=rig.clock.now()))
+    assert agrees()
+    with rig.store.transaction() as tx:
+        name, record = next(iter(tx.orders.items()))
+        tx.orders[name] = record
+    assert agrees()
+    rig.close()
+    assert agrees()
+    rig.restart()
+    assert agrees()
+
+
+def test_a_book_of_exposures_takes_in_orders_that_came_since() -> None:
+    rig = Rig()
+    rig.feed(make_signal(now=rig.clock.now()))
+    book = ExposureBook()
+    book(rig.state)
+    entry, stop = rig.order("-E"), rig.order("-S1")
+    with rig.store.transaction() as tx:
+        for place, record in enumerate((entry, stop)):
+            fresh = replace(record.order, client_order_id=f"fresh-{place}")
+            tx.orders[fresh.client_order_id] = replace(record, order=fresh, status=OrderStatus.INTENT)
+    assert book(rig.state) == exposures_of(rig.state)
+    assert [each.is_working_entry for each in book(rig.state)] == [False, True]

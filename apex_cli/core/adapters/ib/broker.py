@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from decimal import Decimal
 
@@ -117,6 +117,15 @@ class IbBroker:
         return self._connection.tracker.drain()
 
     # sending
+
+    @property
+    def most_together(self) -> int:
+        """Return 1: what is asked leaves at once, and an answer may take a while."""
+        return 1
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Do nothing: the broker keeps its own books."""
+        return nullcontext()
 
     async def submit(self, orders: Sequence[Order]) -> None:
         """Send *orders* as one transmission, and wait until the broker has each of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.state.events import Event
@@ -87,6 +87,10 @@ class MemoryStore:
             self._commit(state)
         finally:
             self._is_in_transaction = False
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Do nothing: what a transaction changes stands in memory at its end."""
+        return nullcontext()
 
     def _commit(self, state: State) -> None:
         if any(table.get(key) != old for table in state.tables() for key, old in table.changed.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,6 +190,28 @@ class TinyDbStore:
                 self._lock.drop()
 
     close = flush
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Let the transactions inside settle in memory, and commit them together at the end.
+
+        The lock is held from the first of them to the end; when the block raises, none of them happened.
+
+        Raises:
+            StateError: they could not be written; none of them happened.
+            RuntimeError: inside a transaction.
+        """
+        self.flush()
+        each, self._commit_every = self._commit_every, sys.maxsize
+        try:
+            yield
+        except BaseException:
+            self._forget()
+            self._lock.drop()
+            raise
+        finally:
+            self._commit_every = each
+        self.flush()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -310,6 +310,55 @@ def test_a_state_that_stays_locked_is_busy(tmp_path: Path) -> None:
     assert caught.value.code == "state_busy"
     commit(other)
     assert counted(one) == 2
+
+
+# Several transactions, one commit
+
+
+def test_a_group_is_one_generation_that_nobody_sees_before_its_end(tmp_path: Path) -> None:
+    store, other = open_store(tmp_path), open_store(tmp_path)
+    with store.grouped():
+        for _ in range(3):
+            commit(store)
+        assert (counted(store), counted(other)) == (3, 0)
+    assert (counted(other), other.generation) == (3, 1)
+    assert journalled(store) == numbers(3)
+    commit(other)
+    assert counted(store) == 4
+
+
+def test_a_group_that_raises_never_happened(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    commit(store)
+    with suppress(LookupError), store.grouped():
+        commit(store)
+        raise LookupError
+    assert counted(store) == counted(open_store(tmp_path)) == 1
+    commit(store)
+    assert (counted(open_store(tmp_path)), journalled(store)) == (2, numbers(2))
+
+
+@pytest.mark.parametrize("point", ["open", "write", "sync", "replace"])
+def test_a_group_that_cannot_be_written_never_happened(tmp_path: Path, point: str) -> None:
+    store = open_store(tmp_path)
+    commit(store)
+    group = store.grouped()
+    group.__enter__()
+    commit(store)
+    commit(store)
+    with failing_at(point, "state.json"), pytest.raises(StateError):
+        group.__exit__(None, None, None)
+    assert counted(store) == counted(open_store(tmp_path)) == 1
+    commit(store)
+    assert (counted(open_store(tmp_path)), journalled(store)) == (2, numbers(2))
+
+
+def test_a_group_commits_what_was_settled_before_it(tmp_path: Path) -> None:
+    store = TinyDbStore(tmp_path / "state", clock=FixedClock(), commit_every=10)
+    commit(store)
+    with suppress(LookupError), store.grouped():
+        raise LookupError
+    assert counted(open_store(tmp_path)) == 1
 
 
 # Failures of the disk
