@@ -144,6 +144,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         broker=broker,
         clock=clock,
         prices=market.prices,
+        rates=market.rates,
         limits=settings.limits,
         day_trades=DayTradeCounter(settings.day_trades),
         max_price_age=market.max_price_age,

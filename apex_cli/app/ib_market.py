@@ -13,6 +13,7 @@ from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
 from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.prices import IbPrices, last_close
+from apex_cli.core.decision.rates import Rates
 from apex_cli.core.market.quiet_hours import parse_quiet_hours
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.decision import Reason
@@ -63,6 +64,7 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: 
         market_data_type=1 if ib.market_data is IbMarketData.LIVE else 4,
         outside_rth=ib.outside_rth,
         trigger_method=TRIGGER_METHODS[ib.trigger_method],
+        currency=settings.currency.base,
         quiet_hours=tuple(map(parse_quiet_hours, ib.quiet_hours)),
     )
     if books is None:
@@ -84,7 +86,9 @@ def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
     patience = Patience(
         ack_timeout_s=ib.ack_timeout_s, settle_s=float(ib.settle_s), never_sent_after_s=ib.never_sent_after_s
     )
-    return Market(broker, IbPrices(broker, clock), clock, age, bars=open_bars(settings), patience=patience)
+    prices = IbPrices(broker, clock)
+    rates = Rates(settings.currency, prices=prices, reported=broker.exchange_rates)
+    return Market(broker, prices, clock, age, bars=open_bars(settings), patience=patience, rates=rates)
 
 
 def make_prefetch(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.health import Finding
     from apex_cli.core.model.instrument import Instrument
-    from apex_cli.core.ports import Broker, Clock, PriceSource
+    from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
     from apex_cli.core.signals.prefetch import Prefetch
 
 
@@ -31,6 +31,8 @@ class Market(NamedTuple):
     simulated: SimulatedBroker | None = None
     bars: CsvBars | None = None
     patience: Patience = Patience()
+    rates: RateSource | None = None
+    """What other currencies are worth; None: as the configuration and *prices* say."""
 
 
 def _is_ours(name: str) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO, Price, floor_to_step, round_to_cent
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.venue.costs import CostModel
@@ -20,6 +20,7 @@ from apex_cli.gateway.policy import Policy
 from apex_cli.gateway.rows import ExecutionRow, Margins, OrderRow, PositionRow
 
 ONE = Decimal(1)
+NO_RATES: Mapping[str, Decimal] = {}
 DAY_TRADE_TAGS = (
     "DayTradesRemaining",
     "DayTradesRemainingT+1",
@@ -108,7 +109,8 @@ def take_execution(
     row = held or fresh
     multiplier = row.instrument.multiplier
     signed = execution.shares if execution.side == "BOT" else -execution.shares
-    unit_fee = execution.commission / execution.shares
+    is_same = execution.commission_currency == row.instrument.currency
+    unit_fee = execution.commission / execution.shares if is_same else ZERO
     unit = execution.price * multiplier
     direction = ONE if signed > 0 else -ONE
     unit_cost = unit + direction * unit_fee if with_commission else unit
@@ -148,15 +150,17 @@ def balance_of(
     unsettled: Decimal,
     is_margin: bool,
     policy: Policy,
+    rates: Mapping[str, Decimal] = NO_RATES,
 ) -> Balance:
-    """Return what the account is worth; a position without a price counts at its cost."""
+    """Return what the account is worth at *rates*; a position without a price counts at its cost."""
     long_value = short_value = unrealized = realized = ZERO
     for row in positions:
         value, gain = value_of(row, prices)
-        long_value += max(value, ZERO)
-        short_value += max(-value, ZERO)
-        unrealized += gain
-        realized += row.realized
+        rate = rates.get(row.instrument.currency, ONE)
+        long_value += max(value * rate, ZERO)
+        short_value += max(-value * rate, ZERO)
+        unrealized += gain * rate
+        realized += row.realized * rate
     return Balance(
         cash=cash,
         unsettled=unsettled,
@@ -193,8 +197,21 @@ def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
     )
 
 
-def account_values(balance: Balance, policy: Policy) -> list[AccountValue]:
-    """Return every account value, without the tags that the policy leaves out."""
+def cash_values(engine: MatchingEngine) -> list[AccountValue]:
+    """Return the cash of every currency with its rate."""
+    rates = {HOME_CURRENCY: ONE, **engine.rates}
+    held = {currency: amount for currency, amount in engine.balances.items() if currency in rates}
+    rows = [AccountValue(tag="ExchangeRate", value=f"{rate:.10f}", currency=name) for name, rate in rates.items()]
+    rows += [
+        AccountValue(tag=tag, value=f"{round_to_cent(amount):f}", currency=currency)
+        for currency, amount in held.items()
+        for tag in ("CashBalance", "TotalCashBalance")
+    ]
+    return rows
+
+
+def account_values(balance: Balance, policy: Policy, cash: Iterable[AccountValue] = ()) -> list[AccountValue]:
+    """Return every account value with *cash* by currency, without the tags that the policy leaves out."""
     usd = {
         "NetLiquidation": balance.equity,
         "EquityWithLoanValue": balance.equity,
@@ -218,7 +235,6 @@ def account_values(balance: Balance, policy: Policy) -> list[AccountValue]:
         "GrossPositionValue": balance.gross,
         "UnrealizedPnL": balance.unrealized,
         "RealizedPnL": balance.realized,
-        "CashBalance": balance.cash,
         "StockMarketValue": balance.long_value - balance.short_value,
     }
     plain = {
@@ -234,7 +250,7 @@ def account_values(balance: Balance, policy: Policy) -> list[AccountValue]:
         plain |= dict.fromkeys(DAY_TRADE_TAGS, policy.day_trades_remaining)
     rows = [AccountValue(tag=tag, value=value) for tag, value in plain.items()]
     rows += [AccountValue(tag=tag, value=f"{round_to_cent(value):f}", currency="USD") for tag, value in usd.items()]
-    return [row for row in rows if row.tag not in policy.missing_tags]
+    return [row for row in (*rows, *cash) if row.tag not in policy.missing_tags]
 
 
 def _ratio(part: Decimal, whole: Decimal) -> str:
@@ -273,6 +289,7 @@ class Holdings:
             average_price=row.average_price,
             order_ref=row.terms.order_ref,
             commission=fill.commission,
+            commission_currency=fill.commission_currency or HOME_CURRENCY,
             at=fill.filled_at,
         )
         fresh = PositionRow(contract=row.contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
@@ -338,7 +355,7 @@ class Holdings:
         today = at.date()
         unsettled = sum(
             (
-                execution.shares * execution.price
+                execution.shares * execution.price * self.rate_of(execution.contract.currency)
                 for execution in self.executions
                 if execution.side == "SLD" and execution.at.date() == today
             ),
@@ -351,7 +368,16 @@ class Holdings:
             unsettled=unsettled,
             is_margin=self.is_margin,
             policy=self.policy,
+            rates=self._engine.rates,
         )
+
+    def rate_of(self, currency: str) -> Decimal:
+        """Return what one unit of *currency* is worth in the account's."""
+        return self._engine.rates.get(currency, ONE)
+
+    def cash_values(self) -> list[AccountValue]:
+        """Return the cash of every currency with its rate."""
+        return cash_values(self._engine)
 
 
 def gross_change(held: Decimal, signed: Decimal) -> Decimal:
@@ -377,7 +403,8 @@ def refusal_of(row: OrderRow, listing: Listing, holdings: Holdings, at: datetime
     if not policy.enforces_margin or change <= 0 or price is None:
         return ""
     balance = holdings.balance(at)
-    needed = change * price * listing.instrument.multiplier * (policy.margin_rate if holdings.is_margin else ONE)
+    rate = holdings.rate_of(listing.instrument.currency)
+    needed = change * price * listing.instrument.multiplier * rate * (policy.margin_rate if holdings.is_margin else ONE)
     if needed <= balance.available:
         return ""
     return (
@@ -391,8 +418,9 @@ def preview(row: OrderRow, listing: Listing, holdings: Holdings, costs: CostMode
     price = _price(row, listing, holdings) or ZERO
     instrument = listing.instrument
     quantity = row.terms.quantity
-    commission = costs.commission(instrument, quantity, quantity * price * instrument.multiplier)
-    change = gross_change(holdings.held(row.key), _signed(row)) * price * instrument.multiplier
+    unit = price * instrument.multiplier * holdings.rate_of(instrument.currency)
+    commission = costs.commission(instrument, quantity, quantity * unit)
+    change = gross_change(holdings.held(row.key), _signed(row)) * unit
     return margins_of(holdings.balance(at), change, commission)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from apex_cli.core.market.calendar import auctions_in
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -293,12 +294,23 @@ class Desk(Register):
 
     def set_price(self, listing: Listing, price: Decimal, at: datetime, *, size: Decimal | None = None) -> list[Report]:
         """Meet one price; at most *size* units fill."""
+        self._take_rate(listing.instrument, price)
         return self._reports_of(self.engine.on_price(listing.instrument.key, Price(price), at, size=size), at)
 
     def play_bar(self, listing: Listing, bar: Bar, at: datetime) -> list[Report]:
         """Meet one bar, everything at *at*."""
+        self._take_rate(listing.instrument, bar.close)
         auctions = auctions_in(bar.start, bar.end)
         return self._reports_of(self.engine.on_bar(listing.instrument.key, bar, at, auctions=auctions), at)
+
+    def _take_rate(self, instrument: Instrument, price: Decimal) -> None:
+        """Count the other currency of a pair with dollars by the pair's price."""
+        mark = PAIR_MARKS.get(instrument.market_type)
+        base, _, quote = instrument.symbol.partition(mark) if mark else ("", "", "")
+        if quote == HOME_CURRENCY:
+            self.engine.set_rate(base, price)
+        elif base == HOME_CURRENCY:
+            self.engine.set_rate(quote, 1 / price)
 
     def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Report]:
         """Fill part of one order, by default at its own price or the last one, wherever the market is."""

@@ -178,4 +178,5 @@ class Hub:
 
     def account_values(self) -> list[AccountValue]:
         """Return every account value that clients see."""
-        return account_values(self.desk.holdings.balance(self.now()), self.desk.policy)
+        holdings = self.desk.holdings
+        return account_values(holdings.balance(self.now()), self.desk.policy, holdings.cash_values())

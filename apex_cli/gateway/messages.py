@@ -267,7 +267,16 @@ def commission_report(execution: ExecutionRow, pending: str = "") -> Fields:
     """Return the commission of one execution, or what stands for one that is *pending*."""
     realized: Field = UNSET_DOUBLE if execution.realized is None else _short(execution.realized)
     commission: Field = pending or execution.commission
-    return [Message.COMMISSION_REPORT, VERSION, execution.exec_id, commission, "USD", realized, UNSET_DOUBLE, ""]
+    return [
+        Message.COMMISSION_REPORT,
+        VERSION,
+        execution.exec_id,
+        commission,
+        execution.commission_currency,
+        realized,
+        UNSET_DOUBLE,
+        "",
+    ]
 
 
 def wire_time(at: datetime, zone: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO
 from apex_cli.gateway.contracts import Contract
 from apex_cli.gateway.terms import Terms
@@ -88,6 +88,7 @@ class ExecutionRow(Value, frozen=True, kw_only=True):
     average_price: Decimal
     order_ref: str
     commission: Decimal
+    commission_currency: str = HOME_CURRENCY
     realized: Decimal | None = None
     """Profit of what it closed, commissions included; None when it only opened."""
 
@@ -110,6 +111,7 @@ class ExecutionRow(Value, frozen=True, kw_only=True):
             average_price=price,
             order_ref=self.order_ref,
             commission=self.commission,
+            commission_currency=self.commission_currency,
             realized=self.realized,
             at=self.at,
         )

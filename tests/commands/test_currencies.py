@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from kit.gateway import GatewayThread
 
 DAYS = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19")
 SENT = "2026-11-17T15:00:00-05:00"
@@ -187,10 +190,128 @@ def test_commissions_and_the_journal_are_in_the_account_s_currency(here: Path, a
     apex_json("run", "--once", "--signals", "s.json")
     apex_json("run", "--once", "--bars-until", DAYS[3])
     (trip,) = apex_json("history").data["round_trips"]
-    assert cents(trip["commission"]) == cents(Fraction(238 * 2 * 5, 1000))  # half a cent a share, both ways
+    # Half a euro cent a share each way, 1.19 EUR at 1.05 and at 1.10.
+    assert cents(trip["commission"]) == cents(238 * Fraction(5, 1000) * (Fraction(105, 100) + Fraction(110, 100)))
     lines = [line for path in (here / "state/journal").iterdir() for line in path.read_text().splitlines()]
     events = [json.loads(line) for line in lines]
     (decided,) = [event["data"] for event in events if event["kind"] == "decided"]
     rate = {"currency": "EUR", "value": "1.05", "source": "EUR.USD bars", "at": "2026-11-16T23:59:59Z"}
     assert decided["snapshot"]["rate"] == {**rate, "at": decided["snapshot"]["rate"]["at"]}
     assert [event["data"]["rate"]["value"] for event in events if event["kind"] == "fill"] == ["1.05", "1.10"]
+
+
+@pytest.fixture
+def gateway() -> Iterator[GatewayThread]:
+    prices = {
+        "USD.JPY": "150",
+        "EUR.GBP": "0.85",
+        "GBP.USD": "1.25",
+        "ETH-BTC": "0.05",
+        "BTC-USD": "40000",
+        "SAP": "50",
+        "SAP@EUR": "100",
+        "EUR.USD": "1.05",
+    }
+    made = GatewayThread(prices=prices, cash="1000000")
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["ib_insync", "ib_async"])
+def house(here: Path, gateway: GatewayThread, request: pytest.FixtureRequest) -> Path:
+    """Stand in a folder whose configuration names the paper venue; the market is always open."""
+    (here / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 100000, max_position_pct: 1, max_risk_pct: 0.01, enforce_market_hours: false}\n"
+        f"broker: {{ib: {{library: {request.param}, ib_port: {gateway.port}, quiet_hours: []}}}}\n"
+    )
+    return here
+
+
+WIRE = {
+    # As by hand above; the stop or target is met at a rate that moved since.
+    "USD.JPY": (YEN.signal, {"USD.JPY": "156"}, 49_000, Fraction(49_000 * 6, 156), Fraction(1000)),
+    "EUR.GBP": (
+        CROSS.signal,
+        {"GBP.USD": "1.20", "EUR.GBP": "0.84"},
+        80_000,
+        -80_000 * Fraction(1, 100) * Fraction(12, 10),
+        Fraction(1000),
+    ),
+    "SAP@EUR": (
+        STOCK.signal,
+        {"EUR.USD": "1.10", "SAP@EUR": "112"},
+        238,
+        238 * 12 * Fraction(11, 10),
+        238 * 4 * Fraction(105, 100),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIRE)
+def test_size_profit_and_r_are_the_same_over_the_wire(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, name: str
+) -> None:
+    signal, moves, quantity, pnl, risk = WIRE[name]
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    rows = [{"signal_type": "BUY", "confidence": 0.8, "timestamp": at, "signal_id": "one", **signal}]
+    (house / "s.json").write_text(json.dumps(rows))
+    (entered,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    assert (entered["outcome"], entered["quantity"]) == ("executed", quantity), entered["reasons"]
+    for symbol, price in moves.items():
+        gateway.set_price(symbol, price)
+    ended = apex_json("run", "--once")
+    assert ended.status == 0
+    (trip,) = apex_json("history").data["round_trips"]
+    assert cents(trip["pnl"]) == cents(pnl)
+    assert round(float(trip["r_multiple"]), 4) == round(float(pnl / risk), 4)
+    assert gateway.books().positions == {}
+    gained = Decimal(ended.data["summary"]["equity"]) - 1_000_000
+    rate = {"USD.JPY": 1 / Fraction(156), "EUR.GBP": Fraction(12, 10), "SAP@EUR": Fraction(11, 10)}[name]
+    costs = Fraction(trip["commission"])
+    assert abs(Fraction(gained) - (Fraction(trip["quote_pnl"]) * rate - costs)) < Fraction(1, 10)
+
+
+def test_a_commission_in_euros_adds_up_in_dollars(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    row = {"signal_type": "BUY", "confidence": 0.8, "timestamp": at, "signal_id": "one", **STOCK.signal}
+    (house / "s.json").write_text(json.dumps([row]))
+    apex_json("run", "--once", "--signals", "s.json")
+    gateway.set_price("EUR.USD", "1.10")
+    gateway.set_price("SAP@EUR", "112")
+    apex_json("run", "--once")
+    (trip,) = apex_json("history").data["round_trips"]
+    # Half a euro cent a share, 1.19 EUR each way.
+    assert cents(trip["commission"]) == cents(238 * Fraction(5, 1000) * (Fraction(105, 100) + Fraction(110, 100)))
+
+
+def test_two_securities_of_one_ticker_are_bought_protected_and_closed_apart(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    common = {"signal_type": "BUY", "confidence": 0.8, "timestamp": at, "symbol": "SAP"}
+    rows = [
+        {**common, "signal_id": "usd", "entry_price": 50, "stop_loss": 48, "target_price": 56},
+        {**common, "signal_id": "eur", **STOCK.signal},
+    ]
+    (house / "s.json").write_text(json.dumps(rows))
+    run = apex_json("run", "--once", "--signals", "s.json")
+    assert {row["signal_id"]: row["outcome"] for row in run.data["signals"]} == {"usd": "executed", "eur": "executed"}
+    held = {row["symbol"]: row for row in apex_json("positions").data["positions"]}
+    assert {name: (row["quantity"], row["stop_price"], row["protected_overnight"]) for name, row in held.items()} == {
+        "SAP": (500, "48", True),
+        "SAP@EUR": (238, "96", True),
+    }
+    assert gateway.books().positions == {"SAP": 500, "SAP@EUR": 238}
+    closed = apex_json("close", "SAP@EUR", "--yes")
+    assert [(row["symbol"], row["status"]) for row in closed.data["closed"]] == [("SAP@EUR", "closed")]
+    assert gateway.books().positions == {"SAP": 500}
+    (left,) = apex_json("positions").data["positions"]
+    assert (left["symbol"], left["protected_quantity"]) == ("SAP", 500)
+    gateway.set_price("SAP", "48")
+    assert apex_json("run", "--once").status == 0
+    assert gateway.books().positions == {}
+    assert apex_json("reconcile").data["breaks"] == []

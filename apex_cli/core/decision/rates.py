@@ -56,7 +56,7 @@ class Rates:
             pair
             for currency in wanted
             if MINOR_UNITS.get(currency, (currency,))[0] not in reported
-            for pair, _ in _pairs(MINOR_UNITS.get(currency, (currency,))[0], self.base)
+            for pair, _ in _pairs(MINOR_UNITS.get(currency, (currency,))[0], self.base)[:1]
         ]
         if pairs and self._prices is not None:
             await self._prices.refresh(pairs)
@@ -97,10 +97,20 @@ class Rates:
         return Rate(currency=currency, base=self.base, value=Decimal(value), source=source, at=quote.at)
 
 
-def _pairs(currency: str, base: str) -> Iterator[tuple[Instrument, bool]]:
-    """Yield the pairs whose price is the rate, and whether it is to be inverted."""
-    if currency in CURRENCIES and base in CURRENCIES:
-        yield make_instrument(f"{currency}.{base}", MarketType.FOREX), False
-        yield make_instrument(f"{base}.{currency}", MarketType.FOREX), True
-    else:
-        yield make_instrument(f"{currency}-{base}", MarketType.CRYPTO), False
+QUOTED_FIRST = ("EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF")
+"""Which of two currencies a pair is named after, in the market's order; the others come last."""
+
+
+def _pairs(currency: str, base: str) -> list[tuple[Instrument, bool]]:
+    """Return the pairs whose price is the rate, the one that the market quotes first, and whether it is inverted."""
+    if not {currency, base} <= CURRENCIES:
+        return [(make_instrument(f"{currency}-{base}", MarketType.CRYPTO), False)]
+    pairs = [
+        (make_instrument(f"{currency}.{base}", MarketType.FOREX), False),
+        (make_instrument(f"{base}.{currency}", MarketType.FOREX), True),
+    ]
+    return pairs if _place(currency) < _place(base) else pairs[::-1]
+
+
+def _place(currency: str) -> int:
+    return QUOTED_FIRST.index(currency) if currency in QUOTED_FIRST else len(QUOTED_FIRST)

@@ -154,11 +154,18 @@ def _change(order: WorkingOrder, record: OrderRecord) -> None:
 def _with_costs(book: VenueBook, later: dict[str, Fill], before: dict[str, VenuePrice]) -> VenueBook:
     """Return *book* with the commissions that the executions had, and prices of what did not trade."""
     paid: dict[str, Decimal] = {}
+    cash, foreign = Decimal(book.cash), dict(book.foreign)
     for fill in later.values():
         paid[fill.client_order_id] = paid.get(fill.client_order_id, ZERO) + fill.commission
+        charged_in = fill.commission_currency
+        if charged_in:
+            foreign[charged_in] = foreign.get(charged_in, ZERO) - fill.commission
+        else:
+            cash -= fill.commission
     return replace(
         book,
-        cash=Usd(book.cash - sum(paid.values(), ZERO)),
+        cash=Usd(cash),
+        foreign=foreign,
         fills=tuple(later.get(fill.key, fill) for fill in book.fills),
         orders=tuple(_charged(row, paid.get(row.order.client_order_id)) for row in book.orders),
         prices={**before, **book.prices},

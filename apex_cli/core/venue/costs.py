@@ -16,7 +16,7 @@ from apex_cli.core.model.money import ZERO, Price, Usd, ceil_to_step, floor_to_s
 
 
 class CommissionRate(Value, frozen=True, kw_only=True):
-    """One line of a price list; amounts are USD an order."""
+    """One line of a price list; amounts are of the currency that is charged, an order."""
 
     per_unit: Usd = Usd(ZERO)
     """For each share or contract."""

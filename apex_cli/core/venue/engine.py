@@ -489,6 +489,10 @@ class MatchingEngine:
         """What one unit of each other currency is worth in the account's, as far as that is known."""
         return self._ledger.rates
 
+    def charges_in(self, instrument: Instrument) -> str:
+        """Return the currency of commissions of *instrument*."""
+        return self._ledger.charges_in(instrument)
+
     def set_rate(self, currency: str, value: Decimal) -> None:
         """Count *currency* by *value* units of the account's from now on."""
         self._ledger.rates[currency] = value

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.fill import Fill, Settlement
-from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
+from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
@@ -56,8 +56,9 @@ class Ledger:
         order.value += value
         rate = self._rate_at(instrument, price, at)
         commission = self._commission(order, instrument, rate) if self._plan else ZERO
+        charged_in = self.charges_in(instrument)
         self._pay(value if order.is_buy else -value, instrument.currency)
-        self.cash -= commission
+        self._pay(commission, charged_in)
         self._hold(order.key, instrument, quantity if order.is_buy else -quantity)
         self.last_execution += 1
         fill = Fill(
@@ -70,6 +71,8 @@ class Ledger:
             quantity=Quantity(quantity),
             price=price,
             commission=Usd(commission),
+            commission_currency=charged_in if commission and charged_in != self.base else "",
+            commission_rate=rate.value if commission and rate is not None and charged_in != self.base else None,
             rate=rate,
             filled_at=at,
         )
@@ -121,6 +124,10 @@ class Ledger:
         else:
             self.foreign[currency] = self.foreign.get(currency, ZERO) - amount
 
+    def charges_in(self, instrument: Instrument) -> str:
+        """Return the currency of commissions: shares and options are charged in their own, pairs in the account's."""
+        return self.base if instrument.market_type in PAIR_MARKS else instrument.currency
+
     def is_rated(self, instrument: Instrument) -> bool:
         """Return whether the venue knows what the prices of *instrument* are worth in the account's currency."""
         currency = instrument.currency
@@ -132,11 +139,12 @@ class Ledger:
         return Usd(self.cash + sum((held * self.rates[name] for name, held in self.foreign.items()), ZERO))
 
     def _commission(self, order: WorkingOrder, instrument: Instrument, rate: Rate | None) -> Decimal:
-        """Return what this fill adds to the commission of the whole order, in the account's currency."""
+        """Return what this fill adds to the commission of the whole order, in the currency that is charged."""
         plan = self._plan.get(instrument.market_type)
         if plan is None:
             return ZERO
-        total = plan.of_order(order.filled, order.value if rate is None else order.value * rate.value)
+        is_pair = instrument.market_type in PAIR_MARKS
+        total = plan.of_order(order.filled, order.value if rate is None or not is_pair else order.value * rate.value)
         added = total - order.commission
         order.commission = total
         return added

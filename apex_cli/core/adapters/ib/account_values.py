@@ -10,9 +10,9 @@ from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.shapes import IbAccountValue
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, AccountType
+from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.money import Usd
 
-USD = "USD"
 SESSIONS_AHEAD = 4
 NEEDED = ("NetLiquidation", "TotalCashValue", "BuyingPower")
 
@@ -20,27 +20,28 @@ NEEDED = ("NetLiquidation", "TotalCashValue", "BuyingPower")
 class AccountValues:
     """One reading of all values of one account."""
 
-    def __init__(self, values: Iterable[IbAccountValue], account: str) -> None:
-        """Take the values of *account*, those of no model."""
+    def __init__(self, values: Iterable[IbAccountValue], account: str, currency: str = HOME_CURRENCY) -> None:
+        """Take the values of *account*, those of no model; amounts are given in *currency*."""
+        self.currency = currency
         self._texts = {(v.tag, v.currency): v.value for v in values if v.account == account and not v.modelCode}
         reported = (currency for tag, currency in self._texts if tag == "NetLiquidation" and currency)
-        self.base_currency = next(reported, USD)
+        self.base_currency = next(reported, currency)
 
     def text(self, tag: str) -> str | None:
         """Return the text of *tag* in any currency, None when it is not reported."""
         found = (text for (name, _), text in self._texts.items() if name == tag)
         return next(found, None)
 
-    def usd(self, tag: str) -> Usd | None:
-        """Return an amount in USD; one in the account's own currency goes by the broker's rate.
+    def amount(self, tag: str) -> Usd | None:
+        """Return an amount in *currency*; one in the account's own currency goes by the broker's rate.
 
         Raises:
             BrokerError: the account is kept in another currency, and no rate is reported.
         """
-        for currency in (USD, self.base_currency, "BASE", ""):
+        for currency in (self.currency, self.base_currency, "BASE", ""):
             amount = to_decimal(self._texts.get((tag, currency)))
             if amount is not None:
-                return Usd(amount if currency == USD else amount / self._rate())
+                return Usd(amount if currency == self.currency else amount / self.own_rate())
         return None
 
     def count(self, tag: str) -> int | None:
@@ -48,18 +49,30 @@ class AccountValues:
         number = to_decimal(self.text(tag))
         return int(number) if number is not None and number == number.to_integral_value() else None
 
-    def _rate(self) -> Decimal:
-        """Return units of the account's currency for one USD."""
-        if self.base_currency == USD:
+    def own_rate(self) -> Decimal:
+        """Return units of the account's own currency for one of *currency*.
+
+        Raises:
+            BrokerError: no rate is reported.
+        """
+        if self.base_currency == self.currency:
             return Decimal(1)
-        rate = to_decimal(self._texts.get(("ExchangeRate", USD)))
+        rate = to_decimal(self._texts.get(("ExchangeRate", self.currency)))
         if rate is None or rate <= 0:
             raise BrokerError(
                 "ib_no_exchange_rate",
-                f"The account is kept in {self.base_currency}, and the broker reports no rate for USD.",
-                hint="Hold some USD in the account, or wait until the rate is reported.",
+                f"The account is kept in {self.base_currency}, and the broker reports no rate for {self.currency}.",
+                hint=f"Set currency.base: {self.base_currency}, or hold some {self.currency} in the account.",
             )
         return rate
+
+    def rates(self) -> dict[str, Decimal]:
+        """Return what one unit of each currency that the broker reports a rate of is worth in *currency*."""
+        found = {name: to_decimal(text) for (tag, name), text in self._texts.items() if tag == "ExchangeRate"}
+        own = Decimal(1) if self.base_currency == self.currency else found.get(self.currency)
+        if not own or own <= 0:
+            return {}
+        return {name: rate / own for name, rate in found.items() if rate and rate > 0 and name.isalpha()}
 
     @property
     def is_ready(self) -> bool:
@@ -69,7 +82,7 @@ class AccountValues:
     @property
     def missing(self) -> tuple[str, ...]:
         """What a decision needs and was not reported."""
-        return tuple(tag for tag in NEEDED if self.usd(tag) is None)
+        return tuple(tag for tag in NEEDED if self.amount(tag) is None)
 
     @property
     def is_complete(self) -> bool:
@@ -89,7 +102,7 @@ def account_snapshot(
         raise BrokerError(
             "ib_account_not_ready", "The broker's account server is being reset: its numbers do not count now."
         )
-    equity, cash, buying_power = map(values.usd, NEEDED)
+    equity, cash, buying_power = map(values.amount, NEEDED)
     if equity is None or cash is None or buying_power is None:
         raise BrokerError(
             "ib_account_incomplete",
@@ -102,22 +115,22 @@ def account_snapshot(
         cash=cash,
         buying_power=buying_power,
         taken_at=now,
-        prior_close_equity=values.usd("PreviousDayEquityWithLoanValue"),
+        prior_close_equity=values.amount("PreviousDayEquityWithLoanValue"),
         broker_day_trades_remaining=remaining,
         facts=AccountFacts(
             account_type=account_type or _type_of(values),
-            equity_prev_close=values.usd("PreviousDayEquityWithLoanValue"),
+            equity_prev_close=values.amount("PreviousDayEquityWithLoanValue"),
             equity_now=equity,
             pdt_rejected=pdt_rejected,
             broker_day_trades_remaining=remaining,
             broker_day_trades_ahead=_ahead(values),
             broker_summary_complete=values.is_complete,
             net_liquidation=equity,
-            equity_with_loan=values.usd("EquityWithLoanValue"),
-            maint_margin_req=values.usd("MaintMarginReq"),
-            settled_cash=values.usd("SettledCash"),
+            equity_with_loan=values.amount("EquityWithLoanValue"),
+            maint_margin_req=values.amount("MaintMarginReq"),
+            settled_cash=values.amount("SettledCash"),
             net_cash=cash,
-            look_ahead_excess_liquidity=values.usd("LookAheadExcessLiquidity"),
+            look_ahead_excess_liquidity=values.amount("LookAheadExcessLiquidity"),
         ),
     )
 

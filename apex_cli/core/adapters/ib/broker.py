@@ -21,6 +21,8 @@ from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent
+from apex_cli.core.model.currency import Rate, own_rate
+from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import Order
@@ -114,7 +116,27 @@ class IbBroker:
     def drain(self) -> Sequence[BrokerEvent]:
         """Return what happened since the last call, without waiting."""
         self._connection.take_in_all()
-        return self._connection.tracker.drain()
+        events = self._connection.tracker.drain()
+        return [self._rated(event) if isinstance(event, Fill) else event for event in events]
+
+    def exchange_rates(self) -> dict[str, Decimal]:
+        """Return what one unit of each currency is worth in that of the configuration, as the broker reports now."""
+        if not self.is_connected:
+            return {}
+        link = self.link
+        return AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency).rates()
+
+    def _rated(self, fill: Fill) -> Fill:
+        """Return *fill* with what its price and its commission are worth, as far as the broker reports that."""
+        base, currency = self.config.currency, fill.instrument.currency
+        charged_in = "" if fill.commission_currency == base else fill.commission_currency
+        if currency == base and not charged_in:
+            return fill if fill.commission_currency == charged_in else replace(fill, commission_currency="")
+        rates, now = self.exchange_rates(), self._connection.clock.now()
+        rate = own_rate(fill.instrument, base, fill.price, now)
+        if rate is None and currency != base and currency in rates:
+            rate = Rate(currency=currency, base=base, value=rates[currency], source="broker", at=now)
+        return replace(fill, rate=rate, commission_currency=charged_in, commission_rate=rates.get(charged_in))
 
     # sending
 
@@ -178,7 +200,7 @@ class IbBroker:
             BrokerError: no connection, or not every value was reported.
         """
         link = self.link
-        values = AccountValues(link.ib.accountValues(link.account), link.account)
+        values = AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency)
         found = account_snapshot(
             values,
             self._connection.clock.now(),
@@ -202,7 +224,7 @@ class IbBroker:
             is_complete=found.is_complete and is_sure,
             account_id=link.account,
             orders=tracker.updates(),
-            fills=tuple(tracker.fills.values()),
+            fills=tuple(map(self._rated, tracker.fills.values())),
             positions={holding.instrument.key: holding.quantity for holding in found.holdings},
             holdings=found.holdings,
             working=found.working(None if self.read_only else link.client_id, tracker),
@@ -232,10 +254,15 @@ class IbBroker:
                     lambda what_if=what_if: link.ib.whatIfOrderAsync(contract, what_if),  # type: ignore[misc]
                     timeout_s=self.config.quote_timeout_s,
                 )
-                preview = _preview_of(state)
+                preview = _preview_of(state, self._own_rate())
                 if preview is not None:
                     return preview
         return None
+
+    def _own_rate(self) -> Decimal:
+        """Return units of the account's own currency for one of that of the configuration."""
+        link = self.link
+        return AccountValues(link.ib.accountValues(link.account), link.account, self.config.currency).own_rate()
 
     async def server_time(self) -> datetime:
         """Return the time by the broker's clock.
@@ -247,12 +274,12 @@ class IbBroker:
         return await link.ask("the time", link.ib.reqCurrentTimeAsync)
 
 
-def _preview_of(state: object) -> MarginPreview | None:
-    """Return the numbers of an answer to what-if; None when all of them are unset."""
+def _preview_of(state: object, own_rate: Decimal) -> MarginPreview | None:
+    """Return the numbers of an answer to what-if by *own_rate*; None when all of them are unset."""
 
     def usd(name: str) -> Usd | None:
         amount = to_decimal(getattr(state, name, None))
-        return None if amount is None else Usd(Decimal(amount))
+        return None if amount is None else Usd(amount / own_rate)
 
     preview = MarginPreview(
         equity_with_loan_after=usd("equityWithLoanAfter"),

@@ -77,6 +77,7 @@ class CommissionWord(Value, frozen=True, kw_only=True):
 
     exec_id: str
     commission: Usd | None
+    currency: str = ""
     """Negative for a rebate; None while the broker does not know it."""
 
 
@@ -144,7 +145,11 @@ def commission_word(report: IbCommission) -> CommissionWord:
     """Return what ``commissionReport`` reported; -1 and the largest double mean that it is not known yet."""
     number = to_decimal(report.commission)
     is_known = number is not None and number != NOT_YET_KNOWN
-    return CommissionWord(exec_id=report.execId, commission=Usd(number) if is_known and number is not None else None)
+    return CommissionWord(
+        exec_id=report.execId,
+        commission=Usd(number) if is_known and number is not None else None,
+        currency=report.currency,
+    )
 
 
 def status_word(

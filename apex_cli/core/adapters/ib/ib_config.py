@@ -5,6 +5,7 @@ from __future__ import annotations
 from apex_cli.core.market.quiet_hours import QuietHours
 from apex_cli.core.model.account import AccountType
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import HOME_CURRENCY
 
 CLIENT_IDS_TO_TRY = 8
 """Read-only connections take the first free id of so many."""
@@ -42,6 +43,9 @@ class IbConfig(Value, frozen=True, kw_only=True):
     outside_rth: bool = False
     trigger_method: int = 0
     """Which prices trigger a stop, by the protocol's number; 0 leaves it to the broker."""
+
+    currency: str = HOME_CURRENCY
+    """What amounts are counted in; the account may be kept in another."""
 
     quiet_hours: tuple[QuietHours, ...] = ()
 

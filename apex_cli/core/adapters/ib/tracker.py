@@ -27,7 +27,7 @@ from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, meaning_of
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Quantity, Usd
+from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Order, OrderStatus
 
 NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
@@ -80,7 +80,7 @@ class Tracker:
         self.pdt_rejected = False
         self._by_perm: dict[int, Known] = {}
         self._by_id: dict[tuple[int, int], Known] = {}
-        self._commissions: dict[str, Usd] = {}
+        self._commissions: dict[str, CommissionWord] = {}
         self._statuses: dict[int, StatusWord] = {}
         self._events: list[BrokerEvent] = []
 
@@ -210,7 +210,7 @@ class Tracker:
         if self._is_of_another(word.account):
             return
         fill = word.fill
-        fill = replace(fill, commission=self._commissions.get(fill.exec_id, fill.commission))
+        fill = self._charged(fill)
         if not self.is_ours(fill.client_order_id):
             _keep_newest(self.foreign_fills, replace(fill, client_order_id=""))
             return
@@ -228,17 +228,24 @@ class Tracker:
         self._events.append(fill)
         self._end_when_filled(known)
 
+    def _charged(self, fill: Fill) -> Fill:
+        """Return *fill* with its commission as far as that was reported."""
+        word = self._commissions.get(fill.exec_id)
+        if word is None or word.commission is None:
+            return fill
+        return replace(fill, commission=word.commission, commission_currency=word.currency)
+
     def _hear_commission(self, word: CommissionWord) -> None:
         """Report the fill again with what it cost; one that is not reported yet is changed in place."""
         if word.commission is None:
             return
-        self._commissions[word.exec_id] = word.commission
+        self._commissions[word.exec_id] = word
         for fills in (self.fills, self.foreign_fills):
             key = word.exec_id.rpartition(".")[0] or word.exec_id
             fill = fills.get(key)
             if fill is None or fill.exec_id != word.exec_id or fill.commission == word.commission:
                 continue
-            fresh = fills[key] = replace(fill, commission=word.commission)
+            fresh = fills[key] = self._charged(fill)
             if fills is self.fills:
                 self.orders[fresh.client_order_id].fills[key] = fresh
                 self._tell_fill(fill, fresh)
