@@ -261,7 +261,7 @@ class PriceSettings(Value, frozen=True, kw_only=True):
     """A price older than this is no price; null: any age."""
 
     zone: Zone | None = None
-    """Time zone of times in price files that name none; null: New York, or what the vendor is known to write."""
+    """Time zone of times in price files that name none; null: New York for stocks, UTC for coins, else refused."""
 
     dates: DateForm | None = None
     """What 07/08/2026 means in price files: mdy, dmy, or a form such as %d.%m.%Y; null: found out, or refused."""

@@ -15,7 +15,16 @@ from functools import lru_cache
 from os import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, overload
 
-from apex_cli.core.adapters.files.bar_series import DAY_S, MOST_OF, Series, bar_length, is_pair, length_in_words
+from apex_cli.core.adapters.files.bar_series import (
+    DAY_S,
+    FIRST_ROWS,
+    MOST_OF,
+    Series,
+    bar_length,
+    is_pair,
+    length_in_words,
+    refuse_foreign,
+)
 from apex_cli.core.adapters.files.cells import read_zone
 from apex_cli.core.adapters.files.price_files import KNOWN, PRICE_FIELDS, table_zone, time_columns
 from apex_cli.core.adapters.files.text_tables import (
@@ -26,6 +35,7 @@ from apex_cli.core.adapters.files.text_tables import (
     find_delimiter,
     match_columns,
 )
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 
@@ -306,7 +316,10 @@ def _read(stream: BinaryIO, symbol: str, hints: FileHints) -> Series:
     time, clock = time_columns(table, hints)
     if time is None or clock is not None or "symbol" in columns or not set(PRICE_FIELDS) <= set(columns):
         raise _NotPlainError
-    zone, first = table_zone(table, hints, (time,)), table.rows[0].cells[time]
+    named, first = table_zone(table, hints, (time,)), table.rows[0].cells[time]
+    if named is None and is_pair(symbol):
+        raise _NotPlainError
+    zone = named or NEW_YORK
     most = stream.seek(0, SEEK_END) // (len(first) + len(names) + len(PRICE_FIELDS)) + 1
     rows = _Rows(most, zone, first)
     stream.seek(0)
@@ -315,6 +328,8 @@ def _read(stream: BinaryIO, symbol: str, hints: FileHints) -> Series:
     for part in _in_turns(lambda part: rows.add(part, len(names), ord(delimiter), time, places), _parts(stream)):
         rows.count = part.rows.stop
     series = _series(rows, symbol, zone)
+    if named is None and rows.form in {"minutes", "seconds"}:
+        refuse_foreign([_moment(at) for at in sorted(rows.times[: min(rows.count, FIRST_ROWS)].tolist())], zone, symbol)
     split = () if delimiter == "," else (f"split by {DELIMITER_NAMES[delimiter]}",)
     return series._replace(notes=(*split, *series.notes))
 

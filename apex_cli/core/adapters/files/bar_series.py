@@ -6,12 +6,12 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
 
-from apex_cli.core.adapters.files.price_files import PriceRow, PriceTable, weekly
+from apex_cli.core.adapters.files.price_files import PriceRow, PriceTable, unknown_zone, weekly
 from apex_cli.core.adapters.files.text_tables import Problems
 from apex_cli.core.market.calendar import NEW_YORK, SATURDAY
 from apex_cli.core.model.market import Bar
@@ -30,6 +30,10 @@ EVENING = 17
 """From this hour on, New York time, the stamp of a daily bar belongs to the next day."""
 
 FEW = 5
+FIRST_ROWS = 2000
+"""Rows by which wall times of another session are known."""
+
+SESSION, SESSION_BEGIN = timedelta(hours=6, minutes=30), time(9, 30)
 LEAST_GAPS = 3
 """Gaps between days that show, where all are alike, that bars are weekly or monthly."""
 
@@ -37,9 +41,13 @@ _COINS = (
     "BTC|XBT|ETH|XRP|LTC|ADA|SOL|DOGE|DOT|BNB|AVAX|LINK|MATIC|SHIB|TRX|ATOM|UNI|XLM|BCH|ETC|NEAR|FIL|APT|ARB|OP|SUI"
 )
 _MONEY = "USD|USDT|USDC|EUR|GBP|JPY|CHF|CAD|AUD|NZD|SEK|NOK|MXN|BTC|ETH|BUSD"
+_CURRENCIES = "EUR|GBP|AUD|NZD|USD|CAD|CHF|JPY|SEK|NOK|MXN"
 _PAIR = re.compile(
     rf"[A-Z0-9]{{2,10}}[-./](?:{_MONEY})|(?:{_COINS})(?:{_MONEY})|(?:EUR|GBP|AUD|NZD|USD|CAD|CHF|JPY)(?:USD|JPY|CHF|CAD|GBP|EUR|AUD|NZD|SEK|NOK|MXN)",
     re.ASCII,
+)
+_COIN_PAIR = re.compile(
+    rf"(?!(?:{_CURRENCIES})[-./])[A-Z0-9]{{2,10}}[-./](?:{_MONEY})|(?:{_COINS})(?:{_MONEY})", re.ASCII
 )
 
 
@@ -80,6 +88,51 @@ def is_pair(symbol: str) -> bool:
     return _PAIR.fullmatch(symbol) is not None
 
 
+def zone_of(symbol: str, name: str, *, is_server_time: bool = False) -> tzinfo:
+    """Return the zone of intraday times that name none: UTC for coins, New York for stocks.
+
+    Raises:
+        InputError: they are those of a broker's server, or of a currency pair: any zone is possible.
+    """
+    if is_server_time:
+        raise unknown_zone(name, "MetaTrader writes those of the broker's server")
+    if _COIN_PAIR.fullmatch(symbol):
+        return UTC
+    if is_pair(symbol):
+        raise unknown_zone(name, "sources of currency pairs use different ones")
+    return NEW_YORK
+
+
+def refuse_foreign(starts: Sequence[datetime], zone: tzinfo, name: str) -> None:
+    """Refuse wall times of a session that is as long as New York's and begins at another time.
+
+    Args:
+        starts: of bars, oldest first; the last day may be cut.
+        zone: the zone they were taken for.
+        name: what messages call the file.
+
+    Raises:
+        InputError: most days begin at one time that is not 9:30, and end six and a half hours later.
+    """
+    if zone is not NEW_YORK:
+        return
+    days: dict[date, list[datetime]] = {}
+    for start in starts:
+        local = start.astimezone(zone)
+        days.setdefault(local.date(), []).append(local)
+    spans = Counter(
+        (times[0].time(), times[-1] - times[0] + (times[1] - times[0])) for times in days.values() if len(times) > FEW
+    )
+    if not spans:
+        return
+    (begin, span), count = spans.most_common(1)[0]
+    if span == SESSION and begin != SESSION_BEGIN and count >= MOST_OF * sum(spans.values()):
+        end = datetime.combine(date.min, begin) + span
+        raise unknown_zone(
+            name, f"bars of each day run from {begin:%H:%M} to {end:%H:%M}, while New York trades from 09:30 to 16:00"
+        )
+
+
 def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: str) -> Series:
     """Return the bars of *rows*.
 
@@ -87,14 +140,20 @@ def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: 
         InputError: times cannot be told apart from dates, or the bars are longer than a day.
     """
     problems: list[str] = list(table.problems)
-    timed = _in_order(table, rows, name, problems)
+    zone = table.zone or NEW_YORK
+    timed = _in_order(rows, zone, name, problems)
     days = _days(timed, problems)
+    if days is None and table.zone is None and any(item.row.when.zone is None for item in timed):
+        zone = zone_of(symbol, name, is_server_time=table.is_server_time)
+        problems = list(table.problems)
+        timed = _in_order(rows, zone, name, problems)
+        refuse_foreign([item.at for item in timed[:FIRST_ROWS]], zone, name)
     if days is None:
         bars = tuple(_intraday(timed, symbol, problems))
         longest = max((bar.end - bar.start for bar in bars[:1000]), default=timedelta())
         notes = [*table.notes, *([length_in_words(_microseconds(longest))] if bars else [])]
         if any(item.row.when.zone is None for item in timed):
-            notes.append(f"times without a zone are those of {table.zone}")
+            notes.append(f"times without a zone are those of {zone}")
     else:
         _refuse_long(sorted(set(days.values())), name)
         bars = tuple(_daily(days, symbol, problems))
@@ -105,14 +164,14 @@ def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: 
     return Series(bars, tuple(bar.end for bar in bars), named, tuple(note for note in notes if note))
 
 
-def _in_order(table: PriceTable, rows: Sequence[PriceRow], name: str, problems: list[str]) -> list[_Timed]:
+def _in_order(rows: Sequence[PriceRow], zone: tzinfo, name: str, problems: list[str]) -> list[_Timed]:
     """Return the rows by time, the later one of two with the same time.
 
     Raises:
         InputError: some rows have a time and others a date alone.
     """
     _refuse_mixed(rows, name)
-    timed = [_Timed(row, row.when.at(table.zone if row.when.clock else UTC)) for row in rows]
+    timed = [_Timed(row, row.when.at(zone if row.when.clock else UTC)) for row in rows]
     ordered = sorted(timed, key=lambda item: item.at)
     if ordered != timed and list(reversed(timed)) != ordered:
         line = next(after.row.line for item, after in pairwise(timed) if after.at < item.at)

@@ -175,7 +175,7 @@ _DATE = (
 )
 _CLOCK = (
     r"(?:(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: *(?P<half>[AaPp])\.?[Mm]\.?)?"
-    r"|(?P<hms>\d{6}|\d{4}))"
+    r"|(?P<h12>\d{1,2})[- ]?(?P<half12>[AaPp])\.?[Mm]\.?|(?P<hms>\d{6}|\d{4}))"
 )
 _ZONE = r"(?: *\(?(?P<zone>Z|[+-]\d{2}(?::?\d{2})?|[A-Z]{2,4}|[A-Z][A-Za-z_]+/[A-Z][A-Za-z_]+)\)?)?"
 _WHEN = re.compile(rf"{_DATE}(?:(?:T|[;, ]+|[;,] *at +| at +){_CLOCK}{_ZONE})?", re.IGNORECASE)
@@ -338,14 +338,15 @@ def _year(text: str) -> int:
 def _clock(found: re.Match[str]) -> time | None:
     if digits := found["hms"]:
         return time(int(digits[:2]), int(digits[2:4]), int(digits[4:] or 0))
-    if not found["h"]:
+    hour_text = found["h"] or found["h12"]
+    if not hour_text:
         return None
-    hour = int(found["h"])
-    if half := found["half"]:
+    hour = int(hour_text)
+    if half := found["half"] or found["half12"]:
         if not 1 <= hour <= _NOON:
             raise ValueError("no hour")
         hour = hour % _NOON + (_NOON if half in "pP" else 0)
-    return time(hour, int(found["mi"]), int(found["s"] or 0), int((found["f"] or "0").ljust(6, "0")[:6]))
+    return time(hour, int(found["mi"] or 0), int(found["s"] or 0), int((found["f"] or "0").ljust(6, "0")[:6]))
 
 
 def read_clock(text: str) -> tuple[time, tzinfo | None] | None:
@@ -382,6 +383,7 @@ class DateOrder(NamedTuple):
     """A date that contradicts another one."""
 
 
+_DOTTED = re.compile(r"\d{1,2}\.\d{1,2}\.")
 _NUMBERS = re.compile(r"(?:[A-Za-z]{3,9},? +)?(\d{1,2})[-/.](\d{1,2})[-/.](?:\d{4}|\d{2})(?!\d)")
 
 
@@ -406,7 +408,9 @@ def find_order(texts: Iterable[str], *, set_to: str = "", likely: str = "", only
             proofs.setdefault(proof, text)
     if len(proofs) > 1:
         return DateOrder("mdy", mixed=proofs["dmy"])
-    proved = next(iter(proofs), "" if unclear else "mdy") or likely or (only_weekdays and _without_weekends(unclear))
+    proved = next(iter(proofs), "" if unclear else "mdy") or _dotted(unclear) or likely
+    if not proved and only_weekdays:
+        proved = _without_weekends(unclear)
     return DateOrder(proved) if proved else DateOrder("", unclear=unclear[0])
 
 
@@ -421,6 +425,11 @@ def _order_proof(text: str) -> str:
     if second > _NOON >= first:
         return "mdy"
     return "?" if first != second else ""
+
+
+def _dotted(texts: Sequence[str]) -> str:
+    """Return the order of dates such as 07.08.2026: whoever writes dots puts the day first; empty for other signs."""
+    return "dmy" if all(_DOTTED.match(tidy(text)) for text in texts) else ""
 
 
 def _without_weekends(texts: Sequence[str]) -> str:

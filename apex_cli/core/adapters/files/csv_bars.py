@@ -37,8 +37,8 @@ _METATRADER = re.compile(r"([A-Z]{1,6}|[A-Z]{6,10})(?:1440|240|(?<=[A-Z]{6})(?:1
 """A symbol with the minutes of its bars, as MetaTrader calls files of its history center."""
 
 _DECORATIONS = re.compile(
-    r"us|uk|d|w|m|h|o|full|part|tick|[0-9]+(?:d|h|m|min|mins|minute|minutes|hour|hours|s|sec)|m[0-9]+|h[0-9]+|d1|w1|"
-    r"daily|day|hourly|hour|minute|minutes|intraday|historical|historic|history|data|prices?|price|quotes|stock|chart|"
+    r"us|uk|d|w|m|h|o|full|part|tick|[0-9]+(?:d|h|m|w|mo|min|mins|minute|minutes|hour|hours|s|sec)|m[0-9]+|h[0-9]+|d1|"
+    r"w1|mn1|weekly|week|monthly|month|candlestick|bid|ask|daily|day|hourly|hour|minute|minutes|intraday|historical|historic|history|data|prices?|price|quotes|stock|chart|"
     r"adjusted|adj|adjsplitdiv|adjsplit|unadjusted|unadj|raw|ohlcv?|bars?|candles?|klines?|dat|ascii|mt|export|"
     r"nasdaq|nyse|amex|arca|bats|batsus|cboe|otc|nysearca|lse|xetr|binance|bitstamp|coinbase|kraken|gemini|bitfinex|"
     r"oanda|fx|fxcm|forexcom|stooq|yahoo|tiingo|alpaca|polygon|barchart|[0-9]{4}|[0-9]{6}|[0-9]{8}|[0-9]{1,2}|"
@@ -309,7 +309,7 @@ def symbol_in_name(name: str) -> str:
     >>> [symbol_in_name(name) for name in ("aapl_us_d", "NASDAQ_AAPL, 1D", "Binance_BTCUSDT_1h", "my_own_file")]
     ['AAPL', 'AAPL', 'BTCUSDT', '']
     """
-    stem = re.sub(r" ?\([0-9]+\)$", "", name.strip())
+    stem = re.sub(r" ?\([0-9]+\)$|(?<=[DWMHS0-9])_[0-9a-f]{5}$", "", name.strip())
     if minutes := _METATRADER.fullmatch(stem):
         stem = minutes[1]
     if _SHARE_CLASS.fullmatch(stem):

@@ -40,21 +40,30 @@ from apex_cli.core.adapters.files.text_tables import (
     unusable,
 )
 from apex_cli.core.errors import InputError
-from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.money import Price
 
 PRICE_FIELDS = ("open", "high", "low", "close")
 KNOWN: Mapping[str, tuple[str, ...]] = {
-    "open": ("open", "o", "openprice", "first", "opening", "openbid", "bidopen", "eröffnung", "eröffn", "erster"),
-    "high": ("high", "h", "highprice", "max", "highbid", "bidhigh", "hoch", "höchst", "tageshoch"),
-    "low": ("low", "l", "lowprice", "min", "lowbid", "bidlow", "tief", "tiefst", "tagestief"),
+    "open": (
+        "open", "o", "openprice", "first", "opening", "openbid", "bidopen", "eröffnung", "eröffn", "erster",
+        "apertura", "abertura", "ouv", "ouverture", "otwarcie",
+    ),
+    "high": (
+        "high", "h", "highprice", "max", "highbid", "bidhigh", "hoch", "höchst", "tageshoch",
+        "máximo", "massimo", "máxima", "plushaut", "najwyzszy",
+    ),
+    "low": (
+        "low", "l", "lowprice", "min", "lowbid", "bidlow", "tief", "tiefst", "tagestief",
+        "mínimo", "minimo", "mínima", "plusbas", "najnizszy",
+    ),
     "close": (
         "close", "closelast", "c", "last", "closeprice", "latest", "lastlatest", "lastprice", "settle", "closebid",
-        "bidclose", "schluss", "schlusskurs", "zuletzt", "price", "adjclose", "adjustedclose",
+        "bidclose", "schluss", "schlusskurs", "zuletzt", "último", "ultimo", "dernier", "clôture", "zamkniecie",
+        "price", "adjclose", "adjustedclose",
     ),
     "volume": (
         "volume", "vol", "v", "tickvol", "volumeshares", "sharesvolume", "totalvolume", "volumetraded", "qty",
-        "volumen", "stuecke", "stücke", "tickvolume",
+        "volumen", "stuecke", "stücke", "tickvolume", "wolumen",
     ),
     "symbol": ("symbol", "ticker", "tic", "actsymbol", "stock", "instrument", "name"),
     "period": ("per", "period"),
@@ -65,15 +74,20 @@ TIME_NAMES = (
     "unix", "unixtimestamp", "epoch", "windowstart", "opentime", "timestamp", "datetime", "dateutc", "timeutc",
     "gmttime", "localtime", "date", "time", "t", "ts", "dateandtime", "datetimeutc", "dtyyyymmdd", "tradedate",
     "tradingdate", "day", "begins", "begin", "start", "starttime", "barstart", "quotedate", "exchangedate", "datum",
-    "caldt", "timestamputc", "datetimeet", "dateet", "zeit",
+    "caldt", "timestamputc", "datetimeet", "dateet", "zeit", "fecha", "data",
 )  # fmt: skip
 CLOCK_NAMES = ("time", "hour", "clock", "timeutc", "zeit", "timeet")
 WIDE_FIRST = {"price", "ticker", "tickers", "", "date", "datetime"}
 MAX_PRICE = Decimal(1_000_000_000)
+NO_VOLUME = Decimal(-1)
+"""What Interactive Brokers writes for bars of quotes, which have no volume."""
+
 SAMPLE_ROWS = 5000
 STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
 
+_IN_BRACKETS = re.compile(r"[(\[]([^)\]]+)[)\]]")
+_UTC_SOURCE = "cryptodatadownload"
 _ACTION = re.compile(r"dividend|split", re.IGNORECASE)
 """What Yahoo's page writes in place of prices where a dividend was paid or shares were split."""
 
@@ -98,8 +112,8 @@ class PriceTable(NamedTuple):
     rows: dict[str, list[PriceRow]]
     """By symbol as the file writes it; empty text where the file names none."""
 
-    zone: tzinfo
-    """Of times that name none."""
+    zone: tzinfo | None
+    """Of times that name none, as far as the file or a setting says it."""
 
     columns: dict[str, str]
     """Our column -> the column of the file that was taken for it."""
@@ -109,6 +123,9 @@ class PriceTable(NamedTuple):
 
     notes: tuple[str, ...]
     """What the file was taken for, a phrase each."""
+
+    is_server_time: bool = False
+    """Times are those of a broker's server, as MetaTrader writes them."""
 
 
 class _Layout(NamedTuple):
@@ -230,7 +247,8 @@ def _any_volume(table: Table) -> int | None:
 
 
 def _is_symbol_column(table: Table, at: int) -> bool:
-    return all(_TICKER.fullmatch(text.strip()) for text in islice(column_texts(table.rows, at), 20))
+    whole = (row for row in table.rows if len(row.cells) > 2)  # noqa: PLR2004 - words below the table have a cell or two
+    return all(_TICKER.fullmatch(text.strip()) for text in islice(column_texts(whole, at), 20))
 
 
 def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None]:
@@ -258,14 +276,19 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
     return next(iter(candidates), None), None
 
 
-def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo:
-    """Return the zone of times that name none, where the columns at *places* hold the times."""
+def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo | None:
+    """Return the zone of times that name none, where the columns at *places* hold the times; None: nothing says it."""
     if hints.zone and (zone := read_zone(hints.zone)):
         return zone
-    names = [plain_name(table.names[at]) for at in places if at < len(table.names)]
-    if any(key.endswith("utc") or key.startswith("gmt") for key in names):
+    names = [table.names[at] for at in places if at < len(table.names)]
+    if any(key.endswith("utc") or key.startswith("gmt") for key in map(plain_name, names)):
         return UTC
-    return ZoneInfo(STOOQ_ZONE) if {"ticker", "per"} <= set(table.keys) else NEW_YORK
+    for found in filter(None, (_IN_BRACKETS.search(name) for name in names)):
+        if zone := read_zone(found[1]):
+            return zone
+    if any(_UTC_SOURCE in cell.lower() for row in table.above for cell in row.cells):
+        return UTC
+    return ZoneInfo(STOOQ_ZONE) if {"ticker", "per"} <= set(table.keys) else None
 
 
 def _is_dated(whens: Mapping[int, When], at: int) -> bool:
@@ -399,7 +422,8 @@ class _Reader:
             reported.append(f"rows without prices are left out: {len(self.left_out)} (line {lines})")
         if periods & {"W", "M", "Q", "Y"}:
             raise weekly(self.name, "weekly" if "W" in periods else "monthly")
-        return PriceTable(rows, self._zone(layouts), columns, tuple(reported), tuple(dict.fromkeys(notes)))
+        found = tuple(dict.fromkeys(notes))
+        return PriceTable(rows, self._zone(layouts), columns, tuple(reported), found, self._is_server_time(layouts))
 
     def _first(self) -> dict[str, str]:
         return {"first": self.problems.found[0]} if self.problems else {}
@@ -443,7 +467,15 @@ class _Reader:
             self.problems.add(self.name, f"{shown(order.mixed)} has the day first, other dates have the month first")
         self.order = order.order
 
-    def _zone(self, layouts: Sequence[_Layout]) -> tzinfo:
+    def _is_server_time(self, layouts: Sequence[_Layout]) -> bool:
+        """Return True for files of MetaTrader: their columns stand in <>, or have no names and dates with dots."""
+        if self.table.names:
+            return self.table.names[0].startswith("<") and not {"ticker", "per"} & set(self.table.keys)
+        layout = layouts[0]
+        first = self.table.rows[0].cells[layout.time] if self.table.rows else ""
+        return layout.clock is not None and re.fullmatch(r"\d{4}\.\d\d\.\d\d", first.strip()) is not None
+
+    def _zone(self, layouts: Sequence[_Layout]) -> tzinfo | None:
         places = [at for layout in layouts for at in (layout.time, layout.clock) if at is not None]
         return table_zone(self.table, self.hints, places)
 
@@ -452,12 +484,15 @@ class _Reader:
         symbol_at, volume_at, period_at = columns.get("symbol"), columns.get("volume"), columns.get("period")
         most = max(*columns.values(), layout.time, layout.clock or 0)
         places = [columns[field] for field in PRICE_FIELDS]
+        names = [self.table.names[at] for at in places] if self.table.names else []
         for line, cells in self.table.rows:
             if len(cells) <= most:
                 if self._is_trailer(cells):
                     continue
                 cells.extend([""] * (most + 1 - len(cells)))
             texts = [cells[at] for at in places]
+            if texts == names:  # files put one after the other repeat the names
+                continue
             if all(map(is_nothing, texts)) or any(map(_ACTION.search, texts)):
                 self.left_out.append(line)
                 continue
@@ -505,6 +540,8 @@ class _Reader:
         if is_nothing(text):
             return Decimal(0)
         value = number(text, self.sign)
+        if value == NO_VOLUME and "barcount" in self.table.keys:
+            return Decimal(0)
         if value is None or value < 0:
             self._bad(line, "volume", text.strip(), "a number from 0")
             return None
@@ -521,6 +558,16 @@ def weekly(name: str, word: str) -> InputError:
         f"{name} holds {word} bars, not daily ones: the close of a bar would be known before its {word[:-2]} is over.",
         hint="Download daily or intraday prices.",
         details={"file": name, "period": word},
+    )
+
+
+def unknown_zone(name: str, why: str, hints_section: str = "prices") -> InputError:
+    """Return the refusal of times that name no zone where nothing says which one is meant."""
+    return InputError(
+        "file_ambiguous",
+        f"{name}: times name no zone, and {why}.",
+        hint=f"Set {hints_section}.zone, such as UTC, America/New_York or Europe/Athens.",
+        details={"file": name, "setting": f"{hints_section}.zone"},
     )
 
 
