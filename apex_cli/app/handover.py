@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from apex_cli.app.compose import connected, make_parts, make_service
-from apex_cli.app.resources import executor_holder, executor_lock, new_id, open_store
+from apex_cli.app.resources import alarms_since, executor_holder, executor_lock, new_id, open_store
 from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
@@ -63,20 +65,28 @@ def get_done(out: Output, settings: Settings, works: Sequence[Work], wait_s: flo
 
 async def _do(settings: Settings, works: Sequence[Work]) -> WorkDone:
     compares = not any(isinstance(work, ReconcileRequest) for work in works)
-    async with connected(make_parts(settings), compares=compares) as parts:
+    made = make_parts(settings)
+    newest = made.store.view().last_seq
+    async with connected(made, compares=compares) as parts:
         service = make_service(parts)
-        return await service.perform_all(works)
+        done = await service.perform_all(works)
+    return _with_alarms(done, settings, made.store, newest)
+
+
+def _with_alarms(done: WorkDone, settings: Settings, store: StateStore, seq: int) -> WorkDone:
+    return replace(done, alarms=tuple(alarm for _, alarm in alarms_since(settings, store.view(), seq)))
 
 
 def _hand_over(out: Output, settings: Settings, work: Work, wait_s: float) -> WorkDone:
     """Write the request and wait for its end, with a spinner at a terminal."""
     store = open_store(settings)
+    newest = store.view().last_seq
     request_id = _ask(store, work, wait_s)
     holder = executor_holder(settings) or "another process"
     out.note(f"{holder} holds the executor; handed over, waiting for its answer.")
     try:
         with out.waiting(f"waiting for {holder}"):
-            return _await(settings, store, request_id, wait_s)
+            return _with_alarms(_await(settings, store, request_id, wait_s), settings, store, newest)
     except KeyboardInterrupt:
         _withdraw(store, request_id)
         raise

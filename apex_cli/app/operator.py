@@ -161,7 +161,9 @@ class Operator:
         """
         from apex_cli.app.handover import get_done
 
-        return get_done(self._out, self._settings, works, self._wait_s)
+        done = get_done(self._out, self._settings, works, self._wait_s)
+        self._out.warn(*done.alarms)
+        return done
 
     def answer(self, answer: Answer) -> Answered:
         """Give *answer* to one approval.

@@ -179,6 +179,18 @@ def open_journal(settings: Settings) -> Journal:
     return Journal(settings.state.dir / "journal")
 
 
+def alarms_since(settings: Settings, state: State, seq: int) -> tuple[tuple[int, Reason], ...]:
+    """Return what a person must know of the events after *seq*, with their numbers, also of other processes."""
+    from apex_cli.core.state.events import AlarmRaised, kind_of, read_event
+
+    if state.last_seq == seq:
+        return ()
+    rows = open_journal(settings).events(kind=kind_of(AlarmRaised))
+    events = [read_event(row) for row in rows if row.seq > seq]
+    alarms = [(event.seq, event.data) for event in events if isinstance(event, AlarmRaised)]
+    return tuple((number, Reason(code=alarm.code, message=alarm.message)) for number, alarm in alarms)
+
+
 @contextmanager
 def executor_lock(settings: Settings, wait_s: float = 0) -> Iterator[None]:
     """Hold the executor: one process at a time talks to the broker.

@@ -27,7 +27,7 @@ from apex_cli.app.compose import (
     make_stages,
 )
 from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
-from apex_cli.app.resources import executor_lock, open_journal
+from apex_cli.app.resources import alarms_since, executor_lock
 from apex_cli.app.simulated_market import session_close
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.coordinator import Coordinator
@@ -46,7 +46,6 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
-from apex_cli.core.state.events import AlarmRaised, kind_of, read_event
 from apex_cli.presenters.output import INTERRUPTED, Output, is_terminal
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.settings.sections import Settings, SimulationClock
@@ -173,6 +172,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                             await coordinator.run(stop=stop, max_cycles=1)
                         run = partial(coordinator.run, stop=stop, once=options.once, until=until, max_cycles=max_cycles)
                         cycles, trouble = await _to_the_end(coordinator, run, tries=2 if options.once else 1)
+                    trouble = trouble or parts.execution.executor.lacks_cover()
                     summary = await summarise(
                         parts, coordinator, tally, cycles=cycles, dry_run=False, is_cut_off=trouble is not None
                     )
@@ -184,7 +184,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         out.detail(taken)
     outside = parts.bars.outside() if parts.bars is not None else ()
     out.warn(*(Reason(code="bars_outside_calendar", message=f"{text}.") for text in outside))
-    alarms = alarms_since(parts, newest)
+    alarms = alarms_since(settings, parts.store.view(), newest)
     out.keep(*(reason for seq, reason in alarms if seq in log.reported))
     out.warn(*(reason for seq, reason in alarms if seq not in log.reported))
     happened = bool(market.steps or tally.fills)
@@ -218,16 +218,6 @@ async def _to_the_end(
         if trouble is None:
             break
     return cycles, trouble
-
-
-def alarms_since(parts: Parts, seq: int) -> tuple[tuple[int, Reason], ...]:
-    """Return what a person must know of the events after *seq*, with their numbers, also of other processes."""
-    if parts.store.view().last_seq == seq:
-        return ()
-    rows = open_journal(parts.settings).events(kind=kind_of(AlarmRaised))
-    events = [read_event(row) for row in rows if row.seq > seq]
-    alarms = [(event.seq, event.data) for event in events if isinstance(event, AlarmRaised)]
-    return tuple((number, Reason(code=alarm.code, message=alarm.message)) for number, alarm in alarms)
 
 
 class MarketPlayer:
@@ -405,7 +395,7 @@ def _give_result(
 ) -> None:
     status, reasons = verdict(reports, summary, happened=happened, is_loop=not options.once)
     if trouble is not None:
-        status = max(status, trouble.status)
+        status = trouble.status if status is ExitStatus.NOTHING_DONE else max(status, trouble.status)
         reasons = (*reasons, Reason(code=trouble.code, message=f"{trouble.message} {trouble.hint}".strip()))
     out.warn(*(warning for report in reports for warning in report.warnings))
     data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}

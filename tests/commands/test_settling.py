@@ -87,8 +87,37 @@ def test_a_stop_that_is_refused_again_and_again_is_an_alarm_and_counts_for_nothi
         gateway.fault("refuse_later", "placeOrder", order_ref=f"-S{number}", seconds=0.02, **REFUSED)
     done = run(apex_json)
     assert {"unprotected", "stop_rejected"} <= set(codes(done))
+    assert done.status == 6
+    assert "-S4: " in str(done.envelope["errors"]), "it names the stop"
     (position,) = apex_json("positions").data["positions"]
     assert (position["protected_quantity"], stops_at(gateway)) == (0, 0)
+    again = apex_json("run", "--once", "--signals", "-")
+    assert (again.status, "unprotected" in str(again.envelope["errors"])) == (6, True), "as long as it is not covered"
+
+
+@pytest.mark.usefixtures("house")
+def test_an_approval_whose_stop_is_refused_ends_with_status_6_and_prints_the_alarm(
+    apex_json: Apex, gateway: GatewayThread
+) -> None:
+    for number in range(1, 6):
+        gateway.fault("refuse_later", "placeOrder", order_ref=f"-S{number}", seconds=0.02, **REFUSED)
+    apex_json("run", "--once", "--manual", "--signals", "signals.json")
+    done = apex_json("approve", "--all", "--yes")
+    assert done.status == 6
+    assert {"unprotected", "stop_rejected"} <= set(codes(done))
+
+
+@pytest.mark.usefixtures("house")
+def test_a_part_that_is_closed_leaves_status_6_where_the_rest_gets_no_stop(
+    apex_json: Apex, gateway: GatewayThread
+) -> None:
+    assert run(apex_json).status == 0
+    for number in range(2, 12):
+        gateway.fault("reject", "placeOrder", order_ref=f"-S{number}", times=0, **REFUSED)
+    gateway.cancel_by_hand("-S1")
+    done = apex_json("close", "AAPL", "--fraction", "0.5", "--yes")
+    assert done.status == 6
+    assert {"unprotected", "stop_rejected"} <= set(codes(done))
 
 
 def test_a_position_is_closed_where_no_stop_is_taken_and_so_configured(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.record import end_approval, record_decision, record_executed
-from apex_cli.core.errors import ApexError
+from apex_cli.core.errors import ApexError, OutcomeUnknownError
 from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.guard import GivenUp, Guard
 from apex_cli.core.execution.orders import SOUND, Orders
@@ -23,7 +23,7 @@ from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketR
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import Clock, Ids, StateStore
-from apex_cli.core.positions.protection import orders_of
+from apex_cli.core.positions.protection import orders_of, uncovered
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.core.state.tables import State
 
@@ -196,13 +196,29 @@ class TradeExecutor:
         A stop that the broker refuses late is tried again at once, as often as configured, and then given up.
 
         Raises:
-            OutcomeUnknownError: what became of an order is in doubt.
+            OutcomeUnknownError: what became of an order is in doubt, or what is held has no working stop.
         """
+        has_sent = bool(self._orders.in_settlement)
         for _ in range(MOST_ROUNDS):
             if not self._orders.in_settlement:
-                return
+                break
             await self._orders.follow()
             await self._close_given_up(await self._guard.look(at_once=True, is_last=True))
+        trouble = self.lacks_cover() if has_sent else None
+        if trouble is not None:
+            raise trouble
+
+    def lacks_cover(self) -> OutcomeUnknownError | None:
+        """Return the error that something is held without the stop of its plan; None when all of it is covered."""
+        bare = uncovered(self._store.view())
+        if not bare:
+            return None
+        return OutcomeUnknownError(
+            "unprotected",
+            " ".join(each.sentence for each in bare),
+            hint="Close it, or protect it at the broker; apex run --once tries the stop again.",
+            details={"orders": [each.stop for each in bare if each.stop]},
+        )
 
     async def protect(self) -> None:
         """Trim exits and place missing stops at once; close what the broker takes no stop for, where configured."""

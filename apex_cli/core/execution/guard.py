@@ -19,7 +19,7 @@ from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderSide, OrderStatus
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, PriceOf, StateStore
@@ -28,6 +28,7 @@ from apex_cli.core.positions.protection import (
     held_on_both_sides,
     is_unsure,
     last_refusal,
+    newest_stop,
     orders_of,
     refusals,
     restoration,
@@ -306,8 +307,7 @@ def changes_of(state: State) -> tuple[int, ...]:
 
 def _why_not(state: State, key: str) -> str:
     """Return why a stop of *key* does not work, in the words of the newest one."""
-    stops = [r for r in orders_of(state, key) if r.order.role is OrderRole.STOP]
-    newest = max(stops, key=lambda r: (r.created_at, r.order.client_order_id), default=None)
+    newest = newest_stop(orders_of(state, key))
     if newest is None or newest.status is OrderStatus.WORKING:
         return "other exits rest for them"
     return newest.reason.rstrip(".") or f"the last stop is {newest.status.lower()}"

@@ -148,6 +148,8 @@ class WorkDone(Value, frozen=True, kw_only=True):
 
     results: tuple[Closed | Answered | Reconciled, ...] = ()
     failures: tuple[Failure, ...] = ()
+    alarms: tuple[Reason, ...] = ()
+    """What a person must know of what happened meanwhile."""
 
 
 def joined(parts: Sequence[WorkDone]) -> WorkDone:
@@ -155,6 +157,7 @@ def joined(parts: Sequence[WorkDone]) -> WorkDone:
     return WorkDone(
         results=tuple(result for part in parts for result in part.results),
         failures=tuple(failure for part in parts for failure in part.failures),
+        alarms=tuple(alarm for part in parts for alarm in part.alarms),
     )
 
 

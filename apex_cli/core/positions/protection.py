@@ -254,6 +254,48 @@ def held_on_both_sides(state: State, key: str) -> Position | None:
     return None if row is None else still_held(row.position, state.locks.get(key))
 
 
+class Uncovered(Value, frozen=True, kw_only=True):
+    """A position that is held without the stop of its plan."""
+
+    key: str
+    gap: Decimal
+    quantity: Quantity
+    stop: str
+    """Client order id of the newest stop; empty when there was none."""
+
+    why: str
+    """What became of it."""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, for a person."""
+        last = f": {self.stop}: {self.why}" if self.stop else ""
+        return f"{self.key}: {self.gap} of {self.quantity} are held without a working stop{last}."
+
+
+def uncovered(state: State) -> tuple[Uncovered, ...]:
+    """Return what is held with a plan and without full cover; a holding that never had a stop is known to have none."""
+    found = []
+    for key, row in state.positions.items():
+        position = held_on_both_sides(state, key)
+        if position is None or row.position.bracket_id not in state.brackets:
+            continue
+        records = orders_of(state, key)
+        gap = unprotected_quantity(position, records)
+        if gap > ZERO:
+            newest = newest_stop(records)
+            name = newest.order.client_order_id if newest else ""
+            why = (newest.reason or newest.status.lower()).rstrip(".") if newest else ""
+            found.append(Uncovered(key=key, gap=gap, quantity=position.quantity, stop=name, why=why))
+    return tuple(found)
+
+
+def newest_stop(orders: Iterable[OrderRecord]) -> OrderRecord | None:
+    """Return the stop that was written down last."""
+    stops = (r for r in orders if r.order.role is OrderRole.STOP)
+    return max(stops, key=lambda r: (r.created_at, r.order.client_order_id), default=None)
+
+
 def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
     """Return every order of one instrument."""
     return list(state.orders.of(key))

@@ -13,7 +13,7 @@ from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position, PositionSide
-from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.positions.protection import (
     entries_after_exit,
     is_unsure,
@@ -24,8 +24,10 @@ from apex_cli.core.positions.protection import (
     refusals,
     replacement_stop,
     restoration,
+    uncovered,
     unprotected_quantity,
 )
+from apex_cli.core.state.tables import State
 from kit import START
 
 D = Decimal
@@ -309,3 +311,39 @@ def test_an_exit_of_another_decision_ends_no_entry() -> None:
     other = record("S1", filled="4")
     other = replace(other, order=replace(other.order, bracket_id="other"))
     assert entries_after_exit([record("E"), other]) == ()
+
+
+def books(*orders: OrderRecord, has_plan: bool = True) -> State:
+    state = State()
+    state.positions["AAPL"] = PositionRecord(position=position(), current_price=Price(D(50)), priced_at=START)
+    if has_plan:
+        state.brackets["b"] = BRACKET
+    for each in orders:
+        state.orders[each.order.client_order_id] = each
+    return state
+
+
+REJECTED = OrderStatus.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("orders", "sentence"),
+    [
+        ([], "AAPL: 10 of 10 are held without a working stop."),
+        ([record("S1", "4")], "AAPL: 6 of 10 are held without a working stop: apex-b-S1: working."),
+        (
+            [record("S1", status=C), replace(record("S2", status=REJECTED), reason="201 no such stop.")],
+            "AAPL: 10 of 10 are held without a working stop: apex-b-S2: 201 no such stop.",
+        ),
+    ],
+)
+def test_what_is_held_without_the_stop_of_its_plan_is_named_with_that_stop(
+    orders: list[OrderRecord], sentence: str
+) -> None:
+    (found,) = uncovered(books(*orders))
+    assert found.sentence == sentence
+
+
+def test_what_is_covered_or_never_had_a_stop_is_not_named() -> None:
+    assert uncovered(books(record("S1"))) == ()
+    assert uncovered(books(has_plan=False)) == ()
