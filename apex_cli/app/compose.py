@@ -169,6 +169,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         clock=clock,
         limits=settings.reconcile,
         wall=store.clock,
+        price_of=gatherer.price_of,
     )
     return Parts(
         settings=settings,

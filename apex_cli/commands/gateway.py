@@ -43,6 +43,9 @@ def gateway(
             metavar="FILE", help="Keep the books there; without it they end with the process.", show_default=False
         ),
     ] = None,
+    volatility: Annotated[
+        Decimal, typer.Option(parser=positive_decimal, metavar="PART", help="A year's volatility that prices options.")
+    ] = Decimal("0.3"),
     control: Annotated[
         bool, typer.Option("--control", help="For tests: take commands as JSON lines on standard input.")
     ] = False,
@@ -51,6 +54,7 @@ def gateway(
 
     A client: from ib_insync import IB; ib = IB(); ib.connect("127.0.0.1", 4002, clientId=1); print(ib.positions())
     """
+    from apex_cli.gateway.policy import Policy
     from apex_cli.gateway.serve import ServeOptions, serve
 
     out = call.out
@@ -64,6 +68,7 @@ def gateway(
         pace_s=pace,
         state=state,
         takes_commands=control,
+        policy=Policy(volatility=volatility),
     )
 
     def started(where: Started) -> None:

@@ -301,6 +301,32 @@ class Holdings:
         self.executions.append(execution)
         return execution
 
+    def settle(self, fill: Fill, contract: Contract) -> None:
+        """Book *fill*, which is of no order: the end of an option, or what it delivered."""
+        number = fill.exec_id.removeprefix("SIM").partition(".")[0]
+        key = fill.instrument.key
+        execution = ExecutionRow(
+            exec_id=f"0000e0d5.00000000.{number}.01",
+            perm_id=0,
+            client_id=0,
+            order_id=0,
+            contract=contract,
+            key=key,
+            side=SIDES[fill.side],
+            shares=fill.quantity,
+            price=fill.price,
+            cumulative=fill.quantity,
+            average_price=fill.price,
+            order_ref="",
+            commission=ZERO,
+            at=fill.filled_at,
+        )
+        fresh = PositionRow(contract=contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
+        held, realized = take_execution(self.positions.get(key), execution, fresh, with_commission=False)
+        self.positions[key] = held
+        if self.policy.lists_settlements:
+            self.executions.append(msgspec.structs.replace(execution, realized=realized))
+
     def split(self, key: str, ratio: Decimal) -> None:
         """Keep the position of *key* as a split of *ratio* for 1 leaves it."""
         row = self.positions.get(key)

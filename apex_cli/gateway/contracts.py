@@ -149,8 +149,11 @@ class Listings:
             self.add(symbol)
 
     def add(self, symbol: str) -> Listing:
-        """List *symbol*, a stock or a pair in whatever spelling."""
+        """List *symbol*, a stock, a pair or an option in whatever spelling."""
         instrument = _named(symbol)
+        if instrument.expiry is not None:
+            self.add(instrument.symbol)
+            return self._listed(_option_contract(instrument), instrument)
         if instrument.market_type is MarketType.EQUITY:
             self._symbols.add(instrument.symbol)
             return self._listed(
@@ -235,7 +238,18 @@ def _named(symbol: str) -> Instrument:
         found = canonical(symbol)
     except SpellingError:
         return make_instrument(symbol)
-    return make_instrument(symbol) if found.market_type is MarketType.OPTIONS else found
+    return found
+
+
+def _option_contract(instrument: Instrument) -> Contract:
+    return Contract(
+        symbol=instrument.symbol.replace(".", " "),
+        sec_type=SEC_TYPES[MarketType.OPTIONS],
+        last_trade_date=(instrument.expiry or "").replace("-", ""),
+        strike=instrument.strike,
+        right=str(instrument.right or ""),
+        currency=instrument.currency,
+    )
 
 
 def con_id_of(key: str) -> int:

@@ -16,6 +16,7 @@ from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import STOCK, Contract
 from apex_cli.gateway.faults import Fault
 from apex_cli.gateway.hub import Hub
+from apex_cli.gateway.option_desk import exercise
 from apex_cli.gateway.rows import CommissionReport, ExecutionReport, ExecutionRow, OrderRow
 from apex_cli.gateway.terms import Terms
 
@@ -53,7 +54,10 @@ class Command(Value, frozen=True, kw_only=True, tag_field="do"):
 
 
 class SetPrice(Command, frozen=True, kw_only=True, tag="price"):
-    """Move the market of a stock; at most *size* shares fill. A new symbol is listed first."""
+    """Move the market of a security; at most *size* units fill. A new one is listed first.
+
+    An option keeps a price that was set; the others follow their underlying by the model.
+    """
 
     symbol: str
     price: Decimal
@@ -135,6 +139,12 @@ class Rename(Command, frozen=True, kw_only=True, tag="rename"):
     to: str
 
 
+class Exercise(Command, frozen=True, kw_only=True, tag="exercise"):
+    """Exercise an option that is held before its time, or assign one that was sold."""
+
+    symbol: str
+
+
 class CancelByHand(Command, frozen=True, kw_only=True, tag="cancel_by_hand"):
     """Cancel any order in TWS."""
 
@@ -193,11 +203,13 @@ AnyCommand = (
     | CancelByHand
     | Split
     | Rename
+    | Exercise
     | Correct
     | Repeat
     | SetNextId
     | SetPolicy
     | EndSession
+    | OpenSession
     | ShowBooks
 )
 
@@ -239,6 +251,8 @@ def books_of(gateway: Hub) -> BooksView:
 
 def _price(gateway: Hub, command: SetPrice) -> None:
     listing = gateway.desk.listings.add(command.symbol)
+    if listing.instrument.expiry is not None:
+        gateway.own_prices.add(listing.instrument.key)
     gateway.set_price(listing, command.price, bid=command.bid, ask=command.ask, size=command.size)
 
 
@@ -320,6 +334,11 @@ def _rename(gateway: Hub, command: Rename) -> None:
     gateway.desk.rename(gateway.desk.listings.add(command.symbol), command.to)
 
 
+def _exercise(gateway: Hub, command: Exercise) -> None:
+    listing = gateway.desk.listings.add(command.symbol)
+    gateway.settle(exercise(gateway.desk, listing.instrument, gateway.now()))
+
+
 def _cancel_by_hand(gateway: Hub, command: CancelByHand) -> None:
     row = _row(gateway, command.order_ref, command.perm_id)
     gateway.report(gateway.desk.cancel_row(row, gateway.now()))
@@ -373,6 +392,7 @@ _DO: dict[type, Callable[[Hub, Any], None]] = {
     CancelByHand: _cancel_by_hand,
     Split: _split,
     Rename: _rename,
+    Exercise: _exercise,
     Correct: _correct,
     Repeat: _repeat,
     SetNextId: _next_id,

@@ -331,6 +331,14 @@ class Desk(Register):
         """Hold the opening auction at the last prices."""
         return self._reports_of(self.engine.auction(Phase.OPENING, at), at)
 
+    def take(self, events: Sequence[BrokerEvent], at: datetime) -> list[Report]:
+        """Book what happened without an order, and return the reports about the orders that it ended."""
+        for event in events:
+            if isinstance(event, Fill) and event.settlement is not None:
+                self.holdings.settle(event, self.listings.of_key(event.instrument.key).contract)
+        rest = [event for event in events if not (isinstance(event, Fill) and event.settlement is not None)]
+        return self._reports_of(rest, at)
+
     def _reports_of(self, events: Sequence[BrokerEvent], at: datetime) -> list[Report]:
         """Book what the engine says, and return it in the wire's words, with what follows from it."""
         reports: list[Report] = []

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from apex_cli.core.model.instrument import underlying_of
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import AccountValue, account_values
@@ -15,6 +16,7 @@ from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Faults
 from apex_cli.gateway.messages import Fields
+from apex_cli.gateway.option_desk import end_contracts, option_bars, option_price
 from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
 
 NO_ID = -1
@@ -78,6 +80,9 @@ class Hub:
 
         self.quotes: dict[str, Quoted] = {}
         """By instrument key."""
+
+        self.own_prices: set[str] = set()
+        """Keys of options whose price was set: no model moves it."""
 
         self.played_until: datetime | None = None
         """End of the last bar that was played."""
@@ -157,6 +162,7 @@ class Hub:
         """Move the market of one security: quotes go out first, then what fills."""
         self.quote(listing, price, bid=bid, ask=ask)
         self.report(self.desk.set_price(listing, price, self.now(), size=size))
+        self._price_options(listing)
 
     def quote(
         self, listing: Listing, price: Decimal, *, bid: Decimal | None = None, ask: Decimal | None = None
@@ -171,8 +177,47 @@ class Hub:
 
     def play_bar(self, listing: Listing, bar: Bar) -> None:
         """Meet one bar, and quote its close."""
+        if listing.instrument.expiry is not None:
+            self.own_prices.add(listing.instrument.key)
         self.quote(listing, bar.close)
         self.report(self.desk.play_bar(listing, bar, self.now()))
+        self._price_options(listing)
+
+    def _price_options(self, underlying: Listing) -> None:
+        """Move the market of every option on *underlying* that was asked for."""
+        key = underlying.instrument.key
+        for listing in self.desk.listings.all():
+            if listing.instrument.expiry is not None and underlying_of(listing.instrument).key == key:
+                self.price_option(listing)
+
+    def price_option(self, listing: Listing) -> None:
+        """Quote an option by the model, and let its orders meet that price; one whose price was set keeps it."""
+        key = listing.instrument.key
+        if listing.instrument.expiry is None or key in self.own_prices:
+            return
+        price, known = option_price(self.desk, listing.instrument, self.now()), self.quotes.get(key)
+        if price is not None and (known is None or known.last != price):
+            self.quote(listing, price)
+            self.report(self.desk.set_price(listing, price, self.now()))
+
+    def history(self, listing: Listing) -> Sequence[Bar]:
+        """Return the bars of one security up to where they are played; those of an option by the model."""
+        instrument = listing.instrument
+        bars = self.bars_of(instrument.symbol, self.played_until)
+        return option_bars(instrument, bars, self.desk.policy.volatility) if instrument.expiry is not None else bars
+
+    def settle_expired(self) -> None:
+        """End the contracts whose time is over; clients see it in positions and account, as at the broker."""
+        self.settle(end_contracts(self.desk, self.now()))
+
+    def settle(self, reports: Iterable[Report] | None) -> None:
+        """Report what the end of contracts brought; None for no end."""
+        if reports is None:
+            return
+        self.commit()
+        self.report(reports)
+        for session in list(self.sessions.values()):
+            session.refresh_account()
 
     # ---------------------------------------------------------------- account
 

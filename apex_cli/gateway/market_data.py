@@ -110,6 +110,7 @@ def market_data(session: Session, number: int, fields: Reader) -> None:
         text = "Requested market data is not subscribed. Displaying delayed market data."
         session.send(messages.error(number, 10167, text))
     session.send([Message.MARKET_DATA_TYPE, 1, number, data_type])
+    session.gateway.price_option(listing)
     key = listing.instrument.key
     request = TickRequest(request_id=number, key=key, data_type=data_type, is_snapshot=is_snapshot)
     session.ticks[number] = request
@@ -144,7 +145,7 @@ def historical_data(session: Session, number: int, fields: Reader) -> None:
     end_text, size_text, span_text = fields.text(), fields.text(), fields.text()
     gateway = session.gateway
     listing = gateway.desk.listings.find(contract)
-    known = gateway.bars_of(listing.instrument.symbol, gateway.played_until) if listing else ()
+    known = gateway.history(listing) if listing else ()
     end = parse_end(end_text, known[-1].end if known else gateway.now())
     size, span = parse_bar_size(size_text), parse_duration(span_text)
     if listing is None:

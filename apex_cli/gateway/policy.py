@@ -105,6 +105,15 @@ class Policy(Value, frozen=True, kw_only=True):
     read_only: bool = False
     """The "Read-Only API" setting: orders are refused with 321."""
 
+    volatility: Decimal = Decimal("0.3")
+    """Volatility a year by which options without a price of their own are priced."""
+
+    delivers_shares: bool = True
+    """An option in the money delivers shares at its strike; False: it pays cash, as one on an index does."""
+
+    lists_settlements: bool = False
+    """Executions name the end of an option, at a price of 0, and what it delivered, at the strike."""
+
     margin_rate: Decimal = Decimal("0.5")
     """Initial margin of a margin account, part of the position's value (Regulation T)."""
 

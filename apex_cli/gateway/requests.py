@@ -129,6 +129,9 @@ def _read_place(_: str, session: Session, fields: Reader) -> Request:
             f"client {session.client_id} {name} {placement.order_id}: {terms.action} {terms.quantity} "
             f"{placement.contract.symbol} {terms.order_type} {terms.order_ref}"
         )
+        listing = gateway.desk.listings.find(placement.contract)
+        if listing is not None:
+            gateway.price_option(listing)
         gateway.report(gateway.desk.place(session.client_id, placement, gateway.now()))
 
     return Request(name, placement.order_id, placement.terms.order_ref, place)

@@ -119,6 +119,7 @@ class Session(asyncio.Protocol):
 
     def _receive(self, fields: list[str]) -> None:
         """Pass one message through the faults to its handler."""
+        self.gateway.settle_expired()
         request = self._request_of(self, fields)
         if request is None:
             self.gateway.log(f"client {self.client_id}: message {fields[:2]} is not known here")

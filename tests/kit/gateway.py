@@ -125,6 +125,10 @@ class Driver:
         """Give a security another ticker over night."""
         self.do(control.Rename(symbol=symbol, to=to))
 
+    def exercise(self, symbol: str) -> None:
+        """Exercise an option that is held before its time, or assign one that was sold."""
+        self.do(control.Exercise(symbol=symbol))
+
     def cancel_by_hand(self, order_ref: str = "", perm_id: int = 0) -> None:
         """Cancel any order in TWS."""
         self.do(control.CancelByHand(order_ref=order_ref, perm_id=perm_id))

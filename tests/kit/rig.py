@@ -190,6 +190,7 @@ class Rig:
             limits=limits,
             wall=self.clock,
             pause_s=0,
+            price_of=self.gatherer.price_of,
         )
 
     def make_coordinator(self, **settings: Any) -> Coordinator:

@@ -20,6 +20,9 @@ from apex_cli.core.model.money import ZERO, Price
 AT_THE_OPENING = frozenset({"SPX", "NDX", "RUT", "DJX", "MNX"})
 """Indexes whose monthly options are settled at the opening; those of another trading class, such as SPXW, are not."""
 
+IN_CASH = AT_THE_OPENING | {"XSP", "OEX", "XEO", "VIX", "XND", "MRUT"}
+"""Indexes whose options pay cash: there are no shares to deliver."""
+
 THIRD_WEEK = range(15, 22)
 """Days of a month on which its third Friday may fall."""
 
@@ -32,6 +35,11 @@ def is_settled_at_opening(instrument: Instrument) -> bool:
     friday = day + timedelta(days=FRIDAY - day.weekday())
     is_monthly = friday.day in THIRD_WEEK and (day == friday or not is_session(friday))
     return is_monthly and instrument.trading_class in {"", instrument.symbol}
+
+
+def is_cash_settled(instrument: Instrument) -> bool:
+    """Return whether the exercise of *instrument* pays cash and delivers nothing."""
+    return instrument.symbol in IN_CASH
 
 
 def settlement_session(instrument: Instrument) -> date | None:

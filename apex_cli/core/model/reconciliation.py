@@ -43,6 +43,9 @@ class BreakCode(StrEnum):
     POSITION_NOT_OURS = "position_not_ours"
     """The broker holds it, we do not."""
 
+    CONTRACT_ENDED = "contract_ended"
+    """An option expired, was exercised or was assigned; or what it delivered."""
+
     STOP_MISSING = "stop_missing"
     EXITS_EXCEED = "exits_exceed_position"
     FOREIGN_FILL = "foreign_fill"
@@ -56,6 +59,9 @@ class CorrectionKind(StrEnum):
     ADOPT_STATE = "adopt_state"
     ADOPT_TERMS = "adopt_terms"
     ADOPT_ORDER = "adopt_order"
+    SETTLE = "settle"
+    """Book how an option ended, and what it delivered."""
+
     RECORD_FILL = "record_fill"
     """Count a trade made outside apex; positions stay as they are."""
 
@@ -141,7 +147,7 @@ class Break(Value, frozen=True, kw_only=True):
     @property
     def is_locking(self) -> bool:
         """True when nothing may be opened in the security while it lasts."""
-        return self.status is BreakStatus.OPEN and self.code is not BreakCode.FOREIGN_FILL
+        return self.status is BreakStatus.OPEN and self.code not in {BreakCode.FOREIGN_FILL, BreakCode.CONTRACT_ENDED}
 
 
 class Lock(Value, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ each other: fills, then orders, then orders that should not be there, then posit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
 
@@ -20,7 +20,7 @@ from apex_cli.core.day_trades.flow import COUNTED_TYPES
 from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.money import ZERO, Quantity
+from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.reconciliation import (
     EVERYTHING,
     Break,
@@ -38,15 +38,24 @@ from apex_cli.core.reconciliation.position_breaks import (
     compare_positions,
     with_missed_fills,
 )
+from apex_cli.core.reconciliation.settlements import ended_contracts, without_settled
 from apex_cli.core.state.tables import State, is_ours
 
+NO_PRICES: Mapping[str, Price] = {}
 MARK_LENGTH = 4
 """Hexadecimal digits: enough to distinguish a person's accounts, far too few to find an account by."""
 
 POSITION_CODES = frozenset({BreakCode.POSITION_DIFFERS, BreakCode.POSITION_MISSING, BreakCode.POSITION_NOT_OURS})
 
 
-def find_breaks(state: State, reported: BrokerSnapshot, now: datetime, *, oldest: datetime) -> tuple[Break, ...]:
+def find_breaks(
+    state: State,
+    reported: BrokerSnapshot,
+    now: datetime,
+    *,
+    oldest: datetime,
+    underlyings: Mapping[str, Price] = NO_PRICES,
+) -> tuple[Break, ...]:
     """Return every difference between *state* and *reported*, with its correction.
 
     Args:
@@ -54,6 +63,7 @@ def find_breaks(state: State, reported: BrokerSnapshot, now: datetime, *, oldest
         reported: the broker's answer.
         now: when it was reported.
         oldest: executions before it are too old to be counted.
+        underlyings: prices of what options that ended are about, by key, as far as they are known.
     """
     mark = account_mark(reported.account_id)
     last = state.reconciliation
@@ -63,7 +73,13 @@ def find_breaks(state: State, reported: BrokerSnapshot, now: datetime, *, oldest
     ledgers = Ledgers(state, reported)
     fills = missed_fills(state, reported)
     records = with_fills(state, fills)
-    held = with_missed_fills(state, [each.correction.fill for each in fills if each.correction.fill])
+    held = with_missed_fills(state, _fills_of(fills))
+    if reported.is_complete:
+        settled = ended_contracts(held, reported, underlyings, now)
+        held = with_missed_fills(state, _fills_of((*fills, *settled)))
+        booked = [*_fills_of(settled), *(fill for fill in state.fills.values() if fill.settlement is not None)]
+        reported = replace(reported, foreign_fills=without_settled(reported.foreign_fills, booked))
+        fills += settled
     order_breaks = compare_orders(records, reported, ledgers, now)
     sure = held
     if reported.is_complete:
@@ -74,6 +90,10 @@ def find_breaks(state: State, reported: BrokerSnapshot, now: datetime, *, oldest
         return (*fills, *order_breaks, *outside, _incomplete())
     positions = compare_positions(held, reported, state.ignored)
     return (*fills, *order_breaks, *positions, *compare_exits(held, records, reported), *outside)
+
+
+def _fills_of(breaks: Iterable[Break]) -> list[Fill]:
+    return [each.correction.fill for each in breaks if each.correction.fill is not None]
 
 
 def account_mark(account_id: str) -> str:

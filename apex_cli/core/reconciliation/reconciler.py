@@ -28,9 +28,11 @@ from apex_cli.core.market.calendar import previous_sessions, session_date, sessi
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.instrument import underlying_of
 from apex_cli.core.model.limits import ReconcileLimits
-from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.position import signed
 from apex_cli.core.model.reconciliation import (
     AUTOMATIC,
     Break,
@@ -41,7 +43,7 @@ from apex_cli.core.model.reconciliation import (
     Lock,
     Reconciliation,
 )
-from apex_cli.core.ports import Broker, Clock, StateStore
+from apex_cli.core.ports import Broker, Clock, PriceOf, StateStore
 from apex_cli.core.positions.booking import put_order
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
 from apex_cli.core.state.events import Alarm, AlarmRaised, BreakFound, Reconciled
@@ -61,6 +63,7 @@ FACTS = frozenset(
         CorrectionKind.ADOPT_ORDER,
         CorrectionKind.RECORD_FILL,
         CorrectionKind.RESOLVE,
+        CorrectionKind.SETTLE,
     }
 )
 """What the broker reported, taken over in one commit."""
@@ -85,6 +88,7 @@ class Reconciler:
         limits: ReconcileLimits,
         wall: Clock,
         pause_s: float = POLL_INTERVAL_S,
+        price_of: PriceOf | None = None,
     ) -> None:
         """Keep the parts; how often to compare, by the *wall* clock; *pause_s* between two looks."""
         self._executor = executor
@@ -95,6 +99,7 @@ class Reconciler:
         self._limits = limits
         self._wall = wall
         self._pause_s = pause_s
+        self._price_of = price_of
         self._next_at: datetime | None = None
         self._seen = (-1, 0)
         """Connections and outside fills at the last comparison; the books are compared again when one of them rises."""
@@ -167,11 +172,27 @@ class Reconciler:
         reported = await self._broker.snapshot()
         self._orders.sync()
         now = self._clock.now()
-        breaks = find_breaks(self._store.view(), reported, now, oldest=_oldest_counted(now))
+        prices = await self._underlyings(reported)
+        breaks = find_breaks(self._store.view(), reported, now, oldest=_oldest_counted(now), underlyings=prices)
         breaks = tuple(each for each in breaks if not self._is_too_early(each))
         if not self._limits.require_complete:
             breaks = tuple(each for each in breaks if each.code is not BreakCode.ANSWER_INCOMPLETE)
         return reported, breaks
+
+    async def _underlyings(self, reported: BrokerSnapshot) -> dict[str, Price]:
+        """Ask for the prices of what options are about that the broker does not hold as we do."""
+        positions = [row.position for row in self._store.view().positions.values()]
+        gone = [
+            underlying_of(each.instrument)
+            for each in positions
+            if each.instrument.expiry is not None and signed(each) != reported.positions.get(each.instrument.key, ZERO)
+        ]
+        found: dict[str, Price] = {}
+        for instrument in {each.key: each for each in gone if reported.is_complete}.values():
+            price = await self._price_of(instrument) if self._price_of is not None else None
+            if price is not None:
+                found[instrument.key] = price
+        return found
 
     def _is_too_early(self, each: Break) -> bool:
         """Return whether an order that the broker does not know may still turn up there."""
@@ -297,7 +318,7 @@ def _is_due(each: Break) -> bool:
 
 
 def _is_ours(each: Break) -> bool:
-    return each.correction.kind is CorrectionKind.ADOPT_FILL
+    return each.correction.kind in {CorrectionKind.ADOPT_FILL, CorrectionKind.SETTLE}
 
 
 def _oldest_counted(now: datetime) -> datetime:

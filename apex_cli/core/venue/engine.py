@@ -49,7 +49,7 @@ import msgspec
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.market.expiry import settlement_of
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
-from apex_cli.core.model.fill import Fill
+from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
@@ -409,8 +409,11 @@ class MatchingEngine:
             self._prices[instrument_key] = Price(self._prices[instrument_key] / ratio)
         return self._end()
 
-    def settle(self, instrument_key: str, value: Price, at: datetime) -> Sequence[BrokerEvent]:
-        """End an option contract that is worth *value* at its expiry: its orders expire, its holding becomes cash."""
+    def settle(self, instrument_key: str, value: Price, at: datetime, *, pays: bool = True) -> Sequence[BrokerEvent]:
+        """End an option contract that is worth *value* at its expiry: its orders expire, its holding becomes cash.
+
+        With *pays* False it pays nothing: what it is worth is delivered.
+        """
         self._begin(at)
         desk, ledger = self._desk, self._ledger
         for order in [order for order in desk.open.values() if order.key == instrument_key]:
@@ -419,9 +422,17 @@ class MatchingEngine:
         held = ledger.positions.get(instrument_key)
         if held is not None:
             how = settlement_of(value, is_long=held > ZERO)
-            desk.events.append(ledger.settle(instrument_key, value, how, at))
+            desk.events.append(ledger.settle(instrument_key, value if pays else Price(ZERO), how, at))
         self._prices.pop(instrument_key, None)
         self._price_times.pop(instrument_key, None)
+        return self._end()
+
+    def deliver(
+        self, instrument: Instrument, quantity: Decimal, price: Price, how: Settlement, at: datetime
+    ) -> Sequence[BrokerEvent]:
+        """Let *quantity* units, signed, change hands at *price* without an order: what an option delivers."""
+        self._begin(at)
+        self._desk.events.append(self._ledger.deliver(instrument, quantity, price, how, at))
         return self._end()
 
     def expiring(self) -> list[Instrument]:
