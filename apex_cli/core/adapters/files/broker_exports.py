@@ -383,7 +383,7 @@ class _Reader:
             try:
                 draft = self._draft(row)
             except InputError as error:
-                self.problems.add("", error.message.removesuffix("."))
+                self.problems.take(error)
                 continue
             if draft is not None:
                 drafts.append(draft)
@@ -432,19 +432,25 @@ class _Reader:
             if (side := self._cancelled_side(row, where)) is not None:
                 self.cancels.append(self._made(row, where, side))
             return None
-        side = self._side(row, where)
-        return None if side is None else self._made(row, where, side)
+        return self._made(row, where)
 
-    def _made(self, row: Row, where: str, side: OrderSide) -> _Draft:
-        kind, security = self._security(row, where)
+    def _made(self, row: Row, where: str, cancelled: OrderSide | None = None) -> _Draft:
+        found = fields.collected(
+            where,
+            side=lambda: cancelled or self._side(row, where),
+            security=lambda: self._security(row, where),
+            quantity=lambda: self._quantity(row, where),
+            when=lambda: self._when(row, where),
+        )
+        kind, security = found["security"]
+        side, quantity = found["side"], fields.number(found["quantity"], f"{where}.quantity", allow_negative=True)
         effect = f"{self._cell(row, 'side')} | {self._cell(row, 'effect')}"
         parts = [part.strip() for part in re.split(r"[|;,]", effect)]
-        quantity = fields.number(self._quantity(row, where), f"{where}.quantity", allow_negative=True)
         if quantity < 0 and side is OrderSide.BUY and not self.is_signed:
             raise invalid(f"{where}.quantity", f"found {quantity} beside a purchase", "a number above 0")
         return _Draft(
             line=row.line,
-            when=self._when(row, where),
+            when=found["when"],
             kind=kind,
             security=security,
             side=side,
@@ -527,7 +533,7 @@ class _Reader:
             return OrderSide.BUY
         return OrderSide.SELL if bare.startswith("yousold") else None
 
-    def _side(self, row: Row, where: str) -> OrderSide | None:
+    def _side(self, row: Row, where: str) -> OrderSide:
         action = self._cell(row, "side")
         side = self._side_word(action)
         if side is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sized
+from collections.abc import Callable, Collection, Mapping, Sized
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from apex_cli.core.adapters.files.cells import read_when, read_zone
+from apex_cli.core.adapters.files.text_tables import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
 from apex_cli.core.model.execution import SecType
@@ -47,6 +48,18 @@ def shown(value: object) -> str:
         return f"{'an object' if isinstance(value, Mapping) else 'a list'} of {len(value)} values"
     text = ascii(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def collected(where: str, **reads: Callable[[], object]) -> dict[str, Any]:
+    """Return what each of *reads* returns, by its name.
+
+    Raises:
+        InputError: some of them cannot be read; all are named at once.
+    """
+    problems = Problems()
+    found = {name: problems.tried(read) for name, read in reads.items()}
+    problems.stop_or_first(where)
+    return found
 
 
 def moment(value: object, where: str) -> datetime:

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from apex_cli.core.adapters.files.cells import read_when
 from apex_cli.core.adapters.files.execution_fields import MAX_FILE, invalid
 from apex_cli.core.adapters.files.text_tables import (
     FileHints,
+    Problems,
     Row,
     Table,
     decoded,
@@ -225,12 +227,16 @@ def read_positions(value: object, where: str) -> dict[str, Decimal]:
         return {}
     if not isinstance(value, Mapping):
         raise invalid(where, f"found {fields.shown(value)}", "a mapping of symbols to signed quantities")
-    return {
-        fields.symbol(key, f"{where}.{key}"): fields.number(
-            held, f"{where}.{key}", allow_zero=True, allow_negative=True
-        )
-        for key, held in value.items()
-    }
+    problems = Problems()
+    found: dict[str, Decimal] = {}
+    for key, held in value.items():
+        at = f"{where}.{key}"
+        symbol = problems.tried(partial(fields.symbol, key, at))
+        quantity = problems.tried(partial(fields.number, held, at, allow_zero=True, allow_negative=True))
+        if symbol is not None and quantity is not None:
+            found[symbol] = quantity
+    problems.stop_or_first(where)
+    return found
 
 
 def keyed_start(start: Mapping[str, Decimal], named: Iterable[tuple[str, SecType]]) -> dict[str, Decimal]:
@@ -257,47 +263,65 @@ def execution_rows(rows: Sequence[object], where: str) -> tuple[Execution, ...]:
     """Return executions from mappings; rows without an id get one made from their content.
 
     Raises:
-        InputError: a row is wrong; the message names its number and field.
+        InputError: rows are wrong; the message names the number and the field of each problem.
     """
     seen: Counter[str] = Counter()
-    executions: list[Execution] = []
-    for number, row in enumerate(rows):
-        at = f"{where}[{number}]"
-        if not isinstance(row, Mapping):
-            raise invalid(at, f"found {fields.shown(row)}", "a mapping")
-        executions.append(_execution(row, at, seen))
-    return tuple(executions)
+    problems = Problems()
+    made = [problems.tried(partial(_execution, row, f"{where}[{number}]", seen)) for number, row in enumerate(rows)]
+    problems.stop_or_first(where)
+    return tuple(filter(None, made))
 
 
-def _execution(row: Mapping[Any, object], at: str, seen: Counter[str]) -> Execution:
+def _execution(row: object, at: str, seen: Counter[str]) -> Execution:
+    if not isinstance(row, Mapping):
+        raise invalid(at, f"found {fields.shown(row)}", "a mapping")
+    problems = Problems()
     for name in row:
         if name not in EXECUTION_FIELDS:
-            raise invalid(f"{at}.{name}", "unknown field", ", ".join(EXECUTION_FIELDS))
-    for name in REQUIRED:
-        if is_absent(row.get(name)):
-            raise invalid(f"{at}.{name}", "is missing", ", ".join(REQUIRED))
-    given = row.get("sec_type")
-    kind = fields.sec_type(SecType.STK.value if is_absent(given) else given, f"{at}.sec_type")
-    name = fields.symbol(row["symbol"], f"{at}.symbol")
-    when = row["time"]
-    filled_at = fields.moment(when, f"{at}.time")
-    quantity = fields.number(row["quantity"], f"{at}.quantity")
-    side = fields.side(row["side"], f"{at}.side")
-    if not is_absent(row.get("price")):
-        fields.number(row["price"], f"{at}.price", allow_zero=True, allow_negative=True)
-    exec_id = fields.name(row.get("exec_id"), f"{at}.exec_id")
+            problems.take(invalid(f"{at}.{name}", "unknown field", ", ".join(EXECUTION_FIELDS)))
+    found = problems.tried(lambda: _values(row, at)) or {}
+    problems.stop_or_first(at)
+    exec_id = found["exec_id"]
     if not exec_id:
-        content = f"{filled_at.isoformat()} {name} {kind} {side} {quantity.normalize()}"
+        words = (found["filled_at"].isoformat(), found["symbol"], found["kind"], found["side"])
+        content = f"{' '.join(words)} {found['quantity'].normalize()}"
         seen[content] += 1
         exec_id = "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
     return Execution(
         exec_id=exec_id,
-        security=fields.security_key(name, kind),
-        sec_type=kind,
-        side=side,
-        quantity=Quantity(abs(quantity)),
-        filled_at=filled_at,
-        order_id=fields.name(row.get("order_id"), f"{at}.order_id"),
+        security=fields.security_key(found["symbol"], found["kind"]),
+        sec_type=found["kind"],
+        side=found["side"],
+        quantity=Quantity(abs(found["quantity"])),
+        filled_at=found["filled_at"],
+        order_id=found["order_id"],
+    )
+
+
+def _values(row: Mapping[Any, object], at: str) -> dict[str, Any]:
+    """Return the values of one row.
+
+    Raises:
+        InputError: fields are missing or wrong; all are named at once.
+    """
+
+    def required(name: str) -> object:
+        if is_absent(row.get(name)):
+            raise invalid(f"{at}.{name}", "is missing", ", ".join(REQUIRED))
+        return row[name]
+
+    given = row.get("sec_type")
+    price = None if is_absent(row.get("price")) else row["price"]
+    return fields.collected(
+        at,
+        kind=lambda: fields.sec_type(SecType.STK.value if is_absent(given) else given, f"{at}.sec_type"),
+        symbol=lambda: fields.symbol(required("symbol"), f"{at}.symbol"),
+        filled_at=lambda: fields.moment(required("time"), f"{at}.time"),
+        quantity=lambda: fields.number(required("quantity"), f"{at}.quantity"),
+        side=lambda: fields.side(required("side"), f"{at}.side"),
+        price=lambda: price is None or fields.number(price, f"{at}.price", allow_zero=True, allow_negative=True),
+        exec_id=lambda: fields.name(row.get("exec_id"), f"{at}.exec_id"),
+        order_id=lambda: fields.name(row.get("order_id"), f"{at}.order_id"),
     )
 
 

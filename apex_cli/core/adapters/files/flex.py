@@ -234,7 +234,7 @@ def _report(rows: Sequence[tuple[str, Mapping[str, str]]], name: str, order: str
         try:
             executions.append((_execution(row, at, order, hints), row))
         except InputError as error:
-            problems.add("", error.message.removesuffix("."))
+            problems.take(error)
     problems.stop("input_invalid", hint="Correct the report, or make it again.", details={"where": name})
     kept = _without_cancelled(executions, cancels)
     closing = {execution.exec_id: _is_closing(row) for execution, row in kept}
@@ -306,18 +306,26 @@ def _identity(row: Mapping[str, str], at: str) -> str:
 
 
 def _execution(row: Mapping[str, str], at: str, order: str, hints: FileHints) -> Execution:
-    category = _required(row, "assetCategory", at)
-    kind = OTHER_CATEGORIES.get(category.upper()) or fields.sec_type(category, f"{at}.assetCategory")
-    quantity = fields.number(_required(row, "quantity", at), f"{at}.quantity", allow_negative=True)
-    return Execution(
-        exec_id=_identity(row, at),
-        security=_security(row, kind, at, order),
-        sec_type=kind,
-        side=fields.side(_required(row, "buySell", at), f"{at}.buySell"),
-        quantity=Quantity(abs(quantity)),
-        filled_at=fields.flex_moment(_moment(row, at), f"{at}.dateTime", order, hints.zone),
-        order_id=row.get("ibOrderID") or row.get("orderID") or "",
+    found = fields.collected(
+        at,
+        sec_type=lambda: _kind(row, at),
+        exec_id=lambda: _identity(row, at),
+        security=lambda: _security(row, _known_kind(row) or SecType.STK, at, order),
+        side=lambda: fields.side(_required(row, "buySell", at), f"{at}.buySell"),
+        quantity=lambda: fields.number(_required(row, "quantity", at), f"{at}.quantity", allow_negative=True),
+        filled_at=lambda: fields.flex_moment(_moment(row, at), f"{at}.dateTime", order, hints.zone),
     )
+    quantity = Quantity(abs(found.pop("quantity")))
+    return Execution(quantity=quantity, order_id=row.get("ibOrderID") or row.get("orderID") or "", **found)
+
+
+def _kind(row: Mapping[str, str], at: str) -> SecType:
+    return _known_kind(row) or fields.sec_type(_required(row, "assetCategory", at), f"{at}.assetCategory")
+
+
+def _known_kind(row: Mapping[str, str]) -> SecType | None:
+    category = row.get("assetCategory", "").strip().upper()
+    return OTHER_CATEGORIES.get(category) or (SecType(category) if category in set(SecType) else None)
 
 
 def _required(row: Mapping[str, str], name: str, at: str) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from apex_cli.core.adapters.files.cells import tidy
 from apex_cli.core.errors import InputError, install_command
@@ -56,6 +56,9 @@ _UNITS = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 _NUMBERED = re.compile(r"^\d+[a-z]?[.)]\s+")
 
 
+T = TypeVar("T")
+
+
 class FileHints(Value, frozen=True, kw_only=True):
     """How files of one kind are to be read, where they do not say it themselves."""
 
@@ -78,12 +81,13 @@ class FileHints(Value, frozen=True, kw_only=True):
 class Problems:
     """Everything that is wrong with one file; kept up to a bound and counted beyond it."""
 
-    __slots__ = ("count", "found")
+    __slots__ = ("count", "first", "found")
 
     def __init__(self) -> None:
         """Begin without a problem."""
         self.count = 0
         self.found: list[str] = []
+        self.first: InputError | None = None
 
     def __bool__(self) -> bool:
         """Return True when there is a problem."""
@@ -94,6 +98,35 @@ class Problems:
         self.count += 1
         if len(self.found) < MAX_PROBLEMS:
             self.found.append(f"{where}: {message}" if where else message)
+
+    def tried(self, read: Callable[[], T]) -> T | None:
+        """Return what *read* returns; note what it raises, and return None."""
+        try:
+            return read()
+        except InputError as error:
+            self.take(error)
+            return None
+
+    def take(self, error: InputError) -> None:
+        """Note a refusal, which may itself name several problems."""
+        self.first = self.first or error
+        several = error.details.get("problems")
+        if not isinstance(several, list):
+            allowed = error.hint.removesuffix(".").partition("Allowed: ")[2] if error.hint else ""
+            self.add("", error.message.removesuffix(".") + (f", allowed: {allowed}" if allowed else ""))
+            return
+        self.found.extend(several[: MAX_PROBLEMS - len(self.found)])
+        self.count += int(error.details.get("problem_count", len(several)))
+
+    def stop_or_first(self, where: str) -> None:
+        """Raise the one refusal as it is, or all of them as one.
+
+        Raises:
+            InputError: there is at least one.
+        """
+        if self.count == 1 and self.first is not None:
+            raise self.first
+        self.stop("input_invalid", hint="Correct the file and run it again.", details={"where": where})
 
     def summary(self) -> str:
         """Return all problems in one sentence, the first few in full."""

@@ -372,6 +372,36 @@ class TestSituation:
     def test_wrong_values_are_refused_with_their_field(self, document: Any, words: str) -> None:
         assert words in self.refused(document)
 
+    def test_all_that_is_wrong_is_named_at_once_with_the_count(self) -> None:
+        document = {
+            "acount": 1,
+            "account": {"type": "gold", "equity_now": "lots", "colour": 3},
+            "executions": [{"time": "x", "symbol": "", "side": "UP", "quantity": 0}, 5],
+            "order": {"side": "UP", "quantity": -1},
+            "what_if": {"init_margin_after": "inf"},
+            "start_positions": {"A": "few", "B": "some"},
+            "as_of": "never",
+        }
+        with pytest.raises(InputError, match="16 problems: ") as caught:
+            read_situation(json.dumps(document).encode(), "s.json")
+        found = caught.value.details["problems"]
+        assert [problem.partition(": ")[2].partition(":")[0] for problem in found] == [
+            "object contains unknown field `acount`, allowed", "account.type", "account.equity_now", "account",
+            "what_if.init_margin_after", "executions[0].symbol", "executions[0].time", "executions[0].quantity",
+            "executions[0].side", "executions[1]", "order.symbol", "order.side", "order.quantity",
+            "start_positions.A", "start_positions.B", "as_of",
+        ]  # fmt: skip
+        assert caught.value.details["problem_count"] == len(found)
+
+    def test_a_row_of_a_report_names_all_of_its_fields(self) -> None:
+        row = "<Trade quantity='x' buySell='UP' dateTime='soon' />"
+        text = f"<FlexQueryResponse><Trades>{row}</Trades></FlexQueryResponse>"
+        with pytest.raises(InputError, match="6 problems: ") as caught:
+            read_executions(text.encode(), "f.xml")
+        assert {problem.rpartition(".")[2].partition(":")[0] for problem in caught.value.details["problems"]} >= {
+            "quantity", "buySell", "dateTime", "symbol", "assetCategory", "ibExecID",
+        }  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("symbol", "kind", "key"),
