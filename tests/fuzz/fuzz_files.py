@@ -21,10 +21,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from apex_cli.core.adapters.files.bar_columns import read_columns
 from apex_cli.core.adapters.files.bar_series import make_series
 from apex_cli.core.adapters.files.executions import read_executions
 from apex_cli.core.adapters.files.price_files import has_symbols, read_prices
 from apex_cli.core.adapters.files.signal_reader import read_signals
+from apex_cli.core.adapters.files.situation import read_situation
+from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
 
 TESTS = Path(__file__).parents[1] / "core" / "adapters" / "files"
@@ -40,6 +43,16 @@ MOST_WORDS = 3000
 MEASURED = 50
 """Every so many files the memory is measured, which is slow."""
 
+OTHER_KIND = 0.2
+"""Part of the files that are given to any of the readers."""
+
+SITUATION = {
+    "account": {"type": "margin", "equity_now": "24000", "frozen_until": "2026-11-24"},
+    "executions": [{"time": "2026-11-24T10:30:00-05:00", "symbol": "ABC", "side": "BUY", "quantity": 5}],
+    "order": {"side": "SELL", "symbol": "ABC", "quantity": 5, "price": "10.5"},
+    "start_positions": {"XYZ": -3},
+}
+
 TOKENS = (
     b",", b";", b"\t", b'"', b"'", b"\n", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"-", b"+", b".", b"1e99", b"1E-99",
     b"nan", b"inf", b"null", b"99999999999999999999999999", b"0", b"-1", b"(1)", b"12:60", b"25:00", b"2026-02-30",
@@ -50,32 +63,54 @@ TOKENS = (
 )  # fmt: skip
 
 
-def seeds() -> Iterator[bytes]:
-    """Yield sound files of every kind."""
+def seeds() -> Iterator[tuple[str, bytes]]:
+    """Yield sound files of every kind, each with the kind."""
     for path in sorted((TESTS / "samples").iterdir()):
-        yield path.read_bytes()
+        yield "executions", path.read_bytes()
+    for case in loaded("test_trade_lists").CASES.values():
+        yield "executions", case.text.encode()
+    flex = loaded("test_executions").TestFlex()
+    yield "executions", flex.flex(flex.trade(), flex.trade(ibExecID="2"))
+    yield "executions", flex.flex(flex.trade(levelOfDetail="ORDER"))
+    yield from (("prices", data) for data in prices())
+    yield from (("bars as columns", data) for data in prices() if data.count(b"\n") > 2)
+    yield from (("signals", data) for data in signals())
+    yield "situations", json.dumps(SITUATION).encode()
+
+
+def prices() -> Iterator[bytes]:
+    """Yield price files in the layouts of vendors."""
     layouts = loaded("test_price_layouts")
     for _, text in layouts.DAILY.values():
         yield text.encode()
+    for case in loaded("test_price_files").CASES.values():
+        yield case.text if isinstance(case.text, bytes) else case.text.encode()
     for _, header, row, form in layouts.INTRADAY.values():
         times = (datetime(2026, 7, 13, 13, minute).strftime(form) for minute in (30, 35, 40))  # noqa: DTZ001 - as written
         yield (header + "".join(row.format(t=each) for each in times)).encode()
+    yield gzip.compress(layouts.DAILY["yahoo"][1].encode())
+    yield layouts.DAILY["yahoo"][1].encode("utf-16")
+    yield from workbook(["Date", "Open", "High", "Low", "Close"], [NOW.replace(tzinfo=None), 1.5, 2, 1, 2])
+
+
+def signals() -> Iterator[bytes]:
+    """Yield alerts and tables of signals."""
     for row in loaded("test_alerts").ALERTS.values():
         yield json.dumps(row).encode()
         yield (json.dumps(row) + "\n").encode() * 2
     yield b"Symbol;Side;Entry;Stop;Target;Confidence\nMSFT;Buy;26,50;25,85;28,75;85%\n"
     yield b"signals:\n- {symbol: MSFT, signal_type: BUY, entry_price: 26.5, stop_loss: 25.85}\n"
-    flex = loaded("test_executions").TestFlex()
-    yield flex.flex(flex.trade(), flex.trade(ibExecID="2"))
-    yield flex.flex(flex.trade(levelOfDetail="ORDER"))
-    yield gzip.compress(layouts.DAILY["yahoo"][1].encode())
-    yield layouts.DAILY["yahoo"][1].encode("utf-16")
+    yield from workbook(["Symbol", "Side", "Entry", "Stop"], ["MSFT", "Buy", 26.5, 25.85])
+
+
+def workbook(*rows: list[object]) -> Iterator[bytes]:
+    """Yield a workbook with *rows*, where the library for it is installed."""
     try:
         import openpyxl
     except ImportError:
         return
     book = openpyxl.Workbook()
-    for cells in (["Date", "Open", "High", "Low", "Close"], [NOW.replace(tzinfo=None), 1.5, 2, 1, 2]):
+    for cells in rows:
         book.active.append(cells)
     target = io.BytesIO()
     book.save(target)
@@ -92,9 +127,10 @@ def loaded(name: str) -> object:
     return module
 
 
-def mutated(dice: random.Random, pool: list[bytes]) -> bytes:
-    """Return a file that somebody, or something, has spoilt in one to six ways."""
-    data = bytearray(dice.choice(pool))
+def mutated(dice: random.Random, pool: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """Return a kind, and a file of it that somebody, or something, has spoilt in one to six ways."""
+    kind, sound = dice.choice(pool)
+    data = bytearray(sound)
     for _ in range(dice.choice((1, 1, 2, 3, 6))):
         at = dice.randrange(len(data) + 1)
         span = dice.choice((1, 1, 2, 5, 20, 100))
@@ -114,13 +150,13 @@ def mutated(dice: random.Random, pool: list[bytes]) -> bytes:
                 dice.shuffle(lines)
                 data = bytearray(b"\n".join(lines))
             case 6:
-                other = dice.choice(pool)
+                _, other = dice.choice(pool)
                 data = data[:at] + other[dice.randrange(len(other) + 1) :]
             case 7:
                 data = data[:at]
             case _:
                 data = bytearray(bytes(data).replace(dice.choice(TOKENS[:4]), dice.choice(TOKENS[:4])))
-    return bytes(data)
+    return kind, bytes(data)
 
 
 def read_as_prices(data: bytes) -> None:
@@ -134,6 +170,15 @@ def read_as_executions(data: bytes) -> None:
     read_executions(data, "x.csv")
 
 
+def read_as_situation(data: bytes) -> None:
+    read_situation(data, "x.json")
+
+
+def read_as_columns(data: bytes) -> None:
+    head, _, rows = data.partition(b"\n")
+    read_columns(io.BytesIO(head + b"\n" + rows * 30), "ABC", FileHints())
+
+
 def read_as_signals(data: bytes) -> None:
     read_signals(io.BytesIO(data), "x", now=NOW, max_age=timedelta(days=1))
 
@@ -142,6 +187,8 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "prices": read_as_prices,
     "executions": read_as_executions,
     "signals": read_as_signals,
+    "situations": read_as_situation,
+    "bars as columns": read_as_columns,
 }
 
 
@@ -175,8 +222,9 @@ def main() -> int:
     chosen = options.parse_args()
     dice, pool, counts, kinds = random.Random(chosen.seed), list(seeds()), Counter[str](), Counter[str]()
     for number in range(chosen.count):
-        data = mutated(dice, pool)
-        name = dice.choice(tuple(READERS))
+        name, data = mutated(dice, pool)
+        if dice.random() < OTHER_KIND:
+            name = dice.choice(tuple(READERS))
         outcome = judged(name, data, measures=number % MEASURED == 0)
         if outcome not in {"read", "refused"}:
             kinds[outcome[:80]] += 1
