@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.model.base import Spelling, Value
+from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.instrument import (
     COIN_QUOTES,
     CONTRACT_SIZE,
@@ -22,6 +23,8 @@ from apex_cli.core.model.instrument import (
     make_instrument,
 )
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.vendor_marks import COUNTRIES, PREFIXES, Place
+from apex_cli.core.model.vendor_marks import SUFFIXES as PLACE_SUFFIXES
 
 
 def _words(text: str) -> frozenset[str]:
@@ -188,6 +191,7 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
         raise SpellingError(f"{text[:MOST_SYMBOL]!r} is no symbol of 1 to {MOST_SYMBOL} letters, digits and . - /")
     if "@" in name:
         return _with_hints(_of_key(name), hints)
+    name, hints = _unmarked(name, hints)
     market = hints.market_type
     if terms := _terms_in(name):
         return _option(terms, hints)
@@ -195,6 +199,7 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
         market = MarketType.OPTIONS
     if market is MarketType.OPTIONS:
         return _option_of_fields(name, hints)
+    _refuse_future(name, hints)
     if market in PAIR_MARKS:
         return _with_hints(_pair(name, market, hints), hints)
     found = _pair_in(name)
@@ -207,6 +212,60 @@ def canonical(text: str, hints: Hints = NO_HINTS) -> Instrument:
     if market is None:
         _refuse_unknown_pair(name)
     return _with_hints(_stock(name), hints)
+
+
+def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
+    """Return *name* without the marks of vendors, and *hints* with what these say of the security."""
+    name = name.removeprefix("$")
+    venue, colon, rest = name.partition(":")
+    if colon and rest and venue in PREFIXES:
+        return rest, _placed(name, PREFIXES[venue], hints)
+    if hints.market_type not in {None, MarketType.EQUITY}:
+        return name, hints
+    if name.endswith("=X") and name[:-2] in CURRENCIES:
+        return f"{HOME_CURRENCY}.{name[:-2]}", hints
+    for mark, places in ((".", PLACE_SUFFIXES), (" ", COUNTRIES)):
+        root, found, suffix = name.rpartition(mark)
+        place = places.get(suffix) if found and root else None
+        is_preferred = root.endswith((".PR", " PR"))
+        if place is not None and not is_preferred and (root.isdigit() or not place.digits):
+            return root.lstrip("0") if place.digits else root, _placed(name, place, hints)
+    return name, hints
+
+
+def _placed(name: str, place: Place, hints: Hints) -> Hints:
+    """Return *hints* with what *place* says of *name*.
+
+    Raises:
+        SpellingError: they contradict each other, or prices there may be in pounds or in pence.
+    """
+    if hints.market_type not in {None, place.market}:
+        raise SpellingError(f"{name} contradicts market_type {hints.market_type}", field="market_type")
+    if len(place.currencies) > 1 and not hints.currency:
+        whole, part = place.currencies
+        raise SpellingError(
+            f"{name} is listed where some quote in {whole} and others in hundredths of it; say currency: {whole} or "
+            f"{part}",
+            field="currency",
+        )
+    if len(place.currencies) == 1 and hints.currency not in {"", *place.currencies}:
+        raise SpellingError(f"{name} is quoted in {place.currencies[0]}, not in {hints.currency}", field="currency")
+    currency = hints.currency or next(iter(place.currencies), "")
+    market = place.market if place.market in PAIR_MARKS else hints.market_type
+    return replace(hints, market_type=market, currency="" if currency == HOME_CURRENCY else currency)
+
+
+_FUTURE = re.compile(r"/[A-Z0-9]+|.+=F|[A-Z0-9]+\d!|.+[./ _-](?:PERP|SWAP)|[A-Z]{1,3}[FGHJKMNQUVXZ]\d{1,2}")
+
+
+def _refuse_future(name: str, hints: Hints) -> None:
+    """Refuse a future by its name; a stock abroad may be called like one.
+
+    Raises:
+        SpellingError: it is one.
+    """
+    if not hints.currency and not hints.con_id and _FUTURE.fullmatch(name):
+        raise SpellingError(f"{name} is the name of a future, which apex does not trade")
 
 
 def same_security(text: str, instrument: Instrument) -> bool:
@@ -246,6 +305,8 @@ def respelled_key(key: str) -> str:
     ('BRK.B', 'EUR.USD@forex', 'AAPL@options 2026-12-18 C150')
     """
     try:
+        if "@" not in key and _unmarked(key.upper(), Hints(market_type=MarketType.EQUITY))[0] != key.upper():
+            return key
         if "@" not in key:
             return canonical(key, Hints(market_type=MarketType.EQUITY)).key
         return canonical(key.replace("@options ? C?", "@options C").replace("@options ? P?", "@options P")).key
@@ -464,7 +525,7 @@ def _of_key(name: str) -> Instrument:
     marks = mark.split("@")
     if not symbol or not all(each.isalnum() for each in marks) or len(marks) > 2:  # noqa: PLR2004 - currency, exchange
         raise SpellingError(f"{name} is no name of a security as apex writes it, such as SAP@EUR")
-    currency = marks[0] if marks[0] in CURRENCIES else HOME_CURRENCY
+    currency = marks[0] if marks[0] in CURRENCIES | MINOR_UNITS.keys() else HOME_CURRENCY
     exchange = marks[-1] if marks[-1] != currency else ""
     return replace(_stock(symbol), currency=currency, exchange=exchange)
 

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide, probe_entry
-from apex_cli.core.model.decision import DecisionKind, TradingMode
+from apex_cli.core.model.currency import Rate
+from apex_cli.core.model.decision import DecisionKind, Snapshot, TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits
+from apex_cli.core.model.limits import CommissionPlan, CurrencyLimits, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.market import MarketStatus
-from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.signal import SignalType
 
@@ -209,3 +213,43 @@ def test_what_has_no_size_has_no_commission(build: Any) -> None:
     decision = decide(opportunity, build.snapshot(), limits)
     assert decision.sized is None
     assert "entry_split" not in {warning.code for warning in decision.warnings}
+
+
+def test_a_rate_is_part_of_the_inputs_and_the_journal_s_inputs_decide_the_same_again(build: Any) -> None:
+    opportunity = build.opportunity()
+    signal = opportunity.signal
+    abroad = replace(signal, instrument=replace(signal.instrument, symbol="SAP", currency="EUR"))
+    opportunity = replace(opportunity, signal=abroad)
+    at = build.snapshot().taken_at
+    rate = Rate(currency="EUR", value=D("1.5"), source="broker", at=at)
+    snapshot = replace(build.snapshot(), rate=rate)
+    limits = Limits(risk=RiskLimits(capital=Usd(D(30_000)), max_position_pct=D(1)))
+    decision = decide(opportunity, snapshot, limits)
+    assert decision.sized is not None
+    assert (decision.sized.quantity, decision.sized.risk_amount, decision.sized.rate) == (100, 300, rate)
+    kept = msgspec.json.decode(msgspec.json.encode(snapshot), type=Snapshot)
+    assert decide(opportunity, kept, limits) == decision
+
+
+@pytest.mark.parametrize(("hours", "code"), [(None, "no_rate"), (97, "rate_too_old")])
+def test_without_a_rate_that_holds_nothing_is_opened(build: Any, hours: int | None, code: str) -> None:
+    opportunity = build.opportunity()
+    signal = opportunity.signal
+    abroad = replace(signal, instrument=replace(signal.instrument, symbol="SAP", currency="EUR"))
+    taken_at = build.snapshot().taken_at
+    old = None
+    if hours is not None:
+        old = Rate(currency="EUR", value=D(1), source="EUR.USD bars", at=taken_at - timedelta(hours=hours))
+    snapshot = replace(build.snapshot(), rate=old)
+    decision = decide(replace(opportunity, signal=abroad), snapshot, build.limits(auto=True))
+    assert (decision.kind, [reason.code for reason in decision.reasons]) == (DecisionKind.REFUSE, [code])
+
+
+def test_reasons_name_the_currency_of_the_account(build: Any) -> None:
+    euros = replace(
+        build.limits(auto=True), currency=CurrencyLimits(base="EUR"), risk=RiskLimits(max_notional=Usd(D(1)))
+    )
+    rate = Rate(currency="USD", base="EUR", value=D("0.8"), source="broker")
+    decision = decide(build.opportunity(), replace(build.snapshot(), rate=rate), euros)
+    (reason,) = decision.reasons
+    assert (reason.code, reason.limit) == ("max_notional", "at most 1.00 EUR")

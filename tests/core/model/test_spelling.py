@@ -15,9 +15,11 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.spelling import (
     Hints,
     SpellingError,
+    as_currency,
     canonical,
     canonical_ticker,
     names_key,
+    of_key,
     respelled_key,
     same_security,
 )
@@ -252,3 +254,101 @@ def test_a_key_of_an_older_version_is_that_of_its_row(name: str, market: MarketT
         assert respelled_key(old) == old
         return
     assert respelled_key(old) == row.key
+
+
+@pytest.mark.parametrize(
+    ("text", "hints", "key"),
+    [
+        ("NASDAQ:AAPL", NO, "AAPL"),
+        ("nyse:brk.b", NO, "BRK.B"),
+        ("AAPL.US", NO, "AAPL"),
+        ("AAPL.OQ", NO, "AAPL"),
+        ("BRK.B.N", NO, "BRK.B"),
+        ("$AAPL", NO, "AAPL"),
+        ("AAPL US", Hints(market_type=MarketType.EQUITY), "AAPL"),
+        ("SAP.DE", NO, "SAP@EUR"),
+        ("SAP.DE", Hints(currency="EUR"), "SAP@EUR"),
+        ("XETR:SAP", NO, "SAP@EUR"),
+        ("7203.T", NO, "7203@JPY"),
+        ("0700.HK", NO, "700@HKD"),
+        ("VOD.L", Hints(currency="GBX"), "VOD@GBX"),
+        ("VOD LN", Hints(currency="GBP"), "VOD@GBP"),
+        ("BINANCE:BTCUSDT", NO, "BTC-USDT@crypto"),
+        ("X:BTCUSD", NO, "BTC-USD@crypto"),
+        ("OANDA:EUR_USD", NO, "EUR.USD@forex"),
+        ("C:EURUSD", NO, "EUR.USD@forex"),
+        ("JPY=X", NO, "USD.JPY@forex"),
+        ("BAC.PR.L", NO, "BAC.PRL"),
+        ("BRK.A", NO, "BRK.A"),
+        ("ABC.T", NO, "ABC.T"),
+        ("VOD@GBX", NO, "VOD@GBX"),
+        ("1COV", Hints(currency="EUR"), "1COV@EUR"),
+        ("ABZ6", Hints(currency="EUR"), "ABZ6@EUR"),
+    ],
+)
+def test_marks_of_vendors_say_where_a_security_is_listed(text: str, hints: Hints, key: str) -> None:
+    assert canonical(text, hints).key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "hints", "field", "words"),
+    [
+        ("VOD.L", NO, "currency", "say currency: GBP or GBX"),
+        ("NPN.JO", NO, "currency", "say currency: ZAR or ZAC"),
+        ("SAP.DE", Hints(currency="USD"), "currency", "quoted in EUR, not in USD"),
+        ("NASDAQ:AAPL", Hints(market_type=MarketType.FOREX), "market_type", "contradicts market_type forex"),
+        ("BINANCE:BTCUSD", Hints(market_type=MarketType.EQUITY), "market_type", "contradicts market_type equity"),
+        *((name, NO, "symbol", "a future") for name in ("ESZ6", "/ES", "ES=F", "ES1!", "BTC-PERP", "ETHUSD-PERP")),
+        ("BTC-PERP", Hints(market_type=MarketType.CRYPTO), "symbol", "a future"),
+        ("^GSPC", NO, "symbol", "is no ticker"),
+        ("NASDAQ:", NO, "symbol", "is no ticker"),
+    ],
+)
+def test_what_a_mark_leaves_open_or_denies_is_refused(text: str, hints: Hints, field: str, words: str) -> None:
+    with pytest.raises(SpellingError, match=words) as caught:
+        canonical(text, hints)
+    assert caught.value.field == field
+
+
+def test_a_key_of_an_older_version_keeps_what_looks_like_a_vendor_s_mark() -> None:
+    assert respelled_key("SAP.DE") == "SAP.DE"
+    assert of_key("SAP.DE").key == "SAP@EUR"
+    assert of_key("no security").key == "NO.SECURITY"
+    assert not same_security("FOO/USD", canonical("AAPL"))
+    assert not names_key("FOO/USD", "AAPL")
+
+
+def test_a_currency_is_one_that_is_known() -> None:
+    assert as_currency("eur") == "EUR"
+    with pytest.raises(ValueError, match="no currency"):
+        as_currency("XYZ")
+
+
+def test_a_step_of_one_s_own_holds_at_every_price() -> None:
+    odd = msgspec.structs.replace(canonical("AAPL"), tick_size=D("0.05"))
+    assert odd.tick_at(D("0.5")) == D("0.05")
+
+
+@pytest.mark.parametrize(
+    ("text", "hints", "field"),
+    [
+        ("BTCX.USD", Hints(market_type=MarketType.FOREX), "symbol"),
+        ("BTC-USD@crypto", Hints(market_type=MarketType.EQUITY), "market_type"),
+        ("AAPL@options unspecified C", Hints(right=OptionRight.PUT), "right"),
+    ],
+)
+def test_a_name_that_contradicts_what_is_known_is_refused(text: str, hints: Hints, field: str) -> None:
+    with pytest.raises(SpellingError) as caught:
+        canonical(text, hints)
+    assert caught.value.field == field
+
+
+def test_a_file_whose_name_is_no_security_is_a_stock_of_that_name() -> None:
+    assert of_key("FOO/USD").key == "FOO.USD"
+    assert canonical("EUR/EUR", Hints(market_type=MarketType.EQUITY)).key == "EUR.EUR"
+
+
+def test_an_adjusted_contract_is_one_on_the_same_underlying_of_another_class() -> None:
+    adjusted = canonical("AAPL1  261218C00150000")
+    assert (adjusted.symbol, adjusted.trading_class) == ("AAPL", "AAPL1")
+    assert adjusted.key == "AAPL@options 2026-12-18 C150 (AAPL1)" != canonical("AAPL  261218C00150000").key

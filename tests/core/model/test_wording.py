@@ -5,7 +5,18 @@ from decimal import Decimal
 import pytest
 
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.wording import decimals, money, percent, plain, shared_start, units, visible
+from apex_cli.core.model.wording import (
+    account_currency,
+    amounts_in,
+    decimals,
+    money,
+    percent,
+    plain,
+    shared_start,
+    show_amounts_in,
+    units,
+    visible,
+)
 
 D = Decimal
 
@@ -72,3 +83,11 @@ def test_how_many_letters_names_share_at_their_start(names: tuple[str, ...], cou
 )
 def test_signs_that_nobody_sees_are_escaped(text: str, keep: str, shown: str) -> None:
     assert visible(text, keep) == shown
+
+
+def test_amounts_name_the_currency_of_the_account() -> None:
+    with amounts_in("EUR"):
+        assert money(Decimal(5)) == "5.00 EUR"
+        show_amounts_in("JPY")
+        assert (money(Decimal(5)), account_currency()) == ("5.00 JPY", "JPY")
+    assert money(Decimal(5)) == "5.00 USD"

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.shapes import IbContract
 from apex_cli.core.errors import SecurityError
+from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.spelling import identifying_class, identifying_exchange
@@ -27,6 +28,13 @@ def contract_fields(instrument: Instrument) -> dict[str, Any]:
     Raises:
         SecurityError: an option without expiry, strike or right: nothing can be ordered by that name.
     """
+    if instrument.currency in MINOR_UNITS:
+        whole, _ = MINOR_UNITS[instrument.currency]
+        raise SecurityError(
+            "ib_minor_currency",
+            f"{instrument.key} has prices in hundredths of {whole}; Interactive Brokers quotes it in {whole}.",
+            hint=f"Give the prices in {whole}, and currency: {whole}.",
+        )
     match instrument.market_type:
         case MarketType.EQUITY:
             symbol = instrument.symbol.replace(".", " ")
