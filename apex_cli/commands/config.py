@@ -36,7 +36,7 @@ def show(
     values = {path: _plain(path, _value(settings, path)) for path in _keys()}
     defaults = {path: _plain(path, _value(_defaults(settings), path)) for path in values}
     chosen = {path: value for path, value in values.items() if not changed or value != defaults[path]}
-    lines = tuple(Line(text=line) for line in _as_yaml(chosen))
+    lines = tuple(Line(text=line, is_whole=True) for line in _as_yaml(chosen))
     source = str(settings.source) if settings.source else None
     data = {"file": source, "profile": settings.profile, "values": chosen}
     call.out.detail(f"file: {source or 'none, the defaults hold'}")
@@ -51,7 +51,7 @@ def get(call: Call, key: KeyArgument) -> None:
     value, default = (_plain(path, _value(one, path)) for one in (settings, _defaults(settings)))
     data = {"key": path, "value": value, "default": default, "origin": _origin(settings, path)}
     call.out.detail(f"from {data['origin']}")
-    call.out.result(data, (Line(text=_scalar(value)),))
+    call.out.result(data, (Line(text=_scalar(value), is_whole=True),))
 
 
 @app.command("set", epilog="Example: apex config set risk.capital 5000")
@@ -110,7 +110,7 @@ def path(call: Call) -> None:
     if found is None:
         call.out.note(f"No configuration: {', '.join(looked)}.")
     data = {"file": str(found) if found else None, "looked": list(looked)}
-    call.out.result(data, (Line(text=str(found) if found else "none, the defaults hold"),))
+    call.out.result(data, (Line(text=str(found) if found else "none, the defaults hold", is_whole=True),))
 
 
 @app.command(epilog="Example: apex config edit")
@@ -149,7 +149,7 @@ def validate(call: Call) -> None:
         raise
     call.out.warn(*doubts(settings))
     source = str(settings.source) if settings.source else None
-    call.out.result({"file": source}, (Line(text=f"{source or 'The defaults'}: valid."),))
+    call.out.result({"file": source}, (Line(text=f"{source or 'The defaults'}: valid.", is_whole=True),))
 
 
 def _keys() -> tuple[str, ...]:

@@ -51,5 +51,5 @@ def export(
         call.out.result(data | {"file": str(target)}, (Line(text=f"{len(table.rows)} rows written to {target}"),))
         return
     text = table_bytes(table.names, table.rows, TableFormat(form)).decode() if form not in BINARY else ""
-    lines = tuple(Line(text=line) for line in text.splitlines())
+    lines = tuple(Line(text=line, is_whole=True) for line in text.splitlines())
     call.out.result(data | {"rows": records(table.names, table.rows)}, lines)

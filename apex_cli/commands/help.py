@@ -11,7 +11,7 @@ import typer
 from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.blocks import Line
+from apex_cli.presenters.blocks import Cell, Fields, Line
 
 app = typer.Typer(add_completion=False)
 
@@ -23,6 +23,14 @@ def topics() -> list[str]:
 
 def _pages() -> Traversable:
     return files("apex_cli").joinpath("docs")
+
+
+def _text(topic: str) -> str:
+    return _pages().joinpath(f"{topic}.md").read_text(encoding="utf-8")
+
+
+def _title(topic: str) -> str:
+    return _text(topic).partition("\n")[0].removeprefix("# ")
 
 
 def complete_topic(incomplete: str) -> list[str]:
@@ -45,11 +53,12 @@ def show_help(
         from apex_cli.presenters.status import groups_blocks
 
         listed = groups_blocks([(title, list(names)) for title, names in GROUPS.items()])
-        names = topics()
-        call.out.result({"topics": names}, (*listed, Line(text=f"Topics: {', '.join(names)}")))
+        titles = {name: _title(name) for name in topics()}
+        pages = Fields(rows=tuple((name, Cell(title)) for name, title in titles.items()))
+        call.out.result({"topics": list(titles), "titles": titles}, (*listed, Line(text=""), pages))
     elif topic in topics():
-        text = _pages().joinpath(f"{topic}.md").read_text(encoding="utf-8")
-        call.out.page(topic, text)
+        options = f"\n`apex {topic} --help` shows its options.\n" if topic in COMMANDS else ""
+        call.out.page(topic, _text(topic) + options)
     elif topic in COMMANDS:
         group: Any = context.find_root().command
         command = group.get_command(context, topic)
@@ -57,4 +66,8 @@ def show_help(
             if text := command.get_help(inner):  # with Rich it is printed already
                 typer.echo(text)
     else:
-        raise InputError("topic_unknown", f"There is no topic {topic!r}.", hint=f"Topics: {', '.join(topics())}.")
+        from apex_cli.core.reader import suggest
+
+        guess = suggest(topic, (*topics(), *COMMANDS))
+        hint = f"Did you mean {guess}?" if guess else "apex help lists all topics."
+        raise InputError("topic_unknown", f"There is no topic {topic!r}.", hint=hint)

@@ -123,8 +123,8 @@ def _write_full(out: Output, folder: Path) -> None:
 
 
 def _report(out: Output, files: list[Path], step: str, blocks: tuple[Block, ...] = ()) -> None:
-    lines = [Line(text=f"wrote {path}") for path in files]
-    last = Line(text=f"next: {step}", tone=Tone.BOLD)
+    lines = [Line(text=f"wrote {path}", is_whole=True) for path in files]
+    last = Line(text=f"next: {step}", tone=Tone.BOLD, is_whole=True)
     out.result({"files": [str(path) for path in files], "next": step}, (*lines, *blocks, last))
 
 

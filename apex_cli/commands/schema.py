@@ -40,4 +40,4 @@ def schema(
     if name not in DATA:
         raise InputError("schema_unknown", f"There is no schema of {name!r}.", hint=f"There are: {', '.join(DATA)}.")
     found = envelope_schema(name)
-    call.out.result(found, tuple(Line(text=line) for line in json.dumps(found, indent=2).splitlines()))
+    call.out.result(found, tuple(Line(text=line, is_whole=True) for line in json.dumps(found, indent=2).splitlines()))

@@ -45,6 +45,8 @@ class Line(Value, frozen=True, kw_only=True):
 
     text: str
     tone: Tone = Tone.PLAIN
+    is_whole: bool = False
+    """True for what is copied, such as YAML or a path: no line end is put into it."""
 
     def __post_init__(self) -> None:
         """Make the text visible."""

@@ -45,5 +45,5 @@ def file_blocks(look: FileLook) -> tuple[Block, ...]:
     blocks.extend(Line(text=problem, tone=tone) for problem in look.problems)
     if look.mapping:
         blocks.append(Line(text="To say which column is which, write into the configuration:"))
-        blocks.extend(Line(text=line) for line in look.mapping)
+        blocks.extend(Line(text=line, is_whole=True) for line in look.mapping)
     return tuple(blocks)

@@ -11,11 +11,11 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import typer
 
@@ -24,6 +24,9 @@ from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.blocks import Block, Line
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ENVELOPE_VERSION = 1
 """Of the JSON: another one would break scripts."""
@@ -170,9 +173,15 @@ class Output:
             from rich.console import Console
             from rich.markdown import Markdown
 
-            Console().print(Markdown(text))
+            console = Console()
+            with console.capture() as drawn:
+                console.print(Markdown(text))
+            is_long = drawn.get().count("\n") >= console.height and self.can_prompt
+            with paged(console) if is_long else nullcontext():
+                console.print(Markdown(text))
         else:
-            self.result({"topic": name, "text": text}, tuple(Line(text=line) for line in text.splitlines()))
+            lines = tuple(Line(text=line) for line in text.splitlines() if not line.startswith("<!--"))
+            self.result({"topic": name, "text": text}, lines)
 
     def interrupted(self) -> None:
         """Say that Ctrl-C ended it."""
@@ -223,6 +232,14 @@ class Output:
 
 
 OUTPUT_FAILED = "output_failed"
+
+
+@contextmanager
+def paged(console: Console) -> Iterator[None]:
+    """Show what is printed in the block page by page, with its colours."""
+    os.environ.setdefault("LESS", "-FRX")
+    with console.pager(styles=not console.no_color):
+        yield
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -20,6 +20,7 @@ from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.approvals import answer_blocks, answered_blocks, approvals_blocks, preview_blocks
+from apex_cli.presenters.output import paged
 from apex_cli.presenters.terminal import draw, panel
 
 KEYS = "[a]pprove  [r]eject  [e]dit quantity  [d]etails  [s]kip  [q]uit"
@@ -112,7 +113,7 @@ class Question:
         """Show every number behind the order in a pager, then the question again."""
         if self._preview is None:
             return
-        with self._console.pager():
+        with paged(self._console):
             draw(preview_blocks(self._approval, self._preview), self._console, badge=self._badge)
         self._redraw()
 

@@ -52,7 +52,7 @@ def draw(blocks: Iterable[Block], console: Console | None = None, *, badge: Acco
     if badge is not None:
         console.print(badge_text(badge))
     for block in blocks:
-        console.print(renderable(block))
+        console.print(renderable(block), soft_wrap=isinstance(block, Line) and block.is_whole)
 
 
 def badge_text(badge: AccountBadge) -> Text:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from apex_cli.core.model.base import Range
 from apex_cli.settings.schema import keys
 from apex_cli.settings.sections import Settings
 
@@ -35,6 +36,38 @@ def render_reference_config() -> str:
         lines = _section_lines(field.kind, getattr(defaults, name))
         parts.append(f"# {title[:1].upper()}{title[1:]}\n{name}:\n{textwrap.indent(lines, '  ')}")
     return "\n".join(parts)
+
+
+KEYS_HEAD = """\
+# Every key of the configuration
+
+Each key stands here with its default. In the file keys nest, each below its section, and `null` means: not set.
+Fractions are fractions: 0.01 is 1 %. `apex config get KEY` shows what holds and where it comes from, `apex config set
+KEY VALUE` changes it.
+"""
+
+
+def render_keys_page() -> str:
+    """Return the page of every key: its default, what it takes, and what it does."""
+    parts = [KEYS_HEAD]
+    for name, field in keys().items():
+        title = (inspect.getdoc(field.kind) or "").partition("\n")[0].partition(": ")[2]
+        rows = "".join(_key_rows(field.kind, getattr(Settings(), name), f"{name}."))
+        parts.append(f"## {name}\n\n{title[:1].upper()}{title[1:]}\n\n{rows}")
+    return "\n".join(parts)
+
+
+def _key_rows(section: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -> Iterator[str]:
+    """Yield an entry for each key, those of inner sections, too."""
+    comments = field_docstrings(section)
+    for name, field in keys(section).items():
+        value = getattr(values, name)
+        if isinstance(value, msgspec.Struct):
+            yield from _key_rows(field.kind, value, f"{prefix}{name}.")
+        else:
+            allowed = f" ({field.rule})" if isinstance(field.rule, Range) else ""
+            entry = f"`{prefix}{name}: {_scalar(value)}` {_one_line(comments[name])}{allowed}"
+            yield textwrap.fill(entry, 118, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
 def _section_lines(section: type[msgspec.Struct], values: msgspec.Struct) -> str:

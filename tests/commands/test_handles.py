@@ -120,7 +120,8 @@ class TestStart:
     ) -> None:
         assert "accounts" in apex_json("help").data["topics"]
         assert apex("help", "handles").out.startswith("# Names you can type")
-        assert "Usage: apex size" in apex("help", "size").out
+        assert "Usage: apex doctor" in apex("help", "doctor").out
+        assert apex("help", "size").out.rstrip().endswith("`apex size --help` shows its options.")
 
     @pytest.mark.usefixtures("here")
     def test_the_version_has_a_command(self, apex_json: Callable[..., Any]) -> None:
