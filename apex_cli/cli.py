@@ -20,7 +20,7 @@ from typer.main import get_command
 from apex_cli import __version__
 from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
-from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, point_nowhere, take_any_sign
+from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, out_of_means, point_nowhere, take_any_sign
 
 
 def exit_status_table() -> str:
@@ -131,8 +131,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last door: whatever comes here ends in a message, too
         if os.environ.get("APEX_DEBUG"):
             raise
-        out.fail(internal_error(error))
-        return ExitStatus.INTERNAL
+        found = out_of_means(error) or internal_error(error)
+        out.fail(found)
+        return found.status
     return status if isinstance(status, int) else ExitStatus.OK
 
 

@@ -7,7 +7,6 @@ this process takes the executor and finishes what was begun.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.compose import connected, make_parts, make_service
 from apex_cli.app.resources import alarms_since, executor_holder, executor_lock, new_id, open_store
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
@@ -56,7 +56,7 @@ def get_done(out: Output, settings: Settings, works: Sequence[Work], wait_s: flo
     """
     try:
         with executor_lock(settings):
-            return asyncio.run(_do(settings, works))
+            return event_loop.run(_do(settings, works))
     except BusyError:
         if not wait_s:
             raise
@@ -143,7 +143,7 @@ def _take_over(settings: Settings) -> bool:
     """Do what waits if nobody holds the executor any more."""
     try:
         with executor_lock(settings):
-            asyncio.run(_finish_all(settings))
+            event_loop.run(_finish_all(settings))
     except BusyError:
         return False
     return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from apex_cli.app.market_parts import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.checkup import look_at_broker
 from apex_cli.core.adapters.ib.ib_config import IbConfig
@@ -124,4 +124,4 @@ def findings(settings: Settings) -> tuple[Finding, ...]:
     async def look() -> tuple[Finding, ...]:
         return tuple([finding async for finding in look_at_broker(broker, IbPrices(broker, clock), clock)])
 
-    return asyncio.run(look())
+    return event_loop.run(look())

@@ -104,9 +104,8 @@ class Operator:
         Raises:
             BrokerError: the broker cannot be reached, or the account cannot be read.
         """
-        import asyncio
-
         from apex_cli.app.compose import looking
+        from apex_cli.core.adapters import event_loop
 
         parts, desk = self._desk()
 
@@ -114,7 +113,7 @@ class Operator:
             async with looking(parts):
                 return tuple([await desk.preview(approval, quantity) for approval in approvals])
 
-        return asyncio.run(looked())
+        return event_loop.run(looked())
 
     def account(self) -> tuple[State, AccountSnapshot, DayTradeStatus]:
         """Return state, account and day trades as they are now.
@@ -122,12 +121,11 @@ class Operator:
         Raises:
             BrokerError: the account cannot be read.
         """
-        import asyncio
-
         from apex_cli.app.compose import look_at_account, make_parts
+        from apex_cli.core.adapters import event_loop
 
         parts = make_parts(self._settings, read_only=True)
-        account = asyncio.run(look_at_account(parts))
+        account = event_loop.run(look_at_account(parts))
         state, now = parts.store.view(), parts.clock.now()
         return state, account, parts.gatherer.day_trades(state, account, now)
 
@@ -136,15 +134,14 @@ class Operator:
 
         Nothing when that is not known: a close is never held up by it.
         """
-        import asyncio
-
         from apex_cli.app.compose import look_at_account, make_parts
+        from apex_cli.core.adapters import event_loop
         from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings
 
         parts = make_parts(self._settings, read_only=True)
         state = parts.store.view()
         try:
-            account = asyncio.run(look_at_account(parts))
+            account = event_loop.run(look_at_account(parts))
             status = DayTradeCounter(self._settings.day_trades)(state, account, parts.clock.now())
         except BrokerError:
             return ()

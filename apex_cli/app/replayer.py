@@ -6,7 +6,6 @@ nothing is written.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -27,6 +26,7 @@ from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_repla
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
 from apex_cli.app.timeline import Timeline
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
@@ -80,7 +80,7 @@ def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = 
     Raises:
         InputError: there are no bars in the period, or a file cannot be read.
     """
-    return asyncio.run(Replay(settings, options).run(on_step))
+    return event_loop.run(Replay(settings, options).run(on_step))
 
 
 @lru_cache(maxsize=4)

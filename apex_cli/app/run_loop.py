@@ -29,6 +29,7 @@ from apex_cli.app.compose import (
 from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.app.resources import alarms_since, executor_lock
 from apex_cli.app.simulated_market import session_close
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.coordinator.silence import Pulse, record_run, report_outage
@@ -99,10 +100,10 @@ def run(out: Output, settings: Settings, options: RunOptions) -> None:
         NothingToDo: there was nothing to do.
     """
     if options.dry_run:
-        asyncio.run(_run(out, settings, options))
+        event_loop.run(_run(out, settings, options))
         return
     with executor_lock(settings, options.wait_s):
-        asyncio.run(_run(out, settings, options))
+        event_loop.run(_run(out, settings, options))
 
 
 async def _run(out: Output, settings: Settings, options: RunOptions) -> None:

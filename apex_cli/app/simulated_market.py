@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apex_cli.app.market_parts import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.market import ReplayFill
@@ -54,7 +54,7 @@ def make_prefetch(
 def findings(settings: Settings) -> Iterator[Finding]:
     """Yield what the simulated account is worth, and what the files of bars hold."""
     market = make_market(settings, read_only=True, books=Books())
-    account = asyncio.run(market.broker.account())
+    account = event_loop.run(market.broker.account())
     worth = f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}"
     yield Finding(code="broker", level=Level.OK, message=worth)
     if market.bars is None:

@@ -35,9 +35,8 @@ def cash(
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the journal.")] = "",
 ) -> None:
     """Pay money into the simulated account, or take it out; day's loss and drawdown stay the parts they were."""
-    import asyncio
-
     from apex_cli.app.compose import make_parts
+    from apex_cli.core.adapters import event_loop
     from apex_cli.core.execution.upkeep import keep_account, move_cash
     from apex_cli.core.model.account import CashFlow
 
@@ -52,10 +51,10 @@ def cash(
         parts = make_parts(settings)
         if parts.simulated is None:
             raise InputError("cash_not_simulated", "There is no simulated account.", hint="Set simulation_mode: true.")
-        before = asyncio.run(parts.broker.account())
+        before = event_loop.run(parts.broker.account())
         signed = Usd(amount if direction is Direction.IN else -amount)
         parts.simulated.move_cash(signed)
-        after, now = asyncio.run(parts.broker.account()), parts.clock.now()
+        after, now = event_loop.run(parts.broker.account()), parts.clock.now()
         flow = CashFlow(
             amount=signed, equity_before=before.equity, equity_after=after.equity, reason=reason or direction
         )

@@ -84,9 +84,8 @@ def _report(settings: Settings, from_file: Path | None, trades: Report | None, a
 
 def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     """Return the picture of the stored fills and the account as it is now."""
-    import asyncio
-
     from apex_cli.app.compose import look_at_account, make_parts
+    from apex_cli.core.adapters import event_loop
     from apex_cli.core.day_trades.counter import all_fills, held_before, is_partial
     from apex_cli.core.day_trades.margin_watch import with_standing
     from apex_cli.core.day_trades.regimes import facts_of
@@ -96,7 +95,7 @@ def _report_of_state(settings: Settings, at: datetime | None) -> DayTradeReport:
     parts = make_parts(settings, read_only=True)
     state = parts.store.view()
     now = at or parts.clock.now()
-    account = with_standing(asyncio.run(look_at_account(parts)), state, now)
+    account = with_standing(event_loop.run(look_at_account(parts)), state, now)
     return make_report(
         executions=all_fills(state),
         start=held_before(state),

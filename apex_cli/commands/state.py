@@ -207,9 +207,8 @@ def reset_peak(
 
     Deposits and withdrawals are recognised by themselves where nothing was traded meanwhile; this is for the rest.
     """
-    import asyncio
-
     from apex_cli.app.compose import look_at_account, make_parts
+    from apex_cli.core.adapters import event_loop
     from apex_cli.core.execution.upkeep import reset_marks
 
     out, settings = call.out, call.settings
@@ -218,7 +217,7 @@ def reset_peak(
     if not yes and not typer.confirm("Forget what the account lost until now?", err=True):
         raise NothingToDo("not_confirmed", "Nothing was changed.", hint="The limits hold as before.")
     parts = make_parts(settings, read_only=True)
-    account = asyncio.run(look_at_account(parts))
+    account = event_loop.run(look_at_account(parts))
     change = reset_marks(open_store(settings), account, reason, parts.clock.now())
     rows = (
         ("Peak was", money(change.equity_before)),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.files.csv_bars import CsvBars
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import BrokerError, InputError
@@ -75,7 +76,7 @@ def serve(options: ServeOptions, *, started: Callable[[Started], None], log: Cal
         StateError: the books are damaged or cannot be written.
     """
     require_loopback(options.host)
-    asyncio.run(_serve(options, started, log))
+    event_loop.run(_serve(options, started, log))
 
 
 def require_loopback(host: str) -> None:

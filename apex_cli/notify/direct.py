@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.ports import DeliveryError
@@ -21,7 +22,7 @@ def send_to_all(
     postman = Postman(settings, listens=False, say=say)
     problems = postman.make()
     outcomes = {error.code: f"{error.message} {error.hint}".strip() for error in problems} if only is None else {}
-    return asyncio.run(_deliver(postman, notice, only, outcomes))
+    return event_loop.run(_deliver(postman, notice, only, outcomes))
 
 
 async def _deliver(postman: Postman, notice: Notice, only: str | None, outcomes: dict[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from apex_cli.app.resources import badge_of, make_system_clock, open_store
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.notifiers.secrets import Secrets
 from apex_cli.core.adapters.state.journal_cursor import JournalPlaces
 from apex_cli.core.errors import ApexError, BusyError, StateError
@@ -111,13 +112,13 @@ class Postman:
         Raises:
             BusyError: another program polls with the same token.
         """
-        asyncio.run(self._main(ends_with_hearing=True))
+        event_loop.run(self._main(ends_with_hearing=True))
         if self.failure is not None:
             raise self.failure
 
     def _work(self) -> None:
         try:
-            asyncio.run(self._main())
+            event_loop.run(self._main())
         except Exception as error:  # noqa: BLE001 - the post may fail in any way, the trading may not
             self._say(f"Notifications ended: {type(error).__name__}: {error}")
 

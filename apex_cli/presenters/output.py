@@ -315,6 +315,10 @@ def point_nowhere(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 
 
+_RESERVE = [bytearray(4 << 20)]
+"""Memory that is asked for and not touched, so that it costs nothing until it is given back."""
+
+
 def out_of_means(error: BaseException) -> StateError | None:
     """Return what to say when the machine gives no more files or memory; None for any other error."""
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
@@ -322,12 +326,26 @@ def out_of_means(error: BaseException) -> StateError | None:
             "too_many_open_files", "Too many files are open.", hint="Raise the limit (ulimit -n 1024), then try again."
         )
     if isinstance(error, MemoryError):
+        _let_go(error)
         return StateError(
             "out_of_memory",
             "apex needs more memory than it may have.",
             hint="Give it more, or feed it smaller files; what was done stays done: look at apex orders.",
         )
     return None
+
+
+def _let_go(error: BaseException) -> None:
+    """Free the reserve, and what the functions that failed hold: else there may be no memory left to say so."""
+    _RESERVE.clear()
+    passed: BaseException | None = error
+    while passed is not None:
+        trace = passed.__traceback__
+        while trace is not None:
+            with suppress(RuntimeError):  # one that runs still needs what it holds
+                trace.tb_frame.clear()
+            trace = trace.tb_next
+        passed = passed.__context__
 
 
 def internal_error(error: Exception) -> ApexError:

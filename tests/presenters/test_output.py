@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -151,6 +152,30 @@ def test_a_machine_that_gives_no_more_is_one_sentence(
         raise error
     assert caught.value.exit_code == 9
     assert json.loads(capsys.readouterr().out)["errors"][0]["code"] == code
+
+
+HUNGRY = """
+import resource, sys
+from apex_cli.presenters.output import Output
+resource.setrlimit(resource.RLIMIT_AS, (300 << 20,) * 2)
+
+def eat():
+    eaten = []
+    while True:
+        try:
+            eaten.append(bytearray(1 << 20))
+        except MemoryError:
+            eaten.append(bytearray(1 << 30) if len(eaten) < 2 else [bytes(64) for _ in range(1 << 24)])
+
+with Output("run", as_json=True, quiet=False, verbose=False):
+    eat()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")
+def test_memory_that_is_used_up_leaves_enough_to_say_so() -> None:
+    ran = subprocess.run([sys.executable, "-c", HUNGRY], capture_output=True, text=True, check=False)
+    assert json.loads(ran.stdout)["errors"][0]["code"] == "out_of_memory"
 
 
 @pytest.mark.parametrize(

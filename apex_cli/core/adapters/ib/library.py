@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 
+from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ConfigError
 
 LIBRARIES = {"ib_insync": "ib_insync", "ib_async": "ib_async"}
@@ -38,4 +39,5 @@ def _preset_loop() -> None:
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         return
+    event_loop.require_files()
     asyncio.set_event_loop(asyncio.new_event_loop())
