@@ -20,7 +20,23 @@ STILL_MAKING = frozenset({"1001", "1004", "1005", "1006", "1007", "1008", "1009"
 TOO_MANY = "1018"
 """More than one request a second, or ten a minute, with one token."""
 
-EXPIRED, INVALID = frozenset({"1012"}), frozenset({"1010", "1011", "1013", "1014", "1015", "1016", "1017", "1020"})
+_PLACE = "the Client Portal (Performance & Reports, Flex Queries)"
+_TOKEN = f"Make a new token in {_PLACE} and put it into APEX_FLEX_TOKEN."
+WHAT_TO_DO = {
+    "1003": f"Look at the period of the Flex query in {_PLACE}: there is no report for it, or not yet.",
+    "1010": f"Make an Activity Flex query in {_PLACE} and use its id: queries of the older kind are no longer served.",
+    "1011": f"Switch the Flex web service on in {_PLACE}.",
+    "1012": _TOKEN,
+    "1013": f"Allow the address of this computer for the token in {_PLACE}.",
+    "1014": f"Copy the id of the Flex query from {_PLACE}: none of the token's account has this one.",
+    "1015": _TOKEN,
+    "1016": f"Look at the accounts of the Flex query in {_PLACE}.",
+    "1017": "Run the command again: the report was asked for too long ago.",
+    "1020": f"Look at the token and at the id of the Flex query in {_PLACE}.",
+    "1025": f"Wait ten minutes, then look at the token in {_PLACE}: there were too many failed requests.",
+}
+"""Code -> what the user can do about it, for the codes after which asking again is of no use."""
+
 VERSION = "3"
 TIMEOUT_S = 30
 FIRST_PAUSE_S, MOST_PAUSE_S = 2.0, 20.0
@@ -100,11 +116,7 @@ class _Waiter:
 
 
 def _refusal(answer: _Answer) -> InputError:
-    hint = "Look the code up in the documentation of the Flex web service."
-    if answer.code in EXPIRED:
-        hint = "Make a new token in the Client Portal (Flex Web Service) and put it into APEX_FLEX_TOKEN."
-    elif answer.code in INVALID:
-        hint = "Look at the token, the id of the Flex query and the allowed addresses in the Client Portal."
+    hint = WHAT_TO_DO.get(answer.code, "Look the code up in the documentation of the Flex web service.")
     return InputError(
         "flex_refused",
         f"The Flex web service refuses: {_said(answer)}.",

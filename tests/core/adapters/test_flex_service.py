@@ -84,6 +84,14 @@ def test_a_report_that_is_being_made_is_waited_for_with_growing_pauses(service: 
     assert fetch(service) == (REPORT, [2.0, 3.0, 4.5])
 
 
+@pytest.mark.parametrize("code", [1001, 1004, 1005, 1006, 1007, 1008, 1009, 1018, 1019, 1021])
+@pytest.mark.parametrize("step", [[], [STARTED]])
+def test_what_may_succeed_later_is_asked_again(service: Service, code: int, step: list[bytes]) -> None:
+    rest = [REPORT] if step else [STARTED, REPORT]
+    service.answers = [*step, failed(code, "Please try again shortly."), *rest]
+    assert fetch(service) == (REPORT, [2.0])
+
+
 def test_patience_ends_and_says_what_the_service_said(service: Service) -> None:
     busy = failed(1019, "Statement generation in progress.")
     service.answers = [STARTED, *[busy] * 9]
@@ -94,10 +102,27 @@ def test_patience_ends_and_says_what_the_service_said(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "hint"), [(1012, "new token"), (1014, "id of the Flex query"), (1003, "Look the code up")]
+    ("code", "hint"),
+    [
+        (1003, "period of the Flex query"),
+        (1010, "Activity Flex query"),
+        (1011, "Switch the Flex web service on"),
+        (1012, "new token"),
+        (1013, "address of this computer"),
+        (1014, "id of the Flex query"),
+        (1015, "new token"),
+        (1016, "accounts of the Flex query"),
+        (1017, "Run the command again"),
+        (1020, "token and at the id"),
+        (1025, "too many failed requests"),
+        (1099, "Look the code up"),
+    ],
 )
-def test_a_refusal_is_reported_at_once_with_what_to_do(service: Service, code: int, hint: str) -> None:
-    service.answers = [failed(code, "No.")]
+@pytest.mark.parametrize("step", [[], [STARTED]])
+def test_a_refusal_is_reported_at_once_with_what_to_do(
+    service: Service, code: int, hint: str, step: list[bytes]
+) -> None:
+    service.answers = [*step, failed(code, "No.")]
     with pytest.raises(InputError, match=rf"refuses: No \(code {code}\)") as caught:
         fetch(service)
     assert hint in caught.value.hint

@@ -311,7 +311,10 @@ def _read(stream: BinaryIO, symbol: str, hints: FileHints) -> Series:
     if not delimiter or len(lines) < 2 or "\ufffd" in lines[0] or hints.decimal not in {"", "."}:  # noqa: PLR2004
         raise _NotPlainError
     names = tuple(cell.strip() for cell in lines[0].split(delimiter))
-    table = Table(names, [Row(2, lines[1].split(delimiter))])
+    cells = lines[1].split(delimiter)
+    if len(cells) != len(names):
+        raise _NotPlainError
+    table = Table(names, [Row(2, cells)])
     columns = match_columns(names, KNOWN, hints)
     time, clock = time_columns(table, hints)
     if time is None or clock is not None or "symbol" in columns or not set(PRICE_FIELDS) <= set(columns):
