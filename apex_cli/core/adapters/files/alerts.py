@@ -75,18 +75,29 @@ LEVEL_PRICES = ("stopprice", "limitprice", "price", "value", "level")
 SECRETS = frozenset({"secret", "passphrase", "password", "token", "key", "apikey", "auth", "webhooksecret", "pin"})
 """Names that a webhook proves itself by: never kept."""
 
-_BUYS = frozenset({"buy", "long", "enterlong", "longentry", "buytoopen", "bullish", "b", "bto", "openlong", "golong"})
-_SELLS = frozenset(
-    {"sell", "short", "entershort", "shortentry", "sellshort", "selltoopen", "bearish", "openshort", "goshort"}
-)
+_BUYS = frozenset({
+    "buy", "long", "enterlong", "entrylong", "longentry", "buytoopen", "buylong", "bullish", "b", "l", "bto",
+    "openlong", "golong",
+})  # fmt: skip
+_SELLS = frozenset({
+    "sell", "short", "entershort", "entryshort", "shortentry", "sellshort", "selltoopen", "bearish", "s", "ss", "sto",
+    "openshort", "goshort",
+})  # fmt: skip
 _EXITS = frozenset({
     "exit", "close", "flat", "flatten", "cancel", "exitlong", "exitshort", "closelong", "closeshort", "selltoclose",
-    "buytoclose", "buytocover", "cover", "reverse", "add", "none", "hold", "neutral",
+    "buytoclose", "buytocover", "cover", "btc", "stc", "btcov", "reverse", "add", "none", "hold", "neutral",
 })  # fmt: skip
 _MARKETS = {
     "stock": "equity", "stocks": "equity", "equities": "equity", "us_equity": "equity", "etf": "equity",
     "option": "options", "fx": "forex", "cryptocurrency": "crypto", "coin": "crypto",
 }  # fmt: skip
+_AFTER = ("sentiment", "marketposition", "position")
+"""Names under which alerts say which position is left after the order."""
+
+_OPPOSITE = {OrderSide.BUY: {"bearish", "short"}, OrderSide.SELL: {"bullish", "long"}}
+_PERPETUAL = re.compile(r"[A-Z0-9]{2,12}(?:USDT?|USDC|BUSD)\.P", re.IGNORECASE)
+_PERCENT = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]+)? ?%")
+_LIST = re.compile(r"\s*[;|/]\s*|,\s+|\s+(?=[$\d])")
 _EXCHANGE = re.compile(r"[A-Z]{2,12}(?:_[A-Z]+)?:(?=[A-Z0-9])", re.IGNORECASE)
 _PRICES = ("entry_price", "stop_loss", "target_price", "strike")
 MOST_FACTS = 50
@@ -155,7 +166,7 @@ class _Translator:
         row = _flat(row)
         self._find_decimals(row)
         for name, value in row.items():
-            if value is None or value == "":
+            if value is None or value == "" or self._is_no_price(name, value):
                 continue
             self._place(name, value, mapped, ranks)
         self._more_targets()
@@ -166,6 +177,11 @@ class _Translator:
         self._stop_by_rule(now)
         self._keep_facts()
         return Alert(self.fields, self.reasons)
+
+    def _is_no_price(self, name: object, value: object) -> bool:
+        """Return True for a target that a chart had no value for: it writes NaN."""
+        is_word = isinstance(name, str) and isinstance(value, str)
+        return is_word and BY_SPELLING.get(plain_name(str(name))) == "target_price" and is_nothing(str(value))
 
     def _find_decimals(self, row: Mapping[str, object]) -> None:
         """Let one number of the row decide what ``1,190`` means in another one."""
@@ -247,6 +263,8 @@ class _Translator:
         """Take the price out of ``stopLoss: {stopPrice: ...}``, or work it out of a percentage or a distance."""
         for name, signs in (("stop_loss", -1), ("target_price", 1)):
             level = self.fields.get(name)
+            if isinstance(level, str) and _PERCENT.fullmatch(level.strip()):
+                level = {"percent": level}
             if not isinstance(level, Mapping):
                 continue
             parts = {plain_name(str(key)): value for key, value in level.items()}
@@ -272,7 +290,7 @@ class _Translator:
             ("amount", Decimal(1)),
             ("offset", Decimal(1)),
         ):
-            value = number(str(parts[name])) if name in parts else None
+            value = number(str(parts[name]).rstrip("% "), self.form.decimal or ".") if name in parts else None
             if value is not None:
                 return entry + sign * side.sign * abs(value) * unit
         return None
@@ -291,6 +309,8 @@ class _Translator:
 
     def _spell(self, name: str, value: object) -> None:
         """Spell one value as our readers take it."""
+        if name == "target_prices" and isinstance(value, str):
+            value = _LIST.split(value.strip())
         if name in _PRICES or name == "target_prices":
             self.fields[name] = [self._price(item) for item in value] if isinstance(value, list) else self._price(value)
         elif name == "confidence" and isinstance(value, str):
@@ -299,7 +319,10 @@ class _Translator:
         elif name == "signal_type" and isinstance(value, str):
             self.fields[name] = _action(value)
         elif name == "symbol" and isinstance(value, str):
-            self.fields[name] = _EXCHANGE.sub("", value.strip(), count=1)
+            self.fields[name] = bare = _EXCHANGE.sub("", value.strip(), count=1)
+            if _PERPETUAL.fullmatch(bare):
+                message = f"{shown(bare)} is a perpetual contract, and no coin"
+                self.reasons.append(BadField(name, message, value=value, allowed="the pair itself").reason)
         elif name == "market_type" and isinstance(value, str):
             self.fields[name] = _MARKETS.get(value.strip().lower(), value)
         elif (
@@ -337,17 +360,20 @@ class _Translator:
         self.fields[name] = moment.isoformat()
 
     def _refuse_exits(self, row: Mapping[str, object]) -> None:
-        """Refuse alerts that mean to leave a position: signals only open one."""
+        """Refuse alerts that mean to leave a position, or a part of it: signals only open one."""
         word = plain_name(str(self.fields.get("signal_type", "")))
         after = {plain_name(str(key)): value for key, value in row.items()}
-        flat = next(
-            (key for key in ("sentiment", "marketposition") if str(after.get(key, "")).strip().lower() == "flat"), ""
-        )
-        if word not in _EXITS and not flat:
+        left = {key: str(after.get(key, "")).strip().lower() for key in _AFTER}
+        side = self._side()
+        flat = next((key for key, value in left.items() if value == "flat"), "")
+        other = next((key for key, value in left.items() if side is not None and value in _OPPOSITE[side]), "")
+        name = flat or other or "signal_type"
+        if word not in _EXITS and name == "signal_type":
             return
-        found = self.fields.pop("signal_type", None) if not flat else after[flat]
-        name = flat or "signal_type"
-        message = f"found {shown(found)}: a signal opens a position; use apex close to leave one"
+        self.fields.pop("signal_type", None) if name == "signal_type" else None
+        found = after.get(name, word)
+        what = f"found {shown(found)}" + (f" beside {shown(word)}" if other and not flat else "")
+        message = f"{what}: a signal opens a position; use apex close to leave one"
         self.reasons.append(BadField(name, message, value=found, allowed="buy, long, sell or short").reason)
 
     def _stop_by_rule(self, now: datetime) -> None:

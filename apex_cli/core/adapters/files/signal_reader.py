@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import BinaryIO, NamedTuple
 
-from apex_cli.core.adapters.files.alerts import BY_SPELLING, DEFAULT_FORM, SignalForm, header_score
+from apex_cli.core.adapters.files.alerts import BY_SPELLING, DEFAULT_FORM, SignalForm, header_score, is_known
 from apex_cli.core.adapters.files.cells import find_decimals, find_order, two_readings
 from apex_cli.core.adapters.files.cells import number as cell_number
 from apex_cli.core.adapters.files.signal_fields import FIELDS, PARSERS, shown
@@ -54,6 +54,9 @@ LEAST_NAMES = 2
 """Fields that a line must name to be the header of a table."""
 
 LISTS = ("signals", "alerts", "data")
+TEXTS = ("message", "text", "content", "body", "alertmessage")
+"""Names under which other programs pass an alert on as text."""
+
 MOST_ABOVE = 30
 """Lines above a header."""
 
@@ -416,7 +419,11 @@ def _read_yaml(text: str, sink: _Sink) -> None:
 
 
 def _add_document(document: object, sink: _Sink) -> None:
-    """Take one signal, a list of them, or a mapping with the list under ``signals``, ``alerts`` or ``data``."""
+    """Take one signal, a list of them, or a mapping with the list under ``signals``, ``alerts`` or ``data``.
+
+    A mapping without a field of a signal may hold one list of them under another name, or one as text.
+    """
+    document = _inside(document)
     if isinstance(document, Mapping):
         name = next((key for key in document if isinstance(key, str) and key.lower() in LISTS), None)
         if name is not None and (isinstance(document[name], list) or name == "signals"):
@@ -428,6 +435,21 @@ def _add_document(document: object, sink: _Sink) -> None:
     for number, row in enumerate(document):
         sink.add(row, f"{sink.name}[{number}]")
     return None
+
+
+def _inside(document: object) -> object:
+    """Return what a mapping without any field of a signal is only the wrapping of."""
+    if not isinstance(document, Mapping) or isinstance(document, _Twice) or any(map(is_known, map(str, document))):
+        return document
+    for name, value in document.items():
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            return value
+        if plain_name(str(name)) in TEXTS and isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+            try:
+                return _parse_json(value)
+            except ValueError:
+                return document
+    return document
 
 
 class _Twice(dict[str, object]):

@@ -1,0 +1,333 @@
+"""Alerts and tables of signals as people really have them: the signal that is meant, or why there is none."""
+
+# ruff: noqa: E501 - rows stand as they are sent
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import pytest
+
+from apex_cli.core.adapters.files.signal_reader import FORMATS, read_signals
+
+NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
+
+
+class Case(NamedTuple):
+    """A file, and what is right."""
+
+    content: Any
+    right: tuple[str, ...] | str
+    """Security, type, entry, stop and targets of each signal; what the refusal of the only row says."""
+
+    name: str = "in.json"
+
+
+CASES = {
+    "tv text placeholders left": Case(
+        {"ticker": "{{ticker}}", "action": "{{strategy.order.action}}", "price": "{{close}}", "sl": "1"}, "symbol"
+    ),
+    "tv plain text": Case("BUY MSFT @ 26.50 SL 25.85 TP 28.75", "", "in.txt"),
+    "tv exchange prefix dotted": Case(
+        {"ticker": "NYSE:BRK.B", "action": "buy", "price": 26.5, "sl": 25.85, "tp": 28.75},
+        ("BRK.B BUY 26.5 25.85 28.75",),
+    ),
+    "tv crypto": Case(
+        {"ticker": "BINANCE:BTCUSDT", "action": "buy", "price": 60000, "sl": 59000},
+        ("BTC-USDT@crypto BUY 60000 59000 ",),
+    ),
+    "tv crypto perp": Case(
+        {"ticker": "BYBIT:BTCUSDT.P", "action": "buy", "price": 60000, "sl": 59000}, "perpetual contract"
+    ),
+    "tv futures": Case({"ticker": "CME_MINI:ES1!", "action": "buy", "price": 5000, "sl": 4990}, ""),
+    "tv forex": Case(
+        {"ticker": "FX:EURUSD", "action": "sell", "price": "1.10", "sl": "1.11", "tp": "1.08"},
+        ("EUR.USD@forex SELL 1.10 1.11 1.08",),
+    ),
+    "tv numbers as strings with comma": Case(
+        {"ticker": "MSFT", "action": "buy", "price": "26,50", "sl": "25,85", "tp": "28,75"},
+        ("MSFT BUY 26.50 25.85 28.75",),
+    ),
+    "tv order_comment exit": Case(
+        {"ticker": "MSFT", "action": "sell", "price": 26.5, "sl": 27, "market_position": "flat"}, "opens a position"
+    ),
+    "tv prev position reverse": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "price": 26.5,
+            "sl": 25.85,
+            "tp": 28.75,
+            "market_position": "long",
+            "prev_market_position": "short",
+        },
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "traderspost trailing": Case(
+        {"ticker": "MSFT", "action": "buy", "price": 26.5, "stopLoss": {"type": "trailing_stop", "trailPercent": 2}},
+        "stop_loss: found",
+    ),
+    "traderspost stop limit": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "signalPrice": 26.5,
+            "stopLoss": {"type": "stop_limit", "stopPrice": 25.85, "limitPrice": 25.8},
+            "takeProfit": {"limitPrice": 28.75},
+        },
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "traderspost limitPrice first": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "signalPrice": 26.5,
+            "stopLoss": {"limitPrice": 25.8, "stopPrice": 25.85},
+            "takeProfit": {"limitPrice": 28.75},
+        },
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "traderspost percent strings": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "price": 100,
+            "takeProfit": {"percent": "10%"},
+            "stopLoss": {"percent": "5%"},
+        },
+        ("MSFT BUY 100 95 110",),
+    ),
+    "traderspost cancel": Case({"ticker": "MSFT", "action": "cancel"}, "opens a position"),
+    "traderspost exit": Case({"ticker": "MSFT", "action": "exit", "price": 26}, "opens a position"),
+    "traderspost bearish buy? sentiment": Case(
+        {"ticker": "MSFT", "action": "buy", "price": 26.5, "sentiment": "bearish", "stopLoss": {"stopPrice": 25.85}},
+        "sentiment: found 'bearish' beside 'buy'",
+    ),
+    "traderspost sell bullish": Case(
+        {"ticker": "MSFT", "action": "sell", "price": 26.5, "sentiment": "bullish", "stopLoss": {"stopPrice": 27}},
+        "sentiment: found 'bullish' beside 'sell'",
+    ),
+    "traderspost option": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "price": 2.5,
+            "optionType": "call",
+            "strikePrice": 30,
+            "expiration": "2026-04-17",
+            "stopLoss": {"stopPrice": 1.5},
+        },
+        ("MSFT@options 2026-04-17 C30 BUY 2.5 1.5 ",),
+    ),
+    "traderspost expiration text": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "price": 2.5,
+            "optionType": "call",
+            "intrinsicValue": "itm",
+            "expiration": "+7 days",
+            "strikesAway": 2,
+            "stopLoss": {"stopPrice": 1.5},
+        },
+        "expiry",
+    ),
+    "traderspost nested extras": Case(
+        {
+            "ticker": "MSFT",
+            "action": "buy",
+            "price": 26.5,
+            "takeProfit": {"limitPrice": 28.75},
+            "stopLoss": {"stopPrice": 25.85},
+            "extras": {"a": 1},
+            "time": "2026-03-02T19:30:00Z",
+            "interval": "5",
+        },
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "zero stop": Case({"ticker": "MSFT", "action": "buy", "price": 26.5, "sl": 0}, "stop_loss"),
+    "stop in percent text": Case(
+        {"ticker": "MSFT", "action": "buy", "price": 100, "sl": "5%", "tp": "10%"}, ("MSFT BUY 100 95 110",)
+    ),
+    "negative stop distance": Case({"ticker": "MSFT", "action": "buy", "price": 100, "sl": -5}, "stop_loss"),
+    "camel long entry": Case(
+        {"symbol": "MSFT", "signalType": "LONG", "entryPrice": 26.5, "stopLoss": 25.85, "targetPrices": [28.75, 30]},
+        ("MSFT LONG 26.5 25.85 28.75,30",),
+    ),
+    "side words": Case(
+        [
+            {"symbol": "MSFT", "side": "BTO", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "Buy to Open", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "Long", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "L", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "B", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "bullish", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "enter_long", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "entry long", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "Long Entry", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "buy_long", "entry": 26.5, "stop": 25.85, "target": 28.75},
+            {"symbol": "MSFT", "side": "go long", "entry": 26.5, "stop": 25.85, "target": 28.75},
+        ],
+        (
+            *("MSFT BUY 26.5 25.85 28.75",) * 2,
+            "MSFT LONG 26.5 25.85 28.75",
+            *("MSFT BUY 26.5 25.85 28.75",) * 8,
+        ),
+    ),
+    "csv semicolon comma": Case(
+        "Symbol;Side;Entry;Stop;Target;Qty\r\nMSFT;Buy;26,50;25,85;28,75;100\r\n",
+        ("MSFT BUY 26.50 25.85 28.75",),
+        "s.csv",
+    ),
+    "csv tab": Case(
+        "Symbol\tSide\tEntry\tStop\tTarget\nMSFT\tBuy\t26.50\t25.85\t28.75\n", ("MSFT BUY 26.50 25.85 28.75",), "s.csv"
+    ),
+    "csv bom title": Case(
+        '\ufeffWatchlist March\n\nTicker,Action,Entry Price,Stop Loss,Take Profit\nMSFT,BUY,"$26.50","$25.85","$28.75"\n,,,,\nNotes: be careful\n',
+        ("MSFT BUY 26.50 25.85 28.75",),
+        "s.csv",
+    ),
+    "csv utf16": Case(
+        "Symbol\tSide\tEntry\tStop\tTarget\r\nMSFT\tBuy\t26.50\t25.85\t28.75\r\n".encode("utf-16"),
+        ("MSFT BUY 26.50 25.85 28.75",),
+        "s.csv",
+    ),
+    "csv targets in one cell": Case(
+        'Symbol,Side,Entry,Stop,Targets\nMSFT,Buy,26.5,25.85,"28.75, 30"\n', ("MSFT BUY 26.5 25.85 28.75,30",), "s.csv"
+    ),
+    "csv slash targets": Case(
+        "Symbol,Side,Entry,Stop,Targets\nMSFT,Buy,26.5,25.85,28.75/30\n", ("MSFT BUY 26.5 25.85 28.75,30",), "s.csv"
+    ),
+    "csv entry range": Case("Symbol,Side,Entry,Stop,Target\nMSFT,Buy,26.4-26.6,25.85,28.75\n", "entry_price", "s.csv"),
+    "csv date us": Case(
+        "Date,Symbol,Side,Entry,Stop\n03/02/2026 14:30,MSFT,Buy,26.5,25.85\n", "with the day first", "s.csv"
+    ),
+    "csv date am pm et": Case(
+        "Time,Symbol,Side,Entry,Stop\n3/13/2026 2:30 PM ET,MSFT,Buy,26.5,25.85\n", ("MSFT BUY 26.5 25.85 ",), "s.csv"
+    ),
+    "csv date only": Case("Date,Symbol,Side,Entry,Stop\n2026-03-02,MSFT,Buy,26.5,25.85\n", "bare date", "s.csv"),
+    "csv thousand ambiguous": Case(
+        'Symbol,Side,Entry,Stop\nBRK.A,Buy,"600,000","590,000"\n', "600000 or 600.000", "s.csv"
+    ),
+    "csv thousand clear": Case(
+        'Symbol,Side,Entry,Stop\nBRK.A,Buy,"600,000.50","590,000.00"\n', ("BRK.A BUY 600000.50 590000.00 ",), "s.csv"
+    ),
+    "csv dup header": Case(
+        "Symbol,Side,Entry,Stop\nMSFT,Buy,26.5,25.85\nSymbol,Side,Entry,Stop\nAAPL,Buy,26.5,25.85\n",
+        (
+            "MSFT BUY 26.5 25.85 ",
+            "AAPL BUY 26.5 25.85 ",
+        ),
+        "s.csv",
+    ),
+    "csv no stop": Case("Symbol,Side,Entry\nMSFT,Buy,26.5\n", "missing column stop_loss", "s.csv"),
+    "csv market_type": Case(
+        "Symbol,Side,Entry,Stop,Asset Class\nMSFT,Buy,26.5,25.85,Stock\n", ("MSFT BUY 26.5 25.85 ",), "s.csv"
+    ),
+    "csv confidence": Case("Symbol,Side,Entry,Stop,Confidence\nMSFT,Buy,26.5,25.85,85\n", "confidence", "s.csv"),
+    "json in data": Case(
+        {"data": [{"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": 28.75}]},
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "json in data object": Case(
+        {"data": {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": 28.75}},
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "json orders": Case(
+        {"orders": [{"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": 28.75}]},
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "json message string": Case(
+        {"message": '{"symbol":"MSFT","side":"buy","entry":26.5,"stop":25.85,"target":28.75}'},
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "json lines crlf": Case(
+        '{"symbol":"MSFT","side":"buy","entry":26.5,"stop":25.85,"target":28.75}\r\n{"symbol":"AAPL","side":"sell","entry":26.5,"stop":27,"target":24}\r\n',
+        (
+            "MSFT BUY 26.5 25.85 28.75",
+            "AAPL SELL 26.5 27 24",
+        ),
+        "s.jsonl",
+    ),
+    "json typo": Case({"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop_los": 25.85}, "did you mean stop_loss"),
+    "json null target": Case(
+        {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": None}, ("MSFT BUY 26.5 25.85 ",)
+    ),
+    "json NaN target": Case(
+        {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "target": float("nan")},
+        ("MSFT BUY 26.5 25.85 ",),
+    ),
+    "json string NaN tp": Case(
+        {"ticker": "MSFT", "action": "buy", "price": "26.5", "sl": "25.85", "tp": "NaN"}, ("MSFT BUY 26.5 25.85 ",)
+    ),
+    "empty tp": Case(
+        {"ticker": "MSFT", "action": "buy", "price": "26.5", "sl": "25.85", "tp": ""}, ("MSFT BUY 26.5 25.85 ",)
+    ),
+    "epoch s ms": Case(
+        [
+            {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "time": 1772479800},
+            {"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 25.85, "time": "1772479800000"},
+        ],
+        (
+            "MSFT BUY 26.5 25.85 ",
+            "MSFT BUY 26.5 25.85 ",
+        ),
+    ),
+    "yaml nested": Case(
+        "signals:\n  - ticker: MSFT\n    action: buy\n    price: 26.5\n    stopLoss: {stopPrice: 25.85}\n    takeProfit: {limitPrice: 28.75}\n",
+        ("MSFT BUY 26.5 25.85 28.75",),
+        "s.yaml",
+    ),
+    "both entry and limit": Case(
+        {"symbol": "MSFT", "side": "buy", "price": 26.6, "limitPrice": 26.5, "stop": 25.85, "target": 28.75},
+        ("MSFT BUY 26.6 25.85 28.75",),
+    ),
+    "stop above for buy": Case({"symbol": "MSFT", "side": "buy", "entry": 26.5, "stop": 27}, ("MSFT BUY 26.5 27 ",)),
+    "capital.com epic": Case(
+        {"epic": "MSFT", "direction": "BUY", "level": 26.5, "stopLevel": 25.85, "profitLevel": 28.75},
+        "symbol: it is missing",
+    ),
+    "3commas": Case(
+        {"message_type": "bot", "bot_id": 1, "email_token": "x", "delay_seconds": 0, "pair": "USDT_BTC"}, "is missing"
+    ),
+    "alertatron": Case(
+        {"symbol": "MSFT", "side": "buy", "qty": "1%", "price": 26.5, "stop": 25.85, "target": 28.75},
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+    "pineconnector": Case("123,buy,EURUSD,sl=1.05,tp=1.2", "", "s.txt"),
+    "tv strategy full": Case(
+        {
+            "strategy": {"name": "x", "settings": {"a": 1}},
+            "position": {"qty": 1},
+            "order": {"action": "buy", "contracts": 1, "price": 26.5, "id": "L", "comment": "c"},
+            "market": {"position": "long"},
+            "ticker": "MSFT",
+            "exchange": "NASDAQ",
+            "stop_loss": 25.85,
+            "take_profit": 28.75,
+        },
+        ("MSFT BUY 26.5 25.85 28.75",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_of_signals_is_read_as_by_hand(name: str) -> None:
+    content, right, file = CASES[name]
+    if not isinstance(content, bytes):
+        content = (content if isinstance(content, str) else json.dumps(content)).encode()
+    kind = FORMATS.get(PurePath(file).suffix)
+    batch = read_signals(io.BytesIO(content), file, now=NOW, max_age=timedelta(days=1), kind=kind)
+    if isinstance(right, str):
+        assert batch.signals == ()
+        assert right in batch.rejected[0].reason.message
+        return
+    assert right == tuple(
+        f"{signal.instrument.key} {signal.signal_type.value} {signal.entry_price:f} {signal.stop_loss:f} "
+        + ",".join(f"{price:f}" for price in signal.target_prices)
+        for signal in batch.signals
+    )
