@@ -20,7 +20,14 @@ from typer.main import get_command
 from apex_cli import __version__
 from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
-from apex_cli.presenters.output import INTERRUPTED, Output, internal_error, out_of_means, point_nowhere, take_any_sign
+from apex_cli.presenters.screen.output import (
+    INTERRUPTED,
+    Output,
+    internal_error,
+    out_of_means,
+    point_nowhere,
+    take_any_sign,
+)
 
 
 def exit_status_table() -> str:

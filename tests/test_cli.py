@@ -252,7 +252,7 @@ def _drained(descriptor: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["apex_cli.cli", "typer", "apex_cli.presenters.output", "apex_cli.commands.positions"]
+    "module", ["apex_cli.cli", "typer", "apex_cli.presenters.screen.output", "apex_cli.commands.positions"]
 )
 def test_ctrl_c_while_it_is_imported_ends_in_a_sentence(tmp_path: Path, module: str) -> None:
     program = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from apex_cli.core.adapters.files.csv_bars import CsvBars
-from apex_cli.core.adapters.files.signal_sources import FileSource
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+from apex_cli.core.adapters.files.signals.signal_sources import FileSource
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import session_bounds
 from apex_cli.core.model.decision import Exposure

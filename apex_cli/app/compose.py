@@ -21,8 +21,8 @@ from apex_cli.settings.sections import DefaultStop, Settings, SignalSettings, Si
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from apex_cli.core.adapters.files.alerts import SignalForm
-    from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.signals.alerts import SignalForm
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.adapters.state.store import TinyDbStore
     from apex_cli.core.coordinator.service import Service
@@ -340,7 +340,7 @@ def signal_form(
     """Return how the configuration wants signals to be read; each thing is said to *notice* once."""
     import msgspec
 
-    from apex_cli.core.adapters.files.alerts import SignalForm
+    from apex_cli.core.adapters.files.signals.alerts import SignalForm
     from apex_cli.core.model.decision import Reason
 
     said: set[str] = set()
@@ -397,8 +397,8 @@ def make_sources(
     """
     import sys
 
-    from apex_cli.core.adapters.files.inbox import InboxSource
-    from apex_cli.core.adapters.files.signal_sources import FileSource, StdinSource
+    from apex_cli.core.adapters.files.signals.inbox import InboxSource
+    from apex_cli.core.adapters.files.signals.signal_sources import FileSource, StdinSource
 
     max_age = timedelta(minutes=settings.signals.max_age_minutes)
     form = signal_form(settings.signals, bars, notice)

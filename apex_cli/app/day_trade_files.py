@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from apex_cli.app.compose import make_parts
 from apex_cli.app.resources import file_hints
-from apex_cli.core.adapters.files.execution_fields import moment
-from apex_cli.core.adapters.files.executions import read_bytes, read_executions
-from apex_cli.core.adapters.files.situation import Situation, read_situation
+from apex_cli.core.adapters.files.executions.execution_fields import moment
+from apex_cli.core.adapters.files.executions.execution_files import read_bytes, read_executions
+from apex_cli.core.adapters.files.executions.situation import Situation, read_situation
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.day_trades.counter import is_partial
 from apex_cli.core.day_trades.imports import Report, import_executions

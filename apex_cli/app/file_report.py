@@ -9,12 +9,13 @@ from pathlib import Path
 
 from apex_cli.app.compose import signal_form
 from apex_cli.app.resources import file_hints
-from apex_cli.core.adapters.files import alerts, broker_exports
-from apex_cli.core.adapters.files import price_files as prices
-from apex_cli.core.adapters.files.bar_series import is_pair, make_series
-from apex_cli.core.adapters.files.csv_bars import symbol_in_name
-from apex_cli.core.adapters.files.executions import read_bytes, read_executions
-from apex_cli.core.adapters.files.signal_reader import FORMATS, read_signals
+from apex_cli.core.adapters.files.executions import broker_exports
+from apex_cli.core.adapters.files.executions.execution_files import read_bytes, read_executions
+from apex_cli.core.adapters.files.prices import price_files as prices
+from apex_cli.core.adapters.files.prices.bar_series import is_pair, make_series
+from apex_cli.core.adapters.files.prices.csv_bars import symbol_in_name
+from apex_cli.core.adapters.files.signals import alerts
+from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
 from apex_cli.core.adapters.files.text_tables import FileHints, Row, decoded, match_columns, open_table, parse_json
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook

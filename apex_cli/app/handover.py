@@ -35,7 +35,7 @@ from apex_cli.core.model.request import (
     joined,
 )
 from apex_cli.core.state.events import RequestMade
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:

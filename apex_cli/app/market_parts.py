@@ -12,7 +12,7 @@ from apex_cli.core.model.limits import Patience
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.health import Finding
@@ -89,6 +89,6 @@ def open_bars(settings: Settings) -> CsvBars | None:
             f"prices.bars_dir names {settings.prices.bars_dir}, which is no folder.",
             hint="Correct it, or leave it out: then simulated orders fill at the signal's price.",
         )
-    from apex_cli.core.adapters.files.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 
     return CsvBars(settings.prices.bars_dir, file_hints(settings.prices, "prices"))

@@ -22,7 +22,7 @@ from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, CloseRequest, Preview, WorkDone
 from apex_cli.core.state.tables import State
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
-    from apex_cli.core.adapters.files.model_files import ModelFiles
-    from apex_cli.core.adapters.files.pinned_models import PinnedModels
+    from apex_cli.core.adapters.files.models.model_files import ModelFiles
+    from apex_cli.core.adapters.files.models.pinned_models import PinnedModels
     from apex_cli.core.ports import BarSource, Broker, Chore, Clock, ModelStore, SignalSource, SignalStage
     from apex_cli.core.signals.bar_history import History
     from apex_cli.core.signals.context import Once, PipelineContext
@@ -100,7 +100,7 @@ def pinned_models(settings: Settings) -> PinnedModels | None:
     """Return the stored models as they are now; None where no step predicts, or none can."""
     if "predictor" not in settings.pipeline.stages or missing(ML):
         return None
-    from apex_cli.core.adapters.files.pinned_models import PinnedModels
+    from apex_cli.core.adapters.files.models.pinned_models import PinnedModels
 
     return PinnedModels(model_files(settings))
 
@@ -119,7 +119,7 @@ def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
         source = _made(settings, context, pipeline.bars, "bars", key="pipeline.bars", built_in=("csv",))
     if source is None or pipeline.cache_dir is None:
         return source
-    from apex_cli.core.adapters.files.bar_cache import CachedBars
+    from apex_cli.core.adapters.files.prices.bar_cache import CachedBars
 
     return CachedBars(
         source,
@@ -321,7 +321,7 @@ def make_model_manager(
 
 def model_files(settings: Settings) -> ModelFiles:
     """Return where models are stored."""
-    from apex_cli.core.adapters.files.model_files import ModelFiles
+    from apex_cli.core.adapters.files.models.model_files import ModelFiles
 
     return ModelFiles(settings.state.dir / "models", _tell_once)
 

@@ -27,8 +27,8 @@ from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
 from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters import event_loop
-from apex_cli.core.adapters.files.csv_bars import CsvBars
-from apex_cli.core.adapters.files.signal_sources import FileSource
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+from apex_cli.core.adapters.files.signals.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds, UntoldState

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from apex_cli.core.errors import ConfigError, InputError, StateError
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import Reason
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
 from apex_cli.settings.sections import BrokerName, ExecutionFileSettings, IbMode, PriceSettings, Settings
 
@@ -160,7 +160,7 @@ def tell(text: str) -> None:
     """Say something that no option silences, on standard error."""
     import sys
 
-    from apex_cli.presenters.output import write_line
+    from apex_cli.presenters.screen.output import write_line
 
     write_line(sys.stderr, text)
 

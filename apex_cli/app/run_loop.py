@@ -47,8 +47,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
-from apex_cli.presenters.output import INTERRUPTED, Output, is_terminal
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
+from apex_cli.presenters.screen.output import INTERRUPTED, Output, is_terminal
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:

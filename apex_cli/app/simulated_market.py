@@ -15,8 +15,8 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
-    from apex_cli.core.adapters.files.csv_bars import CsvBars
-    from apex_cli.core.adapters.files.option_prices import OptionPrices
+    from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+    from apex_cli.core.adapters.files.prices.option_prices import OptionPrices
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.ports import Broker, Clock
@@ -39,7 +39,7 @@ def prices_of(settings: Settings, bars: CsvBars | None) -> OptionPrices | None:
     """Return the latest prices of *bars*, options included; None without bars."""
     if bars is None:
         return None
-    from apex_cli.core.adapters.files.option_prices import OptionPrices
+    from apex_cli.core.adapters.files.prices.option_prices import OptionPrices
 
     return OptionPrices(bars, settings.prices.options)
 

@@ -12,7 +12,7 @@ from apex_cli.commands.options import Call, HandOverOption, common, positive_dec
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Answered, Choice
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
@@ -129,7 +129,7 @@ def _ask(out: Output, settings: Settings, wait_s: float) -> None:
     """Ask one by one; nothing is held while the person thinks."""
     from apex_cli.app.operator import Operator
     from apex_cli.app.resources import badge_in
-    from apex_cli.presenters.prompt import ask_all
+    from apex_cli.presenters.screen.prompt import ask_all
 
     operator = Operator(settings, out, wait_s=wait_s)
     if not ask_all(operator, badge_in(settings, operator.view())):

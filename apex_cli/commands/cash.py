@@ -13,7 +13,7 @@ from apex_cli.commands.options import Call, common, positive_decimal
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.wording import money
-from apex_cli.presenters.blocks import Cell, Fields
+from apex_cli.presenters.screen.blocks import Cell, Fields
 from apex_cli.settings.sections import BrokerName
 
 app = typer.Typer(add_completion=False)

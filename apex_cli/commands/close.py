@@ -14,7 +14,7 @@ from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
 from apex_cli.core.state.tables import State
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)

@@ -14,7 +14,7 @@ from apex_cli.app.resources import write_page
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ConfigError, InputError, NothingToDo
 from apex_cli.core.reader import Problem, Reader, suggest
-from apex_cli.presenters.blocks import Cell, Fields, Line
+from apex_cli.presenters.screen.blocks import Cell, Fields, Line
 from apex_cli.settings.load import find_config, places_looked, read_config, read_overrides
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 

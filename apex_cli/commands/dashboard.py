@@ -10,7 +10,7 @@ import typer
 
 from apex_cli.commands.options import Call, HandOverOption, common, whole
 from apex_cli.core.errors import ConfigError, InputError, install_command
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)

@@ -33,7 +33,7 @@ def export(
     from apex_cli.core.adapters.atomic_file import write_atomically
     from apex_cli.core.adapters.table_file import TableFormat, records, table_bytes
     from apex_cli.core.reports.trade_report import Span
-    from apex_cli.presenters.blocks import Line
+    from apex_cli.presenters.screen.blocks import Line
 
     if what not in set(ExportKind):
         raise InputError("usage", f"There is no export of {what!r}.", hint=f"Known are: {', '.join(ExportKind)}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.options import Call, common, positive_decimal, seconds, whole
-from apex_cli.presenters.blocks import Line
+from apex_cli.presenters.screen.blocks import Line
 
 if TYPE_CHECKING:
     from apex_cli.gateway.serve import Started

@@ -12,9 +12,9 @@ from apex_cli.app.resources import machine_time, open_store
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
-from apex_cli.presenters.blocks import Cell, Fields, Tone
-from apex_cli.presenters.formats import moment
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.blocks import Cell, Fields, Tone
+from apex_cli.presenters.screen.formats import moment
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
@@ -113,7 +113,7 @@ def _tell_directly(out: Output, settings: Settings, error: ApexError) -> None:
     if not is_wanted(settings):
         return
     from apex_cli.notify.direct import send_to_all
-    from apex_cli.presenters.notices import trouble_notice
+    from apex_cli.presenters.messages.notices import trouble_notice
 
     notice = trouble_notice(f"{error.message} {error.hint}".strip(), machine_time())
     for name, failure in send_to_all(settings, notice, say=out.note).items():

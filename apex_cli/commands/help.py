@@ -11,7 +11,7 @@ import typer
 from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.blocks import Cell, Fields, Line
+from apex_cli.presenters.screen.blocks import Cell, Fields, Line
 
 app = typer.Typer(add_completion=False)
 

@@ -12,10 +12,10 @@ from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.blocks import Block, Line, Tone
+from apex_cli.presenters.screen.blocks import Block, Line, Tone
 
 if TYPE_CHECKING:
-    from apex_cli.presenters.output import Output
+    from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.first import FirstAnswers, Question
 
 app = typer.Typer(add_completion=False)

@@ -8,7 +8,7 @@ import typer
 
 from apex_cli.app.resources import open_store
 from apex_cli.commands.options import Call, common, whole
-from apex_cli.presenters.blocks import Line
+from apex_cli.presenters.screen.blocks import Line
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Show what was learned from closed trades, and take it back."

@@ -10,7 +10,7 @@ from apex_cli.app.resources import make_system_clock
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
-from apex_cli.presenters.blocks import Cell, Grid, Tone, heads
+from apex_cli.presenters.screen.blocks import Cell, Grid, Tone, heads
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")
 
@@ -30,7 +30,7 @@ def try_channels(
     if not is_wanted(settings):
         raise NothingToDo("no_channel", "No channel is set up.", hint="See notify in config.example.yaml.")
     from apex_cli.notify.direct import send_to_all
-    from apex_cli.presenters.notices import hello_notice
+    from apex_cli.presenters.messages.notices import hello_notice
 
     reported = send_to_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
     if not reported:

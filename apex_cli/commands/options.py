@@ -14,7 +14,7 @@ import typer
 
 from apex_cli.app.resources import allow_live, read_settings, require_account
 from apex_cli.core.model.wording import show_amounts_in
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 LEAST, MOST = Decimal("1e-12"), Decimal("1e12")

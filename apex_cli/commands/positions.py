@@ -9,7 +9,7 @@ import typer
 
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings, SimulationClock
 
 app = typer.Typer(add_completion=False)
@@ -53,10 +53,10 @@ def _watch(out: Output, settings: Settings) -> None:
     from apex_cli.app.resources import badge_in, open_store
     from apex_cli.core.positions.position_views import position_views
     from apex_cli.core.reports.board import make_day
-    from apex_cli.presenters.blocks import Line
     from apex_cli.presenters.day import status_line
     from apex_cli.presenters.positions import positions_blocks
-    from apex_cli.presenters.terminal import renderable
+    from apex_cli.presenters.screen.blocks import Line
+    from apex_cli.presenters.screen.terminal import renderable
 
     store = open_store(settings)
     with Live(refresh_per_second=4) as live:

@@ -13,7 +13,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.request import Reconciled, ReconcileRequest, WorkDone
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 
 app = typer.Typer(add_completion=False)
 

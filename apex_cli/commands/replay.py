@@ -11,7 +11,7 @@ import typer
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.market import ReplayFill
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def replay(
         _sweep(out, lambda extra: call.settings_with(overrides | dict(extra)), sweep, options, jobs, dask)
         return
     if png is not None:
-        from apex_cli.presenters.raster import require_png
+        from apex_cli.presenters.pages.raster import require_png
 
         require_png()
     with out.progress("replaying") as on_step:
@@ -146,12 +146,12 @@ def _write(report: ReplayReport, html: Path | None, png: Path | None) -> dict[st
 
     written = {}
     if html is not None:
-        from apex_cli.presenters.replay_page import replay_page
+        from apex_cli.presenters.pages.replay_page import replay_page
 
         written["html"] = str(write_page(html, replay_page(report)))
     if png is not None:
-        from apex_cli.presenters.picture import replay_picture
-        from apex_cli.presenters.raster import png_of
+        from apex_cli.presenters.pages.picture import replay_picture
+        from apex_cli.presenters.pages.raster import png_of
 
         written["png"] = str(write_page(png, png_of(replay_picture(report))))
     return written

@@ -13,7 +13,7 @@ import typer
 from apex_cli.app.resources import badge_of, open_journal
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def report(
     if first and last and first > last:
         raise InputError("span_invalid", f"--from {first:%Y-%m-%d} is after --to {last:%Y-%m-%d}.", hint="Swap them.")
     if png is not None:
-        from apex_cli.presenters.raster import require_png
+        from apex_cli.presenters.pages.raster import require_png
 
         require_png()
     span = Span(first=first.date() if first else None, last=last.date() if last else None)
@@ -82,7 +82,7 @@ def _progress(out: Output, total: int) -> Iterator[Callable[[int], None] | None]
     """Draw a bar at a terminal while a long journal is read."""
     import sys
 
-    from apex_cli.presenters.output import is_terminal
+    from apex_cli.presenters.screen.output import is_terminal
 
     if out.quiet or out.as_json or total < SHORT_JOURNAL or not is_terminal(sys.stderr):
         yield None
@@ -106,12 +106,12 @@ def _write(found: TradeReport, title: str, html: Path | None, png: Path | None) 
 
     written = {}
     if html is not None:
-        from apex_cli.presenters.report_page import report_page
+        from apex_cli.presenters.pages.report_page import report_page
 
         written["html"] = str(write_page(html, report_page(found, title)))
     if png is not None:
-        from apex_cli.presenters.picture import report_picture
-        from apex_cli.presenters.raster import png_of
+        from apex_cli.presenters.pages.picture import report_picture
+        from apex_cli.presenters.pages.raster import png_of
 
         written["png"] = str(write_page(png, png_of(report_picture(found, title))))
     return written

@@ -8,7 +8,7 @@ import typer
 
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.blocks import Line
+from apex_cli.presenters.screen.blocks import Line
 
 app = typer.Typer(add_completion=False)
 

@@ -19,7 +19,7 @@ from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import reward_risk
 from apex_cli.core.model.spelling import Hints, SpellingError, canonical
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.presenters.size import size_blocks, size_data
 from apex_cli.settings.sections import Settings
 

@@ -16,8 +16,8 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.repair import Restored, spans
 from apex_cli.core.model.wording import money
-from apex_cli.presenters.blocks import Cell, Fields, Grid, Tone, heads
-from apex_cli.presenters.output import write_line
+from apex_cli.presenters.screen.blocks import Cell, Fields, Grid, Tone, heads
+from apex_cli.presenters.screen.output import write_line
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Check, query, back up, restore, migrate and export the state."

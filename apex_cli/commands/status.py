@@ -9,7 +9,7 @@ import typer
 
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ApexError
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
     from apex_cli.presenters.status import Standing

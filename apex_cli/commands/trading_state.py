@@ -10,9 +10,9 @@ from apex_cli.app.operator import Operator
 from apex_cli.commands.options import Call, common
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.notify import posting
-from apex_cli.presenters.blocks import Cell, Fields, Tone
 from apex_cli.presenters.day import MODE_MEANINGS
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.blocks import Cell, Fields, Tone
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 halt_app = typer.Typer(add_completion=False)

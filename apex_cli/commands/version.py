@@ -8,7 +8,7 @@ import typer
 
 from apex_cli import __version__
 from apex_cli.commands.options import Call, common
-from apex_cli.presenters.blocks import Cell, Fields
+from apex_cli.presenters.screen.blocks import Cell, Fields
 
 app = typer.Typer(add_completion=False)
 

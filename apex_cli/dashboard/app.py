@@ -46,7 +46,6 @@ from apex_cli.dashboard.seen import Feed, Operator, Seen
 from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
 from apex_cli.presenters.approvals import answer_blocks, preview_blocks
-from apex_cli.presenters.blocks import Cell, Tone
 from apex_cli.presenters.day import (
     MODE_MEANINGS,
     alarm_cells,
@@ -62,11 +61,12 @@ from apex_cli.presenters.day import (
     positions_sheet,
     risk_rows,
 )
-from apex_cli.presenters.formats import moment
 from apex_cli.presenters.orders import ORDERS
-from apex_cli.presenters.plots import equity_curve, r_histogram, trades_curve
 from apex_cli.presenters.positions import position_fields
-from apex_cli.presenters.terminal import renderable
+from apex_cli.presenters.screen.blocks import Cell, Tone
+from apex_cli.presenters.screen.formats import moment
+from apex_cli.presenters.screen.plots import equity_curve, r_histogram, trades_curve
+from apex_cli.presenters.screen.terminal import renderable
 
 
 class DashboardApp(App[None]):

@@ -10,7 +10,7 @@ from apex_cli.core.model.wording import visible
 from apex_cli.core.reports.activity import Activity
 from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
 from apex_cli.dashboard.sheet_table import SheetTable
-from apex_cli.presenters.blocks import Cell
+from apex_cli.presenters.screen.blocks import Cell
 
 LOOK_EVERY_S = 0.25
 """How often the header of the state file is read: a few bytes."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual_plotext import PlotextPlot
 
-from apex_cli.presenters.plots import Curve, Histogram
+from apex_cli.presenters.screen.plots import Curve, Histogram
 
 
 class CurvePlot(PlotextPlot):

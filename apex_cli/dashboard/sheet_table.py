@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from apex_cli.dashboard.tones import Palette, text_of
-from apex_cli.presenters.blocks import Head
 from apex_cli.presenters.day import Cells, Sheet
+from apex_cli.presenters.screen.blocks import Head
 
 
 class SheetTable(DataTable[Text]):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from apex_cli.presenters.blocks import Cell, Tone
+from apex_cli.presenters.screen.blocks import Cell, Tone
 
 Palette = dict[Tone, str]
 

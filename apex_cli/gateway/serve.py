@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from apex_cli.core.adapters import event_loop
-from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import BrokerError, InputError
 from apex_cli.core.model.base import Value

@@ -8,7 +8,7 @@ from datetime import datetime
 from heapq import merge
 from itertools import groupby
 
-from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway.hub import Hub

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import Reason
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
 

@@ -97,7 +97,7 @@ def _channel(settings: Settings, name: str, make: Callable[[], Notifier], only: 
 
 def _console(settings: Settings, say: Callable[[str], None]) -> Channel:
     from apex_cli.core.adapters.notifiers.plain_notifiers import ConsoleNotifier
-    from apex_cli.presenters.message import one_line
+    from apex_cli.presenters.messages.message import one_line
 
     return _channel(settings, "console", lambda: ConsoleNotifier(say, one_line))
 
@@ -140,7 +140,7 @@ def require_telegram(secrets: Secrets) -> None:
 
 def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:
     from apex_cli.core.adapters.notifiers.apprise_notifier import AppriseNotifier, channel_name
-    from apex_cli.presenters.message import plain_text
+    from apex_cli.presenters.messages.message import plain_text
 
     if not secrets.urls:
         raise ConfigError(

@@ -21,7 +21,7 @@ from apex_cli.core.errors import ApexError, BusyError, StateError
 from apex_cli.core.notices.courier import Courier, Step, begin
 from apex_cli.core.ports import Notifier
 from apex_cli.notify.channels import TELEGRAM, Channel, make_channels, notify_folder
-from apex_cli.presenters.notices import notice_of
+from apex_cli.presenters.messages.notices import notice_of
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class Postman:
         from apex_cli.app.operator import Operator
         from apex_cli.notify.telegram_commands import Talk
         from apex_cli.notify.telegram_handler import TelegramDesk
-        from apex_cli.presenters.output import Output
+        from apex_cli.presenters.screen.output import Output
 
         link, buttons = self._bot(secrets), self._buttons()
         operator = Operator(self._settings, Output("telegram", quiet=True), wait_s=WAIT_S)

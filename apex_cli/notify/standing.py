@@ -12,9 +12,9 @@ from apex_cli.core.model.delivery import Delivery
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.notify.channels import Channel
 from apex_cli.notify.post import Postman
-from apex_cli.presenters.blocks import SECOND, THIRD, Cell, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, moment
+from apex_cli.presenters.screen.blocks import SECOND, THIRD, Cell, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, moment
 from apex_cli.settings.sections import Settings
 
 FAILING = 3

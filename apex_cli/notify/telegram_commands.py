@@ -16,8 +16,8 @@ from apex_cli.core.ports import Clock
 from apex_cli.core.positions.announcements import summarise_day
 from apex_cli.core.positions.position_views import position_views, totals_of
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
-from apex_cli.presenters.message import telegram_html
-from apex_cli.presenters.phone import HELP, day_trades_html, pending_html, positions_html, summary_html
+from apex_cli.presenters.messages.message import telegram_html
+from apex_cli.presenters.messages.phone import HELP, day_trades_html, pending_html, positions_html, summary_html
 
 CONFIRM_FOR = timedelta(minutes=2)
 """How long a question such as "Close all of TSLA?" may be answered."""

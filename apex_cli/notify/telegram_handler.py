@@ -23,7 +23,7 @@ from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.notify.telegram_commands import COMMANDS, Talk
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
-from apex_cli.presenters.phone import decided_html, details_html, outcome_text, pending_html
+from apex_cli.presenters.messages.phone import decided_html, details_html, outcome_text, pending_html
 
 R = TypeVar("R")
 

@@ -9,8 +9,8 @@ from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.state.tables import State
-from apex_cli.presenters.message import telegram_notice
-from apex_cli.presenters.phone import asked_html, decided_html
+from apex_cli.presenters.messages.message import telegram_notice
+from apex_cli.presenters.messages.phone import asked_html, decided_html
 
 BY_PHONE = "(Telegram)"
 """Ends the name that a decision from the chat is recorded under."""

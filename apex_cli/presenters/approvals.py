@@ -15,9 +15,10 @@ from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.model.wording import account_currency
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import (
+from apex_cli.presenters.run import reason_data
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import (
     DASH,
     clock_time,
     moment,
@@ -29,7 +30,6 @@ from apex_cli.presenters.formats import (
     signed,
     units,
 )
-from apex_cli.presenters.run import reason_data
 from apex_cli.presenters.size import BINDING_WORDS
 
 if TYPE_CHECKING:  # the desk brings the event loop along, which showing a value does not need

@@ -9,9 +9,9 @@ from typing import Any
 from apex_cli.core.model.request import Closed, CloseRequest
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
-from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Line, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, gain, number, percent, price, signed, units
+from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, gain, number, percent, price, signed, units
 
 STATUS_TONES = {"closed": Tone.GOOD, "reduced": Tone.GOOD, "working": Tone.WARN, "unknown": Tone.BAD}
 

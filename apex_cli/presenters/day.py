@@ -20,11 +20,11 @@ from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import Board, Day, Gauge
 from apex_cli.presenters.approvals import APPROVALS, ApprovalRow
-from apex_cli.presenters.blocks import FIRST, Cell, Grid, Head, Tone, bar, heads
-from apex_cli.presenters.fit import picked, places_that_fit
-from apex_cli.presenters.formats import DASH, clock_time, gain, moment, money, percent, share, short_time, signed
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.positions import POSITIONS
+from apex_cli.presenters.screen.blocks import FIRST, Cell, Grid, Head, Tone, bar, heads
+from apex_cli.presenters.screen.fit import picked, places_that_fit
+from apex_cli.presenters.screen.formats import DASH, clock_time, gain, moment, money, percent, share, short_time, signed
 
 MODE_MEANINGS = {
     TradingMode.ACTIVE: "signals are decided and executed",

@@ -17,9 +17,12 @@ from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
 from apex_cli.core.state.events import DecisionRecord
 from apex_cli.presenters.approvals import score_grid
-from apex_cli.presenters.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import (
+from apex_cli.presenters.history import ROUND_TRIPS
+from apex_cli.presenters.management_lines import management_line
+from apex_cli.presenters.orders import ORDERS
+from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Fields, Grid, Line, Tone, heads
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import (
     DASH,
     gain,
     in_both,
@@ -33,9 +36,6 @@ from apex_cli.presenters.formats import (
     signed,
     units,
 )
-from apex_cli.presenters.history import ROUND_TRIPS
-from apex_cli.presenters.management_lines import management_line
-from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.size import BINDING_WORDS
 
 STAGE_MARKS: dict[str, tuple[str, ...]] = {

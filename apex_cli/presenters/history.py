@@ -8,9 +8,9 @@ from typing import Any
 
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.performance import Statistics
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import (
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import (
     DASH,
     gain,
     in_both,

@@ -12,8 +12,8 @@ from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, Weights, WeightsVersion
 from apex_cli.core.state.tables import State
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, Tone, bar, heads
-from apex_cli.presenters.formats import DASH, moment, ratio, results_text
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, bar, heads
+from apex_cli.presenters.screen.formats import DASH, moment, ratio, results_text
 
 MODE_WORDS = {
     LearningMode.ADAPT: "changes the weights of the score, never a size or a limit",

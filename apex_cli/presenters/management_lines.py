@@ -25,7 +25,7 @@ from apex_cli.core.state.events import (
     TrailStarted,
     read_event,
 )
-from apex_cli.presenters.formats import moment
+from apex_cli.presenters.screen.formats import moment
 
 CLOSED_BY: dict[type, str] = {TimeExit: "time exit", ExpiryExit: "before expiry", EndOfDayExit: "end of day"}
 WHY_MOVED = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price"}

@@ -7,9 +7,9 @@ from typing import Any
 
 from apex_cli.core.model.prediction import ModelInfo
 from apex_cli.core.signals.model_manager import ModelManager
-from apex_cli.presenters.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar
-from apex_cli.presenters.columns import Column, Table
-from apex_cli.presenters.formats import DASH, moment
+from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar
+from apex_cli.presenters.screen.columns import Column, Table
+from apex_cli.presenters.screen.formats import DASH, moment
 
 MODELS = Table[ModelInfo](
     Column(key="version", value=lambda m: m.version, title="Version", is_right=True),

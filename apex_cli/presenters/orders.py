@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from apex_cli.core.model.order import OrderRecord, OrderStatus
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import number, price, units
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import number, price, units
 
 STATUS_TONES = {
     OrderStatus.UNKNOWN: Tone.BAD,

@@ -9,9 +9,9 @@ from typing import Any
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import (
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import (
     DASH,
     gain,
     in_both,

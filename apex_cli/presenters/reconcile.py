@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from apex_cli.core.model.reconciliation import Break, BreakStatus, CorrectionKind, Lock, Reconciliation
-from apex_cli.presenters.blocks import Block, Cell, Line, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, number
+from apex_cli.presenters.screen.blocks import Block, Cell, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, number
 
 STATUS_TONES = {BreakStatus.OPEN: Tone.BAD, BreakStatus.REPAIRED: Tone.GOOD, BreakStatus.IGNORED: Tone.DIM}
 

@@ -13,11 +13,11 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
-from apex_cli.presenters.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Tone, heads
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, gain, money, price, r_multiple, ratio, share, signed, units
 from apex_cli.presenters.history import ROUND_TRIPS, gain_figure, statistics_data, win_rates
-from apex_cli.presenters.plots import curve_rows, depth_rows
+from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Tone, heads
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, gain, money, price, r_multiple, ratio, share, signed, units
+from apex_cli.presenters.screen.plots import curve_rows, depth_rows
 
 LAST_TRADES = 10
 MOST_WARNINGS = 5

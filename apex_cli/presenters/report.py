@@ -9,11 +9,24 @@ from typing import Any
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Grid, Head, Line, Tone, bar
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, gain, money, r_multiple, ratio, share
 from apex_cli.presenters.history import gain_figure, statistics_data, win_rates
-from apex_cli.presenters.plots import histogram_of, sparkline
+from apex_cli.presenters.screen.blocks import (
+    LAST,
+    SECOND,
+    THIRD,
+    Block,
+    Cell,
+    Fields,
+    Figure,
+    Grid,
+    Head,
+    Line,
+    Tone,
+    bar,
+)
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, gain, money, r_multiple, ratio, share
+from apex_cli.presenters.screen.plots import histogram_of, sparkline
 
 MOST_REFUSALS = 12
 """Reasons reported in the terminal; ``--json`` and the page report all."""

@@ -9,9 +9,9 @@ from typing import Any
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency
-from apex_cli.presenters.blocks import LAST, THIRD, Block, Cell, Line, Tone
-from apex_cli.presenters.columns import Column, Table, bold
-from apex_cli.presenters.formats import DASH, money, number, score_text, signed, units
+from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Cell, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, money, number, score_text, signed, units
 
 OUTCOME_TONES = {
     SignalOutcome.EXECUTED: Tone.GOOD,

@@ -24,9 +24,9 @@ from apex_cli.core.state.events import (
     read_event,
 )
 from apex_cli.presenters.day import status_line
-from apex_cli.presenters.formats import moment, price, units
-from apex_cli.presenters.output import Output, without_secrets, write_line
 from apex_cli.presenters.run import why
+from apex_cli.presenters.screen.formats import moment, price, units
+from apex_cli.presenters.screen.output import Output, without_secrets, write_line
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -10,8 +10,8 @@ from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.wording import account_currency
-from apex_cli.presenters.blocks import Block, Cell, Fields, Tone, bar
-from apex_cli.presenters.formats import money, number, price, rate_data, rate_text, ratio, units
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Tone, bar
+from apex_cli.presenters.screen.formats import money, number, price, rate_data, rate_text, ratio, units
 
 BINDING_WORDS = {
     Binding.RISK: "the risk cap",

@@ -12,9 +12,9 @@ from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board
-from apex_cli.presenters.blocks import Block, Cell, Fields, Line, Tone
 from apex_cli.presenters.day import MODE_MEANINGS, MODE_TONES, alarm_cells, left_cell
-from apex_cli.presenters.formats import DASH, gain, moment, money, signed
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Line, Tone
+from apex_cli.presenters.screen.formats import DASH, gain, moment, money, signed
 
 
 class Standing(Value, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from apex_cli.presenters.blocks import LAST, SECOND, THIRD, Block, Cell, Grid, Head, Line, Tone
-from apex_cli.presenters.columns import Column, Table
-from apex_cli.presenters.formats import DASH, gain, r_multiple, ratio, share
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Grid, Head, Line, Tone
+from apex_cli.presenters.screen.columns import Column, Table
+from apex_cli.presenters.screen.formats import DASH, gain, r_multiple, ratio, share
 
 if TYPE_CHECKING:
     from apex_cli.core.reports.replay_report import SweepRow

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from apex_cli.app import pipeline
 from apex_cli.app.replayer import Replay, ReplayOptions, foreknowledge, replay
 from apex_cli.app.resources import read_settings
-from apex_cli.core.adapters.files.csv_bars import CsvBars
-from apex_cli.core.adapters.files.model_files import ModelFiles
-from apex_cli.core.adapters.files.pinned_models import PinnedModels
+from apex_cli.core.adapters.files.models.model_files import ModelFiles
+from apex_cli.core.adapters.files.models.pinned_models import PinnedModels
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.prediction import ModelInfo, Pointer

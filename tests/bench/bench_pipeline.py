@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from msgspec.structs import replace
 
-from apex_cli.core.adapters.files.model_files import ModelFiles
+from apex_cli.core.adapters.files.models.model_files import ModelFiles
 from apex_cli.core.analysis.features import features
 from apex_cli.core.analysis.indicators import indicators
 from apex_cli.core.analysis.scans import mean_reversion

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 
 ROWS = 1_000_000
 ROUNDS = 7

@@ -13,7 +13,7 @@ import pytest
 from apex_cli.app.resources import badge_of
 from apex_cli.core.model.account import AccountBadge, AccountKind, AccountSnapshot
 from apex_cli.core.model.money import Usd
-from apex_cli.presenters.terminal import badge_text
+from apex_cli.presenters.screen.terminal import badge_text
 from apex_cli.settings.load import load_settings
 
 READING = [

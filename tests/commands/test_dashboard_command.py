@@ -18,7 +18,7 @@ import pytest
 
 from apex_cli.app.operator import Operator
 from apex_cli.app.watch import Watch
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.load import load_settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused, not served on

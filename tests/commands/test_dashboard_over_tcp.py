@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from apex_cli.app.operator import Operator
 from apex_cli.app.watch import Watch
 from apex_cli.dashboard.app import DashboardApp
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.load import load_settings
 from kit.gateway import GatewayThread
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, NoReturn
 from crash_disk import Disk, WatchedOs
 
 from apex_cli.core.adapters import atomic_file
-from apex_cli.core.adapters.files.inbox import Folder
+from apex_cli.core.adapters.files.signals.inbox import Folder
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.coordinator import coordinator, service
 

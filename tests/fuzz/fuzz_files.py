@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from apex_cli.core.adapters.files.bar_columns import read_columns
-from apex_cli.core.adapters.files.bar_series import make_series
-from apex_cli.core.adapters.files.executions import read_executions
-from apex_cli.core.adapters.files.price_files import has_symbols, read_prices
-from apex_cli.core.adapters.files.signal_reader import read_signals
-from apex_cli.core.adapters.files.situation import read_situation
+from apex_cli.core.adapters.files.executions.execution_files import read_executions
+from apex_cli.core.adapters.files.executions.situation import read_situation
+from apex_cli.core.adapters.files.prices.bar_columns import read_columns
+from apex_cli.core.adapters.files.prices.bar_series import make_series
+from apex_cli.core.adapters.files.prices.price_files import has_symbols, read_prices
+from apex_cli.core.adapters.files.signals.signal_reader import read_signals
 from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
 
@@ -65,7 +65,7 @@ TOKENS = (
 
 def seeds() -> Iterator[tuple[str, bytes]]:
     """Yield sound files of every kind, each with the kind."""
-    for path in sorted((TESTS / "samples").iterdir()):
+    for path in sorted((TESTS / "executions" / "samples").iterdir()):
         yield "executions", path.read_bytes()
     for case in loaded("test_trade_lists").CASES.values():
         yield "executions", case.text.encode()
@@ -119,7 +119,8 @@ def workbook(*rows: list[object]) -> Iterator[bytes]:
 
 def loaded(name: str) -> object:
     """Return a test module of the readers, for its samples."""
-    found = importlib.util.spec_from_file_location(name, TESTS / f"{name}.py")
+    (path,) = TESTS.glob(f"*/{name}.py")
+    found = importlib.util.spec_from_file_location(name, path)
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)

@@ -19,12 +19,13 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters import plain, replay_page
-from apex_cli.presenters.blocks import Block, Cell, Fields, Grid, Line, heads
-from apex_cli.presenters.charts import html_text
-from apex_cli.presenters.message import one_line, plain_text, telegram_html, telegram_notice
-from apex_cli.presenters.output import Output
-from apex_cli.presenters.terminal import draw, panel
+from apex_cli.presenters.messages.message import one_line, plain_text, telegram_html, telegram_notice
+from apex_cli.presenters.pages import replay_page
+from apex_cli.presenters.pages.charts import html_text
+from apex_cli.presenters.screen import plain
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, heads
+from apex_cli.presenters.screen.output import Output
+from apex_cli.presenters.screen.terminal import draw, panel
 from kit import START
 
 EVIL = "\x1b[31mE\x1b]0;pwn\x07\u202eR \x9b2J\u200b\ufeff\u2066\x7f\ud800\U000e0041\u2028\ufffe"

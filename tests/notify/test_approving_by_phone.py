@@ -22,7 +22,7 @@ from apex_cli.core.model.request import Answer, Choice
 from apex_cli.notify import telegram_handler as telegram_desk
 from apex_cli.notify.channels import notify_folder
 from apex_cli.notify.post import Postman
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 from kit import START
 from kit.telegram import ANNA, BEN, CHAT, CONFLICT, SERVER_ERROR, STRANGER, TOO_MANY, BotApi, Fault

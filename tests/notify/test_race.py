@@ -20,7 +20,7 @@ from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer, Choice
 from apex_cli.core.ports import StateStore
 from apex_cli.notify.post import Postman
-from apex_cli.presenters.output import Output
+from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 from kit.telegram import ANNA, BEN, BotApi
 

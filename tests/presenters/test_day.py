@@ -15,10 +15,7 @@ from apex_cli.core.positions.performance import r_distribution
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import Gauge, make_board, make_day
 from apex_cli.core.state.tables import State
-from apex_cli.presenters import plots
 from apex_cli.presenters.approvals import countdown
-from apex_cli.presenters.blocks import Tone
-from apex_cli.presenters.charts import bar_chart, line_chart
 from apex_cli.presenters.day import (
     alarm_cells,
     brief_lines,
@@ -28,8 +25,11 @@ from apex_cli.presenters.day import (
     left_cell,
     status_line,
 )
-from apex_cli.presenters.formats import short_time
-from apex_cli.presenters.plots import histogram_of, sparkline
+from apex_cli.presenters.pages.charts import bar_chart, line_chart
+from apex_cli.presenters.screen import plots
+from apex_cli.presenters.screen.blocks import Tone
+from apex_cli.presenters.screen.formats import short_time
+from apex_cli.presenters.screen.plots import histogram_of, sparkline
 from kit import START
 from kit.rig import Rig, make_signal
 

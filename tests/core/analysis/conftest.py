@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from apex_cli import demo
-from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.analysis.frame import Frame, frame_of
 
 

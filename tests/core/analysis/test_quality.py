@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli import demo
-from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.analysis.quality import BarIssue, look_at
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.app.compose import make_execution
-from apex_cli.core.adapters.files.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.coordinator.coordinator import Coordinator

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.adapters.files.model_files import ModelFiles
+from apex_cli.core.adapters.files.models.model_files import ModelFiles
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction

@@ -31,7 +31,7 @@ from apex_cli.core.state.events import (
 )
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.management_lines import management_line
-from apex_cli.presenters.notices import notice_of
+from apex_cli.presenters.messages.notices import notice_of
 from kit import START, a_row
 
 LINES = (Path(__file__).parent / "journal_lines.jsonl").read_bytes().splitlines()

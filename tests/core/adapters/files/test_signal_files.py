@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from apex_cli.core.adapters.files.signal_reader import FORMATS, read_signals
+from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
 
 NOW = datetime(2026, 3, 2, 20, tzinfo=UTC)
 

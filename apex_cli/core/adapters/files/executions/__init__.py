@@ -1,0 +1,1 @@
+"""Files of executions: reports of brokers, and an account described by hand."""

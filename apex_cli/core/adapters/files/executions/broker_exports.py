@@ -1,0 +1,713 @@
+"""Trade lists of brokers to executions: activity statements, order histories, account histories, logs.
+
+Which broker it is shows in the names of the columns. Rows that are no trades are left out and counted by reason. Where
+a list has dates and no times, the trades of one security on one day are put in the order that makes the most day trades
+of them, with a warning. Times without a zone are New York's in the lists of brokers that are known for it; in others
+the setting ``executions.zone`` has to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import zip_longest
+from typing import NamedTuple
+
+from apex_cli.core.adapters.files.cells import (
+    Decimals,
+    When,
+    find_decimals,
+    find_order,
+    is_nothing,
+    number,
+    read_clock,
+    read_when,
+    read_zone,
+    tidy,
+)
+from apex_cli.core.adapters.files.executions import execution_fields as fields
+from apex_cli.core.adapters.files.executions.execution_fields import invalid
+from apex_cli.core.adapters.files.prices.price_files import ambiguous_date, ambiguous_number
+from apex_cli.core.adapters.files.text_tables import FileHints, Problems, Row, Table, match_columns, plain_name, shown
+from apex_cli.core.day_trades.flow import least_start
+from apex_cli.core.day_trades.imports import Report, with_start
+from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.model.execution import Execution, SecType
+from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.order import OrderSide
+
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    "time": (
+        "filledtime", "exectime", "executiontime", "executedat", "executiondatetime", "filledat", "transactiontime",
+        "filltime", "datetime", "executiondate", "timefilled", "datetimefilled", "filleddatetime", "closeddatetime",
+        "tradedatetime", "timestamp", "time", "tradedate", "rundate", "activitydate", "transactiondate", "date", "td",
+        "dateoftrade", "filleddate", "filldate", "entered", "entrytime", "opened",
+    ),
+    "symbol": ("symbol", "ticker", "instrument", "symbolcusip", "security", "contract", "localsymbol", "stock"),
+    "side": (
+        "side", "action", "buysell", "bs", "transcode", "transactiontype", "orderside", "boughtsold", "buyorsell",
+        "ordertype", "type", "direction", "activity",
+    ),
+    "quantity": (
+        "filledqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
+        "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares", "cumqty",
+    ),
+    "sec_type": ("sectype", "assetclass", "assetcategory", "assettype", "instrumenttype", "securitytype"),
+    "exec_id": ("execid", "executionid", "ibexecid", "key", "fillid", "tradeid", "transactionid", "id", "ref"),
+    "order_id": ("orderid", "order", "ordernumber", "orderno", "iborderid", "permid", "orderref"),
+    "price": ("price", "avgprice", "averageprice", "fillprice", "filledprice", "tradeprice", "executionprice"),
+    "account": ("account", "accountid", "accountnumber", "acctnumber", "clientaccountid", "accountno"),
+    "status": ("status", "orderstatus", "state"),
+    "effect": ("poseffect", "positioneffect", "openclose", "openorclose", "openclosindicator", "code", "codes"),
+    "expiry": ("exp", "expirationdate", "expiration", "expiry", "expdate"),
+    "strike": ("strike", "strikeprice"),
+    "right": ("callorput", "putcall", "callput", "right", "optiontype", "type"),
+    "description": ("description", "name", "securitydescription"),
+    "kind": ("subtype", "activitytype", "transactionsubcode"),
+    "category": ("transactioncode", "type"),
+    "clock": ("time", "exectime", "executiontime", "tradetime", "timefilled", "filledtime"),
+}  # fmt: skip
+"""Our column -> ``plain_name`` of its spellings, the likeliest first."""
+
+FILLED = KNOWN["quantity"][:8]
+"""Columns that hold what was filled, whatever became of the rest of the order."""
+
+ACTIVITY, FIDELITY, ROBINHOOD = "IB activity statement", "Fidelity history", "Robinhood activity"
+WEBULL = "Webull orders"
+LEAST = ("time", "symbol", "side", "quantity")
+_BUYS = (
+    r"buy|bot|bought|b|bto|btc|bc|cover|long|youbought|boughttoopen|boughttoclose|buytoopen|buytoclose|buytocover|"
+    r"buycover|btcov"
+)
+_SELLS = (
+    r"sell|sld|sold|s|sto|stc|ss|short|yousold|selltoopen|selltoclose|sellshort|shortsell|soldshort|sshrt|sshort|soldtoopen|"
+    r"soldtoclose"
+)
+_BUY, _SELL = re.compile(rf"(?:{_BUYS})\b"), re.compile(rf"(?:{_SELLS})\b")
+_CLOSES = re.compile(r"to ?close|to ?cover|buy ?cover|\bcover\b|^bc$|^stc$|^btc$|^c$|^close$|closing", re.IGNORECASE)
+_OPENS = re.compile(r"to ?open|short|^sto$|^bto$|^ss$|^o$|^open$|opening", re.IGNORECASE)
+_NO_TRADE = re.compile(
+    r"expir|assign|exercis|oexp|oasgn|oexcs|removal|reinvest|split|transfer|journal|dividend|interest|deposit|withdraw|"
+    r"merger|spinoff|adjustment|deliver|\bfee|distribution|redemption|tax",
+    re.IGNORECASE,
+)
+_BY_OPTION = re.compile(r"\s+(?:assign|exercis|expir)", re.IGNORECASE)
+"""What follows Fidelity's YOU BOUGHT where an option moved the shares; a security's name follows otherwise."""
+
+_BY_ITSELF = re.compile(r"option (?:assign|exercis|expir)|dividend reinvest", re.IGNORECASE)
+_CANCEL = re.compile(r"cancel", re.IGNORECASE)
+_FILLED = re.compile(r"fill|execut|complete|fll|flp|done|settled|closed|partial", re.IGNORECASE)
+_NOT_FILLED = re.compile(
+    r"cancel|reject|expired|working|open|pending|queued|new|out|unfilled|not filled|failed", re.IGNORECASE
+)
+_KINDS = {
+    "stock": SecType.STK, "stocks": SecType.STK, "equity": SecType.STK, "equities": SecType.STK, "etf": SecType.STK,
+    "etfs": SecType.STK, "usequity": SecType.STK, "stk": SecType.STK, "commonstock": SecType.STK, "adr": SecType.STK,
+    "option": SecType.OPT, "options": SecType.OPT, "equityoption": SecType.OPT, "usoption": SecType.OPT,
+    "equityandindexoptions": SecType.OPT, "indexoption": SecType.OPT, "stockoption": SecType.OPT, "opt": SecType.OPT,
+    "call": SecType.OPT, "put": SecType.OPT, "single": SecType.OPT, "etfoption": SecType.OPT,
+    "future": SecType.FUT, "futures": SecType.FUT, "fut": SecType.FUT, "futureoption": SecType.FOP,
+    "optionsonfutures": SecType.FOP, "fop": SecType.FOP, "futuresoptions": SecType.FOP,
+    "forex": SecType.CASH, "cash": SecType.CASH, "fx": SecType.CASH,
+    "crypto": SecType.CRYPTO, "cryptocurrency": SecType.CRYPTO, "cryptocurrencies": SecType.CRYPTO,
+    "warrants": SecType.WAR, "warrant": SecType.WAR, "structuredproducts": SecType.WAR, "war": SecType.WAR,
+    "bond": SecType.BOND, "bonds": SecType.BOND, "fixedincome": SecType.BOND, "treasurybills": SecType.BILL,
+    "bill": SecType.BILL, "bills": SecType.BILL,
+}  # fmt: skip
+CANCELLED_CODE = "Ca"
+NO_TRADE_CODES = frozenset({"Ep", "A", "Ex", "GEA", "AEx", "MEx", CANCELLED_CODE})
+NO_TRADE_CATEGORIES = frozenset({"receivedeliver", "moneymovement"})
+"""What tastytrade calls deliveries of options, splits and transfers, and cash that is moved."""
+
+COMBINATIONS = frozenset({"bag", "comb", "combo", "combination"})
+NO_TRADE_KINDS = frozenset({"div", "csd", "csw", "jnlc", "int", "fee", "trans"})
+"""Kinds of account activities of Alpaca that are no fills."""
+
+_SENTENCE = re.compile(r"(?=.*\d)\S+(?: \S+){2,}")
+"""Three words and a number: a combination in words, and no symbol."""
+
+_YOU = re.compile(r"you (?:bought|sold)", re.IGNORECASE)
+_SPACE = re.compile(r"[\s_-]+")
+FIRST_FILL = time(9, 30)
+
+
+class Broker(NamedTuple):
+    """How the lists of one broker are known."""
+
+    name: str
+    marks: tuple[frozenset[str], ...]
+    """``plain_name`` of columns; all of one set are there."""
+
+    is_us: bool = True
+    """Dates have the month first, and times without a zone are New York's."""
+
+
+def _marks(*sets: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(words.split()) for words in sets)
+
+
+BROKERS = (
+    Broker(
+        "TWS trade log",
+        _marks("action quantity symbol key", "action quantity symbol exch", "action symbol exch time date"),
+    ),
+    Broker("ib_insync fills", _marks("execid side shares permid", "execid acctnumber shares")),
+    Broker("thinkorswim account statement", _marks("exectime poseffect symbol", "exectime spread side qty")),
+    Broker(WEBULL, _marks("filledtime totalqty side", "filledtime timeinforce side")),
+    Broker(
+        "tastytrade history",
+        _marks("subtype instrumenttype action", "transactioncode transactionsubcode", "rootsymbol action"),
+    ),
+    Broker(ROBINHOOD, _marks("activitydate transcode")),
+    Broker(FIDELITY, _marks("rundate action")),
+    Broker("Schwab history", _marks("action feescomm", "action symbol description quantity fees&comm")),
+    Broker(
+        "Alpaca activities",
+        _marks("activitytype transactiontime", "filledat filledqty side", "transactiontime qty side"),
+    ),
+    Broker(
+        "TradeStation orders",
+        _marks("qtyfilled symbol status", "execquantity buyorsell", "filledqty ordertype entered"),
+    ),
+    Broker("E*TRADE history", _marks("transactiondate transactiontype securitytype")),
+    Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
+)
+
+
+class _Draft(NamedTuple):
+    """One trade, before times and accounts are settled."""
+
+    line: int
+    when: When
+    kind: SecType
+    security: str
+    side: OrderSide
+    quantity: Decimal
+    exec_id: str
+    order_id: str
+    account: str
+    is_closing: bool
+    is_opening: bool
+
+
+def is_header(names: Sequence[str], hints: FileHints) -> bool:
+    """Return True for a row that names the columns of a list of trades."""
+    found = match_columns(names, KNOWN, hints)
+    return all(field in found for field in LEAST) and not any(
+        number(cell) is not None for cell in names if cell.strip()
+    )
+
+
+def statement_rows(rows: Sequence[Row]) -> tuple[Table, str, list[str]] | None:
+    """Return the trades of an IB statement, whose rows say which section they belong to; None when it is none.
+
+    Executions count where they are shown beside the orders they belong to, and the orders where they are not.
+    """
+    if len(rows) < 2 or not any(cells[1:2] == ["Header"] for _, cells in rows[:20]):  # noqa: PLR2004 - a header and a row
+        return None
+    header: list[str] = []
+    names: dict[str, None] = {}
+    records: list[tuple[int, dict[str, str]]] = []
+    facts: list[str] = []
+    section = ""
+    for line, cells in rows:
+        if cells[0] not in {"Trades", "Transaction History"}:
+            if cells[:1] == ["Statement"] or cells[:1] == ["Account Information"]:
+                facts.append(" ".join(cells[2:4]))
+            continue
+        if cells[1:2] == ["Header"]:
+            header = [cell.strip() for cell in cells[2:]]
+            section = cells[0]
+            names.update(dict.fromkeys(header))
+        elif cells[1:2] == ["Data"] and header:
+            records.append((line, dict(zip(header, cells[2:], strict=False))))
+    levels = {record.get("DataDiscriminator", "") for _, record in records}
+    wanted = {"Trade", "Execution"} if levels & {"Trade", "Execution"} else {"Order", ""}
+    kept = [
+        Row(line, [record.get(name, "") for name in names])
+        for line, record in records
+        if record.get("DataDiscriminator", "") in wanted
+    ]
+    return Table(tuple(names), kept, delimiter=","), section or "statement", facts
+
+
+def section_of(rows: Sequence[Row], hints: FileHints) -> Table | None:
+    """Return the part of a file that lists trades: from the row that names its columns to the end of that part.
+
+    Where no row names all columns, the part under the row that names most of them is returned, to say what is missing.
+    """
+    best: tuple[int, int] | None = None
+    for at, row in enumerate(rows):
+        found = match_columns(row.cells, KNOWN, hints)
+        rank = sum(field in found for field in LEAST)
+        if is_header(row.cells, hints):
+            keys = {plain_name(cell) for cell in row.cells}
+            rank += 2 if any(marks <= keys for broker in BROKERS for marks in broker.marks) else 1
+        elif rank < 2:  # noqa: PLR2004 - one name alone may be a word
+            continue
+        if best is None or rank > best[1]:
+            best = (at, rank)
+    if best is None:
+        return None
+    at = best[0]
+    header = rows[at].cells
+    below: list[Row] = []
+    for row in rows[at + 1 :]:
+        if len([cell for cell in row.cells if cell.strip()]) == 1 and len(header) > 2 and _is_title(row.cells):  # noqa: PLR2004
+            break
+        below.append(row)
+    return Table(tuple(header), below, above=rows[:at])
+
+
+def _is_title(cells: Sequence[str]) -> bool:
+    """Return True for a row of words alone: the title of the next part, or a remark below the list."""
+    text = next(cell for cell in cells if cell.strip())
+    return len(cells) < 3 and read_when(text, "mdy") is None and number(text) is None  # noqa: PLR2004 - a cell or two
+
+
+def read_broker_table(table: Table, name: str, hints: FileHints, *, source: str = "", account: str = "") -> Report:
+    """Return what a list of trades reports.
+
+    Raises:
+        InputError: rows cannot be used, something has two readings, there are several accounts, or nothing counts.
+    """
+    return _Reader(table, name, hints, source).read(account)
+
+
+class _Reader:
+    """Reads the rows of one list and collects what is wrong with them."""
+
+    def __init__(self, table: Table, name: str, hints: FileHints, source: str) -> None:
+        self.table = table
+        self.name = name
+        self.hints = hints
+        keys = {plain_name(cell) for cell in table.names}
+        broker = next((one for one in BROKERS for marks in one.marks if marks <= keys), None)
+        self.source = source or (broker.name if broker else "list of trades")
+        self.is_us = bool(source) or (broker is not None and broker.is_us)
+        self.columns = match_columns(table.names, KNOWN, hints)
+        self._choose_side()
+        self.is_signed = "side" not in self.columns and self.source == ACTIVITY
+        """Purchases and sales differ by the sign of the quantity alone."""
+
+        self.problems = Problems()
+        self.skipped: Counter[str] = Counter()
+        self.cancels: list[_Draft] = []
+        self.unknown: dict[str, int] = {}
+        """Actions with a quantity and a price that are neither purchases nor sales -> the first line with one."""
+
+        self._spread: When | None = None
+        self._refuse_header()
+        self.clock = self._clock_column()
+        self.decimals = self._decimals()
+        self.order = self._order()
+        self.is_dated = self._is_dated()
+        self.zone = read_zone(hints.zone) if hints.zone else (NEW_YORK if self.is_us else None)
+
+    def _choose_side(self) -> None:
+        """Take the column that holds purchases and sales where several have a name for it, such as an order's type."""
+        if "side" in self.hints.columns:
+            return
+        for spelling in KNOWN["side"]:
+            if spelling in self.table.keys:
+                at = self.table.keys.index(spelling)
+                if any(self._side_word(tidy(row.cells[at])) for row in self.table.rows if at < len(row.cells)):
+                    self.columns["side"] = at
+                    return
+
+    def _refuse_header(self) -> None:
+        """Refuse a list without the columns that every trade needs, or with one of them twice."""
+        least = [field for field in LEAST if field != "side" or not self.is_signed]
+        if missing := [field for field in least if field not in self.columns]:
+            found = ", ".join(shown(cell) for cell in self.table.names[:12])
+            raise invalid(
+                f"{self.name}:1",
+                f"missing column {', '.join(missing)}; found {found}",
+                f"{', '.join(LEAST)}, or name the columns in executions.columns",
+            )
+        keys = [plain_name(cell) for cell in self.table.names]
+        for field in least:
+            key = keys[self.columns[field]]
+            if keys.count(key) > 1 and field not in self.hints.columns:
+                raise invalid(
+                    f"{self.name}:1", f"column {self.table.names[self.columns[field]].strip()} is given twice"
+                )
+
+    def _clock_column(self) -> int | None:
+        """Return the column of the time of day where the date stands apart from it."""
+        at, clock = self.columns["time"], self.columns.get("clock")
+        texts = [row.cells for row in self.table.rows[:20] if len(row.cells) > at and row.cells[at].strip()]
+        if not texts:
+            return None
+        first = texts[0]
+        when = read_when(first[at], "mdy") or read_when(first[at], "dmy")
+        if when is not None:
+            is_apart = clock is not None and clock != at and when.clock is None and len(first) > clock
+            return clock if clock is not None and is_apart and read_clock(first[clock]) else None
+        if read_clock(texts[0][at]) is None:
+            return None
+        days = match_columns(self.table.names, {"day": ("date", "tradedate", "td", "day")}, FileHints())
+        if "day" not in days:
+            return None
+        self.columns["time"], found = days["day"], at
+        return found
+
+    def _texts(self, field: str) -> Iterator[str]:
+        at = self.columns.get(field)
+        return (row.cells[at] for row in self.table.rows if at is not None and at < len(row.cells))
+
+    def _decimals(self) -> Decimals:
+        texts = [text for field in ("quantity", "price") for text in self._texts(field)]
+        found = find_decimals(texts, set_to=self.hints.decimal, comma_is_likely=self.table.delimiter == ";")
+        if found.unclear and self.is_us:
+            return Decimals(".")
+        if found.unclear:
+            raise ambiguous_number(self.name, found.unclear, self.hints)
+        return found
+
+    def _order(self) -> str:
+        found = find_order(self._texts("time"), set_to=self.hints.dates, likely="mdy" if self.is_us else "")
+        if found.unclear:
+            raise ambiguous_date(self.name, found.unclear, self.hints)
+        return found.order
+
+    def read(self, account: str) -> Report:
+        """Return all trades, or raise all problems."""
+        drafts: list[_Draft] = []
+        for row in self.table.rows:
+            try:
+                draft = self._draft(row)
+            except InputError as error:
+                self.problems.take(error)
+                continue
+            if draft is not None:
+                drafts.append(draft)
+        read, drafts = len(drafts), _without_cancelled(drafts, self.cancels)
+        self.skipped.update({"cancelled trades": read - len(drafts)} if len(drafts) < read else {})
+        self.problems.stop(
+            "input_invalid", hint="Correct the rows, or export the list again.", details={"where": self.name}
+        )
+        chosen = fields.one_account({draft.account for draft in drafts}, self.name, account)
+        drafts = [draft for draft in drafts if draft.account in {"", chosen} or not chosen]
+        if not drafts:
+            raise fields.nothing_countable(self.name, dict(self.skipped))
+        dated = [draft for draft in drafts if draft.when.clock is None]
+        executions = self._executions(drafts)
+        inexact = (
+            f"{self.name} has dates without times: trades of one security on one day are counted as if each sale "
+            "had followed a purchase, so the count may be too high."
+        )
+        others = tuple(
+            f"{self.name}:{line}: rows with the action {shown(action)} are left out: it is no purchase and no sale."
+            for action, line in self.unknown.items()
+        )
+        since = min((draft.when.day for draft in dated), default=None)
+        return Report(
+            executions=executions,
+            since=since,
+            dropped=sum(self.skipped.values()),
+            warnings=(*((inexact,) if dated else ()), *others),
+            source=self.source,
+        )
+
+    # ---- one row ----
+
+    def _cell(self, row: Row, field: str) -> str:
+        at = self.columns.get(field)
+        return tidy(row.cells[at]) if at is not None and at < len(row.cells) else ""
+
+    def _draft(self, row: Row) -> _Draft | None:
+        where = f"{self.name}:{row.line}"
+        if self._is_remark(row):
+            return None
+        if len(row.cells) > len(self.table.names) and any(map(str.strip, row.cells[len(self.table.names) :])):
+            raise invalid(where, f"{len(row.cells)} cells under {len(self.table.names)} columns")
+        if reason := self._why_not(row):
+            self.skipped[reason] += 1
+            if (side := self._cancelled_side(row, where)) is not None:
+                self.cancels.append(self._made(row, where, side))
+            return None
+        return self._made(row, where)
+
+    def _made(self, row: Row, where: str, cancelled: OrderSide | None = None) -> _Draft:
+        found = fields.collected(
+            where,
+            side=lambda: cancelled or self._side(row, where),
+            security=lambda: self._security(row, where),
+            quantity=lambda: self._quantity(row, where),
+            when=lambda: self._when(row, where),
+        )
+        kind, security = found["security"]
+        side, quantity = found["side"], fields.number(found["quantity"], f"{where}.quantity", allow_negative=True)
+        effect = f"{self._cell(row, 'side')} | {self._cell(row, 'effect')}"
+        parts = [part.strip() for part in re.split(r"[|;,]", effect)]
+        if quantity < 0 and side is OrderSide.BUY and not self.is_signed:
+            raise invalid(f"{where}.quantity", f"found {quantity} beside a purchase", "a number above 0")
+        return _Draft(
+            line=row.line,
+            when=found["when"],
+            kind=kind,
+            security=security,
+            side=side,
+            quantity=abs(quantity),
+            exec_id=self._cell(row, "exec_id"),
+            order_id=self._cell(row, "order_id"),
+            account=self._cell(row, "account"),
+            is_closing=any(_CLOSES.search(part) for part in parts),
+            is_opening=any(_OPENS.search(part) for part in parts),
+        )
+
+    def _is_remark(self, row: Row) -> bool:
+        """Return True for a line that is no row of the list: words below it, or a total."""
+        filled = [cell for cell in row.cells if cell.strip()]
+        first = tidy(filled[0]).lower() if filled else ""
+        is_total = re.match(r"(?:sub)?total|transactions total", first) is not None
+        is_words = len(filled) <= 2 and len(self.table.names) > 3 and not self._cell(row, "quantity")  # noqa: PLR2004
+        return is_total or is_words or [*map(str.strip, row.cells)] == [*map(str.strip, self.table.names)]
+
+    def _why_not(self, row: Row) -> str:
+        """Return why a row is no trade in a word or two; empty when it is one."""
+        kind, action = self._cell(row, "kind"), self._cell(row, "side")
+        if reason := self._not_filled(row):
+            return reason
+        if self._codes(row) & NO_TRADE_CODES:
+            return "expiries, assignments and cancels"
+        if plain_name(self._cell(row, "sec_type")) in COMBINATIONS or (
+            self.source == WEBULL and not self._cell(row, "symbol")
+        ):
+            return "combinations, whose legs count"
+        is_other = self.is_us and not self.is_signed and self._side_word(action) is None
+        if plain_name(kind) in NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
+            return _short_reason(action or kind)
+        if is_other:
+            if number(self._cell(row, "quantity"), self.decimals.sign) and number(self._cell(row, "price"), "."):
+                self.unknown.setdefault(_short_reason(action), row.line)
+            return _short_reason(action or kind)
+        return ""
+
+    def _not_filled(self, row: Row) -> str:
+        """Return what became of an order that was not filled; empty where a part of it was, or nothing is said."""
+        status, quantity = self._cell(row, "status"), self._cell(row, "quantity")
+        if not status:
+            return ""
+        if plain_name(self.table.names[self.columns["quantity"]]) in FILLED:
+            return "" if number(quantity, self.decimals.sign) else _short_reason(status)
+        if not _FILLED.search(status) and _NOT_FILLED.search(status):
+            return _short_reason(status)
+        return "not filled" if is_nothing(quantity) else ""
+
+    def _codes(self, row: Row) -> set[str]:
+        return {note.strip() for note in self._cell(row, "effect").split(";")}
+
+    def _is_no_trade(self, row: Row, action: str, kind: str) -> bool:
+        """Return True when shares moved without a trade: by an option, a reinvestment, a split and the like."""
+        if self.source == FIDELITY and (found := _YOU.match(action)):
+            return _BY_OPTION.match(action[found.end() :]) is not None
+        if self.source == ROBINHOOD and _BY_ITSELF.search(self._cell(row, "description")):
+            return True
+        if plain_name(self._cell(row, "category")) in NO_TRADE_CATEGORIES:
+            return True
+        return _NO_TRADE.search(f"{action} {kind}") is not None
+
+    def _cancelled_side(self, row: Row, where: str) -> OrderSide | None:
+        """Return the side of the trade that a row takes back; None when it takes none back."""
+        if self.is_signed and CANCELLED_CODE in self._codes(row):
+            return OrderSide.BUY if self._quantity(row, where) < 0 else OrderSide.SELL
+        action = self._cell(row, "side")
+        if not _CANCEL.search(action):
+            return None
+        return next((side for word in action.split() if (side := self._side_word(word)) is not None), None)
+
+    def _side_word(self, action: str) -> OrderSide | None:
+        bare = _SPACE.sub("", action.lower())
+        first = _SPACE.split(action.lower())[0] if action else ""
+        for words, side in ((_BUY, OrderSide.BUY), (_SELL, OrderSide.SELL)):
+            if words.fullmatch(bare) or words.fullmatch(first):
+                return side
+        if bare.startswith("youbought"):
+            return OrderSide.BUY
+        return OrderSide.SELL if bare.startswith("yousold") else None
+
+    def _side(self, row: Row, where: str) -> OrderSide:
+        action = self._cell(row, "side")
+        side = self._side_word(action)
+        if side is not None:
+            return side
+        if self.is_signed:
+            return OrderSide.SELL if self._quantity(row, where) < 0 else OrderSide.BUY
+        return fields.side(action, f"{where}.side")
+
+    def _quantity(self, row: Row, where: str) -> Decimal:
+        text = self._cell(row, "quantity")
+        value = number(text, self.decimals.sign)
+        if value is None:
+            raise invalid(f"{where}.quantity", f"{shown(text)} is no number" if text else "is missing", "a number")
+        return value
+
+    def _when(self, row: Row, where: str) -> When:
+        text = self._cell(row, "time")
+        if not text and self._spread is not None:
+            return self._spread
+        when = read_when(re.split(r" as of ", text, flags=re.IGNORECASE)[-1], self.order)
+        if when is None:
+            raise invalid(
+                f"{where}.time",
+                f"{shown(text)} is no time" if text else "is missing",
+                "a time with its offset, such as 2026-11-24T10:30:00-05:00",
+            )
+        if self.clock is not None and (
+            clock := read_clock(row.cells[self.clock] if self.clock < len(row.cells) else "")
+        ):
+            when = When(when.day, clock[0], clock[1] or when.zone)
+        if when.clock == time() and when.zone is None and self.is_dated:
+            when = When(when.day)
+        if when.clock is not None and when.zone is None and self.zone is None:
+            raise invalid(
+                f"{where}.time",
+                f"{shown(text)} has no offset from UTC",
+                "a time with its offset, such as 2026-11-24T10:30:00-05:00, or set executions.zone",
+            )
+        self._spread = when
+        return when
+
+    def _is_dated(self) -> bool:
+        """Return True when every time is midnight: the list has dates alone."""
+        whens = (read_when(text, self.order) for text in self._texts("time"))
+        return all(when is None or when.clock == time() for when in whens)
+
+    def _security(self, row: Row, where: str) -> tuple[SecType, str]:
+        """Return the kind and the identity of the security of a row."""
+        text = self._cell(row, "symbol").lstrip("-.")
+        kind_text = plain_name(self._cell(row, "sec_type"))
+        right = self._cell(row, "right")
+        if not right and kind_text in {"call", "put"}:
+            right = kind_text
+        if not self._cell(row, "sec_type") and plain_name(self._cell(row, "kind")) in {"call", "put"}:
+            right = self._cell(row, "kind")
+        kind = _KINDS.get(kind_text)
+        if kind is None and kind_text and self.source == "list of trades":
+            kind = fields.sec_type(self._cell(row, "sec_type"), f"{where}.sec_type")
+        if option := self._option_of(row, text, right, where):
+            return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key
+        name = fields.symbol(text, f"{where}.symbol")
+        if _SENTENCE.fullmatch(name):
+            raise invalid(
+                f"{where}.symbol", f"{shown(text)} is no single security", "the symbol of each leg, in its row"
+            )
+        if kind is None:
+            kind = SecType.FUT if self._cell(row, "symbol").startswith("/") else SecType.STK
+        return kind, fields.security_key(name, kind)
+
+    def _option_of(self, row: Row, text: str, right: str, where: str) -> fields.Option | None:
+        """Return the option of a row, from its symbol, its columns or its description."""
+        if option := fields.read_option(text) or fields.read_option(self._cell(row, "description")):
+            return option
+        strike, expiry = self._cell(row, "strike"), self._cell(row, "expiry")
+        if not (right and not is_nothing(strike) and not is_nothing(expiry)) or right[:1].upper() not in {"C", "P"}:
+            return None
+        day = re.sub(r"\([^)]*\)", "", expiry)  # 27 MAR 26 (Weeklys)
+        when, price = read_when(day, self.order or "mdy"), number(strike, self.decimals.sign)
+        if when is None or price is None or not 0 < price < fields.MAX_QUANTITY:
+            raise invalid(f"{where}.expiry", f"{shown(expiry)} and {shown(strike)} are no expiry and strike")
+        root = fields.symbol(text.split(maxsplit=1)[0] if text else "", f"{where}.symbol")
+        key = fields.option_key(root, when.day.isoformat(), right[0].upper(), price)
+        return fields.Option(root, when.day, right[0].upper(), price, key)
+
+    # ---- all rows ----
+
+    def _executions(self, drafts: Sequence[_Draft]) -> tuple[Execution, ...]:
+        moments = _moments(drafts, self.zone)
+        seen: Counter[str] = Counter()
+        made: list[Execution] = []
+        closing: dict[str, bool] = {}
+        for draft, at in zip(drafts, moments, strict=True):
+            filled_at = fields.as_utc(at, f"{self.name}:{draft.line}.time")
+            exec_id = draft.exec_id or _content_id(draft, filled_at, seen)
+            if exec_id in closing:
+                exec_id = _content_id(draft, filled_at, seen)
+            closing[exec_id] = draft.is_closing and not draft.is_opening
+            made.append(
+                Execution(
+                    exec_id=exec_id,
+                    security=draft.security,
+                    sec_type=draft.kind,
+                    side=draft.side,
+                    quantity=Quantity(draft.quantity),
+                    filled_at=filled_at,
+                    order_id=draft.order_id,
+                )
+            )
+        return with_start(made, _starts(made, closing))
+
+
+def _without_cancelled(drafts: Sequence[_Draft], cancels: Sequence[_Draft]) -> list[_Draft]:
+    """Return the trades that no cancel takes back: each takes the nearest one of its security, side and quantity."""
+    kept = list(drafts)
+    for cancel in cancels:
+        same = [
+            draft
+            for draft in kept
+            if (draft.security, draft.side, draft.quantity) == (cancel.security, cancel.side, cancel.quantity)
+        ]
+        if same:
+            kept.remove(min(same, key=lambda draft: abs(draft.line - cancel.line)))
+    return kept
+
+
+def _short_reason(action: str) -> str:
+    text = " ".join(action.lower().split())[: fields.SHOWN]
+    return text or "rows without an action"
+
+
+def _content_id(draft: _Draft, filled_at: datetime, seen: Counter[str]) -> str:
+    """Return an id made of the content: the same at every reading."""
+    when = draft.when.day.isoformat() if draft.when.clock is None else filled_at.isoformat()
+    content = f"{when} {draft.security} {draft.side} {draft.quantity.normalize()} {draft.exec_id}"
+    seen[content] += 1
+    return "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
+
+
+def _moments(drafts: Sequence[_Draft], zone: object) -> list[datetime]:
+    """Return the moment of each trade; those of a date alone are put in the order that makes the most day trades."""
+    from datetime import tzinfo
+
+    own = zone if isinstance(zone, tzinfo) else NEW_YORK
+    moments = [draft.when.naive.replace(tzinfo=draft.when.zone or own) for draft in drafts]
+    groups: dict[tuple[str, date], list[int]] = {}
+    for at, draft in enumerate(drafts):
+        if draft.when.clock is None:
+            groups.setdefault((draft.security, draft.when.day), []).append(at)
+    for (_, day), places in groups.items():
+        begin = datetime.combine(day, FIRST_FILL, NEW_YORK)
+        for number_, at in enumerate(_worst_order(drafts, places)):
+            moments[at] = begin + timedelta(seconds=number_)
+    return moments
+
+
+def _worst_order(drafts: Sequence[_Draft], places: Iterable[int]) -> Iterator[int]:
+    """Yield the trades of one security on one day, openings and closings in turn; purchases first if in doubt."""
+    listed = list(places)
+    opening = OrderSide.BUY
+    marked = [drafts[at] for at in listed if drafts[at].is_opening]
+    if marked:
+        opening = marked[0].side
+    first = [at for at in listed if drafts[at].side is opening]
+    second = [at for at in listed if drafts[at].side is not opening]
+    for one, other in zip_longest(first, second):
+        if one is not None:
+            yield one
+        if other is not None:
+            yield other
+
+
+def _starts(executions: Iterable[Execution], closing: Mapping[str, bool]) -> dict[str, Decimal]:
+    """Return what must have been held before, where a trade is marked as closing something older."""
+    changes: dict[str, list[tuple[Decimal, bool]]] = {}
+    for row in sorted(executions, key=lambda row: (row.filled_at, row.key)):
+        changes.setdefault(row.security, []).append((row.quantity * row.side.sign, closing[row.exec_id]))
+    return {security: start for security, rows in changes.items() if (start := least_start(rows))}

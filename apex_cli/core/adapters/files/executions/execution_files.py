@@ -1,0 +1,330 @@
+"""Files of executions: Flex reports, lists of brokers, and JSON, YAML or CSV with our own names.
+
+One bad row refuses the file: a count over part of the trades would be wrong without saying so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.files.cells import read_when
+from apex_cli.core.adapters.files.executions import execution_fields as fields
+from apex_cli.core.adapters.files.executions.execution_fields import MAX_FILE, invalid
+from apex_cli.core.adapters.files.text_tables import (
+    FileHints,
+    Problems,
+    Row,
+    Table,
+    decoded,
+    find_delimiter,
+    split_rows,
+    unpacked,
+    workbook_rows,
+)
+from apex_cli.core.day_trades.imports import Report, with_start
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.execution import Execution, SecType
+from apex_cli.core.model.money import Quantity
+
+EXECUTION_FIELDS = ("time", "symbol", "sec_type", "side", "quantity", "exec_id", "order_id", "price")
+REQUIRED = ("time", "symbol", "side", "quantity")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, ``-`` for standard input.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    import sys
+
+    try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read(MAX_FILE + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise invalid(str(path), f"cannot be read: {error.strerror}", "a file that can be read") from None
+    if len(content) > MAX_FILE:
+        raise invalid(str(path), f"is larger than {MAX_FILE // 1_000_000} MB", "a report of fewer days")
+    return content
+
+
+def as_text(content: bytes, name: str) -> str:
+    """Return *content* as text, whichever way it is encoded.
+
+    Raises:
+        InputError: it is no text.
+    """
+    try:
+        return decoded(content, name)[0]
+    except InputError as error:
+        raise invalid(name, error.message.removeprefix(f"{name} ").removesuffix("."), "text in UTF-8") from None
+
+
+def read_document(content: bytes | str, name: str) -> object:
+    """Return a JSON or YAML document as plain values, fractions as Decimal.
+
+    Raises:
+        InputError: it is neither.
+    """
+    text = as_text(content, name) if isinstance(content, bytes) else content
+    if text.lstrip()[:1] in {"{", "["}:
+        try:
+            return json.loads(text, parse_float=Decimal, parse_constant=str, object_pairs_hook=_once)
+        except (ValueError, RecursionError, MemoryError, ArithmeticError) as error:
+            if not name.lower().endswith((".yaml", ".yml")):
+                raise invalid(name, f"is not valid JSON: {error}") from None
+    from apex_cli.core.yaml_text import YamlProblem, parse_yaml
+
+    try:
+        return parse_yaml(text)
+    except YamlProblem as problem:
+        raise invalid(name, f"is not valid YAML: {problem}") from None
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object; a name that comes twice is an error."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"{twice!r} is given twice")
+    return result
+
+
+def read_executions(content: bytes, name: str, hints: FileHints | None = None, account: str = "") -> Report:
+    """Return what a file of executions reports: a Flex report, a list of a broker, or rows with our own names.
+
+    Args:
+        content: its bytes.
+        name: what messages call it.
+        hints: what the configuration says about such files.
+        account: the account that counts, where the file holds several.
+
+    Raises:
+        InputError: it cannot be read, is ambiguous, has wrong rows, or holds nothing that counts.
+    """
+    hints = hints or FileHints(section="executions")
+    content = unpacked(content, name)
+    if content.startswith(b"PK\x03\x04"):
+        return _read_rows(workbook_rows(content, name), "", name, hints, account)
+    text = as_text(content, name)
+    head = text.lstrip()[:1]
+    if head == "<":
+        from apex_cli.core.adapters.files.executions.flex import flex_report, read_xml
+
+        return flex_report(read_xml(text, name), name, hints, account)
+    if head in {"{", "["} or name.lower().endswith((".yaml", ".yml", ".json")):
+        return _of_document(read_document(text, name), name, hints, account)
+    if not head:
+        raise fields.nothing_countable(name, {})
+    delimiter = find_delimiter(text)
+    return _read_rows(list(split_rows(text, delimiter, name)), delimiter, name, hints, account)
+
+
+def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, account: str) -> Report:
+    """Return the trades in rows of cells, whoever wrote them."""
+    from apex_cli.core.adapters.files.executions import broker_exports, flex
+
+    if statement := broker_exports.statement_rows(rows):
+        table, section, facts = statement
+        source = "IB transaction history" if section == "Transaction History" else "IB activity statement"
+        report = broker_exports.read_broker_table(table, name, hints, source=source, account=account)
+        return _with_period(report, facts)
+    found = flex.find_section(rows, name)
+    if found is not None:
+        return flex.flex_report(found, name, hints, account)
+    section_found = broker_exports.section_of(rows, hints)
+    listed = section_found or Table(tuple(rows[0].cells) if rows else (), rows[1:])
+    return broker_exports.read_broker_table(listed._replace(delimiter=delimiter), name, hints, account=account)
+
+
+def _with_period(report: Report, facts: Sequence[str]) -> Report:
+    """Return *report* with the days that an IB statement says it covers: ``Period March 1, 2026 - March 13, 2026``."""
+    text = next((fact.partition(" ")[2] for fact in facts if fact.startswith("Period ")), "")
+    days = [when.day for part in text.split(" - ") if (when := read_when(part))]
+    return replace(report, since=days[0], until=days[-1]) if days else report
+
+
+def _of_document(document: object, name: str, hints: FileHints, account: str) -> Report:
+    """Return the executions of a list, of a mapping with ``executions``, or of a broker's document."""
+    rows = document.get("executions") if isinstance(document, Mapping) else document
+    if (isinstance(document, Mapping) and "executions" not in document) or _is_foreign(rows):
+        return _of_records(document, name, hints, account)
+    start: Mapping[str, Decimal] = {}
+    if isinstance(document, Mapping):
+        start = read_positions(document.get("start_positions"), f"{name}: start_positions")
+    if rows is None:
+        rows = []
+    if not isinstance(rows, list):
+        raise invalid(name, "holds no list of executions", "a list, or a mapping with executions")
+    executions = execution_rows(rows, f"{name}: executions")
+    if not executions:
+        raise fields.nothing_countable(name, {})
+    return Report(
+        executions=with_start(executions, keyed_start(start, ((row.security, row.sec_type) for row in executions))),
+        source="executions",
+    )
+
+
+def _is_foreign(rows: object) -> bool:
+    """Return True for records with other names than ours."""
+    first = rows[0] if isinstance(rows, list) and rows else None
+    return isinstance(first, Mapping) and bool(first) and not set(first) & {"time", "exec_id"}
+
+
+def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
+    from apex_cli.core.adapters.files.executions import broker_exports
+    from apex_cli.core.adapters.files.text_tables import find_records, records_table
+
+    records = [flat for record in find_records(document) if isinstance(record, dict) for flat in _legs(record)]
+    if not records:
+        raise invalid(name, "holds no list of executions", "a list, or a mapping with executions")
+    return broker_exports.read_broker_table(records_table(records, name), name, hints, account=account)
+
+
+def _legs(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield an order and those inside it: orders of their own such as its target, or the legs it consists of."""
+    legs = next((value for key, value in record.items() if key.lower() == "legs" and isinstance(value, list)), [])
+    inner = [leg for leg in legs if isinstance(leg, dict)]
+    parent = _flat({key: value for key, value in record.items() if key.lower() != "legs"})
+    is_order = any(key.lower() in {"symbol", "side"} and value for key, value in parent.items())
+    if is_order or not inner:
+        yield parent
+    for leg in inner:
+        yield from _legs(leg) if is_order else (_flat({**parent, **leg}),)
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with what stands inside it on its own level: a fill with its contract, an order with its leg."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(inner, dict):
+            flat = {**inner, **flat}
+        else:
+            flat[key] = value
+    return flat
+
+
+def read_positions(value: object, where: str) -> dict[str, Decimal]:
+    """Return signed quantities by symbol.
+
+    Raises:
+        InputError: it is no mapping of symbols to numbers.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise invalid(where, f"found {fields.shown(value)}", "a mapping of symbols to signed quantities")
+    problems = Problems()
+    found: dict[str, Decimal] = {}
+    for key, held in value.items():
+        at = f"{where}.{key}"
+        symbol = problems.tried(partial(fields.symbol, key, at))
+        quantity = problems.tried(partial(fields.number, held, at, allow_zero=True, allow_negative=True))
+        if symbol is not None and quantity is not None:
+            found[symbol] = quantity
+    problems.stop_or_first(where)
+    return found
+
+
+def keyed_start(start: Mapping[str, Decimal], named: Iterable[tuple[str, SecType]]) -> dict[str, Decimal]:
+    """Return *start* by security: a symbol that is *named* only as something else than a stock means that.
+
+    Args:
+        start: signed quantities by symbol or by security.
+        named: securities with their kinds, as executions and order name them.
+    """
+    kinds: dict[str, set[SecType]] = {}
+    securities: dict[str, str] = {}
+    for security, kind in named:
+        kinds.setdefault(security.partition("@")[0], set()).add(kind)
+        securities[security.upper()] = security
+    keyed: dict[str, Decimal] = {}
+    for name, held in start.items():
+        found = kinds.get(name, {SecType.STK})
+        kind = SecType.STK if SecType.STK in found else min(found)
+        keyed[securities.get(name) or fields.security_key(name, kind)] = held
+    return keyed
+
+
+def execution_rows(rows: Sequence[object], where: str) -> tuple[Execution, ...]:
+    """Return executions from mappings; rows without an id get one made from their content.
+
+    Raises:
+        InputError: rows are wrong; the message names the number and the field of each problem.
+    """
+    seen: Counter[str] = Counter()
+    problems = Problems()
+    made = [problems.tried(partial(_execution, row, f"{where}[{number}]", seen)) for number, row in enumerate(rows)]
+    problems.stop_or_first(where)
+    return tuple(filter(None, made))
+
+
+def _execution(row: object, at: str, seen: Counter[str]) -> Execution:
+    if not isinstance(row, Mapping):
+        raise invalid(at, f"found {fields.shown(row)}", "a mapping")
+    problems = Problems()
+    for name in row:
+        if name not in EXECUTION_FIELDS:
+            problems.take(invalid(f"{at}.{name}", "unknown field", ", ".join(EXECUTION_FIELDS)))
+    found = problems.tried(lambda: _values(row, at)) or {}
+    problems.stop_or_first(at)
+    exec_id = found["exec_id"]
+    if not exec_id:
+        words = (found["filled_at"].isoformat(), found["symbol"], found["kind"], found["side"])
+        content = f"{' '.join(words)} {found['quantity'].normalize()}"
+        seen[content] += 1
+        exec_id = "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
+    return Execution(
+        exec_id=exec_id,
+        security=fields.security_key(found["symbol"], found["kind"]),
+        sec_type=found["kind"],
+        side=found["side"],
+        quantity=Quantity(abs(found["quantity"])),
+        filled_at=found["filled_at"],
+        order_id=found["order_id"],
+    )
+
+
+def _values(row: Mapping[Any, object], at: str) -> dict[str, Any]:
+    """Return the values of one row.
+
+    Raises:
+        InputError: fields are missing or wrong; all are named at once.
+    """
+
+    def required(name: str) -> object:
+        if is_absent(row.get(name)):
+            raise invalid(f"{at}.{name}", "is missing", ", ".join(REQUIRED))
+        return row[name]
+
+    given = row.get("sec_type")
+    price = None if is_absent(row.get("price")) else row["price"]
+    return fields.collected(
+        at,
+        kind=lambda: fields.sec_type(SecType.STK.value if is_absent(given) else given, f"{at}.sec_type"),
+        symbol=lambda: fields.symbol(required("symbol"), f"{at}.symbol"),
+        filled_at=lambda: fields.moment(required("time"), f"{at}.time"),
+        quantity=lambda: fields.number(required("quantity"), f"{at}.quantity"),
+        side=lambda: fields.side(required("side"), f"{at}.side"),
+        price=lambda: price is None or fields.number(price, f"{at}.price", allow_zero=True, allow_negative=True),
+        exec_id=lambda: fields.name(row.get("exec_id"), f"{at}.exec_id"),
+        order_id=lambda: fields.name(row.get("order_id"), f"{at}.order_id"),
+    )
+
+
+def is_absent(value: object) -> bool:
+    """Return whether a row leaves a field out, or gives it empty."""
+    return value is None or value == ""

@@ -1,0 +1,378 @@
+"""Price history from a folder of files: one file a symbol, or several symbols in one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from apex_cli.core.adapters.files.prices.bar_columns import LEAST_BYTES, moments_of, read_columns
+from apex_cli.core.adapters.files.prices.bar_series import NO_BARS, OUTSIDE, Series, ended_by, is_pair, make_series
+from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
+from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import LAST_SECOND
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.spelling import canonical_ticker
+
+MOST_SHOWN = 3
+"""Files that are named with their reason when none has a bar."""
+
+HEAD = 65_536
+MOST_LOOKED_AT = 50_000
+"""Bars, the newest of a symbol, that are looked through for what is odd."""
+
+ENDINGS = (".csv", ".txt", ".tsv", ".json", ".xlsx", ".xlsm", ".parquet", ".feather", ".arrow")
+SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
+"""Files with another ending may be anything: they count only if they hold prices."""
+
+_WORDS = re.compile(rb"symbol|ticker|\btic\b|instrument|stock|\bname\b", re.IGNORECASE)
+_BINARY = (b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1", b"{", b"[", b"\xff\xfe", b"\xfe\xff")
+_PLAIN_NAME = re.compile(r"[\^A-Z0-9][A-Z0-9 .^=-]{0,19}", re.IGNORECASE)
+_SHARE_CLASS = re.compile(r"[A-Z]{1,5} (?:[A-Z]|PR[A-Z]|WS|RT)|[A-Z0-9.]+@[A-Z]{3,}")
+_METATRADER = re.compile(r"([A-Z]{1,6}|[A-Z]{6,10})(?:1440|240|(?<=[A-Z]{6})(?:1|5|15|30|60))", re.IGNORECASE)
+"""A symbol with the minutes of its bars, as MetaTrader calls files of its history center."""
+
+_DECORATIONS = re.compile(
+    r"us|uk|d|w|m|h|o|full|part|tick|[0-9]+(?:d|h|m|w|mo|min|mins|minute|minutes|hour|hours|s|sec)|m[0-9]+|h[0-9]+|d1|"
+    r"w1|mn1|weekly|week|monthly|month|candlestick|bid|ask|daily|day|hourly|hour|minute|minutes|intraday|historical|historic|history|data|prices?|price|quotes|stock|chart|"
+    r"adjusted|adj|adjsplitdiv|adjsplit|unadjusted|unadj|raw|ohlcv?|bars?|candles?|klines?|dat|ascii|mt|export|"
+    r"nasdaq|nyse|amex|arca|bats|batsus|cboe|otc|nysearca|lse|xetr|binance|bitstamp|coinbase|kraken|gemini|bitfinex|"
+    r"oanda|fx|fxcm|forexcom|stooq|yahoo|tiingo|alpaca|polygon|barchart|[0-9]{4}|[0-9]{6}|[0-9]{8}|[0-9]{1,2}|"
+    r"historicaldata|historicalquotes",
+    re.IGNORECASE,
+)
+"""Words that vendors put around a symbol in the name of a file."""
+
+
+class CsvBars:
+    """Bars and latest prices from a folder of files; each is read when its symbol is first asked for.
+
+    The layout of a file is found out: see ``prices``. A date, or midnight in whatever zone, is a daily bar: the NYSE
+    session of that day, or the UTC day for currency pairs, coins and files with weekends. Another time is the start of
+    an intraday bar, New York time when it names no zone and ``prices.zone`` does not.
+    """
+
+    __slots__ = ("_files", "_folder", "_hints", "_is_large", "_notes", "_problems", "_series", "_shared", "_unmatched")
+
+    def __init__(self, folder: Path, hints: FileHints | None = None) -> None:
+        """Look which symbols *folder* has.
+
+        Raises:
+            InputError: the folder cannot be read, or two files mean the same symbol.
+        """
+        self._folder = folder
+        self._hints = hints or FileHints()
+        self._series: dict[str, Series] = {}
+        self._problems: dict[str, tuple[str, ...]] = {}
+        self._shared: dict[Path, PriceTable] = {}
+        self._unmatched: list[str] = []
+        self._files = self._find_files()
+        self._is_large = sum(map(_size, set(self._files.values()))) >= LEAST_BYTES
+
+    def symbols(self) -> Sequence[str]:
+        """Return the symbols there are files for, in alphabetical order."""
+        return tuple(sorted(self._files))
+
+    def unmatched(self) -> Sequence[str]:
+        """Return a sentence for each file of the folder that belongs to no symbol."""
+        return tuple(self._unmatched)
+
+    def bars(self, symbol: str, *, after: datetime | None = None, until: datetime | None = None) -> Sequence[Bar]:
+        """Return bars with ``after < bar.end <= until``, oldest first; none for an unknown symbol.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        series = self._load(symbol)
+        first = ended_by(series, after) if after is not None else 0
+        last = ended_by(series, until) if until is not None else len(series.ends)
+        return series.bars[first:last]
+
+    def moments(self, *, after: datetime, until: datetime) -> Sequence[datetime]:
+        """Return every moment at which bars end, ``after < moment <= until``, oldest first.
+
+        Raises:
+            InputError: a file has a row that cannot be used.
+        """
+        every = (self._load(symbol) for symbol in self.symbols())
+        return moments_of(series.ends[ended_by(series, after) : ended_by(series, until)] for series in every)
+
+    def next_end(self, symbol: str, after: datetime) -> datetime | None:
+        """Return when the first bar of *symbol* ends that ends after *after*; None where none does.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        series = self._load(symbol)
+        number = ended_by(series, after)
+        return series.ends[number] if number < len(series.ends) else None
+
+    async def refresh(self, instruments: Iterable[Instrument]) -> None:
+        """Do nothing: files are read when they are asked for."""
+
+    def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
+        """Return the close of the newest bar that ended by *at* or within one second of it.
+
+        A bar's close is known only at its end; a clock that steps through the bars stands one
+        second before that, where it is taken as known. The file of an option is named after its contract.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        is_option = instrument.market_type is MarketType.OPTIONS
+        series = self._load(instrument.key if is_option else instrument.bars_name)
+        number = ended_by(series, at + LAST_SECOND)
+        if not number:
+            return None
+        bar = series.bars[number - 1]
+        return Quote(price=bar.close, at=min(bar.end, at.astimezone(UTC)), source="bars")
+
+    def problems(self, symbol: str) -> Sequence[str]:
+        """Return what was repaired or looks odd in the symbol's file, a sentence each.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        from apex_cli.core.analysis.quality import look_at
+
+        key = _key(symbol)
+        found = self._problems.get(key)
+        if found is None:
+            series = self._load(symbol)
+            name = self._files[key].name if key in self._files else symbol
+            newest = series.bars[-MOST_LOOKED_AT:]
+            found = (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(newest)))
+            self._problems[key] = found
+        return found
+
+    def repairs(self, symbol: str) -> Sequence[str]:
+        """Return what was put right while the symbol's file was read: order, double rows, rows left out.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        return self._load(symbol).problems
+
+    def why_none(self) -> str:
+        """Return why no symbol has a bar, the first reason of each of some files; empty where there are no files.
+
+        Raises:
+            InputError: a file has a row that cannot be used.
+        """
+        reported = [found for symbol in self.symbols()[:MOST_SHOWN] if (found := self.repairs(symbol))]
+        return "; ".join(found[0] + (f" (+{len(found) - 1} more)" if len(found) > 1 else "") for found in reported)
+
+    def outside(self) -> Sequence[str]:
+        """Return a sentence for each file read so far whose days lie outside the calendar."""
+        return tuple(found for series in self._series.values() for found in series.problems[:1] if OUTSIDE in found)
+
+    def all_taken_as(self) -> Sequence[str]:
+        """Return in a few words what each file that was read was taken for."""
+        return tuple(self.taken_as(symbol) for symbol in sorted(self._series) if symbol in self._files)
+
+    def taken_as(self, symbol: str) -> str:
+        """Return in a few words what the symbol's file was taken for.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        series = self._load(symbol)
+        path = self._files.get(_key(symbol))
+        return f"{path.name}: {', '.join(series.notes)}" if path is not None else ""
+
+    def _load(self, symbol: str) -> Series:
+        series = self._series.get(symbol)
+        if series is not None:
+            return series
+        key = _key(symbol)
+        series = self._series.get(key)
+        if series is None:
+            path = self._files.get(key)
+            series = self._read(path, key) if path is not None else NO_BARS
+            self._series[key] = series
+        return series
+
+    def _read(self, path: Path, key: str) -> Series:
+        table = self._shared.get(path)
+        if table is None:
+            if (series := self._columns(path, key)) is not None:
+                named = tuple(f"{path.name}: {problem}" for problem in series.problems)
+                return series._replace(problems=named)
+            table = self._table(path, key)
+        rows = next(iter(table.rows.values()), [])
+        if len(table.rows) > 1:
+            rows = next(rows for theirs, rows in table.rows.items() if _key(file_symbol(theirs)) == key)
+        return make_series(table, rows, key, path.name)
+
+    def _columns(self, path: Path, key: str) -> Series | None:
+        """Return the bars of a plain file of a large folder; None for any other one."""
+        try:
+            with path.open("rb") as stream:
+                return read_columns(stream, key, self._hints) if self._is_large else None
+        except OSError:
+            return None
+
+    def _table(self, path: Path, key: str) -> PriceTable:
+        return read_prices(_content(path), str(path), self._hints, is_always_open=is_pair(key))
+
+    def _find_files(self) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for path in _paths(self._folder):
+            for symbol in self._symbols_of(path):
+                other = files.setdefault(symbol, path)
+                if other is not path:
+                    raise InputError(
+                        "bars_ambiguous",
+                        f"{other} and {path.name} are both bars of {symbol}.",
+                        hint="Keep one of them.",
+                        details={"files": [str(other), str(path)]},
+                    )
+        return files
+
+    def _symbols_of(self, path: Path) -> Iterator[str]:
+        """Yield the symbols whose bars *path* holds; note why where there is none."""
+        named = _named_symbol(path)
+        head = _head(path)
+        is_sure = _bare_name(path).lower().endswith(SURE_ENDINGS)
+        if (is_sure and named and not _may_name_symbols(head)) or not head:
+            if named:
+                yield named
+            return
+        try:
+            if has_symbols(head, path.name, self._hints):
+                yield from self._symbols_inside(path, named)
+                return
+            if not is_sure:
+                read_prices(_whole_lines(head), path.name, self._hints)
+        except InputError as error:
+            if is_sure and named:
+                yield named
+            else:
+                self._unmatched.append(f"{path.name} is not used: {error.message}")
+            return
+        if named:
+            yield named
+        else:
+            self._unmatched.append(
+                f"{path.name} is not used: neither its name nor a column says which symbol it is of; call it SYMBOL.csv"
+            )
+
+    def _symbols_inside(self, path: Path, named: str) -> Iterator[str]:
+        table = self._table(path, named)
+        self._shared[path] = table
+        found = [file_symbol(theirs) for theirs in table.rows]
+        if len(found) == 1 and named and _letters(found[0]) in {_letters(named), ""}:
+            found = [named]
+        yield from (_key(symbol) for symbol in found if symbol)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1 << 12)
+def _key(symbol: str) -> str:
+    return canonical_ticker(symbol)
+
+
+def _letters(symbol: str) -> str:
+    return "".join(sign for sign in symbol.upper() if sign.isalnum())
+
+
+def file_symbol(text: str) -> str:
+    """Return the symbol in a cell without its exchange.
+
+    >>> file_symbol("NASDAQ:AAPL"), file_symbol("AAPL.US"), file_symbol("BTC/USD"), file_symbol("X:BTCUSD")
+    ('AAPL', 'AAPL', 'BTC/USD', 'BTCUSD')
+    """
+    symbol = text.strip().upper().rpartition(":")[2]
+    return symbol.removesuffix(".US")
+
+
+def symbol_in_name(name: str) -> str:
+    """Return the symbol in the name of a file without its ending; empty where it names none for sure.
+
+    >>> [symbol_in_name(name) for name in ("aapl_us_d", "NASDAQ_AAPL, 1D", "Binance_BTCUSDT_1h", "my_own_file")]
+    ['AAPL', 'AAPL', 'BTCUSDT', '']
+    """
+    stem = re.sub(r" ?\([0-9]+\)$|(?<=[DWMHS0-9])_[0-9a-f]{5}$", "", name.strip())
+    if minutes := _METATRADER.fullmatch(stem):
+        stem = minutes[1]
+    if _SHARE_CLASS.fullmatch(stem):
+        return stem
+    if _PLAIN_NAME.fullmatch(stem) and " " not in stem and not re.search(r"-[0-9]|-(?:1d|usd.*-)", stem, re.IGNORECASE):
+        symbol = stem.upper().removesuffix(".US")
+        return (
+            "" if re.fullmatch(r"HISTORICAL(?:DATA|QUOTES)|PRICES?|DATA|BARS|DOWNLOAD|TABLE|EXPORT", symbol) else symbol
+        )
+    words = [word for word in re.split(r"[_,\s()]+|-(?=[0-9])|(?<=[0-9a-z])-(?=[0-9]*[a-z]+(?:[_-]|$))", stem) if word]
+    left = [word for word in words if not _DECORATIONS.fullmatch(word) and not re.fullmatch(r"[0-9.:-]+", word)]
+    if len(left) == 1 and _PLAIN_NAME.fullmatch(left[0]):
+        return left[0].upper().removesuffix(".US")
+    return ""
+
+
+def _bare_name(path: Path) -> str:
+    return path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+
+
+def _named_symbol(path: Path) -> str:
+    return _key(symbol_in_name(_bare_name(path).rpartition(".")[0]))
+
+
+def _head(path: Path) -> bytes:
+    """Return the beginning of a file, a binary one whole; nothing when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD)
+            return head + stream.read() if head.lstrip()[:6].startswith(_BINARY) else head
+    except OSError:
+        return b""
+
+
+def _whole_lines(head: bytes) -> bytes:
+    """Return the beginning of a text file up to its last whole line."""
+    is_whole = len(head) < HEAD or head.lstrip().startswith(_BINARY)
+    return head if is_whole else head[: head.rfind(b"\n") + 1] or head
+
+
+def _may_name_symbols(head: bytes) -> bool:
+    """Return True when a file may say itself which symbols it holds: cheap, and rather too often than not."""
+    first = head.lstrip()
+    if first.startswith(_BINARY):
+        return True
+    top = b"\n".join(first.splitlines()[:3])
+    return (
+        bool(_WORDS.search(top)) or not re.search(rb"open|close|high|low", top, re.IGNORECASE) or top.startswith(b",")
+    )
+
+
+def _paths(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name[0] not in "._~" and path.is_file())
+    except OSError as error:
+        raise InputError(
+            "bars_unreadable",
+            f"The folder of price bars {folder} cannot be read: {error.strerror}.",
+            hint="Name a folder with one SYMBOL.csv per symbol: prices.bars_dir, or --bars.",
+            details={"folder": str(folder)},
+        ) from None
+    return [path for path in paths if _bare_name(path).lower().endswith(ENDINGS)]
+
+
+def _unreadable(path: Path, what: str) -> InputError:
+    return InputError("bars_unreadable", f"{path} {what}.", hint=f"Correct {path.name}.", details={"file": str(path)})

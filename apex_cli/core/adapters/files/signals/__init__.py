@@ -1,0 +1,1 @@
+"""Files of signals, and the folder that they arrive in."""

@@ -1,0 +1,450 @@
+"""The words of alerts and spreadsheets, to the fields of a signal.
+
+Alerts of TradingView, TradersPost and their kin, exports in camelCase or capitals, and columns such as ``Entry``,
+``Stop`` and ``Target`` say what a signal needs, in other words. Here they are put into ours; judging them is left to
+``signal_rows``. A quantity is left aside: apex sizes by itself. Secrets of a webhook are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from apex_cli.core.adapters.files.cells import (
+    decimal_proof,
+    find_decimals,
+    fraction,
+    is_nothing,
+    number,
+    read_when,
+    read_zone,
+    two_readings,
+)
+from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, BadField, shown
+from apex_cli.core.adapters.files.text_tables import plain_name
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.order import OrderSide
+
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
+    "signal_type": ("signaltype", "signal", "side", "action", "direction", "orderaction", "buysell", "orderside"),
+    "entry_price": (
+        "entryprice", "entry", "price", "signalprice", "limitprice", "entrylimit", "buyprice", "limit",
+        "orderprice", "close",
+    ),
+    "stop_loss": (
+        "stoploss", "stop", "sl", "stopprice", "slprice", "stoplossprice", "initialstop", "protectivestop", "stoplevel",
+    ),
+    "target_price": (
+        "targetprice", "target", "takeprofit", "tp", "tpprice", "takeprofitprice", "profittarget", "pricetarget", "tp1",
+        "target1", "takeprofit1",
+    ),
+    "target_prices": ("targetprices", "targets", "takeprofits", "tps"),
+    "confidence": ("confidence", "conf", "probability", "conviction"),
+    "strategy": ("strategy", "strategyname", "strategyid", "system", "setup"),
+    "source": ("source", "sender", "provider"),
+    "timestamp": ("timestamp", "time", "datetime", "date", "createdat", "signaltime", "timenow", "alerttime"),
+    "expires_at": ("expiresat", "expires", "validuntil", "goodtill", "goodtilldate"),
+    "signal_id": ("signalid", "alertid", "id", "uuid", "uid"),
+    "market_type": ("markettype", "assetclass", "assettype", "instrumenttype", "securitytype"),
+    "expiry": ("expiry", "expiration", "expirationdate", "exp"),
+    "strike": ("strike", "strikeprice"),
+    "right": ("right", "optiontype", "callput", "putcall"),
+    "metadata": ("metadata", "meta"),
+}  # fmt: skip
+"""Our field -> ``plain_name`` of its spellings, the likeliest first."""
+
+BY_SPELLING = {spelling: ours for ours, spellings in KNOWN.items() for spelling in spellings}
+EXACT = frozenset(FIELDS)
+MORE_TARGETS = tuple(f"{word}{count}" for count in range(2, 6) for word in ("tp", "target", "takeprofit"))
+ASIDE = frozenset({
+    "quantity", "qty", "lots", "shares", "contracts", "size", "positionsize", "amount", "quantitytype", "sentiment",
+    "ordertype", "type", "marketposition", "position", "marketpositionsize", "prevmarketposition", "comment", "orderid",
+    "prevmarketpositionsize", "strategyordercomment", "interval", "timeframe", "exchange", "volume",
+    "open", "high", "low",
+})  # fmt: skip
+"""Names that alerts carry beside a signal: kept as facts, without a word."""
+
+CONTAINERS = frozenset({"strategy", "order", "alert", "signal", "payload", "bar", "data", "trade"})
+"""Names under which alerts keep parts of themselves together."""
+
+LEVEL_PRICES = ("stopprice", "limitprice", "price", "value", "level")
+SECRETS = frozenset({"secret", "passphrase", "password", "token", "key", "apikey", "auth", "webhooksecret", "pin"})
+"""Names that a webhook proves itself by: never kept."""
+
+_BUYS = frozenset({
+    "buy", "long", "enterlong", "entrylong", "longentry", "buytoopen", "buylong", "bullish", "b", "l", "bto",
+    "openlong", "golong",
+})  # fmt: skip
+_SELLS = frozenset({
+    "sell", "short", "entershort", "entryshort", "shortentry", "sellshort", "selltoopen", "bearish", "s", "ss", "sto",
+    "openshort", "goshort",
+})  # fmt: skip
+_EXITS = frozenset({
+    "exit", "close", "flat", "flatten", "cancel", "exitlong", "exitshort", "closelong", "closeshort", "selltoclose",
+    "buytoclose", "buytocover", "cover", "btc", "stc", "btcov", "reverse", "add", "none", "hold", "neutral",
+})  # fmt: skip
+_MARKETS = {
+    "stock": "equity", "stocks": "equity", "equities": "equity", "us_equity": "equity", "etf": "equity",
+    "option": "options", "fx": "forex", "cryptocurrency": "crypto", "coin": "crypto",
+}  # fmt: skip
+_AFTER = ("sentiment", "marketposition", "position")
+"""Names under which alerts say which position is left after the order."""
+
+_OPPOSITE = {OrderSide.BUY: {"bearish", "short"}, OrderSide.SELL: {"bullish", "long"}}
+_PERPETUAL = re.compile(r"[A-Z0-9]{2,12}(?:USDT?|USDC|BUSD)\.P", re.IGNORECASE)
+_PERCENT = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]+)? ?%")
+_LIST = re.compile(r"\s*[;|/]\s*|,\s+|\s+(?=[$\d])")
+_EXCHANGE = re.compile(r"[A-Z]{2,12}(?:_[A-Z]+)?:(?=[A-Z0-9])", re.IGNORECASE)
+_PRICES = ("entry_price", "stop_loss", "target_price", "strike")
+MOST_FACTS = 50
+MOST_SLIP = 2
+"""Letters in which a name may differ from ours and still be a slip."""
+
+
+class SignalForm(NamedTuple):
+    """How the configuration wants signals to be read."""
+
+    strict: str = "typos"
+    """``on`` refuses every unknown name, ``typos`` those near a known one, ``off`` none."""
+
+    zone: str = ""
+    """Time zone of times that name none; empty: such times are refused."""
+
+    dates: str = ""
+    """What 07/08/2026 means: mdy, dmy, or a form."""
+
+    decimal: str = ""
+    """Decimal sign; empty: found out."""
+
+    columns: Mapping[str, str] = {}
+    """Our field -> its name in the file."""
+
+    default_stop: Callable[[str, OrderSide, Decimal, datetime], tuple[Decimal, str] | None] | None = None
+    """Returns a stop for a signal without one, and the rule in words; None where it cannot."""
+
+    warn: Callable[[str], None] | None = None
+    """Hears of names that were not known."""
+
+
+DEFAULT_FORM = SignalForm()
+
+
+class Alert(NamedTuple):
+    """One row in our words."""
+
+    fields: dict[str, object]
+    reasons: list[Reason]
+    """Why it is no signal, as far as the words go."""
+
+
+def read_alert(row: Mapping[str, object], now: datetime, form: SignalForm) -> Alert:
+    """Return *row* in our words."""
+    return _Translator(form).read(row, now)
+
+
+def is_known(name: str) -> bool:
+    """Return True for the name of a column that a signal may have."""
+    return plain_name(name) in BY_SPELLING
+
+
+class _Translator:
+    """Puts one row into our words and collects what cannot be put."""
+
+    def __init__(self, form: SignalForm) -> None:
+        self.form = form
+        self.fields: dict[str, object] = {}
+        self.facts: dict[str, object] = {}
+        self.reasons: list[Reason] = []
+
+    def read(self, row: Mapping[str, object], now: datetime) -> Alert:
+        mapped = {theirs.strip(): ours for ours, theirs in self.form.columns.items()}
+        ranks: dict[str, int] = {}
+        row = _flat(row)
+        self._find_decimals(row)
+        for name, value in row.items():
+            if value is None or value == "" or self._is_no_price(name, value):
+                continue
+            self._place(name, value, mapped, ranks)
+        self._more_targets()
+        self._levels()
+        for name, value in list(self.fields.items()):
+            self._spell(name, value)
+        self._refuse_exits(row)
+        self._stop_by_rule(now)
+        self._keep_facts()
+        return Alert(self.fields, self.reasons)
+
+    def _is_no_price(self, name: object, value: object) -> bool:
+        """Return True for a target that a chart had no value for: it writes NaN."""
+        is_word = isinstance(name, str) and isinstance(value, str)
+        return is_word and BY_SPELLING.get(plain_name(str(name))) == "target_price" and is_nothing(str(value))
+
+    def _find_decimals(self, row: Mapping[str, object]) -> None:
+        """Let one number of the row decide what ``1,190`` means in another one."""
+        if self.form.decimal:
+            return
+        known = {spelling for ours in (*_PRICES, "target_prices") for spelling in KNOWN[ours]}
+        texts = [value for name, value in row.items() if isinstance(value, str) and plain_name(str(name)) in known]
+        found = find_decimals(texts)
+        if not found.unclear and not found.mixed and any(decimal_proof(text) == found.sign for text in texts):
+            self.form = self.form._replace(decimal=found.sign)
+
+    # ---- names ----
+
+    def _place(self, name: object, value: object, mapped: Mapping[str, str], ranks: dict[str, int]) -> None:
+        """Put one value under our name; the likelier spelling wins, and the other one becomes a fact."""
+        if not isinstance(name, str):
+            self.fields[name] = value  # type: ignore[index]  # refused by its name later
+            return
+        plain = plain_name(name)
+        if name in EXACT:
+            ours, rank = name, -1
+        elif name.strip() in mapped:
+            ours, rank = mapped[name.strip()], -2
+        else:
+            ours = BY_SPELLING.get(plain, "")
+            rank = KNOWN[ours].index(plain) if ours else 0
+        if not ours:
+            self._unknown(name, plain, value)
+        elif ours not in ranks or rank < ranks[ours]:
+            if ours in ranks:
+                self.facts[f"also_{ours}"] = self.fields[ours]
+            self.fields[ours], ranks[ours] = value, rank
+        else:
+            self.facts[name.strip()] = value
+
+    def _unknown(self, name: str, plain: str, value: object) -> None:
+        """Drop a secret, keep a fact, or refuse a name that is no name of ours, as the configuration says."""
+        if plain in SECRETS:
+            return
+        if plain in MORE_TARGETS or plain in ASIDE:
+            self.facts[plain] = value
+            return
+        guess = _slip(plain)
+        if self.form.strict == "on" or (guess and self.form.strict != "off"):
+            hint = f"did you mean {guess}?" if guess else "put extra facts into metadata, or set signals.strict"
+            bad = BadField(shown(name), f"no such field; {hint}", value=value, allowed=", ".join(FIELDS))
+            self.reasons.append(bad.reason)
+            return
+        self.facts[name.strip()[:60]] = value
+        if self.form.warn is not None:
+            self.form.warn(f"{shown(name)} is no field of a signal and was put into its metadata.")
+
+    def _keep_facts(self) -> None:
+        """Put facts into the metadata, as far as they are plain."""
+        given = self.fields.get("metadata")
+        if not self.facts or not (given is None or isinstance(given, Mapping)):
+            return
+        plain = {name: value for name, value in self.facts.items() if isinstance(value, str | int | Decimal | bool)}
+        room = MOST_FACTS - len(given or {})
+        kept = dict(list(plain.items())[: max(room, 0)])
+        if kept:
+            self.fields["metadata"] = {**kept, **(given or {})}
+
+    # ---- values ----
+
+    def _more_targets(self) -> None:
+        """Make one list of ``tp1``, ``tp2`` and their kin, and of targets with a price each."""
+        if isinstance(self.fields.get("target_price"), list) and "target_prices" not in self.fields:
+            self.fields["target_prices"] = self.fields.pop("target_price")
+        listed = self.fields.get("target_prices")
+        if isinstance(listed, list):
+            self.fields["target_prices"] = [_level_price(item) for item in listed]
+        more = [self.facts.pop(plain) for plain in MORE_TARGETS if plain in self.facts]
+        if more and "target_prices" not in self.fields:
+            first = self.fields.pop("target_price", None)
+            self.fields["target_prices"] = [self._price(value) for value in (first, *more) if value is not None]
+
+    def _levels(self) -> None:
+        """Take the price out of ``stopLoss: {stopPrice: ...}``, or work it out of a percentage or a distance."""
+        for name, signs in (("stop_loss", -1), ("target_price", 1)):
+            level = self.fields.get(name)
+            if isinstance(level, str) and _PERCENT.fullmatch(level.strip()):
+                level = {"percent": level}
+            if not isinstance(level, Mapping):
+                continue
+            parts = {plain_name(str(key)): value for key, value in level.items()}
+            found = _level_price(level)
+            if isinstance(found, Mapping):
+                found = self._distant(parts, signs)
+            if found is None:
+                kinds = ", ".join(shown(key) for key in level)
+                allowed = "a price, or percent or amount away from the entry"
+                self.reasons.append(BadField(name, f"found {kinds}", value=level, allowed=allowed).reason)
+                del self.fields[name]
+            else:
+                self.fields[name] = found
+
+    def _distant(self, parts: Mapping[str, object], sign: int) -> Decimal | None:
+        """Return the price that lies a percentage or an amount from the entry, on the side of a loss or of a gain."""
+        entry, side = self._number("entry_price"), self._side()
+        if entry is None or side is None or str(parts.get("type", "")).lower().startswith("trail"):
+            return None
+        for name, unit in (
+            ("percent", entry / 100),
+            ("percentage", entry / 100),
+            ("amount", Decimal(1)),
+            ("offset", Decimal(1)),
+        ):
+            value = number(str(parts[name]).rstrip("% "), self.form.decimal or ".") if name in parts else None
+            if value is not None:
+                return entry + sign * side.sign * abs(value) * unit
+        return None
+
+    def _number(self, name: str) -> Decimal | None:
+        value = self.fields.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            return None
+        return number(str(value), self.form.decimal or ".")
+
+    def _side(self) -> OrderSide | None:
+        word = plain_name(str(self.fields.get("signal_type", "")))
+        if word in _BUYS or word.startswith("long"):
+            return OrderSide.BUY
+        return OrderSide.SELL if word in _SELLS or word.startswith("short") else None
+
+    def _spell(self, name: str, value: object) -> None:
+        """Spell one value as our readers take it."""
+        if name == "target_prices" and isinstance(value, str):
+            value = _LIST.split(value.strip())
+        if name in _PRICES or name == "target_prices":
+            self.fields[name] = [self._price(item) for item in value] if isinstance(value, list) else self._price(value)
+        elif name == "confidence" and isinstance(value, str):
+            found = fraction(value, self.form.decimal or ".")
+            self.fields[name] = str(found) if found is not None else value
+        elif name == "signal_type" and isinstance(value, str):
+            self.fields[name] = _action(value)
+        elif name == "symbol" and isinstance(value, str):
+            self.fields[name] = bare = _EXCHANGE.sub("", value.strip(), count=1)
+            if _PERPETUAL.fullmatch(bare):
+                message = f"{shown(bare)} is a perpetual contract, and no coin"
+                self.reasons.append(BadField(name, message, value=value, allowed="the pair itself").reason)
+        elif name == "market_type" and isinstance(value, str):
+            self.fields[name] = _MARKETS.get(value.strip().lower(), value)
+        elif (
+            name in {"timestamp", "expires_at"}
+            and isinstance(value, str | int | Decimal)
+            and not isinstance(value, bool)
+        ):
+            self._time(name, value)
+        elif name == "expiry" and isinstance(value, str) and (when := read_when(value, self.form.dates or "mdy")):
+            self.fields[name] = when.day.isoformat()
+
+    def _price(self, value: object) -> object:
+        """Return a price without its currency sign and thousands; what is no number stays as it is."""
+        if not isinstance(value, str) or re.search(r"[;|]|\d\s+\d", value):
+            return value
+        found = number(value, self.form.decimal or ".")
+        if found is None or (not self.form.decimal and "," in value and decimal_proof(value) == "?"):
+            return value
+        return str(found)
+
+    def _time(self, name: str, value: str | int | Decimal) -> None:
+        """Give a time its zone and one spelling; one with two readings is refused with both."""
+        text = str(value)
+        when = read_when(text, self.form.dates or "mdy")
+        if when is None or when.clock is None:
+            return
+        if not self.form.dates and _has_two_readings(text):
+            allowed = "a time such as 2026-03-02T15:30:00-05:00, or signals.dates: mdy or dmy"
+            message = f"found {shown(text)}, which is {two_readings(text)}"
+            self.reasons.append(BadField(name, message, value=text, allowed=allowed).reason)
+            del self.fields[name]
+            return
+        zone = when.zone or (read_zone(self.form.zone) if self.form.zone else None)
+        moment = when.naive.replace(tzinfo=zone)
+        self.fields[name] = moment.isoformat()
+
+    def _refuse_exits(self, row: Mapping[str, object]) -> None:
+        """Refuse alerts that mean to leave a position, or a part of it: signals only open one."""
+        word = plain_name(str(self.fields.get("signal_type", "")))
+        after = {plain_name(str(key)): value for key, value in row.items()}
+        left = {key: str(after.get(key, "")).strip().lower() for key in _AFTER}
+        side = self._side()
+        flat = next((key for key, value in left.items() if value == "flat"), "")
+        other = next((key for key, value in left.items() if side is not None and value in _OPPOSITE[side]), "")
+        name = flat or other or "signal_type"
+        if word not in _EXITS and name == "signal_type":
+            return
+        self.fields.pop("signal_type", None) if name == "signal_type" else None
+        found = after.get(name, word)
+        what = f"found {shown(found)}" + (f" beside {shown(word)}" if other and not flat else "")
+        message = f"{what}: a signal opens a position; use apex close to leave one"
+        self.reasons.append(BadField(name, message, value=found, allowed="buy, long, sell or short").reason)
+
+    def _stop_by_rule(self, now: datetime) -> None:
+        """Give a signal without stop the one that the configuration's rule makes."""
+        if "stop_loss" in self.fields or self.form.default_stop is None:
+            return
+        entry, side, symbol = self._number("entry_price"), self._side(), self.fields.get("symbol")
+        if entry is None or side is None or not isinstance(symbol, str):
+            return
+        made = self.form.default_stop(symbol.strip().upper(), side, entry, now)
+        if made is not None:
+            self.fields["stop_loss"] = str(made[0])
+            self.facts["default_stop"] = made[1]
+
+
+def _level_price(level: object) -> object:
+    """Return the price in ``{stopPrice: 25.85}``; what holds none stays as it is."""
+    if not isinstance(level, Mapping):
+        return level
+    parts = {plain_name(str(key)): value for key, value in level.items()}
+    return next((parts[key] for key in LEVEL_PRICES if parts.get(key)), level)
+
+
+def _flat(row: Mapping[str, object]) -> dict[str, object]:
+    """Return a row with what stands in ``strategy``, ``order``, ``alert`` and their kin on its own level."""
+    flat: dict[str, object] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping) and plain_name(str(name)) in CONTAINERS:
+            for inner, item in _flat(value).items():
+                flat.setdefault(inner, item)
+        else:
+            flat[name] = value
+    return flat
+
+
+def _action(text: str) -> str:
+    """Return the type of signal that an action means; what is none of them stays as it is."""
+    word = plain_name(text)
+    if word in _BUYS and word != "long":
+        return "BUY"
+    if word in _SELLS and word != "short":
+        return "SELL"
+    return text
+
+
+def _has_two_readings(text: str) -> bool:
+    found = re.match(r"\s*(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}", text)
+    return found is not None and int(found[1]) <= 12 >= int(found[2]) and found[1] != found[2]  # noqa: PLR2004 - months
+
+
+def _slip(plain: str) -> str:
+    """Return our name of the field that *plain* is a slip of; empty when it is none."""
+    names = {field.replace("_", ""): field for field in FIELDS}
+    for name, field in names.items():
+        if abs(len(name) - len(plain)) <= MOST_SLIP and len(plain) > 3 and _distance(name, plain) <= MOST_SLIP:  # noqa: PLR2004
+            return field
+    return ""
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters must be put in, left out or changed to make *other* of *one*."""
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, start=1):
+        above, row[0] = row[0], at
+        for place, theirs in enumerate(other, start=1):
+            above, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, above + (letter != theirs))
+    return row[-1]
+
+
+def header_score(cells: Sequence[str]) -> int:
+    """Return how many columns of a signal a row names."""
+    return len(
+        {BY_SPELLING[plain] for cell in cells if (plain := plain_name(cell)) in BY_SPELLING and not is_nothing(cell)}
+    )

@@ -1,0 +1,1 @@
+"""Messages to a person: notices, and what the chat shows."""

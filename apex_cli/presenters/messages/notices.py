@@ -1,0 +1,479 @@
+"""From committed events to notices: what happened, in words a person reads on a phone.
+
+An event whose class is not in ``NEWS`` is no news. One whose data cannot be read is reported all the same, without its
+details.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+
+import msgspec
+
+from apex_cli.core.model.account import AccountBadge
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
+from apex_cli.core.model.notice import Fact, Notice, NoticeKind
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
+from apex_cli.core.model.wording import account_currency
+from apex_cli.core.state.events import (
+    EVENT_TYPES,
+    Alarm,
+    AlarmRaised,
+    ApprovalApproved,
+    ApprovalEvent,
+    ApprovalExecuted,
+    ApprovalExpired,
+    ApprovalFailed,
+    ApprovalQueued,
+    ApprovalRejected,
+    ApprovalSuperseded,
+    BreakFound,
+    CashMoved,
+    DaySummarised,
+    DaySummary,
+    DayTradeWarning,
+    Decided,
+    DecisionRecord,
+    EntryFill,
+    EntryFilled,
+    Event,
+    FillBooked,
+    FillCorrected,
+    HistoryImported,
+    IntentWritten,
+    LearningEvent,
+    MarginDeficit,
+    MarginDeficitMet,
+    MarksReset,
+    OrderUpdated,
+    PositionAdopted,
+    PositionIgnored,
+    PositionReduced,
+    Reconciled,
+    Reduction,
+    Remark,
+    Repriced,
+    RequestMade,
+    RoundTripClosed,
+    RoundTripVoided,
+    RunOverdue,
+    SessionStarted,
+    SignalEnded,
+    SignalRefused,
+    TradingStateChanged,
+    UnreadEvent,
+    WeightsAdapted,
+    read_event,
+)
+from apex_cli.presenters.approvals import (
+    ANSWER_WORDS,
+    answer_lines,
+    approval_name,
+    approval_payload,
+    question_lines,
+)
+from apex_cli.presenters.screen.formats import (
+    DASH,
+    in_both,
+    money,
+    percent,
+    price,
+    r_multiple,
+    ratio,
+    results_text,
+    units,
+)
+
+MOST_FACTS = 12
+"""Plain fields of an event that are reported."""
+
+LONGEST_LINE = 300
+
+WORTH_KNOWING = frozenset(
+    {
+        "trading_state",
+        "instrument_blocked",
+        "daily_loss",
+        "drawdown",
+        "buying_power",
+        "day_trades",
+        "open_risk",
+        "orders_per_day",
+        "max_positions",
+    }
+)
+"""Checks that speak of the account, not of the signal: a refusal by one of them concerns the next signal, too."""
+
+
+class _News(Value, frozen=True, kw_only=True):
+    """The words for one event."""
+
+    priority: int
+    subject: str
+    title: str
+    lines: tuple[str, ...] = ()
+    payload: dict[str, Fact] = {}
+    approval: ApprovalRecord | None = None
+    is_question: bool = False
+
+
+NEWS: dict[type[Event], NoticeKind] = {
+    EntryFilled: NoticeKind.ENTRY,
+    PositionReduced: NoticeKind.EXIT,
+    RoundTripClosed: NoticeKind.EXIT,
+    ApprovalQueued: NoticeKind.OPPORTUNITY,
+    ApprovalApproved: NoticeKind.APPROVAL,
+    ApprovalRejected: NoticeKind.APPROVAL,
+    ApprovalExpired: NoticeKind.APPROVAL,
+    ApprovalSuperseded: NoticeKind.APPROVAL,
+    ApprovalExecuted: NoticeKind.APPROVAL,
+    ApprovalFailed: NoticeKind.APPROVAL,
+    Decided: NoticeKind.REFUSAL,
+    SignalRefused: NoticeKind.REFUSAL,
+    AlarmRaised: NoticeKind.ALARM,
+    DayTradeWarning: NoticeKind.DAY_TRADES,
+    DaySummarised: NoticeKind.SUMMARY,
+    TradingStateChanged: NoticeKind.TRADING_STATE,
+    RunOverdue: NoticeKind.ALARM,
+    BreakFound: NoticeKind.RECONCILIATION,
+    WeightsAdapted: NoticeKind.ADAPTATION,
+}
+"""What each event that may be news counts as: what ``notify.events`` switches."""
+
+
+def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | None:
+    """Return what to report of an event, with the account that it happened in; None when it is no news."""
+    event = read_event(row)
+    kind = NEWS.get(EVENT_TYPES.get(row.kind, RequestMade))
+    if kind is None:
+        return None
+    try:
+        data = _news_of(event)
+    except (ArithmeticError, ValueError):
+        data = _without_details(event)
+    if data is None:
+        return None
+    approval = data.approval
+    return Notice(
+        event_id=row.seq,
+        kind=kind,
+        priority=data.priority,
+        at=row.at,
+        subject=data.subject,
+        title=f"{badge.text} · {data.title}" if badge else data.title,
+        lines=tuple(line[:LONGEST_LINE] for line in data.lines if line),
+        payload=data.payload,
+        approval_id=approval.approval_id if approval else "",
+        approval_version=approval.version if approval else 0,
+        is_question=data.is_question,
+    )
+
+
+def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912 - one case for each kind of event
+    """Return the words for *event*; None when there are none."""
+    data: _News | None = None
+    match event:
+        case EntryFilled(data=fill):
+            data = _entry(fill)
+        case PositionReduced(data=reduction):
+            data = _reduced(reduction)
+        case RoundTripClosed(data=trip):
+            data = _exit(trip)
+        case ApprovalQueued(data=approval):
+            data = _question(approval)
+        case ApprovalApproved():
+            pass  # what comes of it follows at once
+        case ApprovalEvent(data=approval):
+            data = _answer(approval)
+        case Decided(data=record):
+            data = _refusal(record)
+        case SignalRefused(data=row):
+            data = _rejected(row)
+        case AlarmRaised(data=alarm) | RunOverdue(data=alarm):
+            data = _alarm(event.subject, alarm)
+        case DayTradeWarning(data=status):
+            data = _day_trades(status)
+        case DaySummarised(data=summary):
+            data = _summary(summary)
+        case TradingStateChanged(data=trading):
+            data = _trading_state(trading)
+        case BreakFound(data=found):
+            data = _facts("🧮", 1, "Books differ", event.subject, found)
+        case WeightsAdapted(data=change):
+            data = _facts("🎛️", 3, "Weights adapted", event.subject, change)
+        case UnreadEvent():
+            data = _without_details(event)
+        case (
+            Remark()
+            | LearningEvent()
+            | SignalEnded()
+            | IntentWritten()
+            | OrderUpdated()
+            | FillBooked()
+            | FillCorrected()
+            | RoundTripVoided()
+            | Repriced()
+            | Reconciled()
+            | PositionIgnored()
+            | PositionAdopted()
+            | HistoryImported()
+            | MarginDeficit()
+            | MarginDeficitMet()
+            | SessionStarted()
+            | CashMoved()
+            | MarksReset()
+        ):
+            pass
+        case _:
+            assert_never(event)
+    return data
+
+
+def _without_details(event: Event | UnreadEvent) -> _News:
+    line = "Its details cannot be read; apex explain may show more."
+    title = f"{event.kind.replace('_', ' ')}: {event.subject}"
+    return _News(priority=2, subject=event.subject, title=title, lines=(line,))
+
+
+def hello_notice(at: datetime) -> Notice:
+    """Return what ``apex notify test`` sends."""
+    return Notice(
+        event_id=0,
+        kind=NoticeKind.HEARTBEAT,
+        priority=1,
+        at=at,
+        title="🔔 apex can reach you",
+        lines=("This is a test. Nothing was traded.",),
+    )
+
+
+def trouble_notice(message: str, at: datetime) -> Notice:
+    """Return what is reported past the journal, as the journal cannot be used."""
+    return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title="🚨 apex needs you", lines=(message,))
+
+
+def _entry(data: EntryFill) -> _News:
+    bracket = data.bracket
+    symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
+    of = "" if data.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
+    part = "" if data.is_complete else ", more may follow"
+    targets = ", ".join(map(price, bracket.target_prices)) or DASH
+    payload: dict[str, Fact] = {
+        "symbol": symbol,
+        "side": side,
+        "quantity": str(data.quantity),
+        "entry_price": str(data.price),
+        "stop_loss": str(bracket.stop_price),
+        "target_price": str(bracket.target_prices[0]) if bracket.target_prices else None,
+        "risk_reward": _text(bracket.reward_risk),
+        "strategy": bracket.strategy,
+        "emoji": "🟢" if bracket.side.sign > 0 else "🔴",
+    }
+    return _News(
+        priority=1,
+        subject=symbol,
+        title=f"{payload['emoji']} {symbol} {side} {units(data.quantity)}{of} at {price(data.price)}{part}",
+        lines=(
+            f"Stop {price(bracket.stop_price)} · target {targets} · reward:risk {ratio(bracket.reward_risk)}",
+            f"Strategy {bracket.strategy}" if bracket.strategy else "",
+        ),
+        payload=payload,
+    )
+
+
+def profit_emoji(pnl: Decimal) -> str:
+    """Return the sign that an exit is reported with."""
+    return "💰" if pnl > 0 else "📉"
+
+
+def _exit(trip: RoundTrip) -> _News:
+    symbol, emoji = trip.instrument.key, profit_emoji(trip.pnl)
+    payload: dict[str, Fact] = {
+        "symbol": symbol,
+        "side": trip.side,
+        "quantity": str(trip.quantity),
+        "entry_price": str(trip.entry_price),
+        "exit_price": str(trip.exit_price),
+        "pnl": str(trip.pnl),
+        "pnl_pct": str(trip.pnl_pct),
+        "commission": str(trip.commission),
+        "reason": trip.exit_reason,
+        "strategy": trip.strategy,
+        "emoji": emoji,
+    }
+    return _News(
+        priority=1,
+        subject=symbol,
+        title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {account_currency()} ({percent(trip.pnl_pct)})",
+        lines=(
+            *in_both(trip.instrument.currency, trip.quote_pnl, trip.rate),
+            f"{trip.side} {units(trip.quantity)}: {price(trip.entry_price)} → {price(trip.exit_price)}",
+            f"{r_multiple(trip.r_multiple)} · by {trip.exit_reason or 'unknown'} · costs {money(trip.commission)}",
+        ),
+        payload=payload,
+    )
+
+
+def _reduced(data: Reduction) -> _News:
+    symbol, emoji = data.instrument.key, profit_emoji(data.pnl)
+    payload: dict[str, Fact] = {
+        "symbol": symbol,
+        "side": data.side,
+        "quantity": str(data.quantity),
+        "remaining": str(data.remaining),
+        "entry_price": str(data.entry_price),
+        "exit_price": str(data.exit_price),
+        "pnl": str(data.pnl),
+        "pnl_pct": str(data.pnl_pct),
+        "reason": data.reason,
+        "emoji": emoji,
+    }
+    return _News(
+        priority=1,
+        subject=symbol,
+        title=f"{emoji} {symbol} {units(data.quantity)} closed, {units(data.remaining)} held on: "
+        f"{data.pnl:+,.2f} {account_currency()} ({percent(data.pnl_pct)})",
+        lines=(f"{data.side}: {price(data.entry_price)} → {price(data.exit_price)} · by {data.reason}",),
+        payload=payload,
+    )
+
+
+def _question(approval: ApprovalRecord) -> _News:
+    signal = approval.opportunity.signal
+    return _News(
+        priority=2,
+        subject=signal.instrument.key,
+        title=f"❓ {approval_name(approval)}?",
+        lines=question_lines(approval),
+        payload={**approval_payload(approval), "approval_required": True, "emoji": "❓"},
+        approval=approval,
+        is_question=True,
+    )
+
+
+def _answer(approval: ApprovalRecord) -> _News:
+    emoji, words = ANSWER_WORDS.get(approval.status, ("", approval.status.value))
+    return _News(
+        priority=2,
+        subject=approval.opportunity.signal.instrument.key,
+        title=f"{emoji} {approval_name(approval)}: {words}".strip(),
+        lines=answer_lines(approval),
+        payload={**approval_payload(approval), "emoji": emoji},
+        approval=approval,
+    )
+
+
+def _refusal(data: DecisionRecord) -> _News | None:
+    decision = data.decision
+    grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
+    if decision.kind is not DecisionKind.REFUSE or data.is_answer or not grave:
+        return None
+    return _refused(decision.instrument.key, f"{decision.side} {decision.instrument.key}", decision.reasons)
+
+
+def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _News:
+    return _News(
+        priority=2,
+        subject=symbol,
+        title=f"⛔ {what} refused",
+        lines=tuple(reason.message for reason in reasons),
+        payload={"symbol": symbol, "codes": ",".join(reason.code for reason in reasons), "emoji": "⛔"},
+    )
+
+
+def _rejected(data: SignalRecord) -> _News:
+    reason = Reason(code="order_rejected", message="The broker rejected the entry; apex orders shows why.")
+    return _refused(data.symbol, data.symbol, (reason,))
+
+
+def _alarm(subject: str, data: Alarm) -> _News:
+    return _News(
+        priority=1,
+        subject=subject,
+        title=f"🚨 {data.code.replace('_', ' ')}",
+        lines=(data.message,),
+        payload={"code": data.code, "message": data.message, "emoji": "🚨"},
+    )
+
+
+def _day_trades(data: DayTradeStatus) -> _News:
+    left = "No day trade is left" if not data.remaining else f"{data.remaining} of {data.limit} day trades is left"
+    closing = ", ".join(data.opened_today)
+    return _News(
+        priority=2,
+        subject="day trades",
+        title=f"⚠️ {left}",
+        lines=(data.why, f"Opened today, a day trade if closed today: {closing}." if closing else "", data.mismatch),
+        payload={
+            "used": data.used,
+            "remaining": data.remaining,
+            "limit": data.limit,
+            "session_date": data.session_date,
+            "emoji": "⚠️",
+        },
+    )
+
+
+def _summary(data: DaySummary) -> _News:
+    return _News(
+        priority=3,
+        subject=data.session_date,
+        title=f"📒 {data.session_date}: {data.net_pnl:+,.2f} closed, {data.open_pnl:+,.2f} open",
+        lines=summary_lines(data),
+        payload={name: _text(value) for name, value in msgspec.structs.asdict(data).items()} | {"emoji": "📒"},
+    )
+
+
+def summary_lines(data: DaySummary) -> tuple[str, ...]:
+    """Return one session's numbers."""
+    extremes = f"Best {data.best} · worst {data.worst}" if data.round_trips > 1 else ""
+    naked = f"! {data.unprotected} of them not fully protected" if data.unprotected else ""
+    return (
+        f"{data.entries} entries · {data.round_trips} closed ({results_text(data.wins, data.losses, data.breakeven)})",
+        f"Costs {money(data.commission)}",
+        extremes,
+        f"{data.open_positions} positions open · {data.approvals_pending} to approve",
+        naked,
+        f"Equity {money(data.equity)} ({data.change:+,.2f} today)",
+    )
+
+
+def _trading_state(data: TradingState) -> _News:
+    emoji = "▶️" if data.mode is TradingMode.ACTIVE else "⏸️"
+    return _News(
+        priority=2,
+        subject="trading",
+        title=f"{emoji} Trading is {data.mode}",
+        lines=(data.reason,),
+        payload={"mode": data.mode, "reason": data.reason, "emoji": emoji},
+    )
+
+
+def _facts(emoji: str, priority: int, words: str, subject: str, data: Value) -> _News:
+    """Return the words for plain *data*: sentences first, then its other fields."""
+    plain = _plain_facts(data)
+    facts = dict(plain)
+    sentences = [str(facts.pop(name)) for name in ("message", "summary", "reason") if facts.get(name)]
+    rest = (f"{name.replace('_', ' ')}: {value}" for name, value in facts.items())
+    subject = subject or str(facts.get("symbol") or "")
+    return _News(
+        priority=priority,
+        subject=subject,
+        title=f"{emoji} {words}{f': {subject}' if subject else ''}",
+        lines=(*sentences, *rest),
+        payload={**plain, "emoji": emoji},
+    )
+
+
+def _plain_facts(data: Value) -> dict[str, Fact]:
+    fields: dict[str, object] = msgspec.to_builtins(data)
+    plain = {name: _text(value) for name, value in fields.items() if not isinstance(value, list | dict)}
+    return dict(list(plain.items())[:MOST_FACTS])
+
+
+def _text(value: object) -> Fact:
+    return value if value is None or isinstance(value, str | bool | int) else str(value)

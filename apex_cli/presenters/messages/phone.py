@@ -1,0 +1,137 @@
+"""Words for a small screen: questions and their ends, positions, day trades, the day so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from apex_cli.core.model.decision import DayTradeStatus, TradingMode
+from apex_cli.core.model.notice import Notice
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.request import Answered, Closed, Preview, WorkDone
+from apex_cli.core.positions.position_views import PositionView, Totals
+from apex_cli.core.state.events import DaySummary
+from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, question_lines
+from apex_cli.presenters.messages.message import telegram_html, telegram_notice
+from apex_cli.presenters.messages.notices import summary_lines
+from apex_cli.presenters.screen.formats import DASH, percent, price, r_multiple, ratio, units
+
+HELP = (
+    "/positions: what is held",
+    "/approvals: what waits, with buttons",
+    "/pdt: day trades used and left",
+    "/summary: the day so far",
+    "/halt: stop everything but protective exits, at once",
+    "/resume: trade again (asks first)",
+    "/close SYMBOL: close a position (asks first)",
+)
+
+
+def asked_html(notice: Notice, *, is_repeat: bool = False, remark: str = "") -> str:
+    """Return a question, with a *remark* on why it still stands."""
+    if not remark:
+        return telegram_notice(notice, is_repeat=is_repeat)
+    return telegram_html(notice.title, notice.lines, (remark,))
+
+
+def pending_html(approval: ApprovalRecord, remark: str = "") -> str:
+    """Return a question as it stands."""
+    return telegram_html(f"❓ {approval_name(approval)}?", question_lines(approval), (remark,) if remark else ())
+
+
+def decided_html(approval: ApprovalRecord, preview: Preview | None = None) -> str:
+    """Return a question that has its end: what, who, when, why, and "was / now" where it was looked at again."""
+    emoji, words = ANSWER_WORDS.get(approval.status, ("", approval.status.value))
+    lines = (*answer_lines(approval), *(was_now_lines(approval, preview) if preview else ()))
+    asked = question_lines(approval)[:3]
+    return telegram_html(f"{emoji} {approval_name(approval)}: {words}".strip(), (*lines, *asked))
+
+
+def was_now_lines(approval: ApprovalRecord, preview: Preview) -> tuple[str, ...]:
+    """Return what changed since the opportunity was queued."""
+    was, now = approval.decision, preview.decision
+    pairs = (
+        ("Price", price(approval.quoted_price), price(preview.price)),
+        (
+            "Quantity",
+            units(was.sized.quantity) if was.sized else DASH,
+            units(now.sized.quantity) if now.sized else DASH,
+        ),
+        ("Reward:risk", ratio(was.reward_risk), ratio(now.reward_risk)),
+    )
+    return tuple(f"{name}: was {old}, now {new}{'' if old == new else ' ⚠️'}" for name, old, new in pairs)
+
+
+def details_html(approval: ApprovalRecord, preview: Preview) -> str:
+    """Return everything about one opportunity as it is now."""
+    score = (
+        f"{part.name.replace('_', ' ')}: {part.value:.2f} x {part.weight:.2f}"
+        for part in approval.opportunity.breakdown
+    )
+    against = tuple(f"✗ {reason.message}" for reason in preview.reasons) or ("✓ A yes would be executed now.",)
+    lines = (*was_now_lines(approval, preview), f"Day trades: {preview.day_trade_effect}", *score, *against)
+    return telegram_html(f"🔍 {approval_name(approval)}", lines)
+
+
+def outcome_text(done: WorkDone) -> str:
+    """Return what work came to in one sentence."""
+    for result in done.results:
+        if isinstance(result, Answered):
+            return _answered_text(result)
+        if isinstance(result, Closed):
+            return _closed_text(result)
+    return done.failures[0].message if done.failures else "Nothing was done."
+
+
+def _answered_text(done: Answered) -> str:
+    emoji, words = ANSWER_WORDS.get(done.approval.status, ("", done.approval.status.value))
+    entries = [record for record in done.orders if record.order.role is OrderRole.ENTRY]
+    filled = sum((record.filled_quantity for record in entries), Decimal(0))
+    fills = f": {units(filled)} filled" if filled else ""
+    return f"{emoji} {done.approval.opportunity.signal.instrument.key} {words}{fills}"
+
+
+def _closed_text(done: Closed) -> str:
+    pnl = f", {done.pnl:+,.2f} ({percent(done.pnl_pct)})" if done.pnl is not None and done.pnl_pct is not None else ""
+    left = f", {units(done.remaining)} left" if done.remaining else ""
+    return f"{done.symbol} {done.status}: {units(done.quantity)} at {price(done.exit_price)}{pnl}{left}"
+
+
+def positions_html(views: Iterable[PositionView], totals: Totals, mode: TradingMode) -> str:
+    """Return what is held."""
+    lines = tuple(line for view in views for line in _position_lines(view))
+    return telegram_html(f"{totals.positions} open, {totals.pnl:+,.2f} · {mode}", lines or ("Nothing is held.",))
+
+
+def _position_lines(view: PositionView) -> tuple[str, ...]:
+    sign = "🟢" if view.pnl >= 0 else "🔴"
+    stop = price(view.stop_price) + ("" if view.protected_quantity >= view.quantity else " ⚠️ not fully protected")
+    return (
+        f"{sign} {view.symbol} {view.side} {units(view.quantity)}: {view.pnl:+,.2f} ({percent(view.pnl_pct)})",
+        f"{price(view.entry_price)} → {price(view.current_price)} · {r_multiple(view.r_multiple)} · stop {stop}",
+    )
+
+
+def day_trades_html(status: DayTradeStatus) -> str:
+    """Return day trades used and left."""
+    if status.remaining is None:
+        left = "day trades are not counted"
+    elif status.remaining < 0:
+        left = "unlimited day trades"
+    else:
+        left = f"{status.remaining} of {status.limit} day trades left"
+    opened = ", ".join(status.opened_today)
+    lines = (
+        f"Rule {status.regime.replace('_', ' ')}, session {status.session_date}",
+        status.why,
+        f"Opened today: {opened}" if opened else "",
+        status.mismatch,
+    )
+    return telegram_html(left.capitalize(), lines)
+
+
+def summary_html(summary: DaySummary) -> str:
+    """Return the day so far."""
+    title = f"📒 {summary.session_date}: {summary.net_pnl:+,.2f} closed, {summary.open_pnl:+,.2f} open"
+    return telegram_html(title, summary_lines(summary))

@@ -1,0 +1,82 @@
+"""A table written once, as columns: the same list gives the rows of the JSON and the drawn table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from apex_cli.core.model.base import Value
+from apex_cli.presenters.screen.blocks import FIRST, Cell, Fields, Grid, Head, Tone
+
+T = TypeVar("T")
+
+
+class Column(Value, Generic[T], frozen=True, kw_only=True):
+    """One fact about each row."""
+
+    key: str = ""
+    """Its name in the JSON; empty: it is only drawn."""
+
+    value: Callable[[T], Any]
+    title: str | None = None
+    """Its head in the drawn table; None: it is only in the JSON."""
+
+    shown: Callable[[Any], str | Cell] = str
+    """The value in the drawn table."""
+
+    cell: Callable[[T], Cell] | None = None
+    """The cell in the drawn table, where the value alone does not make it."""
+
+    rank: int = FIRST
+    is_right: bool = False
+    wraps: bool = False
+    place: int = 0
+    """Columns are drawn in the order of their places, those of one place in the order of the JSON; ids come last."""
+
+
+class Table(Generic[T]):
+    """The columns of one kind of row."""
+
+    def __init__(self, *columns: Column[T], empty: str = "Nothing to show.") -> None:
+        """Keep *columns* in the order of the JSON; *empty* is said instead of a table without rows."""
+        self._facts = tuple(column for column in columns if column.key)
+        shown = [column for column in columns if column.title is not None]
+        self._drawn = tuple(sorted(shown, key=lambda column: column.place))
+        self._empty = empty
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Heads of the drawn table."""
+        return tuple(Head(c.title or "", c.rank, c.is_right, c.wraps) for c in self._drawn)
+
+    def data(self, row: T) -> dict[str, Any]:
+        """Return *row* under the stable names that scripts read."""
+        return {column.key: column.value(row) for column in self._facts}
+
+    def cells(self, row: T) -> tuple[Cell, ...]:
+        """Return *row* as it is drawn."""
+        return tuple(_cell(column, row) for column in self._drawn)
+
+    def fields(self, row: T) -> Fields:
+        """Return *row* as names and values, one a line."""
+        return Fields(rows=tuple(zip([head.name for head in self.heads], self.cells(row), strict=True)))
+
+    def grid(self, rows: Iterable[T], *, title: str = "", numbers: Iterable[int] | None = None) -> Grid:
+        """Return *rows* as a table; *numbers*, one a row, are names that a person may type."""
+        cells = [self.cells(row) for row in rows]
+        if numbers is None:
+            return Grid(title=title, columns=self.heads, rows=tuple(cells), empty=self._empty)
+        numbered = tuple((Cell(str(number), Tone.DIM), *row) for number, row in zip(numbers, cells, strict=False))
+        return Grid(title=title, columns=(Head("#", is_right=True), *self.heads), rows=numbered, empty=self._empty)
+
+
+def _cell(column: Column[T], row: T) -> Cell:
+    if column.cell is not None:
+        return column.cell(row)
+    shown = column.shown(column.value(row))
+    return shown if isinstance(shown, Cell) else Cell(shown)
+
+
+def bold(text: str) -> Cell:
+    """Return *text* as what the eye looks for in a row."""
+    return Cell(text, Tone.BOLD)

@@ -1,0 +1,164 @@
+"""Numbers and times as text: each kind is formatted in this one place."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from apex_cli.core.model.currency import Rate
+from apex_cli.presenters.screen.blocks import Cell, Tone, bar
+
+DASH = "–"
+
+
+def number(quantity: Decimal) -> int | float:
+    """Return a quantity as JSON number: whole where it is whole.
+
+    >>> number(Decimal("3.0")), number(Decimal("0.25"))
+    (3, 0.25)
+    """
+    return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
+
+
+def units(quantity: Decimal) -> str:
+    """Return a quantity for people.
+
+    >>> units(Decimal("1000")), units(Decimal("0.2500"))
+    ('1,000', '0.25')
+    """
+    text = f"{quantity:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(amount: Decimal) -> str:
+    """Return an amount with cents.
+
+    >>> money(Decimal("-1234.5"))
+    '-1,234.50'
+    """
+    return f"{amount:z,.2f}"
+
+
+def rate_text(rate: Rate) -> str:
+    """Return a rate with its source and its age: ``1 EUR = 1.0800 USD (EUR.USD bars, 2026-11-18 15:59 ET)``."""
+    if rate.is_own:
+        told = f"1 {rate.base} = {rate.value**-1:.6g} {rate.currency}"
+    else:
+        told = f"1 {rate.currency} = {rate.value:.6g} {rate.base}"
+    return f"{told} ({rate.source}{f', {moment(rate.at)}' if rate.at else ''})"
+
+
+def rate_data(rate: Rate | None) -> dict[str, Any] | None:
+    """Return the stable names that scripts read; None where no rate is needed."""
+    if rate is None:
+        return None
+    return {"value": rate.value, "currency": rate.currency, "base": rate.base, "source": rate.source, "at": rate.at}
+
+
+def in_both(currency: str, quote_pnl: Decimal | None, rate: Rate | None) -> tuple[str, ...]:
+    """Return a P&L in the currency of its prices with the rate; nothing where that is the account's own."""
+    return () if quote_pnl is None or rate is None else (f"{quote_pnl:+,.2f} {currency} at {rate_text(rate)}",)
+
+
+def signed(amount: Decimal) -> str:
+    """Return an amount with its sign and cents; what rounds to nothing is never negative.
+
+    >>> signed(Decimal("1234.5")), signed(Decimal("-0.001"))
+    ('+1,234.50', '+0.00')
+    """
+    return f"{amount:+z,.2f}"
+
+
+def price(value: Decimal | None) -> str:
+    """Return a price with at least two decimals, or a dash.
+
+    >>> price(Decimal("27.4")), price(Decimal("1.08345"))
+    ('27.40', '1.08345')
+    """
+    if value is None:
+        return DASH
+    exponent = value.normalize().as_tuple().exponent
+    places = max(2, min(-exponent, 6)) if isinstance(exponent, int) else 2
+    return f"{value:z,.{places}f}"
+
+
+def percent(fraction_in_percent: Decimal) -> str:
+    """Return a percentage with its sign.
+
+    >>> percent(Decimal("4.166"))
+    '+4.17 %'
+    """
+    return f"{fraction_in_percent:+z.2f} %"
+
+
+def share(fraction: Decimal | float, places: int = 0) -> str:
+    """Return a part of a whole, 0..1, in percent.
+
+    >>> share(Decimal("0.5")), share(0.0568, 1)
+    ('50 %', '5.7 %')
+    """
+    return f"{float(fraction) * 100:z.{places}f} %"
+
+
+def ratio(value: Decimal | None) -> str:
+    """Return a ratio such as reward:risk with two decimals, or a dash."""
+    return DASH if value is None else f"{value:z.2f}"
+
+
+def score_text(score: Decimal | None) -> str:
+    """Return a score, 0..1, as a small bar and a number, or a dash.
+
+    >>> score_text(Decimal("0.61"))
+    '███░░ 0.61'
+    """
+    return DASH if score is None else f"{bar(float(score), 5)} {score:.2f}"
+
+
+def r_multiple(value: Decimal | None) -> str:
+    """Return an R-multiple with its sign, or a dash.
+
+    >>> r_multiple(Decimal("1.5"))
+    '+1.50 R'
+    """
+    return DASH if value is None else f"{value:+z.2f} R"
+
+
+def gain(amount: Decimal, text: str = "") -> Cell:
+    """Return an amount with its sign, toned by it."""
+    shown = text or signed(amount)
+    return Cell(shown, Tone.GOOD if amount > 0 else Tone.BAD if amount < 0 else Tone.PLAIN)
+
+
+def results_text(wins: int, losses: int, breakeven: int) -> str:
+    """Return how closed trades ended.
+
+    >>> results_text(2, 1, 0), results_text(0, 1, 1)
+    ('2 won, 1 lost', '0 won, 1 lost, 1 breakeven')
+    """
+    return f"{wins} won, {losses} lost" + (f", {breakeven} breakeven" if breakeven else "")
+
+
+@cache
+def _new_york() -> tzinfo:
+    from apex_cli.core.market.calendar import NEW_YORK  # zones cost 4 ms of start-up, and only times need them
+
+    return NEW_YORK
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time in New York, where the sessions are, or a dash."""
+    return DASH if at is None else at.astimezone(_new_york()).strftime("%Y-%m-%d %H:%M ET")
+
+
+def short_time(at: datetime, newest: datetime | None) -> str:
+    """Return the time in New York to the second, or for another day than that of *newest* its date to the minute."""
+    here = at.astimezone(_new_york())
+    is_today = newest is None or here.date() == newest.astimezone(_new_york()).date()
+    return f"{here:%H:%M:%S}" if is_today else f"{here:%m-%d %H:%M}"
+
+
+def clock_time(at: datetime | None) -> str:
+    """Return hour, minute and second in New York, or a dash."""
+    return DASH if at is None else at.astimezone(_new_york()).strftime("%H:%M:%S ET")

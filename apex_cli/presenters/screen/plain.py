@@ -1,0 +1,46 @@
+"""Blocks as plain text: what a pipe, a log or ``TERM=dumb`` gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line
+
+
+def render(blocks: Iterable[Block]) -> str:
+    """Return *blocks* as text without colour or escape codes, one block after the other."""
+    return "\n".join(_render(block) for block in blocks)
+
+
+def _render(block: Block) -> str:
+    match block:
+        case Line():
+            return block.text
+        case Fields():
+            return _titled(block.title, _fields(block.rows))
+        case Grid():
+            return _titled(block.title, _grid(block))
+
+
+def _titled(title: str, body: str) -> str:
+    return f"{title}\n{body}" if title else body
+
+
+def _fields(rows: tuple[tuple[str, Cell], ...]) -> str:
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {cell.text}".rstrip() for name, cell in rows)
+
+
+def _grid(grid: Grid) -> str:
+    if not grid.rows:
+        return grid.empty
+    names = [head.name for head in grid.columns]
+    texts = [names, *([cell.text for cell in row] for row in grid.rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(names))]
+    right = [head.is_right for head in grid.columns]
+    return "\n".join(_row(row, widths, right) for row in texts)
+
+
+def _row(texts: list[str], widths: list[int], right: list[bool]) -> str:
+    cells = (f"{t:>{w}}" if r else f"{t:<{w}}" for t, w, r in zip(texts, widths, right, strict=True))
+    return "  ".join(cells).rstrip()

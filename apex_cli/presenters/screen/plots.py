@@ -1,0 +1,129 @@
+"""Curves and distributions: as plain points for every kind of drawing, and drawn with characters for any terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import accumulate
+
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.records import EquityPoint
+from apex_cli.core.model.wording import account_currency
+from apex_cli.core.positions.performance import Distribution, r_distribution
+from apex_cli.presenters.screen.formats import clock_time
+
+EIGHTHS = " ▁▂▃▄▅▆▇█"
+WIDTH, HEIGHT = 72, 8
+"""Columns and rows of a curve drawn with characters."""
+
+
+class Curve(Value, frozen=True, kw_only=True):
+    """A line: values with a label each."""
+
+    title: str
+    values: tuple[float, ...]
+    labels: tuple[str, ...]
+    empty: str = "nothing yet"
+
+
+class Histogram(Value, frozen=True, kw_only=True):
+    """Bars: counts with a label each."""
+
+    title: str
+    counts: tuple[int, ...]
+    labels: tuple[str, ...]
+    empty: str = "nothing yet"
+
+
+def equity_curve(points: Sequence[EquityPoint]) -> Curve:
+    """Return the equity of a session."""
+    return Curve(
+        title=f"Equity today, {account_currency()}",
+        values=tuple(float(point.equity) for point in points),
+        labels=tuple(clock_time(point.at)[:5] for point in points),
+    )
+
+
+def trades_curve(trips: Sequence[RoundTrip]) -> Curve:
+    """Return the net P&L of *trips* added up, trade by trade."""
+    sums = accumulate((trip.net_pnl for trip in trips), initial=Decimal(0))
+    return Curve(
+        title=f"Net P&L of the last {len(trips)} trades, {account_currency()}",
+        values=tuple(map(float, sums)),
+        labels=tuple(str(number) for number in range(len(trips) + 1)),
+        empty="no closed trades",
+    )
+
+
+def r_histogram(trips: Iterable[RoundTrip]) -> Histogram:
+    """Return how the R-multiples of *trips* are spread."""
+    return histogram_of(r_distribution(trip.r_multiple for trip in trips if trip.r_multiple is not None))
+
+
+def histogram_of(distribution: Distribution) -> Histogram:
+    """Return a distribution of R-multiples as bars."""
+    return Histogram(
+        title="R of closed trades",
+        counts=distribution.counts,
+        labels=tuple(f"{low:+.1f}" for low in distribution.lows),
+        empty="no closed trades",
+    )
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """Return *values* as a line of small bars, at most *width* of them.
+
+    >>> sparkline([1, 2, 3])
+    '▁▄█'
+    """
+    if not values:
+        return ""
+    shown = sampled(values, width)
+    low, high = min(shown), max(shown)
+    spread = (high - low) or 1.0
+    return "".join(EIGHTHS[1 + int((value - low) / spread * (len(EIGHTHS) - 2))] for value in shown)
+
+
+def sampled(values: Sequence[float], width: int = WIDTH) -> list[float]:
+    """Return at most *width* values, evenly spread, the first and the last among them.
+
+    >>> sampled([1, 2, 3, 4, 5], 3)
+    [1, 3, 5]
+    """
+    if len(values) <= width:
+        return list(values)
+    return [values[round(number * (len(values) - 1) / (width - 1))] for number in range(width)]
+
+
+def curve_rows(values: Sequence[float], *, width: int = WIDTH, height: int = HEIGHT) -> list[str]:
+    """Return *values* drawn upwards from the least one, top row first.
+
+    >>> curve_rows([0, 1, 2], height=1)
+    ['▁▄█']
+    """
+    shown = sampled(values, width)
+    low, high = min(shown), max(shown)
+    steps = height * (len(EIGHTHS) - 1)
+    levels = [max(1, round((value - low) / (high - low) * steps)) if high > low else 1 for value in shown]
+    return [_row(levels, floor) for floor in range((height - 1) * 8, -1, -8)]
+
+
+def depth_rows(values: Sequence[float], *, width: int = WIDTH, height: int = 3) -> list[str]:
+    """Return *values*, 0 and more, hanging from the top: what is deeper reaches lower.
+
+    >>> depth_rows([0, 1, 2], height=2)
+    [' ██', '  █']
+    """
+    shown = sampled(values, width)
+    deepest = max(shown, default=0.0)
+    levels = [round(value / deepest * height * 2) if deepest else 0 for value in shown]
+    return ["".join(_hanging(level - 2 * row) for level in levels) for row in range(height)]
+
+
+def _row(levels: Sequence[int], floor: int) -> str:
+    return "".join(EIGHTHS[min(max(level - floor, 0), 8)] for level in levels)
+
+
+def _hanging(halves: int) -> str:
+    return " " if halves <= 0 else "▀" if halves == 1 else "█"

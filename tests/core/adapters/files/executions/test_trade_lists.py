@@ -1,0 +1,603 @@
+"""Trade lists with the oddities that lists of real accounts have; each was counted by hand.
+
+Parts that were filled before an order was cancelled, combinations and their legs, options that were assigned, rows
+taken back, names of securities that sound like no trade, several accounts, and what stands above and below a list.
+"""
+
+# ruff: noqa: E501 - rows stand as brokers write them
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from apex_cli.core.adapters.files.executions.execution_files import read_executions
+from apex_cli.core.errors import InputError
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+class Case(NamedTuple):
+    """A list, and what is right."""
+
+    text: str
+    right: int | tuple[str, ...] | str
+    """How many trades, or which ones; what a refusal says."""
+
+    name: str = "trades.csv"
+
+
+CASES = {
+    "webull partial then cancelled": Case(
+        """\
+Name,Symbol,Side,Status,Filled,Total Qty,Price,Avg Price,Time-in-Force,Placed Time,Filled Time
+"AMC, Ent",AMC,Buy,Cancelled,40,100,@5.00,5.02,DAY,03/13/2026 09:31:00 EDT,03/13/2026 09:31:05 EDT
+AMC,AMC,Sell,Partially Filled,40,100,@5.30,5.31,DAY,03/13/2026 10:00:00 EDT,03/13/2026 10:00:02 EDT
+AMC,AMC,Short,Filled,10,10,@5.30,5.31,DAY,03/13/2026 10:05:00 EDT,03/13/2026 10:05:02 EDT
+AMC,AMC,Sell,Failed,0,100,@5.30,,DAY,03/13/2026 10:05:00 EDT,
+AMC,AMC,Sell,Pending,0,100,@5.30,,DAY,03/13/2026 10:05:00 EDT,
+""",
+        ("03-13 09:31 AMC BUY 40", "03-13 10:00 AMC SELL 40", "03-13 10:05 AMC SELL 10"),
+    ),
+    "webull options leg": Case(
+        """\
+Name,Symbol,Side,Status,Filled,Total Qty,Price,Avg Price,Time-in-Force,Placed Time,Filled Time
+SPY Vertical,,Buy,Filled,1,1,@0.70,0.70,DAY,03/13/2026 09:31:00 EDT,03/13/2026 09:31:05 EDT
+SPY260417C00600000,SPY260417C00600000,Buy,Filled,1,1,@2.00,2.00,DAY,03/13/2026 09:31:00 EDT,03/13/2026 09:31:05 EDT
+SPY260417C00610000,SPY260417C00610000,Sell,Filled,1,1,@1.30,1.30,DAY,03/13/2026 09:31:00 EDT,03/13/2026 09:31:05 EDT
+""",
+        2,
+    ),
+    "tastytrade assignment stock leg": Case(
+        """\
+Date,Type,Sub Type,Action,Symbol,Instrument Type,Description,Value,Quantity,Average Price,Commissions,Fees,Multiplier,Root Symbol,Underlying Symbol,Expiration Date,Strike Price,Call or Put,Order #,Total,Currency
+2026-03-13T17:00:00-0400,Receive Deliver,Assignment,,SPY   260313P00600000,Equity Option,Removal of 1 SPY 03/13/26 Put 600.00 due to assignment,0.00,1,0.00,,0.00,100,SPY,SPY,3/13/26,600,PUT,,0.00,USD
+2026-03-13T17:00:00-0400,Receive Deliver,Buy to Open,BUY_TO_OPEN,SPY,Equity,Buy to Open 100 SPY @ 600.00,"-60,000.00",100,-600.00,,-5.00,,,,,,,,"-60,005.00",USD
+2026-03-13T10:00:00-0400,Trade,Sell to Open,SELL_TO_OPEN,SPY   260313P00600000,Equity Option,Sold 1 SPY 03/13/26 Put 600.00 @ 2.00,200.00,1,200.00,-1.00,-0.14,100,SPY,SPY,3/13/26,600,PUT,1,198.86,USD
+2026-03-13T09:59:00-0400,Trade,Buy,BUY,/MESM6,Future,Bought 1 /MESM6 @ 5000.00,0.00,1,5000.00,-0.85,-0.37,5,,/MES,,,,2,-1.22,USD
+2026-03-12T09:59:00-0400,Receive Deliver,Forward Split,BUY_TO_OPEN,NVDA,Equity,Forward split,0,900,0,,0,,,,,,,,0,USD
+""",
+        ("03-13 09:59 /MESM6@fut BUY 1", "03-13 10:00 SPY@options 2026-03-13 P600 SELL 1"),
+    ),
+    "tastytrade legacy": Case(
+        """\
+Date/Time,Transaction Code,Transaction Subcode,Symbol,Buy/Sell,Open/Close,Quantity,Expiration Date,Strike,Call/Put,Price,Fees,Amount,Description,Account Reference
+01/29/2018 3:10 PM,Trade,Sell to Open,BIDU,Sell,Open,1,03/16/2018,250,C,4.00,0.152,400,Sold 1 BIDU 03/16/18 Call 250.00 @ 4.00,Individual...39
+01/29/2018 3:09 PM,Trade,Buy to Open,AAPL,Buy,Open,10,,,,170.00,0.1,-1700,Bought 10 AAPL @ 170.00,Individual...39
+01/26/2018 5:00 PM,Receive Deliver,Assignment,BIDU,,,1,01/26/2018,250,P,0,5,0,Removal of option due to assignment,Individual...39
+01/26/2018 5:00 PM,Receive Deliver,Buy to Open,BIDU,Buy,Open,100,,,,250,5,-25000,Buy to Open 100 BIDU @ 250.00,Individual...39
+01/23/2018 2:32 PM,Money Movement,Deposit,,,,0,,,,,0,1000,ACH DEPOSIT,Individual...39
+""",
+        2,
+    ),
+    "alpaca activities partial with cum_qty": Case(
+        """\
+activity_type,cum_qty,id,leaves_qty,order_id,order_status,price,qty,side,symbol,transaction_time,type
+FILL,40,1,60,o1,partially_filled,100,40,buy,AAPL,2026-03-13T14:00:00.1Z,partial_fill
+FILL,100,2,0,o1,filled,100,60,buy,AAPL,2026-03-13T14:00:01.1Z,fill
+FILL,100,3,0,o2,filled,101,100,sell,AAPL,2026-03-13T15:00:01.1Z,fill
+DIV,,4,,,,,,,KO,,
+""",
+        ("03-13 10:00 AAPL BUY 40", "03-13 10:00 AAPL BUY 60", "03-13 11:00 AAPL SELL 100"),
+    ),
+    "alpaca orders csv": Case(
+        """\
+id,client_order_id,created_at,updated_at,submitted_at,filled_at,expired_at,canceled_at,asset_class,symbol,qty,filled_qty,filled_avg_price,order_type,side,time_in_force,limit_price,stop_price,status
+1,a,2026-03-13T14:00:00Z,2026-03-13T14:00:05Z,2026-03-13T14:00:00Z,2026-03-13T14:00:05Z,,,us_equity,AAPL,100,100,100.1,market,buy,day,,,filled
+2,b,2026-03-13T15:00:00Z,2026-03-13T15:00:05Z,2026-03-13T15:00:00Z,2026-03-13T15:00:05Z,,2026-03-13T15:10:00Z,us_equity,AAPL,100,30,100.1,limit,sell,day,100,,canceled
+3,c,2026-03-13T15:20:00Z,2026-03-13T15:20:05Z,2026-03-13T15:20:00Z,,,2026-03-13T15:30:00Z,us_equity,AAPL,70,0,,limit,sell,day,100,,canceled
+4,d,2026-03-13T15:20:00Z,2026-03-13T15:20:05Z,2026-03-13T15:20:00Z,,,,us_equity,AAPL,70,0,,limit,sell,day,100,,new
+""",
+        ("03-13 10:00 AAPL BUY 100", "03-13 11:00 AAPL SELL 30"),
+    ),
+    "ib_insync fills with cumQty": Case(
+        """\
+execId,time,acctNumber,exchange,side,shares,price,permId,clientId,orderId,liquidation,cumQty,avgPrice,symbol,secType
+0001.01,2026-03-13 14:31:22+00:00,DU1,ARCA,BOT,40.0,187.25,1,0,5,0,40.0,187.25,AAPL,STK
+0002.01,2026-03-13 14:31:23+00:00,DU1,ARCA,BOT,60.0,187.25,1,0,5,0,100.0,187.25,AAPL,STK
+0003.01,2026-03-13 15:31:23+00:00,DU1,ARCA,SLD,100.0,187.25,1,0,6,0,100.0,187.25,AAPL,STK
+""",
+        ("03-13 10:31 AAPL BUY 40.0", "03-13 10:31 AAPL BUY 60.0", "03-13 11:31 AAPL SELL 100.0"),
+    ),
+    "tws log with combo": Case(
+        """\
+Action,Quantity,Symbol,Underlying,Price,Currency,Time,Date,Exch.,Security Type,Order Ref.,Commission,Key,Account
+BOT,1,SPY Apr17 '26 600/610 Call,SPY,0.70,USD,10:31:22,20260313,SMART,BAG,,,0002.01.00,U1234567
+BOT,1,SPY APR 17 '26 600 Call,SPY,2.00,USD,10:31:22,20260313,CBOE,OPT,,1.00,0002.01.01,U1234567
+SLD,1,SPY APR 17 '26 610 Call,SPY,1.30,USD,10:31:22,20260313,CBOE,OPT,,1.00,0002.01.02,U1234567
+""",
+        ("03-13 10:31 SPY@options 2026-04-17 C600 BUY 1", "03-13 10:31 SPY@options 2026-04-17 C610 SELL 1"),
+    ),
+    "tradestation partial UROut": Case(
+        """\
+Account,Order #,Symbol,Type,Qty,Qty Filled,Avg Fill Price,Status,Entered,Filled Time
+SIM1,1,AMC,Buy,100,40,5.00,Partial Fill / UROut,3/13/2026 9:30:58 AM,3/13/2026 9:31:05 AM
+SIM1,2,AMC,Sell,40,40,5.30,Filled,3/13/2026 9:59:00 AM,3/13/2026 10:00:02 AM
+SIM1,3,AMC,Sell Short,50,20,5.2,UROut,3/13/2026 11:00:00 AM,3/13/2026 11:00:02 AM
+SIM1,4,AMC,Buy to Cover,20,0,,Rejected,3/13/2026 11:00:00 AM,
+SIM1,5,AMC,Buy to Cover,20,0,,Expired,3/13/2026 11:00:00 AM,
+""",
+        ("03-13 09:31 AMC BUY 40", "03-13 10:00 AMC SELL 40", "03-13 11:00 AMC SELL 20"),
+    ),
+    "fidelity variety": Case(
+        """\
+\ufeff
+
+
+Run Date,Action,Symbol,Description,Type,Quantity,Price ($),Commission ($),Fees ($),Accrued Interest ($),Amount ($),Cash Balance ($),Settlement Date
+ 03/13/2026, YOU SOLD SHORT SALE AMC ENTERTAINMENT (AMC) (Short), AMC, AMC ENTERTAINMENT,Short,-50,5.3,,0.02,,264.98,1029.98,03/16/2026
+ 03/13/2026, YOU BOUGHT SHORT COVER AMC ENTERTAINMENT (AMC) (Short), AMC, AMC ENTERTAINMENT,Short,50,5.1,,,,-255,1029.98,03/16/2026
+ 03/13/2026, YOU SOLD CLOSING TRANSACTION CALL (SPY) SPDR S&P500 APR 17 26 $600 (100 SHS) (Margin), -SPY260417C600,CALL (SPY) SPDR S&P500 APR 17 26 $600 (100 SHS),Margin,-1,3,0.65,0.02,,299.33,1299,03/16/2026
+ 03/12/2026, YOU BOUGHT OPENING TRANSACTION CALL (SPY) SPDR S&P500 APR 17 26 $600 (100 SHS) (Margin), -SPY260417C600,CALL (SPY) SPDR S&P500 APR 17 26 $600 (100 SHS),Margin,1,2,0.65,0.02,,-200.67,1000,03/13/2026
+ 03/12/2026, ASSIGNED as of Mar-11-2026 PUT (F) FORD MAR 11 26 $10 (100 SHS) (Margin), -F260311P10,PUT (F),Margin,1,,,,,,,
+ 03/12/2026, YOU BOUGHT ASSIGNED PUTS AS OF 03-11-26 FORD MTR CO (F) (Margin), F,FORD MTR CO,Margin,100,10,,,,-1000,0,03/13/2026
+ 03/12/2026, EXPIRED CALL (F) FORD MAR 11 26 $12 (100 SHS) as of Mar-11-2026 (Margin), -F260311C12,CALL (F),Margin,-1,,,,,,,
+ 03/12/2026, REINVESTMENT FIDELITY GOVERNMENT MONEY MARKET (SPAXX) (Cash), SPAXX, FIDELITY GOVERNMENT MONEY MARKET,Cash,0.5,1,,,,-0.5,,
+ 03/12/2026, DIVIDEND RECEIVED KO (KO) (Cash), KO,COCA COLA,Cash,0,,,,,12,,
+ 03/12/2026, Electronic Funds Transfer Received (Cash), , No Description,Cash,0,,,,,500,,
+
+"The data and information in this spreadsheet is provided to you solely for your use and is not for distribution. The spreadsheet is provided for"
+"informational purposes only, and is not intended to provide advice, nor should it be construed as an offer to sell"
+
+Date downloaded 03/14/2026 9:55 am
+""",
+        4,
+    ),
+    "fidelity accounts history two accounts": Case(
+        """\
+
+
+Run Date,Account,Account Number,Action,Symbol,Description,Type,Quantity,Price ($),Commission ($),Fees ($),Accrued Interest ($),Amount ($),Settlement Date
+03/13/2026,"Individual - TOD","Z12345678","YOU SOLD AMC (AMC) (Margin)",AMC,"AMC ENTERTAINMENT",Margin,-100,5.3,,0.02,,529.98,03/16/2026
+03/13/2026,"ROTH IRA","200000001","YOU BOUGHT AMC (AMC) (Cash)",AMC,"AMC ENTERTAINMENT",Cash,100,5,,,,-500,03/16/2026
+""",
+        "holds 2 accounts",
+    ),
+    "schwab variety": Case(
+        """\
+"Date","Action","Symbol","Description","Quantity","Price","Fees & Comm","Amount"
+"03/13/2026","Sell Short","AMC","AMC ENTERTAINMENT","(100)","$5.30","$0.05","$529.95"
+"03/13/2026","Buy to Cover","AMC","AMC ENTERTAINMENT","100","$5.00","","-$500.00"
+"03/13/2026","Sell to Close","SPY 04/17/2026 600.00 C","CALL SPDR S&P500","1","$3.00","$0.66","$299.34"
+"03/13/2026","Reinvest Shares","KO","COCA COLA CO","0.1921","$62.47","","-$12.00"
+"03/13/2026","Cancel Buy","F","FORD","10","$10.00","","$100.00"
+"03/12/2026 as of 03/11/2026","Assigned","F 03/11/2026 10.00 P","PUT FORD","1","","",""
+"03/12/2026 as of 03/11/2026","Expired","F 03/11/2026 12.00 C","CALL FORD","1","","",""
+"03/12/2026","Exchange or Exercise","F 03/11/2026 12.00 C","CALL FORD","-1","","",""
+"03/12/2026","Stock Split","NVDA","NVIDIA","900","","",""
+"03/12/2026","Journaled Shares","NVDA","NVIDIA","-900","","",""
+"03/12/2026","Buy","F","FORD","10","$10.00","","-$100.00"
+"Transactions Total","","","","","","","$126.29"
+""",
+        3,
+    ),
+    "schwab json": Case(
+        """\
+{"FromDate":"03/01/2026","ToDate":"03/14/2026","TotalTransactionsAmount":"$100.00","BrokerageTransactions":[{"Date":"03/13/2026","Action":"Sell","Symbol":"AMC","Description":"AMC","Quantity":"1,050","Price":"$5.30","Fees & Comm":"$0.05","Amount":"$5564.95","AcctgRuleCd":"1"},{"Date":"03/13/2026","Action":"Buy","Symbol":"AMC","Description":"AMC","Quantity":"1,050","Price":"$5.00","Fees & Comm":"","Amount":"-$5250.00","AcctgRuleCd":"1"},{"Date":"03/12/2026","Action":"Credit Interest","Symbol":"","Description":"INT","Quantity":"","Price":"","Fees & Comm":"","Amount":"$1.00","AcctgRuleCd":"1"}]}""",
+        2,
+        "s.json",
+    ),
+    "schwab title line": Case(
+        """\
+"Transactions  for account Individual XXXX-1234 as of 03/14/2026 10:00:00 ET"
+"Date","Action","Symbol","Description","Quantity","Price","Fees & Comm","Amount",
+"03/13/2026","Sell","AMC","AMC ENTERTAINMENT","1,050","$5.30","$0.05","$5564.95",
+"03/13/2026","Buy","AMC","AMC ENTERTAINMENT","1,050","$5.00","","-$5250.00",
+""",
+        2,
+    ),
+    "robinhood cancels and assigned": Case(
+        """\
+"Activity Date","Process Date","Settle Date","Instrument","Description","Trans Code","Quantity","Price","Amount"
+"3/13/2026","3/13/2026","3/16/2026","AMC","AMC Entertainment
+CUSIP: 00165C302","Sell","100","$5.30","$530.00"
+"3/13/2026","3/13/2026","3/16/2026","AMC","AMC Entertainment
+CUSIP: 00165C302","Buy","100","$5.00","($500.00)"
+"3/13/2026","3/13/2026","3/16/2026","SPY","SPY 4/17/2026 Put $600.00","STO","2","$2.00","$399.00"
+"3/13/2026","3/13/2026","3/16/2026","SPY","SPY 4/17/2026 Put $600.00","BTC","2","$1.00","($201.00)"
+"3/13/2026","3/13/2026","3/16/2026","F","F 3/13/2026 Put $10.00","OASGN","1","",""
+"3/13/2026","3/13/2026","3/16/2026","F","Ford
+Option Assigned","Buy","100","$10.00","($1,000.00)"
+"3/13/2026","3/13/2026","3/16/2026","KO","Coca-Cola
+CUSIP: 191216100
+Dividend Reinvestment","Buy","0.05","$60.00","($3.00)"
+"3/13/2026","3/13/2026","3/16/2026","GE","Cash Div: R/D 2026","CDIV","","","$1.00"
+"3/13/2026","3/13/2026","3/16/2026","NVDA","Split","SPL","900","",""
+"3/13/2026","3/13/2026","3/16/2026","BTC","Bitcoin","Buy","0.0105","$60,000.00","($630.00)"
+"","","","","","","","","The data provided is for informational purposes only. Please consult a professional tax service or personal tax advisor if you need assistance."
+""",
+        5,
+    ),
+    "ib statement with cancel": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Statement,Data,BrokerName,Interactive Brokers LLC
+Statement,Data,Period,"March 13, 2026"
+Account Information,Header,Field Name,Field Value
+Account Information,Data,Account,U1234567
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,Comm/Fee,Basis,Realized P/L,MTM P/L,Code
+Trades,Data,Order,Stocks,USD,AMC,"2026-03-13, 10:46:38","1,050",39.83,,,,,,,O
+Trades,Data,Order,Stocks,USD,AMC,"2026-03-13, 11:46:38","-1,050",39.83,,,,,,,C;P
+Trades,Data,Order,Stocks,USD,AMC,"2026-03-13, 11:46:38","1,050",39.83,,,,,,,Ca
+Trades,Data,Order,Stocks,USD,IBM,"2026-03-13, 11:46:38",-10,250,,,,,,,A;C
+Trades,Data,Order,Stocks,USD,SPY,"2026-03-13, 12:46:38",5,600,,,,,,,O;P
+Trades,Data,ClosedLot,Stocks,USD,SPY,2026-03-13,5,600,,,,,,,LT
+Trades,SubTotal,,Stocks,USD,AMC,,0,,,,,,,,
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,,Proceeds,Comm in USD,,,MTM in USD,Code
+Trades,Data,Order,Forex,CAD,USD.CAD,"2026-03-13, 09:30:00","-6,955",1.3,,9041,-2,,,0,
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,Comm/Fee,Basis,Realized P/L,MTM P/L,Code
+Trades,Data,Order,Equity and Index Options,USD,SPY 17APR26 600 C,"2026-03-13, 12:00:00",-1,2,2,200,-1,,,0,O
+Trades,Data,Order,Equity and Index Options,USD,SPY 13MAR26 600 C,"2026-03-13, 16:20:00",1,0,0,0,0,,,0,C;Ep
+""",
+        (
+            "03-13 09:30 USD.CAD@forex SELL 6955",
+            "03-13 10:46 AMC BUY 1050",
+            "03-13 12:00 SPY@options 2026-04-17 C600 SELL 1",
+            "03-13 12:46 SPY BUY 5",
+        ),
+    ),
+    "ib transaction history newer": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Statement,Data,Title,Transaction History
+Statement,Data,Period,"March 2, 2026 - March 13, 2026"
+Summary,Header,Field Name,Field Value
+Summary,Data,Base Currency,USD
+Transaction History,Header,Date,Account,Description,Transaction Type,Symbol,Quantity,Price,Price Currency,Gross Amount ,Commission,Net Amount,Exchange Rate
+Transaction History,Data,2026-03-13,U***4567,AMC,Sell,AMC,-50.0,33.8,USD,1690.0,-1.0,1689.0,1
+Transaction History,Data,2026-03-13,U***4567,SPY 17APR26 600 C,Buy,SPY   260417C00600000,1.0,2,USD,-200,-1.0,-201,1
+Transaction History,Data,2026-03-13,U***4567,F 13MAR26 10 P,Assignment,F     260313P00010000,1.0,-,USD,0,-,0,1
+Transaction History,Data,2026-03-13,U***4567,Buy 100 FORD (Assignment),Assignment,F,100.0,10,USD,-1000,-,-1000,1
+Transaction History,Data,2026-03-12,U***4567,AMC(US) Cash Dividend,Dividend,AMC,-,-,-,0.5,-,0.5,1
+Transaction History,Data,2026-03-12,U***4567,EUR.USD,Forex Trade Component,EUR.USD,1000,1.1,USD,0.5,-,0.5,1
+""",
+        2,
+    ),
+    "tos with futures and am/pm": Case(
+        """\
+\ufeffAccount Statement for 12345678SCHW (Individual) since 3/26/26 through 3/26/26
+
+Account Order History
+Notes,,Time Placed,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,PRICE,,TIF,Status
+,,3/26/26 10:05:00,STOCK,BUY,+75,TO OPEN,NAVN,,,STOCK,11.00,LMT,DAY,CANCELED
+
+Account Trade History
+,Exec Time,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,Price,Net Price,Order Type
+,3/26/26 12:39:55,STOCK,SELL,-75,TO CLOSE,NAVN,,,STOCK,11.5,11.5,LMT
+,3/26/26 11:44:32,STOCK,BUY,+75,TO OPEN,NAVN,,,STOCK,11.35,11.35,LMT
+,3/26/26 11:00:00,COVERED,SELL,-1,TO OPEN,SPY,17 APR 26,600,CALL,2.00,598.00,LMT
+,,,BUY,+100,TO OPEN,SPY,,,STOCK,600,DEBIT,
+,3/26/26 10:00:01,FUTURE,BUY,+1,TO OPEN,/ESM26,,,FUTURE,5000.25,5000.25,MKT
+,3/26/26 10:00:05,SINGLE,BUY,"+1,000",TO OPEN,F,17 APR 26,10,PUT,.35,.35,LMT
+
+Equities
+Symbol,Description,Qty,Trade Price,Mark,Mark Value
+NAVN,NAVAN,+75,11.35,11.5,$862.5
+OVERALL TOTALS,,,,,$862.5
+""",
+        6,
+    ),
+    "empty trades tos": Case(
+        """\
+Account Statement for 12345678SCHW (Individual) since 3/26/26 through 3/26/26
+
+Account Trade History
+,Exec Time,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,Price,Net Price,Order Type
+
+Equities
+Symbol,Description,Qty,Trade Price,Mark,Mark Value
+""",
+        "holds no trade that counts",
+    ),
+    "td ameritrade": Case(
+        """\
+DATE,TRANSACTION ID,DESCRIPTION,QUANTITY,SYMBOL,PRICE,COMMISSION,AMOUNT,REG FEE,SHORT-TERM RDM FEE,FUND REDEMPTION FEE, DEFERRED SALES CHARGE
+03/13/2023,123,Bought 100 AMC @ 5.00,100,AMC,5.00,0.00,-500.00,,,,
+03/13/2023,124,Sold 100 AMC @ 5.30,100,AMC,5.30,0.00,530.00,0.01,,,
+***END OF FILE***
+""",
+        "missing column side",
+    ),
+    "etrade": Case(
+        """\
+For Account:,####1234
+
+TransactionDate,TransactionType,SecurityType,Symbol,Quantity,Amount,Price,Commission,Description
+03/13/26,Sold,EQ,AMC,-100,529.98,5.3,0,AMC ENTERTAINMENT
+03/13/26,Bought,EQ,AMC,100,-500,5,0,AMC ENTERTAINMENT
+03/13/26,Bought To Open,OPTN,SPY Apr 17 '26 $600 Call,1,-200.5,2,0.5,SPY CALL
+03/13/26,Dividend,EQ,KO,0,12,0,0,KO
+""",
+        3,
+    ),
+    "own csv semicolon": Case(
+        """\
+Time;Symbol;Side;Quantity
+2026-03-13T10:00:00-04:00;AMC;BUY;1.000,5
+2026-03-13T10:00:00-04:00;AMC;SELL;2,5
+""",
+        ("03-13 10:00 AMC BUY 1000.5", "03-13 10:00 AMC SELL 2.5"),
+    ),
+    "dup header mid": Case(
+        """\
+Time,Symbol,Side,Quantity
+2026-03-13T10:00:00-04:00,AMC,BUY,1
+Time,Symbol,Side,Quantity
+2026-03-13T11:00:00-04:00,AMC,SELL,1
+""",
+        2,
+    ),
+    "flex fracshare": Case(
+        """\
+<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" fromDate="20260313" toDate="20260313" period="LastBusinessDay" whenGenerated="20260314;010101"><Trades><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;103000" buySell="BUY" quantity="10" ibExecID="1" transactionType="ExchTrade" /><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;202500" buySell="SELL" quantity="-0.5" ibExecID="2" transactionType="FracShare" /></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        1,
+        "f.xml",
+    ),
+    "flex BUY (Ca.)": Case(
+        """\
+<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" fromDate="20260313" toDate="20260313" period="LastBusinessDay" whenGenerated="20260314;010101"><Trades><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;103000" buySell="BUY" quantity="10" ibExecID="1" transactionType="ExchTrade" tradeID="11" transactionID="1"/><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;103000" buySell="BUY (Ca.)" quantity="-10" ibExecID="1" transactionType="TradeCancel" tradeID="11" origTradeID="11" transactionID="2"/><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;113000" buySell="SELL" quantity="-10" ibExecID="3" transactionType="ExchTrade" tradeID="12" transactionID="3"/></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        1,
+        "f.xml",
+    ),
+    "flex TradeCorrect": Case(
+        """\
+<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" fromDate="20260313" toDate="20260313" period="LastBusinessDay" whenGenerated="20260314;010101"><Trades><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;103000" buySell="BUY" quantity="10" ibExecID="1" transactionType="ExchTrade" tradeID="11" transactionID="1"/><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;103000" buySell="BUY (Ca.)" quantity="-10" ibExecID="1" transactionType="TradeCancel" tradeID="11" origTradeID="11" transactionID="2"/><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="20260313;103000" buySell="BUY" quantity="9" ibExecID="1" transactionType="TradeCorrect" tradeID="13" transactionID="3"/></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        1,
+        "f.xml",
+    ),
+    "flex empty trades with period": Case(
+        """\
+<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" fromDate="20260313" toDate="20260313" period="LastBusinessDay" whenGenerated="20260314;010101"><Trades></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        0,
+        "f.xml",
+    ),
+    "flex cfd bond fund": Case(
+        """\
+<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" fromDate="20260313" toDate="20260313" period="LastBusinessDay" whenGenerated="20260314;010101"><Trades><Trade accountId="U1" assetCategory="BOND" symbol="US-T" dateTime="20260313;103000" buySell="BUY" quantity="1000" ibExecID="1" transactionType="ExchTrade" /><Trade accountId="U1" assetCategory="FUND" symbol="VFINX" dateTime="20260313" buySell="BUY" quantity="1" ibExecID="2" transactionType="ExchTrade" /><Trade accountId="U1" assetCategory="CRYPTO" symbol="BTC" dateTime="20260313;103000" buySell="BUY" quantity="0.001" ibExecID="3" transactionType="ExchTrade" /><Trade accountId="U1" assetCategory="CASH" symbol="EUR.USD" dateTime="20260313;103000" buySell="BUY" quantity="1000" ibExecID="4" transactionType="ExchTrade" /></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        3,
+        "f.xml",
+    ),
+    "flex exchtime EDT": Case(
+        """\
+<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" fromDate="20260313" toDate="20260313" period="LastBusinessDay" whenGenerated="20260314;010101"><Trades><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="2026-03-13;10:30:00 EDT" buySell="BUY" quantity="10" ibExecID="1" transactionType="ExchTrade" /><Trade accountId="U1" assetCategory="STK" symbol="AAPL" dateTime="2026-03-13;11:30:00 EDT" buySell="SELL" quantity="-10" ibExecID="2" transactionType="ExchTrade" /></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        2,
+        "f.xml",
+    ),
+    "flex with thousands in csv": Case(
+        """\
+"ClientAccountID","AssetClass","Symbol","DateTime","Buy/Sell","Quantity","IBExecID","LevelOfDetail"
+"U1","STK","ABC","20260713;103000","BUY","1,000","1","EXECUTION"
+"U1","STK","ABC","20260713;113000","SELL","-1000","2","EXECUTION"
+"U1","STK","ABC","","","0","","SYMBOL_SUMMARY"
+""",
+        2,
+    ),
+    "fidelity names that look like no trades": Case(
+        """\
+Run Date,Action,Symbol,Description,Type,Quantity,Price ($),Commission ($),Fees ($),Accrued Interest ($),Amount ($),Cash Balance ($),Settlement Date
+ 03/13/2026, YOU BOUGHT SCHWAB US DIVIDEND EQUITY ETF (SCHD) (Cash), SCHD,SCHWAB US DIVIDEND EQUITY ETF,Cash,10,30,,,,-300,,
+ 03/13/2026, YOU SOLD VANGUARD TAX-EXEMPT BOND ETF (VTEB) (Cash), VTEB,VANGUARD TAX-EXEMPT,Cash,-10,50,,,,500,,
+ 03/13/2026, YOU SOLD EXERCISED CALLS AS OF 03-13-26 FORD (F) (Margin), F,FORD,Margin,-100,12,,,,1200,,
+""",
+        2,
+    ),
+    "alpaca nested bracket orders": Case(
+        """\
+[{"id":"p","client_order_id":"a","filled_at":"2026-03-13T14:00:05Z","asset_class":"us_equity","symbol":"AAPL","qty":"10","filled_qty":"10","side":"buy","status":"filled","legs":[{"id":"t","client_order_id":"b","filled_at":"2026-03-13T15:00:05Z","asset_class":"us_equity","symbol":"AAPL","qty":"10","filled_qty":"10","side":"sell","status":"filled","legs":null},{"id":"s","client_order_id":"c","filled_at":null,"asset_class":"us_equity","symbol":"AAPL","qty":"10","filled_qty":"0","side":"sell","status":"canceled","legs":null}]}]""",
+        2,
+        "o.json",
+    ),
+    "alpaca nested oto": Case(
+        """\
+[{"id":"p","client_order_id":"a","filled_at":"2026-03-13T14:00:05Z","asset_class":"us_equity","symbol":"AAPL","qty":"10","filled_qty":"10","side":"buy","status":"filled","legs":[{"id":"t","client_order_id":"b","filled_at":"2026-03-13T15:00:05Z","asset_class":"us_equity","symbol":"AAPL","qty":"10","filled_qty":"10","side":"sell","status":"filled","legs":null}]}]""",
+        2,
+        "o.json",
+    ),
+    "tradestation json two legs": Case(
+        """\
+{"Orders":[{"AccountID":"1","Status":"FLL","StatusDescription":"Filled","OrderID":"9","OpenedDateTime":"2026-03-13T13:30:00Z","ClosedDateTime":"2026-03-13T13:31:00Z","Legs":[{"OpenOrClose":"Open","QuantityOrdered":"1","ExecQuantity":"1","QuantityRemaining":"0","BuyOrSell":"Buy","Symbol":"SPY 260417C600","AssetType":"STOCKOPTION"},{"OpenOrClose":"Open","QuantityOrdered":"1","ExecQuantity":"1","QuantityRemaining":"0","BuyOrSell":"Sell","Symbol":"SPY 260417C610","AssetType":"STOCKOPTION"}]},{"AccountID":"1","Status":"OUT","StatusDescription":"UROut","OrderID":"10","OpenedDateTime":"2026-03-13T14:30:00Z","ClosedDateTime":"2026-03-13T14:31:00Z","Legs":[{"OpenOrClose":"Open","QuantityOrdered":"100","ExecQuantity":"40","QuantityRemaining":"60","BuyOrSell":"Buy","Symbol":"AMC","AssetType":"STOCK"}]}]}""",
+        3,
+        "o.json",
+    ),
+    "ib trade confirmation": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Statement,Data,Title,Trade Confirmation Report
+Statement,Data,Period,"March 13, 2026"
+Trades,Header,DataDiscriminator,Acct ID,Symbol,Trade Date/Time,Settle Date,Exchange,Type,Quantity,Price,Proceeds,Comm,Fee,Order Type,Code
+Trades,Data,Order,U***4567,AMC,"2026-03-13, 10:46:38",2026-03-16,-,BUY,"1,050",39.83,-1,-1,0,LMT,O
+Trades,Data,Trade,U***4567,AMC,"2026-03-13, 10:46:38",2026-03-16,ARCA,BUY,50,39.83,-1,-1,0,LMT,O
+Trades,Data,Trade,U***4567,AMC,"2026-03-13, 10:46:39",2026-03-16,NYSE,BUY,"1,000",39.83,-1,-1,0,LMT,O
+Trades,SubTotal,,U***4567,AMC,,,,,"1,050",,,,,,
+""",
+        2,
+    ),
+    "ib statement consolidated two accounts": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Statement,Data,Period,"March 13, 2026"
+Trades,Header,DataDiscriminator,Asset Category,Currency,Account,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,Comm/Fee,Basis,Realized P/L,MTM P/L,Code
+Trades,Data,Order,Stocks,USD,U1111111,AMC,"2026-03-13, 10:46:38",10,39.83,,,,,,,O
+Trades,Data,Order,Stocks,USD,U2222222,AMC,"2026-03-13, 10:46:38",-10,39.83,,,,,,,C
+""",
+        "holds 2 accounts",
+    ),
+    "ib statement german": Case(
+        """\
+Statement,Header,Feldname,Feldwert
+Statement,Data,Zeitraum,"März 13, 2026"
+Transaktionen,Header,DataDiscriminator,Vermögenswertkategorie,Währung,Symbol,Datum/Zeit,Menge,T.-Kurs,Schlusskurs,Erlös,Prov./Gebühr,Basis,Realisierter G&V,MTM-G&V,Code
+Transaktionen,Data,Order,Aktien,USD,AMC,"2026-03-13, 10:46:38",10,39.83,,,,,,,O
+""",
+        "missing column",
+    ),
+    "flex pipe": Case(
+        """\
+ClientAccountID|AssetClass|Symbol|DateTime|Buy/Sell|Quantity|IBExecID|LevelOfDetail
+U1|STK|ABC|20260713;103000|BUY|100|1|EXECUTION
+U1|STK|ABC|20260713;113000|SELL|-100|2|EXECUTION
+""",
+        2,
+    ),
+    "flex tab AM/PM": Case(
+        """\
+ClientAccountID	AssetClass	Symbol	Date/Time	Buy/Sell	Quantity	IBExecID	LevelOfDetail
+U1	STK	ABC	07/13/2026;01:30:00 PM	BUY	100	1	EXECUTION
+""",
+        ("07-13 13:30 ABC BUY 100",),
+    ),
+    "own csv AM/PM ET": Case(
+        """\
+Time,Symbol,Side,Quantity
+03/13/2026 1:30:05 PM ET,AMC,Buy,100
+03/13/2026 2:30 PM EST,AMC,Sell,100
+""",
+        ("03-13 13:30 AMC BUY 100", "03-13 15:30 AMC SELL 100"),
+    ),
+    "own csv neg qty no side": Case(
+        """\
+Time,Symbol,Quantity
+2026-03-13T13:30:05-04:00,AMC,100
+2026-03-13T14:30:05-04:00,AMC,-100
+""",
+        "missing column side",
+    ),
+    "own csv side and neg qty disagree": Case(
+        """\
+Time,Symbol,Side,Quantity
+2026-03-13T13:30:05-04:00,AMC,BUY,-100
+""",
+        "found -100 beside a purchase",
+    ),
+    "xml two statements": Case(
+        """\
+<FlexQueryResponse><FlexStatements count="2"><FlexStatement accountId="U1"><Trades><Trade accountId="U1" assetCategory="STK" symbol="A" dateTime="20260313;103000" buySell="BUY" quantity="1" ibExecID="1"/></Trades></FlexStatement><FlexStatement accountId="U2"><Trades><Trade accountId="U2" assetCategory="STK" symbol="A" dateTime="20260313;103000" buySell="SELL" quantity="-1" ibExecID="2"/></Trades></FlexStatement></FlexStatements></FlexQueryResponse>""",
+        "holds 2 accounts",
+        "f.xml",
+    ),
+    "tos paper statement": Case(
+        """\
+Paper Account Statement for D-12345678 (me) since 3/26/26 through 3/26/26
+
+
+Filled Orders
+,,Exec Time,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,Price,Net Price,Price Improvement,Order Type
+,,3/26/26 12:39:55,STOCK,SELL,-75,TO CLOSE,NAVN,,,STOCK,11.5,11.5,-,LMT
+
+
+Canceled Orders
+Notes,,Time Canceled,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,PRICE,,TIF,Status
+,,3/26/26 12:30:55,STOCK,BUY,+75,TO OPEN,NAVN,,,STOCK,11.0,LMT,DAY,CANCELED
+
+
+Working Orders
+Notes,,Time Placed,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,PRICE,,TIF,Mark,Status
+,,3/26/26 12:30:55,STOCK,BUY,+75,TO OPEN,NAVN,,,STOCK,11.0,LMT,DAY,,WORKING
+""",
+        1,
+    ),
+    "tos orders only": Case(
+        """\
+Account Order History
+Notes,,Time Placed,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,PRICE,,TIF,Status
+,,3/26/26 10:05:00,STOCK,BUY,+75,TO OPEN,NAVN,,,STOCK,11.00,LMT,DAY,CANCELED
+,,3/26/26 10:06:00,STOCK,BUY,+75,TO OPEN,NAVN,,,STOCK,11.00,LMT,DAY,FILLED
+""",
+        "missing column time",
+    ),
+    "tos rejected with reason": Case(
+        """\
+Account Trade History
+,Exec Time,Spread,Side,Qty,Pos Effect,Symbol,Exp,Strike,Type,Price,Net Price,Order Type
+,3/26/26 11:00:00,VERTICAL,BUY,+1,TO OPEN,SPXW,27 MAR 26 (Weeklys),6000,PUT,2.00,.70,LMT
+,,,SELL,-1,TO OPEN,SPXW,27 MAR 26 (Weeklys),5990,PUT,1.30,DEBIT,
+""",
+        2,
+    ),
+    "robinhood futures? option cash": Case(
+        """\
+Activity Date,Process Date,Settle Date,Instrument,Description,Trans Code,Quantity,Price,Amount
+3/13/2026,3/13/2026,3/16/2026,SPXW,"SPXW 3/13/2026 Call $6,000.00",BTO,2,$2.00,($400.08)
+3/13/2026,3/13/2026,3/16/2026,SPXW,"SPXW 3/13/2026 Call $6,000.00",STC,1,$3.00,$299.96
+3/13/2026,3/13/2026,3/16/2026,SPXW,"Option Expiration for SPXW 3/13/2026 Call $6,000.00",OEXP,1,,
+""",
+        2,
+    ),
+    "webull us 12h app": Case(
+        """\
+Name,Symbol,Side,Status,Filled,Total Qty,Price,Avg Price,Time-in-Force,Placed Time,Filled Time
+AMC,AMC,Sell,Partially Filled,"1,040","2,000",@5.30,5.31,DAY,03/13/2026 01:00:00 PM EDT,03/13/2026 01:00:02 PM EDT
+""",
+        ("03-13 13:00 AMC SELL 1040",),
+    ),
+    "schwab with commas in date range total": Case(
+        """\
+"Date","Action","Symbol","Description","Quantity","Price","Fees & Comm","Amount"
+"03/13/2026","Buy to Open","SPXW 03/13/2026 6000.00 C","CALL S & P 500","2","$2.00","$1.32","-$401.32"
+"03/13/2026","Sell to Close","SPXW 03/13/2026 6000.00 C","CALL S & P 500","2","$3.00","$1.32","$598.68"
+"03/13/2026","Bought To Cover","GME","GAMESTOP","5","$30","","-$150"
+"03/13/2026","NRA Tax Adj","KO","COCA","","","","-$1"
+"03/13/2026","Wire Sent","","","","","","-$1"
+""",
+        3,
+    ),
+    "tws log two accounts": Case(
+        """\
+Action,Quantity,Symbol,Price,Currency,Time,Date,Exch.,Key,Account
+BOT,100,AAPL,187.25,USD,10:31:22,20260313,ARCA,1,U1234567
+SLD,100,AAPL,187.25,USD,10:31:22,20260313,ARCA,2,U7654321
+""",
+        "holds 2 accounts",
+    ),
+    "tws log thousands and slash dates": Case(
+        """\
+Action,Quantity,Symbol,Price,Currency,Time,Date,Exch.,Key,Account
+BOT,"1,100",BRK B,187.25,USD,10:31:22,03/13/2026,ARCA,1,U1234567
+SSHORT,100,AAPL,187.25,USD,11:31:22,03/13/2026,ARCA,2,U1234567
+""",
+        2,
+    ),
+    "tws log odd security": Case(
+        """\
+Action,Quantity,Symbol,Price,Currency,Time,Date,Exch.,Key,Account
+BOT,1,SPY Apr17 '26 600/610 Call,0.7,USD,10:31:22,20260313,SMART,1,U1234567
+""",
+        "is no single security",
+    ),
+    "nothing but html": Case(
+        """\
+<html><body>Session expired</body></html>""",
+        "is no Flex report",
+        "x.xml",
+    ),
+    "json error answer": Case(
+        """\
+{"code":40110000,"message":"access key verification failed"}""",
+        "holds no list of executions",
+        "a.json",
+    ),
+    "alpaca activities json": Case(
+        """\
+[{"id":"20260313::1","activity_type":"FILL","transaction_time":"2026-03-13T14:00:00.12Z","type":"partial_fill","price":"1","qty":"3","side":"sell_short","symbol":"AMC","leaves_qty":"0","order_id":"1","cum_qty":"3","order_status":"filled"}]""",
+        1,
+        "a.json",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_list_is_counted_as_by_hand(name: str) -> None:
+    case = CASES[name]
+    if isinstance(case.right, str):
+        with pytest.raises(InputError, match=case.right):
+            read_executions(case.text.encode(), case.name)
+        return
+    report = read_executions(case.text.encode(), case.name)
+    rows = sorted(report.executions, key=lambda row: row.filled_at)
+    found = [
+        f"{row.filled_at.astimezone(NEW_YORK):%m-%d %H:%M} {row.security} {row.side.value} {row.quantity}"
+        for row in rows
+    ]
+    assert (len(found) if isinstance(case.right, int) else tuple(found)) == case.right

@@ -1,0 +1,70 @@
+"""Blocks as plain text and drawn by Rich: the same words either way."""
+
+from __future__ import annotations
+
+import doctest
+import io
+
+import pytest
+from rich.console import Console
+
+from apex_cli.presenters.screen import blocks, fit, formats
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, heads
+from apex_cli.presenters.screen.plain import render
+from apex_cli.presenters.screen.terminal import draw
+
+GRID = Grid(
+    columns=heads("Symbol", ">Qty", "Why~"),
+    rows=(
+        (Cell("NVDA", Tone.BOLD), Cell("3"), Cell("[red]not markup[/red]", Tone.GOOD)),
+        (Cell("BRK B"), Cell("1,000"), Cell("")),
+    ),
+)
+FIELDS = Fields(title="Size", rows=(("Order", Cell("BUY 3 NVDA", Tone.BAD)), ("Loss at stop", Cell("6.00"))))
+LINE = Line(text="2 open [bold]", tone=Tone.WARN)
+
+
+def drawn(*shown: Block, colour: bool) -> str:
+    stream = io.StringIO()
+    draw(shown, Console(file=stream, width=100, force_terminal=colour, color_system="standard" if colour else None))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("module", [blocks, fit, formats], ids=lambda module: module.__name__)
+def test_the_examples_in_the_docstrings_hold(module: object) -> None:
+    found = doctest.testmod(module)  # type: ignore[arg-type]
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_plain_text_is_aligned_and_has_no_trailing_blanks() -> None:
+    assert render((GRID, FIELDS, LINE)).splitlines() == [
+        "Symbol    Qty  Why",
+        "NVDA        3  [red]not markup[/red]",
+        "BRK B   1,000",
+        "Size",
+        "Order         BUY 3 NVDA",
+        "Loss at stop  6.00",
+        "2 open [bold]",
+    ]
+
+
+def test_an_empty_table_says_so_in_words() -> None:
+    empty = Grid(columns=heads("Symbol"), rows=(), empty="No open positions.")
+    assert render((empty,)) == "No open positions."
+    assert drawn(empty, colour=False).strip() == "No open positions."
+
+
+def test_the_drawing_has_the_same_words_and_takes_no_markup_from_data() -> None:
+    words = set(render((GRID, FIELDS, LINE)).split())
+    for colour in (False, True):
+        text = drawn(GRID, FIELDS, LINE, colour=colour)
+        assert all(word in text for word in words)
+    assert "\x1b" not in drawn(GRID, FIELDS, LINE, colour=False)
+    assert "\x1b[" in drawn(GRID, FIELDS, LINE, colour=True)
+
+
+def test_colour_is_never_the_only_sign() -> None:
+    gains = [formats.gain(formats.Decimal(text)) for text in ("5", "-5", "0")]
+    assert [cell.text for cell in gains] == ["+5.00", "-5.00", "+0.00"]
+    assert [cell.tone for cell in gains] == [Tone.GOOD, Tone.BAD, Tone.PLAIN]
