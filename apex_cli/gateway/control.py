@@ -17,7 +17,8 @@ from apex_cli.gateway.contracts import STOCK, Contract
 from apex_cli.gateway.faults import Fault
 from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.option_desk import exercise
-from apex_cli.gateway.rows import CommissionReport, ExecutionReport, ExecutionRow, OrderRow
+from apex_cli.gateway.quotes import Standing
+from apex_cli.gateway.rows import CommissionReport, ExecutionReport, ExecutionRow, OrderRow, StatusReport
 from apex_cli.gateway.terms import Terms
 
 
@@ -64,6 +65,21 @@ class SetPrice(Command, frozen=True, kw_only=True, tag="price"):
     bid: Decimal | None = None
     ask: Decimal | None = None
     size: Decimal | None = None
+
+
+class SetStanding(Command, frozen=True, kw_only=True, tag="standing"):
+    """Report a stock as halted or trading, and how many of it can be borrowed."""
+
+    symbol: str
+    is_halted: bool = False
+    shortable: Decimal | None = None
+
+
+class HoldOrder(Command, frozen=True, kw_only=True, tag="hold"):
+    """Report an order as held, such as for ``locate``; empty: as held no more."""
+
+    order_ref: str
+    why: str = ""
 
 
 class FillOrder(Command, frozen=True, kw_only=True, tag="fill"):
@@ -192,6 +208,8 @@ class ShowBooks(Command, frozen=True, kw_only=True, tag="books"):
 
 AnyCommand = (
     SetPrice
+    | SetStanding
+    | HoldOrder
     | FillOrder
     | FillAfterCancel
     | AddFault
@@ -254,6 +272,16 @@ def _price(gateway: Hub, command: SetPrice) -> None:
     if listing.instrument.expiry is not None:
         gateway.own_prices.add(listing.instrument.key)
     gateway.set_price(listing, command.price, bid=command.bid, ask=command.ask, size=command.size)
+
+
+def _standing(gateway: Hub, command: SetStanding) -> None:
+    standing = Standing(is_halted=command.is_halted, shortable=command.shortable)
+    gateway.set_standing(gateway.desk.listings.add(command.symbol), standing)
+
+
+def _hold(gateway: Hub, command: HoldOrder) -> None:
+    row = _row(gateway, command.order_ref)
+    gateway.report([StatusReport(row=gateway.desk.put(msgspec.structs.replace(row, why_held=command.why)))])
 
 
 def _row(gateway: Hub, order_ref: str, perm_id: int = 0) -> OrderRow:
@@ -381,6 +409,8 @@ def _open_session(gateway: Hub, _: OpenSession) -> None:
 
 _DO: dict[type, Callable[[Hub, Any], None]] = {
     SetPrice: _price,
+    SetStanding: _standing,
+    HoldOrder: _hold,
     FillOrder: _fill,
     FillAfterCancel: _late_fill,
     AddFault: _fault,

@@ -17,6 +17,7 @@ from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.faults import Faults
 from apex_cli.gateway.messages import Fields
 from apex_cli.gateway.option_desk import end_contracts, option_bars, option_price
+from apex_cli.gateway.quotes import Standing
 from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
 
 NO_ID = -1
@@ -83,6 +84,8 @@ class Hub:
 
         self.own_prices: set[str] = set()
         """Keys of options whose price was set: no model moves it."""
+        self.standings: dict[str, Standing] = {}
+        """Halts and what can be borrowed, by instrument key."""
 
         self.played_until: datetime | None = None
         """End of the last bar that was played."""
@@ -172,6 +175,13 @@ class Hub:
         before = self.quotes.get(key)
         close = before.close if before else price
         self.quotes[key] = Quoted(bid=bid or max(price - tick, tick), ask=ask or price + tick, last=price, close=close)
+        for session in list(self.sessions.values()):
+            session.tick(key)
+
+    def set_standing(self, listing: Listing, standing: Standing) -> None:
+        """Halt a security or let it trade, and say what can be borrowed of it."""
+        key = listing.instrument.key
+        self.standings[key] = standing
         for session in list(self.sessions.values()):
             session.tick(key)
 

@@ -29,6 +29,9 @@ SIZES = {
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
 }
+BORROW = "236"
+"""Generic tick that asks what can be borrowed."""
+
 SHORTEST_DAY = timedelta(hours=3)
 """A bar of at least this span is a daily one: half sessions have 3.5 hours."""
 
@@ -94,7 +97,7 @@ def market_data(session: Session, number: int, fields: Reader) -> None:
     contract = read_contract(fields)
     if fields.flag():
         fields.skip(3)
-    fields.skip(1)
+    wanted = fields.text()
     is_snapshot = fields.flag()
     policy = session.gateway.desk.policy
     listing = session.gateway.desk.listings.find(contract)
@@ -112,12 +115,19 @@ def market_data(session: Session, number: int, fields: Reader) -> None:
     session.send([Message.MARKET_DATA_TYPE, 1, number, data_type])
     session.gateway.price_option(listing)
     key = listing.instrument.key
-    request = TickRequest(request_id=number, key=key, data_type=data_type, is_snapshot=is_snapshot)
+    request = TickRequest(
+        request_id=number,
+        key=key,
+        data_type=data_type,
+        is_snapshot=is_snapshot,
+        wants_borrow=BORROW in wanted.split(","),
+    )
     session.ticks[number] = request
     quoted = session.gateway.quotes.get(key)
     if quoted is not None:
         for tick in tick_messages(request, quoted):
             session.send(tick)
+    session.send_standing(request)
     if is_snapshot:
         _end_snapshot_after(session, number, policy.snapshot_seconds)
 

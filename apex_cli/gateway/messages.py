@@ -32,6 +32,7 @@ class Message(IntEnum):
 
     TICK_PRICE = 1
     TICK_SIZE = 2
+    TICK_GENERIC = 45
     ORDER_STATUS = 3
     ERROR = 4
     OPEN_ORDER = 5
@@ -393,6 +394,11 @@ def _bar_time(bar: Bar, *, is_daily: bool, zone: str) -> str:
 def tick_price(request_id: int, tick_type: int, price: Decimal, size: Decimal) -> Fields:
     """Return a price with its size."""
     return [Message.TICK_PRICE, 6, request_id, tick_type, price, size, 0]
+
+
+def tick_generic(request_id: int, tick_type: int, value: Decimal) -> Fields:
+    """Return a value that is neither a price nor a size."""
+    return [Message.TICK_GENERIC, 6, request_id, tick_type, value]
 
 
 def tick_size(request_id: int, tick_type: int, size: Decimal) -> Fields:

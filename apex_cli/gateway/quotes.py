@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from apex_cli.core.model.base import Value
-from apex_cli.gateway.messages import Fields, tick_price
+from apex_cli.gateway.messages import Fields, tick_generic, tick_price, tick_size
 from apex_cli.gateway.policy import Policy
 
 LOT = Decimal(100)
@@ -54,6 +54,31 @@ class TickRequest(Value, frozen=True, kw_only=True):
     key: str
     data_type: DataType
     is_snapshot: bool = False
+    wants_borrow: bool = False
+    """It asked for generic tick 236: what can be borrowed."""
+
+
+class Standing(Value, frozen=True, kw_only=True):
+    """Whether a security trades, and what can be borrowed of it."""
+
+    is_halted: bool = False
+    shortable: Decimal | None = None
+    """Units; None sends nothing of it."""
+
+
+HALTED, SHORTABLE, SHORTABLE_UNITS = 49, 46, 89
+PLENTY, NONE = Decimal(3), Decimal(1)
+"""Grades of tick 46: above 2.5 at least 1000 units can be borrowed, up to 1.5 none."""
+
+
+def standing_messages(request: TickRequest, standing: Standing) -> list[Fields]:
+    """Return whether it is halted, and to who asked for it what can be borrowed."""
+    number = request.request_id
+    found = [tick_generic(number, HALTED, Decimal(standing.is_halted))]
+    if request.wants_borrow and standing.shortable is not None:
+        found.append(tick_generic(number, SHORTABLE, PLENTY if standing.shortable else NONE))
+        found.append(tick_size(number, SHORTABLE_UNITS, standing.shortable))
+    return found
 
 
 def tick_messages(request: TickRequest, market: Market) -> list[Fields]:

@@ -12,7 +12,7 @@ from apex_cli.gateway.faults import Action, Fault
 from apex_cli.gateway.framing import ProtocolError, Splitter, frame
 from apex_cli.gateway.hub import Hub
 from apex_cli.gateway.messages import Fields, Message
-from apex_cli.gateway.quotes import TickRequest, tick_messages
+from apex_cli.gateway.quotes import TickRequest, standing_messages, tick_messages
 from apex_cli.gateway.rows import (
     CommissionReport,
     ErrorReport,
@@ -234,6 +234,13 @@ class Session(asyncio.Protocol):
             if request.key == key and quoted is not None:
                 for fields in tick_messages(request, quoted):
                     self.send(fields)
+                self.send_standing(request)
+
+    def send_standing(self, request: TickRequest) -> None:
+        """Send whether the security of *request* trades, and what can be borrowed of it, where that is known."""
+        standing = self.gateway.standings.get(request.key)
+        for fields in standing_messages(request, standing) if standing else ():
+            self.send(fields)
 
     def send_position(self, key: str) -> None:
         """Send one position."""

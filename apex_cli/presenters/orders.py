@@ -54,7 +54,7 @@ ORDERS = Table[OrderRecord](
         key="status",
         value=lambda r: r.status,
         title="Status",
-        shown=lambda status: Cell(status.replace("_", " ").lower(), STATUS_TONES.get(status, Tone.PLAIN)),
+        cell=lambda r: Cell(_status(r), STATUS_TONES.get(r.status, Tone.PLAIN)),
     ),
     Column(key="reason", value=lambda r: r.reason),
     Column(key="broker_order_id", value=lambda r: r.broker_order_id),
@@ -62,6 +62,12 @@ ORDERS = Table[OrderRecord](
     Column(key="updated_at", value=lambda r: r.updated_at),
     empty="No working orders.",
 )
+
+
+def _status(record: OrderRecord) -> str:
+    """Return the status, and what the broker holds a working order for."""
+    status = record.status.replace("_", " ").lower()
+    return f"{status}, {record.reason.partition(',')[0]}" if record.is_held else status
 
 
 def orders_data(records: Iterable[OrderRecord]) -> dict[str, Any]:

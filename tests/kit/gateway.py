@@ -129,6 +129,14 @@ class Driver:
         """Exercise an option that is held before its time, or assign one that was sold."""
         self.do(control.Exercise(symbol=symbol))
 
+    def set_standing(self, symbol: str, *, is_halted: bool = False, shortable: Number | None = None) -> None:
+        """Report a stock as halted or trading, and how many of it can be borrowed."""
+        self.do(control.SetStanding(symbol=symbol, is_halted=is_halted, shortable=_number(shortable)))
+
+    def hold(self, order_ref: str, why: str = "locate") -> None:
+        """Report an order as held."""
+        self.do(control.HoldOrder(order_ref=order_ref, why=why))
+
     def cancel_by_hand(self, order_ref: str = "", perm_id: int = 0) -> None:
         """Cancel any order in TWS."""
         self.do(control.CancelByHand(order_ref=order_ref, perm_id=perm_id))

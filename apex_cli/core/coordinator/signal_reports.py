@@ -92,7 +92,7 @@ def settled_report(report: SignalReport, state: State) -> SignalReport:
 
 
 def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:
-    """Return what went wrong with orders that were to be sent."""
+    """Return what went wrong with orders that were to be sent, and what the broker holds them for."""
     bad = {OrderStatus.REJECTED, OrderStatus.UNKNOWN, OrderStatus.NEVER_SENT}
     return tuple(
         Reason(
@@ -102,6 +102,10 @@ def trouble_with(records: Sequence[OrderRecord]) -> tuple[Reason, ...]:
         )
         for record in records
         if record.status in bad
+    ) + tuple(
+        Reason(code="order_held", message=f"{record.order.client_order_id} is {record.reason}.", value=record.status)
+        for record in records
+        if record.is_held
     )
 
 

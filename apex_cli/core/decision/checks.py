@@ -29,6 +29,8 @@ PRE_TRADE_CHECKS: tuple[Callable[[CheckContext], Check], ...] = (
     exposure_checks.max_notional,
     market_checks.symbol_allowed,
     market_checks.shorting_allowed,
+    market_checks.borrowable,
+    market_checks.not_halted,
     market_checks.market_hours,
     market_checks.flat_at_close,
     market_checks.price_collar,

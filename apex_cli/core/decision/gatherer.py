@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,11 +23,16 @@ from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State
 
 DayTradeRule = Callable[[State, AccountSnapshot, datetime], DayTradeStatus]
+
+
+BORROW_LOOKS, BORROW_POLL_S = 25, 0.02
+"""How often, and in what steps, a quote is looked at for what can be borrowed before a sale opens something."""
 
 
 class Gatherer:
@@ -88,6 +94,8 @@ class Gatherer:
         account = with_standing(await self._broker.account(), state, now)
         if pledged:
             account = replace(account, buying_power=Usd(max(ZERO, account.buying_power - pledged)))
+        if not account.is_simulated and opportunity.signal.side is OrderSide.SELL:
+            await self._await_borrow(instrument)
         quote = self.quote(instrument, now)
         is_option = instrument.market_type is MarketType.OPTIONS  # bars are those of its underlying
         if quote is None and account.is_simulated and (self._prices is None or is_option):
@@ -106,6 +114,16 @@ class Gatherer:
             return snapshot
         probe = probe_entry(opportunity, snapshot, self._limits, quantity)
         return snapshot if probe is None else replace(snapshot, margin_preview=await self._broker.preview(probe))
+
+    async def _await_borrow(self, instrument: Instrument) -> None:
+        """Wait shortly for what the broker can borrow of a stock: it is reported a moment after the first price."""
+        if instrument.market_type is not MarketType.EQUITY:
+            return
+        for _ in range(BORROW_LOOKS):
+            quote = self.quote(instrument, self._clock.now())
+            if quote is None or quote.shortable is not None:
+                return
+            await asyncio.sleep(BORROW_POLL_S)
 
     async def rate(self, instrument: Instrument, price: Price) -> Rate | None:
         """Return what the prices of *instrument* are in, in account currency; None where it is that, or unknown."""

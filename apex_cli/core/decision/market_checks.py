@@ -19,6 +19,7 @@ from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Check, Exposure, Reason, Regime, Sized, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.limits import OnObstacle
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide, Phase
 from apex_cli.core.model.reconciliation import EVERYTHING
@@ -111,6 +112,62 @@ def shorting_allowed(ctx: CheckContext) -> Check:
         value=ctx.side.value,
         message="The signal opens with a sale, and risk.allow_short is off.",
     )
+
+
+def borrowable(ctx: CheckContext) -> Check:
+    """What a sale opens can be borrowed, as far as the broker reports it."""
+    passed = ctx.risk.on_no_borrow is OnObstacle.WARN or not _lacks_borrow(ctx)
+    if passed and not ctx.describe:
+        return passing("borrowable")
+    found = ctx.snapshot.quote.shortable if ctx.snapshot.quote else None
+    return verdict(
+        "borrowable",
+        passed=passed,
+        limit="what the broker can borrow",
+        value="not reported" if found is None else plain(found),
+        message=f"{_few_to_borrow(ctx)} risk.on_no_borrow: warn sends it, and the broker looks for them.",
+    )
+
+
+def _lacks_borrow(ctx: CheckContext) -> bool:
+    quote, sized = ctx.snapshot.quote, ctx.sized
+    found = quote.shortable if quote and ctx.side is OrderSide.SELL else None
+    return found is not None and isinstance(sized, Sized) and found < sized.quantity
+
+
+def _few_to_borrow(ctx: CheckContext) -> str:
+    found = ctx.snapshot.quote.shortable if ctx.snapshot.quote else None
+    return f"The broker can borrow {plain(found or ZERO)} of {ctx.key} to sell short."
+
+
+def not_halted(ctx: CheckContext) -> Check:
+    """Trading in the security is not halted, as far as the broker reports it."""
+    is_halted = _is_halted(ctx)
+    passed = ctx.risk.on_halt is OnObstacle.WARN or not is_halted
+    if passed and not ctx.describe:
+        return passing("not_halted")
+    return verdict(
+        "not_halted",
+        passed=passed,
+        limit="trading",
+        value="halted" if is_halted else "trading, or not reported",
+        message=f"Trading in {ctx.key} is halted. risk.on_halt: warn sends the entry, and it waits for the resumption.",
+    )
+
+
+def _is_halted(ctx: CheckContext) -> bool:
+    return ctx.snapshot.quote is not None and ctx.snapshot.quote.is_halted is True
+
+
+def obstacle_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return what the broker may hold the entry for, where that does not refuse it."""
+    found = []
+    if _lacks_borrow(ctx) and ctx.risk.on_no_borrow is OnObstacle.WARN:
+        message = f"{_few_to_borrow(ctx)} It may hold the order until it has located more."
+        found.append(Reason(code="borrowable", message=message))
+    if _is_halted(ctx) and ctx.risk.on_halt is OnObstacle.WARN:
+        found.append(Reason(code="not_halted", message=f"Trading in {ctx.key} is halted; the entry waits."))
+    return tuple(found)
 
 
 BEFORE_OPENING, BEFORE_CLOSING = timedelta(minutes=2), timedelta(minutes=10)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.checks import describe_checks, run_checks
-from apex_cli.core.decision.market_checks import day_trade_warnings, unpriced_warnings
+from apex_cli.core.decision.market_checks import day_trade_warnings, obstacle_warnings, unpriced_warnings
 from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
 from apex_cli.core.decision.sizing import no_rate, size_as_given, size_position
 from apex_cli.core.decision.verdict import CheckContext
@@ -113,6 +113,7 @@ def _decided(ctx: CheckContext, checks: tuple[Check, ...]) -> Decision:
             *day_trade_warnings(ctx),
             *unpriced_warnings(ctx),
             *split_warnings(ctx),
+            *obstacle_warnings(ctx),
             *option_warnings(ctx),
         ),
     )

@@ -85,6 +85,13 @@ class CapitalBase(StrEnum):
     LOWER_OF_BOTH = "lower_of_both"
 
 
+class OnObstacle(StrEnum):
+    """What an obstacle at the market does to an entry."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
 class RiskLimits(Value, frozen=True, kw_only=True):
     """Section ``risk``: how much may be lost, and where."""
 
@@ -141,6 +148,12 @@ class RiskLimits(Value, frozen=True, kw_only=True):
 
     allow_short: bool = True
     """False: signals that would open a short position are refused."""
+
+    on_no_borrow: OnObstacle = OnObstacle.REFUSE
+    """A sale that opens, of more units than the broker can borrow: refuse it, or warn and let it find them."""
+
+    on_halt: OnObstacle = OnObstacle.REFUSE
+    """An entry in a security whose trading is halted: refuse it, or warn and let it wait at the broker."""
 
     max_price_deviation_pct: Fraction = Decimal("0.03")
     """Collar: how far the signal's entry may lie from the latest price."""

@@ -41,6 +41,12 @@ class Quote(Value, frozen=True, kw_only=True):
     ask: Price | None = None
     """Best prices at the same moment, where the source has them; the spread cost is computed from them."""
 
+    is_halted: bool | None = None
+    """True: trading in it is halted now; None: not reported."""
+
+    shortable: Decimal | None = None
+    """Units that the broker can borrow to sell short; None: not reported, or plenty."""
+
 
 class MarketStatus(Value, frozen=True, kw_only=True):
     """Whether one market trades at one moment."""

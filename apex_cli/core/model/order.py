@@ -287,6 +287,10 @@ class Order(Value, frozen=True, kw_only=True):
     starts from it where it has no market data."""
 
 
+HELD = "held: "
+"""How the reason of an order begins with which the broker waits."""
+
+
 class OrderRecord(Value, frozen=True, kw_only=True):
     """One order with what we know of its fate: a row of the state."""
 
@@ -310,6 +314,11 @@ class OrderRecord(Value, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """True while it may still fill, *unknown* included."""
         return self.status not in FINAL_STATUSES
+
+    @property
+    def is_held(self) -> bool:
+        """True while the broker waits with a working order, such as for shares to borrow: *reason* says for what."""
+        return self.status is OrderStatus.WORKING and self.reason.startswith(HELD)
 
     @property
     def open_quantity(self) -> Decimal:

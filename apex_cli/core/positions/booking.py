@@ -94,7 +94,7 @@ def book_update(tx: State, update: OrderUpdate, now: datetime) -> None:
         order=order,
         status=update.status,
         broker_order_id=update.broker_order_id or record.broker_order_id,
-        reason=update.reason or record.reason,
+        reason=update.reason or ("" if record.is_held else record.reason),
         is_pdt_refusal=update.is_pdt_refusal or record.is_pdt_refusal,
         updated_at=record.updated_at,
     )

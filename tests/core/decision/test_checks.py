@@ -12,7 +12,7 @@ from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DayTradeStatus, Reason, Regime, TradingMode
 from apex_cli.core.model.instrument import MarketType, OptionRight
-from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits, OnObstacle, RiskLimits
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Usd
@@ -41,6 +41,8 @@ CODES = [
     "max_notional",
     "symbol_allowed",
     "shorting_allowed",
+    "borrowable",
+    "not_halted",
     "market_hours",
     "flat_at_close",
     "price_collar",
@@ -301,6 +303,33 @@ def test_a_sale_opens_only_where_shorting_is_allowed(build: Any) -> None:
     short = build.opportunity(signal_type=SignalType.SELL, stop="52", targets=("46",))
     assert "shorting_allowed" not in build.failures(short, build.snapshot(), Limits())
     only(build.failures(short, build.snapshot(), build.limits(allow_short=False)), "shorting_allowed")
+
+
+def at_the_broker(build: Any, **standing: Any) -> Any:
+    snapshot = build.snapshot()
+    return replace(snapshot, quote=replace(snapshot.quote, **standing))
+
+
+@pytest.mark.parametrize(("missing", "codes"), [(None, []), (0, []), (1, ["borrowable"])])
+def test_a_sale_opens_only_what_can_be_borrowed(build: Any, missing: int | None, codes: list[str]) -> None:
+    short = build.opportunity(signal_type=SignalType.SELL, stop="52", targets=("46",))
+    sized = decide(short, build.snapshot(), Limits()).sized
+    assert sized is not None
+    snapshot = at_the_broker(build, shortable=None if missing is None else sized.quantity - missing)
+    assert list(build.failures(short, snapshot, build.limits(auto=True))) == codes
+    assert not build.failures(build.opportunity(), snapshot, build.limits(auto=True))
+    lenient = decide(short, snapshot, build.limits(on_no_borrow=OnObstacle.WARN))
+    assert "borrowable" not in {reason.code for reason in lenient.reasons}
+    assert [warning.code for warning in lenient.warnings if warning.code == "borrowable"] == codes
+
+
+@pytest.mark.parametrize(("is_halted", "codes"), [(None, []), (False, []), (True, ["not_halted"])])
+def test_nothing_is_entered_whose_trading_is_halted(build: Any, is_halted: bool | None, codes: list[str]) -> None:
+    snapshot = at_the_broker(build, is_halted=is_halted)
+    assert list(build.failures(build.opportunity(), snapshot, build.limits(auto=True))) == codes
+    lenient = decide(build.opportunity(), snapshot, build.limits(on_halt=OnObstacle.WARN))
+    assert "not_halted" not in {reason.code for reason in lenient.reasons}
+    assert [warning.code for warning in lenient.warnings if warning.code == "not_halted"] == codes
 
 
 def test_a_closed_market_says_why_and_until_when(build: Any) -> None:

@@ -124,7 +124,7 @@ def test_a_decision_is_deterministic_and_every_refusal_complete(  # noqa: PLR091
     decision = once()
     assert decision == once()
     failed = [check for check in decision.checks if not check.passed]
-    assert len(decision.checks) == 23
+    assert len(decision.checks) == 25
     assert (decision.kind is DecisionKind.REFUSE) == bool(failed)
     for said in (*failed, *(decision.reasons if failed else ())):
         assert said.code

@@ -34,6 +34,9 @@ class Known:
     """Number of the last error that meant it."""
 
     reason: str = ""
+    why_held: str = ""
+    """What the broker holds it for, such as ``locate``: shares to borrow."""
+
     was_asked_to_cancel: bool = False
     was_never_released: bool = False
     """It waited for a last leg that was refused."""

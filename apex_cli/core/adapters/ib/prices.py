@@ -10,21 +10,31 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.link import Link
-from apex_cli.core.adapters.ib.numbers import to_price
+from apex_cli.core.adapters.ib.numbers import to_decimal, to_price
 from apex_cli.core.adapters.ib.shapes import IbTicker
+from apex_cli.core.adapters.ib.tap import SHORTABLE
 from apex_cli.core.errors import ApexError, BrokerError
 from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Quote
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.ports import Clock
 
 DELAY = timedelta(minutes=15)
+BORROWABLE = "236"
+"""Generic tick of a stock that asks what can be borrowed."""
+
+NONE_TO_BORROW = Decimal("1.5")
+"""Up to this grade of tick 46 nothing can be borrowed; above 2.5 it is at least 1000."""
+
 MOST_STREAMS = 80
 """Subscriptions held at once: an account has 100 lines at least."""
 
@@ -46,6 +56,26 @@ def quote_of(ticker: IbTicker, now: datetime) -> Quote | None:
 
     A trade outside of bid and ask is older than they are: then the middle holds.
     """
+    quote = _price_of(ticker, now)
+    return quote and replace(quote, is_halted=_is_halted(ticker), shortable=_shortable(ticker))
+
+
+def _is_halted(ticker: IbTicker) -> bool | None:
+    """Return what tick 49 says: 0 trades; 1, 2 and 3 are halts; -1 is not known."""
+    value = to_decimal(ticker.halted)
+    return None if value is None or value < ZERO else value > ZERO
+
+
+def _shortable(ticker: IbTicker) -> Decimal | None:
+    """Return the units that can be borrowed; tick 46 says without a number that there are none."""
+    units = to_decimal(ticker.shortableShares)
+    if units is not None and units >= ZERO:
+        return units
+    grade = to_decimal(getattr(ticker, SHORTABLE, None))
+    return ZERO if grade is not None and ZERO <= grade <= NONE_TO_BORROW else None
+
+
+def _price_of(ticker: IbTicker, now: datetime) -> Quote | None:
     kind = KINDS.get(ticker.marketDataType, "")
     last, bid, ask = to_price(ticker.last), to_price(ticker.bid), to_price(ticker.ask)
     heard_at = min(ticker.time or now, now)
@@ -128,7 +158,8 @@ class IbPrices:
             while len(self._streams) >= MOST_STREAMS:
                 oldest = next(iter(self._streams))
                 self._streams.pop(oldest).cancel()
-            ticker = link.ib.reqMktData(contract, "", False, False)  # noqa: FBT003 - the library's own arguments
+            extra = BORROWABLE if instrument.market_type is MarketType.EQUITY else ""
+            ticker = link.ib.reqMktData(contract, extra, False, False)  # noqa: FBT003 - the library's own arguments
             self._streams[instrument.key] = Stream(
                 ticker=ticker, contract=contract, cancel=lambda: link.ib.cancelMktData(contract)
             )

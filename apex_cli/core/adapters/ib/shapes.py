@@ -107,4 +107,6 @@ class IbTicker(Protocol):
     ask: float
     close: float
     marketDataType: int
+    halted: float
+    shortableShares: float
     time: datetime | None

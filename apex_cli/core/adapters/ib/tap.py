@@ -19,6 +19,8 @@ from apex_cli.core.adapters.ib.shapes import IbCommission, IbContract, IbExecuti
 
 log = logging.getLogger(__name__)
 COMBINATION = "BAG"
+SHORTABLE, SHORTABLE_TICK = "shortable", 46
+"""Name and number of the grade at which a stock can be borrowed."""
 
 
 class Tap:
@@ -43,6 +45,7 @@ class Tap:
         }
         for name, translate in listeners.items():
             setattr(wrapper, name, self._tee(translate, getattr(wrapper, name)))
+        wrapper.tickGeneric = _keeping_grade(wrapper, wrapper.tickGeneric)
 
     def on_word(self, listener: Callable[[Word], None]) -> None:
         """Have *listener* reported each word at once; it must only take note."""
@@ -78,6 +81,18 @@ class Tap:
         for listener in self._listeners:
             listener(word)
         self.news.set()
+
+
+def _keeping_grade(wrapper: Any, onward: Callable[..., None]) -> Callable[..., None]:  # noqa: ANN401 - either library's wrapper
+    """Put tick 46 on its ticker: ib_insync drops it."""
+
+    def callback(request: int, kind: int, value: float) -> None:
+        ticker = wrapper.reqId2Ticker.get(request)
+        if kind == SHORTABLE_TICK and ticker is not None:
+            setattr(ticker, SHORTABLE, value)
+        onward(request, kind, value)
+
+    return callback
 
 
 def _heard_open_order(order_id: int, contract: IbContract, order: IbOrder, state: IbOrderState) -> Word | None:

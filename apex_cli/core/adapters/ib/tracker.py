@@ -28,13 +28,16 @@ from apex_cli.core.adapters.ib.refusals import Meaning, is_pattern_day_trade, me
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity
-from apex_cli.core.model.order import Order, OrderStatus
+from apex_cli.core.model.order import HELD, Order, OrderStatus
 
 NOT_SEEN = frozenset({"", "PendingSubmit", "ApiPending"})
 """Statuses that do not prove that the broker has the order."""
 
 SOUNDS_ENDED = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
 
+
+LOCATE = "locate"
+"""Why the broker holds a sale of shares that it has not borrowed yet."""
 
 OWN_PREFIX = "apex-"
 """How the ``orderRef`` of every apex begins."""
@@ -198,13 +201,15 @@ class Tracker:
         known.status = word.status
         if word.status not in NOT_SEEN:
             known.was_seen = True
-        if word.why_held:
-            known.reason = f"held: {word.why_held}"
+        is_other = word.why_held != known.why_held
+        if is_other:
+            known.why_held = word.why_held
+            known.reason = _held(word.why_held)
         if word.status in SOUNDS_ENDED:
             self._doubt(known)
             self._end_when_filled(known)
         elif known.was_seen and known.ref not in self.doubts:
-            self._report(known, OrderStatus.WORKING)
+            self._report(known, OrderStatus.WORKING, anew=is_other)
 
     def _hear_execution(self, word: Executed) -> None:
         if self._is_of_another(word.account):
@@ -401,6 +406,13 @@ class Tracker:
         early = self._statuses.pop(perm_id, None)
         if early is not None:
             known.filled = max(known.filled, early.filled)
+
+
+def _held(why: str) -> str:
+    """Return what the broker waits for with an order that it holds; empty when it holds it no more."""
+    if not why:
+        return ""
+    return f"{HELD}{why}" + (", until the broker has shares to borrow" if why == LOCATE else "")
 
 
 def _keep_newest(fills: dict[str, Fill], fill: Fill) -> bool:

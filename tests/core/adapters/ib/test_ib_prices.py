@@ -26,7 +26,7 @@ FRIDAY_CLOSE = datetime(2026, 2, 27, 21, 0, tzinfo=UTC)
 
 def ticker(**prices: Any) -> Any:
     empty = {"last": nan, "bid": nan, "ask": nan, "close": nan, "marketDataType": 1, "time": NOW}
-    return SimpleNamespace(**{**empty, **prices})
+    return SimpleNamespace(**{**empty, "halted": nan, "shortableShares": nan, **prices})
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,26 @@ def test_the_best_price_is_taken_with_its_age(
 )
 def test_nothing_is_made_of_what_is_no_price(prices: dict[str, float]) -> None:
     assert quote_of(ticker(**prices), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("reported", "is_halted", "shortable"),
+    [
+        ({}, None, None),
+        ({"halted": -1.0}, None, None),
+        ({"halted": 0.0, "shortableShares": 0.0}, False, 0),
+        ({"halted": 1.0, "shortableShares": 1200.0, "shortable": 1.0}, True, 1200),
+        ({"halted": 2.0, "shortable": 1.5}, True, 0),
+        ({"shortable": 2.0}, None, None),
+        ({"shortable": 3.0}, None, None),
+    ],
+)
+def test_halts_and_what_can_be_borrowed_come_with_the_price(
+    reported: dict[str, float], is_halted: bool | None, shortable: int | None
+) -> None:
+    quote = quote_of(ticker(last=100.0, **reported), NOW)
+    assert quote is not None
+    assert (quote.is_halted, quote.shortable) == (is_halted, shortable)
 
 
 def test_the_last_close_skips_the_weekend() -> None:
