@@ -29,6 +29,9 @@ def reconcile(
     ignore: Annotated[
         str, typer.Option("--ignore", metavar="SYMBOL", help="The broker's position is not ours.", show_default=False)
     ] = "",
+    split: Annotated[
+        str, typer.Option("--split", metavar="SYMBOL", help="Take over a split, as proposed.", show_default=False)
+    ] = "",
     stop: Annotated[
         Decimal | None,
         typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop of what is adopted.", show_default=False),
@@ -50,7 +53,7 @@ def reconcile(
     Ends with 0 when nothing differs, 6 when something does, 5 when the broker cannot be asked.
     """
     out = call.out
-    _check_options(adopt=adopt, ignore=ignore, stop=stop, no_stop=no_stop, price=price)
+    _check_options(adopt=adopt, ignore=ignore, split=split, stop=stop, no_stop=no_stop, price=price)
     settings = call.settings
     if adopt and stop is None and not no_stop:
         stop = _ask_for_stop(out, adopt)
@@ -58,6 +61,7 @@ def reconcile(
         repair=repair,
         adopt=adopt,
         ignore=ignore,
+        split=split,
         stop_price=None if stop is None else Price(stop),
         without_stop=no_stop,
         price=None if price is None else Price(price),
@@ -67,9 +71,13 @@ def reconcile(
     _report(out, get_done(out, settings, (request,), wait))
 
 
-def _check_options(*, adopt: str, ignore: str, stop: Decimal | None, no_stop: bool, price: Decimal | None) -> None:
-    if adopt and ignore:
-        raise InputError("adopt_or_ignore", "--adopt and --ignore exclude each other.", hint="Give one of them.")
+def _check_options(
+    *, adopt: str, ignore: str, split: str, stop: Decimal | None, no_stop: bool, price: Decimal | None
+) -> None:
+    if sum(map(bool, (adopt, ignore, split))) > 1:
+        raise InputError(
+            "adopt_or_ignore", "--adopt, --ignore and --split exclude each other.", hint="Give one of them."
+        )
     if not adopt and (stop is not None or no_stop or price is not None):
         raise InputError("adopt_what", "--stop, --no-stop and --price belong to --adopt.", hint="Add --adopt SYMBOL.")
     if stop is not None and no_stop:

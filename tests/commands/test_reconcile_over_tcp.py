@@ -158,5 +158,42 @@ def test_nothing_is_sold_by_orders_from_before_a_split(
     assert not [row for row in gateway.books().open_orders() if row.terms.quantity > quantity]
     assert apex_json("history").data["round_trips"] == []
     (lock,) = [each for each in apex_json("reconcile").data["breaks"] if each["code"] == "position_differs"]
-    assert "--stop PRICE" in lock["correction"]["message"]
+    assert "--split 'AAPL'" in lock["correction"]["message"]
     assert apex_json("run", "--once", "--signals", "signals.json").data["signals"][0]["outcome"] == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "entry", "levels"), [("10", "10", ("9.8", "10.6")), ("0.05", "2000", ("1960", "2120"))]
+)
+@pytest.mark.usefixtures("house")
+def test_a_split_sells_nothing_and_is_taken_over_as_proposed(
+    apex_json: Callable[..., Any], gateway: GatewayThread, ratio: str, entry: str, levels: tuple[str, str]
+) -> None:
+    gateway.split("AAPL", ratio)
+    assert apex_json("run", "--once").status == 6
+    assert gateway.books().positions == {"AAPL": 100 * Decimal(ratio)}
+    assert [row for row in gateway.books().open_orders() if row.terms.order_type == "STP"] == []
+    (each,) = [row for row in apex_json("reconcile").data["breaks"] if row["code"] == "position_differs"]
+    assert f"an entry at 100 becomes {entry}" in each["correction"]["message"]
+    assert apex_json("reconcile", "--split", "AAPL").status == 0
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["quantity"], Decimal(position["entry_price"])) == (100 * Decimal(ratio), Decimal(entry))
+    assert (position["stop_price"], position["target_prices"]) == (levels[0], [levels[1]])
+    gateway.set_price("AAPL", levels[1])
+    apex_json("run", "--once")
+    (trip,) = apex_json("history").data["round_trips"]
+    assert (Decimal(trip["pnl"]), Decimal(trip["r_multiple"])) == (600, 3)
+    assert gateway.books().positions == {}
+
+
+@pytest.mark.usefixtures("house")
+def test_a_rename_while_held_changes_nothing(apex_json: Callable[..., Any], gateway: GatewayThread) -> None:
+    before = {row.perm_id for row in gateway.books().open_orders()}
+    gateway.rename("AAPL", "APPL")
+    assert apex_json("run", "--once").status == 8
+    assert apex_json("reconcile").status == 0
+    assert {row.perm_id for row in gateway.books().open_orders()} == before
+    assert apex_json("close", "AAPL", "--yes").status == 0
+    (trip,) = apex_json("history").data["round_trips"]
+    assert Decimal(trip["pnl"]) == 0
+    assert gateway.books().positions == {}

@@ -22,7 +22,6 @@ from apex_cli.core.model.account import AccountFacts, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Reason
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
@@ -46,8 +45,8 @@ def held_before(state: State) -> dict[str, Decimal]:
     """
     signed = {key: row.position.quantity * row.position.side.sign for key, row in state.positions.items()}
     for fill in state.fills.values():
-        if fill.settlement is not None and fill.instrument.market_type is MarketType.OPTIONS:
-            key = fill.instrument.key  # no trade: to the count it is held on
+        if fill.ends_untraded:
+            key = fill.instrument.key
             signed[key] = signed.get(key, ZERO) - fill.quantity * fill.side.sign
     held = start_positions(_traded(state.fills.values()), signed)
     if state.history_fills:

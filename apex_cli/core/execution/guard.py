@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.decision.brackets import excess
@@ -18,9 +19,10 @@ from apex_cli.core.market.calendar import session_date, session_start
 from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
-from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.money import ONE, ZERO
 from apex_cli.core.model.order import Order, OrderRecord, OrderSide, OrderStatus
 from apex_cli.core.model.position import Position, signed
+from apex_cli.core.model.reconciliation import Lock
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.protection import (
@@ -40,6 +42,10 @@ from apex_cli.core.state.tables import State
 PAUSE_AFTER_SUCCESS = timedelta(seconds=5)
 PAUSE_AFTER_FAILURE = timedelta(seconds=30)
 """How long the loop waits before it places another stop for the same security."""
+
+
+LEAST_JUMP = Decimal("0.81")
+"""What is left of a price after the smallest split that is looked for, and a little."""
 
 
 class Cover(StrEnum):
@@ -198,6 +204,11 @@ class Guard:
         if bracket is None:
             self._raise_alarm(key, position, "there is no plan to take a stop price from", key)
             return Cover.PARTIAL
+        lock: Lock | None = state.locks.get(key)
+        if lock is not None and lock.split is not None:
+            why = f"it looks like a split, {lock.split}, and no stop is placed at a price of before"
+            self._raise_alarm(key, position, f"{why}; apex reconcile proposes the way on", bracket.signal_id)
+            return Cover.PARTIAL
         records = orders_of(state, key)
         if any(map(is_unsure, records)):
             self._raise_alarm(key, position, "the outcome of an order is unknown", bracket.signal_id)
@@ -239,15 +250,22 @@ class Guard:
         return Cover.FULL
 
     async def _is_beyond_doubtful_books(self, key: str, position: Position, stops: Sequence[Order]) -> bool:
-        """Return whether a stop would sell at once while the books differ, as its old price does after a split."""
-        if self._price_of is None or not stops:
+        """Return whether the books differ as after a split, so that a stop would stand at a price of before.
+
+        Asked where a stop would fire at once, and where the price has jumped, or is not known.
+        """
+        row: PositionRecord | None = self._store.view().positions.get(key)
+        if self._price_of is None or not stops or row is None:
             return False
         price = await self._price_of(position.instrument)
         triggers = [stop.stop_price for stop in stops if stop.stop_price is not None]
-        if price is None or not any((price - trigger) * position.side.sign <= ZERO for trigger in triggers):
+        fires = price is not None and any((price - each) * position.side.sign <= ZERO for each in triggers)
+        if not fires and price is not None and not _is_jump(price / row.current_price):
             return False
-        row: PositionRecord | None = self._store.view().positions.get(key)
-        return row is not None and await self._orders.held_at_broker(key) != signed(row.position)
+        ours, theirs = signed(row.position), await self._orders.held_at_broker(key)
+        if price is None:
+            return theirs is not None and _is_jump(theirs / ours)
+        return theirs != ours
 
     def _may_try(self, stop: Order, records: Sequence[OrderRecord], now: datetime) -> bool:
         """Return whether a stop may be sent: a rejected one again after a pause, a few times a session."""
@@ -297,6 +315,11 @@ class Guard:
     def _raise(self, alarm: Alarm, subject: str) -> None:
         with self._store.transaction() as tx:
             tx.emit(AlarmRaised(at=self._clock.now(), subject=subject, data=alarm))
+
+
+def _is_jump(ratio: Decimal) -> bool:
+    """Return whether a quantity or price changed by as much as it does at a split of 5 for 4, or more."""
+    return ratio > ZERO and not LEAST_JUMP < ratio < ONE / LEAST_JUMP
 
 
 def changes_of(state: State) -> tuple[int, ...]:

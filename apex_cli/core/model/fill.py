@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole, OrderSide
 
@@ -17,11 +17,13 @@ ADOPTED = "adopted-"
 
 
 class Settlement(StrEnum):
-    """How an option came to its end without a trade; what it delivered carries the same word."""
+    """How a holding changed without a trade; what an option delivered carries the same word as its end."""
 
     EXPIRED = "expired"
     EXERCISED = "exercised"
     ASSIGNED = "assigned"
+    PAID_IN_CASH = "paid_in_cash"
+    """A part of a unit that a split left."""
 
 
 class Fill(Value, frozen=True, kw_only=True):
@@ -57,7 +59,7 @@ class Fill(Value, frozen=True, kw_only=True):
     """When it happened at the venue, aware UTC."""
 
     settlement: Settlement | None = None
-    """Set where nothing was traded: a contract came to its end, or delivered what it is about."""
+    """Set where nothing was traded: a contract ended, or delivered what it is about; a split left a fraction."""
 
     @property
     def key(self) -> str:
@@ -78,6 +80,12 @@ class Fill(Value, frozen=True, kw_only=True):
     def is_traded(self) -> bool:
         """True for a trade of a person or a program: what day-trading rules count."""
         return self.settlement is None and not self.is_adopted
+
+    @property
+    def ends_untraded(self) -> bool:
+        """True where a holding shrank without a trade: to the day-trade count it is held on."""
+        is_option = self.instrument.market_type is MarketType.OPTIONS
+        return self.settlement is not None and (is_option or self.settlement is Settlement.PAID_IN_CASH)
 
     @property
     def revision(self) -> int:

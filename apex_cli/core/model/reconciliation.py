@@ -98,6 +98,34 @@ class Correction(Value, frozen=True, kw_only=True):
     """The order as it should stand in our books."""
 
     order: BrokerOrder | None = None
+    split: SplitParts | None = None
+    """What a position looks split by."""
+
+
+class SplitParts(Value, frozen=True, kw_only=True):
+    """A split: *new* units for *old* ones, 10 for 1, or 1 for 20."""
+
+    new: int
+    old: int
+
+    def quantity(self, units: Decimal) -> Quantity:
+        """Return what *units* of before are now: units * new / old."""
+        return Quantity(units * self.new / self.old)
+
+    def price(self, price: Decimal) -> Price:
+        """Return what *price* of before is now: price * old / new."""
+        return Price(price * self.old / self.new)
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.new} for {self.old}"
+
+
+class SplitTaken(Value, frozen=True, kw_only=True):
+    """A split that was taken over."""
+
+    key: str
+    parts: SplitParts
 
 
 class BreakStatus(StrEnum):
@@ -161,6 +189,9 @@ class Lock(Value, frozen=True, kw_only=True):
     theirs: str
     message: str
     since: datetime
+    split: SplitParts | None = None
+    """What the position looks split by: no exit is placed at prices of before."""
+
     difference: Quantity | None = None
     """What the broker holds beyond our books, signed, where positions differ: exits never rest for what it lacks."""
 

@@ -63,6 +63,9 @@ class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
     ignore: str = ""
     """Symbol whose holding at the broker is not ours."""
 
+    split: str = ""
+    """Symbol whose split at the broker is taken over."""
+
     stop_price: Price | None = None
     without_stop: bool = False
     price: Price | None = None

@@ -21,16 +21,17 @@ from apex_cli.core.model.limits import CurrencyLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import Position, risk_per_unit, signed
-from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation
+from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation, SplitTaken
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
 from apex_cli.core.model.spelling import names_key, same_security
 from apex_cli.core.ports import Clock, Ids, PriceOf, RateOf, StateStore
 from apex_cli.core.positions.booking import book_fill, fold_in, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
+from apex_cli.core.positions.splits import apply_split, cash_for_fraction, exits_of_plan
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from apex_cli.core.reconciliation.reconciler import Reconciler
-from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted, PositionIgnored
+from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted, PositionIgnored, PositionSplit
 from apex_cli.core.state.tables import State
 
 
@@ -72,7 +73,7 @@ class Adoption:
             InputError: a stop or a price is missing, or a stop lies on the wrong side.
             BrokerError: the broker cannot be asked.
         """
-        if not request.adopt and not request.ignore:
+        if not (request.adopt or request.ignore or request.split):
             return await self._reconciler.reconcile(repair=request.repair)
         found = await self._reconciler.reconcile(repair=True)
         if not found.is_complete:
@@ -81,9 +82,37 @@ class Adoption:
             )
         if request.ignore:
             self._ignore(_position_break(found, request.ignore))
+        elif request.split:
+            await self._split(_position_break(found, request.split))
         else:
             await self._adopt(found, request)
         return await self._reconciler.reconcile(repair=True)
+
+    async def _split(self, each: Break) -> None:
+        """Bring our books to what they are after a split, and put its exits at the levels of after it."""
+        parts, at_broker = each.correction.split, each.at_broker
+        row: PositionRecord | None = self._store.view().positions.get(each.key)
+        if parts is None or at_broker is None or row is None:
+            raise InputError(
+                "no_split",
+                f"{each.key}: {each.theirs} at the broker and {each.ours} here do not look like a split.",
+                hint=f"Take over what differs: --adopt {each.key!r} --stop PRICE.",
+            )
+        await self._reconciler.withdraw(each.key)
+        now = self._clock.now()
+        price = await self._price_of(row.position.instrument) or parts.price(row.current_price)
+        with self._store.transaction() as tx:
+            tx.emit(PositionSplit(at=now, subject=each.key, data=SplitTaken(key=each.key, parts=parts)))
+            apply_split(tx, each.key, parts)
+            fraction = cash_for_fraction(tx.positions[each.key].position, at_broker, price, now)
+            if fraction is not None:
+                book_fill(tx, fraction, now)
+        state = self._store.view()
+        held = state.positions.get(each.key)
+        plan: BracketRecord | None = state.brackets.get(held.position.bracket_id) if held is not None else None
+        if held is not None and plan is not None:
+            for exits in exits_of_plan(held.position, plan, orders_of(state, each.key)):
+                await self._reconciler.place(exits, plan.signal_id)
 
     def _ignore(self, each: Break) -> None:
         """Remember that what the broker holds beyond our books is not ours."""

@@ -88,7 +88,7 @@ def find_breaks(
     outside = foreign_fills(state, reported, oldest)
     if not reported.is_complete:
         return (*fills, *order_breaks, *outside, _incomplete())
-    positions = compare_positions(held, reported, state.ignored)
+    positions = compare_positions(held, reported, state.ignored, state.brackets)
     return (*fills, *order_breaks, *positions, *compare_exits(held, records, reported), *outside)
 
 
@@ -187,5 +187,6 @@ def _lock(key: str, breaks: list[Break], known: Lock | None, now: datetime) -> L
         theirs=first.theirs,
         message=first.message,
         since=known.since if known else now,
+        split=first.correction.split,
         difference=Quantity((first.at_broker or ZERO) - (first.held or ZERO)) if is_known else None,
     )

@@ -12,17 +12,29 @@ from apex_cli.core.decision.brackets import excess
 from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
 from apex_cli.core.model.order import OrderRecord, OrderSide
 from apex_cli.core.model.position import Position, signed
-from apex_cli.core.model.reconciliation import Break, BreakCode, BreakStatus, Correction, CorrectionKind, Ignored
+from apex_cli.core.model.reconciliation import (
+    Break,
+    BreakCode,
+    BreakStatus,
+    Correction,
+    CorrectionKind,
+    Ignored,
+    SplitParts,
+)
+from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.wording import plain
-from apex_cli.core.positions.ledger import apply_fill, in_order
+from apex_cli.core.positions.ledger import NO_PLANS, apply_fill, in_order
 from apex_cli.core.positions.protection import backed, is_unsure, unprotected_quantity
 from apex_cli.core.state.tables import State
 
 MOST_PARTS = 100
 """Old shares of the largest reverse split that is recognised."""
+
+FEW_PARTS = 10
+"""Old shares of a split such as 3 for 2."""
 
 SPLIT_TOLERANCE = Fraction(2, 100)
 """How far the mean prices may be from the ratio: commissions, and the cash paid for a fraction."""
@@ -53,7 +65,10 @@ def _refolded(state: State, key: str, fills: Iterable[Fill]) -> Position | None:
 
 
 def compare_positions(
-    held: Mapping[str, Position], reported: BrokerSnapshot, ignored: Mapping[str, Ignored]
+    held: Mapping[str, Position],
+    reported: BrokerSnapshot,
+    ignored: Mapping[str, Ignored],
+    plans: Mapping[str, BracketRecord] = NO_PLANS,
 ) -> tuple[Break, ...]:
     """Return a break for each security of which the broker holds another quantity than we do.
 
@@ -61,6 +76,7 @@ def compare_positions(
         held: ours, missed fills folded in.
         reported: a complete answer.
         ignored: what a person said is not ours.
+        plans: entry decisions by ``bracket_id``, for the levels of after a split.
     """
     keys = sorted({*held, *(key for key, quantity in reported.positions.items() if quantity)})
     instruments = {row.instrument.key: row.instrument for row in reported.holdings}
@@ -75,45 +91,54 @@ def compare_positions(
         is_ignored = row is not None and row.quantity == theirs - ours
         each = _position_break(key, instrument, ours, theirs, reported, is_ignored=is_ignored)
         split = None if own is None or is_ignored else split_ratio(own, reported)
-        found.append(each if split is None or own is None else _as_split(each, own, split))
+        plan = None if own is None else plans.get(own.bracket_id)
+        found.append(each if split is None or own is None else _as_split(each, own, split, plan))
     return tuple(found)
 
 
-def split_ratio(position: Position, reported: BrokerSnapshot) -> Decimal | None:
-    """Return by what *position* looks split: 10 for ten new units for one, 0.05 for one for twenty; None if not.
+def split_ratio(position: Position, reported: BrokerSnapshot) -> SplitParts | None:
+    """Return by what *position* looks split: 10 for 1, or 1 for 20; None if not.
 
-    The broker holds so many times the quantity at so many times less of a mean price, on the same side.
+    The broker holds so many times the quantity at so many times less of a mean price, on the same side; less than a
+    unit may be missing, which is paid in cash.
     """
     key = position.instrument.key
     holding = next((row for row in reported.holdings if row.instrument.key == key), None)
     if holding is None or holding.average_price is None or holding.average_price <= ZERO:
         return None
     ours, theirs = signed(position), holding.quantity
+    if ours * theirs <= ZERO:
+        return None
     by_price = Fraction(position.entry_price / holding.average_price)
-    by_quantity = Fraction(theirs / ours)
-    ratio = by_quantity.limit_denominator(MOST_PARTS)
-    is_same = ratio > 0 and abs(by_price / ratio - 1) <= SPLIT_TOLERANCE
-    is_whole = abs(ours * _decimal(ratio) - theirs) < 1  # the fraction of a share is paid in cash
-    return _decimal(ratio) if ratio != 1 and is_same and is_whole else None
+    by_quantity = Fraction(theirs / ours).limit_denominator(MOST_PARTS)
+    whole = Fraction(1, round(1 / by_price)) if by_price < 1 else Fraction(round(by_price))
+    likely = {by_quantity, whole, by_price.limit_denominator(FEW_PARTS)}
+    for ratio in sorted(likely, key=lambda each: each.numerator + each.denominator):
+        parts = SplitParts(new=ratio.numerator, old=ratio.denominator)
+        is_same = abs(by_price / ratio - 1) <= SPLIT_TOLERANCE if ratio else False
+        if ratio != 1 and is_same and _is_split(parts.quantity(abs(ours)), abs(theirs), position):
+            return parts
+    return None
 
 
-def _decimal(ratio: Fraction) -> Decimal:
-    return Decimal(ratio.numerator) / Decimal(ratio.denominator)
+def _is_split(expected: Decimal, held: Decimal, position: Position) -> bool:
+    """Return whether *held* is what a split leaves of *expected*: all of it, or whole units and cash for the rest."""
+    return expected == held or held == floor_to_step(expected, position.instrument.quantity_step)
 
 
-def _as_split(each: Break, position: Position, ratio: Decimal) -> Break:
-    """Return *each* with what it looks like, and how to go on."""
-    parts = Fraction(ratio).limit_denominator(MOST_PARTS)
-    name = f"{parts.numerator} for {parts.denominator}"
+def _as_split(each: Break, position: Position, parts: SplitParts, plan: BracketRecord | None) -> Break:
+    """Return *each* with what it looks like, and the way on."""
+    key = position.instrument.key
     message = (
-        f"{each.message} It looks like a split, {name}, as the mean price has changed by the same ratio. "
+        f"{each.message} It looks like a split, {parts}, as the mean price has changed by the same ratio. "
         f"Orders from before the split are gone, and none is placed at their prices."
     )
-    correction = replace(
-        each.correction,
-        message=f"Take it over with a stop at prices after the split, here the old one over {plain(ratio)}: "
-        f"--adopt {position.instrument.key!r} --stop PRICE.",
-    )
+    levels = [f"{plain(position.entry_price)} becomes {plain(parts.price(position.entry_price))}"]
+    if plan is not None:
+        levels.append(f"the first stop {plain(plan.stop_price)} {plain(parts.price(plan.stop_price))}")
+        levels += [f"a target {plain(each)} {plain(parts.price(each))}" for each in plan.target_prices]
+    way = f"Take the split over with --split {key!r}: an entry at {', '.join(levels)}."
+    correction = replace(each.correction, message=way, split=parts)
     return replace(each, message=message, correction=correction)
 
 

@@ -35,6 +35,7 @@ from apex_cli.core.positions.booking import fold_in
 from apex_cli.core.positions.cash_flows import with_flow, with_marks
 from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
 from apex_cli.core.positions.retention import prune
+from apex_cli.core.positions.splits import apply_split
 from apex_cli.core.reconciliation.reconciler import restore_reconciliation
 from apex_cli.core.state.events import (
     AlarmRaised,
@@ -60,6 +61,7 @@ from apex_cli.core.state.events import (
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
+    PositionSplit,
     Reconciled,
     Remark,
     Repriced,
@@ -142,6 +144,8 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
         case PositionAdopted(data=bracket):
             state.brackets[bracket.bracket_id] = bracket
             state.ignored.pop(bracket.instrument.key, None)
+        case PositionSplit(data=split):
+            apply_split(state, split.key, split.parts)
         case HistoryImported():
             _history_imported(state, event.data)
         case MarginDeficit(data=deficit) | MarginDeficitMet(data=deficit):

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.count import FILL_SESSIONS
 from apex_cli.core.day_trades.imports import Report, import_executions
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
 from apex_cli.core.execution.upkeep import settle_account
@@ -31,7 +31,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import underlying_of
 from apex_cli.core.model.limits import ReconcileLimits
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import OrderRecord, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import signed
 from apex_cli.core.model.reconciliation import (
     AUTOMATIC,
@@ -45,6 +45,7 @@ from apex_cli.core.model.reconciliation import (
 )
 from apex_cli.core.ports import Broker, Clock, PriceOf, StateStore
 from apex_cli.core.positions.booking import put_order
+from apex_cli.core.positions.protection import is_unsure
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
 from apex_cli.core.state.events import Alarm, AlarmRaised, BreakFound, Reconciled
 from apex_cli.core.state.tables import State, Table
@@ -144,6 +145,30 @@ class Reconciler:
         if reported.is_complete and not breaks:
             await self._settle_account(reported)
         return self._keep(reported, (*breaks, *gone), before=before)
+
+    async def withdraw(self, key: str) -> None:
+        """Cancel every order of *key* that may still fill, and wait for the broker's word.
+
+        Raises:
+            BrokerError: the broker cannot be reached.
+            OutcomeUnknownError: it did not confirm every cancel.
+        """
+        names = [r.order.client_order_id for r in self._store.view().orders.open() if r.order.instrument.key == key]
+        failure = await self._orders.cancel(names)
+        if not await self._orders.settle(lambda state: all(state.orders[name].status.is_final for name in names)):
+            raise failure or OutcomeUnknownError(
+                "orders_unconfirmed",
+                f"{key}: the broker did not confirm that the orders of before are cancelled; nothing was changed.",
+                hint="Look at apex orders, then try again.",
+            )
+
+    async def place(self, orders: tuple[Order, ...], subject: str) -> None:
+        """Write *orders* as intents, send them together, and wait until the broker has them or refuses."""
+        names = [order.client_order_id for order in orders]
+        with self._store.transaction() as tx:
+            self._orders.intend(tx, orders, self._clock.now(), subject=subject)
+        if await self._orders.send(orders):
+            await self._orders.settle(lambda state: not any(is_unsure(state.orders[name]) for name in names))
 
     async def _settle_account(self, reported: BrokerSnapshot) -> None:
         """Recognise money that was paid in or taken out, now that every execution is known."""

@@ -30,6 +30,7 @@ from apex_cli.core.state.events import (
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
+    PositionSplit,
     Reconciled,
     Remark,
     Repriced,
@@ -115,6 +116,7 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
             | Reconciled()
             | PositionIgnored()
             | PositionAdopted()
+            | PositionSplit()
             | HistoryImported()
             | DayTradeWarning()
             | MarginDeficit()

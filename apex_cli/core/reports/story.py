@@ -37,6 +37,7 @@ from apex_cli.core.state.events import (
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
+    PositionSplit,
     Reconciled,
     Remark,
     Repriced,
@@ -201,6 +202,7 @@ class _News:
                 | Reconciled()
                 | PositionIgnored()
                 | PositionAdopted()
+                | PositionSplit()
                 | HistoryImported()
                 | DayTradeWarning()
                 | MarginDeficit()

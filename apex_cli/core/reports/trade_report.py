@@ -54,6 +54,7 @@ from apex_cli.core.state.events import (
     OrderUpdated,
     PositionAdopted,
     PositionIgnored,
+    PositionSplit,
     Reconciled,
     Remark,
     Repriced,
@@ -288,6 +289,7 @@ class ReportBuilder:
                 | Reconciled()
                 | PositionIgnored()
                 | PositionAdopted()
+                | PositionSplit()
                 | HistoryImported()
                 | DayTradeWarning()
                 | MarginDeficit()

@@ -26,7 +26,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.position import PositionSide, RoundTrip
-from apex_cli.core.model.reconciliation import Break, Ignored, Reconciliation
+from apex_cli.core.model.reconciliation import Break, Ignored, Reconciliation, SplitTaken
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
@@ -483,6 +483,12 @@ class PositionIgnored(BaseEvent, frozen=True, kw_only=True, tag="position_ignore
     data: Ignored
 
 
+class PositionSplit(BaseEvent, frozen=True, kw_only=True, tag="position_split"):
+    """A split of what is held was taken over: quantities, prices and levels are those of after it."""
+
+    data: SplitTaken
+
+
 class PositionAdopted(BaseEvent, frozen=True, kw_only=True, tag="position_adopted"):
     """A holding at the broker was taken over with a plan."""
 
@@ -704,6 +710,7 @@ Event: TypeAlias = (
     | Reconciled
     | PositionIgnored
     | PositionAdopted
+    | PositionSplit
     | HistoryImported
     | DayTradeWarning
     | MarginDeficit

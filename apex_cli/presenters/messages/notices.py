@@ -53,6 +53,7 @@ from apex_cli.core.state.events import (
     PositionAdopted,
     PositionIgnored,
     PositionReduced,
+    PositionSplit,
     Reconciled,
     Reduction,
     Remark,
@@ -220,6 +221,7 @@ def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912
             | Reconciled()
             | PositionIgnored()
             | PositionAdopted()
+            | PositionSplit()
             | HistoryImported()
             | MarginDeficit()
             | MarginDeficitMet()

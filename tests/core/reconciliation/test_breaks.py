@@ -399,7 +399,8 @@ class TestPositions:
         holdings = (Holding(instrument=AAPL, quantity=Quantity(D(40)), average_price=Price(D("12.5"))),)
         each = only(held_ten(), reported(at_broker(our()), held={"AAPL": "40"}, holdings=holdings))
         assert "It looks like a split, 4 for 1" in each.message
-        assert each.correction.message.endswith("the old one over 4: --adopt 'AAPL' --stop PRICE.")
+        assert "Take the split over with --split 'AAPL'" in each.correction.message
+        assert str(each.correction.split) == "4 for 1"
 
     def test_trades_outside_apex_explain_it_with_their_price(self) -> None:
         trades = (
@@ -665,14 +666,17 @@ def test_a_short_position_is_compared_with_its_sign() -> None:
 @pytest.mark.parametrize(
     ("theirs", "average", "ratio"),
     [
-        ("100", "5", "10"),
-        ("30", "16.6667", "3"),
-        ("2", "250", "0.2"),
+        ("100", "5", "10 for 1"),
+        ("30", "16.6667", "3 for 1"),
+        ("2", "250", "1 for 5"),
+        ("3", "150", "1 for 3"),
+        ("1", "350", "1 for 7"),
+        ("66", "7.5", "20 for 3"),
         ("100", "50", None),
         ("20", "50", None),
         ("-100", "5", None),
         ("0", "0", None),
-        ("15", "33.33", "1.5"),
+        ("15", "33.33", "3 for 2"),
         ("15", "45", None),
         ("1", "1000", None),
     ],
@@ -690,7 +694,8 @@ def test_a_split_differs_from_a_purchase_by_the_mean_price(theirs: str, average:
     quantity = Quantity(Decimal(theirs))
     holding = Holding(instrument=held.instrument, quantity=quantity, average_price=Price(Decimal(average)))
     reported = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
-    assert split_ratio(held, reported) == (None if ratio is None else Decimal(ratio))
+    found = split_ratio(held, reported)
+    assert (found and str(found)) == ratio
 
 
 @pytest.mark.parametrize(("theirs", "average", "named"), [("100", "5", "10 for 1"), ("2", "250", "1 for 5")])
@@ -709,4 +714,4 @@ def test_a_split_is_named_with_the_way_to_go_on(theirs: str, average: str, named
     reported = BrokerSnapshot(is_complete=True, positions={"AAPL": quantity}, holdings=(holding,))
     (found,) = compare_positions({"AAPL": held}, reported, {})
     assert f"It looks like a split, {named}" in found.message
-    assert "--adopt 'AAPL' --stop PRICE" in found.correction.message
+    assert "--split 'AAPL': an entry at 50 becomes" in found.correction.message

@@ -111,13 +111,16 @@ class Sender:
         return rounded(order, await self._connection.catalog.listing(order.instrument))
 
     def _transmit(self, link: Link, legs: Sequence[Order], contracts: Sequence[object]) -> list[Known]:
-        """Write all legs to the socket in one go: ids first, and only the last one lets them loose."""
+        """Write all legs to the socket in one go: ids first, and only the last one lets them loose.
+
+        Orders that are no children of each other leave one by one: the last one would let loose itself alone.
+        """
         ids = {order.client_order_id: link.ib.client.getReqId() for order in legs}
         parents = parent_ids(legs, ids)
         sent = []
         for order, contract in zip(legs, contracts, strict=True):
             ref = order.client_order_id
-            is_last = order is legs[-1]
+            is_last = order is legs[-1] or not any(parents.values())
             sent.append(self._tracker.sent(order, client_id=link.client_id, order_id=ids[ref]))
             self._place(link, order, contract, ids[ref], parent_id=parents[ref], transmit=is_last)
         return sent
