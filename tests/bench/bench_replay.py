@@ -1,32 +1,181 @@
-"""How fast history is replayed, and what a second core brings to a sweep.
+"""How fast history is replayed, beside backtesting.py and vectorbt on the same bars, and how the time grows.
 
-Run by hand: ``python tests/bench/bench_replay.py [BARS_DIR | stocks]``. Without a folder the demo's 900 daily bars are
-replayed; ``stocks`` takes thirteen years of AAPL, GOOG, IBM and MSFT from the packages bokeh and bokeh_sampledata.
+Run by hand: ``python tests/bench/bench_replay.py [compare | growth | sweep | stocks | BARS_DIR]``.
 
-Replays run five times; medians of processor time are printed, so that other work of the machine does not count. A
-sweep of twelve combinations runs with one process and with two, in turn, three times; the ratio of the medians is the
-scaling, which needs a machine with nothing else to do.
+``compare`` replays 20 symbols x 10 years of random daily bars in whole processes: the breakout rule, and the four
+scanners with technical analysis, each in turn with the same idea in backtesting.py (extra ``bench``) and in vectorbt,
+where they are installed. Medians of processor time and of the clock, their ratios, and the most memory are printed.
+``growth`` takes 1, 10 and 100 symbols and 1 and 10 years. ``sweep`` replays 200 settings on 1 and 2 processes and a
+Dask cluster of 2. ``stocks`` takes thirteen years of AAPL, GOOG, IBM and MSFT from bokeh and bokeh_sampledata.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
+from random import Random
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from apex_cli.app.replayer import ReplayOptions, replay
-from apex_cli.app.sweep import SweepTask, sweep
+from apex_cli.app.sweep import SweepTask, sweep, sweep_on_cluster
+from apex_cli.core.market.calendar import next_session
 from apex_cli.settings.sections import Settings
 
 DEMO = Path(__file__).resolve().parents[2] / "apex_cli" / "demo"
-RUNS, SWEEPS, COMBINATIONS = 5, 3, 12
+RIVALS = Path(__file__).resolve().parent
+RUNS, SESSIONS_A_YEAR = 5, 252
+SETTINGS = 200
+
+
+class Cost(NamedTuple):
+    """What one process took."""
+
+    processor_s: float
+    clock_s: float
+    peak_mb: float
+
+
+def cost_of(*command: str) -> Cost:
+    """Run *command* to its end and return what it took."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - begin, usage.ru_maxrss / 1024)
+
+
+def medians(costs: list[Cost]) -> Cost:
+    """Return the median of each."""
+    return Cost(*(statistics.median(column) for column in zip(*costs, strict=True)))
+
+
+def write_bars(folder: Path, symbols: int, years: int) -> None:
+    """Write random daily bars, the same for the same numbers, with a configuration for the scanners beside them."""
+    bars = folder / "bars"
+    bars.mkdir()
+    days = [date(2010, 1, 4)]
+    while len(days) < years * SESSIONS_A_YEAR:
+        days.append(next_session(days[-1]))
+    names = [f"S{number:03d}" for number in range(symbols)]
+    for number, name in enumerate(names):
+        dice, close = Random(number), 50.0
+        with (bars / f"{name}.csv").open("w", newline="") as stream:
+            out = csv.writer(stream)
+            out.writerow(["Date", "Open", "High", "Low", "Close", "Volume"])
+            for day in days:
+                opening = close * (1 + dice.gauss(0, 0.008))
+                close *= 1 + dice.gauss(0.0004, 0.018)
+                high, low = max(opening, close) * (1 + abs(dice.gauss(0, 0.006))), min(opening, close)
+                low *= 1 - abs(dice.gauss(0, 0.006))
+                prices = [f"{price:.2f}" for price in (opening, high, low, close)]
+                out.writerow([day, *prices, int(10**6 * dice.lognormvariate(0, 0.5))])
+    (folder / "rule.yaml").write_text(f"state: {{dir: {folder / 'state'}}}\n")
+    (folder / "scanners.yaml").write_text(
+        f"state: {{dir: {folder / 'state'}}}\n"
+        f"scanners: {{watch_list: [{', '.join(names)}], target_atr: 5}}\npipeline: {{stages: [technical]}}\n"
+    )
+
+
+@contextmanager
+def bars_of(symbols: int, years: int) -> Iterator[Path]:
+    """Lend a folder of random bars."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_bars(folder, symbols, years)
+        yield folder
+
+
+def apex(folder: Path, what: str) -> tuple[str, ...]:
+    """Return the command of a replay."""
+    rule = ("--rule", "breakout") if what == "rule" else ()
+    program = str(Path(sys.executable).with_name("apex"))
+    config = str(folder / f"{what}.yaml")
+    return (program, "replay", "--config", config, "--bars", str(folder / "bars"), *rule, "--json")
+
+
+def rivals() -> list[str]:
+    """Return the rivals that are installed."""
+    return [name for name in ("backtesting", "vectorbt") if find_spec(name) is not None]
+
+
+def compare(symbols: int = 20, years: int = 10) -> None:
+    """Print what each takes for the same bars, in turn."""
+    with bars_of(symbols, years) as folder:
+        print(f"{symbols} symbols x {years} years of daily bars, whole processes, medians of {RUNS} in turn")
+        for what in ("rule", "scanners"):
+            commands = {"apex": apex(folder, what)}
+            for name in rivals():
+                commands[name] = (sys.executable, str(RIVALS / f"rival_{name}.py"), str(folder / "bars"), what)
+            costs: dict[str, list[Cost]] = {name: [] for name in commands}
+            for _ in range(RUNS):
+                for name, command in commands.items():
+                    costs[name].append(cost_of(*command))
+            ours = medians(costs["apex"])
+            for name, each in costs.items():
+                found = medians(each)
+                ratio = ours.processor_s / found.processor_s
+                print(
+                    f"{what:9} {name:12} {found.processor_s:6.2f} s processor, {found.clock_s:6.2f} s clock, "
+                    f"{found.peak_mb:5.0f} MB" + ("" if name == "apex" else f"; apex takes {ratio:.2f} times that")
+                )
+
+
+def growth() -> None:
+    """Print how the time grows with symbols and with years."""
+    for symbols, years in ((1, 1), (1, 10), (10, 1), (10, 10), (100, 1), (100, 10)):
+        with bars_of(symbols, years) as folder:
+            for what in ("rule", "scanners"):
+                found = medians([cost_of(*apex(folder, what)) for _ in range(3 if symbols < 100 else 1)])
+                print(
+                    f"{what:9} {symbols:3} symbols x {years:2} years: {found.processor_s:6.2f} s processor, "
+                    f"{found.peak_mb:4.0f} MB",
+                    flush=True,
+                )
+
+
+def sweeps(symbols: int = 20, years: int = 10, settings: int = SETTINGS) -> None:
+    """Print the seconds a setting with one process, with two, and with a Dask cluster of two workers."""
+    with bars_of(symbols, years) as folder:
+        tasks = tasks_of(ReplayOptions(bars_dir=folder / "bars", rule="breakout"), settings)
+        alone = seconds(lambda: sweep(tasks, jobs=1))
+        print(f"{settings} settings, 1 process: {alone / settings:.3f} s each", flush=True)
+        both = seconds(lambda: sweep(tasks, jobs=2))
+        print(f"2 processes: {both / settings:.3f} s each, efficiency {alone / both / 2:.2f}", flush=True)
+        if find_spec("distributed") is None:
+            return
+        from distributed import LocalCluster
+
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            dask = seconds(lambda: sweep_on_cluster(tasks, cluster.scheduler_address))
+        print(f"Dask, 2 workers: {dask / settings:.3f} s each, efficiency {alone / dask / 2:.2f}")
+
+
+def tasks_of(options: ReplayOptions, count: int) -> list[SweepTask]:
+    """Return replays that differ in how much one position may take."""
+    risk = Settings().risk
+    return [
+        SweepTask(
+            values={"risk.max_position_pct": str(share)},
+            settings=replace(Settings(), risk=replace(risk, max_position_pct=share)),
+            options=options,
+        )
+        for share in (Decimal(number) / 1000 for number in range(40, 40 + count))
+    ]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -60,22 +209,14 @@ def write_stocks(folder: Path) -> Path:
     return folder
 
 
-def main() -> None:
-    """Measure what the command line names."""
-    named = sys.argv[1] if len(sys.argv) > 1 else str(DEMO)
-    with tempfile.TemporaryDirectory() as folder:
-        measure(ReplayOptions(bars_dir=write_stocks(Path(folder)) if named == "stocks" else Path(named)))
-
-
 def measure(options: ReplayOptions) -> None:
-    """Print bars, steps and round trips a second, by the rule and by the scanners, and the scaling."""
+    """Print bars, steps and round trips a second, by the rule and by the scanners."""
     plain = Settings()
     symbols = replay(plain, options).symbols  # reads the bars, too
     scanners = replace(plain.scanners, watch_list=symbols, target_atr=Decimal(5))
     pipeline = replace(plain.pipeline, stages=("technical",))
     measure_one("breakout rule", plain, options)
     measure_one("scanners, technical", replace(plain, scanners=scanners, pipeline=pipeline), options)
-    measure_sweep(options)
 
 
 def measure_one(what: str, settings: Settings, options: ReplayOptions) -> None:
@@ -88,23 +229,15 @@ def measure_one(what: str, settings: Settings, options: ReplayOptions) -> None:
     )
 
 
-def measure_sweep(options: ReplayOptions) -> None:
-    """Print what a second process brings."""
-    risk = Settings().risk
-    tasks = [
-        SweepTask(
-            values={"risk.max_position_pct": str(share)},
-            settings=replace(Settings(), risk=replace(risk, max_position_pct=share)),
-            options=options,
-        )
-        for share in (Decimal(number) / 100 for number in range(4, 4 + COMBINATIONS))
-    ]
-    one, two = [], []
-    for _ in range(SWEEPS):
-        one.append(seconds(lambda: sweep(tasks, jobs=1)))
-        two.append(seconds(lambda: sweep(tasks, jobs=2)))
-    alone, both = statistics.median(one), statistics.median(two)
-    print(f"sweep of {len(tasks)}: 1 process {alone:.2f} s, 2 processes {both:.2f} s, {alone / both:.2f} times as fast")
+def main() -> None:
+    """Measure what the command line names."""
+    named = sys.argv[1] if len(sys.argv) > 1 else "compare"
+    modes: dict[str, Callable[[], None]] = {"compare": compare, "growth": growth, "sweep": sweeps}
+    if named in modes:
+        modes[named]()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measure(ReplayOptions(bars_dir=write_stocks(Path(folder)) if named == "stocks" else Path(named)))
 
 
 if __name__ == "__main__":

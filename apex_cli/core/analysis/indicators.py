@@ -11,11 +11,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import talib
+from numpy.typing import NDArray
 
 from apex_cli.core.analysis.frame import Floats, Frame
 
 VOLUME_DAYS = 20
 LONG, LONG_IF_SHORT = 200, 100
+STILL_BARS, LOOKS = 14, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,12 +125,15 @@ def ratio(above: Floats, below: Floats) -> Floats:
     return result
 
 
-def is_flat(frame: Frame, window: int = 14, looks: int = 5) -> bool:
-    """Return whether any *window* of bars that ended in the last *looks* bars had no range at all.
+def is_flat(frame: Frame, at: int) -> bool:
+    """Return whether any ``STILL_BARS`` bars that ended in the last five bars up to bar *at* had no range at all.
 
     Oscillators divide by that range: their value would be an artefact of the library.
     """
-    return any(
-        bool(frame.high[end - window : end].max() <= frame.low[end - window : end].min())
-        for end in range(max(len(frame) - looks + 1, window), len(frame) + 1)
-    )
+    known = _still.get(frame)
+    if known is None:
+        known = _still[frame] = talib.MAX(frame.high, STILL_BARS) <= talib.MIN(frame.low, STILL_BARS)
+    return bool(known[max(at + 1 - LOOKS, 0) : at + 1].any())
+
+
+_still: WeakKeyDictionary[Frame, NDArray[np.bool_]] = WeakKeyDictionary()

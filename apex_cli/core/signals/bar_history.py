@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.ports import BarSource
+
+_wholes: WeakKeyDictionary[BarSource, dict[str, Frame]] = WeakKeyDictionary()
+"""Whole histories of sources that never change: shared by every step, scanner and setting that reads them."""
 
 
 class History:
@@ -40,7 +44,6 @@ class History:
                 beginning of its whole history, however long.
         """
         self._are_fixed = are_fixed
-        self._wholes: dict[str, Frame] = {}
         self._looked_over: set[str] = set()
         self._bars = bars
         self._length = length
@@ -96,9 +99,10 @@ class History:
         return np.zeros(len(ages), np.bool_) if self._max_age is None else ages > self._max_age.total_seconds()
 
     def _whole(self, source: BarSource, symbol: str) -> Frame:
-        whole = self._wholes.get(symbol)
+        wholes = _wholes.setdefault(source, {})
+        whole = wholes.get(symbol)
         if whole is None:
-            whole = self._wholes[symbol] = frame_of(symbol, source.bars(symbol))
+            whole = wholes[symbol] = frame_of(symbol, source.bars(symbol))
         return whole
 
     def _trouble(self, symbol: str, newest: datetime | None, at: datetime) -> Reason | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.market import Bar
@@ -89,6 +90,8 @@ class BreakoutRule:
         self._likely: dict[datetime, list[str]] | None = None
         """Symbols that may break out, by the end of the bar; None: any may at each."""
 
+        self._found: dict[tuple[str, datetime], Signal | None] | None = None
+
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
         """Yield one batch a step of time, when a symbol breaks out."""
         if self._last is not None and now <= self._last:
@@ -108,6 +111,7 @@ class BreakoutRule:
             from apex_cli.core.analysis.frame import frame_of, moments  # noqa: PLC0415 - an extra
         except ImportError:
             return None
+        self._found = _signals.setdefault(self._bars, {})
         likely: dict[datetime, list[str]] = {}
         for symbol in self._symbols:
             frame = frame_of(symbol, self._bars.bars(symbol))
@@ -117,6 +121,14 @@ class BreakoutRule:
         return likely.keys() & set(ends)
 
     def _look(self, symbol: str, now: datetime) -> Signal | None:
+        """Return the signal of *symbol* at *now*, found once for every setting that replays the same bars."""
+        if self._found is None:
+            return self._signal_of(symbol, now)
+        if (symbol, now) not in self._found:
+            self._found[symbol, now] = self._signal_of(symbol, now)
+        return self._found[symbol, now]
+
+    def _signal_of(self, symbol: str, now: datetime) -> Signal | None:
         known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + LAST_SECOND)[-CHANNEL - 2 :]
         if len(known) < CHANNEL + 2 or known[-1].end != now + LAST_SECOND:
             return None
@@ -125,6 +137,10 @@ class BreakoutRule:
         if last.close <= channel or before.close > max(bar.high for bar in known[:-2]):
             return None
         return _signal(last, known, channel, now)
+
+
+_signals: WeakKeyDictionary[BarSource, dict[tuple[str, datetime], Signal | None]] = WeakKeyDictionary()
+"""Signals of the rule by symbol and time, for bars that never change."""
 
 
 def _may_break_out(high: Floats, close: Floats) -> NDArray[np.bool_]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apex_cli.core.analysis.frame import Floats, Frame, finite_bars, seconds
 from apex_cli.core.analysis.indicators import Indicators, indicators_of
@@ -46,6 +48,10 @@ def polled(ends: tuple[datetime, ...], interval: timedelta, *, needs_open_market
 def _is_open(now: datetime) -> bool:
     bounds = session_bounds(now.astimezone(NEW_YORK).date())
     return bounds is not None and bounds[0] <= now < bounds[1]
+
+
+_confidences: WeakKeyDictionary[Frame, dict[tuple[Any, ...], Floats]] = WeakKeyDictionary()
+"""Where a pattern is in a whole history, by the pattern with its bounds: settings with the same ones share it."""
 
 
 class Levels(NamedTuple):
@@ -89,7 +95,9 @@ class Scanner:
         self._looked: dict[str, int] = {}
         self._due: dict[datetime, list[str]] | None = None
         """What to look at, by the end of a bar, where that is known beforehand."""
-        self._found: dict[tuple[str, int], tuple[Frame, Floats]] = {}
+        self._pattern: tuple[Any, ...] = (scan,)
+        if isinstance(scan, partial):
+            self._pattern = (scan.func, *scan.args, *sorted(scan.keywords.items()))
 
     def poll(self, now: datetime) -> Iterable[SignalBatch]:
         """Yield one batch of signals when the interval is over and something was found."""
@@ -110,22 +118,22 @@ class Scanner:
         something about its bars has to be said.
         """
         polls = polled(tuple(ends), self._interval, needs_open_market=self._needs_open_market)
+        at = np.array([seconds(poll) for poll in polls], dtype=np.int64)
         due: dict[datetime, list[str]] = {}
         try:
             for symbol in self._watch_list:
-                for number in self._due_polls(symbol, polls):
+                for number in self._due_polls(symbol, at):
                     due.setdefault(polls[number], []).append(symbol)
         except Exception:  # noqa: BLE001 - a pattern may be anybody's code: it is looked for bar by bar
             return None
         self._due = due
         return due.keys()
 
-    def _due_polls(self, symbol: str, polls: Sequence[datetime]) -> list[int]:
-        """Return the numbers of the *polls* that *symbol* has to be looked at in."""
+    def _due_polls(self, symbol: str, at: NDArray[np.int64]) -> list[int]:
+        """Return the numbers of the polls, which are *at* these seconds, in which *symbol* has to be looked at."""
         frame = self._history.whole(symbol)
-        if not polls or frame is None or not len(frame):
-            return [0][: len(polls)]
-        at = np.array([seconds(poll) for poll in polls])
+        if not len(at) or frame is None or not len(frame):
+            return [0][: len(at)]
         newest = np.searchsorted(frame.ends, at, side="right") - 1
         is_new = np.append(newest[:1], np.diff(newest)) > 0
         is_new[0] = True
@@ -179,10 +187,12 @@ class Scanner:
         whole = frame.whole
         if whole is None:
             return self._scan(frame, indicators_of(frame), sign)
-        found = self._found.get((frame.symbol, sign))
-        if found is None or found[0] is not whole:
-            found = self._found[frame.symbol, sign] = whole, self._scan(whole, indicators_of(whole), sign)
-        return found[1]
+        known = _confidences.setdefault(whole, {})
+        asked = *self._pattern, sign
+        found = known.get(asked)
+        if found is None:
+            found = known[asked] = self._scan(whole, indicators_of(whole), sign)
+        return found
 
     def _signal(self, frame: Frame, known: Indicators, sign: int, confidence: float, now: datetime) -> Signal | None:
         """Return the proposal, None where its levels make no sense (no range, or a stop at or below zero)."""

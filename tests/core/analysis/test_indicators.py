@@ -85,11 +85,11 @@ def test_the_mirror_turns_every_indicator_around(seed: int) -> None:
 
 def test_a_window_without_any_range_is_flat() -> None:
     frame = wander(1)
-    assert not is_flat(frame)
+    assert not is_flat(wander(1), len(frame) - 1)
     for column in (frame.open, frame.high, frame.low, frame.close):
         column[-16:-2] = 50.0
-    assert is_flat(frame)
-    assert not is_flat(frame.first(len(frame) - 6))
+    assert is_flat(frame, len(frame) - 1)
+    assert not is_flat(frame, len(frame) - 7)
 
 
 def test_ratio_and_delay_say_nan_where_nothing_is_known() -> None:

@@ -56,7 +56,18 @@ class CsvBars:
     an intraday bar, New York time when it names no zone and ``prices.zone`` does not.
     """
 
-    __slots__ = ("_files", "_folder", "_hints", "_is_large", "_notes", "_problems", "_series", "_shared", "_unmatched")
+    __slots__ = (
+        "__weakref__",
+        "_files",
+        "_folder",
+        "_hints",
+        "_is_large",
+        "_notes",
+        "_problems",
+        "_series",
+        "_shared",
+        "_unmatched",
+    )
 
     def __init__(self, folder: Path, hints: FileHints | None = None) -> None:
         """Look which symbols *folder* has.
