@@ -36,7 +36,7 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import InputError
-from apex_cli.core.market.calendar import LAST_SECOND, session_end, session_start
+from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_end, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.learning import LearningMode
@@ -104,6 +104,16 @@ def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
         return None
     ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices), options)
     return models.foreknowledge(ends[0], ends[-1])
+
+
+def period_of(settings: Settings, options: ReplayOptions) -> tuple[date, date]:
+    """Return the first and the last session that would be replayed.
+
+    Raises:
+        InputError: there are no bars in the period, or a file cannot be read.
+    """
+    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices), options)
+    return session_date(ends[0] - LAST_SECOND), session_date(ends[-1] - LAST_SECOND)
 
 
 class Replay:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import blake2b
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
+from apex_cli.app.kept_rows import KeptRows
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.errors import BrokerError, ConfigError, InputError, install_command
 from apex_cli.core.model.base import Value
+from apex_cli.core.positions.performance import returns_of
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
 from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
@@ -25,6 +34,7 @@ Grid = dict[str, list[Any]]
 
 ReadSettings = Callable[[Mapping[str, str]], Settings]
 OnDone = Callable[[int, int], None]
+Numbered = tuple[int, SweepRow]
 
 
 class SweepTask(Value, frozen=True, kw_only=True):
@@ -33,6 +43,13 @@ class SweepTask(Value, frozen=True, kw_only=True):
     values: dict[str, str]
     settings: Settings
     options: ReplayOptions
+
+
+class PackedBars(NamedTuple):
+    """A folder of bars as it travels to a cluster, once for all replays."""
+
+    digest: str
+    files: tuple[tuple[str, bytes], ...]
 
 
 def read_grid(path: Path) -> Grid:
@@ -99,34 +116,66 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def sweep(tasks: Sequence[SweepTask], *, jobs: int | None = None, on_done: OnDone | None = None) -> list[SweepRow]:
+def sweep(
+    tasks: Sequence[SweepTask],
+    *,
+    jobs: int | None = None,
+    on_done: OnDone | None = None,
+    kept: KeptRows | None = None,
+) -> list[SweepRow]:
     """Return the row of each task, in their order, whatever the number of processes.
 
     Args:
         tasks: what to replay.
         jobs: processes; None for one a core. One works in this process.
         on_done: hears how many are done, and of how many.
+        kept: rows of an earlier sweep that was interrupted; finished ones are added at once.
 
     Raises:
         InputError: there are no bars in the period, or a file cannot be read.
     """
-    workers = min(jobs or os.cpu_count() or 1, len(tasks))
+    found, left = _known(tasks, kept)
+    workers = min(jobs or os.cpu_count() or 1, len(left))
     if workers <= 1:
-        return _collect(map(run_task, tasks), len(tasks), on_done)
+        return _collect(((number, run_task(tasks[number])) for number in left), tasks, found, kept, on_done)
     Replay(tasks[0].settings, tasks[0].options)  # what cannot be read is reported here, not from another process
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return _collect(pool.map(run_task, tasks), len(tasks), on_done)
+    with _pool(workers) as pool:
+        return _collect(_as_finished(pool, tasks, left), tasks, found, kept, on_done)
 
 
-def sweep_on_cluster(tasks: Sequence[SweepTask], address: str, *, on_done: OnDone | None = None) -> list[SweepRow]:
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Lend processes; when this one is interrupted, they end after the replay that each is at."""
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Leave Ctrl-C to the process that hands out the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _as_finished(pool: ProcessPoolExecutor, tasks: Sequence[SweepTask], left: Iterable[int]) -> Iterator[Numbered]:
+    numbers = {pool.submit(run_task, tasks[number]): number for number in left}
+    for future in as_completed(numbers):
+        yield numbers[future], future.result()
+
+
+def sweep_on_cluster(
+    tasks: Sequence[SweepTask], address: str, *, on_done: OnDone | None = None, kept: KeptRows | None = None
+) -> list[SweepRow]:
     """Return the row of each task, in their order, from the workers of a Dask cluster.
 
-    The workers need apex and the bars at the same path.
+    The bars are sent to each worker once; it needs apex, and files of signals at the same path.
 
     Args:
         tasks: what to replay.
         address: the scheduler, such as ``tcp://127.0.0.1:8786``.
         on_done: hears how many are done, and of how many.
+        kept: rows of an earlier sweep that was interrupted; finished ones are added at once.
 
     Raises:
         ConfigError: the extra ``cluster`` is not installed.
@@ -134,15 +183,47 @@ def sweep_on_cluster(tasks: Sequence[SweepTask], address: str, *, on_done: OnDon
         InputError: there are no bars in the period, or a file cannot be read.
     """
     Replay(tasks[0].settings, tasks[0].options)
+    found, left = _known(tasks, kept)
     with _connect(address) as client:
-        futures = client.map(run_task, tasks, pure=False)
-        numbers = {future.key: number for number, future in enumerate(futures)}
-        rows: dict[int, SweepRow] = {}
-        for future in import_module("distributed").as_completed(futures):
-            rows[numbers[future.key]] = future.result()
-            if on_done is not None:
-                on_done(len(rows), len(tasks))
-    return [rows[number] for number in range(len(tasks))]
+        packed = client.scatter(pack_bars(tasks[0].options.bars_dir), broadcast=True)
+        futures = client.map(run_packed, [tasks[number] for number in left], bars=packed, pure=False)
+        numbers = {future.key: number for future, number in zip(futures, left, strict=True)}
+        finished = import_module("distributed").as_completed(futures)
+        rows = ((numbers[future.key], future.result()) for future in finished)
+        return _collect(rows, tasks, found, kept, on_done)
+
+
+def pack_bars(folder: Path) -> PackedBars:
+    """Return the files of *folder*, to be sent.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] not in "._~")
+        files = tuple((path.name, path.read_bytes()) for path in paths)
+    except OSError as error:
+        raise InputError("bars_unreadable", f"{folder} cannot be sent: {error.strerror}.", hint="Look there.") from None
+    digest = blake2b(digest_size=16)
+    for name, content in files:
+        digest.update(f"{name} {len(content)} ".encode())
+        digest.update(content)
+    return PackedBars(digest.hexdigest(), files)
+
+
+def run_packed(task: SweepTask, bars: PackedBars) -> SweepRow:
+    """Return what one combination comes to, on bars that were sent."""
+    folder = Path(_unpacked(bars).name)
+    return run_task(replace(task, options=replace(task.options, bars_dir=folder)))
+
+
+@lru_cache(maxsize=1)
+def _unpacked(bars: PackedBars) -> TemporaryDirectory[str]:
+    """Return a folder of the files, written once a worker; it goes with the process."""
+    folder = TemporaryDirectory(prefix="apex-bars-")
+    for name, content in bars.files:
+        Path(folder.name, Path(name).name).write_bytes(content)
+    return folder
 
 
 def _connect(address: str) -> Any:  # noqa: ANN401 - Dask is an extra without types
@@ -160,13 +241,28 @@ def _connect(address: str) -> Any:  # noqa: ANN401 - Dask is an extra without ty
         ) from None
 
 
-def _collect(rows: Iterator[SweepRow], total: int, on_done: OnDone | None) -> list[SweepRow]:
-    found = []
-    for number, row in enumerate(rows, start=1):
-        found.append(row)
+def _known(tasks: Sequence[SweepTask], kept: KeptRows | None) -> tuple[dict[int, SweepRow], list[int]]:
+    """Return the rows that are there already, by number, and the numbers of the tasks that are left."""
+    every = enumerate(tasks) if kept is not None else ()
+    found = {number: row for number, task in every if kept and (row := kept.row_of(task)) is not None}
+    return found, [number for number in range(len(tasks)) if number not in found]
+
+
+def _collect(
+    rows: Iterable[Numbered],
+    tasks: Sequence[SweepTask],
+    found: dict[int, SweepRow],
+    kept: KeptRows | None,
+    on_done: OnDone | None,
+) -> list[SweepRow]:
+    """Return *found* and *rows* in the order of the tasks; each row is kept as soon as it comes."""
+    for number, row in rows:
+        found[number] = row
+        if kept is not None:
+            kept.add(tasks[number], row)
         if on_done is not None:
-            on_done(number, total)
-    return found
+            on_done(len(found), len(tasks))
+    return [found[number] for number in range(len(tasks))]
 
 
 def run_task(task: SweepTask) -> SweepRow:
@@ -189,4 +285,5 @@ def _row(values: dict[str, str], report: ReplayReport) -> SweepRow:
         max_drawdown=report.drawdown.fraction,
         exposure=report.exposure,
         end_equity=report.end_equity,
+        returns=tuple(returns_of([report.start_equity, *(point.equity for point in report.curve)])),
     )

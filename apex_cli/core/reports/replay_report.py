@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from apex_cli.core.day_trades.count import count_day_trades
@@ -110,6 +110,30 @@ class SweepRow(Value, frozen=True, kw_only=True):
     max_drawdown: Decimal
     exposure: Decimal
     end_equity: Usd
+    returns: tuple[float, ...] = ()
+    """Of each session."""
+
+
+def best_first(rows: Iterable[SweepRow]) -> list[SweepRow]:
+    """Return *rows* by R after costs, then by money; those without trades last."""
+    return sorted(rows, key=_place)
+
+
+def _place(row: SweepRow) -> tuple[bool, Decimal, Decimal]:
+    expectancy = row.net_expectancy_r
+    return expectancy is None, -(expectancy or ZERO), -row.net_pnl
+
+
+class WalkForwardRow(Value, frozen=True, kw_only=True):
+    """What the best setting of one past came to in the time after it."""
+
+    first: date
+    last: date
+    """The time after it, both days included."""
+
+    values: dict[str, str]
+    past: SweepRow
+    future: SweepRow
 
 
 class Recorder:
