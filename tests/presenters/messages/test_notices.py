@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.learning import LearningState, Weights
 from apex_cli.core.model.notice import EventSettings, Notice, NoticeKind
+from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.records import OutboxRow, TradingState
 from apex_cli.core.state.events import EVENT_TYPES, BreakFound, LearningChange, WeightsAdapted, kind_of
@@ -61,11 +62,15 @@ def test_a_loss_has_another_sign() -> None:
 
 
 def test_an_entry_in_two_parts_is_reported_with_its_first_and_with_its_last() -> None:
-    rig = Rig(limits=auto())
-    rig.feed(make_signal(now=rig.clock.now(), targets=("54", "58")))
+    rig = Rig(limits=auto(entry_order=EntryOrder.LIMIT))
+    rig.price("51")
+    rig.feed(make_signal(now=rig.clock.now()))
+    for size in ("3", "5", "300"):
+        rig.price("50", size=size)
+        rig.cycle()
     first, last = [notice.title for notice in reported(rig) if notice.kind is NoticeKind.ENTRY]
     assert first.endswith(", more may follow")
-    assert " of " in first
+    assert " 3 of 15 at 50" in first
     assert " of " not in last
 
 
