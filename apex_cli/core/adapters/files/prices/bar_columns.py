@@ -182,6 +182,12 @@ class BarColumns(Sequence[Bar]):
         self._first = first
         self._last = max(first, last)
 
+    def rows(self) -> _Data:
+        """Return the columns of these bars alone."""
+        chosen, data = slice(self._first, self._last), self._data
+        numbers = tuple(each.part(chosen) for each in data.numbers)
+        return _Data(data.symbol, data.starts[chosen], data.ends[chosen], numbers, OrderedDict(), {})
+
     def __len__(self) -> int:
         """Return how many bars there are."""
         return self._last - self._first
@@ -282,6 +288,21 @@ def moments_of(parts: Iterable[Sequence[datetime]]) -> list[datetime]:
         found = list(map(_moment, np.unique(np.concatenate(columns)).tolist()))
         return sorted(others.union(found)) if others else found
     return sorted(others)
+
+
+def concatenated(parts: Sequence[BarColumns]) -> Series:
+    """Return the bars of *parts*, which follow each other, as one history."""
+    import numpy as np
+
+    rows = [part.rows() for part in parts]
+    starts = np.concatenate([part.starts for part in rows])
+    ends = np.concatenate([part.ends for part in rows])
+    numbers = tuple(
+        _Numbers(np.concatenate([each.digits for each in same]), np.concatenate([each.places for each in same]))
+        for same in zip(*(part.numbers for part in rows), strict=True)
+    )
+    data = _Data(rows[0].symbol, starts, ends, numbers, OrderedDict(), {})
+    return Series(BarColumns(data, 0, len(starts)), _Ends(ends))
 
 
 class _NotPlainError(Exception):

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from apex_cli.core.adapters.files.prices.bar_columns import LEAST_BYTES, moments_of, read_columns
+from apex_cli.core.adapters.files.prices.bar_parts import Part, is_part_of_one, join_parts
 from apex_cli.core.adapters.files.prices.bar_series import NO_BARS, OUTSIDE, Series, ended_by, is_pair, make_series
 from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
@@ -82,7 +83,7 @@ class CsvBars:
         self._shared: dict[Path, PriceTable] = {}
         self._unmatched: list[str] = []
         self._files = self._find_files()
-        self._is_large = sum(map(_size, set(self._files.values()))) >= LEAST_BYTES
+        self._is_large = sum(map(_size, {path for paths in self._files.values() for path in paths})) >= LEAST_BYTES
 
     def symbols(self) -> Sequence[str]:
         """Return the symbols there are files for, in alphabetical order."""
@@ -154,7 +155,7 @@ class CsvBars:
         found = self._problems.get(key)
         if found is None:
             series = self._load(symbol)
-            name = self._files[key].name if key in self._files else symbol
+            name = self._files[key][0].name if key in self._files else symbol
             newest = series.bars[-MOST_LOOKED_AT:]
             found = (*series.problems, *(f"{name}: {issue.message}" for issue in look_at(newest)))
             self._problems[key] = found
@@ -192,8 +193,8 @@ class CsvBars:
             InputError: the symbol's file has a row that cannot be used.
         """
         series = self._load(symbol)
-        path = self._files.get(_key(symbol))
-        return f"{path.name}: {', '.join(series.notes)}" if path is not None else ""
+        paths = self._files.get(_key(symbol))
+        return f"{paths[0].name}: {', '.join(series.notes)}" if paths else ""
 
     def _load(self, symbol: str) -> Series:
         series = self._series.get(symbol)
@@ -202,8 +203,8 @@ class CsvBars:
         key = _key(symbol)
         series = self._series.get(key)
         if series is None:
-            path = self._files.get(key)
-            series = self._read(path, key) if path is not None else NO_BARS
+            parts = [Part(path.name, self._read(path, key)) for path in self._files.get(key, ())]
+            series = parts[0].series if len(parts) == 1 else join_parts(parts) if parts else NO_BARS
             self._series[key] = series
         return series
 
@@ -230,18 +231,21 @@ class CsvBars:
     def _table(self, path: Path, key: str) -> PriceTable:
         return read_prices(_content(path), str(path), self._hints, is_always_open=is_pair(key))
 
-    def _find_files(self) -> dict[str, Path]:
-        files: dict[str, Path] = {}
+    def _find_files(self) -> dict[str, list[Path]]:
+        """Return the files of each symbol: several where their names differ in nothing but dates."""
+        files: dict[str, list[Path]] = {}
         for path in _paths(self._folder):
             for symbol in self._symbols_of(path):
-                other = files.setdefault(symbol, path)
-                if other is not path:
+                others = files.setdefault(symbol, [])
+                if others and not is_part_of_one([others[0].name, path.name]):
                     raise InputError(
                         "bars_ambiguous",
-                        f"{other} and {path.name} are both bars of {symbol}.",
+                        f"{others[0]} and {path.name} are both bars of {symbol}.",
                         hint="Keep one of them.",
-                        details={"files": [str(other), str(path)]},
+                        details={"files": [str(others[0]), str(path)]},
                     )
+                if path not in others:
+                    others.append(path)
         return files
 
     def _symbols_of(self, path: Path) -> Iterator[str]:
