@@ -52,6 +52,11 @@ if TYPE_CHECKING:
 OnStep = Callable[[int, int], None]
 """Hears how many steps are done, and of how many."""
 
+LONG_PERIOD = timedelta(days=730)
+"""From two years on a list of survivors makes a difference that is worth a word."""
+
+STILL_THERE = timedelta(days=30)
+LONG_BAR = timedelta(hours=1)
 BEFORE_ALL, AFTER_ALL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 MakeSources = Callable[[CsvBars, BarClock], Sequence[SignalSource]]
@@ -236,7 +241,7 @@ class Replay:
         symbols = [symbol for symbol in self._bars.symbols() if self._bars_of(symbol)]
         warning = [self._warning.message] if self._warning is not None else []
         odd = (problem for symbol in symbols for problem in self._bars.problems(symbol))
-        self._recorder.problems[:0] = [*warning, *self._bars.unmatched(), *odd]
+        self._recorder.problems[:0] = [*warning, *self._bars.unmatched(), *self._caveats(symbols), *odd]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
         return self._recorder.report(
             self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed, fill=self._fill
@@ -250,7 +255,7 @@ class Replay:
         """
         number, timeline, state = self._number, self._timeline, self._store.view()
         followed = self._broker.followed
-        if state.resting or state.approvals or (followed and (self._has_time_rules or self._broker.has_options)):
+        if state.resting or state.approvals or (followed and (self._has_time_rules or self._broker.follows_others)):
             return number + 1
         ends = [self._bars.next_end(name, self._ends[number]) for name in followed]
         candidates = [timeline.next_wake(number), *map(timeline.at, ends)]
@@ -264,6 +269,22 @@ class Replay:
         first, self._number = self._number + 1, number
         lasts = (self._ends[last] - LAST_SECOND for last in self._timeline.session_lasts(first, number))
         self._recorder.passed(number - first, lasts, equity, is_held=bool(self._store.view().positions))
+
+    def _caveats(self, symbols: Sequence[str]) -> Iterator[str]:
+        """Yield what the bars cannot show, whatever is in them."""
+        lasts = [self._bars.bars(symbol, until=self._ends[-1])[-1].end for symbol in symbols]
+        is_long = self._ends[-1] - self._ends[0] >= LONG_PERIOD
+        if len(symbols) > 1 and is_long and min(lasts) >= self._ends[-1] - STILL_THERE:
+            yield (
+                f"All {len(symbols)} symbols are still traded at the end of the bars: a list that was made with "
+                "hindsight leaves out what failed on the way, and results look better than they would have been."
+            )
+        first = self._bars.bars(symbols[0], after=self._ends[0] - LAST_SECOND)[0]
+        if self._has_time_rules and first.end - first.start >= LONG_BAR:
+            yield (
+                f"Rules of time close positions at the close of a bar, and bars are {first.end - first.start} h long: "
+                "the stated minute is not in them."
+            )
 
     def _bars_of(self, symbol: str) -> int:
         return len(self._bars.bars(symbol, after=self._ends[0] - LAST_SECOND, until=self._ends[-1]))

@@ -64,6 +64,7 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "signals": report.signals,
         "outcomes": report.outcomes,
         "refusals": report.refusals,
+        "expired_entries": report.expired_entries,
         "net_expectancy_r": report.net_expectancy_r,
         "net_expectancy_r_90": msgspec.to_builtins(report.expectancy_interval, builtin_types=(Decimal,)),
         "sharpe": report.sharpe,
@@ -153,11 +154,18 @@ def _sums(report: ReplayReport) -> Fields:
             ("Symbols", Cell(", ".join(report.symbols))),
             ("Fills", Cell(FILLS[report.fill])),
             ("Signals", Cell(f"{report.signals} seen, {report.outcomes['executed']} executed")),
+            *_expired(report),
             *(figure.row for figure in headline(report)),
             exposure.row,
             ("Day trades", Cell(str(report.day_trades))),
         )
     )
+
+
+def _expired(report: ReplayReport) -> tuple[tuple[str, Cell], ...]:
+    if not report.expired_entries:
+        return ()
+    return (("Expired", Cell(f"{report.expired_entries} entries ended before they were filled")),)
 
 
 def _curves(points: Sequence[CurvePoint]) -> list[Block]:

@@ -23,6 +23,7 @@ from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import next_session, previous_sessions
 from apex_cli.core.model.learning import LearningMode
+from apex_cli.core.model.limits import EntryOrder
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.signals.replay_sources import BreakoutRule
@@ -362,3 +363,54 @@ def test_only_regular_hours_fill_stops_unless_the_setting_says_otherwise(
     report = replay(chosen, ReplayOptions(bars_dir=folder, signals=(file,)))
     assert [trade.exit_price for trade in report.trades] == exits
     assert len(report.open_positions) == (0 if exits else 1)
+
+
+class TestWhatBarsCannotShow:
+    """What is reported beside the trades."""
+
+    ROW = ("50", "50.5", "49.5", "50")
+
+    def signal(self, folder: Path) -> Path:
+        """Write one signal of the first session."""
+        at = f"{FIRST}T15:00:00-05:00"
+        row = {"symbol": "AAA", "entry_price": 50, "stop_loss": 48, "target_price": 56, "timestamp": at}
+        return write_signals(folder / "signals.json", row)
+
+    def test_an_entry_that_the_market_ran_away_from_is_reported_as_expired(self, tmp_path: Path) -> None:
+        gone = ("60", "61", "59", "60")
+        write_bars(tmp_path / "bars", "AAA", [self.ROW, gone, gone])
+        limit = replace(FREE, execution=replace(FREE.execution, entry_order=EntryOrder.LIMIT))
+        report = replay(limit, ReplayOptions(bars_dir=tmp_path / "bars", signals=(self.signal(tmp_path),)))
+        assert (report.outcomes["executed"], report.expired_entries, len(report.trades)) == (1, 1, 0)
+        assert not report.open_positions
+
+    @pytest.mark.parametrize("fill", list(ReplayFill))
+    def test_an_entry_takes_no_more_than_its_part_of_the_bar_that_fills_it(
+        self, tmp_path: Path, fill: ReplayFill
+    ) -> None:
+        write_bars(tmp_path / "bars", "AAA", [self.ROW] * 6)
+        thin = replace(FREE.simulation, max_participation=D("0.000001"))
+        chosen = replace(FREE, simulation=thin, replay=ReplaySettings(fill=fill))
+        report = replay(chosen, ReplayOptions(bars_dir=tmp_path / "bars", signals=(self.signal(tmp_path),)))
+        assert [held.quantity for held in report.open_positions] == [1]
+        assert report.expired_entries == 1
+
+    def test_a_long_list_of_survivors_is_worth_a_word(self, tmp_path: Path) -> None:
+        rows = [self.ROW] * 520
+        write_bars(tmp_path / "bars", "AAA", rows)
+        write_bars(tmp_path / "bars", "BBB", rows)
+        said = "still traded at the end"
+        options = ReplayOptions(bars_dir=tmp_path / "bars")
+        assert any(said in problem for problem in replay(FREE, options).problems)
+        assert not any(said in problem for problem in replay(FREE, replace(options, last=date(2005, 3, 1))).problems)
+        write_bars(tmp_path / "failed", "AAA", rows)
+        write_bars(tmp_path / "failed", "BBB", rows[:300])
+        failed = ReplayOptions(bars_dir=tmp_path / "failed")
+        assert not any(said in problem for problem in replay(FREE, failed).problems)
+
+    def test_a_minute_that_daily_bars_do_not_have_is_said(self, tmp_path: Path) -> None:
+        write_bars(tmp_path / "bars", "AAA", [self.ROW] * 30)
+        options = ReplayOptions(bars_dir=tmp_path / "bars")
+        timed = replace(FREE, management=replace(FREE.management, flat_at_close=15))
+        assert any("the stated minute is not in them" in problem for problem in replay(timed, options).problems)
+        assert not any("stated minute" in problem for problem in replay(FREE, options).problems)

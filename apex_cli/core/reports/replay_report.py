@@ -15,6 +15,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.learning import WeightsVersion
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.position import RoundTrip, profit
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.positions.booking import Booked
@@ -26,10 +27,11 @@ from apex_cli.core.reports.measures import (
     expectancy_interval,
     sharpe_ratio,
 )
-from apex_cli.core.state.events import AlarmRaised, Event, RoundTripVoided, WeightsAdapted
+from apex_cli.core.state.events import AlarmRaised, Event, OrderUpdated, RoundTripVoided, WeightsAdapted
 from apex_cli.core.state.tables import State
 
 ZERO = Decimal(0)
+EXPIRED = OrderStatus.EXPIRED
 PLACES = Decimal("0.0001")
 
 
@@ -79,6 +81,9 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     open_positions: tuple[OpenPosition, ...]
     adaptations: tuple[WeightsVersion, ...]
     alarms: tuple[str, ...]
+    expired_entries: int = 0
+    """Entries that ended with their session before all of them was filled."""
+
     problems: tuple[str, ...] = ()
     """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
 
@@ -150,6 +155,7 @@ class Recorder:
         self._trips: dict[str, RoundTrip] = {}
         self._fills: dict[str, Fill] = {}
         self._held_steps = 0
+        self._expired_entries = 0
         self.steps = 0
 
     def on_event(self, event: Event) -> None:
@@ -159,6 +165,8 @@ class Recorder:
                 self._trips.pop(trip.round_trip_id, None)
             case WeightsAdapted(data=change) if change.version is not None:
                 self.adaptations.append(change.version)
+            case OrderUpdated(data=record) if record.status is EXPIRED and record.order.role is OrderRole.ENTRY:
+                self._expired_entries += 1
             case AlarmRaised(data=alarm):
                 self.alarms.append(alarm.message)
             case _:
@@ -228,6 +236,7 @@ class Recorder:
             open_positions=_open_positions(state),
             adaptations=tuple(self.adaptations),
             alarms=tuple(self.alarms),
+            expired_entries=self._expired_entries,
             problems=tuple(self.problems),
         )
 

@@ -69,6 +69,8 @@ class VenuePrice(Value, frozen=True, kw_only=True):
 
     price: Price
     at: datetime
+    volume: Decimal | None = None
+    """Of the bar that it is the close of."""
 
 
 class VenueBook(Value, frozen=True, kw_only=True):

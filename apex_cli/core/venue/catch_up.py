@@ -70,6 +70,7 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
     desk = Desk(ledger)
     prices: dict[str, Price] = {}
     times = {key: kept.at for key, kept in book.prices.items()}
+    volumes = {key: kept.volume for key, kept in book.prices.items() if kept.volume is not None}
     restore(book, desk, prices, times)
     records = [record for record in orders if record.status not in NO_TRACE]
     later = sorted((fill for fill in fills if _execution_number(fill) > book.last_execution), key=_execution_number)
@@ -81,6 +82,7 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
     ):
         if isinstance(happened, Fill):
             _book(desk, happened)
+            volumes.pop(happened.instrument.key, None)
             prices[happened.instrument.key], times[happened.instrument.key] = happened.price, happened.filled_at
         else:
             _accept(desk, happened)
@@ -88,7 +90,7 @@ def caught_up(book: VenueBook, orders: Iterable[OrderRecord], fills: Iterable[Fi
         if record.order.client_order_id in desk.orders:
             _settle(desk, record)
     desk.sweep()
-    return _with_costs(dump(desk, prices, times), {fill.key: fill for fill in later}, book.prices)
+    return _with_costs(dump(desk, prices, times, volumes), {fill.key: fill for fill in later}, book.prices)
 
 
 _AFTER_ORDERS = 1 << 40

@@ -34,6 +34,7 @@ Auctions
 Volume
     - With *max_participation* an order fills at most that part of a bar's volume, in whole steps: nothing in a
       bar without volume. A triggered stop that fills partly continues as a market order.
+    - An order that meets the close of the last bar at once is bound by that bar's volume.
     - *size* of ``on_price`` is shared by all orders, in order of arrival.
 """
 
@@ -54,6 +55,7 @@ from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
 from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase, TimeInForce
+from apex_cli.core.model.spelling import respelled_key
 from apex_cli.core.venue import snapshot as keeping
 from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
@@ -91,7 +93,7 @@ def _start_of(step: BarStep) -> datetime:
 class MatchingEngine:
     """A venue for one account. Every method returns what happened, in order."""
 
-    __slots__ = ("_costs", "_desk", "_ledger", "_matcher", "_max_participation", "_price_times", "_prices")
+    __slots__ = ("_costs", "_desk", "_ledger", "_matcher", "_max_participation", "_price_times", "_prices", "_volumes")
 
     def __init__(
         self,
@@ -116,6 +118,8 @@ class MatchingEngine:
         self._matcher = Matcher(self._desk, self._costs)
         self._prices: dict[str, Price] = {}
         self._price_times: dict[str, datetime] = {}
+        self._volumes: dict[str, Decimal] = {}
+        """Volume of the bar that the last price is the close of; none for a price without a bar."""
 
     # ----------------------------------------------------------------- orders
 
@@ -243,7 +247,11 @@ class MatchingEngine:
             if order.rank and order.key in self._prices:
                 by_key.setdefault(order.key, []).append(order)
         for key, batch in by_key.items():
+            volume = self._volumes.get(key)
+            if self._max_participation is not None and volume is not None:
+                self._desk.cap, self._desk.cap_is_shared = volume * self._max_participation, False
             self._matcher.meet_price(batch, self._prices[key])
+            self._desk.cap = None
 
     # --------------------------------------------------------------- auctions
 
@@ -310,6 +318,7 @@ class MatchingEngine:
         desk = self._desk
         self._prices[instrument_key] = price
         self._price_times[instrument_key] = at
+        self._volumes.pop(instrument_key, None)
         resting = desk.working.get(instrument_key)
         if resting is None:
             return NOTHING
@@ -345,6 +354,7 @@ class MatchingEngine:
         """Take over the last price of a bar in which no order works."""
         self._prices[instrument_key] = bar.close
         self._price_times[instrument_key] = at or bar.end
+        self._volumes[instrument_key] = bar.volume
 
     def _concerns(self, step: BarStep, at: datetime | None) -> bool:
         """Take over the last price; return whether the bar reaches an order, moves a trail or holds an auction."""
@@ -424,6 +434,7 @@ class MatchingEngine:
             how = settlement_of(value, is_long=held > ZERO)
             desk.events.append(ledger.settle(instrument_key, value if pays else Price(ZERO), how, at))
         self._prices.pop(instrument_key, None)
+        self._volumes.pop(instrument_key, None)
         self._price_times.pop(instrument_key, None)
         return self._end()
 
@@ -562,7 +573,7 @@ class MatchingEngine:
 
     def dump(self) -> VenueBook:
         """Return everything the engine knows as one value."""
-        return keeping.dump(self._desk, self._prices, self._price_times)
+        return keeping.dump(self._desk, self._prices, self._price_times, self._volumes)
 
     @classmethod
     def restored(
@@ -575,6 +586,9 @@ class MatchingEngine:
         """Return an engine that continues from *book*."""
         engine = cls(cash=book.cash, costs=costs, max_participation=max_participation, base=book.base)
         keeping.restore(book, engine._desk, engine._prices, engine._price_times)
+        engine._volumes.update(
+            (respelled_key(key), kept.volume) for key, kept in book.prices.items() if kept.volume is not None
+        )
         return engine
 
     def forget(self, before: datetime) -> None:

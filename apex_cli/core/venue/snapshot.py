@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import Phase
@@ -11,7 +12,9 @@ from apex_cli.core.venue.book import OcaGroup, VenueBook, VenuePrice, WorkingOrd
 from apex_cli.core.venue.lifecycle import BEFORE_ALL, WORKING, Desk, group_name
 
 
-def dump(desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime]) -> VenueBook:
+def dump(
+    desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime], volumes: dict[str, Decimal]
+) -> VenueBook:
     """Return everything *desk* and its ledger know."""
     ledger = desk.ledger
     return VenueBook(
@@ -23,7 +26,9 @@ def dump(desk: Desk, prices: dict[str, Price], price_times: dict[str, datetime])
         orders=tuple(order.dump() for order in desk.orders.values()),
         groups=tuple(group.dump() for group in desk.groups.values()),
         fills=tuple(ledger.fills),
-        prices={key: VenuePrice(price=price, at=price_times[key]) for key, price in prices.items()},
+        prices={
+            key: VenuePrice(price=price, at=price_times[key], volume=volumes.get(key)) for key, price in prices.items()
+        },
         last_number=desk.last_number,
         last_rank=desk.last_rank,
         last_execution=ledger.last_execution,

@@ -198,6 +198,24 @@ class TestVolume:
         assert reported(engine.on_bar("AAPL", bar("101 101 99 100", 1, "0"))) == []
         assert reported(engine.on_bar("AAPL", bar("102 102 99 100", 2, "1000"))) == ["E 6@102", "E FILLED"]
 
+    def test_an_order_at_the_close_fills_its_part_of_that_bar(
+        self, engine: MatchingEngine, order: Any, bar: Any, reported: Any
+    ) -> None:
+        engine.on_bar("AAPL", bar("100 101 99 100", 0, "49"))
+        first, second = order("E1", "BUY", "MARKET"), order("E2", "BUY", "LIMIT", limit_price="100")
+        assert reported(engine.submit([first], T0)) == ["E1 WORKING", "E1 4@100"]
+        assert reported(engine.submit([second], T0)) == ["E2 WORKING", "E2 4@100"]
+        restored = MatchingEngine.restored(engine.dump(), max_participation=D("0.1"))
+        third = order("E3", "BUY", "MARKET")
+        assert reported(restored.submit([third], T0)) == ["E3 WORKING", "E3 4@100"]
+        assert reported(engine.on_bar("AAPL", bar("101 101 99 100", 1, "1000"))) == [
+            "E1 6@101", "E1 FILLED", "E2 6@100", "E2 FILLED",
+        ]  # fmt: skip
+
+    def test_a_price_without_a_bar_bounds_nothing(self, engine: MatchingEngine, order: Any, reported: Any) -> None:
+        engine.on_price("AAPL", Price(D(100)), T0)
+        assert "E 10@100" in reported(engine.submit([order("E", "BUY", "MARKET")], T0))
+
     def test_a_triggered_stop_goes_on_at_the_next_open(
         self, engine: MatchingEngine, bracket: Any, bar: Any, reported: Any
     ) -> None:

@@ -384,6 +384,9 @@ class SimulatedBroker:
         known = self._engine.last_price(instrument.key)
         if quote is not None and (known is None or quote.at > known[1]):
             self._unsaved.extend(self._engine.on_price(instrument.key, quote.price, quote.at))
+            bars = self._bars.bars(instrument.bars_name, until=now + LAST_SECOND)[-1:] if self._bars is not None else ()
+            for bar in bars if instrument.market_type is not MarketType.OPTIONS else ():
+                self._engine.see_bar(instrument.key, bar, quote.at)
 
     # ------------------------------------------------------------------- bars
 
@@ -431,9 +434,11 @@ class SimulatedBroker:
         return frozenset(instrument.bars_name for instrument in self._engine.active())
 
     @property
-    def has_options(self) -> bool:
-        """True while options are held or have orders: bars are those of their underlyings."""
-        return any(each.market_type is MarketType.OPTIONS for each in self._engine.active())
+    def follows_others(self) -> bool:
+        """True while something is held or has orders that other bars price as well: an option, or other money."""
+        base = HOME_CURRENCY if self._rates is None else self._rates.base
+        active = self._engine.active()
+        return any(each.market_type is MarketType.OPTIONS or each.currency != base for each in active)
 
     def play(self, until: datetime) -> int:
         """Play everything up to *until* and return the number of steps."""
