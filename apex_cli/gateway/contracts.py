@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zlib import crc32
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import NEW_YORK, session_bounds
+from apex_cli.core.market.calendar import NEW_YORK, SATURDAY, SUNDAY, session_bounds
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import (
     HOME_CURRENCY,
@@ -310,19 +310,33 @@ DAYS_TOLD = 6
 PRE_MARKET, AFTER_HOURS = time(4), time(20)
 
 
-def trading_hours(now: datetime) -> tuple[str, str]:
+def trading_hours(now: datetime, market: MarketType = MarketType.EQUITY) -> tuple[str, str]:
     """Return all and the liquid trading hours of the next days, as ``20260302:0930-20260302:1600;20260307:CLOSED``."""
     today = now.astimezone(NEW_YORK).date()
-    every, liquid = [], []
-    for number in range(DAYS_TOLD):
-        day = today + timedelta(days=number)
-        bounds = session_bounds(day)
-        name = f"{day:%Y%m%d}"
-        if bounds is None:
-            every.append(f"{name}:CLOSED")
-            liquid.append(f"{name}:CLOSED")
-            continue
-        opens, closes = (bound.astimezone(NEW_YORK) for bound in bounds)
-        every.append(f"{name}:{PRE_MARKET:%H%M}-{name}:{AFTER_HOURS:%H%M}")
-        liquid.append(f"{name}:{opens:%H%M}-{name}:{closes:%H%M}")
+    hours_of = {MarketType.FOREX: _forex_hours, MarketType.CRYPTO: _coin_hours}.get(market, _session_hours)
+    every, liquid = zip(*(hours_of(today + timedelta(days=number)) for number in range(DAYS_TOLD)), strict=True)
     return ";".join(every), ";".join(liquid)
+
+
+def _session_hours(day: date) -> tuple[str, str]:
+    bounds, name = session_bounds(day), f"{day:%Y%m%d}"
+    if bounds is None:
+        return f"{name}:CLOSED", f"{name}:CLOSED"
+    opens, closes = (bound.astimezone(NEW_YORK) for bound in bounds)
+    return (
+        f"{name}:{PRE_MARKET:%H%M}-{name}:{AFTER_HOURS:%H%M}",
+        f"{name}:{opens:%H%M}-{name}:{closes:%H%M}",
+    )
+
+
+def _forex_hours(day: date) -> tuple[str, str]:
+    """Return the hours that end on *day*: from 17:15 of the day before to 17:00, Sunday evening to Friday evening."""
+    name = f"{day:%Y%m%d}"
+    is_closed = day.weekday() in {SATURDAY, SUNDAY}
+    hours = f"{name}:CLOSED" if is_closed else f"{day - timedelta(days=1):%Y%m%d}:1715-{name}:1700"
+    return hours, hours
+
+
+def _coin_hours(day: date) -> tuple[str, str]:
+    name = f"{day:%Y%m%d}"
+    return f"{name}:0000-{name}:2359", f"{name}:0000-{name}:2359"

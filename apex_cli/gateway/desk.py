@@ -11,7 +11,7 @@ import msgspec
 from apex_cli.core.market.calendar import auctions_in
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument
+from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument, MarketType
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -42,6 +42,7 @@ from apex_cli.gateway.terms import Placement, Terms
 from apex_cli.gateway.translation import (
     change_problem,
     changed_terms,
+    coin_problem,
     terms_problem,
     to_order,
     wire_status,
@@ -109,7 +110,9 @@ class Desk(Register):
             if self.policy.demands_rising_ids and order_id < self.next_order_id(client_id):
                 return 103, "Duplicate order id"
             self.highest[client_id] = max(order_id, self.highest.get(client_id, 0))
-        problem = terms_problem(terms, listing)
+        is_coin = listing.instrument.market_type is MarketType.CRYPTO
+        problem = coin_problem(terms) if is_coin and not self.policy.coins_rest else None
+        problem = problem or terms_problem(terms, listing)
         if problem is None and terms.parent_id and known is None and not self.is_parent(client_id, terms.parent_id):
             return 135, f"Can't find order with id ={terms.parent_id}"
         return problem

@@ -22,6 +22,9 @@ from apex_cli.gateway.rows import ExecutionRow, Margins, OrderRow, PositionRow
 VERSION = 1
 NO_PRICE = Decimal("0.0")
 EXCHANGES = "SMART,NASDAQ,NYSE,ARCA"
+COIN_TYPES = "LMT,MKT"
+"""What Interactive Brokers lists for coins."""
+
 ORDER_TYPES = ",".join(sorted({kind.row.wire.word.replace(" ", "") for kind in OrderType}))
 INVALID = "Error validating request.-'bX' : cause - "
 NO_DEFINITION = "No security definition has been found for the request"
@@ -328,7 +331,9 @@ def account_summary(row: AccountValue, request_id: int, account: str) -> Fields:
     return [Message.ACCOUNT_SUMMARY, VERSION, request_id, account, row.tag, row.value, row.currency]
 
 
-def contract_details(request_id: int, listing: Listing, exchange: str, hours: tuple[str, str]) -> Fields:
+def contract_details(
+    request_id: int, listing: Listing, exchange: str, hours: tuple[str, str], *, order_types: str = ORDER_TYPES
+) -> Fields:
     """Return what there is to know of one security; *hours* are all and the liquid trading hours."""
     contract = listing.contract
     exchanges = EXCHANGES if contract.sec_type == "STK" else contract.exchange
@@ -349,7 +354,7 @@ def contract_details(request_id: int, listing: Listing, exchange: str, hours: tu
         contract.con_id,
         listing.min_tick,
         contract.multiplier,
-        ORDER_TYPES,
+        order_types,
         exchanges,
         1,
         0,

@@ -105,6 +105,10 @@ class Policy(Value, frozen=True, kw_only=True):
     read_only: bool = False
     """The "Read-Only API" setting: orders are refused with 321."""
 
+    coins_rest: bool = True
+    """Orders in coins rest as others do, for rehearsal; False: as at Interactive Brokers, no stops, and market orders
+    that name an amount of cash and end at once."""
+
     volatility: Decimal = Decimal("0.3")
     """Volatility a year by which options without a price of their own are priced."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
+from apex_cli.core.model.instrument import MarketType
 from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import MARKET_RULES, read_contract, trading_hours
 from apex_cli.gateway.framing import ProtocolError, Reader
@@ -281,8 +282,11 @@ def _contract_details(session: Session, number: int, fields: Reader) -> None:
     if listing is None:
         session.send(messages.error(number, 200, NO_DEFINITION))
         return
-    hours = trading_hours(session.gateway.now())
-    session.send(messages.contract_details(number, listing, contract.exchange, hours))
+    market, policy = listing.instrument.market_type, session.gateway.desk.policy
+    hours = trading_hours(session.gateway.now(), market)
+    is_plain = market is MarketType.CRYPTO and not policy.coins_rest
+    types = messages.COIN_TYPES if is_plain else messages.ORDER_TYPES
+    session.send(messages.contract_details(number, listing, contract.exchange, hours, order_types=types))
     session.send(ends(Message.CONTRACT_DETAILS_END, number))
 
 

@@ -74,6 +74,17 @@ def terms_problem(terms: Terms, listing: Listing) -> tuple[int, str] | None:
     return _price_problem(terms, kind.row, listing)
 
 
+def coin_problem(terms: Terms) -> tuple[int, str] | None:
+    """Return why an order in a coin is refused as Interactive Brokers does; None when it is fine."""
+    if terms.order_type not in {"MKT", "LMT"}:
+        return 387, f"Unsupported order type for this exchange and security type: {terms.order_type}"
+    if terms.order_type == "MKT" and terms.tif != "IOC":
+        return 201, "Order rejected - reason:The crypto MKT order must be IOC"
+    if terms.order_type == "MKT" and terms.action == "BUY":
+        return 10289, "You must set Cash Quantity for this order."
+    return None
+
+
 def _time_problem(terms: Terms) -> tuple[int, str] | None:
     if terms.tif not in TIFS:
         return 201, f"Order rejected - reason:Invalid time in force: {terms.tif}"

@@ -96,10 +96,12 @@ class Catalog:
         """Return *instrument* as the broker lists it: under its number, with its class and its price steps.
 
         Raises:
-            SecurityError: unknown, several of that name, or the number is another security's.
+            SecurityError: unknown, several of that name, or the number is another security's; or a coin that the
+                broker holds no stop for.
             BrokerError: the broker does not answer.
         """
         bands = (await self.listing(instrument)).bands
+        _require_stops(instrument, await self._detail(instrument))
         reported = replace(
             instrument_of((await self._detail(instrument)).contract),
             price_steps=() if bands == STOCK_STEPS and instrument.market_type is MarketType.EQUITY else bands,
@@ -167,6 +169,27 @@ class Catalog:
                 return ()
             self._rules[rule] = bands_of([(step.lowEdge, step.increment) for step in steps])
         return self._rules[rule]
+
+
+def _require_stops(instrument: Instrument, detail: Any) -> None:  # noqa: ANN401 - either library's details
+    """Refuse a coin whose venue takes no stop orders: what is bought there would have no protection.
+
+    Interactive Brokers takes coins by market orders that are filled at once or cancelled, purchases of an amount of
+    cash, and by limit orders of minutes; neither stops nor brackets rest there.
+
+    Source:
+        github.com/erdewit/ib_insync/issues/407, errors 10289 and 201 of the broker.
+    """
+    takes = [word for word in detail.orderTypes.split(",") if word]
+    if instrument.market_type is not MarketType.CRYPTO or "STP" in takes:
+        return
+    raise SecurityError(
+        "ib_no_stop",
+        f"The broker takes no stop order for {instrument.key} (it lists {', '.join(takes) or 'no order type'}): what "
+        "is bought there would have no protection. Market orders that end at once, amounts of cash and limits of "
+        "minutes are not supported here. Nothing was sent.",
+        hint="Trade coins in simulation, or rehearse them on apex gateway.",
+    )
 
 
 def bands_of(steps: Sequence[tuple[float, float]]) -> tuple[Band, ...]:
