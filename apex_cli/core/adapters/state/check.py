@@ -103,7 +103,7 @@ def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
 def _check_book(store: TinyDbStore) -> Iterator[Finding]:
     """Read the simulated broker's book, and compare its newest numbers with those that the state was reported."""
     path = store.state_dir / file_format.BROKER_BOOK
-    known = _told_by_book(store)
+    known, is_simulated = _told_by_book(store)
     problem = book_problem(path, known)
     if problem is None:
         if os.path.lexists(path):
@@ -111,17 +111,21 @@ def _check_book(store: TinyDbStore) -> Iterator[Finding]:
         return
     sound = any(book_problem(copy) is None for copy in store.backups.books())
     hint = f"{RESTORE} brings back the newest copy" if sound else problem.hint
-    is_there = os.path.lexists(path)  # without it, another broker may be the one that is traded with now
-    level = Level.ERROR if is_there else Level.WARNING
+    is_needed = is_simulated or os.path.lexists(path)  # without it, another broker may be traded with now
+    level = Level.ERROR if is_needed else Level.WARNING
     yield Finding(code=problem.code, level=level, message=problem.message, path=str(path), hint=hint)
 
 
-def _told_by_book(store: TinyDbStore) -> Marks:
-    """Return the newest numbers that the state was reported; none when the state itself cannot be read."""
+def _told_by_book(store: TinyDbStore) -> tuple[Marks, bool]:
+    """Return the newest numbers that the state was reported, and whether its account was a simulated one last.
+
+    Nothing when the state itself cannot be read.
+    """
     with suppress(StateError):
         state = TinyDbStore(store.state_dir, clock=store.clock, journal=store.journal).view()
-        return marks_of(state.orders.values(), state.fills.values())
-    return Marks()
+        is_simulated = state.account is not None and state.account.account.is_simulated
+        return marks_of(state.orders.values(), state.fills.values()), is_simulated
+    return Marks(), False
 
 
 def _check_locks(store: TinyDbStore) -> Iterator[Finding]:
