@@ -9,19 +9,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.coordinator import coordinator as coordinating
 from apex_cli.core.coordinator import service as serving
 from apex_cli.core.coordinator.service import Service
 from apex_cli.core.decision.kept_inputs import whole_record
 from apex_cli.core.decision.plan import decide
-from apex_cli.core.errors import OutcomeUnknownError, StateError
+from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome
 from apex_cli.core.model.request import Answer, Choice, Closed, CloseRequest, CloseStatus, WorkDone
 from apex_cli.core.model.signal import Signal
+from apex_cli.core.ports import RejectedRow
 from apex_cli.core.state.events import DecisionRecord
 from kit import FixedClock
 from kit.faults import Fate, UnreliableBroker
@@ -201,6 +204,66 @@ class TestSignals:
         assert {r.status for r in rig.state.orders.values()} == {OrderStatus.NEVER_SENT}
 
 
+class TestFiles:
+    def batches(self, rig: Rig) -> None:
+        """Put a batch for each signal, one with a bad row, one that is known, one that is over, one without any."""
+        row = RejectedRow(where="b.json:1", reason=Reason(code="signal_invalid", message="no price"))
+        for number, signal in enumerate(signals(rig)):
+            if number == 3:
+                rig.source.put(rejected=(row,))
+                rig.source.put()
+            rig.source.put(signal, rejected=(row,) if number == 5 else ())
+        rig.source.put(signals(rig)[2], make_signal("ZZZ", now=rig.clock.now(), minutes=0))
+        rig.source.put(make_signal("ZZZ", now=rig.clock.now(), minutes=0))
+
+    def test_many_small_files_come_to_the_same_as_one_after_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rigs = []
+        for few, name in ((1000, "alone"), (1, "together")):
+            monkeypatch.setattr(coordinating, "FEW", few)
+            rig = rig_in(tmp_path / name)
+            self.batches(rig)
+            rig.cycle()
+            rigs.append(rig)
+        alone, together = rigs
+        assert plain(together) == plain(alone)
+        assert len(together.state.positions) == MANY
+        assert together.source.batches == []
+        told = [[(r.signal_id, r.outcome, r.where, r.quantity) for r in rig.coordinator.reports] for rig in rigs]
+        assert told[0] == told[1]
+        settled = [[[r.outcome for r in reports] for _, reports in rig.source.settled] for rig in rigs]
+        assert settled[0] == settled[1]
+        assert generations(together) < 12 < generations(alone)
+
+    def test_files_of_which_one_decision_cannot_be_made_all_come_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(coordinating, "FEW", 1)
+        rig = rig_in(tmp_path)
+        broker = UnreliableBroker(rig.venue, rig.clock)
+        broker.has_account = False
+        rig.use(broker)
+        self.batches(rig)
+        waiting = len(rig.source.batches)
+        with pytest.raises(BrokerError):
+            rig.cycle()
+        assert len(rig.source.batches) == waiting
+        assert (rig.state.signals, rig.state.orders) == ({}, {})
+
+    def test_more_than_may_be_written_down_at_once_go_in_groups(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(coordinating, "FEW", 1)
+        monkeypatch.setattr(SimulatedBroker, "most_together", 7)
+        rig = rig_in(tmp_path)
+        self.batches(rig)
+        rig.source.put(*[make_signal(f"Q{name_of(number)}", now=rig.clock.now()) for number in range(9)])
+        rig.cycle()
+        assert len(rig.state.positions) == MANY + 9
+        assert rig.source.batches == []
+
+
 class TestCloses:
     def test_all_are_closed_and_nothing_rests(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         alone, together = both(tmp_path, monkeypatch)
@@ -266,8 +329,6 @@ class TestCloses:
     def test_a_broker_out_of_reach_leaves_everything_as_it_is(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from apex_cli.core.errors import BrokerError
-
         _, rig = both(tmp_path, monkeypatch)
         resting = rig.resting_at_venue()
 

@@ -284,21 +284,68 @@ class Coordinator:
         """Read every source, and bring each batch to its outcomes before it is settled."""
         busy = False
         for source in self._sources:
-            for batch in source.poll(self._clock.now()):
+            for batches in self._groups(source.poll(self._clock.now())):
                 busy = True
-                first = len(self.reports)
-                self._reject_rows(batch.rejected)
-                await self._process(batch)
-                if not self._dry_run:
-                    source.settle(batch, self.reports[first:])
+                if len(batches) > FEW:
+                    await self._bring_in_together(source, batches)
+                else:
+                    for batch in batches:
+                        await self._bring_in(source, batch)
         return busy
 
-    def _reject_rows(self, rows: Iterable[RejectedRow]) -> None:
-        rows = tuple(rows)
+    def _groups(self, polled: Iterable[SignalBatch]) -> Iterator[Sequence[SignalBatch]]:
+        """Yield batches alone, or in groups where the broker lets many be written down together."""
+        most = 1 if self._dry_run else self._orders.most_together
+        group: list[SignalBatch] = []
+        size = 0
+        for batch in polled:
+            size += max(1, len(batch.signals) + len(batch.rejected))
+            if group and size > most:
+                yield group
+                group, size = [], max(1, len(batch.signals) + len(batch.rejected))
+            group.append(batch)
+        if group:
+            yield group
+
+    async def _bring_in(self, source: SignalSource, batch: SignalBatch) -> None:
+        first = len(self.reports)
+        self._record_rejected(batch.rejected)
+        self._report_rejected(batch.rejected)
+        await self._process(batch)
+        if not self._dry_run:
+            source.settle(batch, self.reports[first:])
+
+    async def _bring_in_together(self, source: SignalSource, batches: Sequence[SignalBatch]) -> None:
+        """Bring small batches to their outcomes as one after another, but write all of it down in one commit."""
+        routed: list[tuple[SignalBatch, list[Ranked | Ended | SignalReport]]] = []
+        try:
+            exposures = exposures_of(self._store.view())
+            for batch in batches:
+                incoming = [Incoming(signal, where) for signal, where in zip(batch.signals, batch.where, strict=True)]
+                routed.append((batch, [await self._route(message, exposures) for message in incoming]))
+        finally:
+            self._in_flight.clear()
+        written: list[list[Ended | SignalReport | Opened]] = []
+        with self._store.grouped():
+            pledged = ZERO
+            for batch, found in routed:
+                self._record_rejected(batch.rejected)
+                decided, pledged = await self._write_all_down(_best_first(found), pledged)
+                written.append([*self._recorded([each for each in found if not isinstance(each, Ranked)]), *decided])
+        await self._send([each for decided in written for each in decided])
+        for batch, decided in zip(batches, written, strict=True):
+            first = len(self.reports)
+            self._report_rejected(batch.rejected)
+            self._end([self._executed(each) if isinstance(each, Opened) else each for each in decided])
+            source.settle(batch, self.reports[first:])
+
+    def _record_rejected(self, rows: Sequence[RejectedRow]) -> None:
         if rows and not self._dry_run:
             with self._store.transaction() as tx:
                 for row in rows:
                     record_rejected_row(tx, row, self._clock.now())
+
+    def _report_rejected(self, rows: Sequence[RejectedRow]) -> None:
         for row in rows:
             self._report(
                 SignalReport(
@@ -397,6 +444,11 @@ class Coordinator:
 
     def _end(self, routed: Sequence[Ended | SignalReport]) -> None:
         """Record all that came to no decision in one commit, and report it."""
+        for report in self._recorded(routed):
+            self._report(report)
+
+    def _recorded(self, routed: Sequence[Ended | SignalReport]) -> list[SignalReport]:
+        """Record all that came to no decision, and return what there is to report."""
         known: set[str] = set()
         ended = [each for each in routed if isinstance(each, Ended)]
         if ended and not self._dry_run:
@@ -405,14 +457,16 @@ class Coordinator:
                 for end in ended:
                     if end.signal.signal_id not in tx.signals:
                         record_ended(tx, end.signal, end.outcome, end.reasons, self._clock.now())
+        reports: list[SignalReport] = []
         for each in routed:
             if isinstance(each, SignalReport):
-                self._report(each)
+                reports.append(each)
             elif each.signal.signal_id in known:
-                self._report(duplicate_report(each.signal, each.where))
+                reports.append(duplicate_report(each.signal, each.where))
             else:
                 known.add(each.signal.signal_id)
-                self._report(ended_report(*each))
+                reports.append(ended_report(*each))
+        return reports
 
     # Decisions out
 
@@ -442,18 +496,27 @@ class Coordinator:
 
         Each decision counts the entries before it as working ones, and their value as spent.
         """
-        found: list[Ended | SignalReport | Opened] = []
-        pledged = ZERO
         with self._store.grouped():
-            for message in messages:
-                decided = await self._write_down(message, pledged)
-                found.append(decided)
-                if isinstance(decided, Opened) and decided.decision.sized is not None:
-                    pledged += decided.decision.sized.notional
+            found, _ = await self._write_all_down(messages, ZERO)
+        await self._send(found)
+        self._end([self._executed(each) if isinstance(each, Opened) else each for each in found])
+
+    async def _write_all_down(
+        self, messages: Iterable[Ranked], pledged: Decimal
+    ) -> tuple[list[Ended | SignalReport | Opened], Decimal]:
+        """Decide on each with what the entries before it have spent; return also what is spent now."""
+        found: list[Ended | SignalReport | Opened] = []
+        for message in messages:
+            decided = await self._write_down(message, pledged)
+            found.append(decided)
+            if isinstance(decided, Opened) and decided.decision.sized is not None:
+                pledged += decided.decision.sized.notional
+        return found, pledged
+
+    async def _send(self, found: Iterable[Ended | SignalReport | Opened]) -> None:
         opened = [each.opening for each in found if isinstance(each, Opened)]
         if opened:
             await self._executor.send(opened)
-        self._end([self._executed(each) if isinstance(each, Opened) else each for each in found])
 
     async def _write_down(self, message: Ranked, pledged: Decimal) -> Ended | SignalReport | Opened:
         """Decide on one opportunity of several and write down what was decided; nothing is sent."""
@@ -533,3 +596,8 @@ class Coordinator:
         self.reports.append(report)
         if self._listener:
             self._listener.signal(report)
+
+
+def _best_first(found: Iterable[Ranked | Ended | SignalReport]) -> list[Ranked]:
+    ranked = [each for each in found if isinstance(each, Ranked)]
+    return sorted(ranked, key=lambda each: -each.opportunity.opportunity_score)

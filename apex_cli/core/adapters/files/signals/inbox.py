@@ -34,6 +34,9 @@ FILE_MODE, FOLDER_MODE = 0o600, 0o700
 MOST_NAMES = 10_000
 """How many names a file may meet in the folder that it moves to."""
 
+MOST_LETTERS = 255
+"""Bytes that a name may have on usual file systems."""
+
 _CHUNK = 1 << 20
 _HAS_FOLDERS = os.open in os.supports_dir_fd
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -344,11 +347,20 @@ def _free(folder: Folder, name: str) -> str:
         OSError: all of them are taken.
     """
     path = PurePath(name)
+    room = MOST_LETTERS - len(REASON_END) - len(os.fsencode(path.suffix)) - len(f".{MOST_NAMES}")
+    stem, suffix = (_cut(path.stem, room), path.suffix) if room > 0 else (_cut(name, MOST_LETTERS // 2), "")
     for number in range(MOST_NAMES):
-        free = f"{path.stem}.{number}{path.suffix}" if number else name
+        free = f"{stem}.{number}{suffix}" if number else f"{stem}{suffix}"
         if folder.look(free) is None and folder.look(free + REASON_END) is None:
             return free
     raise OSError(errno.EEXIST, f"{folder.path} holds {MOST_NAMES} files of that name")
+
+
+def _cut(text: str, room: int) -> str:
+    """Return *text*, or as much of its beginning as takes no more than *room* bytes in a name."""
+    while len(os.fsencode(text)) > room:
+        text = text[:-1]
+    return text
 
 
 def _write_reasons(folder: Folder, name: str, batch: SignalBatch) -> None:

@@ -486,6 +486,19 @@ class TestInbox:
         names = sorted(path.name for path in (tmp_path / "processed").iterdir())
         assert names == ["a.1.json", "a.2.json", "a.json"]
 
+    @pytest.mark.parametrize("name", ["n" * 250 + ".json", "a." + "x" * 250, "é" * 125 + ".csv"])
+    def test_a_name_that_has_no_room_for_its_reasons_is_shortened(self, tmp_path: Path, name: str) -> None:
+        source = InboxSource(tmp_path, is_once=True)
+        for _ in range(2):
+            (tmp_path / name).write_text("{")
+            (batch,) = source.poll(NOW)
+            source.settle(batch, ())
+        moved = sorted(path.name for path in (tmp_path / "rejected").iterdir())
+        assert len(moved) == 4
+        assert not (tmp_path / name).exists()
+        assert sum(end.endswith(".reason.json") for end in moved) == 2
+        assert all(end.startswith(name[:50]) for end in moved)
+
     def test_a_file_that_changed_after_reading_is_not_moved_but_read_again(self, tmp_path: Path) -> None:
         source = InboxSource(tmp_path, is_once=True)
         path = self.put(tmp_path, "a.json", GOOD)
