@@ -1,11 +1,14 @@
 """Kills, cuts, swallows and delays against the gateway at random moments; prints what recovered and what broke.
 
 python tests/crash_ib/ib_harness.py --runs 300 --seed 7
+
+--server "COMMAND" plays against another TWS-compatible server: see ``GatewayProcess`` in tests/kit/gateway.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
 import tempfile
@@ -19,12 +22,12 @@ from ib_play import IbPlay, Tally, prepare
 RUNS_A_WORLD = 8
 
 
-def play_one(seed: int, runs: int, keep: str | None = None) -> Tally:
+def play_one(seed: int, runs: int, server: str = "", keep: str | None = None) -> Tally:
     """Play the world of *seed*; its folder is kept when a law broke."""
     folder = Path(keep) if keep else Path(tempfile.mkdtemp(prefix=f"apex-ib-{seed}-"))
     if keep:
         shutil.rmtree(folder, ignore_errors=True)
-    tally = IbPlay(folder, seed).played(runs)
+    tally = IbPlay(folder, seed, server=shlex.split(server)).played(runs)
     if tally.violations:
         tally.violations.append(f"seed {seed}: its folder is kept: {folder}")
     elif not keep:
@@ -32,12 +35,13 @@ def play_one(seed: int, runs: int, keep: str | None = None) -> Tally:
     return tally
 
 
-def play_many(seed: int, runs: int, workers: int, a_world: int = RUNS_A_WORLD) -> Tally:
+def play_many(seed: int, runs: int, workers: int, a_world: int = RUNS_A_WORLD, server: str = "") -> Tally:
     """Play worlds until *runs* commands ran under faults."""
     total = Tally()
     worlds = -(-runs // a_world)
     with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=prepare) as pool:
-        for done in pool.map(play_one, [seed * 1000 + number for number in range(worlds)], [a_world] * worlds):
+        seeds = [seed * 1000 + number for number in range(worlds)]
+        for done in pool.map(play_one, seeds, [a_world] * worlds, [server] * worlds):
             total.add(done)
     return total
 
@@ -65,14 +69,15 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--a-world", type=int, default=RUNS_A_WORLD)
     parser.add_argument("--only", type=int, help="play this one world only, and keep its folder in --keep")
+    parser.add_argument("--server", default="", help="command line of another TWS-compatible server")
     parser.add_argument("--keep", default=str(Path(tempfile.gettempdir()) / "apex-ib-kept"))
     options = parser.parse_args()
     started = time.monotonic()
     if options.only is not None:
         prepare()
-        tally = play_one(options.only, options.a_world, options.keep)
+        tally = play_one(options.only, options.a_world, options.server, options.keep)
     else:
-        tally = play_many(options.seed, options.runs, options.workers, options.a_world)
+        tally = play_many(options.seed, options.runs, options.workers, options.a_world, options.server)
     sys.stdout.write(f"{table(tally)}\n{time.monotonic() - started:.0f} s\n")
     for violation in tally.violations:
         sys.stdout.write(f"VIOLATION {violation}\n")

@@ -54,14 +54,19 @@ def working_exits(books: BooksView, *, stops_only: bool = False) -> dict[tuple[s
         name = row.terms.oca_group or (str(row.parent_perm_id) if row.parent_perm_id else f"#{row.perm_id}")
         return row.key, row.terms.action, name
 
-    found: dict[tuple[str, str], Decimal] = {}
+    by_parent: dict[tuple[str, str, int], Decimal] = {}
     for (key, action, _), rows in groupby(sorted(exits, key=group), key=group):
         legs = list(rows)
         open_legs = [leg for leg in legs if leg.is_open and (not stops_only or leg.terms.order_type in STOPS)]
+        family = key, action, legs[0].parent_perm_id
         most = max((leg.remaining for leg in open_legs), default=ZERO)
-        parent = by_perm_id.get(legs[0].parent_perm_id)
+        by_parent[family] = by_parent.get(family, ZERO) + most
+    found: dict[tuple[str, str], Decimal] = {}
+    for (key, action, parent_id), most in by_parent.items():
+        parent = by_perm_id.get(parent_id)
         if parent is not None:
-            most = min(most, parent.filled - sum((leg.filled for leg in legs), ZERO))
+            sold = sum((row.filled for row in exits if row.parent_perm_id == parent_id), ZERO)
+            most = min(most, parent.filled - sold)  # noqa: PLW2901 - bounded by what there is to sell
         found[key, action] = found.get((key, action), ZERO) + most
     return found
 
@@ -132,7 +137,7 @@ class Laws:
         stops = working_exits(books, stops_only=True)
         reported = self._alarms()
         for key, held in books.positions.items():
-            covered = stops.get((key, "SELL"), ZERO)
+            covered = stops.get((key, "SELL"), ZERO) + _closing(books, key)
             if covered >= held:
                 continue
             if any(message.startswith(f"{key}: ") and "without a working stop" in message for message in reported):
@@ -182,6 +187,18 @@ class Laws:
         known = set(numbers) | {row.seq for row in state.outbox.values()}
         if known != set(range(1, state.last_seq + 1)):
             yield "events are neither in the journal nor in the outbox"
+
+
+def _closing(books: BooksView, key: str) -> Decimal:
+    """Return what closing orders of their own still sell of *key*: a stop for that, too, could sell it twice."""
+    return sum(
+        (
+            row.remaining
+            for row in books.orders
+            if row.is_open and row.key == key and "-C" in row.terms.order_ref and not row.terms.oca_group
+        ),
+        ZERO,
+    )
 
 
 def _base(exec_id: str) -> str:

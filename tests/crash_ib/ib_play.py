@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -54,7 +54,7 @@ broker:
     connect_timeout_s: 3
     request_timeout_s: 2
     ack_timeout_s: 2
-    never_sent_after_s: 0
+    never_sent_after_s: {wait}
     quote_timeout_s: 1
 """
 
@@ -80,6 +80,11 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("reject", name, {"code": 201, "text": "Order rejected - reason:test"})
         for name in ("placeOrder", "modifyOrder")
     ),
+    ("reject", "modifyOrder", {"code": 10326, "text": "OCA group revision is not allowed"}),
+    *(
+        ("refuse_later", "placeOrder", {"order_ref": "-S1", "seconds": s, "code": 201, "text": "No"})
+        for s in (0.02, 0.4)
+    ),
     ("warn", "placeOrder", {"code": 10349, "text": "Order TIF was set to DAY based on order preset."}),
     ("reject", "cancelOrder", {"code": 161, "text": "Cancel attempted when order is not in a cancellable state."}),
     ("reject", "reqMktData", {"code": 10197, "text": "No market data during competing live session"}),
@@ -87,7 +92,15 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     *(("hold", name, {"times": 2}) for name in ("orderStatus", "execDetails", "openOrder")),
     *(("delay", name, {"seconds": 0.4}) for name in ("placeOrder", "execDetails", "orderStatus", "cancelOrder")),
 )
-SUDDEN = ("kill", "kill at a write", "cut", "gateway killed", "late fill", "1100", "correction")
+SETTLING, REPLACING = "kill while settling", "kill in an OCA replacement"
+KILLS = ("kill", "kill at a write", SETTLING, SETTLING, REPLACING, REPLACING)
+SUDDEN = (*KILLS, "cut", "gateway killed", "late fill", "1100", "correction")
+ELSEWHERE = (*KILLS, "cut")
+"""What can be done to another server without its help."""
+
+REPLACEMENT_POINTS = ("before-submit", "after-submit", "before-cancel", "after-cancel", "before-modify", "after-modify")
+SETTLE_S = 1.0
+"""How long a command follows its orders, by default."""
 
 
 @dataclass
@@ -115,14 +128,15 @@ class Tally:
 class IbPlay:
     """One folder, one gateway, one seed."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        """Draw the world of *seed*."""
+    def __init__(self, folder: Path, seed: int, *, server: Sequence[str] = ()) -> None:
+        """Draw the world of *seed*; *server* is the command line of another server than our own."""
+        self.is_own_server = not server
         self.folder = folder
         self.seed = seed
         self.random = Random(seed)
         self.tally = Tally()
         folder.mkdir(parents=True, exist_ok=True)
-        self.gateway = GatewayProcess(state=folder / "gateway.json")
+        self.gateway = GatewayProcess(state=folder / "gateway.json", server=server)
         self.shell = Shell(folder)
         self.laws = Laws(folder)
         self.signals = 0
@@ -149,11 +163,12 @@ class IbPlay:
     def _open_market(self) -> None:
         choice = self.random.choice
         self.policy = {name: choice(values) for name, values in POLICIES.items()}
-        self.gateway.set_policy(**self.policy)
+        if self.is_own_server:
+            self.gateway.set_policy(**self.policy)
         for symbol, price in PRICES.items():
             self.gateway.set_price(symbol, price)
         library, entry = choice(("ib_insync", "ib_async")), choice(("market", "limit"))
-        text = CONFIG.format(port=self.gateway.port, library=library, entry=entry)
+        text = CONFIG.format(port=self.gateway.port, library=library, entry=entry, wait=choice((0, 0, 3)))
         (self.folder / "config.yaml").write_text(text)
         self.story.append(f"{library}, {entry}, {self.policy}")
 
@@ -162,12 +177,12 @@ class IbPlay:
     def _one_run(self) -> None:
         """Type one command under one fault, recover, and compare everything."""
         self._move_market()
-        words = self._command()
         fault = self._strike()
+        words = self._command(is_part=fault == REPLACING)
         ran = self._typed(words, fault)
         self.story.append(f"{' '.join(words)} under {fault}: {ran.status} {ran.label}")
-        if fault == "kill" and ran.status is not None:
-            fault = "kill, too late"
+        if fault in KILLS and fault != "kill at a write" and ran.status is not None:
+            fault = f"{fault}, too late"
         self.tally.faults[fault] += 1
         self.tally.commands[words[0]] += 1
         if ran.status in {1, 99}:
@@ -201,12 +216,13 @@ class IbPlay:
 
     # --------------------------------------------------------------- commands
 
-    def _command(self) -> list[str]:
-        """Return a command line: mostly a new signal, else a close, else a look."""
+    def _command(self, *, is_part: bool) -> list[str]:
+        """Return a command line: mostly a new signal, else a close, else a look; *is_part*: close a part."""
         held = sorted(state_of(self.folder).positions) if (self.folder / "state").exists() else []
         dice = self.random.random()
-        if held and dice < 0.35:
-            part = self.random.choice(([], ["--fraction", "0.5"], ["--quantity", "1"]))
+        if held and (dice < 0.35 or is_part):
+            parts = (["--fraction", "0.5"], ["--quantity", "1"])
+            part = self.random.choice(parts if is_part else ([], *parts))
             return ["close", self.random.choice(held), "--yes", *part]
         if dice < 0.75:
             return ["run", "--once", "--signals", self._signal()]
@@ -251,10 +267,18 @@ class IbPlay:
     def _strike(self) -> str:
         """Choose a fault; one at the gateway waits there from now on."""
         if self.random.random() < 0.5:
-            return self.random.choice(SUDDEN)
+            fault = self.random.choice(SUDDEN if self.is_own_server else ELSEWHERE)
+            if fault == REPLACING:
+                self.gateway.fault(
+                    "reject", "modifyOrder", times=0, code=10326, text="OCA group revision is not allowed"
+                )
+            return fault
         action, message, how = self.random.choice(FAULTS)
         after = self.random.choice((0, 0, 0, 1, 2))
-        self.gateway.fault(action, message, after=after, **how)
+        try:
+            self.gateway.fault(action, message, after=after, **how)
+        except ValueError:  # another server, which does not know it
+            return self.random.choice(KILLS[:-2])
         return f"{action} {message}"
 
     def _typed(self, words: list[str], fault: str) -> Ran:
@@ -262,15 +286,19 @@ class IbPlay:
         plan = Plan()
         if fault == "kill at a write":
             plan = Plan("kill", "any", self.random.randint(1, 70))
+        if fault == REPLACING:
+            plan = Plan("kill", self.random.choice(REPLACEMENT_POINTS), self.random.choice((1, 1, 2)))
         if fault == "late fill":
             self._arm_late_fill()
         started = time.monotonic()
         pid = self.shell.start([*words, "--json", "--quiet"], plan)
         kill_after = self.random.uniform(0, TYPICAL_S) if fault == "kill" else None
+        if fault == SETTLING:
+            kill_after = self.random.uniform(TYPICAL_S / 2, TYPICAL_S + SETTLE_S)
         if fault in {"cut", "gateway killed", "1100", "correction"}:
             time.sleep(self.random.uniform(0, TYPICAL_S))
             self._happen(fault)
-        elif fault != "kill" and self.random.random() < 0.5:
+        elif kill_after is None and self.random.random() < 0.5:
             time.sleep(self.random.uniform(0, TYPICAL_S))
             self._tick(self.random.choice(sorted(PRICES)), Decimal(self.random.choice((1, -1, 3, -3))) / 100)
         return self.shell.wait(pid, started, kill_after)

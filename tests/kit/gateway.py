@@ -12,7 +12,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -279,10 +279,22 @@ def running_gateway(**how: Any) -> Iterator[GatewayThread]:
 class GatewayProcess(Driver):
     """A gateway as a process of its own, that can be killed for real; commands go through its standard input."""
 
-    def __init__(self, *, state: Path, account: str = PAPER_ACCOUNT, cash: Number = "100000", port: int = 0) -> None:
-        """Prepare; ``start`` runs it. The books are in *state*."""
+    def __init__(
+        self,
+        *,
+        state: Path,
+        account: str = PAPER_ACCOUNT,
+        cash: Number = "100000",
+        port: int = 0,
+        server: Sequence[str] = (),
+    ) -> None:
+        """Prepare; ``start`` runs it. The books are in *state*.
+
+        *server* is the command line of another TWS-compatible server: it takes ``--port``, prints
+        ``{"data": {"port": 4002}}``, and answers the commands of ``gateway/control.py`` that it knows.
+        """
         self.port = port
-        self._line = [
+        self._line = list(server) or [
             *(sys.executable, "-m", "apex_cli", "gateway", "--control", "--json", "--quiet"),
             *("--state", str(state), "--account", account, "--cash", str(cash)),
         ]
