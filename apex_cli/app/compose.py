@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from apex_cli.core.model.order import OrderSide
 from apex_cli.settings.sections import DefaultStop, Settings, SignalSettings, SimulationClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.adapters.files.signals.alerts import SignalForm
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.orders import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
+    from apex_cli.core.model.broker_events import BrokerOrder
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.limits import Limits, Patience, ProtectionLimits
     from apex_cli.core.ports import (
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         StateStore,
     )
     from apex_cli.core.reconciliation.reconciler import Reconciler
+    from apex_cli.core.state.tables import State
 
 
 class Execution(NamedTuple):
@@ -243,8 +246,15 @@ def make_service(parts: Parts) -> Service:
         adoption=adoption,
         wall=parts.store.clock,
         name=f"process {os.getpid()}",
-        closing_warnings=parts.gatherer.closing_warnings,
+        closing_warnings=partial(closing_warnings, parts),
     )
+
+
+async def closing_warnings(parts: Parts, state: State, symbols: Sequence[str]) -> Mapping[str, tuple[Reason, ...]]:
+    """Return, by symbol, what to know before *symbols* are closed: day trades, and orders that rest elsewhere."""
+    rules = await parts.gatherer.closing_warnings(state, symbols)
+    others = parts.reconciler.resting_elsewhere(state, symbols)
+    return {symbol: (*rules.get(symbol, ()), *others.get(symbol, ())) for symbol in symbols}
 
 
 def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
@@ -329,6 +339,16 @@ async def look_at_account(parts: Parts) -> AccountSnapshot:
     """
     async with looking(parts):
         return await parts.broker.account()
+
+
+async def look_at_account_and_orders(parts: Parts) -> tuple[AccountSnapshot, tuple[BrokerOrder, ...]]:
+    """Return what the account is worth now, and every order that works at the broker, whoever placed it.
+
+    Raises:
+        BrokerError: the broker cannot be reached, or did not report all of it.
+    """
+    async with looking(parts):
+        return await parts.broker.account(), (await parts.broker.snapshot()).working
 
 
 ATR_BARS = 14

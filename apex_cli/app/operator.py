@@ -130,22 +130,28 @@ class Operator:
         return state, account, parts.gatherer.day_trades(state, account, now)
 
     def closing_warnings(self, requests: Sequence[CloseRequest]) -> tuple[Reason, ...]:
-        """Return what the day-trading rules warn of when *requests* are carried out now.
+        """Return what to know before *requests* are carried out: day-trading rules, and orders that rest elsewhere.
 
         Nothing when that is not known: a close is never held up by it.
         """
-        from apex_cli.app.compose import look_at_account, make_parts
+        from apex_cli.app.compose import look_at_account_and_orders, make_parts
         from apex_cli.core.adapters import event_loop
         from apex_cli.core.day_trades.counter import DayTradeCounter, closing_warnings
+        from apex_cli.core.reconciliation.resting_elsewhere import resting_elsewhere
 
         parts = make_parts(self._settings, read_only=True)
         state = parts.store.view()
         try:
-            account = event_loop.run(look_at_account(parts))
+            account, working = event_loop.run(look_at_account_and_orders(parts))
             status = DayTradeCounter(self._settings.day_trades)(state, account, parts.clock.now())
         except BrokerError:
             return ()
-        return closing_warnings(state, [request.symbol for request in requests], status, account)
+        symbols = [request.symbol for request in requests]
+        others = resting_elsewhere(state, working, symbols)
+        return (
+            *closing_warnings(state, symbols, status, account),
+            *(warning for found in others.values() for warning in found),
+        )
 
     # Acting
 

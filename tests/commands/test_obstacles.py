@@ -93,3 +93,25 @@ def test_an_order_that_the_broker_holds_says_for_what_and_no_more_once_it_does_n
     assert "working, held: locate" in apex("orders").out
     gateway.hold("-E", "")
     assert reasons() == [""]
+
+
+@pytest.mark.parametrize(("side", "action", "limit"), [("BUY", "SELL", 120), ("SHORT", "BUY", 80)])
+def test_a_close_warns_of_an_order_of_another_hand_that_would_open_the_other_side(
+    gateway: GatewayThread, run: Callable[..., Any], apex_json: Apex, side: str, *, action: str, limit: int
+) -> None:
+    run(side)
+    quantity = abs(gateway.books().positions["AAPL"])
+    gateway.trade_by_hand("AAPL", action, quantity, order_type="LMT", limit_price=limit)
+    done = apex_json("close", "AAPL", "--yes")
+    found = [warning for warning in done.envelope["warnings"] if warning["code"] == "resting_elsewhere"]
+    assert done.status == 0
+    assert "placed by TWS" in found[0]["message"]
+    assert f"{action} {quantity} AAPL" in found[0]["message"]
+
+
+def test_a_close_warns_of_nothing_where_only_its_own_exits_rest(
+    gateway: GatewayThread, run: Callable[..., Any], apex_json: Apex
+) -> None:
+    run("BUY")
+    gateway.trade_by_hand("AAPL", "BUY", 5, order_type="LMT", limit_price=80)
+    assert "resting_elsewhere" not in str(apex_json("close", "AAPL", "--yes").envelope["warnings"])

@@ -142,6 +142,9 @@ class IbPlay:
         self.signals = 0
         self.prices = dict(PRICES)
         self.policy: dict[str, Any] = {}
+        self.wait_s = 0
+        """How long an order that nobody knows may still turn up."""
+
         self.story: list[str] = []
 
     def played(self, runs: int) -> Tally:
@@ -168,7 +171,8 @@ class IbPlay:
         for symbol, price in PRICES.items():
             self.gateway.set_price(symbol, price)
         library, entry = choice(("ib_insync", "ib_async")), choice(("market", "limit"))
-        text = CONFIG.format(port=self.gateway.port, library=library, entry=entry, wait=choice((0, 0, 3)))
+        self.wait_s = choice((0, 0, 3))
+        text = CONFIG.format(port=self.gateway.port, library=library, entry=entry, wait=self.wait_s)
         (self.folder / "config.yaml").write_text(text)
         self.story.append(f"{library}, {entry}, {self.policy}")
 
@@ -201,6 +205,7 @@ class IbPlay:
                 return
             if self.laws.is_settled(self.gateway.books()):
                 break
+            time.sleep(self.wait_s / 2)
         if self._look(self.laws.settled):
             self.tally.recoveries[fault] += 1
 

@@ -10,7 +10,7 @@ A difference counts when two answers in a row show it: events that arrive while 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +25,8 @@ from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
 from apex_cli.core.execution.upkeep import settle_account
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
-from apex_cli.core.model.broker_events import BrokerEvent, BrokerSnapshot
+from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import underlying_of
@@ -47,6 +48,7 @@ from apex_cli.core.ports import Broker, Clock, PriceOf, StateStore
 from apex_cli.core.positions.booking import put_order
 from apex_cli.core.positions.protection import is_unsure
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, foreign_of, locks_for
+from apex_cli.core.reconciliation.resting_elsewhere import resting_elsewhere
 from apex_cli.core.state.events import Alarm, AlarmRaised, BreakFound, Reconciled
 from apex_cli.core.state.tables import State, Table
 
@@ -102,6 +104,9 @@ class Reconciler:
         self._pause_s = pause_s
         self._price_of = price_of
         self._next_at: datetime | None = None
+        self._working: tuple[BrokerOrder, ...] = ()
+        """Orders of everybody that worked at the broker at the last comparison."""
+
         self._seen = (-1, 0)
         """Connections and outside fills at the last comparison; the books are compared again when one of them rises."""
 
@@ -118,6 +123,10 @@ class Reconciler:
             return False
         found = await self.reconcile(repair=self._limits.auto_repair)
         return any(each.status is BreakStatus.REPAIRED for each in found.breaks)
+
+    def resting_elsewhere(self, state: State, symbols: Sequence[str]) -> Mapping[str, tuple[Reason, ...]]:
+        """Return, by symbol, warnings of orders of other hands that a close of *symbols* leaves working."""
+        return resting_elsewhere(state, self._working, symbols)
 
     async def reconcile(self, *, repair: bool) -> Reconciliation:
         """Compare, with *repair* correct what needs no person, and keep what was found.
@@ -195,6 +204,7 @@ class Reconciler:
 
     async def _ask(self) -> tuple[BrokerSnapshot, tuple[Break, ...]]:
         reported = await self._broker.snapshot()
+        self._working = reported.working
         self._orders.sync()
         now = self._clock.now()
         prices = await self._underlyings(reported)

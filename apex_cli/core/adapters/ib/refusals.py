@@ -46,6 +46,7 @@ _MEANINGS: dict[int, Meaning] = {
     1100: Meaning.LINK_LOST,
     1101: Meaning.LINK_BACK_EMPTY,
     1102: Meaning.LINK_BACK,
+    2110: Meaning.LINK_LOST,
     326: Meaning.CLIENT_ID_TAKEN,
     202: Meaning.CANCELLED,
     **dict.fromkeys((399, 404, 10349, 165, 492, 10167), Meaning.INFO),

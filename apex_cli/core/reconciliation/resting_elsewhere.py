@@ -1,0 +1,50 @@
+"""Orders of other hands that would go on after a close, and open the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from apex_cli.core.model.broker_events import BrokerOrder
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.spelling import same_security
+from apex_cli.core.model.wording import plain
+from apex_cli.core.positions.protection import is_closing_side
+from apex_cli.core.reconciliation.order_breaks import terms_in_words
+from apex_cli.core.state.tables import State
+
+
+def resting_elsewhere(
+    state: State, working: Iterable[BrokerOrder], symbols: Sequence[str]
+) -> Mapping[str, tuple[Reason, ...]]:
+    """Return, by symbol, warnings of orders that apex did not place and that a close leaves working.
+
+    Args:
+        state: what is held here.
+        working: every order that works at the broker.
+        symbols: what is about to be closed, as a person wrote it.
+    """
+    others = [order for order in working if order.client_order_id not in state.orders]
+    return {symbol: found for symbol in symbols if (found := tuple(_warnings(state, others, symbol)))}
+
+
+def _warnings(state: State, others: Iterable[BrokerOrder], symbol: str) -> Iterable[Reason]:
+    for row in state.positions.values():
+        position = row.position
+        if not same_security(symbol, position.instrument):
+            continue
+        for order in others:
+            left = order.quantity - order.filled_quantity
+            if (
+                order.instrument.key == position.instrument.key
+                and is_closing_side(position, order.side)
+                and left > ZERO
+            ):
+                hand = order.placed_by or "another program"
+                yield Reason(
+                    code="resting_elsewhere",
+                    message=f"{position.instrument.key}: an order placed by {hand} goes on after a close "
+                    f"({terms_in_words(order)}); what it fills beyond the position opens the other side. Cancel it "
+                    "where it was placed.",
+                    value=plain(left),
+                )
