@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import open_journal
+from apex_cli.app.resources import open_journal, open_store
 from apex_cli.commands.completion import recent_names
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
@@ -35,6 +35,7 @@ def explain(
     """
     from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals, story_of
     from apex_cli.core.state.events import Decided, kind_of
+    from apex_cli.core.state.tables import known_name
     from apex_cli.presenters.explain import explain_blocks, explain_data, recent_blocks, recent_data
 
     out = call.out
@@ -43,7 +44,8 @@ def explain(
         recent = recent_signals(journal.events())
         out.result(recent_data(recent), recent_blocks(recent))
         return
-    subjects = find_subjects(journal.events(), identity)
+    name = known_name(open_store(call.settings).view(), identity)
+    subjects = find_subjects(journal.events(), name)
     if not subjects:
         named = find_recent(recent_signals(journal.events()), identity)
         subjects = (named,) if named else ()

@@ -21,11 +21,13 @@ def orders(
 ) -> None:
     """Show working orders."""
     from apex_cli.app.resources import badge_in, open_store
+    from apex_cli.core.state.tables import known_name
     from apex_cli.presenters.orders import orders_blocks, orders_data
 
     out, settings = call.out, call.settings
     state = open_store(settings).view()
     out.badge = badge_in(settings, state)
+    symbol = None if symbol is None else known_name(state, symbol)
     shown = [
         record
         for record in state.orders.values()

@@ -153,6 +153,7 @@ class Position(TypedDict):
     protected_quantity: float
     protected_overnight: bool
     notional: Decimal
+    called: str
     currency: str
     quote_pnl: Decimal | None
     rate: Rate | None

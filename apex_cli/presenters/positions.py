@@ -55,12 +55,16 @@ def ladder(view: PositionView, width: int = RUNGS) -> str:
     return f"|{rungs}|" if view.side is PositionSide.LONG else f"|{rungs[::-1]}|"
 
 
+def _symbol_cell(view: PositionView) -> Cell:
+    return bold(f"{view.symbol} (now {view.called})" if view.called else view.symbol)
+
+
 def _stop_cell(view: PositionView) -> Cell:
     return Cell(price(view.stop_price), Tone.PLAIN if view.protected_quantity >= view.quantity else Tone.BAD)
 
 
 POSITIONS = Table[PositionView](
-    Column(key="symbol", value=lambda v: v.symbol, title="Symbol", shown=bold),
+    Column(key="symbol", value=lambda v: v.symbol, title="Symbol", cell=_symbol_cell),
     Column(key="side", value=lambda v: v.side, title="Side"),
     Column(
         key="quantity",
@@ -114,6 +118,7 @@ POSITIONS = Table[PositionView](
         rank=SECOND,
     ),
     Column(key="notional", value=lambda v: v.notional),
+    Column(key="called", value=lambda v: v.called),
     Column(key="currency", value=lambda v: v.currency),
     Column(key="quote_pnl", value=lambda v: v.quote_pnl),
     Column(key="rate", value=lambda v: rate_data(v.rate)),

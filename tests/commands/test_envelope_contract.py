@@ -125,6 +125,7 @@ POSITIONS = {
             "protected_quantity": int,
             "protected_overnight": bool,
             "notional": DECIMAL,
+            "called": str,
             "currency": str,
             "quote_pnl": type(None),
             "rate": type(None),

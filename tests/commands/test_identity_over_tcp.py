@@ -42,7 +42,7 @@ def row(name: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def gateway() -> Iterator[GatewayThread]:
-    made = GatewayThread(prices=dict.fromkeys((*GOOD, "BRK B", "SAP", "SAP@EUR", "FB"), "50"))
+    made = GatewayThread(prices={**dict.fromkeys((*GOOD, "BRK B", "SAP", "SAP@EUR", "FB"), "50"), "EUR.USD": "1.10"})
     made.start()
     yield made
     made.close()
@@ -143,6 +143,44 @@ def test_a_renamed_ticker_stays_the_position_and_keeps_its_exits(
     assert apex_json("close", "FB", "--yes").status == 0
     assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
     assert apex_json("reconcile").status == 0
+
+
+def test_a_renamed_position_answers_to_both_names(
+    house: Path, apex_json: Callable[..., Any], apex: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    write(house, row("old", symbol="FB"))
+    apex_json("run", "--once", "--signals", "s.json")
+    gateway.rename("FB", "META")
+    apex_json("reconcile")
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["symbol"], position["called"]) == ("FB", "META")
+    assert "FB (now META)" in apex("positions").out
+    for name in ("META", "FB", "meta"):
+        assert [story["signal_id"] for story in apex_json("explain", name).data["stories"]] == ["old"]
+    assert {each["symbol"] for each in apex_json("orders", "--symbol", "META").data["orders"]} == {"FB"}
+    again = apex_json("reconcile").data
+    assert again["breaks"] == []
+    assert apex_json("close", "META", "--yes").data["closed"][0]["symbol"] == "FB"
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({}, [])
+    (trip,) = apex_json("history", "--symbol", "META").data["round_trips"]
+    assert trip["symbol"] == "FB"
+    assert len(apex_json("orders", "--symbol", "META", "--all").data["orders"]) == 4
+    assert [story["signal_id"] for story in apex_json("explain", "META").data["stories"]] == ["old"]
+
+
+@pytest.mark.parametrize("name", ["FB", "META"])
+def test_a_renamed_security_is_denied_by_either_name(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread, name: str
+) -> None:
+    write(house, row("old", symbol="FB"))
+    apex_json("run", "--once", "--signals", "s.json")
+    gateway.rename("FB", "META")
+    config = (house / "config.yaml").read_text().replace("risk: {", f"risk: {{deny_symbols: [{name}], ")
+    (house / "config.yaml").write_text(config)
+    write(house, row("new", symbol="META"))
+    (again,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    assert (again["outcome"], again["symbol"]) == ("refused", "FB")
+    assert "symbol_allowed" in {reason["code"] for reason in again["reasons"]}
 
 
 def test_two_securities_of_one_ticker_never_touch_each_other(

@@ -27,7 +27,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.state.events import HistoryImported, Imported, ImportedHistory
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, securities
 
 MADE_IDS = ("row-", "order-")
 """How ids begin that were made for a row of a list without ids of executions."""
@@ -81,7 +81,9 @@ def import_executions(tx: State, report: Report, now: datetime) -> Imported:
     """
     today = session_date(now)
     cutoff = session_start(previous_sessions(today, FILL_SESSIONS - 1)[0])
-    counted = [row for row in report.executions if row.sec_type in COUNTED_TYPES]
+    known = {each.con_id: each.key for each in securities(tx) if each.con_id}
+    named = (replace(row, security=known.get(row.con_id, row.security)) for row in report.executions)
+    counted = [row for row in named if row.sec_type in COUNTED_TYPES]
     fresh = [row for row in counted if row.filled_at >= cutoff]
     rows = [tx.history_fills[row.key] for row in fresh if _put(tx, row)]
     _extend_coverage(tx, report, today)

@@ -85,8 +85,8 @@ def symbol_allowed(ctx: CheckContext) -> Check:
     """
     allow, deny = ctx.risk.allow_symbols, ctx.risk.deny_symbols
     instrument, symbol = ctx.signal.instrument, ctx.signal.instrument.symbol
-    is_listed = not allow or not {instrument.key, instrument.bars_name}.isdisjoint(_canonical(allow))
-    is_denied = bool(deny) and not {instrument.key, symbol}.isdisjoint(_canonical(deny))
+    is_listed = not allow or not {instrument.key, instrument.bars_name, instrument.called}.isdisjoint(_canonical(allow))
+    is_denied = bool(deny) and not {instrument.key, symbol, instrument.called}.isdisjoint(_canonical(deny))
     passed = is_listed and not is_denied
     if passed and not ctx.describe:
         return passing("symbol_allowed")

@@ -60,6 +60,9 @@ class Execution(Value, frozen=True, kw_only=True):
     filled_at: datetime
     """When it happened at the venue, aware UTC."""
 
+    con_id: int = 0
+    """Interactive Brokers' number of the contract, where the report has it: it names the security for good."""
+
     order_id: str = ""
     """Fills of one order share it; empty where the report has none."""
 

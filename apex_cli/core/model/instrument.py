@@ -137,6 +137,9 @@ class Instrument(Value, frozen=True, kw_only=True, gc=True, dict=True):
     con_id: int = 0
     """Interactive Brokers' number of the contract; 0 until it is known."""
 
+    called: str = ""
+    """Ticker that the broker lists it under now, where it was renamed since it was bought."""
+
     price_steps: tuple[PriceStep, ...] = ()
     """Price steps as the broker lists them, by rising ``low``; empty: those of the market."""
 

@@ -274,7 +274,7 @@ def same_security(text: str, instrument: Instrument) -> bool:
     >>> same_security("brk b", canonical("BRK.B")), same_security("EURUSD", canonical("EUR.USD"))
     (True, True)
     """
-    if text.upper() in {instrument.key.upper(), instrument.symbol}:
+    if text.upper() in {instrument.key.upper(), instrument.symbol, instrument.called or instrument.symbol}:
         return True
     for market in (None, instrument.market_type):
         try:
@@ -282,7 +282,7 @@ def same_security(text: str, instrument: Instrument) -> bool:
         except SpellingError:
             continue
         if named.key == instrument.key or (
-            named.market_type is not MarketType.OPTIONS and named.symbol == instrument.symbol
+            named.market_type is not MarketType.OPTIONS and named.symbol in {instrument.symbol, instrument.called}
         ):
             return True
     return False

@@ -56,6 +56,9 @@ class PositionView(Value, frozen=True, kw_only=True):
 
     is_short_option: bool = False
     """True where its holder may be assigned at any time."""
+    called: str = ""
+    """Ticker that the broker lists it under now, where it was renamed since."""
+
     currency: str = HOME_CURRENCY
     """Of its prices."""
 
@@ -134,6 +137,7 @@ def _view(
         protected_overnight=protection.overnight_quantity >= position.orderable,
         entry_time=position.entry_time,
         notional=row.worth(position.quantity * row.current_price * multiplier),
+        called=position.instrument.called,
         currency=position.instrument.currency,
         rate=row.rate,
         quote_pnl=None if row.rate is None else gain,

@@ -44,6 +44,7 @@ from apex_cli.core.model.reconciliation import (
     Lock,
     Reconciliation,
 )
+from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.ports import Broker, Clock, PriceOf, StateStore
 from apex_cli.core.positions.booking import put_order
 from apex_cli.core.positions.protection import is_unsure
@@ -151,6 +152,8 @@ class Reconciler:
         gone = [replace(each, status=BreakStatus.REPAIRED) for name, each in seen.items() if name not in left]
         wait = timedelta(minutes=self._limits.interval_minutes) if reported.is_complete else ASK_AGAIN
         self._next_at = self._wall.now() + wait
+        if reported.is_complete:
+            self._take_names(reported)
         if reported.is_complete and not breaks:
             await self._settle_account(reported)
         return self._keep(reported, (*breaks, *gone), before=before)
@@ -178,6 +181,27 @@ class Reconciler:
             self._orders.intend(tx, orders, self._clock.now(), subject=subject)
         if await self._orders.send(orders):
             await self._orders.settle(lambda state: not any(is_unsure(state.orders[name]) for name in names))
+
+    def _take_names(self, reported: BrokerSnapshot) -> None:
+        """Let what is held go by the ticker that the broker lists it under now, too."""
+        now = self._clock.now()
+        names = {holding.instrument.key: holding.instrument for holding in reported.holdings}
+        rows = self._store.view().positions
+        changed = [key for key, each in names.items() if key in rows and _goes_by(rows[key]) != each.called]
+        if not changed:
+            return
+        with self._store.transaction() as tx:
+            for key in changed:
+                row: PositionRecord | None = tx.positions.get(key)
+                if row is None:
+                    continue
+                called = names[key].called
+                instrument = replace(row.position.instrument, called=called)
+                tx.positions[key] = replace(row, position=replace(row.position, instrument=instrument))
+                if called:
+                    message = f"{key} is called {called} at the broker now. The position answers to both names."
+                    alarm = Alarm(code="ticker_renamed", message=message)
+                    tx.emit(AlarmRaised(at=now, subject=key, data=alarm))
 
     async def _settle_account(self, reported: BrokerSnapshot) -> None:
         """Recognise money that was paid in or taken out, now that every execution is known."""
@@ -311,6 +335,10 @@ class Reconciler:
         if last is None or replace(last, at=found.at) != found:
             return True
         return found.at - last.at >= timedelta(minutes=self._limits.interval_minutes)
+
+
+def _goes_by(row: PositionRecord) -> str:
+    return row.position.instrument.called
 
 
 def _emit_findings(

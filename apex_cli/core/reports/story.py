@@ -126,14 +126,16 @@ def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]
     needles += [*(f'"symbol":"{name}"'.encode() for name in names), f"apex-{identity}-".encode()]
     exact: dict[str, None] = {}
     near: dict[str, None] = {}
+    is_security = True
     for event in events:
         if event.subject == identity:
             exact[event.subject] = None
+            is_security = is_security and event.kind not in SUBJECT_KINDS
         elif event.subject and event.kind in SUBJECT_KINDS:
             data = bytes(event.data)
             if any(needle in data for needle in needles):
                 near[event.subject] = None
-    return tuple(exact or near) if identity else ()
+    return tuple((near if is_security and near else exact) or near) if identity else ()
 
 
 Find = Callable[[int], OutboxRow | None]

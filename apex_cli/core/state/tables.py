@@ -377,6 +377,12 @@ def securities(state: State) -> Iterator[Instrument]:
     yield from (row.position.instrument for row in state.positions.values())
     yield from (row.order.instrument for row in state.orders.values())
     yield from (fill.instrument for fill in state.fills.values())
+    yield from (trip.instrument for trip in state.round_trips.values())
+
+
+def known_name(state: State, text: str) -> str:
+    """Return the key of the security that the broker calls *text* since it was renamed, else *text*."""
+    return next((each.key for each in securities(state) if each.called and each.called == text.upper()), text)
 
 
 OUR_ID = re.compile(r"apex-(?P<bracket>[0-9A-HJKMNP-TV-Z]{26})-(?P<letter>[A-Z])(?P<number>\d*)")

@@ -276,3 +276,17 @@ def test_an_import_never_opens_or_reopens_a_position(word: str) -> None:
     imported(store, row(word, "2026-11-24T10:00"))
     assert not store.view().positions
     assert dict(store.view().round_trips) == trips
+
+
+def test_the_broker_s_number_decides_which_security_a_row_is() -> None:
+    store = MemoryStore()
+    bought = own("B10", "2026-11-30T10:00", name="x", symbol="FB")
+    booked(store, replace(bought, instrument=replace(bought.instrument, con_id=107113386)))
+    sold = row("S10", "2026-11-30T11:00", name="y", security="META", con_id=107113386)
+    other = row("S10", "2026-11-30T11:30", name="z", security="META", con_id=999)
+    imported(store, sold, other)
+    assert {each.exec_id: each.security for each in store.view().history_fills.values()} == {
+        "y.01": "FB",
+        "z.01": "META",
+    }
+    assert count_in_state(store.view()).by_session == {"2026-11-30": 1}

@@ -30,6 +30,9 @@ class Register:
         if found is None:
             self._learn()
             found = self._by_id.get(reported.con_id) or self._bind(self._unbound(reported), reported.con_id)
+        called = reported.symbol if reported.symbol != found.symbol else ""
+        if found.called != called:
+            found = self._by_id[reported.con_id] = replace(found, called=called)
         if reported.price_steps and found.price_steps != reported.price_steps:
             found = self._by_id[reported.con_id] = replace(found, price_steps=reported.price_steps)
         return found

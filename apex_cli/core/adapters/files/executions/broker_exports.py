@@ -68,6 +68,8 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "strike": ("strike", "strikeprice"),
     "right": ("callorput", "putcall", "callput", "right", "optiontype", "type"),
     "description": ("description", "name", "securitydescription"),
+    "con_id": ("conid", "contractid", "contractidentifier"),
+    "currency": ("currency", "curr", "ccy", "currencyprimary"),
     "kind": ("subtype", "activitytype", "transactionsubcode"),
     "category": ("transactioncode", "type"),
     "clock": ("time", "exectime", "executiontime", "tradetime", "timefilled", "filledtime"),
@@ -190,6 +192,7 @@ class _Draft(NamedTuple):
     quantity: Decimal
     exec_id: str
     order_id: str
+    con_id: int
     account: str
     is_closing: bool
     is_opening: bool
@@ -457,6 +460,7 @@ class _Reader:
             quantity=abs(quantity),
             exec_id=self._cell(row, "exec_id"),
             order_id=self._cell(row, "order_id"),
+            con_id=fields.con_id(self._cell(row, "con_id")),
             account=self._cell(row, "account"),
             is_closing=any(_CLOSES.search(part) for part in parts),
             is_opening=any(_OPENS.search(part) for part in parts),
@@ -601,7 +605,7 @@ class _Reader:
             )
         if kind is None:
             kind = SecType.FUT if self._cell(row, "symbol").startswith("/") else SecType.STK
-        return kind, fields.security_key(name, kind)
+        return kind, fields.security_key(name, kind, fields.currency(self._cell(row, "currency")))
 
     def _option_of(self, row: Row, text: str, right: str, where: str) -> fields.Option | None:
         """Return the option of a row, from its symbol, its columns or its description."""
@@ -640,6 +644,7 @@ class _Reader:
                     quantity=Quantity(draft.quantity),
                     filled_at=filled_at,
                     order_id=draft.order_id,
+                    con_id=draft.con_id,
                 )
             )
         return with_start(made, _starts(made, closing))

@@ -13,10 +13,10 @@ from apex_cli.core.adapters.files.text_tables import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
 from apex_cli.core.model.execution import SecType
-from apex_cli.core.model.instrument import MarketType, OptionRight
+from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.spelling import Hints, SpellingError, canonical
+from apex_cli.core.model.spelling import CURRENCIES, Hints, SpellingError, canonical
 
 MAX_FILE = 50_000_000
 """Largest file of executions, in bytes."""
@@ -34,6 +34,10 @@ MAX_QUANTITY = Decimal(10) ** 12
 SHOWN = 40
 
 SIDES = {"BUY": OrderSide.BUY, "BOT": OrderSide.BUY, "SELL": OrderSide.SELL, "SLD": OrderSide.SELL}
+
+
+CON_ID_DIGITS = 12
+"""Longest number of a contract."""
 
 
 def invalid(where: str, problem: str, allowed: str = "") -> InputError:
@@ -183,7 +187,7 @@ def name(value: object, where: str) -> str:
     return str(value).strip()
 
 
-def security_key(name: str, kind: SecType) -> str:
+def security_key(name: str, kind: SecType, currency: str = "") -> str:
     """Return the identity of a security as ``Instrument.key`` spells it; each option series is its own.
 
     >>> security_key("AAPL", SecType.STK), security_key("AAPL 261218C00150000", SecType.OPT)
@@ -193,10 +197,22 @@ def security_key(name: str, kind: SecType) -> str:
     if market is None:
         return f"{name}@{kind.lower()}"
     try:
-        found = canonical(name, Hints(market_type=market))
+        found = canonical(name, Hints(market_type=market, currency="" if market in PAIR_MARKS else currency))
     except SpellingError:
         return name if market is MarketType.EQUITY else f"{name}@{market}"
     return f"{name}@{market}" if found.is_unspecified else found.key
+
+
+def currency(value: object) -> str:
+    """Return the currency of a row, empty for dollars and for what is none: then it says nothing."""
+    text = str(value or "").strip().upper()
+    return text if text in CURRENCIES and text != HOME_CURRENCY else ""
+
+
+def con_id(value: object) -> int:
+    """Return Interactive Brokers' number of a contract; 0 for what is none."""
+    text = str(value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= CON_ID_DIGITS else 0
 
 
 def option_key(underlying: str, expiry: str, right: str, strike: Decimal) -> str:

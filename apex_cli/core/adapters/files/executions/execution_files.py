@@ -35,7 +35,18 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
 
-EXECUTION_FIELDS = ("time", "symbol", "sec_type", "side", "quantity", "exec_id", "order_id", "price")
+EXECUTION_FIELDS = (
+    "time",
+    "symbol",
+    "sec_type",
+    "side",
+    "quantity",
+    "exec_id",
+    "order_id",
+    "price",
+    "currency",
+    "con_id",
+)
 REQUIRED = ("time", "symbol", "side", "quantity")
 
 
@@ -289,7 +300,8 @@ def _execution(row: object, at: str, seen: Counter[str]) -> Execution:
         exec_id = "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
     return Execution(
         exec_id=exec_id,
-        security=fields.security_key(found["symbol"], found["kind"]),
+        security=fields.security_key(found["symbol"], found["kind"], fields.currency(row.get("currency"))),
+        con_id=fields.con_id(row.get("con_id")),
         sec_type=found["kind"],
         side=found["side"],
         quantity=Quantity(abs(found["quantity"])),

@@ -46,7 +46,7 @@ COLUMNS = {
         "accountId", "assetCategory", "symbol", "underlyingSymbol", "tradeID", "strike", "expiry", "dateTime",
         "putCall", "tradeDate", "tradeTime", "transactionType", "quantity", "openCloseIndicator", "notes", "code",
         "origTradeID",
-        "buySell", "ibOrderID", "orderID", "transactionID", "ibExecID", "execID", "levelOfDetail",
+        "buySell", "conid", "currency", "ibOrderID", "orderID", "transactionID", "ibExecID", "execID", "levelOfDetail",
     )
 } | {
     "clientaccountid": "accountId", "assetclass": "assetCategory", "notescodes": "notes", "codes": "code",
@@ -316,7 +316,8 @@ def _execution(row: Mapping[str, str], at: str, order: str, hints: FileHints) ->
         filled_at=lambda: fields.flex_moment(_moment(row, at), f"{at}.dateTime", order, hints.zone),
     )
     quantity = Quantity(abs(found.pop("quantity")))
-    return Execution(quantity=quantity, order_id=row.get("ibOrderID") or row.get("orderID") or "", **found)
+    order_id = row.get("ibOrderID") or row.get("orderID") or ""
+    return Execution(quantity=quantity, order_id=order_id, con_id=fields.con_id(row.get("conid")), **found)
 
 
 def _kind(row: Mapping[str, str], at: str) -> SecType:
@@ -346,7 +347,7 @@ def _security(row: Mapping[str, str], kind: SecType, at: str, order: str) -> str
     expiry = fields.flex_date(row.get("expiry", ""), f"{at}.expiry", order)
     right, strike = row.get("putCall", ""), row.get("strike", "")
     if kind is not SecType.OPT or expiry is None or right not in {"C", "P"} or not strike:
-        return fields.security_key(name, kind)
+        return fields.security_key(name, kind, fields.currency(row.get("currency")))
     underlying = fields.symbol(row.get("underlyingSymbol") or name.split()[0], f"{at}.underlyingSymbol")
     return fields.option_key(underlying, expiry.isoformat(), right, fields.number(strike, f"{at}.strike"))
 

@@ -461,3 +461,24 @@ def test_a_document_nested_without_end_is_an_input_error(opening: str) -> None:
         read(f'[{{"time": {opening * 100_000}}}]'.encode())
     with pytest.raises(InputError, match="not valid JSON"):
         read_situation(f'{{"as_of": {opening * 100_000}}}'.encode(), "s.json")
+
+
+def test_currency_and_the_broker_s_number_say_which_security_it_is() -> None:
+    trade = {"time": "2026-11-24T10:00:00-05:00", "symbol": "SAP", "side": "BUY", "quantity": 5, "exec_id": "1"}
+    (euro,) = read([{**trade, "currency": "EUR", "con_id": 14204}]).executions
+    assert (euro.security, euro.con_id) == ("SAP@EUR", 14204)
+    (dollar,) = read([{**trade, "currency": "USD", "con_id": "none"}]).executions
+    assert (dollar.security, dollar.con_id) == ("SAP", 0)
+    flex = (
+        "<FlexQueryResponse><FlexStatements><FlexStatement accountId='U1'><Trades>"
+        "<Trade accountId='U1' assetCategory='STK' symbol='SAP' conid='14204' currency='EUR' buySell='BUY' "
+        "quantity='5' ibExecID='1' dateTime='20261124;100000' levelOfDetail='EXECUTION'/>"
+        "</Trades></FlexStatement></FlexStatements></FlexQueryResponse>"
+    )
+    (row,) = read_executions(flex.encode(), "f.xml").executions
+    assert (row.security, row.con_id) == ("SAP@EUR", 14204)
+    listed = (
+        "Date/Time,Symbol,Action,Quantity,Price,Currency,Conid\n2026-11-24T10:00:00-05:00,SAP,BUY,5,100,EUR,14204\n"
+    )
+    (exported,) = read_executions(listed.encode(), "trades.csv").executions
+    assert (exported.security, exported.con_id) == ("SAP@EUR", 14204)
