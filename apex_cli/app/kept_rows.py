@@ -90,10 +90,16 @@ class KeptRows:
         """Return a mark that changes with settings, options, bars and version."""
         folder = task.options.bars_dir
         if folder not in self._marks:
-            self._marks[folder] = _mark_of([*sorted(folder.iterdir()), *task.options.signals])
+            self._marks[folder] = _mark_of(_read_by(task.options))
         options = msgspec.json.encode(task.options, enc_hook=str)
         parts = (__version__.encode(), self._marks[folder].encode(), _settings_of(task.settings), options)
         return blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+
+def _read_by(options: ReplayOptions) -> list[Path]:
+    """Return the files that a replay reads."""
+    actions = (options.actions,) if options.actions is not None else ()
+    return [*sorted(options.bars_dir.iterdir()), *options.signals, *actions]
 
 
 def _settings_of(settings: Settings) -> bytes:

@@ -27,6 +27,7 @@ from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
 from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters import event_loop
+from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signals.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
@@ -38,6 +39,7 @@ from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_end, session_start
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.corporate_action import dividends_of
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.money import Usd
@@ -75,6 +77,8 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
     """Both days included; None: as far as the bars go."""
 
     seed: int = 1
+    actions: Path | None = None
+    """File of splits and dividends; None without any."""
 
 
 def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = None) -> ReplayReport:
@@ -89,13 +93,15 @@ def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = 
 
 
 @lru_cache(maxsize=4)
-def open_replay_bars(folder: Path, prices: PriceSettings) -> CsvBars:
+def open_replay_bars(folder: Path, prices: PriceSettings, actions: Path | None = None) -> CsvBars:
     """Return the bars of *folder*, read as *prices* say; a process that replays them many times reads them once.
+
+    Splits in the file *actions* are taken out of them.
 
     Raises:
         InputError: the folder or one of its files cannot be read.
     """
-    return CsvBars(folder, file_hints(prices, "prices"))
+    return CsvBars(folder, file_hints(prices, "prices"), read_actions(actions) if actions is not None else ())
 
 
 def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
@@ -107,7 +113,7 @@ def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
     models = pinned_models(settings)
     if models is None:
         return None
-    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices), options)
+    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices, options.actions), options)
     return models.foreknowledge(ends[0], ends[-1])
 
 
@@ -117,7 +123,7 @@ def period_of(settings: Settings, options: ReplayOptions) -> tuple[date, date]:
     Raises:
         InputError: there are no bars in the period, or a file cannot be read.
     """
-    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices), options)
+    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices, options.actions), options)
     return session_date(ends[0] - LAST_SECOND), session_date(ends[-1] - LAST_SECOND)
 
 
@@ -148,7 +154,7 @@ class Replay:
         settings = replace(settings, execution=unasked)
         self._options = options
         self._fill = settings.replay.fill
-        self._bars = open_replay_bars(options.bars_dir, settings.prices)
+        self._bars = open_replay_bars(options.bars_dir, settings.prices, options.actions)
         self._ends = _ends_of(self._bars, options)
         self._clock = BarClock(self._ends[0])
         self._recorder = Recorder()
@@ -198,7 +204,9 @@ class Replay:
         )
 
     def _make_broker(self, settings: Settings) -> SimulatedBroker:
-        return make_simulated_broker(settings, self._clock, self._bars, is_replay=True)
+        actions = self._options.actions
+        dividends = dividends_of(read_actions(actions)) if actions is not None else ()
+        return make_simulated_broker(settings, self._clock, self._bars, is_replay=True, dividends=dividends)
 
     def _make_context(self, settings: Settings) -> PipelineContext:
         """Return what steps and scanners are given; say when the model knows more than the day that is replayed."""
@@ -243,9 +251,10 @@ class Replay:
         odd = (problem for symbol in symbols for problem in self._bars.problems(symbol))
         self._recorder.problems[:0] = [*warning, *self._bars.unmatched(), *self._caveats(symbols), *odd]
         bars = sum(self._bars_of(symbol) for symbol in symbols)
-        return self._recorder.report(
+        report = self._recorder.report(
             self._store.view(), symbols=symbols, bars=bars, seed=self._options.seed, fill=self._fill
         )
+        return replace(report, dividends=self._broker.dividends_paid)
 
     def _next_moment(self) -> int:
         """Return the number of the next moment in which something can happen.

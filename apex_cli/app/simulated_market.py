@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.adapters.files.prices.option_prices import OptionPrices
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+    from apex_cli.core.model.corporate_action import CorporateAction
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.ports import Broker, Clock
 
@@ -133,7 +134,13 @@ def session_close(day: date, name: str) -> datetime:
 
 
 def make_simulated_broker(
-    settings: Settings, clock: Clock, bars: CsvBars | None, *, read_only: bool = False, is_replay: bool = False
+    settings: Settings,
+    clock: Clock,
+    bars: CsvBars | None,
+    *,
+    read_only: bool = False,
+    is_replay: bool = False,
+    dividends: Sequence[CorporateAction] = (),
 ) -> SimulatedBroker:
     """Return the simulated broker with its own books beside the state; a replay's has none and fills by ``replay``."""
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
@@ -159,4 +166,5 @@ def make_simulated_broker(
         fills_at_next_open=is_replay and settings.replay.fill is ReplayFill.NEXT_OPEN,
         outside_rth=settings.broker.ib.outside_rth,
         rates=Rates(settings.currency, prices=bars),
+        dividends=dividends,
     )

@@ -54,6 +54,10 @@ def replay(
         ReplayFill | None,
         typer.Option(help="First price of an order: next bar's open, or the signal's close.", show_default=False),
     ] = None,
+    actions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="For the interval around the expectancy.")] = 1,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page with curves and every trade.")
@@ -101,6 +105,7 @@ def replay(
         first=first.date() if first else None,
         last=last.date() if last else None,
         seed=seed,
+        actions=actions.resolve() if actions is not None else None,
     )
     if sweep is not None:
         if html is not None or png is not None:
@@ -118,7 +123,7 @@ def replay(
         require_png()
     with out.progress("replaying") as on_step:
         report = replaying.replay(settings, options, on_step)
-    history = replaying.open_replay_bars(options.bars_dir, settings.prices)
+    history = replaying.open_replay_bars(options.bars_dir, settings.prices, options.actions)
     for symbol in history.symbols() if out.verbose else ():
         out.detail(history.taken_as(symbol))
     written = _write(report, html, png)

@@ -65,6 +65,7 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "outcomes": report.outcomes,
         "refusals": report.refusals,
         "expired_entries": report.expired_entries,
+        "dividends": report.dividends,
         "net_expectancy_r": report.net_expectancy_r,
         "net_expectancy_r_90": msgspec.to_builtins(report.expectancy_interval, builtin_types=(Decimal,)),
         "sharpe": report.sharpe,
@@ -158,6 +159,7 @@ def _sums(report: ReplayReport) -> Fields:
             *(figure.row for figure in headline(report)),
             exposure.row,
             ("Day trades", Cell(str(report.day_trades))),
+            *((("Dividends", gain(report.dividends)),) if report.dividends else ()),
         )
     )
 

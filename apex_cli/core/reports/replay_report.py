@@ -84,6 +84,9 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     expired_entries: int = 0
     """Entries that ended with their session before all of them was filled."""
 
+    dividends: Usd = Usd(ZERO)
+    """Received on what was held, less what was owed on short positions; in the equity, not in the trades."""
+
     problems: tuple[str, ...] = ()
     """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
 

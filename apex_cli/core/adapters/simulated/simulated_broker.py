@@ -20,9 +20,10 @@ from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, session_bounds
 from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled_at_opening, settled_at
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
+from apex_cli.core.model.corporate_action import CorporateAction
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import ONE, ZERO, Price, Usd
+from apex_cli.core.model.money import CENT, ONE, ZERO, Price, Usd
 from apex_cli.core.model.order import Order, OrderRole, Phase
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource, RateSource
 from apex_cli.core.venue.catch_up import Marks, marks_of_book
@@ -75,6 +76,7 @@ class SimulatedBroker:
         fills_at_next_open: bool = False,
         outside_rth: bool = True,
         rates: RateSource | None = None,
+        dividends: Sequence[CorporateAction] = (),
     ) -> None:
         """Open the books.
 
@@ -94,6 +96,7 @@ class SimulatedBroker:
             fills_at_next_open: What is sent between two bars meets the next bar, not the close that is known
                 already. Orders that close a position by the clock still meet the last price.
             outside_rth: False: bars outside NYSE's regular hours fill no orders in stocks and options.
+            dividends: Oldest first; paid on what is held when the first session without one begins.
             rates: What other currencies are worth; without any, only what is priced in the account's is traded.
 
         Raises:
@@ -112,6 +115,10 @@ class SimulatedBroker:
         self._next_auction = next_auction
         self._fills_at_next_open = fills_at_next_open
         self._outside_rth = outside_rth
+        self._dividends = dividends
+        self.dividends_paid = Usd(ZERO)
+        """Received, less what was owed on short positions."""
+
         self._by_session: set[str] = set()
         """Keys of instruments that trade in NYSE's sessions."""
 
@@ -493,12 +500,23 @@ class SimulatedBroker:
         if session <= self._sessions[-1][0]:
             return False
         self._prior_close_equity = engine.equity
+        self._pay_dividends(self._sessions[-1][0], session)
         sent_before = ended_at - LAST_SECOND if self._fills_at_next_open else None
         # Opening the books again would find the same.
         self._events.extend(engine.end_session(ended_at, sent_before=sent_before))
         self._sessions = [*self._sessions, (session, ended_at)][-KEPT_SESSIONS:]
         engine.forget(self._sessions[0][1])
         return True
+
+    def _pay_dividends(self, before: str, session: str) -> None:
+        """Pay the dividends of the sessions after *before*, up to *session*, on what is held when they begin."""
+        due = [each for each in self._dividends if before < each.ex_date.isoformat() <= session]
+        held = self._engine.positions() if due else {}
+        for each in due:
+            amount = Usd((held.get(each.symbol, ZERO) * each.value).quantize(CENT))
+            if amount:
+                self._engine.move_cash(amount)
+                self.dividends_paid = Usd(self.dividends_paid + amount)
 
     def _settle_expired(self, now: datetime) -> None:
         """Turn contracts whose end has come into cash, at the intrinsic value that their underlying gives them.

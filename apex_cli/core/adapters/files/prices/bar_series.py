@@ -7,14 +7,19 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from apex_cli.core.adapters.files.prices.price_files import PriceRow, PriceTable, unknown_zone, weekly
 from apex_cli.core.adapters.files.text_tables import Problems
-from apex_cli.core.market.calendar import NEW_YORK, SATURDAY
+from apex_cli.core.market.calendar import NEW_YORK, SATURDAY, session_date
+from apex_cli.core.model.corporate_action import ActionKind, CorporateAction, split_before
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price
 
 ONE_DAY = timedelta(days=1)
 MAX_PROBLEMS = 100
@@ -34,6 +39,7 @@ FIRST_ROWS = 2000
 """Rows by which wall times of another session are known."""
 
 SESSION, SESSION_BEGIN = timedelta(hours=6, minutes=30), time(9, 30)
+SMALLEST_PRICE, ZERO_CENTS = Decimal("0.0001"), Decimal("0.00")
 LEAST_GAPS = 3
 """Gaps between days that show, where all are alike, that bars are weekly or monthly."""
 
@@ -131,6 +137,24 @@ def refuse_foreign(starts: Sequence[datetime], zone: tzinfo, name: str) -> None:
         raise unknown_zone(
             name, f"bars of each day run from {begin:%H:%M} to {end:%H:%M}, while New York trades from 09:30 to 16:00"
         )
+
+
+def without_splits(series: Series, actions: Sequence[CorporateAction], symbol: str) -> Series:
+    """Return *series* without the splits of *symbol*: prices before them are divided, and volumes multiplied."""
+    ratios = {each.ex_date for each in actions if each.symbol == symbol and each.kind is ActionKind.SPLIT}
+    if not ratios or not series.bars:
+        return series
+    bars = []
+    for bar in series.bars:
+        ratio = split_before(actions, symbol, session_date(bar.start))
+        prices = {name: Price(_divided(getattr(bar, name), ratio)) for name in ("open", "high", "low", "close")}
+        bars.append(bar if ratio == 1 else replace(bar, **prices, volume=bar.volume * ratio))
+    note = f"{len(ratios)} splits taken out"
+    return series._replace(bars=tuple(bars), ends=tuple(bar.end for bar in bars), notes=(*series.notes, note))
+
+
+def _divided(price: Decimal, ratio: Decimal) -> Decimal:
+    return price if ratio == 1 else (price / ratio).quantize(SMALLEST_PRICE).normalize() + ZERO_CENTS
 
 
 def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: str) -> Series:

@@ -10,11 +10,20 @@ from pathlib import Path
 
 from apex_cli.core.adapters.files.prices.bar_columns import LEAST_BYTES, moments_of, read_columns
 from apex_cli.core.adapters.files.prices.bar_parts import Part, is_part_of_one, join_parts
-from apex_cli.core.adapters.files.prices.bar_series import NO_BARS, OUTSIDE, Series, ended_by, is_pair, make_series
+from apex_cli.core.adapters.files.prices.bar_series import (
+    NO_BARS,
+    OUTSIDE,
+    Series,
+    ended_by,
+    is_pair,
+    make_series,
+    without_splits,
+)
 from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
+from apex_cli.core.model.corporate_action import CorporateAction
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.spelling import canonical_ticker
@@ -59,6 +68,7 @@ class CsvBars:
 
     __slots__ = (
         "__weakref__",
+        "_actions",
         "_files",
         "_folder",
         "_hints",
@@ -70,14 +80,20 @@ class CsvBars:
         "_unmatched",
     )
 
-    def __init__(self, folder: Path, hints: FileHints | None = None) -> None:
+    def __init__(self, folder: Path, hints: FileHints | None = None, actions: Iterable[CorporateAction] = ()) -> None:
         """Look which symbols *folder* has.
+
+        Args:
+            folder: of the files.
+            hints: what the configuration says of them.
+            actions: splits, by which prices of before are divided.
 
         Raises:
             InputError: the folder cannot be read, or two files mean the same symbol.
         """
         self._folder = folder
         self._hints = hints or FileHints()
+        self._actions = tuple(actions)
         self._series: dict[str, Series] = {}
         self._problems: dict[str, tuple[str, ...]] = {}
         self._shared: dict[Path, PriceTable] = {}
@@ -205,6 +221,7 @@ class CsvBars:
         if series is None:
             parts = [Part(path.name, self._read(path, key)) for path in self._files.get(key, ())]
             series = parts[0].series if len(parts) == 1 else join_parts(parts) if parts else NO_BARS
+            series = without_splits(series, self._actions, key)
             self._series[key] = series
         return series
 

@@ -1,0 +1,85 @@
+"""A file of splits and dividends: one row each, with symbol, date, kind and value."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from apex_cli.core.adapters.files.text_tables import Problems
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
+from apex_cli.core.model.spelling import canonical_ticker
+
+COLUMNS = ("symbol", "date", "kind", "value")
+_RATIO = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?::|/|for)\s*([0-9]+(?:\.[0-9]+)?)")
+MOST_RATIO = Decimal(1000)
+
+
+def read_actions(path: Path) -> tuple[CorporateAction, ...]:
+    """Return the splits and dividends in the CSV file at *path*, oldest first.
+
+    Raises:
+        InputError: it cannot be read, or rows are wrong; all of them are named.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InputError("actions_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None
+    reader = csv.DictReader(lines, restval="")
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    problems = Problems()
+    if missing := [name for name in COLUMNS if name not in reader.fieldnames]:
+        problems.add(path.name, f"it lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+    else:
+        found = list(_rows(path.name, reader, problems))
+    if problems:
+        problems.stop("actions_invalid", hint="Correct the lines.", details={"file": str(path)})
+    return tuple(sorted(found, key=lambda each: (each.ex_date, each.symbol)))
+
+
+def _rows(name: str, reader: csv.DictReader[str], problems: Problems) -> Iterator[CorporateAction]:
+    for row in reader:
+        try:
+            yield _action(row)
+        except ValueError as error:
+            problems.add(f"{name}:{reader.line_num}", str(error))
+
+
+def _action(row: Mapping[str, str]) -> CorporateAction:
+    """Return the action of one row.
+
+    Raises:
+        ValueError: a cell is wrong; it says which.
+    """
+    symbol, day, kind, value = (row[name].strip() for name in COLUMNS)
+    if not symbol:
+        raise ValueError("column symbol is empty, allowed: a symbol")
+    try:
+        ex_date = date.fromisoformat(day)
+    except ValueError:
+        raise ValueError(f"column date holds '{day}', allowed: YYYY-MM-DD") from None
+    if kind.lower() not in set(ActionKind):
+        raise ValueError(f"column kind holds '{kind}', allowed: split or dividend")
+    amount = _value(value)
+    if amount is None or not 0 < amount <= MOST_RATIO:
+        raise ValueError(f"column value holds '{value}', allowed: a number above 0, or a ratio such as 3:2")
+    return CorporateAction(
+        symbol=canonical_ticker(symbol), ex_date=ex_date, kind=ActionKind(kind.lower()), value=amount
+    )
+
+
+def _value(text: str) -> Decimal | None:
+    """Return the number or ratio in *text*; None when it is none."""
+    if ratio := _RATIO.fullmatch(text.lower()):
+        old = Decimal(ratio[2])
+        return Decimal(ratio[1]) / old if old else None
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
