@@ -155,7 +155,8 @@ def confidence_min(ctx: CheckContext) -> Check:
     if passed and not ctx.describe:
         return passing("confidence_min")
     shown = "none" if found is None else decimals(found)
-    wrong = "is missing" if found is None else f"{shown} is below the minimum of {decimals(minimum)}"
+    missing = "is missing: give the signal one, or set risk.min_confidence to 0"
+    wrong = missing if found is None else f"{shown} is below the minimum of {decimals(minimum)}"
     return verdict(
         "confidence_min",
         passed=passed,

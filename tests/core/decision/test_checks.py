@@ -226,7 +226,7 @@ def test_confidence_must_be_reported_and_reach_its_minimum(build: Any) -> None:
     low = only(build.failures(build.opportunity(confidence=D("0.6")), build.snapshot(), Limits()), "confidence_min")
     assert low.message == "Confidence 0.60 is below the minimum of 0.65."
     missing = only(build.failures(build.opportunity(confidence=None), build.snapshot(), Limits()), "confidence_min")
-    assert missing.message == "Confidence is missing."
+    assert missing.message == "Confidence is missing: give the signal one, or set risk.min_confidence to 0."
 
 
 def test_a_second_exposure_in_the_same_security_is_refused(build: Any) -> None:
