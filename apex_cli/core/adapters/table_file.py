@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,8 +14,11 @@ from enum import StrEnum
 from apex_cli.core.errors import InputError
 
 Datum = str | int | bool | Decimal | date | datetime | None
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet takes for a formula."""
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
+"""Where a cell begins that a spreadsheet takes for a formula, also where it splits text at a semicolon or a tab."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Signs that no workbook may hold."""
 
 
 class TableFormat(StrEnum):
@@ -46,10 +50,10 @@ def table_bytes(names: Sequence[str], rows: Sequence[Sequence[Datum]], form: Tab
 def harmless(text: str) -> str:
     """Return *text* so that no spreadsheet takes it for a formula.
 
-    >>> harmless("=HYPERLINK(1)"), harmless("-2+3"), harmless("AAPL")
-    ("'=HYPERLINK(1)", "'-2+3", 'AAPL')
+    >>> harmless("=HYPERLINK(1)"), harmless("-2+3"), harmless("AAPL"), harmless("a; =1+1")
+    ("'=HYPERLINK(1)", "'-2+3", 'AAPL', "a;' =1+1")
     """
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return _FORMULA.sub(r"\1'", text)
 
 
 def records(names: Sequence[str], rows: Sequence[Sequence[Datum]]) -> list[dict[str, str | int | bool | None]]:
@@ -73,7 +77,7 @@ def _csv(names: Sequence[str], rows: Sequence[Sequence[Datum]]) -> bytes:
 
 def _csv_cell(value: Datum) -> str:
     if isinstance(value, str):
-        return harmless(value)
+        return harmless(value.replace("\r\n", "\n").replace("\r", "\n"))
     plain = _plain(value)
     return "" if plain is None else str(plain).lower() if isinstance(plain, bool) else str(plain)
 
@@ -109,7 +113,7 @@ def _xlsx_cell(value: Datum) -> Datum:
     """Return a value as a workbook takes it: times in UTC without a zone, which workbooks do not know."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None)
-    return harmless(value) if isinstance(value, str) else value
+    return harmless(_CONTROLS.sub("\ufffd", value)) if isinstance(value, str) else value
 
 
 def _missing(extra: str) -> InputError:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from msgspec.structs import replace
 
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 
-WASH_DAYS = timedelta(days=30)
-"""A purchase so long before or after a sale at a loss makes it a wash sale."""
+WASH_DAYS = 30
+"""A purchase so many days before or after a sale at a loss makes it a wash sale."""
 
-LONG_TERM = timedelta(days=365)
-"""Held for longer than this is long-term."""
+
+FEBRUARY, SHORT_FEBRUARY = 2, 28
 
 
 class TaxLot(Value, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class TaxLot(Value, frozen=True, kw_only=True):
     """What was received, commissions deducted."""
 
     is_wash_hint: bool = False
-    """True for a loss with another purchase (or short sale) of the same security within 30 days."""
+    """True for a loss with another purchase (or short sale) of the same security within 30 days, held after it."""
 
     @property
     def gain(self) -> Usd:
@@ -52,8 +53,16 @@ class TaxLot(Value, frozen=True, kw_only=True):
 
     @property
     def is_long_term(self) -> bool:
-        """True when it was held for more than a year; what was sold short never is."""
-        return self.side is OrderSide.BUY and self.closed_at - self.opened_at > LONG_TERM
+        """True when it was closed after the same day of the next year; what was sold short never is."""
+        bought = _day(self.opened_at)
+        leap = bought.month == FEBRUARY and bought.day > SHORT_FEBRUARY
+        anniversary = bought.replace(year=bought.year + 1, day=SHORT_FEBRUARY if leap else bought.day)
+        return self.side is OrderSide.BUY and _day(self.closed_at) > anniversary
+
+
+def _day(at: datetime) -> date:
+    """Return the day of trading, by which the rules count."""
+    return at.astimezone(NEW_YORK).date()
 
 
 class _Open(Value, frozen=True, kw_only=True):
@@ -70,22 +79,25 @@ def tax_lots(fills: Iterable[Fill]) -> tuple[TaxLot, ...]:
     """
     ordered = sorted(fills, key=lambda fill: (fill.filled_at, fill.key))
     held: dict[str, deque[_Open]] = {}
-    lots: list[tuple[TaxLot, Fill]] = []
+    lots: list[tuple[TaxLot, Fill, frozenset[str]]] = []
     opened: dict[str, list[Fill]] = {}
     for fill in ordered:
         queue = held.setdefault(fill.instrument.key, deque())
         left: Decimal = fill.quantity
+        closed: list[tuple[TaxLot, Fill]] = []
         while left > ZERO and queue and queue[0].fill.side is not fill.side:
             first = queue.popleft()
             quantity = min(left, first.left)
-            lots.append((_lot(first.fill, fill, quantity), first.fill))
+            closed.append((_lot(first.fill, fill, quantity), first.fill))
             left -= quantity
             if first.left > quantity:
                 queue.appendleft(_Open(fill=first.fill, left=first.left - quantity))
+        still_held = frozenset(item.fill.key for item in queue)
+        lots += [(lot, opening, still_held) for lot, opening in closed]
         if left > ZERO:
             queue.append(_Open(fill=fill, left=left))
             opened.setdefault(fill.instrument.key, []).append(fill)
-    return tuple(_with_hint(lot, by, opened.get(lot.security, ())) for lot, by in lots)
+    return tuple(_with_hint(lot, by, opened.get(lot.security, ()), held) for lot, by, held in lots)
 
 
 def _lot(opening: Fill, closing: Fill, quantity: Decimal) -> TaxLot:
@@ -107,12 +119,18 @@ def _amount(fill: Fill, quantity: Decimal, *, sign: int) -> Usd:
     return Usd(value + sign * fill.cost * quantity / fill.quantity)
 
 
-def _with_hint(lot: TaxLot, opening: Fill, opened: Sequence[Fill]) -> TaxLot:
-    """Return *lot*, marked when it is a loss with another opening of the same security close to its end."""
+def _with_hint(lot: TaxLot, opening: Fill, opened: Sequence[Fill], still_held: frozenset[str]) -> TaxLot:
+    """Return *lot*, marked when it is a loss and something else replaced it within the days that count.
+
+    What was opened afterwards replaces it, and what was opened before and was *still_held* when it was closed.
+    """
     if lot.gain >= ZERO:
         return lot
     near = any(
-        fill.key != opening.key and fill.side is lot.side and abs(fill.filled_at - lot.closed_at) <= WASH_DAYS
+        fill.key != opening.key
+        and fill.side is lot.side
+        and abs((_day(fill.filled_at) - _day(lot.closed_at)).days) <= WASH_DAYS
+        and (fill.filled_at > lot.closed_at or fill.key in still_held)
         for fill in opened
     )
     return replace(lot, is_wash_hint=True) if near else lot

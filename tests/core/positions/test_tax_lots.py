@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
@@ -60,11 +62,48 @@ def test_only_what_was_held_for_more_than_a_year_is_long_term() -> None:
         assert lot.is_long_term is is_long
 
 
+@pytest.mark.parametrize(
+    ("bought", "sold", "is_long"),
+    [
+        ("2023-03-01T10:00", "2024-03-01T09:00", False),  # 366 days, and yet the same day of the next year
+        ("2023-03-01T16:00", "2024-03-02T09:31", True),
+        ("2024-02-29T12:00", "2025-02-28T12:00", False),
+        ("2024-02-29T12:00", "2025-03-01T09:31", True),
+        ("2025-01-02T19:59", "2026-01-02T09:31", False),
+    ],
+)
+def test_a_year_is_counted_by_days_of_the_calendar(bought: str, sold: str, is_long: bool) -> None:
+    times = (datetime.fromisoformat(text).replace(tzinfo=NEW_YORK) for text in (bought, sold))
+    (lot,) = tax_lots(
+        [replace(fill(0, side, 1, "10"), filled_at=at) for side, at in zip((BUY, SELL), times, strict=True)]
+    )
+    assert lot.is_long_term is is_long
+
+
+def test_the_thirtieth_day_counts_whole_whatever_the_hour() -> None:
+    late = replace(fill(31, BUY, 10, "8"), filled_at=FIRST + timedelta(days=31, hours=5))
+    early = replace(fill(1, SELL, 10, "8"), filled_at=FIRST + timedelta(days=1))
+    assert tax_lots([fill(0, BUY, 10, "10"), early, late])[0].is_wash_hint
+
+
+def test_what_was_sold_together_replaces_nothing() -> None:
+    lots = tax_lots([fill(0, BUY, 10, "10"), fill(3, BUY, 10, "9"), fill(5, SELL, 20, "8")])
+    assert [lot.is_wash_hint for lot in lots] == [False, False]
+
+
+def test_what_was_bought_before_and_is_still_held_replaces_it() -> None:
+    lots = tax_lots([fill(0, BUY, 10, "10"), fill(3, BUY, 10, "9"), fill(5, SELL, 10, "8")])
+    assert [lot.is_wash_hint for lot in lots] == [True]
+
+
+def test_the_rest_of_the_same_purchase_replaces_nothing() -> None:
+    lots = tax_lots([fill(0, BUY, 20, "10"), fill(5, SELL, 10, "8")])
+    assert [lot.is_wash_hint for lot in lots] == [False]
+
+
 def test_options_count_by_their_multiplier() -> None:
     option = make_instrument("AAPL", MarketType.OPTIONS)
     bought, sold = (fill(day, side, 1, price) for day, side, price in ((0, BUY, "2"), (1, SELL, "3")))
-    from msgspec.structs import replace
-
     (lot,) = tax_lots([replace(bought, instrument=option), replace(sold, instrument=option)])
     assert (lot.cost, lot.proceeds) == (200, 300)
 
