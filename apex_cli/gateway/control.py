@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import Usd
 from apex_cli.gateway import messages
 from apex_cli.gateway.contracts import STOCK, Contract
 from apex_cli.gateway.faults import Fault
@@ -198,6 +199,13 @@ class EndSession(Command, frozen=True, kw_only=True, tag="end_session"):
     """Hold the closing auction at the last prices, then expire every DAY order."""
 
 
+class MoveCash(Command, frozen=True, kw_only=True, tag="cash"):
+    """Pay money in, or take it out."""
+
+    amount: Decimal
+    """Dollars; negative when they are taken out."""
+
+
 class OpenSession(Command, frozen=True, kw_only=True, tag="open_session"):
     """Hold the opening auction at the last prices."""
 
@@ -228,6 +236,7 @@ AnyCommand = (
     | SetPolicy
     | EndSession
     | OpenSession
+    | MoveCash
     | ShowBooks
 )
 
@@ -265,6 +274,10 @@ def books_of(gateway: Hub) -> BooksView:
         positions={key: row.quantity for key, row in desk.holdings.positions.items() if row.quantity},
         clients=tuple(sorted(gateway.sessions)),
     )
+
+
+def _move_cash(gateway: Hub, command: MoveCash) -> None:
+    gateway.desk.engine.move_cash(Usd(command.amount))
 
 
 def _price(gateway: Hub, command: SetPrice) -> None:
@@ -428,5 +441,6 @@ _DO: dict[type, Callable[[Hub, Any], None]] = {
     SetNextId: _next_id,
     SetPolicy: _policy,
     EndSession: _end_session,
+    MoveCash: _move_cash,
     OpenSession: _open_session,
 }

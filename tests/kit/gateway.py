@@ -117,6 +117,10 @@ class Driver:
             )
         )
 
+    def move_cash(self, amount: Number) -> None:
+        """Pay money in, or take it out where it is negative."""
+        self.do(control.MoveCash(amount=Decimal(amount)))
+
     def split(self, symbol: str, ratio: Number) -> None:
         """Split a security over night: *ratio* new units for each old one."""
         self.do(control.Split(symbol=symbol, ratio=Decimal(ratio)))

@@ -1,0 +1,132 @@
+"""A deposit and a withdrawal of 40 % on a day with a real loss of 3 %: what is lost stays 3 %, the caps move along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli.core.adapters.system_clock import SystemClock
+from apex_cli.core.model.limits import CommissionPlan
+from kit.gateway import GatewayThread
+
+# 100,000 buy 1,000 shares at 50, which fall to 47: 3,000 are lost, 97,000 are left. 40 % of them are 38,800.
+MOVES = [
+    # amount, equity after it, day's opening value and peak after it (100,000 * equity / 97,000), shares at a risk of 2
+    (-38_800, 58_200, 60_000, 291),
+    (38_800, 135_800, 140_000, 679),
+]
+WHEN = ("2026-11-17", "2026-11-18", "2026-11-19")
+
+
+def write_signal(folder: Path, name: str, at: str, *, symbol: str, stop: int, target: int) -> None:
+    signal = {
+        "signal_id": name,
+        "symbol": symbol,
+        "signal_type": "BUY",
+        "entry_price": 50,
+        "stop_loss": stop,
+        "target_price": target,
+        "confidence": 0.8,
+        "timestamp": at,
+    }
+    (folder / f"{name}.json").write_text(json.dumps([signal]))
+
+
+def write_config(folder: Path, rest: str, *, risk: str, daily: str = "0.1", drawdown: str = "0.25") -> None:
+    (folder / "config.yaml").write_text(
+        f"risk: {{capital: 100000, capital_base: equity, max_risk_pct: {risk}, max_position_pct: 0.5, "
+        f"max_daily_loss_pct: {daily}, max_drawdown_pct: {drawdown}, enforce_market_hours: false}}\n{rest}"
+    )
+
+
+def judge(
+    folder: Path, apex_json: Callable[..., Any], rest: str, at: str, *, equity: int, start: int, shares: int
+) -> None:
+    """Try the limits just at the loss, and just above it."""
+    lost = f"3 % ({start - equity:.2f} USD)"
+    for number, (daily, drawdown, code) in enumerate((("0.03", "0.25", "daily_loss"), ("0.1", "0.03", "drawdown"))):
+        write_config(folder, rest, risk="0.01", daily=daily, drawdown=drawdown)
+        write_signal(folder, f"r{number}", at, symbol="MSFT", stop=48, target=56)
+        (signal,) = apex_json("run", "--once", "--signals", f"r{number}.json").data["signals"]
+        (reason,) = signal["reasons"]
+        assert (reason["code"], reason["value"].replace(".00", ""), reason["limit"]) == (
+            code,
+            lost.replace(".00", ""),
+            "below 3 %",
+        )
+    write_config(folder, rest, risk="0.01", daily="0.0301", drawdown="0.0301")
+    write_signal(folder, "last", at, symbol="MSFT", stop=48, target=56)
+    (signal,) = apex_json("run", "--once", "--signals", "last.json").data["signals"]
+    assert (signal["outcome"], signal["quantity"]) == ("executed", shares), signal["reasons"]
+
+
+@pytest.mark.parametrize(("amount", "equity", "start", "shares"), MOVES)
+def test_in_simulation(  # noqa: PLR0917 - one row of figures
+    here: Path, apex_json: Callable[..., Any], amount: int, equity: int, start: int, shares: int
+) -> None:
+    (here / "bars").mkdir()
+    for symbol, closes in (("AAPL", (50, 50, 47)), ("MSFT", (50, 50, 50))):
+        rows = [f"{day},{close},{close},{close},{close},1000000" for day, close in zip(WHEN, closes, strict=True)]
+        (here / "bars" / f"{symbol}.csv").write_text("\n".join(["date,open,high,low,close,volume", *rows]) + "\n")
+    rest = (
+        "execution: {auto_execute: true}\nprices: {bars_dir: bars}\n"
+        f"simulation: {{clock: bars, start: {WHEN[1]}, commission: none, buying_power_multiple: 4}}\n"
+    )
+    write_config(here, rest, risk="0.05")
+    write_signal(here, "first", f"{WHEN[1]}T15:55:00-05:00", symbol="AAPL", stop=45, target=60)
+    (bought,) = apex_json("run", "--once", "--signals", "first.json").data["signals"]
+    assert (bought["outcome"], bought["quantity"]) == ("executed", 1000)
+    assert apex_json("run", "--once", "--bars-until", WHEN[2]).data["summary"]["equity"] == "97000"
+    moved = apex_json("cash", "in" if amount > 0 else "out", str(abs(amount)))
+    assert float(moved.data["equity"]) == equity
+    judge(here, apex_json, rest, f"{WHEN[2]}T15:55:00-05:00", equity=equity, start=start, shares=shares)
+
+
+@pytest.fixture
+def venue() -> Iterator[tuple[GatewayThread, list[timedelta]]]:
+    """Run a venue whose clock is late by the one value of a list."""
+    late = [timedelta(minutes=20)]
+    clock = SystemClock()
+    made = GatewayThread(
+        prices={"AAPL": "50", "MSFT": "50"}, cash="100000", plan=CommissionPlan.NONE, now=lambda: clock.now() - late[0]
+    )
+    made.start()
+    yield made, late
+    made.close()
+
+
+@pytest.mark.parametrize("library", ["ib_insync", "ib_async"])
+@pytest.mark.parametrize(("amount", "equity", "start", "shares"), MOVES)
+def test_over_the_wire(  # noqa: PLR0917 - one row of figures
+    here: Path,
+    apex_json: Callable[..., Any],
+    venue: tuple[GatewayThread, list[timedelta]],
+    library: str,
+    amount: int,
+    equity: int,
+    start: int,
+    shares: int,
+) -> None:
+    gateway, late = venue
+    rest = (
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        f"broker: {{ib: {{library: {library}, ib_port: {gateway.port}, quiet_hours: []}}}}\n"
+    )
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    write_config(here, rest, risk="0.05")
+    write_signal(here, "first", at, symbol="AAPL", stop=45, target=60)
+    (bought,) = apex_json("run", "--once", "--signals", "first.json").data["signals"]
+    assert (bought["outcome"], bought["quantity"]) == ("executed", 1000), bought["reasons"]
+    late[0] = timedelta()
+    gateway.set_price("AAPL", "47")
+    assert float(apex_json("run", "--once").data["summary"]["equity"]) == 97_000
+    gateway.move_cash(amount)
+    assert apex_json("reconcile").status == 0
+    judge(here, apex_json, rest, at, equity=equity, start=start, shares=shares)
+    journal = "".join(path.read_text() for path in (here / "state" / "journal").glob("*.jsonl"))
+    assert journal.count('"cash_moved"') == 1
