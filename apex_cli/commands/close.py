@@ -72,7 +72,9 @@ def _check_numbers(symbols: Sequence[str], *, yes: bool) -> None:
     number = next((each for each in symbols if each.isdecimal()), None)
     if yes and number is not None:
         raise InputError(
-            "number_needs_a_look", f"With --yes, {number} may be another position by now.", hint="Name the symbol."
+            "number_needs_a_look",
+            f"With --yes, {number} may be another position by now.",
+            hint=f"Name the symbol; a ticker of digits alone with its currency, such as {number}@JPY.",
         )
 
 

@@ -138,7 +138,7 @@ def test_a_rate_of_the_configuration_holds_where_there_are_no_bars_of_the_pair(
         "value": "1.25",
         "currency": "EUR",
         "base": "USD",
-        "source": "venue",
+        "source": "configuration",
         "at": held["rate"]["at"],
     }
     assert "+0.00 EUR at 1 EUR = 1.25 USD" in apex("positions").out

@@ -278,8 +278,10 @@ class TestCommands:
     def test_close_asks_first_and_a_second_yes_does_nothing(self, api: BotApi, asked: Settings) -> None:
         with listening(asked):
             press(api, ANNA, question(api, "AAPL"), YES)
-            api.say(ANNA, "/close aapl")
-            api.wait_for(lambda: any("Close all of AAPL?" in text for text in api.texts()))
+            for spelling in ("aapl", "$AAPL", "NASDAQ:AAPL"):
+                sent = sum("Close all of AAPL?" in text for text in api.texts())
+                api.say(ANNA, f"/close {spelling}")
+                api.wait_for(lambda sent=sent: sum("Close all of AAPL?" in text for text in api.texts()) == sent + 1)
             message = next(n for n, m in api.messages.items() if "Close all of AAPL?" in m["text"])
             token = api.buttons(message)["Yes, do it"]
             assert "AAPL closed" in press(api, ANNA, message, "Yes, do it")

@@ -23,7 +23,7 @@ from apex_cli.core.model.instrument import (
     make_instrument,
 )
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.vendor_marks import COUNTRIES, PREFIXES, Place
+from apex_cli.core.model.vendor_marks import COUNTRIES, LISTED_IN, PREFIXES, Place
 from apex_cli.core.model.vendor_marks import SUFFIXES as PLACE_SUFFIXES
 
 
@@ -239,7 +239,8 @@ def _placed(name: str, place: Place, hints: Hints) -> Hints:
     Raises:
         SpellingError: they contradict each other, or prices there may be in pounds or in pence.
     """
-    if hints.market_type not in {None, place.market}:
+    on_it = {MarketType.OPTIONS} if place.market is MarketType.EQUITY else set()
+    if hints.market_type not in {None, place.market, *on_it}:
         raise SpellingError(f"{name} contradicts market_type {hints.market_type}", field="market_type")
     if len(place.currencies) > 1 and not hints.currency:
         whole, part = place.currencies
@@ -336,8 +337,23 @@ def canonical_ticker(text: str) -> str:
     return found.key if found.market_type is MarketType.OPTIONS else found.bars_name
 
 
+def as_ticker(text: str) -> str:
+    """Return a text of the configuration in its canonical spelling; one word that is no security stays as it is.
+
+    Raises:
+        ValueError: several words, or letters of other languages, that name no security.
+    """
+    try:
+        canonical(text)
+    except SpellingError:
+        if " " in text or not text.isascii():
+            raise
+    return canonical_ticker(text)
+
+
 Ticker = Annotated[
-    str, Spelling(canonical_ticker, "a ticker; put one that looks like a number or a truth value in quotes")
+    str,
+    Spelling(as_ticker, "a ticker; put one that looks like a number or a truth value in quotes", is_free=True),
 ]
 """A ticker, kept in its canonical spelling."""
 
@@ -557,7 +573,7 @@ def _with_hints(made: Instrument, hints: Hints) -> Instrument:
         return replace(made, con_id=hints.con_id) if hints.con_id else made
     if hints.right is not None and made.right not in {None, hints.right}:
         raise SpellingError(f"{hints.right} contradicts {made.key}", field="right")
-    currency = hints.currency or made.currency
+    currency = hints.currency or LISTED_IN.get(hints.exchange) or made.currency
     found = replace(
         made,
         currency=currency,

@@ -91,3 +91,20 @@ COUNTRIES = _places(
     }
 )
 """Behind a space, as Bloomberg writes it."""
+
+LISTED_IN = {
+    name: currency
+    for currency, names in {
+        "EUR": "IBIS IBIS2 XETRA XETR FWB SWB SBF AEB BVME BM ENEXT.BE BVL HEX VSE",
+        "CHF": "EBS VIRTX",
+        "HKD": "SEHK",
+        "JPY": "TSEJ",
+        "CAD": "TSE VENTURE",
+        "AUD": "ASX",
+        "SEK": "SFB",
+        "NOK": "OSE",
+        "DKK": "CPH",
+    }.items()
+    for name in names.split()
+}
+"""What shares are quoted in on exchanges, by the names of Interactive Brokers, where no currency is named."""

@@ -50,6 +50,7 @@ import msgspec
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.market.expiry import settlement_of
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, Holding, OrderUpdate
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.market import Bar
@@ -515,9 +516,11 @@ class MatchingEngine:
         """Return the currency of commissions of *instrument*."""
         return self._ledger.charges_in(instrument)
 
-    def set_rate(self, currency: str, value: Decimal) -> None:
-        """Count *currency* by *value* units of the account's from now on."""
+    def set_rate(self, currency: str, value: Decimal, origin: Rate | None = None) -> None:
+        """Count *currency* by *value* units of the account's from now on; fills name *origin* as their rate."""
         self._ledger.rates[currency] = value
+        if origin is not None:
+            self._ledger.origins[currency] = origin
 
     @property
     def equity(self) -> Usd:

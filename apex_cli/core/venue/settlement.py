@@ -25,7 +25,18 @@ EXECUTION_PREFIX = "SIM"
 class Ledger:
     """Books one fill after another."""
 
-    __slots__ = ("_plan", "base", "cash", "fills", "foreign", "instruments", "last_execution", "positions", "rates")
+    __slots__ = (
+        "_plan",
+        "base",
+        "cash",
+        "fills",
+        "foreign",
+        "instruments",
+        "last_execution",
+        "origins",
+        "positions",
+        "rates",
+    )
 
     def __init__(self, cash: Decimal, costs: CostModel, base: str = HOME_CURRENCY) -> None:
         """Start flat with *cash* in the currency *base*."""
@@ -38,6 +49,9 @@ class Ledger:
 
         self.rates: dict[str, Decimal] = {}
         """Units of *base* for one unit of each other currency."""
+
+        self.origins: dict[str, Rate] = {}
+        """Where these come from, as far as that was said."""
 
         self.positions: dict[str, Decimal] = {}
         """Signed quantity by instrument key; never 0."""
@@ -116,6 +130,9 @@ class Ledger:
         if own is not None:
             self.rates[currency] = own.value
             return own
+        known = self.origins.get(currency)
+        if known is not None and known.value == self.rates[currency]:
+            return known
         return Rate(currency=currency, base=self.base, value=self.rates[currency], source="venue", at=at)
 
     def _pay(self, amount: Decimal, currency: str) -> None:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
+from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, underlying_of
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.spelling import (
     Hints,
     SpellingError,
     as_currency,
+    as_ticker,
     canonical,
     canonical_ticker,
     names_key,
@@ -352,3 +353,26 @@ def test_an_adjusted_contract_is_one_on_the_same_underlying_of_another_class() -
     adjusted = canonical("AAPL1  261218C00150000")
     assert (adjusted.symbol, adjusted.trading_class) == ("AAPL", "AAPL1")
     assert adjusted.key == "AAPL@options 2026-12-18 C150 (AAPL1)" != canonical("AAPL  261218C00150000").key
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key"), [("IBIS", "SAP@EUR"), ("XETRA", "SAP@EUR"), ("SEHK", "SAP@HKD"), ("NYSE", "SAP"), ("", "SAP")]
+)
+def test_an_exchange_says_the_currency_where_nothing_else_does(exchange: str, key: str) -> None:
+    assert canonical("SAP", Hints(exchange=exchange)).key == key
+    assert canonical("SAP", Hints(exchange=exchange, currency="GBP")).key == "SAP@GBP"
+
+
+def test_a_list_of_the_configuration_takes_every_spelling_and_no_sentence() -> None:
+    assert [as_ticker(text) for text in ("BRK B", "xetr:sap")] == ["BRK.B", "SAP@EUR"]
+    with pytest.raises(ValueError, match="no ticker"):
+        as_ticker("hello, world")
+    with pytest.raises(ValueError, match="no symbol"):
+        as_ticker("ÄÖ")
+    assert as_ticker("FOO/USD") == "FOO/USD"
+
+
+def test_an_option_is_about_a_stock_in_its_currency() -> None:
+    dollars = canonical("AAPL 2026-12-18 200 C")
+    euros = canonical("SAP@options 2026-12-18 C100 EUR")
+    assert (underlying_of(dollars).key, underlying_of(euros).key) == ("AAPL", "SAP@EUR")

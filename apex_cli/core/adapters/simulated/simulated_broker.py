@@ -351,7 +351,7 @@ class SimulatedBroker:
         for currency in self._currencies - {self._rates.base}:
             rate = self._rates.of(currency, now)
             if rate is not None:
-                self._engine.set_rate(currency, rate.value)
+                self._engine.set_rate(currency, rate.value, rate)
 
     def _meets_last(self, orders: Sequence[Order]) -> bool:
         """Return False where the last close is history for *orders*, or no market was open at it."""

@@ -24,9 +24,10 @@ from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.corporate_action import CorporateAction
-from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
-from apex_cli.core.model.spelling import canonical_ticker
+from apex_cli.core.model.spelling import COINS, CURRENCIES, canonical_ticker
+from apex_cli.core.model.vendor_marks import PREFIXES
 
 MOST_SHOWN = 3
 """Files that are named with their reason when none has a bar."""
@@ -331,7 +332,10 @@ def file_symbol(text: str) -> str:
     >>> file_symbol("NASDAQ:AAPL"), file_symbol("AAPL.US"), file_symbol("BTC/USD"), file_symbol("X:BTCUSD")
     ('AAPL', 'AAPL', 'BTC/USD', 'BTCUSD')
     """
-    symbol = text.strip().upper().rpartition(":")[2]
+    venue, _, symbol = text.strip().upper().rpartition(":")
+    place = PREFIXES.get(venue)
+    if place is not None and place.market is MarketType.EQUITY and place.currencies != (HOME_CURRENCY,):
+        return f"{venue}:{symbol}"
     return symbol.removesuffix(".US")
 
 
@@ -344,7 +348,7 @@ def symbol_in_name(name: str) -> str:
     stem = re.sub(r" ?\([0-9]+\)$|(?<=[DWMHS0-9])_[0-9a-f]{5}$", "", name.strip())
     if minutes := _METATRADER.fullmatch(stem):
         stem = minutes[1]
-    if _SHARE_CLASS.fullmatch(stem):
+    if _SHARE_CLASS.fullmatch(stem) or _is_pair(stem):
         return stem
     if _PLAIN_NAME.fullmatch(stem) and " " not in stem and not re.search(r"-[0-9]|-(?:1d|usd.*-)", stem, re.IGNORECASE):
         symbol = stem.upper().removesuffix(".US")
@@ -356,6 +360,11 @@ def symbol_in_name(name: str) -> str:
     if len(left) == 1 and _PLAIN_NAME.fullmatch(left[0]):
         return left[0].upper().removesuffix(".US")
     return ""
+
+
+def _is_pair(stem: str) -> bool:
+    parts = stem.upper().split("_")
+    return len(parts) == 2 and parts[0] in CURRENCIES | COINS and parts[1] in CURRENCIES | COINS  # noqa: PLR2004 - a pair
 
 
 def _bare_name(path: Path) -> str:

@@ -27,6 +27,7 @@ from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, BadField,
 from apex_cli.core.adapters.files.text_tables import plain_name
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.vendor_marks import PREFIXES
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
@@ -319,7 +320,9 @@ class _Translator:
         elif name == "signal_type" and isinstance(value, str):
             self.fields[name] = _action(value)
         elif name == "symbol" and isinstance(value, str):
-            self.fields[name] = bare = _EXCHANGE.sub("", value.strip(), count=1)
+            bare = _EXCHANGE.sub("", value.strip(), count=1)
+            is_known = value.strip().partition(":")[0].upper() in PREFIXES
+            self.fields[name] = value.strip() if is_known else bare
             if _PERPETUAL.fullmatch(bare):
                 message = f"{shown(bare)} is a perpetual contract, and no coin"
                 self.reasons.append(BadField(name, message, value=value, allowed="the pair itself").reason)
