@@ -31,13 +31,18 @@ def schema(
     """Print the JSON Schema of a command's output with --json; without a command, the commands that have one."""
     import json
 
-    from apex_cli.presenters.contract import DATA, envelope_schema
+    from apex_cli.presenters.contract import DATA, EVENTS, envelope_schema, event_schema
 
     name = " ".join(command or ())
     if not name:
-        call.out.result({"commands": list(DATA)}, tuple(Line(text=each) for each in DATA))
+        names = [*DATA, EVENTS]
+        call.out.result({"commands": names}, tuple(Line(text=each) for each in names))
         return
-    if name not in DATA:
-        raise InputError("schema_unknown", f"There is no schema of {name!r}.", hint=f"There are: {', '.join(DATA)}.")
-    found = envelope_schema(name)
+    if name != EVENTS and name not in DATA:
+        from apex_cli.core.reader import suggest
+
+        guess = suggest(name, DATA)
+        hint = f"Did you mean {guess}?" if guess else "apex schema lists them all."
+        raise InputError("schema_unknown", f"There is no schema of {name!r}.", hint=hint)
+    found = event_schema() if name == EVENTS else envelope_schema(name)
     call.out.result(found, tuple(Line(text=line, is_whole=True) for line in json.dumps(found, indent=2).splitlines()))

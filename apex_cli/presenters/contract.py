@@ -12,6 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypedDict
 
+from apex_cli.presenters import contract_care as care
+from apex_cli.presenters import contract_research as research
+
 
 class Note(TypedDict):
     """An error or a warning."""
@@ -469,19 +472,25 @@ class Channels(TypedDict):
     channels: list[Channel]
 
 
-class Files(TypedDict):
-    """``apex init``."""
+class FillEvent(TypedDict):
+    """An execution that was booked."""
 
-    files: list[str]
-    next: str
+    exec_id: str
+    client_order_id: str
+    symbol: str
+    role: str | None
+    side: str
+    quantity: float
+    price: Decimal
+    commission: Decimal
 
 
-class Version(TypedDict):
-    """``apex version``."""
+class AlarmEvent(TypedDict):
+    """Something that must be looked at."""
 
-    version: str
-    python: str
-    system: str
+    code: str
+    symbol: str
+    message: str
 
 
 DATA: Mapping[str, Any] = {
@@ -503,10 +512,48 @@ DATA: Mapping[str, Any] = {
     "state check": Findings,
     "heartbeat": Heartbeat,
     "notify status": Channels,
-    "init": Files,
-    "version": Version,
+    "cash": care.Cash,
+    "import-fills": care.Imported,
+    "report": research.Report,
+    "replay": research.Replay,
+    "learn status": research.LearnStatus,
+    "learn history": research.LearnHistory,
+    "learn diff": research.LearnDiff,
+    "learn rollback": research.LearnVersion,
+    "learn freeze": research.Frozen,
+    "learn unfreeze": research.Frozen,
+    "model status": research.ModelStatus,
+    "model train": research.TrainedModel,
+    "model rollback": research.TrainedModel,
+    "files": research.FileLook,
+    "export": research.Export,
+    "init": care.Files,
+    "config show": care.ConfigShow,
+    "config get": care.ConfigGet,
+    "config set": care.ConfigChange,
+    "config unset": care.ConfigChange,
+    "config path": care.ConfigPath,
+    "config edit": care.ConfigFile,
+    "config validate": care.ConfigFile,
+    "state query": care.Rows,
+    "state backup": care.Backup,
+    "state restore": care.Restored,
+    "state migrate": care.Migrated,
+    "state reset-clock": care.ClockReset,
+    "state reset-peak": care.PeakReset,
+    "state export": care.Exported,
+    "notify test": care.NotifyTest,
+    "help": care.Help,
+    "version": care.Version,
+    "schema": care.Schemas,
+    "gateway": care.Gateway,
+    "telegram": care.Ended,
+    "dashboard": care.Ended,
 }
-"""The type of ``data`` by command, when it ends well; other commands promise an object."""
+"""The type of ``data`` by command, when it ends well."""
+
+EVENTS = "run event"
+"""Names the schema of the lines that a looping run prints."""
 
 
 def envelope_type(command: str) -> Any:  # noqa: ANN401 - a type that is made here
@@ -535,4 +582,28 @@ def envelope_schema(command: str) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"apex {command} --json",
         **schema,
+    }
+
+
+EVENT_DATA: Mapping[str, Any] = {"signal": Signal, "fill": FillEvent, "round_trip": RoundTrip, "alarm": AlarmEvent}
+"""The type of ``data`` by event; the envelope is the last line."""
+
+
+def event_type(kind: str) -> Any:  # noqa: ANN401 - a type that is made here
+    """Return the type of a line that a looping run prints for an event of this kind."""
+    fields = {"v": Literal[1], "event": Literal[kind], "at": datetime | None, "data": EVENT_DATA[kind]}
+    return TypedDict(f"{kind.title().replace('_', '')}Line", fields)  # type: ignore[operator]  # known only here
+
+
+def event_schema() -> dict[str, Any]:
+    """Return the JSON Schema of one line of a looping run; what is in ``data`` depends on ``event``."""
+    import msgspec
+
+    template = "#/$defs/{name}"
+    lines, parts = msgspec.json.schema_components(map(event_type, EVENT_DATA), ref_template=template)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "apex run --json, a line of a loop",
+        "anyOf": list(lines),
+        "$defs": parts,
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
+from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency, visible
 from apex_cli.core.ports import StateStore
@@ -24,8 +27,9 @@ from apex_cli.core.state.events import (
     read_event,
 )
 from apex_cli.presenters.day import status_line
-from apex_cli.presenters.run import why
-from apex_cli.presenters.screen.formats import moment, price, units
+from apex_cli.presenters.history import ROUND_TRIPS
+from apex_cli.presenters.run import SIGNALS, why
+from apex_cli.presenters.screen.formats import moment, number, price, units
 from apex_cli.presenters.screen.output import Output, without_secrets, write_line
 
 if TYPE_CHECKING:
@@ -68,12 +72,14 @@ class RunLog:
     def signal(self, report: SignalReport) -> None:
         """Log one signal's outcome; without a loop the table at the end says it."""
         if self._is_loop and report.outcome is not SignalOutcome.DUPLICATE:
+            self._give("signal", self._now, partial(SIGNALS.data, report))
             quantity = f" {units(report.quantity)}" if report.quantity is not None else ""
             self._say(f"{report.symbol or report.where} {report.outcome}{quantity}: {why(report)}".rstrip(": "))
 
     def booked(self, booked: Booked) -> None:
         """Log fills and closed round trips."""
         for fill in booked.fills:
+            self._give("fill", fill.filled_at, partial(fill_data, fill))
             costs = f", commission {fill.cost:.2f}" if fill.cost else ""
             role = fill.role.lower() if fill.role else fill.settlement or "fill"
             self._say(
@@ -81,6 +87,7 @@ class RunLog:
                 fill.filled_at,
             )
         for trip in booked.round_trips:
+            self._give("round_trip", trip.exit_time, partial(ROUND_TRIPS.data, trip))
             self._say(
                 f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} {account_currency()}",
                 trip.exit_time,
@@ -94,7 +101,10 @@ class RunLog:
             return
         self.reported.add(row.seq)
         event = read_event(row)
-        text = f"Alarm: {event.data.message if isinstance(event, AlarmRaised) else row.subject}"
+        message = event.data.message if isinstance(event, AlarmRaised) else row.subject
+        code = event.data.code if isinstance(event, AlarmRaised) else row.kind
+        self._give("alarm", row.at, lambda: {"code": code, "symbol": row.subject, "message": message})
+        text = f"Alarm: {message}"
         if self._status is not None:
             self._status.console.print(visible(without_secrets(text)), markup=False, style="bold red")
         else:
@@ -107,6 +117,11 @@ class RunLog:
         if self._status is not None:
             self._status.update(status_text(store, now, self._cycles, self._out.badge or SIMULATED))
 
+    def _give(self, name: str, at: datetime | None, data: Callable[[], dict[str, Any]]) -> None:
+        """Give an event to a script that follows a loop."""
+        if self._is_loop and self._out.as_json:
+            self._out.event(name, at, data())
+
     def _say(self, text: str, at: datetime | None = None) -> None:
         stamp = moment(at or self._now) if at or self._now else ""
         line = f"{stamp}  {text}".strip()
@@ -114,6 +129,20 @@ class RunLog:
             self._status.console.print(visible(line), markup=False)
         else:
             self._out.note(line)
+
+
+def fill_data(fill: Fill) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {
+        "exec_id": fill.exec_id,
+        "client_order_id": fill.client_order_id,
+        "symbol": fill.instrument.key,
+        "role": fill.role,
+        "side": fill.side,
+        "quantity": number(fill.quantity),
+        "price": fill.price,
+        "commission": fill.cost,
+    }
 
 
 def event_words(row: OutboxRow) -> str:

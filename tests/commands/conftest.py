@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from apex_cli.cli import run
+from apex_cli.presenters.contract import DATA, envelope_type
 
 
 class Typed(NamedTuple):
@@ -26,9 +28,17 @@ class Typed(NamedTuple):
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """The one JSON document on standard output."""
-        document: dict[str, Any] = json.loads(self.out)
+        """The one JSON document on standard output, or the last line of a run that looped."""
+        *events, last = self.out.splitlines() if self.out.startswith('{"v": 1, "event"') else [self.out]
+        assert all("event" in json.loads(line) for line in events)
+        document: dict[str, Any] = json.loads(last)
         return document
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of a looping run."""
+        lines = [line for line in self.out.splitlines() if line.startswith('{"v": 1, "event"')]
+        return [json.loads(line) for line in lines]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -86,11 +96,13 @@ def apex(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 
 @pytest.fixture
 def apex_json(apex: Callable[..., Typed]) -> Callable[..., Typed]:
-    """Type a command line with ``--json``; what comes must be one document that agrees with the exit status."""
+    """Type a command line with ``--json``; what comes must be one document that agrees with status and schema."""
 
     def typed(*arguments: str, stdin: bytes = b"") -> Typed:
         answer = apex(*arguments, "--json", stdin=stdin)
         assert answer.envelope["exit_code"] == answer.status
+        if answer.envelope["command"] in DATA and answer.status == 0:
+            msgspec.convert(answer.envelope, envelope_type(answer.envelope["command"]))
         return answer
 
     return typed

@@ -41,7 +41,7 @@ def test_the_peak_is_reset_on_purpose_and_the_reason_is_kept(demo: Path, apex_js
     assert apex_json("state", "reset-peak").error["code"] == "confirmation_needed"
     answer = apex_json("state", "reset-peak", "--yes", "--reason", "moved to savings")
     assert answer.status == 0
-    assert answer.data["was"] == "3000"
+    assert answer.data["was"] == "3000.00"
     journal = "".join(path.read_text() for path in (demo / "state" / "journal").glob("*.jsonl"))
     assert '"marks_reset"' in journal
     assert "moved to savings" in journal

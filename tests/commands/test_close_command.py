@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.usefixtures("traded")
 
-ZEROED = {"positions": 0, "notional": "0", "pnl": "0", "unprotected": 0}
+ZEROED = {"positions": 0, "notional": "0.00", "pnl": "0.00", "unprotected": 0}
 
 
 def resting(apex_json: Callable[..., Any], symbol: str) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import NoneType
@@ -11,8 +11,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.main import get_command
 
-from apex_cli.presenters.contract import DATA, envelope_schema, envelope_type
+from apex_cli.cli import make_app
+from apex_cli.commands import COMMANDS
+from apex_cli.presenters.contract import DATA, envelope_schema, envelope_type, event_schema, event_type
 
 ENVELOPE = {
     "v": int,
@@ -620,6 +623,45 @@ def test_decimals_are_strings_without_exponents_and_quantities_numbers(apex: Cal
     assert "E" not in data["notional"]
 
 
+class TestEvents:
+    def test_a_loop_prints_each_event_as_a_line_and_the_envelope_last(
+        self, demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert demo.is_dir()
+        monkeypatch.setattr("asyncio.wait_for", at_once)
+        answer = apex_json("run", "--max-cycles", "9")
+        kinds = [event["event"] for event in answer.events]
+        assert kinds.count("signal") == len(answer.data["signals"]) == 6
+        assert kinds.count("fill") == answer.data["summary"]["fills"] == 4
+        assert kinds.count("round_trip") == 2
+        for event in answer.events:
+            msgspec.convert(event, event_type(event["event"]))
+        assert answer.events[0]["v"] == 1
+
+    @pytest.mark.usefixtures("traded")
+    def test_a_single_run_prints_one_document(self, apex_json: Callable[..., Any]) -> None:
+        assert apex_json("run", "--once", "--bars-until", "2004-03-12").events == []
+
+    @pytest.mark.usefixtures("here")
+    def test_a_line_has_a_schema(self, apex: Callable[..., Any]) -> None:
+        assert json.loads(apex("schema", "run", "event").out) == event_schema()
+
+
+async def at_once(waited: Any, *_: Any) -> None:
+    """Wait for nothing."""
+    waited.close()
+    raise TimeoutError
+
+
+def all_commands() -> Iterator[str]:
+    """Yield every command that does something, as it is typed."""
+    group = get_command(make_app(with_completion=False))
+    for name in COMMANDS:
+        command = group.get_command(None, name)
+        inner = command.list_commands(None) if hasattr(command, "list_commands") else ()
+        yield from (f"{name} {each}" for each in inner) if inner else (name,)
+
+
 class TestSchema:
     @pytest.mark.parametrize("command", DATA)
     @pytest.mark.usefixtures("here")
@@ -632,8 +674,12 @@ class TestSchema:
     def test_what_has_none_is_refused_with_those_that_have(self, apex_json: Callable[..., Any]) -> None:
         answer = apex_json("schema", "nobody")
         assert (answer.status, answer.error["code"]) == (2, "schema_unknown")
-        assert "positions" in answer.error["hint"]
-        assert apex_json("schema").data["commands"] == list(DATA)
+        assert answer.error["hint"] == "apex schema lists them all."
+        assert apex_json("schema", "position").error["hint"] == "Did you mean positions?"
+        assert apex_json("schema").data["commands"] == [*DATA, "run event"]
+
+    def test_every_command_has_one(self) -> None:
+        assert set(all_commands()) == set(DATA)
 
     @pytest.mark.usefixtures("traded")
     def test_an_output_that_breaks_the_contract_is_noticed(self, apex_json: Callable[..., Any]) -> None:

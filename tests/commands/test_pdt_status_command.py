@@ -108,10 +108,10 @@ class TestFrom:
         assert [reason["code"] for reason in order["reasons"]] == ["no_day_trade_left", "closing_only"]
         assert (order["closing_quantity"], order["opening_quantity"], order["offer_quantity"]) == (70, 30, 70)
         assert data["intraday"] == {
-            "level_before": "10000",
-            "level_after": "9550",
+            "level_before": "10000.00",
+            "level_after": "9550.00",
             "reducing": True,
-            "deficit": "0",
+            "deficit": "0.00",
             "de_minimis": False,
         }
 

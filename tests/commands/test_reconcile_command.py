@@ -108,7 +108,7 @@ def test_a_trade_by_hand_is_adopted_with_a_stop(traded: Path, apex_json: Callabl
     done = apex_json("reconcile", "--adopt", "TSLA", "--stop", "18")
     assert done.status == 0
     (row,) = [row for row in apex_json("positions").data["positions"] if row["symbol"] == "TSLA"]
-    assert (row["quantity"], row["stop_price"], row["protected_overnight"]) == (7, "18", True)
+    assert (row["quantity"], row["stop_price"], row["protected_overnight"]) == (7, "18.00", True)
     assert apex_json("close", "TSLA", "--yes").status == 0
     assert apex_json("reconcile").status == 0
 
@@ -228,4 +228,6 @@ def test_with_json_an_alarm_is_reported_at_once_and_in_the_envelope(traded: Path
     Hand(traded).trade("TSLA", OrderSide.BUY, 7)
     out, err = start("run", "--max-cycles", "1", "--json").communicate(timeout=60)
     assert err.count("Alarm: TSLA: 0 are held here") == 1
-    assert [warning["code"] for warning in json.loads(out)["warnings"]] == ["position_not_ours"]
+    *events, envelope = map(json.loads, out.splitlines())
+    assert [(line["event"], line["data"]["code"]) for line in events] == [("alarm", "position_not_ours")]
+    assert [warning["code"] for warning in envelope["warnings"]] == ["position_not_ours"]

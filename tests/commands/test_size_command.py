@@ -15,7 +15,12 @@ pytestmark = pytest.mark.usefixtures("here")
 def test_the_documented_example(apex_json: Callable[..., Any]) -> None:
     data = apex_json("size", "--entry", "50", "--stop", "48").data
     assert (data["quantity"], data["quantity_by_risk"], data["quantity_by_capital"]) == (3, 15, 3)
-    assert (data["binding"], data["side"], data["notional"], data["risk_amount"]) == ("capital", "BUY", "150", "6")
+    assert (data["binding"], data["side"], data["notional"], data["risk_amount"]) == (
+        "capital",
+        "BUY",
+        "150.00",
+        "6.00",
+    )
 
 
 def test_nothing_is_written(here: Path, apex_json: Callable[..., Any]) -> None:
@@ -37,7 +42,7 @@ def test_people_see_what_limits_it_and_how_much_is_used(apex: Callable[..., Any]
         (("--entry", "50", "--stop", "48", "--capital", "30000"), {"quantity": 30}),
         (("--entry", "50", "--stop", "48", "--max-position-pct", "1"), {"quantity": 15, "binding": "risk"}),
         (("--entry", "50", "--stop", "48", "--risk-pct", "0.001"), {"quantity": 1, "binding": "risk"}),
-        (("--entry", "50", "--stop", "48", "--target", "54"), {"reward_risk": "2"}),
+        (("--entry", "50", "--stop", "48", "--target", "54"), {"reward_risk": "2.00"}),
         (("--entry", "10.3", "--stop", "10.2", "--max-position-pct", "1", "--risk-pct", "0.05"), {"quantity": 291}),
         (("--entry", "700", "--stop", "690"), {"quantity": 1, "binding": "minimum"}),
     ],

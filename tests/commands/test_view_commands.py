@@ -67,7 +67,7 @@ class TestHistory:
     def test_the_sums_agree_with_the_rows(self, apex_json: Callable[..., Any]) -> None:
         data = apex_json("history").data
         trips, sums = data["round_trips"], data["statistics"]
-        assert (sums["round_trips"], sums["wins"], sums["losses"], sums["win_rate"]) == (2, 1, 1, "0.5")
+        assert (sums["round_trips"], sums["wins"], sums["losses"], sums["win_rate"]) == (2, 1, 1, "0.50")
         assert sum(float(trip["pnl"]) for trip in trips) == pytest.approx(float(sums["pnl"]))
         assert float(sums["pnl"]) - float(sums["commission"]) == pytest.approx(float(sums["net_pnl"]))
 
@@ -105,7 +105,7 @@ class TestExplain:
         assert failed == ["reward_risk_min", "duplicate_symbol"]
 
     def test_an_expired_one_reports_when(self, apex: Callable[..., Any]) -> None:
-        assert "Ended: expired. The signal expired at 2004-02-26T15:00" in apex("explain", "demo-6-ibm-late").out
+        assert "Ended: expired. The signal expired at 2004-02-26 10:00 ET" in apex("explain", "demo-6-ibm-late").out
 
     def test_orders_and_approvals_lead_to_their_signal(self, apex_json: Callable[..., Any]) -> None:
         order = apex_json("orders", "--symbol", "AAPL").data["orders"][0]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import SecurityError
 from apex_cli.core.execution.orders import NOTHING_SENT, UNSETTLED
+from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.decision import Decision, DecisionKind, Reason
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import SignalOutcome, SignalReport
@@ -69,7 +70,7 @@ def expired_reason(signal: Signal, now: datetime) -> Reason:
     """Return why a signal past its time is not acted on."""
     return Reason(
         code="signal_expired",
-        message=f"The signal expired at {signal.expires_at.isoformat(timespec='minutes')}.",
+        message=f"The signal expired at {market_time(signal.expires_at)}.",
         limit=signal.expires_at.isoformat(),
         value=now.isoformat(),
     )

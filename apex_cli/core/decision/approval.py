@@ -8,13 +8,14 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide_at
+from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
-from apex_cli.core.model.wording import percent, plain
+from apex_cli.core.model.wording import percent, price
 
 TRANSITIONS: Mapping[ApprovalStatus, frozenset[ApprovalStatus]] = {
     ApprovalStatus.PENDING: frozenset(
@@ -129,7 +130,7 @@ def _lapsed(approval: ApprovalRecord, now: datetime) -> tuple[Reason, ...]:
     if now < approval.expires_at:
         return ()
     until = approval.expires_at.isoformat()
-    message = f"The approval expired at {until}."
+    message = f"The approval expired at {market_time(approval.expires_at)}."
     return (Reason(code="approval_expired", message=message, limit=until, value=now.isoformat()),)
 
 
@@ -141,6 +142,6 @@ def _drifted(approval: ApprovalRecord, quote: Quote | None, limits: Limits) -> t
     if distance <= most * then:
         return ()
     found = percent(distance / then)
-    message = f"The price moved {found} since it was queued, from {plain(then)} to {plain(quote.price)}; "
+    message = f"The price moved {found} since it was queued, from {price(then)} to {price(quote.price)}; "
     message += f"the limit is {percent(most)}."
     return (Reason(code="price_drift", message=message, limit=f"at most {percent(most)}", value=found),)

@@ -12,7 +12,7 @@ from apex_cli.core.day_trades.gate import GateOrder, GateVerdict, Ground, judge_
 from apex_cli.core.day_trades.margin import maintenance_held, reserve_for, stock_value
 from apex_cli.core.day_trades.regimes import UNLIMITED, facts_of
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
-from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK
+from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK, market_time
 from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.currency import worth
@@ -24,7 +24,7 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide, Phase
 from apex_cli.core.model.reconciliation import EVERYTHING
 from apex_cli.core.model.spelling import canonical_ticker
-from apex_cli.core.model.wording import percent, plain
+from apex_cli.core.model.wording import percent, plain, price
 from apex_cli.core.positions.holding import flat_from
 
 FROM_SIGNAL = "signal"
@@ -196,7 +196,7 @@ def market_hours(ctx: CheckContext) -> Check:
     if passed and not ctx.describe:
         return passing("market_hours")
     why = f" ({market.why})" if market.why else ""
-    opens = f"; it opens at {market.opens_at.isoformat()}" if market.opens_at else ""
+    opens = f"; it opens at {market_time(market.opens_at)}" if market.opens_at else ""
     return verdict(
         "market_hours",
         passed=passed,
@@ -281,9 +281,9 @@ def price_collar(ctx: CheckContext) -> Check:
     return verdict(
         "price_collar",
         passed=passed,
-        limit=f"within {percent(most)} of {plain(quote.price)}",
-        value=f"{found} ({plain(entry)})",
-        message=f"The signal's entry {plain(entry)} lies {found} from the latest price {plain(quote.price)}; "
+        limit=f"within {percent(most)} of {price(quote.price)}",
+        value=f"{found} ({price(entry)})",
+        message=f"The signal's entry {price(entry)} lies {found} from the latest price {price(quote.price)}; "
         f"the limit is {percent(most)}.",
     )
 
@@ -293,12 +293,12 @@ def unpriced_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
     quote = ctx.snapshot.quote
     if quote is None or quote.source not in {FROM_SIGNAL, THEORETICAL}:
         return ()
-    price = plain(quote.price)
+    shown = price(quote.price)
     if quote.source == THEORETICAL:
-        message = f"{ctx.key} has no prices of its own: {price} is theoretical, by Black and Scholes."
-        return (Reason(code="theoretical_price", message=message, value=price),)
-    message = f"No prices are configured: {ctx.key} is simulated at the signal's own price of {price}."
-    return (Reason(code="price_from_signal", message=message, value=price),)
+        message = f"{ctx.key} has no prices of its own: {shown} is theoretical, by Black and Scholes."
+        return (Reason(code="theoretical_price", message=message, value=plain(quote.price)),)
+    message = f"No prices are configured: {ctx.key} is simulated at the signal's own price of {shown}."
+    return (Reason(code="price_from_signal", message=message, value=plain(quote.price)),)
 
 
 def day_trades(ctx: CheckContext) -> Check:

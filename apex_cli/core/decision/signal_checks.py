@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
-from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.market.calendar import NEW_YORK, market_time
 from apex_cli.core.market.expiry import has_expired, is_adjusted, is_settled_at_opening, last_trade_at
 from apex_cli.core.market.ticks import levels_on_ticks
 from apex_cli.core.model.currency import worth
@@ -16,7 +16,7 @@ from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import word_problem
-from apex_cli.core.model.wording import decimals, plain, units
+from apex_cli.core.model.wording import decimals, plain, price, units
 from apex_cli.core.venue.costs import CostModel
 
 MAX_CLOCK_LEAD = timedelta(minutes=5)
@@ -38,8 +38,8 @@ def signal_levels(ctx: CheckContext) -> Check:
         return passing("signal_levels")
     below, above = ("stop", "targets") if ctx.side is OrderSide.BUY else ("targets", "stop")
     tick = plain(signal.instrument.tick_at(entry))
-    names = ", ".join(plain(target) for target in targets) or "none"
-    found = f"stop {plain(stop)}, entry {plain(entry)}, targets {names}"
+    names = ", ".join(map(price, targets)) or "none"
+    found = f"stop {price(stop)}, entry {price(entry)}, targets {names}"
     return verdict(
         "signal_levels",
         passed=passed,
@@ -101,14 +101,15 @@ def signal_expired(ctx: CheckContext) -> Check:
             passed=False,
             limit=(now + MAX_CLOCK_LEAD).isoformat(),
             value=made,
-            message=f"The signal was made at {made}, more than 5 minutes from now: check the clocks.",
+            message=f"The signal was made at {market_time(signal.created_at)}, more than 5 minutes from now. "
+            "Compare the clocks.",
         )
     return verdict(
         "signal_expired",
         passed=passed,
         limit=signal.expires_at.isoformat(),
         value=now.isoformat(),
-        message=f"The signal expired at {signal.expires_at.isoformat()}.",
+        message=f"The signal expired at {market_time(signal.expires_at)}.",
     )
 
 

@@ -21,6 +21,17 @@ from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.order import Phase
 
 NEW_YORK = ZoneInfo("America/New_York")
+
+
+def market_time(at: datetime) -> str:
+    """Return a moment to the minute, where the sessions are.
+
+    >>> market_time(datetime(2026, 11, 30, 14, 30, tzinfo=UTC))
+    '2026-11-30 09:30 ET'
+    """
+    return at.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M ET")
+
+
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2027, 12, 31)
 FIRST_YEAR, LAST_YEAR = 1900, 2199

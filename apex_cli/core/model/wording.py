@@ -75,10 +75,20 @@ def amounts_in(currency: str) -> Iterator[None]:
 def money(value: Decimal) -> str:
     """Return an amount of account currency.
 
-    >>> money(Decimal(150))
-    '150.00 USD'
+    >>> money(Decimal(150)), money(Decimal("-3000.5"))
+    ('150.00 USD', '-3,000.50 USD')
     """
-    return f"{decimals(value)} {account_currency()}"
+    return f"{Decimal(decimals(value)):,f} {account_currency()}"
+
+
+def price(value: Decimal) -> str:
+    """Return a price with two decimals, or all it has.
+
+    >>> price(Decimal("27.1")), price(Decimal("1.08345")), price(Decimal(700))
+    ('27.10', '1.08345', '700.00')
+    """
+    whole, _, part = plain(value).partition(".")
+    return f"{whole}.{part:0<2}"
 
 
 def percent(fraction: Decimal) -> str:

@@ -22,6 +22,30 @@ def number(quantity: Decimal) -> int | float:
     return int(quantity) if quantity == quantity.to_integral_value() else float(quantity)
 
 
+MOST_DECIMALS = 8
+"""Prices of coins have so many; more of them come from a division."""
+
+
+def exact(value: Decimal) -> str:
+    """Return a decimal for scripts: as it is, with two decimals at least; what a division made is rounded.
+
+    >>> exact(Decimal("26.5")), exact(Decimal("1.08345")), exact(Decimal(20)), exact(Decimal("-0.0"))
+    ('26.50', '1.08345', '20.00', '0.00')
+    >>> exact(Decimal(5) / 3), exact(Decimal(1) / 3000), exact(Decimal("0.0000012345"))
+    ('1.666667', '0.000333333', '0.0000012345')
+    """
+    exponent = value.as_tuple().exponent
+    places = -exponent if isinstance(exponent, int) else 0
+    if places > MOST_DECIMALS:
+        places = 6 if abs(value) >= SMALL else 5 - value.adjusted()
+    whole, _, decimals = f"{value:z.{max(2, places)}f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
+SMALL = Decimal("0.01")
+"""Below it six digits are kept, however many decimals that takes."""
+
+
 def units(quantity: Decimal) -> str:
     """Return a quantity for people.
 

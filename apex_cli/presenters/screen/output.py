@@ -24,6 +24,7 @@ from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.screen.blocks import Block, Line
+from apex_cli.presenters.screen.formats import exact
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,6 +167,14 @@ class Output:
                 write_line(sys.stderr, reason.message)
         if status is not ExitStatus.OK:
             raise typer.Exit(status)
+
+    def event(self, name: str, at: datetime | None, data: Mapping[str, Any]) -> None:
+        """Give one event as a line of JSON, for those who read on while the command runs."""
+        import json
+
+        event = {"v": ENVELOPE_VERSION, "event": name, "at": at, "data": data}
+        text = json.dumps(event, ensure_ascii=False, default=_plain_value, allow_nan=False)
+        write_line(sys.stdout, without_secrets(text) if name == "alarm" else text)
 
     def page(self, name: str, text: str) -> None:
         """Give a page of documentation in Markdown."""
@@ -364,7 +373,7 @@ def _reason_error(reason: Reason) -> dict[str, Any]:
 
 def _plain_value(value: object) -> object:
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return exact(value)
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(type(value).__name__)

@@ -189,7 +189,7 @@ def test_the_lesser_of_adjusted_prior_close_and_now_reaches_the_threshold(
 def test_a_flagged_account_below_the_threshold_only_closes_whatever_the_window_says() -> None:
     got = status(account(flagged_pdt=True))
     assert (got.remaining, forecast(got)) == (0, (0, 0, 0, 0, 0))
-    assert got.why == "The account is marked as a pattern day trader's and has less than 25000.00 USD."
+    assert got.why == "The account is marked as a pattern day trader's and has less than 25,000.00 USD."
     assert status(account(25_000, flagged_pdt=True)).remaining == -1
 
 

@@ -270,7 +270,7 @@ class TestIntradayMargin:
         assert self.margin("BUY 10 AAPL", **held).decision is GateDecision.ALLOW
         got = self.margin("BUY 11 AAPL", **held)
         assert codes(got) == (GateDecision.WARN, ["overnight_reg_t"])
-        assert "need 10025.00 USD, half of their value: the account has 10000.00 USD" in got.warnings[0].message
+        assert "need 10,025.00 USD, half of their value: the account has 10,000.00 USD" in got.warnings[0].message
 
     def test_below_2_000_nothing_is_borrowed(self) -> None:
         small = {"equity_now": Usd(D(1999)), "net_cash": Usd(D(500))}

@@ -61,7 +61,7 @@ def test_a_price_that_drifted_too_far_voids_it(build: Any, quote: str, *, is_voi
         (reason,) = verdict.reasons
         assert (verdict.status, reason.code) == (ApprovalStatus.SUPERSEDED, "price_drift")
         assert (reason.limit, reason.value) == ("at most 1 %", "1.02 %")
-        assert reason.message == "The price moved 1.02 % since it was queued, from 50 to 50.51; the limit is 1 %."
+        assert reason.message == "The price moved 1.02 % since it was queued, from 50.00 to 50.51; the limit is 1 %."
 
 
 def test_a_reward_too_small_at_the_price_of_now_voids_it(build: Any) -> None:

@@ -191,7 +191,7 @@ def test_a_signal_from_the_future_is_refused(build: Any) -> None:
     lead = timedelta(minutes=5)
     assert not build.failures(build.opportunity(created_at=build.now + lead), build.snapshot(), Limits()).get("size")
     late = build.opportunity(created_at=build.now + lead + timedelta(seconds=1))
-    assert "check the clocks" in only(build.failures(late, build.snapshot(), Limits()), "signal_expired").message
+    assert "Compare the clocks" in only(build.failures(late, build.snapshot(), Limits()), "signal_expired").message
 
 
 def test_the_sizing_speaks_with_its_own_code(build: Any) -> None:
@@ -257,7 +257,7 @@ def test_a_daily_loss_at_the_limit_stops_opening(build: Any, equity: str, *, fai
 
 def test_a_drawdown_at_the_limit_stops_opening(build: Any) -> None:
     reason = only(build.failures(build.opportunity(), build.snapshot(peak_equity=Usd(D(4000))), Limits()), "drawdown")
-    assert (reason.limit, reason.value) == ("below 25 %", "25 % (1000.00 USD)")
+    assert (reason.limit, reason.value) == ("below 25 %", "25 % (1,000.00 USD)")
 
 
 @pytest.mark.parametrize(("field", "code"), [("session_start_equity", "daily_loss"), ("peak_equity", "drawdown")])
@@ -335,7 +335,7 @@ def test_nothing_is_entered_whose_trading_is_halted(build: Any, is_halted: bool 
 def test_a_closed_market_says_why_and_until_when(build: Any) -> None:
     market = MarketStatus(is_open=False, session_date="2026-11-27", opens_at=build.now, why="Thanksgiving")
     reason = only(build.failures(build.opportunity(), build.snapshot(market=market), Limits()), "market_hours")
-    assert reason.message == "The market is closed (Thanksgiving); it opens at 2026-11-24T15:00:00+00:00."
+    assert reason.message == "The market is closed (Thanksgiving); it opens at 2026-11-24 10:00 ET."
     assert (reason.limit, reason.value) == ("open", "closed (Thanksgiving)")
     ignored = build.limits(enforce_market_hours=False)
     assert "market_hours" not in build.failures(build.opportunity(), build.snapshot(market=market), ignored)

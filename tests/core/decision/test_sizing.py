@@ -79,7 +79,7 @@ def test_the_smallest_quantity_warns_of_the_capital_cap_it_breaks() -> None:
     assert (got.quantity, got.binding, got.quantity_by_capital) == (1, Binding.MINIMUM, 0)
     (warning,) = got.warnings
     assert (warning.code, warning.limit, warning.value) == ("cap_capital_exceeded", "150.00 USD", "700.00 USD")
-    assert warning.message == "The value of 1 share, 700.00 USD, is above the cap of 150.00 USD (5 % of 3000.00 USD)."
+    assert warning.message == "The value of 1 share, 700.00 USD, is above the cap of 150.00 USD (5 % of 3,000.00 USD)."
 
 
 def test_the_smallest_quantity_warns_of_each_cap_it_breaks() -> None:

@@ -18,7 +18,7 @@ def reported(rig: Rig) -> list[tuple[str, str, str, str]]:
     return [(line.kind, line.symbol, line.verdict, line.text) for line in activities(rig.store.events)]
 
 
-UNPRICED = "No prices are configured: AAPL is simulated at the signal's own price of 50."
+UNPRICED = "No prices are configured: AAPL is simulated at the signal's own price of 50.00."
 
 
 def test_a_trade_is_reported_from_decision_to_result() -> None:

@@ -90,7 +90,7 @@ def test_numbers_and_times_are_written_for_scripts(capsys: pytest.CaptureFixture
     with Output("size", as_json=True) as out:
         out.result({"money": Decimal("1E+3"), "small": Decimal("1E-8"), "at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC)})
     data = json.loads(capsys.readouterr().out)["data"]
-    assert data == {"money": "1000", "small": "0.00000001", "at": "2026-01-02T03:04:00+00:00"}
+    assert data == {"money": "1000.00", "small": "0.00000001", "at": "2026-01-02T03:04:00+00:00"}
 
 
 def test_what_json_cannot_say_is_an_internal_error(capsys: pytest.CaptureFixture[str]) -> None:
