@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from apex_cli.app.replayer import ReplayOptions
     from apex_cli.app.sweep import ReadSettings, SweepTask
     from apex_cli.app.walk_forward import Window
-    from apex_cli.core.reports.replay_report import ReplayReport, SweepRow, WalkForwardRow
+    from apex_cli.core.reports.replay_report import SweepRow, WalkForwardRow
 
 FILL_KEY = "APEX_REPLAY__FILL"
 
@@ -65,6 +65,14 @@ def replay(
     png: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write one picture: key numbers, curves. Extra: png.")
     ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SYMBOL",
+            help="Compare on the page with this one. Default: SPY, if it has bars.",
+            show_default=False,
+        ),
+    ] = None,
     sweep: Annotated[
         Path | None,
         typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),
@@ -93,6 +101,7 @@ def replay(
 ) -> None:
     """Replay history in memory: the same steps, scanners, checks and fills as in a run. No state is read or changed."""
     from apex_cli.app import replayer as replaying
+    from apex_cli.app.resources import write_page
     from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
 
     out = call.out
@@ -126,7 +135,16 @@ def replay(
     history = replaying.open_replay_bars(options.bars_dir, settings.prices, options.actions)
     for symbol in history.symbols() if out.verbose else ():
         out.detail(history.taken_as(symbol))
-    written = _write(report, html, png)
+    written = {}
+    if html is not None:
+        from apex_cli.app.tearsheet import replay_page
+
+        written["html"] = str(write_page(html, replay_page(report, settings, options, benchmark)))
+    if png is not None:
+        from apex_cli.presenters.pages.picture import replay_picture
+        from apex_cli.presenters.pages.raster import png_of
+
+        written["png"] = str(write_page(png, png_of(replay_picture(report))))
     for path in written.values():
         out.note(f"Written: {path}")
     out.warn(*replay_warnings(report))
@@ -242,20 +260,3 @@ def _folder(named: Path | None, settings: Settings) -> Path:
             "bars_missing", "A replay needs bars.", hint="Name a folder with --bars, or set prices.bars_dir."
         )
     return folder.resolve()
-
-
-def _write(report: ReplayReport, html: Path | None, png: Path | None) -> dict[str, str]:
-    """Write what was asked for; return where."""
-    from apex_cli.app.resources import write_page
-
-    written = {}
-    if html is not None:
-        from apex_cli.presenters.pages.replay_page import replay_page
-
-        written["html"] = str(write_page(html, replay_page(report)))
-    if png is not None:
-        from apex_cli.presenters.pages.picture import replay_picture
-        from apex_cli.presenters.pages.raster import png_of
-
-        written["png"] = str(write_page(png, png_of(replay_picture(report))))
-    return written

@@ -42,6 +42,14 @@ def report(
         Path | None,
         typer.Option("--png", metavar="FILE", help="Write one picture: key numbers and charts. Extra: png."),
     ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SYMBOL",
+            help="Compare on the page with this one. Default: SPY, if it has bars.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show what trading came to: trades, expectancy, drawdown, refusals, slippage, costs, day trades."""
     from apex_cli.core.reports.trade_report import Span
@@ -55,25 +63,29 @@ def report(
 
         require_png()
     span = Span(first=first.date() if first else None, last=last.date() if last else None)
-    found = build(out, call.settings, span)
+    found = build(out, call.settings, span, keeps_trades=html is not None)
     data = report_data(found)
-    written = _write(found, f"{TITLE} · {badge_of(call.settings).text}", html, png)
+    title = f"{TITLE} · {badge_of(call.settings).text}"
+    written = _write(found, call.settings, title, html=html, png=png, benchmark=benchmark)
     for path in written.values():
         out.note(f"Written: {path}")
     out.result(data | written, report_blocks(found))
 
 
-def build(out: Output, settings: Settings, span: Span) -> TradeReport:
+def build(out: Output, settings: Settings, span: Span, *, keeps_trades: bool = False) -> TradeReport:
     """Return the report, read from the journal event by event."""
+    from apex_cli.core.reports.plans import PLAN_KINDS
     from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, final_bookings
 
+    kinds, capital = KINDS | PLAN_KINDS if keeps_trades else KINDS, settings.risk.capital
     journal = open_journal(settings)
     with _progress(out, journal.size()) as on_bytes:
-        builder = ReportBuilder(span, capital=settings.risk.capital)
-        builder.add_all(journal.scan(KINDS, on_bytes=on_bytes))
+        builder = ReportBuilder(span, capital=capital, keeps_trades=keeps_trades)
+        builder.add_all(journal.scan(kinds, on_bytes=on_bytes))
         if builder.has_corrections:  # a late or corrected fill: read again, with what counts in the end
-            builder = ReportBuilder(span, capital=settings.risk.capital, final=final_bookings(journal))
-            builder.add_all(journal.scan(KINDS))
+            final = final_bookings(journal)
+            builder = ReportBuilder(span, capital=capital, final=final, keeps_trades=keeps_trades)
+            builder.add_all(journal.scan(kinds))
         return builder.report()
 
 
@@ -100,15 +112,17 @@ SHORT_JOURNAL = 20_000_000
 """Bytes up to which no bar is worth its drawing."""
 
 
-def _write(found: TradeReport, title: str, html: Path | None, png: Path | None) -> dict[str, str]:
+def _write(
+    found: TradeReport, settings: Settings, title: str, *, html: Path | None, png: Path | None, benchmark: str | None
+) -> dict[str, str]:
     """Write what was asked for; return where."""
     from apex_cli.app.resources import write_page
 
     written = {}
     if html is not None:
-        from apex_cli.presenters.pages.report_page import report_page
+        from apex_cli.app.tearsheet import report_page
 
-        written["html"] = str(write_page(html, report_page(found, title)))
+        written["html"] = str(write_page(html, report_page(found, settings, title, benchmark)))
     if png is not None:
         from apex_cli.presenters.pages.picture import report_picture
         from apex_cli.presenters.pages.raster import png_of

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.positions.performance import Statistics
+from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
@@ -146,3 +146,55 @@ def gain_figure(name: str, amount: Decimal, text: str = "", note: str = "") -> F
     """Return an amount with its sign, toned by it."""
     cell = gain(amount, text)
     return Figure(name, cell.text, cell.tone, note=note)
+
+
+def ratios_data(ratios: Ratios) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {
+        "sessions": ratios.sessions,
+        "sharpe": ratios.sharpe,
+        "sortino": ratios.sortino,
+        "cagr": ratios.cagr,
+        "volatility": ratios.volatility,
+        "calmar": ratios.calmar,
+        "tail_ratio": ratios.tail_ratio,
+        "longest_fall": ratios.longest_fall,
+        "trades": ratios.trades,
+        "sqn": ratios.sqn,
+    }
+
+
+def ratio_figures(ratios: Ratios) -> tuple[Figure, ...]:
+    """Return the ratios of the field, each with the number of observations it is made of."""
+    sessions = _of(ratios.sessions, FEWEST_SESSIONS, "session")
+    return (
+        Figure("Sharpe", _two(ratios.sharpe), note=sessions),
+        Figure("Sortino", _two(ratios.sortino), note=sessions),
+        Figure("CAGR", DASH if ratios.cagr is None else percent(Decimal(repr(ratios.cagr * 100))), note=sessions),
+        Figure("Volatility", DASH if ratios.volatility is None else share(ratios.volatility, 1), note=sessions),
+        Figure("Calmar", _two(ratios.calmar), note=sessions),
+        Figure("Tail ratio", _two(ratios.tail_ratio), note=sessions),
+        Figure("SQN", _two(ratios.sqn), note=_of(ratios.trades, FEWEST_TRADES, "trade")),
+        Figure("Longest fall", _counted(ratios.longest_fall, "session"), note="below an earlier high"),
+    )
+
+
+def ratio_block(title: str, ratios: Ratios) -> Block:
+    """Return the ratios of the field for a terminal; where there are too few observations, what is missing."""
+    known = [figure for figure in ratio_figures(ratios) if figure.value != DASH]
+    if len(known) == 1:
+        sessions, trades = _of(ratios.sessions, FEWEST_SESSIONS, "session"), _of(ratios.trades, FEWEST_TRADES, "trade")
+        return Line(text=f"{title}: none {sessions}; SQN: none {trades}.", tone=Tone.DIM)
+    return Fields(title=title, rows=tuple(figure.row for figure in known))
+
+
+def _of(count: int, fewest: int, what: str) -> str:
+    return f"of {_counted(count, what)}" + (f"; needs {fewest}" if count < fewest else "")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _two(value: float | None) -> str:
+    return DASH if value is None else f"{value:z.2f}"

@@ -13,10 +13,10 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
-from apex_cli.presenters.history import ROUND_TRIPS, gain_figure, statistics_data, win_rates
+from apex_cli.presenters.history import ROUND_TRIPS, gain_figure, ratio_block, ratios_data, statistics_data, win_rates
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Tone, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import DASH, gain, money, price, r_multiple, ratio, share, signed, units
+from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, ratio, share, signed, units
 from apex_cli.presenters.screen.plots import curve_rows, depth_rows
 
 LAST_TRADES = 10
@@ -69,6 +69,7 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "net_expectancy_r": report.net_expectancy_r,
         "net_expectancy_r_90": msgspec.to_builtins(report.expectancy_interval, builtin_types=(Decimal,)),
         "sharpe": report.sharpe,
+        "ratios": ratios_data(report.ratios),
         "max_drawdown": report.drawdown.fraction,
         "max_drawdown_from": report.drawdown.peak_at,
         "max_drawdown_to": report.drawdown.low_at,
@@ -98,7 +99,7 @@ def replay_warnings(report: ReplayReport) -> tuple[Reason, ...]:
 
 def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
     """Return the sums, the curves, what was turned down, and the last trades."""
-    blocks: list[Block] = [_sums(report), *_curves(report.curve)]
+    blocks: list[Block] = [_sums(report), ratio_block("Ratios a year", report.ratios), *_curves(report.curve)]
     if report.refusals:
         rows = tuple((Cell(code.replace("_", " ")), Cell(str(count))) for code, count in report.refusals.items())
         blocks.append(Grid(columns=heads("Not executed because", ">Times"), rows=rows))
@@ -115,6 +116,30 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
         if len(report.trades) > len(shown):
             blocks.append(Line(text=f"The last {len(shown)} of {len(report.trades)} trades; --json has all."))
     return tuple(blocks)
+
+
+def remarks(report: ReplayReport) -> tuple[Fields | Grid, ...]:
+    """Return what was replayed, why signals were not executed, and what is still held."""
+    sums = (
+        ("Signals", f"{report.signals} seen, {report.outcomes['executed']} executed"),
+        ("Time with something held", share(report.exposure)),
+        ("Day trades", str(report.day_trades)),
+        ("Commissions", f"{money(report.statistics.commission)} {account_currency()}"),
+        ("Dividends", f"{signed(report.dividends)} {account_currency()}"),
+        ("Weights adapted", str(len(report.adaptations))),
+        ("Alarms", "; ".join(report.alarms[:3]) or "none"),
+    )
+    held = (OPEN_AT_END.grid(report.open_positions, title="Open at the end"),) if report.open_positions else ()
+    fields = Fields(title="The replay", rows=tuple((name, Cell(text)) for name, text in sums))
+    return (fields, refusal_grid(report), *held)
+
+
+def refusal_grid(report: ReplayReport) -> Grid:
+    """Return why signals were not executed, the most frequent reason first."""
+    rows = tuple((Cell(code.replace("_", " ")), Cell(str(count))) for code, count in report.refusals.items())
+    return Grid(
+        title="Not executed, by reason", columns=heads("", ">Times"), rows=rows, empty="Everything was executed."
+    )
 
 
 def period_text(report: ReplayReport) -> str:
@@ -142,7 +167,6 @@ def headline(report: ReplayReport) -> tuple[Figure, ...]:
             note=f"{money(numbers.commission)} of costs paid",
         ),
         Figure("Profit factor", ratio(numbers.profit_factor), note="before costs"),
-        Figure("Sharpe", DASH if report.sharpe is None else f"{report.sharpe:.2f}"),
         Figure("Max drawdown", share(deepest.fraction, 1), note=fell),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
-from apex_cli.presenters.history import gain_figure, statistics_data, win_rates
+from apex_cli.presenters.history import gain_figure, ratio_block, ratios_data, statistics_data, win_rates
 from apex_cli.presenters.screen.blocks import (
     LAST,
     SECOND,
@@ -43,7 +43,8 @@ def report_data(report: TradeReport) -> dict[str, Any]:
         "by_exit_reason": _groups(report.by_exit_reason, "exit_reason"),
         "by_month": _groups(report.by_month, "month"),
         "drawdown": {"amount": report.drawdown.amount, "fraction": report.drawdown.fraction},
-        "sharpe": report.sharpe,
+        "sharpe": report.ratios.sharpe,
+        "ratios": ratios_data(report.ratios),
         "knows_open": report.knows_open,
         "r_distribution": [
             {"from_r": low, "count": count}
@@ -92,6 +93,7 @@ def report_blocks(report: TradeReport) -> tuple[Block, ...]:
     else:
         closed = (
             Fields(title=span_text(report), rows=tuple(figure.row for figure in headline(report))),
+            ratio_block(ratios_title(report), report.ratios),
             Line(text=f"Equity  {sparkline(equity_values(report))}"),
             r_grid(report),
             group_grid("By strategy", report.by_strategy),
@@ -109,6 +111,11 @@ def curve_title(report: TradeReport) -> str:
     """Return what the curve is made of."""
     made_of = "what is open included" if report.knows_open else "closed trades only"
     return f"Equity at the end of each session, {made_of}"
+
+
+def ratios_title(report: TradeReport) -> str:
+    """Return what the ratios are made of."""
+    return "Ratios a year" + ("" if report.knows_open else ", of closed trades only")
 
 
 def span_text(report: TradeReport) -> str:
@@ -133,7 +140,6 @@ def headline(report: TradeReport) -> tuple[Figure, ...]:
         Figure("Commissions", money(found.commission)),
         gain_figure("Net", found.net_pnl),
         Figure("Drawdown", money(fall.amount), remark=share(fall.fraction, 1), note=closed_only),
-        Figure("Sharpe", DASH if report.sharpe is None else f"{report.sharpe:.2f} a year", note=closed_only),
         Figure("Day trades", str(report.day_trades)),
     )
 

@@ -11,7 +11,7 @@ REPLAY = {
     "round_trips", "wins", "losses", "win_rate", "pnl", "commission", "net_pnl", "profit_factor", "expectancy_r",
     "from", "to", "symbols", "bars", "steps", "seed", "fill", "signals", "outcomes", "refusals", "expired_entries",
     "dividends", "net_expectancy_r",
-    "net_expectancy_r_90", "sharpe", "max_drawdown", "max_drawdown_from", "max_drawdown_to", "exposure",
+    "net_expectancy_r_90", "sharpe", "ratios", "max_drawdown", "max_drawdown_from", "max_drawdown_to", "exposure",
     "start_equity", "end_equity", "day_trades", "open_positions", "adaptations", "alarms", "problems",
     "trades", "equity",
 }  # fmt: skip

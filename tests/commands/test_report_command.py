@@ -51,9 +51,11 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.fetched: list[str] = []
+        self.ids: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
         self.fetched += [value or "" for name, value in attrs if name in {"src", "href"}]
 
 
@@ -64,8 +66,9 @@ def test_the_page_stands_alone(apex_json: Callable[..., Any], tmp_path: Path) ->
     page = Page()
     page.feed(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
-    assert page.tags.count("svg") == 2
-    assert page.fetched == ["data:,"]
+    assert page.tags.count("svg") == 7  # two curves, R, worst and best on the way, and each of the two trades
+    assert page.fetched == ["data:,", "#t1", "#t2"]
+    assert page.ids >= {"t1", "t2", "trades", "months"}
     assert "prefers-color-scheme: dark" in path.read_text(encoding="utf-8")
     assert [found.name for found in tmp_path.iterdir() if found.suffix != ""] == ["report.html"]
 
@@ -136,3 +139,30 @@ def test_a_voided_trade_is_not_counted(apex_json: Callable[..., Any], ended: Pat
     voided = json.loads(closed) | {"seq": seq + 1, "kind": "round_trip_voided"}
     path.write_bytes(b"".join(lines) + json.dumps(voided, separators=(",", ":")).encode() + b"\n")
     assert apex_json("report").data["statistics"]["round_trips"] == 1
+
+
+@pytest.mark.usefixtures("ended")
+def test_each_trade_of_the_page_says_what_was_planned(apex: Callable[..., Any], ended: Path) -> None:
+    assert apex("report", "--html", "r.html").status == 0
+    page = (ended / "r.html").read_text(encoding="utf-8")
+    assert "breakout: score 0.56, confidence" in page
+    assert "Its plan is not known" not in page
+    assert "Dashed" not in page  # three symbols, and none of them is the market
+    assert apex("report", "--html", "r.html", "--benchmark", "ibm").status == 0
+    assert "Dashed: the same money in IBM" in (ended / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("ended")
+def test_a_benchmark_without_bars_is_reported(apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("report", "--html", "r.html", "--benchmark", "QQQ")
+    assert (answer.status, answer.error["code"]) == (2, "benchmark_unknown")
+    assert "AAPL, IBM, MSFT" in answer.error["hint"]
+
+
+@pytest.mark.usefixtures("ended")
+def test_without_bars_the_page_still_lists_every_trade(apex: Callable[..., Any], ended: Path) -> None:
+    (ended / "bars").rename(ended / "elsewhere")
+    assert apex("report", "--html", "r.html").status == 0
+    page = (ended / "r.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 2
+    assert "No bars of the time" in page

@@ -20,7 +20,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.messages.message import one_line, plain_text, telegram_html, telegram_notice
-from apex_cli.presenters.pages import replay_page
+from apex_cli.presenters.pages import page
 from apex_cli.presenters.pages.charts import html_text
 from apex_cli.presenters.screen import plain
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, heads
@@ -65,7 +65,7 @@ WAYS: dict[str, Callable[[str], str]] = {
     "plain": lambda text: plain.render(blocks(text)),
     "terminal": drawn,
     "html": html_text,
-    "page": lambda text: "".join(map(replay_page._block, blocks(text))),
+    "page": lambda text: "".join(map(page.block_html, blocks(text))),
     "telegram": lambda text: telegram_html(text, (text,), (text,)),
     "telegram notice": lambda text: telegram_notice(notice(text)),
     "message": lambda text: plain_text(notice(text)),

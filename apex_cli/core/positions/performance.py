@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
-from math import floor, sqrt
-from statistics import fmean, stdev
+from math import floor, prod, sqrt
+from statistics import fmean, quantiles, stdev
 
 from msgspec.structs import replace
 
@@ -196,6 +196,125 @@ def sharpe(
 
 _NO_SPREAD = 1e-12
 """Below this the returns differ by no more than float noise."""
+
+FEWEST_SESSIONS = FEWEST_TRADES = 20
+"""Observations below which a ratio says nothing, and none is reported."""
+
+
+def sortino(returns: Sequence[float], *, periods_per_year: float = SESSIONS_A_YEAR) -> float | None:
+    """Return the annualised Sortino ratio against a return of zero; None where nothing was ever lost.
+
+    mean(r) / sqrt(sum(min(r, 0)^2) / n) * sqrt(periods per year)
+
+    Source:
+        Frank Sortino and Lee Price, "Performance Measurement in a Downside Risk Framework", The Journal of Investing 3
+        (1994).
+    """
+    downside = sqrt(fmean(min(value, 0.0) ** 2 for value in returns)) if returns else 0.0
+    return fmean(returns) / downside * sqrt(periods_per_year) if downside > _NO_SPREAD else None
+
+
+def yearly_growth(returns: Sequence[float], *, periods_per_year: float = SESSIONS_A_YEAR) -> float | None:
+    """Return the compound annual growth rate as a fraction; None without returns, or once everything is lost.
+
+    prod(1 + r)^(periods per year / n) - 1
+    """
+    grown = prod(1 + value for value in returns)
+    return float(grown ** (periods_per_year / len(returns))) - 1 if returns and grown > 0 else None
+
+
+def tail_ratio(returns: Sequence[float]) -> float | None:
+    """Return how large good periods are beside bad ones; None with fewer than two, or where the bad tail is zero.
+
+    |95th percentile| / |5th percentile|, each between its neighbours in proportion.
+    """
+    if len(returns) < 2:  # noqa: PLR2004 - a percentile needs two
+        return None
+    cuts = quantiles(returns, n=20, method="inclusive")
+    return abs(cuts[-1] / cuts[0]) if abs(cuts[0]) > _NO_SPREAD else None
+
+
+def system_quality(results: Sequence[float]) -> float | None:
+    """Return the system quality number of R-multiples; None with fewer than two, or when they do not vary.
+
+    sqrt(n) * mean(R) / sample standard deviation(R)
+
+    Source:
+        Van K. Tharp, "Definitive Guide to Position Sizing Strategies" (2008).
+    """
+    return sharpe(results, periods_per_year=len(results))
+
+
+def longest_fall(equity: Iterable[Decimal]) -> int:
+    """Return for how many points in a row, at the longest, *equity* stood below an earlier one.
+
+    >>> longest_fall([Decimal(5), Decimal(4), Decimal(5), Decimal(3), Decimal(2)])
+    2
+    """
+    peak: Decimal | None = None
+    longest = run = 0
+    for value in equity:
+        is_below = peak is not None and value < peak
+        run = run + 1 if is_below else 0
+        longest = max(longest, run)
+        peak = value if peak is None or not is_below else peak
+    return longest
+
+
+class Ratios(Value, frozen=True, kw_only=True):
+    """What an equity curve and its trades come to in the numbers of the field; None where there are too few."""
+
+    sessions: int
+    """Returns that the first six are made of."""
+
+    sharpe: float | None = None
+    sortino: float | None = None
+    cagr: float | None = None
+    """Compound annual growth rate, as a fraction."""
+
+    volatility: float | None = None
+    """Sample standard deviation of the returns, annualised, as a fraction."""
+
+    calmar: float | None = None
+    """*cagr* over the deepest fall from session to session; None where nothing fell."""
+
+    tail_ratio: float | None = None
+    longest_fall: int
+    """Sessions."""
+
+    trades: int
+    """Trades whose risk is known, which *sqn* is made of."""
+
+    sqn: float | None = None
+
+
+def ratios_of(equity: Sequence[Decimal], results: Sequence[Decimal]) -> Ratios:
+    """Return the ratios of a curve and of its trades; those of fewer than twenty observations are None.
+
+    Args:
+        equity: what the account was worth: at the start, then at the end of every session.
+        results: R-multiples of the closed trades, after costs.
+    """
+    returns = returns_of(equity)
+    multiples = [float(result) for result in results]
+    few = Ratios(
+        sessions=len(returns),
+        longest_fall=longest_fall(equity),
+        trades=len(multiples),
+        sqn=system_quality(multiples) if len(multiples) >= FEWEST_TRADES else None,
+    )
+    if len(returns) < FEWEST_SESSIONS:
+        return few
+    growth, fall = yearly_growth(returns), float(max_drawdown(equity).fraction)
+    return replace(
+        few,
+        sharpe=sharpe(returns),
+        sortino=sortino(returns),
+        cagr=growth,
+        volatility=stdev(returns) * sqrt(SESSIONS_A_YEAR),
+        calmar=growth / fall if growth is not None and fall else None,
+        tail_ratio=tail_ratio(returns),
+    )
 
 
 class Distribution(Value, frozen=True, kw_only=True):

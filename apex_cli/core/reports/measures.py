@@ -11,7 +11,7 @@ from decimal import Decimal
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.records import EquityPoint
-from apex_cli.core.positions.performance import Drawdown, DrawdownMeter, returns_of, sharpe
+from apex_cli.core.positions.performance import Drawdown, DrawdownMeter
 
 RESAMPLES = 1000
 LOW, HIGH = 0.05, 0.95
@@ -59,14 +59,6 @@ class EquityCurve:
         else:
             self.points.append(point)
         self._session = session
-
-
-def sharpe_ratio(points: Sequence[EquityPoint]) -> float | None:
-    """Return mean over standard deviation of the session returns, a year's worth; None where nothing moved.
-
-    sqrt(252) * mean(r) / stdev(r), with nothing taken off for a riskless rate.
-    """
-    return sharpe(returns_of([point.equity for point in points]))
 
 
 def expectancy_interval(results: Sequence[Decimal], seed: int) -> Interval | None:

@@ -19,14 +19,15 @@ from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.position import RoundTrip, profit
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.positions.booking import Booked
-from apex_cli.core.positions.performance import Drawdown, Statistics, Tally
+from apex_cli.core.positions.performance import Drawdown, Ratios, Statistics, Tally, ratios_of
 from apex_cli.core.reports.measures import (
     CurvePoint,
     EquityCurve,
     Interval,
     expectancy_interval,
-    sharpe_ratio,
 )
+from apex_cli.core.reports.plans import PlanBook, TradePlan
+from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.core.state.events import AlarmRaised, Event, OrderUpdated, RoundTripVoided, WeightsAdapted
 from apex_cli.core.state.tables import State
 
@@ -69,7 +70,9 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     expectancy_interval: Interval | None
     """90 % interval of ``net_expectancy_r``."""
 
-    sharpe: float | None
+    ratios: Ratios
+    """From the curve session by session, and from the trades."""
+
     drawdown: Drawdown
     exposure: Decimal
     """Part of the steps with something held, 0..1."""
@@ -87,8 +90,21 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     dividends: Usd = Usd(ZERO)
     """Received on what was held, less what was owed on short positions; in the equity, not in the trades."""
 
+    plans: dict[str, TradePlan] = {}
+    """By bracket id."""
+
     problems: tuple[str, ...] = ()
     """What is odd about the bars, what steps and scanners could not do, and rows that are no signals."""
+
+    @property
+    def values(self) -> tuple[SessionValue, ...]:
+        """The curve by sessions; its first point is what the replay began with."""
+        return tuple(SessionValue(day=session_date(point.at), equity=point.equity) for point in self.curve)
+
+    @property
+    def sharpe(self) -> float | None:
+        """The ratio to four places; None of fewer than 20 sessions."""
+        return None if self.ratios.sharpe is None else round(self.ratios.sharpe, 4)
 
     @property
     def net_expectancy_r(self) -> Decimal | None:
@@ -155,6 +171,7 @@ class Recorder:
         self.adaptations: list[WeightsVersion] = []
         self.alarms: list[str] = []
         self.problems: list[str] = []
+        self._book = PlanBook()
         self._trips: dict[str, RoundTrip] = {}
         self._fills: dict[str, Fill] = {}
         self._held_steps = 0
@@ -163,6 +180,7 @@ class Recorder:
 
     def on_event(self, event: Event) -> None:
         """Hear an event of the state."""
+        self._book.hear(event)
         match event:
             case RoundTripVoided(data=trip):
                 self._trips.pop(trip.round_trip_id, None)
@@ -214,7 +232,6 @@ class Recorder:
             tally.add(trip)
         points = self.curve.points
         results = [result for trip in trips if (result := trip.net_r_multiple) is not None]
-        ratio = sharpe_ratio(points)
         return ReplayReport(
             first=points[0].at,
             last=points[-1].at,
@@ -229,7 +246,7 @@ class Recorder:
             trades=tuple(trips),
             statistics=tally.statistics(),
             expectancy_interval=expectancy_interval(results, seed),
-            sharpe=None if ratio is None else round(ratio, 4),
+            ratios=ratios_of([point.equity for point in points], results),
             drawdown=self.curve.drawdown,
             exposure=(Decimal(self._held_steps) / self.steps).quantize(PLACES),
             start_equity=points[0].equity,
@@ -240,6 +257,7 @@ class Recorder:
             adaptations=tuple(self.adaptations),
             alarms=tuple(self.alarms),
             expired_entries=self._expired_entries,
+            plans=self._book.plans,
             problems=tuple(self.problems),
         )
 

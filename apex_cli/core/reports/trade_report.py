@@ -6,13 +6,13 @@ it was paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
 
 from apex_cli.core.day_trades.count import RunningCount
-from apex_cli.core.market.calendar import next_session, session_date
+from apex_cli.core.market.calendar import next_session, previous_sessions, session_date
 from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate, worth
@@ -20,18 +20,20 @@ from apex_cli.core.model.decision import DecisionKind, Reason
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import Order, OrderRole
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import Counters, OutboxRow
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.positions.performance import (
     Distribution,
     Drawdown,
+    Ratios,
     RDistribution,
     Statistics,
     Tally,
     max_drawdown,
-    returns_of,
-    sharpe,
+    ratios_of,
 )
+from apex_cli.core.reports.plans import PlanBook, TradePlan
 from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalEvent,
@@ -87,10 +89,6 @@ KINDS = kinds_of(
     SessionStarted,
 )
 """Kinds of events that the report is made of."""
-
-
-FEWEST_SESSIONS = 20
-"""Sessions below which a ratio for a year is not worth reporting."""
 
 
 class Span(Value, frozen=True, kw_only=True):
@@ -156,6 +154,16 @@ class SessionValue(Value, frozen=True, kw_only=True):
     equity: Usd
 
 
+def every_session(curve: Sequence[SessionValue]) -> tuple[SessionValue, ...]:
+    """Return *curve* with the sessions between its points: on those nothing changed."""
+    points: list[SessionValue] = []
+    for point in curve:
+        while points and (day := next_session(points[-1].day)) < point.day:
+            points.append(SessionValue(day=day, equity=points[-1].equity))
+        points.append(point)
+    return tuple(points)
+
+
 class TradeReport(Value, frozen=True, kw_only=True):
     """Everything ``apex report`` shows."""
 
@@ -176,8 +184,8 @@ class TradeReport(Value, frozen=True, kw_only=True):
     drawdown: Drawdown
     """Of the curve, or trade by trade where that fell deeper."""
 
-    sharpe: float | None
-    """Annualised, from the curve session by session; None below 20 sessions, where it says nothing."""
+    ratios: Ratios
+    """From the curve session by session, and from the trades."""
 
     refusals: tuple[Refusals, ...]
     decisions: dict[str, int]
@@ -185,6 +193,19 @@ class TradeReport(Value, frozen=True, kw_only=True):
 
     slippage: Slippage
     day_trades: int
+    trades: tuple[RoundTrip, ...] = ()
+    """By their ends, oldest first; empty unless they were asked for."""
+
+    plans: dict[str, TradePlan] = {}
+    """By bracket id; empty unless trades were asked for."""
+
+    @property
+    def values(self) -> tuple[SessionValue, ...]:
+        """The curve with its start, which is the end of the session before; empty without a closed trade."""
+        if not self.curve:
+            return ()
+        (before,) = previous_sessions(self.curve[0].day, 1)
+        return (SessionValue(day=before, equity=self.start_equity), *self.curve)
 
 
 class _Slip(Value, frozen=True, kw_only=True):
@@ -224,15 +245,21 @@ def final_bookings(journal: JournalReader) -> dict[str, int]:
 class ReportBuilder:
     """Adds events; ``report`` says what they came to."""
 
-    def __init__(self, span: Span, *, capital: Usd, final: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, span: Span, *, capital: Usd, final: dict[str, int] | None = None, keeps_trades: bool = False
+    ) -> None:
         """Start at nothing.
 
         Args:
             span: sessions that count.
             capital: where the curve starts when no session's equity is known.
             final: as of ``final_bookings``.
+            keeps_trades: True where the report is to hold every trade with its plan.
         """
         self._span = span
+        self._book = PlanBook() if keeps_trades else None
+        self._trips: list[RoundTrip] = []
+        self._results: list[Decimal] = []
         self._final = final or {}
         self.has_corrections = False
         """True once an event said that earlier ones do not hold: then *final* is needed."""
@@ -257,6 +284,8 @@ class ReportBuilder:
         if row.kind == _ORDER and _HAS_FILLED not in bytes(row.data):
             return
         event = read_event(row)
+        if self._book is not None and not isinstance(event, UnreadEvent):
+            self._book.hear(event)
         match event:
             case RoundTripClosed():
                 self._trip(event)
@@ -320,8 +349,11 @@ class ReportBuilder:
             self._groups, (trip.strategy or "none", trip.exit_reason or "none", f"{day:%Y-%m}"), strict=True
         ):
             tallies.setdefault(name, Tally()).add(trip)
-        if trip.r_multiple is not None:
+        if trip.r_multiple is not None and trip.net_r_multiple is not None:
             self._bins.add(trip.r_multiple)
+            self._results.append(trip.net_r_multiple)
+        if self._book is not None:
+            self._trips.append(trip)
         self._net += trip.net_pnl
         self._points.append(self._net)
         self._by_session[day] = self._by_session.get(day, ZERO) + trip.net_pnl
@@ -391,6 +423,7 @@ class ReportBuilder:
         """Return what was counted."""
         by_strategy, by_exit, by_month = self._groups
         curve = self._account_curve() or self._curve()
+        days = [point.equity for point in every_session(curve)]
         return TradeReport(
             span=self._span,
             statistics=self._all.statistics(),
@@ -402,11 +435,13 @@ class ReportBuilder:
             curve=curve,
             knows_open=bool(self._account_curve()),
             drawdown=self._drawdown(curve),
-            sharpe=self._sharpe(curve),
+            ratios=ratios_of([self._base, *days] if days else [], self._results),
             refusals=tuple(sorted(self._refusals.values(), key=lambda row: (-row.count, row.code))),
             decisions=dict(sorted(self._decisions.items())),
             slippage=_sum(self._slips.values()),
             day_trades=sum(RunningCount(self._fills, {}).count().by_session.values()),
+            trades=tuple(sorted(self._trips, key=lambda trip: (trip.exit_time, trip.round_trip_id))),
+            plans=self._book.plans if self._book is not None else {},
         )
 
     def _curve(self) -> tuple[SessionValue, ...]:
@@ -455,13 +490,6 @@ class ReportBuilder:
             amount=max(by_session.amount, by_trade.amount), fraction=max(by_session.fraction, by_trade.fraction)
         )
 
-    def _sharpe(self, curve: tuple[SessionValue, ...]) -> float | None:
-        """Return the ratio over every session from the first to the last: on those without a close nothing changed."""
-        returns = returns_of([self._base, *(point.equity for point in curve)])
-        quiet = _sessions_between(curve[0].day, curve[-1].day) + 1 - len(curve) if curve else 0
-        returns += [0.0] * max(0, quiet)
-        return sharpe(returns) if len(returns) >= FEWEST_SESSIONS else None
-
 
 def _expected_price(order: Order) -> Price | None:
     """Return the price an order was to fill at."""
@@ -492,11 +520,3 @@ def _sum(slips: Iterable[_Slip]) -> Slippage:
         execution=Usd(sum((slip.execution for slip in slips), ZERO)),
         by_role=dict(sorted(by_role.items())),
     )
-
-
-def _sessions_between(first: date, last: date) -> int:
-    """Return how many sessions come after *first* up to *last*."""
-    count = 0
-    while first < last:
-        first, count = next_session(first), count + 1
-    return count

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from math import floor, log10
+from typing import NamedTuple
 
 from apex_cli.core.model.wording import visible
 
 WIDTH, HEIGHT = 900, 260
-LEFT, RIGHT, TOP, BOTTOM = 70, 15, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 80, 15, 16, 32
 MOST_POINTS = 600
 """Points of a line that are drawn; of a longer one every n-th, and the last."""
 
 LABELS = 6
+_ODD = ' class="odd"'
+"""Of every second label below a chart: a narrow screen has no room for it."""
 
 
 def html_text(text: str) -> str:
@@ -25,21 +28,86 @@ def html_text(text: str) -> str:
     return escape(visible(text))
 
 
-def line_chart(values: Sequence[float], labels: Sequence[str], title: str) -> str:
-    """Return a line through *values*, each with its label below; says so when there are none."""
+class Band(NamedTuple):
+    """Where the truth may lie around a line: a low and a high for each of its values."""
+
+    lows: Sequence[float]
+    highs: Sequence[float]
+
+
+def line_chart(
+    values: Sequence[float],
+    labels: Sequence[str],
+    title: str,
+    *,
+    second: Sequence[float] = (),
+    band: Band | None = None,
+    is_area: bool = False,
+) -> str:
+    """Return a line through *values*, each with its label below; says so when there are none.
+
+    Args:
+        values: what is drawn.
+        labels: one for each value.
+        title: what the chart is called where it cannot be seen.
+        second: another line over the same labels, drawn behind it.
+        band: drawn behind it, too.
+        is_area: True where what lies between the line and zero is filled.
+    """
     if not values:
         return '<p class="dim">Nothing to draw yet.</p>'
     places = _thinned(len(values))
-    low, high, ticks = _scale(min(values), max(values))
+    every = [*values, *second, *((*band.lows, *band.highs) if band else ()), *((0.0,) if is_area else ())]
+    low, high, ticks = _scale(min(every), max(every))
 
     def across(place: int) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (place / max(1, len(values) - 1))
 
-    points = " ".join(f"{across(place):.1f},{_down(values[place], low, high):.1f}" for place in places)
-    below = [(across(place), labels[place]) for place in _spread(len(values))]
+    def points(line: Sequence[float]) -> str:
+        return " ".join(f"{across(place):.1f},{_down(line[place], low, high):.1f}" for place in places)
+
+    drawn = [_grid_lines(ticks, low, high)]
+    if band:
+        back = " ".join(reversed(points(band.lows).split()))
+        drawn.append(f'<polygon class="band" points="{points(band.highs)} {back}"/>')
+    if is_area:
+        zero = _down(0, low, high)
+        ends = f"{across(len(values) - 1):.1f},{zero:.1f} {across(0):.1f},{zero:.1f}"
+        drawn.append(f'<polygon class="area" points="{points(values)} {ends}"/>')
+    if second:
+        drawn.append(f'<polyline class="second" points="{points(second)}"/>')
     dot = f'<circle class="bar" cx="{across(0):.1f}" cy="{_down(values[0], low, high):.1f}" r="3"/>'
-    line = f'<polyline class="curve" points="{points}"/>' if len(values) > 1 else dot
-    return _framed(title, _grid_lines(ticks, low, high) + line + _below(below))
+    drawn.append(f'<polyline class="curve" points="{points(values)}"/>' if len(values) > 1 else dot)
+    drawn.append(_below([(across(place), labels[place]) for place in _spread(len(values))]))
+    return _framed(title, "".join(drawn))
+
+
+class Dot(NamedTuple):
+    """One thing of a scatter chart."""
+
+    x: float
+    y: float
+    kind: str
+    """Class of its style."""
+
+
+def scatter_chart(dots: Sequence[Dot], title: str) -> str:
+    """Return *dots* over both axes; says so when there are none."""
+    if not dots:
+        return '<p class="dim">Nothing to draw yet.</p>'
+    left, right, across = _scale(min(dot.x for dot in dots), max(dot.x for dot in dots))
+    low, high, ticks = _scale(min(dot.y for dot in dots), max(dot.y for dot in dots))
+
+    def x_of(value: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (value - left) / (right - left)
+
+    shown = (dots[place] for place in _thinned(len(dots)))
+    drawn = "".join(
+        f'<circle class="{dot.kind}" cx="{x_of(dot.x):.0f}" cy="{_down(dot.y, low, high):.0f}" r="3"/>' for dot in shown
+    )
+    return _framed(
+        title, _grid_lines(ticks, low, high) + drawn + _below([(x_of(value), f"{value:.10g}") for value in across])
+    )
 
 
 def bar_chart(counts: Sequence[int], labels: Sequence[str], title: str) -> str:
@@ -82,8 +150,9 @@ def _grid_lines(ticks: Sequence[float], low: float, high: float) -> str:
 
 def _below(labels: Sequence[tuple[float, str]]) -> str:
     return "".join(
-        f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{_anchor(x)}">{html_text(label)}</text>'
-        for x, label in labels
+        f'<text{_ODD if number % 2 else ""} x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{_anchor(x)}">'
+        f"{html_text(label)}</text>"
+        for number, (x, label) in enumerate(labels)
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+import random
 from datetime import timedelta
 from decimal import Decimal
 from math import isclose
@@ -17,9 +18,15 @@ from apex_cli.core.positions.performance import (
     Drawdown,
     Statistics,
     Tally,
+    longest_fall,
     max_drawdown,
+    ratios_of,
     returns_of,
     sharpe,
+    sortino,
+    system_quality,
+    tail_ratio,
+    yearly_growth,
 )
 from kit import START
 from kit.statistics import expectancy, profit_factor, statistics_of, win_rate
@@ -144,3 +151,69 @@ def test_sharpe_annualises_the_mean_over_the_spread(periods: int, free: float, e
     found = sharpe([0.02, 0.0], periods_per_year=periods, risk_free=free)
     assert found is not None
     assert isclose(found, expected, abs_tol=1e-4)
+
+
+def test_ratios_of_the_field_are_their_formulas() -> None:
+    returns = [0.02, -0.01, 0.03, -0.02]
+    assert sortino(returns) == pytest.approx(0.005 / (0.0005 / 4) ** 0.5 * 252**0.5)
+    assert yearly_growth(returns, periods_per_year=4) == pytest.approx(1.02 * 0.99 * 1.03 * 0.98 - 1)
+    assert tail_ratio(returns) == pytest.approx(0.0285 / 0.0185)
+    assert system_quality([1.0, -1.0, 2.0, 2.0]) == pytest.approx(1 / 2**0.5 * 2)
+    assert longest_fall(map(D, (9, 8, 9, 10, 7, 9, 8, 11, 10))) == 3
+
+
+def test_ratios_without_a_meaning_are_none() -> None:
+    assert sortino([]) is None
+    assert sortino([0.1, 0.2]) is None
+    assert yearly_growth([]) is None
+    assert yearly_growth([0.1, -1.0]) is None
+    assert tail_ratio([0.1]) is None
+    assert tail_ratio([0.0, 0.0, 0.1]) is None
+    assert system_quality([1.0]) is None
+    assert longest_fall([]) == 0
+
+
+def curve_of(returns: list[float]) -> list[D]:
+    equity = [D(30_000)]
+    for value in returns:
+        equity.append(equity[-1] * (1 + D(repr(value))))
+    return equity
+
+
+def test_nineteen_sessions_or_trades_give_no_ratio_and_twenty_do() -> None:
+    up_and_down = [0.01, -0.005] * 10
+    few = ratios_of(curve_of(up_and_down[:19]), [D(1), D(-1)] * 9 + [D(1)])
+    assert (few.sessions, few.trades, few.longest_fall) == (19, 19, 1)
+    assert {few.sharpe, few.sortino, few.cagr, few.volatility, few.calmar, few.tail_ratio, few.sqn} == {None}
+    enough = ratios_of(curve_of(up_and_down), [D(2), D(-1)] * 10)
+    assert enough.calmar == pytest.approx(enough.cagr / 0.005)
+    assert None not in {enough.sharpe, enough.sortino, enough.volatility, enough.tail_ratio, enough.sqn}
+
+
+def test_a_curve_that_never_falls_or_ends_at_nothing_has_no_calmar() -> None:
+    assert ratios_of(curve_of([0.01] * 20), []).calmar is None
+    lost = ratios_of([*curve_of([0.01] * 20), D(0)], [])
+    assert (lost.cagr, lost.calmar) == (None, None)
+
+
+def test_ratios_are_those_of_quantstats() -> None:
+    pandas = pytest.importorskip("pandas")
+    stats = pytest.importorskip("quantstats.stats")
+    dice = random.Random(5)
+    returns = [round(dice.gauss(0.0006, 0.011), 9) for _ in range(1_000)]
+    results = [D(repr(round(dice.gauss(0.15, 1.2), 4))) for _ in range(1_000)]
+    found = ratios_of(curve_of(returns), results)
+    series = pandas.Series(returns, index=pandas.bdate_range("2020-01-01", periods=len(returns)))
+    theirs = {
+        "sharpe": stats.sharpe(series),
+        "sortino": stats.sortino(series),
+        "cagr": stats.cagr(series),
+        "volatility": stats.volatility(series),
+        "calmar": stats.calmar(series),
+        "tail_ratio": stats.tail_ratio(series),
+    }
+    assert {name: getattr(found, name) for name in theirs} == pytest.approx(theirs, rel=1e-9)
+    falls = stats.to_drawdown_series(series)
+    assert float(max_drawdown(curve_of(returns)).fraction) == pytest.approx(-falls.min(), rel=1e-9)
+    rows = stats.drawdown_details(falls)
+    assert found.longest_fall == max(len(falls[row.start : row.end]) for row in rows.itertuples())

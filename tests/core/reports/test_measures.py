@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.model.money import Usd
-from apex_cli.core.reports.measures import EquityCurve, expectancy_interval, sharpe_ratio
+from apex_cli.core.reports.measures import EquityCurve, expectancy_interval
 from kit import START
 
 D = Decimal
@@ -34,17 +34,6 @@ def test_a_session_is_one_point_and_its_worst_moment_still_counts() -> None:
         found.add(START + timedelta(minutes=minute), Usd(D(value)), "today")
     assert [point.equity for point in found.points] == [110]
     assert found.drawdown.fraction == D("0.2")
-
-
-def test_a_sharpe_ratio_worked_out_by_hand() -> None:
-    # returns +10 %, -5 %, +4 %: mean 0.03, standard deviation sqrt(0.0114 / 2) = 0.0754983
-    found = sharpe_ratio(curve(100, 110, "104.5", "108.68").points)
-    assert found == pytest.approx(252**0.5 * 0.03 / 0.0754983443527075)
-
-
-@pytest.mark.parametrize("equity", [(100,), (100, 101), (100, 100, 100)])
-def test_without_movement_there_is_no_ratio(equity: tuple[int, ...]) -> None:
-    assert sharpe_ratio(curve(*equity).points) is None
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))

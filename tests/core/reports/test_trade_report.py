@@ -119,7 +119,7 @@ def test_money_that_is_paid_in_or_taken_out_is_no_gain_and_no_fall() -> None:
 
 def test_nothing_traded_is_nothing_claimed() -> None:
     found = report(Rig())
-    assert (found.statistics.round_trips, found.curve, found.sharpe) == (0, (), None)
+    assert (found.statistics.round_trips, found.curve, found.ratios.sharpe) == (0, (), None)
     assert (found.slippage.orders, found.slippage.spread, found.slippage.total) == (0, None, 0)
 
 
@@ -233,7 +233,7 @@ def test_sharpe_needs_twenty_sessions_and_counts_the_quiet_ones() -> None:
     rig = a_week("54")
     rig.clock.advance(timedelta(days=14))
     trade(rig, "47")
-    assert report(rig).sharpe is None
+    assert report(rig).ratios.sharpe is None
     rig.clock.advance(timedelta(days=28))
     trade(rig, "54")
-    assert report(rig).sharpe is not None
+    assert report(rig).ratios.sharpe is not None

@@ -1,0 +1,74 @@
+"""Pages of a report and of a replay, with the bars that are there."""
+
+from __future__ import annotations
+
+from apex_cli.app.market_parts import open_bars
+from apex_cli.app.replayer import ReplayOptions, open_replay_bars
+from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.core.model.wording import account_currency
+from apex_cli.core.reports.replay_report import ReplayReport
+from apex_cli.core.reports.tearsheet import make_tearsheet
+from apex_cli.core.reports.trade_report import TradeReport
+from apex_cli.presenters.pages.tearsheet import replay_tearsheet, report_tearsheet
+from apex_cli.presenters.screen.blocks import Cell, Fields
+from apex_cli.settings.sections import Settings
+
+MARKET = "SPY"
+"""What a curve is compared with where its bars are there and no other symbol is named."""
+
+
+def report_page(found: TradeReport, settings: Settings, title: str, benchmark: str | None) -> str:
+    """Return the page of a report that holds its trades; bars that cannot be found are left out.
+
+    Raises:
+        InputError: there are no bars of *benchmark*.
+    """
+    try:
+        bars = open_bars(settings)
+    except (ConfigError, InputError):  # what was traded can be read without prices
+        bars = None
+    symbol = _benchmark(benchmark, bars)
+    return report_tearsheet(
+        found, make_tearsheet(found.trades, found.plans, found.values, bars, symbol), terms_of(settings), title
+    )
+
+
+def replay_page(found: ReplayReport, settings: Settings, options: ReplayOptions, benchmark: str | None) -> str:
+    """Return the page of a replay.
+
+    Raises:
+        InputError: there are no bars of *benchmark*.
+    """
+    bars = open_replay_bars(options.bars_dir, settings.prices)
+    alone = found.symbols[0] if len(found.symbols) == 1 else ""
+    symbol = _benchmark(benchmark, bars) or alone
+    sheet = make_tearsheet(found.trades, found.plans, found.values, bars, symbol)
+    return replay_tearsheet(found, sheet, terms_of(settings))
+
+
+def _benchmark(named: str | None, bars: CsvBars | None) -> str:
+    """Return the symbol to compare with, empty for none."""
+    known = bars.symbols() if bars is not None else ()
+    symbol = (named or MARKET).upper()
+    if symbol in known:
+        return symbol
+    if named is None:
+        return ""
+    hint = f"Known are: {', '.join(known[:20])}" if known else "Set prices.bars_dir to a folder with its bars."
+    raise InputError("benchmark_unknown", f"There are no bars of {symbol} to compare with.", hint=hint)
+
+
+def terms_of(settings: Settings) -> Fields:
+    """Return the settings that decide how much is traded and how."""
+    risk, execution = settings.risk, settings.execution
+    rows = (
+        ("Capital", f"{risk.capital:,f} {account_currency()}"),
+        ("Risk of a trade", f"{risk.max_risk_pct * 100:.4g} %"),
+        ("Position at most", f"{risk.max_position_pct * 100:.4g} %"),
+        ("Positions at most", str(risk.max_positions)),
+        ("Without asking", "yes" if execution.auto_execute else "no"),
+        ("Stages", ", ".join(settings.pipeline.stages) or "none"),
+        ("Learning", str(settings.learning.mode)),
+    )
+    return Fields(title="Settings", rows=tuple((name, Cell(text)) for name, text in rows))
