@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -62,6 +63,10 @@ class KeptRows:
     def __len__(self) -> int:
         """Return how many rows there are."""
         return len(self._rows)
+
+    def count(self, tasks: Iterable[Task]) -> int:
+        """Return for how many of *tasks* there is a row."""
+        return sum(self.row_of(task) is not None for task in tasks) if self._rows else 0
 
     def row_of(self, task: Task) -> SweepRow | None:
         """Return the row of *task*, if the same replay was finished before."""

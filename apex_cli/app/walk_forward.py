@@ -83,12 +83,11 @@ def windows_of(first: date, last: date, past: Span, future: Span) -> list[Window
     Raises:
         InputError: the time is too short for one.
     """
-    found = []
-    begin = first
-    while (test_first := past.after(begin)) <= last:
-        beyond = future.after(test_first)
+    found: list[Window] = []
+    first_test = past.after(first)
+    while (test_first := future.after(first_test, len(found))) <= last:
+        begin, beyond = future.after(first, len(found)), future.after(first_test, len(found) + 1)
         found.append(Window(begin, test_first - ONE_DAY, test_first, min(beyond - ONE_DAY, last)))
-        begin = future.after(begin)
     if not found:
         raise InputError(
             "no_bars", f"{first} to {last} is too short to walk forward in.", hint="Name shorter spans, or more bars."

@@ -179,8 +179,6 @@ class _Sweep:
         if hold_out is not None:
             seen, end = walking.held_out(self._settings, self._options, walking.read_span(hold_out))
         tasks = sweeping.tasks_of(grid, seen, read)
-        if len(self._kept):
-            self._out.note(f"{len(self._kept)} replays are in {self._kept.path} from before and not done again.")
         if spans is None:
             self._plain(tasks, csv, end)
         else:
@@ -195,6 +193,8 @@ class _Sweep:
         """Replay *tasks*, with a bar of how far it is."""
         from apex_cli.app import sweep as sweeping
 
+        if done := self._kept.count(tasks):
+            self._out.note(f"{done} of {len(tasks)} replays are in {self._kept.path} from before and not done again.")
         with self._out.progress(f"{len(tasks)} replays") as on_done:
             try:
                 if self._dask is not None:

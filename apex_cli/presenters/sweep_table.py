@@ -72,8 +72,8 @@ REPLAYS: Table[SweepRow] = Table(
 
 
 WINDOWS: Table[WalkForwardRow] = Table(
-    Column(key="from", value=lambda r: r.first, title="From"),
-    Column(key="to", value=lambda r: r.last, title="To"),
+    Column(key="from", value=lambda r: r.first.isoformat(), title="From"),
+    Column(key="to", value=lambda r: r.last.isoformat(), title="To"),
     Column(key="settings", value=lambda r: r.values, title="Settings", shown=_settings_text, wraps=True),
     Column(
         key="past_net_expectancy_r",
@@ -146,7 +146,7 @@ def luck_sentence(luck: Luck) -> str:
     )
     odds = f"; deflated, the ratio is above nothing with a probability of {share(luck.deflated_sharpe)}"
     over = f"; overfitted with {share(luck.overfitting)}" if luck.overfitting is not None else ""
-    words = "cannot be told from luck" if luck.is_luck else "is more than luck would make it"
+    words = "cannot be told from luck" if luck.is_luck else "is hard to explain by luck alone"
     return f"The best setting {words}: {facts}{odds}{over}."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ class TestWindows:
             Window(date(2001, 1, 3), date(2004, 1, 2), date(2004, 1, 3), date(2005, 1, 2)),
             Window(date(2002, 1, 3), date(2005, 1, 2), date(2005, 1, 3), date(2005, 6, 30)),
         ]
+
+    def test_the_ends_of_short_months_leave_no_gap(self) -> None:
+        found = windows_of(date(2003, 6, 30), date(2004, 12, 31), read_span("6m"), read_span("2m"))
+        assert all((after.test_first - before.test_last).days == 1 for before, after in pairwise(found))
+        assert all((each.test_first - each.last).days == 1 for each in found)
+        assert len(found) == 7
 
     def test_too_little_time_is_an_error(self) -> None:
         with pytest.raises(InputError, match="too short"):

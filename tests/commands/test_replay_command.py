@@ -68,6 +68,35 @@ def test_a_sweep_is_a_table_of_every_combination(demo: Path, apex: Any, apex_jso
     assert rows[0]["exposure"] < rows[2]["exposure"]
 
 
+def test_a_sweep_walks_forward_keeps_an_end_and_writes_a_table(demo: Path, apex: Any, apex_json: Any) -> None:
+    (demo / "grid.yaml").write_text("risk.max_position_pct: [0.05, 0.10]\nrisk.max_positions: [1, 5]\n")
+    sweep = ("replay", "--sweep", "grid.yaml", "--jobs", "1")
+    found = apex_json(*sweep, "--hold-out", "2m", "--csv", "rows.csv").data
+    assert set(found) == {"replays", "luck", "held_out", "csv"}
+    assert found["luck"]["trials"] == 4
+    lines = (demo / "rows.csv").read_text().splitlines()
+    assert lines[0].startswith("risk.max_position_pct,risk.max_positions,trades,")
+    assert len(lines) == 5
+    walked = apex_json(*sweep, "--walk-forward", "6m/2m", "--hold-out", "2m").data
+    assert walked["windows"][-1]["to"] < walked["held_out"]["from"] == "2004-07-08"
+    assert set(walked["windows"][0]["settings"]) == {"risk.max_position_pct", "risk.max_positions"}
+    out = apex(*sweep, "--hold-out", "2m").out
+    assert "Net R by max_position_pct (down) and max_positions (across)" in out
+    assert "The best setting cannot be told from luck" in out
+    assert "Held out" in out
+    assert "judged on the time after it" in apex(*sweep, "--walk-forward", "6m/2m").out
+    assert not (demo / "grid.yaml.rows").exists()
+
+
+def test_a_sweep_that_was_interrupted_goes_on(demo: Path, apex: Any) -> None:
+    (demo / "grid.yaml").write_text("risk.max_position_pct: [0.05]\n")
+    sweep = ("replay", "--sweep", "grid.yaml", "--jobs", "1")
+    assert apex(*sweep, "--csv", "none/rows.csv").status == 2
+    assert (demo / "grid.yaml.rows").exists()
+    assert "1 of 1 replays are in grid.yaml.rows from before" in apex(*sweep).err
+    assert not (demo / "grid.yaml.rows").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "status", "code"),
     [
@@ -78,6 +107,9 @@ def test_a_sweep_is_a_table_of_every_combination(demo: Path, apex: Any, apex_jso
         (("--html", "no/such/folder.html"), 2, "page_not_written"),
         (("--sweep", "none.yaml"), 2, "grid_invalid"),
         (("--sweep", "g.yaml", "--html", "x.html"), 2, "usage"),
+        (("--sweep", "g.yaml", "--walk-forward", "3y"), 2, "usage"),
+        (("--hold-out", "1y"), 2, "usage"),
+        (("--actions", "none.csv"), 2, "actions_unreadable"),
         (("--sweep", "g.yaml"), 3, "config_invalid"),
     ],
 )

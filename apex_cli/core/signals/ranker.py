@@ -47,6 +47,7 @@ BARS_COMPARED = 61
 
 BARS_OF_VOLUME = 20
 LOOK_BACK = timedelta(days=120)
+LONGEST_REACH = max(reach for _, reach in CONFLUENCE.values())
 NO_BARS = "no bars for a correlation: counted by symbol"
 
 
@@ -201,6 +202,7 @@ class OpportunityRanker:
 
     def _hear(self, signal: Signal, now: datetime) -> None:
         if signal.family:
+            self._heard = {name: each for name, each in self._heard.items() if now - each.seen_at <= LONGEST_REACH}
             self._heard[signal.signal_id] = Arrival(
                 signal_id=signal.signal_id,
                 symbol=signal.symbol,
