@@ -1,6 +1,6 @@
 """How fast history is replayed, beside backtesting.py and vectorbt on the same bars, and how the time grows.
 
-Run by hand: ``python tests/bench/bench_replay.py [compare | growth | sweep | stocks | BARS_DIR]``.
+Run by hand: ``python tests/bench/bench_replay.py [compare | growth | sweep [N] | stocks | BARS_DIR]``.
 
 ``compare`` replays 20 symbols x 10 years of random daily bars in whole processes: the breakout rule, and the four
 scanners with technical analysis, each in turn with the same idea in backtesting.py (extra ``bench``) and in vectorbt,
@@ -108,9 +108,11 @@ def apex(folder: Path, what: str) -> tuple[str, ...]:
     return (program, "replay", "--config", config, "--bars", str(folder / "bars"), *rule, "--json")
 
 
-def rivals() -> list[str]:
-    """Return the rivals that are installed."""
-    return [name for name in ("backtesting", "vectorbt") if find_spec(name) is not None]
+def rivals() -> dict[str, str]:
+    """Return the rivals that are installed, and the Python of each: BENCH_VECTORBT names one with vectorbt."""
+    here = {name: sys.executable for name in ("backtesting", "vectorbt") if find_spec(name) is not None}
+    named = {name: os.environ.get(f"BENCH_{name.upper()}", "") for name in ("backtesting", "vectorbt")}
+    return here | {name: python for name, python in named.items() if python}
 
 
 def compare(symbols: int = 20, years: int = 10) -> None:
@@ -119,8 +121,8 @@ def compare(symbols: int = 20, years: int = 10) -> None:
         print(f"{symbols} symbols x {years} years of daily bars, whole processes, medians of {RUNS} in turn")
         for what in ("rule", "scanners"):
             commands = {"apex": apex(folder, what)}
-            for name in rivals():
-                commands[name] = (sys.executable, str(RIVALS / f"rival_{name}.py"), str(folder / "bars"), what)
+            for name, python in rivals().items():
+                commands[name] = (python, str(RIVALS / f"rival_{name}.py"), str(folder / "bars"), what)
             costs: dict[str, list[Cost]] = {name: [] for name in commands}
             for _ in range(RUNS):
                 for name, command in commands.items():
@@ -148,7 +150,7 @@ def growth() -> None:
                 )
 
 
-def sweeps(symbols: int = 20, years: int = 10, settings: int = SETTINGS) -> None:
+def sweeps(settings: int, symbols: int = 20, years: int = 10) -> None:
     """Print the seconds a setting with one process, with two, and with a Dask cluster of two workers."""
     with bars_of(symbols, years) as folder:
         tasks = tasks_of(ReplayOptions(bars_dir=folder / "bars", rule="breakout"), settings)
@@ -232,9 +234,12 @@ def measure_one(what: str, settings: Settings, options: ReplayOptions) -> None:
 def main() -> None:
     """Measure what the command line names."""
     named = sys.argv[1] if len(sys.argv) > 1 else "compare"
-    modes: dict[str, Callable[[], None]] = {"compare": compare, "growth": growth, "sweep": sweeps}
+    modes: dict[str, Callable[[], None]] = {"compare": compare, "growth": growth}
     if named in modes:
         modes[named]()
+        return
+    if named == "sweep":
+        sweeps(int(sys.argv[2]) if len(sys.argv) > 2 else SETTINGS)
         return
     with tempfile.TemporaryDirectory() as folder:
         measure(ReplayOptions(bars_dir=write_stocks(Path(folder)) if named == "stocks" else Path(named)))
