@@ -93,15 +93,28 @@ def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = 
 
 
 @lru_cache(maxsize=4)
-def open_replay_bars(folder: Path, prices: PriceSettings, actions: Path | None = None) -> CsvBars:
+def open_replay_bars(
+    folder: Path, prices: PriceSettings, actions: Path | None = None, *, keeps: bool = False
+) -> CsvBars:
     """Return the bars of *folder*, read as *prices* say; a process that replays them many times reads them once.
 
-    Splits in the file *actions* are taken out of them.
+    Splits in the file *actions* are taken out of them; with *keeps* they are kept beside the files as they were read.
 
     Raises:
         InputError: the folder or one of its files cannot be read.
     """
-    return CsvBars(folder, file_hints(prices, "prices"), read_actions(actions) if actions is not None else ())
+    known = read_actions(actions) if actions is not None else ()
+    return CsvBars(folder, file_hints(prices, "prices"), known, keeps=keeps)
+
+
+def bars_of(settings: Settings, options: ReplayOptions) -> CsvBars:
+    """Return the bars that are replayed.
+
+    Raises:
+        InputError: the folder or one of its files cannot be read.
+    """
+    keeps = settings.replay.keep_bars
+    return open_replay_bars(options.bars_dir, settings.prices, options.actions, keeps=keeps)
 
 
 def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
@@ -113,7 +126,7 @@ def foreknowledge(settings: Settings, options: ReplayOptions) -> Reason | None:
     models = pinned_models(settings)
     if models is None:
         return None
-    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices, options.actions), options)
+    ends = _ends_of(bars_of(settings, options), options)
     return models.foreknowledge(ends[0], ends[-1])
 
 
@@ -123,7 +136,7 @@ def period_of(settings: Settings, options: ReplayOptions) -> tuple[date, date]:
     Raises:
         InputError: there are no bars in the period, or a file cannot be read.
     """
-    ends = _ends_of(open_replay_bars(options.bars_dir, settings.prices, options.actions), options)
+    ends = _ends_of(bars_of(settings, options), options)
     return session_date(ends[0] - LAST_SECOND), session_date(ends[-1] - LAST_SECOND)
 
 
@@ -154,7 +167,7 @@ class Replay:
         settings = replace(settings, execution=unasked)
         self._options = options
         self._fill = settings.replay.fill
-        self._bars = open_replay_bars(options.bars_dir, settings.prices, options.actions)
+        self._bars = bars_of(settings, options)
         self._ends = _ends_of(self._bars, options)
         self._clock = BarClock(self._ends[0])
         self._recorder = Recorder()

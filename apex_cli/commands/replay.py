@@ -132,7 +132,7 @@ def replay(
         require_png()
     with out.progress("replaying") as on_step:
         report = replaying.replay(settings, options, on_step)
-    history = replaying.open_replay_bars(options.bars_dir, settings.prices, options.actions)
+    history = replaying.bars_of(settings, options)
     for symbol in history.symbols() if out.verbose else ():
         out.detail(history.taken_as(symbol))
     written = {}

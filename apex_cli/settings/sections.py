@@ -282,6 +282,9 @@ class ReplaySettings(Value, frozen=True, kw_only=True):
     fill: ReplayFill = ReplayFill.NEXT_OPEN
     """next_open: an order meets the open of the bar after its signal; close: the close that made the signal."""
 
+    keep_bars: bool = True
+    """True: bars of large folders are kept as read in .apex-bars beside them, and not read again until they change."""
+
 
 class ExecutionColumns(Value, frozen=True, kw_only=True):
     """Section ``executions.columns``: names of columns in lists of trades; null: found out."""

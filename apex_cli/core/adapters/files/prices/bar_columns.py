@@ -77,6 +77,9 @@ CLOCK_ROOM = 0x0044000044000068
 """What makes the highest bit of an hour over 23, and of a minute or second over 59."""
 
 THREADS = 2
+ROWS = 12
+"""Of an array of bars: two times, and digits and places of five numbers."""
+
 FEW = 100
 SAFE_JUMP = 0.39
 """Change from a close to the next open that is not looked at more closely; ``quality`` names more than 0.4."""
@@ -107,7 +110,7 @@ class _Numbers(NamedTuple):
     """Exact decimals: digits as a whole number, and how many of them stand after the point."""
 
     digits: NDArray[np.int64]
-    places: NDArray[np.uint8]
+    places: NDArray[np.uint8] | NDArray[np.int64]
 
     def part(self, rows: slice) -> _Numbers:
         return _Numbers(self.digits[rows], self.places[rows])
@@ -200,6 +203,15 @@ class BarColumns(Sequence[Bar]):
         columns = [numbers.part(rows).floats() for numbers in self._data.numbers]
         return self._data.ends[rows] // MICRO, np.ascontiguousarray(columns, dtype=np.float64)
 
+    def array(self) -> NDArray[np.int64]:
+        """Return the rows that ``array_of`` describes."""
+        import numpy as np
+
+        data, rows = self._data, slice(self._first, self._last)
+        digits, places = zip(*data.numbers, strict=True)
+        columns = (data.starts, data.ends, *digits, *places)
+        return np.ascontiguousarray([column[rows] for column in columns], dtype=np.int64)
+
     def is_sound(self) -> bool:
         """Return True when nothing is odd bar by bar: order, numbers, open and close inside the range, jumps, volumes.
 
@@ -272,6 +284,46 @@ class _Ends(Sequence[datetime]):
     def __getitem__(self, at: slice) -> Sequence[datetime]: ...
     def __getitem__(self, at: int | slice) -> datetime | Sequence[datetime]:
         return _Ends(self._ends[at]) if isinstance(at, slice) else _moment(int(self._ends[at]))
+
+
+def array_of(bars: Sequence[Bar]) -> NDArray[np.int64] | None:
+    """Return *bars* as rows of an array: starts, ends, digits of the five numbers, and places of each.
+
+    None where there are none, or a number does not fit.
+    """
+    import numpy as np
+
+    if isinstance(bars, BarColumns):
+        return bars.array()
+    rows = []
+    for bar in bars:
+        numbers = [_digits(value) for value in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
+        if None in numbers:
+            return None
+        times = [(at - BEGIN) // MICROSECOND for at in (bar.start, bar.end)]
+        rows.append([*times, *(each[0] for each in numbers if each), *(each[1] for each in numbers if each)])
+    return np.ascontiguousarray(np.array(rows, dtype=np.int64).T) if rows else None
+
+
+def _digits(value: Decimal) -> tuple[int, int] | None:
+    """Return the digits as a whole number, and how many of them stand after the point; None where they do not fit."""
+    sign, digits, exponent = value.as_tuple()
+    if sign or not isinstance(exponent, int) or not -MOST_DIGITS <= exponent <= 0 or len(digits) > MOST_DIGITS:
+        return None
+    return int("".join(map(str, digits))), -exponent
+
+
+def columns_from(array: NDArray[np.int64], symbol: str) -> tuple[BarColumns, Sequence[datetime]]:
+    """Return the bars in *array*, as ``array_of`` made it, and their ends.
+
+    Raises:
+        ValueError: it is no such array.
+    """
+    if array.ndim != 2 or array.shape[0] != ROWS or array.dtype != "int64":  # noqa: PLR2004 - rows and bars
+        raise ValueError(f"{symbol}: {array.shape} of {array.dtype} are no bars")
+    numbers = tuple(_Numbers(array[2 + at], array[7 + at]) for at in range(5))
+    data = _Data(symbol, array[0], array[1], numbers, OrderedDict(), {})
+    return BarColumns(data, 0, array.shape[1]), _Ends(array[1])
 
 
 def moments_of(parts: Iterable[Sequence[datetime]]) -> list[datetime]:

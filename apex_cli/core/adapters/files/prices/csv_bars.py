@@ -19,6 +19,7 @@ from apex_cli.core.adapters.files.prices.bar_series import (
     make_series,
     without_splits,
 )
+from apex_cli.core.adapters.files.prices.bar_store import BarStore
 from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
 from apex_cli.core.adapters.files.text_tables import FileHints
 from apex_cli.core.errors import InputError
@@ -78,16 +79,25 @@ class CsvBars:
         "_problems",
         "_series",
         "_shared",
+        "_store",
         "_unmatched",
     )
 
-    def __init__(self, folder: Path, hints: FileHints | None = None, actions: Iterable[CorporateAction] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        hints: FileHints | None = None,
+        actions: Iterable[CorporateAction] = (),
+        *,
+        keeps: bool = False,
+    ) -> None:
         """Look which symbols *folder* has.
 
         Args:
             folder: of the files.
             hints: what the configuration says of them.
             actions: splits, by which prices of before are divided.
+            keeps: True: what is read is kept beside the files, and not read again while they stay as they are.
 
         Raises:
             InputError: the folder cannot be read, or two files mean the same symbol.
@@ -101,6 +111,7 @@ class CsvBars:
         self._unmatched: list[str] = []
         self._files = self._find_files()
         self._is_large = sum(map(_size, {path for paths in self._files.values() for path in paths})) >= LEAST_BYTES
+        self._store = BarStore(folder, self._hints) if keeps and self._is_large else None
 
     def symbols(self) -> Sequence[str]:
         """Return the symbols there are files for, in alphabetical order."""
@@ -220,10 +231,20 @@ class CsvBars:
         key = _key(symbol)
         series = self._series.get(key)
         if series is None:
-            parts = [Part(path.name, self._read(path, key)) for path in self._files.get(key, ())]
+            series = self._series[key] = without_splits(self._kept(key), self._actions, key)
+        return series
+
+    def _kept(self, key: str) -> Series:
+        """Return the series of *key*: as it was kept, where its files are as they were."""
+        paths = self._files.get(key, ())
+        store = self._store if not self._shared.keys() & set(paths) else None
+        mark = store.mark_of(paths) if store is not None else ""
+        series = store.read(key, mark) if store is not None and mark else None
+        if series is None:
+            parts = [Part(path.name, self._read(path, key)) for path in paths]
             series = parts[0].series if len(parts) == 1 else join_parts(parts) if parts else NO_BARS
-            series = without_splits(series, self._actions, key)
-            self._series[key] = series
+            if store is not None and mark:
+                store.write(key, mark, series)
         return series
 
     def _read(self, path: Path, key: str) -> Series:
