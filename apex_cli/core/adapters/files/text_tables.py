@@ -44,6 +44,9 @@ MAX_CELLS = 2000
 """Most columns of a table."""
 
 _GZIP, _ZIP, _PARQUET, _ARROW = b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"ARROW1"
+_WORKBOOK = "[Content_Types].xml"
+"""The file by which a workbook is known from other archives."""
+
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -207,11 +210,13 @@ def unusable(name: str, what: str, hint: str = "", *, code: str = "file_unreadab
 
 
 def unpacked(content: bytes, name: str) -> bytes:
-    """Return *content* without its compression.
+    """Return *content* without its compression: gzip, or a zip archive of one file. A workbook stays as it is.
 
     Raises:
-        InputError: it is damaged, or becomes far too large.
+        InputError: it is damaged, becomes far too large, or holds several files.
     """
+    if content.startswith(_ZIP):
+        return _from_archive(content, name)
     if not content.startswith(_GZIP):
         return content
     limit = min(MAX_UNPACKED, max(1_000_000, len(content) * MAX_RATIO))
@@ -225,6 +230,22 @@ def unpacked(content: bytes, name: str) -> bytes:
     if not engine.eof:
         raise unusable(name, "is a gzip file whose end is missing", "Copy the file again.")
     return result
+
+
+def _from_archive(content: bytes, name: str) -> bytes:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            inside = [item for item in archive.infolist() if not item.is_dir()]
+            if any(item.filename == _WORKBOOK for item in inside):
+                return content
+            if len(inside) != 1:
+                raise unusable(name, f"is an archive of {len(inside)} files", "Unpack it.")
+            _refuse_large(inside[0].file_size, len(content), name)
+            return archive.read(inside[0])
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise unusable(name, f"is no sound zip archive: {type(error).__name__}", "Unpack it.") from None
 
 
 def decoded(content: bytes, name: str) -> tuple[str, str]:

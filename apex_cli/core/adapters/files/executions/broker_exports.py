@@ -123,6 +123,12 @@ _KINDS = {
 }  # fmt: skip
 CANCELLED_CODE = "Ca"
 NO_TRADE_CODES = frozenset({"Ep", "A", "Ex", "GEA", "AEx", "MEx", CANCELLED_CODE})
+UNIQUE_IDS = frozenset({"execid", "executionid", "ibexecid", "fillid"})
+"""Columns whose text names one execution and no other."""
+
+UNCOUNTED_KINDS = frozenset({"cfd", "cfds", "fund", "funds", "mutualfund", "mutualfunds", "commodities", "metals"})
+"""Kinds of Interactive Brokers that are no securities to be day-traded."""
+
 NO_TRADE_CATEGORIES = frozenset({"receivedeliver", "moneymovement"})
 """What tastytrade calls deliveries of options, splits and transfers, and cash that is moved."""
 
@@ -146,7 +152,10 @@ class Broker(NamedTuple):
     """``plain_name`` of columns; all of one set are there."""
 
     is_us: bool = True
-    """Dates have the month first, and times without a zone are New York's."""
+    """Times without a zone are New York's, and numbers have a decimal point."""
+
+    is_mdy: bool = True
+    """Dates that do not show it have the month first."""
 
 
 def _marks(*sets: str) -> tuple[frozenset[str], ...]:
@@ -157,6 +166,7 @@ BROKERS = (
     Broker(
         "TWS trade log",
         _marks("action quantity symbol key", "action quantity symbol exch", "action symbol exch time date"),
+        is_mdy=False,
     ),
     Broker("ib_insync fills", _marks("execid side shares permid", "execid acctnumber shares")),
     Broker("thinkorswim account statement", _marks("exectime poseffect symbol", "exectime spread side qty")),
@@ -293,6 +303,7 @@ class _Reader:
         broker = next((one for one in BROKERS for marks in one.marks if marks <= keys), None)
         self.source = source or (broker.name if broker else "list of trades")
         self.is_us = bool(source) or (broker is not None and broker.is_us)
+        self.is_mdy = bool(source) or (broker is not None and broker.is_mdy)
         self.columns = match_columns(table.names, KNOWN, hints)
         self._choose_side()
         self.is_signed = "side" not in self.columns and self.source == ACTIVITY
@@ -374,7 +385,7 @@ class _Reader:
         return found
 
     def _order(self) -> str:
-        found = find_order(self._texts("time"), set_to=self.hints.dates, likely="mdy" if self.is_us else "")
+        found = find_order(self._texts("time"), set_to=self.hints.dates, likely="mdy" if self.is_mdy else "")
         if found.unclear:
             raise ambiguous_date(self.name, found.unclear, self.hints)
         return found.order
@@ -390,6 +401,7 @@ class _Reader:
                 continue
             if draft is not None:
                 drafts.append(draft)
+        drafts = self._each_once(drafts)
         read, drafts = len(drafts), _without_cancelled(drafts, self.cancels)
         self.skipped.update({"cancelled trades": read - len(drafts)} if len(drafts) < read else {})
         self.problems.stop(
@@ -417,6 +429,16 @@ class _Reader:
             warnings=(*((inexact,) if dated else ()), *others),
             source=self.source,
         )
+
+    def _each_once(self, drafts: list[_Draft]) -> list[_Draft]:
+        """Return the trades without rows that are there twice, where an id of the execution shows it."""
+        at = self.columns.get("exec_id")
+        if at is None or plain_name(self.table.names[at]) not in UNIQUE_IDS:
+            return drafts
+        once = {draft._replace(line=0) if draft.exec_id else draft: draft for draft in reversed(drafts)}
+        if twice := len(drafts) - len(once):
+            self.skipped["rows that are there twice"] += twice
+        return sorted(once.values())
 
     # ---- one row ----
 
@@ -477,21 +499,25 @@ class _Reader:
     def _why_not(self, row: Row) -> str:
         """Return why a row is no trade in a word or two; empty when it is one."""
         kind, action = self._cell(row, "kind"), self._cell(row, "side")
-        if reason := self._not_filled(row):
+        if reason := self._not_filled(row) or self._not_counted(row):
             return reason
-        if self._codes(row) & NO_TRADE_CODES:
-            return "expiries, assignments and cancels"
-        if plain_name(self._cell(row, "sec_type")) in COMBINATIONS or (
-            self.source == WEBULL and not self._cell(row, "symbol")
-        ):
-            return "combinations, whose legs count"
-        is_other = self.is_us and not self.is_signed and self._side_word(action) is None
         if plain_name(kind) in NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
             return _short_reason(action or kind)
-        if is_other:
-            if number(self._cell(row, "quantity"), self.decimals.sign) and number(self._cell(row, "price"), "."):
-                self.unknown.setdefault(_short_reason(action), row.line)
-            return _short_reason(action or kind)
+        if not self.is_us or self.is_signed or self._side_word(action) is not None:
+            return ""
+        if number(self._cell(row, "quantity"), self.decimals.sign) and number(self._cell(row, "price"), "."):
+            self.unknown.setdefault(_short_reason(action), row.line)
+        return _short_reason(action or kind)
+
+    def _not_counted(self, row: Row) -> str:
+        """Return why a row of this kind does not count, as its codes and its kind of security say."""
+        kind = plain_name(self._cell(row, "sec_type"))
+        if self._codes(row) & NO_TRADE_CODES:
+            return "expiries, assignments and cancels"
+        if kind in UNCOUNTED_KINDS:
+            return "funds and contracts for difference"
+        if kind in COMBINATIONS or (self.source == WEBULL and not self._cell(row, "symbol")):
+            return "combinations, whose legs count"
         return ""
 
     def _not_filled(self, row: Row) -> str:
@@ -594,7 +620,7 @@ class _Reader:
         if not self._cell(row, "sec_type") and plain_name(self._cell(row, "kind")) in {"call", "put"}:
             right = self._cell(row, "kind")
         kind = _KINDS.get(kind_text)
-        if kind is None and kind_text and self.source == "list of trades":
+        if kind is None and kind_text and self.source in {"list of trades", ACTIVITY}:
             kind = fields.sec_type(self._cell(row, "sec_type"), f"{where}.sec_type")
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key

@@ -38,7 +38,7 @@ def is_part_of_one(names: Sequence[str]) -> bool:
     >>> is_part_of_one(["BTCUSDT-1m-2024-01.csv", "BTCUSDT-1m-2024-02.csv.gz"]), is_part_of_one(["A 5.csv", "A 15.csv"])
     (True, False)
     """
-    bare = {_DATES.sub("#", name.lower().removesuffix(".gz")) for name in names}
+    bare = {_DATES.sub("#", re.sub(r"\.gz$|(?:\.csv)?\.zip$", "", name.lower()).removesuffix(".csv")) for name in names}
     return len(bare) == 1 and "#" in next(iter(bare))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from apex_cli.core.adapters.files.prices.bar_series import (
 )
 from apex_cli.core.adapters.files.prices.bar_store import BarStore
 from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
-from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.adapters.files.text_tables import FileHints, unpacked
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.corporate_action import CorporateAction
@@ -38,6 +39,10 @@ MOST_LOOKED_AT = 50_000
 """Bars, the newest of a symbol, that are looked through for what is odd."""
 
 ENDINGS = (".csv", ".txt", ".tsv", ".json", ".xlsx", ".xlsm", ".parquet", ".feather", ".arrow")
+PACKED = (".gz", ".zip")
+UNREAD = (".xls", ".ods", ".7z", ".rar", ".bz2", ".xz", ".tar", ".tgz", ".h5", ".hdf5", ".pkl", ".db", ".sqlite")
+"""Endings of files that may well be prices and are not read: they are named."""
+
 SURE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather")
 """Files with another ending may be anything: they count only if they hold prices."""
 
@@ -262,8 +267,12 @@ class CsvBars:
     def _columns(self, path: Path, key: str) -> Series | None:
         """Return the bars of a plain file of a large folder; None for any other one."""
         try:
+            if not self._is_large:
+                return None
+            if path.name.lower().endswith(PACKED):
+                return read_columns(io.BytesIO(unpacked(_content(path), path.name)), key, self._hints)
             with path.open("rb") as stream:
-                return read_columns(stream, key, self._hints) if self._is_large else None
+                return read_columns(stream, key, self._hints)
         except OSError:
             return None
 
@@ -289,9 +298,16 @@ class CsvBars:
 
     def _symbols_of(self, path: Path) -> Iterator[str]:
         """Yield the symbols whose bars *path* holds; note why where there is none."""
+        if path.name.lower().endswith(UNREAD):
+            self._unmatched.append(f"{path.name} is not used: files of this kind are not read; save it as CSV")
+            return
         named = _named_symbol(path)
-        head = _head(path)
         is_sure = _bare_name(path).lower().endswith(SURE_ENDINGS)
+        try:
+            head = _head(path)
+        except InputError as error:
+            self._unmatched.append(f"{path.name} is not used: it {error.message.removeprefix(f'{path.name} ')}")
+            return
         if (is_sure and named and not _may_name_symbols(head)) or not head:
             if named:
                 yield named
@@ -389,7 +405,13 @@ def _is_pair(stem: str) -> bool:
 
 
 def _bare_name(path: Path) -> str:
-    return path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    """Return the name of a file without what its compression adds to it."""
+    if path.name.lower().endswith(".gz"):
+        return path.name[:-3]
+    if not path.name.lower().endswith(".zip"):
+        return path.name
+    inner = path.name[:-4]
+    return inner if inner.lower().endswith(ENDINGS) else f"{inner}.csv"
 
 
 def _named_symbol(path: Path) -> str:
@@ -397,13 +419,21 @@ def _named_symbol(path: Path) -> str:
 
 
 def _head(path: Path) -> bytes:
-    """Return the beginning of a file, a binary one whole; nothing when it cannot be read."""
+    """Return the beginning of a file, unpacked, or a binary one whole; nothing when it cannot be read.
+
+    Raises:
+        InputError: it is packed and damaged, or holds several files.
+    """
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD)
-            return head + stream.read() if head.lstrip()[:6].startswith(_BINARY) else head
+            if not head.lstrip()[:6].startswith(_BINARY):
+                return head
+            whole = head + stream.read()
     except OSError:
         return b""
+    content = unpacked(whole, path.name)
+    return content if content.lstrip()[:6].startswith(_BINARY) else content[:HEAD]
 
 
 def _whole_lines(head: bytes) -> bytes:
@@ -433,7 +463,7 @@ def _paths(folder: Path) -> list[Path]:
             hint="Name a folder with one SYMBOL.csv per symbol: prices.bars_dir, or --bars.",
             details={"folder": str(folder)},
         ) from None
-    return [path for path in paths if _bare_name(path).lower().endswith(ENDINGS)]
+    return [path for path in paths if _bare_name(path).lower().endswith((*ENDINGS, *UNREAD))]
 
 
 def _unreadable(path: Path, what: str) -> InputError:

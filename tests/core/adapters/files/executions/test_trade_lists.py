@@ -584,6 +584,50 @@ BOT,1,SPY Apr17 '26 600/610 Call,0.7,USD,10:31:22,20260313,SMART,1,U1234567
         1,
         "a.json",
     ),
+    "ib statement cfds and funds": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Statement,Data,Period,"March 13, 2026"
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,Comm/Fee,Basis,Realized P/L,MTM P/L,Code
+Trades,Data,Order,Stocks,USD,AMC,"2026-03-13, 10:46:38",10,39.83,,,,,,,O
+Trades,Data,Order,CFDs,USD,IBUS500,"2026-03-13, 10:46:38",1,5000,,,,,,,O
+Trades,Data,Order,Mutual Funds,USD,VFINX,"2026-03-13, 16:00:00",1,500,,,,,,,O
+""",
+        1,
+    ),
+    "ib statement unknown category": Case(
+        """\
+Statement,Header,Field Name,Field Value
+Statement,Data,Period,"March 13, 2026"
+Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Quantity,T. Price,C. Price,Proceeds,Comm/Fee,Basis,Realized P/L,MTM P/L,Code
+Trades,Data,Order,Event Contracts,USD,AMC,"2026-03-13, 10:46:38",10,39.83,,,,,,,O
+""",
+        "unknown security type",
+    ),
+    "ib_insync fills twice in one file": Case(
+        """\
+execId,time,acctNumber,exchange,side,shares,price,permId,orderId,symbol
+0001.01,2026-03-13 14:31:22+00:00,DU1,ARCA,BOT,40.0,187.25,1,5,AAPL
+0001.01,2026-03-13 14:31:22+00:00,DU1,ARCA,BOT,40.0,187.25,1,5,AAPL
+0002.01,2026-03-13 14:31:22+00:00,DU1,ARCA,BOT,40.0,187.25,1,5,AAPL
+""",
+        2,
+    ),
+    "tws log in europe, ambiguous": Case(
+        """\
+Action,Quantity,Symbol,Price,Currency,Time,Date,Exch.,Key,Account
+BOT,100,AAPL,187.25,USD,15:31:22,03/04/2026,ARCA,1,U1234567
+""",
+        "with the day first",
+    ),
+    "tws log in europe, proved": Case(
+        """\
+Action,Quantity,Symbol,Price,Currency,Time,Date,Exch.,Key,Account
+BOT,100,AAPL,187.25,USD,15:31:22,13/03/2026,ARCA,1,U1234567
+BOT,100,AAPL,187.25,USD,15:31:22,04/03/2026,ARCA,2,U1234567
+""",
+        ("03-04 15:31 AAPL BUY 100", "03-13 15:31 AAPL BUY 100"),
+    ),
 }
 
 

@@ -7,6 +7,8 @@ Other languages, running days, indexes and notes around the table, weekly and mo
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,6 +17,7 @@ import pytest
 
 from apex_cli.core.adapters.files.prices import csv_bars
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
+from apex_cli.core.adapters.files.prices.price_files import read_prices
 from apex_cli.core.errors import InputError
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -698,3 +701,36 @@ def test_a_large_file_of_another_zone_is_refused_like_a_small_one(
     with pytest.raises(InputError, match="run from 08:30 to 15:00") as large:
         CsvBars(tmp_path).bars("AAPL")
     assert (large.value.code, large.value.hint) == (small.value.code, small.value.hint)
+
+
+def packed(**files: str) -> bytes:
+    """Return a zip archive."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(f"{name}.csv", text)
+    return target.getvalue()
+
+
+def klines(first: int, count: int) -> str:
+    begin = 1783123200000
+    return "".join(
+        f"{begin + 60_000 * at},1.0,2.0,0.9,1.5,5.5,{begin + 60_000 * at + 59_999},1,2,3,4,0\n"
+        for at in range(first, first + count)
+    )
+
+
+def test_archives_of_one_file_are_read_and_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "BTCUSDT-1m-2026-07.zip").write_bytes(packed(a=klines(0, 4)))
+    (tmp_path / "BTCUSDT-1m-2026-08.zip").write_bytes(packed(a=klines(4, 3)))
+    (tmp_path / "AAPL.csv.zip").write_bytes(packed(a="Date,Open,High,Low,Close\n2026-07-06,1,2,1,1.5\n"))
+    (tmp_path / "two.zip").write_bytes(packed(a="1", b="2"))
+    (tmp_path / "MSFT.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    source = CsvBars(tmp_path)
+    assert [(symbol, len(source.bars(symbol))) for symbol in source.symbols()] == [("AAPL", 1), ("BTC-USDT", 7)]
+    assert [text.partition(" is not used")[0] for text in source.unmatched()] == ["MSFT.xls", "two.zip"]
+
+
+def test_an_archive_that_becomes_far_too_large_is_refused() -> None:
+    with pytest.raises(InputError, match="becomes far too large"):
+        read_prices(packed(a="1,2\n" * 5_000_000), "a.zip")
