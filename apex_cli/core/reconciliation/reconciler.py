@@ -327,7 +327,8 @@ class Reconciler:
         if self._is_news(last, found):
             with self._store.transaction() as tx:
                 restore_reconciliation(tx, found)
-                _emit_findings(tx, last, before, found)
+                if is_final:
+                    _emit_findings(tx, before if before and before.is_final else None, found)
         return found
 
     def _is_news(self, last: Reconciliation | None, found: Reconciliation) -> bool:
@@ -341,17 +342,16 @@ def _goes_by(row: PositionRecord) -> str:
     return row.position.instrument.called
 
 
-def _emit_findings(
-    tx: State, last: Reconciliation | None, before: Reconciliation | None, found: Reconciliation
-) -> None:
-    """Emit each new difference, an alarm for each that stays, and the result."""
-    known = {(each.identity, each.status) for each in last.breaks} if last else set()
-    news = [each for each in found.breaks if (each.identity, each.status) not in known]
-    for each in news:
-        tx.emit(BreakFound(at=found.at, subject=each.key, data=each))
-    if not found.is_final:
-        return
-    alarmed = {each.identity for each in before.open_breaks} if before and before.is_final else set()
+def _emit_findings(tx: State, before: Reconciliation | None, found: Reconciliation) -> None:
+    """Emit each new difference with what became of it, an alarm for each that stays, and the result.
+
+    Between a finding and its correction nothing is emitted: who is killed there says all of it the next time.
+    """
+    known = {(each.identity, each.status) for each in before.breaks} if before else set()
+    for each in found.breaks:
+        if (each.identity, each.status) not in known:
+            tx.emit(BreakFound(at=found.at, subject=each.key, data=each))
+    alarmed = {each.identity for each in before.open_breaks} if before else set()
     for each in found.breaks:
         if each.is_locking and each.identity not in alarmed:
             message = f"{each.message} Nothing is opened there until apex reconcile clears it."
