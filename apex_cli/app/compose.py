@@ -17,7 +17,7 @@ from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
 from apex_cli.core.model.order import OrderSide
-from apex_cli.settings.sections import DefaultStop, Settings, SignalSettings, SimulationClock
+from apex_cli.settings.sections import DefaultStop, OptionDefault, Settings, SignalSettings, SimulationClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.adapters.state.store import TinyDbStore
     from apex_cli.core.coordinator.service import Service
-    from apex_cli.core.decision.gatherer import Gatherer
+    from apex_cli.core.decision.gatherer import Gatherer, VolatilityOf
     from apex_cli.core.execution.answers import ApprovalDesk
     from apex_cli.core.execution.closer import Closer
     from apex_cli.core.execution.executor import TradeExecutor
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from apex_cli.core.model.broker_events import BrokerOrder
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.limits import Limits, Patience, ProtectionLimits
+    from apex_cli.core.model.option_rule import OptionRule
     from apex_cli.core.ports import (
         BarSource,
         Broker,
@@ -152,6 +153,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         day_trades=DayTradeCounter(settings.day_trades),
         max_price_age=market.max_price_age,
         follows_bars=settings.simulation.clock is SimulationClock.BARS,
+        volatility=volatility_of(settings, market.bars),
     )
     ids = UlidIds()
     execution = make_execution(
@@ -221,6 +223,17 @@ def make_margin_watch(parts: Parts) -> Chore:
     from apex_cli.core.day_trades.margin_watch import MarginWatch
 
     return MarginWatch(parts.store, parts.broker)
+
+
+def volatility_of(settings: Settings, bars: CsvBars | None) -> VolatilityOf:
+    """Return what a choice of options reckons with: the volatility that is set, else that of the bars."""
+    from apex_cli.core.adapters.files.prices.option_prices import OptionPrices
+    from apex_cli.core.decision.gatherer import unknown_volatility
+
+    if bars is not None:
+        return OptionPrices(bars, settings.prices.options).volatility
+    fixed = settings.prices.options.volatility
+    return unknown_volatility if fixed is None else lambda _underlying, _at: float(fixed)
 
 
 def make_service(parts: Parts) -> Service:
@@ -378,7 +391,15 @@ def signal_form(
         columns={ours: theirs for ours, theirs in msgspec.structs.asdict(signals.columns).items() if theirs},
         default_stop=_default_stop(signals.default_stop, bars),
         warn=warn,
+        option=_option_rule(signals.option),
     )
+
+
+def _option_rule(default: OptionDefault) -> OptionRule | None:
+    """Return the rule of signals that bring none; None where none is set."""
+    from apex_cli.core.model.option_rule import OptionRule
+
+    return None if default.dte is None else OptionRule(dte=default.dte, delta=default.delta)
 
 
 def _default_stop(

@@ -21,6 +21,7 @@ from apex_cli.app.compose import (
     make_ranker,
     make_stages,
     signal_form,
+    volatility_of,
 )
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
 from apex_cli.app.resources import file_hints
@@ -187,6 +188,7 @@ class Replay:
             day_trades=DayTradeCounter(settings.day_trades),
             max_price_age=None if minutes is None else timedelta(minutes=minutes),
             follows_bars=True,
+            volatility=volatility_of(settings, self._bars),
         )
         context = self._make_context(settings)
         sources = make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings, context)

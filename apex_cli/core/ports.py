@@ -21,6 +21,7 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.notice import Notice
+from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order
 from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
 from apex_cli.core.model.records import OutboxRow, RejectedRow, SignalReport
@@ -178,6 +179,14 @@ class Broker(Protocol):
 
         Raises:
             SecurityError: the broker knows none, or several, of that name.
+            BrokerError: it cannot be asked.
+        """
+
+    async def chain(self, underlying: Instrument, price: Price) -> OptionChain:
+        """Return the options that are listed on *underlying*, which stands at *price*.
+
+        Raises:
+            SecurityError: the broker knows no such underlying, or lists no options on it.
             BrokerError: it cannot be asked.
         """
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import OrderType
 from apex_cli.gateway.accounts import AccountValue
 from apex_cli.gateway.contracts import MARKET_RULES, Listing, contract_fields
@@ -61,6 +62,8 @@ class Message(IntEnum):
     ACCOUNT_SUMMARY_END = 64
     ACCOUNT_UPDATE_MULTI = 73
     ACCOUNT_UPDATE_MULTI_END = 74
+    OPTION_PARAMETERS = 75
+    OPTION_PARAMETERS_END = 76
     MARKET_RULE = 93
     COMPLETED_ORDER = 101
     COMPLETED_ORDERS_END = 102
@@ -369,6 +372,22 @@ def contract_details(
         listing.instrument.quantity_step,
         listing.instrument.quantity_step,
         Decimal(100),
+    ]
+
+
+def option_parameters(request_id: int, listing: Listing, chain: OptionChain) -> Fields:
+    """Return the options that are listed on *listing*."""
+    return [
+        Message.OPTION_PARAMETERS,
+        request_id,
+        "SMART",
+        listing.contract.con_id,
+        listing.contract.symbol,
+        chain.multiplier,
+        len(chain.expiries),
+        *(day.replace("-", "") for day in chain.expiries),
+        len(chain.strikes),
+        *chain.strikes,
     ]
 
 

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
+from apex_cli.core.market.calendar import NEW_YORK
+from apex_cli.core.market.option_grid import grid_of
 from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.money import Price
 from apex_cli.gateway import messages
-from apex_cli.gateway.contracts import MARKET_RULES, read_contract, trading_hours
+from apex_cli.gateway.contracts import MARKET_RULES, Contract, read_contract, trading_hours
 from apex_cli.gateway.framing import ProtocolError, Reader
 from apex_cli.gateway.market_data import (
     cancel_market_data,
@@ -290,6 +293,18 @@ def _contract_details(session: Session, number: int, fields: Reader) -> None:
     session.send(ends(Message.CONTRACT_DETAILS_END, number))
 
 
+def _option_parameters(session: Session, number: int, fields: Reader) -> None:
+    """List the options on a stock: the grid around its price."""
+    fields.skip(3)
+    gateway, con_id = session.gateway, fields.integer()
+    listing = gateway.desk.listings.find(Contract(con_id=con_id))
+    quoted = gateway.quotes.get(listing.instrument.key) if listing is not None else None
+    if listing is not None and quoted is not None:
+        chain = grid_of(listing.instrument, Price(quoted.last), gateway.now().astimezone(NEW_YORK).date())
+        session.send(messages.option_parameters(number, listing, chain))
+    session.send([Message.OPTION_PARAMETERS_END, number])
+
+
 def _market_rule(session: Session, fields: Reader) -> None:
     rule = fields.integer()
     if rule in MARKET_RULES:
@@ -326,6 +341,7 @@ REQUESTS: dict[int, Entry] = {
     63: Entry("cancelAccountSummary", 1, by_id(_cancel_account_summary)),
     64: Entry("cancelPositions", 1, plain(_cancel_positions)),
     71: Entry("startApi", 1, plain(_start)),
+    78: Entry("reqSecDefOptParams", 0, by_id(_option_parameters)),
     76: Entry("reqAccountUpdatesMulti", 1, by_id(_account_multi)),
     77: Entry("cancelAccountUpdatesMulti", 1, by_id(_cancel_account_multi)),
     91: Entry("reqMarketRule", 0, plain(_market_rule)),

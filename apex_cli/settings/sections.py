@@ -29,6 +29,7 @@ from apex_cli.core.model.limits import (
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.notice import EventSettings, NoticeKind
+from apex_cli.core.model.option_rule import Days, Delta
 from apex_cli.core.model.spelling import Ticker
 
 OVERRIDE_PREFIX = "APEX_"
@@ -186,6 +187,16 @@ class DefaultStop(Value, frozen=True, kw_only=True):
     """Distance of the stop as a part of the entry price: 0.05 is 5 %."""
 
 
+class OptionDefault(Value, frozen=True, kw_only=True):
+    """Section ``signals.option``: which contract a word such as LONG_CALL means that names none."""
+
+    dte: Days | None = None
+    """Calendar days to expiry, such as 30-45; null: what names no contract is refused."""
+
+    delta: Delta | None = None
+    """Delta, without its sign, that the strike should have: 0.40; null: the strike nearest to the price."""
+
+
 class SignalSettings(Value, frozen=True, kw_only=True):
     """Section ``signals``: where signals come from."""
 
@@ -221,6 +232,9 @@ class SignalSettings(Value, frozen=True, kw_only=True):
 
     default_stop: DefaultStop = DefaultStop()
     """A stop by rule for signals that come without one; off while both are null."""
+
+    option: OptionDefault = OptionDefault()
+    """A rule that chooses the contract of LONG_CALL and the like that name none; off while dte is null."""
 
 
 class PriceColumns(Value, frozen=True, kw_only=True):

@@ -137,7 +137,7 @@ def test_bars_of_the_contract_come_before_the_model(here: Path, apex_json: Calla
     assert [warning["code"] for warning in decided.envelope["warnings"]] == []
     apex_json("run", "--once", "--bars-until", "2024-01-10")
     (held,) = apex_json("positions").data["positions"]
-    assert (held["current_price"], held["theoretical"]) == ("2.4", False)
+    assert (float(held["current_price"]), held["theoretical"]) == (2.4, False)
 
 
 def test_the_volatility_is_that_of_the_last_closes(here: Path, apex_json: Callable[..., Any]) -> None:
@@ -161,3 +161,82 @@ def test_a_price_that_never_moved_prices_nothing(here: Path, apex_json: Callable
     prepare(here, {}, signal("LONG_CALL", 100, 2.5, 2, 4), CONFIG.replace(", options: {volatility: 0.3}", ""))
     decided = apex_json("run", "--once")
     assert [warning["code"] for warning in decided.envelope["warnings"]] == ["price_from_signal"]
+
+
+RULED = {"expiry": None, "strike": None, "right": None}
+
+
+def by_rule(kind: str, levels: tuple[float, float, float], **more: Any) -> str:
+    row = json.loads(signal(kind, 0, *levels, **more))
+    return json.dumps({name: value for name, value in row.items() if name not in RULED}) + "\n"
+
+
+def test_a_contract_is_chosen_by_days_and_delta(here: Path, apex_json: Callable[..., Any]) -> None:
+    prepare(here, {}, by_rule("LONG_CALL", (100, 98, 106), option={"dte": "30-45", "delta": 0.4}))
+    (row,) = apex_json("run", "--once").data["signals"]
+    # Of the Fridays from day 30 to 45, 2024-02-02 (31) and 2024-02-09 (38), the second is nearest to the middle.
+    assert (row["outcome"], row["symbol"]) == ("executed", "XX"), row["reasons"]
+    (held,) = apex_json("positions").data["positions"]
+    days = 38.0
+    premium = theory("C", 100, 102.5, days)
+    deviation = 0.3 * math.sqrt(days / 365)
+    weight = round(0.5 * (1 + math.erf((math.log(100 / 102.5) / deviation + deviation / 2) / math.sqrt(2))), 2)
+    assert held["symbol"] == "XX@options 2024-02-09 C102.5"
+    assert float(held["entry_price"]) == pytest.approx(premium, abs=0.011)
+    assert float(held["stop_price"]) == pytest.approx(premium - weight * 2, abs=0.02)
+    assert float(held["target_prices"][0]) == pytest.approx(premium + weight * 6, abs=0.02)
+    told = apex_json("explain", "one").data
+    assert "30-45 days, delta 0.4" in json.dumps(told)
+
+
+def test_without_a_delta_it_is_the_nearest_strike(here: Path, apex_json: Callable[..., Any]) -> None:
+    config = CONFIG.replace("signals: {files: [s.jsonl]}", "signals: {files: [s.jsonl], option: {dte: 7-14}}")
+    prepare(here, {}, by_rule("LONG_PUT", (100, 102, 94)), config)
+    apex_json("run", "--once")
+    (held,) = apex_json("positions").data["positions"]
+    assert held["symbol"] == "XX@options 2024-01-12 P100"
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels", "option", "why"),
+    [
+        (
+            "LONG_CALL",
+            (100, 98, 106),
+            {"dte": "46-50"},
+            "46-50 days; listed: 2024-02-16 (45 days)",
+        ),
+        ("LONG_CALL", (100, 60, 190), {"dte": "7", "delta": 0.4}, "no contract expires in 7 days"),
+        ("LONG_CALL", (100, 60, 190), {"dte": "7-20"}, "is more than its price of"),
+        ("LONG_PUT", (100, 98, 106), {"dte": "7-20"}, "those do not fit LONG_PUT"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_reason(  # noqa: PLR0917 - fixtures, and a row of a table
+    here: Path, apex_json: Callable[..., Any], kind: str, levels: tuple[float, float, float], option: Any, why: str
+) -> None:
+    prepare(here, {}, by_rule(kind, levels, option=option))
+    (row,) = apex_json("run", "--once").data["signals"]
+    assert (row["outcome"], row["reasons"][0]["code"]) == ("refused", "no_option_fits")
+    assert why in row["reasons"][0]["message"]
+
+
+def test_a_delta_needs_a_volatility(here: Path, apex_json: Callable[..., Any]) -> None:
+    config = CONFIG.replace(", options: {volatility: 0.3}", "")
+    prepare(here, {}, by_rule("LONG_CALL", (100, 98, 106), option={"delta": 0.4}), config)
+    (row,) = apex_json("run", "--once").data["signals"]
+    assert "set prices.options.volatility" in row["reasons"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "option", [{"dte": "soon"}, {"dte": "45-30"}, {"delta": 1.5}, {"days": 30}, 30, {"delta": "much"}]
+)
+def test_a_rule_that_cannot_be_read_is_invalid(here: Path, apex_json: Callable[..., Any], option: Any) -> None:
+    prepare(here, {}, by_rule("LONG_CALL", (100, 98, 106), option=option))
+    (row,) = apex_json("run", "--once").data["signals"]
+    assert (row["outcome"], row["reasons"][0]["code"]) == ("invalid", "signal_invalid")
+
+
+def test_a_contract_and_a_rule_exclude_each_other(here: Path, apex_json: Callable[..., Any]) -> None:
+    prepare(here, {}, signal("LONG_CALL", 100, 2.58, 1, 9, option={"dte": "30-45"}))
+    (row,) = apex_json("run", "--once").data["signals"]
+    assert (row["outcome"], "none is to be chosen" in row["reasons"][0]["message"]) == ("invalid", True)

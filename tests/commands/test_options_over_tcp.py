@@ -138,8 +138,8 @@ def test_from_the_signal_to_the_expiry(house: House, kind: str, close: str, valu
     assert (float(trip["exit_price"]), trip["exit_reason"], trip["exit_time"][:10]) == (value, how, FRIDAY)
     assert float(trip["pnl"]) == pytest.approx((value - 2.5) * 100 * quantity)
     assert house.rows("orders", of="orders") == []
-    left = [(row["symbol"], row["entry_price"]) for row in house.rows("positions", of="positions")]
-    assert left == ([("AAPL", close)] if shares else [])
+    left = [(row["symbol"], D(row["entry_price"])) for row in house.rows("positions", of="positions")]
+    assert left == ([("AAPL", D(close))] if shares else [])
     assert house.gateway.books().positions == ({"AAPL": D(shares * quantity)} if shares else {})
     assert sum(house.rows("pdt-status", of="day_trades_by_session").values()) == 0
 
@@ -178,7 +178,7 @@ def test_an_early_assignment_is_recognised(house: House) -> None:
     assert (trip["exit_reason"], float(trip["exit_price"])) == ("assigned", 5)
     assert float(trip["pnl"]) == pytest.approx(-2.5 * 100 * quantity)
     (left,) = house.rows("positions", of="positions")
-    assert (left["symbol"], left["quantity"], left["entry_price"]) == ("AAPL", 100 * quantity, "195")
+    assert (left["symbol"], left["quantity"], D(left["entry_price"])) == ("AAPL", 100 * quantity, 195)
 
 
 @pytest.mark.parametrize("lists", [True, False])
@@ -202,3 +202,19 @@ def test_a_contract_sold_by_hand_is_no_expiry(house: House) -> None:
     codes = {row["code"] for row in house.rows("reconcile", "--repair", of="breaks")}
     assert "position_missing" in codes
     assert "contract_ended" not in codes
+
+
+def test_a_contract_is_chosen_by_rule_from_the_chain_of_the_broker(house: House) -> None:
+    house.configure("{}\nsignals: {option: {dte: 3-5}}")
+    row = {
+        "signal_id": "r", "symbol": "AAPL", "signal_type": "LONG_CALL", "entry_price": 200, "stop_loss": 197,
+        "target_price": 212, "confidence": 0.9, "timestamp": house.time.now.isoformat(),
+    }  # fmt: skip
+    (house.folder / "s.json").write_text(json.dumps([row]))
+    (found,) = house.rows("run", "--once", "--signals", "s.json", of="signals")
+    assert found["outcome"] == "executed", found["reasons"]
+    assert set(house.gateway.books().positions) == {CALL}
+    (held,) = house.rows("positions", of="positions")
+    # Half of 3.00 below and of 12.00 above its price, which the venue quotes a tick around.
+    assert D(held["stop_price"]) == pytest.approx(D(held["entry_price"]) - D("1.5"), abs=D("0.03"))
+    assert D(held["target_prices"][0]) == pytest.approx(D(held["entry_price"]) + 6, abs=D("0.03"))

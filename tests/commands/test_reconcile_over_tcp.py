@@ -178,7 +178,8 @@ def test_a_split_sells_nothing_and_is_taken_over_as_proposed(
     assert apex_json("reconcile", "--split", "AAPL").status == 0
     (position,) = apex_json("positions").data["positions"]
     assert (position["quantity"], Decimal(position["entry_price"])) == (100 * Decimal(ratio), Decimal(entry))
-    assert (position["stop_price"], position["target_prices"]) == (levels[0], [levels[1]])
+    assert Decimal(position["stop_price"]) == Decimal(levels[0])
+    assert [Decimal(each) for each in position["target_prices"]] == [Decimal(levels[1])]
     gateway.set_price("AAPL", levels[1])
     apex_json("run", "--once")
     (trip,) = apex_json("history").data["round_trips"]

@@ -14,6 +14,8 @@ from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order, OrderStatus
 from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
 from apex_cli.core.state.tables import State
@@ -174,6 +176,10 @@ class UnreliableBroker:
     async def identify(self, instrument: Instrument) -> Instrument:
         """Return what the venue lists."""
         return await self.inner.identify(instrument)
+
+    async def chain(self, underlying: Instrument, price: Price) -> OptionChain:
+        """Return what the venue lists."""
+        return await self.inner.chain(underlying, price)
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return what the venue says."""

@@ -437,6 +437,7 @@ class Coordinator:
             SecurityError: the broker cannot trade that security.
             BrokerError: the broker cannot be asked.
         """
+        signal = await self._gatherer.choose(signal)
         instrument = signal.instrument
         if word_problem(signal.signal_type, instrument) or has_expired(instrument, now):
             return signal

@@ -12,14 +12,16 @@ from msgspec.structs import replace
 from apex_cli.core.day_trades.counter import warnings_by_key
 from apex_cli.core.day_trades.margin_watch import with_standing
 from apex_cli.core.decision.inputs import ExposureBook, take_snapshot
+from apex_cli.core.decision.option_choice import Candidate, candidates, terms_of, with_contract
 from apex_cli.core.decision.plan import probe_entry
 from apex_cli.core.decision.rates import Rates
-from apex_cli.core.errors import BrokerError
+from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.calendar import market_status
+from apex_cli.core.market.option_value import theoretical_price
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snapshot
-from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -33,6 +35,23 @@ DayTradeRule = Callable[[State, AccountSnapshot, datetime], DayTradeStatus]
 
 BORROW_LOOKS, BORROW_POLL_S = 25, 0.02
 """How often, and in what steps, a quote is looked at for what can be borrowed before a sale opens something."""
+
+
+VolatilityOf = Callable[[Instrument, datetime], float | None]
+"""Returns the volatility a year of an underlying; None where it is not known."""
+
+MOST_TRIED = 5
+"""Contracts that a broker is asked for before none of them counts as listed."""
+
+
+def unknown_volatility(underlying: Instrument, at: datetime) -> float | None:
+    """Return None: nothing says how much it moves."""
+    del underlying, at
+    return None
+
+
+def _unfit(message: str) -> SecurityError:
+    return SecurityError("no_option_fits", message, hint="Name the contract, or another rule.")
 
 
 class Gatherer:
@@ -49,13 +68,17 @@ class Gatherer:
         rates: RateSource | None = None,
         max_price_age: timedelta | None = None,
         follows_bars: bool = False,
+        volatility: VolatilityOf = unknown_volatility,
     ) -> None:
         """Keep the ports. Without *prices* a simulated account trades at the signal's own price.
 
         Without *rates* those of the configuration and of pairs with a price hold.
 
+        *volatility* says what a choice of options reckons with.
+
         With *follows_bars* the time is that of bars: there was a session wherever there is a bar.
         """
+        self._volatility = volatility
         self._broker = broker
         self._clock = clock
         self._limits = limits
@@ -141,6 +164,44 @@ class Gatherer:
         """
         instrument = await self._broker.identify(signal.instrument)
         return signal if instrument is signal.instrument else replace(signal, instrument=instrument)
+
+    async def choose(self, signal: Signal) -> Signal:
+        """Return *signal* about the contract that its rule chooses from the broker's chain; one without a rule as is.
+
+        Raises:
+            SecurityError: nothing fits; the message says why.
+            BrokerError: the broker cannot be asked.
+        """
+        if signal.option is None or signal.instrument.expiry is not None:
+            return signal
+        underlying = await self._broker.identify(underlying_of(signal.instrument))
+        price = await self.price_of(underlying)
+        if price is None:
+            raise _unfit(f"{underlying.key} has no current price: an option on it cannot be chosen.")
+        now = self._clock.now()
+        terms = terms_of(signal, price=price, now=now, volatility=self._volatility(underlying, now))
+        found = candidates(await self._broker.chain(underlying, price), terms)
+        if isinstance(found, Reason):
+            raise _unfit(found.message)
+        chosen = await self._listed(found[:MOST_TRIED])
+        premium = await self.price_of(chosen.instrument)
+        if premium is None and terms.volatility is not None:
+            premium = theoretical_price(chosen.instrument, price, now, volatility=terms.volatility)
+        if premium is None:
+            raise _unfit(f"{chosen.instrument.key} has no current price.")
+        priced = with_contract(signal, chosen, premium, terms)
+        if isinstance(priced, Reason):
+            raise _unfit(priced.message)
+        return priced
+
+    async def _listed(self, found: Sequence[Candidate]) -> Candidate:
+        """Return the first of *found* that the broker lists: not every strike is there for every expiry."""
+        for each in found[:-1]:
+            try:
+                return replace(each, instrument=await self._broker.identify(each.instrument))
+            except SecurityError:
+                continue
+        return replace(found[-1], instrument=await self._broker.identify(found[-1].instrument))
 
     async def account(self) -> AccountSnapshot:
         """Return what the account is worth now.

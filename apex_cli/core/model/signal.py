@@ -9,6 +9,7 @@ from enum import StrEnum
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.order import OrderSide
 
 
@@ -108,6 +109,8 @@ class Signal(Value, frozen=True, kw_only=True):
     """From then on it is never acted on, aware UTC."""
 
     metadata: dict[str, str | int | float | bool | None] = {}
+    option: OptionRule | None = None
+    """How to choose the contract of an option that names none; then the levels are those of its underlying."""
 
     @property
     def side(self) -> OrderSide:

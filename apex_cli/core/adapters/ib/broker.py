@@ -24,7 +24,8 @@ from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import Usd
+from apex_cli.core.model.money import Price, Usd
+from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order
 from apex_cli.core.ports import BrokerSnapshot, Clock
 
@@ -230,6 +231,16 @@ class IbBroker:
             working=found.working(None if self.read_only else link.client_id, tracker),
             foreign_fills=tuple(tracker.foreign_fills.values()),
         )
+
+    async def chain(self, underlying: Instrument, price: Price) -> OptionChain:
+        """Return the options on *underlying* that the broker lists for its own routing; *price* plays no part.
+
+        Raises:
+            SecurityError: the broker knows no such underlying, or lists no options on it.
+            BrokerError: there is no connection, or no answer.
+        """
+        del price
+        return await self._connection.catalog.chain(underlying)
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return the margin after *order*; None when the broker gives no number.

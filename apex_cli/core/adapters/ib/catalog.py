@@ -11,13 +11,15 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_register import Register
-from apex_cli.core.adapters.ib.securities import contract_fields, instrument_of
+from apex_cli.core.adapters.ib.securities import SMART, contract_fields, instrument_of
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.ticks import to_tick
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import STOCK_STEPS, Instrument, MarketType, PriceStep
+from apex_cli.core.model.instrument import CONTRACT_SIZE, STOCK_STEPS, Instrument, MarketType, PriceStep
 from apex_cli.core.model.money import Price, ceil_to_step
+from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order
+from apex_cli.core.model.spelling import identifying_class
 
 Band = PriceStep
 
@@ -114,6 +116,37 @@ class Catalog:
                 hint="Correct con_id or symbol.",
             )
         return found
+
+    async def chain(self, underlying: Instrument) -> OptionChain:
+        """Return the options on *underlying*, those of its own class before others.
+
+        Raises:
+            SecurityError: unknown, or there are no options on it.
+            BrokerError: the broker does not answer.
+        """
+        listed = (await self._detail(underlying)).contract
+        link = self._link
+        found = await link.ask(
+            f"the options on {underlying.key}",
+            lambda: link.ib.reqSecDefOptParamsAsync(listed.symbol, "", listed.secType, listed.conId),
+        )
+        if not found:
+            raise SecurityError(
+                "ib_no_options",
+                f"The broker lists no options on {underlying.key}; nothing was sent.",
+                hint="Trade the underlying, or name a contract.",
+            )
+        best = min(
+            found, key=lambda each: (each.exchange != SMART, each.tradingClass != listed.symbol, each.tradingClass)
+        )
+        strikes = (to_decimal(strike) for strike in best.strikes)
+        return OptionChain(
+            underlying=underlying,
+            expiries=tuple(sorted(f"{day[:4]}-{day[4:6]}-{day[6:8]}" for day in best.expirations)),
+            strikes=tuple(sorted(Price(strike) for strike in strikes if strike)),
+            trading_class=identifying_class(best.tradingClass, underlying.symbol),
+            multiplier=to_decimal(best.multiplier) or CONTRACT_SIZE,
+        )
 
     async def listing(self, instrument: Instrument) -> Listing:
         """Return the price steps of *instrument* on the exchange its orders go to."""

@@ -19,11 +19,13 @@ from apex_cli.core.adapters.simulated.book_file import VERSION, BookFile, Simula
 from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, session_bounds
 from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled_at_opening, settled_at
+from apex_cli.core.market.option_grid import grid_of
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.corporate_action import CorporateAction
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import CENT, ONE, ZERO, Price, Usd
+from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order, OrderRole, Phase
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource, RateSource
 from apex_cli.core.venue.catch_up import Marks, marks_of_book
@@ -290,6 +292,10 @@ class SimulatedBroker:
     async def identify(self, instrument: Instrument) -> Instrument:
         """Return *instrument*: this venue trades whatever it is reported a price of."""
         return instrument
+
+    async def chain(self, underlying: Instrument, price: Price) -> OptionChain:
+        """Return a grid of expiries and strikes around *price*: what is really listed is not known here."""
+        return grid_of(underlying, price, self._clock.now().astimezone(NEW_YORK).date())
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return None: this account has no margin requirements of its own."""

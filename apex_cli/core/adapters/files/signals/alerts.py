@@ -26,6 +26,7 @@ from apex_cli.core.adapters.files.cells import (
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, BadField, shown
 from apex_cli.core.adapters.files.text_tables import plain_name
 from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.vendor_marks import PREFIXES
 
@@ -126,6 +127,9 @@ class SignalForm(NamedTuple):
 
     default_stop: Callable[[str, OrderSide, Decimal, datetime], tuple[Decimal, str] | None] | None = None
     """Returns a stop for a signal without one, and the rule in words; None where it cannot."""
+
+    option: OptionRule | None = None
+    """How to choose the contract of an option that names none; None: it is refused."""
 
     warn: Callable[[str], None] | None = None
     """Hears of names that were not known."""

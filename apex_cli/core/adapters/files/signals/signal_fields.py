@@ -12,6 +12,7 @@ from typing import Any
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.option_rule import OptionRule, read_days
 from apex_cli.core.model.signal import SignalType
 
 SIGNAL_INVALID = "signal_invalid"
@@ -30,6 +31,7 @@ FIELDS = (
     "expires_at",
     "signal_id",
     "metadata",
+    "option",
     "expiry",
     "strike",
     "right",
@@ -281,6 +283,24 @@ def _metadata(name: str, value: object) -> dict[str, str | int | float | bool | 
     return {_label(name, key): _fact(f"{name}.{shown(key)[1:-1]}", item, allowed) for key, item in value.items()}
 
 
+def _option_rule(name: str, value: object) -> OptionRule:
+    """Return the rule that chooses a contract; in a CSV cell it stands as a JSON object."""
+    allowed = "days to expiry, and perhaps a delta, such as {dte: 30-45, delta: 0.40}"
+    if isinstance(value, str):
+        value = _json_cell(value)
+    if not isinstance(value, Mapping) or not set(value) <= {"dte", "delta"}:
+        raise BadField(name, f"found {shown(value)}, allowed: {allowed}", value=value, allowed=allowed)
+    try:
+        days = str(value.get("dte", OptionRule().dte)).strip()
+        read_days(days)
+    except ValueError:
+        raise BadField(f"{name}.dte", f"found {shown(value['dte'])}, allowed: {allowed}", allowed=allowed) from None
+    delta = None if value.get("delta") is None else _decimal(f"{name}.delta", value["delta"], allowed)
+    if delta is not None and not 0 < delta < 1:
+        raise BadField(f"{name}.delta", f"found {shown(value['delta'])}, allowed: above 0, below 1", allowed=allowed)
+    return OptionRule(dte=days, delta=delta)
+
+
 def _json_cell(text: str) -> object:
     import json
 
@@ -332,5 +352,6 @@ PARSERS: dict[str, tuple[Callable[[str, Any], Any], bool]] = {
     "primary_exchange": (_code(_EXCHANGE, "an exchange such as NYSE or IBIS"), False),
     "con_id": (_con_id, False),
     "metadata": (_metadata, False),
+    "option": (_option_rule, False),
 }
 """Field -> its parser and whether every row needs it."""

@@ -22,6 +22,7 @@ from apex_cli.core.adapters.files.signals.signal_fields import (
 )
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight
+from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, word_problem
 from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical
 from apex_cli.core.ports import RejectedRow
@@ -46,7 +47,7 @@ def parse_row(
         form: How the configuration wants signals to be read.
     """
     alert = read_alert(row, now, form)
-    reader = _RowReader(alert.fields)
+    reader = _RowReader(alert.fields, form.option)
     reader.reasons.extend(alert.reasons)
     signal = reader.read(now.astimezone(UTC), max_age)
     if signal is not None:
@@ -98,9 +99,10 @@ def _canonical(value: object) -> str:
 class _RowReader:
     """Reads the fields of one row and collects what is wrong with them."""
 
-    __slots__ = ("fields", "found", "reasons")
+    __slots__ = ("fields", "found", "reasons", "rule")
 
-    def __init__(self, fields: Mapping[str, object]) -> None:
+    def __init__(self, fields: Mapping[str, object], rule: OptionRule | None = None) -> None:
+        self.rule = rule
         self.fields = fields
         self.found: dict[str, Any] = {}
         self.reasons: list[Reason] = []
@@ -144,6 +146,8 @@ class _RowReader:
         if self._refuse_terms(found.get("market_type", MarketType.OPTIONS)):
             return
         right = OPTION_RIGHTS.get(kind)
+        if self._is_by_rule(named):
+            found["market_type"] = MarketType.OPTIONS
         try:
             instrument = canonical(found["symbol"], _hints(found, named, right))
         except SpellingError as error:
@@ -156,6 +160,19 @@ class _RowReader:
         if problem := word_problem(kind, instrument):
             self._refuse("signal_type", problem, "market_type: options with expiry, strike and right")
         found["instrument"] = instrument
+
+    def _is_by_rule(self, named: Mapping[str, Any]) -> bool:
+        """Return whether a rule chooses the contract; keep the rule of the configuration where the row has none."""
+        found = self.found
+        names_contract = bool({"expiry", "strike", "con_id"} & set(named)) or _names_option(found["symbol"])
+        if "option" in found and (names_contract or found["signal_type"] not in OPTION_RIGHTS):
+            allowed = "a word such as LONG_CALL without expiry and strike"
+            self._refuse("option", "a rule chooses a contract, and none is to be chosen here", allowed)
+            return False
+        is_free = found.get("market_type", MarketType.OPTIONS) is MarketType.OPTIONS and not names_contract
+        if "option" not in found and self.rule is not None and found["signal_type"] in OPTION_RIGHTS and is_free:
+            found["option"] = self.rule
+        return "option" in found
 
     def _refuse_terms(self, market: MarketType) -> bool:
         """Refuse the terms of an option beside anything else; True when there were some."""
@@ -211,7 +228,15 @@ class _RowReader:
             created_at=created_at,
             expires_at=found.get("expires_at") or _later(created_at, max_age),
             metadata=found.get("metadata", {}),
+            option=found.get("option"),
         )
+
+
+def _names_option(symbol: str) -> bool:
+    try:
+        return canonical(symbol).market_type is MarketType.OPTIONS
+    except SpellingError:
+        return False
 
 
 def _hints(found: Mapping[str, Any], named: Mapping[str, Any], right: OptionRight | None) -> Hints:
