@@ -130,7 +130,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
     from apex_cli.core.reconciliation.reconciler import Reconciler
-    from apex_cli.core.state.tables import securities
+    from apex_cli.core.state.tables import name_of_order, securities
     from apex_cli.core.venue.catch_up import marks_of
 
     store = open_store(settings)
@@ -139,7 +139,11 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     market = make_market(
         settings,
         read_only=read_only,
-        books=Books(lambda name: name in store.view().orders, lambda: securities(store.view())),
+        books=Books(
+            lambda name: name in store.view().orders,
+            lambda: securities(store.view()),
+            lambda number: name_of_order(store.view(), number),
+        ),
     )
     if market.simulated is not None:
         market.simulated.require(known)

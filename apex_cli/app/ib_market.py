@@ -69,7 +69,9 @@ def make_ib_broker(settings: Settings, clock: Clock, *, read_only: bool, books: 
     )
     if books is None:
         return IbBroker(config, clock, read_only=read_only)
-    return IbBroker(config, clock, read_only=read_only, is_ours=books.is_ours, known=books.securities)
+    return IbBroker(
+        config, clock, read_only=read_only, is_ours=books.is_ours, known=books.securities, name_of=books.name_of
+    )
 
 
 MOST_MINUTES_LIVE = 30

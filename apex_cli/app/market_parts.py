@@ -40,6 +40,11 @@ def _is_ours(name: str) -> bool:
     return True
 
 
+def _no_name(number: str) -> str:
+    del number
+    return ""
+
+
 class Books(NamedTuple):
     """What a broker may ask our books."""
 
@@ -48,6 +53,9 @@ class Books(NamedTuple):
 
     securities: Callable[[], Iterable[Instrument]] = tuple
     """Returns the securities that the state knows."""
+
+    name_of: Callable[[str], str] = _no_name
+    """Returns the client order id of an open order by the broker's number; empty where none has it."""
 
 
 class Marketplace(Protocol):

@@ -115,3 +115,14 @@ def test_a_close_warns_of_nothing_where_only_its_own_exits_rest(
     run("BUY")
     gateway.trade_by_hand("AAPL", "BUY", 5, order_type="LMT", limit_price=80)
     assert "resting_elsewhere" not in str(apex_json("close", "AAPL", "--yes").envelope["warnings"])
+
+
+def test_an_incomplete_answer_says_what_is_missing_and_doctor_looks_for_it(
+    gateway: GatewayThread, run: Callable[..., Any], apex_json: Apex, here: Path
+) -> None:
+    run("BUY")
+    config = here / "config.yaml"
+    config.write_text(config.read_text().replace("ack_timeout_s: 2", "ack_timeout_s: 2, request_timeout_s: 1"))
+    gateway.fault("swallow", "reqCompletedOrders", times=0)
+    assert "completed orders" in str(apex_json("reconcile").envelope)
+    assert "completed orders" in str(apex_json("doctor").envelope)

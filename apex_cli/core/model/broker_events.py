@@ -81,6 +81,9 @@ class BrokerSnapshot(Value, frozen=True, kw_only=True):
     is_complete: bool
     """False when any part failed or timed out: then absence proves nothing."""
 
+    missing: tuple[str, ...] = ()
+    """What is missing, in words."""
+
     account_id: str = ""
     """Which account it is; empty where the broker did not report it. Kept and shown only without its middle."""
 

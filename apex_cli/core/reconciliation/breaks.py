@@ -10,7 +10,7 @@ each other: fills, then orders, then orders that should not be there, then posit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -87,7 +87,7 @@ def find_breaks(
     order_breaks += orphans(records, sure, reported, ledgers, now)
     outside = foreign_fills(state, reported, oldest)
     if not reported.is_complete:
-        return (*fills, *order_breaks, *outside, _incomplete())
+        return (*fills, *order_breaks, *outside, _incomplete(reported.missing))
     positions = compare_positions(held, reported, state.ignored, state.brackets)
     return (*fills, *order_breaks, *positions, *compare_exits(held, records, reported), *outside)
 
@@ -115,14 +115,15 @@ def _other_account(ours: str, theirs: str) -> Break:
     )
 
 
-def _incomplete() -> Break:
+def _incomplete(missing: Sequence[str]) -> Break:
+    what = f" ({'; '.join(missing)})" if missing else ""
     return Break(
         code=BreakCode.ANSWER_INCOMPLETE,
         key=EVERYTHING,
         subject=EVERYTHING,
         ours="",
         theirs="a part of the answer",
-        message="The broker's answer is incomplete: what is missing proves nothing.",
+        message=f"The broker's answer is incomplete{what}: what is missing proves nothing.",
         correction=Correction(kind=CorrectionKind.NONE, message="Ask again; apex does so by itself."),
     )
 

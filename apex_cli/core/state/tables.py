@@ -394,6 +394,12 @@ def is_our_id(client_order_id: str) -> bool:
     return OUR_ID.fullmatch(client_order_id) is not None
 
 
+def name_of_order(state: State, number: str) -> str:
+    """Return the client order id of the open order that the broker numbers so; empty where there is none."""
+    found = (row.order.client_order_id for row in state.orders.open() if row.broker_order_id == number)
+    return next(found, "")
+
+
 def is_ours(state: State, fill: Fill) -> bool:
     """Return whether *fill* belongs to an order of ours, also one that our books do not have any more."""
     name = fill.client_order_id

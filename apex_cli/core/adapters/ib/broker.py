@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order
 from apex_cli.core.adapters.ib.sender import Sender
+from apex_cli.core.adapters.ib.tracker import Tracker, no_name
 from apex_cli.core.errors import BrokerError
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent
@@ -43,6 +44,7 @@ class IbBroker:
         read_only: bool = False,
         is_ours: Callable[[str], bool] | None = None,
         known: Callable[[], Iterable[Instrument]] = tuple,
+        name_of: Callable[[str], str] = no_name,
     ) -> None:
         """Keep what is needed to connect.
 
@@ -53,11 +55,14 @@ class IbBroker:
             is_ours: says by its client order id whether this apex has asked for an order; by default every name
                 that apex gives counts.
             known: returns the securities of our books, which stay what they are under any new name.
+            name_of: returns our name of an order by the broker's permanent number, for one that comes without it.
         """
         self.config = config
         self.clock = clock
         self.read_only = read_only
-        self._connection = IbConnection(config, clock, read_only=read_only, is_ours=is_ours, known=known)
+        self._connection = IbConnection(
+            config, clock, read_only=read_only, is_ours=is_ours, known=known, name_of=name_of
+        )
         self._sender = Sender(self._connection)
 
     # connection
@@ -220,9 +225,10 @@ class IbBroker:
         found = await self._connection.survey()
         await self._sender.free_exits()
         tracker = self._connection.tracker
-        is_sure = not tracker.doubts and not link.has_lost_broker and not link.must_renew
+        missing = (*found.missing(), *_unsure(link, tracker))
         return BrokerSnapshot(
-            is_complete=found.is_complete and is_sure,
+            is_complete=found.is_complete and not missing,
+            missing=missing,
             account_id=link.account,
             orders=tracker.updates(),
             fills=tuple(map(self._rated, tracker.fills.values())),
@@ -283,6 +289,15 @@ class IbBroker:
         """
         link = self.link
         return await link.ask("the time", link.ib.reqCurrentTimeAsync)
+
+
+def _unsure(link: Link, tracker: Tracker) -> Iterator[str]:
+    """Yield what no answer can prove now."""
+    if link.has_lost_broker:
+        yield "the line from TWS to Interactive Brokers"
+    elif link.must_renew:
+        yield "what happened while the line to Interactive Brokers was lost"
+    yield from (f"what became of {name}" for name in sorted(tracker.doubts))
 
 
 def _preview_of(state: object, own_rate: Decimal) -> MarginPreview | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from apex_cli.core.adapters.ib.broker import IbBroker
 from apex_cli.core.adapters.ib.guards import is_paper, masked
+from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.prices import IbPrices
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.health import Finding, Level
@@ -48,26 +49,32 @@ async def _look_connected(
             message="The API is read-only: no order can be sent, and no order is reported.",
             hint="Uncheck 'Read-Only API' in the API settings of TWS or IB Gateway.",
         )
-    elif not (await broker.snapshot()).is_complete and link.times.unknown:
-        yield Finding(
-            code="ib_time_zone",
-            level=Level.ERROR,
-            message=f"TWS writes times in an unknown zone, {link.times.unknown!r}: executions cannot be read.",
-            hint="Set 'Send instrument-specific attributes in' to UTC in its API settings.",
-        )
-    elif not (await broker.snapshot()).is_complete:
-        yield Finding(
-            code="ib_incomplete",
-            level=Level.ERROR,
-            message="Not everything was answered: open orders, completed orders, executions or positions.",
-            hint="Restart TWS or IB Gateway; set 'Send instrument-specific attributes in' to UTC in its API settings.",
-        )
+    elif missing := (await broker.snapshot()).missing:
+        yield _incomplete(link, missing)
     account = await broker.account()
     remaining = account.broker_day_trades_remaining
     reported = {None: "not reported", -1: "unlimited"}.get(remaining, str(remaining))
     yield _ok("account", f"equity {account.equity:.2f}, cash {account.cash:.2f}; day trades remaining: {reported}")
     yield await _clock_drift(broker, clock)
     yield await _market_data(prices, instrument, clock)
+
+
+def _incomplete(link: Link, missing: Sequence[str]) -> Finding:
+    """Return what the broker did not report, and what to do about it."""
+    hint = "Set 'Send instrument-specific attributes in' to UTC in its API settings."
+    if link.times.unknown:
+        return Finding(
+            code="ib_time_zone",
+            level=Level.ERROR,
+            message=f"TWS writes times in an unknown zone, {link.times.unknown!r}: executions cannot be read.",
+            hint=hint,
+        )
+    return Finding(
+        code="ib_incomplete",
+        level=Level.ERROR,
+        message=f"Not everything was answered; missing: {'; '.join(missing)}.",
+        hint=f"Restart TWS or IB Gateway. {hint}",
+    )
 
 
 async def _clock_drift(broker: IbBroker, clock: Clock) -> Finding:

@@ -47,6 +47,13 @@ class Survey:
         """True when every part was asked and answered."""
         return not self.unanswered and not self.is_light
 
+    def missing(self) -> tuple[str, ...]:
+        """Return what was asked for and not answered, with why where that is known."""
+        why = (
+            f", whose times are in the zone {self.unknown_zone!r}, which is not known here" if self.unknown_zone else ""
+        )
+        return tuple(f"{name}{why}" if name == EXECUTIONS else name for name in self.unanswered)
+
     @property
     def is_conclusive(self) -> bool:
         """True when absence from the open orders proves an end: nothing of what says how it ended is missing."""
@@ -126,7 +133,7 @@ async def survey(link: Link, tracker: Tracker, *, light: bool) -> Survey:
         answers[EXECUTIONS] = None
     return Survey(
         account=link.account,
-        live=tuple(replace(word, instrument=tracker.register.ours(word.instrument)) for word in live.values()),
+        live=tuple(map(tracker.named, live.values())),
         filled=_filled(heard),
         holdings=holdings_of(answers.get(POSITIONS) or (), link.account, tracker.register),
         unanswered=tuple(name for name, answer in answers.items() if answer is None),

@@ -48,6 +48,12 @@ def looks_like_ours(ref: str) -> bool:
     return ref.startswith(OWN_PREFIX)
 
 
+def no_name(number: str) -> str:
+    """Return no name for any number of the broker."""
+    del number
+    return ""
+
+
 class Tracker:
     """Turns words into broker events, each reported once."""
 
@@ -56,6 +62,7 @@ class Tracker:
         now: Callable[[], datetime],
         is_ours: Callable[[str], bool] | None = None,
         register: Register | None = None,
+        name_of: Callable[[str], str] = no_name,
     ) -> None:
         """Know nothing yet.
 
@@ -64,7 +71,9 @@ class Tracker:
             is_ours: says by its name whether an order is one of this apex. The account may be shared with another
                 one, or an earlier state may be gone: their orders look like ours, and their fills are not ours.
             register: says which security of ours a contract of the broker is.
+            name_of: returns our name of an order by the broker's number, empty where our books do not know it.
         """
+        self._name_of = name_of
         self.register = register or Register()
         self._now = now
         self.is_ours = is_ours or looks_like_ours
@@ -161,12 +170,30 @@ class Tracker:
                 self._hear_completed(word)
 
     def _named(self, word: Word) -> Word:
-        """Return *word* about the security of ours that its contract is."""
-        if isinstance(word, OpenOrder):
-            return replace(word, instrument=self.register.ours(word.instrument))
-        if isinstance(word, Executed):
-            return replace(word, fill=replace(word.fill, instrument=self.register.ours(word.fill.instrument)))
-        return word
+        """Return *word* about the security and the order of ours that it means."""
+        match word:
+            case OpenOrder():
+                return self.named(word)
+            case CompletedOrder():
+                return replace(word, ref=self._ref(word.ref, word.perm_id))
+            case Executed(fill=fill):
+                name = self._ref(fill.client_order_id, word.perm_id)
+                ours = self.register.ours(fill.instrument)
+                return replace(word, fill=replace(fill, instrument=ours, client_order_id=name))
+            case _:
+                return word
+
+    def named(self, word: OpenOrder) -> OpenOrder:
+        """Return an open order with our names of its security and of itself."""
+        ours = self.register.ours(word.instrument)
+        return replace(word, instrument=ours, ref=self._ref(word.ref, word.perm_id))
+
+    def _ref(self, ref: str, perm_id: int) -> str:
+        """Return *ref*, or for an order that came without one the name that goes with its permanent number."""
+        if ref or not perm_id:
+            return ref
+        known = self._by_perm.get(perm_id)
+        return known.ref if known is not None else self._name_of(str(perm_id))
 
     def _hear_open(self, word: OpenOrder) -> None:
         if not self.is_ours(word.ref) or self._is_of_another(word.account):

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from apex_cli.core.adapters.ib.callbacks import (
     CommissionWord,
@@ -256,3 +257,24 @@ def test_a_filled_order_is_as_large_as_what_it_executed() -> None:
     events = hear(made, opened(), executed(1, 7), status("Filled", 7))
     (reported,) = [event for event in events if not isinstance(event, Fill) and event.status is F]
     assert reported.quantity == 7
+
+
+def test_an_order_that_comes_without_its_reference_is_known_by_its_permanent_number() -> None:
+    """A change by hand in TWS may drop it: the number is that of an earlier word, or of the books."""
+    early = sent()
+    early.hear(opened())
+    early.drain()
+    early.hear(replace(executed(1, 10, ref=""), perm_id=900))
+    assert fills(early.drain()) == [("E", 10, 100)]
+    late = Tracker(lambda: NOW, name_of={"900": "apex-b1-E"}.__getitem__)
+    late.client_id = 1
+    late.hear(opened(ref=""))
+    late.hear(CompletedOrder(perm_id=900, ref="", account="DU1", status="Cancelled", filled=Quantity(Decimal(0))))
+    assert "E" in states(late.drain())
+    assert not tracker().orders
+
+
+def test_an_order_of_another_hand_has_no_name() -> None:
+    made = tracker()
+    made.hear(opened(ref=""))
+    assert made.orders == {}
