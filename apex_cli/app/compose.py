@@ -243,8 +243,16 @@ def volatility_of(settings: Settings, bars: CsvBars | None) -> VolatilityOf:
 def make_service(parts: Parts) -> Service:
     """Return what does the work of this process, and what others hand over to it."""
     from apex_cli.core.coordinator.service import Service
+    from apex_cli.core.management.stop_mover import StopMover
     from apex_cli.core.reconciliation.adoption import Adoption
 
+    mover = StopMover(
+        orders=parts.execution.orders,
+        guard=parts.execution.guard,
+        store=parts.store,
+        clock=parts.clock,
+        price_of=parts.gatherer.price_of,
+    )
     adoption = Adoption(
         reconciler=parts.reconciler,
         store=parts.store,
@@ -259,6 +267,7 @@ def make_service(parts: Parts) -> Service:
         store=parts.store,
         executor=parts.execution.executor,
         closer=parts.execution.closer,
+        mover=mover,
         desk=make_desk(parts),
         adoption=adoption,
         wall=parts.store.clock,

@@ -28,7 +28,7 @@ from apex_cli.core.state.events import (
 from apex_cli.presenters.screen.formats import moment
 
 CLOSED_BY: dict[type, str] = {TimeExit: "time exit", ExpiryExit: "before expiry", EndOfDayExit: "end of day"}
-WHY_MOVED = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price"}
+WHY_MOVED = {"breakeven": "break-even", "target": "a target filled", "trail": "it follows the price", "hand": "by hand"}
 
 
 def management_line(row: OutboxRow) -> str | None:

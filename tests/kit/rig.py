@@ -17,6 +17,7 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.execution.answers import ApprovalDesk
+from apex_cli.core.management.stop_mover import StopMover
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import (
@@ -168,6 +169,13 @@ class Rig:
         self.coordinator = self.make_coordinator()
         self.desk = ApprovalDesk(
             store=self.store, clock=self.clock, limits=self.limits, executor=self.executor, gatherer=self.gatherer
+        )
+        self.mover = StopMover(
+            orders=self.execution.orders,
+            guard=self.guard,
+            store=self.store,
+            clock=self.clock,
+            price_of=self.gatherer.price_of,
         )
         self.adoption = Adoption(
             reconciler=self.reconciler,

@@ -63,6 +63,7 @@ def service_of(rig: Rig) -> Service:
         store=rig.store,
         executor=rig.executor,
         closer=rig.closer,
+        mover=rig.mover,
         desk=rig.desk,
         adoption=rig.adoption,
         wall=rig.clock,

@@ -12,6 +12,7 @@ from apex_cli.core.errors import ApexError, NothingToDo, OutcomeUnknownError
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
 from apex_cli.core.execution.closer import Closer, closed_for, closed_now
 from apex_cli.core.execution.executor import TradeExecutor
+from apex_cli.core.management.stop_mover import StopMover
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import (
@@ -20,11 +21,14 @@ from apex_cli.core.model.request import (
     Choice,
     Closed,
     CloseRequest,
+    EntryCancel,
     Failure,
     Reconciled,
     ReconcileRequest,
     RequestRecord,
     RequestStatus,
+    Result,
+    StopRequest,
     Work,
     WorkDone,
     joined,
@@ -38,8 +42,6 @@ ClosingWarnings = Callable[[State, Sequence[str]], Awaitable[Mapping[str, tuple[
 FEW = 20
 """Up to so many closes and answers are done one by one."""
 
-Result = Closed | Answered | Reconciled
-
 T = TypeVar("T")
 
 
@@ -52,6 +54,7 @@ class Service:
         store: StateStore,
         executor: TradeExecutor,
         closer: Closer,
+        mover: StopMover,
         desk: ApprovalDesk,
         adoption: Adoption,
         wall: Clock,
@@ -63,6 +66,7 @@ class Service:
         self._store = store
         self._executor = executor
         self._closer = closer
+        self._mover = mover
         self._desk = desk
         self._adoption = adoption
         self._wall = wall
@@ -113,6 +117,10 @@ class Service:
                 return self._answers(self._chosen(work), work)
             case ReconcileRequest():
                 return (_outcome(self._reconcile(work)),)
+            case StopRequest():
+                return (_outcome(self._mover.move(work)),)
+            case EntryCancel(symbol=symbol):
+                return (_outcome(self._closer.cancel_entries(symbol)),)
 
     def _answers(
         self, chosen: Sequence[ApprovalRecord], answer: Answer
@@ -176,6 +184,8 @@ class Service:
                 return WorkDone(results=tuple(Answered(approval=approval) for approval in over))
             case ReconcileRequest():
                 return await self._reconcile_again(record.work)
+            case StopRequest() | EntryCancel():  # what is done already is said to be done
+                return await self.perform(record.work)
 
     async def _reconcile_again(self, request: ReconcileRequest) -> WorkDone:
         """Go on with a comparison; what a person said of a symbol may be done already."""
@@ -221,7 +231,7 @@ async def _outcome(step: Awaitable[Result]) -> Sequence[Result | ApexError]:
         return (error,)
 
 
-def settled_result(result: Closed | Answered | Reconciled, state: State) -> Closed | Answered | Reconciled:
+def settled_result(result: Result, state: State) -> Result:
     """Return *result* with its orders as they stand now: one may be refused after its acknowledgement."""
     match result:
         case Closed(client_order_id=name) if name in state.orders:

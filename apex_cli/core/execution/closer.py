@@ -27,7 +27,7 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.position import PositionSide, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord, PositionRecord
-from apex_cli.core.model.request import Closed, CloseRequest, CloseStatus
+from apex_cli.core.model.request import Closed, CloseRequest, CloseStatus, EntriesCancelled
 from apex_cli.core.model.spelling import names_key, same_security
 from apex_cli.core.ports import Clock, Ids, StateStore
 from apex_cli.core.positions.protection import held_on_both_sides, is_unsure, next_leg_id, orders_of, replacement_stop
@@ -97,6 +97,24 @@ class Closer:
                 return await self._close(key, request, request_id)
             finally:
                 await self._guard.mend(key)
+
+    async def cancel_entries(self, symbol: str) -> EntriesCancelled:
+        """Cancel what is left of the entries in a security, confirmed by the broker.
+
+        Raises:
+            NothingToDo: no entry works.
+            BrokerError: the broker cannot be reached; nothing was asked for.
+            OutcomeUnknownError: the broker did not confirm in time.
+        """
+        self._orders.sync()
+        names = tuple(_open_entries(self._store.view(), symbol))
+        if not names:
+            raise NothingToDo("no_entry", f"No entry in {symbol} works.", hint="Look at apex orders.")
+        await self._orders.require_ready(names)
+        with self._guard.hands_off(symbol):
+            for error in (await self._stop_entries((symbol,))).values():
+                raise error
+        return EntriesCancelled(symbol=symbol, client_order_ids=names)
 
     async def close_together(self, requests: Sequence[CloseRequest]) -> tuple[Closed | ApexError, ...]:
         """Close what several requests ask for, with one commit for each step of all of them.

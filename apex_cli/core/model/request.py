@@ -72,7 +72,24 @@ class ReconcileRequest(Value, frozen=True, kw_only=True, tag=True):
     """Price at which the difference was traded, where the broker does not report it."""
 
 
-Work = CloseRequest | Answer | ReconcileRequest
+class StopRequest(Value, frozen=True, kw_only=True, tag=True):
+    """Where a person wants the stops of a position."""
+
+    symbol: str
+    stop_price: Price | None = None
+    """None: at the entry price."""
+
+    widens: bool = False
+    """True where the person was asked and said that more may be lost than before."""
+
+
+class EntryCancel(Value, frozen=True, kw_only=True, tag=True):
+    """A person wants no more of an entry: what has not filled is cancelled."""
+
+    symbol: str
+
+
+Work = CloseRequest | Answer | ReconcileRequest | StopRequest | EntryCancel
 
 
 class CloseStatus(StrEnum):
@@ -134,6 +151,28 @@ class Reconciled(Value, frozen=True, kw_only=True, tag=True):
     found: Reconciliation
 
 
+class StopsMoved(Value, frozen=True, kw_only=True, tag=True):
+    """Stops that stand where a person wanted them."""
+
+    symbol: str
+    from_price: Price
+    """Where the one that was nearest to the price stood."""
+
+    to_price: Price
+    quantity: Quantity
+    """Units that they protect."""
+
+
+class EntriesCancelled(Value, frozen=True, kw_only=True, tag=True):
+    """Entries that will buy no more."""
+
+    symbol: str
+    client_order_ids: tuple[str, ...]
+
+
+Result = Closed | Answered | Reconciled | StopsMoved | EntriesCancelled
+
+
 class Failure(Value, frozen=True, kw_only=True):
     """An error that can travel between processes."""
 
@@ -149,7 +188,7 @@ class Failure(Value, frozen=True, kw_only=True):
 class WorkDone(Value, frozen=True, kw_only=True):
     """What came of work: results, failures, or some of both."""
 
-    results: tuple[Closed | Answered | Reconciled, ...] = ()
+    results: tuple[Result, ...] = ()
     failures: tuple[Failure, ...] = ()
     alarms: tuple[Reason, ...] = ()
     """What a person must know of what happened meanwhile."""

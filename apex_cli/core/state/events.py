@@ -298,7 +298,7 @@ class StopMove(Value, frozen=True, kw_only=True):
     client_order_id: str
     symbol: str
     why: str
-    """``breakeven``, ``target`` or ``trail``."""
+    """``breakeven``, ``target``, ``trail``, or ``hand`` where a person wanted it."""
 
     from_price: Price
     to_price: Price

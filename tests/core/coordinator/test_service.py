@@ -38,6 +38,7 @@ class Counter:
             store=self.rig.store,
             executor=self.rig.executor,
             closer=self.rig.closer,
+            mover=self.rig.mover,
             desk=self.rig.desk,
             adoption=self.rig.adoption,
             wall=self.wall,
