@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,7 +20,17 @@ from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import ApprovalRecord, TradingState
-from apex_cli.core.model.request import Answer, Answered, CloseRequest, Preview, WorkDone
+from apex_cli.core.model.request import (
+    Answer,
+    Answered,
+    CloseRequest,
+    EntriesCancelled,
+    EntryCancel,
+    Preview,
+    StopRequest,
+    StopsMoved,
+    WorkDone,
+)
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -29,6 +39,9 @@ if TYPE_CHECKING:
     from apex_cli.app.compose import Parts
     from apex_cli.core.execution.answers import ApprovalDesk
     from apex_cli.core.model.request import Work
+
+
+ResultT = TypeVar("ResultT", Answered, StopsMoved, EntriesCancelled)
 
 
 class CloseTerms(NamedTuple):
@@ -174,13 +187,7 @@ class Operator:
         Raises:
             ApexError: it was refused, somebody else was first, or the outcome is unknown.
         """
-        from apex_cli.app.handover import as_error
-
-        done = self.do(answer)
-        for result in done.results:
-            if isinstance(result, Answered):
-                return result
-        raise as_error(done.failures[0])
+        return _result_of(self.do(answer), Answered)
 
     def close(self, requests: Sequence[CloseRequest], *, is_all: bool = False) -> WorkDone:
         """Close what *requests* name; with *is_all* those that turn out not to be held are no failure.
@@ -214,6 +221,35 @@ class Operator:
             for name in dict.fromkeys(names)
         )
 
+    def close_warnings(self, symbol: str) -> tuple[Reason, ...]:
+        """Return what the day-trading rules warn of when *symbol* is closed now."""
+        return self.closing_warnings((CloseRequest(symbol=symbol),))
+
+    def close_position(self, symbol: str, fraction: Decimal | None = None) -> WorkDone:
+        """Close a part of a position, or all of it.
+
+        Raises:
+            ApexError: nothing is held, or it could not be begun.
+        """
+        return self.close((CloseRequest(symbol=symbol, fraction=fraction),))
+
+    def move_stop(self, symbol: str, price: Price | None = None, *, widens: bool = False) -> StopsMoved:
+        """Move the stops of a position to *price*, or to its entry; farther from the price only if *widens*.
+
+        Raises:
+            ApexError: it was refused, or the outcome is unknown.
+        """
+        done = self.do(StopRequest(symbol=symbol, stop_price=price, widens=widens))
+        return _result_of(done, StopsMoved)
+
+    def cancel_entries(self, symbol: str) -> EntriesCancelled:
+        """Cancel what is left of the entries in a security.
+
+        Raises:
+            ApexError: none works, or the outcome is unknown.
+        """
+        return _result_of(self.do(EntryCancel(symbol=symbol)), EntriesCancelled)
+
     def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         """Halt, reduce or resume; return what held before.
 
@@ -229,6 +265,20 @@ class Operator:
 
         parts = make_parts(self._settings, read_only=True)
         return parts, make_desk(parts)
+
+
+def _result_of(done: WorkDone, kind: type[ResultT]) -> ResultT:
+    """Return the result of one piece of work.
+
+    Raises:
+        ApexError: it failed.
+    """
+    from apex_cli.app.handover import as_error
+
+    for result in done.results:
+        if isinstance(result, kind):
+            return result
+    raise as_error(done.failures[0])
 
 
 def half_of(approval: ApprovalRecord) -> Quantity:

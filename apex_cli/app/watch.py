@@ -6,24 +6,34 @@ It takes no lock and no broker: the header of the state file says whether anythi
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.app.resources import badge_in, executor_holder, open_store
+from apex_cli.app.market_parts import open_bars
+from apex_cli.app.resources import badge_in, executor_holder, open_journal, open_store
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
+from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities
-from apex_cli.core.reports.board import Board, make_board
+from apex_cli.core.reports.board import Board, PositionHistory, make_board
+from apex_cli.core.reports.plans import PlanBook
+from apex_cli.core.state.events import UnreadEvent, read_event
 from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
+    from apex_cli.core.model.market import Bar
+    from apex_cli.core.model.position import Position
     from apex_cli.core.state.tables import State
 
 MOST_LINES = 1_000
 """Lines of the log that are kept."""
+
+BEFORE_ENTRY, MOST_BARS = timedelta(days=20), 400
+"""How much of the time before an entry its chart shows at least, and how many bars it takes at most."""
 
 HOLDER_FILE = "executor.holder"
 
@@ -81,6 +91,43 @@ class Watch:
         self._generation = self._store.generation
         badge = badge_in(self._settings, state)
         return Seen(board, lines, _alarms_of(lines, now), badge, self._holder())
+
+    def history(self, symbol: str) -> PositionHistory:
+        """Return how the position in *symbol* came to where it stands; nothing where it is not held any more.
+
+        Raises:
+            ApexError: the journal cannot be read.
+        """
+        state = self._store.view()
+        row = state.positions.get(symbol)
+        if row is None:
+            return PositionHistory()
+        position, bracket = row.position, state.brackets.get(row.position.bracket_id)
+        book = PlanBook()
+        if bracket is not None:
+            for line in open_journal(self._settings).events(subject=bracket.signal_id, since=bracket.created_at):
+                event = read_event(line)
+                if not isinstance(event, UnreadEvent):
+                    book.hear(event)
+        plan = book.plans.get(position.bracket_id)
+        return PositionHistory(
+            bars=self._bars_since(position, self._now(state)),
+            first_stop=bracket.stop_price if bracket is not None else None,
+            stops=plan.stops if plan is not None else (),
+        )
+
+    def _bars_since(self, position: Position, now: datetime) -> tuple[Bar, ...]:
+        """Return the bars of a position, where files of them are configured and can be read."""
+        try:
+            bars = open_bars(self._settings)
+            if bars is None:
+                return ()
+            instrument = position.instrument
+            name = instrument.key if instrument.market_type is MarketType.OPTIONS else instrument.bars_name
+            before = max((now - position.entry_time) / 2, BEFORE_ENTRY)
+            return tuple(bars.bars(name, after=position.entry_time - before, until=now)[-MOST_BARS:])
+        except (ConfigError, InputError):  # the position can be looked at without them
+            return ()
 
     def _now(self, state: State) -> datetime:
         """Return the time decisions are made by: in a simulated market that of its latest bar."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import Group
 from rich.text import Text
@@ -19,10 +20,13 @@ from textual.widgets import DataTable, Footer, Input, Static
 
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Choice, Preview
 from apex_cli.core.model.wording import visible
+from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
+from apex_cli.core.reports.board import PositionHistory
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.keys import PANES, bindings
 from apex_cli.dashboard.layout import (
@@ -42,6 +46,8 @@ from apex_cli.dashboard.layout import (
     pane_of,
 )
 from apex_cli.dashboard.plot_widgets import CurvePlot, HistogramPlot
+from apex_cli.dashboard.position_acts import PositionActs
+from apex_cli.dashboard.position_dialog import ORDER_ACTS, POSITION_ACTS, ActDialog, position_body, quantity_of
 from apex_cli.dashboard.seen import Feed, Operator, Seen
 from apex_cli.dashboard.sheet_table import SheetTable
 from apex_cli.dashboard.tones import DARK, LIGHT, fields_of, line_of, text_of
@@ -62,11 +68,18 @@ from apex_cli.presenters.day import (
     risk_rows,
 )
 from apex_cli.presenters.orders import ORDERS
-from apex_cli.presenters.positions import position_fields
 from apex_cli.presenters.screen.blocks import Cell, Tone
 from apex_cli.presenters.screen.formats import moment
 from apex_cli.presenters.screen.plots import equity_curve, r_histogram, trades_curve
 from apex_cli.presenters.screen.terminal import renderable
+
+SORTS: dict[str, Callable[[PositionView], Any]] = {
+    "symbol": lambda view: view.symbol,
+    "P&L": lambda view: view.pnl,
+    "R": lambda view: (view.r_multiple is not None, view.r_multiple or 0),
+    "value": lambda view: -view.notional,
+}
+"""What positions are sorted by: the worst, or the largest, first."""
 
 
 class DashboardApp(App[None]):
@@ -90,6 +103,7 @@ class DashboardApp(App[None]):
         super().__init__()
         self._feed = feed
         self._operator = operator
+        self._acts = PositionActs(self, operator, self._show_error)
         self.has_control = has_control
         self._may_take_control = may_take_control
         self._first_theme = THEMES[theme]
@@ -97,6 +111,7 @@ class DashboardApp(App[None]):
         self._failure = ""
         self._kind: ActivityKind | None = None
         self._words = ""
+        self._sort = "symbol"
         self._shown_pane = PANES[0]
         self._drawn: dict[str, object] = {}
         self._ticks = 0
@@ -208,7 +223,7 @@ class DashboardApp(App[None]):
         left, right = (LEFT_PART, 1 - LEFT_PART) if self.is_wide else (1, 1)
         left_room, right_room = (int(self._room.width * part) - TABLE_EDGE for part in (left, right))
         sheets = {
-            "positions": positions_sheet(board.positions, left_room),
+            "positions": positions_sheet(sorted(board.positions, key=SORTS[self._sort]), left_room),
             "approvals": approvals_sheet(board.approvals, board.day.now, right_room),
             "orders": orders_sheet(board.orders, left_room),
             "log": log_sheet(lines[-MOST_LOG_ROWS:]),
@@ -234,6 +249,8 @@ class DashboardApp(App[None]):
 
     def _title(self, number: int, name: str, counts: dict[str, int]) -> str:
         count = f" {counts[name]}" if name in counts else ""
+        if name == "positions" and self._sort != "symbol":
+            count += f" by {self._sort}"
         filtered = f" ({', '.join(filter(None, (self._kind or '', self._words)))})" if name == "log" else ""
         return f"{number} {name.capitalize()}{count}{filtered if len(filtered) > len(' ()') else ''}"
 
@@ -292,6 +309,12 @@ class DashboardApp(App[None]):
         self.theme = THEMES["dark"] if self.theme == THEMES["light"] else THEMES["light"]
         self._draw()
 
+    def action_sort(self) -> None:
+        """Sort the positions by the next thing."""
+        names = list(SORTS)
+        self._sort = names[(names.index(self._sort) + 1) % len(names)]
+        self.action_pane("positions")
+
     def action_filter(self) -> None:
         """Let words be typed that the log must have."""
         self.action_pane("log")
@@ -332,21 +355,58 @@ class DashboardApp(App[None]):
         if table.id == "approvals":
             self.action_answer(yes=True)
         elif self._seen is not None and isinstance(table, SheetTable):
-            dialog = self._details(self._seen, table)
-            if dialog is not None:
-                self.push_screen(dialog)
+            self._open(self._seen, table)
 
-    def _details(self, seen: Seen, table: SheetTable) -> Dialog | None:
-        """Return all there is to say about the row under the cursor of *table*."""
+    def _open(self, seen: Seen, table: SheetTable) -> None:
+        """Show all there is to say about the row under the cursor of *table*, and what may be done with it."""
         if table.id == "log":
             line = next((line for line in seen.lines if str(line.seq) == table.selected), None)
-            return Dialog(f"{line.kind} {moment(line.at)}", all_of(line)) if line is not None else None
-        if table.id == "positions":
-            view = next((view for view in seen.board.positions if view.symbol == table.selected), None)
-            return Dialog(view.symbol, renderable(position_fields(view))) if view is not None else None
-        orders = seen.board.orders
-        order = next((record for record in orders if record.order.client_order_id == table.selected), None)
-        return Dialog(order.order.instrument.key, renderable(ORDERS.fields(order))) if order is not None else None
+            if line is not None:
+                self.push_screen(Dialog(f"{line.kind} {moment(line.at)}", all_of(line)))
+        elif table.id == "positions":
+            self._look_at_position(table.selected)
+        else:
+            self._open_order(seen, table.selected)
+
+    def _open_order(self, seen: Seen, name: str) -> None:
+        record = next((each for each in seen.board.orders if each.order.client_order_id == name), None)
+        if record is None:
+            return
+        key, body = record.order.instrument.key, renderable(ORDERS.fields(record))
+        if record.order.role is not OrderRole.ENTRY:
+            self.push_screen(Dialog(key, body))
+            return
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self._acts.confirm_cancel(key)
+
+        self.push_screen(ActDialog(key, body, ORDER_ACTS, self._read_only), chosen)
+
+    @work(thread=True)
+    def _look_at_position(self, symbol: str) -> None:
+        try:
+            history = self._feed.history(symbol)
+        except ApexError as error:
+            self.call_from_thread(self._show_error, error)
+            return
+        self.call_from_thread(self._open_position, symbol, history)
+
+    def _open_position(self, symbol: str, history: PositionHistory) -> None:
+        seen = self._seen
+        view = next((each for each in seen.board.positions if each.symbol == symbol), None) if seen else None
+        if seen is None or view is None:
+            return
+        palette = LIGHT if self.theme == THEMES["light"] else DARK
+        dialog = ActDialog(
+            view.symbol, position_body(view, history, seen.lines, palette), POSITION_ACTS, self._read_only
+        )
+        self.push_screen(dialog, lambda name: self._acts.begin(view, name))
+
+    @property
+    def _read_only(self) -> str:
+        """What is said instead of buttons while keys may not act; empty while they may."""
+        return "" if self.has_control else READ_ONLY if self._may_take_control else "Read-only."
 
     # Keys that act
 
@@ -401,13 +461,19 @@ class DashboardApp(App[None]):
         body = [renderable(block) for block in answer_blocks(approval, preview)]
 
         def answered(typed: str | None) -> None:
-            if typed is not None:
-                choice, reason = (Choice.APPROVE, "") if yes else (Choice.REJECT, typed)
-                self._answer(Answer(ids=(approval.approval_id,), choice=choice, reason=reason, by="dashboard"))
+            if typed is None:
+                return
+            wanted = quantity_of(typed) if yes and typed.strip() else None
+            if yes and typed.strip() and wanted is None:
+                self.notify(f"{typed!r} is no quantity.", severity="error")
+                return
+            choice, reason = (Choice.APPROVE, "") if yes else (Choice.REJECT, typed)
+            ids = (approval.approval_id,)
+            self._answer(Answer(ids=ids, choice=choice, reason=reason, quantity=wanted, by="dashboard"))
 
-        asking = "" if yes else "Reason (may be empty)"
+        asking = "Another quantity, if you want one (Shift+Tab)" if yes else "Reason (may be empty)"
         doing = "Approve" if yes else "Reject"
-        self.push_screen(Confirm(f"{doing} {what}?", body, doing=doing, asking=asking), answered)
+        self.push_screen(Confirm(f"{doing} {what}?", body, doing=doing, asking=asking, types_first=not yes), answered)
 
     @work(thread=True)
     def _answer(self, answer: Answer) -> None:

@@ -34,7 +34,8 @@ class Dialog(ModalScreen[str | None]):
             box.border_title = Text(visible(self._title))
             with VerticalScroll(can_focus=True):
                 yield Static(self._body)
-            yield from self.below()
+            with Vertical(classes="foot"):
+                yield from self.below()
 
     def below(self) -> ComposeResult:
         """Say how it ends."""
@@ -59,13 +60,30 @@ class Confirm(Dialog):
     """Asks before something is done; gives back what was typed, or None."""
 
     def __init__(
-        self, title: str, body: Sequence[RenderableType], *, doing: str, asking: str = "", tone: str = "primary"
+        self,
+        title: str,
+        body: Sequence[RenderableType],
+        *,
+        doing: str,
+        asking: str = "",
+        tone: str = "primary",
+        types_first: bool = True,
     ) -> None:
-        """Ask whether to go on with *doing*; *asking* labels a line of text to type, if there is one."""
+        """Ask whether to go on with *doing*.
+
+        Args:
+            title: the question.
+            body: what to know before.
+            doing: what the button says.
+            asking: labels a line of text to type, if there is one.
+            tone: ``error`` where something is lost by it.
+            types_first: False where the button has the focus, and the line is gone to with Shift+Tab.
+        """
         super().__init__(title, Group(*body))
         self._doing = doing
         self._asking = asking
         self._tone = tone
+        self._types_first = types_first
 
     def below(self) -> ComposeResult:
         """Offer a line to type in, yes and no."""
@@ -77,7 +95,7 @@ class Confirm(Dialog):
 
     def on_mount(self) -> None:
         """Focus the button that Enter presses."""
-        self.query_one("#typed" if self._asking else "#yes").focus()
+        self.query_one("#typed" if self._asking and self._types_first else "#yes").focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go on."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Protocol
 
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import ApprovalRecord, TradingState
-from apex_cli.core.model.request import Answer, Answered, Preview
+from apex_cli.core.model.request import Answer, Answered, EntriesCancelled, Preview, StopsMoved, WorkDone
 from apex_cli.core.reports.activity import Activity
-from apex_cli.core.reports.board import Board
+from apex_cli.core.reports.board import Board, PositionHistory
 
 
 class Seen(Protocol):
@@ -49,6 +51,13 @@ class Feed(Protocol):
             ApexError: the state cannot be read.
         """
 
+    def history(self, symbol: str) -> PositionHistory:
+        """Return how an open position came to where it stands; may take a while.
+
+        Raises:
+            ApexError: the journal cannot be read.
+        """
+
 
 class Operator(Protocol):
     """Does what a person asks for; each call may take seconds, so it is made off the screen's thread."""
@@ -64,3 +73,15 @@ class Operator(Protocol):
 
     def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         """Halt, reduce or resume; return what held before."""
+
+    def close_warnings(self, symbol: str) -> tuple[Reason, ...]:
+        """Return what the day-trading rules warn of when *symbol* is closed now."""
+
+    def close_position(self, symbol: str, fraction: Decimal | None) -> WorkDone:
+        """Close a part of a position, or all of it."""
+
+    def move_stop(self, symbol: str, price: Price | None, *, widens: bool = False) -> StopsMoved:
+        """Move the stops of a position to *price*, or to its entry."""
+
+    def cancel_entries(self, symbol: str) -> EntriesCancelled:
+        """Cancel what is left of the entries in a security."""

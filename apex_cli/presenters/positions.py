@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
+from apex_cli.core.reports.board import PositionHistory
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
@@ -25,6 +27,7 @@ from apex_cli.presenters.screen.formats import (
     signed,
     units,
 )
+from apex_cli.presenters.screen.plots import ChartRow, Level, price_rows
 
 FEW_DAYS = 5
 """Days before its end from which on an option is marked."""
@@ -195,3 +198,62 @@ def expiry_line(view: PositionView) -> Line:
     short = " It is short: its buyer may exercise it at any time." if view.is_short_option else ""
     text = f"{view.symbol} expires {when}.{short}"
     return Line(text=f"! {text}", tone=Tone.WARN) if short or days <= FEW_DAYS else Line(text=text, tone=Tone.DIM)
+
+
+def position_summary(view: PositionView) -> tuple[tuple[Cell, ...], ...]:
+    """Return what one looks at first in a few lines: what is held and earns, what protects it, what manages it."""
+    held = f"{view.side} {units(view.quantity)} at {price(view.entry_price)}, now {price(view.current_price)}"
+    earned = f"{signed(view.pnl)} ({percent(view.pnl_pct)}), {r_multiple(view.r_multiple)}"
+    is_whole = view.protected_quantity >= view.quantity
+    protected = f"Protected {units(view.protected_quantity)} of {units(view.quantity)}"
+    targets = f"Targets {', '.join(map(price, view.target_prices)) or DASH}"
+    managed = tuple((Cell(words, Tone.DIM),) for words in view.managed.words)
+    return (
+        (Cell(held, Tone.BOLD), gain(view.pnl, earned)),
+        (Cell(protected, Tone.PLAIN if is_whole else Tone.BAD), Cell(targets)),
+        *managed,
+    )
+
+
+def position_levels(view: PositionView, history: PositionHistory) -> tuple[Level, ...]:
+    """Return the prices that a chart of a position names, the later ones over the earlier."""
+    first = history.first_stop
+    unit = abs(view.entry_price - first) if first is not None else None
+    stop = view.stop_price
+    stops = () if stop is None else (Level(f"stop {_in_r(view, stop, unit)}", stop, Tone.BAD),)
+    targets = (Level(f"target {_in_r(view, target, unit)}", target, Tone.GOOD) for target in view.target_prices)
+    return (
+        *stops,
+        *targets,
+        Level("entry", view.entry_price, Tone.BOLD),
+        Level(f"now {_in_r(view, view.current_price, unit)}", view.current_price, Tone.WARN),
+    )
+
+
+def _in_r(view: PositionView, at: Decimal, unit: Decimal | None) -> str:
+    """Return how many R a price is away from the entry."""
+    return r_multiple((at - view.entry_price) * view.side.sign / unit) if unit else ""
+
+
+def position_chart(view: PositionView, history: PositionHistory) -> list[ChartRow]:
+    """Return the bars around a position with its entry, the way of its stop, its targets and its price."""
+    stops: list[Decimal | None] = []
+    for bar in history.bars:
+        moved = [place.price for place in history.stops if place.at < bar.end]
+        stops.append(None if bar.end <= view.entry_time else moved[-1] if moved else history.first_stop)
+    return price_rows(history.bars, position_levels(view, history), stops)
+
+
+def r_ladder(view: PositionView, history: PositionHistory) -> tuple[Cell, ...]:
+    """Return the prices of whole R from the first stop to beyond the last target, the one nearest to now marked."""
+    if history.first_stop is None or history.first_stop == view.entry_price:
+        return ()
+    unit = abs(view.entry_price - history.first_stop)
+    ends = (*view.target_prices, view.current_price)
+    highest = min(max([2, *(int((end - view.entry_price) * view.side.sign / unit) for end in ends)]), 6)
+    rungs = [(n, view.entry_price + n * unit * view.side.sign) for n in range(-1, highest + 1)]
+    nearest = min(rungs, key=lambda rung: abs(rung[1] - view.current_price))
+    return tuple(
+        Cell(f"{n:+d}R {price(at)}", Tone.WARN if (n, at) == nearest else Tone.DIM if n else Tone.BOLD)
+        for n, at in rungs
+    )

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,18 @@ def test_without_the_broker_it_says_so_and_the_approval_waits(waiting: Path, gat
     config.write_text(config.read_text().replace(str(gateway.port), "9"))
     assert "127.0.0.1:9" in play(waiting, "2", "a", until="127.0.0.1:9")
     assert len(json.loads((waiting / "state" / "state.json").read_text())["approvals"]) == 1
+
+
+def test_keys_close_half_and_move_the_stop_at_the_broker(
+    waiting: Path, gateway: GatewayThread, apex_json: Callable[..., Any]
+) -> None:
+    assert apex_json("approve", "--all", "--yes").status == 0
+    gateway.set_price("AAPL", "102")
+    (before,) = apex_json("positions").data["positions"]
+    assert "stop at 100.50, was 98.00" in play(waiting, "enter", "s", *"100.5", "enter", until="stop at")
+    stops = [row.terms for row in gateway.books().orders if row.terms.order_ref.rpartition("-")[2] == "S1"]
+    assert {str(stop.aux_price) for stop in stops} == {"100.5"}
+    assert "AAPL reduced" in play(waiting, "enter", "h", "enter", until="AAPL")
+    (after,) = apex_json("positions").data["positions"]
+    assert (after["quantity"], after["protected_quantity"]) == (before["quantity"] / 2, before["quantity"] / 2)
+    assert Decimal(after["stop_price"]) == Decimal("100.5")

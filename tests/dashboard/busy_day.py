@@ -12,14 +12,25 @@ from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.errors import NothingToDo
 from apex_cli.core.execution.upkeep import keep_account
 from apex_cli.core.model.account import AccountBadge, AccountKind
-from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.decision import Reason, TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, TradingState
-from apex_cli.core.model.request import Answer, Answered, Choice, Preview
+from apex_cli.core.model.request import (
+    Answer,
+    Answered,
+    Choice,
+    EntriesCancelled,
+    Preview,
+    StopRequest,
+    StopsMoved,
+    WorkDone,
+)
 from apex_cli.core.reports.activity import activities
-from apex_cli.core.reports.board import make_board
+from apex_cli.core.reports.board import PositionHistory, make_board
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
 from kit.rig import Prices, Rig, auto, make_signal
@@ -117,6 +128,26 @@ class RigFeed:
         badge = AccountBadge(kind=AccountKind.SIMULATED)
         return Looked(make_board(rig.state, rig.limits, now, count), lines, alarms, badge, self.holder)
 
+    def history(self, symbol: str) -> PositionHistory:
+        """Return a few bars up to now, and the first stop."""
+        state = self.rig.state
+        row = state.positions[symbol]
+        entry, now = row.position.entry_price, row.current_price
+        bracket = state.brackets[row.position.bracket_id]
+        bars = [
+            Bar(
+                symbol=symbol,
+                start=row.position.entry_time + timedelta(minutes=number - 20),
+                end=row.position.entry_time + timedelta(minutes=number - 19),
+                open=entry,
+                high=max(entry, now) + D(number % 3) / 2,
+                low=min(entry, now) - D(number % 4) / 2,
+                close=now if number > 30 else entry,
+            )
+            for number in range(40)
+        ]
+        return PositionHistory(bars=tuple(bars), first_stop=bracket.stop_price)
+
 
 class RigOperator:
     """Answers as the service does, on a loop of its own."""
@@ -137,8 +168,24 @@ class RigOperator:
         approval = self.rig.desk.find(answer.ids[0])
         if answer.choice is Choice.REJECT:
             return self.rig.desk.reject(approval, reason=answer.reason, by=answer.by)
-        done: Answered = self.rig.run(self.rig.desk.approve(approval, by=answer.by))
+        done: Answered = self.rig.run(self.rig.desk.approve(approval, quantity=answer.quantity, by=answer.by))
         return done
+
+    def close_warnings(self, symbol: str) -> tuple[Reason, ...]:
+        del symbol
+        return ()
+
+    def close_position(self, symbol: str, fraction: Decimal | None) -> WorkDone:
+        return WorkDone(results=(self.rig.close(symbol, fraction=fraction),))
+
+    def move_stop(self, symbol: str, price: Price | None, *, widens: bool = False) -> StopsMoved:
+        request = StopRequest(symbol=symbol, stop_price=price, widens=widens)
+        moved: StopsMoved = self.rig.run(self.rig.mover.move(request))
+        return moved
+
+    def cancel_entries(self, symbol: str) -> EntriesCancelled:
+        cancelled: EntriesCancelled = self.rig.run(self.rig.closer.cancel_entries(symbol))
+        return cancelled
 
     def set_mode(self, mode: TradingMode, reason: str) -> TradingState:
         if reason == "late":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import pytest
 from busy_day import Looked, RigFeed, RigOperator, busy_rig
@@ -391,3 +391,127 @@ def test_a_gain_keeps_its_colour_under_the_cursor(rig: Rig) -> None:
         assert styles == moved
 
     play(rig, story)
+
+
+def held(rig: Rig, symbol: str = "AMD") -> Decimal:
+    row = rig.state.positions.get(symbol)
+    return row.position.quantity if row is not None else Decimal(0)
+
+
+def stop_of(rig: Rig, symbol: str = "AMD") -> Decimal | None:
+    stops = (r.order.stop_price for r in rig.orders(symbol) if r.order.role == "STOP" and r.is_open)
+    return next(stops, None)
+
+
+def test_a_position_is_opened_with_its_chart_its_ladder_and_its_story(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "down", "enter")
+        seen = shown(app)
+        assert "57.00 entry" in seen
+        assert "55.00 stop -1.00 R" in seen
+        assert "62.00 target +2.50 R" in seen
+        assert "-1R 55.00" in seen
+        for label in ("x Close", "h Half", "p Part", "b Break-even", "s Move stop", "Esc Back"):
+            assert label in seen
+        await press(pilot, "escape")
+        assert len(app.screen_stack) == 1
+
+    play(rig, story, has_control=True)
+
+
+def test_half_and_a_part_are_closed_after_asking(rig: Rig) -> None:
+    before = held(rig)
+
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "down", "enter", "h", "escape")
+        assert held(rig) == before
+        await press(pilot, "enter", "h", "enter")
+        await until(pilot, lambda: "AMD reduced" in reported(app))
+        assert held(rig) == before - (before / 2).to_integral_value(ROUND_DOWN)
+        left = held(rig)
+        await press(pilot, "enter", "p", *"25%", "enter")
+        await until(pilot, lambda: held(rig) < left)
+        await press(pilot, "enter", "p", *"7", "enter")
+        assert "is no part" in reported(app)
+        await press(pilot, "enter", "x", "enter")
+        await until(pilot, lambda: not held(rig))
+
+    play(rig, story, has_control=True)
+
+
+def test_a_stop_is_moved_and_more_is_risked_only_after_asking_twice(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "down", "enter", "s", *"55.5", "enter")
+        await until(pilot, lambda: stop_of(rig) == Decimal("55.5"))
+        assert "AMD: stop at 55.50, was 55.00" in reported(app)
+        await press(pilot, "enter", "s", *"54", "enter")
+        await until(pilot, lambda: "Risk more on AMD?" in shown(app))
+        await press(pilot, "escape")
+        assert stop_of(rig) == Decimal("55.5")
+        await press(pilot, "enter", "s", *"54", "enter")
+        await until(pilot, lambda: "Risk more on AMD?" in shown(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: stop_of(rig) == Decimal(54))
+        await press(pilot, "enter", "b", "enter")  # it loses: a stop at the entry would close it at once
+        await until(pilot, lambda: "would close it at once" in reported(app))
+        await press(pilot, "enter", "s", *"x", "enter")
+        assert "is no price" in reported(app)
+
+    play(rig, story, has_control=True)
+
+
+def test_the_mouse_does_what_the_keys_do(rig: Rig) -> None:
+    before = held(rig)
+
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "down", "enter")
+        await pilot.click("#half")
+        await settled(pilot)
+        await pilot.click("#yes")
+        await until(pilot, lambda: held(rig) < before)
+        app.clear_notifications()  # one may lie over the button
+        await press(pilot, "enter")
+        await until(pilot, lambda: bool(app.screen.query("#back")))
+        await pilot.click("#back")
+        await settled(pilot)
+        assert len(app.screen_stack) == 1
+
+    play(rig, story, has_control=True)
+
+
+def test_without_control_a_position_is_only_looked_at(rig: Rig) -> None:
+    before = held(rig), stop_of(rig)
+
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "down", "enter")
+        assert "Press c to take control" in shown(app)
+        assert "x Close" not in shown(app)
+        await press(pilot, "x", "enter", "s", "escape")
+        assert (held(rig), stop_of(rig)) == before
+
+    play(rig, story)
+
+
+def test_positions_are_sorted_by_what_a_reader_asks_for(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        table = app.query_one("#positions", SheetTable)
+        await press(pilot, "o")
+        assert "by P&L" in shown(app)
+        results = [rig.state.positions[key] for key in table._shown]
+        gains = [
+            (r.current_price - r.position.entry_price) * r.position.side.sign * r.position.quantity for r in results
+        ]
+        assert gains == sorted(gains)
+        await press(pilot, "o", "o", "o")
+        assert list(table._shown) == sorted(table._shown)
+
+    play(rig, story)
+
+
+def test_an_approval_takes_another_quantity(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "2", "a", "shift+tab", *"7", "enter")
+        await until(pilot, lambda: "executed" in reported(app))
+        assert held(rig, "BAC") == 7
+
+    play(rig, story, has_control=True)

@@ -17,11 +17,13 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import Limits, RiskLimits
-from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
+from apex_cli.core.reports.plans import StopPlace
 from apex_cli.core.state.tables import State
 
 STALE_AFTER = timedelta(minutes=5)
@@ -82,6 +84,17 @@ class MarketExposure(Value, frozen=True, kw_only=True):
     notional: Usd
     fraction: Decimal | None
     """Of equity; None while that is not known."""
+
+
+class PositionHistory(Value, frozen=True, kw_only=True):
+    """How an open position came to where it stands."""
+
+    bars: tuple[Bar, ...] = ()
+    """From before its entry up to now, oldest first; empty where there are none."""
+
+    first_stop: Price | None = None
+    stops: tuple[StopPlace, ...] = ()
+    """Where its stop was moved to, oldest first."""
 
 
 class Board(Value, frozen=True, kw_only=True):

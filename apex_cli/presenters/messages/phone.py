@@ -9,7 +9,7 @@ from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.request import Answered, Closed, Preview, WorkDone
+from apex_cli.core.model.request import Answered, Closed, EntriesCancelled, Preview, StopsMoved, WorkDone
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.core.state.events import DaySummary
 from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, question_lines
@@ -77,10 +77,17 @@ def details_html(approval: ApprovalRecord, preview: Preview) -> str:
 def outcome_text(done: WorkDone) -> str:
     """Return what work came to in one sentence."""
     for result in done.results:
-        if isinstance(result, Answered):
-            return _answered_text(result)
-        if isinstance(result, Closed):
-            return _closed_text(result)
+        match result:
+            case Answered():
+                return _answered_text(result)
+            case Closed():
+                return _closed_text(result)
+            case StopsMoved():
+                return moved_text(result)
+            case EntriesCancelled():
+                return cancelled_text(result)
+            case _:
+                pass
     return done.failures[0].message if done.failures else "Nothing was done."
 
 
@@ -90,6 +97,16 @@ def _answered_text(done: Answered) -> str:
     filled = sum((record.filled_quantity for record in entries), Decimal(0))
     fills = f": {units(filled)} filled" if filled else ""
     return f"{emoji} {done.approval.opportunity.signal.instrument.key} {words}{fills}"
+
+
+def moved_text(done: StopsMoved) -> str:
+    """Return where a stop stands now."""
+    return f"{done.symbol}: stop at {price(done.to_price)}, was {price(done.from_price)}, for {units(done.quantity)}"
+
+
+def cancelled_text(done: EntriesCancelled) -> str:
+    """Return what will buy no more."""
+    return f"{done.symbol}: the entry is cancelled ({len(done.client_order_ids)})"
 
 
 def _closed_text(done: Closed) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
+from typing import NamedTuple
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import EquityPoint
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Distribution, r_distribution
+from apex_cli.presenters.screen.blocks import Tone
 from apex_cli.presenters.screen.formats import clock_time
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -127,3 +130,55 @@ def _row(levels: Sequence[int], floor: int) -> str:
 
 def _hanging(halves: int) -> str:
     return " " if halves <= 0 else "▀" if halves == 1 else "█"
+
+
+class Level(NamedTuple):
+    """A price that a chart names at its right edge."""
+
+    name: str
+    price: Decimal
+    tone: Tone
+
+
+class ChartRow(NamedTuple):
+    """One line of a chart drawn with characters."""
+
+    text: str
+    level: Level | None = None
+    """What stands at its height."""
+
+
+BARS_WIDTH, BARS_HEIGHT = 44, 10
+
+
+def price_rows(
+    bars: Sequence[Bar], levels: Sequence[Level], stops: Sequence[Decimal | None] = (), *, width: int = BARS_WIDTH
+) -> list[ChartRow]:
+    """Return *bars* from their lows to their highs, newest at the right, and *levels* as lines across.
+
+    Args:
+        bars: oldest first; of more than *width* several share a column.
+        levels: what is named.
+        stops: where the stop stood in each bar, None before there was one.
+        width: columns.
+    """
+    prices = [price for bar in bars for price in (bar.low, bar.high)] + [level.price for level in levels]
+    if not prices:
+        return []
+    low, high = min(prices), max(prices)
+
+    def row_of(price: Decimal) -> int:
+        return round(float((high - price) / (high - low)) * (BARS_HEIGHT - 1)) if high > low else 0
+
+    named = {row_of(level.price): level for level in levels}
+    rows = [["╌" if row in named else " "] * width for row in range(BARS_HEIGHT)]
+    share = max(1, -(-len(bars) // width))
+    for column, first in enumerate(range(0, len(bars), share)):
+        part = bars[first : first + share]
+        for row in range(row_of(max(bar.high for bar in part)), row_of(min(bar.low for bar in part)) + 1):
+            rows[row][column] = "│"
+        rows[row_of(part[-1].close)][column] = "┤"
+        stood = stops[first] if first < len(stops) else None
+        if stood is not None and low <= stood <= high:
+            rows[row_of(stood)][column] = "▔"
+    return [ChartRow("".join(row), named.get(number)) for number, row in enumerate(rows)]

@@ -1,0 +1,124 @@
+"""What is done with a position from the screen: each act asks first, and says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from rich.text import Text
+from textual.app import App
+
+from apex_cli.core.errors import ApexError
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.money import Price
+from apex_cli.core.positions.position_views import PositionView
+from apex_cli.dashboard.dialogs import Confirm
+from apex_cli.dashboard.position_dialog import part_of, price_of
+from apex_cli.dashboard.seen import Operator
+from apex_cli.presenters.messages.phone import cancelled_text, moved_text, outcome_text
+from apex_cli.presenters.screen.formats import price, signed, units
+
+PARTS = {"close": "all", "half": "half", "part": "a part"}
+FRACTIONS = {"close": Decimal(1), "half": Decimal("0.5")}
+
+
+class PositionActs:
+    """Closes, moves stops and cancels entries for whoever sits at the screen."""
+
+    def __init__(self, app: App[None], operator: Operator, show_error: Callable[[ApexError], None]) -> None:
+        """Ask on *app*, act through *operator*."""
+        self._app = app
+        self._operator = operator
+        self._show_error = show_error
+
+    def begin(self, view: PositionView, name: str | None) -> None:
+        """Ask about the act that was chosen; None: none was."""
+        if name in PARTS:
+            self._in_background(lambda: self._warn_of_close(view, name))
+        elif name is not None:
+            self._confirm_stop(view, asks_price=name == "stop")
+
+    def confirm_cancel(self, key: str) -> None:
+        """Ask whether what is left of an entry is to be cancelled."""
+
+        def confirmed(typed: str | None) -> None:
+            if typed is not None:
+                self._act(lambda: cancelled_text(self._operator.cancel_entries(key)))
+
+        body = [Text("What has filled stays, with its stop. What has not is cancelled.")]
+        question = Confirm(f"Cancel the entry in {key}?", body, doing="Cancel entry", tone="error")
+        self._app.push_screen(question, confirmed)
+
+    def _warn_of_close(self, view: PositionView, name: str) -> None:
+        warnings = self._operator.close_warnings(view.symbol)
+        self._app.call_from_thread(self._confirm_close, view, name, warnings)
+
+    def _confirm_close(self, view: PositionView, name: str, warnings: Sequence[Reason]) -> None:
+        held = f"{view.side} {units(view.quantity)} {view.symbol} at {price(view.current_price)}, {signed(view.pnl)}"
+        body = [Text(held), *(Text(f"! {warning.message}") for warning in warnings)]
+
+        def confirmed(typed: str | None) -> None:
+            if typed is None:
+                return
+            fraction = FRACTIONS.get(name) or part_of(typed)
+            if fraction is None:
+                self._app.notify(f"{typed!r} is no part: type one such as 25 % or 0.25.", severity="error")
+            else:
+                self._act(lambda: outcome_text(self._operator.close_position(view.symbol, fraction)))
+
+        title, asking = f"Close {PARTS[name]} of {view.symbol}?", "Part, such as 25 %" if name == "part" else ""
+        question = Confirm(title, body, doing=f"Close {PARTS[name]}", asking=asking, tone="error")
+        self._app.push_screen(question, confirmed)
+
+    def _confirm_stop(self, view: PositionView, *, asks_price: bool) -> None:
+        stands = f"{view.symbol} is at {price(view.current_price)}; its stop stands at {price(view.stop_price)}."
+        to = "" if asks_price else f" It goes to the entry, {price(view.entry_price)}."
+
+        def confirmed(typed: str | None) -> None:
+            if typed is None:
+                return
+            wanted = price_of(typed) if asks_price else None
+            if asks_price and wanted is None:
+                self._app.notify(f"{typed!r} is no price.", severity="error")
+            else:
+                self._in_background(lambda: self._move_stop(view, wanted))
+
+        title, asking = f"Move the stop of {view.symbol}?", "New stop" if asks_price else ""
+        self._app.push_screen(Confirm(title, [Text(stands + to)], doing="Move stop", asking=asking), confirmed)
+
+    def _move_stop(self, view: PositionView, to: Price | None) -> None:
+        """Move it; ask once more where that risks more than before."""
+        try:
+            text = moved_text(self._operator.move_stop(view.symbol, to))
+        except ApexError as error:
+            if error.code == "stop_widens":
+                self._app.call_from_thread(self._confirm_wider, view, to)
+            else:
+                self._app.call_from_thread(self._show_error, error)
+        else:
+            self._app.call_from_thread(self._app.notify, text)
+
+    def _confirm_wider(self, view: PositionView, to: Price | None) -> None:
+        def confirmed(typed: str | None) -> None:
+            if typed is not None:
+                self._act(lambda: moved_text(self._operator.move_stop(view.symbol, to, widens=True)))
+
+        body = [Text(f"A stop at {price(to)} risks more than the one at {price(view.stop_price)}.")]
+        question = Confirm(f"Risk more on {view.symbol}?", body, doing="Risk more", tone="error")
+        self._app.push_screen(question, confirmed)
+
+    def _act(self, act: Callable[[], str]) -> None:
+        """Do something that takes a while, and say what came of it."""
+
+        def acted() -> None:
+            try:
+                text = act()
+            except ApexError as error:
+                self._app.call_from_thread(self._show_error, error)
+            else:
+                self._app.call_from_thread(self._app.notify, text)
+
+        self._in_background(acted)
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        self._app.run_worker(work, thread=True)
