@@ -7,19 +7,20 @@ process that holds the executor, or takes it when it is free. Every call may blo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from apex_cli.app.resources import open_store
+from apex_cli.app.resources import badge_in, open_journal, open_store
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo
-from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRole
-from apex_cli.core.model.records import ApprovalRecord, TradingState
+from apex_cli.core.model.records import ApprovalRecord, OutboxRow, TradingState
 from apex_cli.core.model.request import (
     Answer,
     Answered,
@@ -31,14 +32,17 @@ from apex_cli.core.model.request import (
     StopsMoved,
     WorkDone,
 )
+from apex_cli.core.state.events import Decided, kind_of
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.sections import Settings
+from apex_cli.settings.sections import Settings, SimulationClock
 
 if TYPE_CHECKING:
     from apex_cli.app.compose import Parts
     from apex_cli.core.execution.answers import ApprovalDesk
     from apex_cli.core.model.request import Work
+    from apex_cli.core.reports.trade_report import TradeReport
+    from apex_cli.presenters.screen.blocks import Block
 
 
 ResultT = TypeVar("ResultT", Answered, StopsMoved, EntriesCancelled)
@@ -141,6 +145,44 @@ class Operator:
         account = event_loop.run(look_at_account(parts))
         state, now = parts.store.view(), parts.clock.now()
         return state, account, parts.gatherer.day_trades(state, account, now)
+
+    def now(self) -> datetime:
+        """Return the time that decisions are made by: in a simulated market that of its latest bar."""
+        state = self.view()
+        if self._settings.simulation.clock is SimulationClock.SYSTEM or state.account is None:
+            return self._store.clock.now()
+        return state.account.account.taken_at
+
+    def badge(self) -> AccountBadge:
+        """Return which account it is; only for the thread that made this object."""
+        return badge_in(self._settings, self.view())
+
+    def report(self, first: date | None = None) -> TradeReport:
+        """Return what trading came to since the session *first*, or ever."""
+        from apex_cli.app.tearsheet import read_report
+        from apex_cli.core.reports.trade_report import Span
+
+        return read_report(self._settings, Span(first=first))
+
+    def story(self, name: str) -> tuple[Block, ...]:
+        """Return the newest story that *name* names: a signal, an order, or a symbol.
+
+        Raises:
+            NothingToDo: the journal knows nothing of it.
+        """
+        from apex_cli.core.reports.story import find_subjects, story_of
+        from apex_cli.core.state.tables import known_name
+        from apex_cli.presenters.explain import explain_blocks
+
+        journal = open_journal(self._settings)
+        subjects = find_subjects(journal.events(), known_name(open_store(self._settings).view(), name))
+        if not subjects:
+            raise NothingToDo("unknown_id", f"The journal knows nothing of {name!r}.", hint="/explain SYMBOL")
+
+        def find(seq: int) -> OutboxRow | None:
+            return next((row for row in journal.events(kind=kind_of(Decided)) if row.seq == seq), None)
+
+        return explain_blocks(story_of(subjects[-1], journal.events(subject=subjects[-1]), find))
 
     def closing_warnings(self, requests: Sequence[CloseRequest]) -> tuple[Reason, ...]:
         """Return what to know before *requests* are carried out: day-trading rules, and orders that rest elsewhere.

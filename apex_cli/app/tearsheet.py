@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from apex_cli.app.market_parts import open_bars
-from apex_cli.app.replayer import ReplayOptions, open_replay_bars
+from apex_cli.app.resources import open_journal
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.wording import account_currency
+from apex_cli.core.reports.plans import PLAN_KINDS
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.core.reports.tearsheet import make_tearsheet
-from apex_cli.core.reports.trade_report import TradeReport
+from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, Span, TradeReport, final_bookings
 from apex_cli.presenters.pages.tearsheet import replay_tearsheet, report_tearsheet
 from apex_cli.presenters.screen.blocks import Cell, Fields
 from apex_cli.settings.sections import Settings
 
+if TYPE_CHECKING:
+    from apex_cli.app.replayer import ReplayOptions
+
 MARKET = "SPY"
 """What a curve is compared with where its bars are there and no other symbol is named."""
+
+
+def read_report(
+    settings: Settings, span: Span, *, keeps_trades: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> TradeReport:
+    """Return the report of *span*, read from the journal event by event.
+
+    Args:
+        settings: where the journal is.
+        span: sessions that count.
+        keeps_trades: True where every trade with its plan is wanted.
+        on_bytes: hears how many bytes were read.
+    """
+    kinds, capital = KINDS | PLAN_KINDS if keeps_trades else KINDS, settings.risk.capital
+    journal = open_journal(settings)
+    builder = ReportBuilder(span, capital=capital, keeps_trades=keeps_trades)
+    builder.add_all(journal.scan(kinds, on_bytes=on_bytes))
+    if builder.has_corrections:  # a late or corrected fill: read again, with what counts in the end
+        builder = ReportBuilder(span, capital=capital, final=final_bookings(journal), keeps_trades=keeps_trades)
+        builder.add_all(journal.scan(kinds))
+    return builder.report()
 
 
 def report_page(found: TradeReport, settings: Settings, title: str, benchmark: str | None) -> str:
@@ -40,6 +68,8 @@ def replay_page(found: ReplayReport, settings: Settings, options: ReplayOptions,
     Raises:
         InputError: there are no bars of *benchmark*.
     """
+    from apex_cli.app.replayer import open_replay_bars
+
     bars = open_replay_bars(options.bars_dir, settings.prices)
     alone = found.symbols[0] if len(found.symbols) == 1 else ""
     symbol = _benchmark(benchmark, bars) or alone

@@ -74,19 +74,10 @@ def report(
 
 def build(out: Output, settings: Settings, span: Span, *, keeps_trades: bool = False) -> TradeReport:
     """Return the report, read from the journal event by event."""
-    from apex_cli.core.reports.plans import PLAN_KINDS
-    from apex_cli.core.reports.trade_report import KINDS, ReportBuilder, final_bookings
+    from apex_cli.app.tearsheet import read_report
 
-    kinds, capital = KINDS | PLAN_KINDS if keeps_trades else KINDS, settings.risk.capital
-    journal = open_journal(settings)
-    with _progress(out, journal.size()) as on_bytes:
-        builder = ReportBuilder(span, capital=capital, keeps_trades=keeps_trades)
-        builder.add_all(journal.scan(kinds, on_bytes=on_bytes))
-        if builder.has_corrections:  # a late or corrected fill: read again, with what counts in the end
-            final = final_bookings(journal)
-            builder = ReportBuilder(span, capital=capital, final=final, keeps_trades=keeps_trades)
-            builder.add_all(journal.scan(kinds))
-        return builder.report()
+    with _progress(out, open_journal(settings).size()) as on_bytes:
+        return read_report(settings, span, keeps_trades=keeps_trades, on_bytes=on_bytes)
 
 
 @contextmanager

@@ -273,5 +273,12 @@ class Postman:
 
         link, buttons = self._bot(secrets), self._buttons()
         operator = Operator(self._settings, Output("telegram", quiet=True), wait_s=WAIT_S)
-        talk = Talk(link=link, buttons=buttons, operator=operator, secrets=secrets, clock=self._clock)
+        talk = Talk(
+            link=link,
+            buttons=buttons,
+            operator=operator,
+            secrets=secrets,
+            clock=self._clock,
+            halt_asks=self._settings.notify.telegram.halt_asks,
+        )
         return TelegramDesk(link=link, buttons=buttons, operator=operator, talk=talk, clock=self._clock, note=self._say)

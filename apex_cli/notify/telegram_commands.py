@@ -3,55 +3,101 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from apex_cli.app.operator import Operator
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile
-from apex_cli.core.adapters.notifiers.secrets import Secrets
-from apex_cli.core.adapters.notifiers.telegram_link import TelegramLink
-from apex_cli.core.errors import ApexError
+from apex_cli.core.adapters.notifiers.secrets import Role, Secrets
+from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
+from apex_cli.core.errors import ApexError, NothingToDo
+from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.ports import Clock
 from apex_cli.core.positions.announcements import summarise_day
-from apex_cli.core.positions.position_views import position_views, totals_of
+from apex_cli.core.positions.position_views import PositionView, position_views, totals_of
+from apex_cli.core.reports.board import make_day, working_orders
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
 from apex_cli.presenters.messages.message import telegram_html
-from apex_cli.presenters.messages.phone import HELP, day_trades_html, pending_html, positions_html, summary_html
+from apex_cli.presenters.messages.phone import (
+    HELP,
+    MENU,
+    day_trades_html,
+    orders_pages,
+    pending_html,
+    positions_pages,
+    report_pages,
+    status_html,
+    story_pages,
+    summary_html,
+)
+from apex_cli.presenters.screen.formats import price, units
 
 CONFIRM_FOR = timedelta(minutes=2)
 """How long a question such as "Close all of TSLA?" may be answered."""
 
 COMMANDS = (
+    ("status", "Account, day, what is open"),
     ("positions", "What is held"),
+    ("orders", "What works at the broker"),
     ("approvals", "What waits for an answer"),
     ("pdt", "Day trades used and left"),
-    ("summary", "The day so far"),
-    ("halt", "Stop everything but protective exits and closing"),
-    ("resume", "Trade again"),
+    ("daily", "The day so far"),
+    ("weekly", "The last seven days"),
+    ("performance", "Everything so far"),
+    ("explain", "The story of a signal: /explain SYMBOL"),
     ("close", "Close a position: /close SYMBOL"),
+    ("halt", "Stop everything but protective exits and closing"),
+    ("reduce", "Exits only"),
+    ("resume", "Trade again"),
     ("help", "What you can say"),
 )
+NEEDS = {
+    "close": Role.ANSWER,
+    "halt": Role.HALT,
+    "reduce": Role.HALT,
+    "resume": Role.HALT,
+}
+"""What a person must be allowed to do for a command; for the others looking is enough."""
+
+POSITION_BUTTONS = ((Action.ASK_HALF, "½"), (Action.ASK_ALL, "all"), (Action.ASK_BREAKEVEN, "break-even"))
+MOST_BUTTON_ROWS = 30
+WEEK = timedelta(days=6)
 
 
 class Talk:
     """Knows who may speak, and answers commands."""
 
     def __init__(
-        self, *, link: TelegramLink, buttons: ButtonFile, operator: Operator, secrets: Secrets, clock: Clock
+        self,
+        *,
+        link: TelegramLink,
+        buttons: ButtonFile,
+        operator: Operator,
+        secrets: Secrets,
+        clock: Clock,
+        halt_asks: bool = False,
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; with *halt_asks* halting asks first."""
+        self._halt_asks = halt_asks
         self._link = link
         self._buttons = buttons
         self._operator = operator
         self._secrets = secrets
         self._clock = clock
         self._answers: Mapping[str, Callable[[str, str], Awaitable[None]]] = {
+            "status": self._status,
             "positions": self._positions,
+            "orders": self._orders,
             "approvals": self._approvals,
             "pdt": self._day_trades,
+            "daily": self._summary,
             "summary": self._summary,
+            "weekly": self._weekly,
+            "performance": self._performance,
+            "explain": self._explain,
             "halt": self._halt,
+            "reduce": self._reduce,
             "resume": self._resume,
             "close": self._close,
             "help": self._help,
@@ -64,24 +110,90 @@ class Talk:
             return None
         return self._secrets.users.get(user_id)
 
-    async def answer(self, text: str, who: str) -> None:
+    def may(self, user_id: int | None, needed: Role) -> bool:
+        """Return whether one who may speak may do what needs *needed*."""
+        return user_id is not None and self._secrets.roles.get(user_id, Role.HALT).includes(needed)
+
+    async def answer(self, text: str, who: str, user_id: int | None = None) -> None:
         """Answer one message; what is no command is no business of ours."""
         if not text.startswith("/"):
             return
         word, _, argument = text[1:].strip().partition(" ")
-        command = self._answers.get(word.partition("@")[0].lower(), self._help)
+        name = word.partition("@")[0].lower()
+        command = self._answers.get(name, self._help)
+        if not self.may(user_id, NEEDS.get(name, Role.LOOK)):
+            await self._link.send(f"You may not /{name} here. Nothing was changed.", is_silent=True)
+            return
         try:
             await command(argument.strip(), who)
         except ApexError as error:
             await self._link.send(telegram_html(error.message, (error.hint,) if error.hint else ()))
 
     async def _help(self, _: str, __: str) -> None:
-        await self._link.send(telegram_html("apex", HELP), is_silent=True)
+        await self._link.send(telegram_html("apex", HELP), menu=MENU, is_silent=True)
+
+    async def _say(self, pages: Sequence[str], keys: Keys = ()) -> None:
+        """Send the pages of an answer, buttons under the last one."""
+        for page in pages[:-1]:
+            await self._link.send(page, is_silent=True)
+        await self._link.send(pages[-1], keys=keys, is_silent=True)
+
+    async def _status(self, _: str, __: str) -> None:
+        day = make_day(self._operator.view(), self._operator.now())
+        await self._link.send(status_html(day, self._operator.badge()), is_silent=True)
+
+    async def _orders(self, _: str, __: str) -> None:
+        await self._say(orders_pages(working_orders(self._operator.view())))
+
+    async def _weekly(self, _: str, __: str) -> None:
+        first = session_date(self._operator.now()) - WEEK
+        await self._say(report_pages(f"Since {first}", await asyncio.to_thread(self._operator.report, first)))
+
+    async def _performance(self, _: str, __: str) -> None:
+        await self._say(report_pages("All trades", await asyncio.to_thread(self._operator.report)))
+
+    async def _explain(self, argument: str, _: str) -> None:
+        if not argument:
+            await self._link.send("Of which one? /explain SYMBOL", is_silent=True)
+            return
+        await self._say(story_pages(argument, await asyncio.to_thread(self._operator.story, argument)))
 
     async def _positions(self, _: str, __: str) -> None:
         state = self._operator.view()
         views = position_views(state)
-        await self._link.send(positions_html(views, totals_of(views), state.trading.mode), is_silent=True)
+        await self._say(positions_pages(views, totals_of(views), state.trading.mode), self._position_keys(views))
+
+    def _position_keys(self, views: Sequence[PositionView]) -> Keys:
+        """Return a row of buttons for each position."""
+        shown = views[:MOST_BUTTON_ROWS]
+        wanted = [Button(token="", action=action, symbol=v.symbol) for v in shown for action, _ in POSITION_BUTTONS]
+        tokens = iter(self._buttons.issue(wanted))
+        return tuple(
+            tuple((f"{view.symbol} {label}", next(tokens).token) for _, label in POSITION_BUTTONS) for view in shown
+        )
+
+    async def ask(self, action: Action, symbol: str, who: str) -> None:
+        """Ask whether what a button under a position stands for is meant.
+
+        Raises:
+            ApexError: the position is not held any more.
+        """
+        view = self._view_of(symbol)
+        held = f"{view.side} {units(view.quantity)}, {view.pnl:+,.2f} now"
+        if action is Action.ASK_BREAKEVEN:
+            line = f"{held}; stop {price(view.stop_price)} to {price(view.entry_price)}"
+            title, done = f"Stop of {view.symbol} to break-even?", Action.BREAKEVEN
+        else:
+            part, done = ("half", Action.CLOSE_HALF) if action is Action.ASK_HALF else ("all", Action.CLOSE)
+            title, line = f"Close {part} of {view.symbol}?", f"{held}, at the market"
+        await self._confirm(done, title, (line,), who, symbol=view.symbol)
+
+    def _view_of(self, symbol: str) -> PositionView:
+        name = self._operator.close_requests((symbol,))[0].symbol
+        view = next((view for view in position_views(self._operator.view()) if view.symbol == name), None)
+        if view is None:
+            raise NothingToDo("no_position", f"{name} is not held yet.", hint="Look at /orders.")
+        return view
 
     async def _approvals(self, _: str, __: str) -> None:
         waiting = await asyncio.to_thread(self._operator.pending)
@@ -101,11 +213,18 @@ class Talk:
         await self._link.send(summary_html(summarise_day(state, account, status.session_date)), is_silent=True)
 
     async def _halt(self, argument: str, who: str) -> None:
-        """Halt at once: who needs this needs it now, and /resume undoes it."""
+        """Halt at once, unless it is to ask: who needs this needs it now, and /resume undoes it."""
+        if self._halt_asks:
+            meaning = "Nothing but cancels and protective exits from then on."
+            await self._confirm(Action.HALT, "⏸️ Halt trading?", (meaning,), who)
+            return
         reason = f"{argument}, {who} {BY_PHONE}".removeprefix(", ")
         before = (await asyncio.to_thread(self._operator.set_mode, TradingMode.HALTED, reason)).mode
         lines = ("Nothing but cancels and protective exits.", "To trade again: /resume")
         await self._link.send(telegram_html(f"⏸️ Trading is HALTED, was {before}", lines))
+
+    async def _reduce(self, _: str, who: str) -> None:
+        await self._confirm(Action.REDUCE, "Exits only?", ("Nothing is opened from then on.",), who)
 
     async def _resume(self, _: str, who: str) -> None:
         state = self._operator.view().trading
@@ -120,10 +239,7 @@ class Talk:
             held = ", ".join(self._operator.view().positions) or "nothing is held"
             await self._link.send(telegram_html("Which one? /close SYMBOL", (held,)), is_silent=True)
             return
-        symbol = self._operator.close_requests((argument,))[0].symbol
-        view = next(view for view in position_views(self._operator.view()) if view.symbol == symbol)
-        what = f"{view.side} {view.quantity.normalize():f}, {view.pnl:+,.2f} now, at the market"
-        await self._confirm(Action.CLOSE, f"Close all of {symbol}?", (what,), who, symbol=symbol)
+        await self.ask(Action.ASK_ALL, argument, who)
 
     async def _confirm(self, action: Action, title: str, lines: tuple[str, ...], who: str, *, symbol: str = "") -> None:
         """Ask whoever wants it whether it is meant."""

@@ -10,10 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import TypeVar
 
 from apex_cli.app.operator import CloseTerms, Operator, half_of
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile, Press
+from apex_cli.core.adapters.notifiers.secrets import Role
 from apex_cli.core.adapters.notifiers.telegram_link import PollConflictError, Pressed, Said, TelegramLink
 from apex_cli.core.errors import ApexError, BusyError, OutcomeUnknownError
 from apex_cli.core.model.decision import TradingMode
@@ -23,7 +25,7 @@ from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.notify.telegram_commands import COMMANDS, Talk
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
-from apex_cli.presenters.messages.phone import decided_html, details_html, outcome_text, pending_html
+from apex_cli.presenters.messages.phone import decided_html, details_html, moved_text, outcome_text, pending_html
 
 R = TypeVar("R")
 
@@ -34,6 +36,11 @@ CONFLICT_PATIENCE = 3
 """Conflicts in a row that end the polling: a predecessor that is just ending makes one or two."""
 
 CONFLICT_PAUSE_S = 1.0
+HALF = Decimal("0.5")
+ASKS = frozenset({Action.ASK_HALF, Action.ASK_ALL, Action.ASK_BREAKEVEN})
+MODES = {Action.HALT: TradingMode.HALTED, Action.REDUCE: TradingMode.REDUCING, Action.RESUME: TradingMode.ACTIVE}
+ROLES = dict.fromkeys(MODES, Role.HALT) | {Action.DETAILS: Role.LOOK, Action.NO: Role.LOOK}
+"""What a person must be allowed to do for a button; for the others answering is needed."""
 
 CONFLICT = (
     "Another program asks Telegram for news with the same bot token. Only one can: end the other one, or give this one "
@@ -112,7 +119,7 @@ class TelegramDesk:
         if who is None:
             self.strangers += 1  # a stranger learns nothing, not even that somebody listens
             return
-        await self._talk.answer(said.text, who)
+        await self._talk.answer(said.text, who, said.user_id)
 
     async def _press(self, pressed: Pressed) -> None:
         who = self._talk.who(pressed.user_id, pressed.chat_id)
@@ -120,12 +127,18 @@ class TelegramDesk:
             self.strangers += 1
             await self._link.answer(pressed.press_id, "You are not on the list of this bot. Nothing was changed.")
             return
+        action = self._buttons.action_of(pressed.token)
+        if action is not None and not self._talk.may(pressed.user_id, ROLES.get(action, Role.ANSWER)):
+            await self._link.answer(pressed.press_id, "You may look here, and no more. Nothing was changed.")
+            return
         worth, button = self._buttons.press(pressed.token, pressed.press_id, who, self._clock.now())
         if button is None:
             await self._link.answer(pressed.press_id, "This button is not valid (any more). Nothing was changed.")
         elif worth is Press.STALE:
             await self._link.answer(pressed.press_id, "That question is too old. Nothing was changed.")
             await self._take_away(pressed, "Too old, nothing was done.")
+        elif button.action in ASKS:
+            await self._ask(pressed, button, who)
         elif button.approval_id:
             await self._about_approval(pressed, worth, button, who)
         else:
@@ -187,6 +200,17 @@ class TelegramDesk:
         if pressed.message_id is not None:
             await self._link.edit(pressed.message_id, text)
 
+    # Positions
+
+    async def _ask(self, pressed: Pressed, button: Button, who: str) -> None:
+        """Ask whether it is meant; who asked about what is gone by now is answered so."""
+        try:
+            await self._talk.ask(button.action, button.symbol, who)
+        except ApexError as error:
+            await self._link.answer(pressed.press_id, error.message, is_alert=True)
+        else:
+            await self._link.answer(pressed.press_id, "Asked below.")
+
     # Confirmations
 
     async def _confirmed(self, pressed: Pressed, worth: Press, button: Button, who: str) -> None:
@@ -206,10 +230,14 @@ class TelegramDesk:
 
     def _carry_out(self, button: Button, who: str) -> str:
         try:
-            if button.action is Action.RESUME:
-                before = self._operator.set_mode(TradingMode.ACTIVE, f"{who} {BY_PHONE}").mode
-                return f"Trading is ACTIVE, was {before}."
-            requests = self._operator.close_requests((button.symbol,), CloseTerms(reason="telegram"))
+            if button.action in MODES:
+                mode = MODES[button.action]
+                before = self._operator.set_mode(mode, f"{who} {BY_PHONE}").mode
+                return f"Trading is {mode}, was {before}."
+            if button.action is Action.BREAKEVEN:
+                return moved_text(self._operator.move_stop(button.symbol))
+            fraction = HALF if button.action is Action.CLOSE_HALF else None
+            requests = self._operator.close_requests((button.symbol,), CloseTerms(fraction=fraction, reason="telegram"))
             return outcome_text(self._operator.close(requests))
         except OutcomeUnknownError as error:
             return f"{error.message} {error.hint}"

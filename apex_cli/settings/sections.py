@@ -685,6 +685,9 @@ class TelegramSettings(Value, frozen=True, kw_only=True):
     poll_s: Annotated[int, Range(1, 50)] = 25
     """How long one question for news may stay open, in seconds."""
 
+    halt_asks: bool = False
+    """True: /halt asks first, as /reduce and /resume do; false: it halts at once."""
+
 
 class AppriseSettings(Value, frozen=True, kw_only=True):
     """Section ``notify.apprise``: mail, ntfy, Slack, Discord, SMS and a hundred more."""

@@ -241,7 +241,15 @@ class TestCommands:
     def test_views_are_answered(self, api: BotApi, asked: Settings) -> None:
         with listening(asked):
             for command, expected in (
+                ("/status", "Trading ACTIVE"),
                 ("/positions", "0 open"),
+                ("/orders", "0 working orders"),
+                ("/daily", "positions open"),
+                ("/weekly", "No closed trades"),
+                ("/performance", "No closed trades"),
+                ("/explain IBM", "Score"),
+                ("/explain", "Of which one?"),
+                ("/explain nobody", "knows nothing"),
                 ("/pdt@apex_test_bot", "day trades left"),
                 ("/summary", "positions open"),
                 ("/halp", "/close SYMBOL"),
@@ -274,6 +282,67 @@ class TestCommands:
             assert open_store(asked).view().trading.mode == "HALTED"
             assert "ACTIVE, was HALTED" in press(api, ANNA, message, "Yes, do it")
         assert open_store(asked).view().trading.mode == "ACTIVE"
+
+    def test_buttons_under_positions_ask_first(self, api: BotApi, asked: Settings) -> None:
+        with listening(asked):
+            press(api, ANNA, question(api, "AAPL"), YES)
+            before = open_store(asked).view().positions["AAPL"].position.quantity
+            api.say(BEN, "/positions")
+            api.wait_for(lambda: any("1 open" in text for text in api.texts()))
+            message = next(n for n, m in api.messages.items() if "1 open" in m["text"])
+            assert set(api.buttons(message)) == {"AAPL ½", "AAPL all", "AAPL break-even"}
+            for _ in range(2):  # a button that only asks may be pressed again
+                assert press(api, BEN, message, "AAPL ½") == "Asked below."
+            api.wait_for(lambda: sum("Close half of AAPL?" in text for text in api.texts()) == 2)
+            asks = next(n for n, m in api.messages.items() if "Close half of AAPL?" in m["text"])
+            assert "Nothing was done" in press(api, BEN, asks, "No")
+            assert open_store(asked).view().positions["AAPL"].position.quantity == before
+            again = next(n for n, m in api.messages.items() if "Close half of AAPL?" in m["text"] and n != asks)
+            assert "AAPL reduced" in press(api, BEN, again, "Yes, do it")
+            assert open_store(asked).view().positions["AAPL"].position.quantity == before / 2
+            press(api, BEN, message, "AAPL break-even")
+            api.wait_for(lambda: any("to break-even?" in text for text in api.texts()))
+            asks = next(n for n, m in api.messages.items() if "to break-even?" in m["text"])
+            assert "AAPL" in press(api, BEN, asks, "Yes, do it")
+            press(api, BEN, message, "AAPL all")
+            api.wait_for(lambda: any("Close all of AAPL?" in text for text in api.texts()))
+            asks = next(n for n, m in api.messages.items() if "Close all of AAPL?" in m["text"])
+            assert "AAPL closed" in press(api, BEN, asks, "Yes, do it")
+            assert "no open position" in press(api, BEN, message, "AAPL all").lower()
+        assert "AAPL" not in open_store(asked).view().positions
+
+    def test_reduce_asks_and_a_setting_lets_halt_ask_too(
+        self, api: BotApi, asked: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert folder.is_dir()
+        monkeypatch.setenv("APEX_NOTIFY__TELEGRAM__HALT_ASKS", "true")
+        with listening(read_settings(None)):
+            for command, title, mode in (
+                ("/halt", "Halt trading?", "HALTED"),
+                ("/reduce", "Exits only?", "REDUCING"),
+            ):
+                api.say(ANNA, command)
+                api.wait_for(lambda title=title: any(title in text for text in api.texts()))
+                message = next(n for n, m in api.messages.items() if title in m["text"])
+                assert f"Trading is {mode}" in press(api, ANNA, message, "Yes, do it")
+                assert open_store(asked).view().trading.mode == mode
+
+    def test_a_person_does_no_more_than_the_role_allows(
+        self, api: BotApi, asked: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("APEX_TELEGRAM_USER_IDS", f"{ANNA}=anna:look,{BEN}=ben:answer")
+        with listening(asked):
+            assert "You may look here" in press(api, ANNA, question(api, "AAPL"), YES)
+            assert approvals(asked)["AAPL"].status is ApprovalStatus.PENDING
+            api.say(ANNA, "/close AAPL")
+            api.wait_for(lambda: any("You may not /close" in text for text in api.texts()))
+            api.say(BEN, "/halt")
+            api.wait_for(lambda: any("You may not /halt" in text for text in api.texts()))
+            assert open_store(asked).view().trading.mode == "ACTIVE"
+            sent = len(api.messages)
+            api.say(ANNA, "/positions")
+            api.wait_for(lambda: len(api.messages) > sent)
+            assert "approved and executed" in press(api, BEN, question(api, "AAPL"), YES)
 
     def test_close_asks_first_and_a_second_yes_does_nothing(self, api: BotApi, asked: Settings) -> None:
         with listening(asked):

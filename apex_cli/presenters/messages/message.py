@@ -11,6 +11,12 @@ from apex_cli.core.model.wording import visible
 MOST_CHARACTERS = 3500
 """Of a message; Telegram takes 4096 after its own counting."""
 
+ROOM_FOR_COUNT = 30
+"""Characters of the line that counts what is left out."""
+
+MOST_PAGES = 4
+"""Messages of one answer."""
+
 
 def plain_text(notice: Notice, *, is_repeat: bool = False) -> str:
     """Return *notice* as lines."""
@@ -26,16 +32,36 @@ def one_line(notice: Notice, *, is_repeat: bool = False) -> str:
 def telegram_html(title: str, lines: Iterable[str], footer: Iterable[str] = ()) -> str:
     r"""Return a message with a bold title; whatever the words contain stays words.
 
+    Lines that find no room are counted at the end.
+
     >>> telegram_html("A & B", ("1 < 2",))
     '<b>A &amp; B</b>\n1 &lt; 2'
     """
-    room = MOST_CHARACTERS
+    room = MOST_CHARACTERS - ROOM_FOR_COUNT
     parts: list[str] = []
+    missing = 0
     for line in (f"<b>{_escaped(title)}</b>", *map(_escaped, lines), *(f"<i>{_escaped(f)}</i>" for f in footer)):
         if line and len(line) < room:
             parts.append(line)
             room -= len(line) + 1
-    return "\n".join(parts)
+        elif line:
+            missing += 1
+    return "\n".join([*parts, f"… {missing} more"] if missing else parts)
+
+
+def telegram_pages(title: str, lines: Iterable[str]) -> tuple[str, ...]:
+    """Return a long answer as a few messages, in order; the last one counts the lines that are left out."""
+    escaped = [line for line in map(_escaped, lines) if line]
+    pages: list[list[str]] = [[f"<b>{_escaped(title)}</b>"]]
+    for number, line in enumerate(escaped):
+        page = pages[-1]
+        if sum(map(len, page)) + len(page) + len(line) > MOST_CHARACTERS - ROOM_FOR_COUNT:
+            if len(pages) == MOST_PAGES:
+                page.append(f"… {len(escaped) - number} more lines")
+                break
+            pages.append(page := [])
+        page.append(line[: MOST_CHARACTERS - ROOM_FOR_COUNT])
+    return tuple("\n".join(page) for page in pages)
 
 
 def telegram_notice(notice: Notice, *, is_repeat: bool = False) -> str:

@@ -434,13 +434,15 @@ def summary_lines(data: DaySummary) -> tuple[str, ...]:
     """Return one session's numbers."""
     extremes = f"Best {data.best} · worst {data.worst}" if data.round_trips > 1 else ""
     naked = f"! {data.unprotected} of them not fully protected" if data.unprotected else ""
+    rest = data.change - data.net_pnl
+    parts = f"closed {data.net_pnl:+,.2f}, what is open and its costs {rest:+,.2f}"
     return (
         f"{data.entries} entries · {data.round_trips} closed ({results_text(data.wins, data.losses, data.breakeven)})",
         f"Costs {money(data.commission)}",
         extremes,
         f"{data.open_positions} positions open · {data.approvals_pending} to approve",
         naked,
-        f"Equity {money(data.equity)} ({data.change:+,.2f} today)",
+        f"Equity {money(data.equity)} ({data.change:+,.2f} today: {parts})",
     )
 
 

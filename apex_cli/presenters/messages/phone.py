@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.notice import Notice
-from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answered, Closed, EntriesCancelled, Preview, StopsMoved, WorkDone
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
+from apex_cli.core.reports.board import Day
+from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.core.state.events import DaySummary
 from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, question_lines
-from apex_cli.presenters.messages.message import telegram_html, telegram_notice
+from apex_cli.presenters.history import ratio_figures
+from apex_cli.presenters.messages.message import telegram_html, telegram_notice, telegram_pages
 from apex_cli.presenters.messages.notices import summary_lines
-from apex_cli.presenters.screen.formats import DASH, percent, price, r_multiple, ratio, units
+from apex_cli.presenters.report import headline
+from apex_cli.presenters.screen.blocks import Block
+from apex_cli.presenters.screen.formats import DASH, moment, money, percent, price, r_multiple, ratio, signed, units
+from apex_cli.presenters.screen.plain import render
 
 HELP = (
-    "/positions: what is held",
+    "/status: account, day, what is open",
+    "/positions: what is held, with buttons",
+    "/orders: what works at the broker",
     "/approvals: what waits, with buttons",
     "/pdt: day trades used and left",
-    "/summary: the day so far",
-    "/halt: stop everything but protective exits, at once",
-    "/resume: trade again (asks first)",
+    "/daily: the day so far",
+    "/weekly: the last seven days",
+    "/performance: everything so far",
+    "/explain SYMBOL: the story of its newest signal",
     "/close SYMBOL: close a position (asks first)",
+    "/halt: stop everything but protective exits",
+    "/reduce: exits only (asks first)",
+    "/resume: trade again (asks first)",
 )
+MENU = (
+    ("/status", "/positions", "/orders"),
+    ("/approvals", "/daily", "/performance"),
+    ("/halt", "/reduce", "/resume"),
+)
+"""Rows of commands that the phone shows in place of its keyboard."""
 
 
 def asked_html(notice: Notice, *, is_repeat: bool = False, remark: str = "") -> str:
@@ -115,10 +135,61 @@ def _closed_text(done: Closed) -> str:
     return f"{done.symbol} {done.status}: {units(done.quantity)} at {price(done.exit_price)}{pnl}{left}"
 
 
-def positions_html(views: Iterable[PositionView], totals: Totals, mode: TradingMode) -> str:
+def positions_pages(views: Iterable[PositionView], totals: Totals, mode: TradingMode) -> tuple[str, ...]:
     """Return what is held."""
     lines = tuple(line for view in views for line in _position_lines(view))
-    return telegram_html(f"{totals.positions} open, {totals.pnl:+,.2f} · {mode}", lines or ("Nothing is held.",))
+    return telegram_pages(f"{totals.positions} open, {totals.pnl:+,.2f} · {mode}", lines or ("Nothing is held.",))
+
+
+def status_html(day: Day, badge: AccountBadge) -> str:
+    """Return account, day and what is open."""
+    equity = DASH if day.equity is None else f"{money(day.equity)} {account_currency()}"
+    earned = "" if day.pnl is None else f", today {signed(day.pnl)}"
+    unknown = f"! {day.unknown_orders} orders of unknown outcome: look at /orders" if day.unknown_orders else ""
+    naked = f"! {day.totals.unprotected} positions not fully protected" if day.totals.unprotected else ""
+    lines = (
+        f"Trading {day.mode}" + (f": {day.mode_reason}" if day.mode_reason else ""),
+        f"Equity {equity}{earned}",
+        f"{day.totals.positions} open, {signed(day.totals.pnl)} · {day.pending} to approve",
+        f"{day.entries_today} entries today",
+        unknown,
+        naked,
+        f"As of {moment(day.equity_at)}",
+    )
+    return telegram_html(badge.text, lines)
+
+
+def orders_pages(records: Sequence[OrderRecord]) -> tuple[str, ...]:
+    """Return what works at the broker."""
+    lines = tuple(map(_order_line, records))
+    return telegram_pages(f"{len(records)} working orders", lines or ("None.",))
+
+
+def _order_line(record: OrderRecord) -> str:
+    order = record.order
+    limit = "" if order.limit_price is None else f" at {price(order.limit_price)}"
+    stop = "" if order.stop_price is None else f" from {price(order.stop_price)}"
+    filled = f", {units(record.filled_quantity)} filled" if record.filled_quantity else ""
+    what = f"{order.instrument.key} {order.role.lower()}: {order.side} {units(order.quantity)}"
+    return f"{what}{limit}{stop}{filled}, {record.status.lower()}"
+
+
+def report_pages(title: str, found: TradeReport) -> tuple[str, ...]:
+    """Return what a span of trading came to."""
+    if not found.statistics.round_trips:
+        return telegram_pages(title, ("No closed trades.",))
+    figures = (*headline(found), *(each for each in ratio_figures(found.ratios) if each.value != DASH))
+    lines = (f"{figure.name}: {figure.value}" + (f" ({figure.below})" if figure.below else "") for figure in figures)
+    groups = (
+        f"{group.name}: {group.statistics.round_trips}, {signed(group.statistics.net_pnl)}"
+        for group in found.by_strategy
+    )
+    return telegram_pages(title, (*lines, *groups))
+
+
+def story_pages(name: str, blocks: Iterable[Block]) -> tuple[str, ...]:
+    """Return the story of a signal."""
+    return telegram_pages(name, render(blocks).splitlines())
 
 
 def _position_lines(view: PositionView) -> tuple[str, ...]:

@@ -34,10 +34,23 @@ class Action(StrEnum):
     DETAILS = "details"
     """Looks only; may be pressed again."""
 
+    ASK_HALF = "ask half"
+    ASK_ALL = "ask all"
+    ASK_BREAKEVEN = "ask breakeven"
+    """Under positions: each leads to a question, and may be pressed again."""
+
+    CLOSE_HALF = "close half"
     CLOSE = "close"
+    BREAKEVEN = "breakeven"
+    HALT = "halt"
+    REDUCE = "reduce"
     RESUME = "resume"
     NO = "no"
     """Takes a question back."""
+
+
+LASTING = frozenset({Action.DETAILS, Action.ASK_HALF, Action.ASK_ALL, Action.ASK_BREAKEVEN})
+"""Actions that change nothing by themselves: their buttons are not spent."""
 
 
 class Button(Value, frozen=True, kw_only=True):
@@ -115,12 +128,17 @@ class ButtonFile:
                 return (Press.REPEATED if button.spent_by == press_id else Press.SPENT), button
             if button.valid_until is not None and now >= button.valid_until:
                 return Press.STALE, button
-            if button.action is not Action.DETAILS:
+            if button.action not in LASTING:
                 spent = replace(button, spent_by=press_id)
                 self._save(replace(file, buttons=file.buttons | {token: spent}))
             return Press.FRESH, button
         finally:
             self._lock.drop()
+
+    def action_of(self, token: str) -> Action | None:
+        """Return what the button of *token* does, without spending it; None for an unknown one."""
+        button = self._load().buttons.get(token)
+        return button.action if button is not None else None
 
     def put_under(self, approval_id: str, message_id: int) -> None:
         """Remember which message asks about an approval."""

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 from apex_cli.core.errors import ConfigError
@@ -28,6 +29,21 @@ _FLEX_TOKEN_FORM = re.compile(r"\d{6,60}")
 _NUMBER = re.compile(r"-?\d{1,20}")
 
 
+class Role(StrEnum):
+    """What a person may do in the chat; each includes those before it."""
+
+    LOOK = "look"
+    ANSWER = "answer"
+    """Answer approvals, close positions and tighten their stops."""
+
+    HALT = "halt"
+    """Halt, reduce and resume, too."""
+
+    def includes(self, other: Role) -> bool:
+        """Return whether who has this role may do what *other* may."""
+        return list(Role).index(self) >= list(Role).index(other)
+
+
 class Secrets(Value, frozen=True, kw_only=True):
     """What the channels need to know and nobody else may."""
 
@@ -35,6 +51,9 @@ class Secrets(Value, frozen=True, kw_only=True):
     chat_id: int | None = None
     users: dict[int, str] = {}
     """Who may press and command: user id -> name that decisions are recorded under."""
+
+    roles: dict[int, Role] = {}
+    """What those may do who may not do everything."""
 
     urls: tuple[str, ...] = ()
     flex_token: str = ""
@@ -59,7 +78,8 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     if flex_token and not _FLEX_TOKEN_FORM.fullmatch(flex_token):
         raise _wrong(FLEX_TOKEN, "is no token of the Flex web service, which is a long number", "Copy it again.")
     keep_secret(token, flex_token, *urls, *(part for url in urls for part in _parts(url)))
-    return Secrets(token=token, chat_id=chat_id, users=users, urls=urls, flex_token=flex_token)
+    roles = _roles(reported.get(USER_IDS, ""))
+    return Secrets(token=token, chat_id=chat_id, users=users, roles=roles, urls=urls, flex_token=flex_token)
 
 
 def _users(text: str, chat_id: int | None) -> dict[int, str]:
@@ -68,11 +88,24 @@ def _users(text: str, chat_id: int | None) -> dict[int, str]:
         return {chat_id: "you"} if chat_id is not None and chat_id > 0 else {}
     users: dict[int, str] = {}
     for number, part in enumerate(re.split(r"[,\s]+", text.strip()), 1):
-        user, _, name = part.partition("=")
+        user, _, name = part.partition(":")[0].partition("=")
         if name and not re.fullmatch(r"[A-Za-z][\w.-]{0,30}", name):
             raise _wrong(USER_IDS, "names somebody with other signs than letters and digits", "Write 123456=anna.")
         users[_number(USER_IDS, user)] = name or f"user {number}"
     return users
+
+
+def _roles(text: str) -> dict[int, Role]:
+    """Return user id -> role of those that have one: 123456=anna:look."""
+    roles: dict[int, Role] = {}
+    for part in re.split(r"[,\s]+", text.strip()):
+        user, _, role = part.partition(":")
+        if role and role not in list(Role):
+            known = ", ".join(Role)
+            raise _wrong(USER_IDS, f"gives somebody a role that is none of {known}", "Write 123456=anna:look.")
+        if role:
+            roles[_number(USER_IDS, user.partition("=")[0])] = Role(role)
+    return roles
 
 
 def _number(name: str, text: str) -> int:

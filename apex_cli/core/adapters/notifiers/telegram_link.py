@@ -19,7 +19,7 @@ from apex_cli.core.ports import DeliveryError
 from apex_cli.core.redaction import redact
 
 if TYPE_CHECKING:
-    from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, Message, Update
+    from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, Message, ReplyKeyboardMarkup, Update
     from telegram.error import TelegramError
 
 R = TypeVar("R")
@@ -113,8 +113,16 @@ class TelegramLink:
         with suppress(Exception):  # whatever fails now, there is nobody left to report
             await self._bot.shutdown()
 
-    async def send(self, html: str, *, keys: Keys = (), is_silent: bool = False, reply_to: int | None = None) -> int:
-        """Send a message and return its id."""
+    async def send(
+        self,
+        html: str,
+        *,
+        keys: Keys = (),
+        menu: Sequence[Sequence[str]] = (),
+        is_silent: bool = False,
+        reply_to: int | None = None,
+    ) -> int:
+        """Send a message and return its id; *menu* are rows of words that the phone shows in place of its keyboard."""
         from telegram import LinkPreviewOptions, ReplyParameters
 
         await self.open()
@@ -126,7 +134,7 @@ class TelegramLink:
                 parse_mode="HTML",
                 disable_notification=is_silent,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
-                reply_markup=_markup(keys),
+                reply_markup=_markup(keys) or _menu(menu),
                 reply_parameters=reply,
             )
         )
@@ -251,6 +259,12 @@ def _markup(keys: Keys) -> InlineKeyboardMarkup | None:
 
     rows = [[InlineKeyboardButton(label, callback_data=token) for label, token in row] for row in keys]
     return InlineKeyboardMarkup(rows) if rows else None
+
+
+def _menu(rows: Sequence[Sequence[str]]) -> ReplyKeyboardMarkup | None:
+    from telegram import ReplyKeyboardMarkup
+
+    return ReplyKeyboardMarkup(rows, resize_keyboard=True, is_persistent=True) if rows else None
 
 
 def _news_of(update: Update) -> Pressed | Said | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.core.adapters.notifiers.secrets import CHAT_ID, TOKEN, URLS, USER_IDS, read_secrets
+from apex_cli.core.adapters.notifiers.secrets import CHAT_ID, TOKEN, URLS, USER_IDS, Role, read_secrets
 from apex_cli.core.errors import ConfigError
 from kit.telegram import TOKEN as VALUE
 
@@ -25,6 +25,13 @@ def test_a_private_file_holds_names_and_values(tmp_path: Path) -> None:
     assert (secrets.token, secrets.chat_id) == (VALUE, -1001234)
     assert secrets.users == {11: "anna", 22: "user 2"}
     assert secrets.urls == ("ntfy://a", "json://b?x=1")
+
+
+def test_a_person_may_be_given_a_role() -> None:
+    secrets = read_secrets(None, {CHAT_ID: "-1", USER_IDS: "11=anna:look 22:answer 33=ben"})
+    assert secrets.users == {11: "anna", 22: "user 2", 33: "ben"}
+    assert secrets.roles == {11: Role.LOOK, 22: Role.ANSWER}
+    assert [role.includes(Role.ANSWER) for role in Role] == [False, True, True]
 
 
 def test_the_environment_wins(tmp_path: Path) -> None:
@@ -49,7 +56,13 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(TOKEN, "tokenthatisnotone"), (CHAT_ID, "@somebody-77"), (USER_IDS, "anna=somebody-77"), (USER_IDS, "1=a<b>")],
+    [
+        (TOKEN, "tokenthatisnotone"),
+        (CHAT_ID, "@somebody-77"),
+        (USER_IDS, "anna=somebody-77"),
+        (USER_IDS, "1=a<b>"),
+        (USER_IDS, "1=anna:boss"),
+    ],
 )
 def test_a_malformed_value_is_named_and_never_repeated(name: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
