@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,6 +12,10 @@ from apex_cli.commands.options import Call, HandOverOption, common, whole
 from apex_cli.core.errors import ConfigError, InputError, install_command
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.app.operator import Operator
+    from apex_cli.app.watch import Watch
 
 app = typer.Typer(add_completion=False)
 
@@ -113,6 +117,7 @@ def _serve(out: Output, settings: Settings, address: Address, *, control: bool, 
     url = _url(address)
     require_free(address.host, address.port)
     from apex_cli.core.adapters.own_process import own_program
+    from apex_cli.dashboard.phone_pages import PhonePages
     from apex_cli.dashboard.web_server import DashboardServer
 
     command = [*own_program(), "dashboard", "--theme", theme, "--wait", f"{wait_s:g}"]
@@ -123,7 +128,17 @@ def _serve(out: Output, settings: Settings, address: Address, *, control: bool, 
     out.note(f"The dashboard is at {url}/{f'?token={token}' if token else ''} ({_may(control=control)}). Ctrl-C ends.")
     if address.host not in THIS_COMPUTER:
         out.note("It is not encrypted: put it behind an SSH tunnel or a proxy with TLS, or use it in your own network.")
-    DashboardServer(command, host=address.host, port=address.port, token=token, public_url=url).serve()
+    phone = PhonePages(lambda: _parts(settings, wait_s), can_act=control)
+    host, port, _ = address
+    DashboardServer(command, host=host, port=port, token=token, public_url=url, phone=phone).serve()
+
+
+def _parts(settings: Settings, wait_s: float) -> tuple[Watch, Operator]:
+    """Return what is shown, and who acts."""
+    from apex_cli.app.operator import Operator
+    from apex_cli.app.watch import Watch
+
+    return Watch(settings), Operator(settings, Output("dashboard", quiet=True), wait_s=wait_s)
 
 
 def _url(address: Address) -> str:
@@ -209,11 +224,8 @@ def require_free(host: str, port: int) -> None:
 
 
 def _show(settings: Settings, *, control: bool, may_take_control: bool, theme: str, wait_s: float) -> None:
-    from apex_cli.app.operator import Operator
-    from apex_cli.app.watch import Watch
     from apex_cli.dashboard.app import DashboardApp
 
-    watch = Watch(settings)
+    watch, operator = _parts(settings, wait_s)
     watch.look()
-    operator = Operator(settings, Output("dashboard", quiet=True), wait_s=wait_s)
     DashboardApp(watch, operator, has_control=control, may_take_control=may_take_control, theme=theme).run()

@@ -27,6 +27,8 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 from textual_serve.server import Server
 
+from apex_cli.dashboard.phone_pages import PhonePages
+
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
@@ -42,6 +44,9 @@ SHORTEST_PAUSE_S = 0.002
 HEARTBEAT_S = 15
 PATIENCE_S = 2.0
 """How long a visitor's process may take to end when it is asked to."""
+
+LOOKING = frozenset({"GET", "HEAD"})
+"""Methods that change nothing; any other must come from the page itself."""
 
 _decode = msgspec.json.Decoder().decode
 TOKEN_PARAMETER = "token"  # noqa: S105 - the name of a parameter, no secret
@@ -125,12 +130,18 @@ class Visitor(AppService):
 class DashboardServer(Server):
     """Serves one command to browsers that name the right host and, where there is one, the token."""
 
-    def __init__(self, command: Sequence[str], *, host: str, port: int, token: str, public_url: str) -> None:
-        """Serve *command* on *host* and *port*, under *public_url*; with *token* empty none is asked for."""
+    def __init__(
+        self, command: Sequence[str], *, host: str, port: int, token: str, public_url: str, phone: PhonePages
+    ) -> None:
+        """Serve *command* on *host* and *port*, under *public_url*, and *phone* to small screens beside it.
+
+        With *token* empty none is asked for.
+        """
         quoted = shlex.join(command) if sys.platform != "win32" else " ".join(command)
         super().__init__(quoted, host=host, port=port, title="apex", public_url=public_url)
         self._command = tuple(command)
         self._token = token
+        self._phone = phone
         self._visits: set[asyncio.Task[object] | None] = set()
 
     def initialize_logging(self) -> None:
@@ -138,7 +149,12 @@ class DashboardServer(Server):
         logging.basicConfig(level="ERROR", format="%(message)s")
 
     async def handle_index(self, request: web.Request) -> web.Response:
-        """Give the page, without the font it would fetch from elsewhere: nobody else learns of a visit."""
+        """Give the page, without the font it would fetch from elsewhere: nobody else learns of a visit.
+
+        A phone gets a page of its own, unless it asks for the whole screen.
+        """
+        if "Mobi" in request.headers.get("User-Agent", "") and "screen" not in request.query:
+            raise web.HTTPSeeOther(f"{urlsplit(self.public_url).path.rstrip('/')}/phone", headers=HEADERS)
         response = await super().handle_index(request)
         assert isinstance(response, web.Response)  # noqa: S101 - aiohttp_jinja2 says less than it gives
         response.text = ELSEWHERE.sub("", response.text or "")
@@ -192,6 +208,7 @@ class DashboardServer(Server):
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
         app.router.add_get("/favicon.ico", _no_icon)
+        self._phone.add_to(app)
         app.middlewares.append(guard(self.public_url, self._token))
         return app
 
@@ -235,13 +252,16 @@ def guard(public_url: str, token: str) -> Middleware:
         if request.host != host:
             raise web.HTTPForbidden(text=f"The dashboard is served at {public_url} only.")
         is_socket = "upgrade" in request.headers.get("Connection", "").lower()
-        if (is_socket or origin) and (origin is None or urlsplit(origin).netloc != request.host):
+        if (is_socket or origin or request.method not in LOOKING) and (
+            origin is None or urlsplit(origin).netloc != request.host
+        ):
             raise web.HTTPForbidden(text="The dashboard is only for its own page.")
         if token and not _same(request.cookies.get(name, ""), value):
             return _welcome(request, token, public_url)
         response = await handler(request)
         if not response.prepared:
-            response.headers.update(HEADERS)
+            for header, text in HEADERS.items():
+                response.headers.setdefault(header, text)
         return response
 
     return guarded
