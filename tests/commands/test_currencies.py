@@ -315,3 +315,48 @@ def test_two_securities_of_one_ticker_are_bought_protected_and_closed_apart(
     assert apex_json("run", "--once").status == 0
     assert gateway.books().positions == {}
     assert apex_json("reconcile").data["breaks"] == []
+
+
+def test_a_holding_in_euros_is_taken_over_by_its_rate(
+    house: Path, apex_json: Callable[..., Any], gateway: GatewayThread
+) -> None:
+    assert house.is_dir()
+    gateway.trade_by_hand("SAP@EUR", "BUY", 10)
+    apex_json("reconcile")
+    adopted = apex_json("reconcile", "--adopt", "SAP@EUR", "--stop", "96")
+    assert adopted.status == 0, adopted.envelope
+    (held,) = apex_json("positions").data["positions"]
+    assert (held["symbol"], held["stop_price"], held["protected_quantity"]) == ("SAP@EUR", "96", 10)
+    assert cents(held["notional"]) == cents(10 * 100 * Fraction(105, 100))
+    gateway.set_price("EUR.USD", "1.10")
+    gateway.set_price("SAP@EUR", "104")
+    (closed,) = apex_json("close", "SAP@EUR", "--yes").data["closed"]
+    bought_at = Fraction(str(held["entry_price"]))  # commissions are in the broker's mean price
+    assert cents(closed["pnl"]) == cents(10 * (104 - bought_at) * Fraction(110, 100))
+    assert gateway.books().positions == {}
+
+
+@pytest.mark.parametrize("library", ["ib_insync"])
+def test_an_account_counted_in_euros(
+    here: Path, apex_json: Callable[..., Any], gateway: GatewayThread, library: str
+) -> None:
+    (here / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 100000, max_position_pct: 1, max_risk_pct: 0.01, enforce_market_hours: false}\n"
+        "currency: {base: EUR}\n"
+        f"broker: {{ib: {{library: {library}, ib_port: {gateway.port}, quiet_hours: []}}}}\n"
+    )
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    common = {"signal_type": "BUY", "confidence": 0.8, "timestamp": at}
+    gateway.set_price("EUR.USD", "1.10")
+    rows = [
+        {**common, "signal_id": "eur", **STOCK.signal},
+        {**common, "signal_id": "usd", "symbol": "SAP", "entry_price": 50, "stop_loss": 48, "target_price": 56},
+    ]
+    (here / "s.json").write_text(json.dumps(rows))
+    run = apex_json("run", "--once", "--signals", "s.json")
+    quantities = {row["signal_id"]: row["quantity"] for row in run.data["signals"]}
+    # 1000 / 4 EUR; 1000 / (2 USD / 1.10).
+    assert quantities == {"eur": 250, "usd": 550}, run.data
+    worth = (1_000_000 - Fraction("2.75")) / Fraction("1.10") - Fraction("1.25")
+    assert abs(Fraction(run.data["summary"]["equity"]) - worth) < Fraction(1, 10)

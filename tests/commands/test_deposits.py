@@ -130,3 +130,33 @@ def test_over_the_wire(  # noqa: PLR0917 - one row of figures
     judge(here, apex_json, rest, at, equity=equity, start=start, shares=shares)
     journal = "".join(path.read_text() for path in (here / "state" / "journal").glob("*.jsonl"))
     assert journal.count('"cash_moved"') == 1
+
+
+def test_a_loss_of_a_currency_pair_is_a_loss_and_no_withdrawal(
+    here: Path, apex_json: Callable[..., Any], venue: tuple[GatewayThread, list[timedelta]]
+) -> None:
+    gateway, late = venue
+    gateway.set_price("USD.JPY", "150")
+    rest = (
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        f"broker: {{ib: {{ib_port: {gateway.port}, quiet_hours: []}}}}\n"
+    )
+    risk = "max_position_pct: 1, max_risk_pct: 0.3, max_open_risk_pct: 0.5, enforce_market_hours: false"
+    config = f"risk: {{capital: 100000, {risk}, max_daily_loss_pct: 0.03}}\n{rest}"
+    (here / "config.yaml").write_text(config)
+    signal = {"symbol": "USDJPY", "signal_type": "BUY", "confidence": 0.8}
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    rows = [{**signal, "signal_id": "yen", "timestamp": at, "entry_price": 150, "stop_loss": 140, "target_price": 170}]
+    (here / "s.json").write_text(json.dumps(rows))
+    (bought,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    assert (bought["outcome"], bought["quantity"]) == ("executed", 100_000), bought["reasons"]
+    late[0] = timedelta()
+    # 100,000 * 5 yen at 145 are 3,448.28 USD, and the debt of 15,000,000 yen weighs as much more.
+    gateway.set_price("USD.JPY", "145")
+    assert apex_json("reconcile").status == 0
+    assert round(float(apex_json("run", "--once").data["summary"]["equity"]), 2) == 96_551.72
+    write_signal(here, "next", at, symbol="MSFT", stop=48, target=56)
+    (refused,) = apex_json("run", "--once", "--signals", "next.json").data["signals"]
+    assert "daily_loss" in {reason["code"] for reason in refused["reasons"]}
+    journal = "".join(path.read_text() for path in (here / "state" / "journal").glob("*.jsonl"))
+    assert '"cash_moved"' not in journal

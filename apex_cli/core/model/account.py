@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
@@ -103,6 +104,8 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
     """Net liquidation value."""
 
     cash: Usd
+    """Cash of every currency, in that of the account."""
+
     buying_power: Usd
     taken_at: datetime
     prior_close_equity: Usd | None = None
@@ -114,6 +117,12 @@ class AccountSnapshot(Value, frozen=True, kw_only=True):
 
     name: str = ""
     """The broker's id of the account, masked; empty for a simulated one."""
+
+    balances: dict[str, Decimal] = {}
+    """Cash by currency; empty where the broker did not say."""
+
+    rates: dict[str, Decimal] = {}
+    """Account currency for one unit of each of these currencies, as the broker counts."""
 
     facts: AccountFacts | None = None
     """What else the broker reported: type of account, margin, settled cash."""

@@ -1,8 +1,9 @@
 """Deposits and withdrawals: they change what the account is worth, never what it lost.
 
 A broker reports no cash flow of its own. Money that moved shows as a change of cash that no execution explains and that
-the account's value follows. The day's opening value and the highest value are scaled with the account, so that the
-day's loss and the drawdown stay the parts that they were.
+the account's value follows. A currency pair gains and loses in cash, too, as its rate moves: cash is compared currency
+by currency where the broker reports that. The day's opening value and the highest value are scaled with the account, so
+that the day's loss and the drawdown stay the parts that they were.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def suspected_flow(
         traded_at: times of executions of the whole account, ours and others'.
         held: absolute value of all positions.
     """
-    amount = after.cash - before.cash
+    amount = _paid(before, after)
     if before.is_simulated or after.is_simulated or abs(amount) < LEAST_PART * abs(before.equity) or not amount:
         return None
     if any(before.taken_at - LATE <= at <= after.taken_at for at in traded_at):
@@ -50,6 +51,15 @@ def suspected_flow(
     if drift > OWN_MOVE * abs(before.equity) + MARKET_MOVE * held:
         return None
     return CashFlow(amount=Usd(amount), equity_before=Usd(after.equity - amount), equity_after=after.equity)
+
+
+def _paid(before: AccountSnapshot, after: AccountSnapshot) -> Decimal:
+    """Return by how much cash changed, each currency at the rate of now: what a rate alone moved was not paid."""
+    currencies = before.balances.keys() | after.balances.keys()
+    if not before.balances or not after.balances or currencies - after.rates.keys():
+        return after.cash - before.cash
+    changes = {name: after.balances.get(name, ZERO) - before.balances.get(name, ZERO) for name in currencies}
+    return sum((change * after.rates[name] for name, change in changes.items()), ZERO)
 
 
 def with_flow(counters: Counters, flow: CashFlow) -> Counters:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from apex_cli.core.adapters.state.memory_store import MemoryStore
 from apex_cli.core.execution.upkeep import keep_account, reset_marks, settle_account
@@ -124,3 +125,35 @@ def test_the_marks_are_reset_on_purpose_with_a_reason() -> None:
     change = reset_marks(store, account("60000", minutes=60), "taken out", NOW + timedelta(minutes=60))
     assert (change.equity_before, change.equity_after, change.reason) == (100_000, 60_000, "taken out")
     assert marks(store) == (60_000, 60_000)
+
+
+def rated(cash: dict[str, str], rates: dict[str, str], equity: str, minute: int = 0) -> AccountSnapshot:
+    balances = {name: D(amount) for name, amount in cash.items()}
+    values = {name: D(rate) for name, rate in rates.items()}
+    total = sum((amount * values.get(name, D(0)) for name, amount in balances.items()), D(0))
+    made = AccountSnapshot(
+        equity=Usd(D(equity)), cash=Usd(total), buying_power=Usd(total), taken_at=NOW + timedelta(minutes=minute)
+    )
+    return replace(made, balances=balances, rates=values)
+
+
+def test_what_a_rate_alone_moved_is_a_gain_or_a_loss_and_no_flow() -> None:
+    # 1,000,000 USD.JPY at 150, with a debt of 150,000,000 JPY; a dollar falls to 142.5: 52,631.58 USD are lost.
+    before = rated({"USD": "100000", "JPY": "-150000000"}, {"USD": "1", "JPY": "0.00666667"}, "100000")
+    after = rated({"USD": "100000", "JPY": "-150000000"}, {"USD": "1", "JPY": "0.00701754"}, "47368.42", 30)
+    assert suspected_flow(before, after, traded_at=(), held=Usd(D(1_000_000))) is None
+    assert suspected_flow(
+        replace(before, balances={}), replace(after, balances={}), traded_at=(), held=Usd(D(1_000_000))
+    )
+
+
+def test_euros_that_were_paid_in_count_by_the_rate_of_now() -> None:
+    before = rated({"USD": "100000"}, {"USD": "1"}, "100000")
+    after = rated({"USD": "100000", "EUR": "10000"}, {"USD": "1", "EUR": "1.1"}, "111000", 30)
+    flow = suspected_flow(before, after, traded_at=(), held=Usd(D(0)))
+    assert flow is not None
+    assert flow.amount == 11_000
+    unrated = replace(after, rates={"USD": D(1)})
+    whole = suspected_flow(before, unrated, traded_at=(), held=Usd(D(0)))
+    assert whole is not None
+    assert whole.amount == 11_000

@@ -6,13 +6,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.management import ManagementPlan, MaxHolding, TrailingStop
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
 from apex_cli.core.model.position import Position, PositionSide
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.positions.managed_by import managed_by
+from apex_cli.core.positions.managed_by import gain_of, managed_by
 
 D = Decimal
 NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("America/New_York"))
@@ -93,3 +94,13 @@ def test_a_coin_is_never_flat_for_the_day() -> None:
 def test_without_a_decision_only_its_stops_are_known() -> None:
     assert managed_by(HELD, None, [stop("51", "1.20")], PLAN, NOON).words == ("trail 1.20", "stop at entry")
     assert managed_by(HELD, None, [], PLAN, NOON).words == ()
+
+
+def test_a_profit_in_r_needs_no_rate() -> None:
+    euro = Rate(currency="EUR", value=D("1.25"), source="broker")
+    abroad = replace(BRACKET, risk_per_unit=Usd(D("2.50")), rate=euro)
+    gain = gain_of(HELD, abroad, Price(D(53)))
+    assert (gain.unit, gain.r_multiple) == (2, D("1.5"))
+    own = Rate(currency="JPY", value=D(1) / 50, source="USD.JPY itself", is_own=True)
+    yen = replace(BRACKET, risk_per_unit=Usd(D(2) / 48), rate=own)
+    assert round(gain_of(HELD, yen, Price(D(53))).unit, 20) == 2

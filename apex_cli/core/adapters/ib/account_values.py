@@ -74,6 +74,11 @@ class AccountValues:
             return {}
         return {name: rate / own for name, rate in found.items() if rate and rate > 0 and name.isalpha()}
 
+    def balances(self) -> dict[str, Decimal]:
+        """Return the cash of every currency."""
+        found = {name: to_decimal(text) for (tag, name), text in self._texts.items() if tag == "CashBalance"}
+        return {name: amount for name, amount in found.items() if amount is not None and name not in {"", "BASE"}}
+
     @property
     def is_ready(self) -> bool:
         """False while the broker's server is being reset: then its numbers are not to be relied on."""
@@ -115,6 +120,8 @@ def account_snapshot(
         cash=cash,
         buying_power=buying_power,
         taken_at=now,
+        balances=values.balances(),
+        rates=values.rates(),
         prior_close_equity=values.amount("PreviousDayEquityWithLoanValue"),
         broker_day_trades_remaining=remaining,
         facts=AccountFacts(

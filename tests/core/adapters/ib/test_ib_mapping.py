@@ -426,3 +426,38 @@ def test_an_ambiguous_security_names_its_candidates_and_the_field_that_decides()
     assert the_one(make_instrument("SAP"), listed[:1]) is listed[0]
     with pytest.raises(SecurityError, match="knows no SAP"):
         the_one(make_instrument("SAP"), [])
+
+
+EURO_ACCOUNT = (
+    *(value(each.tag, each.value, "EUR" if each.currency else "") for each in TOLD),
+    value("ExchangeRate", "1", "EUR"),
+    value("ExchangeRate", "0.80", "USD"),
+    value("ExchangeRate", "0.0064", "JPY"),
+    value("ExchangeRate", "0", "GBP"),
+    value("CashBalance", "900", "EUR"),
+    value("CashBalance", "125", "USD"),
+    value("CashBalance", "1000", "BASE"),
+)
+
+
+@pytest.mark.parametrize(
+    ("currency", "equity", "rates"),
+    [
+        ("EUR", "24000.50", {"EUR": "1", "USD": "0.8", "JPY": "0.0064"}),
+        ("USD", "30000.625", {"EUR": "1.25", "USD": "1", "JPY": "0.008"}),
+    ],
+)
+def test_an_account_in_euros_is_counted_in_what_the_configuration_says(
+    currency: str, equity: str, rates: dict[str, str]
+) -> None:
+    values = AccountValues(EURO_ACCOUNT, "DU1", currency)
+    assert values.amount("NetLiquidation") == Decimal(equity)
+    assert values.rates() == {name: Decimal(rate) for name, rate in rates.items()}
+    assert values.balances() == {"EUR": 900, "USD": 125}
+
+
+def test_a_currency_without_a_rate_is_no_currency_to_count_in() -> None:
+    values = AccountValues(EURO_ACCOUNT, "DU1", "CHF")
+    assert values.rates() == {}
+    with pytest.raises(BrokerError, match="kept in EUR, and the broker reports no rate for CHF"):
+        values.amount("NetLiquidation")
