@@ -133,7 +133,7 @@ def test_a_rate_of_the_configuration_holds_where_there_are_no_bars_of_the_pair(
     (signal,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
     assert signal["quantity"] == 200  # 1000 / (4 * 1.25)
     (held,) = apex_json("positions").data["positions"]
-    assert (held["notional"], held["currency"]) == ("25000.00", "EUR")
+    assert (cents(held["notional"]), held["currency"]) == (25_000, "EUR")
     assert held["rate"] == {
         "value": "1.25",
         "currency": "EUR",
@@ -169,11 +169,14 @@ def test_an_account_in_yen_counts_dollars_by_its_pair(here: Path, apex_json: Cal
         "risk: {capital: 3000000, max_position_pct: 1, max_risk_pct: 0.01}\ncurrency: {base: JPY, rates: {USD: 150}}\n"
     )
     yen = apex_json("size", "USDJPY", "--entry", "150", "--stop", "149").data
-    assert (yen["quantity"], yen["risk_amount"], yen["rate"]) == (20_000, "20000", None)  # bound by the capital
+    assert (yen["quantity"], cents(yen["risk_amount"]), yen["rate"]) == (20_000, 20_000, None)  # bound by the capital
     stock = apex_json("size", "AAPL", "--entry", "200", "--stop", "196").data
-    assert (stock["quantity"], stock["risk_amount"], stock["notional"]) == (50, "30000", "1500000")
+    assert (stock["quantity"], cents(stock["risk_amount"]), cents(stock["notional"])) == (50, 30_000, 1_500_000)
     euro = apex_json("size", "EUR.USD", "--entry", "1.10", "--stop", "1.09").data
-    assert (euro["quantity"], euro["risk_amount"]) == (18_000, "27000.00")  # 3,000,000 / (1.10 * 150), in lots of 1,000
+    assert (euro["quantity"], cents(euro["risk_amount"])) == (
+        18_000,
+        27_000,
+    )  # 3,000,000 / (1.10 * 150), in lots of 1,000
 
 
 def test_a_replay_counts_as_a_run_does(here: Path, apex_json: Callable[..., Any]) -> None:
@@ -301,9 +304,11 @@ def test_two_securities_of_one_ticker_are_bought_protected_and_closed_apart(
     run = apex_json("run", "--once", "--signals", "s.json")
     assert {row["signal_id"]: row["outcome"] for row in run.data["signals"]} == {"usd": "executed", "eur": "executed"}
     held = {row["symbol"]: row for row in apex_json("positions").data["positions"]}
-    assert {name: (row["quantity"], row["stop_price"], row["protected_overnight"]) for name, row in held.items()} == {
-        "SAP": (500, "48", True),
-        "SAP@EUR": (238, "96", True),
+    assert {
+        name: (row["quantity"], cents(row["stop_price"]), row["protected_overnight"]) for name, row in held.items()
+    } == {
+        "SAP": (500, 48, True),
+        "SAP@EUR": (238, 96, True),
     }
     assert gateway.books().positions == {"SAP": 500, "SAP@EUR": 238}
     closed = apex_json("close", "SAP@EUR", "--yes")
@@ -326,7 +331,7 @@ def test_a_holding_in_euros_is_taken_over_by_its_rate(
     adopted = apex_json("reconcile", "--adopt", "SAP@EUR", "--stop", "96")
     assert adopted.status == 0, adopted.envelope
     (held,) = apex_json("positions").data["positions"]
-    assert (held["symbol"], held["stop_price"], held["protected_quantity"]) == ("SAP@EUR", "96", 10)
+    assert (held["symbol"], cents(held["stop_price"]), held["protected_quantity"]) == ("SAP@EUR", 96, 10)
     assert cents(held["notional"]) == cents(10 * 100 * Fraction(105, 100))
     gateway.set_price("EUR.USD", "1.10")
     gateway.set_price("SAP@EUR", "104")
