@@ -59,8 +59,9 @@ def edge_of(
     """
     cutoff = now - EXPIRY
     candidates = [row for row in lessons if row.strategy == strategy and row.side is side and row.closed_at >= cutoff]
+    own = _numbers(conditions)
     measured = [
-        (found, row.seq, row) for row in candidates if (found := distance(conditions, row.conditions)) is not None
+        (found, row.seq, row) for row in candidates if (found := _apart(own, _numbers(row.conditions))) is not None
     ]
     near = sorted((each for each in measured if each[0] <= FARTHEST), key=lambda each: each[:2])[:MOST_NEIGHBOURS]
     if len(near) < LEAST_SIMILAR:
@@ -76,9 +77,15 @@ def edge_of(
 
 def distance(one: EntryConditions, other: EntryConditions) -> Decimal | None:
     """Return the root mean square difference over what both have, 0..1; None when that is too little."""
-    first, second = {**one.parts, **one.traits}, {**other.parts, **other.traits}
-    shared = sorted(first.keys() & second.keys())
-    if len(shared) < LEAST_SHARED:
+    return _apart(_numbers(one), _numbers(other))
+
+
+def _numbers(conditions: EntryConditions) -> dict[str, Decimal]:
+    return {**conditions.parts, **conditions.traits}
+
+
+def _apart(one: dict[str, Decimal], other: dict[str, Decimal]) -> Decimal | None:
+    differences = [value - other[name] for name, value in one.items() if name in other]
+    if len(differences) < LEAST_SHARED:
         return None
-    total = sum(((first[name] - second[name]) ** 2 for name in shared), ZERO)
-    return (total / len(shared)).sqrt()
+    return (sum((each * each for each in differences), ZERO) / len(differences)).sqrt()

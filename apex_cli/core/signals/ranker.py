@@ -22,9 +22,11 @@ from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.score_factors import (
     CONFLUENCE,
     Arrival,
+    Closes,
+    closes_of,
     confluence_factors,
     correlation_factor,
-    correlation_of,
+    correlation_of_closes,
     decay_factor,
     predictor_factor,
     same_symbol_factor,
@@ -165,6 +167,8 @@ class OpportunityRanker:
         self._store = store
         self._bars = bars
         self._mode = mode
+        self._closes: dict[str, Closes] = {}
+        self._closes_at: datetime | None = None
         self._heard: dict[str, Arrival] = {}
         """Signals of this process that confirm others and may not be decided yet."""
 
@@ -224,6 +228,13 @@ class OpportunityRanker:
     def _history(self, symbol: str, now: datetime) -> Sequence[Bar]:
         return self._bars.bars(symbol, after=now - LOOK_BACK, until=now) if self._bars else ()
 
+    def _closes_of(self, name: str, now: datetime) -> Closes:
+        """Return the last closes of a price history, found once a moment of a clock of bars."""
+        known = self._closes.get(name)
+        if known is None:
+            known = self._closes[name] = closes_of(self._history(name, now)[-BARS_COMPARED:])
+        return known
+
     def _dollar_volume(self, signal: Signal, now: datetime) -> Decimal | None:
         recent = self._history(signal.instrument.bars_name, now)[-BARS_OF_VOLUME:]
         if len(recent) < BARS_OF_VOLUME:
@@ -231,15 +242,17 @@ class OpportunityRanker:
         return (sum((bar.close * bar.volume for bar in recent), ZERO) / len(recent)).quantize(ONE) or None
 
     def _correlations(self, signal: Signal, others: Sequence[Exposure], now: datetime) -> dict[str, Decimal] | None:
-        own = self._history(signal.instrument.bars_name, now)[-BARS_COMPARED:]
-        if not own:
+        if now != self._closes_at:
+            self._closes_at, self._closes = now, {}
+        own = self._closes_of(signal.instrument.bars_name, now)
+        if not own[0]:
             return None
         view = market_view(signal)
         found: dict[str, Decimal] = {}
         for exposure in others:
             symbol = exposure.key.partition("@")[0]
             name = of_key(exposure.key).bars_name
-            likeness = correlation_of(own, self._history(name, now)[-BARS_COMPARED:])
+            likeness = correlation_of_closes(own, self._closes_of(name, now))
             if likeness is not None:
                 found[symbol] = likeness * view * exposure.market_view
         return found if found or not others else None

@@ -34,6 +34,9 @@ MOST_CORRELATION_PENALTY = Decimal("0.30")
 """Taken off at correlation 1; nothing up to ``FREE_CORRELATION``, linear between."""
 
 SAME_SYMBOL = Decimal("0.85")
+Closes = tuple[Sequence[object], Sequence[float]]
+"""Ends of bars, and their closes."""
+
 LEAST_RETURNS = 20
 """Returns two histories must share to be compared."""
 
@@ -124,7 +127,12 @@ def same_symbol_factor(signal: Signal, exposures: Iterable[Exposure]) -> ScoreFa
 
 def correlation_of(one: Sequence[Bar], other: Sequence[Bar]) -> Decimal | None:
     """Return Pearson's correlation of the returns over the bars that end together; None with too few or flat ones."""
-    pairs = _pairs(_closes(one), _closes(other))
+    return correlation_of_closes(closes_of(one), closes_of(other))
+
+
+def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
+    """Return the same of ends and closes that ``closes_of`` gave."""
+    pairs = _pairs(one, other)
     if len(pairs) <= LEAST_RETURNS:
         return None
     returns = [(b[0] / a[0] - 1, b[1] / a[1] - 1) for a, b in pairwise(pairs)]
@@ -134,15 +142,13 @@ def correlation_of(one: Sequence[Bar], other: Sequence[Bar]) -> Decimal | None:
     return Decimal(repr(round(found, 4)))
 
 
-def _closes(bars: Sequence[Bar]) -> tuple[Sequence[object], Sequence[float]]:
+def closes_of(bars: Sequence[Bar]) -> Closes:
     """Return ends and closes; bars that are arrays already give them as they are."""
-    columns: Callable[[], tuple[Sequence[object], Sequence[float]]] | None = getattr(bars, "closes", None)
+    columns: Callable[[], Closes] | None = getattr(bars, "closes", None)
     return ([bar.end for bar in bars], [float(bar.close) for bar in bars]) if columns is None else columns()
 
 
-def _pairs(
-    one: tuple[Sequence[object], Sequence[float]], other: tuple[Sequence[object], Sequence[float]]
-) -> list[tuple[float, float]]:
+def _pairs(one: Closes, other: Closes) -> list[tuple[float, float]]:
     """Return the closes of bars that end together."""
     if one[0] == other[0]:
         return list(zip(one[1], other[1], strict=True))
