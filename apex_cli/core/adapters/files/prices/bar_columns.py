@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from os import SEEK_END
+from os import SEEK_END, cpu_count
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, overload
 
 from apex_cli.core.adapters.files.cells import read_zone
@@ -64,6 +64,7 @@ WORD = 8
 MARGIN = b" " * WORD
 ZEROS = 0x3030303030303030
 POINT = DOT ^ ZERO_SIGN
+ONES, POINTS = 0x0101010101010101, POINT * 0x0101010101010101
 TOO_LARGE, HIGH_BITS = 0x7676767676767676, 0x8080808080808080
 """A byte above nine has its highest bit set, or has it after the first is added."""
 
@@ -76,7 +77,7 @@ CLOCK_PARTS = 0x00FF0000FF0000FF
 CLOCK_ROOM = 0x0044000044000068
 """What makes the highest bit of an hour over 23, and of a minute or second over 59."""
 
-THREADS = 2
+THREADS = min(4, cpu_count() or 1)
 ROWS = 12
 """Of an array of bars: two times, and digits and places of five numbers."""
 
@@ -122,7 +123,7 @@ class _Numbers(NamedTuple):
     def floats(self) -> NDArray[np.float64]:
         import numpy as np
 
-        return self.digits / np.power(10.0, self.places)
+        return self.digits / (10.0 ** np.arange(MOST_DIGITS + 1))[self.places]
 
 
 class _Data(NamedTuple):
@@ -554,18 +555,10 @@ def _numbers(
     value >>= kept
     value <<= kept
     first = bytes(signs[starts[0] : stops[0]])
-    point = first.rfind(b".")
-    places = len(first) - 1 - point if point >= 0 else 0
-    if places >= WORD - 1:
+    found = _without_point(value, len(first) - first.rfind(b".") - 1 if b"." in first else 0, has_point=b"." in first)
+    if found is None:
         return _long_numbers(signs, starts, stops)
-    if point >= 0:
-        at = 8 * (WORD - 1 - places)
-        if ((value & np.uint64(0xFF << at)) != np.uint64(POINT << at)).any():
-            return _long_numbers(signs, starts, stops)
-        whole = value & np.uint64((1 << at) - 1)
-        whole <<= np.uint64(8)
-        value &= np.uint64((1 << 64) - (1 << (at + 8)) if places else 0)
-        value |= whole
+    value, places = found
     if (((value + np.uint64(TOO_LARGE)) | value) & np.uint64(HIGH_BITS)).any():
         return _long_numbers(signs, starts, stops)
     value *= np.uint64(2561)
@@ -577,6 +570,46 @@ def _numbers(
     value *= np.uint64(42949672960001)
     value >>= np.uint64(32)
     return value.view(np.int64), places
+
+
+def _without_point(
+    value: NDArray[np.uint64], places: int, *, has_point: bool
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8] | int] | None:
+    """Return digits, the last one in the highest byte, without their points, and how many stand after each point.
+
+    Args:
+        value: digits and points, a byte each.
+        places: how many digits the first number has after its point.
+        has_point: whether the first number has one.
+
+    Returns:
+        None where a number has two points, or numpy is too old to say where one stands.
+    """
+    import numpy as np
+
+    at = 8 * (WORD - 1 - places)
+    pointed = (value & np.uint64(0xFF << at)) == np.uint64(POINT << at)
+    if has_point and pointed.all():
+        whole = value & np.uint64((1 << at) - 1)
+        whole <<= np.uint64(8)
+        value &= np.uint64((1 << 64) - (1 << (at + 8)) if places else 0)
+        value |= whole
+        return value, places
+    marks = value ^ np.uint64(POINTS)
+    marks = (marks - np.uint64(ONES)) & ~marks & np.uint64(HIGH_BITS)  # the highest bit of the byte with the point
+    if not has_point and not marks.any():
+        return value, 0
+    if (marks & (marks - np.uint64(1))).any() or not hasattr(np, "bitwise_count"):
+        return None
+    marks >>= np.uint64(7)
+    below = marks - np.uint64(1)
+    whole = value & below
+    whole <<= (marks != 0).astype(np.uint64) << np.uint64(3)
+    value ^= marks * np.uint64(POINT)
+    value &= ~below
+    value |= whole
+    before = (np.bitwise_count(below) >> 3).astype(np.int8)
+    return value, np.maximum(WORD - 1 - before, 0).astype(np.uint8)
 
 
 def _long_numbers(

@@ -81,6 +81,20 @@ def test_a_file_read_in_many_parts_is_the_same(form: str, monkeypatch: pytest.Mo
     assert list(parts.bars) == list(whole.bars)
 
 
+@pytest.mark.parametrize("first", ["26", "26.5", "26.55", "0.5", "126.", "12345678", "1.234567"])
+def test_numbers_of_different_places_are_those_that_stand_there(first: str) -> None:
+    numbers = (first, "26", "26.5", "26.55", "7", "0.125", "126.", "9999.999", "12345678", "1.234567", "100.0")
+    rows = [
+        f"2026-07-13 {9 + at // 60:02}:{at % 60:02}:00,1,99999999,0.1,{numbers[at % len(numbers)]},5.5"
+        for at in range(220)
+    ]
+    content = "\n".join(("Date,Open,High,Low,Close,Volume", *rows, "")).encode()
+    series = read_columns(BytesIO(content), "ABC", FileHints())
+    table = read_prices(content, "ABC.csv")
+    assert series is not None
+    assert [str(bar.close) for bar in series.bars] == [str(row.close) for row in table.rows[""]]
+
+
 @pytest.mark.parametrize("clock", ["24:00:00", "09:60:00", "09:30:60", "09.30:00", "0930:000", "/9:30:00", "09:3 :00"])
 def test_a_time_of_day_that_is_none_is_left_to_the_general_reader(clock: str) -> None:
     rows = [f"2026-07-13 09:{minute // 60:02}:{minute % 60:02},1,1,1,1,1" for minute in range(200)]
