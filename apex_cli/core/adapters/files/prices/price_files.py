@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
+from datetime import time as time_of_day
 from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
@@ -83,6 +84,7 @@ NO_VOLUME = Decimal(-1)
 """What Interactive Brokers writes for bars of quotes, which have no volume."""
 
 SAMPLE_ROWS = 5000
+SAMPLE_MIDNIGHTS = 50
 STOOQ_ZONE = "Europe/Warsaw"
 SHOWN_LINES = 5
 
@@ -268,7 +270,7 @@ def time_columns(table: Table, hints: FileHints) -> tuple[int | None, int | None
             return at, None
     clocks = [at for at in candidates if keys[at] in CLOCK_NAMES and read_clock(texts[at]) and not _is_dated(whens, at)]
     for at, when in whens.items():
-        if when.clock is not None:
+        if when.clock is not None and not (clocks and at not in clocks and _is_midnight(table, at, hints)):
             return at, None
     days = [at for at in whens if at not in clocks]
     if days:
@@ -289,6 +291,12 @@ def table_zone(table: Table, hints: FileHints, places: Iterable[int]) -> tzinfo 
     if any(_UTC_SOURCE in cell.lower() for row in table.above for cell in row.cells):
         return UTC
     return ZoneInfo(STOOQ_ZONE) if {"ticker", "per"} <= set(table.keys) else None
+
+
+def _is_midnight(table: Table, at: int, hints: FileHints) -> bool:
+    """Return True when a column holds dates as workbooks write them: with a midnight that means nothing."""
+    whens = (read_when(text, hints.dates) for text in islice(column_texts(table.rows, at), SAMPLE_MIDNIGHTS))
+    return all(when is None or when.clock in {None, time_of_day()} for when in whens)
 
 
 def _is_dated(whens: Mapping[int, When], at: int) -> bool:

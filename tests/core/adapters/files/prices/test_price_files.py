@@ -734,3 +734,10 @@ def test_archives_of_one_file_are_read_and_others_are_named(tmp_path: Path) -> N
 def test_an_archive_that_becomes_far_too_large_is_refused() -> None:
     with pytest.raises(InputError, match="becomes far too large"):
         read_prices(packed(a="1,2\n" * 5_000_000), "a.zip")
+
+
+@pytest.mark.parametrize("day", ["2026-07-06 00:00:00", "2026-07-06T00:00:00", "7/6/2026 12:00:00 AM", "2026-07-06"])
+def test_a_date_with_a_midnight_beside_a_time_of_day_is_a_date(tmp_path: Path, day: str) -> None:
+    rows = "".join(f"{day},09:{minute}:00,1,2,1,1.5,5\n" for minute in (30, 35, 40))
+    (tmp_path / "AAPL.csv").write_text(f"Date,Time,Open,High,Low,Close,Volume\n{rows}")
+    assert [bar[:19] for bar in bars_of(CsvBars(tmp_path))] == [f"AAPL 07-06 09:{minute} 5m" for minute in (30, 35, 40)]
