@@ -240,10 +240,11 @@ def _days(timed: Sequence[_Timed], problems: list[str]) -> dict[PriceRow, date] 
     day_of = next((reading for reading in (_own_midnight, _new_york_midnight, _one_a_day) if reading(body)), None)
     if day_of is None:
         return None
-    days = {item.row: _day(item, is_own=day_of is _own_midnight) for item in body}
+    is_own, begins_before = day_of is _own_midnight, _begins_before(timed)
+    days = {item.row: _day(item, is_own=is_own, begins_before=begins_before) for item in body}
     for last in timed[len(body) :]:
         if day_of((*body, last)):
-            days[last.row] = _day(last, is_own=day_of is _own_midnight)
+            days[last.row] = _day(last, is_own=is_own, begins_before=begins_before)
         else:
             _take_last(last, days, problems)
     return days
@@ -264,11 +265,24 @@ def _one_a_day(timed: Sequence[_Timed]) -> bool:
     return len(timed) >= FEW or len({item.at.astimezone(NEW_YORK).time() for item in timed}) == 1
 
 
-def _day(item: _Timed, *, is_own: bool) -> date:
+def _begins_before(timed: Sequence[_Timed]) -> bool:
+    """Return True when stamps of the evening are begins of the next day, False when they are ends of their own.
+
+    A Sunday evening proves the one, and a Friday evening without any Sunday the other. Where neither is there, a stamp
+    with a zone is taken as a begin, and one without as an end.
+    """
+    evenings = [item for item in timed if item.at.astimezone(NEW_YORK).hour >= EVENING]
+    days = {item.at.astimezone(NEW_YORK).weekday() for item in evenings}
+    if SATURDAY + 1 in days:
+        return True
+    return SATURDAY - 1 not in days and all(item.row.when.zone is not None for item in evenings)
+
+
+def _day(item: _Timed, *, is_own: bool, begins_before: bool) -> date:
     if is_own:
         return item.row.when.day
     local = item.at.astimezone(NEW_YORK)
-    return local.date() + ONE_DAY if local.hour >= EVENING else local.date()
+    return local.date() + ONE_DAY if begins_before and local.hour >= EVENING else local.date()
 
 
 def _take_last(last: _Timed, days: dict[PriceRow, date], problems: list[str]) -> None:

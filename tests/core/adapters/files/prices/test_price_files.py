@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -741,3 +742,21 @@ def test_a_date_with_a_midnight_beside_a_time_of_day_is_a_date(tmp_path: Path, d
     rows = "".join(f"{day},09:{minute}:00,1,2,1,1.5,5\n" for minute in (30, 35, 40))
     (tmp_path / "AAPL.csv").write_text(f"Date,Time,Open,High,Low,Close,Volume\n{rows}")
     assert [bar[:19] for bar in bars_of(CsvBars(tmp_path))] == [f"AAPL 07-06 09:{minute} 5m" for minute in (30, 35, 40)]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "first", "right"),
+    [
+        ("%Y-%m-%d 20:00:00", 6, 6),  # a close in UTC, without its zone
+        ("%Y-%m-%dT21:00:00+00:00", 6, 6),  # the same in summer, an hour late
+        ("%Y-%m-%d 18:00:00-04:00", 5, 6),  # the evening before, from Sunday on
+        ("%Y-%m-%dT22:00:00Z", 5, 6),
+    ],
+)
+def test_daily_stamps_of_the_evening_are_ends_or_begins_as_the_weekdays_show(
+    tmp_path: Path, stamp: str, first: int, right: int
+) -> None:
+    rows = (f"{date(2026, 7, first + day):{stamp}},1,2,1,1.5,5" for day in range(5))
+    (tmp_path / "AAPL.csv").write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(rows) + "\n")
+    days = [bar.start.astimezone(NEW_YORK).day for bar in CsvBars(tmp_path).bars("AAPL")]
+    assert days == [right + day for day in range(5)]
