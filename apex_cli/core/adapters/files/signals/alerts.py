@@ -19,6 +19,7 @@ from apex_cli.core.adapters.files.cells import (
     fraction,
     is_nothing,
     number,
+    read_clock,
     read_when,
     read_zone,
     two_readings,
@@ -32,7 +33,10 @@ from apex_cli.core.model.vendor_marks import PREFIXES
 
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument", "pair", "security", "stock", "asset"),
-    "signal_type": ("signaltype", "signal", "side", "action", "direction", "orderaction", "buysell", "orderside"),
+    "signal_type": (
+        "signaltype", "signal", "side", "action", "direction", "orderaction", "buysell", "orderside", "position",
+        "tradetype", "type",
+    ),
     "entry_price": (
         "entryprice", "entry", "price", "signalprice", "limitprice", "entrylimit", "buyprice", "limit",
         "orderprice", "close",
@@ -174,6 +178,7 @@ class _Translator:
             if value is None or value == "" or self._is_no_price(name, value):
                 continue
             self._place(name, value, mapped, ranks)
+        self._join_clock()
         self._more_targets()
         self._levels()
         for name, value in list(self.fields.items()):
@@ -251,6 +256,15 @@ class _Translator:
             self.fields["metadata"] = {**kept, **(given or {})}
 
     # ---- values ----
+
+    def _join_clock(self) -> None:
+        """Put a time of day and the date beside it together."""
+        clock = self.fields.get("timestamp")
+        name = next((name for name in self.facts if plain_name(name) in {"alsotimestamp", "date", "day"}), "")
+        day = self.facts.get(name)
+        if isinstance(clock, str) and isinstance(day, str) and read_clock(clock) is not None:
+            self.fields["timestamp"] = f"{day} {clock}"
+            del self.facts[name]
 
     def _more_targets(self) -> None:
         """Make one list of ``tp1``, ``tp2`` and their kin, and of targets with a price each."""

@@ -112,6 +112,21 @@ def test_one_number_of_a_row_decides_what_another_means() -> None:
     assert "found '1,190'" in why({**row, "entry": 1180, "stop": 1175})
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Date,Time,Symbol,Side,Entry,Stop,Target\n2026-03-02,14:30 ET,MSFT,Buy,26.5,25.85,28.75\n",
+        "Time,Date,Symbol,Position,Entry,Stop,Target\n2:30 PM ET,2026-03-02,MSFT,Long,26.5,25.85,28.75\n",
+        "Date,Time,Symbol,Type,Entry,Stop,Target\n13/03/2026,14:30 ET,MSFT,Long,26.5,25.85,28.75\n",
+    ],
+)
+def test_a_date_beside_a_time_of_day_is_one_time(table: str) -> None:
+    signal = one(table, "in.csv")
+    assert levels(signal) == RIGHT
+    assert f"{signal.created_at:%H:%M}" == ("19:30" if signal.created_at.day == 2 else "18:30")
+    assert not set(signal.metadata) & {"Date", "also_timestamp"}
+
+
 def test_facts_are_kept_and_secrets_are_not() -> None:
     facts = one(ALERTS["tradingview"]).metadata
     assert (facts["interval"], facts["volume"]) == ("60", 123)
