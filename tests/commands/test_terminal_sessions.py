@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -22,6 +23,7 @@ PATIENCE_S = 20
 def take_the_terminal() -> None:
     """Make standard input the terminal whose Ctrl-C this process hears."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it, and hands that on
 
 
 class Terminal:
