@@ -82,6 +82,19 @@ def line_chart(
     return _framed(title, "".join(drawn))
 
 
+def depths(values: Sequence[float]) -> list[float]:
+    """Return how far each of *values* stands below the highest one before it, in percent, zero or less.
+
+    >>> depths([100.0, 90.0, 120.0])
+    [0.0, -10.0, 0.0]
+    """
+    falls, peak = [], 0.0
+    for value in values:
+        peak = max(peak, value)
+        falls.append(100 * (value - peak) / peak if peak > 0 else 0.0)
+    return falls
+
+
 class Dot(NamedTuple):
     """One thing of a scatter chart."""
 

@@ -9,9 +9,10 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.core.reports.trade_report import Group, TradeReport
 from apex_cli.presenters import replay
+from apex_cli.presenters.history import ratio_figures
 from apex_cli.presenters.pages.charts import HEIGHT as CHART_HEIGHT
 from apex_cli.presenters.pages.charts import WIDTH as CHART_WIDTH
-from apex_cli.presenters.pages.charts import bar_chart, html_text, line_chart
+from apex_cli.presenters.pages.charts import bar_chart, depths, html_text, line_chart
 from apex_cli.presenters.replay import period_text
 from apex_cli.presenters.report import curve_title, equity_values, headline, span_text
 from apex_cli.presenters.screen.blocks import Figure, Tone
@@ -35,7 +36,8 @@ text {{ font-family: {FONT}, sans-serif; fill: #1b1f23; }}
 .dim, .panel text {{ fill: #5a646d; }} .panel text {{ font-size: 11px; }}
 .good {{ fill: #0b6b2d; }} .bad {{ fill: #a3170c; }} .warn {{ fill: #7a5200; }}
 .card {{ fill: #f6f8fa; stroke: #d5dade; }}
-.axis {{ stroke: #d5dade; }} .curve {{ stroke: #2b62a8; fill: none; stroke-width: 1.8; }} .bar {{ fill: #2b62a8; }}
+.axis {{ stroke: #d5dade; }} .area {{ fill: #a3170c2e; }}
+.curve {{ stroke: #2b62a8; fill: none; stroke-width: 1.8; }} .bar {{ fill: #2b62a8; }}
 .fall .curve {{ stroke: #a3170c; }}
 """
 
@@ -51,12 +53,15 @@ def report_picture(report: TradeReport, title: str) -> str:
     """Return the picture of a trade report."""
     days = ["start", *(point.day.isoformat() for point in report.curve)] if report.curve else []
     histogram = histogram_of(report.r_distribution)
-    equity = line_chart(equity_values(report), days, "Equity")
+    values = equity_values(report)
+    equity = line_chart(values, days, "Equity")
+    falls = line_chart(depths(values), days, "Drawdown", is_area=True)
     spread = bar_chart(histogram.counts, histogram.labels, "R of closed trades")
     parts = (
         _heading(title, span_text(report)),
-        _cards(headline(report)),
+        _cards((*headline(report), *ratio_figures(report.ratios))),
         _panel(f"{curve_title(report)}, {account_currency()}", equity),
+        _panel("Drawdown, %", falls, "fall"),
         _panel("Closed trades by R, from", spread),
         _groups("By strategy", report.by_strategy),
     )
@@ -69,9 +74,9 @@ def replay_picture(report: ReplayReport) -> str:
     falls = [-100 * float(point.drawdown) for point in report.curve]
     parts = (
         _heading(f"Replay of {', '.join(report.symbols)}", period_text(report)),
-        _cards(replay.headline(report)),
+        _cards((*replay.headline(report), *ratio_figures(report.ratios))),
         _panel(f"Equity, {account_currency()}", line_chart([float(p.equity) for p in report.curve], days, "Equity")),
-        _panel("Drawdown, %", line_chart(falls, days, "Drawdown"), "fall"),
+        _panel("Drawdown, %", line_chart(falls, days, "Drawdown", is_area=True), "fall"),
     )
     return _picture(parts)
 

@@ -12,7 +12,7 @@ from apex_cli.core.reports.tearsheet import MonthResult, RollingResult, Tearshee
 from apex_cli.core.reports.trade_report import Group, TradeReport
 from apex_cli.presenters import replay, report
 from apex_cli.presenters.history import ratio_figures
-from apex_cli.presenters.pages.charts import Band, Dot, bar_chart, html_text, line_chart, scatter_chart
+from apex_cli.presenters.pages.charts import Band, Dot, bar_chart, depths, html_text, line_chart, scatter_chart
 from apex_cli.presenters.pages.page import block_section, cards, page, section
 from apex_cli.presenters.pages.trade_sections import STYLE as TRADE_STYLE
 from apex_cli.presenters.pages.trade_sections import trade_list, trade_sections
@@ -104,10 +104,7 @@ def _curves(title: str, sheet: Tearsheet) -> Iterable[str]:
     chart = line_chart(equity, days, f"Equity, {account_currency()}", second=other.values if other else ())
     key = f'<p class="dim">Dashed: the same money in {html_text(other.symbol)}, held all the time.</p>' if other else ""
     yield section(f"{title}, {account_currency()}", chart + key)
-    falls, peak = [], 0.0
-    for value in equity:
-        peak = max(peak, value)
-        falls.append(-100 * (peak - value) / peak if peak > 0 else 0.0)
+    falls = depths(equity)
     yield section("Drawdown, %", line_chart(falls, days, "Drawdown in percent of the highest before", is_area=True))
 
 

@@ -14,7 +14,7 @@ from apex_cli.core.model.records import EquityPoint
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Distribution, r_distribution
 from apex_cli.presenters.screen.blocks import Tone
-from apex_cli.presenters.screen.formats import clock_time
+from apex_cli.presenters.screen.formats import clock_time, short_time
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 WIDTH, HEIGHT = 72, 8
@@ -51,10 +51,12 @@ def equity_curve(points: Sequence[EquityPoint]) -> Curve:
 def trades_curve(trips: Sequence[RoundTrip]) -> Curve:
     """Return the net P&L of *trips* added up, trade by trade."""
     sums = accumulate((trip.net_pnl for trip in trips), initial=Decimal(0))
+    newest = trips[-1].exit_time if trips else None
+    times = [short_time(trip.exit_time, newest)[:5] for trip in trips]
     return Curve(
         title=f"Net P&L of the last {len(trips)} trades, {account_currency()}",
         values=tuple(map(float, sums)),
-        labels=tuple(str(number) for number in range(len(trips) + 1)),
+        labels=(*times[:1], *times),
         empty="no closed trades",
     )
 
