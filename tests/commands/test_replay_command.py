@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,31 @@ def test_a_page_is_written_where_asked(demo: Path, apex: Any) -> None:
     answer = apex("replay", "--html", "replay.html")
     assert "Written: replay.html" in answer.err
     assert "</html>" in (demo / "replay.html").read_text()
+
+
+def test_what_the_first_session_loses_is_part_of_the_result(here: Path, apex_json: Any) -> None:
+    (here / "bars").mkdir()
+    closes = [100, 100, 100, 99, 97, 97, 97]
+    rows = [
+        f"2026-03-02 {9 + (30 + 5 * n) // 60:02}:{(30 + 5 * n) % 60:02},{c},{c},{c},{c}" for n, c in enumerate(closes)
+    ]
+    (here / "bars" / "NVDA.csv").write_text("\n".join(["Date,Open,High,Low,Close", *rows]))
+    signal = {
+        "symbol": "NVDA",
+        "signal_type": "BUY",
+        "entry_price": 100,
+        "stop_loss": 98,
+        "target_price": 106,
+        "confidence": 0.9,
+        "timestamp": "2026-03-02T09:34:00-05:00",
+        "expires_at": "2026-03-02T15:00:00-05:00",
+    }
+    (here / "s.json").write_text(json.dumps([signal]))
+    (here / "config.yaml").write_text("risk: {capital: 30000}\n")
+    data = apex_json("replay", "--bars", "bars", "--signals", "s.json").data
+    assert data["round_trips"] == 1
+    assert Decimal(data["start_equity"]) == 30_000
+    assert Decimal(data["end_equity"]) == 30_000 + Decimal(data["net_pnl"]) < 30_000
 
 
 def test_a_sweep_is_a_table_of_every_combination(demo: Path, apex: Any, apex_json: Any) -> None:

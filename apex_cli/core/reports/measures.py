@@ -42,6 +42,9 @@ class EquityCurve:
     def __init__(self) -> None:
         """Start without a point."""
         self.points: list[CurvePoint] = []
+        self.start: Usd | None = None
+        """What it was worth at the first moment, before anything could happen in it."""
+
         self._meter = DrawdownMeter()
         self._session = ""
 
@@ -52,6 +55,7 @@ class EquityCurve:
 
     def add(self, at: datetime, equity: Usd, session: str) -> None:
         """Take the worth at *at*, which belongs to *session*."""
+        self.start = equity if self.start is None else self.start
         fall = self._meter.add(equity, at)
         point = CurvePoint(at=at, equity=equity, drawdown=fall.quantize(PLACES))
         if session == self._session:

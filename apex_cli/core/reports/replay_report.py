@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from apex_cli.core.day_trades.count import count_day_trades
-from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.calendar import previous_sessions, session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.fill import Fill
@@ -98,8 +98,10 @@ class ReplayReport(Value, frozen=True, kw_only=True):
 
     @property
     def values(self) -> tuple[SessionValue, ...]:
-        """The curve by sessions; its first point is what the replay began with."""
-        return tuple(SessionValue(day=session_date(point.at), equity=point.equity) for point in self.curve)
+        """The curve by sessions, with what the replay began with as the end of the session before."""
+        points = tuple(SessionValue(day=session_date(point.at), equity=point.equity) for point in self.curve)
+        (before,) = previous_sessions(points[0].day, 1)
+        return (SessionValue(day=before, equity=self.start_equity), *points)
 
     @property
     def sharpe(self) -> float | None:
@@ -231,6 +233,7 @@ class Recorder:
         for trip in trips:
             tally.add(trip)
         points = self.curve.points
+        start = points[0].equity if self.curve.start is None else self.curve.start
         results = [result for trip in trips if (result := trip.net_r_multiple) is not None]
         return ReplayReport(
             first=points[0].at,
@@ -246,10 +249,10 @@ class Recorder:
             trades=tuple(trips),
             statistics=tally.statistics(),
             expectancy_interval=expectancy_interval(results, seed),
-            ratios=ratios_of([point.equity for point in points], results),
+            ratios=ratios_of([start, *(point.equity for point in points)], results),
             drawdown=self.curve.drawdown,
             exposure=(Decimal(self._held_steps) / self.steps).quantize(PLACES),
-            start_equity=points[0].equity,
+            start_equity=start,
             end_equity=points[-1].equity,
             day_trades=sum(count_day_trades(self._fills.values(), {}).by_session.values()),
             curve=tuple(points),

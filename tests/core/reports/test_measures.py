@@ -33,6 +33,7 @@ def test_a_session_is_one_point_and_its_worst_moment_still_counts() -> None:
     for minute, value in enumerate((100, 80, 110)):
         found.add(START + timedelta(minutes=minute), Usd(D(value)), "today")
     assert [point.equity for point in found.points] == [110]
+    assert found.start == 100
     assert found.drawdown.fraction == D("0.2")
 
 
