@@ -61,6 +61,7 @@ from apex_cli.presenters.day import (
     equity_rows,
     exposure_rows,
     head_cells,
+    heat_rows,
     is_shown,
     log_sheet,
     orders_sheet,
@@ -135,7 +136,13 @@ class DashboardApp(App[None]):
                 yield pane_of("log", Input(id="filter", placeholder="words to find"), SheetTable(id="log"))
             with Vertical(id="right"):
                 yield pane_of("approvals", SheetTable(id="approvals"))
-                yield pane_of("curves", CurvePlot(id="equity-plot"), CurvePlot(id="trades-plot"), HistogramPlot(id="r"))
+                yield pane_of(
+                    "curves",
+                    Static(id="heat"),
+                    CurvePlot(id="equity-plot"),
+                    CurvePlot(id="trades-plot"),
+                    HistogramPlot(id="r"),
+                )
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -212,6 +219,7 @@ class DashboardApp(App[None]):
             ("risk", risk_rows(board)),
             ("exposure", exposure_rows(board)[:3]),
             ("day-trades", day_trade_rows(board.day_trades, board.forecast)),
+            ("heat", heat_rows(board)),
         ):
             self._put(name, fields_of(rows, palette), same_as=(rows, self.theme))
         self._draw_tables(seen)

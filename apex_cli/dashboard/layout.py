@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 from textual.containers import Vertical
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from apex_cli.core.model.wording import visible
 from apex_cli.core.reports.activity import Activity
@@ -34,7 +34,7 @@ THEMES = {"dark": "textual-dark", "light": "textual-light"}
 READ_ONLY = "Read-only. Press c to take control first."
 
 
-def pane_of(name: str, *children: SheetTable | Input | CurvePlot | HistogramPlot) -> Vertical:
+def pane_of(name: str, *children: SheetTable | Input | Static | CurvePlot | HistogramPlot) -> Vertical:
     """Return a frame with a name around *children*."""
     return Vertical(*children, id=f"{name}-pane", classes="pane")
 

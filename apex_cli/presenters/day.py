@@ -33,6 +33,7 @@ MODE_MEANINGS = {
 }
 MODE_TONES = {TradingMode.ACTIVE: Tone.GOOD, TradingMode.REDUCING: Tone.WARN, TradingMode.HALTED: Tone.BAD}
 
+HALF = Decimal("0.5")
 NEAR, OVER = Decimal("0.8"), Decimal(1)
 """Parts of a limit from which on a gauge warns, and is over."""
 
@@ -170,6 +171,26 @@ def exposure_rows(board: Board, width: int = 8) -> tuple[tuple[str, Cells], ...]
         )
         for row in board.exposures
     )
+
+
+MOST_STRATEGIES = 6
+
+
+def heat_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
+    """Return the open risk by strategy, each beside the most that may be at risk."""
+    rows = tuple(
+        (
+            row.strategy or "no strategy",
+            (Cell(_part(row.fraction, width), _heat_tone(row.fraction)), Cell(f"{money(row.risk)} ({row.count})")),
+        )
+        for row in board.risks[:MOST_STRATEGIES]
+    )
+    more = len(board.risks) - len(rows)
+    return (*rows, ("more", (Cell(str(more), Tone.DIM),))) if more > 0 else rows
+
+
+def _heat_tone(fraction: Decimal | None) -> Tone:
+    return Tone.PLAIN if fraction is None or fraction < HALF else Tone.WARN if fraction < NEAR else Tone.BAD
 
 
 def _part(fraction: Decimal | None, width: int) -> str:

@@ -86,6 +86,16 @@ class MarketExposure(Value, frozen=True, kw_only=True):
     """Of equity; None while that is not known."""
 
 
+class StrategyRisk(Value, frozen=True, kw_only=True):
+    """What one strategy loses if all of its stops are hit, positions and working entries together."""
+
+    strategy: str
+    count: int
+    risk: Usd
+    fraction: Decimal | None
+    """Of the most that may be at risk; None without a limit."""
+
+
 class PositionHistory(Value, frozen=True, kw_only=True):
     """How an open position came to where it stands."""
 
@@ -109,6 +119,9 @@ class Board(Value, frozen=True, kw_only=True):
     """What the day has lost so far; None before the session's first run."""
 
     open_risk: OpenRisk
+    risks: tuple[StrategyRisk, ...]
+    """By strategy, the largest first."""
+
     exposures: tuple[MarketExposure, ...]
     day_trades: DayTradeStatus | None
     """None before the first run, and outside the calendar."""
@@ -169,6 +182,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         cash=row.account.cash if row else None,
         daily_loss=_daily_loss(state, day, limits.risk),
         open_risk=open_risk(exposures_of(state), limits.risk),
+        risks=strategy_risks(state, limits.risk),
         exposures=market_exposures(state, row.account if row else None),
         day_trades=day_trades,
         forecast=forecast(day_trades) if day_trades else (),
@@ -209,6 +223,23 @@ def open_risk(exposures: Iterable[Exposure], limits: RiskLimits) -> OpenRisk:
         r=used / one_r if one_r else None,
         limit_r=most / one_r if one_r else None,
     )
+
+
+def strategy_risks(state: State, limits: RiskLimits) -> tuple[StrategyRisk, ...]:
+    """Return the open risk by strategy, the largest first."""
+    brackets = {record.order.instrument.key: record.order.bracket_id for record in state.orders.open()}
+    brackets |= {key: row.position.bracket_id for key, row in state.positions.items()}
+    sums: dict[str, list[Decimal]] = {}
+    for exposure in exposures_of(state):
+        bracket = state.brackets.get(brackets.get(exposure.key, ""))
+        sums.setdefault(bracket.strategy if bracket is not None else "", []).append(exposure.risk)
+    most = limits.max_open_risk_pct * limits.capital
+    rows = []
+    for name, risks in sums.items():
+        risk = Usd(sum(risks, ZERO))
+        fraction = risk / most if most else None
+        rows.append(StrategyRisk(strategy=name, count=len(risks), risk=risk, fraction=fraction))
+    return tuple(sorted(rows, key=lambda row: (-row.risk, row.strategy)))
 
 
 def market_exposures(state: State, account: AccountSnapshot | None) -> tuple[MarketExposure, ...]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from apex_cli.core.decision.inputs import exposures_of
 from apex_cli.core.execution.upkeep import keep_account
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType
@@ -12,7 +13,7 @@ from apex_cli.core.model.limits import Limits, RiskLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide
-from apex_cli.core.reports.board import Board, Gauge, make_board, make_day, open_risk
+from apex_cli.core.reports.board import Board, Gauge, make_board, make_day, open_risk, strategy_risks
 from apex_cli.core.state.tables import State
 from kit import START
 from kit.rig import ROOMY, Prices, Rig, make_signal, manual
@@ -126,3 +127,15 @@ def test_mode_and_forecast_are_those_of_the_state_and_the_count() -> None:
 def test_a_time_outside_the_calendar_is_shown_with_its_date() -> None:
     far = datetime(2300, 1, 2, tzinfo=UTC)
     assert make_day(State(), far).session_date == "2300-01-02"
+
+
+def test_open_risk_is_summed_by_strategy() -> None:
+    rig = Rig(cash=D(30_000))
+    for number, (symbol, strategy) in enumerate((("AAPL", "fade"), ("MSFT", "breakout"), ("IBM", "breakout"))):
+        rig.feed(make_signal(symbol, now=rig.clock.now(), strategy=strategy, signal_id=f"risk-{number}"))
+    limits = rig.limits.risk
+    found = strategy_risks(rig.state, limits)
+    assert [(row.strategy, row.count) for row in found] == [("breakout", 2), ("fade", 1)]
+    assert sum(row.risk for row in found) == open_risk(exposures_of(rig.state), limits).gauge.used
+    assert found[0].fraction == found[0].risk / (limits.max_open_risk_pct * limits.capital)
+    assert strategy_risks(Rig().state, limits) == ()
