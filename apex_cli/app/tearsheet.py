@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from apex_cli.app.market_parts import open_bars
@@ -26,7 +27,12 @@ MARKET = "SPY"
 
 
 def read_report(
-    settings: Settings, span: Span, *, keeps_trades: bool = False, on_bytes: Callable[[int], None] | None = None
+    settings: Settings,
+    span: Span,
+    *,
+    keeps_trades: bool = False,
+    since: datetime | None = None,
+    on_bytes: Callable[[int], None] | None = None,
 ) -> TradeReport:
     """Return the report of *span*, read from the journal event by event.
 
@@ -34,15 +40,16 @@ def read_report(
         settings: where the journal is.
         span: sessions that count.
         keeps_trades: True where every trade with its plan is wanted.
+        since: months of the journal before it are not read; what happened in them is then not known.
         on_bytes: hears how many bytes were read.
     """
     kinds, capital = KINDS | PLAN_KINDS if keeps_trades else KINDS, settings.risk.capital
     journal = open_journal(settings)
     builder = ReportBuilder(span, capital=capital, keeps_trades=keeps_trades)
-    builder.add_all(journal.scan(kinds, on_bytes=on_bytes))
+    builder.add_all(journal.scan(kinds, since, on_bytes))
     if builder.has_corrections:  # a late or corrected fill: read again, with what counts in the end
         builder = ReportBuilder(span, capital=capital, final=final_bookings(journal), keeps_trades=keeps_trades)
-        builder.add_all(journal.scan(kinds))
+        builder.add_all(journal.scan(kinds, since))
     return builder.report()
 
 

@@ -14,7 +14,7 @@ from apex_cli.app.resources import badge_in, executor_holder, open_journal, open
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.errors import ConfigError, InputError
-from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_start
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.instrument import MarketType
@@ -27,6 +27,7 @@ from apex_cli.settings.sections import Settings, SimulationClock
 if TYPE_CHECKING:
     from apex_cli.core.model.market import Bar
     from apex_cli.core.model.position import Position
+    from apex_cli.core.reports.trade_report import SessionValue
     from apex_cli.core.state.tables import State
 
 MOST_LINES = 1_000
@@ -35,6 +36,7 @@ MOST_LINES = 1_000
 BEFORE_ENTRY, MOST_BARS = timedelta(days=20), 400
 """How much of the time before an entry its chart shows at least, and how many bars it takes at most."""
 
+MONTH = timedelta(days=31)
 HOLDER_FILE = "executor.holder"
 
 
@@ -116,6 +118,18 @@ class Watch:
             stops=plan.stops if plan is not None else (),
         )
 
+    def month(self) -> tuple[SessionValue, ...]:
+        """Return what the account was worth at the end of each session of the last month.
+
+        Raises:
+            ApexError: the journal cannot be read.
+        """
+        from apex_cli.app.tearsheet import read_report
+        from apex_cli.core.reports.trade_report import Span
+
+        first = session_date(self._now(self._store.view())) - MONTH
+        return read_report(self._settings, Span(first=first), since=session_start(first)).values
+
     def _bars_since(self, position: Position, now: datetime) -> tuple[Bar, ...]:
         """Return the bars of a position, where files of them are configured and can be read."""
         try:
@@ -125,7 +139,7 @@ class Watch:
             instrument = position.instrument
             name = instrument.key if instrument.market_type is MarketType.OPTIONS else instrument.bars_name
             before = max((now - position.entry_time) / 2, BEFORE_ENTRY)
-            return tuple(bars.bars(name, after=position.entry_time - before, until=now)[-MOST_BARS:])
+            return tuple(bars.bars(name, after=position.entry_time - before, until=now + LAST_SECOND)[-MOST_BARS:])
         except (ConfigError, InputError):  # the position can be looked at without them
             return ()
 

@@ -27,6 +27,7 @@ from apex_cli.core.model.wording import visible
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import PositionHistory
+from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.dashboard.dialogs import Confirm, Dialog, Help
 from apex_cli.dashboard.keys import PANES, bindings
 from apex_cli.dashboard.layout import (
@@ -71,7 +72,7 @@ from apex_cli.presenters.day import (
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.screen.blocks import Cell, Tone
 from apex_cli.presenters.screen.formats import moment
-from apex_cli.presenters.screen.plots import equity_curve, r_histogram, trades_curve
+from apex_cli.presenters.screen.plots import equity_curve, month_curve, r_histogram, trades_curve
 from apex_cli.presenters.screen.terminal import renderable
 
 SORTS: dict[str, Callable[[PositionView], Any]] = {
@@ -113,6 +114,7 @@ class DashboardApp(App[None]):
         self._kind: ActivityKind | None = None
         self._words = ""
         self._sort = "symbol"
+        self._month: tuple[SessionValue, ...] | None = None
         self._shown_pane = PANES[0]
         self._drawn: dict[str, object] = {}
         self._ticks = 0
@@ -247,8 +249,9 @@ class DashboardApp(App[None]):
 
     def _draw_plots(self, seen: Seen) -> None:
         board = seen.board
-        if self._is_news("plots", (board.curve, board.round_trips)):
-            self._base.query_one("#equity-plot", CurvePlot).show(equity_curve(board.curve))
+        if self._is_news("plots", (board.curve, board.round_trips, self._month)):
+            curve = equity_curve(board.curve) if self._month is None else month_curve(self._month)
+            self._base.query_one("#equity-plot", CurvePlot).show(curve)
             self._base.query_one("#trades-plot", CurvePlot).show(trades_curve(board.round_trips))
             self._base.query_one("#r", HistogramPlot).show(r_histogram(board.round_trips))
 
@@ -315,6 +318,28 @@ class DashboardApp(App[None]):
     def action_theme(self) -> None:
         """Change between light and dark."""
         self.theme = THEMES["dark"] if self.theme == THEMES["light"] else THEMES["light"]
+        self._draw()
+
+    def action_month(self) -> None:
+        """Show the curve of the month, or that of the day again."""
+        self.action_pane("curves")
+        if self._month is None:
+            self._read_month()
+        else:
+            self._month = None
+            self._draw()
+
+    @work(thread=True)
+    def _read_month(self) -> None:
+        try:
+            month = self._feed.month()
+        except ApexError as error:
+            self.call_from_thread(self._show_error, error)
+            return
+        self.call_from_thread(self._show_month, month)
+
+    def _show_month(self, month: tuple[SessionValue, ...]) -> None:
+        self._month = month
         self._draw()
 
     def action_sort(self) -> None:

@@ -12,6 +12,7 @@ from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, EntriesCancelled, Preview, StopsMoved, WorkDone
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board, PositionHistory
+from apex_cli.core.reports.trade_report import SessionValue
 
 
 class Seen(Protocol):
@@ -49,6 +50,13 @@ class Feed(Protocol):
 
         Raises:
             ApexError: the state cannot be read.
+        """
+
+    def month(self) -> tuple[SessionValue, ...]:
+        """Return what the account was worth at the end of each session of the last month; may take a while.
+
+        Raises:
+            ApexError: the journal cannot be read.
         """
 
     def history(self, symbol: str) -> PositionHistory:

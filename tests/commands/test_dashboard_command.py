@@ -18,6 +18,7 @@ import pytest
 
 from apex_cli.app.operator import Operator
 from apex_cli.app.watch import Watch
+from apex_cli.core.reports.board import PositionHistory
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.load import load_settings
 
@@ -159,3 +160,18 @@ def test_killing_it_leaves_state_and_executor_alone(
     assert apex("state", "check").status == 0
     answer = apex("approve", "--all", "--yes", "--json")
     assert json.loads(answer.out)["data"]["approvals"][0]["status"] == "executed"
+
+
+def test_a_position_comes_with_its_bars_and_its_first_stop_and_the_month_with_its_sessions(
+    apex: Callable[..., Any], traded: Path
+) -> None:
+    watch = Watch(load_settings(None, environ={}, cwd=traded))
+    (held, *_) = watch.look().board.positions
+    found = watch.history(held.symbol)
+    assert found.first_stop == held.stop_price
+    assert found.bars[0].start < held.entry_time <= found.bars[-1].end
+    assert watch.history("NOBODY") == PositionHistory()
+    assert apex("run", "--once", "--bars-until", "2004-03-12", "--quiet").status == 0
+    later = Watch(load_settings(None, environ={}, cwd=traded)).month()
+    assert (f"{later[0].day}", f"{later[-1].day}") == ("2004-02-25", "2004-03-12")
+    assert later[0].equity == 3000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from apex_cli.core.model.decision import Reason, TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import Price
+from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import (
@@ -31,6 +31,7 @@ from apex_cli.core.model.request import (
 )
 from apex_cli.core.reports.activity import activities
 from apex_cli.core.reports.board import PositionHistory, make_board
+from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
 from kit.rig import Prices, Rig, auto, make_signal
@@ -127,6 +128,11 @@ class RigFeed:
         alarms = tuple(line for line in lines if line.kind == "alarm")
         badge = AccountBadge(kind=AccountKind.SIMULATED)
         return Looked(make_board(rig.state, rig.limits, now, count), lines, alarms, badge, self.holder)
+
+    def month(self) -> tuple[SessionValue, ...]:
+        """Return three sessions."""
+        days = ((date(2026, 2, 26), 30_000), (date(2026, 2, 27), 30_400), (date(2026, 3, 2), 30_195))
+        return tuple(SessionValue(day=day, equity=Usd(D(equity))) for day, equity in days)
 
     def history(self, symbol: str) -> PositionHistory:
         """Return a few bars up to now, and the first stop."""

@@ -515,3 +515,14 @@ def test_an_approval_takes_another_quantity(rig: Rig) -> None:
         assert held(rig, "BAC") == 7
 
     play(rig, story, has_control=True)
+
+
+def test_the_curve_of_the_month_takes_the_place_of_the_days_and_back(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "m")
+        await until(pilot, lambda: "Equity of the last month" in shown(app))
+        assert "02-26" in shown(app)
+        await press(pilot, "m")
+        assert "Equity today" in shown(app)
+
+    play(rig, story)

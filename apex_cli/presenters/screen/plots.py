@@ -13,6 +13,7 @@ from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import EquityPoint
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Distribution, r_distribution
+from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.presenters.screen.blocks import Tone
 from apex_cli.presenters.screen.formats import clock_time, short_time
 
@@ -45,6 +46,16 @@ def equity_curve(points: Sequence[EquityPoint]) -> Curve:
         title=f"Equity today, {account_currency()}",
         values=tuple(float(point.equity) for point in points),
         labels=tuple(clock_time(point.at)[:5] for point in points),
+    )
+
+
+def month_curve(values: Sequence[SessionValue]) -> Curve:
+    """Return the account's worth session by session."""
+    return Curve(
+        title=f"Equity of the last month, {account_currency()}",
+        values=tuple(float(value.equity) for value in values),
+        labels=tuple(f"{value.day:%m-%d}" for value in values),
+        empty="fewer than two sessions are known",
     )
 
 
