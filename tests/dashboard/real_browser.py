@@ -143,3 +143,32 @@ class Page:
     async def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression."""
         return (await self.call("Runtime.evaluate", expression=expression, returnByValue=True))["result"].get("value")
+
+    async def be_a_phone(self) -> None:
+        """Have the size and the name of a phone from the next page on."""
+        name = (
+            "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Mobile Safari/537.36"
+        )
+        await self.call("Emulation.setUserAgentOverride", userAgent=name)
+        await self.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+
+    async def text(self) -> str:
+        """Return what a reader sees."""
+        return str(await self.evaluate("document.body.innerText"))
+
+    async def press(self, words: str, expected: str) -> str:
+        """Click the link or button that says *words*, and return what is seen once *expected* is."""
+        find = f"[...document.querySelectorAll('a,button')].find(e => e.textContent.trim() === {json.dumps(words)})"
+        where = "(e => {e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+        x, y = await self.evaluate(f"{where} return [r.x + r.width / 2, r.y + r.height / 2]}})({find})")
+        await self.click(int(x), int(y))
+        return await self.until_seen(expected)
+
+    async def until_seen(self, expected: str) -> str:
+        """Return what a reader sees, once *expected* is part of it."""
+        for _ in range(200):
+            text = await self.text()
+            if expected in text:
+                return text
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{expected!r} is not seen: {text}")

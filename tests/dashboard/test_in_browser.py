@@ -56,6 +56,7 @@ def free_port() -> int:
 def demo(tmp_path: Path) -> Path:
     folder = tmp_path / "demo"
     assert apex(tmp_path, "init", str(folder), "--demo").returncode == 0
+    (folder / "bars" / "KO.csv").write_text("Date,Open,High,Low,Close\n2004-02-26,50,50,50,50\n")
     assert apex(folder, "run", "--once").returncode == 0
     return folder
 
@@ -105,18 +106,56 @@ def test_another_process_opens_a_position_and_a_key_approves(demo: Path, served:
                 await page.click(700, 10)
                 page.received = ""
                 await page.key("a")
-                await page.wait_for("Limited by")
+                await page.wait_for("limited by")
                 await page.picture(tmp_path / "asked.png")
                 page.received = ""
                 await page.key("Enter")
                 until_done = await page.wait_for("1 Positions 4")
                 await page.picture(tmp_path / "done.png")
+                for key, expected in (
+                    ("1", ""),
+                    ("Enter", "Each asks first"),
+                    ("h", "Close half of AAPL?"),
+                    ("Enter", "reduced"),
+                ):
+                    page.received = ""
+                    await page.key(key)
+                    await page.wait_for(expected)
+                await page.picture(tmp_path / "reduced.png")
                 assert page.complaints == []
                 return until_shown, until_done
 
     print("shown, approved after", asyncio.run(story()), "s;", tmp_path)
     (story_of_ibm,) = json.loads(apex(demo, "explain", "demo-3-ibm-short", "--json").stdout)["data"]["stories"]
     assert story_of_ibm["approvals"][-1]["status"] == "executed"
+
+
+def test_a_phone_approves_closes_half_and_halts_by_touch_and_key(demo: Path, served: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        await _is_up(served)
+        assert BROWSER is not None
+        with Browser(BROWSER, size="390,844") as browser:
+            async with browser.page("about:blank") as page:
+                await page.be_a_phone()
+                await page.call("Page.navigate", url=served)
+                await page.until_seen("Waits for an answer: 1")
+                assert await page.evaluate("document.documentElement.scrollWidth") == 390
+                await page.picture(tmp_path / "phone.png")
+                await page.press("Approve", "Value")
+                await page.press("Approve", "executed")
+                await page.press("Back", "Held: 3")
+                await page.press("Half", "Close half of AAPL?")
+                await page.press("Close half", "AAPL reduced")
+                await page.press("Back", "Held: 3")
+                await page.press("Halt", "Set HALTED")
+                await page.evaluate("document.querySelector('button').focus()")
+                await page.key("Enter")
+                await page.until_seen("Trading is HALTED, was ACTIVE.")
+                assert page.complaints == []
+
+    asyncio.run(story())
+    positions = json.loads(apex(demo, "positions", "--json").stdout)["data"]["positions"]
+    assert {row["symbol"]: row["quantity"] for row in positions} == {"AAPL": 3, "IBM": 1, "MSFT": 5}
 
 
 def test_no_page_but_its_own_and_nobody_without_the_token_gets_in(served: str) -> None:
@@ -166,4 +205,4 @@ def test_the_report_renders_in_light_and_dark_and_prints(demo: Path, tmp_path: P
                 assert page.complaints == []
         return found
 
-    assert asyncio.run(story()) == ["rgb(255, 255, 255)", "rgb(20, 23, 26)", 2, True]
+    assert asyncio.run(story()) == ["rgb(255, 255, 255)", "rgb(20, 23, 26)", 7, True]
