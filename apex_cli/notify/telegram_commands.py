@@ -13,7 +13,7 @@ from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
 from apex_cli.core.errors import ApexError, NothingToDo
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.decision import TradingMode
-from apex_cli.core.ports import Clock
+from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.core.positions.announcements import summarise_day
 from apex_cli.core.positions.position_views import PositionView, position_views, totals_of
 from apex_cli.core.reports.board import make_day, working_orders
@@ -63,6 +63,8 @@ NEEDS = {
 POSITION_BUTTONS = ((Action.ASK_HALF, "½"), (Action.ASK_ALL, "all"), (Action.ASK_BREAKEVEN, "break-even"))
 MOST_BUTTON_ROWS = 30
 WEEK = timedelta(days=6)
+MOST_PAUSES, LONGEST_PAUSE_S = 5, 60.0
+"""How often an answer is sent again after the pause that Telegram asks for, and the longest such pause."""
 
 
 class Talk:
@@ -122,25 +124,42 @@ class Talk:
         name = word.partition("@")[0].lower()
         command = self._answers.get(name, self._help)
         if not self.may(user_id, NEEDS.get(name, Role.LOOK)):
-            await self._link.send(f"You may not /{name} here. Nothing was changed.", is_silent=True)
+            await self._send(f"You may not /{name} here. Nothing was changed.", is_silent=True)
             return
         try:
             await command(argument.strip(), who)
         except ApexError as error:
-            await self._link.send(telegram_html(error.message, (error.hint,) if error.hint else ()))
+            await self._send(telegram_html(error.message, (error.hint,) if error.hint else ()))
+
+    async def _send(
+        self, html: str, *, keys: Keys = (), menu: Sequence[Sequence[str]] = (), is_silent: bool = False
+    ) -> int:
+        """Send a message and return its id; what Telegram asks to send later is sent later, a few times.
+
+        Raises:
+            DeliveryError: it did not take the message.
+        """
+        for _ in range(MOST_PAUSES):
+            try:
+                return await self._link.send(html, keys=keys, menu=menu, is_silent=is_silent)
+            except DeliveryError as error:
+                if error.retry_after_s is None or error.retry_after_s > LONGEST_PAUSE_S:
+                    raise
+                await asyncio.sleep(error.retry_after_s)
+        return await self._link.send(html, keys=keys, menu=menu, is_silent=is_silent)
 
     async def _help(self, _: str, __: str) -> None:
-        await self._link.send(telegram_html("apex", HELP), menu=MENU, is_silent=True)
+        await self._send(telegram_html("apex", HELP), menu=MENU, is_silent=True)
 
     async def _say(self, pages: Sequence[str], keys: Keys = ()) -> None:
         """Send the pages of an answer, buttons under the last one."""
         for page in pages[:-1]:
-            await self._link.send(page, is_silent=True)
-        await self._link.send(pages[-1], keys=keys, is_silent=True)
+            await self._send(page, is_silent=True)
+        await self._send(pages[-1], keys=keys, is_silent=True)
 
     async def _status(self, _: str, __: str) -> None:
         day = make_day(self._operator.view(), self._operator.now())
-        await self._link.send(status_html(day, self._operator.badge()), is_silent=True)
+        await self._send(status_html(day, self._operator.badge()), is_silent=True)
 
     async def _orders(self, _: str, __: str) -> None:
         await self._say(orders_pages(working_orders(self._operator.view())))
@@ -154,7 +173,7 @@ class Talk:
 
     async def _explain(self, argument: str, _: str) -> None:
         if not argument:
-            await self._link.send("Of which one? /explain SYMBOL", is_silent=True)
+            await self._send("Of which one? /explain SYMBOL", is_silent=True)
             return
         await self._say(story_pages(argument, await asyncio.to_thread(self._operator.story, argument)))
 
@@ -198,19 +217,19 @@ class Talk:
     async def _approvals(self, _: str, __: str) -> None:
         waiting = await asyncio.to_thread(self._operator.pending)
         if not waiting:
-            await self._link.send("Nothing waits for an answer.", is_silent=True)
+            await self._send("Nothing waits for an answer.", is_silent=True)
         for approval in waiting:
             keys = keyboard(self._buttons, approval)
-            message_id = await self._link.send(pending_html(approval), keys=keys, is_silent=True)
+            message_id = await self._send(pending_html(approval), keys=keys, is_silent=True)
             self._buttons.put_under(approval.approval_id, message_id)
 
     async def _day_trades(self, _: str, __: str) -> None:
         status = (await asyncio.to_thread(self._operator.account))[2]
-        await self._link.send(day_trades_html(status), is_silent=True)
+        await self._send(day_trades_html(status), is_silent=True)
 
     async def _summary(self, _: str, __: str) -> None:
         state, account, status = await asyncio.to_thread(self._operator.account)
-        await self._link.send(summary_html(summarise_day(state, account, status.session_date)), is_silent=True)
+        await self._send(summary_html(summarise_day(state, account, status.session_date)), is_silent=True)
 
     async def _halt(self, argument: str, who: str) -> None:
         """Halt at once, unless it is to ask: who needs this needs it now, and /resume undoes it."""
@@ -221,7 +240,7 @@ class Talk:
         reason = f"{argument}, {who} {BY_PHONE}".removeprefix(", ")
         before = (await asyncio.to_thread(self._operator.set_mode, TradingMode.HALTED, reason)).mode
         lines = ("Nothing but cancels and protective exits.", "To trade again: /resume")
-        await self._link.send(telegram_html(f"⏸️ Trading is HALTED, was {before}", lines))
+        await self._send(telegram_html(f"⏸️ Trading is HALTED, was {before}", lines))
 
     async def _reduce(self, _: str, who: str) -> None:
         await self._confirm(Action.REDUCE, "Exits only?", ("Nothing is opened from then on.",), who)
@@ -229,7 +248,7 @@ class Talk:
     async def _resume(self, _: str, who: str) -> None:
         state = self._operator.view().trading
         if state.mode is TradingMode.ACTIVE:
-            await self._link.send("Trading is ACTIVE already.", is_silent=True)
+            await self._send("Trading is ACTIVE already.", is_silent=True)
             return
         why = (f"It is {state.mode}: {state.reason or 'no reason given'}",)
         await self._confirm(Action.RESUME, "▶️ Trade again?", why, who)
@@ -237,7 +256,7 @@ class Talk:
     async def _close(self, argument: str, who: str) -> None:
         if not argument:
             held = ", ".join(self._operator.view().positions) or "nothing is held"
-            await self._link.send(telegram_html("Which one? /close SYMBOL", (held,)), is_silent=True)
+            await self._send(telegram_html("Which one? /close SYMBOL", (held,)), is_silent=True)
             return
         await self.ask(Action.ASK_ALL, argument, who)
 
@@ -249,4 +268,4 @@ class Talk:
             for each in (action, Action.NO)
         )
         keys = ((("Yes, do it", yes.token), ("No", no.token)),)
-        await self._link.send(telegram_html(title, lines), keys=keys)
+        await self._send(telegram_html(title, lines), keys=keys)

@@ -262,6 +262,18 @@ class TestCommands:
                 api.wait_for(lambda sent=sent: len(api.messages) > sent)
                 assert expected in api.messages[sent + 1]["text"]
 
+    def test_an_answer_that_is_to_wait_comes_later_and_whole(self, api: BotApi, asked: Settings) -> None:
+        with listening(asked):
+            api.faults["sendMessage"].extend((TOO_MANY, TOO_MANY))
+            began = time.monotonic()
+            api.say(ANNA, "/status")
+            api.wait_for(lambda: any("Trading ACTIVE" in text for text in api.texts()))
+            assert time.monotonic() - began > 1.5
+            for _ in range(20):  # a flood is answered in full
+                api.say(BEN, "/orders")
+            api.faults["sendMessage"].append(TOO_MANY)
+            api.wait_for(lambda: sum("0 working orders" in text for text in api.texts()) == 20)
+
     def test_approvals_come_with_fresh_buttons(self, api: BotApi, asked: Settings) -> None:
         old = question(api, "IBM")
         with listening(asked):
