@@ -75,3 +75,10 @@ def test_charts_without_anything_to_draw_say_so() -> None:
     assert "Nothing to draw" in scatter_chart([], "None")
     assert scatter_chart([Dot(1, 1, "won")], "One").count("<circle") == 1
     assert "area" in line_chart([0, -1, -2], ["a", "b", "c"], "Fall", is_area=True)
+
+
+def test_on_paper_no_table_is_cut() -> None:
+    style = page_of(1).split("<style>")[1].split("</style>")[0]
+    print_rules = style.split("@media print {")[1]
+    assert "div.wide { overflow: visible; }" in print_rules
+    assert style.index("div.wide { overflow-x: auto; }") < style.index("div.wide { overflow: visible; }")

@@ -13,10 +13,6 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ground: #14171a; --text: #e4e7ea; --dim: #9aa4ad; --line: #363d44;
   --fill: #7fb2ee; --good: #8fd694; --bad: #ff9a8f; --warn: #f2c572; --soft: #7fb2ee30; --up: #8fd69433;
   --down: #ff9a8f33; } }
-@media print { :root { color-scheme: light; --ground: #fff; --text: #000; --dim: #444; --line: #bbb; --fill: #2b62a8;
-  --good: #0b6b2d; --bad: #a3170c; --warn: #7a5200; --soft: #2b62a826; --up: #0b6b2d2e; --down: #a3170c2e; }
-  section { break-inside: avoid; } section.long { break-inside: auto; } tr { break-inside: avoid; }
-  body { padding: 0 !important; print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 @page { margin: 15mm; }
 body { background: var(--ground); color: var(--text); font: 15px/1.45 system-ui, sans-serif; max-width: 66rem;
   margin: 0 auto; padding: 1.5rem; }
@@ -44,6 +40,12 @@ svg circle.won { fill: var(--good); } svg circle.lost { fill: var(--bad); }
 @media (max-width: 640px) { body { padding: .8rem; } dl { grid-template-columns: 1fr 1fr; }
   th, td { padding: .2rem .35rem; } svg { overflow: visible; }
   svg text { font-size: 22px; } svg text.odd { display: none; } }
+@media print { :root { color-scheme: light; --ground: #fff; --text: #000; --dim: #444; --line: #bbb; --fill: #2b62a8;
+  --good: #0b6b2d; --bad: #a3170c; --warn: #7a5200; --soft: #2b62a826; --up: #0b6b2d2e; --down: #a3170c2e; }
+  body { font-size: 12px; max-width: none; } div.wide { overflow: visible; } table { font-size: 10px; }
+  th, td { padding: .15rem .25rem; } section { break-inside: avoid; } section.long { break-inside: auto; }
+  tr { break-inside: avoid; }
+  body { padding: 0 !important; print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
 
