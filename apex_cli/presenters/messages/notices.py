@@ -14,6 +14,7 @@ import msgspec
 
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
@@ -281,10 +282,19 @@ def _entry(data: EntryFill) -> _News:
         title=f"{payload['emoji']} {symbol} {side} {units(data.quantity)}{of} at {price(data.price)}{part}",
         lines=(
             f"Stop {price(bracket.stop_price)} · target {targets} · reward:risk {ratio(bracket.reward_risk)}",
+            _stake(data),
             f"Strategy {bracket.strategy}" if bracket.strategy else "",
         ),
         payload=payload,
     )
+
+
+def _stake(data: EntryFill) -> str:
+    """Return what filled is worth, and what of it is lost at the stop before costs."""
+    bracket, units_held = data.bracket, data.quantity * data.bracket.instrument.multiplier
+    value = worth(bracket.rate, units_held * data.price, data.price)
+    loss = worth(bracket.rate, units_held * abs(data.price - bracket.stop_price), data.price)
+    return f"Value {money(value)} {account_currency()} · loss at stop {money(loss)}"
 
 
 def profit_emoji(pnl: Decimal) -> str:

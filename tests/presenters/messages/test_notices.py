@@ -48,6 +48,7 @@ def test_an_entry_and_its_exit_are_reported_with_their_numbers() -> None:
     assert (entry.kind, entry.priority) == (NoticeKind.ENTRY, 1)
     assert set(entry.payload) >= ENTRY_FIELDS
     assert entry.title.startswith("🟢 AAPL long ")
+    assert "Value 750.00 USD · loss at stop 30.00" in entry.lines
     rig.clock.advance(minutes=5)
     rig.price("60")
     rig.cycle()
