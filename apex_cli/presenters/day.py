@@ -186,7 +186,8 @@ def heat_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
         for row in board.risks[:MOST_STRATEGIES]
     )
     more = len(board.risks) - len(rows)
-    return (*rows, ("more", (Cell(str(more), Tone.DIM),))) if more > 0 else rows
+    ends = (("more", (Cell(str(more), Tone.DIM),)),) if more > 0 else ()
+    return (("Open risk", (Cell("by strategy", Tone.DIM),)), *rows, *ends) if rows else ()
 
 
 def _heat_tone(fraction: Decimal | None) -> Tone:

@@ -21,6 +21,7 @@ from apex_cli.presenters.day import (
     brief_lines,
     gauge_cell,
     head_cells,
+    heat_rows,
     is_shown,
     left_cell,
     status_line,
@@ -158,3 +159,14 @@ def test_charts_are_sound_svg_whatever_they_show() -> None:
 )
 def test_a_line_of_another_day_reports_its_date(hours_before: int, text: str) -> None:
     assert short_time(START - timedelta(hours=hours_before), START) == text
+
+
+def test_open_risk_by_strategy_is_named_and_what_has_no_room_is_counted() -> None:
+    rig = Rig(cash=D(30_000))
+    for number in range(8):
+        signal = make_signal(f"SYM{number}", now=rig.clock.now(), strategy=f"rule {number}", signal_id=f"heat-{number}")
+        rig.feed(signal)
+    rows = heat_rows(make_board(rig.state, rig.limits, rig.clock.now(), None))
+    assert [name for name, _ in rows] == ["Open risk", *(f"rule {number}" for number in range(6)), "more"]
+    assert rows[-1][1][0].text == "2"
+    assert heat_rows(make_board(State(), Limits(), START, None)) == ()
