@@ -44,8 +44,14 @@ def gateway(
         ),
     ] = None,
     volatility: Annotated[
-        Decimal, typer.Option(parser=positive_decimal, metavar="PART", help="A year's volatility that prices options.")
-    ] = Decimal("0.3"),
+        Decimal | None,
+        typer.Option(
+            parser=positive_decimal,
+            metavar="PART",
+            help="A year's volatility that prices options, such as 0.3; without it that of their bars.",
+            show_default=False,
+        ),
+    ] = None,
     control: Annotated[
         bool, typer.Option("--control", help="For tests: take commands as JSON lines on standard input.")
     ] = False,

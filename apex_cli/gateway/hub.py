@@ -7,8 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from apex_cli.core.model.instrument import underlying_of
+from apex_cli.core.market.option_value import volatility_of_bars
+from apex_cli.core.model.instrument import Instrument, underlying_of
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price
 from apex_cli.gateway import messages
 from apex_cli.gateway.accounts import AccountValue, account_values
 from apex_cli.gateway.books import Books, Quoted
@@ -205,7 +207,7 @@ class Hub:
         key = listing.instrument.key
         if listing.instrument.expiry is None or key in self.own_prices:
             return
-        price, known = option_price(self.desk, listing.instrument, self.now()), self.quotes.get(key)
+        price, known = self._theoretical(listing.instrument), self.quotes.get(key)
         if price is not None and (known is None or known.last != price):
             self.quote(listing, price)
             self.report(self.desk.set_price(listing, price, self.now()))
@@ -214,7 +216,19 @@ class Hub:
         """Return the bars of one security up to where they are played; those of an option by the model."""
         instrument = listing.instrument
         bars = self.bars_of(instrument.symbol, self.played_until)
-        return option_bars(instrument, bars, self.desk.policy.volatility) if instrument.expiry is not None else bars
+        if instrument.expiry is None:
+            return bars
+        volatility = self._volatility(instrument)
+        return option_bars(instrument, bars, volatility) if volatility is not None else ()
+
+    def _volatility(self, instrument: Instrument) -> float | None:
+        """Return the volatility that is set, else that of the bars of the underlying."""
+        if self.desk.policy.volatility is not None:
+            return float(self.desk.policy.volatility)
+        return volatility_of_bars(self.bars_of(instrument.symbol, self.played_until))
+
+    def _theoretical(self, instrument: Instrument) -> Price | None:
+        return option_price(self.desk, instrument, self.now(), self._volatility(instrument))
 
     def settle_expired(self) -> None:
         """End the contracts whose time is over; clients see it in positions and account, as at the broker."""

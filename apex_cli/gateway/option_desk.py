@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 
 from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_cash_settled, settled_at
 from apex_cli.core.market.option_value import theoretical_bar, theoretical_price
@@ -16,18 +15,18 @@ from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.rows import Report
 
 
-def option_price(desk: Desk, instrument: Instrument, now: datetime) -> Price | None:
-    """Return what an option is worth by the model; None without a price of its underlying, and once it has expired."""
+def option_price(desk: Desk, instrument: Instrument, now: datetime, volatility: float | None) -> Price | None:
+    """Return what an option is worth by the model; None without volatility or price, and once it has expired."""
     last = desk.engine.last_price(underlying_of(instrument).key)
-    if last is None or not instrument.strike or has_expired(instrument, now):
+    if last is None or volatility is None or not instrument.strike or has_expired(instrument, now):
         return None
-    return theoretical_price(instrument, last[0], now, volatility=float(desk.policy.volatility))
+    return theoretical_price(instrument, last[0], now, volatility=volatility)
 
 
-def option_bars(instrument: Instrument, bars: Iterable[Bar], volatility: Decimal) -> tuple[Bar, ...]:
+def option_bars(instrument: Instrument, bars: Iterable[Bar], volatility: float) -> tuple[Bar, ...]:
     """Return what *bars* of an underlying mean for an option on it, until it expires."""
     return tuple(
-        theoretical_bar(instrument, bar, volatility=float(volatility))
+        theoretical_bar(instrument, bar, volatility=volatility)
         for bar in bars
         if not has_expired(instrument, bar.start)
     )

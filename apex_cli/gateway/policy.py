@@ -109,8 +109,9 @@ class Policy(Value, frozen=True, kw_only=True):
     """Orders in coins rest as others do, for rehearsal; False: as at Interactive Brokers, no stops, and market orders
     that name an amount of cash and end at once."""
 
-    volatility: Decimal = Decimal("0.3")
-    """Volatility a year by which options without a price of their own are priced."""
+    volatility: Decimal | None = None
+    """Volatility a year by which options without a price of their own are priced; None: that of their underlying's
+    bars, and without bars such an option has no price."""
 
     delivers_shares: bool = True
     """An option in the money delivers shares at its strike; False: it pays cash, as one on an index does."""

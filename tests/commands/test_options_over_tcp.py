@@ -13,6 +13,7 @@ import pytest
 
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.market.calendar import NEW_YORK, session_bounds
+from apex_cli.gateway.policy import Policy
 from kit.gateway import GatewayThread
 
 D = Decimal
@@ -101,7 +102,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 @pytest.fixture
 def gateway(time: Time) -> Iterator[GatewayThread]:
-    made = GatewayThread(prices={"AAPL": "200"}, now=lambda: time.now)
+    policy = Policy(volatility=D("0.3"))
+    made = GatewayThread(prices={"AAPL": "200"}, now=lambda: time.now, policy=policy)
     made.start()
     yield made
     made.close()
@@ -218,3 +220,15 @@ def test_a_contract_is_chosen_by_rule_from_the_chain_of_the_broker(house: House)
     # Half of 3.00 below and of 12.00 above its price, which the venue quotes a tick around.
     assert D(held["stop_price"]) == pytest.approx(D(held["entry_price"]) - D("1.5"), abs=D("0.03"))
     assert D(held["target_prices"][0]) == pytest.approx(D(held["entry_price"]) + 6, abs=D("0.03"))
+
+
+def test_without_volatility_and_bars_the_venue_has_no_price_of_a_contract(house: House) -> None:
+    house.gateway.set_policy(volatility=None)
+    row = {
+        "signal_id": "r", "symbol": CALL, "signal_type": "LONG_CALL", "entry_price": 2.5, "stop_loss": 1,
+        "target_price": 9, "confidence": 0.9, "timestamp": house.time.now.isoformat(),
+    }  # fmt: skip
+    (house.folder / "s.json").write_text(json.dumps([row]))
+    (found,) = house.rows("run", "--once", "--signals", "s.json", of="signals")
+    assert [reason["code"] for reason in found["reasons"]] == ["price_collar"]
+    assert "no current price" in found["reasons"][0]["message"]

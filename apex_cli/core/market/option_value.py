@@ -18,6 +18,7 @@ from itertools import pairwise
 from math import erf, exp, log, sqrt
 from typing import Annotated
 
+from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.market.expiry import intrinsic_value, settled_at
 from apex_cli.core.model.base import Range, Value
 from apex_cli.core.model.instrument import Instrument, OptionRight
@@ -58,6 +59,12 @@ def historic_volatility(closes: Sequence[Decimal]) -> float | None:
     mean = sum(returns) / len(returns)
     variance = sum((found - mean) ** 2 for found in returns) / (len(returns) - 1)
     return sqrt(SESSIONS_A_YEAR * variance) or None
+
+
+def volatility_of_bars(bars: Sequence[Bar], days: int = OptionModel().history_days) -> float | None:
+    """Return the volatility a year of the last *days* daily returns in *bars*, oldest first; None as above."""
+    closes = {bar.end.astimezone(NEW_YORK).date(): bar.close for bar in bars}
+    return historic_volatility(list(closes.values())[-days - 1 :])
 
 
 def years_left(instrument: Instrument, at: datetime) -> float:

@@ -16,6 +16,7 @@ from apex_cli.core.market.option_value import (
     historic_volatility,
     theoretical_bar,
     theoretical_price,
+    volatility_of_bars,
     years_left,
 )
 from apex_cli.core.model.instrument import Instrument, make_instrument
@@ -82,3 +83,13 @@ def test_a_volatility_needs_returns_that_differ() -> None:
     assert historic_volatility([D(100)] * 50) is None
     closes = [D(100), D(101), D(100), D(101), D(100), D(101)]
     assert historic_volatility(closes) == pytest.approx(0.1731, abs=0.0001)
+
+
+def test_the_volatility_of_bars_is_that_of_their_last_close_a_day() -> None:
+    def bar(start: float, end: float, price: Decimal) -> Bar:
+        at = Price(price)
+        return Bar(symbol="XX", start=before(start), end=before(end), open=at, high=at, low=at, close=at)
+
+    prices = [D(100), D(101), D(100), D(101), D(100), D(101)]
+    days = [bar(9 - number, 8.9 - number, price) for number, price in enumerate(prices)]
+    assert volatility_of_bars([bar(9.2, 9.1, D(300)), *days], 5) == historic_volatility(prices)

@@ -11,9 +11,9 @@ from apex_cli.core.market.expiry import is_adjusted
 from apex_cli.core.market.option_value import (
     THEORETICAL,
     OptionModel,
-    historic_volatility,
     theoretical_bar,
     theoretical_price,
+    volatility_of_bars,
 )
 from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar, Quote
@@ -71,8 +71,7 @@ class OptionPrices:
     def _historic(self, symbol: str, at: datetime) -> float | None:
         days = self._model.history_days
         bars = self._bars.bars(symbol, after=at - timedelta(days=days * DAYS_A_RETURN + 1), until=at + LAST_SECOND)
-        closes = {bar.end.astimezone(NEW_YORK).date(): bar.close for bar in bars}
-        return historic_volatility(list(closes.values())[-days - 1 :])
+        return volatility_of_bars(bars, days)
 
 
 def _has_terms(instrument: Instrument) -> bool:
