@@ -219,7 +219,7 @@ def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
     name = name.removeprefix("$")
     venue, colon, rest = name.partition(":")
     if colon and rest and venue in PREFIXES:
-        return rest, _placed(name, PREFIXES[venue], hints)
+        return rest, _placed(name, rest, PREFIXES[venue], hints)
     if hints.market_type not in {None, MarketType.EQUITY}:
         return name, hints
     if name.endswith("=X") and name[:-2] in CURRENCIES:
@@ -229,12 +229,12 @@ def _unmarked(name: str, hints: Hints) -> tuple[str, Hints]:
         place = places.get(suffix) if found and root else None
         is_preferred = root.endswith((".PR", " PR"))
         if place is not None and not is_preferred and (root.isdigit() or not place.digits):
-            return root.lstrip("0") if place.digits else root, _placed(name, place, hints)
+            return root.lstrip("0") if place.digits else root, _placed(name, root, place, hints)
     return name, hints
 
 
-def _placed(name: str, place: Place, hints: Hints) -> Hints:
-    """Return *hints* with what *place* says of *name*.
+def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
+    """Return *hints* with what *place* says of *name*, which is *root* without its mark.
 
     Raises:
         SpellingError: they contradict each other, or prices there may be in pounds or in pence.
@@ -246,7 +246,7 @@ def _placed(name: str, place: Place, hints: Hints) -> Hints:
         whole, part = place.currencies
         raise SpellingError(
             f"{name} is listed where some quote in {whole} and others in hundredths of it; say currency: {whole} or "
-            f"{part}",
+            f"{part}, or name it {root}@{whole} or {root}@{part}",
             field="currency",
         )
     if len(place.currencies) == 1 and hints.currency not in {"", *place.currencies}:
