@@ -34,7 +34,7 @@ def test_decimals_are_at_least_two_and_at_most_four() -> None:
 
 
 def test_amounts_carry_their_unit() -> None:
-    assert money(D("1500")) == "1500.00 USD"
+    assert money(D("1500")) == "1,500.00 USD"
     assert percent(D("0.025")) == "2.5 %"
     assert units(D(1), MarketType.OPTIONS) == "1 contract"
     assert units(D("0.25"), MarketType.CRYPTO) == "0.25 units"
