@@ -46,6 +46,12 @@ ACCOUNT = Annotated[
         metavar="ID", help="Paper account that orders may leave for. Default: the only one.", show_default=False
     ),
 ]
+BASE = Annotated[
+    str | None,
+    typer.Option(
+        metavar="lower|equity|fixed", help="On paper, what sizes count with. Default: lower.", show_default=False
+    ),
+]
 PRICES = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="Folder of price files, in simulation. Default: none.", show_default=False),
@@ -77,6 +83,7 @@ def init(
     mode: MODE = None,
     port: PORT = None,
     account: ACCOUNT = None,
+    base: BASE = None,
     prices: PRICES = None,
     signals: SIGNALS = None,
     phone: PHONE = None,
@@ -88,6 +95,7 @@ def init(
         "mode": mode,
         "port": port,
         "account": account,
+        "base": base,
         "prices": prices,
         "signals": signals,
         "phone": phone,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.limits import CapitalBase
 
 MOST_CAPITAL = Decimal(10**12)
 MOST_RISK_PCT = Decimal(50)
@@ -44,11 +45,31 @@ class FirstAnswers(Value, frozen=True, kw_only=True):
     account: str = ""
     """Empty: the only one that is logged in."""
 
+    base: CapitalBase = CapitalBase.FIXED
+    """What sizes count with."""
+
     prices: Path | None = None
     signals: Path = Path("signals")
     """From the configuration's folder on."""
 
     phone: Phone = Phone.NONE
+
+
+BASES = {"lower": CapitalBase.LOWER_OF_BOTH, "equity": CapitalBase.EQUITY, "fixed": CapitalBase.FIXED}
+"""What sizes count with, as one answers."""
+
+
+def read_base(text: str) -> CapitalBase:
+    """Return what sizes count with.
+
+    Raises:
+        ValueError: it is none of the answers.
+    """
+    word = text.strip().lower()
+    found = BASES.get(word) or next((base for base in CapitalBase if base == word), None)
+    if found is None:
+        raise ValueError(f"{text!r} is none of {', '.join(BASES)}.")
+    return found
 
 
 def read_capital(text: str) -> Decimal:
@@ -206,6 +227,14 @@ def questions(*, cwd: Path, port: int) -> tuple[Question, ...]:
             "account", "Paper account", "Orders leave for no other; empty: the only one.", read_account, "", Venue.PAPER
         ),
         Question(
+            "base",
+            "Sizes count with: lower, equity or fixed",
+            "What the account is worth, the capital, or the lower of both.",
+            read_base,
+            "lower",
+            Venue.PAPER,
+        ),
+        Question(
             "prices",
             "Folder of price files",
             "Fills are at their prices; empty: at the signal's own.",
@@ -233,6 +262,7 @@ def first_config(answers: FirstAnswers, folder: Path) -> str:
         _section(
             "risk",
             ("capital", f"{answers.capital:f}", "USD; the size of every trade is a part of it"),
+            *_base_row(answers),
             ("max_risk_pct", _plain(answers.risk / 100), f"{_plain(answers.risk)} % is lost when a stop is hit"),
         ),
         _section("signals", ("inbox", _path(answers.signals, folder), "read, then moved to processed or rejected")),
@@ -259,6 +289,12 @@ def secrets_text(phone: Phone) -> str:
     if phone is Phone.TELEGRAM:
         return "# From @BotFather.\nAPEX_TELEGRAM_TOKEN=\n# Your chat, from @userinfobot.\nAPEX_TELEGRAM_CHAT_ID=\n"
     return "# Addresses as Apprise has them, separated by blanks: mailto://... ntfy://...\nAPEX_NOTIFY_URLS=\n"
+
+
+def _base_row(answers: FirstAnswers) -> tuple[tuple[str, str, str], ...]:
+    if answers.mode is Venue.SIMULATION:
+        return ()
+    return (("capital_base", str(answers.base), "fixed: capital; equity: what the account is worth"),)
 
 
 def _broker(answers: FirstAnswers) -> str:

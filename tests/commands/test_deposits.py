@@ -160,3 +160,26 @@ def test_a_loss_of_a_currency_pair_is_a_loss_and_no_withdrawal(
     assert "daily_loss" in {reason["code"] for reason in refused["reasons"]}
     journal = "".join(path.read_text() for path in (here / "state" / "journal").glob("*.jsonl"))
     assert '"cash_moved"' not in journal
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        (("--mode", "paper"), "capital_base: lower_of_both"),
+        (("--mode", "paper", "--base", "Equity"), "capital_base: equity"),
+        (("--mode", "paper", "--base", "lower_of_both"), "capital_base: lower_of_both"),
+        (("--mode", "simulation"), ""),
+    ],
+)
+def test_a_first_configuration_for_a_broker_proposes_the_lower_of_capital_and_worth(
+    here: Path, apex_json: Callable[..., Any], options: tuple[str, ...], written: str
+) -> None:
+    assert apex_json("init", "mine", "--yes", *options).status == 0
+    text = (here / "mine" / "config.yaml").read_text()
+    assert (written in text) if written else ("capital_base" not in text)
+
+
+def test_another_base_is_refused(apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("init", "mine", "--mode", "paper", "--base", "all", "--yes")
+    assert (answer.status, answer.error["code"]) == (2, "usage")
+    assert "none of lower, equity, fixed" in answer.error["message"]
