@@ -15,8 +15,8 @@ class Timeline:
 
     def __init__(self, ends: Sequence[datetime], sources: Iterable[SignalSource]) -> None:
         """Ask *sources* at which of *ends* they may have something; one that cannot say may at each."""
-        self.ends = tuple(ends)
-        self._wakes = _wakes_of(self.ends, sources)
+        self.ends = ends
+        self._wakes = _wakes_of(ends, sources)
         self._session_last = -1
 
     def __len__(self) -> int:
@@ -49,13 +49,14 @@ class Timeline:
             first = last + 1
 
 
-def _wakes_of(ends: tuple[datetime, ...], sources: Iterable[SignalSource]) -> list[int] | None:
+def _wakes_of(ends: Sequence[datetime], sources: Iterable[SignalSource]) -> list[int] | None:
     """Return the numbers of the moments at which *sources* may have something; None for every one."""
-    moments: set[datetime] = set()
+    numbers: set[int] = set()
     for source in sources:
         ask: Callable[[Sequence[datetime]], Iterable[datetime] | None] | None = getattr(source, "wakes", None)
         found = ask(ends) if ask is not None else None
         if found is None:
             return None
-        moments.update(found)
-    return [number for number, end in enumerate(ends) if end in moments]
+        places = ((moment, bisect_left(ends, moment)) for moment in found)
+        numbers.update(at for moment, at in places if at < len(ends) and ends[at] == moment)
+    return sorted(numbers)

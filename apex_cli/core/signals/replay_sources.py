@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from apex_cli.core.analysis.frame import Floats
 
+MOST_KEPT = 10_000
+"""Signals that are kept for other settings."""
+
 CHANNEL = 20
 """Bars of the channel that a close must break."""
 
@@ -118,15 +121,18 @@ class BreakoutRule:
             for end in moments(frame.ends[_may_break_out(frame.high, frame.close)]):
                 likely.setdefault(end, []).append(symbol)
         self._likely = likely
-        return likely.keys() & set(ends)
+        return [moment for moment in likely if ends[0] <= moment <= ends[-1]]
 
     def _look(self, symbol: str, now: datetime) -> Signal | None:
         """Return the signal of *symbol* at *now*, found once for every setting that replays the same bars."""
         if self._found is None:
             return self._signal_of(symbol, now)
-        if (symbol, now) not in self._found:
-            self._found[symbol, now] = self._signal_of(symbol, now)
-        return self._found[symbol, now]
+        if (symbol, now) in self._found:
+            return self._found[symbol, now]
+        signal = self._signal_of(symbol, now)
+        if len(self._found) < MOST_KEPT:
+            self._found[symbol, now] = signal
+        return signal
 
     def _signal_of(self, symbol: str, now: datetime) -> Signal | None:
         known = self._bars.bars(symbol, after=now - LOOK_BACK, until=now + LAST_SECOND)[-CHANNEL - 2 :]
