@@ -351,7 +351,13 @@ _RESERVE = [bytearray(4 << 20)]
 
 
 def out_of_means(error: BaseException) -> StateError | None:
-    """Return what to say when the machine gives no more files or memory; None for any other error."""
+    """Return what to say when the machine gives no more files or memory, or no time; None for any other error."""
+    if isinstance(error, OverflowError) and "_PyTime_t" in str(error):
+        return StateError(
+            "clock_unusable",
+            "This machine's clock is beyond the year 2262, where Python cannot tell the time.",
+            hint="Set the clock right, then try again.",
+        )
     if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
         return StateError(
             "too_many_open_files", "Too many files are open.", hint="Raise the limit (ulimit -n 1024), then try again."

@@ -143,6 +143,7 @@ def test_standard_input_that_was_never_there_asks_nobody(monkeypatch: pytest.Mon
         (OSError(errno.EMFILE, "Too many open files"), "too_many_open_files"),
         (OSError(errno.ENFILE, "Too many open files in system"), "too_many_open_files"),
         (MemoryError(), "out_of_memory"),
+        (OverflowError("timestamp too large to convert to C _PyTime_t"), "clock_unusable"),
     ],
 )
 def test_a_machine_that_gives_no_more_is_one_sentence(
