@@ -176,4 +176,14 @@ def main() -> None:
             sys.stdout.flush()
     except OSError:
         point_nowhere(sys.stdout)
+    if _is_held_up():
+        os._exit(status)
     sys.exit(status)
+
+
+def _is_held_up() -> bool:
+    """Return whether the interpreter would wait for a thread of somebody's code: all of ours have ended."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return False
+    return any(not each.daemon for each in threading.enumerate() if each is not threading.main_thread())

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import io
+import os
 import signal as process_signal
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TextIO, TypeVar, cast
+
+from apex_cli.core.model.wording import visible
 
 if sys.platform != "win32":
     import resource
@@ -26,6 +31,11 @@ AGAIN_S = 0.5
 """How soon code that caught the end of its time is ended again."""
 
 DEFAULT_TIME_S = 30.0
+MOST_SAID = 20_000
+"""Characters that steps and scanners may print in one run."""
+
+MOST_RECURSION = 20_000
+
 _PAGE = 4096
 
 
@@ -45,6 +55,7 @@ class Limits:
         self.time_s = time_s
         self._memory = None if memory_mb is None else memory_mb << 20
         self._is_running = False
+        self.said = Said()
 
     async def run(self, start: Callable[[], Awaitable[T]]) -> T:
         """Return what the awaitable of *start* comes to.
@@ -74,7 +85,10 @@ class Limits:
             Exception: what it raised; ``SystemExit`` as a RuntimeError.
         """
         with self._told(), self.bounded(self.time_s):
-            return work()
+            try:
+                return work()
+            except GeneratorExit:
+                raise _wants_to_end("GeneratorExit") from None
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -86,56 +100,142 @@ class Limits:
         except MemoryError:
             raise LeftOutError("it takes more memory than a step may") from None
         except SystemExit as error:
-            raise RuntimeError(f"it tried to end apex (SystemExit: {error})") from None
+            raise _wants_to_end(f"SystemExit: {error}") from None
 
     def _too_long(self) -> LeftOutError:
         return LeftOutError(f"it did not answer within {self.time_s:g} s")
 
-    @contextmanager
-    def bounded(self, left_s: float) -> Iterator[None]:
+    def bounded(self, left_s: float) -> AbstractContextManager[None]:
         """Bound the block, which does not await: OverrunError after *left_s* seconds, MemoryError beyond the memory.
 
         The time is kept by an alarm, which only the main thread of a process has. Blocks inside each other are
-        bounded by the outer one.
+        bounded by the outer one. What the block prints goes to standard error, as much of it as may be read, and it
+        cannot end the process.
         """
         if self._is_running or not _has_alarm():
-            yield
-            return
-        before = process_signal.signal(process_signal.SIGALRM, self._ring)
-        self._is_running = True
-        process_signal.setitimer(process_signal.ITIMER_REAL, max(left_s, 0.001), AGAIN_S)
-        try:
-            with _bounded_memory(self._memory):
-                yield
-        finally:
-            self._is_running = False
-            process_signal.setitimer(process_signal.ITIMER_REAL, 0)
-            process_signal.signal(process_signal.SIGALRM, before or process_signal.SIG_DFL)
+            return nullcontext()
+        return _Bound(self, left_s)
 
-    def _ring(self, *_: object) -> None:
-        if self._is_running:
+
+class _Bound:
+    """The bounds around one stretch of a step's code.
+
+    A class, whose code and nothing else runs between the step's and its end: the alarm spares it, see ``_ring``.
+    """
+
+    __slots__ = ("_before", "_exit", "_left_s", "_limits", "_memory", "_recursion", "_set_recursion", "_streams")
+
+    def __init__(self, limits: Limits, left_s: float) -> None:
+        self._limits = limits
+        self._left_s = left_s
+
+    def __enter__(self) -> None:
+        limits = self._limits
+        self._streams, self._exit = (sys.stdout, sys.stderr), os._exit
+        self._recursion, self._set_recursion = sys.getrecursionlimit(), sys.setrecursionlimit
+        self._before = process_signal.signal(process_signal.SIGALRM, self._ring)
+        self._memory = None
+        limits._is_running = True  # noqa: SLF001 - its other half
+        try:
+            self._memory = _lower_memory(limits._memory)  # noqa: SLF001 - its other half
+            sys.stdout = sys.stderr = limits.said.on(self._streams[1])
+            os._exit = partial(_no_exit, os.getpid(), self._exit)
+            sys.setrecursionlimit = partial(_set_recursion, self._set_recursion)
+            process_signal.setitimer(process_signal.ITIMER_REAL, max(self._left_s, 0.001), AGAIN_S)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        process_signal.setitimer(process_signal.ITIMER_REAL, 0)
+        self._limits._is_running = False  # noqa: SLF001 - its other half
+        process_signal.signal(process_signal.SIGALRM, self._before or process_signal.SIG_DFL)
+        sys.stdout, sys.stderr = self._streams
+        os._exit = self._exit
+        if self._memory is not None:
+            resource.setrlimit(resource.RLIMIT_AS, self._memory)
+        sys.setrecursionlimit = self._set_recursion
+        if sys.getrecursionlimit() != self._recursion:
+            sys.setrecursionlimit(self._recursion)
+
+    def _ring(self, _: int, frame: FrameType | None) -> None:
+        """End the step, unless it has come to its end: code that goes through many frames on its way out takes time."""
+        if self._limits._is_running and (frame is None or frame.f_globals is not globals()):  # noqa: SLF001
             raise OverrunError
+
+
+class Said(io.TextIOBase):
+    """What steps print, on standard error: the results on standard output stay whole, and nobody drowns."""
+
+    def __init__(self) -> None:
+        """Start with room for ``MOST_SAID`` characters."""
+        self._stream: TextIO | None = None
+        self._left = MOST_SAID
+
+    def on(self, stream: TextIO | None) -> TextIO:
+        """Return this, to write to *stream* from now on."""
+        self._stream = stream
+        return cast("TextIO", self)
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def fileno(self) -> int:
+        """Return that of the stream behind."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    def write(self, text: str, /) -> int:
+        """Write *text*, as long as there is room, without control characters."""
+        if self._stream is None or self._left <= 0:
+            return len(text)
+        taken = text[: self._left]
+        self._left -= len(taken)
+        self._stream.write(visible(taken, keep="\n\t"))
+        if self._left <= 0:
+            self._stream.write(f"\nWhat steps print beyond {MOST_SAID:,} characters is left out.\n")
+        return len(text)
+
+
+def _no_exit(process: int, leave: Callable[[int], NoReturn], status: int = 0) -> NoReturn:
+    """Stand in for ``os._exit`` in a step: a child of its own may end so, the process of the run may not.
+
+    Threads are not steps: those of ours that end a process which hangs must be able to.
+    """
+    if os.getpid() != process or threading.current_thread() is not threading.main_thread():
+        leave(status)
+    raise SystemExit(status)
+
+
+def _set_recursion(set_limit: Callable[[int], None], limit: int) -> None:
+    """Stand in for ``sys.setrecursionlimit``: a fall without end would take minutes to come back from."""
+    set_limit(min(limit, MOST_RECURSION))
+
+
+def _wants_to_end(how: str) -> RuntimeError:
+    return RuntimeError(f"it tried to end apex ({how})")
 
 
 def _has_alarm() -> bool:
     return hasattr(process_signal, "setitimer") and threading.current_thread() is threading.main_thread()
 
 
-@contextmanager
-def _bounded_memory(extra: int | None) -> Iterator[None]:
-    """Let the process grow by no more than *extra* bytes meanwhile, where the system can be asked for that."""
+def _lower_memory(extra: int | None) -> tuple[int, int] | None:
+    """Let the process grow by no more than *extra* bytes, where the system can be asked for that.
+
+    Returns:
+        The limits before; None where they stay.
+    """
     if extra is None or sys.platform != "linux":
-        yield
-        return
+        return None
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - a file of the system, each step pays
         size = int(file.read().split()[0]) * _PAGE
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = [size + extra, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_AS, (min(most), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return soft, hard
 
 
 class Unlimited(Limits):
@@ -177,6 +277,10 @@ class _Driven:
                 wanted = self._bounded(partial(steps.send, None) if thrown is None else partial(steps.throw, thrown))
             except StopIteration as end:
                 return end.value
+            except GeneratorExit:
+                if isinstance(thrown, GeneratorExit):
+                    raise
+                raise _wants_to_end("GeneratorExit") from None
             try:
                 yield wanted
             except BaseException as raised:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal as signals
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,12 +65,47 @@ async def exits() -> None:
     sys.exit(3)
 
 
+async def leaves() -> None:
+    os._exit(3)
+
+
+async def leaves_after_waiting() -> None:
+    await asyncio.sleep(0)
+    os._exit(3)
+
+
+async def says_it_is_over() -> None:
+    raise GeneratorExit
+
+
+async def says_it_is_over_after_waiting() -> None:
+    await asyncio.sleep(0)
+    raise GeneratorExit
+
+
+async def falls() -> None:
+    await falls()
+
+
+async def falls_without_end() -> None:
+    sys.setrecursionlimit(10**9)
+
+    def fall() -> None:
+        fall()
+
+    fall()
+
+
 async def crashes() -> None:
     raise ValueError("no such luck")
 
 
 SILENT = [sleeps, sleeps_and_catches_everything, blocks, loops, loops_after_waiting]
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="alarms")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="alarms"),
+    # A step is ended wherever it is, also while something is cleared up, of which nobody can be asked.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 class Step:
@@ -139,7 +177,20 @@ def test_a_step_that_eats_memory_is_reported_and_left_out() -> None:
     assert "more memory than a step may" in reason.message
 
 
-@pytest.mark.parametrize("body", [ends_apex, exits, crashes])
+ENDING = [
+    ends_apex,
+    exits,
+    leaves,
+    leaves_after_waiting,
+    says_it_is_over,
+    says_it_is_over_after_waiting,
+    falls,
+    falls_without_end,
+    crashes,
+]
+
+
+@pytest.mark.parametrize("body", ENDING)
 def test_a_step_that_crashes_or_ends_apex_is_asked_again(body: Callable[[], Any]) -> None:
     step = Step(body)
     answers, reported = asked(step)
@@ -147,6 +198,58 @@ def test_a_step_that_crashes_or_ends_apex_is_asked_again(body: Callable[[], Any]
     assert step.asked == 2
     assert reported
     assert "mine failed" in reported[0].message
+
+
+def test_after_a_step_everything_is_as_it_was() -> None:
+    def stage() -> tuple[object, ...]:
+        return sys.stdout, sys.stderr, os._exit, sys.setrecursionlimit, sys.getrecursionlimit(), signals.getitimer(0)
+
+    before = stage(), signals.getsignal(signals.SIGALRM)
+    for body in (*SILENT, *ENDING):
+        asked(Step(body))
+        assert (stage(), signals.getsignal(signals.SIGALRM)) == before, body.__name__
+
+
+def test_a_child_of_a_step_may_end_as_it_likes() -> None:
+    ended: list[int] = []
+
+    async def forks() -> None:
+        child = os.fork()
+        if not child:
+            os._exit(7)
+        ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))  # noqa: ASYNC222 - a step that never awaits
+
+    _, reported = asked(Step(forks))
+    assert (ended, reported) == ([7, 7], [])
+
+
+def test_a_thread_of_ours_can_end_the_process_while_a_step_hangs() -> None:
+    code = "\n".join(
+        (
+            "import asyncio, os, sys, threading",
+            f"sys.path[:0] = {sys.path!r}",
+            "from core.signals import test_guarded as steps",
+            "threading.Timer(0.3, lambda: os._exit(9)).start()",
+            "steps.MOST_S = 60",
+            "steps.asked(steps.Step(steps.blocks))",
+        )
+    )
+    here = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=here, check=False, timeout=20).returncode == 9
+
+
+def test_what_a_step_prints_goes_to_standard_error_and_not_without_end(capsys: pytest.CaptureFixture[str]) -> None:
+    async def prints() -> None:
+        print("\x1b[31mto you\u202e")
+        for _ in range(3000):
+            print("and to you", file=sys.stderr)
+
+    asked(Step(prints))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("\\u001b[31mto you\\u202e\nand to you\n")
+    assert err.endswith("What steps print beyond 20,000 characters is left out.\n")
+    assert len(err) < 21_000
 
 
 @pytest.mark.parametrize("body", [sleeps, blocks, ends_apex])
