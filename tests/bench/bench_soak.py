@@ -94,6 +94,7 @@ def main(sessions: int) -> None:
             start = time.perf_counter()
             signals = play_session(rig, dice, number)
             rig.coordinator.reports.clear()  # a loop hands them to its log
+            rig.source.settled.clear()
             now = resident()
             journal = sum(path.stat().st_size for path in store.journal.files())
             day = session_date(clock.now())

@@ -34,7 +34,8 @@ Auctions
 Volume
     - With *max_participation* an order fills at most that part of a bar's volume, in whole steps: nothing in a
       bar without volume. A triggered stop that fills partly continues as a market order.
-    - An order that meets the close of the last bar at once is bound by that bar's volume.
+    - An order that meets the close of the last bar at once is bound by that bar's volume, unless it closes a position:
+      what it left would be held without the stop that was cancelled for it.
     - *size* of ``on_price`` is shared by all orders, in order of arrival.
 """
 
@@ -55,7 +56,7 @@ from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
-from apex_cli.core.model.order import Order, OrderStatus, OrderType, Phase, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, Phase, TimeInForce
 from apex_cli.core.model.spelling import respelled_key
 from apex_cli.core.venue import snapshot as keeping
 from apex_cli.core.venue.book import VenueBook, VenueOrder, WorkingOrder
@@ -249,7 +250,8 @@ class MatchingEngine:
                 by_key.setdefault(order.key, []).append(order)
         for key, batch in by_key.items():
             volume = self._volumes.get(key)
-            if self._max_participation is not None and volume is not None:
+            is_close = any(order.order.role is OrderRole.CLOSE for order in batch)
+            if self._max_participation is not None and volume is not None and not is_close:
                 self._desk.cap, self._desk.cap_is_shared = volume * self._max_participation, False
             self._matcher.meet_price(batch, self._prices[key])
             self._desk.cap = None

@@ -212,6 +212,14 @@ class TestVolume:
             "E1 6@101", "E1 FILLED", "E2 6@100", "E2 FILLED",
         ]  # fmt: skip
 
+    def test_an_order_that_closes_a_position_fills_at_the_close_as_a_whole(
+        self, engine: MatchingEngine, order: Any, bar: Any, reported: Any
+    ) -> None:
+        engine.on_price("AAPL", Price(D(100)), T0)
+        engine.submit([order("E", "BUY", "MARKET")], T0)
+        engine.on_bar("AAPL", bar("100 101 99 100", 0, "49"))
+        assert reported(engine.submit([order("C", "SELL", "MARKET")], T0)) == ["C WORKING", "C 10@100", "C FILLED"]
+
     def test_a_price_without_a_bar_bounds_nothing(self, engine: MatchingEngine, order: Any, reported: Any) -> None:
         engine.on_price("AAPL", Price(D(100)), T0)
         assert "E 10@100" in reported(engine.submit([order("E", "BUY", "MARKET")], T0))
