@@ -155,7 +155,7 @@ def test_a_stop_moves_although_it_cannot_be_changed(held: House, apex_json: Apex
     stops = [row for row in exits(gateway.books()).values() if row.terms.order_type == "STP"]
     assert [(row.remaining, row.terms.aux_price) for row in stops] == [(100, 100)]
     (position,) = apex_json("positions").data["positions"]
-    assert (position["stop_price"], position["protected_quantity"]) == ("100", 100)
+    assert (position["stop_price"], position["protected_quantity"]) == ("100.00", 100)
 
 
 @pytest.mark.parametrize(("leg", "price"), [("-S1", "97.90"), ("-T1", "106.00")])

@@ -142,10 +142,10 @@ def test_a_trailing_stop_takes_over_at_the_venue_and_its_moves_reach_the_state(
     assert resting["S2"].terms.oca_group == group
     kinds = events(here)
     assert kinds.index("trail_started") < kinds.index("stop_replaced")
-    assert stop_of(apex_json) == ("100.5", True)
+    assert stop_of(apex_json) == ("100.50", True)
     gateway.set_price("AAPL", "105")
     apex_json("run", "--once")
-    assert stop_of(apex_json) == ("103", True)
+    assert stop_of(apex_json) == ("103.00", True)
     gateway.set_price("AAPL", "102.9")
     apex_json("run", "--once")
     (trip,) = apex_json("history").data["round_trips"]
@@ -198,7 +198,7 @@ def test_a_limit_entry_follows_the_price_and_is_there_once(
     resting = working(gateway)
     assert {name[0] for name in resting} == {"S", "T"}
     assert {row.remaining for row in resting.values()} == {held}
-    assert stop_of(apex_json) == ("98", True)
+    assert stop_of(apex_json) == ("98.00", True)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills as POSIX has them")
