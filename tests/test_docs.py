@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -18,6 +19,7 @@ from kit.pages import (
     shell_for,
     steps,
 )
+from kit.pictures import pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "apex_cli" / "docs"
@@ -86,6 +88,12 @@ def test_every_command_of_a_page_prints_what_the_page_says(
 def test_every_command_and_option_that_a_page_names_exists(page: Path) -> None:
     named = sorted(set(lines_of_apex(page.read_text(encoding="utf-8"))))
     assert [problem for line in named if (problem := problem_of(line))] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_the_pictures_show_what_is_drawn_now(template: Path, environ: dict[str, str]) -> None:
+    for name, svg in pictures(template, environ):
+        assert (DOCS / "pictures" / name).read_text(encoding="utf-8") == svg, f"{name}: {REFRESH}"
 
 
 @pytest.mark.parametrize("name", GENERATED)

@@ -1,6 +1,7 @@
 """Writes what the pages take from the program: ``PYTHONPATH=tests python tests/write_pages.py [PAGE ...]``.
 
-The tables of commands and keys are made anew; the commands of each page are typed, and what they print now is put in.
+The tables of commands and keys, and the pictures, are made anew. The commands of each page are typed, and what they
+print now is put in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kit.pages import GENERATED, clean_environment, played_demo, refreshed, shell_for
+from kit.pictures import pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "apex_cli" / "docs"
@@ -39,5 +41,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         environ = clean_environment(Path(place) / "home")
         template = played_demo(Path(place), environ)
+        for name, svg in pictures(template, environ):
+            (DOCS / "pictures" / name).write_text(svg, encoding="utf-8")
         for page in pages(sys.argv[1:]):
             refresh(page, template, Path(place) / page.stem, environ)

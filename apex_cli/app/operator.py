@@ -184,6 +184,16 @@ class Operator:
 
         return explain_blocks(story_of(subjects[-1], journal.events(subject=subjects[-1]), find))
 
+    def day_trades(self) -> DayTradeStatus | None:
+        """Return the count as far as it is known without asking the broker."""
+        from apex_cli.app.compose import make_parts
+
+        parts = make_parts(self._settings, read_only=True)
+        state = parts.store.view()
+        if state.account is None:
+            return None
+        return parts.gatherer.day_trades(state, state.account.account, parts.clock.now())
+
     def closing_warnings(self, requests: Sequence[CloseRequest]) -> tuple[Reason, ...]:
         """Return what to know before *requests* are carried out: day-trading rules, and orders that rest elsewhere.
 

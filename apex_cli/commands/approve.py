@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from apex_cli.commands.completion import pending_names
 from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -108,8 +110,13 @@ def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
             for block in preview_blocks(row.approval, preview)
         )
     else:
-        out.note("To answer: apex approve 2 --yes, or apex approve IBM --reject: number, symbol or id.")
+        out.note(_how_to_answer(shown[0], operator.numbers()))
     out.result(approvals_data(rows), blocks)
+
+
+def _how_to_answer(approval: ApprovalRecord, numbers: Mapping[str, int]) -> str:
+    number, symbol = numbers[approval.approval_id], approval.opportunity.signal.instrument.key
+    return f"To answer: apex approve {number} --yes, or apex approve {symbol} --reject: number, symbol or id."
 
 
 def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +13,11 @@ from apex_cli.commands.options import Call, HandOverOption, common, positive_dec
 from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
-from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.app.operator import Operator
 
 app = typer.Typer(add_completion=False)
 
@@ -59,7 +61,7 @@ def close(
     requests = operator.close_requests(symbols or (), terms)
     if not yes:
         out.warn(*operator.closing_warnings(requests))
-        _confirm(out, settings, requests, operator.view())
+        _confirm(out, settings, requests, operator)
     with posting(out, settings):
         done = operator.close(requests, is_all=everything)
         if yes:  # who was asked has read them
@@ -94,18 +96,20 @@ def _check_options(
         raise InputError("close_one", "--quantity and --limit need exactly one symbol.", hint="Name one symbol.")
 
 
-def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...], state: State) -> None:
+def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...], operator: Operator) -> None:
     """Ask at a terminal, with what is about to be closed; a script that says nothing has to say ``--yes``."""
     names = ", ".join(request.symbol for request in requests)
     if not out.can_prompt:
         raise InputError("confirmation_needed", f"Closing {names} needs a yes.", hint="Add --yes.")
     from apex_cli.app.resources import badge_in
     from apex_cli.core.positions.position_views import position_views
-    from apex_cli.presenters.close import close_line
+    from apex_cli.presenters.close import close_line, day_trade_line
 
+    state, status = operator.view(), operator.day_trades()
     views = {view.symbol: view for view in position_views(state)}
     for request in requests:
         typer.echo(close_line(request, views.get(request.symbol)).text, err=True)
+        typer.echo(day_trade_line(request, status).text, err=True)
     if not typer.confirm(f"{badge_in(settings, state).text}: close {names}?", err=True):
         raise NothingToDo("not_confirmed", "Nothing was closed.")
 

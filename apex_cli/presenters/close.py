@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.request import Closed, CloseRequest
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
@@ -74,6 +75,17 @@ def close_line(request: CloseRequest, view: PositionView | None) -> Line:
         f"last {price(view.current_price)}, P&L about {signed(pnl)} {account_currency()}",
         tone=Tone.BOLD,
     )
+
+
+def day_trade_line(request: CloseRequest, status: DayTradeStatus | None) -> Line:
+    """Return what closing now means for the day-trading rules."""
+    if status is None:
+        return Line(text="  Day trades are not known yet.")
+    if request.symbol not in status.opened_today:
+        return Line(text="  No day trade: nothing of it was opened today.")
+    if status.remaining is None or status.remaining < 0:
+        return Line(text="  A day trade: it was opened today. The rule in force sets no number.")
+    return Line(text=f"  A day trade: it was opened today. {status.remaining} of {status.limit} are left.")
 
 
 def closed_data(closed: Iterable[Closed]) -> dict[str, Any]:

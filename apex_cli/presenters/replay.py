@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,10 +15,10 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
 from apex_cli.presenters.history import ROUND_TRIPS, gain_figure, ratio_block, ratios_data, statistics_data, win_rates
-from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Tone, heads
+from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Plot, Tone, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, ratio, share, signed, units
-from apex_cli.presenters.screen.plots import curve_rows, depth_rows
+from apex_cli.presenters.screen.plots import WIDTH, curve_rows, depth_rows
 
 LAST_TRADES = 10
 MOST_WARNINGS = 5
@@ -194,24 +195,47 @@ def _expired(report: ReplayReport) -> tuple[tuple[str, Cell], ...]:
     return (("Expired", Cell(f"{report.expired_entries} entries ended before they were filled")),)
 
 
+LEAST_COLUMNS = 20
+"""Below it a curve shows nothing."""
+
+
 def _curves(points: Sequence[CurvePoint]) -> list[Block]:
     """Return equity and drawdown over time, drawn with characters."""
-    equity = [float(point.equity) for point in points]
+    return [Plot(lines=partial(_equity_lines, points)), Plot(lines=partial(_drawdown_lines, points))]
+
+
+def _room(points: Sequence[CurvePoint], width: int) -> tuple[int, int]:
+    """Return the columns of the labels and of the curve, none where there is nothing to see."""
+    equity = [point.equity for point in points]
     if len(equity) < 2 or min(equity) == max(equity):  # noqa: PLR2004 - a curve needs two points
+        return 0, 0
+    label = max(len(money(max(equity))), 8)
+    columns = min(WIDTH, width - label - 1)
+    return label, columns if columns >= LEAST_COLUMNS else 0
+
+
+def _equity_lines(points: Sequence[CurvePoint], width: int) -> list[Line]:
+    label, columns = _room(points, width)
+    if not columns:
         return []
-    label = max(len(money(Decimal(repr(max(equity))))), 8)
-    drawn = curve_rows(equity)
-    named = {0: money(Decimal(repr(max(equity)))), len(drawn) - 1: money(Decimal(repr(min(equity))))}
-    lines: list[Block] = [Line(text="Equity", tone=Tone.BOLD)]
-    lines += [Line(text=f"{named.get(number, ''):>{label}} {row}") for number, row in enumerate(drawn)]
+    equity = [point.equity for point in points]
+    drawn = curve_rows([float(value) for value in equity], width=columns)
+    named = {0: money(max(equity)), len(drawn) - 1: money(min(equity))}
+    rows = (Line(text=f"{named.get(number, ''):>{label}} {row}") for number, row in enumerate(drawn))
+    return [Line(text="Equity", tone=Tone.BOLD), *rows, _span_line(points, label, len(drawn[0]))]
+
+
+def _drawdown_lines(points: Sequence[CurvePoint], width: int) -> list[Line]:
+    label, columns = _room(points, width)
     fallen = [float(point.drawdown) for point in points]
-    if max(fallen):
-        lines.append(Line(text="Drawdown", tone=Tone.BOLD))
-        deep = depth_rows(fallen)
-        tags = {0: "0 %", len(deep) - 1: f"-{share(max(fallen), 1)}"}
-        lines += [Line(text=f"{tags.get(number, ''):>{label}} {row}", tone=Tone.BAD) for number, row in enumerate(deep)]
-    span = f"{points[0].at:%Y-%m-%d}"
-    end = f"{points[-1].at:%Y-%m-%d}"
-    width = max(len(drawn[0]) - len(span), len(end) + 1)
-    lines.append(Line(text=f"{'':>{label}} {span}{end:>{width}}", tone=Tone.DIM))
-    return lines
+    if not columns or not max(fallen):
+        return []
+    deep = depth_rows(fallen, width=columns)
+    named = {0: "0 %", len(deep) - 1: f"-{share(max(fallen), 1)}"}
+    rows = [Line(text=f"{named.get(number, ''):>{label}} {row}", tone=Tone.BAD) for number, row in enumerate(deep)]
+    return [Line(text="Drawdown", tone=Tone.BOLD), *rows]
+
+
+def _span_line(points: Sequence[CurvePoint], label: int, columns: int) -> Line:
+    first, last = (f"{point.at:%Y-%m-%d}" for point in (points[0], points[-1]))
+    return Line(text=f"{'':>{label}} {first}{last:>{max(columns - len(first), len(last) + 1)}}", tone=Tone.DIM)

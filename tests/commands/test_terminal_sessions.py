@@ -179,6 +179,8 @@ class TestClose:
     ) -> None:
         session = terminal("close", "msft")
         session.read_until("close MSFT?")
+        assert "Close 5 of 5 MSFT (long) at the market: last 26.50, P&L about +0.00 USD" in session.text
+        assert "A day trade: it was opened today. 3 of 3 are left." in session.text
         session.type(answer)
         assert session.ended() == status
         assert held(apex_json) == left

@@ -26,6 +26,9 @@ from apex_cli.commands import GROUPS
 from apex_cli.settings.reference import render_keys_page
 
 WIDTH = "80"
+ANY_TIME = {"APEX_BROKER__IB__QUIET_HOURS": "[]"}
+"""What is done at the paper account works at night, too, when the real one restarts."""
+
 GATEWAY_PORT = "4002"
 """On pages; a free port takes its place."""
 
@@ -140,7 +143,7 @@ class Shell:
         silent = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         with (
             contextlib.chdir(self.folder),
-            patch.dict(os.environ, self.environ, clear=True),
+            patch.dict(os.environ, {**self.environ, **(ANY_TIME if "--profile" in arguments else {})}, clear=True),
             patch.object(sys, "stdin", silent),
             contextlib.redirect_stdout(screen),
             contextlib.redirect_stderr(_Screen(talk, is_terminal=False)),

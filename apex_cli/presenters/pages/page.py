@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from apex_cli.presenters.pages.charts import html_text
-from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Figure, Grid, Line, Tone
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Figure, Grid, Line, Plot, Tone
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1b1f23; --dim: #5a646d; --line: #d5dade; --fill: #2b62a8;
@@ -89,6 +89,8 @@ def block_html(block: Block) -> str:
         return f"<p{_class(block.tone)}>{html_text(block.text)}</p>"
     if isinstance(block, Fields):
         return cards(Figure(name, cell.text, cell.tone) for name, cell in block.rows)
+    if isinstance(block, Plot):
+        return ""  # a page draws its own
     if not block.rows:
         return f'<p class="dim">{html_text(block.empty)}</p>'
     kinds = ["right" if head.is_right else "" if head.wraps else "bars" for head in block.columns]

@@ -5,6 +5,7 @@ Every text of a block is made visible when the block is: whatever draws it may t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Self
 
@@ -105,7 +106,17 @@ class Grid(Value, frozen=True, kw_only=True):
         force_setattr(self, "empty", visible(self.empty))
 
 
-Block = Line | Fields | Grid
+class Plot(Value, frozen=True, kw_only=True):
+    """A drawing that fits the room there is."""
+
+    lines: Callable[[int], Sequence[Line]]
+    """Returns the lines for so many columns."""
+
+
+WIDE = 80
+"""Columns of a drawing where nobody says how much room there is."""
+
+Block = Line | Fields | Grid | Plot
 
 FULL, EMPTY = "█", "░"
 

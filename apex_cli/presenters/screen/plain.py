@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line
+from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot
 
 
 def render(blocks: Iterable[Block]) -> str:
@@ -20,6 +20,8 @@ def _render(block: Block) -> str:
             return _titled(block.title, _fields(block.rows))
         case Grid():
             return _titled(block.title, _grid(block))
+        case Plot():
+            return "\n".join(line.text.rstrip() for line in block.lines(WIDE))
 
 
 def _titled(title: str, body: str) -> str:

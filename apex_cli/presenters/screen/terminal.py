@@ -13,7 +13,7 @@ from rich.text import Text
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Plot, Tone
 from apex_cli.presenters.screen.fit import (
     GAP,
     NARROW,
@@ -70,6 +70,21 @@ def renderable(block: Block) -> RenderableType:
             return _fields(block)
         case Grid():
             return FittingGrid(block)
+        case Plot():
+            return FittingPlot(block)
+
+
+class FittingPlot:
+    """A drawing that is made when its room is known."""
+
+    def __init__(self, plot: Plot) -> None:
+        """Keep *plot*."""
+        self._plot = plot
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield its lines, none of them wrapped."""
+        for line in self._plot.lines(options.max_width):
+            yield Text(line.text, style=STYLES[line.tone], no_wrap=True, overflow="crop")
 
 
 def panel(title: str, blocks: Iterable[Block], *, subtitle: str = "") -> RenderableType:
