@@ -55,6 +55,7 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         panel = next(title for title, group in GROUPS.items() if cmd_name in group)
         command.rich_help_panel = panel  # type: ignore[attr-defined]  # Typer reads it
+        _name_values(command)
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own type is private
@@ -67,6 +68,26 @@ class LazyGroup(TyperGroup):
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             raise InputError("usage", f"No such command {name!r}.{meant}", hint="See: apex --help")
         return super().resolve_command(ctx, args)
+
+
+VALUE_NAMES = {
+    "text": "TEXT",
+    "str": "TEXT",
+    "integer": "NUMBER",
+    "int": "NUMBER",
+    "path": "FILE",
+    "datetime": "DATE",
+}
+"""How help calls the value of an option that has no name of its own for it, by kind."""
+
+
+def _name_values(command: Any) -> None:  # noqa: ANN401 - Typer's own type is private
+    """Let no help page show the name of a type, such as ``<int>``."""
+    for option in command.params:
+        if option.param_type_name == "option" and option.metavar is None and not option.is_flag:
+            option.metavar = VALUE_NAMES.get(option.type.name)
+    for inner in getattr(command, "commands", {}).values():
+        _name_values(inner)
 
 
 RARELY = (50_000, 20, 20)

@@ -269,3 +269,21 @@ def test_ctrl_c_while_it_is_imported_ends_in_a_sentence(tmp_path: Path, module: 
         [sys.executable, "-c", program, "positions"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "Interrupted.")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_page_names_a_type_or_shows_marks(name: str) -> None:
+    group = get_command(make_app(with_completion=False))
+    command = group.get_command(None, name)  # type: ignore[arg-type]
+    for one in (command, *getattr(command, "commands", {}).values()):
+        text = " ".join([one.help or "", *(getattr(option, "help", "") or "" for option in one.params)])
+        assert "``" not in text
+        assert ":class:" not in text
+        assert [
+            option.opts for option in one.params if option.param_type_name == "option" and _is_nameless(option)
+        ] == []
+
+
+def _is_nameless(option: Any) -> bool:
+    is_option = option.param_type_name == "option"
+    return is_option and option.metavar is None and not option.is_flag and not hasattr(option.type, "choices")

@@ -129,6 +129,7 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
     if done.failures and not done.results:
         raise as_error(done.failures[0])
     answered = [result for result in done.results if isinstance(result, Answered)]
+    out.warn(*(warning for each in answered if each.preview for warning in each.preview.decision.warnings))
     out.result(answered_data(answered), answered_blocks(answered), status=status_of(done), reasons=reasons_of(done))
 
 

@@ -30,7 +30,7 @@ from apex_cli.presenters.screen.formats import (
     signed,
     units,
 )
-from apex_cli.presenters.size import BINDING_WORDS
+from apex_cli.presenters.size import bound_words
 
 if TYPE_CHECKING:  # the desk brings the event loop along, which showing a value does not need
     from apex_cli.core.model.request import Answered, Preview
@@ -203,7 +203,7 @@ def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, .
         ("Entry / stop", Cell(f"{price(signal.entry_price)} / {price(signal.stop_loss)}")),
         ("Target", Cell(", ".join(map(price, signal.target_prices)) or DASH)),
         ("Reward:risk", reward_risk_cell(now.reward_risk)),
-        ("Limited by", Cell(BINDING_WORDS[sized.binding] if sized else DASH)),
+        ("Size", Cell(bound_words(sized) if sized else DASH)),
         ("Value", Cell(f"{money(sized.notional)} {account_currency()}" if sized else DASH)),
         ("Loss at stop", Cell(f"{money(sized.risk_amount)} {account_currency()}" if sized else DASH)),
         ("Day trades", Cell(preview.day_trade_effect)),
@@ -220,7 +220,7 @@ def answer_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ..
     currency = account_currency()
     worth = (
         f"Value {money(sized.notional)} {currency} · loss at stop {money(sized.risk_amount)} {currency} · "
-        f"limited by {BINDING_WORDS[sized.binding]}"
+        f"{bound_words(sized)}"
         if sized
         else "No quantity can be worked out now."
     )

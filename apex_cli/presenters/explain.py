@@ -36,7 +36,7 @@ from apex_cli.presenters.screen.formats import (
     signed,
     units,
 )
-from apex_cli.presenters.size import BINDING_WORDS
+from apex_cli.presenters.size import bound_words
 
 STAGE_MARKS: dict[str, tuple[str, ...]] = {
     "Scanner": ("scanner", "market_regime"),
@@ -149,7 +149,7 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
 def _signal_fields(record: DecisionRecord) -> Fields:
     signal = record.opportunity.signal
     sized = record.decision.sized
-    size = f"{units(sized.quantity)}, limited by {BINDING_WORDS[sized.binding]}" if sized else DASH
+    size = f"{units(sized.quantity)}, {bound_words(sized)}" if sized else DASH
     return Fields(
         rows=(
             (

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.decision import Reason, TradingMode
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Cell, Line, Tone
@@ -100,7 +100,14 @@ def run_blocks(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> t
     grid = SIGNALS.grid(shown)
     rest = len(news) - len(shown)
     more = (Line(text=f"... and {rest} more; use --json for all.", tone=Tone.DIM),) if rest > 0 else ()
-    return (grid, *more, Line(text=summary_line(summary), tone=Tone.BOLD))
+    return (grid, *more, *_stopped(summary["trading_state"]), Line(text=summary_line(summary), tone=Tone.BOLD))
+
+
+def _stopped(mode: str) -> tuple[Line, ...]:
+    """Return that trading is halted or reduced, where it is."""
+    if mode == TradingMode.ACTIVE:
+        return ()
+    return (Line(text=f"Trading is {mode}: nothing is opened. Go on with: apex resume", tone=Tone.WARN),)
 
 
 def summary_line(summary: Mapping[str, Any]) -> str:

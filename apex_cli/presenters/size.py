@@ -20,6 +20,13 @@ BINDING_WORDS = {
 }
 
 
+def bound_words(sized: Sized) -> str:
+    """Return what holds the size down, or which cap a size of the person's own lies above."""
+    cap = {Binding.RISK: sized.quantity_by_risk, Binding.CAPITAL: sized.quantity_by_capital}.get(sized.binding)
+    is_above = cap is not None and sized.quantity > cap
+    return f"{'above' if is_above else 'limited by'} {BINDING_WORDS[sized.binding]}"
+
+
 def size_data(sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | None) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     return {
