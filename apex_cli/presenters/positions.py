@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
-from apex_cli.core.reports.board import PositionHistory
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
@@ -28,6 +27,9 @@ from apex_cli.presenters.screen.formats import (
     units,
 )
 from apex_cli.presenters.screen.plots import ChartRow, Level, price_rows
+
+if TYPE_CHECKING:  # the board reads much that a table of positions does not need
+    from apex_cli.core.reports.board import PositionHistory
 
 FEW_DAYS = 5
 """Days before its end from which on an option is marked."""

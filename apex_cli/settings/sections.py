@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from apex_cli.core.market.option_value import OptionModel
 from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Share, Spelling, Value
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.limits import (
@@ -29,7 +28,7 @@ from apex_cli.core.model.limits import (
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.notice import EventSettings, NoticeKind
-from apex_cli.core.model.option_rule import Days, Delta
+from apex_cli.core.model.option_rule import Days, Delta, OptionModel
 from apex_cli.core.model.spelling import Ticker
 
 OVERRIDE_PREFIX = "APEX_"

@@ -16,35 +16,19 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 from math import erf, exp, log, sqrt
-from typing import Annotated
 
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.market.expiry import intrinsic_value, settled_at
-from apex_cli.core.model.base import Range, Value
 from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.option_rule import LEAST_RETURNS, OptionModel
 
 THEORETICAL = "theoretical"
 """Source of a quote that a model made."""
 
 YEAR_S = 365 * 86_400
 SESSIONS_A_YEAR = 252
-LEAST_RETURNS = 5
-"""Daily returns below which no volatility is taken from them."""
-
-
-class OptionModel(Value, frozen=True, kw_only=True):
-    """Section ``options``: how options without bars of their own are priced: by Black and Scholes, as theoretical."""
-
-    volatility: Annotated[Decimal, Range(0, 10, above=True)] | None = None
-    """Volatility of every underlying a year: 0.3 is 30 %; null: that of its last daily closes."""
-
-    history_days: Annotated[int, Range(LEAST_RETURNS, 1000)] = 30
-    """How many daily returns the volatility is taken from."""
-
-    rate: Annotated[Decimal, Range(-1, 1)] = Decimal(0)
-    """Interest a year, continuously compounded: 0.04 is 4 %."""
 
 
 def historic_volatility(closes: Sequence[Decimal]) -> float | None:

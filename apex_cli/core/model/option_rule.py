@@ -72,3 +72,20 @@ class OptionChain(Value, frozen=True, kw_only=True):
 
     trading_class: str = ""
     multiplier: Decimal = CONTRACT_SIZE
+
+
+LEAST_RETURNS = 5
+"""Daily returns below which no volatility is taken from them."""
+
+
+class OptionModel(Value, frozen=True, kw_only=True):
+    """Section ``options``: how options without bars of their own are priced: by Black and Scholes, as theoretical."""
+
+    volatility: Annotated[Decimal, Range(0, 10, above=True)] | None = None
+    """Volatility of every underlying a year: 0.3 is 30 %; null: that of its last daily closes."""
+
+    history_days: Annotated[int, Range(LEAST_RETURNS, 1000)] = 30
+    """How many daily returns the volatility is taken from."""
+
+    rate: Annotated[Decimal, Range(-1, 1)] = Decimal(0)
+    """Interest a year, continuously compounded: 0.04 is 4 %."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import EquityPoint
 from apex_cli.core.model.wording import account_currency
-from apex_cli.core.positions.performance import Distribution, r_distribution
-from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.presenters.screen.blocks import Tone
 from apex_cli.presenters.screen.formats import clock_time, short_time
+
+if TYPE_CHECKING:  # statistics cost 6 ms of start-up, and only distributions need them
+    from apex_cli.core.positions.performance import Distribution
+    from apex_cli.core.reports.trade_report import SessionValue
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 WIDTH, HEIGHT = 72, 8
@@ -74,6 +76,8 @@ def trades_curve(trips: Sequence[RoundTrip]) -> Curve:
 
 def r_histogram(trips: Iterable[RoundTrip]) -> Histogram:
     """Return how the R-multiples of *trips* are spread."""
+    from apex_cli.core.positions.performance import r_distribution
+
     return histogram_of(r_distribution(trip.r_multiple for trip in trips if trip.r_multiple is not None))
 
 

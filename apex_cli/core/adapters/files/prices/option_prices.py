@@ -10,13 +10,13 @@ from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK
 from apex_cli.core.market.expiry import is_adjusted
 from apex_cli.core.market.option_value import (
     THEORETICAL,
-    OptionModel,
     theoretical_bar,
     theoretical_price,
     volatility_of_bars,
 )
 from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar, Quote
+from apex_cli.core.model.option_rule import OptionModel
 
 DAYS_A_RETURN = 2
 """Calendar days looked back for each daily return: weekends and holidays are among them."""
