@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from apex_cli.gateway.policy import Policy
 from kit.gateway import GatewayThread
 
 DAYS = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19")
@@ -365,3 +366,30 @@ def test_an_account_counted_in_euros(
     assert quantities == {"eur": 250, "usd": 550}, run.data
     worth = (1_000_000 - Fraction("2.75")) / Fraction("1.10") - Fraction("1.25")
     assert abs(Fraction(run.data["summary"]["equity"]) - worth) < Fraction(1, 10)
+
+
+def test_without_a_rate_of_the_account_the_price_of_the_pair_is_asked_for(
+    here: Path, apex_json: Callable[..., Any]
+) -> None:
+    made = GatewayThread(
+        prices={"SAP@EUR": "100", "EUR.USD": "1.05"}, cash="1000000", policy=Policy(missing_tags=("ExchangeRate",))
+    )
+    made.start()
+    (here / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 100000, max_position_pct: 1, max_risk_pct: 0.01, enforce_market_hours: false}\n"
+        f"broker: {{ib: {{ib_port: {made.port}, quiet_hours: []}}}}\n"
+    )
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    row = {"signal_type": "BUY", "confidence": 0.8, "timestamp": at, "signal_id": "one", **STOCK.signal}
+    (here / "s.json").write_text(json.dumps([row]))
+    (entered,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+    assert (entered["outcome"], entered["quantity"]) == ("executed", 238), entered["reasons"]
+    (held,) = apex_json("positions").data["positions"]
+    assert (held["rate"]["value"], held["rate"]["source"].split()[0]) == ("1.05", "EUR.USD")
+    made.set_price("EUR.USD", "1.10")
+    made.set_price("SAP@EUR", "112")
+    assert apex_json("run", "--once").status == 0
+    (trip,) = apex_json("history").data["round_trips"]
+    assert trip["rate"]["source"].startswith("EUR.USD")
+    made.close()
