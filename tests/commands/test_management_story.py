@@ -80,11 +80,11 @@ def test_a_trailing_stop_follows_the_bars_and_fills(world: Any, apex: Any) -> No
     assert apex("run", "--once").status == 0
     assert apex("run", "--once", "--bars-until", "2026-11-27").status == 0
     (position,) = apex("positions", "--json").data["positions"]
-    assert (position["stop_price"], position["managed"]) == ("53.0", ["trail 1.00", "stop at entry"])
+    assert (position["stop_price"], position["managed"]) == ("53.00", ["trail 1.00", "stop at entry"])
     assert "AAA: trail 1.00 · stop at entry" in apex("positions").out
     assert apex("run", "--once", "--bars-until", "2026-11-30").status == 0
     trip = last_trip(apex)
-    assert (trip["exit_reason"], trip["exit_price"]) == ("trail", "53.0")
+    assert (trip["exit_reason"], trip["exit_price"]) == ("trail", "53.00")
     reported = apex("explain", "one").out
     assert "trailing stop 1.0 behind the price from 51.0 on, at 52.0 (+1.00 R)" in reported
     assert "old stop S1 gone, S2 works" in reported
@@ -94,7 +94,7 @@ def test_break_even_is_the_common_rule(world: Any, apex: Any) -> None:
     world("other", {"27 10:30": 52.5, "27 11:30": 49.0})
     apex("run", "--once")
     apex("run", "--once", "--bars-until", "2026-11-30")
-    assert (last_trip(apex)["exit_price"], last_trip(apex)["pnl"]) == ("50.0", "0.0")
+    assert (last_trip(apex)["exit_price"], last_trip(apex)["pnl"]) == ("50.00", "0.00")
     assert "stop moved from 48 to 50.0 at 52.5 (+1.25 R): break-even" in apex("explain", "one").out
 
 

@@ -113,7 +113,7 @@ class TestSignals:
         process.send_signal(signal.SIGINT)
         status, out, _ = wait_for(process)
         assert status == 0
-        summary = json.loads(out)["data"]["summary"]
+        summary = json.loads(out.splitlines()[-1])["data"]["summary"]
         assert summary["cycles"] >= 1
         assert not any((demo / "state").glob("*.tmp*"))
 

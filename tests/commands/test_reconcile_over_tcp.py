@@ -58,7 +58,7 @@ def test_a_stop_cancelled_by_hand_is_put_back(apex_json: Callable[..., Any], gat
     assert "stop_missing" in codes(shown, "open")
     assert apex_json("reconcile", "--repair").status == 0
     (position,) = apex_json("positions").data["positions"]
-    assert (position["stop_price"], position["protected_quantity"]) == ("98", 100)
+    assert (position["stop_price"], position["protected_quantity"]) == ("98.00", 100)
     assert len(working(gateway, "S2")) == 1
 
 
@@ -72,7 +72,7 @@ def test_trades_by_hand_are_locked_adopted_and_ignored(apex_json: Callable[..., 
     assert apex_json("reconcile", "--ignore", "MSFT").status == 0
     assert apex_json("reconcile", "--adopt", "MSFT", "--stop", "380").status == 0
     (row,) = [row for row in apex_json("positions").data["positions"] if row["symbol"] == "MSFT"]
-    assert (row["quantity"], row["stop_price"], row["protected_overnight"]) == (7, "380", True)
+    assert (row["quantity"], row["stop_price"], row["protected_overnight"]) == (7, "380.00", True)
     assert apex_json("close", "MSFT", "--yes").status == 0
     assert gateway.books().positions == {"AAPL": 100}
     assert apex_json("reconcile").status == 0

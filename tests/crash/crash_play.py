@@ -306,8 +306,9 @@ class Play:
 
 
 def _envelope(text: str) -> dict[str, Any]:
+    """Return the envelope: all of *text*, or what follows the events of a loop on its last line."""
     try:
-        found: dict[str, Any] = json.loads(text)
-    except ValueError:
+        found: dict[str, Any] = json.loads(text if text.startswith("{\n") else text.splitlines()[-1])
+    except (ValueError, IndexError):
         return {}
     return found
