@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from apex_cli.core.decision.inputs import ExposureBook, blocked_instruments, exposures_of
+from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.decision import Snapshot
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.market import Quote
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity
@@ -118,6 +122,19 @@ def test_a_fill_at_the_signals_own_price_says_so() -> None:
     rig = Rig()
     (report,) = rig.feed(make_signal(now=rig.clock.now()))
     assert [(warning.code, warning.value) for warning in report.warnings] == [("price_from_signal", "50")]
+
+
+def test_a_fill_at_a_price_by_a_model_says_so() -> None:
+    class Modelled(Prices):
+        def latest(self, instrument: Instrument, at: datetime) -> Quote | None:
+            quote = super().latest(instrument, at)
+            return quote and replace(quote, source=THEORETICAL)
+
+    prices = Modelled()
+    rig = Rig(prices=prices)
+    prices.set("AAPL", "50", rig.clock.now())
+    (report,) = rig.feed(make_signal(now=rig.clock.now()))
+    assert [(warning.code, warning.value) for warning in report.warnings] == [("theoretical_price", "50")]
 
 
 def test_a_book_of_exposures_tells_what_a_fresh_look_tells() -> None:
