@@ -25,6 +25,8 @@ def resting_elsewhere(
         symbols: what is about to be closed, as a person wrote it.
     """
     others = [order for order in working if order.client_order_id not in state.orders]
+    if not others:
+        return {}
     return {symbol: found for symbol in symbols if (found := tuple(_warnings(state, others, symbol)))}
 
 
