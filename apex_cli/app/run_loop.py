@@ -346,9 +346,8 @@ def _listener(out: Output, options: RunOptions) -> RunLog:
     from apex_cli.presenters.run_log import RunLog
 
     is_loop = not options.once
-    return RunLog(
-        out, is_live=is_loop and not out.as_json and not out.quiet and is_terminal(sys.stderr), is_loop=is_loop
-    )
+    is_live = is_loop and not out.as_json and not out.quiet and is_terminal(sys.stderr)
+    return RunLog(out, is_live=is_live, is_loop=is_loop, has_end=options.max_cycles is not None)
 
 
 async def summarise(

@@ -44,11 +44,15 @@ TOLD_ANYWAY = kinds_of(FillBooked, RoundTripClosed)
 class RunLog:
     """Hears of signals, fills and cycles, and says what a person wants to follow."""
 
-    def __init__(self, out: Output, *, is_live: bool, is_loop: bool) -> None:
-        """Speak through *out*; draw a status line when *is_live*; log signals one by one when *is_loop*."""
+    def __init__(self, out: Output, *, is_live: bool, is_loop: bool, has_end: bool) -> None:
+        """Speak through *out*; draw a status line when *is_live*; log signals one by one when *is_loop*.
+
+        With ``--json`` a loop without an end gives its events as lines; one that ends by itself gives one document.
+        """
         self._out = out
         self._is_live = is_live
         self._is_loop = is_loop
+        self._gives_events = is_loop and not has_end and out.as_json
         self._status: Status | None = None
         self._now: datetime | None = None
         self._cycles = 0
@@ -119,7 +123,7 @@ class RunLog:
 
     def _give(self, name: str, at: datetime | None, data: Callable[[], dict[str, Any]]) -> None:
         """Give an event to a script that follows a loop."""
-        if self._is_loop and self._out.as_json:
+        if self._gives_events:
             self._out.event(name, at, data())
 
     def _say(self, text: str, at: datetime | None = None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -625,22 +627,32 @@ def test_decimals_are_strings_without_exponents_and_quantities_numbers(apex: Cal
 
 class TestEvents:
     def test_a_loop_prints_each_event_as_a_line_and_the_envelope_last(
-        self, demo: Path, apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+        self, demo: Path, start: Callable[..., subprocess.Popen[str]]
     ) -> None:
         assert demo.is_dir()
-        monkeypatch.setattr("asyncio.wait_for", at_once)
-        answer = apex_json("run", "--max-cycles", "9")
-        kinds = [event["event"] for event in answer.events]
-        assert kinds.count("signal") == len(answer.data["signals"]) == 6
-        assert kinds.count("fill") == answer.data["summary"]["fills"] == 4
-        assert kinds.count("round_trip") == 2
-        for event in answer.events:
+        loop = start("run", "--json")
+        assert loop.stdout is not None
+        events: list[dict[str, Any]] = []
+        while sum(event["event"] == "round_trip" for event in events) < 2:
+            events.append(json.loads(loop.stdout.readline()))
+        loop.send_signal(signal.SIGINT)
+        out, _ = loop.communicate(timeout=60)
+        *rest, envelope = map(json.loads, out.splitlines())
+        events += rest
+        kinds = [event["event"] for event in events]
+        assert kinds.count("signal") == len(envelope["data"]["signals"]) == 6
+        assert kinds.count("fill") == envelope["data"]["summary"]["fills"] >= 4
+        for event in events:
             msgspec.convert(event, event_type(event["event"]))
-        assert answer.events[0]["v"] == 1
+        assert events[0]["v"] == 1
 
     @pytest.mark.usefixtures("traded")
-    def test_a_single_run_prints_one_document(self, apex_json: Callable[..., Any]) -> None:
-        assert apex_json("run", "--once", "--bars-until", "2004-03-12").events == []
+    @pytest.mark.parametrize("words", [("--once", "--bars-until", "2004-03-12"), ("--max-cycles", "2")])
+    def test_a_run_that_ends_by_itself_prints_one_document(
+        self, apex: Callable[..., Any], words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("asyncio.wait_for", at_once)
+        assert json.loads(apex("run", *words, "--json").out)["command"] == "run"
 
     @pytest.mark.usefixtures("here")
     def test_a_line_has_a_schema(self, apex: Callable[..., Any]) -> None:
