@@ -64,7 +64,7 @@ def set_(
     """Put one value into the file; its comments and its order stay."""
     from apex_cli.core.yaml_text import YamlProblem, parse_yaml
     from apex_cli.settings.edit import with_value
-    from apex_cli.settings.schema import leaves
+    from apex_cli.settings.schema import fields
 
     path, file = _known(key), _file(call)
     problems: list[Problem] = []
@@ -72,7 +72,7 @@ def set_(
         plain = parse_yaml(value)
     except YamlProblem as problem:
         raise InputError("usage", f"{value!r} is no value: {problem}.", hint="Write it as in the file.") from None
-    Reader(origin=str(file), problems=problems).value(leaves()[path], plain, path)
+    Reader(origin=str(file), problems=problems).value(fields()[path], plain, path)
     if problems:
         raise ConfigError("config_invalid", problems[0].sentence, hint="Nothing was changed.")
     before = _plain(path, _value(call.settings, path))
@@ -153,9 +153,9 @@ def validate(call: Call) -> None:
 
 
 def _keys() -> tuple[str, ...]:
-    from apex_cli.settings.schema import leaves
+    from apex_cli.settings.schema import fields
 
-    return tuple(leaves())
+    return tuple(fields())
 
 
 def _known(key: str) -> str:
@@ -164,12 +164,12 @@ def _known(key: str) -> str:
     Raises:
         InputError: there is none; it names the one that was meant.
     """
-    from apex_cli.settings.schema import leaves
+    from apex_cli.settings.schema import fields
 
-    if key in leaves():
+    if key in fields():
         return key
-    last = {path.rpartition(".")[2]: path for path in leaves()}
-    guess = last.get(key) or suggest(key, tuple(leaves())) or last.get(suggest(key, tuple(last)) or "")
+    last = {path.rpartition(".")[2]: path for path in fields()}
+    guess = last.get(key) or suggest(key, tuple(fields())) or last.get(suggest(key, tuple(last)) or "")
     hint = f"Did you mean {guess}?" if guess else "apex config show lists every key."
     raise InputError("no_such_key", f"There is no key {key}.", hint=hint)
 
@@ -228,12 +228,20 @@ def _plain(path: str, value: Any) -> Any:  # noqa: ANN401 - a value of any key
         return f"***{str(value)[-2:]}"
     if isinstance(value, tuple):
         return [_plain(path, item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(path, item) for name, item in value.items()}
+    if hasattr(value, "__struct_fields__"):
+        standard = type(value)()
+        changed = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {name: _plain(path, item) for name, item in changed.items() if item != getattr(standard, name)}
     return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 def _scalar(value: Any) -> str:  # noqa: ANN401 - a value of any key
     if isinstance(value, list):
         return f"[{', '.join(map(_scalar, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_scalar(item)}' for name, item in value.items())}}}"
     words = {None: "null", True: "true", False: "false"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
 

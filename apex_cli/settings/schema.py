@@ -27,14 +27,20 @@ def keys(section: type[msgspec.Struct] = Settings) -> dict[str, Field]:
 @cache
 def leaves() -> dict[str, Field]:
     """Return key path -> what it takes, for every key that has a value."""
-    return dict(_leaves(Settings, ""))
+    return {path: field for path, field in fields().items() if field.kind is not dict}
 
 
-def _leaves(section: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Field]]:
+@cache
+def fields() -> dict[str, Field]:
+    """Return what ``leaves`` returns, and the keys whose value maps names of the user's own, such as currencies."""
+    return dict(_fields(Settings, ""))
+
+
+def _fields(section: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Field]]:
     for name, field in keys(section).items():
         if is_section(field.kind):
-            yield from _leaves(field.kind, f"{prefix}{name}.")
-        elif field.kind is not dict:
+            yield from _fields(field.kind, f"{prefix}{name}.")
+        else:
             yield f"{prefix}{name}", field
 
 

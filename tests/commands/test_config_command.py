@@ -120,3 +120,26 @@ def test_every_problem_is_named_by_validate(file: Path, apex: Callable[..., Any]
 def test_an_editor_needs_a_terminal(file: Path, apex_json: Callable[..., Any]) -> None:
     del file
     assert apex_json("config", "edit").error["code"] == "edit_needs_terminal"
+
+
+@pytest.mark.usefixtures("file")
+@pytest.mark.parametrize(
+    ("key", "value", "now"),
+    [
+        ("currency.rates", "{EUR: 1.10, JPY: 0.0067}", {"EUR": "1.10", "JPY": "0.0067"}),
+        ("management.strategies", "{gap: {entry_order: limit}}", {"gap": {"entry_order": "limit"}}),
+    ],
+)
+def test_a_mapping_is_set_shown_and_unset(
+    apex_json: Callable[..., Any], apex: Callable[..., Any], key: str, value: str, now: object
+) -> None:
+    assert apex_json("config", "set", key, value).data["now"] == now
+    assert apex_json("config", "get", key).data["value"] == now
+    assert apex("config", "get", key).out.strip() == value
+    assert apex_json("config", "unset", key).data["now"] == {}
+
+
+def test_a_mapping_with_a_wrong_value_changes_nothing(file: Path, apex_json: Callable[..., Any]) -> None:
+    answer = apex_json("config", "set", "currency.rates", "{EUR: x}")
+    assert (answer.status, "currency.rates.EUR: found 'x'" in answer.error["message"]) == (3, True)
+    assert file.read_text() == FILE
