@@ -1,4 +1,4 @@
-"""Whether replays with ``fill: close`` still give the trades that an earlier version gave, to the last digit.
+"""Whether replays with ``fill: close`` still give the trades that an earlier version gave, to four places.
 
 Run by hand: ``python tests/bench/same_trades.py``. The demo's bars are replayed, and four stocks from the packages
 bokeh and bokeh_sampledata where they are installed, each by the breakout rule; a digest of all trades is compared with
@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from decimal import Decimal, InvalidOperation
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,9 +23,17 @@ FIELDS = (
     "r_multiple", "exit_reason", "strategy", "signal_id",
 )  # fmt: skip
 NOTED = {
-    "demo": (17, "8cef3ee932dfc0f7"),
-    "stocks": (246, "2cc0ef94b895e71b"),
+    "demo": (17, "8e3adcf870cf9e5a"),
+    "stocks": (246, "fa7de86f622499c0"),
 }
+
+
+def value_of(field: object) -> object:
+    """Return *field* with a number as its value to four places, however many digits it is written with."""
+    try:
+        return f"{Decimal(str(field)):.4f}"
+    except InvalidOperation:
+        return field
 
 
 def digest(bars: Path) -> tuple[int, str]:
@@ -34,7 +43,7 @@ def digest(bars: Path) -> tuple[int, str]:
     with tempfile.TemporaryDirectory() as home:
         answer = subprocess.run(command, capture_output=True, check=True, cwd=home)
     trades = json.loads(answer.stdout)["data"]["trades"]
-    rows = [[trade[field] for field in FIELDS] for trade in trades]
+    rows = [[value_of(trade[field]) for field in FIELDS] for trade in trades]
     return len(rows), hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
