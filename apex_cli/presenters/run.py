@@ -59,7 +59,7 @@ SIGNALS = Table[SignalReport](
         rank=LAST,
         place=3,
     ),
-    Column(key="symbol", value=lambda r: r.symbol, title="Symbol", shown=lambda symbol: bold(symbol or "?")),
+    Column(key="symbol", value=lambda r: r.symbol, title="Symbol", cell=lambda r: bold(r.key or r.symbol or "?")),
     Column(
         key="outcome",
         value=lambda r: r.outcome,

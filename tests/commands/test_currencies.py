@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.gateway.policy import Policy
 from kit.gateway import GatewayThread
 
@@ -393,3 +394,21 @@ def test_without_a_rate_of_the_account_the_price_of_the_pair_is_asked_for(
     (trip,) = apex_json("history").data["round_trips"]
     assert trip["rate"]["source"].startswith("EUR.USD")
     made.close()
+
+
+def test_the_table_of_a_run_names_two_securities_of_one_ticker_apart(here: Path, apex: Callable[..., Any]) -> None:
+    (here / "config.yaml").write_text("risk: {enforce_market_hours: false}\ncurrency: {rates: {EUR: 1.1}}\n")
+    now = SystemClock().now()
+    times = {"created_at": now.isoformat(), "expires_at": (now + timedelta(hours=1)).isoformat()}
+    plan = {
+        "signal_type": "LONG",
+        "entry_price": 50,
+        "stop_loss": 48,
+        "target_prices": [56],
+        "confidence": 0.8,
+        **times,
+    }
+    signals = [{"signal_id": symbol, "symbol": symbol, **plan} for symbol in ("SAP", "SAP.DE")]
+    (here / "s.json").write_text(json.dumps(signals))
+    shown = apex("run", "--once", "--dry-run", "--signals", "s.json").out
+    assert [line.split()[0] for line in shown.splitlines() if line.startswith("SAP")] == ["SAP", "SAP@EUR"]

@@ -31,6 +31,7 @@ def decided_report(opportunity: Opportunity, decision: Decision, outcome: Signal
     return SignalReport(
         signal_id=opportunity.signal.signal_id,
         symbol=opportunity.signal.symbol,
+        key=opportunity.signal.instrument.key,
         outcome=outcome,
         reasons=decision.reasons,
         warnings=decision.warnings,
@@ -51,7 +52,14 @@ def executed_report(
 
 def ended_report(signal: Signal, outcome: SignalOutcome, reasons: tuple[Reason, ...], where: str) -> SignalReport:
     """Return the report of a signal that came to no decision."""
-    return SignalReport(signal_id=signal.signal_id, symbol=signal.symbol, outcome=outcome, reasons=reasons, where=where)
+    return SignalReport(
+        signal_id=signal.signal_id,
+        symbol=signal.symbol,
+        key=signal.instrument.key,
+        outcome=outcome,
+        reasons=reasons,
+        where=where,
+    )
 
 
 def duplicate_report(signal: Signal, where: str) -> SignalReport:

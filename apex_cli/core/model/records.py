@@ -288,6 +288,9 @@ class SignalReport(Value, frozen=True, kw_only=True):
 
     signal_id: str
     symbol: str
+    key: str = ""
+    """The security, as positions name it; empty where a row named none."""
+
     outcome: SignalOutcome
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[Reason, ...] = ()
