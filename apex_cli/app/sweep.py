@@ -14,6 +14,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -213,11 +214,16 @@ def pack_bars(folder: Path) -> PackedBars:
 
 def run_packed(task: SweepTask, bars: PackedBars) -> SweepRow:
     """Return what one combination comes to, on bars that were sent."""
-    folder = Path(_unpacked(bars).name)
+    with UNPACKING:
+        folder = Path(_unpacked(bars).name)
     return run_task(replace(task, options=replace(task.options, bars_dir=folder)))
 
 
-@lru_cache(maxsize=1)
+UNPACKING = Lock()
+"""Threads of one worker share a folder: without it each makes one, and the one that is forgotten is removed."""
+
+
+@lru_cache(maxsize=8)
 def _unpacked(bars: PackedBars) -> TemporaryDirectory[str]:
     """Return a folder of the files, written once a worker; it goes with the process."""
     folder = TemporaryDirectory(prefix="apex-bars-")
