@@ -1,6 +1,6 @@
 """Writes what the pages take from the program: ``PYTHONPATH=tests python tests/write_pages.py [PAGE ...]``.
 
-The tables of commands and keys, and the pictures, are made anew. The commands of each page are typed, and what they
+The tables of commands and keys, and the pictures, are made again. The commands of each page are typed, and what they
 print now is put in.
 """
 

@@ -1,4 +1,4 @@
-"""Finished replays of a sweep, written down as they come: after an interruption the same sweep goes on from there."""
+"""Finished replays of a sweep, written down as they come: after an interruption the same sweep continues from there."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class KeptRows:
         return self._rows.get(self._inputs_of(task))
 
     def add(self, task: Task, row: SweepRow) -> None:
-        """Write *row* down; where that is not possible, the sweep goes on without."""
+        """Write *row* down; where that is not possible, the sweep continues without."""
         line = msgspec.json.encode(KeptRow(inputs=self._inputs_of(task), row=row))
         if not self._is_writable:
             return

@@ -323,10 +323,10 @@ def model_files(settings: Settings) -> ModelFiles:
     """Return where models are stored."""
     from apex_cli.core.adapters.files.models.model_files import ModelFiles
 
-    return ModelFiles(settings.state.dir / "models", _tell_once)
+    return ModelFiles(settings.state.dir / "models", _note_once)
 
 
-def _tell_once(text: str) -> None:
+def _note_once(text: str) -> None:
     if text not in _noted:
         _noted.add(text)
         tell(text)

@@ -197,7 +197,7 @@ async def _to_the_end(
 ) -> tuple[int, ApexError | None]:
     """Return the cycles of *run*, and why what was sent could not be followed to its end.
 
-    A run that loses the broker in the middle goes on where the connection comes back, up to so many *tries*.
+    A run that loses the broker in the middle continues where the connection comes back, up to so many *tries*.
 
     Raises:
         BrokerError: the broker cannot be reached, and nothing was decided before.

@@ -213,7 +213,7 @@ def pack_bars(folder: Path) -> PackedBars:
 
 
 def run_packed(task: SweepTask, bars: PackedBars) -> SweepRow:
-    """Return what one combination comes to, on bars that were sent."""
+    """Return the result of one combination, on bars that were sent."""
     with UNPACKING:
         folder = Path(_unpacked(bars).name)
     return run_task(replace(task, options=replace(task.options, bars_dir=folder)))
@@ -272,7 +272,7 @@ def _collect(
 
 
 def run_task(task: SweepTask) -> SweepRow:
-    """Return what one combination comes to; may run in another process."""
+    """Return the result of one combination; may run in another process."""
     return _row(task.values, replay(task.settings, task.options))
 
 

@@ -109,7 +109,7 @@ def held_out(settings: Settings, options: ReplayOptions, span: Span) -> tuple[Re
 
 
 def walk_forward(tasks: Sequence[SweepTask], windows: Sequence[Window], run: RunAll) -> list[WalkForwardRow]:
-    """Return what the best setting of each past comes to in its future.
+    """Return the result of the best setting of each past in its future.
 
     Args:
         tasks: one for each setting, over all of the time.

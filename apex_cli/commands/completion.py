@@ -28,7 +28,7 @@ def _completing(names: Callable[[State], Iterator[tuple[str, str]]]) -> Completi
     def completed(ctx: Any, incomplete: str) -> list[tuple[str, str]]:  # noqa: ANN401 - Typer's own type is private
         try:
             found = list(names(_state(ctx)))
-        except Exception:  # noqa: BLE001 - a shell that asks for help is reported nothing of errors
+        except Exception:  # noqa: BLE001 - completion stays silent about errors
             return []
         return [(name, about) for name, about in found if name.upper().startswith(incomplete.upper())]
 

@@ -228,7 +228,7 @@ class _Sweep:
         self._out.result(sweep_table.walk_data(rows, held), sweep_table.walk_blocks(rows, held))
 
     def _held_out(self, task: SweepTask, past: SweepRow, end: ReplayOptions | None) -> WalkForwardRow | None:
-        """Return what the chosen setting comes to in the end that was kept from the sweep."""
+        """Return the result of the chosen setting in the end that was kept from the sweep."""
         from msgspec.structs import replace
 
         from apex_cli.app import replayer as replaying

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 
 class Measures(TypedDict):
-    """What a group of closed trades comes to; names without *net* are before costs."""
+    """The results of a group of closed trades; names without *net* are before costs."""
 
     round_trips: int
     wins: int

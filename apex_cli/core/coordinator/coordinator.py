@@ -80,7 +80,7 @@ FEW = 20
 
 
 class Ended(NamedTuple):
-    """A signal that comes to no decision, and why."""
+    """A signal that gets no decision, and why."""
 
     signal: Signal
     outcome: SignalOutcome

@@ -1,7 +1,7 @@
 """Repricer: limit entries that rest follow the price, within bounds, and are never there twice.
 
 The steps, each on disk before the next: the new price is noted; the resting entries are cancelled; the broker confirms
-the cancels, and reports in one complete answer what they have filled; what is left is decided anew; its orders are
+the cancels, and reports in one complete answer what they have filled; what is left is decided again; its orders are
 written down; they leave. Whatever is killed in between, the next look goes on from what is on disk, and all entries
 of the bracket together never ask for more than was decided.
 """

@@ -5,7 +5,7 @@ of its special closures; source nyse.com/trade/hours-calendars. A library that k
 The tests compare every day and every close with ``exchange_calendars`` XNYS.
 
 Past either end sessions follow the rule alone, and ``is_certain`` says so: a special closure may be missing. What looks
-and what closes goes on with them; nothing is opened on them.
+and what closes continues with them; nothing is opened on them.
 """
 
 from __future__ import annotations

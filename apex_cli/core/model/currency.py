@@ -51,7 +51,7 @@ def _own(currency: str, base: str, price: Decimal, at: datetime | None) -> Rate:
 
 
 def own_rate(instrument: Instrument, base: str, price: Decimal, at: datetime | None) -> Rate | None:
-    """Return the rate that the price of a pair gives by itself; None where it does not tell what *base* is worth.
+    """Return the rate that the price of a pair gives by itself; None where it does not give the worth of *base*.
 
     >>> from apex_cli.core.model.instrument import MarketType, make_instrument
     >>> own_rate(make_instrument("USD.JPY", MarketType.FOREX), "USD", Decimal(160), None).value

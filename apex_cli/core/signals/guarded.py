@@ -84,7 +84,7 @@ class GuardedSource:
         self._call(lambda: self._source.settle(batch, reports))
 
     def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - an iterator, a batch, or the end
-        """Return what *work* comes to; the end when it fails, or when the scanner is left out."""
+        """Return the result of *work*; the end when it fails, or when the scanner is left out."""
         if self._is_left_out:
             return _END
         try:

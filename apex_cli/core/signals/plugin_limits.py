@@ -58,7 +58,7 @@ class Limits:
         self.said = Said()
 
     async def run(self, start: Callable[[], Awaitable[T]]) -> T:
-        """Return what the awaitable of *start* comes to.
+        """Return the result of the awaitable of *start*.
 
         Raises:
             LeftOutError: it took too long or too much.
@@ -78,20 +78,20 @@ class Limits:
         raise self._too_long()
 
     def call(self, work: Callable[[], T]) -> T:
-        """Return what *work* comes to.
+        """Return the result of *work*.
 
         Raises:
             LeftOutError: it took too long or too much.
             Exception: what it raised; ``SystemExit`` as a RuntimeError.
         """
-        with self._told(), self.bounded(self.time_s):
+        with self._translated(), self.bounded(self.time_s):
             try:
                 return work()
             except GeneratorExit:
                 raise _wants_to_end("GeneratorExit") from None
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         """Turn what ends the block into what a caller handles."""
         try:
             yield
@@ -246,11 +246,11 @@ class Unlimited(Limits):
         super().__init__(DEFAULT_TIME_S)
 
     async def run(self, start: Callable[[], Awaitable[T]]) -> T:
-        """Return what the awaitable of *start* comes to."""
+        """Return the result of the awaitable of *start*."""
         return await start()
 
     def call(self, work: Callable[[], T]) -> T:
-        """Return what *work* comes to."""
+        """Return the result of *work*."""
         return work()
 
 
@@ -265,7 +265,7 @@ class _Driven:
         self._steps: Any = None
 
     async def result(self) -> Any:  # noqa: ANN401 - whatever the step returns
-        with self._limits._told():  # noqa: SLF001 - its other half
+        with self._limits._translated():  # noqa: SLF001 - its other half
             return await self
 
     def __await__(self) -> Generator[Any, Any, Any]:

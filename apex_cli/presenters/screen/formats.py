@@ -68,10 +68,10 @@ def money(amount: Decimal) -> str:
 def rate_text(rate: Rate) -> str:
     """Return a rate with its source and its age: ``1 EUR = 1.0800 USD (EUR.USD bars, 2026-11-18 15:59 ET)``."""
     if rate.is_own:
-        told = f"1 {rate.base} = {float(1 / rate.value):.6g} {rate.currency}"
+        amount = f"1 {rate.base} = {float(1 / rate.value):.6g} {rate.currency}"
     else:
-        told = f"1 {rate.currency} = {float(rate.value):.6g} {rate.base}"
-    return f"{told} ({rate.source}{f', {moment(rate.at)}' if rate.at else ''})"
+        amount = f"1 {rate.currency} = {float(rate.value):.6g} {rate.base}"
+    return f"{amount} ({rate.source}{f', {moment(rate.at)}' if rate.at else ''})"
 
 
 def rate_data(rate: Rate | None) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ DECIDING = {
     "trading_class": "tradingClass",
     "multiplier": "multiplier",
 }
-"""Fields of a signal that tell candidates apart, with the broker's names."""
+"""Fields of a signal that distinguish candidates, with the broker's names."""
 
 MOST_CANDIDATES = 5
 

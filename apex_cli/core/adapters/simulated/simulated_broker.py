@@ -188,7 +188,7 @@ class SimulatedBroker:
 
     @contextmanager
     def grouped(self) -> Iterator[None]:
-        """Write the books once for all that is asked inside; nothing of it is told before.
+        """Write the books once for all that is asked inside; nothing of it is reported before.
 
         Raises:
             OutcomeUnknownError: the books could not be written.
