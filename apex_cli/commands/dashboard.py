@@ -145,7 +145,7 @@ def _url(address: Address) -> str:
     """Return what visitors type.
 
     Raises:
-        InputError: it cannot be reported, or is no address of a page.
+        InputError: it is missing where the host names none, or is no address of a page.
     """
     host, port, reported = address
     if reported and not _is_address(reported):

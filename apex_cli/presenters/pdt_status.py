@@ -98,7 +98,7 @@ def order_data(verdict: GateVerdict) -> dict[str, Any]:
 
 
 def intraday_data(level: Level) -> dict[str, Any]:
-    """Return the margin level around an order; null where it cannot be reported."""
+    """Return the margin level around an order; null where it is not known."""
     is_known = level.after is not None
     return {
         "level_before": level.before,

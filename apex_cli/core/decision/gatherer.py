@@ -218,7 +218,7 @@ class Gatherer:
     async def closing_warnings(self, state: State, keys: Sequence[str]) -> Mapping[str, tuple[Reason, ...]]:
         """Return, by key, what the day-trading rules warn of when the positions *keys* are closed now, in that order.
 
-        Nothing when that cannot be reported: a close is never held up by it.
+        Nothing when that is not known: a close is never held up by it.
         """
         now = self._clock.now()
         try:

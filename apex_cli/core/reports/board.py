@@ -171,7 +171,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         state: the latest committed one.
         limits: the user's.
         now: aware; countdowns end by it.
-        day_trades: the count for an order sent now; None when it cannot be reported.
+        day_trades: the count for an order sent now; None when it is not known.
     """
     views = position_views(state)
     day = make_day(state, now, views)

@@ -161,7 +161,7 @@ class OpportunityRanker:
         bars: BarSource | None = None,
         mode: LearningMode = LearningMode.ADAPT,
     ) -> None:
-        """Keep the ports; without *bars* liquidity and correlation are reported by the signal and the symbols."""
+        """Keep the ports; without *bars* liquidity and correlation come from the signal and the symbols."""
         self._max_positions = risk.max_positions
         self._clock = clock
         self._store = store

@@ -190,7 +190,7 @@ class IbConnection:
             word = heard.popleft()
             try:
                 self.tracker.hear(word)
-            except StateError:  # whose order it is cannot be reported now: that is no reason to forget the word
+            except StateError:  # whose order it is cannot be known now: that is no reason to forget the word
                 heard.appendleft(word)
                 raise
 

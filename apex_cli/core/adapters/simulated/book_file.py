@@ -91,7 +91,7 @@ class BookFile:
 
 
 def stale_book(path: Path, found: Marks, known: Marks) -> StateError:
-    """Return the StateError for books that know less than the state was reported by them."""
+    """Return the StateError for books that know less than they reported to the state."""
     what = (
         "is missing" if found == Marks() else f"knows executions up to {found.execution} and orders up to {found.order}"
     )

@@ -37,7 +37,7 @@ SESSION = timedelta(hours=7)
 """From an opening until after the close."""
 
 ACCOUNT_ID = "SIMULATED"
-"""Reports a state made with this broker from one of a real account."""
+"""Distinguishes a state made with this broker from one of a real account."""
 
 START_CASH = Usd(Decimal(3000))
 BY_SESSION = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
@@ -166,7 +166,7 @@ class SimulatedBroker:
         self._currencies.update(engine.balances)
 
     def require(self, known: Marks) -> None:
-        """Refuse to go on with books that are older than what the state was reported by them.
+        """Refuse to go on with books that are older than what they reported to the state.
 
         Raises:
             StateError: *known* holds a number that the books did not give out yet.
@@ -290,7 +290,7 @@ class SimulatedBroker:
         )
 
     async def identify(self, instrument: Instrument) -> Instrument:
-        """Return *instrument*: this venue trades whatever it is reported a price of."""
+        """Return *instrument*: this venue trades every security that it has a price of."""
         return instrument
 
     async def chain(self, underlying: Instrument, price: Price) -> OptionChain:

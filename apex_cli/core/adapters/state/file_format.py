@@ -201,7 +201,7 @@ def read_meta(path: Path) -> Meta | None:
 
 
 def last_saved_at(path: Path) -> datetime | None:
-    """Return when the state was last saved, by its header alone; None when it cannot be reported."""
+    """Return when the state was last saved, by its header alone; None when it is not known."""
     with suppress(StateError):
         found = read_meta(path)
         return found.saved_at if found else None
