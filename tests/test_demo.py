@@ -19,9 +19,10 @@ from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Signal, reward_risk
 from apex_cli.core.signals.ranker import OpportunityRanker
 from apex_cli.demo import SYMBOLS, write_config, write_demo
+from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.load import load_settings
 from apex_cli.settings.reference import render_reference_config
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.sections import Settings
 from kit import FixedClock, MemoryStore
 
 START = date(2004, 2, 26)

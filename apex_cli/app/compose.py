@@ -17,7 +17,9 @@ from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
 from apex_cli.core.model.order import OrderSide
-from apex_cli.settings.sections import DefaultStop, OptionDefault, Settings, SignalSettings, SimulationClock
+from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.input_files import DefaultStop, OptionDefault, SignalSettings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -21,7 +21,8 @@ from apex_cli.core.errors import ConfigError
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.state.events import Imported
-from apex_cli.settings.sections import BrokerName, Settings
+from apex_cli.settings.brokers import BrokerName
+from apex_cli.settings.sections import Settings
 
 
 def as_moment(text: str) -> datetime:

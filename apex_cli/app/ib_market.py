@@ -22,7 +22,8 @@ from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import Broker, Clock
-from apex_cli.settings.sections import IbAccountType, IbMarketData, IbMode, Settings, TriggerMethod
+from apex_cli.settings.brokers import IbAccountType, IbMarketData, IbMode, TriggerMethod
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.signals.prefetch import Prefetch

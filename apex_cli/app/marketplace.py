@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from apex_cli.app.market_parts import Books, Market, Marketplace
-from apex_cli.settings.sections import BrokerName, Settings
+from apex_cli.settings.brokers import BrokerName
+from apex_cli.settings.sections import Settings
 
 
 def _simulated() -> Marketplace:

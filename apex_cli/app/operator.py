@@ -35,7 +35,8 @@ from apex_cli.core.model.request import (
 from apex_cli.core.state.events import Decided, kind_of
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.app.compose import Parts

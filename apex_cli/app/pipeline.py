@@ -14,7 +14,8 @@ from apex_cli.app.marketplace import broker_row
 from apex_cli.app.resources import make_system_clock, tell
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.decision import Reason
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.models.model_files import ModelFiles

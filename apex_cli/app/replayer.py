@@ -47,7 +47,8 @@ from apex_cli.core.model.money import Usd
 from apex_cli.core.ports import SignalSource, SignalStage
 from apex_cli.core.reports.replay_report import Recorder, ReplayReport
 from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource
-from apex_cli.settings.sections import PriceSettings, Settings
+from apex_cli.settings.input_files import PriceSettings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.signals.context import PipelineContext

@@ -13,8 +13,10 @@ from apex_cli.core.errors import ConfigError, InputError, StateError
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import Reason
 from apex_cli.presenters.screen.output import Output
+from apex_cli.settings.brokers import BrokerName, IbMode
+from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings
 from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
-from apex_cli.settings.sections import BrokerName, ExecutionFileSettings, IbMode, PriceSettings, Settings
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.text_tables import FileHints

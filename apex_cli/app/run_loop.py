@@ -49,7 +49,8 @@ from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.presenters.screen.output import INTERRUPTED, Output, is_terminal
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.model.account import AccountSnapshot

@@ -12,7 +12,8 @@ from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.market import ReplayFill
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars

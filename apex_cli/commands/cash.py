@@ -14,7 +14,7 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.wording import money
 from apex_cli.presenters.screen.blocks import Cell, Fields
-from apex_cli.settings.sections import BrokerName
+from apex_cli.settings.brokers import BrokerName
 
 app = typer.Typer(add_completion=False)
 

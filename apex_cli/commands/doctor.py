@@ -14,8 +14,9 @@ from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
+from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.conflicts import doubts
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 

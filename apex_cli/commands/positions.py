@@ -10,7 +10,8 @@ import typer
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.sections import Settings, SimulationClock
+from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 

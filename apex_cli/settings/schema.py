@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.reader import BAD, Field, Problem, Reader, fields_of, is_section, meant, shown, suggest
+from apex_cli.settings.brokers import IbMode, IbSettings
 from apex_cli.settings.conflicts import conflicts
-from apex_cli.settings.sections import OVERRIDE_PREFIX, IbMode, IbSettings, Settings, StateSettings
+from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings, StateSettings
 
 
 @cache

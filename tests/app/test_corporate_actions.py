@@ -14,7 +14,8 @@ from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction, dividends_of
-from apex_cli.settings.sections import CommissionModel, Settings
+from apex_cli.settings.brokers import CommissionModel
+from apex_cli.settings.sections import Settings
 
 D = Decimal
 FREE = replace(Settings(), simulation=replace(Settings().simulation, commission=CommissionModel.NONE))

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market
 from apex_cli.core.reader import is_section
+from apex_cli.settings.brokers import BrokerName, BrokerSettings
 from apex_cli.settings.schema import keys
-from apex_cli.settings.sections import BrokerName, BrokerSettings, Settings, StateSettings
+from apex_cli.settings.sections import Settings, StateSettings
 
 
 def settings_in(folder: Path, *, is_simulated: bool, name: BrokerName = BrokerName.IB) -> Settings:

@@ -22,7 +22,8 @@ from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.prediction import ModelInfo, Pointer
 from apex_cli.core.signals.model_manager import ModelManager, ModelRules
-from apex_cli.settings.sections import CommissionModel, Settings
+from apex_cli.settings.brokers import CommissionModel
+from apex_cli.settings.sections import Settings
 
 D = Decimal
 DEMO = Path(__file__).resolve().parents[2] / "apex_cli" / "demo"

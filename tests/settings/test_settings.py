@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from apex_cli.core.errors import ConfigError, ExitStatus
 from apex_cli.core.model.base import Range
 from apex_cli.core.reader import is_section
+from apex_cli.settings.brokers import CommissionModel, IbLibrary, SimulationClock
 from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
 from apex_cli.settings.schema import BUILT_IN, build_settings, keys, leaves
-from apex_cli.settings.sections import CommissionModel, IbLibrary, Settings, SimulationClock
+from apex_cli.settings.sections import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
