@@ -23,8 +23,8 @@ from pathlib import Path
 
 from apex_cli.core.adapters.files.executions.execution_files import read_executions
 from apex_cli.core.adapters.files.executions.situation import read_situation
-from apex_cli.core.adapters.files.prices.bar_columns import read_columns
 from apex_cli.core.adapters.files.prices.bar_series import make_series
+from apex_cli.core.adapters.files.prices.plain_bars import read_columns
 from apex_cli.core.adapters.files.prices.price_files import has_symbols, read_prices
 from apex_cli.core.adapters.files.signals.signal_reader import read_signals
 from apex_cli.core.adapters.files.text_tables import FileHints

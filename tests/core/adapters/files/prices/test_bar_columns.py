@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from apex_cli.core.adapters.files.prices import bar_columns, csv_bars
+from apex_cli.core.adapters.files.prices import csv_bars, plain_bars
 from apex_cli.core.adapters.files.prices.bar_series import make_series
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.prices.price_files import read_prices
@@ -21,7 +21,8 @@ from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.market.calendar import is_session
 
 pytest.importorskip("numpy")
-from apex_cli.core.adapters.files.prices.bar_columns import BarColumns, moments_of, read_columns
+from apex_cli.core.adapters.files.prices.bar_columns import BarColumns, moments_of
+from apex_cli.core.adapters.files.prices.plain_bars import read_columns
 
 NEW_YORK = ZoneInfo("America/New_York")
 COUNT = 3000
@@ -74,7 +75,7 @@ def test_both_readers_give_the_same_bars(form: str, seed: int) -> None:
 def test_a_file_read_in_many_parts_is_the_same(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = file_of(form, 2, line_end="\r\n")
     whole = read_columns(BytesIO(content), "ABC", FileHints())
-    monkeypatch.setattr(bar_columns, "CHUNK", 777)
+    monkeypatch.setattr(plain_bars, "CHUNK", 777)
     parts = read_columns(BytesIO(content.removesuffix(b"\r\n")), "ABC", FileHints())
     assert whole is not None
     assert parts is not None
