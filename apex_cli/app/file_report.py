@@ -9,14 +9,17 @@ from pathlib import Path
 
 from apex_cli.app.compose import signal_form
 from apex_cli.app.resources import file_hints
+from apex_cli.core.adapters.files.content import decoded
 from apex_cli.core.adapters.files.executions import broker_exports
 from apex_cli.core.adapters.files.executions.execution_files import read_bytes, read_executions
+from apex_cli.core.adapters.files.json_records import parse_json
 from apex_cli.core.adapters.files.prices import price_files as prices
 from apex_cli.core.adapters.files.prices.bar_series import is_pair, make_series
 from apex_cli.core.adapters.files.prices.csv_bars import symbol_in_name
 from apex_cli.core.adapters.files.signals import alerts
 from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
-from apex_cli.core.adapters.files.text_tables import FileHints, Row, decoded, match_columns, open_table, parse_json
+from apex_cli.core.adapters.files.table_columns import FileHints, Row, match_columns
+from apex_cli.core.adapters.files.text_tables import open_table
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook
 from apex_cli.settings.sections import Settings

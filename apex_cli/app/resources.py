@@ -19,7 +19,7 @@ from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.core.adapters.files.text_tables import FileHints
+    from apex_cli.core.adapters.files.table_columns import FileHints
     from apex_cli.core.adapters.state.journal import Journal
     from apex_cli.core.adapters.state.restoration import Replay
     from apex_cli.core.adapters.state.store import TinyDbStore
@@ -85,7 +85,7 @@ def file_hints(section: PriceSettings | ExecutionFileSettings, name: str) -> Fil
     """Return what the section *name* of the configuration says about the files of its kind."""
     import msgspec
 
-    from apex_cli.core.adapters.files.text_tables import FileHints
+    from apex_cli.core.adapters.files.table_columns import FileHints
 
     columns = {ours: theirs for ours, theirs in msgspec.structs.asdict(section.columns).items() if theirs}
     return FileHints(

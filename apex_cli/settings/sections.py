@@ -24,9 +24,9 @@ from apex_cli.core.model.limits import (
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
-from apex_cli.settings.channels import DashboardSettings, NotifySettings
+from apex_cli.settings.contacts import DashboardSettings, NotifySettings
 from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
-from apex_cli.settings.pipeline import (
+from apex_cli.settings.research import (
     BusSettings,
     LearningSettings,
     PipelineSettings,

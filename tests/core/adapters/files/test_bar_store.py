@@ -14,7 +14,7 @@ from apex_cli.core.adapters.files.prices import csv_bars
 from apex_cli.core.adapters.files.prices.bar_columns import BarColumns
 from apex_cli.core.adapters.files.prices.bar_store import FOLDER
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
-from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.market.calendar import is_session
 
 PLAIN = "{day},{at}.50,{high}.75,{low}.0,{at}.25,{volume}"

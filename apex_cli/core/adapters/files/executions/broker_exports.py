@@ -32,7 +32,8 @@ from apex_cli.core.adapters.files.cells import (
 from apex_cli.core.adapters.files.executions import execution_fields as fields
 from apex_cli.core.adapters.files.executions.execution_fields import invalid
 from apex_cli.core.adapters.files.prices.price_files import ambiguous_date, ambiguous_number
-from apex_cli.core.adapters.files.text_tables import FileHints, Problems, Row, Table, match_columns, plain_name, shown
+from apex_cli.core.adapters.files.problems import Problems, shown
+from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table, match_columns, plain_name
 from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from apex_cli.core.adapters.files.cells import read_when, read_zone
-from apex_cli.core.adapters.files.text_tables import Problems
+from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
 from apex_cli.core.model.execution import SecType

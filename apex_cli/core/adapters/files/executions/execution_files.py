@@ -17,19 +17,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.cells import read_when
+from apex_cli.core.adapters.files.content import decoded, unpacked
 from apex_cli.core.adapters.files.executions import execution_fields as fields
 from apex_cli.core.adapters.files.executions.execution_fields import MAX_FILE, invalid
-from apex_cli.core.adapters.files.text_tables import (
-    FileHints,
-    Problems,
-    Row,
-    Table,
-    decoded,
-    find_delimiter,
-    split_rows,
-    unpacked,
-    workbook_rows,
-)
+from apex_cli.core.adapters.files.problems import Problems
+from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table
+from apex_cli.core.adapters.files.text_tables import find_delimiter, split_rows
+from apex_cli.core.adapters.files.workbooks import workbook_rows
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import Execution, SecType
@@ -196,7 +190,7 @@ def _is_foreign(rows: object) -> bool:
 
 def _of_records(document: object, name: str, hints: FileHints, account: str) -> Report:
     from apex_cli.core.adapters.files.executions import broker_exports
-    from apex_cli.core.adapters.files.text_tables import find_records, records_table
+    from apex_cli.core.adapters.files.json_records import find_records, records_table
 
     records = [flat for record in find_records(document) if isinstance(record, dict) for flat in _legs(record)]
     if not records:

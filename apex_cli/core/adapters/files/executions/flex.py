@@ -16,7 +16,8 @@ from xml.etree import ElementTree as ET
 from apex_cli.core.adapters.files.cells import find_order, two_readings
 from apex_cli.core.adapters.files.executions import execution_fields as fields
 from apex_cli.core.adapters.files.executions.execution_fields import invalid
-from apex_cli.core.adapters.files.text_tables import FileHints, Problems, Row, plain_name, shown
+from apex_cli.core.adapters.files.problems import Problems, shown
+from apex_cli.core.adapters.files.table_columns import FileHints, Row, plain_name
 from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError

@@ -21,7 +21,7 @@ from apex_cli.core.adapters.files.executions.execution_files import (
     read_document,
     read_positions,
 )
-from apex_cli.core.adapters.files.text_tables import Problems, shown
+from apex_cli.core.adapters.files.problems import Problems, shown
 from apex_cli.core.day_trades.gate import GateOrder
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.account import AccountFacts, AccountType, MarginPreview

@@ -15,7 +15,7 @@ import msgspec
 from apex_cli import __version__
 from apex_cli.core.adapters.files.prices.bar_columns import array_of, columns_from
 from apex_cli.core.adapters.files.prices.bar_series import Series
-from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.model.base import Value
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from apex_cli.core.adapters.files.text_tables import Problems
+from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
 from apex_cli.core.model.spelling import canonical_ticker

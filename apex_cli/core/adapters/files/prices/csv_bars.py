@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from apex_cli.core.adapters.files.content import unpacked
 from apex_cli.core.adapters.files.prices.bar_columns import moments_of
 from apex_cli.core.adapters.files.prices.bar_parts import Part, is_part_of_one, join_parts
 from apex_cli.core.adapters.files.prices.bar_series import (
@@ -23,7 +24,7 @@ from apex_cli.core.adapters.files.prices.bar_series import (
 from apex_cli.core.adapters.files.prices.bar_store import BarStore
 from apex_cli.core.adapters.files.prices.plain_bars import LEAST_BYTES, read_columns
 from apex_cli.core.adapters.files.prices.price_files import PriceTable, has_symbols, read_prices
-from apex_cli.core.adapters.files.text_tables import FileHints, unpacked
+from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.corporate_action import CorporateAction

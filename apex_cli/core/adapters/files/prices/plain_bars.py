@@ -44,14 +44,8 @@ from apex_cli.core.adapters.files.prices.number_columns import (
     read_numbers,
 )
 from apex_cli.core.adapters.files.prices.price_files import KNOWN, PRICE_FIELDS, table_zone, time_columns
-from apex_cli.core.adapters.files.text_tables import (
-    DELIMITER_NAMES,
-    FileHints,
-    Row,
-    Table,
-    find_delimiter,
-    match_columns,
-)
+from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table, match_columns
+from apex_cli.core.adapters.files.text_tables import DELIMITER_NAMES, find_delimiter
 from apex_cli.core.market.calendar import NEW_YORK
 
 if TYPE_CHECKING:

@@ -27,19 +27,17 @@ from apex_cli.core.adapters.files.cells import (
     read_zone,
     two_readings,
 )
-from apex_cli.core.adapters.files.text_tables import (
+from apex_cli.core.adapters.files.problems import Problems, shown, unusable
+from apex_cli.core.adapters.files.table_columns import (
     FileHints,
-    Problems,
     Row,
     Table,
     column_texts,
     match_columns,
-    open_table,
     plain_name,
-    shown,
     unmatched_hints,
-    unusable,
 )
+from apex_cli.core.adapters.files.text_tables import open_table
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Price
 

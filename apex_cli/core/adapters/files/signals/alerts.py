@@ -25,7 +25,7 @@ from apex_cli.core.adapters.files.cells import (
     two_readings,
 )
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, BadField, shown
-from apex_cli.core.adapters.files.text_tables import plain_name
+from apex_cli.core.adapters.files.table_columns import plain_name
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.option_rule import OptionRule
 from apex_cli.core.model.order import OrderSide

@@ -19,10 +19,13 @@ from typing import BinaryIO, NamedTuple
 
 from apex_cli.core.adapters.files.cells import find_decimals, find_order, two_readings
 from apex_cli.core.adapters.files.cells import number as cell_number
+from apex_cli.core.adapters.files.content import decoded, unpacked
 from apex_cli.core.adapters.files.signals.alerts import BY_SPELLING, DEFAULT_FORM, SignalForm, header_score, is_known
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, PARSERS, shown
 from apex_cli.core.adapters.files.signals.signal_rows import parse_row, rejected
-from apex_cli.core.adapters.files.text_tables import decoded, find_delimiter, plain_name, unpacked, workbook_rows
+from apex_cli.core.adapters.files.table_columns import plain_name
+from apex_cli.core.adapters.files.text_tables import find_delimiter
+from apex_cli.core.adapters.files.workbooks import workbook_rows
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from apex_cli.core.adapters.files.executions.execution_files import read_executions
-from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.execution import SecType

@@ -16,7 +16,7 @@ from apex_cli.core.adapters.files.prices import csv_bars, plain_bars
 from apex_cli.core.adapters.files.prices.bar_series import make_series
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.prices.price_files import read_prices
-from apex_cli.core.adapters.files.text_tables import FileHints
+from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.market.calendar import is_session
 

@@ -1,0 +1,128 @@
+"""A table of text: its rows, and which column is which by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from apex_cli.core.adapters.files.cells import tidy
+from apex_cli.core.adapters.files.problems import shown
+from apex_cli.core.model.base import Value
+
+_UNITS = re.compile(r"\([^)]*\)|\[[^\]]*\]")
+_NUMBERED = re.compile(r"^\d+[a-z]?[.)]\s+")
+
+
+class FileHints(Value, frozen=True, kw_only=True):
+    """How files of one kind are to be read, where they do not say it themselves."""
+
+    section: str = "prices"
+    """Section of the configuration that the hints come from: messages name its keys."""
+
+    columns: dict[str, str] = {}
+    """Our name of a column -> its name in the file."""
+
+    zone: str = ""
+    """Time zone of times without one, such as ``America/New_York``; empty: as the kind of file says."""
+
+    dates: str = ""
+    """``mdy``, ``dmy`` or a format such as ``%d.%m.%Y``; empty: found out."""
+
+    decimal: str = ""
+    """Decimal sign, ``.`` or ``,``; empty: found out."""
+
+
+class Row(NamedTuple):
+    """One row of a table."""
+
+    line: int
+    cells: list[str]
+
+
+class Table(NamedTuple):
+    """Rows of text with named columns."""
+
+    names: tuple[str, ...]
+    """Names of the columns as the file writes them; empty for a table without a header."""
+
+    rows: Sequence[Row]
+    """Rows below the header, blank ones left out."""
+
+    delimiter: str = ""
+    encoding: str = ""
+    kind: str = "text"
+    """``text``, ``workbook``, ``parquet``, ``arrow`` or ``json``."""
+
+    above: Sequence[Row] = ()
+    """Rows above the header."""
+
+    notes: tuple[str, ...] = ()
+    """What was found out about the file, a phrase each."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the columns as ``plain_name`` makes them."""
+        return tuple(plain_name(name) for name in self.names)
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a column without capitals, blanks, signs, units and numbering.
+
+    >>> [plain_name(name) for name in ("Adj Close", "1. open", "<DTYYYYMMDD>", "Price ($)", "Entry_Price", "% Change")]
+    ['adjclose', 'open', 'dtyyyymmdd', 'price', 'entryprice', '%change']
+    """
+    text = tidy(name[:200]).lower()
+    text = _NUMBERED.sub("", text)
+    bare = _UNITS.sub("", text) or text
+    return "".join(sign for sign in bare if sign.isalnum() or sign == "%")
+
+
+FindHeader = Callable[[Sequence[Row]], int | None]
+"""Returns the position of the row that names the columns among the first rows; None where no row does."""
+
+
+def match_columns(names: Sequence[str], known: Mapping[str, Sequence[str]], hints: FileHints) -> dict[str, int]:
+    """Return our name -> position for the columns that are known by one of their names, hints first.
+
+    Args:
+        names: the header.
+        known: our name -> ``plain_name`` of its spellings, the likeliest first.
+        hints: its ``columns`` say which column is which.
+    """
+    positions: dict[str, int] = {}
+    for number, name in enumerate(names):
+        positions.setdefault(plain_name(name), number)
+    exact = {tidy(name): number for number, name in reversed(list(enumerate(names)))}
+    found: dict[str, int] = {}
+    for ours, spellings in known.items():
+        if (theirs := hints.columns.get(ours)) is not None:
+            at = exact.get(theirs.strip(), positions.get(plain_name(theirs), _position(theirs)))
+            if at is not None:
+                found[ours] = at
+            continue
+        for spelling in spellings:
+            if spelling in positions:
+                found[ours] = positions[spelling]
+                break
+    return found
+
+
+def _position(text: str) -> int | None:
+    """Return the position that a number counts from one; a column without a name has no other name."""
+    return int(text) - 1 if re.fullmatch(r"[1-9][0-9]{0,3}", text) else None
+
+
+def unmatched_hints(names: Sequence[str], hints: FileHints) -> list[str]:
+    """Return a sentence for every column that a setting names and the file does not have."""
+    have = {plain_name(name) for name in names}
+    return [
+        f"{hints.section}.columns.{ours} names {shown(theirs)}, which is no column of the file"
+        for ours, theirs in hints.columns.items()
+        if plain_name(theirs) not in have and _position(theirs) is None
+    ]
+
+
+def column_texts(rows: Iterable[Row], at: int) -> Iterator[str]:
+    """Yield the cells of one column; a row that is too short has an empty one."""
+    return (row.cells[at] if at < len(row.cells) else "" for row in rows)
