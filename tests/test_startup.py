@@ -38,6 +38,7 @@ WITH_CONFIG = {
     f"{SIZE} --json": CONFIG | JSON,
     "positions": CONFIG | STATE | JSON,
     "positions --json": CONFIG | STATE | JSON,
+    "risk": CONFIG | STATE | JSON,
     "orders": CONFIG | STATE | JSON,
     "orders --json": CONFIG | STATE | JSON,
     "history": CONFIG,

@@ -8,6 +8,7 @@ GROUPS = {
         "run": "run",
         "approve": "approve",
         "positions": "positions",
+        "risk": "risk",
         "close": "close",
         "orders": "orders",
         "history": "history",

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 
 from apex_cli.presenters import contract_care as care
 from apex_cli.presenters import contract_research as research
+from apex_cli.presenters import contract_risk as risk
 
 
 class Note(TypedDict):
@@ -498,6 +499,7 @@ DATA: Mapping[str, Any] = {
     "run": Run,
     "approve": Approvals,
     "positions": Positions,
+    "risk": risk.Risk,
     "close": Closed,
     "orders": Orders,
     "history": History,

@@ -367,9 +367,57 @@ NOTIFY_CHANNEL = {
     "next_try_at": (TIME, NoneType),
 }
 
+GROUP = {"name": str, "count": int, "notional": DECIMAL, "risk": DECIMAL, "share": MAYBE_DECIMAL}
+COST = {"symbol": str, "pnl": DECIMAL, "basis": str}
+
+RISK = {
+    "at": TIME,
+    "priced_at": TIME,
+    "equity": DECIMAL,
+    "one_r": DECIMAL,
+    "risk": DECIMAL,
+    "notional": DECIMAL,
+    "at_stops": DECIMAL,
+    "positions": [
+        {
+            "symbol": str,
+            "side": str,
+            "quantity": int,
+            "working_entry": bool,
+            "notional": DECIMAL,
+            "risk": DECIMAL,
+            "stop_price": DECIMAL,
+            "at_stop": DECIMAL,
+            "strategy": str,
+            "sector": str,
+            "history_days": int,
+            "remarks": [str],
+        }
+    ],
+    "by_symbol": [GROUP],
+    "by_strategy": [GROUP],
+    "by_sector": [GROUP],
+    "correlations": [{"first": str, "second": str, "correlation": DECIMAL, "days": int, "adds": bool}],
+    "worst_day": {"date": str, "sessions": int, "pnl": DECIMAL, "costs": [COST], "without": [str]},
+    "gaps": [{"gap": DECIMAL, "loss": DECIMAL, "of_equity": DECIMAL, "stops_passed": int, "costs": [COST]}],
+    "limits": [
+        {
+            "code": str,
+            "subject": str,
+            "unit": str,
+            "found": DECIMAL,
+            "limit": DECIMAL,
+            "left": DECIMAL,
+            "used": DECIMAL,
+        }
+    ],
+    "left_out": [{"symbol": str, "sums": [str], "why": str}],
+}
+
 READING = [
     (SIZE_LINE, SIZE),
     (("positions",), POSITIONS),
+    (("risk",), RISK),
     (("orders",), ORDERS),
     (("orders", "--all"), ORDERS),
     (("approve",), APPROVALS),

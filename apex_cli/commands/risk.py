@@ -1,0 +1,20 @@
+"""``apex risk``: what is at risk now, together, in bad times, and beside every limit."""
+
+from __future__ import annotations
+
+import typer
+
+from apex_cli.commands.options import Call, common
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex risk --json")
+@common("risk")
+def risk(call: Call) -> None:
+    """Show open risk by group, what moves together, the worst day, gaps through the stops, and distance to limits."""
+    from apex_cli.app.risk import look_at_risk
+    from apex_cli.presenters.risk import risk_blocks, risk_data
+
+    view = look_at_risk(call.settings)
+    call.out.result(risk_data(view), risk_blocks(view))

@@ -1,0 +1,434 @@
+"""What is at risk now, as one value: by position and by group, together, in bad times, and beside every limit.
+
+Made of the committed state, the limits and the price history that is at hand; whoever looks needs no broker. Losses
+and risks are positive amounts in account currency. What is not known is left out of sums, and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from apex_cli.core.decision.inputs import exposures_of, session_counters
+from apex_cli.core.market.calendar import session_date
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import worth
+from apex_cli.core.model.decision import DayTradeStatus, Exposure
+from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.position import PositionSide, profit
+from apex_cli.core.model.records import PositionRecord
+from apex_cli.core.model.wording import plain
+from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.reports.stress import (
+    GAPS,
+    LEAST_DAYS,
+    Correlation,
+    DayCost,
+    DayReturn,
+    GapCost,
+    Held,
+    correlations,
+    gap_cost,
+    worst_day,
+)
+from apex_cli.core.state.tables import State
+
+
+class Past(Value, frozen=True, kw_only=True):
+    """What price history says of one position."""
+
+    returns: tuple[DayReturn, ...] = ()
+    underlying: Price | None = None
+    volatility: float | None = None
+    interest: float = 0.0
+    trouble: str = ""
+    """Why there is no history; empty where there is some."""
+
+
+PastOf = Callable[[Instrument], Past]
+"""Returns what price history says of a security."""
+
+
+class RiskRow(Value, frozen=True, kw_only=True):
+    """One position, or one entry that may still fill."""
+
+    symbol: str
+    side: PositionSide
+    quantity: Quantity
+    is_entry: bool = False
+    """True for a working entry: nothing is held of it yet."""
+
+    strategy: str = ""
+    sector: str = ""
+    """Empty where none is known."""
+
+    notional: Usd | None
+    """Value now, in account currency; None without a rate."""
+
+    risk: Usd | None
+    """Loss from the entry price if its stop is hit; what no stop covers counts in full; None without a rate."""
+
+    stop_price: Price | None = None
+    at_stop: Usd | None = None
+    """What it brings from the latest price if every unit leaves at the stop; None without a stop, or a rate."""
+
+    days: int = 0
+    """Sessions of the last year that its history has a change of."""
+
+    remarks: tuple[str, ...] = ()
+    """What is not known of it, a sentence each."""
+
+
+class GroupRisk(Value, frozen=True, kw_only=True):
+    """Everything of one symbol, strategy or sector."""
+
+    name: str
+    """Empty where none is known."""
+
+    count: int
+    notional: Usd
+    risk: Usd
+    share: Decimal | None
+    """Part of all open risk; None where there is none."""
+
+
+class Unit(StrEnum):
+    """What a limit counts."""
+
+    MONEY = "money"
+    COUNT = "count"
+
+
+class LimitUse(Value, frozen=True, kw_only=True):
+    """A limit beside what there is."""
+
+    code: str
+    """As the check of it is called."""
+
+    subject: str = ""
+    """The security or group that comes nearest to it, where it is one for each."""
+
+    unit: Unit = Unit.MONEY
+    limit: Decimal | None
+    found: Decimal | None
+    """None where it is not known."""
+
+    @property
+    def left(self) -> Decimal | None:
+        """What may be added; below 0 beyond the limit."""
+        return None if self.limit is None or self.found is None else self.limit - self.found
+
+    @property
+    def fraction(self) -> Decimal | None:
+        """Part of the limit that is used; above 1 beyond it."""
+        return None if not self.limit or self.found is None else self.found / self.limit
+
+
+class LeftOut(Value, frozen=True, kw_only=True):
+    """A position that a sum does not count, and why."""
+
+    symbol: str
+    sums: tuple[str, ...]
+    """``risk``, ``gaps``, ``worst_day``, ``correlation``."""
+
+    why: str
+
+
+class RiskView(Value, frozen=True, kw_only=True):
+    """Everything at risk at one moment."""
+
+    at: datetime
+    priced_at: datetime | None
+    """Time of the oldest of the latest prices; None where nothing is held."""
+
+    equity: Usd | None
+    """None before the first run."""
+
+    one_r: Usd
+    """What one trade may lose: capital * max_risk_pct."""
+
+    risk: Usd
+    notional: Usd
+    rows: tuple[RiskRow, ...]
+    """Positions, then working entries, each by symbol."""
+
+    by_symbol: tuple[GroupRisk, ...]
+    by_strategy: tuple[GroupRisk, ...]
+    by_sector: tuple[GroupRisk, ...]
+    """The largest risk first."""
+
+    correlations: tuple[Correlation, ...]
+    worst_day: DayCost | None
+    gaps: tuple[GapCost, ...]
+    at_stops: Usd
+    """Loss from the latest prices if every stop is filled at its price, >= 0."""
+
+    limits: tuple[LimitUse, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def _no_past(instrument: Instrument) -> Past:
+    del instrument
+    return Past(trouble="no price history is configured")
+
+
+def make_risk_view(
+    state: State,
+    limits: Limits,
+    now: datetime,
+    *,
+    past_of: PastOf = _no_past,
+    sectors: Mapping[str, str] | None = None,
+    day_trades: DayTradeStatus | None = None,
+) -> RiskView:
+    """Return what is at risk at *now*.
+
+    Args:
+        state: the latest committed one.
+        limits: the user's.
+        now: aware.
+        past_of: returns the price history of what is held.
+        sectors: by symbol.
+        day_trades: the count for an order sent now; None when it is not known.
+    """
+    account = state.account.account if state.account else None
+    risk_limits = limits.risk if account is None else limits.risk.for_equity(account.equity)
+    looked = [_look(state, exposure, limits.currency.base, past_of, sectors or {}) for exposure in _sorted(state)]
+    rows = tuple(each.row for each in looked)
+    book = tuple(each.held for each in looked if each.held is not None)
+    worst, gaps = worst_day(book, now), tuple(gap_cost(book, gap, now) for gap in GAPS) if book else ()
+    return RiskView(
+        at=now,
+        priced_at=min((row.priced_at for row in state.positions.values()), default=None),
+        equity=account.equity if account else None,
+        one_r=Usd(risk_limits.capital * risk_limits.max_risk_pct),
+        risk=_sum(row.risk for row in rows),
+        notional=_sum(row.notional for row in rows),
+        rows=rows,
+        by_symbol=_groups(rows, lambda row: row.symbol.partition("@options")[0]),
+        by_strategy=_groups(rows, lambda row: row.strategy),
+        by_sector=_groups(rows, lambda row: row.sector),
+        correlations=correlations(book),
+        worst_day=worst,
+        gaps=gaps,
+        at_stops=Usd(max(-_sum(row.at_stop for row in rows), ZERO)),
+        limits=limit_uses(state, risk_limits, now, rows, day_trades),
+        left_out=_left_out(looked, worst, gaps),
+    )
+
+
+class _Looked(NamedTuple):
+    """A row, the position behind it as moves meet it, and why moves cannot be worked out."""
+
+    row: RiskRow
+    held: Held | None = None
+    trouble: str = ""
+
+
+def _sorted(state: State) -> list[Exposure]:
+    return sorted(exposures_of(state), key=lambda exposure: (exposure.is_working_entry, exposure.key))
+
+
+def strategies_of(state: State) -> dict[str, str]:
+    """Return the strategy of each security that is held, or that an entry works in; empty where none is known."""
+    brackets = {record.order.instrument.key: record.order.bracket_id for record in state.orders.open()}
+    brackets |= {key: row.position.bracket_id for key, row in state.positions.items()}
+    known = {key: state.brackets.get(bracket) for key, bracket in brackets.items()}
+    return {key: "" if bracket is None else bracket.strategy for key, bracket in known.items()}
+
+
+def _look(state: State, exposure: Exposure, base: str, past_of: PastOf, sectors: Mapping[str, str]) -> _Looked:
+    key = exposure.key
+    instrument = _instrument_of(state, exposure)
+    row = RiskRow(
+        symbol=key,
+        side=exposure.side,
+        quantity=exposure.quantity,
+        is_entry=exposure.is_working_entry,
+        strategy=strategies_of(state).get(key, ""),
+        sector=sectors.get(key, "") or sectors.get(instrument.symbol, ""),
+        notional=exposure.notional,
+        risk=exposure.risk,
+    )
+    if exposure.is_working_entry:
+        return _Looked(replace(row, quantity=_working_quantity(state, key)))
+    record = state.positions[key]
+    if record.rate is None and instrument.currency != base:
+        why = f"no rate of {instrument.currency} is known"
+        return _Looked(replace(row, notional=None, risk=None, remarks=(why,)), None, why)
+    return _look_at_position(state, record, row, past_of(instrument))
+
+
+def _look_at_position(state: State, record: PositionRecord, row: RiskRow, past: Past) -> _Looked:
+    position = record.position
+    protection = protection_of(position, state.orders.of(row.symbol))
+    stop = protection.stop_price
+    held = Held(
+        key=row.symbol,
+        instrument=position.instrument,
+        side=position.side,
+        quantity=position.quantity,
+        price=record.current_price,
+        rate=record.rate,
+        stop_price=stop,
+        underlying=past.underlying,
+        volatility=past.volatility,
+        interest=past.interest,
+        returns=past.returns,
+    )
+    bare = position.quantity - protection.quantity
+    remarks = (
+        *((f"{plain(bare)} of {plain(position.quantity)} have no stop: their whole value is at risk",) if bare else ()),
+        *((past.trouble,) if past.trouble else ()),
+    )
+    return _Looked(
+        replace(
+            row,
+            stop_price=stop,
+            at_stop=None if stop is None else _at(held, stop, protection.quantity),
+            days=len(past.returns),
+            remarks=remarks,
+        ),
+        held,
+        past.trouble,
+    )
+
+
+def _at(held: Held, price: Price, quantity: Quantity) -> Usd:
+    gain = profit(held.side, held.price, price, quantity, held.instrument.multiplier)
+    return worth(held.rate, gain, price)
+
+
+def _instrument_of(state: State, exposure: Exposure) -> Instrument:
+    if not exposure.is_working_entry:
+        return state.positions[exposure.key].position.instrument
+    return next(r.order.instrument for r in state.orders.of(exposure.key))
+
+
+def _working_quantity(state: State, key: str) -> Quantity:
+    entries = (r.open_quantity for r in state.orders.of(key) if r.is_open and r.order.role is OrderRole.ENTRY)
+    return Quantity(sum(entries, ZERO))
+
+
+def _groups(rows: Iterable[RiskRow], name_of: Callable[[RiskRow], str]) -> tuple[GroupRisk, ...]:
+    members: dict[str, list[RiskRow]] = {}
+    for row in rows:
+        members.setdefault(name_of(row), []).append(row)
+    sums = {name: _sum(row.risk for row in group) for name, group in members.items()}
+    total = sum(sums.values(), ZERO)
+    found = (
+        GroupRisk(
+            name=name,
+            count=len(group),
+            notional=_sum(row.notional for row in group),
+            risk=sums[name],
+            share=sums[name] / total if total else None,
+        )
+        for name, group in members.items()
+    )
+    return tuple(sorted(found, key=lambda group: (-group.risk, group.name)))
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Usd:
+    return Usd(sum((amount for amount in amounts if amount is not None), ZERO))
+
+
+def _left_out(looked: Sequence[_Looked], worst: DayCost | None, gaps: Sequence[GapCost]) -> tuple[LeftOut, ...]:
+    """Return which positions a sum does not count."""
+    in_gaps = {cost.key for gap in gaps for cost in gap.costs}
+    in_worst = {cost.key for cost in worst.costs} if worst is not None else set()
+    return tuple(
+        left
+        for each in looked
+        if not each.row.is_entry
+        and (left := _left_out_of(each, is_in_gaps=each.row.symbol in in_gaps, worst=worst, counted=in_worst))
+    )
+
+
+def _left_out_of(each: _Looked, *, is_in_gaps: bool, worst: DayCost | None, counted: set[str]) -> LeftOut | None:
+    row = each.row
+    sums = (
+        *(("risk",) if row.risk is None else ()),
+        *(() if is_in_gaps else ("gaps",)),
+        *(() if row.symbol in counted else ("worst_day",)),
+        *(() if row.days >= LEAST_DAYS else ("correlation",)),
+    )
+    if not sums:
+        return None
+    why = each.trouble or "its underlying has no price or no volatility"
+    if not each.trouble and row.days < LEAST_DAYS:
+        why = f"its history has {row.days} sessions of the last year, fewer than {LEAST_DAYS}"
+    elif not each.trouble and is_in_gaps and worst is not None:
+        why = f"it has no change on {worst.day}"
+    return LeftOut(symbol=row.symbol, sums=sums, why=why)
+
+
+def limit_uses(
+    state: State, limits: RiskLimits, now: datetime, rows: Sequence[RiskRow], day_trades: DayTradeStatus | None = None
+) -> tuple[LimitUse, ...]:
+    """Return every limit on what is at stake beside what there is, as the checks before a trade count it.
+
+    Args:
+        state: the latest committed one.
+        limits: the user's, with the capital that counts now.
+        now: aware.
+        rows: positions and working entries.
+        day_trades: the count for an order sent now; None when it is not known.
+    """
+    largest = max(rows, key=lambda row: row.notional or ZERO, default=None)
+    riskiest = max(rows, key=lambda row: row.risk or ZERO, default=None)
+    capital, securities = limits.capital, len({row.symbol for row in rows})
+    value = ZERO if largest is None else largest.notional or ZERO
+    uses = [
+        LimitUse(code="open_risk", limit=limits.max_open_risk_pct * capital, found=_sum(row.risk for row in rows)),
+        LimitUse(
+            code="risk_of_one",
+            subject="" if riskiest is None else riskiest.symbol,
+            limit=limits.max_risk_pct * capital,
+            found=ZERO if riskiest is None else riskiest.risk or ZERO,
+        ),
+        LimitUse(
+            code="value_of_one",
+            subject="" if largest is None else largest.symbol,
+            limit=limits.max_position_pct * capital,
+            found=value,
+        ),
+        *_losses(state, limits, now),
+        LimitUse(code="max_positions", unit=Unit.COUNT, limit=Decimal(limits.max_positions), found=Decimal(securities)),
+        _orders_today(state, limits, now),
+    ]
+    if limits.max_notional is not None:
+        subject = "" if largest is None else largest.symbol
+        uses.append(LimitUse(code="max_notional", subject=subject, limit=limits.max_notional, found=value))
+    if day_trades is not None and day_trades.remaining is not None and day_trades.remaining >= 0:
+        limit, used = Decimal(day_trades.limit), Decimal(day_trades.limit - day_trades.remaining)
+        uses.append(LimitUse(code="day_trades", unit=Unit.COUNT, limit=limit, found=used))
+    return tuple(uses)
+
+
+def _losses(state: State, limits: RiskLimits, now: datetime) -> tuple[LimitUse, ...]:
+    """Return the loss of the day and the fall from the highest equity beside their limits."""
+    if state.account is None:
+        return tuple(LimitUse(code=code, limit=None, found=None) for code in ("daily_loss", "drawdown"))
+    account = state.account.account
+    counters = session_counters(state.counters, account, session_date(now))
+    start, peak = counters.session_start_equity or account.equity, max(counters.peak_equity, account.equity)
+    return (
+        LimitUse(code="daily_loss", limit=limits.max_daily_loss_pct * start, found=max(start - account.equity, ZERO)),
+        LimitUse(code="drawdown", limit=limits.max_drawdown_pct * peak, found=max(peak - account.equity, ZERO)),
+    )
+
+
+def _orders_today(state: State, limits: RiskLimits, now: datetime) -> LimitUse:
+    is_today = state.counters.session_date == session_date(now).isoformat()
+    done = state.counters.entries_today if is_today else 0
+    most = Decimal(limits.max_orders_per_day)
+    return LimitUse(code="orders_per_day", unit=Unit.COUNT, limit=most, found=Decimal(done))
