@@ -10,7 +10,7 @@ from pathlib import Path
 from apex_cli.app.compose import signal_form
 from apex_cli.app.resources import file_hints
 from apex_cli.core.adapters.files.content import decoded
-from apex_cli.core.adapters.files.executions import broker_exports
+from apex_cli.core.adapters.files.executions import broker_words
 from apex_cli.core.adapters.files.executions.execution_files import read_bytes, read_executions
 from apex_cli.core.adapters.files.json_records import parse_json
 from apex_cli.core.adapters.files.prices import price_files as prices
@@ -84,7 +84,7 @@ def _executions(settings: Settings, content: bytes, name: str, now: datetime) ->
         kind=FileKind.EXECUTIONS,
         is_usable=True,
         taken_as=(report.source,),
-        columns=_matched(content, name, broker_exports.KNOWN, hints),
+        columns=_matched(content, name, broker_words.KNOWN, hints),
         heads=("time", "security", "side", "quantity", "id"),
         rows=tuple(
             (f"{row.filled_at:%Y-%m-%d %H:%M:%S}", row.security, row.side.value, f"{row.quantity:f}", row.exec_id)
@@ -139,7 +139,7 @@ LOOKS: Mapping[FileKind, Callable[[Settings, bytes, str, datetime], FileLook]] =
     FileKind.EXECUTIONS: _executions,
     FileKind.SIGNALS: _signals,
 }
-KNOWN = {FileKind.PRICES: prices.KNOWN, FileKind.EXECUTIONS: broker_exports.KNOWN, FileKind.SIGNALS: alerts.KNOWN}
+KNOWN = {FileKind.PRICES: prices.KNOWN, FileKind.EXECUTIONS: broker_words.KNOWN, FileKind.SIGNALS: alerts.KNOWN}
 LEAST = {
     FileKind.PRICES: ("time", "open", "high", "low", "close"),
     FileKind.EXECUTIONS: ("time", "symbol", "side", "quantity"),

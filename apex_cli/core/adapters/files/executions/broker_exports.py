@@ -8,14 +8,11 @@ the setting ``executions.zone`` has to say.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import time
 from decimal import Decimal
-from itertools import zip_longest
-from typing import NamedTuple
 
 from apex_cli.core.adapters.files.cells import (
     Decimals,
@@ -30,11 +27,48 @@ from apex_cli.core.adapters.files.cells import (
     tidy,
 )
 from apex_cli.core.adapters.files.executions import execution_fields as fields
+from apex_cli.core.adapters.files.executions.broker_words import (
+    ACTIVITY,
+    BROKERS,
+    BUYS,
+    BY_ITSELF,
+    BY_OPTION,
+    CANCEL,
+    CANCELLED_CODE,
+    CLOSES,
+    COMBINATIONS,
+    FIDELITY,
+    FILLED,
+    FILLED_WORDS,
+    KINDS,
+    KNOWN,
+    LEAST,
+    NO_TRADE,
+    NO_TRADE_CATEGORIES,
+    NO_TRADE_CODES,
+    NO_TRADE_KINDS,
+    NOT_FILLED,
+    OPENS,
+    ROBINHOOD,
+    SELLS,
+    SENTENCE,
+    SPACE,
+    UNCOUNTED_KINDS,
+    UNIQUE_IDS,
+    WEBULL,
+    YOU,
+)
 from apex_cli.core.adapters.files.executions.execution_fields import invalid
+from apex_cli.core.adapters.files.executions.trade_order import (
+    Draft,
+    content_id,
+    least_starts,
+    moments_of_fills,
+    without_cancelled,
+)
 from apex_cli.core.adapters.files.prices.price_files import ambiguous_date, ambiguous_number
 from apex_cli.core.adapters.files.problems import Problems, shown
 from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table, match_columns, plain_name
-from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.day_trades.imports import Report, with_start
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import NEW_YORK
@@ -42,246 +76,7 @@ from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderSide
 
-KNOWN: Mapping[str, tuple[str, ...]] = {
-    "time": (
-        "filledtime", "exectime", "executiontime", "executedat", "executiondatetime", "filledat", "transactiontime",
-        "filltime", "datetime", "executiondate", "timefilled", "datetimefilled", "filleddatetime", "closeddatetime",
-        "tradedatetime", "timestamp", "time", "tradedate", "rundate", "activitydate", "transactiondate", "date", "td",
-        "dateoftrade", "filleddate", "filldate", "entered", "entrytime", "opened",
-    ),
-    "symbol": ("symbol", "ticker", "instrument", "symbolcusip", "security", "contract", "localsymbol", "stock"),
-    "side": (
-        "side", "action", "buysell", "bs", "transcode", "transactiontype", "orderside", "boughtsold", "buyorsell",
-        "ordertype", "type", "direction", "activity",
-    ),
-    "quantity": (
-        "filledqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
-        "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares", "cumqty",
-    ),
-    "sec_type": ("sectype", "assetclass", "assetcategory", "assettype", "instrumenttype", "securitytype"),
-    "exec_id": ("execid", "executionid", "ibexecid", "key", "fillid", "tradeid", "transactionid", "id", "ref"),
-    "order_id": ("orderid", "order", "ordernumber", "orderno", "iborderid", "permid", "orderref"),
-    "price": ("price", "avgprice", "averageprice", "fillprice", "filledprice", "tradeprice", "executionprice"),
-    "account": ("account", "accountid", "accountnumber", "acctnumber", "clientaccountid", "accountno"),
-    "status": ("status", "orderstatus", "state"),
-    "effect": ("poseffect", "positioneffect", "openclose", "openorclose", "openclosindicator", "code", "codes"),
-    "expiry": ("exp", "expirationdate", "expiration", "expiry", "expdate"),
-    "strike": ("strike", "strikeprice"),
-    "right": ("callorput", "putcall", "callput", "right", "optiontype", "type"),
-    "description": ("description", "name", "securitydescription"),
-    "con_id": ("conid", "contractid", "contractidentifier"),
-    "currency": ("currency", "curr", "ccy", "currencyprimary"),
-    "kind": ("subtype", "activitytype", "transactionsubcode"),
-    "category": ("transactioncode", "type"),
-    "clock": ("time", "exectime", "executiontime", "tradetime", "timefilled", "filledtime"),
-}  # fmt: skip
-"""Our column -> ``plain_name`` of its spellings, the likeliest first."""
-
-FILLED = KNOWN["quantity"][:8]
-"""Columns that hold what was filled, whatever became of the rest of the order."""
-
-ACTIVITY, FIDELITY, ROBINHOOD = "IB activity statement", "Fidelity history", "Robinhood activity"
-WEBULL = "Webull orders"
-LEAST = ("time", "symbol", "side", "quantity")
-_BUYS = (
-    r"buy|bot|bought|b|bto|btc|bc|cover|long|youbought|boughttoopen|boughttoclose|buytoopen|buytoclose|buytocover|"
-    r"buycover|btcov"
-)
-_SELLS = (
-    r"sell|sld|sold|s|sto|stc|ss|short|yousold|selltoopen|selltoclose|sellshort|shortsell|soldshort|sshrt|sshort|soldtoopen|"
-    r"soldtoclose"
-)
-_BUY, _SELL = re.compile(rf"(?:{_BUYS})\b"), re.compile(rf"(?:{_SELLS})\b")
-_CLOSES = re.compile(r"to ?close|to ?cover|buy ?cover|\bcover\b|^bc$|^stc$|^btc$|^c$|^close$|closing", re.IGNORECASE)
-_OPENS = re.compile(r"to ?open|short|^sto$|^bto$|^ss$|^o$|^open$|opening", re.IGNORECASE)
-_NO_TRADE = re.compile(
-    r"expir|assign|exercis|oexp|oasgn|oexcs|removal|reinvest|split|transfer|journal|dividend|interest|deposit|withdraw|"
-    r"merger|spinoff|adjustment|deliver|\bfee|distribution|redemption|tax",
-    re.IGNORECASE,
-)
-_BY_OPTION = re.compile(r"\s+(?:assign|exercis|expir)", re.IGNORECASE)
-"""What follows Fidelity's YOU BOUGHT where an option moved the shares; a security's name follows otherwise."""
-
-_BY_ITSELF = re.compile(r"option (?:assign|exercis|expir)|dividend reinvest", re.IGNORECASE)
-_CANCEL = re.compile(r"cancel", re.IGNORECASE)
-_FILLED = re.compile(r"fill|execut|complete|fll|flp|done|settled|closed|partial", re.IGNORECASE)
-_NOT_FILLED = re.compile(
-    r"cancel|reject|expired|working|open|pending|queued|new|out|unfilled|not filled|failed", re.IGNORECASE
-)
-_KINDS = {
-    "stock": SecType.STK, "stocks": SecType.STK, "equity": SecType.STK, "equities": SecType.STK, "etf": SecType.STK,
-    "etfs": SecType.STK, "usequity": SecType.STK, "stk": SecType.STK, "commonstock": SecType.STK, "adr": SecType.STK,
-    "option": SecType.OPT, "options": SecType.OPT, "equityoption": SecType.OPT, "usoption": SecType.OPT,
-    "equityandindexoptions": SecType.OPT, "indexoption": SecType.OPT, "stockoption": SecType.OPT, "opt": SecType.OPT,
-    "call": SecType.OPT, "put": SecType.OPT, "single": SecType.OPT, "etfoption": SecType.OPT,
-    "future": SecType.FUT, "futures": SecType.FUT, "fut": SecType.FUT, "futureoption": SecType.FOP,
-    "optionsonfutures": SecType.FOP, "fop": SecType.FOP, "futuresoptions": SecType.FOP,
-    "forex": SecType.CASH, "cash": SecType.CASH, "fx": SecType.CASH,
-    "crypto": SecType.CRYPTO, "cryptocurrency": SecType.CRYPTO, "cryptocurrencies": SecType.CRYPTO,
-    "warrants": SecType.WAR, "warrant": SecType.WAR, "structuredproducts": SecType.WAR, "war": SecType.WAR,
-    "bond": SecType.BOND, "bonds": SecType.BOND, "fixedincome": SecType.BOND, "treasurybills": SecType.BILL,
-    "bill": SecType.BILL, "bills": SecType.BILL,
-}  # fmt: skip
-CANCELLED_CODE = "Ca"
-NO_TRADE_CODES = frozenset({"Ep", "A", "Ex", "GEA", "AEx", "MEx", CANCELLED_CODE})
-UNIQUE_IDS = frozenset({"execid", "executionid", "ibexecid", "fillid"})
-"""Columns whose text names one execution and no other."""
-
-UNCOUNTED_KINDS = frozenset({"cfd", "cfds", "fund", "funds", "mutualfund", "mutualfunds", "commodities", "metals"})
-"""Kinds of Interactive Brokers that are no securities to be day-traded."""
-
-NO_TRADE_CATEGORIES = frozenset({"receivedeliver", "moneymovement"})
-"""What tastytrade calls deliveries of options, splits and transfers, and cash that is moved."""
-
-COMBINATIONS = frozenset({"bag", "comb", "combo", "combination"})
-NO_TRADE_KINDS = frozenset({"div", "csd", "csw", "jnlc", "int", "fee", "trans"})
-"""Kinds of account activities of Alpaca that are no fills."""
-
-_SENTENCE = re.compile(r"(?=.*\d)\S+(?: \S+){2,}")
-"""Three words and a number: a combination in words, and no symbol."""
-
-_YOU = re.compile(r"you (?:bought|sold)", re.IGNORECASE)
-_SPACE = re.compile(r"[\s_-]+")
-FIRST_FILL = time(9, 30)
-
-
-class Broker(NamedTuple):
-    """How the lists of one broker are known."""
-
-    name: str
-    marks: tuple[frozenset[str], ...]
-    """``plain_name`` of columns; all of one set are there."""
-
-    is_us: bool = True
-    """Times without a zone are New York's, and numbers have a decimal point."""
-
-    is_mdy: bool = True
-    """Dates that do not show it have the month first."""
-
-
-def _marks(*sets: str) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(words.split()) for words in sets)
-
-
-BROKERS = (
-    Broker(
-        "TWS trade log",
-        _marks("action quantity symbol key", "action quantity symbol exch", "action symbol exch time date"),
-        is_mdy=False,
-    ),
-    Broker("ib_insync fills", _marks("execid side shares permid", "execid acctnumber shares")),
-    Broker("thinkorswim account statement", _marks("exectime poseffect symbol", "exectime spread side qty")),
-    Broker(WEBULL, _marks("filledtime totalqty side", "filledtime timeinforce side")),
-    Broker(
-        "tastytrade history",
-        _marks("subtype instrumenttype action", "transactioncode transactionsubcode", "rootsymbol action"),
-    ),
-    Broker(ROBINHOOD, _marks("activitydate transcode")),
-    Broker(FIDELITY, _marks("rundate action")),
-    Broker("Schwab history", _marks("action feescomm", "action symbol description quantity fees&comm")),
-    Broker(
-        "Alpaca activities",
-        _marks("activitytype transactiontime", "filledat filledqty side", "transactiontime qty side"),
-    ),
-    Broker(
-        "TradeStation orders",
-        _marks("qtyfilled symbol status", "execquantity buyorsell", "filledqty ordertype entered"),
-    ),
-    Broker("E*TRADE history", _marks("transactiondate transactiontype securitytype")),
-    Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
-)
-
-
-class _Draft(NamedTuple):
-    """One trade, before times and accounts are settled."""
-
-    line: int
-    when: When
-    kind: SecType
-    security: str
-    side: OrderSide
-    quantity: Decimal
-    exec_id: str
-    order_id: str
-    con_id: int
-    account: str
-    is_closing: bool
-    is_opening: bool
-
-
-def is_header(names: Sequence[str], hints: FileHints) -> bool:
-    """Return True for a row that names the columns of a list of trades."""
-    found = match_columns(names, KNOWN, hints)
-    return all(field in found for field in LEAST) and not any(
-        number(cell) is not None for cell in names if cell.strip()
-    )
-
-
-def statement_rows(rows: Sequence[Row]) -> tuple[Table, str, list[str]] | None:
-    """Return the trades of an IB statement, whose rows say which section they belong to; None when it is none.
-
-    Executions count where they are shown beside the orders they belong to, and the orders where they are not.
-    """
-    if len(rows) < 2 or not any(cells[1:2] == ["Header"] for _, cells in rows[:20]):  # noqa: PLR2004 - a header and a row
-        return None
-    header: list[str] = []
-    names: dict[str, None] = {}
-    records: list[tuple[int, dict[str, str]]] = []
-    facts: list[str] = []
-    section = ""
-    for line, cells in rows:
-        if cells[0] not in {"Trades", "Transaction History"}:
-            if cells[:1] == ["Statement"] or cells[:1] == ["Account Information"]:
-                facts.append(" ".join(cells[2:4]))
-            continue
-        if cells[1:2] == ["Header"]:
-            header = [cell.strip() for cell in cells[2:]]
-            section = cells[0]
-            names.update(dict.fromkeys(header))
-        elif cells[1:2] == ["Data"] and header:
-            records.append((line, dict(zip(header, cells[2:], strict=False))))
-    levels = {record.get("DataDiscriminator", "") for _, record in records}
-    wanted = {"Trade", "Execution"} if levels & {"Trade", "Execution"} else {"Order", ""}
-    kept = [
-        Row(line, [record.get(name, "") for name in names])
-        for line, record in records
-        if record.get("DataDiscriminator", "") in wanted
-    ]
-    return Table(tuple(names), kept, delimiter=","), section or "statement", facts
-
-
-def section_of(rows: Sequence[Row], hints: FileHints) -> Table | None:
-    """Return the part of a file that lists trades: from the row that names its columns to the end of that part.
-
-    Where no row names all columns, the part under the row that names most of them is returned, to say what is missing.
-    """
-    best: tuple[int, int] | None = None
-    for at, row in enumerate(rows):
-        found = match_columns(row.cells, KNOWN, hints)
-        rank = sum(field in found for field in LEAST)
-        if is_header(row.cells, hints):
-            keys = {plain_name(cell) for cell in row.cells}
-            rank += 2 if any(marks <= keys for broker in BROKERS for marks in broker.marks) else 1
-        elif rank < 2:  # noqa: PLR2004 - one name alone may be a word
-            continue
-        if best is None or rank > best[1]:
-            best = (at, rank)
-    if best is None:
-        return None
-    at = best[0]
-    header = rows[at].cells
-    below: list[Row] = []
-    for row in rows[at + 1 :]:
-        if len([cell for cell in row.cells if cell.strip()]) == 1 and len(header) > 2 and _is_title(row.cells):  # noqa: PLR2004
-            break
-        below.append(row)
-    return Table(tuple(header), below, above=rows[:at])
-
-
-def _is_title(cells: Sequence[str]) -> bool:
-    """Return True for a row of words alone: the title of the next part, or a remark below the list."""
-    text = next(cell for cell in cells if cell.strip())
-    return len(cells) < 3 and read_when(text, "mdy") is None and number(text) is None  # noqa: PLR2004 - a cell or two
+_BUY, _SELL = re.compile(rf"(?:{BUYS})\b"), re.compile(rf"(?:{SELLS})\b")
 
 
 def read_broker_table(table: Table, name: str, hints: FileHints, *, source: str = "", account: str = "") -> Report:
@@ -312,7 +107,7 @@ class _Reader:
 
         self.problems = Problems()
         self.skipped: Counter[str] = Counter()
-        self.cancels: list[_Draft] = []
+        self.cancels: list[Draft] = []
         self.unknown: dict[str, int] = {}
         """Actions with a quantity and a price that are neither purchases nor sales -> the first line with one."""
 
@@ -393,7 +188,7 @@ class _Reader:
 
     def read(self, account: str) -> Report:
         """Return all trades, or raise all problems."""
-        drafts: list[_Draft] = []
+        drafts: list[Draft] = []
         for row in self.table.rows:
             try:
                 draft = self._draft(row)
@@ -403,7 +198,7 @@ class _Reader:
             if draft is not None:
                 drafts.append(draft)
         drafts = self._each_once(drafts)
-        read, drafts = len(drafts), _without_cancelled(drafts, self.cancels)
+        read, drafts = len(drafts), without_cancelled(drafts, self.cancels)
         self.skipped.update({"cancelled trades": read - len(drafts)} if len(drafts) < read else {})
         self.problems.stop(
             "input_invalid", hint="Correct the rows, or export the list again.", details={"where": self.name}
@@ -431,7 +226,7 @@ class _Reader:
             source=self.source,
         )
 
-    def _each_once(self, drafts: list[_Draft]) -> list[_Draft]:
+    def _each_once(self, drafts: list[Draft]) -> list[Draft]:
         """Return the trades without rows that are there twice, where an id of the execution shows it."""
         at = self.columns.get("exec_id")
         if at is None or plain_name(self.table.names[at]) not in UNIQUE_IDS:
@@ -447,7 +242,7 @@ class _Reader:
         at = self.columns.get(field)
         return tidy(row.cells[at]) if at is not None and at < len(row.cells) else ""
 
-    def _draft(self, row: Row) -> _Draft | None:
+    def _draft(self, row: Row) -> Draft | None:
         where = f"{self.name}:{row.line}"
         if self._is_remark(row):
             return None
@@ -460,7 +255,7 @@ class _Reader:
             return None
         return self._made(row, where)
 
-    def _made(self, row: Row, where: str, cancelled: OrderSide | None = None) -> _Draft:
+    def _made(self, row: Row, where: str, cancelled: OrderSide | None = None) -> Draft:
         found = fields.collected(
             where,
             side=lambda: cancelled or self._side(row, where),
@@ -474,7 +269,7 @@ class _Reader:
         parts = [part.strip() for part in re.split(r"[|;,]", effect)]
         if quantity < 0 and side is OrderSide.BUY and not self.is_signed:
             raise invalid(f"{where}.quantity", f"found {quantity} beside a purchase", "a number above 0")
-        return _Draft(
+        return Draft(
             line=row.line,
             when=found["when"],
             kind=kind,
@@ -485,8 +280,8 @@ class _Reader:
             order_id=self._cell(row, "order_id"),
             con_id=fields.con_id(self._cell(row, "con_id")),
             account=self._cell(row, "account"),
-            is_closing=any(_CLOSES.search(part) for part in parts),
-            is_opening=any(_OPENS.search(part) for part in parts),
+            is_closing=any(CLOSES.search(part) for part in parts),
+            is_opening=any(OPENS.search(part) for part in parts),
         )
 
     def _is_remark(self, row: Row) -> bool:
@@ -528,7 +323,7 @@ class _Reader:
             return ""
         if plain_name(self.table.names[self.columns["quantity"]]) in FILLED:
             return "" if number(quantity, self.decimals.sign) else _short_reason(status)
-        if not _FILLED.search(status) and _NOT_FILLED.search(status):
+        if not FILLED_WORDS.search(status) and NOT_FILLED.search(status):
             return _short_reason(status)
         return "not filled" if is_nothing(quantity) else ""
 
@@ -537,26 +332,26 @@ class _Reader:
 
     def _is_no_trade(self, row: Row, action: str, kind: str) -> bool:
         """Return True when shares moved without a trade: by an option, a reinvestment, a split and the like."""
-        if self.source == FIDELITY and (found := _YOU.match(action)):
-            return _BY_OPTION.match(action[found.end() :]) is not None
-        if self.source == ROBINHOOD and _BY_ITSELF.search(self._cell(row, "description")):
+        if self.source == FIDELITY and (found := YOU.match(action)):
+            return BY_OPTION.match(action[found.end() :]) is not None
+        if self.source == ROBINHOOD and BY_ITSELF.search(self._cell(row, "description")):
             return True
         if plain_name(self._cell(row, "category")) in NO_TRADE_CATEGORIES:
             return True
-        return _NO_TRADE.search(f"{action} {kind}") is not None
+        return NO_TRADE.search(f"{action} {kind}") is not None
 
     def _cancelled_side(self, row: Row, where: str) -> OrderSide | None:
         """Return the side of the trade that a row takes back; None when it takes none back."""
         if self.is_signed and CANCELLED_CODE in self._codes(row):
             return OrderSide.BUY if self._quantity(row, where) < 0 else OrderSide.SELL
         action = self._cell(row, "side")
-        if not _CANCEL.search(action):
+        if not CANCEL.search(action):
             return None
         return next((side for word in action.split() if (side := self._side_word(word)) is not None), None)
 
     def _side_word(self, action: str) -> OrderSide | None:
-        bare = _SPACE.sub("", action.lower())
-        first = _SPACE.split(action.lower())[0] if action else ""
+        bare = SPACE.sub("", action.lower())
+        first = SPACE.split(action.lower())[0] if action else ""
         for words, side in ((_BUY, OrderSide.BUY), (_SELL, OrderSide.SELL)):
             if words.fullmatch(bare) or words.fullmatch(first):
                 return side
@@ -620,13 +415,13 @@ class _Reader:
             right = kind_text
         if not self._cell(row, "sec_type") and plain_name(self._cell(row, "kind")) in {"call", "put"}:
             right = self._cell(row, "kind")
-        kind = _KINDS.get(kind_text)
+        kind = KINDS.get(kind_text)
         if kind is None and kind_text and self.source in {"list of trades", ACTIVITY}:
             kind = fields.sec_type(self._cell(row, "sec_type"), f"{where}.sec_type")
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key
         name = fields.symbol(text, f"{where}.symbol")
-        if _SENTENCE.fullmatch(name):
+        if SENTENCE.fullmatch(name):
             raise invalid(
                 f"{where}.symbol", f"{shown(text)} is no single security", "the symbol of each leg, in its row"
             )
@@ -651,16 +446,16 @@ class _Reader:
 
     # ---- all rows ----
 
-    def _executions(self, drafts: Sequence[_Draft]) -> tuple[Execution, ...]:
-        moments = _moments(drafts, self.zone)
+    def _executions(self, drafts: Sequence[Draft]) -> tuple[Execution, ...]:
+        moments = moments_of_fills(drafts, self.zone)
         seen: Counter[str] = Counter()
         made: list[Execution] = []
         closing: dict[str, bool] = {}
         for draft, at in zip(drafts, moments, strict=True):
             filled_at = fields.as_utc(at, f"{self.name}:{draft.line}.time")
-            exec_id = draft.exec_id or _content_id(draft, filled_at, seen)
+            exec_id = draft.exec_id or content_id(draft, filled_at, seen)
             if exec_id in closing:
-                exec_id = _content_id(draft, filled_at, seen)
+                exec_id = content_id(draft, filled_at, seen)
             closing[exec_id] = draft.is_closing and not draft.is_opening
             made.append(
                 Execution(
@@ -674,72 +469,9 @@ class _Reader:
                     con_id=draft.con_id,
                 )
             )
-        return with_start(made, _starts(made, closing))
-
-
-def _without_cancelled(drafts: Sequence[_Draft], cancels: Sequence[_Draft]) -> list[_Draft]:
-    """Return the trades that no cancel takes back: each takes the nearest one of its security, side and quantity."""
-    kept = list(drafts)
-    for cancel in cancels:
-        same = [
-            draft
-            for draft in kept
-            if (draft.security, draft.side, draft.quantity) == (cancel.security, cancel.side, cancel.quantity)
-        ]
-        if same:
-            kept.remove(min(same, key=lambda draft: abs(draft.line - cancel.line)))
-    return kept
+        return with_start(made, least_starts(made, closing))
 
 
 def _short_reason(action: str) -> str:
     text = " ".join(action.lower().split())[: fields.SHOWN]
     return text or "rows without an action"
-
-
-def _content_id(draft: _Draft, filled_at: datetime, seen: Counter[str]) -> str:
-    """Return an id made of the content: the same at every reading."""
-    when = draft.when.day.isoformat() if draft.when.clock is None else filled_at.isoformat()
-    content = f"{when} {draft.security} {draft.side} {draft.quantity.normalize()} {draft.exec_id}"
-    seen[content] += 1
-    return "row-" + hashlib.sha256(f"{content} {seen[content]}".encode()).hexdigest()[:24]
-
-
-def _moments(drafts: Sequence[_Draft], zone: object) -> list[datetime]:
-    """Return the moment of each trade; those of a date alone are put in the order that makes the most day trades."""
-    from datetime import tzinfo
-
-    own = zone if isinstance(zone, tzinfo) else NEW_YORK
-    moments = [draft.when.naive.replace(tzinfo=draft.when.zone or own) for draft in drafts]
-    groups: dict[tuple[str, date], list[int]] = {}
-    for at, draft in enumerate(drafts):
-        if draft.when.clock is None:
-            groups.setdefault((draft.security, draft.when.day), []).append(at)
-    for (_, day), places in groups.items():
-        begin = datetime.combine(day, FIRST_FILL, NEW_YORK)
-        for number_, at in enumerate(_worst_order(drafts, places)):
-            moments[at] = begin + timedelta(seconds=number_)
-    return moments
-
-
-def _worst_order(drafts: Sequence[_Draft], places: Iterable[int]) -> Iterator[int]:
-    """Yield the trades of one security on one day, openings and closings in turn; purchases first if in doubt."""
-    listed = list(places)
-    opening = OrderSide.BUY
-    marked = [drafts[at] for at in listed if drafts[at].is_opening]
-    if marked:
-        opening = marked[0].side
-    first = [at for at in listed if drafts[at].side is opening]
-    second = [at for at in listed if drafts[at].side is not opening]
-    for one, other in zip_longest(first, second):
-        if one is not None:
-            yield one
-        if other is not None:
-            yield other
-
-
-def _starts(executions: Iterable[Execution], closing: Mapping[str, bool]) -> dict[str, Decimal]:
-    """Return what must have been held before, where a trade is marked as closing something older."""
-    changes: dict[str, list[tuple[Decimal, bool]]] = {}
-    for row in sorted(executions, key=lambda row: (row.filled_at, row.key)):
-        changes.setdefault(row.security, []).append((row.quantity * row.side.sign, closing[row.exec_id]))
-    return {security: start for security, rows in changes.items() if (start := least_start(rows))}

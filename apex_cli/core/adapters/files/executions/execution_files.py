@@ -139,9 +139,9 @@ def read_executions(content: bytes, name: str, hints: FileHints | None = None, a
 
 def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, account: str) -> Report:
     """Return the trades in rows of cells, whoever wrote them."""
-    from apex_cli.core.adapters.files.executions import broker_exports, flex
+    from apex_cli.core.adapters.files.executions import broker_exports, flex, statements
 
-    if statement := broker_exports.statement_rows(rows):
+    if statement := statements.statement_rows(rows):
         table, section, facts = statement
         source = "IB transaction history" if section == "Transaction History" else "IB activity statement"
         report = broker_exports.read_broker_table(table, name, hints, source=source, account=account)
@@ -149,7 +149,7 @@ def _read_rows(rows: list[Row], delimiter: str, name: str, hints: FileHints, acc
     found = flex.find_section(rows, name)
     if found is not None:
         return flex.flex_report(found, name, hints, account)
-    section_found = broker_exports.section_of(rows, hints)
+    section_found = statements.section_of(rows, hints)
     listed = section_found or Table(tuple(rows[0].cells) if rows else (), rows[1:])
     return broker_exports.read_broker_table(listed._replace(delimiter=delimiter), name, hints, account=account)
 

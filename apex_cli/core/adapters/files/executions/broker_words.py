@@ -1,0 +1,162 @@
+"""The words of brokers' exports: names of columns, actions, states, kinds of securities, and who writes which."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from apex_cli.core.model.execution import SecType
+
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    "time": (
+        "filledtime", "exectime", "executiontime", "executedat", "executiondatetime", "filledat", "transactiontime",
+        "filltime", "datetime", "executiondate", "timefilled", "datetimefilled", "filleddatetime", "closeddatetime",
+        "tradedatetime", "timestamp", "time", "tradedate", "rundate", "activitydate", "transactiondate", "date", "td",
+        "dateoftrade", "filleddate", "filldate", "entered", "entrytime", "opened",
+    ),
+    "symbol": ("symbol", "ticker", "instrument", "symbolcusip", "security", "contract", "localsymbol", "stock"),
+    "side": (
+        "side", "action", "buysell", "bs", "transcode", "transactiontype", "orderside", "boughtsold", "buyorsell",
+        "ordertype", "type", "direction", "activity",
+    ),
+    "quantity": (
+        "filledqty", "filled", "qtyfilled", "filledquantity", "execqty", "execquantity", "executedquantity",
+        "quantityfilled", "shares", "quantity", "qty", "sharescontracts", "size", "units", "amountofshares", "cumqty",
+    ),
+    "sec_type": ("sectype", "assetclass", "assetcategory", "assettype", "instrumenttype", "securitytype"),
+    "exec_id": ("execid", "executionid", "ibexecid", "key", "fillid", "tradeid", "transactionid", "id", "ref"),
+    "order_id": ("orderid", "order", "ordernumber", "orderno", "iborderid", "permid", "orderref"),
+    "price": ("price", "avgprice", "averageprice", "fillprice", "filledprice", "tradeprice", "executionprice"),
+    "account": ("account", "accountid", "accountnumber", "acctnumber", "clientaccountid", "accountno"),
+    "status": ("status", "orderstatus", "state"),
+    "effect": ("poseffect", "positioneffect", "openclose", "openorclose", "openclosindicator", "code", "codes"),
+    "expiry": ("exp", "expirationdate", "expiration", "expiry", "expdate"),
+    "strike": ("strike", "strikeprice"),
+    "right": ("callorput", "putcall", "callput", "right", "optiontype", "type"),
+    "description": ("description", "name", "securitydescription"),
+    "con_id": ("conid", "contractid", "contractidentifier"),
+    "currency": ("currency", "curr", "ccy", "currencyprimary"),
+    "kind": ("subtype", "activitytype", "transactionsubcode"),
+    "category": ("transactioncode", "type"),
+    "clock": ("time", "exectime", "executiontime", "tradetime", "timefilled", "filledtime"),
+}  # fmt: skip
+"""Our column -> ``plain_name`` of its spellings, the likeliest first."""
+
+FILLED = KNOWN["quantity"][:8]
+"""Columns that hold what was filled, whatever became of the rest of the order."""
+
+ACTIVITY, FIDELITY, ROBINHOOD = "IB activity statement", "Fidelity history", "Robinhood activity"
+
+WEBULL = "Webull orders"
+LEAST = ("time", "symbol", "side", "quantity")
+BUYS = (
+    r"buy|bot|bought|b|bto|btc|bc|cover|long|youbought|boughttoopen|boughttoclose|buytoopen|buytoclose|buytocover|"
+    r"buycover|btcov"
+)
+
+SELLS = (
+    r"sell|sld|sold|s|sto|stc|ss|short|yousold|selltoopen|selltoclose|sellshort|shortsell|soldshort|sshrt|sshort|soldtoopen|"
+    r"soldtoclose"
+)
+
+CLOSES = re.compile(r"to ?close|to ?cover|buy ?cover|\bcover\b|^bc$|^stc$|^btc$|^c$|^close$|closing", re.IGNORECASE)
+OPENS = re.compile(r"to ?open|short|^sto$|^bto$|^ss$|^o$|^open$|opening", re.IGNORECASE)
+NO_TRADE = re.compile(
+    r"expir|assign|exercis|oexp|oasgn|oexcs|removal|reinvest|split|transfer|journal|dividend|interest|deposit|withdraw|"
+    r"merger|spinoff|adjustment|deliver|\bfee|distribution|redemption|tax",
+    re.IGNORECASE,
+)
+
+BY_OPTION = re.compile(r"\s+(?:assign|exercis|expir)", re.IGNORECASE)
+"""What follows Fidelity's YOU BOUGHT where an option moved the shares; a security's name follows otherwise."""
+
+BY_ITSELF = re.compile(r"option (?:assign|exercis|expir)|dividend reinvest", re.IGNORECASE)
+CANCEL = re.compile(r"cancel", re.IGNORECASE)
+FILLED_WORDS = re.compile(r"fill|execut|complete|fll|flp|done|settled|closed|partial", re.IGNORECASE)
+NOT_FILLED = re.compile(
+    r"cancel|reject|expired|working|open|pending|queued|new|out|unfilled|not filled|failed", re.IGNORECASE
+)
+
+KINDS = {
+    "stock": SecType.STK, "stocks": SecType.STK, "equity": SecType.STK, "equities": SecType.STK, "etf": SecType.STK,
+    "etfs": SecType.STK, "usequity": SecType.STK, "stk": SecType.STK, "commonstock": SecType.STK, "adr": SecType.STK,
+    "option": SecType.OPT, "options": SecType.OPT, "equityoption": SecType.OPT, "usoption": SecType.OPT,
+    "equityandindexoptions": SecType.OPT, "indexoption": SecType.OPT, "stockoption": SecType.OPT, "opt": SecType.OPT,
+    "call": SecType.OPT, "put": SecType.OPT, "single": SecType.OPT, "etfoption": SecType.OPT,
+    "future": SecType.FUT, "futures": SecType.FUT, "fut": SecType.FUT, "futureoption": SecType.FOP,
+    "optionsonfutures": SecType.FOP, "fop": SecType.FOP, "futuresoptions": SecType.FOP,
+    "forex": SecType.CASH, "cash": SecType.CASH, "fx": SecType.CASH,
+    "crypto": SecType.CRYPTO, "cryptocurrency": SecType.CRYPTO, "cryptocurrencies": SecType.CRYPTO,
+    "warrants": SecType.WAR, "warrant": SecType.WAR, "structuredproducts": SecType.WAR, "war": SecType.WAR,
+    "bond": SecType.BOND, "bonds": SecType.BOND, "fixedincome": SecType.BOND, "treasurybills": SecType.BILL,
+    "bill": SecType.BILL, "bills": SecType.BILL,
+}  # fmt: skip
+
+CANCELLED_CODE = "Ca"
+NO_TRADE_CODES = frozenset({"Ep", "A", "Ex", "GEA", "AEx", "MEx", CANCELLED_CODE})
+UNIQUE_IDS = frozenset({"execid", "executionid", "ibexecid", "fillid"})
+"""Columns whose text names one execution and no other."""
+
+UNCOUNTED_KINDS = frozenset({"cfd", "cfds", "fund", "funds", "mutualfund", "mutualfunds", "commodities", "metals"})
+"""Kinds of Interactive Brokers that are no securities to be day-traded."""
+
+NO_TRADE_CATEGORIES = frozenset({"receivedeliver", "moneymovement"})
+"""What tastytrade calls deliveries of options, splits and transfers, and cash that is moved."""
+
+COMBINATIONS = frozenset({"bag", "comb", "combo", "combination"})
+NO_TRADE_KINDS = frozenset({"div", "csd", "csw", "jnlc", "int", "fee", "trans"})
+"""Kinds of account activities of Alpaca that are no fills."""
+
+SENTENCE = re.compile(r"(?=.*\d)\S+(?: \S+){2,}")
+"""Three words and a number: a combination in words, and no symbol."""
+
+YOU = re.compile(r"you (?:bought|sold)", re.IGNORECASE)
+SPACE = re.compile(r"[\s_-]+")
+
+
+class Broker(NamedTuple):
+    """How the lists of one broker are known."""
+
+    name: str
+    marks: tuple[frozenset[str], ...]
+    """``plain_name`` of columns; all of one set are there."""
+
+    is_us: bool = True
+    """Times without a zone are New York's, and numbers have a decimal point."""
+
+    is_mdy: bool = True
+    """Dates that do not show it have the month first."""
+
+
+def _marks(*sets: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(words.split()) for words in sets)
+
+
+BROKERS = (
+    Broker(
+        "TWS trade log",
+        _marks("action quantity symbol key", "action quantity symbol exch", "action symbol exch time date"),
+        is_mdy=False,
+    ),
+    Broker("ib_insync fills", _marks("execid side shares permid", "execid acctnumber shares")),
+    Broker("thinkorswim account statement", _marks("exectime poseffect symbol", "exectime spread side qty")),
+    Broker(WEBULL, _marks("filledtime totalqty side", "filledtime timeinforce side")),
+    Broker(
+        "tastytrade history",
+        _marks("subtype instrumenttype action", "transactioncode transactionsubcode", "rootsymbol action"),
+    ),
+    Broker(ROBINHOOD, _marks("activitydate transcode")),
+    Broker(FIDELITY, _marks("rundate action")),
+    Broker("Schwab history", _marks("action feescomm", "action symbol description quantity fees&comm")),
+    Broker(
+        "Alpaca activities",
+        _marks("activitytype transactiontime", "filledat filledqty side", "transactiontime qty side"),
+    ),
+    Broker(
+        "TradeStation orders",
+        _marks("qtyfilled symbol status", "execquantity buyorsell", "filledqty ordertype entered"),
+    ),
+    Broker("E*TRADE history", _marks("transactiondate transactiontype securitytype")),
+    Broker("trade blotter", _marks("td sd side symbol qty exectime", "tradedate executiontime side qty")),
+)
