@@ -28,6 +28,7 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.core.model.market import Bar
     from apex_cli.core.model.position import Position
+    from apex_cli.core.reports.risk_view import RiskView
     from apex_cli.core.reports.trade_report import SessionValue
     from apex_cli.core.state.tables import State
 
@@ -130,6 +131,13 @@ class Watch:
 
         first = session_date(self._now(self._store.view())) - MONTH
         return read_report(self._settings, Span(first=first), since=session_start(first)).values
+
+    def risk(self) -> RiskView:
+        """Return what is at risk now; a year of bars is read of what is held."""
+        from apex_cli.app.risk import risk_of
+
+        state = self._store.view()
+        return risk_of(self._settings, state, self._now(state))
 
     def _bars_since(self, position: Position, now: datetime) -> tuple[Bar, ...]:
         """Return the bars of a position, where files of them are configured and can be read."""

@@ -70,6 +70,7 @@ from apex_cli.presenters.day import (
     risk_rows,
 )
 from apex_cli.presenters.orders import ORDERS
+from apex_cli.presenters.risk import risk_blocks
 from apex_cli.presenters.screen.blocks import Cell, Tone
 from apex_cli.presenters.screen.formats import moment
 from apex_cli.presenters.screen.plots import equity_curve, month_curve, r_histogram, trades_curve
@@ -341,6 +342,17 @@ class DashboardApp(App[None]):
     def _show_month(self, month: tuple[SessionValue, ...]) -> None:
         self._month = month
         self._draw()
+
+    @work(thread=True)
+    def action_risk(self) -> None:
+        """Show what is at risk, as ``apex risk`` does."""
+        try:
+            view = self._feed.risk()
+        except ApexError as error:
+            self.call_from_thread(self._show_error, error)
+            return
+        body = Group(*map(renderable, risk_blocks(view)))
+        self.call_from_thread(self.push_screen, Dialog(f"Risk {moment(view.at)}", body))
 
     def action_sort(self) -> None:
         """Sort the positions by the next thing."""

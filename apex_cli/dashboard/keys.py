@@ -44,6 +44,7 @@ KEYS = (
     Key("f", "f", "kind", "Kind", "show one kind of the log's lines after the other", is_in_footer=False),
     Key("escape", "Esc", "all_of_the_log", "All", "show all of the log again; leave a dialog", is_in_footer=False),
     Key("c", "c", "control", "Control", "take control, or give it back"),
+    Key("k", "k", "risk", "Risk", "what is at risk: groups, gaps, the worst day, limits", is_in_footer=False),
     Key("m", "m", "month", "Month", "the curve of the month, or of the day again", is_in_footer=False),
     Key("o", "o", "sort", "Sort", "sort positions by symbol, P&L, R, value", is_in_footer=False),
     Key("t", "t", "theme", "Light/dark", "light or dark", is_in_footer=False),

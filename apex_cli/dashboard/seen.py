@@ -12,6 +12,7 @@ from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, EntriesCancelled, Preview, StopsMoved, WorkDone
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board, PositionHistory
+from apex_cli.core.reports.risk_view import RiskView
 from apex_cli.core.reports.trade_report import SessionValue
 
 
@@ -57,6 +58,13 @@ class Feed(Protocol):
 
         Raises:
             ApexError: the journal cannot be read.
+        """
+
+    def risk(self) -> RiskView:
+        """Return what is at risk now; may take a while.
+
+        Raises:
+            ApexError: the state cannot be read.
         """
 
     def history(self, symbol: str) -> PositionHistory:

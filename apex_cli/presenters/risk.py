@@ -258,10 +258,11 @@ def _together_blocks(view: RiskView) -> tuple[Block, ...]:
 def _stress_blocks(view: RiskView) -> tuple[Block, ...]:
     currency = account_currency()
     rows = [("All stops at their prices", Cell(f"{signed(-view.at_stops)} {currency}"))]
+    stops = sum(1 for row in view.rows if row.stop_price is not None)
     for gap in view.gaps:
         part = _of_equity(gap, view)
         of_equity = "" if part is None else f", {share(part, 1)} of equity"
-        passed = f"through {gap.stops_passed} of {len(gap.costs)} stops"
+        passed = f"through {gap.stops_passed} of {stops} stops"
         bounded = [cost.key for cost in gap.costs if cost.basis is Basis.BOUND]
         at_most = f"; at most, {', '.join(bounded)} without a model" if bounded else ""
         words = f"{signed(-gap.loss)} {currency}{of_equity}, {passed}{at_most}"
@@ -282,9 +283,12 @@ def _worst_cell(day: DayCost | None) -> Cell:
 def left_out_lines(view: RiskView) -> tuple[Line, ...]:
     """Return what sums do not count and why, and what else is not known."""
     names = {"risk": "open risk", "gaps": "gaps", "worst_day": "worst day", "correlation": "correlation"}
+    alike: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for each in view.left_out:
+        alike.setdefault((each.sums, each.why), []).append(each.symbol)
     left = tuple(
-        Line(text=f"! {each.symbol} is not in: {', '.join(names[name] for name in each.sums)} ({each.why})")
-        for each in view.left_out
+        Line(text=f"! Not counted in {', '.join(names[name] for name in sums)}: {', '.join(symbols)} ({why})")
+        for (sums, why), symbols in alike.items()
     )
     told = {each.why for each in view.left_out}
     remarks = tuple(

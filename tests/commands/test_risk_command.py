@@ -56,7 +56,7 @@ def test_without_files_of_prices_what_needs_them_is_named(
     assert "nowhere, which is no folder" in found["left_out"][0]["why"]
     assert len(found["gaps"]) == 3
     drawn = apex("risk").out
-    assert "! AAPL is not in: worst day, correlation (" in drawn
+    assert "! Not counted in worst day, correlation: AAPL, MSFT (prices.bars_dir names" in drawn
 
 
 @pytest.mark.usefixtures("traded")

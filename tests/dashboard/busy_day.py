@@ -31,6 +31,7 @@ from apex_cli.core.model.request import (
 )
 from apex_cli.core.reports.activity import activities
 from apex_cli.core.reports.board import PositionHistory, make_board
+from apex_cli.core.reports.risk_view import RiskView, make_risk_view
 from apex_cli.core.reports.trade_report import SessionValue
 from apex_cli.core.state.events import Alarm, AlarmRaised
 from apex_cli.dashboard.app import DashboardApp
@@ -133,6 +134,10 @@ class RigFeed:
         """Return three sessions."""
         days = ((date(2026, 2, 26), 30_000), (date(2026, 2, 27), 30_400), (date(2026, 3, 2), 30_195))
         return tuple(SessionValue(day=day, equity=Usd(D(equity))) for day, equity in days)
+
+    def risk(self) -> RiskView:
+        """Return what is at risk, without price history."""
+        return make_risk_view(self.rig.state, self.rig.limits, self.rig.clock.now())
 
     def history(self, symbol: str) -> PositionHistory:
         """Return a few bars up to now, and the first stop."""

@@ -526,3 +526,15 @@ def test_the_curve_of_the_month_takes_the_place_of_the_days_and_back(rig: Rig) -
         assert "Equity today" in shown(app)
 
     play(rig, story)
+
+
+def test_what_is_at_risk_is_shown_as_the_command_shows_it(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        await press(pilot, "k")
+        await until(pilot, lambda: "Risk 2026-" in shown(app))
+        await press(pilot, "tab", "end")
+        await until(pilot, lambda: "Prices as of" in shown(app) and "Entries of the day" in shown(app))
+        await press(pilot, "escape")
+        await until(pilot, lambda: "Entries of the day" not in shown(app))
+
+    play(rig, story)
