@@ -86,7 +86,9 @@ def make_execution(
     from apex_cli.core.model.limits import Patience, ProtectionLimits
 
     protection = protection or ProtectionLimits()
-    orders = Orders(store=store, broker=broker, clock=clock, patience=patience or Patience())
+    orders = Orders(
+        store=store, broker=broker, clock=clock, patience=patience or Patience(), protections=limits.protections
+    )
     guard = Guard(orders=orders, store=store, clock=clock, protection=protection, price_of=price_of)
     closer = Closer(
         orders=orders,

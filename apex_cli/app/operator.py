@@ -20,6 +20,7 @@ from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, TradingState
 from apex_cli.core.model.request import (
     Answer,
@@ -311,6 +312,20 @@ class Operator:
         """
         store = open_store(self._settings)
         return change_trading_mode(store, mode, reason, store.clock.now())
+
+    def lift_locks(self, names: Sequence[str], reason: str, *, by: str = "terminal") -> tuple[TradeLock, ...]:
+        """Lift the locks that *names* name, all or none; return them as they are then.
+
+        Raises:
+            InputError: a name is not that of a lock in force.
+            ApexError: it could not be written.
+        """
+        from apex_cli.core.positions.trade_locks import find_locks, lift_locks
+
+        now = self.now()
+        with self._store.transaction() as tx:
+            named = {lock.lock_id: lock for name in names for lock in find_locks(tx, name, now)}
+            return lift_locks(tx, tuple(named.values()), by=by, why=reason, now=now)
 
     def _desk(self) -> tuple[Parts, ApprovalDesk]:
         """Return parts that only look, and where approvals are looked at with them."""

@@ -21,6 +21,7 @@ GROUPS = {
         "import-fills": "import_fills",
         "reconcile": "reconcile",
         "cash": "cash",
+        "locks": "locks",
         "halt": "trading_state",
         "reduce": "trading_state",
         "resume": "trading_state",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from apex_cli.presenters import contract_care as care
 from apex_cli.presenters import contract_research as research
@@ -33,6 +33,8 @@ class Reason(TypedDict):
     limit: str | None
     value: str | None
     message: str
+    lifts_at: NotRequired[datetime]
+    """Only where time alone ends it."""
 
 
 class Rate(TypedDict):
@@ -507,6 +509,7 @@ DATA: Mapping[str, Any] = {
     "size": Size,
     "pdt-status": DayTrades,
     "reconcile": Reconcile,
+    "locks": care.Locks,
     "halt": TradingState,
     "reduce": TradingState,
     "resume": TradingState,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 Scalar = str | int | bool | list[Any] | dict[str, Any] | None
 """A value of the configuration; decimals as text."""
@@ -15,6 +15,31 @@ class Files(TypedDict):
 
     files: list[str]
     next: str
+
+
+class Lock(TypedDict):
+    """What nothing is opened in after closed trades."""
+
+    lock_id: str
+    rule: str
+    scope: Literal["symbol", "strategy", "account"]
+    subject: str
+    since: datetime
+    until: datetime
+    status: Literal["holds", "over", "lifted"]
+    trades: list[str]
+    limit: str
+    value: str
+    lifted_at: datetime | None
+    lifted_by: str
+    lifted_why: str
+
+
+class Locks(TypedDict):
+    """``apex locks``: those that hold, with ``--all`` those that are over, too; and those that were lifted now."""
+
+    locks: list[Lock]
+    lifted: list[Lock]
 
 
 class Version(TypedDict):

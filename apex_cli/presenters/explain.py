@@ -99,7 +99,9 @@ def _decision_data(record: DecisionRecord, checks: tuple[Check, ...]) -> dict[st
     data["score"] = _score_data(record.opportunity)
     data["stages"] = dict(record.opportunity.signal.metadata)
     data["checks"] = [
-        {"code": c.code, "passed": c.passed, "limit": c.limit, "value": c.value, "message": c.message} for c in checks
+        {"code": c.code, "passed": c.passed, "limit": c.limit, "value": c.value, "message": c.message}
+        | ({} if c.lifts_at is None else {"lifts_at": c.lifts_at})
+        for c in checks
     ]
     return data
 

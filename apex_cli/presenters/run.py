@@ -30,7 +30,8 @@ SENTENCES = 2
 
 def reason_data(reason: Reason) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {"code": reason.code, "limit": reason.limit, "value": reason.value, "message": reason.message}
+    data = {"code": reason.code, "limit": reason.limit, "value": reason.value, "message": reason.message}
+    return data if reason.lifts_at is None else {**data, "lifts_at": reason.lifts_at}
 
 
 def outcome_counts(reports: Iterable[SignalReport]) -> dict[str, int]:

@@ -26,6 +26,7 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
 from apex_cli.settings.contacts import DashboardSettings, NotifySettings
 from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
+from apex_cli.settings.protections import ProtectionSettings
 from apex_cli.settings.research import (
     BusSettings,
     LearningSettings,
@@ -69,6 +70,7 @@ class Settings(Value, frozen=True, kw_only=True):
     approval: ApprovalLimits = ApprovalLimits()
     day_trades: DayTradeLimits = DayTradeLimits()
     protection: ProtectionLimits = ProtectionLimits()
+    protections: ProtectionSettings = ProtectionSettings()
     reconcile: ReconcileLimits = ReconcileLimits()
     management: ManagementLimits = ManagementLimits()
     currency: CurrencyLimits = CurrencyLimits()
@@ -111,6 +113,7 @@ class Settings(Value, frozen=True, kw_only=True):
             day_trades=self.day_trades,
             management=self.management,
             currency=self.currency,
+            protections=self.protections.limits,
             commission=CommissionPlan(self.simulation.commission.value),
             stop_limit_pct=self.broker.ib.stop_limit_pct if self.broker.ib.outside_rth else None,
         )

@@ -112,20 +112,20 @@ def review_purchase(facts: AccountFacts, notional: Decimal | None, session: date
         return Reason(code="settled_cash_unknown", message=f"A cash account needs {missing} to be known."), True
     if notional <= facts.settled_cash:
         return None, False
-    numbers = {"limit": f"at most {money(facts.settled_cash)}", "value": money(notional)}
+    limit, value = f"at most {money(facts.settled_cash)}", money(notional)
     cash = facts.settled_cash if facts.net_cash is None else max(facts.net_cash, facts.settled_cash)
     if notional > cash:
         message = (
             f"The purchase costs {money(notional)}, and there is {money(cash)}: to sell it before it is paid for "
             "is free-riding and freezes the account for 90 days."
         )
-        return Reason(code="free_riding", message=message, **numbers), True
+        return Reason(code="free_riding", message=message, limit=limit, value=value), True
     until = settlement_date(session)
     message = (
         f"Only {money(facts.settled_cash)} of {money(notional)} is settled: selling before the rest has settled, "
         f"{until} at the latest, is a good-faith violation."
     )
-    return Reason(code="unsettled_funds", message=message, **numbers), False
+    return Reason(code="unsettled_funds", message=message, limit=limit, value=value), False
 
 
 def review_sale(facts: AccountFacts, free_from: date | None) -> tuple[Reason, ...]:

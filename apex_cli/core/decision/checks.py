@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from apex_cli.core.decision import exposure_checks, market_checks, signal_checks
+from apex_cli.core.decision.protection_checks import PROTECTION_CHECKS, has_protections
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check
 
@@ -42,7 +43,10 @@ PRE_TRADE_CHECKS: tuple[Callable[[CheckContext], Check], ...] = (
 
 def run_checks(ctx: CheckContext) -> tuple[Check, ...]:
     """Return every verdict; one that passed carries no numbers."""
-    return tuple([check(ctx) for check in PRE_TRADE_CHECKS])
+    checks = tuple([check(ctx) for check in PRE_TRADE_CHECKS])
+    if not has_protections(ctx):
+        return checks
+    return (*checks, *(found for check in PROTECTION_CHECKS if (found := check(ctx)) is not None))
 
 
 def describe_checks(ctx: CheckContext) -> tuple[Check, ...]:

@@ -19,6 +19,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import BracketRecord, Counters, PositionRecord
 from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.state.tables import State
 
 
@@ -55,6 +56,7 @@ def take_snapshot(
         day_trades=day_trades,
         blocked_instruments=blocked_instruments(state),
         locks=tuple(state.locks.values()),
+        trade_locks=locks_in_force(state, now),
         rate=rate,
     )
 

@@ -190,7 +190,7 @@ def _reason(check: Check, ctx: CheckContext) -> Reason:
     """Return a failed check as a reason; the size check speaks with the sizing's own code."""
     if check.code == "size" and isinstance(ctx.sized, Reason):
         return ctx.sized
-    return Reason(code=check.code, message=check.message, limit=check.limit, value=check.value)
+    return Reason(code=check.code, message=check.message, limit=check.limit, value=check.value, lifts_at=check.lifts_at)
 
 
 def _why_ask(opportunity: Opportunity, limits: Limits) -> Reason | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 
@@ -58,6 +59,10 @@ def passing(code: str) -> Check:
     return Check(code=code, passed=True)
 
 
-def verdict(code: str, *, passed: bool, limit: str, value: str, message: str) -> Check:
-    """Return a failed or described check. *message* is dropped when it passed."""
-    return Check(code=code, passed=passed, limit=limit, value=value, message="" if passed else message)
+def verdict(
+    code: str, *, passed: bool, limit: str, value: str, message: str, lifts_at: datetime | None = None
+) -> Check:
+    """Return a failed or described check. *message* and *lifts_at* are dropped when it passed."""
+    if passed:
+        return Check(code=code, passed=True, limit=limit, value=value)
+    return Check(code=code, passed=False, limit=limit, value=value, message=message, lifts_at=lifts_at)

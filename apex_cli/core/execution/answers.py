@@ -253,7 +253,9 @@ def _refusal(approval: ApprovalRecord, verdict: ApprovalVerdict, preview: Previe
         "approval_id": approval.approval_id,
         "is_void": verdict.is_void,
         "reasons": [
-            {"code": r.code, "limit": r.limit, "value": r.value, "message": r.message} for r in preview.reasons
+            {"code": r.code, "limit": r.limit, "value": r.value, "message": r.message}
+            | ({} if r.lifts_at is None else {"lifts_at": r.lifts_at})
+            for r in preview.reasons
         ],
     }
     return RefusedError(first.code, f"{symbol}: {why}", hint=hint, details=details)

@@ -21,10 +21,12 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import ZERO, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.ports import Broker, Clock, StateStore
 from apex_cli.core.positions.booking import Booked, book
 from apex_cli.core.positions.protection import next_leg_id, orders_of
+from apex_cli.core.positions.trade_locks import keep_locks
 from apex_cli.core.state.events import Alarm, AlarmRaised, Intent, IntentWritten, OrderUpdated, SignalRefused
 from apex_cli.core.state.tables import State, is_ours
 
@@ -53,8 +55,17 @@ class _Fate(NamedTuple):
 class Orders:
     """Sends orders, changes and cancels, and books everything that the broker reports."""
 
-    def __init__(self, *, store: StateStore, broker: Broker, clock: Clock, patience: Patience) -> None:
-        """Keep the ports; *patience* says how long the broker may take."""
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        broker: Broker,
+        clock: Clock,
+        patience: Patience,
+        protections: Protections = NO_PROTECTIONS,
+    ) -> None:
+        """Keep the ports; *patience* says how long the broker may take, *protections* what closed trades lock."""
+        self._protections = protections
         self._store = store
         self._broker = broker
         self._clock = clock
@@ -389,6 +400,8 @@ class Orders:
             events = (*self._undelivered, *reported)
             outside = sum(1 for event in events if isinstance(event, Fill) and not is_ours(tx, event))
             booked = book(tx, events, now)
+            if booked.fills and self._protections is not NO_PROTECTIONS:
+                keep_locks(tx, self._protections, now)
             _settle_unanswered(tx, asked, absent, reason, now)
             if also is not None:
                 also(tx)

@@ -14,6 +14,7 @@ from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reconciliation import Lock
 
 
@@ -27,6 +28,9 @@ class Reason(Value, frozen=True, kw_only=True):
 
     value: str | None = None
     """What was found, as text with its unit."""
+
+    lifts_at: datetime | None = None
+    """When it does not hold any more by itself; None where it ends with something else than time."""
 
 
 class Binding(StrEnum):
@@ -190,6 +194,9 @@ class Snapshot(Value, frozen=True, kw_only=True):
     locks: tuple[Lock, ...] = ()
     """Securities in which our books and the broker's differ."""
 
+    trade_locks: tuple[TradeLock, ...] = ()
+    """What closed trades keep from being opened now."""
+
     rate: Rate | None = None
     """What the opportunity's instrument is priced in, in account currency; None where it is that, or none is known."""
 
@@ -206,6 +213,9 @@ class Check(Value, frozen=True, kw_only=True):
     value: str | None = None
     message: str = ""
     """A sentence; empty when passed."""
+
+    lifts_at: datetime | None = None
+    """When it passes again by itself; None where it passes, or waits for something else than time."""
 
 
 class DecisionKind(StrEnum):

@@ -18,6 +18,7 @@ from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
+from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.spelling import Currency, Ticker
 
 
@@ -281,6 +282,7 @@ class Limits(Value, frozen=True, kw_only=True):
     day_trades: DayTradeLimits = DayTradeLimits()
     management: ManagementLimits = ManagementLimits()
     currency: CurrencyLimits = CurrencyLimits()
+    protections: Protections = NO_PROTECTIONS
     commission: CommissionPlan = CommissionPlan.NONE
     """The price list that commissions are expected by."""
 

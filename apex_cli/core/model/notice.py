@@ -75,7 +75,7 @@ class EventSettings(Value, frozen=True, kw_only=True):
     """The day in numbers, after the close."""
 
     trading_state: Loudness = Loudness.ON
-    """Somebody halted, reduced or resumed trading."""
+    """Somebody halted, reduced or resumed trading; or closed trades locked something."""
 
     heartbeat: Loudness = Loudness.ON
     """No run succeeded for too long."""

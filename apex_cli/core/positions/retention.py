@@ -21,6 +21,7 @@ from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.positions.ledger import fold, in_order
 from apex_cli.core.positions.lessons import prune_lessons
+from apex_cli.core.positions.trade_locks import prune_locks
 from apex_cli.core.state.tables import State
 
 SIGNAL_SESSIONS = 10
@@ -31,6 +32,9 @@ FINISHED_SESSIONS = 2
 
 MOST_VERSIONS = 50
 """Versions of learned weights that can be rolled back to."""
+
+LOCK_SESSIONS = 10
+"""Sessions, the running one included, for which locks that are over are still listed."""
 
 MOST_OLD_FILLS = 200
 """Old fills of one open holding beyond which they are folded into ``PositionRecord.carried``."""
@@ -44,8 +48,9 @@ def prune(state: State, now_session: date) -> None:
     Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips,
     the last 60 lessons of each market, the last 50 versions of learned weights, signals until they have expired and
     are older than 10 sessions (never more than 5,000 expired ones), pending approvals and working orders, everything
-    of a bracket that still holds or works, finished approvals and orders for 2 sessions, brackets while an order or
-    a fill names them, and margin deficits for some more than a year.
+    of a bracket that still holds or works, finished approvals and orders for 2 sessions, locks after closed trades
+    for 10 sessions after their end, brackets while an order or a fill names them, and margin deficits for some more
+    than a year.
 
     Args:
         state: changed in place.
@@ -55,6 +60,7 @@ def prune(state: State, now_session: date) -> None:
     _prune_history(state, _start_of_last(FILL_SESSIONS, now_session))
     _prune_round_trips(state)
     prune_lessons(state, session_start(now_session))
+    prune_locks(state, _start_of_last(LOCK_SESSIONS, now_session))
     _prune_weights(state)
     _prune_signals(state, now_session)
     finished_before = _start_of_last(FINISHED_SESSIONS, now_session)

@@ -71,6 +71,9 @@ from apex_cli.core.state.events import (
     SessionStarted,
     SignalEnded,
     SignalRefused,
+    TradeLocked,
+    TradeLockLifted,
+    TradeLockVoided,
     TradingStateChanged,
     UnreadEvent,
     read_event,
@@ -137,6 +140,10 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
         case RoundTripVoided(data=trip):
             state.round_trips.pop(trip.round_trip_id, None)
             drop_lesson(state, trip.round_trip_id)
+        case TradeLocked(data=lock) | TradeLockLifted(data=lock):
+            state.trade_locks[lock.lock_id] = lock
+        case TradeLockVoided(data=lock):
+            state.trade_locks.pop(lock.lock_id, None)
         case Reconciled():
             restore_reconciliation(state, event.data)
         case PositionIgnored(data=ignored):

@@ -7,7 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.protections import LockScope, TradeLock
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.wording import account_currency, plain
 from apex_cli.core.state.events import (
@@ -24,6 +26,7 @@ from apex_cli.core.state.events import (
     HistoryImported,
     IntentWritten,
     LearningEvent,
+    LockChange,
     MarginDeficit,
     MarginDeficitMet,
     MarksReset,
@@ -41,6 +44,9 @@ from apex_cli.core.state.events import (
     SignalEnded,
     SignalInvalid,
     SignalRefused,
+    TradeLocked,
+    TradeLockLifted,
+    TradeLockVoided,
     TradingStateChanged,
     UnreadEvent,
     read_event,
@@ -103,6 +109,8 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
             line = _closed(event)
         case AlarmRaised(data=alarm):
             line = _line(event, ActivityKind.ALARM, "", alarm.code, alarm.message)
+        case TradeLocked(data=lock) | TradeLockLifted(data=lock) | TradeLockVoided(data=lock):
+            line = _line(event, ActivityKind.STATE, "", event.kind, lock_news(event, lock))
         case TradingStateChanged(data=trading):
             line = _line(event, ActivityKind.STATE, "", trading.mode, trading.reason)
         case (
@@ -132,6 +140,19 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
         case _:
             assert_never(event)
     return line
+
+
+def lock_news(event: LockChange, lock: TradeLock) -> str:
+    """Return what became of a lock, in one sentence."""
+    what = "account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
+    match event:
+        case TradeLocked():
+            return f"{what} locked until {market_time(lock.until)} by {lock.rule.replace('_', ' ')}: {lock.value}"
+        case TradeLockLifted():
+            why = f": {lock.lifted_why}" if lock.lifted_why else ""
+            return f"lock {lock.lock_id} of {what} lifted by {lock.lifted_by}{why}"
+        case TradeLockVoided():
+            return f"lock {lock.lock_id} of {what} taken back, as its trades were corrected"
 
 
 def _line(event: BaseEvent, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:

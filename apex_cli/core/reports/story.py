@@ -49,6 +49,9 @@ from apex_cli.core.state.events import (
     SignalEnded,
     SignalInvalid,
     SignalRefused,
+    TradeLocked,
+    TradeLockLifted,
+    TradeLockVoided,
     TradingStateChanged,
     UnreadEvent,
     kinds_of,
@@ -213,6 +216,9 @@ class _News:
                 | CashMoved()
                 | MarksReset()
                 | DaySummarised()
+                | TradeLocked()
+                | TradeLockLifted()
+                | TradeLockVoided()
                 | TradingStateChanged()
                 | AlarmRaised()
                 | RunOverdue()

@@ -67,6 +67,9 @@ from apex_cli.core.state.events import (
     SignalEnded,
     SignalInvalid,
     SignalRefused,
+    TradeLocked,
+    TradeLockLifted,
+    TradeLockVoided,
     TradingStateChanged,
     UnreadEvent,
     kind_of,
@@ -325,6 +328,9 @@ class ReportBuilder:
                 | MarginDeficitMet()
                 | MarksReset()
                 | DaySummarised()
+                | TradeLocked()
+                | TradeLockLifted()
+                | TradeLockVoided()
                 | TradingStateChanged()
                 | AlarmRaised()
                 | RunOverdue()

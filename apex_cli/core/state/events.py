@@ -26,6 +26,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reconciliation import Break, Ignored, Reconciliation, SplitTaken
 from apex_cli.core.model.records import (
     ApprovalRecord,
@@ -287,6 +288,28 @@ class RoundTripVoided(BaseEvent, frozen=True, kw_only=True, tag="round_trip_void
     """A late or corrected fill undid a round trip."""
 
     data: RoundTrip
+
+
+class TradeLocked(BaseEvent, frozen=True, kw_only=True, tag="trade_locked"):
+    """Closed trades led to a lock: nothing is opened in its subject until it ends."""
+
+    data: TradeLock
+
+
+class TradeLockLifted(BaseEvent, frozen=True, kw_only=True, tag="trade_lock_lifted"):
+    """A person lifted a lock."""
+
+    data: TradeLock
+
+
+class TradeLockVoided(BaseEvent, frozen=True, kw_only=True, tag="trade_lock_voided"):
+    """The trades that a lock came from turned out not to have lost."""
+
+    data: TradeLock
+
+
+LockChange: TypeAlias = TradeLocked | TradeLockLifted | TradeLockVoided
+"""What becomes of a lock."""
 
 
 # Management of positions and of resting entries
@@ -696,6 +719,9 @@ Event: TypeAlias = (
     | PositionReduced
     | RoundTripClosed
     | RoundTripVoided
+    | TradeLocked
+    | TradeLockLifted
+    | TradeLockVoided
     | StopMoved
     | TrailStarted
     | StopReplaced

@@ -20,6 +20,7 @@ from apex_cli.core.model.learning import LearningState, WeightsVersion
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reconciliation import Ignored, Lock, Reconciliation
 from apex_cli.core.model.records import (
     AccountRecord,
@@ -255,6 +256,8 @@ class State:
         self.outbox: Table[OutboxRow] = Table("outbox", OutboxRow)
         self.locks: Table[Lock] = Table("locks", Lock)
         """Securities in which nothing is opened, as our books and the broker's differ; by ``Instrument.key``."""
+        self.trade_locks: Table[TradeLock] = Table("trade_locks", TradeLock)
+        """What nothing is opened in after closed trades, by id; those that are over stay for some sessions."""
         self.ignored: Table[Ignored] = Table("ignored", Ignored)
         """Holdings at the broker that a person said are not ours; by ``Instrument.key``."""
         self._reconciliation: Table[Reconciliation] = Table("reconciliation", Reconciliation)
@@ -282,6 +285,7 @@ class State:
             self.resting,
             self.outbox,
             self.locks,
+            self.trade_locks,
             self.ignored,
             self._reconciliation,
             self._counters,

@@ -18,8 +18,10 @@ from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.protections import LockScope, TradeLock
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
 from apex_cli.core.model.wording import account_currency
+from apex_cli.core.reports.activity import lock_news
 from apex_cli.core.state.events import (
     EVENT_TYPES,
     Alarm,
@@ -47,6 +49,7 @@ from apex_cli.core.state.events import (
     HistoryImported,
     IntentWritten,
     LearningEvent,
+    LockChange,
     MarginDeficit,
     MarginDeficitMet,
     MarksReset,
@@ -66,6 +69,9 @@ from apex_cli.core.state.events import (
     SessionStarted,
     SignalEnded,
     SignalRefused,
+    TradeLocked,
+    TradeLockLifted,
+    TradeLockVoided,
     TradingStateChanged,
     UnreadEvent,
     WeightsAdapted,
@@ -139,6 +145,9 @@ NEWS: dict[type[Event], NoticeKind] = {
     AlarmRaised: NoticeKind.ALARM,
     DayTradeWarning: NoticeKind.DAY_TRADES,
     DaySummarised: NoticeKind.SUMMARY,
+    TradeLocked: NoticeKind.TRADING_STATE,
+    TradeLockLifted: NoticeKind.TRADING_STATE,
+    TradeLockVoided: NoticeKind.TRADING_STATE,
     TradingStateChanged: NoticeKind.TRADING_STATE,
     RunOverdue: NoticeKind.ALARM,
     BreakFound: NoticeKind.RECONCILIATION,
@@ -201,6 +210,8 @@ def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912
             data = _day_trades(status)
         case DaySummarised(data=summary):
             data = _summary(summary)
+        case TradeLocked(data=lock) | TradeLockLifted(data=lock) | TradeLockVoided(data=lock):
+            data = _trade_lock(event, lock)
         case TradingStateChanged(data=trading):
             data = _trading_state(trading)
         case BreakFound(data=found):
@@ -464,6 +475,19 @@ def _trading_state(data: TradingState) -> _News:
         title=f"{emoji} Trading is {data.mode}",
         lines=(data.reason,),
         payload={"mode": data.mode, "reason": data.reason, "emoji": emoji},
+    )
+
+
+def _trade_lock(event: LockChange, lock: TradeLock) -> _News:
+    is_locked = isinstance(event, TradeLocked)
+    emoji = "🔒" if is_locked else "🔓"
+    what = "the account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
+    return _News(
+        priority=2,
+        subject=lock.subject,
+        title=f"{emoji} {what} is {'locked' if is_locked else 'open again'}",
+        lines=(lock_news(event, lock), f"Lift it with: apex locks --lift {lock.lock_id}" if is_locked else ""),
+        payload={"lock_id": lock.lock_id, "rule": lock.rule, "until": lock.until.isoformat(), "emoji": emoji},
     )
 
 

@@ -395,7 +395,9 @@ def internal_error(error: Exception) -> ApexError:
 
 
 def _reason_error(reason: Reason) -> dict[str, Any]:
-    details = {"limit": reason.limit, "value": reason.value}
+    details: dict[str, Any] = {"limit": reason.limit, "value": reason.value}
+    if reason.lifts_at is not None:
+        details["lifts_at"] = reason.lifts_at
     return {"code": reason.code, "message": without_secrets(reason.message), "hint": "", "details": details}
 
 

@@ -21,6 +21,7 @@ from apex_cli.core.model.limits import ExecutionLimits, RepriceLimits
 from apex_cli.core.model.management import ManagementLimits, TrailingStop
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder, Order, OrderSide, OrderStatus
+from apex_cli.core.model.protections import CooldownLimits, Protections
 from apex_cli.core.model.records import (
     ApprovalStatus,
     DeficitRecord,
@@ -240,7 +241,8 @@ def test_imported_history_and_margin_deficits() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_days_of_chance(seed: int) -> None:
     chance = Random(seed)
-    rig, broker, store = make_rig(chance.choice((auto(), manual())))
+    protections = Protections(cooldown=CooldownLimits(after_stop="1 hour"))
+    rig, broker, store = make_rig(chance.choice((auto(protections=protections), manual(protections=protections))))
     broker.repeats, broker.shuffle = chance.choice((1, 2)), Random(seed)
     for number in range(40):
         a_step(rig, broker, chance, number)

@@ -19,6 +19,7 @@ from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position, PositionSide, RoundTrip
+from apex_cli.core.model.protections import LockRule, LockScope, TradeLock
 from apex_cli.core.model.reconciliation import (
     Break,
     BreakCode,
@@ -266,6 +267,20 @@ ROWS: dict[str, Any] = {
     ),
     "outbox": OutboxRow(seq=9, at=LATER, kind="fill", subject="AAPL", data=msgspec.Raw(b'{"a":[1,"2"]}')),
     "locks": LOCK,
+    "trade_locks": TradeLock(
+        lock_id="0a1b2c3d4e",
+        rule=LockRule.COOLDOWN,
+        scope=LockScope.SYMBOL,
+        subject="AAPL",
+        since=START,
+        until=LATER,
+        trades=("t1", "t2"),
+        limit="no stop within 2 sessions",
+        value="a stop at -1.00 R",
+        lifted_at=LATER,
+        lifted_by="terminal",
+        lifted_why="a bad print",
+    ),
     "ignored": IGNORED,
     "reconciliation": Reconciliation(
         at=LATER,

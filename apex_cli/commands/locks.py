@@ -1,0 +1,57 @@
+"""``apex locks``: what closed trades keep from being opened, and how to lift it by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.protections import TradeLock
+from apex_cli.presenters.screen.blocks import Line
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog='Example: apex locks --lift AAPL --reason "the stop was a bad print"')
+@common("locks")
+def locks(
+    call: Call,
+    lift: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lift",
+            metavar="LOCK",
+            help="Lift it: its id, a beginning of it, or the security or strategy that is locked.",
+            show_default=False,
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why it is lifted; --lift needs it.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those that are over or lifted, of the last 10 sessions, too.")
+    ] = False,
+) -> None:
+    """Show what is locked after closed trades, and until when; exits are never locked.
+
+    Locks follow from section protections of the configuration; apex help protections explains them.
+    """
+    from apex_cli.app.operator import Operator
+    from apex_cli.notify import posting
+    from apex_cli.presenters.locks import locks_blocks, locks_data
+
+    out, settings = call.out, call.settings
+    if lift and not reason.strip():
+        raise InputError("reason_needed", "Lifting a lock needs a reason.", hint='Add one: --reason "why"')
+    if reason and not lift:
+        raise InputError("lock_needed", "A reason without a lock to lift.", hint="Name it: --lift LOCK")
+    operator = Operator(settings, out, wait_s=0)
+    out.badge = operator.badge()
+    lifted: tuple[TradeLock, ...] = ()
+    if lift:
+        with posting(out, settings):
+            lifted = operator.lift_locks(lift, reason.strip())
+    now = operator.now()
+    shown = [row for row in operator.view().trade_locks.values() if everything or row.holds(now)]
+    said = (Line(text=f"Lifted: {', '.join(lock.lock_id for lock in lifted)}."),) if lifted else ()
+    out.result(locks_data(shown, lifted, now), (*said, *locks_blocks(shown, now)))

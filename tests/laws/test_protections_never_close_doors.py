@@ -1,0 +1,79 @@
+"""Law: what protects refuses openings only; nothing of it keeps a position from being closed or protected."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from apex_cli.core.model.protections import CooldownLimits, LockRule, LockScope, Protections, TradeLock
+from kit.rig import Prices, Rig, auto, make_signal
+
+STRICT = Protections(cooldown=CooldownLimits(after_stop="5 sessions"))
+"""Every protection, as strict as it can be set."""
+
+
+def locked(rig: Rig) -> None:
+    """Lock everything for a week."""
+    now = rig.clock.now()
+    with rig.store.transaction() as tx:
+        for rule in LockRule:
+            for scope, subject in (
+                (LockScope.SYMBOL, "AAPL"),
+                (LockScope.STRATEGY, "breakout"),
+                (LockScope.ACCOUNT, "*"),
+            ):
+                lock = TradeLock(
+                    lock_id=f"{rule}-{scope}",
+                    rule=rule,
+                    scope=scope,
+                    subject=subject,
+                    since=now,
+                    until=now + timedelta(days=7),
+                    trades=("t",),
+                    limit="none",
+                    value="all",
+                )
+                tx.trade_locks[lock.lock_id] = lock
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A position that was opened before anything was protected."""
+    rig = Rig(limits=auto(), prices=Prices())
+    rig.feed(make_signal("AAPL", now=rig.clock.now()))
+    rig.price("50")
+    rig.cycle()
+    assert rig.at_venue()["AAPL"] > 0
+    rig.limits = auto(protections=STRICT)
+    rig._build()
+    locked(rig)
+    return rig
+
+
+def test_a_person_closes(rig: Rig) -> None:
+    rig.close("AAPL")
+    rig.price("50")
+    rig.cycle()
+    assert not rig.state.positions
+    assert not rig.at_venue().get("AAPL")
+
+
+def test_a_stop_closes(rig: Rig) -> None:
+    rig.price("47")
+    rig.cycle()
+    assert not rig.state.positions
+    assert [trip.exit_reason for trip in rig.state.round_trips.values()] == ["stop"]
+
+
+def test_protection_is_put_back(rig: Rig) -> None:
+    (stop,) = [name for name in rig.resting_at_venue() if "-S" in name]
+    rig.run(rig.broker.cancel(stop))
+    rig.cycle()
+    rig.cycle()
+    assert rig.unprotected() == 0
+
+
+def test_and_nothing_is_opened(rig: Rig) -> None:
+    (report,) = rig.feed(make_signal("MSFT", now=rig.clock.now()))
+    assert {reason.code for reason in report.reasons} >= {"cooldown"}
