@@ -65,7 +65,7 @@ def recent_data(recent: Iterable[Activity]) -> dict[str, Any]:
 def recent_blocks(recent: Sequence[Activity]) -> tuple[Block, ...]:
     """Return the recent signals, each with a number to name it by."""
     note = Line(text="To see every step of one: apex explain 1, a symbol, or the beginning of its id.", tone=Tone.DIM)
-    return (RECENT.grid(recent, numbers=count(1)), *((note,) if recent else ()))
+    return (RECENT.grid(recent, handles=count(1)), *((note,) if recent else ()))
 
 
 def explain_data(stories: Iterable[Story]) -> dict[str, Any]:

@@ -200,7 +200,8 @@ class Output:
         else:
             from apex_cli.presenters.screen.plain import render
 
-            write_line(sys.stdout, render(blocks))
+            is_document = all(isinstance(block, Line) and block.is_whole for block in blocks)  # such as YAML: for programs
+            write_line(sys.stdout, render(blocks, badge=None if is_document else self.badge))
 
     def _envelope(
         self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]], *, indent: int | None = 2
