@@ -402,7 +402,13 @@ def _give_result(
         reasons = (*reasons, Reason(code=trouble.code, message=f"{trouble.message} {trouble.hint}".strip()))
     out.warn(*(warning for report in reports for warning in report.warnings))
     data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}
-    out.result(data, run_blocks(reports, summary, log.signal_numbers()), status=status, reasons=reasons, compact=not options.once)
+    out.result(
+        data,
+        run_blocks(reports, summary, log.signal_numbers()),
+        status=status,
+        reasons=reasons,
+        compact=not options.once,
+    )
 
 
 def verdict(

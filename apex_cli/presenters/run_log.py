@@ -68,6 +68,8 @@ class RunLog:
 
             self._status = Console(stderr=True, highlight=False).status("starting", spinner="dots")
             self._status.start()
+        elif self._is_loop:
+            self._out.note(f"{(self._out.named_badge() or SIMULATED).text}: the run begins; Ctrl-C ends it.")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -1,7 +1,7 @@
 """Handles: the short names in the ``#`` column of a list, for those who do not type ids.
 
-Orders are ``o1``, ``o2`` ..., closed trades ``h1``, ``h2`` ... (``apex orders``, ``apex history``), both counted from the
-oldest at hand, so that a later one moves none. Signals are plain numbers, the newest first (``apex explain``).
+Orders are ``o1``, ``o2`` ... (``apex orders``), closed trades ``h1``, ``h2`` ... (``apex history``), both counted from
+the oldest at hand, so that a later one moves none. Signals are plain numbers, the newest first (``apex explain``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def order_of_handle(state: State, handle: str) -> OrderRecord | None:
     if _number_of(handle, ORDER) is None:
         return None
     named = {each: client_order_id for client_order_id, each in order_handles(state).items()}
-    return state.orders.get(named.get(handle.lower(), ""))
+    found: OrderRecord | None = state.orders.get(named.get(handle.lower(), ""))
+    return found
 
 
 def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
@@ -81,5 +82,5 @@ def subjects_of(journal: JournalReader, state: State, name: str) -> tuple[str, .
 
 def _number_of(handle: str, letter: str) -> int | None:
     digits = handle[1:]
-    is_one = handle[:1].lower() == letter and digits.isascii() and digits.isdecimal() and 0 < int(digits[:9])
+    is_one = handle[:1].lower() == letter and digits.isascii() and digits.isdecimal() and int(digits[:9]) > 0
     return int(digits[:9]) if is_one else None
