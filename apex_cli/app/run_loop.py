@@ -25,7 +25,6 @@ from apex_cli.app.compose import (
     make_service,
     make_sources,
     make_stages,
-    waker,
 )
 from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.app.resources import alarms_since, executor_lock
@@ -48,9 +47,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
-from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
-from apex_cli.presenters.screen.output import Output, is_terminal
+from apex_cli.presenters.screen.output import INTERRUPTED, Output, is_terminal
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
@@ -131,7 +129,6 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         waits=options.once or options.dry_run,
     )
     scanners = () if options.signals else make_scanners(settings, context)
-    sources = make_sources(settings, options.signals, is_once=options.once, notice=out.warn, bars=parts.bars)
     coordinator = Coordinator(
         store=parts.store,
         clock=parts.clock,
@@ -142,11 +139,13 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         learning=make_learners(settings),
-        sources=(*sources, *scanners),
+        sources=(
+            *make_sources(settings, options.signals, is_once=options.once, notice=out.warn, bars=parts.bars),
+            *scanners,
+        ),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
-        is_woken=waker(sources),
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
         chores=(
             *make_chores(parts),
@@ -191,7 +190,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     out.keep(*(reason for seq, reason in alarms if seq in log.reported))
     out.warn(*(reason for seq, reason in alarms if seq not in log.reported))
     happened = bool(market.steps or tally.fills)
-    _give_result(out, log, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
+    _give_result(out, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
 
 
 async def _to_the_end(
@@ -388,7 +387,6 @@ async def _account(parts: Parts, state: State, *, is_cut_off: bool) -> AccountSn
 
 def _give_result(
     out: Output,
-    log: RunLog,
     reports: list[SignalReport],
     summary: dict[str, Any],
     *,
@@ -402,13 +400,7 @@ def _give_result(
         reasons = (*reasons, Reason(code=trouble.code, message=f"{trouble.message} {trouble.hint}".strip()))
     out.warn(*(warning for report in reports for warning in report.warnings))
     data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}
-    out.result(
-        data,
-        run_blocks(reports, summary, log.signal_numbers()),
-        status=status,
-        reasons=reasons,
-        compact=not options.once,
-    )
+    out.result(data, run_blocks(reports, summary), status=status, reasons=reasons, compact=not options.once)
 
 
 def verdict(

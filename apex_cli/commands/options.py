@@ -140,6 +140,13 @@ class Call:
         """
         return self.settings_with({})
 
+    @classmethod
+    def of(cls, out: Output, settings: Settings) -> Call:
+        """Return a run of a command with *settings* that are read already."""
+        call = cls(out, settings.source, profile=settings.profile, is_live=settings.live)
+        call.__dict__["any_settings"] = settings
+        return call
+
     def warn_of_doubts(self) -> None:
         """Say what the configuration allows and probably does not mean."""
         from apex_cli.settings.conflicts import doubts
@@ -189,6 +196,7 @@ def common(
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + added
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
         run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.body = command  # type: ignore[attr-defined]  # for those who have a Call already
         run.__name__, run.__module__ = command.__name__, command.__module__
         run.__doc__ = (command.__doc__ or "").replace("``", "")  # marks for readers of the source
         return run

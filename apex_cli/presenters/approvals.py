@@ -153,6 +153,8 @@ APPROVALS = Table[ApprovalRow](
         shown=score_text,
         rank=THIRD,
     ),
+    Column(key="agent", value=lambda r: r.signal.proposal.agent if r.signal.proposal else None),
+    Column(key="agent_reason", value=lambda r: r.signal.proposal.reason if r.signal.proposal else None),
     Column(key="was", value=lambda r: decision_data(r.approval.decision, r.approval.quoted_price)),
     Column(key="now", value=lambda r: decision_data(r.preview.decision, r.preview.price) if r.preview else {}),
     empty="Nothing waits for approval.",
@@ -179,7 +181,7 @@ def approvals_data(rows: Iterable[ApprovalRow]) -> dict[str, Any]:
 def approvals_blocks(approvals: Sequence[ApprovalRecord], numbers: Mapping[str, int]) -> tuple[Block, ...]:
     """Return what waits as a table, with the number that each may be named by."""
     named = [numbers[each.approval_id] for each in approvals]
-    return (APPROVALS.grid(map(ApprovalRow, approvals), handles=named),)
+    return (APPROVALS.grid(map(ApprovalRow, approvals), numbers=named),)
 
 
 def answered_data(answered: Iterable[Answered]) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def preview_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, .
     sized = now.sized
     rows = [
         ("Order", Cell(f"{signal.side} {_quantity(now)} {signal.instrument.key}", Tone.BOLD)),
-        ("Strategy", Cell(signal.strategy or DASH)),
+        *proposal_rows(signal),
         ("Entry / stop", Cell(f"{price(signal.entry_price)} / {price(signal.stop_loss)}")),
         ("Target", Cell(", ".join(map(price, signal.target_prices)) or DASH)),
         ("Reward:risk", reward_risk_cell(now.reward_risk)),
@@ -225,8 +227,9 @@ def answer_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ..
         else "No quantity can be worked out now."
     )
     score = f"Score {score_text(approval.opportunity.opportunity_score)}"
-    strategy = f"Strategy {signal.strategy} · " if signal.strategy else ""
+    strategy = f"Strategy {signal.strategy} · " if signal.strategy and signal.proposal is None else ""
     return (
+        *(Line(text=text, tone=Tone.WARN) for text in proposal_lines(signal)),
         Line(text=f"{strategy}{score} · until {clock_time(approval.expires_at)}"),
         Line(text=worth),
         Line(text=f"Day trades: {preview.day_trade_effect}"),
@@ -235,6 +238,20 @@ def answer_blocks(approval: ApprovalRecord, preview: Preview) -> tuple[Block, ..
         *(Line(text=f"✗ {reason.message}", tone=Tone.BAD) for reason in preview.reasons),
         Line(text=order_line(approval, preview), tone=Tone.BOLD),
     )
+
+
+def proposal_rows(signal: Signal) -> tuple[tuple[str, Cell], ...]:
+    """Return who proposed it: a strategy, or an agent with its reason between quotation marks."""
+    proposal = signal.proposal
+    if proposal is None:
+        return (("Strategy", Cell(signal.strategy or DASH)),)
+    return (("Proposed by", Cell(f"the agent {proposal.agent}", Tone.WARN)), ("It says", Cell(proposal.quoted)))
+
+
+def proposal_lines(signal: Signal) -> tuple[str, ...]:
+    """Return in one line which agent proposed it and what it says; nothing where none did."""
+    proposal = signal.proposal
+    return () if proposal is None else (f"Proposed by the agent {proposal.agent}: {proposal.quoted}",)
 
 
 def order_line(approval: ApprovalRecord, preview: Preview) -> str:
@@ -333,7 +350,7 @@ def question_lines(approval: ApprovalRecord) -> tuple[str, ...]:
         f"Price {price(approval.quoted_price)} · stop {price(signal.stop_loss)} · target {targets}",
         f"Reward:risk {ratio(decision.reward_risk)} · score {approval.opportunity.opportunity_score:.2f}",
         value,
-        f"Strategy {signal.strategy}" if signal.strategy else "",
+        *(proposal_lines(signal) or ((f"Strategy {signal.strategy}" if signal.strategy else ""),)),
         *(f"! {warning.message}" for warning in decision.warnings),
         f"Expires {moment(approval.expires_at)}",
     )
@@ -377,6 +394,8 @@ def approval_payload(approval: ApprovalRecord) -> dict[str, Fact]:
         "target_price": str(signal.target_prices[0]) if signal.target_prices else None,
         "risk_reward": text_or_none(approval.decision.reward_risk),
         "strategy": signal.strategy,
+        "agent": signal.proposal.agent if signal.proposal else None,
+        "agent_reason": signal.proposal.reason if signal.proposal else None,
         "score": str(approval.opportunity.opportunity_score),
         "status": approval.status,
         "decided_by": approval.decided_by,

@@ -132,6 +132,8 @@ class Approval(TypedDict):
     created_at: datetime
     expires_at: datetime
     score: Decimal
+    agent: str | None
+    agent_reason: str | None
     was: Look
     now: Look
 
@@ -552,10 +554,14 @@ DATA: Mapping[str, Any] = {
     "version": care.Version,
     "schema": care.Schemas,
     "gateway": care.Gateway,
+    "mcp": care.Ended,
     "telegram": care.Ended,
     "dashboard": care.Ended,
 }
 """The type of ``data`` by command, when it ends well."""
+
+TOOL_DATA: Mapping[str, Any] = {"propose": Signal}
+"""The type of ``data`` of what only agents ask for, by tool."""
 
 EVENTS = "run event"
 """Names the schema of the lines that a looping run prints."""
@@ -563,7 +569,7 @@ EVENTS = "run event"
 
 def envelope_type(command: str) -> Any:  # noqa: ANN401 - a type that is made here
     """Return the type of the envelope that *command* prints when it ends well."""
-    data = DATA.get(command, dict[str, Any])
+    data = DATA.get(command) or TOOL_DATA.get(command, dict[str, Any])
     fields = {
         "v": Literal[1],
         "command": str,

@@ -177,7 +177,7 @@ class Schemas(TypedDict, total=False):
 
 
 class Ended(TypedDict, total=False):
-    """``apex telegram`` and ``dashboard``."""
+    """``apex telegram``, ``mcp`` and ``dashboard``."""
 
     ended: bool
 

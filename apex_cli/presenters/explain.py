@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -18,7 +16,7 @@ from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.story import Story
 from apex_cli.core.signals.ranker import is_tradeable
 from apex_cli.core.state.events import DecisionRecord
-from apex_cli.presenters.approvals import score_grid
+from apex_cli.presenters.approvals import proposal_rows, score_grid
 from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.management_lines import management_line
 from apex_cli.presenters.orders import ORDERS
@@ -67,7 +65,7 @@ def recent_data(recent: Iterable[Activity]) -> dict[str, Any]:
 def recent_blocks(recent: Sequence[Activity]) -> tuple[Block, ...]:
     """Return the recent signals, each with a number to name it by."""
     note = Line(text="To see every step of one: apex explain 1, a symbol, or the beginning of its id.", tone=Tone.DIM)
-    return (RECENT.grid(recent, handles=count(1)), *((note,) if recent else ()))
+    return (RECENT.grid(recent, numbers=count(1)), *((note,) if recent else ()))
 
 
 def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def _signal_fields(record: DecisionRecord) -> Fields:
                 Cell(f"{price(signal.stop_loss)} / {', '.join(map(price, signal.target_prices)) or DASH}"),
             ),
             ("Confidence", Cell(ratio(signal.confidence))),
-            ("Strategy", Cell(signal.strategy or DASH)),
+            *proposal_rows(signal),
             ("Seen", Cell(moment(signal.created_at))),
             ("Decided", Cell(moment(record.snapshot.taken_at))),
             ("Equity then", Cell(f"{money(record.snapshot.account.equity)} {account_currency()}")),
@@ -214,20 +212,12 @@ def _checks_grid(checks: Iterable[Check]) -> Grid:
         (
             Cell("✓" if check.passed else "✗", Tone.GOOD if check.passed else Tone.BAD),
             Cell(check.code.replace("_", " ")),
-            Cell(_readable(check.value)),
-            Cell(_readable(check.limit)),
+            Cell(check.value or DASH),
+            Cell(check.limit or DASH),
         )
         for check in checks
     )
     return Grid(columns=heads("", "Check", "Found~", "Limit~"), rows=rows)
-
-
-def _readable(text: str | None) -> str:
-    """Return what a check found or allows; a moment in market time."""
-    with suppress(ValueError):
-        at = datetime.fromisoformat(text or "")
-        return moment(at) if at.tzinfo is not None else text or DASH
-    return text or DASH
 
 
 _FILLS = Table[Fill](

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from apex_cli.core.model.agent import AgentLimits
 from apex_cli.core.model.base import Range, Value
 from apex_cli.core.model.limits import (
     ApprovalLimits,
@@ -25,7 +26,6 @@ from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
 from apex_cli.settings.contacts import DashboardSettings, NotifySettings
-from apex_cli.settings.doors import ListenSettings
 from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
 from apex_cli.settings.protections import ProtectionSettings
 from apex_cli.settings.research import (
@@ -89,7 +89,7 @@ class Settings(Value, frozen=True, kw_only=True):
     state: StateSettings = StateSettings()
     notify: NotifySettings = NotifySettings()
     dashboard: DashboardSettings = DashboardSettings()
-    listen: ListenSettings = ListenSettings()
+    agents: AgentLimits = AgentLimits()
     broker: BrokerSettings = BrokerSettings()
     source: Path | None = None
     """The file it was read from; not a key of the file."""
@@ -116,6 +116,7 @@ class Settings(Value, frozen=True, kw_only=True):
             management=self.management,
             currency=self.currency,
             protections=self.protections.limits,
+            agents=self.agents,
             commission=CommissionPlan(self.simulation.commission.value),
             stop_limit_pct=self.broker.ib.stop_limit_pct if self.broker.ib.outside_rth else None,
         )

@@ -184,7 +184,7 @@ class TestUnknownKeys:
             ("signal: {}", "did you mean signals?"),
             ("captal: 1", "did you mean risk.capital?"),
             ("source: x", "no such key"),
-            ("zzzz: 1", "known here: approval, broker"),
+            ("zzzz: 1", "known here: agents, approval"),
             ("1: 1", "no such key"),
             ("<<: {risk: {}}", "no such key"),
         ],

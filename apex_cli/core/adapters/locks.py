@@ -25,7 +25,8 @@ from apex_cli.core.errors import BusyError, StateError
 
 STATE_LOCK = "state.lock"
 EXECUTOR_LOCK = "executor.lock"
-LOCKS = (STATE_LOCK, EXECUTOR_LOCK)
+PROPOSALS_LOCK = "proposals.lock"
+LOCKS = (STATE_LOCK, EXECUTOR_LOCK, PROPOSALS_LOCK)
 """Names of the lock files in the state folder."""
 
 PROBE_S = 0.05

@@ -43,6 +43,7 @@ from apex_cli.core.execution.executor import Opening, TradeExecutor
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
 from apex_cli.core.market.expiry import has_expired
+from apex_cli.core.model.agent import Proposal
 from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO
@@ -71,12 +72,8 @@ Serve = Callable[[], Awaitable[bool]]
 """Does what other processes wait for; True when there was something."""
 
 
-IsWoken = Callable[[], bool]
-"""Returns, at the cost of a look at a folder, whether a signal came that should be decided now."""
-
-
-LOOK_INTERVAL_S = 0.02
-"""How soon work that was handed over, and a signal that wakes, is noticed."""
+LOOK_INTERVAL_S = 0.1
+"""How soon work that was handed over is noticed."""
 
 
 FEW = 20
@@ -132,16 +129,17 @@ class Coordinator:
         play_market: PlayMarket | None = None,
         bus_capacity: int = 1000,
         serve: Serve | None = None,
-        is_woken: IsWoken | None = None,
         chores: Sequence[Chore] = (),
         listener: RunListener | None = None,
         dry_run: bool = False,
         announces: bool = True,
+        proposal: Proposal | None = None,
     ) -> None:
         """Keep the parts.
 
         With *dry_run* nothing is written, sent, played or moved; without *announces* nobody is there to hear of the
-        day's sum and of day trades that run out.
+        day's sum and of day trades that run out. *proposal* marks every signal that comes in here; without it none is
+        marked, whatever a source or a step says.
         """
         self.reports: list[SignalReport] = []
         self._store = store
@@ -159,11 +157,11 @@ class Coordinator:
         self._play_market = play_market
         self._bus = Bus(bus_capacity)
         self._serve = serve
-        self._is_woken = is_woken
         self._chores = chores
         self._listener = listener
         self._dry_run = dry_run
         self._announces = announces
+        self._proposal = proposal
         self._planned: list[Exposure] = []
         self._in_flight: set[str] = set()
         self._outage: BrokerError | None = None
@@ -202,15 +200,12 @@ class Coordinator:
         return cycles
 
     async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
-        """Wait for the next cycle; *stop*, or what another process hands over, work or a signal, ends it early."""
+        """Wait for the next cycle; *stop*, or work that another process hands over, ends it early."""
         slept = 0.0
-        while slept < interval_s and not self._is_asked() and not stop.is_set():
+        while slept < interval_s and not is_asked(self._store.view()) and not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), min(LOOK_INTERVAL_S, interval_s))
             slept += LOOK_INTERVAL_S
-
-    def _is_asked(self) -> bool:
-        return is_asked(self._store.view()) or (self._is_woken is not None and self._is_woken())
 
     async def _try_cycle(self) -> bool:
         try:
@@ -238,7 +233,7 @@ class Coordinator:
                 await self._keep_house()
                 busy = await self._do_chores() or busy
             busy = await self._serve_others() or busy
-        busy = await self._take_in() or busy
+        busy = await self.take_in() or busy
         if not self._dry_run:
             self._check_learning()
             if self._listener:
@@ -289,7 +284,7 @@ class Coordinator:
 
     # Signals in
 
-    async def _take_in(self) -> bool:
+    async def take_in(self) -> bool:
         """Read every source, and bring each batch to its outcomes before it is settled."""
         busy = False
         for source in self._sources:
@@ -330,7 +325,7 @@ class Coordinator:
         try:
             exposures = exposures_of(self._store.view())
             for batch in batches:
-                incoming = [Incoming(signal, where) for signal, where in zip(batch.signals, batch.where, strict=True)]
+                incoming = self._incoming(batch)
                 routed.append((batch, [await self._route(message, exposures) for message in incoming]))
         finally:
             self._in_flight.clear()
@@ -369,16 +364,20 @@ class Coordinator:
     async def _process(self, batch: SignalBatch) -> None:
         """Put the batch on the bus and work the bus until it is empty."""
         try:
-            dropped = [
-                self._bus.put(Incoming(signal, where), Priority.ROUTE)
-                for signal, where in zip(batch.signals, batch.where, strict=True)
-            ]
+            dropped = [self._bus.put(message, Priority.ROUTE) for message in self._incoming(batch)]
             await self._work_bus()
             self._end([self._dropped(message) for message in dropped if isinstance(message, Incoming | Ranked)])
         finally:
             self._bus.clear()
             if not self._dry_run:
                 self._in_flight.clear()
+
+    def _incoming(self, batch: SignalBatch) -> list[Incoming]:
+        return [Incoming(self._marked(signal), where) for signal, where in zip(batch.signals, batch.where, strict=True)]
+
+    def _marked(self, signal: Signal) -> Signal:
+        """Return *signal* with the mark of who proposed it: the door says so, no source and no step."""
+        return signal if signal.proposal == self._proposal else replace(signal, proposal=self._proposal)
 
     async def _work_bus(self) -> None:
         """Route what came in, then act on what was ranked, best first."""
@@ -437,7 +436,7 @@ class Coordinator:
                 return Ended(signal, SignalOutcome.REFUSED, (answer,), where)
             signal = answer
         self._in_flight.add(signal.signal_id)
-        return Ranked(self._ranker.rank(signal, (*exposures, *self._planned)), where)
+        return Ranked(self._ranker.rank(self._marked(signal), (*exposures, *self._planned)), where)
 
     async def _identified(self, signal: Signal, now: datetime) -> Signal:
         """Return *signal* about the security as the broker lists it; what the checks refuse anyway is not asked about.

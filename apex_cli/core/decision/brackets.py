@@ -118,6 +118,7 @@ def build_bracket(
         reward_risk=decision.reward_risk,
         created_at=now,
         conditions=entry_conditions(opportunity),
+        agent=signal.proposal.agent if signal.proposal is not None else "",
     )
     terms: dict[str, Any] = {"order_type": entry_order.order_type, "reference_price": decision.entry_price}
     if entry_order.has_limit:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision import exposure_checks, market_checks, signal_checks
+from apex_cli.core.decision import agent_checks, exposure_checks, market_checks, signal_checks
 from apex_cli.core.decision.protection_checks import PROTECTION_CHECKS, has_protections
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check
@@ -41,9 +41,18 @@ PRE_TRADE_CHECKS: tuple[Callable[[CheckContext], Check], ...] = (
 """In the order they are reported. Each is named by the code of its verdict."""
 
 
+AGENT_CHECKS: tuple[Callable[[CheckContext], Check], ...] = (
+    agent_checks.agent_proposals,
+    agent_checks.agent_waiting,
+    agent_checks.agent_risk,
+)
+"""Before all others, for what an agent proposed."""
+
+
 def run_checks(ctx: CheckContext) -> tuple[Check, ...]:
     """Return every verdict; one that passed carries no numbers."""
-    checks = tuple([check(ctx) for check in PRE_TRADE_CHECKS])
+    wanted = PRE_TRADE_CHECKS if ctx.signal.proposal is None else (*AGENT_CHECKS, *PRE_TRADE_CHECKS)
+    checks = tuple([check(ctx) for check in wanted])
     if not has_protections(ctx):
         return checks
     return (*checks, *(found for check in PROTECTION_CHECKS if (found := check(ctx)) is not None))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.day_trades.counter import warnings_by_key
 from apex_cli.core.day_trades.margin_watch import with_standing
-from apex_cli.core.decision.inputs import ExposureBook, take_snapshot
+from apex_cli.core.decision.inputs import ExposureBook, agent_standing, take_snapshot
 from apex_cli.core.decision.option_choice import Candidate, candidates, terms_of, with_contract
 from apex_cli.core.decision.plan import probe_entry
 from apex_cli.core.decision.rates import Rates
@@ -132,6 +132,7 @@ class Gatherer:
             day_trades=self._day_trades(state, account, now),
             exposures=(*self._exposures(state), *planned),
             rate=await self.rate(instrument, quote.price if quote else signal_price),
+            agent=agent_standing(state, opportunity.signal, now),
         )
         if account.is_simulated:
             return snapshot

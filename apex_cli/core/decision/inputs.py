@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.agent import AgentStanding
 from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Sized, Snapshot
 from apex_cli.core.model.instrument import OptionRight
@@ -17,7 +18,8 @@ from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide
-from apex_cli.core.model.records import BracketRecord, Counters, PositionRecord
+from apex_cli.core.model.records import ApprovalStatus, BracketRecord, Counters, PositionRecord
+from apex_cli.core.model.signal import Signal
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.state.tables import State
@@ -33,10 +35,12 @@ def take_snapshot(
     day_trades: DayTradeStatus,
     exposures: Iterable[Exposure],
     rate: Rate | None = None,
+    agent: AgentStanding | None = None,
 ) -> Snapshot:
     """Return everything a decision looks at; *exposures* are those of *state*, and what a dry run would have opened.
 
-    *rate* is that of the currency which the opportunity's instrument is priced in.
+    *rate* is that of the currency which the opportunity's instrument is priced in, *agent* what the agent has used
+    that proposed it.
 
     Counters of an earlier session say nothing of this one: they count as if it had been started now.
     """
@@ -58,7 +62,45 @@ def take_snapshot(
         locks=tuple(state.locks.values()),
         trade_locks=locks_in_force(state, now),
         rate=rate,
+        agent=agent,
     )
+
+
+def agent_standing(state: State, signal: Signal, now: datetime) -> AgentStanding | None:
+    """Return what the agent that proposed *signal* has used of its budget, *signal* left out; None without an agent."""
+    if signal.proposal is None:
+        return None
+    agent, own, session = signal.proposal.agent, signal.signal_id, session_date(now)
+    rows = [row for row in state.signals.values() if row.agent == agent and row.signal_id != own]
+    waiting = [
+        approval.decision.sized
+        for approval in state.approvals.values()
+        if approval.status is ApprovalStatus.PENDING
+        and now < approval.expires_at
+        and (other := approval.opportunity.signal).proposal is not None
+        and other.proposal.agent == agent
+        and other.signal_id != own
+    ]
+    return AgentStanding(
+        proposals=sum(1 for row in rows if session_date(row.seen_at) == session),
+        waiting=len(waiting),
+        risk=Usd(agent_risk(state, agent) + sum((sized.risk_amount for sized in waiting if sized is not None), ZERO)),
+    )
+
+
+def agent_risk(state: State, agent: str) -> Decimal:
+    """Return the loss, in account currency, if every stop is hit of positions and working entries of an agent."""
+    brackets = {key: bracket for key, bracket in state.brackets.items() if bracket.agent == agent}
+    if not brackets:
+        return ZERO
+    held = {key for key, row in state.positions.items() if row.position.bracket_id in brackets}
+    positions = [each for each in exposures_of(state) if not each.is_working_entry and each.key in held]
+    entries = [
+        _working(record, brackets[record.order.bracket_id])
+        for record in state.orders.open()
+        if record.order.role is OrderRole.ENTRY and record.order.bracket_id in brackets
+    ]
+    return sum((each.risk for each in (*positions, *entries)), ZERO)
 
 
 def session_counters(counters: Counters, account: AccountSnapshot, session: date) -> Counters:

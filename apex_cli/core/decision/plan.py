@@ -194,11 +194,18 @@ def _reason(check: Check, ctx: CheckContext) -> Reason:
 
 
 def _why_ask(opportunity: Opportunity, limits: Limits) -> Reason | None:
-    """Return why a person is asked, None when nobody is.
+    """Return why a person is asked, None when nobody is. What an agent proposed always asks, whatever is set.
 
     A score that learning raised counts as if nothing had been learned: learning never lets more through unasked.
     """
-    execution = limits.execution
+    execution, proposal = limits.execution, opportunity.signal.proposal
+    if proposal is not None:
+        return Reason(
+            code="agent_proposal",
+            message=f"The agent {proposal.agent} proposed it: a person decides.",
+            limit="a person decides",
+            value=f"proposed by {proposal.agent}",
+        )
     if not execution.auto_execute:
         return Reason(
             code="approval_required",

@@ -98,12 +98,20 @@ def record_queued(
 
 
 def supersede_older(tx: State, signal: Signal, now: datetime) -> None:
-    """End pending approvals for the same security and side: the newer signal speaks."""
+    """End pending approvals for the same security and side: the newer signal speaks; of an agent, only for itself."""
     for approval in list(tx.approvals.of(signal.instrument.key)):
-        if approval.opportunity.signal.side is signal.side and approval.status is ApprovalStatus.PENDING:
+        older = approval.opportunity.signal
+        if older.side is signal.side and approval.status is ApprovalStatus.PENDING and _may_speak_for(signal, older):
             end_approval(
                 tx, approval, ApprovalStatus.SUPERSEDED, now, reason=f"A newer signal came: {signal.signal_id}."
             )
+
+
+def _may_speak_for(signal: Signal, older: Signal) -> bool:
+    """Return whether *signal* takes the place of *older*: an agent ends no proposal but its own."""
+    if signal.proposal is None:
+        return True
+    return older.proposal is not None and older.proposal.agent == signal.proposal.agent
 
 
 def end_approval(
@@ -146,4 +154,5 @@ def signal_row(signal: Signal, outcome: SignalOutcome, now: datetime) -> SignalR
         expires_at=signal.expires_at,
         family=signal.family,
         side=market_side(signal) if signal.family else None,
+        agent=signal.proposal.agent if signal.proposal is not None else "",
     )

@@ -252,9 +252,9 @@ class TradeExecutor:
 
 
 def _may_open(tx: State, opportunity: Opportunity, approval: ApprovalRecord | None) -> bool:
-    """Return, under the lock, whether this signal is still nobody's."""
+    """Return, under the lock, whether this signal is still nobody's; what an agent proposed is never without a yes."""
     if approval is None:
-        return opportunity.signal.signal_id not in tx.signals
+        return opportunity.signal.proposal is None and opportunity.signal.signal_id not in tx.signals
     row: ApprovalRecord | None = tx.approvals.get(approval.approval_id)
     return row is not None and row.status is ApprovalStatus.PENDING and row.version == approval.version
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
+from apex_cli.core.model.agent import AgentStanding
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
@@ -202,6 +203,9 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
     margin_preview: MarginPreview | None = None
     """The broker's "what if" for the opportunity's entry; None when it was not asked or did not answer."""
+
+    agent: AgentStanding | None = None
+    """What the agent that proposed the opportunity has used of its budget; None where none did."""
 
 
 class Check(Value, frozen=True, kw_only=True):

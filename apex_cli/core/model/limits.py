@@ -13,6 +13,7 @@ from typing import Annotated, assert_never
 
 from msgspec.structs import replace
 
+from apex_cli.core.model.agent import AgentLimits
 from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Value
 from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.management import ManagementLimits
@@ -283,6 +284,7 @@ class Limits(Value, frozen=True, kw_only=True):
     management: ManagementLimits = ManagementLimits()
     currency: CurrencyLimits = CurrencyLimits()
     protections: Protections = NO_PROTECTIONS
+    agents: AgentLimits = AgentLimits()
     commission: CommissionPlan = CommissionPlan.NONE
     """The price list that commissions are expected by."""
 

@@ -59,6 +59,8 @@ class SignalRecord(Value, frozen=True, kw_only=True):
     """Set for signals that confirm others; then *side* is, too."""
 
     side: OrderSide | None = None
+    agent: str = ""
+    """Who proposed it; empty where no agent did."""
 
 
 class ApprovalStatus(StrEnum):
@@ -129,6 +131,9 @@ class BracketRecord(Value, frozen=True, kw_only=True):
     created_at: datetime
     conditions: EntryConditions | None = None
     """What the learners will want to know of the entry."""
+
+    agent: str = ""
+    """Who proposed it; empty where no agent did."""
 
     @property
     def price_risk(self) -> Decimal:

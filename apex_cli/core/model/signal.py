@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from apex_cli.core.model.agent import Proposal
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.money import Price
@@ -112,6 +113,9 @@ class Signal(Value, frozen=True, kw_only=True):
     option: OptionRule | None = None
     """How to choose the contract of an option that names none; then the levels are those of its underlying."""
 
+    proposal: Proposal | None = None
+    """Set where an agent proposed it: by the door that it came through, never by what it says of itself."""
+
     @property
     def side(self) -> OrderSide:
         """Side of the entry order."""
@@ -124,7 +128,9 @@ class Signal(Value, frozen=True, kw_only=True):
 
     @property
     def family(self) -> SignalFamily:
-        """What kind of news it is, by the words in its strategy and source."""
+        """What kind of news it is, by the words in its strategy and source; what an agent says is no news."""
+        if self.proposal is not None:
+            return NO_FAMILY
         words = f"{self.strategy} {self.source}".lower().replace("_", " ").replace("-", " ")
         return next((family for family, marks in FAMILY_WORDS.items() if any(m in words for m in marks)), NO_FAMILY)
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, assert_never, get_args
 import msgspec
 
 from apex_cli.core.model.account import CashFlow
+from apex_cli.core.model.agent import AgentCall
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Reason, Snapshot
 from apex_cli.core.model.execution import Execution
@@ -693,6 +694,12 @@ class RequestMade(Remark, frozen=True, kw_only=True, tag="request_made"):
     data: RequestRecord
 
 
+class AgentCalled(Remark, frozen=True, kw_only=True, tag="agent_called"):
+    """An agent asked for something; its subject is the signal, approval or security that this was about."""
+
+    data: AgentCall
+
+
 class StateRestored(Remark, frozen=True, kw_only=True, tag="state_restored"):
     """The state was rebuilt from a backup and the journal."""
 
@@ -753,6 +760,7 @@ Event: TypeAlias = (
     | AlarmRaised
     | RunOverdue
     | RequestMade
+    | AgentCalled
     | StateRestored
 )
 """Any event of this version."""

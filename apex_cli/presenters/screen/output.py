@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -23,11 +24,31 @@ from apex_cli.core.errors import ApexError, ExitStatus, StateError
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.envelope import ENVELOPE_VERSION, INTERRUPTED, envelope_text, error_entry, plain_value
 from apex_cli.presenters.screen.blocks import Block, Line
+from apex_cli.presenters.screen.formats import exact
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+ENVELOPE_VERSION = 1
+"""Of the JSON: another one would break scripts."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
+
+STATUS_WORDS: dict[int, str] = {
+    ExitStatus.OK: "ok",
+    ExitStatus.INTERNAL: "error",
+    ExitStatus.USAGE: "error",
+    ExitStatus.CONFIG: "error",
+    ExitStatus.REFUSED: "refused",
+    ExitStatus.UNAVAILABLE: "unavailable",
+    ExitStatus.UNKNOWN_OUTCOME: "unknown",
+    ExitStatus.BUSY: "busy",
+    ExitStatus.NOTHING_DONE: "nothing_done",
+    ExitStatus.STATE_DAMAGED: "damaged",
+    INTERRUPTED: "interrupted",
+}
 
 
 class Output:
@@ -41,9 +62,6 @@ class Output:
         self.verbose = verbose
         self.badge: AccountBadge | None = None
         """Which account the result is about; drawn above it."""
-
-        self.name_badge: Callable[[], AccountBadge] | None = None
-        """Returns the badge with the account's name, where only the state knows it."""
         self._warnings: list[Reason] = []
 
     @property
@@ -142,7 +160,7 @@ class Output:
         line, for those who read on while the command runs.
         """
         if self.as_json:
-            errors = [_reason_error(r) for r in reasons]
+            errors = [reason_error(r) for r in reasons]
             write_line(sys.stdout, self._envelope(data, status, errors, indent=None if compact else 2))
         else:
             self._show(blocks)
@@ -156,7 +174,7 @@ class Output:
         import json
 
         event = {"v": ENVELOPE_VERSION, "event": name, "at": at, "data": data}
-        text = json.dumps(event, ensure_ascii=False, default=plain_value, allow_nan=False)
+        text = json.dumps(event, ensure_ascii=False, default=_plain_value, allow_nan=False)
         write_line(sys.stdout, without_secrets(text) if name == "alarm" else text)
 
     def page(self, name: str, text: str) -> None:
@@ -186,7 +204,8 @@ class Output:
     def fail(self, error: ApexError) -> None:
         """Say what went wrong and what to do, without secrets and account ids."""
         if self.as_json and error.code != OUTPUT_FAILED:
-            write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [error_entry(error)])))
+            entry = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
+            write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [entry])))
             return
         label = "Nothing done" if error.status is ExitStatus.NOTHING_DONE else "Error"
         write_line(sys.stderr, f"{label}: {error.message}")
@@ -199,28 +218,27 @@ class Output:
         if self.is_drawn:
             from apex_cli.presenters.screen.terminal import draw
 
-            draw(blocks, badge=self.named_badge())
+            draw(blocks, badge=self.badge)
         else:
             from apex_cli.presenters.screen.plain import render
 
-            is_document = all(
-                isinstance(block, Line) and block.is_whole for block in blocks
-            )  # such as YAML: for programs
-            write_line(sys.stdout, render(blocks, badge=None if is_document else self.named_badge()))
-
-    def named_badge(self) -> AccountBadge | None:
-        """Return which account it is, with its name as soon as that is known."""
-        if self.badge is None or self.badge.name or self.name_badge is None:
-            return self.badge
-        with suppress(ApexError):  # a state that cannot be read is no reason to keep a result back
-            return self.name_badge()
-        return self.badge
+            write_line(sys.stdout, render(blocks))
 
     def _envelope(
         self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]], *, indent: int | None = 2
     ) -> str:
-        warnings = [_reason_error(w) for w in self._warnings]
-        text = envelope_text(self.command, data, status=status, errors=errors, warnings=warnings)
+        import json
+
+        envelope = {
+            "v": ENVELOPE_VERSION,
+            "command": self.command,
+            "status": STATUS_WORDS[status],
+            "exit_code": int(status),
+            "data": data,
+            "errors": errors,
+            "warnings": [reason_error(w) for w in self._warnings],
+        }
+        text = json.dumps(envelope, ensure_ascii=False, default=_plain_value, allow_nan=False)
         return text if indent is None else _indented(text, indent)
 
 
@@ -376,8 +394,17 @@ def internal_error(error: Exception) -> ApexError:
     )
 
 
-def _reason_error(reason: Reason) -> dict[str, Any]:
+def reason_error(reason: Reason) -> dict[str, Any]:
+    """Return *reason* as an error or a warning of the envelope."""
     details: dict[str, Any] = {"limit": reason.limit, "value": reason.value}
     if reason.lifts_at is not None:
         details["lifts_at"] = reason.lifts_at
     return {"code": reason.code, "message": without_secrets(reason.message), "hint": "", "details": details}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Decimal):
+        return exact(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

@@ -138,9 +138,6 @@ class SignalForm(NamedTuple):
     warn: Callable[[str], None] | None = None
     """Hears of names that were not known."""
 
-    key: str = ""
-    """What the sender calls this delivery: rows without an id get theirs from it, not from their content."""
-
 
 DEFAULT_FORM = SignalForm()
 

@@ -1,0 +1,46 @@
+"""``apex mcp``: a door for agents, by the Model Context Protocol over standard input and output."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.agent import NAME_RULE, agent_name
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex mcp --agent claude")
+@common("mcp")
+def mcp(
+    call: Call,
+    agent: Annotated[str, typer.Option(metavar="NAME", help=f"Who comes through this door: {NAME_RULE}.")] = "agent",
+) -> None:
+    """Let an agent look and propose, by the Model Context Protocol over standard input and output.
+
+    A proposal waits for a person, whatever execution.auto_execute says. Section ``agents`` of the configuration says
+    what an agent may do and how much.
+    """
+    from apex_cli.agents.server import require_sdk
+
+    try:
+        name = agent_name(agent)
+    except ValueError:
+        raise InputError(
+            "agent_name_invalid", f"--agent {agent[:40]!r} is no name of an agent.", hint=f"Allowed: {NAME_RULE}."
+        ) from None
+    settings = call.settings
+    require_sdk()
+    from apex_cli.agents.door import Door
+    from apex_cli.agents.server import serve_stdio
+    from apex_cli.commands.agent_tools import TOOLS
+    from apex_cli.core.adapters import event_loop
+
+    door = Door(settings, name, TOOLS, kind="stdio")
+    try:
+        event_loop.run(serve_stdio(door))
+    finally:
+        door.close()

@@ -1,1 +1,0 @@
-"""Signals over HTTP: a server that takes alerts, keeps them safely and answers; deciding is left to the run."""
