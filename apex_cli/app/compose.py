@@ -233,6 +233,13 @@ def make_margin_watch(parts: Parts) -> Chore:
     return MarginWatch(parts.store, parts.broker)
 
 
+def make_lock_keeper(parts: Parts) -> Chore:
+    """Return what keeps the locks of trades that were booked in another way than by a report of the broker."""
+    from apex_cli.core.execution.lock_keeper import LockKeeper
+
+    return LockKeeper(parts.store, parts.settings.limits.protections)
+
+
 def volatility_of(settings: Settings, bars: CsvBars | None) -> VolatilityOf:
     """Return what a choice of options reckons with: the volatility that is set, else that of the bars."""
     from apex_cli.core.adapters.files.prices.option_prices import OptionPrices
@@ -299,7 +306,7 @@ def make_chores(parts: Parts) -> tuple[Chore, ...]:
     chores = make_position_chores(
         parts.execution, parts.gatherer, store=parts.store, clock=parts.clock, limits=parts.settings.limits
     )
-    return (parts.reconciler, make_margin_watch(parts), *chores)
+    return (parts.reconciler, make_lock_keeper(parts), make_margin_watch(parts), *chores)
 
 
 def make_position_chores(
@@ -332,6 +339,7 @@ async def connected(parts: Parts, *, compares: bool = True) -> AsyncIterator[Par
         if compares:
             await parts.execution.executor.recover()
             await parts.reconciler.tend(parts.clock.now())
+            await make_lock_keeper(parts).tend(parts.clock.now())
         yield parts
         await _leave_account(parts)
     finally:

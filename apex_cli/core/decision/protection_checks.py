@@ -7,7 +7,16 @@ from collections.abc import Callable
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.decision import Check
-from apex_cli.core.model.protections import NO_PROTECTIONS, LockRule, LockScope, TradeLock
+from apex_cli.core.model.protections import (
+    NO_PROTECTIONS,
+    LockRule,
+    LockScope,
+    LossStreak,
+    LowExpectancy,
+    StopGuard,
+    TradeLock,
+)
+from apex_cli.core.positions.lock_rules import cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by
 
 ProtectionCheck = Callable[[CheckContext], Check | None]
@@ -22,7 +31,36 @@ def has_protections(ctx: CheckContext) -> bool:
 def cooldown(ctx: CheckContext) -> Check | None:
     """No stop was hit in the security within ``protections.cooldown.after_stop``."""
     lasting = ctx.limits.protections.cooldown.after_stop
-    return _lock_check(ctx, LockRule.COOLDOWN, None if lasting is None else f"no stop within {lasting}")
+    return _lock_check(ctx, LockRule.COOLDOWN, None if lasting is None else cooldown_limit(lasting))
+
+
+def stop_guard(ctx: CheckContext) -> Check | None:
+    """Security, strategy and account are not locked for their stops."""
+    guards = ctx.limits.protections.stop_guard
+    rules: dict[str, StopGuard] = {scope: getattr(guards, scope) for scope in LockScope}
+    limits = [f"{scope}: {stop_limit(rule)}" for scope, rule in rules.items() if rule.stops is not None]
+    return _lock_check(ctx, LockRule.STOP_GUARD, "; ".join(limits) or None)
+
+
+def loss_streak(ctx: CheckContext) -> Check | None:
+    """Security, strategy and account are not locked for losses in a row."""
+    streaks = ctx.limits.protections.loss_streak
+    rules: dict[str, LossStreak] = {scope: getattr(streaks, scope) for scope in LockScope}
+    limits = [f"{scope}: {streak_limit(rule)}" for scope, rule in rules.items() if rule.losses is not None]
+    return _lock_check(ctx, LockRule.LOSS_STREAK, "; ".join(limits) or None)
+
+
+def low_expectancy(ctx: CheckContext) -> Check | None:
+    """Security, strategy and account are not locked for what their last trades earned."""
+    lows = ctx.limits.protections.low_expectancy
+    rules: dict[str, LowExpectancy] = {scope: getattr(lows, scope) for scope in LockScope}
+    limits = [
+        f"{scope}: {expectancy_limit(word, least, rule)}"
+        for scope, rule in rules.items()
+        for word, least in (("mean", rule.min_mean_r), ("sum", rule.min_sum_r))
+        if rule.trades is not None and least is not None
+    ]
+    return _lock_check(ctx, LockRule.LOW_EXPECTANCY, "; ".join(limits) or None)
 
 
 def _lock_check(ctx: CheckContext, rule: LockRule, limit: str | None) -> Check | None:
@@ -64,5 +102,5 @@ def lock_words(lock: TradeLock) -> str:
             return "The account is locked"
 
 
-PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (cooldown,)
+PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (cooldown, stop_guard, loss_streak, low_expectancy)
 """In the order they are reported, after those of ``checks.PRE_TRADE_CHECKS``."""

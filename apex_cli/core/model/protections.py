@@ -7,9 +7,11 @@ being closed or protected.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Range, Value
 from apex_cli.core.model.duration import DurationText
 
 
@@ -20,11 +22,108 @@ class CooldownLimits(Value, frozen=True, kw_only=True):
     """How long nothing is opened in a security, its options included, after a stop in it was hit at a loss."""
 
 
+class StopGuard(Value, frozen=True, kw_only=True):
+    """A number of stops within a time, and what follows."""
+
+    stops: Annotated[int, Range(1, 100)] | None = None
+    """So many stops that lost, within the time below, lock it; null: off."""
+
+    within: DurationText = "5 sessions"
+    """How far back stops count."""
+
+    lock: DurationText = "2 sessions"
+    """How long it is locked, from the last of them on."""
+
+
+class StopGuards(Value, frozen=True, kw_only=True):
+    """Section ``protections.stop_guard``: too many stops within a time."""
+
+    symbol: StopGuard = StopGuard()
+    """Stops in one security, its options included."""
+
+    strategy: StopGuard = StopGuard()
+    """Stops of one strategy."""
+
+    account: StopGuard = StopGuard()
+    """Stops of all trades."""
+
+
+class LossStreak(Value, frozen=True, kw_only=True):
+    """A number of losses in a row, and what follows."""
+
+    losses: Annotated[int, Range(2, 100)] | None = None
+    """So many losing trades in a row, after costs and within the time below, lock it; null: off."""
+
+    within: DurationText = "10 sessions"
+    """How far back losses count."""
+
+    lock: DurationText = "2 sessions"
+    """How long it is locked, from the last of them on."""
+
+
+class LossStreaks(Value, frozen=True, kw_only=True):
+    """Section ``protections.loss_streak``: losses in a row."""
+
+    symbol: LossStreak = LossStreak()
+    """Losses in one security, its options included."""
+
+    strategy: LossStreak = LossStreak()
+    """Losses of one strategy."""
+
+    account: LossStreak = LossStreak()
+    """Losses of all trades."""
+
+
+MeanR = Annotated[Decimal, Range(-100, 100)]
+"""An expectation in multiples of the first risk, after costs."""
+
+
+class LowExpectancy(Value, frozen=True, kw_only=True):
+    """A result of the last trades that is too low, and what follows."""
+
+    trades: Annotated[int, Range(2, 100)] | None = None
+    """Look at the last so many trades with a known risk; with fewer nothing is locked; null: off."""
+
+    min_mean_r: MeanR | None = Decimal(0)
+    """Their mean R, after costs, below this locks it; null: the mean does not matter."""
+
+    min_sum_r: Annotated[Decimal, Range(-1000, 1000)] | None = None
+    """Their sum of R, after costs, below this locks it; null: the sum does not matter."""
+
+    within: DurationText = "60 sessions"
+    """How far back trades count."""
+
+    lock: DurationText = "5 sessions"
+    """How long it is locked, from the last of them on."""
+
+
+class LowExpectancies(Value, frozen=True, kw_only=True):
+    """Section ``protections.low_expectancy``: last trades that earned too little."""
+
+    symbol: LowExpectancy = LowExpectancy()
+    """Trades in one security, its options included."""
+
+    strategy: LowExpectancy = LowExpectancy()
+    """Trades of one strategy."""
+
+    account: LowExpectancy = LowExpectancy()
+    """All trades."""
+
+
 class Protections(Value, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
 
     cooldown: CooldownLimits = CooldownLimits()
     """A pause after a stop, security by security."""
+
+    stop_guard: StopGuards = StopGuards()
+    """Too many stops within a time."""
+
+    loss_streak: LossStreaks = LossStreaks()
+    """Losses in a row."""
+
+    low_expectancy: LowExpectancies = LowExpectancies()
+    """Last trades that earned too little."""
 
 
 NO_PROTECTIONS = Protections()
@@ -34,6 +133,9 @@ class LockRule(StrEnum):
     """Which protection made a lock; the check of the same name refuses."""
 
     COOLDOWN = "cooldown"
+    STOP_GUARD = "stop_guard"
+    LOSS_STREAK = "loss_streak"
+    LOW_EXPECTANCY = "low_expectancy"
 
 
 class LockScope(StrEnum):

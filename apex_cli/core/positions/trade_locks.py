@@ -1,4 +1,4 @@
-"""Locks that follow from closed trades: a fold over round trips, kept in the state, lifted by time or by a person.
+"""Locks that follow from closed trades, as rows of the state: made, taken back, lifted by time or by a person.
 
 The same trades give the same locks, in any order and any number of times: a lock is named by its rule, its scope and
 the trade that brought it about.
@@ -6,47 +6,26 @@ the trade that brought it about.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
 
 from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.core.market.durations import end_of
-from apex_cli.core.model.duration import read_duration
-from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
-from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.protections import NO_PROTECTIONS, LockRule, LockScope, Protections, TradeLock
+from apex_cli.core.model.protections import LockRule, LockScope, Protections, TradeLock
+from apex_cli.core.positions.lock_rules import EVERYTHING, is_loss, locks_of, subject_in
 from apex_cli.core.state.events import TradeLocked, TradeLockLifted, TradeLockVoided
 from apex_cli.core.state.tables import State
-
-NO_STRATEGY = "none"
-"""Subject of signals without a strategy, as reports call them."""
-
-EVERYTHING = "*"
-STOPPED = "stop"
-"""``RoundTrip.exit_reason`` of what a stop closed."""
 
 LEAST_LETTERS = 4
 """Letters that the beginning of a lock's id has at least."""
 
 
-def lock_subject(instrument: Instrument) -> str:
-    """Return what a lock of *instrument* is on: its key, of an option that of its underlying."""
-    return underlying_of(instrument).key if instrument.market_type is MarketType.OPTIONS else instrument.key
-
-
 def is_locked_by(lock: TradeLock, instrument: Instrument, strategy: str) -> bool:
     """Return whether *lock* is on *instrument* or *strategy*."""
-    match lock.scope:
-        case LockScope.SYMBOL:
-            return lock.subject == lock_subject(instrument)
-        case LockScope.STRATEGY:
-            return lock.subject == (strategy or NO_STRATEGY)
-        case LockScope.ACCOUNT:
-            return True
+    return lock.subject == subject_in(lock.scope, instrument, strategy)
 
 
 def locks_in_force(state: State, at: datetime) -> tuple[TradeLock, ...]:
@@ -56,72 +35,6 @@ def locks_in_force(state: State, at: datetime) -> tuple[TradeLock, ...]:
 
 def _end(lock: TradeLock) -> tuple[datetime, str]:
     return lock.until, lock.lock_id
-
-
-def locks_of(trips: Iterable[RoundTrip], protections: Protections) -> Iterator[TradeLock]:
-    """Yield every lock that *trips* lead to, those that are over included.
-
-    Args:
-        trips: closed trades, in any order.
-        protections: what leads to a lock, and how long it lasts.
-    """
-    if protections == NO_PROTECTIONS:
-        return
-    history = sorted(trips, key=lambda trip: (trip.exit_time, trip.round_trip_id))
-    for trip in history:
-        yield from _cooldown(trip, protections)
-
-
-def is_loss(trip: RoundTrip) -> bool:
-    """Return whether *trip* lost after commissions."""
-    return trip.net_pnl < ZERO
-
-
-def is_stop(trip: RoundTrip) -> bool:
-    """Return whether a stop closed *trip* at a loss after commissions; a stop that kept a gain is none."""
-    return trip.exit_reason == STOPPED and is_loss(trip)
-
-
-def _cooldown(trip: RoundTrip, protections: Protections) -> Iterator[TradeLock]:
-    lasting = protections.cooldown.after_stop
-    if lasting is None or not is_stop(trip):
-        return
-    yield _lock(
-        LockRule.COOLDOWN,
-        LockScope.SYMBOL,
-        (trip,),
-        lasting,
-        limit=f"no stop within {lasting}",
-        value=f"a stop {_result(trip)}",
-    )
-
-
-def _result(trip: RoundTrip) -> str:
-    r = trip.net_r_multiple
-    return f"at {r:+.2f} R" if r is not None else f"at {trip.net_pnl:+.2f}"
-
-
-def _lock(
-    rule: LockRule, scope: LockScope, trips: Sequence[RoundTrip], lasting: str, *, limit: str, value: str
-) -> TradeLock:
-    last = trips[-1]
-    subject = {
-        LockScope.SYMBOL: lock_subject(last.instrument),
-        LockScope.STRATEGY: last.strategy or NO_STRATEGY,
-        LockScope.ACCOUNT: EVERYTHING,
-    }[scope]
-    name = f"{rule}\n{scope}\n{subject}\n{last.round_trip_id}"
-    return TradeLock(
-        lock_id=sha256(name.encode()).hexdigest()[:10],
-        rule=rule,
-        scope=scope,
-        subject=subject,
-        since=last.exit_time,
-        until=end_of(read_duration(lasting), last.instrument.market_type, last.exit_time),
-        trades=tuple(trip.round_trip_id for trip in trips),
-        limit=limit,
-        value=value,
-    )
 
 
 def keep_locks(tx: State, protections: Protections, now: datetime) -> tuple[TradeLock, ...]:
@@ -159,20 +72,22 @@ def _is_refuted(lock: TradeLock, state: State) -> bool:
     oldest = min((trip.exit_time for trip in state.round_trips.values()), default=None)
     for name in lock.trades:
         trip: RoundTrip | None = state.round_trips.get(name)
-        if trip is not None and not is_loss(trip):
+        if trip is not None and not is_loss(trip) and lock.rule is not LockRule.LOW_EXPECTANCY:
             return True
     is_gone = lock.trades[-1] not in state.round_trips
     return is_gone and (oldest is None or oldest < lock.since)
 
 
 def find_locks(state: State, name: str, at: datetime) -> tuple[TradeLock, ...]:
-    """Return the locks in force that *name* names: an id, a clear beginning of one, or all on a security or strategy.
+    """Return the locks in force that *name* names: an id, a clear beginning of one, or all on a subject.
+
+    A subject is a security, a strategy, or ``account``.
 
     Raises:
         InputError: none has that name, or a beginning fits several.
     """
     held = locks_in_force(state, at)
-    wanted = name.strip().lower()
+    wanted = EVERYTHING if name.strip().lower() == LockScope.ACCOUNT else name.strip().lower()
     by_subject = tuple(lock for lock in held if lock.subject.lower() == wanted)
     by_id = tuple(lock for lock in held if len(wanted) >= LEAST_LETTERS and lock.lock_id.startswith(wanted))
     if by_subject:

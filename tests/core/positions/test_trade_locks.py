@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -12,45 +12,24 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
-from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import NO_PROTECTIONS, CooldownLimits, Protections
+from apex_cli.core.positions.lock_rules import locks_of
 from apex_cli.core.positions.trade_locks import (
     find_locks,
     is_locked_by,
     keep_locks,
     lift_locks,
     locks_in_force,
-    locks_of,
     prune_locks,
 )
 from apex_cli.core.state.tables import State
 from kit import START
+from kit.trips import HOUR, a_trip
 
 D = Decimal
 COOLDOWN = Protections(cooldown=CooldownLimits(after_stop="2 sessions"))
-HOUR = timedelta(hours=1)
-
-
-def a_trip(name: str = "t1", symbol: str = "AAPL", pnl: str = "-30", at: datetime = START, **changes: Any) -> RoundTrip:
-    """Return a trade that a stop closed, with 30 USD at risk."""
-    values: dict[str, Any] = {
-        "round_trip_id": name,
-        "strategy": "breakout",
-        "instrument": make_instrument(symbol),
-        "side": PositionSide.LONG,
-        "quantity": Quantity(D(15)),
-        "entry_price": Price(D(50)),
-        "exit_price": Price(D(48)),
-        "entry_time": at - HOUR,
-        "exit_time": at,
-        "pnl": Usd(D(pnl)),
-        "pnl_pct": D(-4),
-        "commission": Usd(D(0)),
-        "initial_risk": Usd(D(30)),
-        "exit_reason": "stop",
-    }
-    return RoundTrip(**{**values, **changes})
 
 
 def a_state(*trips: RoundTrip) -> State:

@@ -1,0 +1,113 @@
+"""Each protection in a replay in which it fires: what it refuses, and what goes on as before."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from apex_cli.app.replayer import ReplayOptions, replay
+from apex_cli.core.market.calendar import next_session
+from apex_cli.core.model.protections import (
+    CooldownLimits,
+    LossStreak,
+    LossStreaks,
+    LowExpectancies,
+    LowExpectancy,
+    StopGuard,
+    StopGuards,
+)
+from apex_cli.core.reports.replay_report import ReplayReport
+from apex_cli.settings.protections import ProtectionSettings
+from apex_cli.settings.sections import Settings
+
+FIRST = date(2004, 3, 1)
+SESSIONS = 12
+LOSING = ("AAA", "BBB")
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two securities that fall through their stop on each second day, and a signal for both at each close."""
+    folder = tmp_path_factory.mktemp("market")
+    (folder / "bars").mkdir()
+    rows = []
+    for symbol in LOSING:
+        day = FIRST
+        with (folder / "bars" / f"{symbol}.csv").open("w", newline="") as stream:
+            out = csv.writer(stream)
+            out.writerow(["Date", "Open", "High", "Low", "Close", "Volume"])
+            for number in range(SESSIONS):
+                low = 47 if number % 2 else 49.5
+                out.writerow([day, 50, 50.5, low, 50, 1_000_000])
+                rows.append(
+                    {
+                        "signal_id": f"{symbol}-{number}",
+                        "symbol": symbol,
+                        "signal_type": "BUY",
+                        "entry_price": 50,
+                        "stop_loss": 48,
+                        "target_price": 56,
+                        "confidence": 0.9,
+                        "strategy": f"falls-{symbol}",
+                        "timestamp": f"{day}T15:00:00-05:00",
+                    }
+                )
+                day = next_session(day)
+    (folder / "signals.json").write_text(json.dumps(rows))
+    return folder
+
+
+def played(market: Path, **protections: Any) -> ReplayReport:
+    settings = replace(Settings(), protections=ProtectionSettings(**protections))
+    return replay(settings, ReplayOptions(bars_dir=market / "bars", signals=(market / "signals.json",)))
+
+
+@pytest.fixture(scope="module")
+def unprotected(market: Path) -> ReplayReport:
+    return played(market)
+
+
+def test_without_protections_each_fall_is_lost(unprotected: ReplayReport) -> None:
+    assert len(unprotected.trades) == SESSIONS  # of both together
+    assert all(trade.exit_reason == "stop" for trade in unprotected.trades)
+
+
+STOPS = StopGuard(stops=2, within="5 sessions", lock="4 sessions")
+LOSSES = LossStreak(losses=2, within="5 sessions", lock="4 sessions")
+LOW = LowExpectancy(trades=2, min_mean_r=Decimal("-0.5"), lock="4 sessions")
+
+
+@pytest.mark.parametrize(
+    ("code", "protections"),
+    [
+        ("cooldown", {"cooldown": CooldownLimits(after_stop="3 sessions")}),
+        ("stop_guard", {"stop_guard": StopGuards(symbol=STOPS)}),
+        ("stop_guard", {"stop_guard": StopGuards(strategy=STOPS)}),
+        ("stop_guard", {"stop_guard": StopGuards(account=STOPS)}),
+        ("loss_streak", {"loss_streak": LossStreaks(symbol=LOSSES)}),
+        ("loss_streak", {"loss_streak": LossStreaks(account=LOSSES)}),
+        ("low_expectancy", {"low_expectancy": LowExpectancies(strategy=LOW)}),
+    ],
+)
+def test_it_fires_and_what_was_open_is_closed_as_before(
+    market: Path, unprotected: ReplayReport, code: str, protections: dict[str, Any]
+) -> None:
+    report = played(market, **protections)
+    assert report.refusals.get(code, 0) > 0
+    assert len(report.trades) < len(unprotected.trades)
+    assert report.end_equity > unprotected.end_equity
+    assert report.open_positions == ()
+
+
+def test_a_lock_of_three_sessions_leaves_out_the_signals_of_three_closes(market: Path) -> None:
+    report = played(market, cooldown=CooldownLimits(after_stop="3 sessions"))
+    entries = [trade.entry_time.date() for trade in report.trades if trade.instrument.symbol == "AAA"]
+    # Bought on Tuesday's open, stopped on Tuesday: Tuesday, Wednesday and Thursday refuse, Friday's close is open.
+    assert entries == [date(2004, 3, 2), date(2004, 3, 8), date(2004, 3, 12)]
