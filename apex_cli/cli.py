@@ -20,8 +20,8 @@ from typer.main import get_command
 from apex_cli import __version__
 from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
+from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.screen.output import (
-    INTERRUPTED,
     Output,
     internal_error,
     out_of_means,

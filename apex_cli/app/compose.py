@@ -456,7 +456,7 @@ def make_sources(
     notice: Callable[[Reason], None],
     bars: BarSource | None = None,
 ) -> tuple[SignalSource, ...]:
-    """Return where signals come from: *named* files or ``-``, else what the configuration says.
+    """Return where signals come from: *named* files or ``-``, else the intake and what the configuration says.
 
     *notice* hears of fields that are not known, of files in the inbox that are not read, or cannot be moved away.
     *bars* give the ranges that a default stop is made of.
@@ -465,6 +465,7 @@ def make_sources(
 
     from apex_cli.core.adapters.files.signals.inbox import InboxSource
     from apex_cli.core.adapters.files.signals.signal_sources import FileSource, StdinSource
+    from apex_cli.core.adapters.state.intake import IntakeSource
 
     max_age = timedelta(minutes=settings.signals.max_age_minutes)
     form = signal_form(settings.signals, bars, notice)
@@ -478,7 +479,9 @@ def make_sources(
                 )
             sources.append(StdinSource(sys.stdin.buffer, max_age=max_age, form=form))
         return tuple(sources)
-    sources = [FileSource(settings.signals.files, max_age=max_age, form=form)] if settings.signals.files else []
+    sources = [IntakeSource(settings.state.dir, notice=notice)]
+    if settings.signals.files:
+        sources.append(FileSource(settings.signals.files, max_age=max_age, form=form))
     if settings.signals.inbox is not None:
         sources.append(
             InboxSource(
@@ -492,3 +495,11 @@ def make_sources(
             )
         )
     return tuple(sources)
+
+
+def waker(sources: Sequence[SignalSource]) -> Callable[[], bool] | None:
+    """Return what says that one of *sources* has a signal that need not wait for the next cycle; None: none can."""
+    from apex_cli.core.adapters.state.intake import IntakeSource
+
+    looks = [source.has_news for source in sources if isinstance(source, IntakeSource)]
+    return looks[0] if looks else None

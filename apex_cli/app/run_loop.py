@@ -25,6 +25,7 @@ from apex_cli.app.compose import (
     make_service,
     make_sources,
     make_stages,
+    waker,
 )
 from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
 from apex_cli.app.resources import alarms_since, executor_lock
@@ -47,8 +48,9 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
-from apex_cli.presenters.screen.output import INTERRUPTED, Output, is_terminal
+from apex_cli.presenters.screen.output import Output, is_terminal
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
@@ -129,6 +131,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         waits=options.once or options.dry_run,
     )
     scanners = () if options.signals else make_scanners(settings, context)
+    sources = make_sources(settings, options.signals, is_once=options.once, notice=out.warn, bars=parts.bars)
     coordinator = Coordinator(
         store=parts.store,
         clock=parts.clock,
@@ -139,13 +142,11 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         learning=make_learners(settings),
-        sources=(
-            *make_sources(settings, options.signals, is_once=options.once, notice=out.warn, bars=parts.bars),
-            *scanners,
-        ),
+        sources=(*sources, *scanners),
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=market.play,
         serve=make_service(parts).serve,
+        is_woken=waker(sources),
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
         chores=(
             *make_chores(parts),

@@ -44,7 +44,7 @@ GROUPS = {
         "help": "help",
         "version": "version",
     },
-    "Programs": {"mcp": "mcp", "gateway": "gateway", "telegram": "telegram", "schema": "schema"},
+    "Programs": {"listen": "listen", "mcp": "mcp", "gateway": "gateway", "telegram": "telegram", "schema": "schema"},
 }
 """Module under ``apex_cli.commands`` by command name, by what it is for, in the order of the help page."""
 

@@ -115,6 +115,8 @@ def _serve(out: Output, settings: Settings, address: Address, *, control: bool, 
     """Serve until Ctrl-C. The command that each visitor runs is this one, without ``--serve``."""
     token = _token(address.host, control=control, reading=settings.dashboard.token_for_reading)
     url = _url(address)
+    from apex_cli.core.adapters.addresses import require_free
+
     require_free(address.host, address.port)
     from apex_cli.core.adapters.own_process import own_program
     from apex_cli.dashboard.phone_pages import PhonePages
@@ -201,26 +203,6 @@ def _token(host: str, *, control: bool, reading: bool) -> str:
     from secrets import token_urlsafe
 
     return token_urlsafe(24)
-
-
-def require_free(host: str, port: int) -> None:
-    """Refuse before anything is started.
-
-    Raises:
-        InputError: the address cannot be served on.
-    """
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise InputError(
-                "address_not_free", f"{host} port {port} cannot be served on: {why}.", hint="Choose another --port."
-            ) from None
 
 
 def _show(settings: Settings, *, control: bool, may_take_control: bool, theme: str, wait_s: float) -> None:

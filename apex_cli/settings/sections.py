@@ -26,6 +26,7 @@ from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
 from apex_cli.settings.contacts import DashboardSettings, NotifySettings
+from apex_cli.settings.doors import ListenSettings
 from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
 from apex_cli.settings.protections import ProtectionSettings
 from apex_cli.settings.research import (
@@ -89,6 +90,7 @@ class Settings(Value, frozen=True, kw_only=True):
     state: StateSettings = StateSettings()
     notify: NotifySettings = NotifySettings()
     dashboard: DashboardSettings = DashboardSettings()
+    listen: ListenSettings = ListenSettings()
     agents: AgentLimits = AgentLimits()
     broker: BrokerSettings = BrokerSettings()
     source: Path | None = None

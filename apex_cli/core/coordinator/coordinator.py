@@ -72,8 +72,12 @@ Serve = Callable[[], Awaitable[bool]]
 """Does what other processes wait for; True when there was something."""
 
 
-LOOK_INTERVAL_S = 0.1
-"""How soon work that was handed over is noticed."""
+IsWoken = Callable[[], bool]
+"""Returns, at the cost of a look at a folder, whether a signal came that should be decided now."""
+
+
+LOOK_INTERVAL_S = 0.02
+"""How soon work that was handed over, and a signal that wakes, is noticed."""
 
 
 FEW = 20
@@ -129,6 +133,7 @@ class Coordinator:
         play_market: PlayMarket | None = None,
         bus_capacity: int = 1000,
         serve: Serve | None = None,
+        is_woken: IsWoken | None = None,
         chores: Sequence[Chore] = (),
         listener: RunListener | None = None,
         dry_run: bool = False,
@@ -157,6 +162,7 @@ class Coordinator:
         self._play_market = play_market
         self._bus = Bus(bus_capacity)
         self._serve = serve
+        self._is_woken = is_woken
         self._chores = chores
         self._listener = listener
         self._dry_run = dry_run
@@ -200,12 +206,15 @@ class Coordinator:
         return cycles
 
     async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
-        """Wait for the next cycle; *stop*, or work that another process hands over, ends it early."""
+        """Wait for the next cycle; *stop*, or what another process hands over, work or a signal, ends it early."""
         slept = 0.0
-        while slept < interval_s and not is_asked(self._store.view()) and not stop.is_set():
+        while slept < interval_s and not self._is_asked() and not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), min(LOOK_INTERVAL_S, interval_s))
             slept += LOOK_INTERVAL_S
+
+    def _is_asked(self) -> bool:
+        return is_asked(self._store.view()) or (self._is_woken is not None and self._is_woken())
 
     async def _try_cycle(self) -> bool:
         try:

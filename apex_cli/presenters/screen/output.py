@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
-from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -24,31 +23,11 @@ from apex_cli.core.errors import ApexError, ExitStatus, StateError
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.wording import visible
+from apex_cli.presenters.envelope import ENVELOPE_VERSION, INTERRUPTED, envelope_text, error_entry, plain_value
 from apex_cli.presenters.screen.blocks import Block, Line
-from apex_cli.presenters.screen.formats import exact
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-ENVELOPE_VERSION = 1
-"""Of the JSON: another one would break scripts."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
-
-STATUS_WORDS: dict[int, str] = {
-    ExitStatus.OK: "ok",
-    ExitStatus.INTERNAL: "error",
-    ExitStatus.USAGE: "error",
-    ExitStatus.CONFIG: "error",
-    ExitStatus.REFUSED: "refused",
-    ExitStatus.UNAVAILABLE: "unavailable",
-    ExitStatus.UNKNOWN_OUTCOME: "unknown",
-    ExitStatus.BUSY: "busy",
-    ExitStatus.NOTHING_DONE: "nothing_done",
-    ExitStatus.STATE_DAMAGED: "damaged",
-    INTERRUPTED: "interrupted",
-}
 
 
 class Output:
@@ -174,7 +153,7 @@ class Output:
         import json
 
         event = {"v": ENVELOPE_VERSION, "event": name, "at": at, "data": data}
-        text = json.dumps(event, ensure_ascii=False, default=_plain_value, allow_nan=False)
+        text = json.dumps(event, ensure_ascii=False, default=plain_value, allow_nan=False)
         write_line(sys.stdout, without_secrets(text) if name == "alarm" else text)
 
     def page(self, name: str, text: str) -> None:
@@ -204,8 +183,7 @@ class Output:
     def fail(self, error: ApexError) -> None:
         """Say what went wrong and what to do, without secrets and account ids."""
         if self.as_json and error.code != OUTPUT_FAILED:
-            entry = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
-            write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [entry])))
+            write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [error_entry(error)])))
             return
         label = "Nothing done" if error.status is ExitStatus.NOTHING_DONE else "Error"
         write_line(sys.stderr, f"{label}: {error.message}")
@@ -227,18 +205,8 @@ class Output:
     def _envelope(
         self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]], *, indent: int | None = 2
     ) -> str:
-        import json
-
-        envelope = {
-            "v": ENVELOPE_VERSION,
-            "command": self.command,
-            "status": STATUS_WORDS[status],
-            "exit_code": int(status),
-            "data": data,
-            "errors": errors,
-            "warnings": [reason_error(w) for w in self._warnings],
-        }
-        text = json.dumps(envelope, ensure_ascii=False, default=_plain_value, allow_nan=False)
+        warnings = [reason_error(w) for w in self._warnings]
+        text = envelope_text(self.command, data, status=status, errors=errors, warnings=warnings)
         return text if indent is None else _indented(text, indent)
 
 
@@ -400,11 +368,3 @@ def reason_error(reason: Reason) -> dict[str, Any]:
     if reason.lifts_at is not None:
         details["lifts_at"] = reason.lifts_at
     return {"code": reason.code, "message": without_secrets(reason.message), "hint": "", "details": details}
-
-
-def _plain_value(value: object) -> object:
-    if isinstance(value, Decimal):
-        return exact(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)

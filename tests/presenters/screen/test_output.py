@@ -26,8 +26,9 @@ from apex_cli.core.errors import (
     StateError,
 )
 from apex_cli.core.model.decision import Reason
+from apex_cli.presenters.envelope import STATUS_WORDS
 from apex_cli.presenters.screen.blocks import Line
-from apex_cli.presenters.screen.output import STATUS_WORDS, Output, take_any_sign, write_line
+from apex_cli.presenters.screen.output import Output, take_any_sign, write_line
 
 
 class Latin(io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""Secrets of the notification channels: from the environment, or from one file that nobody else can read.
+"""Secrets of channels, and of those who come in over HTTP: from the environment, or from one file nobody else can read.
 
 Neither their values nor parts of them stand in any error.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,6 +22,14 @@ USER_IDS = "APEX_TELEGRAM_USER_IDS"
 URLS = "APEX_NOTIFY_URLS"
 FLEX_TOKEN = "APEX_FLEX_TOKEN"  # noqa: S105 - the name of a variable
 NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS, FLEX_TOKEN)
+SOURCE_SECRET = "APEX_LISTEN_SECRET_"  # noqa: S105 - the beginning of a variable's name
+"""Followed by the name of a source in capitals, ``-`` as ``_``."""
+
+READ_TOKEN = "APEX_LISTEN_READ_TOKEN"  # noqa: S105 - the name of a variable
+CONTROL_TOKEN = "APEX_LISTEN_CONTROL_TOKEN"  # noqa: S105 - the name of a variable
+SHORTEST_SECRET = 16
+"""Characters of a secret of ours; shorter ones can be guessed."""
+
 MOST_BYTES = 100_000
 
 _TOKEN_FORM = re.compile(r"\d{3,20}:[A-Za-z0-9_-]{20,100}")
@@ -42,6 +50,16 @@ class Role(StrEnum):
     def includes(self, other: Role) -> bool:
         """Return whether who has this role may do what *other* may."""
         return list(Role).index(self) >= list(Role).index(other)
+
+
+class DoorSecrets(Value, frozen=True, kw_only=True):
+    """What those must know who come in over HTTP; several of each may be valid while one is changed."""
+
+    sources: dict[str, tuple[str, ...]] = {}
+    """By name of the source."""
+
+    read: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
 
 
 class Secrets(Value, frozen=True, kw_only=True):
@@ -80,6 +98,38 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     keep_secret(token, flex_token, *urls, *(part for url in urls for part in _parts(url)))
     roles = _roles(reported.get(USER_IDS, ""))
     return Secrets(token=token, chat_id=chat_id, users=users, roles=roles, urls=urls, flex_token=flex_token)
+
+
+def read_door_secrets(path: Path | None, environ: Mapping[str, str], sources: Iterable[str]) -> DoorSecrets:
+    """Return what *sources*, readers and those who act must know; of *environ*, and else of the file at *path*.
+
+    Raises:
+        ConfigError: the file is missing, readable by others, or a secret is too short.
+    """
+    given = read_file(path) if path is not None else {}
+    given |= {name: value for name, value in environ.items() if is_door_name(name) and value.strip()}
+    found = {name: tuple(value.split()) for name, value in given.items() if is_door_name(name)}
+    for name, secrets in found.items():
+        if short := next((len(secret) for secret in secrets if len(secret) < SHORTEST_SECRET), 0):
+            what = f"has {short} characters; {SHORTEST_SECRET} are the least"
+            raise _wrong(name, what, f"export {name}=$(openssl rand -hex 24)")
+        keep_secret(*secrets)
+    by_source = {source: found[name] for source in sources if (name := secret_variable(source)) in found}
+    return DoorSecrets(sources=by_source, read=found.get(READ_TOKEN, ()), control=found.get(CONTROL_TOKEN, ()))
+
+
+def secret_variable(source: str) -> str:
+    """Return the variable that holds the secret of a source.
+
+    >>> secret_variable("trend-spider")
+    'APEX_LISTEN_SECRET_TREND_SPIDER'
+    """
+    return SOURCE_SECRET + source.upper().replace("-", "_")
+
+
+def is_door_name(name: str) -> bool:
+    """Return whether *name* is that of a secret of ``apex listen``."""
+    return name in {READ_TOKEN, CONTROL_TOKEN} or name.startswith(SOURCE_SECRET)
 
 
 def _users(text: str, chat_id: int | None) -> dict[int, str]:
@@ -139,8 +189,8 @@ def read_file(path: Path) -> dict[str, str]:
         name, separator, value = (part.strip() for part in line.partition("="))
         if not name or name.startswith("#"):
             continue
-        if name not in NAMES or not separator:
-            known = ", ".join(NAMES)
+        if not (name in NAMES or is_door_name(name)) or not separator:
+            known = ", ".join((*NAMES, READ_TOKEN, CONTROL_TOKEN, f"{SOURCE_SECRET}NAME"))
             raise _unreadable(path, f"line {number} is none of {known}, each with its = and value")
         reported[name] = f"{reported.get(name, '')} {_unquoted(value)}".strip()
     return reported

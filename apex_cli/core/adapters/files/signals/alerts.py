@@ -138,6 +138,9 @@ class SignalForm(NamedTuple):
     warn: Callable[[str], None] | None = None
     """Hears of names that were not known."""
 
+    key: str = ""
+    """What the sender calls this delivery: rows without an id get theirs from it, not from their content."""
+
 
 DEFAULT_FORM = SignalForm()
 

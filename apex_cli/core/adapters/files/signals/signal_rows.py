@@ -37,7 +37,8 @@ def parse_row(
     """Return the signal that *row* describes, or why it describes none. Raises nothing.
 
     Empty text and None stand for a missing field. Without ``timestamp`` the signal was made *now*;
-    without ``expires_at`` it expires *max_age* later; without ``signal_id`` it gets ``content_id(...)``.
+    without ``expires_at`` it expires *max_age* later; without ``signal_id`` it gets ``content_id(...)``, or one made
+    from the key of its delivery.
 
     Args:
         row: Field name -> value as JSON, YAML or CSV gave it; fractions as Decimal or text.
@@ -47,7 +48,9 @@ def parse_row(
         form: How the configuration wants signals to be read.
     """
     alert = read_alert(row, now, form)
-    reader = _RowReader(alert.fields, form.option)
+    reader = _RowReader(
+        alert.fields, form.option, named=content_id({"key": form.key, "row": where}) if form.key else ""
+    )
     reader.reasons.extend(alert.reasons)
     signal = reader.read(now.astimezone(UTC), max_age)
     if signal is not None:
@@ -99,10 +102,11 @@ def _canonical(value: object) -> str:
 class _RowReader:
     """Reads the fields of one row and collects what is wrong with them."""
 
-    __slots__ = ("fields", "found", "reasons", "rule")
+    __slots__ = ("fields", "found", "named", "reasons", "rule")
 
-    def __init__(self, fields: Mapping[str, object], rule: OptionRule | None = None) -> None:
+    def __init__(self, fields: Mapping[str, object], rule: OptionRule | None = None, *, named: str = "") -> None:
         self.rule = rule
+        self.named = named
         self.fields = fields
         self.found: dict[str, Any] = {}
         self.reasons: list[Reason] = []
@@ -215,8 +219,9 @@ class _RowReader:
         entry = found["entry_price"]
         targets = (found["target_price"],) if "target_price" in found else found.get("target_prices", ())
         created_at = found.get("timestamp", now)
+        content = {name: value for name, value in found.items() if name != "instrument"}
         return Signal(
-            signal_id=found.get("signal_id") or content_id({n: v for n, v in found.items() if n != "instrument"}),
+            signal_id=found.get("signal_id") or self.named or content_id(content),
             instrument=found["instrument"],
             signal_type=found["signal_type"],
             entry_price=entry,

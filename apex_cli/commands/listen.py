@@ -1,0 +1,59 @@
+"""``apex listen``: signals over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common, whole
+from apex_cli.core.errors import ConfigError, install_command
+
+app = typer.Typer(add_completion=False)
+
+LOOPBACK = "127.0.0.1"
+THIS_COMPUTER = (LOOPBACK, "::1", "localhost")
+
+
+@app.command(epilog="Example: apex listen --port 8422")
+@common("listen")
+def listen(
+    call: Call,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER", help="Port to serve on.")] = 8422,
+) -> None:
+    """Take signals over HTTP until Ctrl-C: each is answered once it is safely kept, and decided by the run."""
+    out, settings = call.out, call.settings
+    require_server()
+    if not settings.listen.sources:
+        raise ConfigError(
+            "listen_off",
+            "listen.sources names nobody who may send.",
+            hint="Add one: listen: {sources: {tradingview: {auth: body}}}; see apex help listen",
+        )
+    from apex_cli.core.adapters.addresses import require_free
+    from apex_cli.listen.serve import Talk, serve
+
+    require_free(host, port)
+    where = f"[{host}]" if ":" in host else host
+    out.note(f"Signals are taken at http://{where}:{port}/signals/NAME. Ctrl-C ends.")
+    if host not in THIS_COMPUTER:
+        out.note("It is not encrypted: put it behind a proxy or a tunnel with TLS. See apex help listen")
+    serve(settings, Talk(out.note, out.detail, out.warn), host=host, port=port)
+    out.result({"ended": True})
+
+
+def require_server() -> None:
+    """Say which extra is missing.
+
+    Raises:
+        ConfigError: a library of the server is not installed.
+    """
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("starlette", "uvicorn", "prometheus_client")):
+        raise ConfigError(
+            "extra_missing",
+            "apex listen needs the extra 'listen', which is not installed.",
+            hint=install_command("listen"),
+        )

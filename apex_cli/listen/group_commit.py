@@ -1,0 +1,85 @@
+"""Many signals, one wait for the disk: what arrives while a file is being synced goes into the next one together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from apex_cli.core.adapters.state.intake import Intake, Taken
+from apex_cli.core.errors import StateError
+
+MOST_TOGETHER = 500
+"""Rows of one file."""
+
+
+class _Waiting(NamedTuple):
+    rows: Sequence[Taken]
+    done: asyncio.Future[None]
+
+
+class GroupCommit:
+    """Keeps rows in the intake; belongs to one event loop."""
+
+    def __init__(self, intake: Intake, on_commit: Callable[[int], None] = lambda _: None) -> None:
+        """Write nothing yet; *on_commit* hears how many rows went into each file."""
+        self._intake = intake
+        self._on_commit = on_commit
+        self._waiting: list[_Waiting] = []
+        self._worker: asyncio.Task[None] | None = None
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
+
+    async def keep(self, rows: Sequence[Taken]) -> None:
+        """Return once *rows* survive a loss of power.
+
+        Raises:
+            StateError: they could not be written; none of them is there.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(_Waiting(rows, done))
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
+        await asyncio.shield(done)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            group = self._next_group()
+            rows = [row for each in group for row in each.rows]
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._intake.keep, rows)
+            except StateError as error:
+                _end(group, error)
+            except BaseException as error:
+                _end(group, StateError("intake_failed", f"The signals could not be kept: {type(error).__name__}."))
+                raise
+            else:
+                self._on_commit(len(rows))
+                _end(group)
+
+    def _next_group(self) -> list[_Waiting]:
+        size = count = 0
+        for each in self._waiting:
+            if count and size + len(each.rows) > MOST_TOGETHER:
+                break
+            size, count = size + len(each.rows), count + 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group
+
+    async def close(self) -> None:
+        """Write what waits, then end."""
+        if self._worker is not None:
+            await asyncio.gather(self._worker, return_exceptions=True)
+        self._disk.shutdown()
+
+
+def _end(group: Sequence[_Waiting], error: StateError | None = None) -> None:
+    for each in group:
+        if each.done.done():
+            continue
+        if error is None:
+            each.done.set_result(None)
+        else:
+            each.done.set_exception(error)
+            each.done.exception()  # whoever asked may be gone

@@ -1,0 +1,40 @@
+"""Why a request is not served: a status of HTTP, and the error of the envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from apex_cli.core.errors import ApexError, InputError, RefusedError
+
+UNKNOWN_SENDER = "unauthorized"
+
+
+class RequestRefused(Exception):  # noqa: N818 - a verdict on a request, answered by the server
+    """A request that is answered with an error."""
+
+    def __init__(self, http: int, error: ApexError, *, why: str = "", headers: Mapping[str, str] | None = None) -> None:
+        """Keep the status and the error that the sender sees.
+
+        *why* is for the log alone: what the sender need not know.
+        """
+        super().__init__(error.message)
+        self.http = http
+        self.error = error
+        self.why = why or error.message
+        self.headers = dict(headers or {})
+
+
+def wrong_input(http: int, code: str, message: str, *, hint: str = "", why: str = "") -> RequestRefused:
+    """Return the refusal of a request that the sender can correct."""
+    return RequestRefused(http, InputError(code, message, hint=hint), why=why)
+
+
+def unauthorized(why: str) -> RequestRefused:
+    """Return the one answer to everybody who is not known, whatever is wrong: it gives away nothing."""
+    error = RefusedError(UNKNOWN_SENDER, "This needs a secret that was not given, or is not right.")
+    return RequestRefused(401, error, why=why, headers={"WWW-Authenticate": "Bearer"})
+
+
+def not_allowed(code: str, message: str) -> RequestRefused:
+    """Return the refusal of a known sender that may not do this."""
+    return RequestRefused(403, RefusedError(code, message))

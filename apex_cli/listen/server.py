@@ -1,0 +1,106 @@
+"""uvicorn with patience that ends: a head that does not come, and connections without end, are cut off.
+
+Starlette and uvicorn were chosen because the application is plain ASGI: whatever else speaks ASGI, such as a server of
+the Model Context Protocol, can be mounted beside it. h11 reads requests strictly and holds no more of a head than it
+is allowed to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from starlette.types import ASGIApp
+
+HEAD_WITHIN_S = 10.0
+"""How long a connection may take until its request's head is there."""
+
+MOST_HEAD = 16_384
+"""Bytes of a request's head."""
+
+MOST_CONNECTIONS = 512
+KEEP_ALIVE_S = 30
+GRACE_S = 5
+
+
+class PatientProtocol(H11Protocol):
+    """One connection; it must have sent a whole head within some seconds, each time."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the head."""
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; between two requests the head of the next has its time, too."""
+        super().data_received(data)
+        if self._patience is None and self._waits_for_head():
+            self._patience = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
+        elif self._patience is not None and not self._waits_for_head():
+            self._patience.cancel()
+            self._patience = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _waits_for_head(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and bool(self.conn.trailing_data[0]))
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self._waits_for_head():
+            self.transport.close()
+
+
+class OwnSignals(uvicorn.Server):
+    """A server that SIGINT and SIGTERM end in order, and that ends them: no exception follows."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End what is being answered, then the server; a second signal ends it at once."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+
+
+def make_server(app: ASGIApp, *, host: str, port: int, proxies: Sequence[str]) -> uvicorn.Server:
+    """Return the server of *app*; it logs nothing by itself, as addresses may hold secrets.
+
+    The addresses in *proxies* may say in X-Forwarded-For whom they speak for.
+    """
+    options: dict[str, Any] = {"forwarded_allow_ips": list(proxies)} if proxies else {}
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=bool(proxies),
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=MOST_HEAD,
+        **options,
+    )
+    return OwnSignals(config)

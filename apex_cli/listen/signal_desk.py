@@ -1,0 +1,186 @@
+"""Takes the body of a request as signals: read, held against what its source may do, kept, and known again."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from apex_cli.core.adapters.files.signals.alerts import SignalForm
+from apex_cli.core.adapters.files.signals.signal_reader import read_signals
+from apex_cli.core.adapters.state.intake import Taken
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.records import RejectedRow
+from apex_cli.core.model.signal import Signal
+from apex_cli.core.model.spelling import same_security
+from apex_cli.listen.group_commit import GroupCommit
+from apex_cli.listen.refusals import RequestRefused, not_allowed, wrong_input
+from apex_cli.settings.doors import ListenSourceSettings
+
+MOST_KNOWN = 200_000
+"""Ids of signals that are remembered; older ones are known to the run alone."""
+
+ACCEPTED, DUPLICATE = "accepted", "duplicate"
+
+
+class Answered(NamedTuple):
+    """What became of one signal of a request."""
+
+    signal: Signal
+    status: str
+    where: str
+
+
+class Outcome(NamedTuple):
+    """What became of a request."""
+
+    answered: tuple[Answered, ...]
+    refused: tuple[RejectedRow, ...]
+
+
+class SignalDesk:
+    """Takes signals in; belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        commit: GroupCommit,
+        form: SignalForm,
+        max_age: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Keep the parts; *now* is aware UTC."""
+        self._commit = commit
+        self._form = form
+        self._max_age = max_age
+        self._now = now
+        self._known: OrderedDict[str, asyncio.Future[None] | None] = OrderedDict()
+        """Id of a signal -> what tells when it is safely kept; None when it is."""
+
+    def remember(self, signal_id: str) -> None:
+        """Know a signal that was kept before this process began."""
+        self._note(signal_id, None)
+
+    async def take(self, body: bytes, name: str, source: ListenSourceSettings, key: str = "") -> Outcome:
+        """Return once everything good in *body* is safely kept.
+
+        Args:
+            body: JSON: an alert, or several.
+            name: of the source.
+            source: what it may do.
+            key: with which the sender names this request; signals without an id of their own are named by it.
+
+        Raises:
+            RequestRefused: nothing in it is a signal that the source may send.
+            StateError: it could not be kept.
+        """
+        form = self._form._replace(key=f"{name} {key}" if key else "")
+        batch = read_signals(
+            io.BytesIO(_as_json(body)), f"listen:{name}", now=self._now(), max_age=self._max_age, kind="json", form=form
+        )
+        good: list[tuple[Signal, str]] = []
+        refused = list(batch.rejected)
+        for read, where in zip(batch.signals, batch.where, strict=True):
+            signal = _of_source(read, name, source)
+            reason = _forbids(signal, source)
+            if reason is None:
+                good.append((signal, where))
+            else:
+                refused.append(RejectedRow(where=where, symbol=signal.symbol, reason=reason))
+        if not good:
+            raise _nothing_usable(refused)
+        statuses = await self._keep(good)
+        answered = [Answered(signal, status, where) for (signal, where), status in zip(good, statuses, strict=True)]
+        return Outcome(tuple(answered), tuple(refused))
+
+    async def _keep(self, signals: Sequence[tuple[Signal, str]]) -> list[str]:
+        """Keep what is new, wait for what another request is keeping just now, and say which is which."""
+        new: dict[str, Taken] = {}
+        statuses: list[str] = []
+        others: list[asyncio.Future[None]] = []
+        for signal, place in signals:
+            known = self._known.get(signal.signal_id, signal.signal_id in new)
+            if known is False:
+                new[signal.signal_id] = Taken(where=place, signal=signal)
+            elif isinstance(known, asyncio.Future):
+                others.append(known)
+            statuses.append(ACCEPTED if known is False else DUPLICATE)
+        if new:
+            await self._keep_new(new)
+        for other in others:
+            await asyncio.shield(other)
+        return statuses
+
+    async def _keep_new(self, new: dict[str, Taken]) -> None:
+        done = asyncio.ensure_future(self._commit.keep(list(new.values())))
+        done.add_done_callback(lambda task: self._kept(new, task))
+        for signal_id in new:
+            self._note(signal_id, done)
+        await asyncio.shield(done)
+
+    def _kept(self, new: dict[str, Taken], task: asyncio.Future[None]) -> None:
+        is_lost = task.cancelled() or task.exception() is not None
+        for signal_id in new:
+            if is_lost:
+                self._known.pop(signal_id, None)
+            elif signal_id in self._known:
+                self._known[signal_id] = None
+
+    def _note(self, signal_id: str, done: asyncio.Future[None] | None) -> None:
+        self._known[signal_id] = done
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+
+def _as_json(body: bytes) -> bytes:
+    """Return *body* when it looks like JSON.
+
+    Raises:
+        RequestRefused: it begins like something else, such as a table, a packed file, or nothing at all.
+    """
+    start = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if start not in {b"{", b"["}:
+        found = "is empty" if not start else "begins like something else"
+        raise wrong_input(
+            400, "not_json", f"The body {found}; send an alert as a JSON object, or several in a list.", hint=BODY_HINT
+        )
+    return body
+
+
+BODY_HINT = '{"ticker": "AAPL", "action": "buy", "price": 190.5, "stop": 186, "confidence": 0.7}'
+
+
+def _of_source(signal: Signal, name: str, source: ListenSourceSettings) -> Signal:
+    """Return *signal* with its source, and with the strategy that the source stands for where it names none."""
+    strategy = signal.strategy or (source.strategies[0] if len(source.strategies) == 1 else "")
+    return replace(signal, source=name, strategy=strategy)
+
+
+STRATEGY_FORBIDDEN, SYMBOL_FORBIDDEN = "strategy_not_allowed", "symbol_not_allowed"
+
+
+def _forbids(signal: Signal, source: ListenSourceSettings) -> Reason | None:
+    """Return what *source* may not do of it; None when it may send it."""
+    if source.strategies and signal.strategy not in source.strategies:
+        found = f"of strategy {signal.strategy!r}" if signal.strategy else "without a strategy"
+        return Reason(code=STRATEGY_FORBIDDEN, message=f"this source may not send signals {found}")
+    if source.symbols and not any(same_security(symbol, signal.instrument) for symbol in source.symbols):
+        return Reason(code=SYMBOL_FORBIDDEN, message=f"this source may not send signals about {signal.instrument.key}")
+    return None
+
+
+def _nothing_usable(refused: Sequence[RejectedRow]) -> RequestRefused:
+    """Return the answer to a request without a signal that can be taken."""
+    if not refused:
+        return wrong_input(422, "no_signal", "There is no signal in it.", hint=BODY_HINT)
+    reason = refused[0].reason
+    message = f"No usable signal: {reason.message}."
+    if reason.code in {STRATEGY_FORBIDDEN, SYMBOL_FORBIDDEN}:
+        return not_allowed(reason.code, message)
+    is_no_json = reason.message.startswith(("not valid JSON", "not UTF-8", "byte "))
+    return wrong_input(400 if is_no_json else 422, "not_json" if is_no_json else reason.code, message)

@@ -1,0 +1,73 @@
+"""``POST /signals/{source}``: alerts in, ids out, once they are safely kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from apex_cli.core.model.records import RejectedRow
+from apex_cli.listen.door import Door
+from apex_cli.listen.signal_desk import Answered, Outcome, SignalDesk
+from apex_cli.listen.web import address_of, answer
+from apex_cli.presenters.screen.output import without_secrets
+
+COMMAND = "listen signals"
+
+
+class SignalRoutes:
+    """The addresses that signals are sent to."""
+
+    def __init__(self, door: Door, desk: SignalDesk, detail: Callable[[str], None]) -> None:
+        """Serve with *door* and *desk*; *detail* hears of what was taken."""
+        self._door = door
+        self._desk = desk
+        self._detail = detail
+
+    def routes(self) -> list[Route]:
+        """Return the addresses."""
+        return [
+            Route("/signals/{source}", self.take, methods=["POST"]),
+            Route("/signals/{source}/{secret}", self.take, methods=["POST"]),
+        ]
+
+    async def take(self, request: Request) -> Response:
+        """Take what was sent; answer when it is safe."""
+        name, secret = request.path_params["source"], request.path_params.get("secret")
+        sender = await self._door.admit(request, name, secret)
+        outcome = await self._desk.take(sender.body, sender.name, sender.settings, sender.key)
+        taken = ", ".join(f"{each.status} {each.signal.signal_id}" for each in outcome.answered)
+        self._detail(f"{name} from {address_of(request.scope)}: {taken}")
+        return answer(data_of(outcome), command=COMMAND, warnings=[_warning(row) for row in outcome.refused])
+
+
+def data_of(outcome: Outcome) -> dict[str, Any]:
+    """Return what the sender reads."""
+    return {"signals": [_row(each) for each in outcome.answered], "refused": len(outcome.refused)}
+
+
+def _row(each: Answered) -> dict[str, Any]:
+    signal = each.signal
+    return {
+        "signal_id": signal.signal_id,
+        "status": each.status,
+        "symbol": signal.symbol,
+        "key": signal.instrument.key,
+        "signal_type": signal.signal_type,
+        "strategy": signal.strategy,
+        "expires_at": signal.expires_at,
+        "where": each.where,
+    }
+
+
+def _warning(row: RejectedRow) -> dict[str, Any]:
+    message = without_secrets(f"{row.where}: {row.reason.message}")
+    return {
+        "code": row.reason.code,
+        "message": message,
+        "hint": "",
+        "details": {"limit": row.reason.limit, "value": None},
+    }
