@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -31,6 +31,36 @@ KEEP_ALIVE_S = 30
 GRACE_S = 5
 
 
+class OneWrite:
+    """A transport that sends the head and the body of an answer together: half as many calls of the system."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        """Write to *transport*, at the end of the loop's turn."""
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Keep *data* until the turn is over."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Send what is kept, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
+        """Leave everything else to the transport."""
+        return getattr(self._transport, name)
+
+
 class PatientProtocol(H11Protocol):
     """One connection; it must have sent a whole head within some seconds, each time."""
 
@@ -38,7 +68,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the head."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         self._patience = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
 
     def data_received(self, data: bytes) -> None:

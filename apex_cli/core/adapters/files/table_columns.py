@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from apex_cli.core.adapters.files.cells import tidy
@@ -72,7 +73,12 @@ def plain_name(name: str) -> str:
     >>> [plain_name(name) for name in ("Adj Close", "1. open", "<DTYYYYMMDD>", "Price ($)", "Entry_Price", "% Change")]
     ['adjclose', 'open', 'dtyyyymmdd', 'price', 'entryprice', '%change']
     """
-    text = tidy(name[:200]).lower()
+    return _plain(name[:200])
+
+
+@lru_cache(maxsize=2048)
+def _plain(name: str) -> str:
+    text = tidy(name).lower()
     text = _NUMBERED.sub("", text)
     bare = _UNITS.sub("", text) or text
     return "".join(sign for sign in bare if sign.isalnum() or sign == "%")
