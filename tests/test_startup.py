@@ -52,6 +52,7 @@ WITH_CONFIG = {
     "explain": CONFIG,
     "learn status": CONFIG | STATE | JSON,
     "learn freeze": CONFIG | STATE | JSON | WRITING,
+    "drift": CONFIG | LOOP | JSON | STATE,
     "replay --to 2003-04-30": CONFIG | LOOP | JSON,
     "halt": CONFIG | STATE | JSON | WRITING,
     "reduce --json": CONFIG | STATE | JSON | WRITING,

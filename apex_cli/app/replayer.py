@@ -33,7 +33,7 @@ from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.files.signals.signal_sources import FileSource
 from apex_cli.core.adapters.simulated.bar_clock import BarClock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
-from apex_cli.core.adapters.state.memory_store import MemoryStore, SequentialIds, UntoldState
+from apex_cli.core.adapters.state.memory_store import MemoryStore, OnEvent, SequentialIds, UntoldState
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
@@ -44,9 +44,10 @@ from apex_cli.core.model.corporate_action import dividends_of
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.money import Usd
-from apex_cli.core.ports import SignalSource, SignalStage
+from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage
 from apex_cli.core.reports.replay_report import Recorder, ReplayReport
 from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource
+from apex_cli.core.state.events import Event
 from apex_cli.settings.input_files import PriceSettings
 from apex_cli.settings.sections import Settings
 
@@ -152,6 +153,8 @@ class Replay:
         *,
         make_sources: MakeSources | None = None,
         stages: Sequence[SignalStage] | None = None,
+        received: Sequence[SignalBatch] | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         """Put all parts together around a store in memory.
 
@@ -160,6 +163,8 @@ class Replay:
             options: what to replay.
             make_sources: other sources of signals than those of settings and options, made from bars and clock.
             stages: what signals go through before they are ranked, instead of the steps that *settings* name.
+            received: signals beside those of the scanners, instead of files and of the baseline rule.
+            on_event: hears every event.
 
         Raises:
             ConfigError: *settings* name a step or scanner that does not exist, or require one that is not installed.
@@ -173,7 +178,9 @@ class Replay:
         self._ends = _ends_of(self._bars, options)
         self._clock = BarClock(self._ends[0])
         self._recorder = Recorder()
-        self._store = MemoryStore(UntoldState(self._recorder.on_event))
+        self._on_event = on_event
+        self._received = received
+        self._store = MemoryStore(UntoldState(self._hear))
         self._broker = self._make_broker(settings)
         ids = SequentialIds()
         execution = make_execution(
@@ -219,6 +226,11 @@ class Replay:
             announces=False,
         )
 
+    def _hear(self, event: Event) -> None:
+        self._recorder.on_event(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
     def _make_broker(self, settings: Settings) -> SimulatedBroker:
         actions = self._options.actions
         dividends = dividends_of(read_actions(actions)) if actions is not None else ()
@@ -232,6 +244,9 @@ class Replay:
 
     def _make_sources(self, settings: Settings, context: PipelineContext) -> Sequence[SignalSource]:
         """Return files that are named, a rule that is named, the scanners as in a run, or the baseline rule."""
+        if self._received is not None:
+            scanners = make_scanners(settings, context) if has_scanners(settings) else ()
+            return (*scanners, TimedSource(self._received))
         if not self._options.signals and self._options.rule is None and has_scanners(settings):
             return make_scanners(settings, context)
         if not self._options.signals:

@@ -29,6 +29,7 @@ GROUPS = {
     "Research": {
         "report": "report",
         "replay": "replay",
+        "drift": "drift",
         "learn": "learn",
         "model": "model",
         "files": "files",

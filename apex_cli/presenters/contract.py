@@ -397,6 +397,7 @@ class Status(TypedDict):
     unknown_orders: int
     day_trades_remaining: int | None
     alarms: list[Alarm]
+    drift: research.DriftNote | None
     market_open: bool
     next_session: datetime | None
     next: str
@@ -523,6 +524,7 @@ DATA: Mapping[str, Any] = {
     "import-fills": care.Imported,
     "report": research.Report,
     "replay": research.Replay,
+    "drift": research.Drift,
     "learn status": research.LearnStatus,
     "learn history": research.LearnHistory,
     "learn diff": research.LearnDiff,

@@ -195,6 +195,105 @@ Replay = TypedDict(
 """``apex replay``: one report, or with --sweep only ``replays``; trades as in ``apex history``."""
 
 
+class SideOfDrift(TypedDict):
+    """What live trading, or the replay, came to."""
+
+    signals: int
+    trades: int
+    closed: int
+    net_r: Decimal
+    net_expectancy_r: Decimal | None
+    net_expectancy_r_90: Interval | None
+
+
+class OneSided(TypedDict):
+    """A trade that only one side made, and why the other did not."""
+
+    session: str
+    symbol: str
+    side: str
+    strategy: str
+    net_r: Decimal | None
+    code: str
+    why: str
+    signal_id: str
+
+
+class FillCosts(TypedDict):
+    """What fills of one role cost more than in the replay; *mean_pct* in percent of the price."""
+
+    role: str
+    fills: int
+    delay: Decimal
+    spread: Decimal | None
+    execution: Decimal
+    total: Decimal
+    mean_pct: Decimal
+    mean_pct_90: Interval | None
+
+
+class FillDrift(TypedDict):
+    """One fill beside the replay's."""
+
+    signal_id: str
+    symbol: str
+    role: str
+    session: str
+    live_price: Decimal
+    model_price: Decimal
+    quantity: float
+    delay: Decimal
+    spread: Decimal | None
+    execution: Decimal
+    total: Decimal
+    fraction: Decimal
+
+
+class ExitDrift(TypedDict):
+    """A trade that ended another way; a reason is empty while it is open."""
+
+    symbol: str
+    live_reason: str
+    live_session: str
+    model_reason: str
+    model_session: str
+    signal_id: str
+
+
+class Divergence(TypedDict):
+    """Where the two differ for the first time."""
+
+    session: str
+    what: str
+
+
+Drift = TypedDict(
+    "Drift",
+    {
+        "from": str,
+        "to": str,
+        "live": SideOfDrift,
+        "replay": SideOfDrift,
+        "matched": int,
+        "missed": list[OneSided],
+        "extra": list[OneSided],
+        "costs": list[FillCosts],
+        "fills": list[FillDrift],
+        "exits": list[ExitDrift],
+        "compared": int,
+        "difference_r": Decimal | None,
+        "difference_r_90": Interval | None,
+        "first_divergence": Divergence | None,
+        "parted": list[str],
+        "caveats": list[str],
+    },
+)
+"""``apex drift``."""
+
+DriftNote = TypedDict("DriftNote", {"at": datetime, "from": str, "to": str, "since": str | None, "parted": list[str]})
+"""What the last ``apex drift`` came to; *parted* is empty while the two agree."""
+
+
 class Weights(TypedDict):
     """The weights of the score."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.health import DriftNote
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
@@ -29,6 +30,8 @@ class Standing(Value, frozen=True, kw_only=True):
     """Who trades now; empty when nobody does."""
 
     market: MarketStatus
+    drift: DriftNote | None = None
+    """What the last comparison with a replay came to; None without one."""
 
 
 def next_step(standing: Standing) -> tuple[str, str]:
@@ -66,6 +69,7 @@ def status_data(standing: Standing) -> dict[str, Any]:
         "unknown_orders": day.unknown_orders,
         "day_trades_remaining": trades.remaining if trades else None,
         "alarms": [{"at": line.at, "message": line.text} for line in standing.alarms],
+        "drift": note_data(standing.drift),
         "market_open": standing.market.is_open,
         "next_session": standing.market.opens_at,
         "next": command,
@@ -99,10 +103,32 @@ def status_blocks(standing: Standing) -> tuple[Block, ...]:
     alarms = tuple(
         Line(text=cell.text, tone=cell.tone) for cell in alarm_cells(board, standing.alarms, standing.holder)
     )
-    return (*alarms, Fields(rows=rows))
+    return (*alarms, *note_lines(standing.drift), Fields(rows=rows))
 
 
 def groups_blocks(groups: Sequence[tuple[str, Sequence[str]]]) -> tuple[Block, ...]:
     """Return the commands by what they are for."""
     rows = tuple((title, Cell(", ".join(names))) for title, names in groups)
     return (Fields(rows=rows), Line(text="apex COMMAND --help explains one; apex help lists topics.", tone=Tone.DIM))
+
+
+def note_data(note: DriftNote | None) -> dict[str, Any] | None:
+    """Return the stable names of the last comparison; None without one."""
+    if note is None:
+        return None
+    return {
+        "at": note.at,
+        "from": note.first.isoformat(),
+        "to": note.last.isoformat(),
+        "since": note.since or None,
+        "parted": list(note.parted),
+    }
+
+
+def note_lines(note: DriftNote | None) -> tuple[Line, ...]:
+    """Return a warning where the last comparison said that the two part; else nothing."""
+    if note is None or not note.parted:
+        return ()
+    since = f" since {note.since}" if note.since else ""
+    words = f"! Live trading and the replay part{since}: {' '.join(note.parted)} Look: apex drift"
+    return (Line(text=words, tone=Tone.WARN),)

@@ -339,6 +339,7 @@ STATUS = {
     "unknown_orders": int,
     "day_trades_remaining": (int, NoneType),
     "alarms": [{"at": TIME, "message": str}],
+    "drift": NoneType,
     "market_open": bool,
     "next_session": (TIME, NoneType),
     "next": str,

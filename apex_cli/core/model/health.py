@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from enum import StrEnum
 
 from apex_cli.core.model.base import Value
@@ -24,3 +25,20 @@ class Finding(Value, frozen=True, kw_only=True):
     message: str
     path: str = ""
     hint: str = ""
+
+
+class DriftNote(Value, frozen=True, kw_only=True):
+    """What the last comparison of live trading with a replay came to."""
+
+    at: datetime
+    """When it was made, aware UTC."""
+
+    first: date
+    last: date
+    """The sessions that were compared."""
+
+    since: str = ""
+    """Session of the first difference, YYYY-MM-DD; empty without one."""
+
+    parted: tuple[str, ...] = ()
+    """Why the two part, a sentence each; empty while they agree."""

@@ -1,0 +1,175 @@
+"""Live trading beside a replay, for people and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apex_cli.core.model.wording import account_currency
+from apex_cli.core.reports.drift import Drift, ExitDrift, FillCosts, FillDrift, OneSided, SideResult
+from apex_cli.core.reports.measures import Interval
+from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Grid, Line, Tone, heads
+from apex_cli.presenters.screen.columns import Column, Table, bold
+from apex_cli.presenters.screen.formats import DASH, number, price, r_multiple, signed
+
+MOST_ROWS = 10
+"""Rows of a table that are drawn; the JSON has all."""
+
+ONE_SIDED = Table[OneSided](
+    Column(key="session", value=lambda o: o.session, title="Session"),
+    Column(key="symbol", value=lambda o: o.symbol, title="Symbol", shown=bold),
+    Column(key="side", value=lambda o: o.side, title="Side", rank=SECOND),
+    Column(key="strategy", value=lambda o: o.strategy, title="Strategy", shown=lambda n: n or DASH, rank=THIRD),
+    Column(key="net_r", value=lambda o: o.net_r, title="Net R", shown=r_multiple, is_right=True),
+    Column(key="code", value=lambda o: o.code),
+    Column(key="why", value=lambda o: o.why, title="Why", wraps=True),
+    Column(key="signal_id", value=lambda o: o.signal_id),
+)
+
+COSTS = Table[FillCosts](
+    Column(key="role", value=lambda c: c.role, title="Fills", shown=lambda role: role.replace("_", " ")),
+    Column(key="fills", value=lambda c: c.fills, title="Count", is_right=True),
+    Column(key="delay", value=lambda c: c.delay, title="Delay", shown=signed, is_right=True),
+    Column(
+        key="spread",
+        value=lambda c: c.spread,
+        title="Spread",
+        shown=lambda spread: DASH if spread is None else signed(spread),
+        is_right=True,
+    ),
+    Column(key="execution", value=lambda c: c.execution, title="Execution", shown=signed, is_right=True),
+    Column(key="total", value=lambda c: c.total, title="Cost", shown=signed, is_right=True),
+    Column(
+        key="mean_pct",
+        value=lambda c: c.mean_pct,
+        title="Mean",
+        cell=lambda c: Cell(f"{c.mean_pct:+.3f} %{_between(c.interval_pct, places=3)}"),
+        is_right=True,
+    ),
+    Column(key="mean_pct_90", value=lambda c: _interval_data(c.interval_pct)),
+)
+
+EXITS = Table[ExitDrift](
+    Column(key="symbol", value=lambda e: e.symbol, title="Ended otherwise", shown=bold),
+    Column(key="live_reason", value=lambda e: e.live_reason, title="Live", shown=lambda reason: reason or "open"),
+    Column(key="live_session", value=lambda e: e.live_session, title="On", shown=lambda day: day or DASH),
+    Column(key="model_reason", value=lambda e: e.model_reason, title="Replay", shown=lambda reason: reason or "open"),
+    Column(key="model_session", value=lambda e: e.model_session, title="On", shown=lambda day: day or DASH),
+    Column(key="signal_id", value=lambda e: e.signal_id),
+)
+
+FILLS = Table[FillDrift](
+    Column(key="signal_id", value=lambda f: f.signal_id),
+    Column(key="symbol", value=lambda f: f.symbol),
+    Column(key="role", value=lambda f: f.role),
+    Column(key="session", value=lambda f: f.session),
+    Column(key="live_price", value=lambda f: f.live_price, shown=price),
+    Column(key="model_price", value=lambda f: f.model_price, shown=price),
+    Column(key="quantity", value=lambda f: number(f.quantity)),
+    Column(key="delay", value=lambda f: f.delay),
+    Column(key="spread", value=lambda f: f.spread),
+    Column(key="execution", value=lambda f: f.execution),
+    Column(key="total", value=lambda f: f.total),
+    Column(key="fraction", value=lambda f: f.fraction),
+)
+
+
+def _interval_data(interval: Interval | None) -> dict[str, Any] | None:
+    return None if interval is None else {"low": interval.low, "high": interval.high}
+
+
+def _between(interval: Interval | None, places: int = 2) -> str:
+    return "" if interval is None else f" ({interval.low:+.{places}f} to {interval.high:+.{places}f})"
+
+
+def _side_data(side: SideResult) -> dict[str, Any]:
+    return {
+        "signals": side.signals,
+        "trades": side.trades,
+        "closed": side.closed,
+        "net_r": side.net_r,
+        "net_expectancy_r": side.expectancy_r,
+        "net_expectancy_r_90": _interval_data(side.interval),
+    }
+
+
+def drift_data(found: Drift) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    first = found.first_divergence
+    return {
+        "from": found.first.isoformat(),
+        "to": found.last.isoformat(),
+        "live": _side_data(found.live),
+        "replay": _side_data(found.model),
+        "matched": found.matched,
+        "missed": [ONE_SIDED.data(each) for each in found.missed],
+        "extra": [ONE_SIDED.data(each) for each in found.extra],
+        "costs": [COSTS.data(each) for each in found.costs],
+        "fills": [FILLS.data(each) for each in found.fills],
+        "exits": [EXITS.data(each) for each in found.exits],
+        "compared": found.compared,
+        "difference_r": found.difference_r,
+        "difference_r_90": _interval_data(found.difference_interval),
+        "first_divergence": None if first is None else {"session": first.session, "what": first.what},
+        "parted": list(found.parted),
+        "caveats": list(found.caveats),
+    }
+
+
+def drift_blocks(found: Drift) -> tuple[Block, ...]:
+    """Return whether the two part, both results, and what differs."""
+    blocks: list[Block] = [*_verdict(found), _results(found)]
+    for rows, title in ((found.missed, "Missed: trades of the replay only"), (found.extra, "Extra: live trades only")):
+        if rows:
+            blocks += [ONE_SIDED.grid(rows[:MOST_ROWS], title=title), *_more(rows)]
+    if found.costs:
+        note = f"Cost of fills against the replay in {account_currency()}: positive is worse."
+        blocks += [COSTS.grid(found.costs), Line(text=note, tone=Tone.DIM)]
+    if found.exits:
+        blocks += [EXITS.grid(found.exits[:MOST_ROWS]), *_more(found.exits)]
+    blocks += [Line(text=f"! {caveat}", tone=Tone.WARN) for caveat in found.caveats]
+    return tuple(blocks)
+
+
+def _verdict(found: Drift) -> tuple[Line, ...]:
+    first = found.first_divergence
+    days = f"{found.first} to {found.last}"
+    if found.parted:
+        head = Line(text=f"! Live trading and the replay part: {days}", tone=Tone.BAD)
+    elif found.difference_interval is None:
+        both = f"both closed {found.compared} of the same trades"
+        head = Line(text=f"Too few trades to say whether live trading and the replay part: {both}, {days}")
+    else:
+        head = Line(text=f"Live trading and the replay agree: {days}", tone=Tone.GOOD)
+    why = tuple(Line(text=f"  {sentence}", tone=Tone.BAD) for sentence in found.parted)
+    began = () if first is None else (Line(text=f"First difference on {first.session}: {first.what}"),)
+    return (head, *why, *began)
+
+
+def _results(found: Drift) -> Grid:
+    names = ("Signals", "Trades", "Closed", "Net R", "Expectancy, 90 %")
+    rows = tuple(
+        (
+            Cell(name, Tone.BOLD),
+            Cell(str(side.signals)),
+            Cell(str(side.trades)),
+            Cell(str(side.closed)),
+            Cell(r_multiple(side.net_r)),
+            Cell(f"{r_multiple(side.expectancy_r)}{_between(side.interval)}"),
+        )
+        for name, side in (("Live", found.live), ("Replay", found.model))
+    )
+    difference = (
+        Cell("Difference", Tone.BOLD),
+        Cell(""),
+        Cell(f"{found.matched} same"),
+        Cell(str(found.compared)),
+        Cell(r_multiple(found.live.net_r - found.model.net_r)),
+        Cell(f"{r_multiple(found.difference_r)}{_between(found.difference_interval)}"),
+    )
+    return Grid(columns=heads("", *(f">{name}" for name in names)), rows=(*rows, difference))
+
+
+def _more(rows: Sequence[object]) -> tuple[Line, ...]:
+    more = len(rows) - MOST_ROWS
+    return (Line(text=f"{more} more: apex drift --json", tone=Tone.DIM),) if more > 0 else ()
