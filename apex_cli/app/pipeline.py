@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apex_cli.app.compose import make_parts
 from apex_cli.app.market_parts import open_bars
@@ -20,13 +20,15 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.models.model_files import ModelFiles
     from apex_cli.core.adapters.files.models.pinned_models import PinnedModels
-    from apex_cli.core.ports import BarSource, Broker, Chore, Clock, ModelStore, SignalSource, SignalStage
+    from apex_cli.core.ports import BarSource, Broker, Chore, Clock, ModelStore, SignalSource, SignalStage, StateStore
+    from apex_cli.core.positions.position_views import PositionView
     from apex_cli.core.signals.bar_history import History
     from apex_cli.core.signals.context import Once, PipelineContext
     from apex_cli.core.signals.model_manager import ModelManager
     from apex_cli.core.signals.plugin_limits import Limits
     from apex_cli.core.signals.prefetch import Prefetch
 
+PartT = TypeVar("PartT")
 TA, ML = ("numpy", "talib"), ("numpy", "talib", "sklearn", "skops")
 EXTRA_OF = {TA: "ta", ML: "ml"}
 """The modules a part needs, and the extra that brings them."""
@@ -43,10 +45,12 @@ def make_context(
     is_dry_run: bool = False,
     broker: Broker | None = None,
     waits: bool = False,
+    store: StateStore | None = None,
 ) -> PipelineContext:
     """Return what every step and scanner is given; bars are opened only where something reads them.
 
-    Without files of bars a real *broker* is asked for them; with *waits* the run waits for the first ones.
+    *store* says what is held. Without files of bars a real *broker* is asked for them; with *waits* the run waits for
+    the first ones.
     """
     from apex_cli.core.signals.context import Once, PipelineContext
 
@@ -63,6 +67,7 @@ def make_context(
         limits=step_limits(settings),
         is_dry_run=is_dry_run,
         prefetch=prefetch,
+        position_of=position_reader(settings, store),
     )
     return bare._replace(bars=make_bars(settings, bare)) if is_used else bare
 
@@ -77,8 +82,23 @@ def _make_prefetch(
     return broker_row(settings).load().make_prefetch(settings, broker, clock, notice, waits=waits)
 
 
+def position_reader(settings: Settings, store: StateStore | None) -> Callable[[str], PositionView | None] | None:
+    """Return what says what is held of a symbol by the committed state; None without one."""
+    if store is None:
+        return None
+    from apex_cli.core.positions.position_views import position_in
+
+    return lambda symbol: position_in(store.view(), symbol, settings.management)
+
+
 def make_replay_context(
-    settings: Settings, clock: Clock, bars: BarSource, notice: Callable[[Reason], None], models: PinnedModels | None
+    settings: Settings,
+    clock: Clock,
+    bars: BarSource,
+    notice: Callable[[Reason], None],
+    models: PinnedModels | None,
+    *,
+    store: StateStore | None = None,
 ) -> PipelineContext:
     """Return what steps and scanners are given in a replay: its own bars, its own clock, and nothing is written."""
     from apex_cli.core.signals.context import Once, PipelineContext
@@ -94,6 +114,7 @@ def make_replay_context(
         is_dry_run=True,
         models=models,
         are_bars_fixed=True,
+        position_of=position_reader(settings, store),
     )
 
 
@@ -109,7 +130,8 @@ def pinned_models(settings: Settings) -> PinnedModels | None:
 def has_scanners(settings: Settings) -> bool:
     """Return whether the configuration wants scanners, installed or not."""
     chosen = settings.scanners
-    return bool(chosen.watch_list) and (any(getattr(chosen, name).enabled for name in SCANNERS) or bool(chosen.custom))
+    is_any = any(getattr(chosen, name).enabled for name in SCANNERS)
+    return bool(chosen.watch_list) and (is_any or bool(chosen.custom) or bool(chosen.strategies))
 
 
 def make_bars(settings: Settings, context: PipelineContext) -> BarSource | None:
@@ -141,12 +163,12 @@ def make_pipeline_stages(settings: Settings, context: PipelineContext) -> tuple[
     from apex_cli.core.signals.guarded import GuardedStage
 
     return tuple(
-        GuardedStage(stage, context._replace(limits=_limits_of(context, stage.name in BUILT_IN)))
+        GuardedStage(stage, context._replace(limits=_limits_of(context, is_own=stage.name in BUILT_IN)))
         for stage in _stages(settings, context)
     )
 
 
-def _limits_of(context: PipelineContext, is_own: bool) -> Limits | None:  # noqa: FBT001 - private
+def _limits_of(context: PipelineContext, *, is_own: bool) -> Limits | None:
     """Return the limits of a step or scanner; none for our own on bars in memory, where nothing can take long."""
     from apex_cli.core.signals.plugin_limits import Unlimited
 
@@ -166,7 +188,24 @@ def _stages(settings: Settings, context: PipelineContext) -> Iterator[SignalStag
 def _made(
     settings: Settings, context: PipelineContext, name: str, kind: str, *, key: str, built_in: tuple[str, ...] = ()
 ) -> Any:  # noqa: ANN401 - anybody's class
-    """Return what the configuration names, loaded and made within the limits of a step.
+    """Return what the configuration names, made with *context*.
+
+    Raises:
+        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
+    """
+    return load_part(settings, name, kind, key=key, built_in=built_in, make=lambda part: part(context))
+
+
+def load_part(
+    settings: Settings,
+    name: str,
+    kind: str,
+    *,
+    key: str,
+    make: Callable[[Any], PartT],
+    built_in: tuple[str, ...] = (),
+) -> PartT:
+    """Return what *make* makes of the class or function that *name* means, within the limits of a step.
 
     Raises:
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
@@ -176,9 +215,7 @@ def _made(
 
     base = settings.source.parent if settings.source is not None else None
     try:
-        return step_limits(settings).call(
-            lambda: load_class(name, kind, key=key, built_in=built_in, base=base)(context)
-        )
+        return step_limits(settings).call(lambda: make(load_class(name, kind, key=key, built_in=built_in, base=base)))
     except ConfigError:
         raise
     except Exception as error:
@@ -231,8 +268,7 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
     from apex_cli.core.signals.guarded import GuardedSource
 
     guarded = tuple(
-        GuardedSource(name, source, context.notice, _limits_of(context, name in SCANNERS))
-        for name, source in _scanners(settings, context)
+        GuardedSource(name, source, context.notice, limits) for name, source, limits in _scanners(settings, context)
     )
     if context.prefetch is None:
         return guarded
@@ -241,16 +277,23 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
     return tuple(Awaiting(source, context.prefetch) for source in guarded)
 
 
-def _scanners(settings: Settings, context: PipelineContext) -> Iterator[tuple[str, SignalSource]]:
+def _scanners(settings: Settings, context: PipelineContext) -> Iterator[tuple[str, SignalSource, Limits | None]]:
+    """Yield each scanner with its name and limits; a strategy bounds each of its calls itself."""
     chosen = settings.scanners
     if not chosen.watch_list:
         return
     enabled = [name for name in SCANNERS if getattr(chosen, name).enabled]
     if enabled and _has(TA, "The scanners", context, "they do not look"):
         history = make_history(settings, context)
-        yield from ((name, _scanner(settings, name, context, history)) for name in enabled)
+        limits = _limits_of(context, is_own=True)
+        yield from ((name, _scanner(settings, name, context, history), limits) for name in enabled)
     for name in chosen.custom:
-        yield name, _made(settings, context, name, "scanners", key="scanners.custom")
+        yield name, _made(settings, context, name, "scanners", key="scanners.custom"), context.limits
+    if chosen.strategies:
+        from apex_cli.app.strategies import make_strategies
+
+        unlimited = _limits_of(context._replace(are_bars_fixed=True), is_own=True)
+        yield from ((source.name, source, unlimited) for source in make_strategies(settings, context))
 
 
 def _scanner(settings: Settings, name: str, context: PipelineContext, history: History) -> SignalSource:

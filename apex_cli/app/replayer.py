@@ -64,7 +64,8 @@ STILL_THERE = timedelta(days=30)
 LONG_BAR = timedelta(hours=1)
 BEFORE_ALL, AFTER_ALL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
-MakeSources = Callable[[CsvBars, BarClock], Sequence[SignalSource]]
+MakeSources = Callable[["PipelineContext"], Sequence[SignalSource]]
+"""Makes sources of signals from bars, clock and what else steps and scanners are given."""
 
 
 class ReplayOptions(Value, frozen=True, kw_only=True):
@@ -84,15 +85,23 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
     """File of splits and dividends; None without any."""
 
 
-def replay(settings: Settings, options: ReplayOptions, on_step: OnStep | None = None) -> ReplayReport:
+def replay(
+    settings: Settings,
+    options: ReplayOptions,
+    on_step: OnStep | None = None,
+    *,
+    make_sources: MakeSources | None = None,
+) -> ReplayReport:
     """Return what trading by *settings* through the bars comes to; *on_step* hears how far it is.
+
+    *make_sources* makes other sources of signals than those of *settings* and *options*.
 
     There is nobody to ask: what would wait for approval only because ``execution.auto_execute`` is off is executed.
 
     Raises:
         InputError: there are no bars in the period, or a file cannot be read.
     """
-    return event_loop.run(Replay(settings, options).run(on_step))
+    return event_loop.run(Replay(settings, options, make_sources=make_sources).run(on_step))
 
 
 @lru_cache(maxsize=4)
@@ -161,7 +170,7 @@ class Replay:
         Args:
             settings: as for a run.
             options: what to replay.
-            make_sources: other sources of signals than those of settings and options, made from bars and clock.
+            make_sources: other sources of signals than those of settings and options.
             stages: what signals go through before they are ranked, instead of the steps that *settings* name.
             received: signals beside those of the scanners, instead of files and of the baseline rule.
             on_event: hears every event.
@@ -199,7 +208,7 @@ class Replay:
             volatility=volatility_of(settings, self._bars),
         )
         context = self._make_context(settings)
-        sources = make_sources(self._bars, self._clock) if make_sources else self._make_sources(settings, context)
+        sources = make_sources(context) if make_sources else self._make_sources(settings, context)
         self._timeline = Timeline(self._ends, sources)
         self._number = 0
         management = settings.management
@@ -240,7 +249,9 @@ class Replay:
         """Return what steps and scanners are given; say when the model knows more than the day that is replayed."""
         models = pinned_models(settings)
         self._warning = models.foreknowledge(self._ends[0], self._ends[-1]) if models is not None else None
-        return make_replay_context(settings, self._clock, self._bars, self._recorder.on_notice, models)
+        return make_replay_context(
+            settings, self._clock, self._bars, self._recorder.on_notice, models, store=self._store
+        )
 
     def _make_sources(self, settings: Settings, context: PipelineContext) -> Sequence[SignalSource]:
         """Return files that are named, a rule that is named, the scanners as in a run, or the baseline rule."""

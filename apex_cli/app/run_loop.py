@@ -14,26 +14,14 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from apex_cli.app.compose import (
-    Parts,
-    connected,
-    looking,
-    make_chores,
-    make_learners,
-    make_parts,
-    make_ranker,
-    make_service,
-    make_sources,
-    make_stages,
-    waker,
-)
-from apex_cli.app.pipeline import make_context, make_pipeline_chores, make_pipeline_stages, make_scanners
+from apex_cli.app.compose import Parts, connected, looking, make_parts, make_sources, waker
+from apex_cli.app.coordination import make_coordinator
+from apex_cli.app.pipeline import make_context, make_scanners
 from apex_cli.app.resources import alarms_since, executor_lock
 from apex_cli.app.simulated_market import session_close
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.system_clock import SystemClock
-from apex_cli.core.coordinator.coordinator import Coordinator
-from apex_cli.core.coordinator.silence import Pulse, record_run, report_outage
+from apex_cli.core.coordinator.silence import record_run, report_outage
 from apex_cli.core.errors import (
     ApexError,
     BrokerError,
@@ -51,10 +39,11 @@ from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalRep
 from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks
 from apex_cli.presenters.screen.output import Output, is_terminal
-from apex_cli.settings.brokers import SimulationClock
+from apex_cli.settings.brokers import BrokerName, SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
+    from apex_cli.core.coordinator.coordinator import Coordinator
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.positions.booking import Booked
     from apex_cli.core.state.tables import State
@@ -129,33 +118,19 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
         is_dry_run=options.dry_run,
         broker=parts.broker,
         waits=options.once or options.dry_run,
+        store=parts.store,
     )
     scanners = () if options.signals else make_scanners(settings, context)
     sources = make_sources(settings, options.signals, is_once=options.once, notice=out.warn, bars=parts.bars)
-    coordinator = Coordinator(
-        store=parts.store,
-        clock=parts.clock,
-        ids=parts.ids,
-        limits=settings.limits,
-        orders=parts.execution.orders,
-        executor=parts.execution.executor,
-        gatherer=parts.gatherer,
-        ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
-        learning=make_learners(settings),
-        sources=(*sources, *scanners),
-        learning_interval=timedelta(seconds=settings.learning.check_interval_s),
+    coordinator = make_coordinator(
+        parts,
+        context,
+        (*sources, *scanners),
         play_market=market.play,
-        serve=make_service(parts).serve,
         is_woken=waker(sources),
-        stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
-        chores=(
-            *make_chores(parts),
-            *make_pipeline_chores(settings, context, is_loop=not options.once),
-            Pulse(parts.store, parts.store.clock),
-        ),
-        bus_capacity=settings.bus.capacity,
         listener=log,
         dry_run=options.dry_run,
+        is_loop=not options.once,
     )
     max_cycles = 1 if options.dry_run else options.max_cycles
     newest = parts.store.view().last_seq
@@ -173,7 +148,14 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
                     with stop_on_signals() as stop:
                         if market.waits_for_decisions:
                             await coordinator.run(stop=stop, max_cycles=1)
-                        run = partial(coordinator.run, stop=stop, once=options.once, until=until, max_cycles=max_cycles)
+                        run = partial(
+                            coordinator.run,
+                            stop=stop,
+                            once=options.once,
+                            until=until,
+                            max_cycles=max_cycles,
+                            interval_s=interval_of(settings),
+                        )
                         cycles, trouble = await _to_the_end(coordinator, run, tries=2 if options.once else 1)
                     trouble = trouble or parts.execution.executor.lacks_cover()
                     summary = await summarise(
@@ -192,6 +174,12 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     out.warn(*(reason for seq, reason in alarms if seq not in log.reported))
     happened = bool(market.steps or tally.fills)
     _give_result(out, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
+
+
+def interval_of(settings: Settings) -> float:
+    """Return the seconds between two cycles of a loop: where time follows the bars, as configured."""
+    is_by_bars = settings.broker_name is BrokerName.SIMULATED and settings.simulation.clock is SimulationClock.BARS
+    return float(settings.simulation.step_s) if is_by_bars else 1.0
 
 
 async def _to_the_end(

@@ -68,6 +68,9 @@ class SimulationSettings(Value, frozen=True, kw_only=True):
     start: date | None = None
     """First session of a bars clock, YYYY-MM-DD; null: the first bar."""
 
+    step_s: Annotated[Decimal, Range(0, 3600)] = Decimal(1)
+    """Seconds from one bar to the next in a loop with a bars clock; 0: as fast as it goes."""
+
     slippage_pct: Share = Decimal(0)
     """Part of the price lost on every market and stop fill."""
 

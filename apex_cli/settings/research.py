@@ -165,6 +165,9 @@ class ScannerSettings(Value, frozen=True, kw_only=True):
     custom: tuple[str, ...] = ()
     """Scanners of your own: the name of an apex_cli.scanners entry point, or module:Class."""
 
+    strategies: tuple[str, ...] = ()
+    """Strategies of your own: the name of an apex_cli.strategies entry point, or module:function."""
+
     mean_reversion: MeanReversionSettings = MeanReversionSettings()
     """Buys what fell too fast: RSI14 below a bound."""
 

@@ -252,7 +252,7 @@ class Lift:
 
 def test_scanners_and_stages_can_take_the_place_of_the_rule(demo_report: Any) -> None:
     made = Replay(
-        FREE, ReplayOptions(bars_dir=DEMO), make_sources=lambda bars, _: [BreakoutRule(bars)], stages=[Lift()]
+        FREE, ReplayOptions(bars_dir=DEMO), make_sources=lambda context: [BreakoutRule(context.bars)], stages=[Lift()]
     )
     report = asyncio.run(made.run())
     assert [t.entry_time for t in report.trades] == [t.entry_time for t in demo_report.trades]

@@ -17,7 +17,12 @@ from typing import Any
 
 from apex_cli.core.errors import ConfigError
 
-GROUPS = {"stages": "apex_cli.stages", "scanners": "apex_cli.scanners", "bars": "apex_cli.bars"}
+GROUPS = {
+    "stages": "apex_cli.stages",
+    "scanners": "apex_cli.scanners",
+    "strategies": "apex_cli.strategies",
+    "bars": "apex_cli.bars",
+}
 """Entry point group by what it offers."""
 
 

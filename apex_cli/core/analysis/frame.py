@@ -71,7 +71,7 @@ _finite: WeakKeyDictionary[Frame, int] = WeakKeyDictionary()
 
 def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:
     """Return *bars*, oldest first, as arrays; statistics work on floats, money never does."""
-    ends, columns = bars.floats() if isinstance(bars, HasColumns) else _converted(bars)
+    ends, columns = columns_of(bars)
     return Frame(
         symbol=symbol,
         ends=ends,
@@ -81,6 +81,11 @@ def frame_of(symbol: str, bars: Sequence[Bar]) -> Frame:
         close=columns[3],
         volume=columns[4],
     )
+
+
+def columns_of(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Floats]:
+    """Return the ends in whole seconds since 1970, and a row each of open, high, low, close, volume."""
+    return bars.floats() if isinstance(bars, HasColumns) else _converted(bars)
 
 
 def _converted(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Floats]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from apex_cli.core.market.expiry import days_left, last_trade_at
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.instrument import HOME_CURRENCY
+from apex_cli.core.model.instrument import HOME_CURRENCY, MarketType
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
@@ -94,6 +94,19 @@ def position_views(
         for key, row in state.positions.items()
     )
     return tuple(sorted(views, key=lambda view: view.symbol))
+
+
+def position_in(
+    state: State, symbol: str, management: ManagementLimits = UNMANAGED, now: datetime | None = None
+) -> PositionView | None:
+    """Return what is held of the security whose bars go by *symbol*, not of its options; None for nothing."""
+    for key, row in state.positions.items():
+        instrument = row.position.instrument
+        if instrument.bars_name == symbol and instrument.market_type is not MarketType.OPTIONS:
+            orders = [record for record in state.orders.values() if record.order.instrument.key == key]
+            bracket = state.brackets.get(row.position.bracket_id)
+            return _view(row, orders, bracket, management, now or row.priced_at)
+    return None
 
 
 def totals_of(views: Iterable[PositionView]) -> Totals:

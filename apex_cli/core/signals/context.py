@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.ports import BarSource, Clock, ModelStore
+from apex_cli.core.positions.position_views import PositionView
 
 if TYPE_CHECKING:
     from apex_cli.core.signals.plugin_limits import Limits
@@ -60,3 +61,6 @@ class PipelineContext(NamedTuple):
 
     prefetch: Prefetch | None = None
     """What asks for the bars, where they have to be asked for."""
+
+    position_of: Callable[[str], PositionView | None] | None = None
+    """Returns what is held of a symbol now; None where nobody knows."""

@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from msgspec.structs import replace
+
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
@@ -43,7 +45,10 @@ ONE = Decimal(1)
 
 
 class TimedSource:
-    """Signals read beforehand; each comes up once, when the clock has reached its time."""
+    """Signals read beforehand; each comes up once, when the clock has reached its time.
+
+    A clock of bars stands one second before the end of a bar: a signal of that very end is known there, too.
+    """
 
     def __init__(self, batches: Iterable[SignalBatch]) -> None:
         """Take the rows of *batches*, whatever their order."""
@@ -55,17 +60,17 @@ class TimedSource:
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
         """Yield everything made up to *now* that was not yielded before."""
         first = self._next
-        while self._next < len(self._rows) and self._rows[self._next][0].created_at <= now:
+        while self._next < len(self._rows) and self._rows[self._next][0].created_at <= now + LAST_SECOND:
             self._next += 1
         due = self._rows[first : self._next]
         if due or self._rejected:
             rejected, self._rejected = self._rejected, ()
-            signals = tuple(signal for signal, _ in due)
+            signals = tuple(replace(signal, created_at=min(signal.created_at, now)) for signal, _ in due)
             yield SignalBatch(name="replay", signals=signals, where=tuple(where for _, where in due), rejected=rejected)
 
     def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime]:
         """Return the first of *ends* at which each row is due."""
-        places = (bisect_left(ends, signal.created_at + LAST_SECOND) for signal, _ in self._rows)
+        places = (bisect_left(ends, signal.created_at) for signal, _ in self._rows)
         return {ends[place] for place in places if place < len(ends)}
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:

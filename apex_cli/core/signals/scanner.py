@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from apex_cli.core.analysis.frame import Floats, Frame, finite_bars, seconds
 from apex_cli.core.analysis.indicators import Indicators, indicators_of
 from apex_cli.core.analysis.technical import MIN_BARS
-from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, next_session, session_bounds, session_date
+from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, session_bounds
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
@@ -24,13 +24,13 @@ from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import PipelineContext
 from apex_cli.core.signals.prefetch import NOT_FETCHED
 
 Scan = Callable[[Frame, Indicators, int], Floats]
 """Confidence at every bar for a direction, 0 where there is no signal."""
 
-LONG_BAR = timedelta(hours=4)
 DIGITS = 6
 
 
@@ -239,17 +239,6 @@ def bracket_levels(
     if risk <= 0 or min(stop, target) <= 0:
         return None
     return Price(entry), Price(stop), Price(target)
-
-
-def valid_until(end: datetime, step: timedelta) -> datetime:
-    """Return when a signal seen at *end* expires: after three bars, or at the close of the session after a daily bar.
-
-    *step* is the shortest time between two of the last bars: a night or a weekend makes them no longer.
-    """
-    if step < LONG_BAR:
-        return end + 3 * step
-    bounds = session_bounds(next_session(session_date(end - timedelta(seconds=1))))
-    return bounds[1] if bounds else end + timedelta(days=1)
 
 
 def _facts(name: str, frame: Frame, known: Indicators, end: datetime) -> dict[str, str | int | float | bool | None]:

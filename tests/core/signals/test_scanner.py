@@ -23,9 +23,10 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType, reward_risk
 from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import Once, PipelineContext
 from apex_cli.core.signals.guarded import GuardedSource
-from apex_cli.core.signals.scanner import Levels, Scanner, bracket_levels, valid_until
+from apex_cli.core.signals.scanner import Levels, Scanner, bracket_levels
 from kit import FixedClock
 from kit.bars import ListBars, bars_of, wander
 from kit.rig import Rig

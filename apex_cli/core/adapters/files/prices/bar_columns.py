@@ -124,6 +124,13 @@ class BarColumns(Sequence[Bar]):
         numbers = tuple(each.part(chosen) for each in data.numbers)
         return ColumnData(data.symbol, data.starts[chosen], data.ends[chosen], numbers, OrderedDict(), {})
 
+    def alone(self) -> BarColumns:
+        """Return the same bars without a way to those before and after them."""
+        rows = self.rows()
+        numbers = tuple(ExactNumbers(each.digits.copy(), each.places.copy()) for each in rows.numbers)
+        data = rows._replace(starts=rows.starts.copy(), ends=rows.ends.copy(), numbers=numbers)
+        return BarColumns(data, 0, len(self))
+
     def __len__(self) -> int:
         """Return how many bars there are."""
         return self._last - self._first

@@ -1,0 +1,63 @@
+"""apex for Python programs: the same doors as the commands, by the same rules.
+
+Everything public is named in ``__all__``; what is not there may change without a word. Importing this module is cheap:
+numpy, data frames and the library of a broker are imported by the call that needs them.
+
+>>> from apex_cli import api
+>>> api.size("NVDA", entry=50, stop=48, settings={"risk": {"capital": 3000}}).quantity
+Decimal('3')
+
+Errors are those of the commands: an ``ApexError`` has ``status`` (the exit status that the command would end with),
+``code``, ``message``, ``hint`` and ``details``.
+"""
+
+from apex_cli.api.reports import Report, Trade
+from apex_cli.api.research import replay
+from apex_cli.api.settings import Settings, load_settings
+from apex_cli.api.sizes import Size, size
+from apex_cli.core.errors import (
+    ApexError,
+    BrokerError,
+    BusyError,
+    ConfigError,
+    ExitStatus,
+    InputError,
+    NothingToDo,
+    OutcomeUnknownError,
+    RefusedError,
+    SecurityError,
+    StateError,
+)
+from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.row_table import Records
+from apex_cli.core.positions.position_views import PositionView
+from apex_cli.core.signals.strategy import Context, Signal, Strategy
+
+__all__ = [
+    "ApexError",
+    "Bar",
+    "BrokerError",
+    "BusyError",
+    "ConfigError",
+    "Context",
+    "ExitStatus",
+    "InputError",
+    "NothingToDo",
+    "OutcomeUnknownError",
+    "PositionView",
+    "Reason",
+    "Records",
+    "RefusedError",
+    "Report",
+    "SecurityError",
+    "Settings",
+    "Signal",
+    "Size",
+    "StateError",
+    "Strategy",
+    "Trade",
+    "load_settings",
+    "replay",
+    "size",
+]

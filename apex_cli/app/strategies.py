@@ -1,0 +1,125 @@
+"""Strategies of the user's own as sources of signals, in a run and in a replay; they are read as files are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from apex_cli.app.compose import signal_form
+from apex_cli.app.pipeline import load_part
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.signal import Signal as ReadSignal
+from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.ports import BarSource, SignalSource
+    from apex_cli.core.signals.context import PipelineContext
+    from apex_cli.core.signals.strategy import OnBar, Signal, Strategy
+    from apex_cli.core.signals.strategy_source import StrategySource
+
+
+def proposal_reader(
+    settings: Settings, bars: BarSource | None
+) -> Callable[[Signal, datetime, str], ReadSignal | RejectedRow]:
+    """Return what judges a proposed signal as a row of a signal file; *bars* make the stop that a rule asks for."""
+    from apex_cli.core.adapters.files.signals.signal_rows import parse_row
+
+    form = signal_form(settings.signals, bars)
+    max_age = timedelta(minutes=settings.signals.max_age_minutes)
+
+    def read(signal: Signal, now: datetime, where: str) -> ReadSignal | RejectedRow:
+        return parse_row(signal.row(), now=now, where=where, max_age=max_age, form=form)
+
+    return read
+
+
+def make_strategies(settings: Settings, context: PipelineContext) -> Iterator[StrategySource]:
+    """Yield a source for each strategy that the configuration names, for its watch list.
+
+    Raises:
+        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
+    """
+    from apex_cli.core.signals.strategy import strategy_parts
+
+    for name in settings.scanners.strategies:
+        parts = load_part(settings, name, "strategies", key="scanners.strategies", make=strategy_parts)
+        yield _source(settings, context, *parts, settings.scanners.watch_list)
+
+
+def replay_sources(
+    settings: Settings, proposer: Strategy | Iterable[Signal], *, raises: bool = False
+) -> Callable[[PipelineContext], tuple[SignalSource]]:
+    """Return what makes the one source of a replay: a strategy, or signals with their times.
+
+    Args:
+        settings: name the watch list; without one the strategy looks at every symbol.
+        proposer: the strategy or the signals.
+        raises: True: an error of the strategy ends the replay.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from apex_cli.core.signals.strategy import Signal, strategy_parts
+
+    if isinstance(proposer, Iterable) and not callable(proposer) and not hasattr(proposer, "on_bar"):
+        signals = tuple(proposer)
+        odd = next((each for each in signals if not isinstance(each, Signal)), None)
+        if odd is not None:
+            raise InputError("usage", f"{type(odd).__name__} is no Signal.", hint="Give a strategy, or signals.")
+        return lambda context: (_timed(settings, context, signals),)
+    parts = strategy_parts(cast("Strategy", proposer))
+
+    def make(context: PipelineContext) -> tuple[SignalSource]:
+        symbols = settings.scanners.watch_list or (tuple(context.bars.symbols()) if context.bars is not None else ())
+        return (_source(settings, context, *parts, symbols, raises=raises),)
+
+    return make
+
+
+def _timed(settings: Settings, context: PipelineContext, signals: Sequence[Signal]) -> SignalSource:
+    """Return *signals* as a source that yields each when its time has come."""
+    from apex_cli.core.signals.replay_sources import TimedSource
+
+    return TimedSource((read_batch(settings, context.bars, signals, context.clock.now(), "signals"),))
+
+
+def read_batch(
+    settings: Settings, bars: BarSource | None, signals: Sequence[Signal], now: datetime, name: str
+) -> SignalBatch:
+    """Return *signals* as rows of a signal file are: those that can be used, and why the others cannot."""
+    read = proposal_reader(settings, bars)
+    found = [read(signal, now, f"{name}[{number}]") for number, signal in enumerate(signals)]
+    good = [(each, f"{name}[{number}]") for number, each in enumerate(found) if isinstance(each, ReadSignal)]
+    return SignalBatch(
+        name=name,
+        signals=tuple(signal for signal, _ in good),
+        where=tuple(where for _, where in good),
+        rejected=tuple(each for each in found if isinstance(each, RejectedRow)),
+    )
+
+
+def _source(
+    settings: Settings,
+    context: PipelineContext,
+    name: str,
+    on_bar: OnBar,
+    symbols: Sequence[str],
+    *,
+    raises: bool = False,
+) -> StrategySource:
+    from apex_cli.core.signals.strategy_source import StrategySource
+
+    days = settings.pipeline.max_bar_age_days
+    return StrategySource(
+        name,
+        on_bar,
+        context,
+        proposal_reader(settings, context.bars),
+        symbols=symbols,
+        length=settings.pipeline.history_bars,
+        max_age=None if days is None else timedelta(days=days),
+        needs_open_market=settings.risk.enforce_market_hours,
+        raises=raises,
+    )

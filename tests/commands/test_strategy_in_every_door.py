@@ -1,0 +1,118 @@
+"""One file of a strategy gives the same trades wherever it runs: in a replay and a sweep, in a run, by a program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apex_cli import api
+from apex_cli.demo import PACKAGED
+
+STRATEGY = """
+from apex_cli.api import Context, Signal
+
+
+def on_bar(ctx: Context) -> Signal | None:
+    close = ctx.close
+    if len(close) < 15 or ctx.position or close[-1] <= close[-15:-1].max():
+        return None
+    risk = float((ctx.high[-14:] - ctx.low[-14:]).mean()) * 1.5
+    return Signal(
+        symbol=ctx.symbol,
+        entry_price=close[-1],
+        stop_loss=close[-1] - risk,
+        target_prices=(close[-1] + 2.5 * risk,),
+        confidence=0.8,
+    )
+"""
+CONFIG = """
+execution: {auto_execute: true}
+prices: {bars_dir: bars}
+replay: {fill: close}
+simulation: {clock: bars, step_s: 0}
+scanners:
+  watch_list: [AAPL, IBM, MSFT]
+  strategies: [narrow:on_bar]
+  mean_reversion: {enabled: false}
+  volume_reversal: {enabled: false}
+  momentum_breakout: {enabled: false}
+  trend_following: {enabled: false}
+"""
+SYMBOLS = ("AAPL", "IBM", "MSFT")
+BARS = 70
+
+
+@pytest.fixture
+def folder(here: Path) -> Iterator[Path]:
+    """Stand beside a strategy, a configuration that names it, and some bars."""
+    (here / "narrow.py").write_text(STRATEGY)
+    (here / "config.yaml").write_text(CONFIG)
+    (here / "bars").mkdir()
+    for symbol in SYMBOLS:
+        lines = (PACKAGED / f"{symbol}.csv").read_text().splitlines(keepends=True)
+        (here / "bars" / f"{symbol}.csv").write_text("".join(lines[: BARS + 1]))
+    before = sys.path[:]
+    yield here
+    sys.path[:] = before
+    sys.modules.pop("narrow", None)
+
+
+def by_value(trades: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return *trades* without the ids that every process makes anew, in one order."""
+    kept = [{name: value for name, value in trade.items() if name != "round_trip_id"} for trade in trades]
+    return sorted(kept, key=str)
+
+
+def loaded(folder: Path) -> Callable[[api.Context], api.Signal | None]:
+    """Return the strategy of the file, as a program has it that imports it."""
+    names: dict[str, Any] = {"__name__": "narrow"}
+    exec(compile((folder / "narrow.py").read_text(), "narrow.py", "exec"), names)  # noqa: S102 - the test's own file
+    on_bar: Callable[[api.Context], api.Signal | None] = names["on_bar"]
+    return on_bar
+
+
+def test_a_run_trades_as_the_replay_did(folder: Path, apex_json: Callable[..., Any]) -> None:
+    replayed = apex_json("replay", "--bars", "bars").data
+    assert len(replayed["trades"]) >= 3
+    assert {trade["strategy"] for trade in replayed["trades"]} == {"narrow"}
+    run = apex_json("run", "--max-cycles", str(BARS))
+    assert (run.status, run.envelope["warnings"]) == (0, [])
+    traded = apex_json("history").data["round_trips"]
+    assert by_value(traded) == by_value(replayed["trades"])
+    program = api.replay(folder / "bars", loaded(folder), folder / "config.yaml")
+    assert [(t.symbol, t.exit_time, t.net_pnl) for t in program.trades] == [
+        (t["symbol"], datetime.fromisoformat(t["exit_time"]), Decimal(t["net_pnl"])) for t in replayed["trades"]
+    ]
+
+
+def test_a_strategy_that_fails_in_a_run_is_named_with_its_bar_and_the_run_goes_on(
+    folder: Path, apex_json: Callable[..., Any]
+) -> None:
+    (folder / "narrow.py").write_text("def on_bar(ctx):\n    raise SystemExit(ctx.symbol)\n")
+    run = apex_json("run", "--max-cycles", "2")
+    assert run.status == 0
+    assert {w["code"] for w in run.envelope["warnings"]} == {"strategy_failed"}
+    at, what = "at the bar that ended 2003-06-30 20:00 UTC", "RuntimeError: it tried to end apex (SystemExit: {})."
+    assert [w["message"] for w in run.envelope["warnings"]] == [
+        f"The strategy narrow failed on {symbol} {at}: {what.format(symbol)}" for symbol in SYMBOLS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("narrow:missing", "narrow:missing cannot be loaded"), ("bogus", "there is no 'bogus' among the strategies")],
+)
+def test_a_strategy_that_is_not_there_is_a_wrong_configuration(
+    folder: Path, apex_json: Callable[..., Any], name: str, words: str
+) -> None:
+    (folder / "config.yaml").write_text(CONFIG.replace("narrow:on_bar", name))
+    answer = apex_json("replay", "--bars", "bars")
+    assert answer.status == api.ExitStatus.CONFIG
+    assert words in answer.error["message"]
+    assert answer.error["message"].startswith("scanners.strategies: ")
