@@ -22,6 +22,7 @@ from apex_cli.core.model.protections import (
     LowExpectancy,
     StopGuard,
     StopGuards,
+    StrategyBudgets,
 )
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.settings.protections import ProtectionSettings
@@ -64,9 +65,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def played(market: Path, **protections: Any) -> ReplayReport:
+def played(market: Path, signals: Path | None = None, **protections: Any) -> ReplayReport:
     settings = replace(Settings(), protections=ProtectionSettings(**protections))
-    return replay(settings, ReplayOptions(bars_dir=market / "bars", signals=(market / "signals.json",)))
+    return replay(settings, ReplayOptions(bars_dir=market / "bars", signals=(signals or market / "signals.json",)))
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,8 @@ LOW = LowExpectancy(trades=2, min_mean_r=Decimal("-0.5"), lock="4 sessions")
         ("loss_streak", {"loss_streak": LossStreaks(symbol=LOSSES)}),
         ("loss_streak", {"loss_streak": LossStreaks(account=LOSSES)}),
         ("low_expectancy", {"low_expectancy": LowExpectancies(strategy=LOW)}),
+        ("weekly_loss", {"max_weekly_loss_pct": Decimal("0.002")}),
+        ("monthly_loss", {"max_monthly_loss_pct": Decimal("0.002")}),
     ],
 )
 def test_it_fires_and_what_was_open_is_closed_as_before(
@@ -104,6 +107,22 @@ def test_it_fires_and_what_was_open_is_closed_as_before(
     assert len(report.trades) < len(unprotected.trades)
     assert report.end_equity > unprotected.end_equity
     assert report.open_positions == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "protections"),
+    [
+        ("strategy_risk", {"budget": StrategyBudgets(max_open_risk_pct=Decimal("0.001"))}),
+        ("strategy_positions", {"budget": StrategyBudgets(max_positions=1)}),
+    ],
+)
+def test_a_budget_fires_where_one_strategy_trades_several(
+    market: Path, tmp_path: Path, code: str, protections: dict[str, Any]
+) -> None:
+    rows = [row | {"strategy": "falls"} for row in json.loads((market / "signals.json").read_text())]
+    (tmp_path / "signals.json").write_text(json.dumps(rows))
+    report = played(market, tmp_path / "signals.json", **protections)
+    assert report.refusals[code] > 0
 
 
 def test_a_lock_of_three_sessions_leaves_out_the_signals_of_three_closes(market: Path) -> None:

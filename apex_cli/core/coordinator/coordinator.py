@@ -498,7 +498,7 @@ class Coordinator:
             return
         decision = decide(opportunity, snapshot, self._limits)
         if self._dry_run:
-            self._plan(decision)
+            self._plan(decision, opportunity.signal.strategy)
             self._report(decided_report(opportunity, decision, outcome_of(decision.kind), message.where))
             return
         match decision.kind:
@@ -593,10 +593,10 @@ class Coordinator:
         report = decided_report(opportunity, decision, SignalOutcome.QUEUED, where)
         return replace(report, approval_id=approval.approval_id)
 
-    def _plan(self, decision: Decision) -> None:
+    def _plan(self, decision: Decision, strategy: str) -> None:
         """Count what a dry run would have opened, so that the next decision sees it."""
         if decision.kind is DecisionKind.EXECUTE and decision.sized is not None:
-            self._planned.append(planned_exposure(decision, decision.sized))
+            self._planned.append(planned_exposure(decision, decision.sized, strategy))
 
     async def finish(self) -> None:
         """Stay until every order is settled, and let the reports say what became of those they name.

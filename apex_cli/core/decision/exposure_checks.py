@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
+from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.wording import money, percent
@@ -48,7 +50,7 @@ def max_positions(ctx: CheckContext) -> Check:
 
 def daily_loss(ctx: CheckContext) -> Check:
     """The loss since the session's start stays below its limit: (start - equity) / start < max_daily_loss_pct."""
-    return _loss_check(
+    return loss_check(
         ctx,
         "daily_loss",
         base=ctx.snapshot.session_start_equity,
@@ -59,7 +61,7 @@ def daily_loss(ctx: CheckContext) -> Check:
 
 def drawdown(ctx: CheckContext) -> Check:
     """The fall from the highest equity stays below its limit: (peak - equity) / peak < max_drawdown_pct."""
-    return _loss_check(
+    return loss_check(
         ctx,
         "drawdown",
         base=ctx.snapshot.peak_equity,
@@ -68,7 +70,10 @@ def drawdown(ctx: CheckContext) -> Check:
     )
 
 
-def _loss_check(ctx: CheckContext, code: str, *, base: Decimal, most: Decimal, since: str) -> Check:
+def loss_check(
+    ctx: CheckContext, code: str, *, base: Decimal, most: Decimal, since: str, lifts_at: datetime | None = None
+) -> Check:
+    """Return whether the account lost less than *most* of *base*; a base that is not known refuses."""
     equity = ctx.snapshot.account.equity
     loss = base - equity
     passed = base > ZERO and loss < most * base
@@ -78,8 +83,9 @@ def _loss_check(ctx: CheckContext, code: str, *, base: Decimal, most: Decimal, s
         value, message = "unknown", f"The account's value {since} is unknown: opening needs it."
     else:
         value = f"{percent(loss / base)} ({money(loss)})"
-        message = f"The account lost {value} {since}; the limit is {percent(most)}. {TAKEN_OUT}"
-    return verdict(code, passed=passed, limit=f"below {percent(most)}", value=value, message=message)
+        until = "" if lifts_at is None else f" It opens again at {market_time(lifts_at)}."
+        message = f"The account lost {value} {since}; the limit is {percent(most)}.{until} {TAKEN_OUT}"
+    return verdict(code, passed=passed, limit=f"below {percent(most)}", value=value, message=message, lifts_at=lifts_at)
 
 
 def open_risk(ctx: CheckContext) -> Check:

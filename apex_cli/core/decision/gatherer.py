@@ -14,6 +14,7 @@ from apex_cli.core.day_trades.margin_watch import with_standing
 from apex_cli.core.decision.inputs import ExposureBook, agent_standing, take_snapshot
 from apex_cli.core.decision.option_choice import Candidate, candidates, terms_of, with_contract
 from apex_cli.core.decision.plan import probe_entry
+from apex_cli.core.decision.protection_inputs import ProtectionReader
 from apex_cli.core.decision.rates import Rates
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.calendar import market_status
@@ -88,6 +89,7 @@ class Gatherer:
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
         self._exposures = ExposureBook()
+        self._protections = ProtectionReader(limits.protections)
 
     async def snapshot(
         self,
@@ -133,6 +135,7 @@ class Gatherer:
             exposures=(*self._exposures(state), *planned),
             rate=await self.rate(instrument, quote.price if quote else signal_price),
             agent=agent_standing(state, opportunity.signal, now),
+            protections=self._protections(state, account, now),
         )
         if account.is_simulated:
             return snapshot

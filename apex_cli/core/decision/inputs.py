@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.calendar import session_date, week_of
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.agent import AgentStanding
 from apex_cli.core.model.currency import Rate, worth
-from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Sized, Snapshot
+from apex_cli.core.model.decision import (
+    NO_INPUTS,
+    DayTradeStatus,
+    Decision,
+    Exposure,
+    ProtectionInputs,
+    Sized,
+    Snapshot,
+)
 from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
@@ -36,11 +44,12 @@ def take_snapshot(
     exposures: Iterable[Exposure],
     rate: Rate | None = None,
     agent: AgentStanding | None = None,
+    protections: ProtectionInputs = NO_INPUTS,
 ) -> Snapshot:
     """Return everything a decision looks at; *exposures* are those of *state*, and what a dry run would have opened.
 
     *rate* is that of the currency which the opportunity's instrument is priced in, *agent* what the agent has used
-    that proposed it.
+    that proposed it, and *protections* what section ``protections`` reads.
 
     Counters of an earlier session say nothing of this one: they count as if it had been started now.
     """
@@ -63,6 +72,7 @@ def take_snapshot(
         trade_locks=locks_in_force(state, now),
         rate=rate,
         agent=agent,
+        protections=protections,
     )
 
 
@@ -112,13 +122,23 @@ def session_counters(counters: Counters, account: AccountSnapshot, session: date
         return counters
     equity = account.prior_close_equity or account.equity
     return replace(
-        counters,
+        _periods(counters, equity, session),
         session_date=session.isoformat(),
         session_start_equity=equity,
         peak_equity=Usd(max(counters.peak_equity, equity)),
         entries_today=0,
         fills_since=counters.fills_since or session.isoformat(),
     )
+
+
+def _periods(counters: Counters, equity: Usd, session: date) -> Counters:
+    """Return *counters* with the opening values of week and month as they are in *session*, which begins."""
+    today = session.isoformat()
+    if not counters.week_since or week_of(date.fromisoformat(counters.week_since)) != week_of(session):
+        counters = replace(counters, week_since=today, week_start_equity=equity)
+    if counters.month_since[:7] != today[:7]:
+        counters = replace(counters, month_since=today, month_start_equity=equity)
+    return counters
 
 
 def blocked_instruments(state: State) -> tuple[str, ...]:
@@ -162,7 +182,8 @@ class ExposureBook:
         for record in records:
             key = record.order.instrument.key
             if key in self._held:
-                self._held[key] = _held(state.positions[key], [r for r in state.orders.of(key) if r.is_open])
+                open_orders = [r for r in state.orders.of(key) if r.is_open]
+                self._held[key] = _held(state.positions[key], open_orders, state.brackets)
             if record.is_open and record.order.role is OrderRole.ENTRY:
                 self._working.append(_working(record, state.brackets.get(record.order.bracket_id)))
 
@@ -175,13 +196,13 @@ def exposures_of(state: State) -> tuple[Exposure, ...]:
         by_key.setdefault(record.order.instrument.key, []).append(record)
         if record.order.role is OrderRole.ENTRY:
             entries.append(record)
-    held = [_held(row, by_key.get(key, [])) for key, row in state.positions.items()]
+    held = [_held(row, by_key.get(key, []), state.brackets) for key, row in state.positions.items()]
     working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
     return (*held, *working)
 
 
-def planned_exposure(decision: Decision, sized: Sized) -> Exposure:
-    """Return what *decision* would open."""
+def planned_exposure(decision: Decision, sized: Sized, strategy: str = "") -> Exposure:
+    """Return what *decision* on a signal of *strategy* would open."""
     return Exposure(
         key=decision.instrument.key,
         side=PositionSide.LONG if decision.side.sign > 0 else PositionSide.SHORT,
@@ -189,11 +210,13 @@ def planned_exposure(decision: Decision, sized: Sized) -> Exposure:
         risk=sized.risk_amount,
         is_working_entry=True,
         is_put=decision.instrument.right is OptionRight.PUT,
+        strategy=strategy,
     )
 
 
-def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
+def _held(row: PositionRecord, orders: list[OrderRecord], brackets: Mapping[str, BracketRecord]) -> Exposure:
     position = row.position
+    plan = brackets.get(position.bracket_id)
     return Exposure(
         key=position.instrument.key,
         side=position.side,
@@ -202,6 +225,7 @@ def _held(row: PositionRecord, orders: list[OrderRecord]) -> Exposure:
         quantity=position.quantity,
         opened_on=session_date(position.entry_time).isoformat(),
         is_put=position.instrument.right is OptionRight.PUT,
+        strategy=plan.strategy if plan is not None else "",
     )
 
 
@@ -231,4 +255,5 @@ def _working(record: OrderRecord, bracket: BracketRecord | None) -> Exposure:
         risk=Usd(risk),
         is_working_entry=True,
         is_put=order.instrument.right is OptionRight.PUT,
+        strategy=bracket.strategy if bracket is not None else "",
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
 
+from apex_cli.core.decision.exposure_checks import loss_check
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
-from apex_cli.core.market.calendar import market_time
-from apex_cli.core.model.decision import Check
+from apex_cli.core.market.calendar import market_time, next_month_opening, next_week_opening, session_date
+from apex_cli.core.model.decision import Check, Exposure, Mark
+from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
     LockRule,
@@ -14,9 +18,11 @@ from apex_cli.core.model.protections import (
     LossStreak,
     LowExpectancy,
     StopGuard,
+    StrategyBudget,
     TradeLock,
 )
-from apex_cli.core.positions.lock_rules import cooldown_limit, expectancy_limit, stop_limit, streak_limit
+from apex_cli.core.model.wording import money, percent
+from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by
 
 ProtectionCheck = Callable[[CheckContext], Check | None]
@@ -63,6 +69,83 @@ def low_expectancy(ctx: CheckContext) -> Check | None:
     return _lock_check(ctx, LockRule.LOW_EXPECTANCY, "; ".join(limits) or None)
 
 
+def weekly_loss(ctx: CheckContext) -> Check | None:
+    """The loss since the week's start stays below ``protections.max_weekly_loss_pct``."""
+    most = ctx.limits.protections.max_weekly_loss_pct
+    if most is None:
+        return None
+    lifts_at = next_week_opening(session_date(ctx.snapshot.taken_at))
+    return _period_check(ctx, "weekly_loss", ctx.snapshot.protections.week, most, lifts_at)
+
+
+def monthly_loss(ctx: CheckContext) -> Check | None:
+    """The loss since the month's start stays below ``protections.max_monthly_loss_pct``."""
+    most = ctx.limits.protections.max_monthly_loss_pct
+    if most is None:
+        return None
+    lifts_at = next_month_opening(session_date(ctx.snapshot.taken_at))
+    return _period_check(ctx, "monthly_loss", ctx.snapshot.protections.month, most, lifts_at)
+
+
+def _period_check(ctx: CheckContext, code: str, mark: Mark | None, most: Decimal, lifts_at: datetime) -> Check:
+    base = ZERO if mark is None else mark.equity
+    since = "when the period began" if mark is None else f"since {mark.since}"
+    return loss_check(ctx, code, base=base, most=most, since=since, lifts_at=lifts_at)
+
+
+def strategy_risk(ctx: CheckContext) -> Check | None:
+    """The loss if every stop of the strategy is hit stays within its budget, this trade included."""
+    part = _budget(ctx).max_open_risk_pct
+    if part is None:
+        return None
+    name = ctx.signal.strategy or NO_STRATEGY
+    total = ctx.risk_amount + sum((exposure.risk for exposure in _of_strategy(ctx)), ZERO)
+    return cap_check(ctx, "strategy_risk", what=f"Open risk of strategy {name}", part=part, total=total)
+
+
+def strategy_positions(ctx: CheckContext) -> Check | None:
+    """Positions and working entries of the strategy, counted per security, leave room for one more."""
+    most = _budget(ctx).max_positions
+    if most is None:
+        return None
+    name = ctx.signal.strategy or NO_STRATEGY
+    held = len({exposure.key for exposure in _of_strategy(ctx)})
+    if held < most and not ctx.describe:
+        return passing("strategy_positions")
+    return verdict(
+        "strategy_positions",
+        passed=held < most,
+        limit=f"at most {most} of strategy {name}",
+        value=f"{held} open",
+        message=f"Strategy {name} has {held} positions and working entries; the most allowed is {most}. "
+        "It opens again when one of them is closed.",
+    )
+
+
+def _budget(ctx: CheckContext) -> StrategyBudget:
+    return ctx.limits.protections.budget.budget_for(ctx.signal.strategy)
+
+
+def _of_strategy(ctx: CheckContext) -> list[Exposure]:
+    return [exposure for exposure in ctx.snapshot.exposures if exposure.strategy == ctx.signal.strategy]
+
+
+def cap_check(ctx: CheckContext, code: str, *, what: str, part: Decimal, total: Decimal) -> Check:
+    """Return whether *total*, this trade included, stays within *part* of capital."""
+    most = part * ctx.risk.capital
+    passed = total <= most
+    if passed and not ctx.describe:
+        return passing(code)
+    return verdict(
+        code,
+        passed=passed,
+        limit=f"at most {money(most)} ({percent(part)} of capital)",
+        value=money(total),
+        message=f"{what} would be {money(total)} with this trade; the limit is {money(most)}. "
+        "It opens again when a position is closed or its stop is nearer.",
+    )
+
+
 def _lock_check(ctx: CheckContext, rule: LockRule, limit: str | None) -> Check | None:
     """Return the verdict on the locks of *rule*; *limit* is None where the rule is not configured."""
     lock = _last_lock(ctx, rule)
@@ -102,5 +185,14 @@ def lock_words(lock: TradeLock) -> str:
             return "The account is locked"
 
 
-PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (cooldown, stop_guard, loss_streak, low_expectancy)
+PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (
+    cooldown,
+    stop_guard,
+    loss_streak,
+    low_expectancy,
+    weekly_loss,
+    monthly_loss,
+    strategy_risk,
+    strategy_positions,
+)
 """In the order they are reported, after those of ``checks.PRE_TRADE_CHECKS``."""

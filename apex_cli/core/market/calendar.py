@@ -186,6 +186,28 @@ def next_session(day: date) -> date:
     return following if is_session(following) else next_session(following)
 
 
+def week_of(day: date) -> tuple[int, int]:
+    """Return year and number of the week that *day* belongs to, from Monday to Sunday (ISO 8601)."""
+    year, week, _ = day.isocalendar()
+    return year, week
+
+
+def next_week_opening(day: date) -> datetime:
+    """Return the opening of the first session of the week after that of *day*, aware UTC."""
+    following = next_session(day)
+    while week_of(following) == week_of(day):
+        following = next_session(following)
+    return _utc(following, OPENING_TIME)
+
+
+def next_month_opening(day: date) -> datetime:
+    """Return the opening of the first session of the month after that of *day*, aware UTC."""
+    following = next_session(day)
+    while following.month == day.month:
+        following = next_session(following)
+    return _utc(following, OPENING_TIME)
+
+
 @cache
 def previous_sessions(day: date, n: int) -> tuple[date, ...]:
     """Return the *n* sessions before *day*, oldest first, *day* itself left out."""

@@ -98,6 +98,9 @@ class Exposure(Value, frozen=True, kw_only=True):
     is_put: bool = False
     """True for a put, which gains when its underlying falls."""
 
+    strategy: str = ""
+    """Of the plan that opened it; empty without one."""
+
     @property
     def market_view(self) -> int:
         """1 when it gains from a rising underlying, -1 when from a falling one."""
@@ -171,6 +174,25 @@ class DayTradeStatus(Value, frozen=True, kw_only=True):
     why: str = ""
 
 
+class Mark(Value, frozen=True, kw_only=True):
+    """What the account was worth when a week or a month began."""
+
+    since: str
+    """Session from which on it is known, YYYY-MM-DD."""
+
+    equity: Usd
+
+
+class ProtectionInputs(Value, frozen=True, kw_only=True):
+    """What protections read; gathered only where one is configured that reads it."""
+
+    week: Mark | None = None
+    month: Mark | None = None
+
+
+NO_INPUTS = ProtectionInputs()
+
+
 class Snapshot(Value, frozen=True, kw_only=True):
     """Everything a decision looks at besides the opportunity and the limits."""
 
@@ -197,6 +219,8 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
     trade_locks: tuple[TradeLock, ...] = ()
     """What closed trades keep from being opened now."""
+
+    protections: ProtectionInputs = NO_INPUTS
 
     rate: Rate | None = None
     """What the opportunity's instrument is priced in, in account currency; None where it is that, or none is known."""

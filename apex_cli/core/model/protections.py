@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from apex_cli.core.model.base import Range, Value
+from apex_cli.core.model.base import Fraction, Range, Value
 from apex_cli.core.model.duration import DurationText
 
 
@@ -110,6 +110,27 @@ class LowExpectancies(Value, frozen=True, kw_only=True):
     """All trades."""
 
 
+class StrategyBudget(Value, frozen=True, kw_only=True):
+    """What the open positions and working entries of one strategy may come to."""
+
+    max_open_risk_pct: Fraction | None = None
+    """Part of capital lost if every stop of the strategy is hit at once, this trade included; null: no bound."""
+
+    max_positions: Annotated[int, Range(1, 10_000)] | None = None
+    """Open positions and working entries of the strategy at the same time; null: no bound."""
+
+
+class StrategyBudgets(StrategyBudget, frozen=True, kw_only=True):
+    """Section ``protections.budget``: what each strategy may have open."""
+
+    strategies: dict[str, StrategyBudget] = {}
+    """Other values by strategy, such as breakout: {max_positions: 2}; keys left out are as above."""
+
+    def budget_for(self, strategy: str) -> StrategyBudget:
+        """Return the budget of *strategy*: its own, else the common one."""
+        return self.strategies.get(strategy, self)
+
+
 class Protections(Value, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
 
@@ -124,6 +145,15 @@ class Protections(Value, frozen=True, kw_only=True):
 
     low_expectancy: LowExpectancies = LowExpectancies()
     """Last trades that earned too little."""
+
+    max_weekly_loss_pct: Fraction | None = None
+    """Part of the week's opening equity; beyond it nothing is opened until the next week; null: off."""
+
+    max_monthly_loss_pct: Fraction | None = None
+    """Part of the month's opening equity; beyond it nothing is opened until the next month; null: off."""
+
+    budget: StrategyBudgets = StrategyBudgets()
+    """What each strategy may have open."""
 
 
 NO_PROTECTIONS = Protections()

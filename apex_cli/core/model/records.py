@@ -196,6 +196,16 @@ class Counters(Value, frozen=True, kw_only=True):
     session_date: str = ""
     session_start_equity: Usd = Usd(ZERO)
     peak_equity: Usd = Usd(ZERO)
+    week_since: str = ""
+    """Session from which the loss of the running week is measured, YYYY-MM-DD; empty before the first one."""
+
+    week_start_equity: Usd = Usd(ZERO)
+    """What the account was worth when that session began, moved with deposits and withdrawals as the day's value is."""
+
+    month_since: str = ""
+    """The same of the running month."""
+
+    month_start_equity: Usd = Usd(ZERO)
     entries_today: int = 0
     last_learning_check: datetime | None = None
     last_fill_at: datetime | None = None

@@ -63,21 +63,32 @@ def _paid(before: AccountSnapshot, after: AccountSnapshot) -> Decimal:
 
 
 def with_flow(counters: Counters, flow: CashFlow) -> Counters:
-    """Return *counters* with the day's opening value and the highest value scaled by the flow.
+    """Return *counters* with the opening values of day, week and month and the highest value scaled by the flow.
 
     value * equity after / equity before
     """
     if flow.equity_before <= ZERO or flow.equity_after <= ZERO:
         return with_marks(counters, flow.equity_after)
     part = flow.equity_after / flow.equity_before
-    cent = Decimal("0.01")
     return replace(
         counters,
-        session_start_equity=Usd((counters.session_start_equity * part).quantize(cent)),
-        peak_equity=Usd((counters.peak_equity * part).quantize(cent)),
+        session_start_equity=_scaled(counters.session_start_equity, part),
+        peak_equity=_scaled(counters.peak_equity, part),
+        week_start_equity=_scaled(counters.week_start_equity, part),
+        month_start_equity=_scaled(counters.month_start_equity, part),
     )
 
 
+def _scaled(value: Usd, part: Decimal) -> Usd:
+    return Usd((value * part).quantize(Decimal("0.01"))) if value else value
+
+
 def with_marks(counters: Counters, equity: Usd) -> Counters:
-    """Return *counters* as if the session began now and the account had never been worth more."""
-    return replace(counters, session_start_equity=equity, peak_equity=equity)
+    """Return *counters* as if session, week and month began now and the account had never been worth more."""
+    return replace(
+        counters,
+        session_start_equity=equity,
+        peak_equity=equity,
+        week_start_equity=equity if counters.week_since else counters.week_start_equity,
+        month_start_equity=equity if counters.month_since else counters.month_start_equity,
+    )

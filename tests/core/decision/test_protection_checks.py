@@ -1,25 +1,38 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
-from apex_cli.core.model.decision import DecisionKind
-from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs
+from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
     CooldownLimits,
     LockRule,
     LockScope,
     Protections,
+    StrategyBudget,
+    StrategyBudgets,
     TradeLock,
 )
 
+D = Decimal
 UNTIL = datetime(2026, 3, 4, 14, 30, tzinfo=UTC)
-COOLDOWN = Limits(protections=Protections(cooldown=CooldownLimits(after_stop="2 sessions")))
+
+
+def limits_of(protections: Protections, **sections: Any) -> Limits:
+    """Return limits that execute without asking."""
+    return Limits(execution=ExecutionLimits(auto_execute=True), protections=protections, **sections)
+
+
+COOLDOWN = limits_of(Protections(cooldown=CooldownLimits(after_stop="2 sessions")))
 
 
 def a_lock(subject: str = "AAPL", **changes: Any) -> TradeLock:
@@ -73,3 +86,71 @@ def test_of_several_locks_the_one_that_ends_last_is_reported(build: Any) -> None
 def test_a_configured_protection_that_passes_shows_its_limit_when_described(build: Any) -> None:
     *_, cooldown = explain_checks(build.opportunity(), build.snapshot(), COOLDOWN)
     assert (cooldown.code, cooldown.passed, cooldown.limit) == ("cooldown", True, "no stop within 2 sessions")
+
+
+NOVEMBER = Mark(since="2026-11-02", equity=Usd(D(3200)))
+MONDAY = Mark(since="2026-11-23", equity=Usd(D(3100)))
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "mark", "opens"),
+    [
+        ("max_weekly_loss_pct", "weekly_loss", MONDAY, "2026-11-30 09:30 ET"),
+        ("max_monthly_loss_pct", "monthly_loss", NOVEMBER, "2026-12-01 09:30 ET"),
+    ],
+)
+def test_a_loss_of_week_or_month_refuses_until_the_next_one_opens(
+    build: Any, limit: str, code: str, mark: Mark, opens: str
+) -> None:
+    inputs = ProtectionInputs(week=MONDAY, month=NOVEMBER)
+    lost = mark.equity - 3000
+    just = (lost / mark.equity).quantize(D("0.0001"))
+    for part, is_refused in ((just - D("0.0001"), True), (just + D("0.0001"), False)):
+        limits = limits_of(Protections(**{limit: part}))
+        failed = build.failures(build.opportunity(), build.snapshot(protections=inputs), limits)
+        assert list(failed) == ([code] if is_refused else [])
+        if is_refused:
+            assert opens in failed[code].message
+            assert mark.since in failed[code].message
+
+
+@pytest.mark.parametrize("limit", ["max_weekly_loss_pct", "max_monthly_loss_pct"])
+def test_a_base_that_is_not_known_refuses(build: Any, limit: str) -> None:
+    limits = limits_of(Protections(**{limit: D("0.5")}))
+    (reason,) = build.failures(build.opportunity(), build.snapshot(), limits).values()
+    assert "unknown" in reason.message
+
+
+def budget(**values: Any) -> Limits:
+    return limits_of(Protections(budget=StrategyBudgets(**values)))
+
+
+def of(build: Any, key: str, strategy: str, risk: str = "10") -> Any:
+    return replace(build.exposure(key, risk), strategy=strategy)
+
+
+def test_a_strategy_has_a_budget_of_risk(build: Any) -> None:
+    # 3 shares at a risk of 2 are 6 of 3,000.
+    exposures = (of(build, "MSFT", "breakout", "20"), of(build, "IBM", "other", "500"))
+    roomy = RiskLimits(max_open_risk_pct=D(1))
+    for part, is_refused in (("0.0086", True), ("0.0087", False)):
+        limits = replace(budget(max_open_risk_pct=D(part)), risk=roomy)
+        failed = build.failures(build.opportunity(), build.snapshot(exposures=exposures), limits)
+        assert ("strategy_risk" in failed) == is_refused
+        if is_refused:
+            assert failed["strategy_risk"].value == "26.00 USD"
+
+
+def test_a_strategy_has_a_budget_of_positions(build: Any) -> None:
+    exposures = (of(build, "MSFT", "breakout"), of(build, "MSFT", "breakout"), of(build, "IBM", "other"))
+    for most, is_refused in ((1, True), (2, False)):
+        failed = build.failures(build.opportunity(), build.snapshot(exposures=exposures), budget(max_positions=most))
+        assert list(failed) == (["strategy_positions"] if is_refused else [])
+
+
+def test_the_budget_of_one_strategy_leaves_the_others_theirs(build: Any) -> None:
+    limits = budget(max_positions=5, strategies={"breakout": StrategyBudget(max_positions=1)})
+    exposures = (of(build, "MSFT", "breakout"), of(build, "IBM", "other"))
+    snapshot = build.snapshot(exposures=exposures)
+    assert list(build.failures(build.opportunity(), snapshot, limits)) == ["strategy_positions"]
+    assert build.failures(build.opportunity(strategy="other"), snapshot, limits) == {}
