@@ -172,7 +172,7 @@ def _command_name(arguments: Sequence[str]) -> str:
 def _require_text(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if any("\ud800" <= letter <= "\udfff" for letter in argument):
-            raise InputError("not_utf8", f"The argument {argument!r} is not valid UTF-8.", hint="Type it anew.")
+            raise InputError("not_utf8", f"The argument {argument!r} is not valid UTF-8.", hint="Type it again.")
 
 
 def _usage_error(out: Output, error: typer.TyperException) -> int:

@@ -130,7 +130,7 @@ def _await(settings: Settings, store: StateStore, request_id: str, wait_s: float
 def not_begun(holder: str, wait_s: float) -> BusyError:
     """Return the error for a *holder* of the executor, such as ``apex run (pid 7)``, that did not take up the work."""
     process = holder.partition("(pid ")[2].partition(")")[0]
-    end = f"or end that process: kill {process}, and once more if it goes on." if process.isdigit() else "or end it."
+    end = f"or end that process: kill {process}, and once more if it still runs." if process.isdigit() else "or end it."
     who = holder or "Another process"
     return BusyError(
         "executor_busy",

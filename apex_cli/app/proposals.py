@@ -1,7 +1,7 @@
 """Takes in what an agent proposes: read as any signal, decided as any signal, and never more than queued.
 
 A proposal is decided and written down at once, in one commit, by the process whose door it came through. No order
-leaves by it, so nobody has to hold the executor: a run may go on beside it, and a person answers as ever.
+leaves by it, so nobody has to hold the executor: a run may work beside it, and a person answers as ever.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def history(
 def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
     """Yield round trips as they were last booked, oldest first.
 
-    A late or corrected fill books a round trip anew or voids it; only then is the journal read twice.
+    A late or corrected fill books a round trip again or voids it; only then is the journal read twice.
     """
     final = final_bookings(journal)
     for row in journal.events(kind=kind_of(RoundTripClosed)):

@@ -106,4 +106,4 @@ def unfreeze(call: Call) -> None:
     with store.transaction() as tx:
         learning = unfreeze_learning(tx, store.clock.now())
     data = {"frozen": False, "frozen_at": None, "reason": "", "version": learning.version}
-    out.result(data, (Line(text=f"Learning goes on from version {learning.version}."),))
+    out.result(data, (Line(text=f"Learning continues from version {learning.version}."),))

@@ -201,7 +201,7 @@ class _Sweep:
                     return sweeping.sweep_on_cluster(tasks, self._dask, on_done=on_done, kept=self._kept)
                 return sweeping.sweep(tasks, jobs=self._jobs, on_done=on_done, kept=self._kept)
             except KeyboardInterrupt:
-                self._out.note(f"What is finished is in {self._kept.path}: the same command goes on from there.")
+                self._out.note(f"What is finished is in {self._kept.path}: the same command continues there.")
                 raise
 
     def _plain(self, tasks: Sequence[SweepTask], csv: Path | None, end: ReplayOptions | None) -> None:

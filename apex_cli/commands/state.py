@@ -176,7 +176,7 @@ def reset_clock(
     call: Call,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Let time begin anew with this machine's clock, after it was wrongly ahead.
+    """Let time begin again with this machine's clock, after it was wrongly ahead.
 
     Otherwise apex never goes back behind the latest time that the state has seen.
     """

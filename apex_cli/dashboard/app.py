@@ -465,7 +465,7 @@ class DashboardApp(App[None]):
         if self.has_control:
             self._set_control(typed=None)
             return
-        body = Text("Keys will approve, reject, halt, reduce and go on. Each still asks first.")
+        body = Text("Keys will approve, reject, halt, reduce and resume. Each still asks first.")
         self.push_screen(Confirm("Take control?", [body], doing="Take control"), self._set_control)
 
     def _set_control(self, typed: str | None) -> None:
@@ -532,7 +532,7 @@ class DashboardApp(App[None]):
         self.call_from_thread(self.notify, f"{symbol} {done.approval.status}{why}")
 
     def action_mode(self, name: str) -> None:
-        """Halt, reduce or go on, after asking."""
+        """Halt, reduce or resume, after asking."""
         if not self._may_act():
             return
         mode = TradingMode(name)

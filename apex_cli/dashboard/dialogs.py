@@ -69,7 +69,7 @@ class Confirm(Dialog):
         tone: str = "primary",
         types_first: bool = True,
     ) -> None:
-        """Ask whether to go on with *doing*.
+        """Ask whether to continue with *doing*.
 
         Args:
             title: the question.

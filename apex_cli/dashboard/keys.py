@@ -39,7 +39,7 @@ KEYS = (
     Key("r", "r", "answer(False)", "Reject", "reject it", needs_control=True),
     Key("H", "H", "mode('HALTED')", "Halt", "halt: nothing but cancels and protective exits", needs_control=True),
     Key("U", "U", "mode('REDUCING')", "Reduce", "reduce: exits only", needs_control=True),
-    Key("G", "G", "mode('ACTIVE')", "Go on", "go on again", needs_control=True),
+    Key("G", "G", "mode('ACTIVE')", "Resume", "resume", needs_control=True),
     Key("slash", "/", "filter", "Filter log", "filter the log by words"),
     Key("f", "f", "kind", "Kind", "show one kind of the log's lines after the other", is_in_footer=False),
     Key("escape", "Esc", "all_of_the_log", "All", "show all of the log again; leave a dialog", is_in_footer=False),
@@ -77,7 +77,7 @@ def help_text() -> str:
     return "\n".join(
         [
             f"{'1 2 3 4 5':<12} {panes}",
-            f"{'Tab  arrows':<12} go on, move in a table; PgUp PgDn Home End, too",
+            f"{'Tab  arrows':<12} move on, and in a table; PgUp PgDn Home End, too",
             f"{'Enter click':<12} all of a row; of an approval: answer it",
             *looking,
             "",

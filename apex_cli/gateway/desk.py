@@ -67,7 +67,7 @@ class Desk(Register):
         plan: CommissionPlan = CommissionPlan.IB_FIXED,
         engine: MatchingEngine | None = None,
     ) -> None:
-        """Open an account with *cash*, flat; or go on with an *engine* that was restored."""
+        """Open an account with *cash*, flat; or continue with an *engine* that was restored."""
         super().__init__()
         self.policy = policy or Policy()
         self.costs = CostModel(plan=plan)

@@ -48,7 +48,7 @@ def notify_folder(settings: Settings) -> Path:
 def make_channels(
     settings: Settings, *, say: Callable[[str], None], telegram: Callable[[Secrets], Notifier] | None = None
 ) -> Parts:
-    """Return every channel that is set up; one that is set up badly becomes a problem, and the others go on.
+    """Return every channel that is set up; one that is set up badly becomes a problem, and the others still work.
 
     Args:
         settings: of the user.

@@ -149,7 +149,7 @@ class TelegramDesk:
     async def _about_approval(self, pressed: Pressed, worth: Press, button: Button, who: str) -> None:
         approval: ApprovalRecord | None = self._operator.view().approvals.get(button.approval_id)
         if approval is None:
-            await self._link.answer(pressed.press_id, "That trade is long over; apex explain tells its story.")
+            await self._link.answer(pressed.press_id, "That trade is long over; apex explain shows its story.")
             await self._take_away(pressed, "Long over.")
         elif button.action is Action.DETAILS:
             await self._details(pressed, approval)

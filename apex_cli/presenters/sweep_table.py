@@ -146,7 +146,7 @@ def luck_sentence(luck: Luck) -> str:
     )
     odds = f"; deflated, the ratio is above nothing with a probability of {share(luck.deflated_sharpe)}"
     over = f"; overfitted with {share(luck.overfitting)}" if luck.overfitting is not None else ""
-    words = "cannot be told from luck" if luck.is_luck else "is hard to explain by luck alone"
+    words = "cannot be distinguished from luck" if luck.is_luck else "is hard to explain by luck alone"
     return f"The best setting {words}: {facts}{odds}{over}."
 
 

@@ -61,7 +61,7 @@ class NotifySettings(Value, frozen=True, kw_only=True):
     """Where the quiet hours are."""
 
     deliver_s: Annotated[int, Range(0, 60)] = 5
-    """How long a command stays at its end to deliver what it caused, in seconds; the next one goes on."""
+    """How long a command stays at its end to deliver what it caused, in seconds; the next one continues."""
 
     telegram: TelegramSettings = TelegramSettings()
     """Messages with buttons, by a bot of your own."""

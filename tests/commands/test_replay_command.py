@@ -108,7 +108,7 @@ def test_a_sweep_walks_forward_keeps_an_end_and_writes_a_table(demo: Path, apex:
     assert set(walked["windows"][0]["settings"]) == {"risk.max_position_pct", "risk.max_positions"}
     out = apex(*sweep, "--hold-out", "2m").out
     assert "Net R by max_position_pct (down) and max_positions (across)" in out
-    assert "The best setting cannot be told from luck" in out
+    assert "The best setting cannot be distinguished from luck" in out
     assert "Held out" in out
     assert "judged on the time after it" in apex(*sweep, "--walk-forward", "6m/2m").out
     assert not (demo / "grid.yaml.rows").exists()

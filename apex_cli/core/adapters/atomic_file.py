@@ -85,7 +85,7 @@ def as_state_error(error: OSError, path: Path) -> StateError:
     """Return the StateError for a failed operation on *path*.
 
     Its exit status is 9 even where ``state.dir`` is badly chosen: whatever keeps the state from being used, the
-    answer is the same, to look before trading goes on.
+    answer is the same, to look before trading continues.
     """
     code, words, hint = "state_io_error", "", "check the disk, then run: apex state check"
     for numbers, found, text, step in _CAUSES:

@@ -106,7 +106,7 @@ def recheck_approval(
         approval: a pending or approved one.
         snapshot: taken now.
         limits: the user's limits.
-        quantity: the person's own size; else the one kept in the approval; else it is sized anew.
+        quantity: the person's own size; else the one kept in the approval; else it is sized again.
     """
     quote = snapshot.quote
     decision = decide_at(

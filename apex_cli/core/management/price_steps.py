@@ -94,7 +94,7 @@ def allowed_rest(  # noqa: PLR0917 - what a decision reads, in one line
 ) -> Quantity | tuple[Reason, ...]:
     """Return how much of *rest* may be sent at *price*, or why nothing may.
 
-    The whole trade is decided anew as if nothing of it existed: what has filled and what is to be sent, at the new
+    The whole trade is decided again as if nothing of it existed: what has filled and what is to be sent, at the new
     price. So the loss at the stop stays within the budget, and every check holds at this moment.
 
     Args:

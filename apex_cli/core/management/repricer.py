@@ -2,7 +2,7 @@
 
 The steps, each on disk before the next: the new price is noted; the resting entries are cancelled; the broker confirms
 the cancels, and reports in one complete answer what they have filled; what is left is decided again; its orders are
-written down; they leave. Whatever is killed in between, the next look goes on from what is on disk, and all entries
+written down; they leave. Whatever is killed in between, the next look continues from what is on disk, and all entries
 of the bracket together never ask for more than was decided.
 """
 
@@ -57,7 +57,7 @@ class Repricer:
         """Re-price what has rested long enough; True when something changed.
 
         Raises:
-            BrokerError: the broker cannot be asked; the next cycle goes on.
+            BrokerError: the broker cannot be asked; the next cycle tries again.
             StateError: an intent could not be written; nothing was sent.
         """
         changed = False

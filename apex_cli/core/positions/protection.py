@@ -302,7 +302,7 @@ def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
 
 
 def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]:
-    """Return the working entries of one instrument that must not go on, as an exit of what they bought has filled.
+    """Return the working entries of one instrument that must end, as an exit of what they bought has filled.
 
     A stop ends every entry of its decision, a target the one it waited for and the one of its own tranche.
     """

@@ -1,4 +1,4 @@
-"""Orders of other hands that would go on after a close, and open the other side."""
+"""Orders of other hands that would stay after a close, and open the other side."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _warnings(state: State, others: Iterable[BrokerOrder], symbol: str) -> Itera
                 hand = order.placed_by or "another program"
                 yield Reason(
                     code="resting_elsewhere",
-                    message=f"{position.instrument.key}: an order placed by {hand} goes on after a close "
+                    message=f"{position.instrument.key}: an order placed by {hand} stays after a close "
                     f"({terms_in_words(order)}); what it fills beyond the position opens the other side. Cancel it "
                     "where it was placed.",
                     value=plain(left),

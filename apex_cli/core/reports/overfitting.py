@@ -50,7 +50,7 @@ class Luck(Value, frozen=True, kw_only=True):
 
     @property
     def is_luck(self) -> bool:
-        """True when the best setting cannot be told from luck."""
+        """True when the best setting cannot be distinguished from luck."""
         return self.deflated_sharpe < CREDIBLE or self.sharpe_low <= 0 or (self.overfitting or 0) >= COIN
 
 
@@ -172,7 +172,7 @@ def sharpe_interval(returns: Returns, seed: int) -> tuple[float, float]:
     """Return the 90 % interval of the ratio of one session, by drawing blocks of sessions that follow each other.
 
     Returns of days that follow each other are not independent; blocks keep what binds them. Blocks are as long as the
-    cube root of the number of sessions, and go on at the beginning after the end.
+    cube root of the number of sessions, and continue at the beginning after the end.
 
     Source:
         D. N. Politis, J. P. Romano, "A Circular Block-Resampling Procedure for Stationary Data", 1992.

@@ -227,7 +227,7 @@ _HAS_FILLED = b'"average_price"'
 def final_bookings(journal: JournalReader) -> dict[str, int]:
     """Return, for round trips that were booked again or voided, the event that counts (0: none).
 
-    A late or corrected fill books a round trip anew or voids it; only then is the journal read once more.
+    A late or corrected fill books a round trip again or voids it; only then is the journal read once more.
     """
     corrections = (FillCorrected, RoundTripVoided)
     if not any(True for each in corrections for _ in journal.events(kind=kind_of(each))):

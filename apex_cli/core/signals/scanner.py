@@ -162,7 +162,7 @@ class Scanner:
             return ()
 
     def _look(self, symbol: str, now: datetime) -> Iterator[Signal]:
-        """Yield the signals of one symbol; what is wrong with it is reported once, and the others go on."""
+        """Yield the signals of one symbol; what is wrong with it is reported once, and the others still work."""
         frame = self._history.frame(symbol, now)
         if isinstance(frame, Reason):
             if frame.code != NOT_FETCHED:

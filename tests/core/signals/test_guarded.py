@@ -1,4 +1,4 @@
-"""Code that may be anybody's: what crashes, hangs or eats memory is named, and the others go on."""
+"""Code that may be anybody's: what crashes, hangs or eats memory is named, and the others still work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection at a time, kept alive: taken in, synchronised, and made anew after each loss.
+"""One connection at a time, kept alive: taken in, synchronised, and made again after each loss.
 
 A task of its own takes in what is heard, settles doubts by asking again, and asks for the time when it is silent.
 After a loss it connects with growing pauses, asks for everything, and only then lets orders leave. Reads may be

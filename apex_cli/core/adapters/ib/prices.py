@@ -145,7 +145,7 @@ class IbPrices:
         return quote if quote is not None and quote.at <= at else None
 
     def _use(self, link: Link) -> None:
-        """Begin anew on a new connection: subscriptions do not survive."""
+        """Begin again on a new connection: subscriptions do not survive."""
         if link is not self._link:
             self._link = link
             self._streams.clear()

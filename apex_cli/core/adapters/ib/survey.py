@@ -60,7 +60,7 @@ class Survey:
         return not {OPEN, COMPLETED, EXECUTIONS, OWN_EXECUTIONS} & set(self.unanswered)
 
     def require_complete(self, config: IbConfig) -> None:
-        """Refuse to go on from a part.
+        """Refuse to continue from a part.
 
         Raises:
             BrokerError: something was not answered.

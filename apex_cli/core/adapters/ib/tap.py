@@ -1,7 +1,7 @@
 """Hears the protocol's own callbacks, before the library concludes anything from them.
 
 The names and arguments of these callbacks are those of Interactive Brokers' EWrapper, the same in every client
-library; each is wrapped on one ``wrapper`` object, and goes on to the library unchanged. A handler only appends.
+library; each is wrapped on one ``wrapper`` object, and is passed to the library unchanged. A handler only appends.
 """
 
 from __future__ import annotations

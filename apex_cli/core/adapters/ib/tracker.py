@@ -115,7 +115,7 @@ class Tracker:
         known = self.orders[ref]
         known.reason = reason or known.reason
         if known.reported is not None:
-            self._report(known, known.reported[0], anew=True)
+            self._report(known, known.reported[0], is_again=True)
 
     def refuse(self, orders: Iterable[Order], reason: str) -> None:
         """Report that *orders* were rejected here; they never left."""
@@ -236,7 +236,7 @@ class Tracker:
             self._doubt(known)
             self._end_when_filled(known)
         elif known.was_seen and known.ref not in self.doubts:
-            self._report(known, OrderStatus.WORKING, anew=is_other)
+            self._report(known, OrderStatus.WORKING, is_again=is_other)
 
     def _hear_execution(self, word: Executed) -> None:
         if self._is_of_another(word.account):
@@ -332,7 +332,7 @@ class Tracker:
             known = self.orders[ref]
             if ref in on_the_list:
                 self.doubts.discard(ref)
-                self._report(known, OrderStatus.WORKING, anew=True)
+                self._report(known, OrderStatus.WORKING, is_again=True)
                 known.is_change_refused = False
             elif known.executed >= known.filled and known.status != "Filled":
                 self._end(known, self._how_it_ended(known))
@@ -381,10 +381,10 @@ class Tracker:
     def _doubt(self, known: Known) -> None:
         self.doubts.add(known.ref)
 
-    def _report(self, known: Known, status: OrderStatus, *, anew: bool = False) -> None:
+    def _report(self, known: Known, status: OrderStatus, *, is_again: bool = False) -> None:
         terms = known.terms
         reported = (status, known.quantity, terms.stop_price if terms else None, terms.limit_price if terms else None)
-        if reported == known.reported and not anew:
+        if reported == known.reported and not is_again:
             return
         known.reported = reported
         self._events.append(self._update(known, status))

@@ -166,7 +166,7 @@ class SimulatedBroker:
         self._currencies.update(engine.balances)
 
     def require(self, known: Marks) -> None:
-        """Refuse to go on with books that are older than what they reported to the state.
+        """Refuse to continue with books that are older than what they reported to the state.
 
         Raises:
             StateError: *known* holds a number that the books did not give out yet.

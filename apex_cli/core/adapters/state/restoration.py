@@ -77,7 +77,7 @@ def migrate(store: TinyDbStore) -> Migrated:
 def restore(
     store: TinyDbStore, generation: int | None = None, *, replay: Replay | None = None, is_from_journal: bool = False
 ) -> Restored:
-    """Put a sound state in place; sequence numbers go on from the highest known.
+    """Put a sound state in place; sequence numbers continue from the highest known.
 
     The base is the kept *generation*, else with *is_from_journal* nothing, else the newest of the present file and the
     copies that is sound, else nothing. With *replay* the later events of the journal are applied to it. A present file
@@ -473,7 +473,7 @@ def _told_since(store: TinyDbStore, since: datetime | None) -> _News:
 
 
 def reset_clock(store: TinyDbStore) -> ClockReset | None:
-    """Let the state's time begin anew with the machine's clock; None when nothing was saved yet.
+    """Let the state's time begin again with the machine's clock; None when nothing was saved yet.
 
     Raises:
         StateError: the file is damaged.

@@ -84,7 +84,7 @@ class CachedBars:
         return kept
 
     def _fetched(self, symbol: str, kept: Kept | None, now: datetime) -> Kept:
-        """Ask the source for what is missing; when it fails, go on with what is kept."""
+        """Ask the source for what is missing; when it fails, continue with what is kept."""
         try:
             bars = self._asked(symbol, kept.bars if kept is not None else (), now)
         except ApexError as error:

@@ -161,7 +161,7 @@ def make_series(table: PriceTable, rows: Sequence[PriceRow], symbol: str, name: 
     """Return the bars of *rows*.
 
     Raises:
-        InputError: times cannot be told apart from dates, or the bars are longer than a day.
+        InputError: times cannot be distinguished from dates, or the bars are longer than a day.
     """
     problems: list[str] = list(table.problems)
     zone = table.zone or NEW_YORK

@@ -1,7 +1,7 @@
 """Bytes to signals: JSON, JSON Lines, YAML or CSV, in bounded memory, whatever the bytes are.
 
 JSON Lines and CSV are streamed a line at a time. A JSON or YAML document is read whole, up to
-``MAX_DOCUMENT`` or ``MAX_YAML`` bytes. What cannot be used becomes a ``RejectedRow``; the good rows go on.
+``MAX_DOCUMENT`` or ``MAX_YAML`` bytes. What cannot be used becomes a ``RejectedRow``; the good rows are used.
 """
 
 from __future__ import annotations
