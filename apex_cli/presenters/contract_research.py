@@ -301,6 +301,39 @@ class Weights(TypedDict):
     markets: dict[str, Decimal]
 
 
+class LearnedValue(TypedDict):
+    """What a strategy, or a market, is expected to bring: R a trade after costs."""
+
+    name: str
+    r: Decimal
+    sd: Decimal
+    loses: Decimal
+    trades: int
+    followed: int
+
+
+class LearnedEffect(TypedDict):
+    """What a component brings between its worst and best value, beyond what its default weight promises."""
+
+    name: str
+    r: Decimal
+    sd: Decimal
+
+
+class Calibration(TypedDict):
+    """Expected beside realised R of trades of which about the same was expected."""
+
+    expected_from: Decimal
+    expected_to: Decimal
+    trades: int
+    followed: int
+    expected: Decimal
+    realised: Decimal
+    low: Decimal
+    high: Decimal
+    fits: bool
+
+
 class LearnStatus(TypedDict):
     """``apex learn status``."""
 
@@ -319,6 +352,10 @@ class LearnStatus(TypedDict):
     predictions: int
     brier_score: Decimal | float | None
     last_check: datetime | None
+    followed: int
+    values: list[LearnedValue]
+    effects: list[LearnedEffect]
+    calibration: list[Calibration]
 
 
 class LearnVersion(TypedDict):

@@ -10,7 +10,7 @@ import msgspec
 
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.model.signal import Expectation, Opportunity
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.story import Story
@@ -114,6 +114,23 @@ def _score_data(opportunity: Opportunity) -> dict[str, Any]:
         "components": [{"name": p.name, "weight": p.weight, "value": p.value} for p in opportunity.breakdown],
         "factors": [{"name": f.name, "value": f.value, "why": f.why} for f in opportunity.factors],
         "notes": list(opportunity.notes),
+        "expected": _expected_data(opportunity.expected),
+    }
+
+
+def _expected_data(expected: Expectation | None) -> dict[str, Any] | None:
+    if expected is None:
+        return None
+    return {
+        "r": expected.mean,
+        "low": expected.low,
+        "high": expected.high,
+        "default_r": expected.default,
+        "orders": expected.orders,
+        "trades": expected.trades,
+        "followed": expected.followed,
+        "loses": expected.loses,
+        "next_look": expected.next_look,
     }
 
 
@@ -198,7 +215,19 @@ def _score_notes(record: DecisionRecord) -> tuple[Block, ...]:
     if plain is not None and (opportunity.weights_version or plain != opportunity.opportunity_score):
         text = f"Weights version {opportunity.weights_version}; with nothing learned it would score {plain:.3f}."
         lines.append(Line(text=text, tone=Tone.DIM))
+    if opportunity.expected is not None:
+        lines.append(Line(text=expected_line(opportunity.expected)))
     return tuple(lines)
+
+
+def expected_line(expected: Expectation) -> str:
+    """Return expected R with its interval, and what it is known from."""
+    known = f"{expected.trades} trades and {expected.followed} followed signals of its strategy"
+    order = "" if expected.orders else " It is only reported: the score decides what goes first."
+    return (
+        f"Expected {expected.mean:+.2f} R after costs, with 90 % between {expected.low:+.2f} and {expected.high:+.2f} "
+        f"on average, by {known}; the default weights alone promise {expected.default:+.2f} R.{order}"
+    )
 
 
 def _decision_line(record: DecisionRecord) -> Line:

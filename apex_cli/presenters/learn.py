@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.learning.calibration import CalibrationRow, calibration
 from apex_cli.core.learning.components import LEAST_OF_EACH, LEAST_TRADES
+from apex_cli.core.learning.expectation import NINETY_PERCENT
 from apex_cli.core.learning.learners import weights_in_force
 from apex_cli.core.learning.markets import LEAST_TRADES as LEAST_OF_MARKET
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, Weights, WeightsVersion
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, StrategyValue, Weights, WeightsVersion
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.screen.formats import DASH, moment, ratio, results_text
 
 MODE_WORDS = {
     LearningMode.ADAPT: "changes the weights of the score, never a size or a limit",
+    LearningMode.PROTECT: "changes the order, and lowers the size or asks first where a strategy probably loses",
     LearningMode.REPORT: "says what it would change, and changes nothing",
     LearningMode.OFF: "off: scores are made with the defaults",
 }
@@ -41,7 +45,7 @@ def version_data(version: WeightsVersion) -> dict[str, Any]:
 def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
     """Return where the learners stand."""
     learning = state.learning
-    lessons = list(state.lessons.values())
+    lessons = [lesson for lesson in state.lessons.values() if not lesson.is_followed]
     outcomes = model_outcomes(lessons)
     wins = sum(1 for lesson in lessons if lesson.r > 0)
     breakeven = sum(1 for lesson in lessons if lesson.r == 0)
@@ -61,12 +65,45 @@ def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
         "predictions": len(outcomes),
         "brier_score": brier_score(outcomes),
         "last_check": state.counters.last_learning_check,
+        "followed": sum(1 for lesson in state.lessons.values() if lesson.is_followed),
+        "values": [_value_data(name, value) for name, value in sorted(weights_in_force(state).values.items())],
+        "effects": [
+            {"name": name, "r": effect.mean, "sd": effect.sd}
+            for name, effect in weights_in_force(state).effects.items()
+        ],
+        "calibration": [_calibration_data(row) for row in calibration(state.lessons.values())],
+    }
+
+
+def _value_data(name: str, value: StrategyValue) -> dict[str, Any]:
+    return {
+        "name": name.rstrip("/"),
+        "r": value.mean,
+        "sd": value.sd,
+        "loses": value.loses,
+        "trades": value.trades,
+        "followed": value.followed,
+    }
+
+
+def _calibration_data(row: CalibrationRow) -> dict[str, Any]:
+    return {
+        "expected_from": row.expected_from,
+        "expected_to": row.expected_to,
+        "trades": row.trades,
+        "followed": row.followed,
+        "expected": row.expected,
+        "realised": row.realised,
+        "low": row.realised - row.reach,
+        "high": row.realised + row.reach,
+        "fits": row.fits,
     }
 
 
 def _new_of(state: State, market: MarketType) -> int:
     seen = state.learning.market_seq.get(market, 0)
-    return sum(1 for lesson in state.lessons.values() if lesson.market_type is market and lesson.seq > seen)
+    own = (lesson for lesson in state.lessons.values() if lesson.market_type is market and not lesson.is_followed)
+    return sum(1 for lesson in own if lesson.seq > seen)
 
 
 def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
@@ -100,7 +137,42 @@ def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
             Cell(f"{data['predictions']} ended, Brier score {ratio(data['brier_score'])} (0.25 is guessing)"),
         ),
     )
-    return (Fields(rows=rows), _weights_grid("Default", DEFAULT_WEIGHTS, "In force", weights_in_force(state)))
+    weights = weights_in_force(state)
+    grids = (_weights_grid("Default", DEFAULT_WEIGHTS, "In force", weights), *_values_grid(weights))
+    return (Fields(rows=rows), *grids, *_calibration_grid(calibration(state.lessons.values())))
+
+
+def _values_grid(weights: Weights) -> tuple[Grid, ...]:
+    """Return what each strategy is expected to bring, with its interval; nothing while nothing is known."""
+    rows = tuple(
+        (
+            Cell(name.rstrip("/"), Tone.BOLD),
+            Cell(f"{value.mean:+.2f}"),
+            Cell(f"{value.mean - NINETY_PERCENT * value.sd:+.2f}..{value.mean + NINETY_PERCENT * value.sd:+.2f}"),
+            Cell(f"{value.loses:.0%}"),
+            Cell(str(value.trades)),
+            Cell(str(value.followed)),
+        )
+        for name, value in sorted(weights.values.items())
+    )
+    columns = heads("Expected", ">R a trade", ">90 %", ">Loses", ">Trades", ">Followed")
+    return (Grid(columns=columns, rows=rows),) if rows else ()
+
+
+def _calibration_grid(table: Sequence[CalibrationRow]) -> tuple[Grid, ...]:
+    """Return expected beside realised R; nothing while too few trades ended."""
+    rows = tuple(
+        (
+            Cell(f"{row.expected:+.2f}"),
+            Cell(f"{row.realised:+.2f}", Tone.PLAIN if row.fits else Tone.WARN),
+            Cell(f"{row.realised - row.reach:+.2f}..{row.realised + row.reach:+.2f}"),
+            Cell(str(row.trades)),
+            Cell(str(row.followed)),
+        )
+        for row in table
+    )
+    columns = heads(">Expected R", ">Realised R", ">90 %", ">Trades", ">Followed")
+    return (Grid(columns=columns, rows=rows),) if rows else ()
 
 
 def history_data(state: State) -> dict[str, Any]:

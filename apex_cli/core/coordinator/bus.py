@@ -1,6 +1,6 @@
 """The bounded priority bus between the coordinator's stages.
 
-Lower priority number first, then best score, then first in, first out. When the bus is full
+Lower priority number first, then the highest rank, then first in, first out. When the bus is full
 the weakest signal goes, the oldest of equals: it is handed back so that it ends with a record,
 never silently.
 """
@@ -44,6 +44,11 @@ class CheckLearning(msgspec.Struct, frozen=True):
 
 Message = Incoming | Ranked | CheckLearning
 
+Strength = tuple[float, float]
+"""What an opportunity is ordered by, then its score; a signal's confidence."""
+
+EVEN: Strength = (0.0, 0.0)
+
 
 class Bus:
     """Messages by priority, at most *capacity* of them."""
@@ -52,8 +57,8 @@ class Bus:
         """Start empty."""
         self.capacity = capacity
         self._messages: dict[int, Message] = {}
-        self._order: list[tuple[int, float, int]] = []
-        self._weakest: list[tuple[float, int]] = []
+        self._order: list[tuple[int, Strength, int]] = []
+        self._weakest: list[tuple[Strength, int]] = []
         self._numbers = count()
 
     def __len__(self) -> int:
@@ -64,7 +69,7 @@ class Bus:
         """Add *message*; return the one dropped for it when the bus is full (perhaps itself)."""
         number = next(self._numbers)
         strength = _strength(message)
-        best_first = -strength if isinstance(message, Ranked) else 0.0
+        best_first = (-strength[0], -strength[1]) if isinstance(message, Ranked) else EVEN
         self._messages[number] = message
         heappush(self._order, (priority, best_first, number))
         heappush(self._weakest, (strength, number))
@@ -102,11 +107,12 @@ class Bus:
         return None
 
 
-def _strength(message: Message) -> float:
+def _strength(message: Message) -> Strength:
     match message:
         case Ranked(opportunity=opportunity):
-            return float(opportunity.opportunity_score)
+            first, score = opportunity.rank
+            return float(first), float(score)
         case Incoming(signal=signal):
-            return float(signal.confidence or 0)
+            return float(signal.confidence or 0), 0.0
         case CheckLearning():
-            return float("inf")
+            return float("inf"), 0.0

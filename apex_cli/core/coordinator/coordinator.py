@@ -618,4 +618,4 @@ class Coordinator:
 
 def _best_first(found: Iterable[Ranked | Ended | SignalReport]) -> list[Ranked]:
     ranked = [each for each in found if isinstance(each, Ranked)]
-    return sorted(ranked, key=lambda each: -each.opportunity.opportunity_score)
+    return sorted(ranked, key=lambda each: each.opportunity.rank, reverse=True)

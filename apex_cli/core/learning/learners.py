@@ -5,23 +5,44 @@ Learning reaches the score and nothing else. Each change can be listed, compared
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.learning import components, markets
+from apex_cli.core.learning.expectation import value_key
+from apex_cli.core.learning.experience import all_experience
 from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, LearningState, Weights, WeightsVersion
+from apex_cli.core.model.learning import (
+    DEFAULT_WEIGHTS,
+    Estimate,
+    Experience,
+    LearningMode,
+    LearningState,
+    Weights,
+    WeightsVersion,
+)
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.state.events import LearningChange, LearningFrozen, LearningUnfrozen, WeightsAdapted, WeightsProposed
 from apex_cli.core.state.tables import State
 
 SUBJECT = "learning"
 """What the events of this module concern."""
+
+
+FOLLOWED_PER_TRADE = 5
+"""Followed signals that make new estimates as due as one trade."""
+
+LEAST_CHANGE = Decimal("0.01")
+"""R by which a value must move to make a version."""
+
+LONGEST = timedelta(days=10)
+"""After that a value that is found again is put in force again, so that it does not lapse."""
 
 
 class Learners:
@@ -45,23 +66,29 @@ class Learners:
     def _adapt_parts(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
         learning = tx.learning
         known = [lesson for lesson in lessons if lesson.conditions.parts.keys() >= DEFAULT_WEIGHTS.parts.keys()]
-        fresh = sum(1 for lesson in known if lesson.seq > learning.parts_seq)
-        if not components.should_adapt(known, fresh=fresh, last=learning.parts_at, now=now):
+        fresh = [lesson for lesson in known if lesson.seq > learning.parts_seq]
+        if not components.should_adapt(known, fresh=size_of(fresh), last=learning.parts_at, now=now):
             return
-        before = weights_in_force(tx)
-        after = replace(before, parts=components.adapt(before.parts, known))
-        found = components.edges(known)
-        best = max(found, key=lambda name: found[name])
-        why = f"{len(known)} trades, {fresh} of them new: winners stood out most in {best.replace('_', ' ')}."
+        before, base = weights_in_force(tx), weights_of(tx, learning.base)
+        experience = experience_of(tx)
+        if not experience:
+            return
+        found = components.slopes_of(experience, components.noise_of(experience))
+        effects = components.effects_of(base, found)
+        parts = components.adapt(before.parts, components.wanted_weights(effects))
+        after = replace(before, parts=parts, effects=effects)
         learning = replace(learning, parts_seq=known[-1].seq, parts_at=now)
-        self._put(tx, before, after, learning, cause="parts", why=why, now=now)
+        is_same = parts == before.parts and _means(effects) == _means(before.effects)
+        self._put(tx, before, before if is_same else after, learning, cause="parts", why=_why_parts(effects), now=now)
 
     def _adapt_markets(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
+        self._adapt_values(tx, lessons, now)
         for market in MarketType:
-            own = [lesson for lesson in lessons if lesson.market_type is market]
+            own = [lesson for lesson in lessons if lesson.market_type is market and not lesson.is_followed]
             learning, before = tx.learning, weights_in_force(tx)
-            fresh = [lesson for lesson in own if lesson.seq > learning.market_seq.get(market, 0)]
-            step = markets.step_by_trades(market, before.markets[market], fresh)
+            fresh = sum(1 for lesson in own if lesson.seq > learning.market_seq.get(market, 0))
+            value = before.values.get(value_key(market, ""))
+            step = markets.step_by_value(market, before.markets[market], fresh, value)
             if step is None:
                 step = _idle_step(market, before.markets[market], own, learning, now)
             if step is None:
@@ -73,6 +100,21 @@ class Learners:
             )
             after = replace(before, markets={**before.markets, market: step.weight})
             self._put(tx, before, after, learning, cause=step.cause, why=step.why, now=now)
+
+    def _adapt_values(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
+        learning = tx.learning
+        fresh = [lesson for lesson in lessons if lesson.seq > max(learning.values_seq, learning.base_seq)]
+        if size_of(fresh) < markets.LEAST_TRADES:
+            return
+        before, base = weights_in_force(tx), weights_of(tx, learning.base)
+        experience = experience_of(tx)
+        after = markets.values_of(before, experience, components.noise_of(experience), base)
+        learning = replace(learning, values_seq=lessons[-1].seq)
+        if not _moves(before, after, now):
+            tx.learning = learning
+            return
+        after = replace(after, estimated_at=now)
+        self._put(tx, before, after, learning, cause="values", why=_why_values(after), now=now)
 
     def _put(
         self,
@@ -90,7 +132,7 @@ class Learners:
             tx.learning = learning
             return
         version = WeightsVersion(version=learning.newest + 1, made_at=now, weights=after, cause=cause, why=why)
-        if self._mode is LearningMode.ADAPT:
+        if self._mode.adapts:
             put_in_force(tx, version, before, learning, now)
             return
         tx.learning = learning
@@ -106,6 +148,51 @@ class Learners:
         outcomes = model_outcomes(fresh)
         if outcomes:
             self._outcome_hook.learn(outcomes, now)
+
+
+def size_of(lessons: Sequence[Lesson]) -> int:
+    """Return how many trades *lessons* are, five followed signals being one."""
+    followed = sum(1 for lesson in lessons if lesson.is_followed)
+    return len(lessons) - followed + followed // FOLLOWED_PER_TRADE
+
+
+def experience_of(state: State) -> dict[str, Experience]:
+    """Return the sums of everything that may be learned from, by market and strategy."""
+    learning = state.learning
+    base = weights_of(state, learning.base)
+    lessons = sorted(state.lessons.values(), key=lambda lesson: lesson.seq)
+    return all_experience(state.experience, lessons, base, after=learning.base_seq)
+
+
+def _means(effects: Mapping[str, Estimate]) -> list[Decimal]:
+    return [effect.mean for effect in effects.values() if effect.mean]
+
+
+def _moves(before: Weights, after: Weights, now: datetime) -> bool:
+    """Return whether new values are worth a version."""
+    if before.estimated_at is None or now - before.estimated_at >= LONGEST:
+        return True
+    return any(
+        key not in before.values or abs(value.mean - before.values[key].mean) >= LEAST_CHANGE
+        for key, value in after.values.items()
+    )
+
+
+def _why_parts(effects: Mapping[str, Estimate]) -> str:
+    beyond = {name: effect.mean for name, effect in effects.items() if effect.mean}
+    if not beyond:
+        return "No component brings more or less than its default weight promises, beyond noise."
+    best = sorted(beyond, key=lambda name: -abs(beyond[name]))[:2]
+    named = ", ".join(f"{name.replace('_', ' ')} {beyond[name]:+.2f} R" for name in best)
+    return f"From its worst to its best value, beyond what its default weight promises: {named}."
+
+
+def _why_values(after: Weights) -> str:
+    own = {key: value for key, value in after.values.items() if not key.endswith("/") and value.trades + value.followed}
+    best = sorted(own, key=lambda key: -(own[key].trades + own[key].followed))[:3]
+    named = ", ".join(f"{key} {own[key].mean:+.2f} R" for key in best)
+    trades, followed = (sum(getattr(value, name) for value in own.values()) for name in ("trades", "followed"))
+    return f"Expected by {trades} trades and {followed} followed signals: {named}."
 
 
 def _idle_step(
@@ -167,6 +254,9 @@ def roll_back(tx: State, version: int, now: datetime) -> WeightsVersion:
         parts_at=now,
         market_seq={market: max(seq, learning.market_seq.get(market, 0)) for market in MarketType},
         market_at=dict.fromkeys(MarketType, now),
+        values_seq=max(seq, learning.values_seq),
+        base=learning.newest + 1,
+        base_seq=max(seq, learning.base_seq),
     )
     fresh = WeightsVersion(
         version=learning.newest + 1,
@@ -176,6 +266,7 @@ def roll_back(tx: State, version: int, now: datetime) -> WeightsVersion:
         why=f"Rolled back from version {learning.version} to version {version}.",
     )
     put_in_force(tx, fresh, before, learning, now)
+    tx.experience.clear()
     return fresh
 
 

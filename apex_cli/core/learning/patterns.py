@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from apex_cli.core.learning.expectation import expected_of, value_at
+from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, key_of, plain_score, weight_of
+from apex_cli.core.learning.posterior import effective_size, shift
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
 
@@ -14,7 +18,9 @@ EXPIRY = timedelta(days=90)
 """Older trades are ignored: markets change."""
 
 LEAST_SIMILAR = 5
-MOST_NEIGHBOURS = 15
+"""Effective number of similar trades from which they are listened to."""
+
+MOST_NEIGHBOURS = 40
 FARTHEST = Decimal("0.20")
 """Root mean square difference, 0..1, up to which two entries are similar."""
 
@@ -36,18 +42,33 @@ class Edge(NamedTuple):
     """Factor of the score, 0.85..1.25."""
 
     expected_r: Decimal
-    """Mean R of the similar trades, shrunk towards 0 where they are few."""
+    """R that is expected of an entry like this one: what its strategy brings, and *beyond*."""
 
     similar: int
     why: str
+    beyond: Decimal = ZERO
+    """R that similar trades brought beyond what was expected of them, as far as it is more than noise."""
+
+
+Neighbour = tuple[Decimal, Lesson]
+"""Squared distance, and the lesson."""
 
 
 def edge_of(
-    conditions: EntryConditions, lessons: Iterable[Lesson], *, strategy: str, side: PositionSide, now: datetime
+    conditions: EntryConditions,
+    lessons: Iterable[Lesson],
+    *,
+    strategy: str,
+    side: PositionSide,
+    now: datetime,
+    weights: Weights = DEFAULT_WEIGHTS,
 ) -> Edge | None:
-    """Return what the nearest past entries of the strategy and side brought; None with fewer than five similar ones.
+    """Return what the nearest past entries of the strategy and side brought; None with too few similar ones.
 
-    expected R = sum of R / (n + 5): five trades speak half as loud as many.
+    A neighbour counts 1 - (distance / 0.20)^2, less where it was only followed. Their mean R, beyond what
+    *weights* expected of them, is shrunk to 0, which is the strategy's own value, and counts as far as it is more than
+    noise (``posterior.group_means``). They are silent below an effective number of five.
+
     bonus = 1 + 0.25 * expected R, within 0.85 and 1.25.
 
     Args:
@@ -56,36 +77,63 @@ def edge_of(
         strategy: name of the strategy.
         side: of the position that would be opened.
         now: aware UTC.
+        weights: in force.
+
+    Source:
+        Nearest neighbours weighted by the kernel of V. A. Epanechnikov, "Non-Parametric Estimation of a Multivariate
+        Probability Density", Theory of Probability and its Applications 14, 1969.
     """
     cutoff = now - EXPIRY
     candidates = [row for row in lessons if row.strategy == strategy and row.side is side and row.closed_at >= cutoff]
     own = _numbers(conditions)
-    measured = [
-        (found, row.seq, row) for row in candidates if (found := _apart(own, _numbers(row.conditions))) is not None
-    ]
-    near = sorted((each for each in measured if each[0] <= FARTHEST), key=lambda each: each[:2])[:MOST_NEIGHBOURS]
-    if len(near) < LEAST_SIMILAR:
+    measured = ((_squared(own, _numbers(row.conditions)), row) for row in candidates)
+    near = sorted(
+        ((found, row) for found, row in measured if found is not None and found < FARTHEST**2),
+        key=lambda each: (each[0], each[1].seq),
+    )[:MOST_NEIGHBOURS]
+    kernel = [_kernel(found, row) for found, row in near]
+    if effective_size(kernel) < LEAST_SIMILAR:
         return None
-    total = sum((row.r for _, _, row in near), ZERO)
-    expected = (total / (len(near) + LEAST_SIMILAR)).quantize(PLACES)
+    return _edge(near, kernel, weights, strategy)
+
+
+def _kernel(squared: Decimal, lesson: Lesson) -> Decimal:
+    return (ONE - squared / FARTHEST**2) * (FOLLOWED_WEIGHT if lesson.is_followed else ONE)
+
+
+def _edge(near: Sequence[Neighbour], kernel: Sequence[Decimal], weights: Weights, strategy: str) -> Edge:
+    rows = [row for _, row in near]
+    counts = [part * weight_of(row) for part, row in zip(kernel, rows, strict=True)]
+    total = sum(counts, ZERO)
+    beyond = sum(
+        (
+            count * (row.r - expected_of(weights, key_of(row), plain_score(row.conditions), row.conditions.parts))
+            for count, row in zip(counts, rows, strict=True)
+        ),
+        ZERO,
+    )
+    found = shift(beyond / total, total)
+    value = value_at(weights, key_of(rows[0]))
+    expected = (value + found).quantize(PLACES)
     bonus = min(max(ONE + GAIN * expected, LOWEST), HIGHEST).quantize(PLACES)
-    wins = sum(1 for _, _, row in near if row.is_win)
-    name = strategy or "no strategy"
-    why = f"{len(near)} similar trades of {name}: {wins} won, {total / len(near):+.2f} R on average"
-    return Edge(bonus, expected, len(near), why)
+    wins = sum(1 for row in rows if row.is_win)
+    mean = sum((row.r for row in rows), ZERO) / len(rows)
+    why = f"{len(rows)} similar trades of {strategy or 'no strategy'}: {wins} won, {mean:+.2f} R on average"
+    return Edge(bonus, expected, len(rows), why, found.quantize(PLACES))
 
 
 def distance(one: EntryConditions, other: EntryConditions) -> Decimal | None:
     """Return the root mean square difference over what both have, 0..1; None when that is too little."""
-    return _apart(_numbers(one), _numbers(other))
+    squared = _squared(_numbers(one), _numbers(other))
+    return None if squared is None else squared.sqrt()
 
 
 def _numbers(conditions: EntryConditions) -> dict[str, Decimal]:
     return {**conditions.parts, **conditions.traits}
 
 
-def _apart(one: dict[str, Decimal], other: dict[str, Decimal]) -> Decimal | None:
+def _squared(one: dict[str, Decimal], other: dict[str, Decimal]) -> Decimal | None:
     differences = [value - other[name] for name, value in one.items() if name in other]
     if len(differences) < LEAST_SHARED:
         return None
-    return (sum((each * each for each in differences), ZERO) / len(differences)).sqrt()
+    return sum((each * each for each in differences), ZERO) / len(differences)

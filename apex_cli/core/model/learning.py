@@ -35,11 +35,43 @@ class LearningMode(StrEnum):
     ADAPT = "adapt"
     """Change the weights of the score."""
 
+    PROTECT = "protect"
+    """Adapt, and besides lower the size of a strategy that probably loses, or ask first."""
+
     REPORT = "report"
     """Report what would be changed, and change nothing."""
 
     OFF = "off"
     """Nothing; scores are made with the defaults."""
+
+    @property
+    def adapts(self) -> bool:
+        """Return whether what is learned changes the order."""
+        return self in {LearningMode.ADAPT, LearningMode.PROTECT}
+
+
+class Estimate(Value, frozen=True, kw_only=True):
+    """What is believed of one number, R: the mean and the standard deviation of its posterior."""
+
+    mean: Decimal
+    sd: Decimal
+
+
+class StrategyValue(Value, frozen=True, kw_only=True):
+    """What an average signal of one market and strategy is expected to bring, R after costs."""
+
+    mean: Decimal
+    """What the order uses: shrunk to the market's, and no further from it than the evidence goes."""
+
+    sd: Decimal
+    loses: Decimal = Decimal("0.5")
+    """Probability that it is below zero."""
+
+    trades: int = 0
+    """Closed trades behind it."""
+
+    followed: int = 0
+    """Signals behind it that were not taken, and whose prices were followed."""
 
 
 class Weights(Value, frozen=True, kw_only=True):
@@ -50,6 +82,18 @@ class Weights(Value, frozen=True, kw_only=True):
 
     markets: dict[MarketType, Decimal] = msgspec.field(default_factory=lambda: dict(DEFAULT_MARKETS))
     """Factor of each market."""
+
+    effects: dict[str, Estimate] = {}
+    """What one unit of a component brings beyond what the default weights promise; empty: nothing is known."""
+
+    values: dict[str, StrategyValue] = {}
+    """By ``market/strategy``; the name of a market and a slash alone is the market's own."""
+
+    centers: dict[str, Decimal] = {}
+    """Mean components, and mean ``score``, of what was learned from: an average signal."""
+
+    estimated_at: datetime | None = None
+    """When *effects* and *values* were worked out."""
 
 
 DEFAULT_WEIGHTS = Weights()
@@ -97,3 +141,36 @@ class LearningState(Value, frozen=True, kw_only=True):
     """While frozen, lessons above this number are kept and not used."""
 
     frozen_why: str = ""
+    base: int = 0
+    """Version that *effects* and *values* are measured from: the one that was rolled back to."""
+
+    base_seq: int = 0
+    """Newest lesson that is part of *base*: it is not learned from again."""
+
+    values_seq: int = 0
+    """Newest lesson behind the values in force."""
+
+
+class Experience(Value, frozen=True, kw_only=True):
+    """Sums over lessons of one market and strategy that left the state; each lesson counts with its weight.
+
+    ``y`` is what a trade brought beyond what was expected of it, R.
+    """
+
+    trades: int = 0
+    followed: int = 0
+    newest: int = 0
+    """Highest number of a lesson in it."""
+
+    size: Decimal = Decimal(0)
+    """Trades, and followed signals at less; older ones fade."""
+
+    weight: Decimal = Decimal(0)
+    score: Decimal = Decimal(0)
+    y: Decimal = Decimal(0)
+    yy: Decimal = Decimal(0)
+    x: tuple[Decimal, ...] = ()
+    """By component, in the order of ``PART_NAMES``."""
+
+    xy: tuple[Decimal, ...] = ()
+    xx: tuple[tuple[Decimal, ...], ...] = ()

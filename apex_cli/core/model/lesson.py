@@ -30,6 +30,15 @@ class EntryConditions(Value, frozen=True, kw_only=True):
     market_view: int | None = None
     """1 for a bet on a rising underlying, -1 on a falling one; None in lessons of older versions: the side's sign."""
 
+    plain_score: Decimal | None = None
+    """The score with nothing learned; None in lessons of older versions: the score."""
+
+    expected_r: Decimal | None = None
+    """What was expected of the trade, R after costs; None: nothing was learned yet."""
+
+    default_r: Decimal | None = None
+    """What the default weights alone made of it."""
+
 
 class Lesson(Value, frozen=True, kw_only=True):
     """One closed round trip, as the learners see it. There is one a trade, whatever happens to it later."""
@@ -46,6 +55,8 @@ class Lesson(Value, frozen=True, kw_only=True):
     """P&L after commissions over the loss at the first stop."""
 
     conditions: EntryConditions
+    is_followed: bool = False
+    """True for a signal that was not taken: its prices were followed to stop or target, and no money was in it."""
 
     @property
     def is_win(self) -> bool:

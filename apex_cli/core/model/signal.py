@@ -185,6 +185,29 @@ class ScoreFactor(Value, frozen=True, kw_only=True):
     """What was found, for people."""
 
 
+class Expectation(Value, frozen=True, kw_only=True):
+    """What was learned says of one signal: expected R after costs, which results can be held against."""
+
+    mean: Decimal
+    low: Decimal
+    """Ends of the 90 % interval of the mean; a single trade lies much further out."""
+
+    high: Decimal
+    default: Decimal
+    """What the default weights alone promise."""
+
+    orders: bool = True
+    """Whether it decides what goes first; False where learning only reports."""
+
+    trades: int = 0
+    followed: int = 0
+    loses: Decimal | None = None
+    """Probability that an average signal of the strategy loses; None where the strategy is not known."""
+
+    next_look: datetime | None = None
+    """When *loses* is not believed any more unless it was found again."""
+
+
 class Opportunity(Value, frozen=True, kw_only=True):
     """A signal with its score: what the decision looks at."""
 
@@ -204,6 +227,16 @@ class Opportunity(Value, frozen=True, kw_only=True):
 
     notes: tuple[str, ...] = ()
     """What was missing, and what was done about it."""
+
+    expected: Expectation | None = None
+    """None: nothing was learned yet, or this is an opportunity of an older version."""
+
+    @property
+    def rank(self) -> tuple[Decimal, Decimal]:
+        """What opportunities are ordered by, highest first: expected R where it is known, then the score."""
+        expected = self.expected
+        first = self.opportunity_score if expected is None or not expected.orders else expected.mean
+        return first, self.opportunity_score
 
     @property
     def cautious_score(self) -> Decimal:

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from apex_cli.core.learning.experience import FADE, key_of, with_lesson
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import BracketRecord
@@ -17,6 +19,9 @@ LESSON_DAYS = 366
 
 MOST_LESSONS = 60
 """Lessons of one market that are kept: three times what an adaptation waits for."""
+
+MOST_FOLLOWED = 120
+"""The same of signals that were followed."""
 
 R_STEP = Decimal("0.0001")
 ONE, ZERO = Decimal(1), Decimal(0)
@@ -66,6 +71,9 @@ def entry_conditions(opportunity: Opportunity) -> EntryConditions:
         predictor_direction=direction,
         predictor_probability=probability,
         market_view=market_view(opportunity.signal),
+        plain_score=opportunity.plain_score,
+        expected_r=opportunity.expected.mean.quantize(R_STEP) if opportunity.expected else None,
+        default_r=opportunity.expected.default.quantize(R_STEP) if opportunity.expected else None,
     )
 
 
@@ -103,11 +111,30 @@ def drop_lesson(tx: State, round_trip_id: str) -> None:
 
 
 def prune_lessons(tx: State, now: datetime) -> None:
-    """Drop what is older than a year, and the oldest of each market beyond ``MOST_LESSONS``."""
+    """Drop what is older than a year, and the oldest of each market beyond the most that are kept.
+
+    What they taught stays, in the sums of their market and strategy.
+    """
     cutoff = now - timedelta(days=LESSON_DAYS)
     newest_first = sorted(tx.lessons.values(), key=lambda lesson: (lesson.closed_at, lesson.seq), reverse=True)
-    kept: Counter[str] = Counter()
+    kept: Counter[tuple[str, bool]] = Counter()
+    leaving = []
     for lesson in newest_first:
-        kept[lesson.market_type] += 1
-        if kept[lesson.market_type] > MOST_LESSONS or lesson.closed_at < cutoff:
-            del tx.lessons[lesson.round_trip_id]
+        kind = lesson.market_type, lesson.is_followed
+        kept[kind] += 1
+        if kept[kind] > (MOST_FOLLOWED if lesson.is_followed else MOST_LESSONS) or lesson.closed_at < cutoff:
+            leaving.append(lesson)
+    for lesson in reversed(leaving):
+        del tx.lessons[lesson.round_trip_id]
+        fold_lesson(tx, lesson)
+
+
+def fold_lesson(tx: State, lesson: Lesson) -> None:
+    """Add a lesson that leaves to the sums, unless it is part of what was rolled back to."""
+    learning = tx.learning
+    if lesson.seq <= learning.base_seq:
+        return
+    row = tx.weights.get(str(learning.base))
+    key = key_of(lesson)
+    base = row.weights if row is not None else DEFAULT_WEIGHTS
+    tx.experience[key] = with_lesson(tx.experience.get(key), lesson, base, fade=FADE)

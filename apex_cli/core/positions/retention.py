@@ -143,9 +143,9 @@ def _prune_round_trips(state: State) -> None:
 
 
 def _prune_weights(state: State) -> None:
-    """Drop the oldest versions; the one in force stays."""
+    """Drop the oldest versions; the one in force stays, and the one that results are measured from."""
     for key in sorted(state.weights, key=int)[:-MOST_VERSIONS]:
-        if key != str(state.learning.version):
+        if key not in {str(state.learning.version), str(state.learning.base)}:
             del state.weights[key]
 
 

@@ -282,6 +282,8 @@ def _fill(state: State, data: Fill, at: datetime) -> None:
 def _learned(state: State, data: LearningChange) -> None:
     if data.version is not None:
         state.weights[str(data.version.version)] = data.version
+        if data.version.cause == "rollback":
+            state.experience.clear()
     state.learning = data.learning
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from apex_cli.core.learning.expectation import expectation, value_key
 from apex_cli.core.learning.patterns import Edge, edge_of
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Exposure
@@ -69,6 +70,8 @@ class RankingContext(Value, frozen=True, kw_only=True):
 
     weights: Weights = DEFAULT_WEIGHTS
     weights_version: int = 0
+    orders: bool = True
+    """Whether what was learned decides what goes first."""
 
 
 def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> Opportunity:
@@ -93,6 +96,7 @@ def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> 
     notes = [part.note for part in parts.values() if part.note]
     if context.correlations is None and context.exposures:
         notes.append(NO_BARS)
+    plain_score = _total(parts, DEFAULT_WEIGHTS, (default, *plain))
     return Opportunity(
         signal=signal,
         opportunity_score=_total(parts, weights, (*learned, *plain)),
@@ -100,9 +104,17 @@ def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> 
             ScoreComponent(name=name, weight=weights.parts[name], value=parts[name].value) for name in PART_NAMES
         ),
         factors=(*learned, *plain),
-        plain_score=_total(parts, DEFAULT_WEIGHTS, (default, *plain)),
+        plain_score=plain_score,
         weights_version=context.weights_version,
         notes=tuple(notes),
+        expected=expectation(
+            weights,
+            value_key(market, signal.strategy),
+            plain_score,
+            {name: part.value for name, part in parts.items()},
+            pattern=edge.beyond if edge is not None else ZERO,
+            orders=context.orders,
+        ),
     )
 
 
@@ -177,13 +189,15 @@ class OpportunityRanker:
         now, state = self._clock.now(), self._store.view()
         self._hear(signal, now)
         context = self.context(signal, exposures, state, now)
-        if self._mode is not LearningMode.ADAPT or not state.lessons:
-            return score(signal, context)
         plain = score(signal, context)
+        if not context.orders or not state.lessons:
+            return plain
         frozen = state.learning.frozen_seq if state.learning.frozen_at else None
         lessons = [row for row in state.lessons.values() if frozen is None or row.seq <= frozen]
         side = _side_of(signal)
-        edge = edge_of(entry_conditions(plain), lessons, strategy=signal.strategy, side=side, now=now)
+        edge = edge_of(
+            entry_conditions(plain), lessons, strategy=signal.strategy, side=side, now=now, weights=context.weights
+        )
         return plain if edge is None else score(signal, context, edge)
 
     def context(self, signal: Signal, exposures: Sequence[Exposure], state: State, now: datetime) -> RankingContext:
@@ -198,6 +212,7 @@ class OpportunityRanker:
             arrivals=self._arrivals(state),
             dollar_volume=self._dollar_volume(signal, now),
             correlations=self._correlations(signal, others, now),
+            orders=self._mode.adapts,
         )
         version = state.learning.version
         if self._mode is LearningMode.OFF or not version:

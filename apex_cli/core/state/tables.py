@@ -16,7 +16,7 @@ import msgspec
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.learning import LearningState, WeightsVersion
+from apex_cli.core.model.learning import Experience, LearningState, WeightsVersion
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
@@ -248,6 +248,8 @@ class State:
         """What learners know of closed trades, by round trip id."""
         self.weights: Table[WeightsVersion] = Table("weights", WeightsVersion)
         """The last versions of the learned weights, by number."""
+        self.experience: Table[Experience] = Table("experience", Experience)
+        """Sums of lessons that left, by market and strategy."""
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
         self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
         """Intraday margin deficits by session date."""
@@ -280,6 +282,7 @@ class State:
             self.round_trips,
             self.lessons,
             self.weights,
+            self.experience,
             self.requests,
             self.deficits,
             self.resting,

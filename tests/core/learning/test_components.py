@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,10 +16,14 @@ from apex_cli.core.learning.components import (
     UNIT,
     WHOLE,
     adapt,
-    edges,
+    effects_of,
+    noise_of,
     should_adapt,
+    slopes_of,
+    wanted_weights,
 )
-from apex_cli.core.model.learning import DEFAULT_PARTS, PART_NAMES
+from apex_cli.core.learning.experience import all_experience
+from apex_cli.core.model.learning import DEFAULT_PARTS, DEFAULT_WEIGHTS, PART_NAMES, Estimate
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
 from kit import START
@@ -61,11 +66,20 @@ def lessons(draw: Any) -> list[Lesson]:
     ]
 
 
+def learned(before: dict[str, Decimal], seen: list[Lesson]) -> dict[str, Decimal]:
+    return adapt(before, wanted_weights(effects(seen)))
+
+
+def effects(seen: list[Lesson]) -> dict[str, Estimate]:
+    experience = all_experience({}, seen, DEFAULT_WEIGHTS, after=0)
+    return effects_of(DEFAULT_WEIGHTS, slopes_of(experience, noise_of(experience)))
+
+
 @given(before=weights(), seen=lessons())
 def test_weights_sum_to_one_stay_in_their_bounds_and_move_by_no_more_than_15_percent(
     before: dict[str, Decimal], seen: list[Lesson]
 ) -> None:
-    after = adapt(before, seen)
+    after = learned(before, seen)
     assert sum(after.values()) == 1
     assert tuple(after) == PART_NAMES
     for name, weight in after.items():
@@ -76,36 +90,62 @@ def test_weights_sum_to_one_stay_in_their_bounds_and_move_by_no_more_than_15_per
 @given(before=weights(), seen=lessons(), times=st.integers(2, 8))
 def test_that_holds_however_often_it_adapts(before: dict[str, Decimal], seen: list[Lesson], times: int) -> None:
     for _ in range(times):
-        before = adapt(before, seen)
+        before = learned(before, seen)
     assert sum(before.values()) == 1
     assert all(LOWEST <= weight <= HIGHEST for weight in before.values())
 
 
-@given(before=weights(), seen=lessons())
-def test_the_order_of_lessons_does_not_matter(before: dict[str, Decimal], seen: list[Lesson]) -> None:
-    assert adapt(before, seen) == adapt(before, seen[::-1])
+@given(seen=lessons())
+def test_the_order_of_lessons_does_not_matter(seen: list[Lesson]) -> None:
+    assert effects(seen) == effects(seen[::-1])
 
 
-def test_what_reported_winners_from_losers_gains_and_what_misled_loses(lesson: Any) -> None:
+def test_what_brings_r_gains_and_what_costs_some_loses(lesson: Any) -> None:
     even = dict.fromkeys(PART_NAMES, D("0.5"))
     seen = [
-        *(lesson(n, "2", parts={**even, "timing": D("0.9"), "liquidity": D("0.2")}) for n in range(5)),
-        *(lesson(n, "-1", parts={**even, "timing": D("0.1"), "liquidity": D("0.8")}) for n in range(5)),
+        *(lesson(n, "2", parts={**even, "timing": D("0.9"), "liquidity": D("0.4")}) for n in range(1, 31)),
+        *(lesson(n, "-1", parts={**even, "timing": D("0.1"), "liquidity": D("0.5")}) for n in range(31, 61)),
     ]
-    assert edges(seen) == {
-        "reward_risk": 0,
-        "confidence": 0,
-        "timing": D("0.8"),
-        "liquidity": D("-0.6"),
-        "diversification": 0,
-    }
-    after = adapt(DEFAULT_PARTS, seen)
-    assert after["timing"] > D("0.22")
-    assert after["liquidity"] < D("0.14")
+    found = effects(seen)
+    assert found["timing"].mean > D("0.5")
+    after = adapt(DEFAULT_PARTS, wanted_weights(found))
+    assert after["timing"] == DEFAULT_PARTS["timing"] * D("1.15")
+    assert sum(after.values()) == 1
+
+
+def test_a_component_is_compared_within_a_strategy(lesson: Any) -> None:
+    """A good strategy that trades in good hours says nothing about the hours."""
+    even = dict.fromkeys(PART_NAMES, D("0.5"))
+    seen = [
+        lesson(n, "2" if n % 2 else "-1", strategy=name, parts={**even, "timing": D(timing)})
+        for first, name, timing, count in ((1, "good", "0.9", 40), (101, "bad", "0.1", 40))
+        for n in range(first, first + count)
+    ]
+    seen += [lesson(n, "2", strategy="good", parts={**even, "timing": D("0.9")}) for n in range(201, 241)]
+    assert not any(found.mean for found in effects(seen).values())
+
+
+def test_noise_moves_nothing(lesson: Any) -> None:
+    dice = Random(4)
+    seen = [
+        lesson(
+            n,
+            dice.choice(("2.5", "-1", "-1", "-1", "2.5", "-1", "-1")),
+            parts={**{name: D(dice.randint(0, 100)) / 100 for name in PART_NAMES}, "reward_risk": D("0.5")},
+        )
+        for n in range(1, 401)
+    ]
+    assert not any(found.mean for found in effects(seen).values())
+    assert learned(DEFAULT_PARTS, seen) == DEFAULT_PARTS
 
 
 def test_without_a_difference_nothing_moves(lesson: Any) -> None:
-    assert adapt(DEFAULT_PARTS, [lesson(1, "1"), lesson(2, "-1")]) == DEFAULT_PARTS
+    assert learned(DEFAULT_PARTS, [lesson(1, "1"), lesson(2, "-1")]) == DEFAULT_PARTS
+
+
+def test_components_that_only_cost_leave_the_defaults() -> None:
+    costs = {name: Estimate(mean=D(-9), sd=D(1)) for name in PART_NAMES}
+    assert wanted_weights(costs) == DEFAULT_PARTS
 
 
 @pytest.mark.parametrize(
@@ -115,9 +155,9 @@ def test_without_a_difference_nothing_moves(lesson: Any) -> None:
         {**DEFAULT_PARTS, "reward_risk": D("0.41"), "timing": D("0.09")},
     ],
 )
-def test_weights_outside_the_law_are_refused(lesson: Any, wrong: dict[str, Decimal]) -> None:
+def test_weights_outside_the_law_are_refused(wrong: dict[str, Decimal]) -> None:
     with pytest.raises(ValueError, match="do not sum to 1 within"):
-        adapt(wrong, [lesson(1, "1"), lesson(2, "-1")])
+        adapt(wrong, DEFAULT_PARTS)
 
 
 class TestShouldAdapt:
@@ -140,15 +180,9 @@ class TestShouldAdapt:
         assert not should_adapt(seen, fresh=20, last=last + timedelta(seconds=1), now=START)
 
 
-def test_rounding_never_adds_to_the_most_a_weight_may_lose(lesson: Any) -> None:
+def test_rounding_never_adds_to_the_most_a_weight_may_lose() -> None:
     before = dict(zip(PART_NAMES, map(D, ("0.0589", "0.0500", "0.1232", "0.3848", "0.3831")), strict=True))
     first = PART_NAMES[0]
-    seen = [
-        lesson(
-            number, "1" if number % 2 else "-1", parts={**dict.fromkeys(PART_NAMES, D("0.5")), first: D(1 - number % 2)}
-        )
-        for number in range(1, 21)
-    ]
-    after = adapt(before, seen)
+    after = adapt(before, {**before, first: D(0), "liquidity": before["liquidity"] + before[first]})
     assert before[first] * D("0.85") <= after[first] < before[first]
     assert sum(after.values()) == 1

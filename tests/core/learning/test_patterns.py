@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, distance, edge_of
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, StrategyValue
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
 from kit import START
@@ -31,22 +33,36 @@ def similar(lesson: Any, count: int, r: str = "2", **changes: Any) -> list[Lesso
 
 
 class TestEdge:
-    def test_five_similar_trades_make_one_and_four_do_not(self, lesson: Any) -> None:
+    def test_five_similar_trades_are_listened_to_and_four_are_not(self, lesson: Any) -> None:
         assert edge(similar(lesson, 4)) is None
         found = edge(similar(lesson, 5))
         assert found is not None
-        assert (found.similar, found.expected_r, found.bonus) == (5, D("1.0000"), D("1.25"))
+        assert (found.similar, found.why) == (5, "5 similar trades of breakout: 5 won, +2.00 R on average")
 
-    def test_few_trades_speak_softly(self, lesson: Any) -> None:
-        found = edge(similar(lesson, 5, "0.8"))
-        assert found is not None
-        assert found.expected_r == D("0.4000")
-        assert found.bonus == D("1.1000")
+    def test_a_trade_at_the_edge_of_likeness_hardly_counts(self, lesson: Any) -> None:
+        far = conditions(trend="0.77")
+        assert edge([*similar(lesson, 4), *similar(lesson, 3, conditions=far)]) is None
+        assert edge(similar(lesson, 5, conditions=far)) is not None
 
-    def test_losses_make_it_less_than_one(self, lesson: Any) -> None:
-        found = edge(similar(lesson, 15, "-1"))
+    def test_what_noise_may_bring_is_nothing(self, lesson: Any) -> None:
+        found = edge([lesson(n, "2" if n % 3 else "-1", conditions=conditions()) for n in range(6)])
         assert found is not None
-        assert found.bonus == D("0.85")
+        assert (found.beyond, found.expected_r, found.bonus) == (0, 0, 1)
+
+    def test_many_that_agree_are_more_than_noise(self, lesson: Any) -> None:
+        up, down = edge(similar(lesson, 40, "2")), edge(similar(lesson, 40, "-1"))
+        assert up is not None
+        assert down is not None
+        assert D("0.5") < up.beyond < 2
+        assert D(-1) < down.beyond < D("-0.3")
+        assert down.bonus < 1 < up.bonus
+
+    def test_they_are_shrunk_to_the_value_of_the_strategy(self, lesson: Any) -> None:
+        value = StrategyValue(mean=D("-0.2"), sd=D("0.1"))
+        weights = replace(DEFAULT_WEIGHTS, values={"equity/breakout": value})
+        found = edge(similar(lesson, 6, "-0.2"), weights=weights)
+        assert found is not None
+        assert (found.beyond, found.expected_r, found.bonus) == (0, D("-0.2"), D("0.95"))
 
     @pytest.mark.parametrize(
         "changes",
@@ -60,9 +76,9 @@ class TestEdge:
     def test_what_is_not_alike_or_too_old_does_not_count(self, lesson: Any, changes: dict[str, Any]) -> None:
         assert edge(similar(lesson, 9, **changes)) is None
 
-    def test_only_the_nearest_fifteen_count(self, lesson: Any) -> None:
-        near = similar(lesson, 15)
-        far = [lesson(n, "-1", conditions=conditions(trend="0.6")) for n in range(20, 40)]
+    def test_only_the_nearest_forty_count(self, lesson: Any) -> None:
+        near = similar(lesson, 40)
+        far = [lesson(n, "-1", conditions=conditions(trend="0.6")) for n in range(50, 70)]
         found = edge([*far, *near])
         assert found is not None
         assert found == edge(near)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.plan import decide
+from apex_cli.core.learning.learners import experience_of, roll_back
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningState, Weights, WeightsVersion
@@ -183,6 +184,33 @@ def test_a_year_and_sixty_of_each_market_are_kept(build: Any) -> None:
     kept = [lesson.seq for lesson in state.lessons.values() if lesson.market_type is MarketType.EQUITY]
     assert kept == list(range(5, MOST_LESSONS + 5))
     assert [lesson.seq for lesson in state.lessons.values() if lesson.market_type is MarketType.FOREX] == [1]
+
+
+def test_what_leaves_stays_in_the_sums_of_its_market_and_strategy(build: Any) -> None:
+    state = State()
+    rows = [a_lesson(build, n, 100 - n) for n in range(1, MOST_LESSONS + 6)]
+    for row in rows:
+        state.lessons[row.round_trip_id] = row
+    before = experience_of(state)
+    prune_lessons(state, build.now)
+    assert state.experience["equity/"].trades == 5
+    after = experience_of(state)
+    assert (before["equity/"].trades, before["equity/"].newest) == (after["equity/"].trades, after["equity/"].newest)
+    assert abs(before["equity/"].weight - after["equity/"].weight) < D("0.01")
+
+
+def test_what_was_rolled_back_from_is_not_learned_again(build: Any) -> None:
+    state = State()
+    for n in range(1, MOST_LESSONS + 6):
+        row = a_lesson(build, n, 100 - n)
+        state.lessons[row.round_trip_id] = row
+    prune_lessons(state, build.now)
+    roll_back(state, 0, build.now)
+    assert experience_of(state) == {}
+    late = a_lesson(build, MOST_LESSONS + 9, 400)
+    state.lessons[late.round_trip_id] = late
+    prune_lessons(state, build.now)
+    assert experience_of(state)["equity/"].trades == 1
 
 
 def test_the_last_versions_and_the_one_in_force_are_kept(build: Any) -> None:

@@ -315,13 +315,13 @@ class TestRanker:
         store = MemoryStore()
         conditions = entry_conditions(self.ranker().rank(signal(), []))
         with store.transaction() as tx:
-            for number in range(6):
+            for number in range(60):
                 tx.lessons[f"t{number}"] = Lesson(
                     round_trip_id=f"t{number}",
                     seq=number + 1,
                     strategy="breakout",
                     side=PositionSide.LONG,
-                    closed_at=START - timedelta(days=number),
+                    closed_at=START - timedelta(days=number % 30),
                     r=D(1),
                     conditions=conditions,
                 )
@@ -336,7 +336,7 @@ class TestRanker:
         assert factors(found)["strategy"] > 1
         assert found.weights_version == 5
         assert [f.why for f in found.factors if f.name == "strategy"] == [
-            "6 similar trades of breakout: 6 won, +1.00 R on average"
+            "40 similar trades of breakout: 40 won, +1.00 R on average"
         ]
 
     def test_switched_off_nothing_learned_counts(self) -> None:

@@ -14,7 +14,7 @@ from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind,
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
-from apex_cli.core.model.learning import LearningState, Weights, WeightsVersion
+from apex_cli.core.model.learning import Experience, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
@@ -228,6 +228,13 @@ ROWS: dict[str, Any] = {
         weights=Weights(markets={MarketType.FOREX: Decimal("0.63")}),
         cause="markets",
         why="forex 0.60 -> 0.63.",
+    ),
+    "experience": Experience(
+        trades=3,
+        newest=7,
+        weight=Decimal("1.2000000000"),
+        x=(Decimal("0.5"), Decimal("0.1")),
+        xx=((Decimal(1), Decimal(2)), (Decimal(2), Decimal(3))),
     ),
     "learning": LearningState(version=2, newest=3, market_seq={MarketType.FOREX: 7}, frozen_at=LATER, frozen_seq=9),
     "history_fills": Execution(

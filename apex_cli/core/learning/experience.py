@@ -1,0 +1,103 @@
+"""What lessons say together: sums by market and strategy, of those that are kept and of those that left the state.
+
+R after costs is compared with what was expected of the trade anyway; a trade counts by how much its result says. The
+R of a trade that wins its reward:risk or loses 1 varies by the reward:risk in a fair game, so it weighs one over that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from apex_cli.core.learning.expectation import expected_of, value_key
+from apex_cli.core.model.learning import PART_NAMES, Experience, Weights
+from apex_cli.core.model.lesson import EntryConditions, Lesson
+
+ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")
+STEP = Decimal("0.0001")
+SUM_PLACES = Decimal("0.0000000001")
+FADE = Decimal("0.9998")
+"""What older sums keep of their weight with each lesson that joins them: about five thousand speak."""
+
+FOLLOWED_WEIGHT = Decimal("0.8")
+"""What a signal counts that was followed and not traded: no order was filled, no stop was moved."""
+
+RATIO_STEP = Decimal(5)
+"""Reward:risk by one unit of its component, which is 0.2 at 1:1."""
+
+NOTHING = Experience(
+    x=(ZERO,) * len(PART_NAMES),
+    xy=(ZERO,) * len(PART_NAMES),
+    xx=((ZERO,) * len(PART_NAMES),) * len(PART_NAMES),
+)
+
+
+def weight_of(lesson: Lesson) -> Decimal:
+    """Return what a lesson counts: 1 over its reward:risk, as planned, between 0.2 and 2; less for a followed one."""
+    part = lesson.conditions.parts.get("reward_risk", HALF)
+    ratio = max(ONE + (part - Decimal("0.2")) * RATIO_STEP, HALF)
+    return (ONE / ratio).quantize(STEP) * (FOLLOWED_WEIGHT if lesson.is_followed else ONE)
+
+
+def parts_of(conditions: EntryConditions) -> tuple[Decimal, ...]:
+    """Return the components in their order; one that is not known counts as the middle."""
+    return tuple(conditions.parts.get(name, HALF) for name in PART_NAMES)
+
+
+def plain_score(conditions: EntryConditions) -> Decimal:
+    """Return the score with nothing learned, as far as it was kept."""
+    return conditions.score if conditions.plain_score is None else conditions.plain_score
+
+
+def key_of(lesson: Lesson) -> str:
+    """Return the name of the sums that *lesson* belongs to."""
+    return value_key(lesson.market_type, lesson.strategy)
+
+
+def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade: Decimal = ONE) -> Experience:
+    """Return *known* with *lesson*, measured from what *base* expected; older ones keep *fade* of their weight."""
+    before = known or NOTHING
+    x, weight = parts_of(lesson.conditions), weight_of(lesson)
+    score = plain_score(lesson.conditions)
+    y = lesson.r - expected_of(base, key_of(lesson), score, dict(zip(PART_NAMES, x, strict=True)))
+
+    def total(old: Decimal, new: Decimal) -> Decimal:
+        return (old * fade + weight * new).quantize(SUM_PLACES)
+
+    size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
+
+    return Experience(
+        trades=before.trades + (not lesson.is_followed),
+        followed=before.followed + lesson.is_followed,
+        newest=max(before.newest, lesson.seq),
+        size=(before.size * fade + size).quantize(SUM_PLACES),
+        weight=total(before.weight, ONE),
+        score=total(before.score, score),
+        y=total(before.y, y),
+        yy=total(before.yy, y * y),
+        x=tuple(total(old, each) for old, each in zip(before.x, x, strict=True)),
+        xy=tuple(total(old, each * y) for old, each in zip(before.xy, x, strict=True)),
+        xx=tuple(
+            tuple(total(old, one * two) for old, two in zip(row, x, strict=True))
+            for row, one in zip(before.xx, x, strict=True)
+        ),
+    )
+
+
+def all_experience(
+    kept: Mapping[str, Experience], lessons: Iterable[Lesson], base: Weights, *, after: int
+) -> dict[str, Experience]:
+    """Return the sums of everything that may be learned from, by market and strategy.
+
+    Args:
+        kept: sums of lessons that left the state.
+        lessons: those still in it.
+        base: version that results are measured from.
+        after: lessons up to this number are part of *base* and left out.
+    """
+    found = dict(kept)
+    for lesson in lessons:
+        if lesson.seq > after:
+            key = key_of(lesson)
+            found[key] = with_lesson(found.get(key), lesson, base)
+    return found
