@@ -16,30 +16,36 @@ THIS_COMPUTER = (LOOPBACK, "::1", "localhost")
 
 
 @app.command(epilog="Example: apex listen --port 8422")
-@common("listen")
+@common("listen", live=True)
 def listen(
     call: Call,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = LOOPBACK,
     port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER", help="Port to serve on.")] = 8422,
+    control: Annotated[
+        bool, typer.Option("--control", help="Let those who know APEX_LISTEN_CONTROL_TOKEN answer approvals.")
+    ] = False,
 ) -> None:
-    """Take signals over HTTP until Ctrl-C: each is answered once it is safely kept, and decided by the run."""
+    """Take signals over HTTP until Ctrl-C: each is answered once it is safely kept, and decided by the run.
+
+    With APEX_LISTEN_READ_TOKEN set it also shows status, positions, orders, approvals, health and metrics.
+    """
     out, settings = call.out, call.settings
     require_server()
-    if not settings.listen.sources:
-        raise ConfigError(
-            "listen_off",
-            "listen.sources names nobody who may send.",
-            hint="Add one: listen: {sources: {tradingview: {auth: body}}}; see apex help listen",
-        )
+    from apex_cli.commands.http_looks import make_doing
     from apex_cli.core.adapters.addresses import require_free
-    from apex_cli.listen.serve import Talk, serve
+    from apex_cli.listen.serve import Place, Talk, serve
 
     require_free(host, port)
     where = f"[{host}]" if ":" in host else host
-    out.note(f"Signals are taken at http://{where}:{port}/signals/NAME. Ctrl-C ends.")
-    if host not in THIS_COMPUTER:
-        out.note("It is not encrypted: put it behind a proxy or a tunnel with TLS. See apex help listen")
-    serve(settings, Talk(out.note, out.detail, out.warn), host=host, port=port)
+
+    def begin() -> None:
+        out.note(f"Signals are taken at http://{where}:{port}/signals/NAME. Ctrl-C ends.")
+        if host not in THIS_COMPUTER:
+            out.note("It is not encrypted: put it behind a proxy or a tunnel with TLS. See apex help listen")
+
+    serve(
+        settings, Talk(begin, out.note, out.detail, out.warn), Place(host, port), make_doing(settings, can_act=control)
+    )
     out.result({"ended": True})
 
 

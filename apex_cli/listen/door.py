@@ -74,7 +74,7 @@ class Door:
         message_id = self._require_proof(request, source, secrets, body)
         wait_s = self._buckets[name].take(time.monotonic())
         if wait_s:
-            raise _too_many(source.per_minute, wait_s)
+            raise too_many(source.per_minute, wait_s)
         return Sender(name, source, body, message_id or key_of_request(request))
 
     def _require_proof(
@@ -162,7 +162,8 @@ def _too_large(most: int) -> RequestRefused:
     return wrong_input(413, "too_large", f"The body is larger than {most} bytes.")
 
 
-def _too_many(per_minute: int, wait_s: float) -> RequestRefused:
+def too_many(per_minute: int, wait_s: float) -> RequestRefused:
+    """Return the refusal of one who comes too often."""
     seconds = max(1, round(wait_s + 0.5))
     error = RefusedError(
         "too_many_requests",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -13,6 +14,11 @@ from apex_cli.core.errors import StateError
 MOST_TOGETHER = 500
 """Rows of one file."""
 
+INTAKE_FULL = "intake_full"
+
+COUNT_EACH_S = 0.5
+"""How often what waits for a run is counted, at most."""
+
 
 class _Waiting(NamedTuple):
     rows: Sequence[Taken]
@@ -22,9 +28,12 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Keeps rows in the intake; belongs to one event loop."""
 
-    def __init__(self, intake: Intake, on_commit: Callable[[int], None] = lambda _: None) -> None:
-        """Write nothing yet; *on_commit* hears how many rows went into each file."""
+    def __init__(self, intake: Intake, *, most: int, on_commit: Callable[[int], None] = lambda _: None) -> None:
+        """Write nothing yet, and never more when *most* rows wait; *on_commit* hears how many went into each file."""
         self._intake = intake
+        self._most = most
+        self._counted = 0
+        self._counted_at = float("-inf")
         self._on_commit = on_commit
         self._waiting: list[_Waiting] = []
         self._worker: asyncio.Task[None] | None = None
@@ -34,7 +43,7 @@ class GroupCommit:
         """Return once *rows* survive a loss of power.
 
         Raises:
-            StateError: they could not be written; none of them is there.
+            StateError: they could not be written, or too many wait; none of them is there.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -48,7 +57,7 @@ class GroupCommit:
             group = self._next_group()
             rows = [row for each in group for row in each.rows]
             try:
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._intake.keep, rows)
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._keep, rows)
             except StateError as error:
                 _end(group, error)
             except BaseException as error:
@@ -57,6 +66,15 @@ class GroupCommit:
             else:
                 self._on_commit(len(rows))
                 _end(group)
+
+    def _keep(self, rows: Sequence[Taken]) -> None:
+        now = time.monotonic()
+        if now - self._counted_at >= COUNT_EACH_S:
+            self._counted, self._counted_at = self._intake.count(), now
+        if self._counted + len(rows) > self._most:
+            raise StateError(INTAKE_FULL, f"{self._counted} signals wait for a run, {self._most} are the most.")
+        self._intake.keep(rows)
+        self._counted += len(rows)
 
     def _next_group(self) -> list[_Waiting]:
         size = count = 0

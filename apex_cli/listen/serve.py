@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.routing import Mount
 
 from apex_cli.app.compose import signal_form
-from apex_cli.app.resources import make_system_clock, open_store
+from apex_cli.app.market_parts import open_bars
+from apex_cli.app.resources import executor_holder, make_system_clock, open_store
 from apex_cli.core.adapters import event_loop
-from apex_cli.core.adapters.notifiers.secrets import DoorSecrets, read_door_secrets, secret_variable
+from apex_cli.core.adapters.notifiers.secrets import (
+    CONTROL_TOKEN,
+    READ_TOKEN,
+    DoorSecrets,
+    read_door_secrets,
+    secret_variable,
+)
 from apex_cli.core.adapters.state.intake import Intake
 from apex_cli.core.adapters.system_clock import UlidIds
-from apex_cli.core.errors import ConfigError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.errors import ApexError, ConfigError
+from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.reports.board import make_day
 from apex_cli.listen.door import Door
 from apex_cli.listen.group_commit import GroupCommit
+from apex_cli.listen.look_routes import Doing, Look, LookRoutes
+from apex_cli.listen.metrics import Gauges, Metrics
 from apex_cli.listen.server import make_server
 from apex_cli.listen.signal_desk import SignalDesk
 from apex_cli.listen.signal_routes import SignalRoutes
@@ -32,13 +44,16 @@ if TYPE_CHECKING:
 class Talk(NamedTuple):
     """Where the server speaks."""
 
+    begin: Callable[[], None]
+    """Called when it serves."""
+
     note: Callable[[str], None]
     detail: Callable[[str], None]
     warn: Callable[[Reason], None]
 
 
-def read_secrets(settings: Settings) -> DoorSecrets:
-    """Return the secrets of the sources.
+def read_secrets(settings: Settings, *, can_act: bool) -> DoorSecrets:
+    """Return the secrets of the sources, of readers, and with *can_act* of those who answer.
 
     Raises:
         ConfigError: one is missing or too short, or the file is readable by others.
@@ -46,6 +61,13 @@ def read_secrets(settings: Settings) -> DoorSecrets:
     sources = settings.listen.sources
     secrets = read_door_secrets(settings.notify.secrets_file, os.environ, sources)
     missing = [secret_variable(name) for name in sources if name not in secrets.sources]
+    missing += [CONTROL_TOKEN] if can_act and not secrets.control else []
+    if not sources and not secrets.read and not missing:
+        raise ConfigError(
+            "listen_off",
+            f"listen.sources names nobody who may send, and {READ_TOKEN} is not set.",
+            hint="Add a source: listen: {sources: {tradingview: {auth: body}}}; see apex help listen",
+        )
     if missing:
         raise ConfigError(
             "listen_incomplete",
@@ -55,42 +77,115 @@ def read_secrets(settings: Settings) -> DoorSecrets:
     return secrets
 
 
-def serve(settings: Settings, talk: Talk, *, host: str, port: int) -> None:
+class Extra(NamedTuple):
+    """Another application that is served beside ours, such as a server of the Model Context Protocol."""
+
+    path: str
+    """Where it is mounted, such as ``/mcp``."""
+
+    app: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Entered while the server runs."""
+
+
+def serve(settings: Settings, talk: Talk, place: Place, doing: Doing, extras: Sequence[Extra] = ()) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         ConfigError: a secret is missing.
     """
-    app = make_listener(settings, read_secrets(settings), talk, host=host, port=port)
-    event_loop.run(make_server(app, host=host, port=port, proxies=settings.listen.proxies).serve())
+    secrets = read_secrets(settings, can_act=doing.answer is not None)
+    app = make_listener(settings, secrets, talk, place, doing=doing, extras=extras)
+    server = make_server(app, host=place.host, port=place.port, proxies=settings.listen.proxies)
+    event_loop.run(server.serve())
 
 
-def make_listener(settings: Settings, secrets: DoorSecrets, talk: Talk, *, host: str, port: int) -> ASGIApp:
-    """Return the application of *settings* at *host* and *port*."""
+class Place(NamedTuple):
+    """Where to serve."""
+
+    host: str
+    port: int
+
+
+def make_listener(
+    settings: Settings, secrets: DoorSecrets, talk: Talk, place: Place, *, doing: Doing, extras: Sequence[Extra] = ()
+) -> ASGIApp:
+    """Return the application of *settings* at *place*."""
     clock = make_system_clock(settings)
-    commit = GroupCommit(Intake(settings.state.dir, UlidIds().new))
+    intake = Intake(settings.state.dir, UlidIds().new)
+    metrics = Metrics(lambda: gauges_of(settings))
+    commit = GroupCommit(intake, most=settings.listen.max_waiting, on_commit=metrics.commit)
     desk = SignalDesk(
         commit=commit,
-        form=signal_form(settings.signals, None, talk.warn),
+        form=signal_form(settings.signals, open_bars(settings), talk.warn),
         max_age=timedelta(minutes=settings.signals.max_age_minutes),
         now=clock.now,
     )
-    for signal_id in _known_ids(settings):
+    for signal_id in _known_ids(settings, intake):
         desk.remember(signal_id)
-    signals = SignalRoutes(Door(settings.listen.sources, secrets, clock), desk, talk.detail)
+    desk.warm_up()
+    signals = SignalRoutes(Door(settings.listen.sources, secrets, clock), desk, metrics, talk.detail)
+    health = Look("listen health", lambda out: out.result(health_of(settings)))
+    looks = LookRoutes(doing._replace(looks={**doing.looks, "/health": health}), secrets, metrics.page)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        yield
-        await commit.close()
+        async with AsyncExitStack() as stack:
+            for extra in extras:
+                await stack.enter_async_context(extra.lifespan())
+            talk.begin()
+            yield
+            await commit.close()
+            looks.close()
 
-    hosts = names_of(host, port, settings.listen.hosts)
-    return make_app(signals.routes(), hosts=hosts, log=talk.note, lifespan=lifespan)
+    routes = [*signals.routes(), *looks.routes(), *(Mount(extra.path, app=extra.app) for extra in extras)]
+    hosts = names_of(place.host, place.port, settings.listen.hosts)
+    return make_app(routes, hosts=hosts, log=talk.note, lifespan=lifespan)
 
 
-def _known_ids(settings: Settings) -> list[str]:
+def _known_ids(settings: Settings, intake: Intake) -> list[str]:
     """Return the ids of signals that were kept before: those that wait, and those that were decided."""
-    waiting = Intake(settings.state.dir, UlidIds().new).waiting()
-    ids = [row.signal.signal_id for row in waiting if row.signal is not None]
+    ids = [row.signal.signal_id for row in intake.waiting() if row.signal is not None]
     return [*open_store(settings).view().signals, *ids]
+
+
+def health_of(settings: Settings) -> dict[str, Any]:
+    """Return whether signals are decided, and what waits.
+
+    Raises:
+        StateError: the state cannot be read.
+    """
+    state = open_store(settings).view()
+    return {
+        "waiting": Intake(settings.state.dir, str).count(),
+        "running": executor_holder(settings),
+        "last_run_at": state.counters.last_run_at,
+        "trading_state": state.trading.mode,
+        "last_event": state.last_seq,
+    }
+
+
+def gauges_of(settings: Settings) -> Gauges | None:
+    """Return where the account stands; None when the state cannot be read."""
+    try:
+        store = open_store(settings)
+        state = store.view()
+        waiting = Intake(settings.state.dir, str).count()
+    except ApexError:
+        return None
+    day = make_day(state, store.clock.now())
+    return Gauges(
+        waiting=waiting,
+        positions=day.totals.positions,
+        unprotected=day.totals.unprotected,
+        approvals=day.pending,
+        open_orders=len(list(state.orders.open())),
+        unknown_orders=day.unknown_orders,
+        is_active=day.mode is TradingMode.ACTIVE,
+        is_running=bool(executor_holder(settings)),
+        last_event=state.last_seq,
+        equity=day.equity,
+        unrealized=day.totals.pnl,
+        last_run_s=state.counters.last_run_at.timestamp() if state.counters.last_run_at else None,
+    )

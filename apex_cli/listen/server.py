@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -101,6 +102,9 @@ class OwnSignals(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End what is being answered, then the server; a second signal ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

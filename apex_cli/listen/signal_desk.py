@@ -18,6 +18,7 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.model.spelling import same_security
+from apex_cli.core.ports import SignalBatch
 from apex_cli.listen.group_commit import GroupCommit
 from apex_cli.listen.refusals import RequestRefused, not_allowed, wrong_input
 from apex_cli.settings.doors import ListenSourceSettings
@@ -62,6 +63,10 @@ class SignalDesk:
         self._known: OrderedDict[str, asyncio.Future[None] | None] = OrderedDict()
         """Id of a signal -> what tells when it is safely kept; None when it is."""
 
+    def warm_up(self) -> None:
+        """Import and prepare what the first alert would wait for."""
+        self._read(BODY_HINT.encode(), "listen", "")
+
     def remember(self, signal_id: str) -> None:
         """Know a signal that was kept before this process began."""
         self._note(signal_id, None)
@@ -79,10 +84,7 @@ class SignalDesk:
             RequestRefused: nothing in it is a signal that the source may send.
             StateError: it could not be kept.
         """
-        form = self._form._replace(key=f"{name} {key}" if key else "")
-        batch = read_signals(
-            io.BytesIO(_as_json(body)), f"listen:{name}", now=self._now(), max_age=self._max_age, kind="json", form=form
-        )
+        batch = self._read(_as_json(body), f"listen:{name}", f"{name} {key}" if key else "")
         good: list[tuple[Signal, str]] = []
         refused = list(batch.rejected)
         for read, where in zip(batch.signals, batch.where, strict=True):
@@ -97,6 +99,11 @@ class SignalDesk:
         statuses = await self._keep(good)
         answered = [Answered(signal, status, where) for (signal, where), status in zip(good, statuses, strict=True)]
         return Outcome(tuple(answered), tuple(refused))
+
+    def _read(self, body: bytes, where: str, key: str) -> SignalBatch:
+        form = self._form._replace(key=key)
+        now = self._now()
+        return read_signals(io.BytesIO(body), where, now=now, max_age=self._max_age, kind="json", form=form)
 
     async def _keep(self, signals: Sequence[tuple[Signal, str]]) -> list[str]:
         """Keep what is new, wait for what another request is keeping just now, and say which is which."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from apex_cli.core.errors import StateError
 from apex_cli.core.model.records import RejectedRow
 from apex_cli.listen.door import Door
-from apex_cli.listen.signal_desk import Answered, Outcome, SignalDesk
+from apex_cli.listen.metrics import NOBODY, Metrics
+from apex_cli.listen.refusals import RequestRefused
+from apex_cli.listen.signal_desk import ACCEPTED, DUPLICATE, Answered, Outcome, SignalDesk
 from apex_cli.listen.web import address_of, answer
 from apex_cli.presenters.screen.output import without_secrets
 
@@ -21,10 +25,11 @@ COMMAND = "listen signals"
 class SignalRoutes:
     """The addresses that signals are sent to."""
 
-    def __init__(self, door: Door, desk: SignalDesk, detail: Callable[[str], None]) -> None:
+    def __init__(self, door: Door, desk: SignalDesk, metrics: Metrics, detail: Callable[[str], None]) -> None:
         """Serve with *door* and *desk*; *detail* hears of what was taken."""
         self._door = door
         self._desk = desk
+        self._metrics = metrics
         self._detail = detail
 
     def routes(self) -> list[Route]:
@@ -36,12 +41,31 @@ class SignalRoutes:
 
     async def take(self, request: Request) -> Response:
         """Take what was sent; answer when it is safe."""
-        name, secret = request.path_params["source"], request.path_params.get("secret")
-        sender = await self._door.admit(request, name, secret)
-        outcome = await self._desk.take(sender.body, sender.name, sender.settings, sender.key)
+        since = time.perf_counter()
+        name, status = NOBODY, 500
+        try:
+            sender = await self._door.admit(request, request.path_params["source"], request.path_params.get("secret"))
+            name = sender.name
+            outcome = await self._desk.take(sender.body, name, sender.settings, sender.key)
+            status = 200
+        except RequestRefused as refused:
+            status = refused.http
+            raise
+        except StateError:
+            status = 503
+            raise
+        finally:
+            self._metrics.request(name, status, time.perf_counter() - since)
+        self._count(name, outcome)
         taken = ", ".join(f"{each.status} {each.signal.signal_id}" for each in outcome.answered)
         self._detail(f"{name} from {address_of(request.scope)}: {taken}")
         return answer(data_of(outcome), command=COMMAND, warnings=[_warning(row) for row in outcome.refused])
+
+    def _count(self, name: str, outcome: Outcome) -> None:
+        statuses = [each.status for each in outcome.answered]
+        for status in (ACCEPTED, DUPLICATE):
+            self._metrics.signal(name, status, statuses.count(status))
+        self._metrics.signal(name, "refused", len(outcome.refused))
 
 
 def data_of(outcome: Outcome) -> dict[str, Any]:

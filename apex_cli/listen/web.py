@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from apex_cli.core.errors import ApexError, ExitStatus, InputError, StateError
+from apex_cli.listen.group_commit import INTAKE_FULL
 from apex_cli.listen.refusals import RequestRefused, wrong_input
 from apex_cli.presenters.envelope import envelope_text, error_entry
 from apex_cli.presenters.screen.output import without_secrets
@@ -111,7 +112,8 @@ def _as_refusal(error: HTTPException) -> RequestRefused:
 def _of_ours(error: ApexError) -> RequestRefused:
     """Return the answer for an error on our side: what it is stays in the log."""
     if isinstance(error, StateError):
-        ours = StateError("not_kept", "Nothing was kept: the state cannot be written or read now. Send it again later.")
+        why = "too many signals wait for a run" if error.code == INTAKE_FULL else "the state cannot be used now"
+        ours = StateError("not_kept", f"Nothing was kept: {why}. Send it again later.")
         return RequestRefused(503, ours, why=f"{error.code}: {error.message}", headers={"Retry-After": "30"})
     return RequestRefused(_HTTP.get(error.status, 500), error)
 

@@ -115,6 +115,7 @@ def _entry_price(done: Answered) -> Decimal | None:
 
 APPROVALS = Table[ApprovalRow](
     Column(key="approval_id", value=lambda r: r.approval.approval_id, title="Approval", rank=LAST, place=2),
+    Column(key="version", value=lambda r: r.approval.version),
     Column(key="signal_id", value=lambda r: r.signal.signal_id),
     Column(key="symbol", value=lambda r: r.signal.instrument.key, title="Symbol", shown=bold),
     Column(key="side", value=lambda r: r.signal.side, title="Side"),

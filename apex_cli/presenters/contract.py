@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
 
 from apex_cli.presenters import contract_care as care
+from apex_cli.presenters import contract_doors as doors
 from apex_cli.presenters import contract_research as research
 from apex_cli.presenters import contract_risk as risk
 
@@ -123,6 +124,7 @@ class Approval(TypedDict):
     """One approval."""
 
     approval_id: str
+    version: int
     signal_id: str
     symbol: str
     side: str
@@ -565,13 +567,15 @@ DATA: Mapping[str, Any] = {
 TOOL_DATA: Mapping[str, Any] = {"propose": Signal}
 """The type of ``data`` of what only agents ask for, by tool."""
 
+HTTP_DATA = doors.HTTP_DATA
+
 EVENTS = "run event"
 """Names the schema of the lines that a looping run prints."""
 
 
 def envelope_type(command: str) -> Any:  # noqa: ANN401 - a type that is made here
     """Return the type of the envelope that *command* prints when it ends well."""
-    data = DATA.get(command) or TOOL_DATA.get(command, dict[str, Any])
+    data = DATA.get(command) or HTTP_DATA.get(command) or TOOL_DATA.get(command, dict[str, Any])
     fields = {
         "v": Literal[1],
         "command": str,

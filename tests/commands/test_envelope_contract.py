@@ -98,6 +98,7 @@ APPROVALS = {
     "approvals": [
         {
             "approval_id": str,
+            "version": int,
             "signal_id": str,
             "symbol": str,
             "side": str,

@@ -3,85 +3,294 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
 
-SECRET = "0123456789abcdef" * 2
-ALERT = {"ticker": "AAPL", "action": "buy", "price": 190.5, "stop": 186, "tp": 205, "confidence": 0.9}
+from apex_cli.core.adapters.signatures import key_of, signature_of
+from kit.listener import ALERT, SECRET, Listener, Server, error_of
+
+URL = "/signals/token"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Server:
-    """``apex listen`` as a process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "XDG_CONFIG_HOME": str(folder),
-            "APEX_LISTEN_SECRET_TRADINGVIEW": SECRET,
-        }
-        self.process = self.apex("listen", "--port", str(self.port), "-v")
-        for _ in range(200):
-            try:
-                httpx.get(f"{self.url}/", timeout=1)
-            except httpx.TransportError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(self.process.communicate(timeout=5))
-
-    def apex(self, *arguments: str) -> subprocess.Popen[str]:
-        words = [sys.executable, "-m", "apex_cli", *arguments]
-        return subprocess.Popen(
-            words, cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def run_once(self) -> dict[str, object]:
-        out, err = self.apex("run", "--once", "--json").communicate(timeout=60)
-        assert out, err
-        data: dict[str, object] = json.loads(out)["data"]
-        return data
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    (tmp_path / "config.yaml").write_text(
-        "execution: {auto_execute: true}\nrisk: {enforce_market_hours: false, capital: 100000}\n"
-        "listen: {sources: {tradingview: {auth: token}}}\n"
-    )
-    made = Server(tmp_path)
-    yield made
-    made.process.kill()
-    made.process.communicate()
-
-
-def test_an_alert_is_kept_before_it_is_answered_and_decided_by_the_next_run(server: Server) -> None:
-    answer = httpx.post(
-        f"{server.url}/signals/tradingview", json=ALERT, headers={"Authorization": f"Bearer {SECRET}"}, timeout=5
-    )
-    server.process.kill()
+def ids_of(answer: Any) -> list[tuple[str, str]]:
     assert answer.status_code == 200, answer.text
-    (signal,) = answer.json()["data"]["signals"]
-    assert signal["status"] == "accepted"
-    (decided,) = server.run_once()["signals"]
-    assert (decided["signal_id"], decided["where"]) == (signal["signal_id"], "listen:tradingview")
-    assert decided["outcome"] != "invalid"
-    assert server.run_once()["signals"] == []
+    return [(row["signal_id"], row["status"]) for row in answer.json()["data"]["signals"]]
+
+
+class TestKeeping:
+    def test_an_alert_is_kept_before_it_is_answered_and_decided_by_the_next_run(self, server: Server) -> None:
+        answer = server.post(ALERT)
+        server.process.kill()
+        ((signal_id, status),) = ids_of(answer)
+        assert status == "accepted"
+        (decided,) = server.run_once()
+        assert (decided["signal_id"], decided["where"]) == (signal_id, "listen:token")
+        assert decided["outcome"] != "invalid"
+        assert server.run_once() == []
+
+    def test_a_run_that_loops_is_woken_at_once(self, server: Server) -> None:
+        run = server.apex("run", "--json", "--max-cycles", "40")
+        assert run.stderr is not None
+        for _ in range(200):
+            if (server.folder / "state" / "executor.holder").exists():
+                break
+            time.sleep(0.02)
+        time.sleep(1.2)  # it rests between two cycles by now
+        ids = {ids_of(server.post({**ALERT, "alert_id": f"n-{number}"}))[0][0] for number in range(3)}
+        time.sleep(0.5)
+        run.terminate()
+        run.communicate(timeout=20)
+        waited = []
+        for line in server.journal():
+            if line["kind"] == "decided" and line["subject"] in ids:
+                signal = line["data"]["opportunity"]["signal"]
+                waited.append(seconds_between(signal["created_at"], line["at"]))
+        assert len(waited) == 3
+        assert min(waited) < 0.3, "the time between two cycles is a second"
+
+    def test_the_same_alert_is_one_signal_however_often_and_from_wherever_it_comes(self, listener: Listener) -> None:
+        ((first, status),) = ids_of(listener.post(ALERT))
+        again = listener.post(ALERT)
+        body = listener.ask("POST", "/signals/body", json={**ALERT, "secret": SECRET})
+        assert status == "accepted"
+        assert ids_of(again) == ids_of(body) == [(first, "duplicate")]
+        assert [row.signal.signal_id for row in listener.kept() if row.signal] == [first]
+
+    def test_twenty_at_once_are_one_signal(self, listener: Listener) -> None:
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        answers = listener.ask_all([("POST", URL, {"json": ALERT, "headers": headers})] * 20)
+        found = [ids_of(answer)[0] for answer in answers]
+        assert len({signal_id for signal_id, _ in found}) == 1
+        assert sorted(status for _, status in found).count("accepted") == 1
+        assert len(listener.kept()) == 1
+
+    def test_many_at_once_wait_for_the_disk_together(self, listener: Listener) -> None:
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        alerts = [{**ALERT, "alert_id": f"a-{number}"} for number in range(50)]
+        answers = listener.ask_all([("POST", URL, {"json": alert, "headers": headers}) for alert in alerts])
+        assert {answer.status_code for answer in answers} == {200}
+        assert len(listener.kept()) == 50
+        assert len(listener.files()) < 25
+
+    def test_what_was_kept_is_known_after_a_restart(self, listener: Listener) -> None:
+        ((first, _),) = ids_of(listener.post(ALERT))
+        listener.restarted()
+        assert ids_of(listener.post(ALERT)) == [(first, "duplicate")]
+
+    def test_a_key_names_the_signal_whatever_the_retry_says(self, listener: Listener) -> None:
+        key = {"Idempotency-Key": "order-7"}
+        ((first, _),) = ids_of(listener.post(ALERT, headers=key))
+        assert ids_of(listener.post({**ALERT, "price": 191}, headers=key)) == [(first, "duplicate")]
+        assert ids_of(listener.post(ALERT, headers={"Idempotency-Key": "order-8"}))[0][1] == "accepted"
+        assert ids_of(listener.post({**ALERT, "alert_id": "own"}, headers=key)) == [("own", "accepted")]
+
+    def test_the_good_ones_of_several_go_on(self, listener: Listener) -> None:
+        answer = listener.post([ALERT, {"ticker": "MSFT"}, {**ALERT, "ticker": "MSFT"}])
+        assert [status for _, status in ids_of(answer)] == ["accepted", "accepted"]
+        envelope = answer.json()
+        assert envelope["data"]["refused"] == 1
+        assert envelope["warnings"][0]["message"].startswith("listen:token[1]: ")
+
+    def test_the_signal_carries_its_source_and_never_a_secret(self, listener: Listener) -> None:
+        ids_of(listener.ask("POST", "/signals/body", json={**ALERT, "secret": SECRET, "source": "somebody else"}))
+        ids_of(listener.ask("POST", f"/signals/path/{SECRET}", json={**ALERT, "ticker": "MSFT"}))
+        assert [row.signal.source for row in listener.kept() if row.signal] == ["body", "path"]
+        text = "".join(path.read_text() for path in (listener.folder / "state" / "intake").iterdir())
+        assert SECRET not in text + "".join(listener.said)
+
+    def test_nothing_is_acknowledged_that_cannot_be_kept(self, listener: Listener) -> None:
+        state = listener.folder / "state"
+        state.mkdir()
+        (state / "intake").write_text("a file where a folder should be")
+        answer = listener.post(ALERT)
+        assert (answer.status_code, error_of(answer)["code"]) == (503, "not_kept")
+        assert str(listener.folder) not in answer.text
+        assert any(str(listener.folder) in line for line in listener.said)
+        (state / "intake").unlink()
+        assert ids_of(listener.post(ALERT))[0][1] == "accepted"
+
+    def test_no_more_is_taken_than_may_wait_for_a_run(self, make_listener_in: Callable[..., Listener]) -> None:
+        listener = make_listener_in("listen: {max_waiting: 2, sources: {token: {auth: token}}}")
+        alerts = [{**ALERT, "alert_id": f"a-{number}"} for number in range(3)]
+        assert [listener.post(alert).status_code for alert in alerts] == [200, 200, 503]
+        assert len(listener.kept()) == 2
+
+
+def seconds_between(first: str, last: str) -> float:
+    from datetime import datetime
+
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+
+
+class TestWhoMaySend:
+    def test_a_signature_is_good_for_its_message_and_its_time(self, listener: Listener) -> None:
+        body = json.dumps(ALERT).encode()
+        signed = sign(body, "msg-1")
+        ((first, _),) = ids_of(listener.ask("POST", "/signals/signed", content=body, headers=signed))
+        again = listener.ask("POST", "/signals/signed", content=body, headers=signed)
+        assert ids_of(again) == [(first, "duplicate")]
+        wrong = (
+            {**signed, "webhook-id": "msg-2"},
+            {**signed, "webhook-timestamp": str(int(time.time()) - 1)},
+            {**signed, "webhook-signature": "v1,AAAA"},
+            {**signed, "webhook-id": "msg.1"},
+            {},
+            sign(body, "msg-3", at=time.time() - 301),
+            sign(body, "msg-3", at=time.time() + 301),
+        )
+        for headers in wrong:
+            assert listener.ask("POST", "/signals/signed", content=body, headers=headers).status_code == 401
+        changed = body.replace(b"190.5", b"290.5")
+        assert listener.ask("POST", "/signals/signed", content=changed, headers=signed).status_code == 401
+
+    def test_a_key_beside_a_signature_makes_no_second_signal_of_a_replay(self, listener: Listener) -> None:
+        body = json.dumps(ALERT).encode()
+        signed = sign(body, "msg-1")
+        ((first, _),) = ids_of(listener.ask("POST", "/signals/signed", content=body, headers=signed))
+        replayed = {**signed, "Idempotency-Key": "new"}
+        assert ids_of(listener.ask("POST", "/signals/signed", content=body, headers=replayed)) == [(first, "duplicate")]
+
+    def test_the_signature_is_that_of_the_specification(self) -> None:
+        made = signature_of(
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+            timestamp="1614265330",
+            body=b'{"test": 2432232314}',
+        )
+        assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        assert key_of("whsec_not base64") == b"whsec_not base64"
+
+    @pytest.mark.parametrize(
+        ("path", "options"),
+        [
+            ("/signals/token", {}),
+            ("/signals/token", {"headers": {"Authorization": "Bearer wrong"}}),
+            ("/signals/token", {"headers": {"Authorization": f"Basic {SECRET}"}}),
+            (f"/signals/token/{SECRET}", {}),
+            ("/signals/path", {"headers": {"Authorization": f"Bearer {SECRET}"}}),
+            (f"/signals/path/{SECRET[:-1]}", {}),
+            ("/signals/body", {"json": ALERT}),
+            ("/signals/body", {"json": {**ALERT, "secret": SECRET[:-1]}}),
+            ("/signals/body", {"json": {**ALERT, "metadata": {"secret": SECRET}}}),
+            ("/signals/nobody", {"headers": {"Authorization": f"Bearer {SECRET}"}}),
+            (f"/signals/nobody/{SECRET}", {}),
+        ],
+    )
+    def test_whoever_is_not_known_gets_the_same_answer(
+        self, listener: Listener, path: str, options: dict[str, Any]
+    ) -> None:
+        answer = listener.ask("POST", path, **{"json": ALERT, **options})
+        assert answer.status_code == 401
+        assert error_of(answer)["code"] == "unauthorized"
+        assert answer.text == listener.ask("POST", "/signals/token", content=b"").text
+        assert listener.kept() == []
+        assert SECRET not in "".join(listener.said)
+
+    def test_two_secrets_are_good_while_one_is_changed(self, listener: Listener) -> None:
+        from apex_cli.core.adapters.notifiers.secrets import read_door_secrets
+
+        environ = {"APEX_LISTEN_SECRET_TREND_SPIDER": f"{SECRET} {SECRET[::-1]}", "APEX_LISTEN_READ_TOKEN": "r" * 16}
+        secrets = read_door_secrets(None, environ, ["trend-spider", "other"])
+        assert secrets.sources == {"trend-spider": (SECRET, SECRET[::-1])}
+        assert secrets.read == ("r" * 16,)
+        assert listener.folder.exists()
+
+    def test_a_source_may_send_no_more_than_it_is_allowed(self, make_listener_in: Callable[..., Listener]) -> None:
+        listener = make_listener_in(
+            "listen: {sources: {token: {symbols: [BRK.B, EUR.USD], strategies: [pullback], per_minute: 5,"
+            " max_bytes: 300}}}"
+        )
+        asked = {**ALERT, "ticker": "NYSE:BRK.B"}
+        assert ids_of(listener.post({name: value for name, value in asked.items() if name != "strategy"}))
+        (row,) = listener.kept()
+        assert row.signal is not None
+        assert row.signal.strategy == "pullback"
+        codes = [
+            error_of(listener.post({**asked, **other}))["code"] for other in ({"ticker": "AAPL"}, {"strategy": "x"})
+        ]
+        assert codes == ["symbol_not_allowed", "strategy_not_allowed"]
+        large = listener.post({**asked, "comment": "x" * 300})
+        assert (large.status_code, error_of(large)["code"]) == (413, "too_large")
+        assert [listener.post(asked).status_code for _ in range(3)] == [200, 200, 429]
+        assert int(listener.post(asked).headers["retry-after"]) <= 13
+
+    def test_an_address_that_is_not_on_the_list_is_nobody(self, make_listener_in: Callable[..., Listener]) -> None:
+        listener = make_listener_in("listen: {sources: {token: {addresses: [203.0.113.0/24]}}}")
+        assert listener.post(ALERT).status_code == 401
+        assert "its address is not in the list" in listener.said[-1]
+        listener = make_listener_in("listen: {sources: {token: {addresses: [127.0.0.1]}}}")
+        assert listener.post(ALERT).status_code == 200
+
+
+def sign(body: bytes, message_id: str, at: float | None = None) -> dict[str, str]:
+    timestamp = str(int(time.time() if at is None else at))
+    signature = signature_of(SECRET, message_id=message_id, timestamp=timestamp, body=body)
+    return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": f"v1a,x {signature}"}
+
+
+@pytest.mark.parametrize(
+    ("body", "http", "code"),
+    [
+        (b"", 400, "not_json"),
+        (b"buy AAPL now", 400, "not_json"),
+        (b"symbol,signal_type\nAAPL,BUY", 400, "not_json"),
+        (b"\x1f\x8b\x08\x00", 400, "not_json"),
+        (b"PK\x03\x04", 400, "not_json"),
+        (b'{"ticker": "AAPL"', 400, "not_json"),
+        (b'{"ticker": "\xff"}', 400, "not_json"),
+        (b"[" * 60_000, 400, "not_json"),
+        (b'{"a":' * 10_000, 400, "not_json"),
+        (b"{}", 422, "signal_invalid"),
+        (b"[]", 422, "no_signal"),
+        (b"[1, null]", 422, "signal_invalid"),
+        (json.dumps({**ALERT, "price": "NaN"}).encode(), 422, "signal_invalid"),
+        (json.dumps({**ALERT, "price": float("inf")}).encode(), 422, "signal_invalid"),
+        (b'{"ticker": "AAPL", "ticker": "MSFT", "action": "buy", "price": 5, "stop": 4}', 422, "signal_invalid"),
+        (json.dumps({**ALERT, "price": 10**400}).encode(), 422, "signal_invalid"),
+        (json.dumps({**ALERT, "ticker": "A\u0000B"}).encode(), 422, "signal_invalid"),
+        (json.dumps({**ALERT, "action": "exit"}).encode(), 422, "signal_invalid"),
+    ],
+)
+def test_what_is_no_signal_is_refused_by_name(listener: Listener, body: bytes, http: int, code: str) -> None:
+    answer = listener.post(body)
+    assert (answer.status_code, error_of(answer)["code"]) == (http, code)
+    assert listener.kept() == []
+
+
+def test_markup_and_control_signs_stay_text(listener: Listener) -> None:
+    strategy = "[red]<b>\u202ex[/red]"
+    answer = listener.post({**ALERT, "strategy": strategy, "comment": "\x1b[31m"})
+    assert answer.status_code in {200, 422}
+    assert "\x1b" not in answer.text + "".join(listener.said)
+
+
+def test_the_intake_is_read_by_nobody_else(listener: Listener) -> None:
+    ids_of(listener.post(ALERT))
+    for path in (listener.folder / "state", listener.folder / "state" / "intake"):
+        assert path.stat().st_mode & 0o777 == 0o700
+    (file,) = (listener.folder / "state" / "intake").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_file_of_the_intake_is_reported_and_kept(server: Server) -> None:
+    ids_of(server.post(ALERT))
+    intake = server.folder / "state" / "intake"
+    (intake / "00000000000000000000000000-1.jsonl").write_text("{")
+    rows = server.run_once()
+    assert [row["outcome"] == "invalid" for row in rows] == [True, False]
+    assert [path.name for path in (intake / "damaged").iterdir()] == ["00000000000000000000000000-1.jsonl"]
+    assert [path.name for path in intake.glob("*.jsonl")] == []
+
+
+def test_a_missing_secret_and_a_short_one_are_named(tmp_path: Path, server: Server) -> None:
+    for secret, code in (("", "listen_incomplete"), ("short", "secret_malformed")):
+        server.environ["APEX_LISTEN_SECRET_TOKEN"] = secret
+        out, _ = server.apex("listen", "--json").communicate(timeout=20)
+        (error,) = json.loads(out)["errors"]
+        assert error["code"] == code
+        assert "APEX_LISTEN_SECRET_TOKEN" in error["message"]
+    assert tmp_path.exists()

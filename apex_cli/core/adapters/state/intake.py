@@ -62,7 +62,17 @@ class Intake:
         """
         ensure_private_dir(self.folder.parent)
         ensure_private_dir(self.folder)
-        write_atomically(self.folder / f"{self._new_name()}{ENDING}", *(_encode(row) + b"\n" for row in rows))
+        name = f"{self._new_name()}-{len(rows)}{ENDING}"
+        write_atomically(self.folder / name, *(_encode(row) + b"\n" for row in rows))
+
+    def count(self) -> int:
+        """Return how many rows wait, by the names of the files.
+
+        Raises:
+            StateError: the folder cannot be read.
+        """
+        counts = (name.removesuffix(ENDING).rpartition("-")[2] for name in names_in(self.folder))
+        return sum(int(count) for count in counts if count.isdecimal())
 
     def waiting(self) -> Iterator[Taken]:
         """Yield what no run has decided yet; what cannot be read is left to the run.

@@ -1,0 +1,73 @@
+"""What ``apex listen`` shows and does beside taking signals in: commands, by their own functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apex_cli.commands.options import Call
+from apex_cli.core.model.request import Answer
+from apex_cli.listen.look_routes import Doing, Look
+from apex_cli.presenters.screen.captured import Captured
+from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WAIT_S = 20.0
+"""How long the process that trades may take to begin an answer, in seconds."""
+
+
+def make_doing(settings: Settings, *, can_act: bool) -> Doing:
+    """Return what may be read, and with *can_act* answered."""
+    looks = {"/status": "status", "/positions": "positions", "/orders": "orders", "/approvals": "approve"}
+    shown = {path: Look(command, _shows(settings, command)) for path, command in looks.items()}
+    answer = (lambda out, answer: _answer(settings, out, answer)) if can_act else None
+    return Doing(shown, answer, lambda name: _is_known(settings, name))
+
+
+def _shows(settings: Settings, command: str) -> Callable[[Captured], None]:
+    def show(out: Captured) -> None:
+        call = Call.of(out, settings)
+        match command:
+            case "status":
+                from apex_cli.commands.status import status
+
+                status.body(call)  # type: ignore[attr-defined]  # the command without its options
+            case "positions":
+                from apex_cli.commands.positions import positions
+
+                positions.body(call, watch=False)  # type: ignore[attr-defined]  # same
+            case "orders":
+                from apex_cli.commands.orders import orders
+
+                orders.body(call, symbol=None, everything=False)  # type: ignore[attr-defined]  # same
+            case _:
+                _approvals(settings, out)
+
+    return show
+
+
+def _approvals(settings: Settings, out: Captured) -> None:
+    """Give what waits, as it was decided; nothing is an empty list."""
+    from apex_cli.app.operator import Operator
+    from apex_cli.presenters.approvals import ApprovalRow, approvals_data
+
+    pending = Operator(settings, out, wait_s=0).pending()
+    out.result(approvals_data([ApprovalRow(approval) for approval in pending]))
+
+
+def _is_known(settings: Settings, name: str) -> bool:
+    from apex_cli.app.resources import open_store
+
+    return name in open_store(settings).view().approvals
+
+
+def _answer(settings: Settings, out: Captured, answer: Answer) -> None:
+    """Answer one approval, the way of ``apex approve``."""
+    from apex_cli.app.operator import Operator
+    from apex_cli.notify import posting
+    from apex_cli.presenters.approvals import answered_data
+
+    with posting(out, settings):
+        done = Operator(settings, out, wait_s=WAIT_S).answer(answer)
+    out.result(answered_data([done]))
