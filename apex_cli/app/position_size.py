@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import no_rate, size_position
+from apex_cli.core.decision.trade_costs import NetRatio, half_spread, net_reward_risk, trade_costs
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.decision import Reason, Sized
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
-from apex_cli.core.model.money import Price, Usd
+from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import reward_risk
 from apex_cli.core.model.spelling import Hints, SpellingError, canonical
@@ -48,6 +49,8 @@ class SizeAnswer(NamedTuple):
     side: OrderSide
     levels: tuple[Price, Price, tuple[Price, ...]]
     risk: RiskLimits
+    net: NetRatio | None = None
+    """Reward over risk after costs; None unless protections.costs is set and there is a target."""
 
     @property
     def ratio(self) -> Decimal | None:
@@ -75,7 +78,35 @@ def size_of(settings: Settings, terms: SizeTerms) -> SizeAnswer:
             instrument=instrument, entry=levels[0], stop=levels[1], risk=risk, rate=rate, currency=settings.currency
         )
     )
-    return SizeAnswer(answer, instrument.key if terms.symbol else "", side, levels, risk)
+    net = _after_costs(settings, instrument, answer, levels) if isinstance(answer, Sized) else None
+    return SizeAnswer(answer, instrument.key if terms.symbol else "", side, levels, risk, net)
+
+
+def _after_costs(
+    settings: Settings, instrument: Instrument, sized: Sized, levels: tuple[Price, Price, tuple[Price, ...]]
+) -> NetRatio | None:
+    """Return reward over risk after costs where the configuration asks for it."""
+    limits, gross = settings.limits, reward_risk(*levels)
+    asked = limits.protections.costs
+    if not asked.is_on or gross is None or not sized.risk_amount:
+        return None
+    costs = trade_costs(
+        instrument,
+        sized,
+        entry=levels[0],
+        stop=levels[1],
+        targets=levels[2],
+        fractions=(),
+        plan=limits.commission,
+        half=half_spread(None, levels[0], asked.spread_pct) or ZERO,
+        is_market_entry=not limits.entry_order("").has_limit,
+    )
+    return NetRatio(
+        value=net_reward_risk(gross, sized.risk_amount, costs),
+        costs=costs,
+        least=asked.min_net_reward_risk,
+        has_spread=asked.spread_pct is not None,
+    )
 
 
 def rate_now(settings: Settings, instrument: Instrument, price: Price) -> tuple[Rate | None, Reason | None]:

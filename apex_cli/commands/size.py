@@ -67,6 +67,14 @@ def size(
         return
     out.warn(*answer.warnings)
     out.result(
-        size_data(answer, symbol=found.symbol, side=found.side, ratio=ratio),
-        size_blocks(answer, symbol=found.symbol, side=found.side, ratio=ratio, risk=found.risk, levels=found.levels),
+        size_data(answer, symbol=found.symbol, side=found.side, ratio=ratio, net=found.net),
+        size_blocks(
+            answer,
+            symbol=found.symbol,
+            side=found.side,
+            ratio=ratio,
+            risk=found.risk,
+            levels=found.levels,
+            net=found.net,
+        ),
     )

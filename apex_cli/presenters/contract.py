@@ -61,6 +61,9 @@ class Size(TypedDict):
     risk_amount: Decimal
     risk_per_unit: Decimal
     reward_risk: Decimal | None
+    net_reward_risk: NotRequired[Decimal]
+    """Only where protections.costs is set."""
+
     rate: Rate | None
     warnings: list[str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from apex_cli.core.decision.trade_costs import NetRatio
 from apex_cli.core.model.decision import Binding, Sized
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price
@@ -27,9 +28,11 @@ def bound_words(sized: Sized) -> str:
     return f"{'above' if is_above else 'limited by'} {BINDING_WORDS[sized.binding]}"
 
 
-def size_data(sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | None) -> dict[str, Any]:
+def size_data(
+    sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | None, net: NetRatio | None = None
+) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {
+    data = {
         "symbol": symbol,
         "side": side,
         "quantity": number(sized.quantity),
@@ -43,6 +46,7 @@ def size_data(sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | No
         "rate": rate_data(sized.rate),
         "warnings": [warning.message for warning in sized.warnings],
     }
+    return data if net is None else {**data, "net_reward_risk": net.value.quantize(Decimal("0.0001"))}
 
 
 def size_blocks(
@@ -53,6 +57,7 @@ def size_blocks(
     ratio: Decimal | None,
     risk: RiskLimits,
     levels: tuple[Price, Price, tuple[Price, ...]],
+    net: NetRatio | None = None,
 ) -> tuple[Block, ...]:
     """Return the size with a bar for each budget it uses."""
     return (
@@ -67,6 +72,7 @@ def size_blocks(
                 *(("Rate", Cell(rate_text(rate))) for rate in (sized.rate,) if rate is not None),
                 ("Entry / stop", Cell(f"{price(levels[0])} / {price(levels[1])}")),
                 *(_target_rows(levels[2], ratio)),
+                *(_net_rows(net)),
             )
         ),
     )
@@ -77,6 +83,19 @@ def budget_cell(used: Decimal, budget: Decimal) -> Cell:
     share = float(used / budget) if budget else 0.0
     text = f"{bar(share, 10)} {money(used)} of {money(budget)} {account_currency()}"
     return Cell(text + (" (over)" if used > budget else ""), Tone.WARN if used > budget else Tone.PLAIN)
+
+
+def _net_rows(net: NetRatio | None) -> tuple[tuple[str, Cell], ...]:
+    if net is None:
+        return ()
+    is_below = net.least is not None and net.value < net.least
+    asked = "" if net.least is None else f", {'below' if is_below else 'at least'} {ratio(net.least)}"
+    spread = "" if net.has_spread else ", without the spread"
+    costs = f"{money(net.costs.if_won)} if it wins, {money(net.costs.if_lost)} if it loses{spread}"
+    return (
+        ("After costs", Cell(f"{ratio(net.value)}{asked}", Tone.WARN if is_below else Tone.PLAIN)),
+        ("Costs", Cell(f"{costs}, {account_currency()}")),
+    )
 
 
 def _target_rows(targets: tuple[Price, ...], value: Decimal | None) -> tuple[tuple[str, Cell], ...]:

@@ -16,6 +16,7 @@ from apex_cli.app.replayer import ReplayOptions, replay
 from apex_cli.core.market.calendar import next_session
 from apex_cli.core.model.protections import (
     CooldownLimits,
+    CostLimits,
     LossStreak,
     LossStreaks,
     LowExpectancies,
@@ -96,6 +97,8 @@ LOW = LowExpectancy(trades=2, min_mean_r=Decimal("-0.5"), lock="4 sessions")
         ("loss_streak", {"loss_streak": LossStreaks(account=LOSSES)}),
         ("low_expectancy", {"low_expectancy": LowExpectancies(strategy=LOW)}),
         ("weekly_loss", {"max_weekly_loss_pct": Decimal("0.002")}),
+        ("net_reward_risk", {"costs": CostLimits(min_net_reward_risk=Decimal("2.5"), spread_pct=Decimal("0.001"))}),
+        ("net_expectancy", {"costs": CostLimits(min_net_expectancy_r=Decimal(3), spread_pct=Decimal("0.001"))}),
         ("monthly_loss", {"max_monthly_loss_pct": Decimal("0.002")}),
     ],
 )

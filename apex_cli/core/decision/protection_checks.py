@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
+from apex_cli.core.decision import trade_costs
 from apex_cli.core.decision.exposure_checks import loss_check
+from apex_cli.core.decision.trade_costs import TradeCosts
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time, next_month_opening, next_week_opening, session_date
-from apex_cli.core.model.decision import Check, Exposure, Mark
+from apex_cli.core.model.decision import Check, Exposure, Mark, Sized
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
@@ -21,7 +23,7 @@ from apex_cli.core.model.protections import (
     StrategyBudget,
     TradeLock,
 )
-from apex_cli.core.model.wording import money, percent
+from apex_cli.core.model.wording import decimals, money, percent
 from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by
 
@@ -130,6 +132,89 @@ def _of_strategy(ctx: CheckContext) -> list[Exposure]:
     return [exposure for exposure in ctx.snapshot.exposures if exposure.strategy == ctx.signal.strategy]
 
 
+def net_reward_risk(ctx: CheckContext) -> Check | None:
+    """Reward over risk after costs reaches ``protections.costs.min_net_reward_risk``."""
+    least = ctx.limits.protections.costs.min_net_reward_risk
+    if least is None or not isinstance(ctx.sized, Sized):
+        return None
+    costs, gross, risk = costs_of(ctx, ctx.sized), ctx.reward_risk, ctx.sized.risk_amount
+    code, limit = "net_reward_risk", f"at least {decimals(least)}"
+    if costs is None or gross is None or not risk:
+        return _unknown_costs(code, limit, gross)
+    net = trade_costs.net_reward_risk(gross, risk, costs)
+    if net >= least and not ctx.describe:
+        return passing(code)
+    return verdict(
+        code,
+        passed=net >= least,
+        limit=limit,
+        value=f"{decimals(net)} net, {decimals(gross)} gross",
+        message=f"Reward:risk is {decimals(net)} after costs ({decimals(gross)} before): {_cost_words(costs)}; "
+        f"the least allowed is {decimals(least)}. A larger size or wider levels cost less of it.",
+    )
+
+
+def net_expectancy(ctx: CheckContext) -> Check | None:
+    """What the trade is expected to bring after costs reaches ``protections.costs.min_net_expectancy_r``."""
+    least = ctx.limits.protections.costs.min_net_expectancy_r
+    if least is None or not isinstance(ctx.sized, Sized):
+        return None
+    costs, gross, risk = costs_of(ctx, ctx.sized), ctx.reward_risk, ctx.sized.risk_amount
+    probability = ctx.signal.confidence
+    code, limit = "net_expectancy", f"at least {decimals(least)} R"
+    if probability is None:
+        message = "Its expectancy after costs is unknown: the signal gives no confidence."
+        return verdict(code, passed=False, limit=limit, value="no confidence", message=message)
+    if costs is None or gross is None or not risk:
+        return _unknown_costs(code, limit, gross)
+    net = trade_costs.net_expectancy(probability, gross, risk, costs)
+    if net >= least and not ctx.describe:
+        return passing(code)
+    before = probability * (gross + 1) - 1
+    return verdict(
+        code,
+        passed=net >= least,
+        limit=limit,
+        value=f"{net:+.2f} R net, {before:+.2f} R gross",
+        message=f"With a confidence of {decimals(probability)} it is expected to bring {net:+.2f} R after costs "
+        f"({before:+.2f} R before): {_cost_words(costs)}; the least allowed is {decimals(least)} R.",
+    )
+
+
+def costs_of(ctx: CheckContext, sized: Sized) -> TradeCosts | None:
+    """Return what the trade costs; None where its spread is not known."""
+    signal, snapshot = ctx.signal, ctx.snapshot
+    half = trade_costs.half_spread(snapshot.quote, ctx.entry_price, ctx.limits.protections.costs.spread_pct)
+    if half is None:
+        return None
+    return trade_costs.trade_costs(
+        signal.instrument,
+        sized,
+        entry=ctx.entry_price,
+        stop=signal.stop_loss,
+        targets=signal.target_prices,
+        fractions=signal.target_fractions,
+        plan=ctx.limits.commission,
+        half=half,
+        is_market_entry=not ctx.limits.entry_order(signal.strategy).has_limit,
+    )
+
+
+def _unknown_costs(code: str, limit: str, gross: Decimal | None) -> Check:
+    if gross is None:
+        message = "It has no target: what it brings after costs is unknown."
+        return verdict(code, passed=False, limit=limit, value="no target", message=message)
+    message = (
+        "Its costs are unknown: no bid and ask are quoted. Set protections.costs.spread_pct to count with a part of "
+        "the price instead."
+    )
+    return verdict(code, passed=False, limit=limit, value="no spread", message=message)
+
+
+def _cost_words(costs: TradeCosts) -> str:
+    return f"{money(costs.if_won)} if it wins, {money(costs.if_lost)} if it loses"
+
+
 def cap_check(ctx: CheckContext, code: str, *, what: str, part: Decimal, total: Decimal) -> Check:
     """Return whether *total*, this trade included, stays within *part* of capital."""
     most = part * ctx.risk.capital
@@ -194,5 +279,7 @@ PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (
     monthly_loss,
     strategy_risk,
     strategy_positions,
+    net_reward_risk,
+    net_expectancy,
 )
 """In the order they are reported, after those of ``checks.PRE_TRADE_CHECKS``."""

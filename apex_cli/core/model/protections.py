@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from apex_cli.core.model.base import Fraction, Range, Value
+from apex_cli.core.model.base import Fraction, Range, Share, Value
 from apex_cli.core.model.duration import DurationText
 
 
@@ -131,6 +131,24 @@ class StrategyBudgets(StrategyBudget, frozen=True, kw_only=True):
         return self.strategies.get(strategy, self)
 
 
+class CostLimits(Value, frozen=True, kw_only=True):
+    """Section ``protections.costs``: what a trade must be worth after commissions and half the spread at each end."""
+
+    min_net_reward_risk: Annotated[Decimal, Range(0, 1000)] | None = None
+    """Smallest reward over risk after costs; null: costs are not looked at."""
+
+    min_net_expectancy_r: MeanR | None = None
+    """Smallest expectation after costs in R, by the signal's confidence as the probability of its target; null: off."""
+
+    spread_pct: Share | None = None
+    """Bid to ask as a part of the price where none is quoted, as in a replay; null: then nothing is opened."""
+
+    @property
+    def is_on(self) -> bool:
+        """True when costs are looked at."""
+        return self.min_net_reward_risk is not None or self.min_net_expectancy_r is not None
+
+
 class Protections(Value, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
 
@@ -154,6 +172,9 @@ class Protections(Value, frozen=True, kw_only=True):
 
     budget: StrategyBudgets = StrategyBudgets()
     """What each strategy may have open."""
+
+    costs: CostLimits = CostLimits()
+    """What a trade must be worth after its costs."""
 
 
 NO_PROTECTIONS = Protections()

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
     CooldownLimits,
+    CostLimits,
     LockRule,
     LockScope,
     Protections,
@@ -154,3 +155,43 @@ def test_the_budget_of_one_strategy_leaves_the_others_theirs(build: Any) -> None
     snapshot = build.snapshot(exposures=exposures)
     assert list(build.failures(build.opportunity(), snapshot, limits)) == ["strategy_positions"]
     assert build.failures(build.opportunity(strategy="other"), snapshot, limits) == {}
+
+
+def costing(**values: Any) -> Limits:
+    return limits_of(Protections(costs=CostLimits(**values)), commission=CommissionPlan.IB_FIXED)
+
+
+def test_reward_risk_counts_after_costs(build: Any) -> None:
+    # 3 shares, a target of 4 and a stop of 2: (12 - 2 - 0.0375) / (6 + 2 + 0.075) = 1.2337
+    for least, is_refused in (("1.24", True), ("1.23", False)):
+        limits = costing(min_net_reward_risk=D(least), spread_pct=D("0.0005"))
+        failed = build.failures(build.opportunity(), build.snapshot(), limits)
+        assert list(failed) == (["net_reward_risk"] if is_refused else [])
+        if is_refused:
+            assert failed["net_reward_risk"].value == "1.2337 net, 2.00 gross"
+
+
+def test_expectancy_counts_after_costs(build: Any) -> None:
+    # Confidence 0.7: 0.7 * 2 - 0.3 = 1.10 R before; (0.7 * 9.9625 - 0.3 * 8.075) / 6 = 0.7585 R after.
+    for least, is_refused in (("0.76", True), ("0.75", False)):
+        limits = costing(min_net_expectancy_r=D(least), spread_pct=D("0.0005"))
+        failed = build.failures(build.opportunity(), build.snapshot(), limits)
+        assert list(failed) == (["net_expectancy"] if is_refused else [])
+        if is_refused:
+            assert failed["net_expectancy"].value == "+0.76 R net, +1.10 R gross"
+
+
+@pytest.mark.parametrize("name", ["min_net_reward_risk", "min_net_expectancy_r"])
+def test_costs_that_are_not_known_refuse(build: Any, name: str) -> None:
+    limits = costing(**{name: D("0.1")})
+    (reason,) = build.failures(build.opportunity(), build.snapshot(), limits).values()
+    assert "spread_pct" in reason.message
+    no_target = replace(limits, risk=RiskLimits(min_reward_risk=D(0)))
+    failed = build.failures(build.opportunity(targets=()), build.snapshot(), no_target)
+    assert "no target" in {reason.value for reason in failed.values()}
+
+
+def test_an_expectancy_needs_a_confidence(build: Any) -> None:
+    limits = replace(costing(min_net_expectancy_r=D("0.1"), spread_pct=D(0)), risk=RiskLimits(min_confidence=D(0)))
+    (reason,) = build.failures(build.opportunity(confidence=None), build.snapshot(), limits).values()
+    assert (reason.code, reason.value) == ("net_expectancy", "no confidence")
