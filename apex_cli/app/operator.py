@@ -172,12 +172,12 @@ class Operator:
         Raises:
             NothingToDo: the journal knows nothing of it.
         """
-        from apex_cli.core.reports.story import find_subjects, story_of
-        from apex_cli.core.state.tables import known_name
+        from apex_cli.core.reports.handles import subjects_of
+        from apex_cli.core.reports.story import story_of
         from apex_cli.presenters.explain import explain_blocks
 
         journal = open_journal(self._settings)
-        subjects = find_subjects(journal.events(), known_name(open_store(self._settings).view(), name))
+        subjects = subjects_of(journal, open_store(self._settings).view(), name)
         if not subjects:
             raise NothingToDo("unknown_id", f"The journal knows nothing of {name!r}.", hint="/explain SYMBOL")
 

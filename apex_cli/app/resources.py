@@ -50,6 +50,8 @@ def require_account(out: Output, settings: Settings) -> None:
         ConfigError: there is no configuration.
     """
     out.badge = badge_of(settings)
+    if settings.broker_name is not BrokerName.SIMULATED:
+        out.name_badge = lambda: badge_in(settings, open_store(settings).view())
     out.detail(f"Configuration: {settings.source or 'none, the defaults hold'}. State: {settings.state.dir}.")
     if settings.source is None and STATE_DIR_VARIABLE not in os.environ:
         _require_state(out, settings)

@@ -173,7 +173,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
     out.keep(*(reason for seq, reason in alarms if seq in log.reported))
     out.warn(*(reason for seq, reason in alarms if seq not in log.reported))
     happened = bool(market.steps or tally.fills)
-    _give_result(out, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
+    _give_result(out, log, coordinator.reports, summary, trouble=trouble, happened=happened, options=options)
 
 
 def interval_of(settings: Settings) -> float:
@@ -376,6 +376,7 @@ async def _account(parts: Parts, state: State, *, is_cut_off: bool) -> AccountSn
 
 def _give_result(
     out: Output,
+    log: RunLog,
     reports: list[SignalReport],
     summary: dict[str, Any],
     *,
@@ -389,7 +390,13 @@ def _give_result(
         reasons = (*reasons, Reason(code=trouble.code, message=f"{trouble.message} {trouble.hint}".strip()))
     out.warn(*(warning for report in reports for warning in report.warnings))
     data = {"signals": [SIGNALS.data(report) for report in reports], "summary": summary}
-    out.result(data, run_blocks(reports, summary), status=status, reasons=reasons, compact=not options.once)
+    out.result(
+        data,
+        run_blocks(reports, summary, log.signal_numbers()),
+        status=status,
+        reasons=reasons,
+        compact=not options.once,
+    )
 
 
 def verdict(

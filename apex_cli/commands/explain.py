@@ -23,7 +23,7 @@ def explain(
         str | None,
         typer.Argument(
             metavar="[ID]",
-            help="Signal, approval, bracket or order id, a symbol, or a number of the list.",
+            help="A symbol, the # of a list, or the id of a signal, approval or order.",
             show_default=False,
             autocompletion=recent_names,
         ),
@@ -33,9 +33,9 @@ def explain(
 
     Without an ID it lists the recent signals, the newest first.
     """
-    from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals, story_of
+    from apex_cli.core.reports.handles import subjects_of
+    from apex_cli.core.reports.story import recent_signals, story_of
     from apex_cli.core.state.events import Decided, kind_of
-    from apex_cli.core.state.tables import known_name
     from apex_cli.presenters.explain import explain_blocks, explain_data, recent_blocks, recent_data
 
     out = call.out
@@ -44,16 +44,12 @@ def explain(
         recent = recent_signals(journal.events())
         out.result(recent_data(recent), recent_blocks(recent))
         return
-    name = known_name(open_store(call.settings).view(), identity)
-    subjects = find_subjects(journal.events(), name)
-    if not subjects:
-        named = find_recent(recent_signals(journal.events()), identity)
-        subjects = (named,) if named else ()
+    subjects = subjects_of(journal, open_store(call.settings).view(), identity)
     if not subjects:
         raise InputError(
             "unknown_id",
             f"The journal knows nothing of {identity!r}.",
-            hint="apex explain lists recent signals; apex history and apex orders show ids.",
+            hint="apex explain lists recent signals; the # of apex orders and apex history works, too.",
         )
 
     def find(seq: int) -> OutboxRow | None:

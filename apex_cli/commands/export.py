@@ -28,10 +28,10 @@ def export(
     """Write a table for other programs. Lots are first in, first out; wash sales are marked as a hint, no advice."""
     from apex_cli.app.exports import ExportKind, export_table
     from apex_cli.app.resources import open_journal
-    from apex_cli.commands.history import closed_round_trips
     from apex_cli.commands.report import build
     from apex_cli.core.adapters.atomic_file import write_atomically
     from apex_cli.core.adapters.table_file import TableFormat, records, table_bytes
+    from apex_cli.core.reports.handles import closed_round_trips
     from apex_cli.core.reports.trade_report import Span
     from apex_cli.presenters.screen.blocks import Line
 

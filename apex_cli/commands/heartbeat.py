@@ -112,10 +112,11 @@ def _tell_directly(out: Output, settings: Settings, error: ApexError) -> None:
 
     if not is_wanted(settings):
         return
+    from apex_cli.app.resources import badge_of
     from apex_cli.notify.direct import send_to_all
     from apex_cli.presenters.messages.notices import trouble_notice
 
-    notice = trouble_notice(f"{error.message} {error.hint}".strip(), machine_time())
+    notice = trouble_notice(f"{error.message} {error.hint}".strip(), machine_time(), badge_of(settings))
     for name, failure in send_to_all(settings, notice, say=out.note).items():
         if failure:
             out.note(f"{name}: {failure}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -14,9 +13,6 @@ from apex_cli.commands.completion import strategy_names
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.spelling import same_security
-from apex_cli.core.ports import JournalReader
-from apex_cli.core.reports.trade_report import final_bookings
-from apex_cli.core.state.events import RoundTripClosed, kind_of, read_event
 
 app = typer.Typer(add_completion=False)
 
@@ -41,29 +37,18 @@ def history(
 ) -> None:
     """Show closed round trips and statistics."""
     from apex_cli.core.positions.performance import Tally
+    from apex_cli.core.reports.handles import closed_round_trips, with_handles
     from apex_cli.presenters.history import history_blocks, history_data
 
     out = call.out
     tally = Tally()
-    shown: deque[RoundTrip] = deque(maxlen=last)
-    for trip in closed_round_trips(open_journal(call.settings)):
+    shown: deque[tuple[str, RoundTrip]] = deque(maxlen=last)
+    for handle, trip in with_handles(closed_round_trips(open_journal(call.settings))):
         if _is_wanted(trip, symbol, strategy, since):
             tally.add(trip)
-            shown.append(trip)
+            shown.append((handle, trip))
     statistics = tally.statistics()
-    out.result(history_data(shown, statistics), history_blocks(shown, statistics))
-
-
-def closed_round_trips(journal: JournalReader) -> Iterator[RoundTrip]:
-    """Yield round trips as they were last booked, oldest first.
-
-    A late or corrected fill books a round trip again or voids it; only then is the journal read twice.
-    """
-    final = final_bookings(journal)
-    for row in journal.events(kind=kind_of(RoundTripClosed)):
-        event = read_event(row)
-        if isinstance(event, RoundTripClosed) and final.get(event.data.round_trip_id, event.seq) == event.seq:
-            yield event.data
+    out.result(history_data([trip for _, trip in shown], statistics), history_blocks(shown, statistics))
 
 
 def _is_wanted(trip: RoundTrip, symbol: str | None, strategy: str | None, since: datetime | None) -> bool:

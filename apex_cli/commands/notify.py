@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.app.resources import make_system_clock
+from apex_cli.app.resources import badge_of, make_system_clock
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.decision import Reason
@@ -32,7 +32,9 @@ def try_channels(
     from apex_cli.notify.direct import send_to_all
     from apex_cli.presenters.messages.notices import hello_notice
 
-    reported = send_to_all(settings, hello_notice(make_system_clock(settings).now()), say=out.note, only=channel)
+    reported = send_to_all(
+        settings, hello_notice(make_system_clock(settings).now(), badge_of(settings)), say=out.note, only=channel
+    )
     if not reported:
         raise InputError("channel_unknown", f"No channel begins with {channel!r}.", hint="apex notify status")
     rows = tuple(

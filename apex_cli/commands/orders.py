@@ -21,6 +21,7 @@ def orders(
 ) -> None:
     """Show working orders."""
     from apex_cli.app.resources import badge_in, open_store
+    from apex_cli.core.reports.handles import order_handles
     from apex_cli.core.state.tables import known_name
     from apex_cli.presenters.orders import orders_blocks, orders_data
 
@@ -33,4 +34,4 @@ def orders(
         for record in state.orders.values()
         if (everything or record.is_open) and (symbol is None or same_security(symbol, record.order.instrument))
     ]
-    out.result(orders_data(shown), orders_blocks(shown))
+    out.result(orders_data(shown), orders_blocks(shown, order_handles(state)))

@@ -65,7 +65,7 @@ def report(
     span = Span(first=first.date() if first else None, last=last.date() if last else None)
     found = build(out, call.settings, span, keeps_trades=html is not None)
     data = report_data(found)
-    title = f"{TITLE} · {badge_of(call.settings).text}"
+    title = f"{TITLE} · {(out.named_badge() or badge_of(call.settings)).text}"
     written = _write(found, call.settings, title, html=html, png=png, benchmark=benchmark)
     for path in written.values():
         out.note(f"Written: {path}")

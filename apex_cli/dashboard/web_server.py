@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 from textual_serve.server import Server
@@ -145,8 +146,9 @@ class DashboardServer(Server):
         self._visits: set[asyncio.Task[object] | None] = set()
 
     def initialize_logging(self) -> None:
-        """Log only what went wrong: addresses carry the token."""
+        """Log only what went wrong here: addresses carry the token, and who sends no HTTP was answered already."""
         logging.basicConfig(level="ERROR", format="%(message)s")
+        logging.getLogger("aiohttp.server").addFilter(_is_own_failure)
 
     async def handle_index(self, request: web.Request) -> web.Response:
         """Give the page, without the font it would fetch from elsewhere: nobody else learns of a visit.
@@ -233,6 +235,11 @@ async def _pass_on(message: object, websocket: web.WebSocketResponse, visitor: A
             await visitor.blur()
         case ["focus"]:
             await visitor.focus()
+
+
+def _is_own_failure(record: logging.LogRecord) -> bool:
+    """Return False for what aiohttp reports of a message that was no sound HTTP."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _no_icon(request: web.Request) -> web.Response:

@@ -10,14 +10,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from apex_cli.app.resources import badge_of, make_system_clock, open_store
+from apex_cli.app.resources import badge_in, badge_of, make_system_clock, open_store
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.notifiers.secrets import Secrets
 from apex_cli.core.adapters.state.journal_cursor import JournalPlaces
 from apex_cli.core.errors import ApexError, BusyError, StateError
+from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.notices.courier import Courier, Step, begin
 from apex_cli.core.ports import Notifier
 from apex_cli.notify.channels import TELEGRAM, Channel, make_channels, notify_folder
@@ -49,6 +50,7 @@ class Postman:
         self._settings = settings
         self._listens = listens
         self._say = say
+        self._badge = badge_of(settings)
         self._tail = JournalPlaces(settings.state.dir / "journal")
         self._clock = make_system_clock(settings)
         self._channels: tuple[Channel, ...] = ()
@@ -144,6 +146,13 @@ class Postman:
             return None
         return asyncio.create_task(self._hear(self._secrets))
 
+    def badge(self) -> AccountBadge:
+        """Return which account it is, by the name that the broker gave it once it is known; from the post's thread."""
+        if self._badge.kind is not AccountKind.SIMULATED and not self._badge.name:
+            with suppress(ApexError):
+                self._badge = badge_in(self._settings, open_store(self._settings).view())
+        return self._badge
+
     # Delivering
 
     async def _carry(self, channel: Channel) -> None:
@@ -176,7 +185,7 @@ class Postman:
             notifier=notifier,
             tail=self._tail,
             ledger=channel.ledger,
-            read=partial(notice_of, badge=badge_of(self._settings)),
+            read=lambda row: notice_of(row, badge=self.badge()),
             policy=channel.policy,
             clock=self._clock,
         )
@@ -226,7 +235,7 @@ class Postman:
     def _telegram(self, secrets: Secrets) -> Notifier:
         from apex_cli.notify.telegram_notifier import TelegramNotifier
 
-        return TelegramNotifier(self._bot(secrets), self._buttons(), open_store(self._settings).view)
+        return TelegramNotifier(self._bot(secrets), self._buttons(), open_store(self._settings).view, self.badge)
 
     def _bot(self, secrets: Secrets) -> TelegramLink:
         """Return the one bot of this thread."""

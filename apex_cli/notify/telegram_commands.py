@@ -18,7 +18,7 @@ from apex_cli.core.positions.announcements import summarise_day
 from apex_cli.core.positions.position_views import PositionView, position_views, totals_of
 from apex_cli.core.reports.board import make_day, working_orders
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
-from apex_cli.presenters.messages.message import telegram_html
+from apex_cli.presenters.messages.message import headed, telegram_html
 from apex_cli.presenters.messages.phone import (
     HELP,
     MENU,
@@ -131,14 +131,21 @@ class Talk:
         except ApexError as error:
             await self._send(telegram_html(error.message, (error.hint,) if error.hint else ()))
 
+    def headed(self, html: str) -> str:
+        """Return a message under the account's badge."""
+        return headed(self._operator.badge(), html)
+
     async def _send(
         self, html: str, *, keys: Keys = (), menu: Sequence[Sequence[str]] = (), is_silent: bool = False
     ) -> int:
-        """Send a message and return its id; what Telegram asks to send later is sent later, a few times.
+        """Send a message under the account's badge and return its id.
+
+        What Telegram asks to send later is sent later, a few times.
 
         Raises:
             DeliveryError: it did not take the message.
         """
+        html = self.headed(html)
         for _ in range(MOST_PAUSES):
             try:
                 return await self._link.send(html, keys=keys, menu=menu, is_silent=is_silent)
@@ -159,7 +166,7 @@ class Talk:
 
     async def _status(self, _: str, __: str) -> None:
         day = make_day(self._operator.view(), self._operator.now())
-        await self._send(status_html(day, self._operator.badge()), is_silent=True)
+        await self._send(status_html(day), is_silent=True)
 
     async def _orders(self, _: str, __: str) -> None:
         await self._say(orders_pages(working_orders(self._operator.view())))

@@ -25,6 +25,7 @@ from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
 from apex_cli.notify.telegram_commands import COMMANDS, Talk
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
+from apex_cli.presenters.messages.message import telegram_html
 from apex_cli.presenters.messages.phone import decided_html, details_html, moved_text, outcome_text, pending_html
 
 R = TypeVar("R")
@@ -163,7 +164,9 @@ class TelegramDesk:
     async def _details(self, pressed: Pressed, approval: ApprovalRecord) -> None:
         preview = await asyncio.to_thread(self._operator.preview, approval)
         await self._link.answer(pressed.press_id, "As it is now:")
-        await self._link.send(details_html(approval, preview), is_silent=True, reply_to=pressed.message_id)
+        await self._link.send(
+            self._talk.headed(details_html(approval, preview)), is_silent=True, reply_to=pressed.message_id
+        )
 
     async def _decide(self, pressed: Pressed, button: Button, approval: ApprovalRecord, who: str) -> None:
         """Commit the decision, then answer with its outcome."""
@@ -190,15 +193,16 @@ class TelegramDesk:
             return
         if approval.status is ApprovalStatus.PENDING:
             keys = keyboard(self._buttons, approval)
-            await self._link.edit(pressed.message_id, pending_html(approval, f"Still waiting: {text}"), keys=keys)
+            html = self._talk.headed(pending_html(approval, f"Still waiting: {text}"))
+            await self._link.edit(pressed.message_id, html, keys=keys)
         else:
             async with self._link.editing:
-                await self._link.edit(pressed.message_id, html)
+                await self._link.edit(pressed.message_id, self._talk.headed(html))
                 self._buttons.settle(approval.approval_id)
 
     async def _take_away(self, pressed: Pressed, text: str) -> None:
         if pressed.message_id is not None:
-            await self._link.edit(pressed.message_id, text)
+            await self._link.edit(pressed.message_id, self._talk.headed(telegram_html(text, ())))
 
     # Positions
 

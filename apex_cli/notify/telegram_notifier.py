@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile
 from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.state.tables import State
-from apex_cli.presenters.messages.message import telegram_notice
+from apex_cli.presenters.messages.message import headed, telegram_notice
 from apex_cli.presenters.messages.phone import asked_html, decided_html
 
 BY_PHONE = "(Telegram)"
@@ -30,11 +31,14 @@ class TelegramNotifier:
     min_interval_s = 1.1
     """Telegram takes about one message a second in a chat, and twenty a minute in a group."""
 
-    def __init__(self, link: TelegramLink, buttons: ButtonFile, view: Callable[[], State]) -> None:
-        """Speak by *link*; *view* returns the present state of an approval."""
+    def __init__(
+        self, link: TelegramLink, buttons: ButtonFile, view: Callable[[], State], badge: Callable[[], AccountBadge]
+    ) -> None:
+        """Speak by *link*; *view* returns the present state of an approval, *badge* which account it is."""
         self._link = link
         self._buttons = buttons
         self._view = view
+        self._badge = badge
 
     async def notify(self, notice: Notice, *, is_silent: bool = False, is_repeat: bool = False) -> None:
         """Deliver *notice*; what was said in the chat itself is not repeated there."""
@@ -48,7 +52,7 @@ class TelegramNotifier:
             question = self._buttons.message_of(notice.approval_id) if notice.approval_id else None
             is_over = approval is not None and approval.status is not ApprovalStatus.PENDING
             if question is not None and approval is not None and is_over:
-                await self._link.edit(question, decided_html(approval))
+                await self._link.edit(question, headed(self._badge(), decided_html(approval)))
         if approval is not None and is_over and approval.decided_by.endswith(BY_PHONE):
             return
         html = telegram_notice(notice, is_repeat=is_repeat)
@@ -58,12 +62,12 @@ class TelegramNotifier:
         """Ask with buttons as long as there is something to answer."""
         is_open = approval.status is ApprovalStatus.PENDING and approval.version == notice.approval_version
         keys = keyboard(self._buttons, approval) if is_open else ()
-        html = asked_html(notice, is_repeat=is_repeat) if is_open else decided_html(approval)
+        html = asked_html(notice, is_repeat=is_repeat) if is_open else headed(self._badge(), decided_html(approval))
         message_id = await self._link.send(html, keys=keys, is_silent=is_silent)
         self._buttons.put_under(approval.approval_id, message_id)
         now: ApprovalRecord | None = self._view().approvals.get(approval.approval_id)
         if is_open and now is not None and now.status is not ApprovalStatus.PENDING:
-            await self._link.edit(message_id, decided_html(now))
+            await self._link.edit(message_id, headed(self._badge(), decided_html(now)))
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -182,7 +182,7 @@ def approvals_data(rows: Iterable[ApprovalRow]) -> dict[str, Any]:
 def approvals_blocks(approvals: Sequence[ApprovalRecord], numbers: Mapping[str, int]) -> tuple[Block, ...]:
     """Return what waits as a table, with the number that each may be named by."""
     named = [numbers[each.approval_id] for each in approvals]
-    return (APPROVALS.grid(map(ApprovalRow, approvals), numbers=named),)
+    return (APPROVALS.grid(map(ApprovalRow, approvals), handles=named),)
 
 
 def answered_data(answered: Iterable[Answered]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -65,7 +67,7 @@ def recent_data(recent: Iterable[Activity]) -> dict[str, Any]:
 def recent_blocks(recent: Sequence[Activity]) -> tuple[Block, ...]:
     """Return the recent signals, each with a number to name it by."""
     note = Line(text="To see every step of one: apex explain 1, a symbol, or the beginning of its id.", tone=Tone.DIM)
-    return (RECENT.grid(recent, numbers=count(1)), *((note,) if recent else ()))
+    return (RECENT.grid(recent, handles=count(1)), *((note,) if recent else ()))
 
 
 def explain_data(stories: Iterable[Story]) -> dict[str, Any]:
@@ -241,12 +243,20 @@ def _checks_grid(checks: Iterable[Check]) -> Grid:
         (
             Cell("✓" if check.passed else "✗", Tone.GOOD if check.passed else Tone.BAD),
             Cell(check.code.replace("_", " ")),
-            Cell(check.value or DASH),
-            Cell(check.limit or DASH),
+            Cell(_readable(check.value)),
+            Cell(_readable(check.limit)),
         )
         for check in checks
     )
     return Grid(columns=heads("", "Check", "Found~", "Limit~"), rows=rows)
+
+
+def _readable(text: str | None) -> str:
+    """Return what a check found or allows; a moment in market time."""
+    with suppress(ValueError):
+        at = datetime.fromisoformat(text or "")
+        return moment(at) if at.tzinfo is not None else text or DASH
+    return text or DASH
 
 
 _FILLS = Table[Fill](

@@ -81,14 +81,15 @@ def history_data(trips: Sequence[RoundTrip], statistics: Statistics) -> dict[str
     return {"round_trips": [ROUND_TRIPS.data(trip) for trip in trips], "statistics": statistics_data(statistics)}
 
 
-def history_blocks(trips: Sequence[RoundTrip], statistics: Statistics) -> tuple[Block, ...]:
-    """Return the round trips as a table, and their sums."""
+def history_blocks(named: Sequence[tuple[str, RoundTrip]], statistics: Statistics) -> tuple[Block, ...]:
+    """Return round trips, each behind its handle, as a table, and their sums."""
+    trips = [trip for _, trip in named]
     both = (
         Line(text=f"{trip.instrument.key}: {text}", tone=Tone.DIM)
         for trip in trips
         for text in in_both(trip.instrument.currency, trip.quote_pnl, trip.rate)
     )
-    return (ROUND_TRIPS.grid(trips), *both, *statistics_blocks(statistics))
+    return (ROUND_TRIPS.grid(trips, handles=[handle for handle, _ in named]), *both, *statistics_blocks(statistics))
 
 
 def statistics_data(statistics: Statistics) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from apex_cli.core.model.order import OrderRecord, OrderStatus
@@ -75,6 +75,6 @@ def orders_data(records: Iterable[OrderRecord]) -> dict[str, Any]:
     return {"orders": [ORDERS.data(record) for record in records]}
 
 
-def orders_blocks(records: Iterable[OrderRecord]) -> tuple[Block, ...]:
-    """Return the orders as a table."""
-    return (ORDERS.grid(records),)
+def orders_blocks(records: Sequence[OrderRecord], handles: Mapping[str, str]) -> tuple[Block, ...]:
+    """Return the orders as a table, each behind its handle, which is kept by ``client_order_id``."""
+    return (ORDERS.grid(records, handles=[handles[record.order.client_order_id] for record in records]),)

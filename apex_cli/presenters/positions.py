@@ -168,7 +168,7 @@ def position_fields(view: PositionView) -> Fields:
 
 def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[Block, ...]:
     """Return a table with a small price ladder per position, and the sums."""
-    grid = POSITIONS.grid(views, numbers=count(1))
+    grid = POSITIONS.grid(views, handles=count(1))
     if not views:
         return (grid,)
     base = account_currency()

@@ -94,11 +94,16 @@ MOST_ROWS = 200
 """Signals shown one by one; a longer run is summed up, ``--json`` has them all."""
 
 
-def run_blocks(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> tuple[Block, ...]:
-    """Return the table of signals and one line of sums; signals seen before are only counted."""
+def run_blocks(
+    reports: Sequence[SignalReport], summary: Mapping[str, Any], handles: Mapping[str, int] | None = None
+) -> tuple[Block, ...]:
+    """Return the table of signals and one line of sums; signals seen before are only counted.
+
+    *handles* are the numbers that ``apex explain`` knows the signals by; without them there is no such column.
+    """
     news = [report for report in reports if report.outcome is not SignalOutcome.DUPLICATE]
     shown = news[:MOST_ROWS]
-    grid = SIGNALS.grid(shown)
+    grid = SIGNALS.grid(shown, handles=[handles.get(each.signal_id, "") for each in shown] if handles else None)
     rest = len(news) - len(shown)
     more = (Line(text=f"... and {rest} more; use --json for all.", tone=Tone.DIM),) if rest > 0 else ()
     return (grid, *more, *_stopped(summary["trading_state"]), Line(text=summary_line(summary), tone=Tone.BOLD))

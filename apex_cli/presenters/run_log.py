@@ -17,6 +17,7 @@ from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import Booked
 from apex_cli.core.reports.activity import activity_of
 from apex_cli.core.reports.board import make_day
+from apex_cli.core.reports.story import MOST_RECENT, SIGNAL_KINDS
 from apex_cli.core.state.events import (
     AlarmRaised,
     FillBooked,
@@ -58,6 +59,7 @@ class RunLog:
         self._cycles = 0
         self.reported: set[int] = set()
         """Sequence numbers of the alarms that were reported while it ran."""
+        self._signals: dict[str, None] = {}
 
     def __enter__(self) -> Self:
         """Start the status line."""
@@ -66,6 +68,8 @@ class RunLog:
 
             self._status = Console(stderr=True, highlight=False).status("starting", spinner="dots")
             self._status.start()
+        elif self._is_loop:
+            self._out.note(f"{(self._out.named_badge() or SIMULATED).text}: the run begins; Ctrl-C ends it.")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -97,8 +101,17 @@ class RunLog:
                 trip.exit_time,
             )
 
+    def signal_numbers(self) -> dict[str, int]:
+        """Return the numbers that ``apex explain`` knows the signals of this run by: the newest is 1."""
+        return {name: number for number, name in enumerate(reversed(self._signals), start=1)}
+
     def event(self, row: OutboxRow) -> None:
         """Report an alarm at once, whatever else is silenced; everything else only with ``--verbose``."""
+        if row.kind in SIGNAL_KINDS and row.subject:
+            self._signals.pop(row.subject, None)
+            self._signals[row.subject] = None
+            if len(self._signals) > MOST_RECENT:
+                del self._signals[next(iter(self._signals))]
         if row.kind != ALARM:
             if self._out.verbose and row.kind not in TOLD_ANYWAY:
                 self._say(event_words(row), row.at)

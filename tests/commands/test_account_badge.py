@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from apex_cli.app.resources import badge_of
+from apex_cli.app.resources import badge_of, open_store
 from apex_cli.core.model.account import AccountBadge, AccountKind, AccountSnapshot
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.records import AccountRecord
 from apex_cli.presenters.screen.terminal import badge_text
 from apex_cli.settings.load import load_settings
 
@@ -93,6 +95,34 @@ def test_the_badge_says_whose_money_it_is(tmp_path: Path, yaml: str, name: str, 
         equity=money, cash=money, buying_power=money, taken_at=datetime(2026, 11, 27, tzinfo=UTC), name=name
     )
     assert badge_of(load_settings(None, environ={}, cwd=tmp_path)).named_by(account).text == text
+
+
+@pytest.mark.usefixtures("traded")
+def test_a_table_in_a_pipe_names_the_account_first_and_a_document_names_none(apex: Callable[..., Any]) -> None:
+    assert apex("positions").out.splitlines()[0] == "SIM"
+    assert apex("history", "--quiet").out.splitlines()[0] == "SIM"
+    assert apex("config", "show").out.splitlines()[0] == "execution:"
+    assert apex("export", "fills").out.splitlines()[0].startswith("exec_id,")
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_loop_without_a_terminal_begins_with_the_account(apex: Callable[..., Any]) -> None:
+    assert apex("run", "--max-cycles", "1").err.splitlines()[0] == "SIM: the run begins; Ctrl-C ends it."
+
+
+def test_a_name_that_only_the_state_knows_is_shown(
+    tmp_path: Path, apex: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APEX_STATE__DIR", str(tmp_path / "kept"))
+    store = open_store(load_settings(None, environ=os.environ, cwd=tmp_path))
+    money = Usd(Decimal(1))
+    account = AccountSnapshot(
+        equity=money, cash=money, buying_power=money, taken_at=datetime(2026, 11, 27, tzinfo=UTC), name="DU*****67"
+    )
+    with store.transaction() as state:
+        state.account = AccountRecord(account=account, session_date="2026-11-27")
+    monkeypatch.setenv("APEX_EXECUTION__SIMULATION_MODE", "false")
+    assert apex("history").out.splitlines()[0] == "PAPER DU…67"
 
 
 def test_a_live_account_stands_in_a_red_frame() -> None:

@@ -604,7 +604,8 @@ class TestStreams:
     @pytest.mark.usefixtures("demo")
     def test_results_go_to_stdout_and_talk_to_stderr(self, apex: Callable[..., Any]) -> None:
         answer = apex("run", "--once")
-        assert answer.out.startswith("Symbol  Outcome")
+        assert answer.out.splitlines()[0] == "SIM"
+        assert answer.out.splitlines()[1].split()[:3] == ["#", "Symbol", "Outcome"]
         assert answer.out.rstrip().endswith("equity 2,998.00 USD")
         assert answer.err.splitlines() == [
             "2004-02-26 15:59 ET  AAPL entry: BUY 6 at 23.04, commission 1.00",
@@ -638,7 +639,7 @@ class TestStreams:
         assert answer.out == ""
         assert answer.err == (
             "Error: The journal knows nothing of 'nobody'.\n"
-            "  -> apex explain lists recent signals; apex history and apex orders show ids.\n"
+            "  -> apex explain lists recent signals; the # of apex orders and apex history works, too.\n"
         )
 
     @pytest.mark.usefixtures("traded")

@@ -38,7 +38,8 @@ class TestApprovals:
         assert apex_json("approve", "IBM", "--yes").status == 8
 
     def test_the_list_shows_the_number(self, apex: Callable[..., Any]) -> None:
-        head, row = apex("approve").out.splitlines()[:2]
+        badge, head, row = apex("approve").out.splitlines()[:3]
+        assert badge == "SIM"
         assert head.split()[:2] == ["#", "Symbol"]
         assert row.split()[:2] == ["1", "IBM"]
 
@@ -56,6 +57,50 @@ class TestSignals:
         assert apex_json("explain", "1-aapl").data["stories"][0]["signal_id"] == "demo-1-aapl-long"
         assert apex_json("explain", "demo-").error["code"] == "unknown_id"
         assert apex_json("explain", "99").error["code"] == "unknown_id"
+
+
+class TestOrdersAndTrades:
+    """Their handles are counted from the oldest: what comes later moves none."""
+
+    def handles(self, printed: str) -> dict[str, str]:
+        """Return symbol and role, or side, behind each handle."""
+        rows = [line.split() for line in printed.splitlines()[2:]]
+        return {row[0]: " ".join(row[1:3]) for row in rows if row and row[0][0] in "oh" and row[0][1:].isdigit()}
+
+    def test_orders_keep_theirs_in_every_list(self, traded: Path, apex: Callable[..., Any]) -> None:
+        assert traded.is_dir()
+        every = self.handles(apex("orders", "--all").out)
+        assert [*every] == [f"o{number}" for number in range(1, 7)]
+        working = self.handles(apex("orders", "--symbol", "MSFT").out)
+        assert working == {"o5": "MSFT stop", "o6": "MSFT target"}
+        assert working.items() <= every.items()
+
+    def test_an_order_and_a_trade_lead_to_their_signal(self, traded: Path, apex_json: Callable[..., Any]) -> None:
+        assert traded.is_dir()
+        apex_json("close", "MSFT", "--yes")
+        for name, signal in (("o2", "demo-1-aapl-long"), ("O5", "demo-2-msft-buy"), ("h1", "demo-2-msft-buy")):
+            (story,) = apex_json("explain", name).data["stories"]
+            assert story["signal_id"] == signal
+        for name in ("o99", "h2", "o0", "o", "h1x"):
+            assert apex_json("explain", name).error["code"] == "unknown_id"
+
+    def test_history_shows_them_whatever_is_left_out(self, traded: Path, apex: Callable[..., Any]) -> None:
+        assert traded.is_dir()
+        apex("close", "MSFT", "--yes")
+        apex("close", "AAPL", "--yes")
+        assert self.handles(apex("history").out) == {"h1": "MSFT long", "h2": "AAPL long"}
+        assert self.handles(apex("history", "--symbol", "AAPL").out) == {"h2": "AAPL long"}
+
+    def test_a_run_shows_the_numbers_that_explain_takes(
+        self, demo: Path, apex: Callable[..., Any], apex_json: Callable[..., Any]
+    ) -> None:
+        assert demo.is_dir()
+        rows = [line.split() for line in apex("run", "--once").out.splitlines()[2:-1]]
+        assert len(rows) == 6
+        for number, symbol, *_, signal in rows:
+            (story,) = apex_json("explain", number).data["stories"]
+            assert story["signal_id"] == signal
+            assert symbol.lower() in signal
 
 
 @pytest.mark.usefixtures("traded")

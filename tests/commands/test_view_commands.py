@@ -32,12 +32,13 @@ class TestPositions:
 
     def test_people_see_a_table_with_the_sums(self, apex: Callable[..., Any]) -> None:
         out = apex("positions").out
-        assert out.splitlines()[0].split()[:7] == ["#", "Symbol", "Side", "Qty", "Entry", "Last", "P&L"]
+        assert out.splitlines()[0] == "SIM"
+        assert out.splitlines()[1].split()[:7] == ["#", "Symbol", "Side", "Qty", "Entry", "Last", "P&L"]
         assert out.splitlines()[-2] == "2 open, worth 270.74 USD, P&L +0.00 USD"
 
     def test_nothing_held_is_said_in_words(self, apex: Callable[..., Any]) -> None:
         apex("close", "--all", "--yes")
-        assert apex("positions") == (0, "No open positions.\n", "")
+        assert apex("positions") == (0, "SIM\nNo open positions.\n", "")
 
 
 class TestOrders:

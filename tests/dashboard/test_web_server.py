@@ -175,6 +175,30 @@ def test_a_message_beyond_the_bound_ends_the_visit_and_nothing_else(served: Serv
     assert "Traceback" not in served.errors()
 
 
+NO_HTTP = {
+    "two hosts": b"GET / HTTP/1.1\r\nHost: {host}\r\nHost: evil.example\r\n\r\n",
+    "a long line": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 5_000 + b"\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: {host}\r\n"
+    b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "control bytes": b"GET /\x00\x1b[31m HTTP/1.1\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 200,
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "another host": b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    "a path upwards": b"GET /static/..%2f..%2fetc/passwd HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n",
+}
+
+
+def test_what_is_no_sound_request_is_refused_and_is_no_line_of_the_log(served: Served) -> None:
+    host = served.url.removeprefix("http://")
+    for name, message in NO_HTTP.items():
+        with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2])), 5) as connection:
+            connection.sendall(message.replace(b"{host}", host.encode()))
+            answer = connection.recv(4096)
+        assert re.match(rb"HTTP/1\.[01] (400|403|404) ", answer), (name, answer)
+    assert served.errors() == ""
+
+
 def test_visitors_end_with_a_server_that_is_killed(served: Served) -> None:
     async def work(session: aiohttp.ClientSession) -> list[int]:
         places = [await session.ws_connect(f"{served.url}/ws", headers=served.headers) for _ in range(2)]

@@ -261,6 +261,7 @@ class TestCommands:
                 api.say(ANNA, command)
                 api.wait_for(lambda sent=sent: len(api.messages) > sent)
                 assert expected in api.messages[sent + 1]["text"]
+            assert [text for text in api.texts() if not text.removeprefix("<b>").startswith("SIM · ")] == []
 
     def test_an_answer_that_is_to_wait_comes_later_and_whole(self, api: BotApi, asked: Settings) -> None:
         with listening(asked):

@@ -97,7 +97,7 @@ def recent_signals(events: Iterable[OutboxRow], most: int = MOST_RECENT) -> tupl
     """Return the last word on each of the *most* recent signals, the newest first."""
     found: dict[str, Activity] = {}
     for event in events:
-        if event.subject and event.kind in _SIGNAL_KINDS:
+        if event.subject and event.kind in SIGNAL_KINDS:
             line = activity_of(event)
             if line is not None:
                 found.pop(event.subject, None)
@@ -105,7 +105,8 @@ def recent_signals(events: Iterable[OutboxRow], most: int = MOST_RECENT) -> tupl
     return tuple(reversed(found.values()))[:most]
 
 
-_SIGNAL_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid)
+SIGNAL_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid)
+"""Kinds of events that say what became of a signal."""
 
 
 def find_recent(recent: Sequence[Activity], name: str) -> str | None:

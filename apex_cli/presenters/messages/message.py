@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.wording import visible
 
@@ -62,6 +63,17 @@ def telegram_pages(title: str, lines: Iterable[str]) -> tuple[str, ...]:
             pages.append(page := [])
         page.append(line[: MOST_CHARACTERS - ROOM_FOR_COUNT])
     return tuple("\n".join(page) for page in pages)
+
+
+def headed(badge: AccountBadge, html_text: str) -> str:
+    """Return a message in Telegram's HTML with the account it is about before its title.
+
+    >>> from apex_cli.core.model.account import AccountKind
+    >>> headed(AccountBadge(kind=AccountKind.SIMULATED), "<b>2 open</b>")
+    '<b>SIM · 2 open</b>'
+    """
+    name = _escaped(badge.text)
+    return f"<b>{name} · {html_text[3:]}" if html_text.startswith("<b>") else f"{name} · {html_text}"
 
 
 def telegram_notice(notice: Notice, *, is_repeat: bool = False) -> str:

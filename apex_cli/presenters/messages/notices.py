@@ -253,21 +253,22 @@ def _without_details(event: Event | UnreadEvent) -> _News:
     return _News(priority=2, subject=event.subject, title=title, lines=(line,))
 
 
-def hello_notice(at: datetime) -> Notice:
+def hello_notice(at: datetime, badge: AccountBadge) -> Notice:
     """Return what ``apex notify test`` sends."""
     return Notice(
         event_id=0,
         kind=NoticeKind.HEARTBEAT,
         priority=1,
         at=at,
-        title="🔔 apex can reach you",
+        title=f"{badge.text} · 🔔 apex can reach you",
         lines=("This is a test. Nothing was traded.",),
     )
 
 
-def trouble_notice(message: str, at: datetime) -> Notice:
+def trouble_notice(message: str, at: datetime, badge: AccountBadge) -> Notice:
     """Return what is reported past the journal, as the journal cannot be used."""
-    return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title="🚨 apex needs you", lines=(message,))
+    title = f"{badge.text} · 🚨 apex needs you"
+    return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title=title, lines=(message,))
 
 
 def _entry(data: EntryFill) -> _News:

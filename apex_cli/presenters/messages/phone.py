@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import OrderRecord, OrderRole
@@ -141,7 +140,7 @@ def positions_pages(views: Iterable[PositionView], totals: Totals, mode: Trading
     return telegram_pages(f"{totals.positions} open, {totals.pnl:+,.2f} · {mode}", lines or ("Nothing is held.",))
 
 
-def status_html(day: Day, badge: AccountBadge) -> str:
+def status_html(day: Day) -> str:
     """Return account, day and what is open."""
     equity = DASH if day.equity is None else f"{money(day.equity)} {account_currency()}"
     earned = "" if day.pnl is None else f", today {signed(day.pnl)}"
@@ -156,7 +155,7 @@ def status_html(day: Day, badge: AccountBadge) -> str:
         naked,
         f"As of {moment(day.equity_at)}",
     )
-    return telegram_html(badge.text, lines)
+    return telegram_html("Status", lines)
 
 
 def orders_pages(records: Sequence[OrderRecord]) -> tuple[str, ...]:

@@ -61,12 +61,12 @@ class Table(Generic[T]):
         """Return *row* as names and values, one a line."""
         return Fields(rows=tuple(zip([head.name for head in self.heads], self.cells(row), strict=True)))
 
-    def grid(self, rows: Iterable[T], *, title: str = "", numbers: Iterable[int] | None = None) -> Grid:
-        """Return *rows* as a table; *numbers*, one a row, are names that a person may type."""
+    def grid(self, rows: Iterable[T], *, title: str = "", handles: Iterable[int | str] | None = None) -> Grid:
+        """Return *rows* as a table; *handles*, one a row, are names that a person may type."""
         cells = [self.cells(row) for row in rows]
-        if numbers is None:
+        if handles is None:
             return Grid(title=title, columns=self.heads, rows=tuple(cells), empty=self._empty)
-        numbered = tuple((Cell(str(number), Tone.DIM), *row) for number, row in zip(numbers, cells, strict=False))
+        numbered = tuple((Cell(str(handle), Tone.DIM), *row) for handle, row in zip(handles, cells, strict=False))
         return Grid(title=title, columns=(Head("#", is_right=True), *self.heads), rows=numbered, empty=self._empty)
 
 

@@ -41,6 +41,9 @@ class Output:
         self.verbose = verbose
         self.badge: AccountBadge | None = None
         """Which account the result is about; drawn above it."""
+
+        self.name_badge: Callable[[], AccountBadge] | None = None
+        """Returns the badge with the account's name, where only the state knows it."""
         self._warnings: list[Reason] = []
 
     @property
@@ -196,11 +199,22 @@ class Output:
         if self.is_drawn:
             from apex_cli.presenters.screen.terminal import draw
 
-            draw(blocks, badge=self.badge)
+            draw(blocks, badge=self.named_badge())
         else:
             from apex_cli.presenters.screen.plain import render
 
-            write_line(sys.stdout, render(blocks))
+            is_document = all(
+                isinstance(block, Line) and block.is_whole for block in blocks
+            )  # such as YAML: for programs
+            write_line(sys.stdout, render(blocks, badge=None if is_document else self.named_badge()))
+
+    def named_badge(self) -> AccountBadge | None:
+        """Return which account it is, with its name as soon as that is known."""
+        if self.badge is None or self.badge.name or self.name_badge is None:
+            return self.badge
+        with suppress(ApexError):  # a state that cannot be read is no reason to keep a result back
+            return self.name_badge()
+        return self.badge
 
     def _envelope(
         self, data: Mapping[str, Any], status: int, errors: list[dict[str, Any]], *, indent: int | None = 2

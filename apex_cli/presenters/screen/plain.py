@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from apex_cli.core.model.account import AccountBadge
 from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot
 
 
-def render(blocks: Iterable[Block]) -> str:
-    """Return *blocks* as text without colour or escape codes, one block after the other."""
-    return "\n".join(_render(block) for block in blocks)
+def render(blocks: Iterable[Block], *, badge: AccountBadge | None = None) -> str:
+    """Return *blocks* as text without colour or escape codes, one block after the other; *badge* is the first line."""
+    head = () if badge is None else (badge.text,)
+    return "\n".join((*head, *(_render(block) for block in blocks)))
 
 
 def _render(block: Block) -> str:

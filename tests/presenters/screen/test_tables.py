@@ -49,7 +49,7 @@ def test_one_list_of_columns_gives_the_json_and_the_table() -> None:
 
 
 def test_rows_may_be_numbered_so_that_a_person_can_name_them() -> None:
-    assert drawn(HELD.grid([Held("AAPL", 6), Held("IBM", 1)], numbers=count(1)), 80)[2:] == [
+    assert drawn(HELD.grid([Held("AAPL", 6), Held("IBM", 1)], handles=count(1)), 80)[2:] == [
         "1  AAPL      6        id-AAPL",
         "2  IBM       1        id-IBM",
     ]
