@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from apex_cli.core.errors import ApexError, InputError, RefusedError
+from apex_cli.presenters.envelope import envelope_text, error_entry
+from apex_cli.presenters.screen.output import without_secrets
 
+COMMAND = "listen"
 UNKNOWN_SENDER = "unauthorized"
 
 
@@ -38,3 +41,9 @@ def unauthorized(why: str) -> RequestRefused:
 def not_allowed(code: str, message: str) -> RequestRefused:
     """Return the refusal of a known sender that may not do this."""
     return RequestRefused(403, RefusedError(code, message))
+
+
+def refusal_text(refused: RequestRefused) -> bytes:
+    """Return the envelope of a request that is not served: an error, and nothing of what we know."""
+    errors = [error_entry(refused.error)]
+    return without_secrets(envelope_text(COMMAND, {}, status=refused.error.status, errors=errors)).encode()

@@ -13,8 +13,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from apex_cli.listen.refusals import refusal_text, wrong_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +33,9 @@ MOST_HEAD = 16_384
 MOST_CONNECTIONS = 512
 KEEP_ALIVE_S = 30
 GRACE_S = 5
+
+
+ERROR_HEADERS = ((b"content-type", b"application/json"), (b"connection", b"close"))
 
 
 class OneWrite:
@@ -86,6 +92,15 @@ class PatientProtocol(H11Protocol):
         if self._patience is not None:
             self._patience.cancel()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in the envelope, too."""
+        text = refusal_text(wrong_input(400, "no_http", "This is no request that this server understands.", why=msg))
+        head = [*ERROR_HEADERS, (b"content-length", str(len(text)).encode())]
+        response = h11.Response(status_code=400, headers=head, reason=b"Bad Request")
+        for event in (response, h11.Data(data=text), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def _waits_for_head(self) -> bool:
         return self.cycle is None or (self.cycle.response_complete and bool(self.conn.trailing_data[0]))

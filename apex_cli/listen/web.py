@@ -16,19 +16,18 @@ from starlette.routing import BaseRoute, Route
 
 from apex_cli.core.errors import ApexError, ExitStatus, InputError, StateError
 from apex_cli.listen.group_commit import INTAKE_FULL
-from apex_cli.listen.refusals import RequestRefused, wrong_input
-from apex_cli.presenters.envelope import envelope_text, error_entry
-from apex_cli.presenters.screen.output import without_secrets
+from apex_cli.listen.refusals import COMMAND, RequestRefused, refusal_text, wrong_input
+from apex_cli.presenters.envelope import envelope_text
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-COMMAND = "listen"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+MOST_PATH, MOST_HEADERS, MOST_HEAD = 2_048, 100, 16_384
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 Log = Callable[[str], None]
@@ -49,8 +48,8 @@ def answer(
 
 
 def refusal(refused: RequestRefused) -> Response:
-    """Return the answer to a request that is not served: an error, and nothing of what we know."""
-    text = without_secrets(envelope_text(COMMAND, {}, status=refused.error.status, errors=[error_entry(refused.error)]))
+    """Return the answer to a request that is not served."""
+    text = refusal_text(refused)
     headers = {**HEADERS, **refused.headers, "Connection": "close"}
     return Response(text, status_code=refused.http, media_type="application/json", headers=headers)
 
@@ -155,6 +154,10 @@ class Guard:
             await refusal(refused)(scope, receive, send)
 
     def _look(self, scope: Scope) -> RequestRefused | None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MOST_PATH:
+            return wrong_input(414, "path_too_long", f"The address is longer than {MOST_PATH} bytes.")
+        if len(scope["headers"]) > MOST_HEADERS or sum(len(n) + len(v) for n, v in scope["headers"]) > MOST_HEAD:
+            return wrong_input(431, "headers_too_large", f"{MOST_HEADERS} headers and {MOST_HEAD} bytes are the most.")
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)

@@ -561,6 +561,7 @@ DATA: Mapping[str, Any] = {
     "version": care.Version,
     "schema": care.Schemas,
     "gateway": care.Gateway,
+    "listen": care.Ended,
     "mcp": care.Ended,
     "telegram": care.Ended,
     "dashboard": care.Ended,

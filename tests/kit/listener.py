@@ -45,14 +45,14 @@ class Listener:
         self.said: list[str] = []
         self.app = self.restarted()
 
-    def restarted(self) -> Any:
+    def restarted(self, port: int = 8422) -> Any:
         """Make the application again, on what it kept."""
         talk = Talk(lambda: None, self.said.append, self.said.append, lambda reason: self.said.append(reason.message))
         secrets = DoorSecrets(
             sources=dict.fromkeys(self.settings.listen.sources, (SECRET,)), read=(READ,), control=(CONTROL,)
         )
         doing = make_doing(self.settings, can_act=True)
-        self.app = make_listener(self.settings, secrets, talk, Place("127.0.0.1", 8422), doing=doing)
+        self.app = make_listener(self.settings, secrets, talk, Place("127.0.0.1", port), doing=doing)
         return self.app
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
