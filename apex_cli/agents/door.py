@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -47,13 +47,16 @@ class Door:
         """What this agent may ask for."""
         return tuple(self._tools.values())
 
-    def ask(self, name: str, given: Mapping[str, object] | None, client: str) -> dict[str, Any]:
+    def ask(
+        self, name: str, given: Mapping[str, object] | None, client: str, gone: Event | None = None
+    ) -> dict[str, Any]:
         """Do what a tool does and return its envelope; whatever goes wrong is one, too.
 
         Args:
             name: of the tool.
             given: its arguments, not checked yet.
             client: what the client calls itself.
+            gone: is set when nobody waits for the answer any more.
         """
         client = harmless(client, MOST_CLIENT)
         tool = self._tools.get(name)
@@ -66,7 +69,7 @@ class Door:
                 about = harmless(tool.about(arguments), MOST_CLIENT)
                 show_amounts_in(self._settings.currency.base)
                 mark = Proposal(agent=self.agent, client=client)
-                tool.run(Asked(out, self._settings, mark, arguments))
+                tool.run(Asked(out, self._settings, mark, arguments, gone or Event()))
         except typer.Exit:
             pass
         envelope = out.envelope

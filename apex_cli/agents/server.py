@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from apex_cli import __version__
@@ -78,8 +79,12 @@ async def _answered(door: Door, ctx: ServerRequestContext[Any, Any], params: Cal
     from mcp_types import CallToolResult, TextContent
 
     is_read = all(tool.is_read for tool in door.tools if tool.name == params.name)
-    ask = partial(door.ask, params.name, params.arguments, _client_of(ctx))
-    envelope = await to_thread.run_sync(ask, abandon_on_cancel=is_read)
+    gone = Event()
+    ask = partial(door.ask, params.name, params.arguments, _client_of(ctx), gone)
+    try:
+        envelope = await to_thread.run_sync(ask, abandon_on_cancel=is_read)
+    finally:
+        gone.set()
     return CallToolResult(
         content=[TextContent(type="text", text=json.dumps(envelope, ensure_ascii=False))],
         structured_content=envelope,

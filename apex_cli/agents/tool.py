@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -33,6 +34,9 @@ class Asked(NamedTuple):
 
     arguments: Any
     """An ``Arguments`` of the tool's own."""
+
+    gone: Event
+    """Set when nobody waits for the answer any more: what only looks may end then."""
 
 
 class Tool(NamedTuple):

@@ -3,81 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
-from apex_cli.agents.tool import Arguments, Asked, Tool
+from apex_cli.agents import arguments as given_as
+from apex_cli.agents.tool import Asked, Tool
+from apex_cli.commands import agent_acts
 from apex_cli.commands.options import Call
-from apex_cli.core.errors import ExitStatus, InputError
-from apex_cli.core.model.agent import MOST_REASON, harmless
-from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.errors import BusyError, ExitStatus, InputError, NothingToDo
+from apex_cli.core.model.agent import MOST_REASON, AgentAct, harmless
 from apex_cli.core.model.records import SignalOutcome, SignalReport
-from apex_cli.core.model.signal import SignalType
 
-Price = Annotated[Decimal, Meta(description="A price.")]
-Part = Annotated[Decimal, Meta(description="From 0 to 1.")]
-Prices = Annotated[tuple[Price, ...], Meta(max_length=10, description="Prices to take profit at.")]
-Symbol = Annotated[
-    str, Meta(min_length=1, max_length=64, description="Ticker, pair or option contract, such as AAPL or EUR.USD.")
-]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="A day, YYYY-MM-DD.")]
-Words = Annotated[
-    str, Meta(min_length=1, max_length=4_000, description=f"Why, for the person; {MOST_REASON} letters are kept.")
-]
+if TYPE_CHECKING:
+    from apex_cli.settings.sections import Settings
 
+REPLAYED = ("risk.", "management.", "technical.", "scanners.", "replay.", "execution.reprice.")
+"""Beginnings of the keys that a replay may be given other values of: numbers and switches of trading."""
 
-class Nothing(Arguments, frozen=True, kw_only=True):
-    """No arguments."""
-
-
-class OneId(Arguments, frozen=True, kw_only=True):
-    """What to explain: a signal, approval, bracket or order id, or a symbol; without it the recent signals."""
-
-    identity: Name | None = None
-
-
-class SizeArguments(Arguments, frozen=True, kw_only=True):
-    """Levels of a trade."""
-
-    symbol: Symbol
-    entry: Price
-    stop: Price
-    target: Prices = ()
-    side: OrderSide | None = None
-    market_type: MarketType | None = None
-
-
-class HistoryArguments(Arguments, frozen=True, kw_only=True):
-    """Which round trips: of a symbol, of a strategy, closed since a day; how many to list, while the sums count all."""
-
-    symbol: Name | None = None
-    strategy: Name | None = None
-    since: Day | None = None
-    last: Annotated[int, Meta(ge=1, le=1000)] = 50
-
-
-class ProposeArguments(Arguments, frozen=True, kw_only=True):
-    """A trade, why, and how sure the agent is."""
-
-    symbol: Symbol
-    signal_type: SignalType
-    entry_price: Price
-    stop_loss: Price
-    reason: Words
-    confidence: Part
-    target_prices: Prices = ()
-    market_type: MarketType | UnsetType = UNSET
-    expiry: Day | UnsetType = UNSET
-    strike: Price | UnsetType = UNSET
-    right: Literal["C", "P"] | UnsetType = UNSET
-    currency: Name | UnsetType = UNSET
-    primary_exchange: Name | UnsetType = UNSET
-    expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
+NOT_REPLAYED = ("scanners.custom", "replay.keep_bars")
+"""Those of them that name code, or have files written."""
 
 
 def _plain(body: Any, asked: Asked, **given: Any) -> None:  # noqa: ANN401 - any command
@@ -115,7 +62,7 @@ def _explain(asked: Asked) -> None:
 def _size(asked: Asked) -> None:
     from apex_cli.commands.size import size
 
-    given: SizeArguments = asked.arguments
+    given: given_as.SizeArguments = asked.arguments
     _plain(size, asked, **asdict(given) | {"target": list(given.target)})
 
 
@@ -128,7 +75,7 @@ def _pdt_status(asked: Asked) -> None:
 def _history(asked: Asked) -> None:
     from apex_cli.commands.history import history
 
-    given: HistoryArguments = asked.arguments
+    given: given_as.HistoryArguments = asked.arguments
     _plain(history, asked, **asdict(given) | {"since": _day(given.since)})
 
 
@@ -154,7 +101,7 @@ def _propose(asked: Asked) -> None:
     from apex_cli.app.proposals import propose
     from apex_cli.notify import posting
 
-    given: ProposeArguments = asked.arguments
+    given: given_as.ProposeArguments = asked.arguments
     fields = {name: value for name, value in asdict(given).items() if value is not UNSET and name != "reason"}
     fields["target_prices"] = list(given.target_prices)
     mark = replace(asked.mark, reason=harmless(given.reason, MOST_REASON))
@@ -172,40 +119,218 @@ def _give(asked: Asked, report: SignalReport) -> None:
     asked.out.result(SIGNALS.data(report), status=status, reasons=reasons)
 
 
+_one_replay = Lock()
+
+
+def _replay(asked: Asked) -> None:
+    """Replay history by other settings; one at a time, and none that nobody waits for."""
+    from apex_cli.app import replayer as replaying
+    from apex_cli.presenters.replay import replay_data, replay_warnings
+
+    given: given_as.ReplayArguments = asked.arguments
+    settings = _changed(asked.settings, given.settings)
+    if settings.prices.bars_dir is None:
+        raise InputError("no_bars", "prices.bars_dir names no folder of bars.", hint="The person must set it.")
+    first, last = _day(given.first), _day(given.last)
+    options = replaying.ReplayOptions(
+        bars_dir=settings.prices.bars_dir,
+        rule=given.rule,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+    )
+
+    def on_step(done: int, total: int) -> None:
+        del done, total
+        if asked.gone.is_set():
+            raise NothingToDo("nobody_waits", "Nobody waits for this replay any more.")
+
+    if not _one_replay.acquire(blocking=False):
+        raise BusyError("replay_busy", "Another replay of an agent is being done.", hint="Ask again when it is over.")
+    try:
+        report = replaying.replay(settings, options, on_step)
+    finally:
+        _one_replay.release()
+    asked.out.warn(*replay_warnings(report))
+    asked.out.result(replay_data(report))
+
+
+def _changed(settings: Settings, changes: dict[str, given_as.Value]) -> Settings:
+    """Return *settings* with other values of some keys.
+
+    Raises:
+        InputError: a key is not one of those that an agent may try.
+        ConfigError: a value is wrong.
+    """
+    from apex_cli.app.resources import read_settings
+    from apex_cli.settings.schema import leaves, variable_name
+
+    for key in changes:
+        if not key.startswith(REPLAYED) or key.startswith(NOT_REPLAYED) or key not in leaves():
+            allowed = ", ".join(f"{start}*" for start in REPLAYED)
+            raise InputError("key_not_replayed", f"{harmless(key, 64)!r} is no key to try.", hint=f"Allowed: {allowed}")
+    overrides = {variable_name(key): _as_text(value) for key, value in changes.items()}
+    return read_settings(settings.source, overrides, profile=settings.profile) if changes else settings
+
+
+def _as_text(value: given_as.Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _risk(asked: Asked) -> None:
+    from apex_cli.commands.risk import risk
+
+    _plain(risk, asked)
+
+
+def _orders(asked: Asked) -> None:
+    from apex_cli.commands.orders import orders
+
+    _plain(orders, asked, symbol=None, everything=False)
+
+
+LOOKS = (
+    ("status", "Status", "Account, trading state, positions, approvals, alarms, and what to do next.", _status),
+    ("positions", "Positions", "Open positions with profit and loss, R, stops, targets and protection.", _positions),
+    ("orders", "Orders", "Orders that work at the broker.", _orders),
+    ("risk", "Risk", "Open risk by group, what moves together, the worst day, and distance to every limit.", _risk),
+    ("pdt_status", "Day trades", "The day-trading rule in force, day trades used and left.", _pdt_status),
+)
+"""Tools without arguments that are named as their commands."""
+
 TOOLS = (
+    *(Tool(name, title, text, given_as.Nothing, name.replace("_", "-"), run) for name, title, text, run in LOOKS),
     Tool(
-        "status", "Status", "Account, trading state, positions, approvals, alarms, and what to do next.", Nothing,
-        "status", _status,
-    ),
-    Tool(
-        "positions", "Positions", "Open positions with profit and loss, R, stops, targets and protection.", Nothing,
-        "positions", _positions,
-    ),
-    Tool(
-        "approvals", "Approvals", "What waits for a person's answer, best score first.", Nothing, "approve",
+        "approvals",
+        "Approvals",
+        "What waits for a person's answer, best score first.",
+        given_as.Nothing,
+        "approve",
         _approvals,
     ),
     Tool(
-        "explain", "Explain", "Every step of one signal: decision, checks, size, orders, fills, result.", OneId,
-        "explain", _explain,
+        "explain",
+        "Explain",
+        "Every step of one signal: decision, checks, size, orders, fills, result. Without an id the recent signals.",
+        given_as.OneId,
+        "explain",
+        _explain,
     ),
-    Tool("size", "Size", "How many units a trade would have, and what limits them.", SizeArguments, "size", _size),
     Tool(
-        "pdt_status", "Day trades", "The day-trading rule in force, day trades used and left.", Nothing, "pdt-status",
-        _pdt_status,
+        "size",
+        "Size",
+        "How many units a trade would have, and what limits them.",
+        given_as.SizeArguments,
+        "size",
+        _size,
     ),
-    Tool("history", "History", "Closed round trips and statistics.", HistoryArguments, "history", _history),
+    Tool(
+        "history",
+        "History",
+        "Closed round trips and statistics.",
+        given_as.HistoryArguments,
+        "history",
+        _history,
+    ),
+    Tool(
+        "replay",
+        "Replay",
+        "What trading through the stored bars would have come to, by the person's configuration with some keys changed "
+        'such as {"risk.max_risk_pct": "0.005"}. Nothing is written.',
+        given_as.ReplayArguments,
+        "replay",
+        _replay,
+    ),
     Tool(
         "propose",
         "Propose a trade",
         "Propose a trade to the person. It is sized and checked at once: a refusal names each check with its limit and "
         "what was found. What passes waits for the person's answer; it is never executed without. The same proposal "
         "again, while it waits or after an answer, is no second one.",
-        ProposeArguments,
+        given_as.ProposeArguments,
         "propose",
         _propose,
         is_read=False,
         about=lambda given: given.symbol,
     ),
-)  # fmt: skip
+    Tool(
+        "withdraw",
+        "Withdraw a proposal",
+        "Take back a proposal of your own that still waits.",
+        given_as.AnswerArguments,
+        "approve",
+        agent_acts.withdraw,
+        is_read=False,
+        about=lambda given: given.approval_id,
+    ),
+    Tool(
+        "approve",
+        "Approve",
+        "Approve what waits, in the person's place. It is looked at again, and executed if it still stands.",
+        given_as.AnswerArguments,
+        "approve",
+        agent_acts.approve,
+        AgentAct.APPROVE,
+        is_read=False,
+        is_destructive=True,
+        about=lambda given: given.approval_id,
+    ),
+    Tool(
+        "reject",
+        "Reject",
+        "Reject what waits, in the person's place.",
+        given_as.AnswerArguments,
+        "approve",
+        agent_acts.reject,
+        AgentAct.REJECT,
+        is_read=False,
+        is_destructive=True,
+        about=lambda given: given.approval_id,
+    ),
+    Tool(
+        "close",
+        "Close a position",
+        "Close a position, or a part of it, at market. Resting exits are cancelled or shrunk first.",
+        given_as.CloseArguments,
+        "close",
+        agent_acts.close,
+        AgentAct.CLOSE,
+        is_read=False,
+        is_destructive=True,
+        is_repeatable=False,
+        about=lambda given: given.symbol,
+    ),
+    Tool(
+        "halt",
+        "Halt",
+        "Stop everything but cancels, protective exits and closes.",
+        given_as.ReasonArguments,
+        "halt",
+        agent_acts.halt,
+        AgentAct.HALT,
+        is_read=False,
+    ),
+    Tool(
+        "resume",
+        "Resume",
+        "Trade again after a halt.",
+        given_as.ReasonArguments,
+        "resume",
+        agent_acts.resume,
+        AgentAct.RESUME,
+        is_read=False,
+        is_destructive=True,
+    ),
+    Tool(
+        "configure",
+        "Configure",
+        "Change one key of the configuration: risk.*, approval.*, management.*; the next run reads it.",
+        given_as.ConfigureArguments,
+        "config set",
+        agent_acts.configure,
+        AgentAct.CONFIGURE,
+        is_read=False,
+        is_destructive=True,
+        about=lambda given: given.key,
+    ),
+)
 """What there is to ask for, in the order of the list."""

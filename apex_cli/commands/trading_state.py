@@ -30,7 +30,7 @@ def halt(
     reason: ReasonOption = "",
 ) -> None:
     """Stop everything but cancels, protective exits and your own ``close``, until ``resume``."""
-    _change(call, TradingMode.HALTED, reason)
+    change(call, TradingMode.HALTED, reason)
 
 
 @reduce_app.command(epilog='Example: apex reduce --reason "flat by the weekend"')
@@ -40,7 +40,7 @@ def reduce(
     reason: ReasonOption = "",
 ) -> None:
     """Open nothing any more; exits only, until ``resume``."""
-    _change(call, TradingMode.REDUCING, reason)
+    change(call, TradingMode.REDUCING, reason)
 
 
 @resume_app.command(epilog="Example: apex resume")
@@ -50,10 +50,11 @@ def resume(
     reason: ReasonOption = "",
 ) -> None:
     """Trade again after ``halt`` or ``reduce``."""
-    _change(call, TradingMode.ACTIVE, reason)
+    change(call, TradingMode.ACTIVE, reason)
 
 
-def _change(call: Call, mode: TradingMode, reason: str) -> None:
+def change(call: Call, mode: TradingMode, reason: str) -> None:
+    """Change what apex may do, and report it."""
     with posting(call.out, call.settings):
         _record(call.out, call.settings, mode, reason)
 

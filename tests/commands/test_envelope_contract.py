@@ -555,7 +555,7 @@ def test_an_error_nobody_planned_is_an_envelope_with_status_1(
     def broken(**_: object) -> None:
         raise ZeroDivisionError("the moon")
 
-    monkeypatch.setattr("apex_cli.commands.size.size_position", broken)
+    monkeypatch.setattr("apex_cli.app.position_size.size_position", broken)
     answer = apex_json(*SIZE_LINE)
     assert answer.status == 1
     assert answer.error["code"] == "internal_error"
@@ -580,7 +580,7 @@ def test_the_trace_of_an_internal_error_is_there_for_who_asks(
     def broken(**_: object) -> None:
         raise ZeroDivisionError("the moon")
 
-    monkeypatch.setattr("apex_cli.commands.size.size_position", broken)
+    monkeypatch.setattr("apex_cli.app.position_size.size_position", broken)
     monkeypatch.setenv("APEX_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         apex(*SIZE_LINE)
@@ -593,7 +593,7 @@ def test_ctrl_c_is_an_envelope_with_status_130(
     def interrupted(**_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("apex_cli.commands.size.size_position", interrupted)
+    monkeypatch.setattr("apex_cli.app.position_size.size_position", interrupted)
     answer = apex_json(*SIZE_LINE)
     assert answer.status == 130
     assert answer.envelope["status"] == "interrupted"

@@ -73,7 +73,7 @@ def test_an_agent_reads_proposes_is_refused_proposes_better_and_a_person_approve
         assert not {tool.name for tool in tools} & {"approve", "close", "resume", "halt", "configure"}
         for tool in tools:
             assert tool.annotations is not None
-            assert tool.annotations.read_only_hint is (tool.name != "propose")
+            assert tool.annotations.read_only_hint is (tool.name not in {"propose", "withdraw"})
             assert tool.annotations.destructive_hint is False
             assert tool.output_schema is not None
             assert tool.output_schema["type"] == tool.input_schema["type"] == "object"
