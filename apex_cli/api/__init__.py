@@ -11,6 +11,9 @@ Errors are those of the commands: an ``ApexError`` has ``status`` (the exit stat
 ``code``, ``message``, ``hint`` and ``details``.
 """
 
+from apex_cli.api.account import Apex
+from apex_cli.api.async_account import AsyncApex
+from apex_cli.api.records import Account, Approval, Event, Order
 from apex_cli.api.reports import Report, Trade
 from apex_cli.api.research import replay
 from apex_cli.api.settings import Settings, load_settings
@@ -30,20 +33,29 @@ from apex_cli.core.errors import (
 )
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.records import SignalOutcome, SignalReport
+from apex_cli.core.model.request import Closed
 from apex_cli.core.model.row_table import Records
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.signals.strategy import Context, Signal, Strategy
 
 __all__ = [
+    "Account",
+    "Apex",
     "ApexError",
+    "Approval",
+    "AsyncApex",
     "Bar",
     "BrokerError",
     "BusyError",
+    "Closed",
     "ConfigError",
     "Context",
+    "Event",
     "ExitStatus",
     "InputError",
     "NothingToDo",
+    "Order",
     "OutcomeUnknownError",
     "PositionView",
     "Reason",
@@ -53,6 +65,8 @@ __all__ = [
     "SecurityError",
     "Settings",
     "Signal",
+    "SignalOutcome",
+    "SignalReport",
     "Size",
     "StateError",
     "Strategy",

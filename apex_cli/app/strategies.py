@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, cast
 from apex_cli.app.compose import signal_form
 from apex_cli.app.pipeline import load_part
 from apex_cli.core.errors import InputError
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.ports import RejectedRow, SignalBatch
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
+    from apex_cli.app.compose import Parts
     from apex_cli.core.ports import BarSource, SignalSource
     from apex_cli.core.signals.context import PipelineContext
     from apex_cli.core.signals.strategy import OnBar, Signal, Strategy
@@ -123,3 +125,37 @@ def _source(
         needs_open_market=settings.risk.enforce_market_hours,
         raises=raises,
     )
+
+
+def look(settings: Settings, strategy: Strategy, notice: Callable[[Reason], None]) -> list[Signal]:
+    """Return what *strategy* proposes at the newest bars, as it would in a run now; nothing is written.
+
+    Raises:
+        InputError: it is no strategy.
+        BrokerError: the bars have to be asked for, and the broker cannot be reached.
+    """
+    from apex_cli.app.compose import make_parts
+    from apex_cli.app.pipeline import make_context
+    from apex_cli.core.adapters import event_loop
+    from apex_cli.core.signals.strategy import strategy_parts
+
+    parts = make_parts(settings, read_only=True)
+    context = make_context(
+        settings, parts.clock, notice, is_dry_run=True, broker=parts.broker, waits=True, store=parts.store
+    )
+    if context.bars is None:
+        context = context._replace(bars=parts.bars)
+    if context.prefetch is not None:
+        event_loop.run(_fetched(parts, context))
+    symbols = settings.scanners.watch_list or (tuple(context.bars.symbols()) if context.bars is not None else ())
+    source = _source(settings, context, *strategy_parts(strategy), symbols)
+    return [signal for signal, _ in source.proposals(parts.clock.now())]
+
+
+async def _fetched(parts: Parts, context: PipelineContext) -> None:
+    """Ask the broker for the bars of the watch list."""
+    from apex_cli.app.compose import looking
+
+    async with looking(parts):
+        if context.prefetch is not None:
+            await context.prefetch.tend(parts.clock.now())

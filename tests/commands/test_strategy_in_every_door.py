@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,9 @@ from apex_cli.api import Context, Signal
 
 def on_bar(ctx: Context) -> Signal | None:
     close = ctx.close
-    if len(close) < 15 or ctx.position or close[-1] <= close[-15:-1].max():
+    if len(close) < 8 or ctx.position or close[-1] <= close[-8:-1].max():
         return None
-    risk = float((ctx.high[-14:] - ctx.low[-14:]).mean()) * 1.5
+    risk = float((ctx.high[-8:] - ctx.low[-8:]).mean()) * 0.8
     return Signal(
         symbol=ctx.symbol,
         entry_price=close[-1],
@@ -45,7 +43,7 @@ scanners:
   trend_following: {enabled: false}
 """
 SYMBOLS = ("AAPL", "IBM", "MSFT")
-BARS = 70
+BARS = 36
 
 
 @pytest.fixture
@@ -77,7 +75,8 @@ def loaded(folder: Path) -> Callable[[api.Context], api.Signal | None]:
     return on_bar
 
 
-def test_a_run_trades_as_the_replay_did(folder: Path, apex_json: Callable[..., Any]) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_run_trades_as_the_replay_did(apex_json: Callable[..., Any]) -> None:
     replayed = apex_json("replay", "--bars", "bars").data
     assert len(replayed["trades"]) >= 3
     assert {trade["strategy"] for trade in replayed["trades"]} == {"narrow"}
@@ -85,10 +84,27 @@ def test_a_run_trades_as_the_replay_did(folder: Path, apex_json: Callable[..., A
     assert (run.status, run.envelope["warnings"]) == (0, [])
     traded = apex_json("history").data["round_trips"]
     assert by_value(traded) == by_value(replayed["trades"])
-    program = api.replay(folder / "bars", loaded(folder), folder / "config.yaml")
-    assert [(t.symbol, t.exit_time, t.net_pnl) for t in program.trades] == [
-        (t["symbol"], datetime.fromisoformat(t["exit_time"]), Decimal(t["net_pnl"])) for t in replayed["trades"]
-    ]
+
+
+def test_a_program_that_submits_bar_by_bar_trades_as_the_replay_did(folder: Path) -> None:
+    on_bar = loaded(folder)
+    replayed = api.replay(folder / "bars", on_bar, folder / "config.yaml")
+    apex = api.Apex(folder / "config.yaml")
+    while True:
+        apex.submit_all(apex.propose(on_bar))
+        if apex.advance() is None:
+            break
+    assert len(replayed.trades) >= 3
+    assert sorted(apex.trades(), key=str) == sorted(replayed.trades, key=str)
+    assert {held.symbol for held in apex.positions()} == {held.symbol for held in replayed.open_positions}
+    assert apex.account().equity == replayed.end_equity
+
+
+def test_a_sweep_replays_the_file_with_each_setting(folder: Path, apex_json: Callable[..., Any]) -> None:
+    (folder / "grid.yaml").write_text("risk.max_position_pct: [0.05, 0.1]\n")
+    rows = apex_json("replay", "--bars", "bars", "--sweep", "grid.yaml", "--jobs", "1").data["replays"]
+    assert min(row["trades"] for row in rows) >= 3
+    assert len({row["net_pnl"] for row in rows}) == 2
 
 
 def test_a_strategy_that_fails_in_a_run_is_named_with_its_bar_and_the_run_goes_on(

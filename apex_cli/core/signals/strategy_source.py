@@ -95,11 +95,19 @@ class StrategySource:
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
         """Yield one batch of all that the bars which ended by *now* make the strategy propose."""
         where = f"strategy {self.name}"
-        found = [each for symbol in self._symbols if (each := self._try(symbol, now)) is not None]
+        found = [self._read(signal, now, f"{where} {at}") for signal, at in self.proposals(now)]
         if found:
             signals = tuple(each for each in found if isinstance(each, ReadSignal))
             rejected = tuple(each for each in found if isinstance(each, RejectedRow))
             yield SignalBatch(name=where, signals=signals, where=(where,) * len(signals), rejected=rejected)
+
+    def proposals(self, now: datetime) -> Iterator[tuple[Signal, str]]:
+        """Yield what the strategy proposes for bars that ended by *now* and were not looked at, each with its bar."""
+        for symbol in self._symbols:
+            bars = self._due_bars(symbol, now)
+            signal = self._ask(symbol, bars) if bars else None
+            if signal is not None:
+                yield self.completed(signal, bars, now), f"{symbol} {_minute(bars[-1].end)}"
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Do nothing: a bar is looked at once, and its signals are known by their ids."""
@@ -112,20 +120,15 @@ class StrategySource:
         found = {bar.end for symbol in self._symbols for bar in source.bars(symbol)}
         return [end for end in ends if end in found]
 
-    def _try(self, symbol: str, now: datetime) -> ReadSignal | RejectedRow | None:
-        """Return what the strategy proposes for *symbol*, None for nothing; what fails stops no other symbol."""
+    def _due_bars(self, symbol: str, now: datetime) -> Sequence[Bar]:
+        """Return the bars of *symbol* where it is to be looked at, else none; what fails stops no other symbol."""
         if self._is_left_out or (self._needs_open_market and not _is_open(symbol, now)):
-            return None
+            return ()
         try:
-            bars = self._new_bars(symbol, now)
+            return self._new_bars(symbol, now)
         except ApexError as error:
             self._say(Reason(code=error.code, message=error.message), symbol)
-            return None
-        answer = self._ask(symbol, bars) if bars else None
-        if answer is None:
-            return None
-        where = f"strategy {self.name} {symbol} {_minute(bars[-1].end)}"
-        return self._read(self.completed(answer, bars, now), now, where)
+            return ()
 
     def _ask(self, symbol: str, bars: Sequence[Bar]) -> Signal | None:
         """Return what the strategy returns for the newest of *bars*; None, and why, where that is no signal."""

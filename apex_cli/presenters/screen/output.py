@@ -47,6 +47,11 @@ class Output:
         self._warnings: list[Reason] = []
 
     @property
+    def warnings(self) -> tuple[Reason, ...]:
+        """What was warned of so far."""
+        return tuple(self._warnings)
+
+    @property
     def is_drawn(self) -> bool:
         """True when results are drawn with Rich: a capable terminal, and no JSON asked for."""
         return not self.as_json and is_terminal(sys.stdout)
