@@ -182,7 +182,7 @@ def _withdraw(store: StateStore, request_id: str) -> bool:
 
 def as_error(failure: Failure) -> ApexError:
     """Return a failure as the error it was where it happened."""
-    kinds = {kind.status: kind for kind in ApexError.__subclasses__()}
+    kinds = {kind.status: kind for kind in ApexError.__subclasses__() if kind.__module__ == ApexError.__module__}
     kind = kinds.get(ExitStatus(failure.status), ApexError)
     return kind(failure.code, failure.message, hint=failure.hint, details=failure.details)
 
