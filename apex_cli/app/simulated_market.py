@@ -57,7 +57,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Yield what the simulated account is worth, and what the files of bars hold."""
     market = make_market(settings, read_only=True, books=Books())
     account = event_loop.run(market.broker.account())
-    worth = f"simulated; equity {account.equity:.2f}, cash {account.cash:.2f}"
+    worth = f"simulated; equity {account.equity:,.2f}, cash {account.cash:,.2f}"
     yield Finding(code="broker", level=Level.OK, message=worth)
     if market.bars is None:
         yield Finding(code="prices", level=Level.OK, message="no bars: simulated orders fill at the signal's price")

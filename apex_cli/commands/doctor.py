@@ -14,6 +14,7 @@ from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
+from apex_cli.presenters.screen.formats import moment, money
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.sections import Settings
@@ -64,7 +65,7 @@ def _look_at_configuration(settings: Settings) -> Iterator[Finding]:
         yield Finding(code="configuration", level=Level.WARNING, message=message, hint="apex init writes one")
     mode = f"{badge_of(settings).text}: {broker_row(settings).title}"
     auto = "executes by itself" if settings.execution.auto_execute else "asks for every trade"
-    yield _ok("mode", f"{mode}; {auto}; capital {settings.risk.capital}")
+    yield _ok("mode", f"{mode}; {auto}; capital {money(settings.risk.capital)}")
     for doubt in doubts(settings):
         yield _warning(doubt.code, doubt.message, "correct it, or leave it if it is meant")
 
@@ -105,7 +106,7 @@ def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
         if not status.is_certain:
             return
     state = "open" if status.is_open else f"closed ({status.why})"
-    yield _ok("calendar", f"session {status.session_date}; NYSE is {state} at {now:%Y-%m-%d %H:%M} UTC")
+    yield _ok("calendar", f"session {status.session_date}; NYSE is {state} at {moment(now)}")
 
 
 def _look_at_broker(settings: Settings) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.notify import posting
 from apex_cli.presenters.day import MODE_MEANINGS
 from apex_cli.presenters.screen.blocks import Cell, Fields, Tone
+from apex_cli.presenters.screen.formats import DASH
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -67,6 +68,6 @@ def _record(out: Output, settings: Settings, mode: TradingMode, reason: str) -> 
     rows = (
         ("State", Cell(f"{mode}: {MODE_MEANINGS[mode]}", tone)),
         ("Was", Cell(before.mode)),
-        ("Reason", Cell(reason or "-")),
+        ("Reason", Cell(reason or DASH)),
     )
     out.result({"state": mode, "was": before.mode, "reason": reason, "changed_at": now}, (Fields(rows=rows),))

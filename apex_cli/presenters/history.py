@@ -122,10 +122,15 @@ def statistics_blocks(statistics: Statistics) -> tuple[Block, ...]:
         gain_figure("P&L", statistics.pnl),
         Figure("Commissions", money(statistics.commission)),
         gain_figure("Net", statistics.net_pnl),
-        Figure("Profit factor", ratio(statistics.profit_factor), note="before costs"),
+        profit_factor(statistics.profit_factor),
         Figure("Expectancy", r_multiple(statistics.expectancy_r), note="before costs"),
     )
     return (Fields(rows=tuple(figure.row for figure in figures)),)
+
+
+def profit_factor(factor: Decimal | None) -> Figure:
+    """Return won over lost; without a loss there is none."""
+    return Figure("Profit factor", ratio(factor), note="" if factor is None else "before costs")
 
 
 def win_rates(statistics: Statistics) -> tuple[Figure, Figure]:

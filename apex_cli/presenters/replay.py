@@ -14,10 +14,18 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport
-from apex_cli.presenters.history import ROUND_TRIPS, gain_figure, ratio_block, ratios_data, statistics_data, win_rates
+from apex_cli.presenters.history import (
+    ROUND_TRIPS,
+    gain_figure,
+    profit_factor,
+    ratio_block,
+    ratios_data,
+    statistics_data,
+    win_rates,
+)
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Plot, Tone, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, ratio, share, signed, units
+from apex_cli.presenters.screen.formats import gain, money, price, r_multiple, share, signed, units
 from apex_cli.presenters.screen.plots import WIDTH, curve_rows, depth_rows
 
 LAST_TRADES = 10
@@ -167,7 +175,7 @@ def headline(report: ReplayReport) -> tuple[Figure, ...]:
             f"{signed(numbers.net_pnl)} {account_currency()}",
             note=f"{money(numbers.commission)} of costs paid",
         ),
-        Figure("Profit factor", ratio(numbers.profit_factor), note="before costs"),
+        profit_factor(numbers.profit_factor),
         Figure("Max drawdown", share(deepest.fraction, 1), note=fell),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
-from apex_cli.presenters.history import gain_figure, ratio_block, ratios_data, statistics_data, win_rates
+from apex_cli.presenters.history import gain_figure, profit_factor, ratio_block, ratios_data, statistics_data, win_rates
 from apex_cli.presenters.screen.blocks import (
     LAST,
     SECOND,
@@ -135,7 +135,7 @@ def headline(report: TradeReport) -> tuple[Figure, ...]:
         Figure("Round trips", f"{found.round_trips:,}"),
         *win_rates(found),
         Figure("Expectancy", r_multiple(found.expectancy_r), note=f"{r_multiple(found.net_expectancy_r)} after costs"),
-        Figure("Profit factor", ratio(found.profit_factor), note="before costs"),
+        profit_factor(found.profit_factor),
         gain_figure("P&L", found.pnl),
         Figure("Commissions", money(found.commission)),
         gain_figure("Net", found.net_pnl),

@@ -210,7 +210,7 @@ def risk_blocks(view: RiskView) -> tuple[Block, ...]:
 
 def total_words(view: RiskView) -> str:
     """Return all open risk in a sentence."""
-    in_r = f", {view.risk / view.one_r:.1f} R" if view.one_r else ""
+    in_r = f", {view.risk / view.one_r:.2f} R" if view.one_r else ""
     part = f", {share(view.risk / view.equity, 1)} of equity" if view.equity else ""
     missing = sum(1 for left in view.left_out if "risk" in left.sums)
     without = f"; {missing} not counted" if missing else ""

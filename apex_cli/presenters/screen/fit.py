@@ -74,8 +74,8 @@ def stacked(grid: Grid, width: int) -> Stacked:
 def lower_lines(grid: Grid, row: Sequence[Cell], lower: Sequence[int], width: int) -> list[list[tuple[str, Cell]]]:
     """Return the named values below the upper line of *row*, line by line.
 
-    All of the first rank are there, and every sentence, on lines of its own. Of the others there are as many as fit on
-    one line.
+    All of the first rank are there, and every sentence, on lines without other values. Of the others there are as many
+    as fit on one line.
     """
     lines: list[list[tuple[str, Cell]]] = []
     shown = [(grid.columns[place], row[place]) for place in lower if row[place].text]
@@ -88,7 +88,14 @@ def lower_lines(grid: Grid, row: Sequence[Cell], lower: Sequence[int], width: in
             lines[-1].append((head.name, cell))
         elif begins:
             lines.append([(head.name, cell)])
-    return [*lines, *([(head.name, cell)] for head, cell in shown if head.wraps)]
+    sentences: list[list[tuple[str, Cell]]] = []
+    for head, cell in shown:
+        taken = width_of(head.name) + width_of(cell.text) + GAP
+        if head.wraps and sentences and taken + GAP <= width - _width_of_line(sentences[-1]):
+            sentences[-1].append((head.name, cell))
+        elif head.wraps:
+            sentences.append([(head.name, cell)])
+    return [*lines, *sentences]
 
 
 def _width_of_line(line: Sequence[tuple[str, Cell]]) -> int:

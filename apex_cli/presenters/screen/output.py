@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -169,13 +170,15 @@ class Output:
         if self.is_drawn:
             from rich.console import Console
             from rich.markdown import Markdown
+            from rich.theme import Theme
 
-            console = Console()
+            console = Console(theme=Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"}))
+            drawn_page = Markdown(_typed_links(text), code_theme="ansi_light", hyperlinks=False)
             with console.capture() as drawn:
-                console.print(Markdown(text))
+                console.print(drawn_page)
             is_long = drawn.get().count("\n") >= console.height and self.can_prompt
             with paged(console) if is_long else nullcontext():
-                console.print(Markdown(text))
+                console.print(drawn_page)
         else:
             lines = tuple(Line(text=line) for line in text.splitlines() if not line.startswith("<!--"))
             self.result({"topic": name, "text": text}, lines)
@@ -247,6 +250,20 @@ def _indented(text: str, indent: int) -> str:
         import json
 
         return json.dumps(json.loads(text), indent=indent, ensure_ascii=False)
+
+
+def _typed_links(text: str) -> str:
+    """Return a page with its links to other pages as what is typed to read them.
+
+    >>> _typed_links("See [names](handles.md#orders) and [keys](keys.md).")
+    'See names (`apex help handles`) and `apex help keys`.'
+    """
+
+    def typed(found: re.Match[str]) -> str:
+        words, topic = found[1], found[2]
+        return f"`apex help {topic}`" if words.removeprefix("apex ") == topic else f"{words} (`apex help {topic}`)"
+
+    return re.sub(r"\[([^\]]+)\]\((?:[\w./]*/)?([\w-]+)\.md(?:#[\w-]*)?\)", typed, text)
 
 
 OUTPUT_FAILED = "output_failed"
