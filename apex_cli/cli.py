@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -55,6 +56,8 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         panel = next(title for title, group in GROUPS.items() if cmd_name in group)
         command.rich_help_panel = panel  # type: ignore[attr-defined]  # Typer reads it
+        if (DOCS / f"{cmd_name}.md").exists():
+            command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {cmd_name}")))
         _name_values(command)
         return command
 
@@ -69,6 +72,9 @@ class LazyGroup(TyperGroup):
             raise InputError("usage", f"No such command {name!r}.{meant}", hint="See: apex --help")
         return super().resolve_command(ctx, args)
 
+
+DOCS = Path(__file__).with_name("docs")
+"""Pages of documentation; the help of a command that has one names it."""
 
 VALUE_NAMES = {
     "text": "TEXT",

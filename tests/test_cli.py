@@ -88,7 +88,8 @@ class TestHelp:
 
     @pytest.mark.parametrize("line", LINES, ids=" ".join)
     def test_every_command_ends_with_an_example_that_parses(self, line: tuple[str, ...]) -> None:
-        example = found(line).epilog
+        example, *more = found(line).epilog.split("\n\n")
+        assert more in ([], [f"More: apex help {line[0]}"])
         assert example.startswith("Example: apex ")
         words = shlex.split(example.removeprefix("Example: apex ").split("&&")[0].split(">")[0])
         assert tuple(words[: len(line)]) == line
