@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from apex_cli.core.analysis.correlation import Closes, closes_of, correlation_of_closes
 from apex_cli.core.learning.expectation import expectation, value_key
 from apex_cli.core.learning.patterns import Edge, edge_of
 from apex_cli.core.model.base import Value
@@ -23,11 +24,8 @@ from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.score_factors import (
     CONFLUENCE,
     Arrival,
-    Closes,
-    closes_of,
     confluence_factors,
     correlation_factor,
-    correlation_of_closes,
     decay_factor,
     predictor_factor,
     same_symbol_factor,

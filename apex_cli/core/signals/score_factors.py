@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
-from math import fsum, sqrt
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Exposure
-from apex_cli.core.model.market import Bar
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.signal import ScoreFactor, Signal, SignalFamily, market_side, market_view
 from apex_cli.core.positions.lessons import fraction_in, prediction_in
@@ -34,11 +31,6 @@ MOST_CORRELATION_PENALTY = Decimal("0.30")
 """Taken off at correlation 1; nothing up to ``FREE_CORRELATION``, linear between."""
 
 SAME_SYMBOL = Decimal("0.85")
-Closes = tuple[Sequence[object], Sequence[float]]
-"""Ends of bars, and their closes."""
-
-LEAST_RETURNS = 20
-"""Returns two histories must share to be compared."""
 
 
 class Arrival(Value, frozen=True, kw_only=True):
@@ -123,48 +115,6 @@ def same_symbol_factor(signal: Signal, exposures: Iterable[Exposure]) -> ScoreFa
     if signal.symbol not in held:
         return None
     return ScoreFactor(name="correlation", value=SAME_SYMBOL, why=f"{signal.symbol} is held already")
-
-
-def correlation_of(one: Sequence[Bar], other: Sequence[Bar]) -> Decimal | None:
-    """Return Pearson's correlation of the returns over the bars that end together; None with too few or flat ones."""
-    return correlation_of_closes(closes_of(one), closes_of(other))
-
-
-def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
-    """Return the same of ends and closes that ``closes_of`` gave."""
-    pairs = _pairs(one, other)
-    if len(pairs) <= LEAST_RETURNS:
-        return None
-    returns = [(b[0] / a[0] - 1, b[1] / a[1] - 1) for a, b in pairwise(pairs)]
-    found = _pearson([x for x, _ in returns], [y for _, y in returns])
-    if found is None:
-        return None
-    return Decimal(repr(round(found, 4)))
-
-
-def closes_of(bars: Sequence[Bar]) -> Closes:
-    """Return ends and closes; bars that are arrays already give them as they are."""
-    columns: Callable[[], Closes] | None = getattr(bars, "closes", None)
-    return ([bar.end for bar in bars], [float(bar.close) for bar in bars]) if columns is None else columns()
-
-
-def _pairs(one: Closes, other: Closes) -> list[tuple[float, float]]:
-    """Return the closes of bars that end together."""
-    if one[0] == other[0]:
-        return list(zip(one[1], other[1], strict=True))
-    closes = dict(zip(*other, strict=True))
-    return [(close, closes[end]) for end, close in zip(*one, strict=True) if end in closes]
-
-
-def _pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return Pearson's coefficient by exact sums; None where one of them did not move.
-
-    r = sum of dx * dy / sqrt(sum of dx^2 * sum of dy^2)
-    """
-    mean, mean_other = fsum(one) / len(one), fsum(other) / len(other)
-    from_mean, from_other = [x - mean for x in one], [y - mean_other for y in other]
-    spread = fsum([d * d for d in from_mean]) * fsum([d * d for d in from_other])
-    return fsum([x * y for x, y in zip(from_mean, from_other, strict=True)]) / sqrt(spread) if spread else None
 
 
 def _seconds(span: timedelta) -> Decimal:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.analysis.correlation import correlation_of
 from apex_cli.core.decision.record import signal_row
 from apex_cli.core.learning.patterns import Edge
 from apex_cli.core.model.decision import Exposure
@@ -24,7 +25,6 @@ from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType, market_view
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.ranker import NO_BARS, OpportunityRanker, RankingContext, score
-from apex_cli.core.signals.score_factors import correlation_of
 from apex_cli.core.signals.score_parts import (
     DayPart,
     confidence_part,

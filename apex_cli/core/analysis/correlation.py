@@ -1,0 +1,85 @@
+"""How two price histories go together: correlation and beta of their returns, over the bars that end together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from math import fsum, sqrt
+
+from apex_cli.core.model.market import Bar
+
+Closes = tuple[Sequence[object], Sequence[float]]
+"""Ends of bars, and their closes."""
+
+LEAST_RETURNS = 20
+"""Returns two histories must share to be compared."""
+
+PLACES = 4
+
+
+def correlation_of(one: Sequence[Bar], other: Sequence[Bar]) -> Decimal | None:
+    """Return Pearson's correlation of the returns over the bars that end together; None with too few or flat ones."""
+    return correlation_of_closes(closes_of(one), closes_of(other))
+
+
+def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
+    """Return the same of ends and closes that ``closes_of`` gave."""
+    returns = _returns(one, other)
+    if returns is None:
+        return None
+    found = _pearson(*returns)
+    return None if found is None else Decimal(repr(round(found, PLACES)))
+
+
+def beta_of_closes(one: Closes, market: Closes) -> Decimal | None:
+    """Return by how much *one* moves when *market* moves by 1; None with too few common bars, or a flat market.
+
+    beta = sum of dx * dy / sum of dy^2, of the distances of the returns from their means, y being the market's.
+    """
+    returns = _returns(one, market)
+    if returns is None:
+        return None
+    own, others = (_from_mean(each) for each in returns)
+    spread = fsum([d * d for d in others])
+    if not spread:
+        return None
+    return Decimal(repr(round(fsum([x * y for x, y in zip(own, others, strict=True)]) / spread, PLACES)))
+
+
+def _returns(one: Closes, other: Closes) -> tuple[list[float], list[float]] | None:
+    """Return the returns over the bars that end together; None with too few."""
+    pairs = _pairs(one, other)
+    if len(pairs) <= LEAST_RETURNS:
+        return None
+    returns = [(b[0] / a[0] - 1, b[1] / a[1] - 1) for a, b in pairwise(pairs)]
+    return [x for x, _ in returns], [y for _, y in returns]
+
+
+def closes_of(bars: Sequence[Bar]) -> Closes:
+    """Return ends and closes; bars that are arrays already give them as they are."""
+    columns: Callable[[], Closes] | None = getattr(bars, "closes", None)
+    return ([bar.end for bar in bars], [float(bar.close) for bar in bars]) if columns is None else columns()
+
+
+def _pairs(one: Closes, other: Closes) -> list[tuple[float, float]]:
+    """Return the closes of bars that end together."""
+    if one[0] == other[0]:
+        return list(zip(one[1], other[1], strict=True))
+    closes = dict(zip(*other, strict=True))
+    return [(close, closes[end]) for end, close in zip(*one, strict=True) if end in closes]
+
+
+def _pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Pearson's coefficient by exact sums; None where one of them did not move.
+
+    r = sum of dx * dy / sqrt(sum of dx^2 * sum of dy^2)
+    """
+    from_mean, from_other = _from_mean(one), _from_mean(other)
+    spread = fsum([d * d for d in from_mean]) * fsum([d * d for d in from_other])
+    return fsum([x * y for x, y in zip(from_mean, from_other, strict=True)]) / sqrt(spread) if spread else None
+
+
+def _from_mean(values: Sequence[float]) -> list[float]:
+    mean = fsum(values) / len(values)
+    return [value - mean for value in values]
