@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import make_market
+from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
@@ -162,6 +163,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         max_price_age=market.max_price_age,
         follows_bars=settings.simulation.clock is SimulationClock.BARS,
         volatility=volatility_of(settings, market.bars),
+        protections=make_protection_sources(settings, market.bars),
     )
     ids = UlidIds()
     execution = make_execution(

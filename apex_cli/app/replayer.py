@@ -24,6 +24,7 @@ from apex_cli.app.compose import (
     volatility_of,
 )
 from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
+from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
 from apex_cli.app.timeline import Timeline
@@ -206,6 +207,7 @@ class Replay:
             max_price_age=None if minutes is None else timedelta(minutes=minutes),
             follows_bars=True,
             volatility=volatility_of(settings, self._bars),
+            protections=make_protection_sources(settings, self._bars),
         )
         context = self._make_context(settings)
         sources = make_sources(context) if make_sources else self._make_sources(settings, context)

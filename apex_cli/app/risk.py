@@ -16,6 +16,8 @@ from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.model.decision import DayTradeStatus
     from apex_cli.core.model.instrument import Instrument
@@ -90,8 +92,19 @@ def risk_of(settings: Settings, state: State, now: datetime) -> RiskView:
         settings.limits,
         now,
         past_of=History(settings, now).past_of,
+        sectors=_sectors(settings),
         day_trades=_day_trades(settings, state, now),
     )
+
+
+def _sectors(settings: Settings) -> Mapping[str, str]:
+    """Return the sector of each symbol; none where no file is set, or it cannot be used."""
+    from apex_cli.app.protection_sources import sector_file
+
+    try:
+        return sector_file(settings)()
+    except ApexError:
+        return {}
 
 
 def _day_trades(settings: Settings, state: State, now: datetime) -> DayTradeStatus | None:

@@ -12,6 +12,7 @@ from apex_cli.core.model.limits import CurrencyLimits, RepriceLimits, RiskLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
 from apex_cli.core.model.spelling import COINS, CURRENCIES
 from apex_cli.core.model.wording import percent, plain
+from apex_cli.settings.protections import ProtectionSettings
 from apex_cli.settings.sections import Settings
 
 
@@ -41,6 +42,7 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
     yield from _in_currency(settings.currency)
     yield from _in_risk(settings.risk)
     yield from _in_reprice(settings.execution.reprice)
+    yield from _in_protections(settings.protections)
     yield from _in_plan(settings.management, "management")
     for name, plan in settings.management.strategies.items():
         yield from _in_plan(plan, f"management.strategies.{name}")
@@ -71,6 +73,13 @@ def _in_currency(currency: CurrencyLimits) -> Iterator[Conflict]:
         if code not in CURRENCIES | COINS | MINOR_UNITS.keys() or code == currency.base:
             what = "the account's own" if code == currency.base else "no currency or coin that is known here"
             yield Conflict(f"currency.rates.{name}", f"{name} is {what}.", name, "another currency, such as EUR")
+
+
+def _in_protections(protections: ProtectionSettings) -> Iterator[Conflict]:
+    if protections.sectors.is_on and protections.sectors.file is None:
+        yield Conflict(
+            "protections.sectors.file", "limits of sectors need a file with the sector of each symbol.", None, "a file"
+        )
 
 
 def _in_risk(risk: RiskLimits) -> Iterator[Conflict]:

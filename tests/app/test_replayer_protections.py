@@ -7,15 +7,18 @@ import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from apex_cli.app.replayer import ReplayOptions, replay
-from apex_cli.core.market.calendar import next_session
+from apex_cli.core.market.calendar import next_session, previous_sessions
 from apex_cli.core.model.protections import (
+    BetaLimits,
     CooldownLimits,
+    CorrelationLimits,
     CostLimits,
     LossStreak,
     LossStreaks,
@@ -26,7 +29,7 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
 )
 from apex_cli.core.reports.replay_report import ReplayReport
-from apex_cli.settings.protections import ProtectionSettings
+from apex_cli.settings.protections import ProtectionSettings, SectorSettings
 from apex_cli.settings.sections import Settings
 
 FIRST = date(2004, 3, 1)
@@ -126,6 +129,78 @@ def test_a_budget_fires_where_one_strategy_trades_several(
     (tmp_path / "signals.json").write_text(json.dumps(rows))
     report = played(market, tmp_path / "signals.json", **protections)
     assert report.refusals[code] > 0
+
+
+SECTORS = "symbol,sector\nAAA,falling\nBBB,falling\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "sectors"),
+    [
+        ("sector_risk", SectorSettings(max_open_risk_pct=Decimal("0.003"), file=Path("sectors.csv"))),
+        ("sector_positions", SectorSettings(max_positions=1, file=Path("sectors.csv"))),
+    ],
+)
+def test_a_sector_fires_where_two_securities_are_in_it(
+    market: Path, tmp_path: Path, code: str, sectors: SectorSettings
+) -> None:
+    (tmp_path / "sectors.csv").write_text(SECTORS)
+    report = played(market, sectors=replace(sectors, file=tmp_path / "sectors.csv"))
+    assert report.refusals[code] > 0
+    assert 0 < len(report.trades) < SESSIONS
+    unreadable = played(market, sectors=replace(sectors, file=tmp_path / "missing.csv"))
+    assert (unreadable.trades, unreadable.refusals[code]) == ((), 2 * SESSIONS)
+
+
+def write_tape(folder: Path) -> Path:
+    """Write a benchmark and two securities that follow it, sixty sessions long, and one signal for each on the last."""
+    (folder / "bars").mkdir(parents=True)
+    factors = {"SPY": 1.0, "AAA": 1.5, "BBB": 1.2}
+    day, dice, closes = FIRST, Random(7), dict.fromkeys(factors, 100.0)
+    files = {symbol: (folder / "bars" / f"{symbol}.csv").open("w", newline="") for symbol in factors}
+    tables = {symbol: csv.writer(file) for symbol, file in files.items()}
+    for table in tables.values():
+        table.writerow(["Date", "Open", "High", "Low", "Close", "Volume"])
+    for _ in range(60):
+        move = dice.gauss(0, 0.01)
+        for symbol, factor in factors.items():
+            closes[symbol] *= 1 + move * factor
+            table_row = [f"{closes[symbol]:.2f}"] * 4
+            tables[symbol].writerow([day, *table_row, 1_000_000])
+        last, day = day, next_session(day)
+    for file in files.values():
+        file.close()
+    (before,) = previous_sessions(last, 1)
+    rows = [
+        {
+            "signal_id": f"{symbol}-{number}",
+            "symbol": symbol,
+            "signal_type": "BUY",
+            "entry_price": round(closes[symbol], 2),
+            "stop_loss": round(closes[symbol] * 0.9, 2),
+            "target_price": round(closes[symbol] * 1.3, 2),
+            "confidence": 0.9,
+            "timestamp": f"{session}T15:00:00-05:00",
+            "expires_at": f"{day}T15:00:00-05:00",
+        }
+        for number, (symbol, session) in enumerate((("AAA", before), ("BBB", last)))
+    ]
+    (folder / "signals.json").write_text(json.dumps(rows))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("code", "protections"),
+    [
+        ("correlated_risk", {"correlation": CorrelationLimits(max_open_risk_pct=Decimal("0.006"), bars=40)}),
+        ("beta_exposure", {"beta": BetaLimits(max_exposure=Decimal("0.07"), benchmark="SPY", bars=40)}),
+    ],
+)
+def test_what_moves_together_fires_for_the_second(tmp_path: Path, code: str, protections: dict[str, Any]) -> None:
+    market = write_tape(tmp_path / "tape")
+    assert played(market).outcomes["executed"] == 2
+    report = played(market, **protections)
+    assert (report.outcomes["executed"], report.refusals) == (1, {code: 1})
 
 
 def test_a_lock_of_three_sessions_leaves_out_the_signals_of_three_closes(market: Path) -> None:

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from apex_cli.core.model.protections import CooldownLimits, LockRule, LockScope, Protections, TradeLock
+from apex_cli.core.model.protections import (
+    BetaLimits,
+    CooldownLimits,
+    CorrelationLimits,
+    CostLimits,
+    LockRule,
+    LockScope,
+    Protections,
+    SectorLimits,
+    StrategyBudgets,
+    TradeLock,
+)
 from kit.rig import Prices, Rig, auto, make_signal
 
-STRICT = Protections(cooldown=CooldownLimits(after_stop="5 sessions"))
+LEAST = Decimal("0.000001")
+STRICT = Protections(
+    cooldown=CooldownLimits(after_stop="5 sessions"),
+    max_weekly_loss_pct=LEAST,
+    max_monthly_loss_pct=LEAST,
+    budget=StrategyBudgets(max_open_risk_pct=LEAST, max_positions=1),
+    sectors=SectorLimits(max_open_risk_pct=LEAST, max_positions=1),
+    correlation=CorrelationLimits(max_open_risk_pct=LEAST),
+    beta=BetaLimits(max_exposure=LEAST),
+    costs=CostLimits(min_net_reward_risk=Decimal(1000), min_net_expectancy_r=Decimal(100)),
+)
 """Every protection, as strict as it can be set."""
 
 
@@ -76,4 +98,6 @@ def test_protection_is_put_back(rig: Rig) -> None:
 
 def test_and_nothing_is_opened(rig: Rig) -> None:
     (report,) = rig.feed(make_signal("MSFT", now=rig.clock.now()))
-    assert {reason.code for reason in report.reasons} >= set(LockRule)
+    codes = {reason.code for reason in report.reasons}
+    assert codes >= set(LockRule)
+    assert codes >= {"strategy_risk", "sector_risk", "correlated_risk", "beta_exposure", "net_reward_risk"}

@@ -107,6 +107,22 @@ def open_risk(ctx: CheckContext) -> Check:
     )
 
 
+def cap_check(ctx: CheckContext, code: str, *, what: str, part: Decimal, total: Decimal) -> Check:
+    """Return whether *total*, this trade included, stays within *part* of capital."""
+    most = part * ctx.risk.capital
+    passed = total <= most
+    if passed and not ctx.describe:
+        return passing(code)
+    return verdict(
+        code,
+        passed=passed,
+        limit=f"at most {money(most)} ({percent(part)} of capital)",
+        value=money(total),
+        message=f"{what} would be {money(total)} with this trade; the limit is {money(most)}. "
+        "It opens again when a position is closed or its stop is nearer.",
+    )
+
+
 def orders_per_day(ctx: CheckContext) -> Check:
     """Entries of the session leave room for one more."""
     done, most = ctx.snapshot.entries_today, ctx.risk.max_orders_per_day

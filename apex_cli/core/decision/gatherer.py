@@ -14,7 +14,7 @@ from apex_cli.core.day_trades.margin_watch import with_standing
 from apex_cli.core.decision.inputs import ExposureBook, agent_standing, take_snapshot
 from apex_cli.core.decision.option_choice import Candidate, candidates, terms_of, with_contract
 from apex_cli.core.decision.plan import probe_entry
-from apex_cli.core.decision.protection_inputs import ProtectionReader
+from apex_cli.core.decision.protection_inputs import NO_SOURCES, ProtectionReader, ProtectionSources
 from apex_cli.core.decision.rates import Rates
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.calendar import market_status
@@ -70,12 +70,15 @@ class Gatherer:
         max_price_age: timedelta | None = None,
         follows_bars: bool = False,
         volatility: VolatilityOf = unknown_volatility,
+        protections: ProtectionSources = NO_SOURCES,
     ) -> None:
         """Keep the ports. Without *prices* a simulated account trades at the signal's own price.
 
         Without *rates* those of the configuration and of pairs with a price hold.
 
         *volatility* says what a choice of options reckons with.
+
+        *protections* says where section ``protections`` looks.
 
         With *follows_bars* the time is that of bars: there was a session wherever there is a bar.
         """
@@ -89,7 +92,7 @@ class Gatherer:
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
         self._exposures = ExposureBook()
-        self._protections = ProtectionReader(limits.protections)
+        self._protections = ProtectionReader(limits.protections, protections)
 
     async def snapshot(
         self,
@@ -125,6 +128,8 @@ class Gatherer:
         is_option = instrument.market_type is MarketType.OPTIONS  # bars are those of its underlying
         if quote is None and account.is_simulated and (self._prices is None or is_option):
             quote = Quote(price=signal_price, at=now, source="signal")
+        exposures = (*self._exposures(state), *planned)
+        protections, exposures = self._protections(state, opportunity.signal, exposures, account, now)
         snapshot = take_snapshot(
             state,
             now=now,
@@ -132,10 +137,10 @@ class Gatherer:
             quote=quote,
             market=self._market(instrument, now),
             day_trades=self._day_trades(state, account, now),
-            exposures=(*self._exposures(state), *planned),
+            exposures=exposures,
             rate=await self.rate(instrument, quote.price if quote else signal_price),
             agent=agent_standing(state, opportunity.signal, now),
-            protections=self._protections(state, account, now),
+            protections=protections,
         )
         if account.is_simulated:
             return snapshot

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from apex_cli.core.decision import trade_costs
-from apex_cli.core.decision.exposure_checks import loss_check
+from apex_cli.core.decision import book_checks, exposure_checks, trade_costs
 from apex_cli.core.decision.trade_costs import TradeCosts
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time, next_month_opening, next_week_opening, session_date
@@ -23,7 +22,7 @@ from apex_cli.core.model.protections import (
     StrategyBudget,
     TradeLock,
 )
-from apex_cli.core.model.wording import decimals, money, percent
+from apex_cli.core.model.wording import decimals, money
 from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by
 
@@ -92,7 +91,7 @@ def monthly_loss(ctx: CheckContext) -> Check | None:
 def _period_check(ctx: CheckContext, code: str, mark: Mark | None, most: Decimal, lifts_at: datetime) -> Check:
     base = ZERO if mark is None else mark.equity
     since = "when the period began" if mark is None else f"since {mark.since}"
-    return loss_check(ctx, code, base=base, most=most, since=since, lifts_at=lifts_at)
+    return exposure_checks.loss_check(ctx, code, base=base, most=most, since=since, lifts_at=lifts_at)
 
 
 def strategy_risk(ctx: CheckContext) -> Check | None:
@@ -102,7 +101,7 @@ def strategy_risk(ctx: CheckContext) -> Check | None:
         return None
     name = ctx.signal.strategy or NO_STRATEGY
     total = ctx.risk_amount + sum((exposure.risk for exposure in _of_strategy(ctx)), ZERO)
-    return cap_check(ctx, "strategy_risk", what=f"Open risk of strategy {name}", part=part, total=total)
+    return exposure_checks.cap_check(ctx, "strategy_risk", what=f"Open risk of strategy {name}", part=part, total=total)
 
 
 def strategy_positions(ctx: CheckContext) -> Check | None:
@@ -215,22 +214,6 @@ def _cost_words(costs: TradeCosts) -> str:
     return f"{money(costs.if_won)} if it wins, {money(costs.if_lost)} if it loses"
 
 
-def cap_check(ctx: CheckContext, code: str, *, what: str, part: Decimal, total: Decimal) -> Check:
-    """Return whether *total*, this trade included, stays within *part* of capital."""
-    most = part * ctx.risk.capital
-    passed = total <= most
-    if passed and not ctx.describe:
-        return passing(code)
-    return verdict(
-        code,
-        passed=passed,
-        limit=f"at most {money(most)} ({percent(part)} of capital)",
-        value=money(total),
-        message=f"{what} would be {money(total)} with this trade; the limit is {money(most)}. "
-        "It opens again when a position is closed or its stop is nearer.",
-    )
-
-
 def _lock_check(ctx: CheckContext, rule: LockRule, limit: str | None) -> Check | None:
     """Return the verdict on the locks of *rule*; *limit* is None where the rule is not configured."""
     lock = _last_lock(ctx, rule)
@@ -279,6 +262,10 @@ PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (
     monthly_loss,
     strategy_risk,
     strategy_positions,
+    book_checks.sector_risk,
+    book_checks.sector_positions,
+    book_checks.correlated_risk,
+    book_checks.beta_exposure,
     net_reward_risk,
     net_expectancy,
 )

@@ -101,6 +101,12 @@ class Exposure(Value, frozen=True, kw_only=True):
     strategy: str = ""
     """Of the plan that opened it; empty without one."""
 
+    sector: str = ""
+    """Set where sectors are limited; empty where the file names none."""
+
+    beta: Decimal | None = None
+    """Set where beta is limited; None where it is not known."""
+
     @property
     def market_view(self) -> int:
         """1 when it gains from a rising underlying, -1 when from a falling one."""
@@ -183,11 +189,36 @@ class Mark(Value, frozen=True, kw_only=True):
     equity: Usd
 
 
+class Likeness(Value, frozen=True, kw_only=True):
+    """An exposure that would lose together with the opportunity."""
+
+    key: str
+    correlation: Decimal
+    """Of the returns, positive when both would lose together, sides taken into account."""
+
+
 class ProtectionInputs(Value, frozen=True, kw_only=True):
     """What protections read; gathered only where one is configured that reads it."""
 
     week: Mark | None = None
     month: Mark | None = None
+    sector: str = ""
+    """Of the opportunity's security; empty where the file names none."""
+
+    sector_trouble: str = ""
+    """Why the file of sectors cannot be used."""
+
+    alike: tuple[Likeness, ...] = ()
+    """What moves with the opportunity as much as the limit names."""
+
+    unlike_unknown: tuple[str, ...] = ()
+    """Exposures of which no correlation is known."""
+
+    beta: Decimal | None = None
+    """Of the opportunity's security; None where it is not known."""
+
+    trouble: str = ""
+    """Why the last price history that was asked for is not there; empty where it is only too short."""
 
 
 NO_INPUTS = ProtectionInputs()

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from apex_cli.core.model.base import Fraction, Range, Share, Value
 from apex_cli.core.model.duration import DurationText
+from apex_cli.core.model.spelling import Ticker
 
 
 class CooldownLimits(Value, frozen=True, kw_only=True):
@@ -149,6 +150,51 @@ class CostLimits(Value, frozen=True, kw_only=True):
         return self.min_net_reward_risk is not None or self.min_net_expectancy_r is not None
 
 
+class SectorLimits(Value, frozen=True, kw_only=True):
+    """Section ``protections.sectors``: what one sector may have open."""
+
+    max_open_risk_pct: Fraction | None = None
+    """Part of capital lost if every stop in one sector is hit at once, this trade included; null: off."""
+
+    max_positions: Annotated[int, Range(1, 10_000)] | None = None
+    """Open positions and working entries in one sector; null: off."""
+
+    @property
+    def is_on(self) -> bool:
+        """True when sectors are looked at."""
+        return self.max_open_risk_pct is not None or self.max_positions is not None
+
+
+BarsCompared = Annotated[int, Range(21, 2000)]
+"""Returns that are compared; twenty common ones are the least."""
+
+
+class CorrelationLimits(Value, frozen=True, kw_only=True):
+    """Section ``protections.correlation``: what moves together may lose together."""
+
+    max_open_risk_pct: Fraction | None = None
+    """Part of capital lost if every stop of what moves with the signal is hit, this trade included; null: off."""
+
+    min_correlation: Share = Decimal("0.7")
+    """From here on two securities count as one, sides taken into account."""
+
+    bars: BarsCompared = 60
+    """Returns of the last bars that are compared."""
+
+
+class BetaLimits(Value, frozen=True, kw_only=True):
+    """Section ``protections.beta``: what the whole book has at stake in the market."""
+
+    max_exposure: Annotated[Decimal, Range(0, 100, above=True)] | None = None
+    """Largest sum of value times beta, long less short, as a part of capital: 0.5 falls by half as much; null: off."""
+
+    benchmark: Ticker = "SPY"
+    """What the market is: a symbol with bars."""
+
+    bars: BarsCompared = 120
+    """Returns of the last bars that beta is made from."""
+
+
 class Protections(Value, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
 
@@ -175,6 +221,15 @@ class Protections(Value, frozen=True, kw_only=True):
 
     costs: CostLimits = CostLimits()
     """What a trade must be worth after its costs."""
+
+    sectors: SectorLimits = SectorLimits()
+    """What one sector may have open."""
+
+    correlation: CorrelationLimits = CorrelationLimits()
+    """What moves together may lose together."""
+
+    beta: BetaLimits = BetaLimits()
+    """What the whole book has at stake in the market."""
 
 
 NO_PROTECTIONS = Protections()

@@ -1,0 +1,90 @@
+"""Where protections look: price histories, and files that are read again when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from apex_cli.core.errors import ApexError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from apex_cli.core.decision.protection_inputs import ProtectionSources
+    from apex_cli.core.ports import BarSource
+    from apex_cli.settings.sections import Settings
+
+T = TypeVar("T")
+
+
+class WatchedFile(Generic[T]):
+    """What a file says, read again when it has changed; one that cannot be used says so each time."""
+
+    def __init__(self, path: Path, read: Callable[[Path], T]) -> None:
+        """Read nothing yet."""
+        self._path = path
+        self._read = read
+        self._seen: tuple[int, int] | None = None
+        self._found: T | ApexError | None = None
+
+    def __call__(self) -> T:
+        """Return what the file says now.
+
+        Raises:
+            ApexError: it cannot be read, or something in it is wrong.
+        """
+        seen = self._look()
+        if self._found is None or seen != self._seen:
+            self._seen = seen
+            try:
+                self._found = self._read(self._path)
+            except ApexError as error:
+                self._found = error
+        if isinstance(self._found, ApexError):
+            raise self._found
+        return self._found
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+
+def make_protection_sources(settings: Settings, bars: BarSource | None) -> ProtectionSources:
+    """Return where the protections of *settings* look; nothing is opened before one needs it.
+
+    Args:
+        settings: the files.
+        bars: price histories that are open already; None: those of ``prices.bars_dir``.
+    """
+    from apex_cli.core.decision.protection_inputs import NO_SOURCES, ProtectionSources
+    from apex_cli.core.model.protections import NO_PROTECTIONS
+
+    if settings.protections.limits is NO_PROTECTIONS:
+        return NO_SOURCES
+
+    @cache
+    def opened() -> BarSource | None:
+        from apex_cli.app.market_parts import open_bars
+
+        return bars or open_bars(settings)
+
+    return ProtectionSources(bars=opened, sectors=sector_file(settings))
+
+
+def sector_file(settings: Settings) -> Callable[[], Mapping[str, str]]:
+    """Return what reads the sector of each symbol."""
+    path = settings.protections.sectors.file
+    if path is None:
+        return _no_file
+    from apex_cli.core.adapters.files.sectors import read_sectors
+
+    return WatchedFile(path, read_sectors)
+
+
+def _no_file() -> Mapping[str, str]:
+    raise InputError("sectors_missing", "There is no file of sectors: set protections.sectors.file.")
