@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import ConfigError, install_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from apex_cli.listen.serve import Extra
+    from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -43,10 +49,25 @@ def listen(
         if host not in THIS_COMPUTER:
             out.note("It is not encrypted: put it behind a proxy or a tunnel with TLS. See apex help listen")
 
-    serve(
-        settings, Talk(begin, out.note, out.detail, out.warn), Place(host, port), make_doing(settings, can_act=control)
-    )
+    talk = Talk(begin, out.note, out.detail, out.warn)
+    serve(settings, talk, Place(host, port), make_doing(settings, can_act=control), _agents(settings, can_act=control))
     out.result({"ended": True})
+
+
+def _agents(settings: Settings, *, can_act: bool) -> Sequence[Extra]:
+    """Return what serves agents that have a token; nothing of it is imported where none has."""
+    from apex_cli.listen.serve import read_secrets
+
+    tokens = read_secrets(settings, can_act=can_act).agents
+    if not tokens:
+        return ()
+    from apex_cli.agents.server import require_sdk
+
+    require_sdk()
+    from apex_cli.agents.http import agents_over_http
+    from apex_cli.commands.agent_tools import TOOLS
+
+    return (agents_over_http(settings, tokens, TOOLS),)
 
 
 def require_server() -> None:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from starlette.routing import Mount
+from starlette.routing import Route
 
 from apex_cli.app.compose import signal_form
 from apex_cli.app.market_parts import open_bars
@@ -59,10 +59,10 @@ def read_secrets(settings: Settings, *, can_act: bool) -> DoorSecrets:
         ConfigError: one is missing or too short, or the file is readable by others.
     """
     sources = settings.listen.sources
-    secrets = read_door_secrets(settings.notify.secrets_file, os.environ, sources)
+    secrets = read_door_secrets(settings.notify.secrets_file, os.environ, sources, settings.agents.names)
     missing = [secret_variable(name) for name in sources if name not in secrets.sources]
     missing += [CONTROL_TOKEN] if can_act and not secrets.control else []
-    if not sources and not secrets.read and not missing:
+    if not sources and not secrets.read and not secrets.agents and not missing:
         raise ConfigError(
             "listen_off",
             f"listen.sources names nobody who may send, and {READ_TOKEN} is not set.",
@@ -81,9 +81,10 @@ class Extra(NamedTuple):
     """Another application that is served beside ours, such as a server of the Model Context Protocol."""
 
     path: str
-    """Where it is mounted, such as ``/mcp``."""
+    """The one address that it is served at, such as ``/mcp``."""
 
     app: ASGIApp
+    methods: Sequence[str] = ("POST",)
     lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     """Entered while the server runs."""
 
@@ -139,7 +140,11 @@ def make_listener(
             await commit.close()
             looks.close()
 
-    routes = [*signals.routes(), *looks.routes(), *(Mount(extra.path, app=extra.app) for extra in extras)]
+    routes = [
+        *signals.routes(),
+        *looks.routes(),
+        *(Route(extra.path, extra.app, methods=extra.methods) for extra in extras),
+    ]
     hosts = names_of(place.host, place.port, settings.listen.hosts)
     return make_app(routes, hosts=hosts, log=talk.note, lifespan=lifespan)
 

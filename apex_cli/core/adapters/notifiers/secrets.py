@@ -25,6 +25,9 @@ NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS, FLEX_TOKEN)
 SOURCE_SECRET = "APEX_LISTEN_SECRET_"  # noqa: S105 - the beginning of a variable's name
 """Followed by the name of a source in capitals, ``-`` as ``_``."""
 
+AGENT_TOKEN = "APEX_AGENT_TOKEN_"  # noqa: S105 - the beginning of a variable's name
+"""Followed by the name of an agent in capitals, ``-`` as ``_``."""
+
 READ_TOKEN = "APEX_LISTEN_READ_TOKEN"  # noqa: S105 - the name of a variable
 CONTROL_TOKEN = "APEX_LISTEN_CONTROL_TOKEN"  # noqa: S105 - the name of a variable
 SHORTEST_SECRET = 16
@@ -60,6 +63,8 @@ class DoorSecrets(Value, frozen=True, kw_only=True):
 
     read: tuple[str, ...] = ()
     control: tuple[str, ...] = ()
+    agents: dict[str, tuple[str, ...]] = {}
+    """By name of the agent."""
 
 
 class Secrets(Value, frozen=True, kw_only=True):
@@ -100,11 +105,13 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     return Secrets(token=token, chat_id=chat_id, users=users, roles=roles, urls=urls, flex_token=flex_token)
 
 
-def read_door_secrets(path: Path | None, environ: Mapping[str, str], sources: Iterable[str]) -> DoorSecrets:
-    """Return what *sources*, readers and those who act must know; of *environ*, and else of the file at *path*.
+def read_door_secrets(
+    path: Path | None, environ: Mapping[str, str], sources: Iterable[str], agents: Iterable[str] = ()
+) -> DoorSecrets:
+    """Return what *sources*, *agents*, readers and those who act must know; of *environ*, else of the file at *path*.
 
     Raises:
-        ConfigError: the file is missing, readable by others, or a secret is too short.
+        ConfigError: the file is missing, readable by others, a secret is too short, or two agents share one.
     """
     given = read_file(path) if path is not None else {}
     given |= {name: value for name, value in environ.items() if is_door_name(name) and value.strip()}
@@ -114,8 +121,22 @@ def read_door_secrets(path: Path | None, environ: Mapping[str, str], sources: It
             what = f"has {short} characters; {SHORTEST_SECRET} are the least"
             raise _wrong(name, what, f"export {name}=$(openssl rand -hex 24)")
         keep_secret(*secrets)
+    by_agent = {agent: found[name] for agent in agents if (name := agent_variable(agent)) in found}
+    _require_distinct(by_agent)
     by_source = {source: found[name] for source in sources if (name := secret_variable(source)) in found}
-    return DoorSecrets(sources=by_source, read=found.get(READ_TOKEN, ()), control=found.get(CONTROL_TOKEN, ()))
+    return DoorSecrets(
+        sources=by_source, read=found.get(READ_TOKEN, ()), control=found.get(CONTROL_TOKEN, ()), agents=by_agent
+    )
+
+
+def _require_distinct(by_agent: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a token that would not say which agent it is."""
+    owners: dict[str, str] = {}
+    for agent, tokens in by_agent.items():
+        for token in tokens:
+            if owners.setdefault(token, agent) != agent:
+                what = f"is also the token of {owners[token]}, or its name"
+                raise _wrong(agent_variable(agent), what, "Give each agent a name and a token of its own.")
 
 
 def secret_variable(source: str) -> str:
@@ -127,9 +148,18 @@ def secret_variable(source: str) -> str:
     return SOURCE_SECRET + source.upper().replace("-", "_")
 
 
+def agent_variable(agent: str) -> str:
+    """Return the variable that holds the token of an agent.
+
+    >>> agent_variable("claude-2")
+    'APEX_AGENT_TOKEN_CLAUDE_2'
+    """
+    return AGENT_TOKEN + agent.upper().replace("-", "_")
+
+
 def is_door_name(name: str) -> bool:
     """Return whether *name* is that of a secret of ``apex listen``."""
-    return name in {READ_TOKEN, CONTROL_TOKEN} or name.startswith(SOURCE_SECRET)
+    return name in {READ_TOKEN, CONTROL_TOKEN} or name.startswith((SOURCE_SECRET, AGENT_TOKEN))
 
 
 def _users(text: str, chat_id: int | None) -> dict[int, str]:
