@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from apex_cli.app.compose import Parts, make_chores, make_learners, make_ranker, make_service, make_stages
-from apex_cli.app.pipeline import make_pipeline_chores, make_pipeline_stages
+from apex_cli.app.pipeline import make_pipeline_chores, make_pipeline_stages, model_hook
 from apex_cli.core.coordinator.coordinator import Coordinator, PlayMarket, RunListener
 from apex_cli.core.coordinator.silence import Pulse
 from apex_cli.core.ports import SignalSource
@@ -38,7 +38,7 @@ def make_coordinator(
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
-        learning=make_learners(settings),
+        learning=make_learners(settings, model_hook(settings)),
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=play_market,

@@ -343,6 +343,11 @@ def make_pipeline_chores(settings: Settings, context: PipelineContext, *, is_loo
     )
 
 
+def model_hook(settings: Settings) -> ModelManager | None:
+    """Return who hears what trades on predictions brought; None where no step predicts."""
+    return make_model_manager(settings) if "predictor" in settings.pipeline.stages else None
+
+
 def make_model_manager(
     settings: Settings, *, bars: BarSource | None = None, read_only: bool = False, store: ModelStore | None = None
 ) -> ModelManager:

@@ -23,7 +23,7 @@ from apex_cli.core.model.money import Price
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Order
-from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
+from apex_cli.core.model.prediction import ModelInfo, ModelOutcome, Pointer, Prediction
 from apex_cli.core.model.records import OutboxRow, RejectedRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state.tables import State
@@ -321,6 +321,12 @@ class ModelStore(Protocol):
 
     def keep_predictions(self, predictions: Sequence[Prediction]) -> None:
         """Store *predictions* instead of those before."""
+
+    def outcomes(self) -> Sequence[ModelOutcome]:
+        """Return what trades on predictions brought, oldest first."""
+
+    def keep_outcomes(self, outcomes: Sequence[ModelOutcome]) -> None:
+        """Store *outcomes* instead of those before."""
 
 
 class LearningHook(Protocol):

@@ -401,6 +401,20 @@ class Frozen(TypedDict):
     version: int
 
 
+CalibrationBin = TypedDict(
+    "CalibrationBin", {"from": float, "to": float, "count": int, "said": float, "came_true": float}
+)
+"""Predictions of about the same probability, and the part of them that came true; all in 0..1."""
+
+
+class Quality(TypedDict):
+    """How good probabilities were; the log-loss of a coin is 0.693."""
+
+    count: int
+    log_loss: float | None
+    calibration: list[CalibrationBin]
+
+
 class Model(TypedDict):
     """One stored model."""
 
@@ -412,6 +426,9 @@ class Model(TypedDict):
     last_bar: datetime
     test_from: datetime
     metrics: dict[str, float]
+    event: str
+    refitted: bool
+    calibration: list[CalibrationBin]
     libraries: dict[str, str]
     sha256: str
 
@@ -440,6 +457,8 @@ class ModelStatus(TypedDict):
     rolled_back_at: datetime | None
     versions: list[Model]
     accuracy: Accuracy
+    record: Quality
+    trades: Quality
     due: Due | None
 
 

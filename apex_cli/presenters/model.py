@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from math import log
 from typing import Any
 
-from apex_cli.core.model.prediction import ModelInfo
+from apex_cli.core.analysis.calibration import Pair, calibration_bins, log_loss
+from apex_cli.core.model.prediction import CalibrationBin, Event, ModelInfo, ModelOutcome
 from apex_cli.core.signals.model_manager import ModelManager
-from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar
+from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Fields, Grid, Head, Line, Tone, bar, heads
 from apex_cli.presenters.screen.columns import Column, Table
-from apex_cli.presenters.screen.formats import DASH, moment
+from apex_cli.presenters.screen.formats import DASH, moment, share
+
+GUESSING = log(2)
+"""The log-loss of a coin."""
+
+EVENTS = {
+    Event.NEXT_BAR: "whether the next close is higher",
+    Event.TARGET_FIRST: "whether the target comes before the stop",
+}
+
+
+def bin_data(each: CalibrationBin) -> dict[str, Any]:
+    """Return the stable names of predictions of about the same probability."""
+    return {
+        "from": each.low,
+        "to": each.high,
+        "count": each.count,
+        "said": each.said,
+        "came_true": each.came_true,
+    }
+
 
 MODELS = Table[ModelInfo](
     Column(key="version", value=lambda m: m.version, title="Version", is_right=True),
@@ -35,6 +58,10 @@ MODELS = Table[ModelInfo](
     ),
     Column(value=lambda m: m.metrics["accuracy_of_majority"], title="Majority", shown="{:.3f}".format, is_right=True),
     Column(value=lambda m: m.metrics["brier_score"], title="Brier", shown="{:.3f}".format, rank=SECOND, is_right=True),
+    Column(value=lambda m: m.metrics["log_loss"], title="Log-loss", shown="{:.3f}".format, rank=SECOND, is_right=True),
+    Column(key="event", value=lambda m: m.event),
+    Column(key="refitted", value=lambda m: m.is_refitted),
+    Column(key="calibration", value=lambda m: [bin_data(each) for each in m.calibration]),
     Column(key="libraries", value=lambda m: m.libraries),
     Column(key="sha256", value=lambda m: m.sha256),
 )
@@ -59,7 +86,22 @@ def status_data(manager: ModelManager, now: datetime) -> dict[str, Any]:
             "share": None if seen.share is None else round(seen.share, 4),
             "window": manager.rules.accuracy_window,
         },
+        "record": _quality_data(manager.record()),
+        "trades": _quality_data(_trades(manager.store.outcomes())),
         "due": None if due is None else {"code": due.code, "message": due.message},
+    }
+
+
+def _trades(outcomes: Sequence[ModelOutcome]) -> list[Pair]:
+    return [(float(one.probability), one.was_right) for one in outcomes]
+
+
+def _quality_data(pairs: Sequence[Pair]) -> dict[str, Any]:
+    loss = log_loss(pairs)
+    return {
+        "count": len(pairs),
+        "log_loss": None if loss is None else round(loss, 4),
+        "calibration": [bin_data(each) for each in calibration_bins(pairs)],
     }
 
 
@@ -80,12 +122,58 @@ def status_blocks(manager: ModelManager, now: datetime) -> tuple[Block, ...]:
         rows=(
             ("In use", Cell(f"version {pointer.version}", Tone.BOLD)),
             ("Right of late", Cell(share + waiting)),
+            ("Predicts", Cell(_predicts(manager.info()))),
+            ("Log-loss of late", Cell(_loss_words(manager.record()))),
+            ("Trades on it", Cell(_loss_words(_trades(manager.store.outcomes())))),
             ("Training", Cell(due_text, Tone.WARN if due else Tone.PLAIN)),
         )
     )
     used = {True: Cell("●", Tone.GOOD), False: Cell("")}
     rows = tuple((used[info.version == pointer.version], *MODELS.cells(info)) for info in versions)
-    return (fields, Grid(columns=(Head(""), *MODELS.heads), rows=rows))
+    return (fields, *_plot(manager), Grid(columns=(Head(""), *MODELS.heads), rows=rows))
+
+
+def _predicts(info: ModelInfo | None) -> str:
+    if info is None:
+        return DASH
+    both = _both_words(info)
+    return f"{EVENTS[info.event]}{f': {both}' if both else ''}"
+
+
+def _both_words(info: ModelInfo) -> str:
+    """Return the log-losses that the event was chosen by; empty where it was not tested."""
+    ours, theirs = (info.metrics.get(name) for name in ("target_log_loss", "target_log_loss_next_bar"))
+    if ours is None or theirs is None:
+        return ""
+    known = info.metrics.get("target_log_loss_distances", theirs)
+    return f"of trades, log-loss {ours:.4f}, by the next bar {theirs:.4f}, by their distances alone {known:.4f}"
+
+
+def _loss_words(pairs: Sequence[Pair]) -> str:
+    loss = log_loss(pairs)
+    return DASH if loss is None else f"{loss:.3f} of {len(pairs)} (a coin: {GUESSING:.3f})"
+
+
+def _plot(manager: ModelManager) -> tuple[Grid, ...]:
+    """Return how often predictions came true, by the probability that was given: those of late, else of the test."""
+    info, late = manager.info(), calibration_bins(manager.record())
+    bins, of_what = (late, "of late") if late else (info.calibration if info else (), "in its test")
+    if not bins:
+        return ()
+    rows = tuple(
+        (
+            Cell(f"{share(each.low)} to {share(each.high)}"),
+            Cell(str(each.count)),
+            Cell(share(each.said)),
+            Cell(f"{bar(each.came_true, 20)} {share(each.came_true)}"),
+        )
+        for each in bins
+    )
+    return (Grid(columns=heads("Probability", ">Times", ">Said", f"Came true, {of_what}"), rows=rows),)
+
+
+def _tested_words(info: ModelInfo) -> str:
+    return f"{info.test_from:%Y-%m-%d}{', then fitted on all of it' if info.is_refitted else ''}"
 
 
 def trained_blocks(info: ModelInfo) -> tuple[Block, ...]:
@@ -98,9 +186,11 @@ def trained_blocks(info: ModelInfo) -> tuple[Block, ...]:
                 ("In use", Cell(f"version {info.version}", Tone.BOLD)),
                 ("Samples", Cell(f"{info.samples:,} of {len(info.symbols)} symbols")),
                 ("Bars", Cell(f"{info.first_bar:%Y-%m-%d} to {info.last_bar:%Y-%m-%d}")),
-                ("Tested from", Cell(f"{info.test_from:%Y-%m-%d}")),
+                ("Tested from", Cell(_tested_words(info))),
                 ("Right", Cell(f"{bar(right, 10)} {right:.3f}, {verdict} always saying the same ({majority:.3f})")),
                 ("Brier score", Cell(f"{info.metrics['brier_score']:.3f} (a coin: 0.250)")),
+                ("Log-loss", Cell(f"{info.metrics['log_loss']:.3f} (a coin: {GUESSING:.3f})")),
+                ("Predicts", Cell(_predicts(info))),
             )
         ),
     )

@@ -59,12 +59,15 @@ def test_the_json_keeps_its_names(apex_json: Callable[..., Any]) -> None:
         "last_bar",
         "test_from",
         "metrics",
+        "event",
+        "refitted",
+        "calibration",
         "libraries",
         "sha256",
     }
     status = apex_json("model", "status")
     assert status.envelope["command"] == "model status"
-    assert set(status.data) == {"version", "rolled_back_at", "versions", "accuracy", "due"}
+    assert set(status.data) == {"version", "rolled_back_at", "versions", "accuracy", "record", "trades", "due"}
     assert set(status.data["accuracy"]) == {"resolved", "right", "pending", "share", "window"}
     assert status.data["versions"] == [model.data["model"]]
 
@@ -76,6 +79,8 @@ def test_people_see_what_is_in_use_and_how_good_it_is(apex: Callable[..., Any]) 
     shown = apex("model", "status").out
     assert "version 1" in shown
     assert "not due" in shown
+    assert "Came true, in its test" in shown
+    assert "whether the next close is higher" in shown
 
 
 @pytest.mark.usefixtures("staged")
@@ -114,7 +119,14 @@ def test_a_run_uses_the_model_explains_it_and_learns_what_became_of_it(apex_json
     before = apex_json("model", "status").data["accuracy"]
     assert (before["resolved"], before["pending"]) == (0, 1)
     apex_json("run", "--once", "--bars-until", "2004-03-12")
-    assert apex_json("model", "status").data["accuracy"]["resolved"] == 1
+    after = apex_json("model", "status").data
+    assert after["accuracy"]["resolved"] == after["record"]["count"] == 1
+    # AAPL was bought and reached its target: what was predicted for it came back to the model
+    (outcome,) = after["trades"]["calibration"]
+    assert (after["trades"]["count"], outcome["count"]) == (1, 1)
+    along = known["predictor_direction"] == 1
+    assert outcome["came_true"] == (1.0 if along else 0.0)
+    assert outcome["said"] == pytest.approx(known["predictor_probability"], abs=1e-4)
 
 
 def test_a_dry_run_writes_nothing(staged: Path, apex_json: Callable[..., Any]) -> None:

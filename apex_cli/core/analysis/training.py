@@ -3,7 +3,9 @@
 All symbols are learned from together and share the same cuts in time: 70 % of the moments train, 15 % calibrate,
 15 % test, with an embargo of some bars between the parts, as a row's outcome lies one bar later and its features
 reach back (Lopez de Prado, *Advances in Financial Machine Learning*, 2018, chapter 7). Everything that is fitted,
-scaling included, is fitted on the training part. What is measured is the model that is kept: nothing is fitted again.
+scaling included, is fitted on the training part, and measured on the test part. Then both models are fitted again on
+all of it, so that what is used has learned the newest bars, too. Its probabilities are calibrated by what the measured
+model said of the parts that it had not learned: what the new one says of bars that it knows would be too sure.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 
+from apex_cli.core.analysis.calibration import calibration_bins
 from apex_cli.core.analysis.features import features, outcomes
 from apex_cli.core.analysis.frame import Floats, Frame
+from apex_cli.core.model.prediction import CalibrationBin
 
 TRAIN_SHARE, CALIBRATE_SHARE = 0.70, 0.15
 SEED = 20_000
@@ -35,7 +39,7 @@ DIGITS = 6
 POOLS = ThreadpoolController()
 
 
-def _one_thread() -> AbstractContextManager[object]:
+def one_thread() -> AbstractContextManager[object]:
     """Keep OpenMP to one thread: its threads spin while they wait, which takes a busy machine ten times as long."""
     limited: AbstractContextManager[object] = POOLS.limit(limits=1, user_api="openmp")
     return limited
@@ -43,6 +47,18 @@ def _one_thread() -> AbstractContextManager[object]:
 
 class TrainingError(ValueError):
     """These samples cannot be trained on; the message says why."""
+
+
+class Fitting(Protocol):
+    """Rows with their outcomes."""
+
+    @property
+    def rows(self) -> Floats:
+        """One row per sample."""
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """The outcome of each, 1 or 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,16 +91,30 @@ class Parts:
     calibration: Samples
     test: Samples
 
+    @property
+    def unseen(self) -> Samples:
+        """The two parts that were not trained on."""
+        return Samples(
+            rows=np.concatenate([self.calibration.rows, self.test.rows]),
+            targets=np.concatenate([self.calibration.targets, self.test.targets]),
+            ends=np.concatenate([self.calibration.ends, self.test.ends]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:
     """Two fitted models and what they were worth on bars they had never seen."""
 
     models: dict[str, Any]
-    """``direction``: random forest; ``probability``: calibrated histogram gradient boosting."""
+    """``direction``: random forest; ``probability``: calibrated histogram gradient boosting. Fitted on everything."""
+
+    judged: dict[str, Any]
+    """The same two, fitted on the training part and calibrated on its own: what *metrics* are of."""
 
     parts: Parts
     metrics: dict[str, float]
+    calibration: tuple[CalibrationBin, ...]
+    """Probabilities of a direction that *judged* gave on the test part."""
 
 
 def samples_of(frames: Iterable[Frame]) -> Samples:
@@ -131,26 +161,59 @@ def train(samples: Samples, *, embargo: int = 5, min_samples: int = 200, trees: 
         targets = getattr(parts, name).targets
         if targets.min(initial=1) == targets.max(initial=0):
             raise TrainingError(f"the bars of the {name} part all moved the same way")
-    with _one_thread():
-        models = _fitted(parts, trees)
-        return Trained(models=models, parts=parts, metrics=measure(models, parts.test))
+    with one_thread():
+        forest = _forest(trees).fit(parts.training.rows, parts.training.targets)
+        boosted = make_boosted().fit(parts.training.rows, parts.training.targets)
+        judged = {"direction": forest, "probability": calibrated(boosted, parts.calibration)}
+        return Trained(
+            models={
+                "direction": _forest(trees).fit(samples.rows, samples.targets),
+                "probability": refitted(boosted, parts.unseen, samples),
+            },
+            judged=judged,
+            parts=parts,
+            metrics=measure(judged, parts.test),
+            calibration=_calibration(judged, parts.test),
+        )
 
 
-def _fitted(parts: Parts, trees: int) -> dict[str, Any]:
-    """Fit scaling and both models on the training part, calibration on its own part."""
-    forest = make_pipeline(
-        StandardScaler(),
-        RandomForestClassifier(trees, max_depth=6, min_samples_leaf=20, random_state=SEED),
-    ).fit(parts.training.rows, parts.training.targets)
-    boosted = make_pipeline(
+def _forest(trees: int) -> Any:  # noqa: ANN401 - scikit-learn ships no types
+    return make_pipeline(
+        StandardScaler(), RandomForestClassifier(trees, max_depth=6, min_samples_leaf=20, random_state=SEED)
+    )
+
+
+def make_boosted() -> Any:  # noqa: ANN401 - scikit-learn ships no types
+    """Return the model of probabilities, not fitted."""
+    return make_pipeline(
         StandardScaler(),
         HistGradientBoostingClassifier(
             max_iter=100, max_depth=3, learning_rate=0.05, early_stopping=False, random_state=SEED
         ),
-    ).fit(parts.training.rows, parts.training.targets)
-    calibrated = CalibratedClassifierCV(FrozenEstimator(boosted), method="sigmoid")
-    calibrated.fit(parts.calibration.rows, parts.calibration.targets)
-    return {"direction": forest, "probability": calibrated}
+    )
+
+
+def calibrated(boosted: Any, unseen: Fitting) -> Any:  # noqa: ANN401 - scikit-learn ships no types
+    """Return *boosted* with its probabilities calibrated on rows that it has not learned."""
+    found = CalibratedClassifierCV(FrozenEstimator(boosted), method="sigmoid")
+    return found.fit(unseen.rows, unseen.targets)
+
+
+def refitted(boosted: Any, unseen: Fitting, everything: Fitting) -> Any:  # noqa: ANN401 - scikit-learn ships no types
+    """Return a model fitted on *everything*, calibrated by what *boosted* says of rows that it has not learned."""
+    found = calibrated(boosted, unseen)
+    found.estimator = FrozenEstimator(make_boosted().fit(everything.rows, everything.targets))
+    for each in found.calibrated_classifiers_:
+        each.estimator = found.estimator
+    return found
+
+
+def _calibration(models: dict[str, Any], test: Samples) -> tuple[CalibrationBin, ...]:
+    """Return how often directions came true on *test*, by their probability."""
+    along = models["direction"].predict(test.rows)
+    chance = models["probability"].predict_proba(test.rows)[:, 1]
+    of_direction = np.where(along == 1, chance, 1 - chance)
+    return calibration_bins(zip(of_direction.tolist(), (along == test.targets).tolist(), strict=True))
 
 
 def measure(models: dict[str, Any], test: Samples) -> dict[str, float]:
@@ -173,7 +236,7 @@ def measure(models: dict[str, Any], test: Samples) -> dict[str, float]:
 def predict(models: dict[str, Any], row: Floats) -> tuple[int, float]:
     """Return the direction (1 or -1) of the next bar and the calibrated probability of that direction."""
     table = row.reshape(1, -1)
-    with _one_thread():
+    with one_thread():
         direction = 1 if models["direction"].predict(table)[0] == 1 else -1
         rise = float(models["probability"].predict_proba(table)[0, 1])
     return direction, rise if direction > 0 else 1 - rise

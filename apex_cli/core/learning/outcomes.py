@@ -7,25 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from apex_cli.core.model.base import Value
 from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.model.prediction import Event, ModelOutcome
 
 ZERO = Decimal(0)
-
-
-class ModelOutcome(Value, frozen=True, kw_only=True):
-    """A prediction and what the trade on it brought."""
-
-    round_trip_id: str
-    direction: int
-    """1 up, -1 down."""
-
-    probability: Decimal
-    was_right: bool
-    """The trade went the predicted way: a winner taken along with it, or a loser taken against it."""
-
-    r: Decimal
-    closed_at: datetime
 
 
 class OutcomeHook(Protocol):
@@ -56,9 +41,24 @@ def _is_predicted(lesson: Lesson) -> bool:
 
 
 def _outcome(lesson: Lesson) -> ModelOutcome:
+    """Return the outcome of one lesson: what was predicted for the trade itself is right when the trade won.
+
+    A direction is right when a trade along with it won, or one against it lost; a bought put goes along with a fall.
+    """
     conditions = lesson.conditions
     direction = conditions.predictor_direction or 1
-    is_along = direction == (conditions.market_view or lesson.side.sign)
+    view = conditions.market_view or lesson.side.sign
+    if conditions.predictor_target_first is not None:
+        return ModelOutcome(
+            round_trip_id=lesson.round_trip_id,
+            direction=view,
+            probability=conditions.predictor_target_first,
+            was_right=lesson.is_win,
+            r=lesson.r,
+            closed_at=lesson.closed_at,
+            event=Event.TARGET_FIRST,
+        )
+    is_along = direction == view
     return ModelOutcome(
         round_trip_id=lesson.round_trip_id,
         direction=direction,

@@ -27,6 +27,9 @@ class EntryConditions(Value, frozen=True, kw_only=True):
     predictor_probability: Decimal | None = None
     """What the predictor gave its direction, 0..1."""
 
+    predictor_target_first: Decimal | None = None
+    """What it gave the target to come before the stop, 0..1; None where the next bar was predicted."""
+
     market_view: int | None = None
     """1 for a bet on a rising underlying, -1 on a falling one; None in lessons of older versions: the side's sign."""
 

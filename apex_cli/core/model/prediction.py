@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 
 from apex_cli.core.model.base import Value
+
+
+class Event(StrEnum):
+    """What a prediction for a signal is about."""
+
+    NEXT_BAR = "next_bar"
+    """The next close is higher, or it is not."""
+
+    TARGET_FIRST = "target_first"
+    """The trade reaches its target before its stop."""
+
+
+class CalibrationBin(Value, frozen=True, kw_only=True):
+    """Predictions with about the same probability, and how many of them came true."""
+
+    low: float
+    high: float
+    """Bounds of the probability, 0..1."""
+
+    count: int
+    said: float
+    """Mean of the probabilities."""
+
+    came_true: float
+    """Part that came true."""
 
 
 class ModelInfo(Value, frozen=True, kw_only=True):
@@ -25,7 +52,16 @@ class ModelInfo(Value, frozen=True, kw_only=True):
     """First bar that only measured it."""
 
     metrics: dict[str, float]
-    """Measures on the test part, which nothing was fitted on."""
+    """Measures on the test part, made before the models were fitted on all of it."""
+
+    calibration: tuple[CalibrationBin, ...] = ()
+    """Probabilities of a direction on the test part; empty in models of older versions."""
+
+    event: Event = Event.NEXT_BAR
+    """What it says of a signal: the event that tested better."""
+
+    is_refitted: bool = False
+    """True: fitted again on everything after its test. Models of older versions learned nothing from the test part."""
 
     libraries: dict[str, str]
     """Versions it was fitted with, by name."""
@@ -65,6 +101,24 @@ class Prediction(Value, frozen=True, kw_only=True):
     def is_right(self) -> bool:
         """True when the next bar went where the model said."""
         return self.actual == self.direction
+
+
+class ModelOutcome(Value, frozen=True, kw_only=True):
+    """A prediction and what the trade on it brought."""
+
+    round_trip_id: str
+    direction: int
+    """1 up, -1 down."""
+
+    probability: Decimal
+    """Of the direction; of the target before the stop where that was predicted."""
+
+    was_right: bool
+    """The trade went the predicted way: a winner taken along with it, or a loser taken against it."""
+
+    r: Decimal
+    closed_at: datetime
+    event: Event = Event.NEXT_BAR
 
 
 class Accuracy(Value, frozen=True, kw_only=True):

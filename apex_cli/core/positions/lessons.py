@@ -70,6 +70,7 @@ def entry_conditions(opportunity: Opportunity) -> EntryConditions:
         traits=traits,
         predictor_direction=direction,
         predictor_probability=probability,
+        predictor_target_first=fraction_in(metadata, "predictor_target_first"),
         market_view=market_view(opportunity.signal),
         plain_score=opportunity.plain_score,
         expected_r=opportunity.expected.mean.quantize(R_STEP) if opportunity.expected else None,

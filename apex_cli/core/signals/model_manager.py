@@ -13,13 +13,16 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, RefusedError
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.prediction import Accuracy, ModelInfo, Pointer, Prediction
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.prediction import Accuracy, Event, ModelInfo, ModelOutcome, Pointer, Prediction
+from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.ports import BarSource, ModelStore
 
 if TYPE_CHECKING:
+    from apex_cli.core.analysis.calibration import Pair
     from apex_cli.core.analysis.frame import Frame
 
-KEPT_PREDICTIONS = 1000
+KEPT_PREDICTIONS = KEPT_OUTCOMES = 1000
 LONGEST_WAIT = timedelta(days=30)
 """A prediction whose next bar does not come is given up after that long."""
 
@@ -37,6 +40,16 @@ class ModelRules(NamedTuple):
     keep_versions: int = 5
     history_bars: int = 1000
     trees: int = 100
+
+
+class TradeCall(NamedTuple):
+    """What a model says of a trade."""
+
+    target_first: float
+    """Probability that the target comes before the stop."""
+
+    even: float
+    """The same beside a price without drift: 0.5 where it is as likely, above it where the trade earns before costs."""
 
 
 class ModelManager:
@@ -115,7 +128,52 @@ class ModelManager:
         if not any(_key(one) == _key(new) for one in known):
             self.store.keep_predictions((*known, new)[-KEPT_PREDICTIONS:])
 
+    def info(self) -> ModelInfo | None:
+        """Return what is known of the model in use; None without one."""
+        pointer = self.store.pointer()
+        return next((info for info in self.store.versions() if pointer and info.version == pointer.version), None)
+
+    def call_trade(self, frame: Frame, signal: Signal) -> TradeCall | None:
+        """Return what the model in use says of the trade itself; None where it predicts the next bar alone.
+
+        The distances of stop and first target are counted from the signal's entry, in average true ranges; those of an
+        option say nothing about its underlying's.
+        """
+        found, info = self.models(), self.info()
+        if isinstance(found, Reason) or info is None or info.event is not Event.TARGET_FIRST:
+            return None
+        if signal.instrument.market_type is MarketType.OPTIONS or not signal.target_prices:
+            return None
+        from apex_cli.core.analysis.barriers import trade_row  # noqa: PLC0415 - status needs no numpy
+        from apex_cli.core.analysis.features import features  # noqa: PLC0415 - same
+        from apex_cli.core.analysis.indicators import indicators  # noqa: PLC0415 - same
+        from apex_cli.core.analysis.target_training import against_fair, predict_target  # noqa: PLC0415 - same
+
+        unit = float(indicators(frame).atr[-1])
+        stop, target = (float(abs(price - signal.entry_price)) for price in (signal.stop_loss, signal.target_prices[0]))
+        model = found[1].get("target")
+        if model is None or not unit > 0 or not stop or not target:
+            return None
+        row = trade_row(features(frame)[-1], market_view(signal), stop / unit, target / unit)
+        chance = predict_target(model, row)
+        return TradeCall(round(chance, DIGITS), round(against_fair(chance, stop, target), DIGITS))
+
     # Looking back
+
+    def learn(self, outcomes: tuple[ModelOutcome, ...], now: datetime) -> None:
+        """Keep what trades on predictions brought; each trade once, however often it is reported."""
+        del now
+        if self._read_only or not outcomes:
+            return
+        known = {one.round_trip_id: one for one in self.store.outcomes()}
+        known |= {one.round_trip_id: one for one in outcomes}
+        self.store.keep_outcomes(tuple(known.values())[-KEPT_OUTCOMES:])
+
+    def record(self) -> Sequence[Pair]:
+        """Return the resolved predictions of the model in use: the probability given, and whether it came true."""
+        pointer = self.store.pointer()
+        mine = (one for one in self.store.predictions() if pointer is not None and one.version == pointer.version)
+        return [(one.probability, one.is_right) for one in mine if one.actual is not None]
 
     def resolve(self, now: datetime) -> int:
         """Find out what became of predictions whose next bar has ended by *now*; return how many were resolved."""
@@ -190,7 +248,9 @@ class ModelManager:
         Raises:
             RefusedError: there is not enough to train on.
         """
-        from apex_cli.core.analysis.features import FEATURES  # noqa: PLC0415 - status needs no numpy
+        from apex_cli.core.analysis.barriers import trades_of  # noqa: PLC0415 - status needs no numpy
+        from apex_cli.core.analysis.features import FEATURES  # noqa: PLC0415 - same
+        from apex_cli.core.analysis.target_training import train_target  # noqa: PLC0415 - same
         from apex_cli.core.analysis.training import TrainingError, samples_of, train  # noqa: PLC0415 - same
         from apex_cli.core.signals.bar_history import History  # noqa: PLC0415 - same
 
@@ -204,6 +264,7 @@ class ModelManager:
             trained = train(
                 samples, embargo=self.rules.embargo_bars, min_samples=self.rules.min_samples, trees=self.rules.trees
             )
+            target = train_target(trades_of(usable.values()), trained)
         except TrainingError as error:
             raise RefusedError(
                 "model_not_trainable",
@@ -220,10 +281,14 @@ class ModelManager:
             first_bar=_moment(samples.ends[0]),
             last_bar=_moment(samples.ends[-1]),
             test_from=_moment(trained.parts.test.ends[0]),
-            metrics=trained.metrics,
+            metrics=trained.metrics | (target.metrics if target else {}),
+            calibration=trained.calibration,
+            event=Event.TARGET_FIRST if target is not None and target.is_better else Event.NEXT_BAR,
+            is_refitted=True,
             libraries={},
         )
-        return self.store.save(trained.models, info, keep=self.rules.keep_versions), tuple(trouble)
+        models = trained.models | ({"target": target.model} if target else {})
+        return self.store.save(models, info, keep=self.rules.keep_versions), tuple(trouble)
 
     def roll_back(self, now: datetime, to: int | None = None) -> ModelInfo:
         """Use version *to* from now on, by default the one before the present one, and return it.

@@ -12,10 +12,12 @@ from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import PipelineContext
-from apex_cli.core.signals.model_manager import ModelManager
+from apex_cli.core.signals.model_manager import ModelManager, TradeCall
 
 LOOK_INTERVAL = timedelta(minutes=10)
 """How often predictions are looked back at."""
+
+EVEN = 0.5
 
 RETRY_INTERVAL = timedelta(hours=6)
 """How soon a training that failed is tried again."""
@@ -26,6 +28,9 @@ class MLPredictor:
 
     Keys: ``predictor_direction`` (1 or -1, by the random forest), ``predictor_probability`` (of that direction, by
     the calibrated gradient boosting; below 0.5 the two disagree) and ``predictor_model`` (the version).
+
+    Where the model tested better on the trade itself, ``predictor_target_first`` is the probability that its target
+    comes before its stop; direction and probability are then those of a coin that would earn as much before costs.
     """
 
     name = "predictor"
@@ -51,20 +56,27 @@ class MLPredictor:
         said = frame if isinstance(frame, Reason) else self._manager.predict(frame, now)
         if isinstance(said, Reason):
             return self._unjudged(signal, said)
-        agreed = said.probability if said.direction == market_view(signal) else 1 - said.probability
+        view = market_view(signal)
+        trade = self._manager.call_trade(frame, signal) if not isinstance(frame, Reason) else None
+        agreed = trade.even if trade else said.probability if said.direction == view else 1 - said.probability
         if agreed < self._min_probability:
             return Reason(
                 code="predictor_disagrees",
-                message=f"Model {said.version} gives {signal.symbol} a chance of {agreed:.2f} to go the way of "
-                f"a {signal.signal_type}.",
+                message=_doubt(signal, said.version, agreed, trade),
                 limit=f"{self._min_probability}",
                 value=f"{agreed:.4f}",
             )
-        found = {
+        found: dict[str, int | float] = {
             "predictor_direction": said.direction,
             "predictor_probability": said.probability,
             "predictor_model": said.version,
         }
+        if trade is not None:
+            found |= {
+                "predictor_direction": view if trade.even >= EVEN else -view,
+                "predictor_probability": max(trade.even, 1 - trade.even),
+                "predictor_target_first": trade.target_first,
+            }
         return replace(signal, metadata={**signal.metadata, **found})
 
     def _unjudged(self, signal: Signal, reason: Reason) -> Signal | Reason:
@@ -74,6 +86,15 @@ class MLPredictor:
         reported = replace(reason, message=f"{reason.message} {whose} are {fate}.")
         self._context.notice(reported, self.name if is_general else f"{self.name} {signal.symbol}")
         return reason if self._context.is_required else signal
+
+
+def _doubt(signal: Signal, version: int, agreed: float, trade: TradeCall | None) -> str:
+    if trade is not None:
+        return (
+            f"Model {version} gives the target of {signal.symbol} a chance of {trade.target_first:.2f} to come before "
+            f"the stop: {agreed:.2f}, where 0.50 earns nothing before costs."
+        )
+    return f"Model {version} gives {signal.symbol} a chance of {agreed:.2f} to go the way of a {signal.signal_type}."
 
 
 class Trainer:

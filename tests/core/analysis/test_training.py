@@ -67,10 +67,30 @@ def test_nothing_after_the_training_part_reaches_the_forest_or_its_scaling(learn
     other = train(spoiled, trees=30)
     probe = planted(200, seed=9).rows
     np.testing.assert_array_equal(
-        other.models["direction"].predict_proba(probe), learned.models["direction"].predict_proba(probe)
+        other.judged["direction"].predict_proba(probe), learned.judged["direction"].predict_proba(probe)
     )
-    scaler = other.models["direction"].steps[0][1]
+    scaler = other.judged["direction"].steps[0][1]
     np.testing.assert_allclose(scaler.mean_, learned.parts.training.rows.mean(axis=0))
+
+
+def test_what_is_kept_has_learned_the_newest_bars_and_what_is_measured_has_not() -> None:
+    samples = planted()
+    newest = samples.ends >= np.quantile(samples.ends, 0.7)
+    turned = replace(samples, targets=np.where(newest, samples.rows[:, 1] > 0, samples.targets).astype(np.int64))
+    found = train(turned, trees=30)
+    for name, parts in (("models", turned), ("judged", found.parts.training)):
+        scaler = getattr(found, name)["direction"].steps[0][1]
+        np.testing.assert_allclose(scaler.mean_, parts.rows.mean(axis=0))
+    probe = np.zeros((2, len(FEATURES)))
+    probe[:, 1] = 2.0, -2.0  # what only the newest bars follow
+    kept, measured = (getattr(found, name)["direction"].predict_proba(probe)[:, 1] for name in ("models", "judged"))
+    assert kept[0] - kept[1] > 0.05 > abs(measured[0] - measured[1])
+
+
+def test_the_calibration_of_the_test_is_that_of_the_measured_model(learned: Trained) -> None:
+    assert sum(each.count for each in learned.calibration) == len(learned.parts.test)
+    right = sum(each.count * each.came_true for each in learned.calibration) / len(learned.parts.test)
+    assert right == pytest.approx(learned.metrics["direction_accuracy"], abs=1e-3)
 
 
 @settings(deadline=None, max_examples=50)

@@ -16,6 +16,7 @@ from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.prediction import Event
 from apex_cli.core.model.signal import Signal, SignalType, market_side, market_view
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.ranker import Arrival
@@ -92,6 +93,24 @@ def test_a_lesson_of_an_older_version_counts_by_its_side() -> None:
     conditions = EntryConditions(score=D(1), predictor_direction=-1, predictor_probability=D("0.8"))
     lesson = Lesson(round_trip_id="t", seq=1, side=PositionSide.SHORT, closed_at=START, r=D(1), conditions=conditions)
     assert [outcome.was_right for outcome in model_outcomes([lesson])] == [True]
+
+
+@pytest.mark.parametrize(("r", "was_right"), [("1", True), ("-1", False)])
+@pytest.mark.parametrize("view", [1, -1])
+def test_what_was_said_of_the_target_is_right_when_the_trade_won_whatever_its_side(
+    view: int, r: str, was_right: bool
+) -> None:
+    conditions = EntryConditions(
+        score=D(1),
+        predictor_direction=-view,
+        predictor_probability=D("0.6"),
+        predictor_target_first=D("0.3"),
+        market_view=view,
+    )
+    lesson = Lesson(round_trip_id="t", seq=1, side=PositionSide.LONG, closed_at=START, r=D(r), conditions=conditions)
+    (outcome,) = model_outcomes([lesson])
+    assert (outcome.was_right, outcome.probability, outcome.direction) == (was_right, D("0.3"), view)
+    assert outcome.event is Event.TARGET_FIRST
 
 
 def test_a_bought_put_and_a_short_share_bet_on_the_same() -> None:

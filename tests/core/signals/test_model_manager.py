@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.models.model_files import ModelFiles
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.prediction import Event, ModelInfo, ModelOutcome, Pointer, Prediction
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import Once, PipelineContext
@@ -60,6 +63,12 @@ def prediction(day: int, direction: int = 1, actual: int | None = None, version:
         close=float(BARS["AAPL"][day].close),
         made_at=DAYS[day],
         actual=actual,
+    )
+
+
+def outcome(name: str, *, right: bool = True, chance: str = "0.6") -> ModelOutcome:
+    return ModelOutcome(
+        round_trip_id=name, direction=1, probability=Decimal(chance), was_right=right, r=Decimal(1), closed_at=THEN
     )
 
 
@@ -291,3 +300,90 @@ class TestKeeping:
         self.tend(keeper, [start, start + timedelta(minutes=1), start + timedelta(hours=1)])
         assert [said.code for said in bench.said] == ["model_old"]
         assert files.predictions()[0].actual is not None
+
+
+class TestHearing:
+    def test_what_trades_on_its_calls_brought_is_kept_once_a_trade(self, files: ModelFiles) -> None:
+        mine = manager(files)
+        mine.learn((outcome("a"), outcome("b", right=False)), THEN)
+        mine.learn((outcome("b"), outcome("c")), END)  # reported again, corrected since
+        assert [(one.round_trip_id, one.was_right) for one in manager(files).store.outcomes()] == [
+            ("a", True),
+            ("b", True),
+            ("c", True),
+        ]
+
+    def test_a_dry_run_keeps_none(self, files: ModelFiles) -> None:
+        ModelManager(files, SOURCE, ModelRules(), read_only=True).learn((outcome("a"),), THEN)
+        assert files.outcomes() == ()
+
+    def test_the_record_is_that_of_the_model_in_use(self, files: ModelFiles) -> None:
+        mine, other = prediction(250, actual=1), prediction(251, actual=-1)
+        files.keep_predictions([mine, other, prediction(252), prediction(253, actual=1, version=9)])
+        assert list(manager(files).record()) == [(0.6, True), (0.6, False)]
+
+
+class TestTheTradeItself:
+    @pytest.fixture
+    def choosing(self, files: ModelFiles) -> ModelFiles:
+        """Return models of which the one of targets was chosen."""
+        info = files.versions()[0]
+        path = files.folder / "model-0001.json"
+        path.write_bytes(msgspec.json.encode(replace(info, event=Event.TARGET_FIRST)))
+        return files
+
+    def signal(self, **more: Any) -> dict[str, Any]:
+        close = BARS["AAPL"][260].close
+        return {"entry": str(close), "stop": str(close - 2), "targets": (str(close + 4),), **more}
+
+    def test_training_judges_it_beside_the_next_bar(self, files: ModelFiles) -> None:
+        (info,) = files.versions()
+        names = {"target_log_loss", "target_log_loss_next_bar", "target_log_loss_distances", "target_trades"}
+        assert names <= info.metrics.keys()
+        assert info.event is Event.NEXT_BAR  # random walks: nothing to find
+        assert info.is_refitted
+        assert sum(each.count for each in info.calibration) > 0
+
+    def test_a_chosen_one_speaks_of_the_target_and_of_a_coin_worth_as_much(self, choosing: ModelFiles) -> None:
+        answer = Bench(manager(choosing)).judge(**self.signal())
+        assert isinstance(answer, Signal)
+        chance = answer.metadata["predictor_target_first"]
+        assert isinstance(chance, float)
+        even = 2 * chance / (2 * chance + 1 - chance)  # stop 2, target 4
+        said = answer.metadata["predictor_probability"]
+        assert said == pytest.approx(max(even, 1 - even), abs=1e-5)
+        assert answer.metadata["predictor_direction"] == (1 if even >= 0.5 else -1)
+        assert len(choosing.predictions()) == 1  # the next bar is still predicted, and looked back at
+
+    def test_a_short_is_asked_about_as_a_short(self, choosing: ModelFiles) -> None:
+        close = BARS["AAPL"][260].close
+        bench = Bench(manager(choosing))
+        answer = bench.judge(
+            **self.signal(side=SignalType.SHORT, stop=str(close + 2), targets=(str(close - 4),), signal_id="short")
+        )
+        long = bench.judge(**self.signal())
+        assert isinstance(answer, Signal)
+        assert isinstance(long, Signal)
+        assert answer.metadata["predictor_target_first"] != long.metadata["predictor_target_first"]
+
+    def test_a_least_probability_measures_the_trade(self, choosing: ModelFiles) -> None:
+        answer = Bench(manager(choosing), least="0.99").judge(**self.signal())
+        assert isinstance(answer, Reason)
+        assert "where 0.50 earns nothing before costs" in answer.message
+
+    def test_levels_of_an_option_say_nothing_of_its_underlying(self, choosing: ModelFiles) -> None:
+        answer = Bench(manager(choosing)).judge(**self.signal(market=MarketType.OPTIONS))
+        assert isinstance(answer, Signal)
+        assert "predictor_target_first" not in answer.metadata
+
+    def test_a_model_of_an_older_version_predicts_the_next_bar(self, files: ModelFiles) -> None:
+        path = files.folder / "model-0001.json"
+        known = json.loads(path.read_text())
+        for name in ("event", "is_refitted", "calibration"):
+            known.pop(name, None)
+        path.write_text(json.dumps(known))
+        answer = Bench(manager(files)).judge(**self.signal())
+        assert isinstance(answer, Signal)
+        assert "predictor_target_first" not in answer.metadata
+        info = files.versions()[0]
+        assert (info.event, info.is_refitted, info.calibration) == (Event.NEXT_BAR, False, ())

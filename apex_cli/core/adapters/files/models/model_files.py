@@ -2,11 +2,12 @@
 
 ``state/models/`` holds, readable by the owner alone and each written whole or not at all:
 
-- ``model-0001.skops``: two fitted estimators in the skops format, which is data: arrays and names of classes, no
-  pickle, so that reading one runs no code of the file. Only scikit-learn's own classes and those named in
+- ``model-0001.skops``: two or three fitted estimators in the skops format, which is data: arrays and names of classes,
+  no pickle, so that reading one runs no code of the file. Only scikit-learn's own classes and those named in
   ``TRUSTED`` are built; a file that asks for any other is refused unread.
 - ``model-0001.json``: what is known of it, with the SHA-256 of the file above, which finds damage.
-- ``current.json``: the version in use. ``predictions.json``: predictions, resolved or not.
+- ``current.json``: the version in use. ``predictions.json``: predictions, resolved or not. ``outcomes.json``: what
+  trades on predictions brought.
 
 A model is used only by the scikit-learn release (major.minor) and on the columns that it was fitted with.
 """
@@ -25,7 +26,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.atomic_file import FILE_MODE, ensure_private_dir, read_bytes, write_atomically
 from apex_cli.core.errors import ApexError, BusyError, ExitStatus
-from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
+from apex_cli.core.model.prediction import ModelInfo, ModelOutcome, Pointer, Prediction
 
 TRUSTED = frozenset(
     {
@@ -134,6 +135,14 @@ class ModelFiles:
         """Store *predictions* instead of those before."""
         self._write("predictions.json", msgspec.json.encode(predictions))
 
+    def outcomes(self) -> Sequence[ModelOutcome]:
+        """Return the stored outcomes of trades, oldest first; none when the file is damaged."""
+        return self._read(self.folder / "outcomes.json", tuple[ModelOutcome, ...]) or ()
+
+    def keep_outcomes(self, outcomes: Sequence[ModelOutcome]) -> None:
+        """Store *outcomes* instead of those before."""
+        self._write("outcomes.json", msgspec.json.encode(outcomes))
+
     @contextmanager
     def training(self) -> Iterator[None]:
         """Hold the right to train: one process at a time.
@@ -186,8 +195,8 @@ def _models_in(content: bytes, version: int) -> dict[str, Any]:
         raise _unusable(version, f"it cannot be read: {type(error).__name__}") from error
     if strange:
         raise _unusable(version, f"it asks for classes that no model of apex has: {', '.join(sorted(strange)[:3])}")
-    if not isinstance(models, dict) or set(models) != {"direction", "probability"}:
-        raise _unusable(version, "it does not hold the two models of apex")
+    if not isinstance(models, dict) or set(models) - {"target"} != {"direction", "probability"}:
+        raise _unusable(version, "it does not hold the models of apex")
     return models
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from apex_cli.core.model.decision import Reason
-from apex_cli.core.model.prediction import ModelInfo, Pointer, Prediction
+from apex_cli.core.model.prediction import ModelInfo, ModelOutcome, Pointer, Prediction
 from apex_cli.core.ports import ModelStore
 
 
@@ -39,6 +39,14 @@ class PinnedModels:
     def predictions(self) -> Sequence[Prediction]:
         """Return none: those of the store are of another time."""
         return ()
+
+    def outcomes(self) -> Sequence[ModelOutcome]:
+        """Return none: those of the store are of another time."""
+        return ()
+
+    def keep_outcomes(self, outcomes: Sequence[ModelOutcome]) -> NoReturn:
+        """Refuse."""
+        raise _read_only(f"keep {len(outcomes)} outcomes")
 
     def point_to(self, pointer: Pointer) -> NoReturn:
         """Refuse."""

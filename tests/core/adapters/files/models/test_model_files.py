@@ -115,7 +115,7 @@ class Evil:
     ("content", "why"),
     [
         (skops.io.dumps({"direction": Evil(), "probability": Evil()}), "no model of apex has"),
-        (skops.io.dumps([1, 2]), "does not hold the two models"),
+        (skops.io.dumps([1, 2]), "does not hold the models"),
         (b"no zip file", "cannot be read"),
         (b"\x80\x04\x95\x10", "cannot be read"),
     ],
