@@ -207,11 +207,16 @@ def make_ranker(settings: Settings, clock: Clock, store: StateStore, bars: BarSo
     return OpportunityRanker(settings.risk, clock=clock, store=store, bars=bars, mode=settings.learning.mode)
 
 
-def make_learners(settings: Settings, outcome_hook: OutcomeHook | None = None) -> LearningHook:
-    """Return what learns from closed trades; *outcome_hook* is the model that hears how its predictions ended."""
+def make_learners(
+    settings: Settings, outcome_hook: OutcomeHook | None = None, bars: BarSource | None = None
+) -> LearningHook:
+    """Return what learns from closed trades; *outcome_hook* is the model that hears how its predictions ended.
+
+    *bars* say what became of signals that were not taken.
+    """
     from apex_cli.core.learning.learners import Learners
 
-    return Learners(settings.learning.mode, outcome_hook=outcome_hook)
+    return Learners(settings.learning.mode, outcome_hook=outcome_hook, bars=bars)
 
 
 def make_desk(parts: Parts) -> ApprovalDesk:

@@ -38,7 +38,7 @@ def make_coordinator(
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
-        learning=make_learners(settings, model_hook(settings)),
+        learning=make_learners(settings, model_hook(settings), parts.bars),
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=play_market,

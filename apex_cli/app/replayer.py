@@ -230,7 +230,7 @@ class Replay:
             chores=make_position_chores(
                 execution, gatherer, store=self._store, clock=self._clock, limits=settings.limits
             ),
-            learning=make_learners(settings),
+            learning=make_learners(settings, bars=self._bars),
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,
             bus_capacity=settings.bus.capacity,
@@ -304,7 +304,8 @@ class Replay:
         """Return the number of the next moment in which something can happen.
 
         A source may have signals; what is held or has orders may meet a bar, and its session ends; rules of time, and
-        whoever waits for an answer, may act in any. Learners forget with time: they look at the end of each session.
+        whoever waits for an answer, may act in any. Learners forget with time: they look at the end of each session,
+        and at signals that are followed at the beginning of the next one.
         """
         number, timeline, state = self._number, self._timeline, self._store.view()
         followed = self._broker.followed
@@ -315,6 +316,8 @@ class Replay:
         if followed or (self._learns and state.lessons):
             last = timeline.session_last(number)
             candidates.append(last if last > number else timeline.session_last(min(number + 1, len(timeline) - 1)))
+        if self._learns and state.followed:
+            candidates.append(timeline.session_last(number) + 1)
         return max(min(candidates), number + 1)
 
     def _pass_over(self, number: int, equity: Usd) -> None:

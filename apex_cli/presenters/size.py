@@ -18,6 +18,7 @@ BINDING_WORDS = {
     Binding.RISK: "the risk cap",
     Binding.CAPITAL: "the capital cap",
     Binding.MINIMUM: "the minimum quantity",
+    Binding.LEARNING: "what was learned",
 }
 
 

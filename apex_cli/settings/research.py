@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from apex_cli.core.model.base import InR, Minutes, Range, Share, Value
-from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.spelling import Ticker
 
 
@@ -186,13 +185,3 @@ class BusSettings(Value, frozen=True, kw_only=True):
 
     capacity: Annotated[int, Range(1, 1_000_000)] = 1000
     """Messages held; beyond it the weakest and oldest are dropped, with a record."""
-
-
-class LearningSettings(Value, frozen=True, kw_only=True):
-    """Section ``learning``: what learns from closed trades."""
-
-    mode: LearningMode = LearningMode.ADAPT
-    """adapt: change the weights of the score; report: only show it; off: score with the defaults."""
-
-    check_interval_s: Annotated[int, Range(1, 86_400)] = 300
-    """Shortest time between two looks at the learners, in seconds."""

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from apex_cli.core.model.agent import AgentLimits
 from apex_cli.core.model.base import Range, Value
+from apex_cli.core.model.learning import LearningLimits
 from apex_cli.core.model.limits import (
     ApprovalLimits,
     CommissionPlan,
@@ -31,7 +32,6 @@ from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, 
 from apex_cli.settings.protections import ProtectionSettings
 from apex_cli.settings.research import (
     BusSettings,
-    LearningSettings,
     PipelineSettings,
     PredictorSettings,
     ScannerSettings,
@@ -86,7 +86,7 @@ class Settings(Value, frozen=True, kw_only=True):
     predictor: PredictorSettings = PredictorSettings()
     scanners: ScannerSettings = ScannerSettings()
     bus: BusSettings = BusSettings()
-    learning: LearningSettings = LearningSettings()
+    learning: LearningLimits = LearningLimits()
     state: StateSettings = StateSettings()
     notify: NotifySettings = NotifySettings()
     dashboard: DashboardSettings = DashboardSettings()
@@ -119,6 +119,7 @@ class Settings(Value, frozen=True, kw_only=True):
             currency=self.currency,
             protections=self.protections.limits,
             agents=self.agents,
+            learning=self.learning,
             commission=CommissionPlan(self.simulation.commission.value),
             stop_limit_pct=self.broker.ib.stop_limit_pct if self.broker.ib.outside_rth else None,
         )

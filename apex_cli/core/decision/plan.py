@@ -8,13 +8,14 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.checks import describe_checks, run_checks
+from apex_cli.core.decision.learned import size_part, why_learning_asks, why_lowered
 from apex_cli.core.decision.market_checks import day_trade_warnings, obstacle_warnings, unpriced_warnings
 from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
-from apex_cli.core.decision.sizing import no_rate, size_as_given, size_position
+from apex_cli.core.decision.sizing import lowered, no_rate, size_as_given, size_position
 from apex_cli.core.decision.verdict import CheckContext
-from apex_cli.core.model.decision import Check, Decision, DecisionKind, Reason, Sized, Snapshot
+from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind, Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits
-from apex_cli.core.model.money import ZERO, Price, Quantity
+from apex_cli.core.model.money import ONE, ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
 from apex_cli.core.model.wording import amounts_in, decimals
@@ -38,7 +39,7 @@ def decide(
     decision = decide_at(opportunity, snapshot, limits, entry_price=entry, quantity=quantity)
     if decision.kind is DecisionKind.REFUSE:
         return decision
-    reason = _why_ask(opportunity, limits)
+    reason = _why_ask(opportunity, limits) or why_learning_asks(opportunity, limits.learning, snapshot.taken_at)
     return replace(decision, kind=DecisionKind.QUEUE, reasons=(reason,)) if reason else decision
 
 
@@ -88,10 +89,18 @@ def decide_at(
     entry_price: Price,
     quantity: Quantity | None = None,
 ) -> Decision:
-    """Return execute or refuse, sized at *entry_price*; whether a person must be asked is left to the caller."""
+    """Return execute or refuse, sized at *entry_price*; whether a person must be asked is left to the caller.
+
+    What the full size is refused for, a size that learning lowered is refused for, too.
+    """
     with amounts_in(limits.currency.base):
         ctx = _context(opportunity, snapshot, limits, entry_price, quantity)
-        return _decided(ctx, run_checks(ctx))
+        decision = _decided(ctx, run_checks(ctx))
+        if not _is_lowered(ctx) or decision.kind is DecisionKind.REFUSE:
+            return decision
+        full = _context(opportunity, snapshot, limits, entry_price, quantity, lowers=False)
+        refused = _decided(full, run_checks(full))
+        return refused if refused.kind is DecisionKind.REFUSE else decision
 
 
 def _decided(ctx: CheckContext, checks: tuple[Check, ...]) -> Decision:
@@ -110,6 +119,7 @@ def _decided(ctx: CheckContext, checks: tuple[Check, ...]) -> Decision:
         reasons=reasons,
         warnings=(
             *(sized.warnings if sized else ()),
+            *_lowered_warnings(ctx),
             *day_trade_warnings(ctx),
             *unpriced_warnings(ctx),
             *split_warnings(ctx),
@@ -117,6 +127,18 @@ def _decided(ctx: CheckContext, checks: tuple[Check, ...]) -> Decision:
             *option_warnings(ctx),
         ),
     )
+
+
+def _is_lowered(ctx: CheckContext) -> bool:
+    return isinstance(ctx.sized, Sized) and ctx.sized.binding is Binding.LEARNING
+
+
+def _lowered_warnings(ctx: CheckContext) -> tuple[Reason, ...]:
+    """Return the warning that what was learned lowered the size."""
+    if not _is_lowered(ctx):
+        return ()
+    reason = why_lowered(ctx.opportunity, ctx.limits.learning, ctx.snapshot.taken_at)
+    return () if reason is None else (reason,)
 
 
 def explain_checks(
@@ -134,7 +156,13 @@ def explain_checks(
 
 
 def _context(
-    opportunity: Opportunity, snapshot: Snapshot, limits: Limits, entry: Price, quantity: Quantity | None
+    opportunity: Opportunity,
+    snapshot: Snapshot,
+    limits: Limits,
+    entry: Price,
+    quantity: Quantity | None,
+    *,
+    lowers: bool = True,
 ) -> CheckContext:
     signal = opportunity.signal
     risk = limits.risk.for_equity(snapshot.account.equity)
@@ -150,6 +178,9 @@ def _context(
         sized = unrated
     elif quantity is None:
         sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk, rate=rate, currency=currency)
+        part = size_part(opportunity, limits.learning, snapshot.taken_at) if lowers else ONE
+        if part < ONE and isinstance(sized, Sized):
+            sized = lowered(sized, part, instrument=instrument, entry=entry, stop=stop, risk=risk)
     else:
         sized = size_as_given(
             instrument=instrument, entry=entry, stop=stop, risk=risk, quantity=quantity, rate=rate, currency=currency

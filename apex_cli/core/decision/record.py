@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.approval import transition
 from apex_cli.core.decision.kept_inputs import by_reference
-from apex_cli.core.model.decision import Decision, Reason, Snapshot
+from apex_cli.core.learning.followed import follow
+from apex_cli.core.model.decision import Decision, DecisionKind, Reason, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import (
@@ -19,6 +20,7 @@ from apex_cli.core.model.records import (
     SignalRecord,
 )
 from apex_cli.core.model.signal import Opportunity, Signal, market_side
+from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.state.events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid, approval_event
 from apex_cli.core.state.tables import State
 
@@ -56,6 +58,8 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
     seq = tx.emit(Decided(at=snapshot.taken_at, subject=decision.signal_id, data=kept))
     if kept.kept is None:
         tx.last_inputs = (seq, snapshot)
+    if approval is None and decision.kind is not DecisionKind.EXECUTE:
+        follow(tx, opportunity, decision, limits, conditions=entry_conditions(opportunity), since=snapshot.taken_at)
 
 
 def record_refused(tx: State, signal: Signal, now: datetime) -> None:

@@ -9,7 +9,7 @@ from apex_cli.core.model.currency import Rate, worth, worth_of_units
 from apex_cli.core.model.decision import Binding, Reason, Sized
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step
+from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step, floor_to_step
 from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.wording import money, percent, plain, units
 
@@ -101,6 +101,27 @@ def size_as_given(
     binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
     sized = _sized(instrument, entry, stop, quantity, by_risk, by_capital, binding, risk, rate)
     return sized.warnings[0] if sized.warnings and risk.enforce_caps else sized
+
+
+def lowered(
+    sized: Sized, part: Decimal, *, instrument: Instrument, entry: Price, stop: Price, risk: RiskLimits
+) -> Sized:
+    """Return *sized* with *part* of its quantity, rounded down, and never less than the smallest quantity.
+
+    Args:
+        sized: what the caps allow.
+        part: 0..1 of the quantity.
+        instrument: gives step and multiplier.
+        entry: price per unit.
+        stop: price per unit.
+        risk: the caps it was sized by.
+    """
+    step = instrument.quantity_step
+    quantity = Quantity(max(floor_to_step(sized.quantity * part, step), smallest_quantity(instrument, risk)))
+    if quantity >= sized.quantity:
+        return sized
+    by_risk, by_capital = sized.quantity_by_risk, sized.quantity_by_capital
+    return _sized(instrument, entry, stop, quantity, by_risk, by_capital, Binding.LEARNING, risk, sized.rate)
 
 
 def no_rate(

@@ -6,7 +6,7 @@ Learning reaches the score and nothing else. Each change can be listed, compared
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -15,8 +15,10 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.learning import components, markets
 from apex_cli.core.learning.expectation import value_key
 from apex_cli.core.learning.experience import all_experience
+from apex_cli.core.learning.followed import look_at_followed
 from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
+from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import (
     DEFAULT_WEIGHTS,
@@ -28,6 +30,7 @@ from apex_cli.core.model.learning import (
     WeightsVersion,
 )
 from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.ports import BarSource
 from apex_cli.core.state.events import LearningChange, LearningFrozen, LearningUnfrozen, WeightsAdapted, WeightsProposed
 from apex_cli.core.state.tables import State
 
@@ -48,13 +51,22 @@ LONGEST = timedelta(days=10)
 class Learners:
     """All learners behind one ``LearningHook``."""
 
-    def __init__(self, mode: LearningMode = LearningMode.ADAPT, *, outcome_hook: OutcomeHook | None = None) -> None:
-        """Learn as *mode* says; *outcome_hook* receives outcomes of predictions."""
+    def __init__(
+        self,
+        mode: LearningMode = LearningMode.ADAPT,
+        *,
+        outcome_hook: OutcomeHook | None = None,
+        bars: BarSource | None = None,
+    ) -> None:
+        """Learn as *mode* says; *outcome_hook* hears outcomes of predictions, *bars* say how followed signals end."""
         self._mode = mode
         self._outcome_hook = outcome_hook
+        self._bars = bars
+        self._looked_on: date | None = None
 
     def check(self, state: State, now: datetime) -> None:
         """Adapt where there is reason to, inside the caller's transaction."""
+        self._look_at_followed(state, now)
         is_blank = not state.lessons and not state.learning.newest
         if self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank:
             return
@@ -62,6 +74,13 @@ class Learners:
         self._adapt_markets(state, lessons, now)
         self._adapt_parts(state, lessons, now)
         self._tell_outcomes(state, lessons, now)
+
+    def _look_at_followed(self, tx: State, now: datetime) -> None:
+        """Once a session, see what became of the signals that are followed."""
+        today = session_date(now)
+        if self._bars is not None and tx.followed and today != self._looked_on:
+            look_at_followed(tx, self._bars, now)
+        self._looked_on = today
 
     def _adapt_parts(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
         learning = tx.learning

@@ -42,6 +42,9 @@ class Binding(StrEnum):
     MINIMUM = "minimum"
     """A cap allowed less than the smallest quantity."""
 
+    LEARNING = "learning"
+    """What was learned of its strategy lowered it."""
+
 
 class Sized(Value, frozen=True, kw_only=True):
     """A quantity, what limited it, and what it costs when the stop is hit."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import Fraction, Range, Value
 from apex_cli.core.model.instrument import MarketType
+
+HALF = Decimal("0.5")
 
 PART_NAMES = ("reward_risk", "confidence", "timing", "liquidity", "diversification")
 """Components of the score, in the order they are shown."""
@@ -45,9 +48,38 @@ class LearningMode(StrEnum):
     """Nothing; scores are made with the defaults."""
 
     @property
+    def learns(self) -> bool:
+        """Return whether anything is learned."""
+        return self is not LearningMode.OFF
+
+    @property
     def adapts(self) -> bool:
         """Return whether what is learned changes the order."""
         return self in {LearningMode.ADAPT, LearningMode.PROTECT}
+
+
+class LearningLimits(Value, frozen=True, kw_only=True):
+    """Section ``learning``: what learns from closed trades."""
+
+    mode: LearningMode = LearningMode.ADAPT
+    """adapt: what was learned orders what competes; protect: it also lowers the size of a strategy that probably loses,
+    and asks first; report: only show it; off: score with the defaults."""
+
+    check_interval_s: Annotated[int, Range(1, 86_400)] = 300
+    """Shortest time between two looks at the learners, in seconds."""
+
+    follow: bool = True
+    """Learn also from signals that were not taken for want of room, money or an answer: their prices are followed to
+    stop or target, where there are bars."""
+
+    ask_from: Annotated[Decimal, Range(HALF, 1)] = Decimal("0.90")
+    """With mode protect: how probable it must be that a strategy loses to ask before each of its trades."""
+
+    lower_from: Annotated[Decimal, Range(HALF, 1)] = Decimal("0.75")
+    """With mode protect: how probable it must be that a strategy loses to lower the size of its trades."""
+
+    lower_to: Fraction = Decimal("0.50")
+    """With mode protect: what is left of such a size."""
 
 
 class Estimate(Value, frozen=True, kw_only=True):

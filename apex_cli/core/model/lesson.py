@@ -6,7 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.instrument import Instrument, MarketType
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import PositionSide
 
 
@@ -65,3 +67,44 @@ class Lesson(Value, frozen=True, kw_only=True):
     def is_win(self) -> bool:
         """Return whether it brought money after costs."""
         return self.r > 0
+
+
+class Followed(Value, frozen=True, kw_only=True):
+    """A signal that was not taken, and whose prices are followed to see what it would have brought."""
+
+    signal_id: str
+    instrument: Instrument
+    side: OrderSide
+    strategy: str = ""
+    entry_price: Price
+    stop_loss: Price
+    target_prices: tuple[Price, ...] = ()
+    since: datetime
+    """Prices count from here on."""
+
+    until: datetime
+    """What is still open then ends at the last price."""
+
+    cost_r: Decimal = Decimal(0)
+    """What commissions of entry and exit would have cost, R."""
+
+    conditions: EntryConditions
+
+    @property
+    def name(self) -> str:
+        """What it is kept under: one of a strategy, side and security at a time."""
+        return followed_name(self.strategy, self.side, self.instrument)
+
+
+def followed_name(strategy: str, side: OrderSide, instrument: Instrument) -> str:
+    """Return the name of what is followed."""
+    return f"{strategy} {side} {instrument.key}"
+
+
+class FollowedEnd(Value, frozen=True, kw_only=True):
+    """What a followed signal came to; *lesson* is None where no price said it, or where it was traded after all."""
+
+    name: str
+    """``Followed.name``."""
+
+    lesson: Lesson | None = None

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from apex_cli.core.model.agent import AgentLimits
 from apex_cli.core.model.base import MOST_MONEY, Fraction, Minutes, Range, Share, Value
 from apex_cli.core.model.instrument import HOME_CURRENCY
+from apex_cli.core.model.learning import LearningLimits
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
@@ -285,6 +286,7 @@ class Limits(Value, frozen=True, kw_only=True):
     currency: CurrencyLimits = CurrencyLimits()
     protections: Protections = NO_PROTECTIONS
     agents: AgentLimits = AgentLimits()
+    learning: LearningLimits = LearningLimits()
     commission: CommissionPlan = CommissionPlan.NONE
     """The price list that commissions are expected by."""
 

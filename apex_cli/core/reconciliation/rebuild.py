@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from apex_cli.core.day_trades.rejections import note_rejection
 from apex_cli.core.decision.record import SIGNAL_OUTCOME_OF, signal_row
 from apex_cli.core.execution.orders import NOTHING_SENT
+from apex_cli.core.learning.followed import apply_end, follow
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Usd
@@ -33,7 +34,7 @@ from apex_cli.core.model.request import RequestRecord
 from apex_cli.core.positions.announcements import warning_key
 from apex_cli.core.positions.booking import fold_in
 from apex_cli.core.positions.cash_flows import with_flow, with_marks
-from apex_cli.core.positions.lessons import drop_lesson, keep_lesson
+from apex_cli.core.positions.lessons import drop_lesson, entry_conditions, keep_lesson
 from apex_cli.core.positions.retention import prune
 from apex_cli.core.positions.splits import apply_split
 from apex_cli.core.reconciliation.reconciler import restore_reconciliation
@@ -49,6 +50,7 @@ from apex_cli.core.state.events import (
     Event,
     FillBooked,
     FillCorrected,
+    FollowingEnded,
     HistoryImported,
     ImportedHistory,
     Intent,
@@ -161,6 +163,8 @@ def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 
             state.counters = replace(state.counters, day_trades_told=warning_key(status, event.at))
         case LearningEvent():
             _learned(state, event.data)
+        case FollowingEnded(data=end):
+            apply_end(state, end, event.seq)
         case SessionStarted(data=counters):
             state.counters = counters
             prune(state, date.fromisoformat(counters.session_date))
@@ -206,6 +210,9 @@ def _decided(state: State, data: DecisionRecord, at: datetime) -> None:
     outcome = SignalOutcome.EXECUTED if executes else SignalOutcome.REFUSED
     signal = data.opportunity.signal
     state.signals[signal.signal_id] = signal_row(signal, outcome, at)
+    if not executes:
+        conditions = entry_conditions(data.opportunity)
+        follow(state, data.opportunity, data.decision, data.limits, conditions=conditions, since=at)
 
 
 def _intent(state: State, data: Intent, at: datetime) -> None:

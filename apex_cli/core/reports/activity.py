@@ -23,6 +23,7 @@ from apex_cli.core.state.events import (
     Decided,
     FillBooked,
     FillCorrected,
+    FollowingEnded,
     HistoryImported,
     IntentWritten,
     LearningEvent,
@@ -116,6 +117,7 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
         case (
             Remark()
             | LearningEvent()
+            | FollowingEnded()
             | SignalRefused()
             | IntentWritten()
             | OrderUpdated()

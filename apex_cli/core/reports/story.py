@@ -28,6 +28,7 @@ from apex_cli.core.state.events import (
     Event,
     FillBooked,
     FillCorrected,
+    FollowingEnded,
     HistoryImported,
     IntentWritten,
     LearningEvent,
@@ -202,6 +203,7 @@ class _News:
             case (
                 Remark()
                 | LearningEvent()
+                | FollowingEnded()
                 | SignalRefused()
                 | IntentWritten()
                 | Repriced()

@@ -47,6 +47,7 @@ from apex_cli.core.state.events import (
     Decided,
     FillBooked,
     FillCorrected,
+    FollowingEnded,
     HistoryImported,
     IntentWritten,
     LearningEvent,
@@ -315,6 +316,7 @@ class ReportBuilder:
                 Remark()
                 | ApprovalEvent()
                 | LearningEvent()
+                | FollowingEnded()
                 | SignalRefused()
                 | IntentWritten()
                 | Repriced()

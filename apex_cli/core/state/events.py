@@ -23,6 +23,7 @@ from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.learning import LearningState, Weights, WeightsVersion
+from apex_cli.core.model.lesson import FollowedEnd
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord
@@ -611,6 +612,12 @@ class LearningUnfrozen(LearningEvent, frozen=True, kw_only=True, tag="learning_u
     """Weights are adapted again."""
 
 
+class FollowingEnded(BaseEvent, frozen=True, kw_only=True, tag="following_ended"):
+    """It is known what a signal that was not taken would have brought, or that nothing says it."""
+
+    data: FollowedEnd
+
+
 # The session and apex itself
 
 
@@ -752,6 +759,7 @@ Event: TypeAlias = (
     | WeightsProposed
     | LearningFrozen
     | LearningUnfrozen
+    | FollowingEnded
     | SessionStarted
     | CashMoved
     | MarksReset

@@ -17,7 +17,7 @@ from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.learning import Experience, LearningState, WeightsVersion
-from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.model.lesson import Followed, Lesson
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import TradeLock
@@ -248,6 +248,8 @@ class State:
         """What learners know of closed trades, by round trip id."""
         self.weights: Table[WeightsVersion] = Table("weights", WeightsVersion)
         """The last versions of the learned weights, by number."""
+        self.followed: Table[Followed] = Table("followed", Followed)
+        """Signals that were not taken and whose prices are followed, by ``Followed.name``."""
         self.experience: Table[Experience] = Table("experience", Experience)
         """Sums of lessons that left, by market and strategy."""
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
@@ -282,6 +284,7 @@ class State:
             self.round_trips,
             self.lessons,
             self.weights,
+            self.followed,
             self.experience,
             self.requests,
             self.deficits,

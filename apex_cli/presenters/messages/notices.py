@@ -46,6 +46,7 @@ from apex_cli.core.state.events import (
     Event,
     FillBooked,
     FillCorrected,
+    FollowingEnded,
     HistoryImported,
     IntentWritten,
     LearningEvent,
@@ -223,6 +224,7 @@ def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912
         case (
             Remark()
             | LearningEvent()
+            | FollowingEnded()
             | SignalEnded()
             | IntentWritten()
             | OrderUpdated()

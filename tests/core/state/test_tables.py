@@ -15,7 +15,7 @@ from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.learning import Experience, LearningState, Weights, WeightsVersion
-from apex_cli.core.model.lesson import EntryConditions, Lesson
+from apex_cli.core.model.lesson import EntryConditions, Followed, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position, PositionSide, RoundTrip
@@ -228,6 +228,19 @@ ROWS: dict[str, Any] = {
         weights=Weights(markets={MarketType.FOREX: Decimal("0.63")}),
         cause="markets",
         why="forex 0.60 -> 0.63.",
+    ),
+    "followed": Followed(
+        signal_id="s1",
+        instrument=make_instrument("AAPL"),
+        side=OrderSide.SELL,
+        strategy="breakout",
+        entry_price=price("150.10"),
+        stop_loss=price("151"),
+        target_prices=(price("140.5"),),
+        since=START,
+        until=LATER,
+        cost_r=Decimal("0.0133"),
+        conditions=EntryConditions(score=Decimal("0.4"), expected_r=Decimal("0.1")),
     ),
     "experience": Experience(
         trades=3,

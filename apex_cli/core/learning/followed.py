@@ -1,0 +1,215 @@
+"""What signals that were not taken would have brought, by their stops and targets alone.
+
+A small account takes few of the signals it sees. What became of the others says as much of strategies and components,
+and what is not traded any more can show that it works again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from apex_cli.core.model.decision import Decision
+from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.lesson import EntryConditions, Followed, FollowedEnd, Lesson, followed_name
+from apex_cli.core.model.limits import Limits
+from apex_cli.core.model.market import Bar
+from apex_cli.core.model.money import Price
+from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.records import SignalOutcome, SignalRecord
+from apex_cli.core.model.signal import Opportunity
+from apex_cli.core.ports import BarSource
+from apex_cli.core.state.events import FollowingEnded
+from apex_cli.core.state.tables import State
+from apex_cli.core.venue.costs import CostModel
+
+LONGEST = timedelta(days=30)
+"""How long a signal is followed."""
+
+MOST_FOLLOWED_AT_ONCE = 200
+OF_ITS_OWN = frozenset(
+    {
+        "signal_levels",
+        "signal_expired",
+        "contract",
+        "size",
+        "reward_risk_min",
+        "confidence_min",
+        "duplicate_symbol",
+        "symbol_allowed",
+        "shorting_allowed",
+        "borrowable",
+        "not_halted",
+        "market_hours",
+        "price_collar",
+    }
+)
+"""Checks that refuse a signal for what it is. What only lacked room, money or leave could have been traded."""
+
+ZERO, ONE = Decimal(0), Decimal(1)
+R_STEP = Decimal("0.0001")
+
+
+def follow(
+    tx: State,
+    opportunity: Opportunity,
+    decision: Decision,
+    limits: Limits,
+    *,
+    conditions: EntryConditions,
+    since: datetime,
+) -> None:
+    """Begin to follow a signal that is not taken, where it could have been: not two of one strategy in one security.
+
+    Args:
+        tx: changed in place.
+        opportunity: the signal.
+        decision: what was made of it.
+        limits: of the decision; their ``learning`` says whether signals are followed.
+        conditions: what a learner will want to know.
+        since: prices from here on count.
+    """
+    signal = opportunity.signal
+    is_fit = signal.instrument.market_type is not MarketType.OPTIONS and decision.sized is not None
+    is_own = any(not check.passed and check.code in OF_ITS_OWN for check in decision.checks)
+    if not (limits.learning.follow and limits.learning.mode.learns and is_fit) or is_own:
+        return
+    name = followed_name(signal.strategy, signal.side, signal.instrument)
+    if name in tx.followed or len(tx.followed) >= MOST_FOLLOWED_AT_ONCE:
+        return
+    tx.followed[name] = Followed(
+        signal_id=signal.signal_id,
+        instrument=signal.instrument,
+        side=signal.side,
+        strategy=signal.strategy,
+        entry_price=signal.entry_price,
+        stop_loss=signal.stop_loss,
+        target_prices=signal.target_prices,
+        since=since,
+        until=since + LONGEST,
+        cost_r=_cost(decision, limits),
+        conditions=conditions,
+    )
+
+
+def _cost(decision: Decision, limits: Limits) -> Decimal:
+    """Return the commissions of entry and exit, in parts of the risk."""
+    sized = decision.sized
+    if sized is None or not sized.risk_amount:
+        return ZERO
+    costs = CostModel(plan=limits.commission)
+    each = costs.commission(decision.instrument, sized.quantity, sized.notional)
+    return (2 * each / sized.risk_amount).quantize(R_STEP)
+
+
+def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Decimal | None:
+    """Return what the signal would have brought, R after costs; None while it is open, or where no bar says it.
+
+    It enters at the first open after it was seen. In one bar the stop comes before the targets, a gap fills at the
+    open, and every target takes an even part. What is left at the end of the time ends at the last close.
+
+    Args:
+        row: the signal.
+        bars: that begin after it was seen, oldest first.
+        now: aware UTC.
+    """
+    sign, risk = row.side.sign, abs(row.entry_price - row.stop_loss)
+    targets = sorted(row.target_prices, key=lambda price: price * sign)
+    part = ONE / max(len(targets), 1)
+    entry, left, gained, last = None, ONE, ZERO, None
+    for bar in bars:
+        if bar.start < row.since:
+            continue
+        if entry is None:
+            entry = bar.open
+            if not _is_between(entry, row.stop_loss, targets, sign):
+                return None
+        exit_price = _stopped(bar, row.stop_loss, sign)
+        if exit_price is not None:
+            gained += left * (exit_price - entry) * sign
+            return _in_r(gained, risk, row.cost_r)
+        while targets and (_best(bar, sign) - targets[0]) * sign >= ZERO:
+            taken = left if len(targets) == 1 else part
+            gained += taken * (_better(bar.open, targets.pop(0), sign) - entry) * sign
+            left -= taken
+        if not left:
+            return _in_r(gained, risk, row.cost_r)
+        last = bar.close
+    if now < row.until or entry is None or last is None:
+        return None
+    return _in_r(gained + left * (last - entry) * sign, risk, row.cost_r)
+
+
+def _is_between(price: Price, stop: Price, targets: Sequence[Price], sign: int) -> bool:
+    """Return whether *price* lies beyond the stop and before the first target."""
+    return (price - stop) * sign > ZERO and not (targets and (price - targets[0]) * sign >= ZERO)
+
+
+def _stopped(bar: Bar, stop: Price, sign: int) -> Price | None:
+    worst = bar.low if sign > 0 else bar.high
+    if (worst - stop) * sign > ZERO:
+        return None
+    return min(bar.open, stop) if sign > 0 else max(bar.open, stop)
+
+
+def _best(bar: Bar, sign: int) -> Price:
+    return bar.high if sign > 0 else bar.low
+
+
+def _better(opening: Price, target: Price, sign: int) -> Price:
+    return max(opening, target) if sign > 0 else min(opening, target)
+
+
+def _in_r(gained: Decimal, risk: Decimal, cost: Decimal) -> Decimal:
+    return (gained / risk - cost).quantize(R_STEP)
+
+
+def lesson_of(row: Followed, r: Decimal, at: datetime) -> Lesson:
+    """Return what a followed signal teaches; its number is that of its event."""
+    return Lesson(
+        round_trip_id=f"followed-{row.signal_id}",
+        seq=0,
+        strategy=row.strategy,
+        market_type=row.instrument.market_type,
+        side=PositionSide.LONG if row.side is OrderSide.BUY else PositionSide.SHORT,
+        closed_at=at,
+        r=r,
+        conditions=row.conditions,
+        is_followed=True,
+    )
+
+
+def look_at_followed(tx: State, bars: BarSource, now: datetime) -> None:
+    """End every signal whose result is known by now, in the caller's transaction.
+
+    One that waits for an answer is looked at later; one that was traded after all is dropped.
+    """
+    for name, row in list(tx.followed.items()):
+        known: SignalRecord | None = tx.signals.get(row.signal_id)
+        outcome = known.outcome if known is not None else None
+        if outcome is SignalOutcome.QUEUED and now < row.until:
+            continue
+        if outcome in {SignalOutcome.EXECUTED, SignalOutcome.UNKNOWN}:
+            _end(tx, FollowedEnd(name=name), now)
+            continue
+        r = result_of(row, bars.bars(row.instrument.bars_name, after=row.since, until=now), now)
+        if r is not None:
+            _end(tx, FollowedEnd(name=name, lesson=lesson_of(row, r, now)), now)
+        elif now >= row.until:
+            _end(tx, FollowedEnd(name=name), now)
+
+
+def _end(tx: State, end: FollowedEnd, now: datetime) -> None:
+    seq = tx.emit(FollowingEnded(at=now, subject=end.name, data=end))
+    apply_end(tx, end, seq)
+
+
+def apply_end(tx: State, end: FollowedEnd, seq: int) -> None:
+    """Keep what a followed signal taught; *seq* is the number of its event."""
+    tx.followed.pop(end.name, None)
+    if end.lesson is not None:
+        tx.lessons[end.lesson.round_trip_id] = replace(end.lesson, seq=seq)
