@@ -164,7 +164,7 @@ class Learners:
         if self._outcome_hook is None or not fresh:
             return
         tx.learning = replace(learning, outcomes_seq=fresh[-1].seq)
-        outcomes = model_outcomes(fresh)
+        outcomes = model_outcomes(lesson for lesson in fresh if not lesson.is_followed)
         if outcomes:
             self._outcome_hook.learn(outcomes, now)
 
