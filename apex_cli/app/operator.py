@@ -19,7 +19,7 @@ from apex_cli.core.errors import BrokerError, InputError, NothingToDo
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, TradingState
 from apex_cli.core.model.request import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from apex_cli.app.compose import Parts
     from apex_cli.core.execution.answers import ApprovalDesk
     from apex_cli.core.model.request import Work
+    from apex_cli.core.positions.position_views import PositionView
     from apex_cli.core.reports.trade_report import TradeReport
     from apex_cli.presenters.screen.blocks import Block
 
@@ -296,6 +297,52 @@ class Operator:
         done = self.do(StopRequest(symbol=symbol, stop_price=price, widens=widens))
         return _result_of(done, StopsMoved)
 
+    def position(self, name: str) -> PositionView:
+        """Return the position that *name*, a symbol or a number of the list, names.
+
+        Raises:
+            InputError: it names several.
+            NothingToDo: nothing of it is held.
+        """
+        from apex_cli.core.positions.position_views import position_views
+
+        state = self.view()
+        key = _held_name(state, name)
+        view = next((view for view in position_views(state) if view.symbol == key), None)
+        if view is None:
+            raise NothingToDo("no_position", f"{key} is not held yet.", hint="Look at apex orders.")
+        return view
+
+    def entries(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the securities that *names*, of securities or handles of orders, name, each with its entries in words.
+
+        Raises:
+            NothingToDo: no entry of it works.
+            InputError: it is an exit, which protects.
+        """
+        from apex_cli.core.reports.handles import order_of_handle
+
+        state = self.view()
+        found: dict[str, str] = {}
+        for name in names:
+            named = order_of_handle(state, name)
+            if named is not None and named.order.role is not OrderRole.ENTRY:
+                what = f"{name} is the {named.order.role.lower()} of {named.order.instrument.key}"
+                hint = "apex close and apex move-stop change a position."
+                raise InputError("not_an_entry", f"{what}: exits protect, and stay.", hint=hint)
+            symbol = name if named is None else named.order.instrument.key
+            working = [record for record in entries_of(state) if _is_named(record, symbol)]
+            if not working:
+                raise NothingToDo("no_entry", f"No entry in {symbol} works.", hint="apex orders lists what works.")
+            for record in working:
+                words = f"{record.order.side} {record.open_quantity.normalize():f} {record.order.instrument.key}"
+                found[record.order.instrument.key] = words
+        return found
+
+    def cancel_all(self, symbols: Sequence[str]) -> WorkDone:
+        """Cancel what is left of the entries in *symbols*."""
+        return self.do(*(EntryCancel(symbol=symbol) for symbol in symbols))
+
     def cancel_entries(self, symbol: str) -> EntriesCancelled:
         """Cancel what is left of the entries in a security.
 
@@ -380,9 +427,20 @@ def _held_name(state: State, symbol: str) -> str:
         raise
 
 
+def _is_named(record: OrderRecord, symbol: str) -> bool:
+    from apex_cli.core.model.spelling import same_security
+
+    return same_security(symbol, record.order.instrument)
+
+
+def entries_of(state: State) -> list[OrderRecord]:
+    """Return the entries that may still fill."""
+    return [record for record in state.orders.open() if record.order.role is OrderRole.ENTRY]
+
+
 def _maybe_filled(state: State) -> list[str]:
     """Return the securities with working entries: they may have filled since the last look."""
-    return [record.order.instrument.key for record in state.orders.open() if record.order.role is OrderRole.ENTRY]
+    return [record.order.instrument.key for record in entries_of(state)]
 
 
 def _without_unfilled(done: WorkDone) -> WorkDone:

@@ -10,6 +10,8 @@ GROUPS = {
         "positions": "positions",
         "risk": "risk",
         "close": "close",
+        "move-stop": "move_stop",
+        "cancel": "cancel",
         "orders": "orders",
         "history": "history",
         "explain": "explain",

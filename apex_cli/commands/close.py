@@ -51,7 +51,7 @@ def close(
 ) -> None:
     """Close positions. Resting exits are cancelled or shrunk first; never more is sold than is held."""
     out, settings = call.out, call.settings
-    _check_numbers(symbols or (), yes=yes)
+    check_numbers(symbols or (), yes=yes)
     _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)
     from apex_cli.app.operator import CloseTerms, Operator
     from apex_cli.notify import posting
@@ -69,7 +69,7 @@ def close(
         _report(out, done)
 
 
-def _check_numbers(symbols: Sequence[str], *, yes: bool) -> None:
+def check_numbers(symbols: Sequence[str], *, yes: bool) -> None:
     """Refuse a number that nobody looks at: another position may have it by now."""
     number = next((each for each in symbols if each.isdecimal()), None)
     if yes and number is not None:

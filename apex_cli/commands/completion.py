@@ -40,6 +40,12 @@ def _held(state: State) -> Iterator[tuple[str, str]]:
         yield key, f"{row.position.side} {row.position.quantity.normalize():f}"
 
 
+def _entries(state: State) -> Iterator[tuple[str, str]]:
+    for record in state.orders.open():
+        if record.order.role == "ENTRY":
+            yield record.order.instrument.key, f"{record.order.side} {record.open_quantity.normalize():f}"
+
+
 def _pending(state: State) -> Iterator[tuple[str, str]]:
     for approval in state.approvals.values():
         if approval.status == "pending":
@@ -60,6 +66,7 @@ def _strategies(state: State) -> Iterator[tuple[str, str]]:
 
 
 held_names = _completing(_held)
+entry_names = _completing(_entries)
 pending_names = _completing(_pending)
 recent_names = _completing(_recent)
 strategy_names = _completing(_strategies)

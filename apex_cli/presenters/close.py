@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.model.decision import DayTradeStatus
-from apex_cli.core.model.request import Closed, CloseRequest
+from apex_cli.core.model.request import Closed, CloseRequest, EntriesCancelled, StopsMoved
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Line, Tone
@@ -86,6 +86,51 @@ def day_trade_line(request: CloseRequest, status: DayTradeStatus | None) -> Line
     if status.remaining is None or status.remaining < 0:
         return Line(text="  A day trade: it was opened today. The rule in force sets no number.")
     return Line(text=f"  A day trade: it was opened today. {status.remaining} of {status.limit} are left.")
+
+
+MOVED = Table[StopsMoved](
+    Column(key="symbol", value=lambda m: m.symbol, title="Symbol", shown=bold),
+    Column(key="from_price", value=lambda m: m.from_price, title="Stop was", shown=price, is_right=True),
+    Column(key="to_price", value=lambda m: m.to_price, title="Stop is", shown=price, is_right=True),
+    Column(
+        key="quantity",
+        value=lambda m: number(m.quantity),
+        title="For",
+        cell=lambda m: Cell(units(m.quantity)),
+        is_right=True,
+    ),
+)
+
+CANCELLED = Table[EntriesCancelled](
+    Column(key="symbol", value=lambda c: c.symbol, title="Symbol", shown=bold),
+    Column(
+        key="client_order_ids",
+        value=lambda c: list(c.client_order_ids),
+        title="Entries cancelled",
+        cell=lambda c: Cell(str(len(c.client_order_ids))),
+        is_right=True,
+    ),
+)
+
+
+def moved_data(moved: StopsMoved) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return MOVED.data(moved)
+
+
+def moved_blocks(moved: StopsMoved) -> tuple[Block, ...]:
+    """Return where a stop stands now, as a table."""
+    return (MOVED.grid((moved,)),)
+
+
+def cancelled_data(cancelled: Iterable[EntriesCancelled]) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    return {"cancelled": [CANCELLED.data(each) for each in cancelled]}
+
+
+def cancelled_blocks(cancelled: Iterable[EntriesCancelled]) -> tuple[Block, ...]:
+    """Return the entries that fill no more, as a table."""
+    return (CANCELLED.grid(cancelled),)
 
 
 def closed_data(closed: Iterable[Closed]) -> dict[str, Any]:

@@ -216,6 +216,28 @@ class Closed(TypedDict):
     closed: list[Close]
 
 
+class MovedStop(TypedDict):
+    """``apex move-stop``: where the stops of a position stand, and how many units they protect."""
+
+    symbol: str
+    from_price: Decimal
+    to_price: Decimal
+    quantity: float
+
+
+class CancelledEntries(TypedDict):
+    """The entries in a security that fill no more."""
+
+    symbol: str
+    client_order_ids: list[str]
+
+
+class Cancelled(TypedDict):
+    """``apex cancel``."""
+
+    cancelled: list[CancelledEntries]
+
+
 class Order(TypedDict):
     """One order."""
 
@@ -511,6 +533,8 @@ DATA: Mapping[str, Any] = {
     "positions": Positions,
     "risk": risk.Risk,
     "close": Closed,
+    "move-stop": MovedStop,
+    "cancel": Cancelled,
     "orders": Orders,
     "history": History,
     "explain": Explain,

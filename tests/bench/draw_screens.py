@@ -41,6 +41,8 @@ WAITING = {
     "history": ("history",),
     "explain": ("explain", "explain AAPL", "explain 1"),
     "close": ("close AAPL",),
+    "move-stop": ("move-stop MSFT 26.00 --yes",),
+    "cancel": ("cancel MSFT --yes",),
     "size": ("size --entry 50 --stop 48", "size NVDA --entry 50 --stop 48 --target 55"),
     "pdt-status": ("pdt-status",),
     "import-fills": ("import-fills config.yaml",),

@@ -52,6 +52,8 @@ SCREENS = {
     ("listen", "--help"): ("Usage",),
 }
 ELSEWHERE = {
+    "move-stop": "in test_order_commands; a row, of the first rank as a whole",
+    "cancel": "the same",
     "close": "asks; its answer is drawn in test_close_command",
     "import-fills": "reads a file of the user's",
     "reconcile": "above",

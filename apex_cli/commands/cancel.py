@@ -1,0 +1,55 @@
+"""``apex cancel``: cancel what is left of entries; exits protect and stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apex_cli.commands.completion import entry_names
+from apex_cli.commands.options import Call, HandOverOption, common
+from apex_cli.core.errors import InputError, NothingToDo
+
+if TYPE_CHECKING:
+    from apex_cli.app.operator import Operator
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: apex cancel MSFT --yes")
+@common("cancel", live=True)
+def cancel(
+    call: Call,
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Securities, or the # of apex orders.", show_default=False, autocompletion=entry_names),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: HandOverOption = 30,
+) -> None:
+    """Cancel entries that have not filled, or what is left of them. What has filled keeps its exits."""
+    out, settings = call.out, call.settings
+    from apex_cli.app.handover import reasons_of, status_of
+    from apex_cli.app.operator import Operator
+    from apex_cli.core.model.request import EntriesCancelled
+    from apex_cli.notify import posting
+    from apex_cli.presenters.close import cancelled_blocks, cancelled_data
+
+    operator = Operator(settings, out, wait_s=wait)
+    out.badge = operator.badge()
+    entries = operator.entries(names)
+    if not yes:
+        _ask(out.can_prompt, operator, ", ".join(entries.values()))
+    with posting(out, settings):
+        done = operator.cancel_all(tuple(entries))
+        cancelled = [result for result in done.results if isinstance(result, EntriesCancelled)]
+        out.result(
+            cancelled_data(cancelled), cancelled_blocks(cancelled), status=status_of(done), reasons=reasons_of(done)
+        )
+
+
+def _ask(can_prompt: bool, operator: Operator, entries: str) -> None:
+    if not can_prompt:
+        raise InputError("confirmation_needed", f"Cancelling {entries} needs a yes.", hint="Add --yes.")
+    if not typer.confirm(f"{operator.badge().text}: cancel {entries}?", err=True):
+        raise NothingToDo("not_confirmed", "Nothing was cancelled.")

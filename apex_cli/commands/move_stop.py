@@ -1,0 +1,82 @@
+"""``apex move-stop``: move the stops of a position, only tighter unless that is confirmed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apex_cli.commands.close import check_numbers
+from apex_cli.commands.completion import held_names
+from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
+from apex_cli.core.errors import InputError, NothingToDo, RefusedError
+
+if TYPE_CHECKING:
+    from apex_cli.app.operator import Operator
+    from apex_cli.core.model.money import Price
+    from apex_cli.core.positions.position_views import PositionView
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("move-stop", epilog="Example: apex move-stop AAPL 22.80 --yes")
+@common("move-stop", live=True)
+def move_stop(
+    call: Call,
+    symbol: Annotated[
+        str, typer.Argument(help="Symbol, or number of apex positions.", show_default=False, autocompletion=held_names)
+    ],
+    price: Annotated[
+        Decimal | None,
+        typer.Argument(parser=positive_decimal, metavar="[PRICE]", help="Where to.", show_default=False),
+    ] = None,
+    break_even: Annotated[bool, typer.Option("--break-even", help="To the entry price.")] = False,
+    wider: Annotated[bool, typer.Option("--wider", help="Also where more may be lost than before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: HandOverOption = 30,
+) -> None:
+    """Move the stops of a position. Farther from the price only with --wider, or after a second question."""
+    out, settings = call.out, call.settings
+    check_numbers((symbol,), yes=yes)
+    if (price is None) is not break_even:
+        raise InputError(
+            "stop_where", "Name a price, or --break-even, not both.", hint=f"apex move-stop {symbol} 22.80"
+        )
+    from apex_cli.app.operator import Operator
+    from apex_cli.core.model.money import Price
+    from apex_cli.notify import posting
+    from apex_cli.presenters.close import moved_blocks, moved_data
+
+    operator = Operator(settings, out, wait_s=wait)
+    out.badge = operator.badge()
+    view = operator.position(symbol)
+    to = None if price is None else Price(price)
+    if not yes:
+        _ask(out.can_prompt, operator, _question(view, to))
+    with posting(out, settings):
+        try:
+            moved = operator.move_stop(view.symbol, to, widens=wider)
+        except RefusedError as error:
+            if error.code != "stop_widens" or yes or not out.can_prompt:
+                raise
+            _ask(out.can_prompt, operator, f"{error.message} Risk more?")
+            moved = operator.move_stop(view.symbol, to, widens=True)
+    out.result(moved_data(moved), moved_blocks(moved))
+
+
+def _question(view: PositionView, to: Price | None) -> str:
+    from apex_cli.presenters.screen.formats import price
+
+    goes = price(view.entry_price if to is None else to)
+    return (
+        f"{view.symbol} {view.side} is at {price(view.current_price)}. "
+        f"Move its stop from {price(view.stop_price)} to {goes}?"
+    )
+
+
+def _ask(can_prompt: bool, operator: Operator, question: str) -> None:
+    if not can_prompt:
+        raise InputError("confirmation_needed", "Moving a stop needs a yes.", hint="Add --yes.")
+    if not typer.confirm(f"{operator.badge().text}: {question}", err=True):
+        raise NothingToDo("not_confirmed", "Nothing was moved.")
