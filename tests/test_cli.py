@@ -19,7 +19,7 @@ from apex_cli import __version__
 from apex_cli.cli import COMMANDS, make_app, run
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
 
-GROUPS = ("config", "learn", "model", "notify", "state")
+GROUPS = ("config", "learn", "model", "new", "notify", "state")
 """Commands that are families of commands."""
 
 

@@ -92,12 +92,13 @@ class KeptRows:
             self._is_writable = False
 
     def _inputs_of(self, task: Task) -> str:
-        """Return a mark that changes with settings, options, bars and version."""
+        """Return a mark that changes with settings, options, bars, code and version."""
         folder = task.options.bars_dir
         if folder not in self._marks:
             self._marks[folder] = _mark_of(_read_by(task.options))
         options = msgspec.json.encode(task.options, enc_hook=str)
-        parts = (__version__.encode(), self._marks[folder].encode(), _settings_of(task.settings), options)
+        code = _mark_of(_code_beside(task.settings)).encode()
+        parts = (__version__.encode(), self._marks[folder].encode(), code, _settings_of(task.settings), options)
         return blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
 
@@ -105,6 +106,11 @@ def _read_by(options: ReplayOptions) -> list[Path]:
     """Return the files that a replay reads."""
     actions = (options.actions,) if options.actions is not None else ()
     return [*sorted(options.bars_dir.iterdir()), *options.signals, *actions]
+
+
+def _code_beside(settings: Settings) -> list[Path]:
+    """Return the modules beside the configuration: steps, scanners and strategies of the user's own may be there."""
+    return sorted(settings.source.parent.glob("*.py")) if settings.source is not None else []
 
 
 def _settings_of(settings: Settings) -> bytes:

@@ -27,6 +27,7 @@ from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_repla
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
+from apex_cli.app.strategies import named_strategy
 from apex_cli.app.timeline import Timeline
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
@@ -74,6 +75,9 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
 
     bars_dir: Path
     signals: tuple[Path, ...] = ()
+    strategy: str | None = None
+    """The one source of signals, named as in ``scanners.strategies``; None: files, a rule or the configuration's."""
+
     rule: str | None = None
     """Built-in source of signals when no file is named; None: the scanners of the configuration, else breakout."""
 
@@ -256,10 +260,12 @@ class Replay:
         )
 
     def _make_sources(self, settings: Settings, context: PipelineContext) -> Sequence[SignalSource]:
-        """Return files that are named, a rule that is named, the scanners as in a run, or the baseline rule."""
+        """Return a strategy, files or a rule that is named, the scanners as in a run, or the baseline rule."""
         if self._received is not None:
             scanners = make_scanners(settings, context) if has_scanners(settings) else ()
             return (*scanners, TimedSource(self._received))
+        if self._options.strategy is not None:
+            return (named_strategy(settings, context, self._options.strategy),)
         if not self._options.signals and self._options.rule is None and has_scanners(settings):
             return make_scanners(settings, context)
         if not self._options.signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from apex_cli.app.compose import signal_form
@@ -35,6 +36,27 @@ def proposal_reader(
         return parse_row(signal.row(), now=now, where=where, max_age=max_age, form=form)
 
     return read
+
+
+def named_strategy(settings: Settings, context: PipelineContext, name: str) -> StrategySource:
+    """Return the strategy *name*, as the configuration would name it, for the watch list or all symbols.
+
+    Raises:
+        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
+    """
+    from apex_cli.core.signals.strategy import strategy_parts
+
+    parts = load_part(settings, name, "strategies", key="the strategy", make=strategy_parts)
+    return _source(settings, context, *parts, _watched(settings, context))
+
+
+def _watched(settings: Settings, context: PipelineContext) -> Sequence[str]:
+    """Return the watch list, or every symbol with bars where there is none."""
+    return settings.scanners.watch_list or (tuple(context.bars.symbols()) if context.bars is not None else ())
+
+
+def _plain_number(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def make_strategies(settings: Settings, context: PipelineContext) -> Iterator[StrategySource]:
@@ -74,8 +96,7 @@ def replay_sources(
     parts = strategy_parts(cast("Strategy", proposer))
 
     def make(context: PipelineContext) -> tuple[SignalSource]:
-        symbols = settings.scanners.watch_list or (tuple(context.bars.symbols()) if context.bars is not None else ())
-        return (_source(settings, context, *parts, symbols, raises=raises),)
+        return (_source(settings, context, *parts, _watched(settings, context), raises=raises),)
 
     return make
 
@@ -123,6 +144,7 @@ def _source(
         length=settings.pipeline.history_bars,
         max_age=None if days is None else timedelta(days=days),
         needs_open_market=settings.risk.enforce_market_hours,
+        parameters={name: _plain_number(number) for name, number in settings.scanners.parameters.items()},
         raises=raises,
     )
 
@@ -147,8 +169,7 @@ def look(settings: Settings, strategy: Strategy, notice: Callable[[Reason], None
         context = context._replace(bars=parts.bars)
     if context.prefetch is not None:
         event_loop.run(_fetched(parts, context))
-    symbols = settings.scanners.watch_list or (tuple(context.bars.symbols()) if context.bars is not None else ())
-    source = _source(settings, context, *strategy_parts(strategy), symbols)
+    source = _source(settings, context, *strategy_parts(strategy), _watched(settings, context))
     return [signal for signal, _ in source.proposals(parts.clock.now())]
 
 

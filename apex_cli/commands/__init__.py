@@ -31,6 +31,7 @@ GROUPS = {
     "Research": {
         "report": "report",
         "replay": "replay",
+        "new": "new",
         "drift": "drift",
         "learn": "learn",
         "model": "model",

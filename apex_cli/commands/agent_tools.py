@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REPLAYED = ("risk.", "management.", "technical.", "scanners.", "replay.", "execution.reprice.")
 """Beginnings of the keys that a replay may be given other values of: numbers and switches of trading."""
 
-NOT_REPLAYED = ("scanners.custom", "replay.keep_bars")
+NOT_REPLAYED = ("scanners.custom", "scanners.strategies", "replay.keep_bars")
 """Those of them that name code, or have files written."""
 
 

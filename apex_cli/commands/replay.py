@@ -38,6 +38,10 @@ def replay(
         list[Path] | None,
         typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
     ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="A strategy of yours alone, as scanners.strategies names it."),
+    ] = None,
     rule: Annotated[
         str | None,
         typer.Option(help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
@@ -105,11 +109,14 @@ def replay(
     from apex_cli.presenters.replay import replay_blocks, replay_data, replay_warnings
 
     out = call.out
+    if strategy is not None and (signals or rule is not None):
+        raise InputError("usage", "--strategy, --signals and --rule exclude each other.", hint="Give one of them.")
     overrides = {} if fill is None else {FILL_KEY: fill.value}
     settings = call.settings_with(overrides)
     options = replaying.ReplayOptions(
         bars_dir=_folder(bars, settings),
         signals=tuple(signals or ()),
+        strategy=strategy,
         rule=rule,
         first=first.date() if first else None,
         last=last.date() if last else None,

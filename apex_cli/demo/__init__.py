@@ -56,6 +56,17 @@ def write_first(folder: Path, answers: FirstAnswers) -> list[Path]:
     return _write_new(files, (folder / answers.signals,))
 
 
+def write_strategy(folder: Path, name: str) -> list[Path]:
+    """Write a strategy *name* and its test into *folder*, and return their paths.
+
+    Raises:
+        InputError: one of them is there already, nothing is written; or *folder* cannot be written.
+    """
+    from apex_cli.demo.strategy_files import strategy_files  # noqa: PLC0415 - start-up is a feature
+
+    return _write_new({folder / file: text for file, text in strategy_files(name).items()})
+
+
 def require_new(path: Path) -> None:
     """Let *path* be free.
 

@@ -553,6 +553,7 @@ DATA: Mapping[str, Any] = {
     "import-fills": care.Imported,
     "report": research.Report,
     "replay": research.Replay,
+    "new strategy": care.Files,
     "drift": research.Drift,
     "learn status": research.LearnStatus,
     "learn history": research.LearnHistory,

@@ -11,7 +11,7 @@ Scalar = str | int | bool | list[Any] | dict[str, Any] | None
 
 
 class Files(TypedDict):
-    """``apex init``."""
+    """``apex init`` and ``apex new strategy``."""
 
     files: list[str]
     next: str

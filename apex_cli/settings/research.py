@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from apex_cli.core.model.base import InR, Minutes, Range, Share, Value
+from apex_cli.core.model.base import MOST_MONEY, InR, Minutes, Range, Share, Value
 from apex_cli.core.model.spelling import Ticker
 
 
@@ -166,6 +166,9 @@ class ScannerSettings(Value, frozen=True, kw_only=True):
 
     strategies: tuple[str, ...] = ()
     """Strategies of your own: the name of an apex_cli.strategies entry point, or module:function."""
+
+    parameters: dict[str, Annotated[Decimal, Range(-MOST_MONEY, MOST_MONEY)]] = {}
+    """Numbers that strategies find in ctx.parameters, by name; a grid names them as scanners.parameters.NAME."""
 
     mean_reversion: MeanReversionSettings = MeanReversionSettings()
     """Buys what fell too fast: RSI14 below a bound."""

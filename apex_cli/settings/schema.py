@@ -164,6 +164,9 @@ def _home(key: object, path: str, known: Collection[str]) -> str:
 def _override(values: dict[str, Any], name: str, value: object, names: Mapping[str, str], reader: Reader) -> None:
     """Put one variable's value into the nested *values*."""
     path = names.get(name)
+    if path is None and (entry := _entry_of(name)) is not None:
+        _override_entry(values, *entry, value, reader)
+        return
     if path is None:
         guess = suggest(name, names)
         reader.problem(name, f"no key goes by this name{f'; did you mean {guess}?' if guess else '.'}")
@@ -174,6 +177,29 @@ def _override(values: dict[str, Any], name: str, value: object, names: Mapping[s
         values = values.setdefault(section, {})
     if found is not BAD:
         values[key] = found
+
+
+def _entry_of(name: str) -> tuple[str, str] | None:
+    """Return the key whose map of numbers a variable names an entry of, and that entry in small letters; else None."""
+    for path, field in fields().items():
+        prefix = f"{variable_name(path)}__"
+        is_map = field.kind is dict and field.item is not None and not is_section(field.item.kind)
+        if is_map and name.startswith(prefix) and len(name) > len(prefix):
+            return path, name.removeprefix(prefix).lower()
+    return None
+
+
+def _override_entry(values: dict[str, Any], path: str, entry: str, value: object, reader: Reader) -> None:
+    """Put one entry of a map into the nested *values*; where it has that name in other letters, those stay."""
+    *sections, key = path.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    known = {**values.get(key, {})}
+    item = fields()[path].item
+    name = next((each for each in known if each.lower() == entry), entry)
+    if item is not None and (found := reader.value(item, value, f"{path}.{name}")) is not BAD:
+        known[name] = found
+    values[key] = known
 
 
 def _settings(values: Mapping[str, Any], base: Path, source: Path | None) -> Settings:

@@ -80,7 +80,8 @@ class TestLooking:
         other = ask(door, "replay", last="2003-12-31", settings={"risk.max_position_pct": 0.5, "risk.max_positions": 1})
         assert plain["status"] == other["status"] == "ok"
         assert plain["data"] != other["data"]
-        for key in ("state.dir", "pipeline.stages", "scanners.custom", "replay.keep_bars", "agents.may", "no.such"):
+        code_or_files = ("pipeline.stages", "scanners.custom", "scanners.strategies", "replay.keep_bars")
+        for key in ("state.dir", *code_or_files, "agents.may", "no.such"):
             assert code(ask(door, "replay", settings={key: "x"})) == "key_not_replayed"
         assert code(ask(door, "replay", settings={"risk.max_risk_pct": "7"})) == "config_invalid"
 

@@ -447,6 +447,7 @@ READING = [
     (("heartbeat",), HEARTBEAT),
     (("notify", "status"), {"channels": [NOTIFY_CHANNEL]}),
     (("init", "new"), {"files": [str], "next": str}),
+    (("new", "strategy", "my_own"), {"files": [str], "next": str}),
 ]
 
 
@@ -462,7 +463,7 @@ def test_data_keeps_its_names_and_types(apex_json: Callable[..., Any], line: tup
     assert answer.envelope["status"] == "ok"
     assert answer.status == 0
     assert answer.envelope["errors"] == []
-    command = " ".join(line[:2]) if line[0] in {"state", "notify"} else line[0]
+    command = " ".join(line[:2]) if line[0] in {"new", "notify", "state"} else line[0]
     assert answer.envelope["command"] == command
     assert_shape(answer.data, shape)
     msgspec.convert(answer.envelope, envelope_type(command))

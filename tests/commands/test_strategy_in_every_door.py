@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,3 +133,59 @@ def test_a_strategy_that_is_not_there_is_a_wrong_configuration(
     assert answer.status == api.ExitStatus.CONFIG
     assert words in answer.error["message"]
     assert answer.error["message"].startswith("scanners.strategies: ")
+
+
+class TestNewStrategy:
+    def test_it_comes_with_a_test_that_passes_and_trades_by_the_step_it_names(
+        self,
+        folder: Path,
+        apex: Callable[..., Any],
+        apex_json: Callable[..., Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        written = apex_json("new", "strategy", "fresh_one").data
+        assert written["files"] == ["fresh_one.py", "test_fresh_one.py"]
+        monkeypatch.syspath_prepend(folder)
+        tests = {name: test for name, test in runpy.run_path("test_fresh_one.py").items() if name.startswith("test_")}
+        assert len(tests) == 3
+        for test in tests.values():
+            test()
+        assert apex(*written["next"].split()[1:]).status == 0
+        sys.modules.pop("fresh_one", None)
+
+    def test_nothing_is_overwritten_and_nothing_is_left_where_one_file_is_there(
+        self, folder: Path, apex_json: Callable[..., Any]
+    ) -> None:
+        (folder / "test_mine.py").write_text("mine")
+        answer = apex_json("new", "strategy", "mine")
+        assert (answer.status, answer.error["code"]) == (2, "file_exists")
+        assert ((folder / "test_mine.py").read_text(), (folder / "mine.py").exists()) == ("mine", False)
+
+    @pytest.mark.parametrize("name", ["Mine", "my-own", "1st", "class", "", "../up", "ü"])
+    def test_a_name_that_python_cannot_import_is_refused(self, apex_json: Callable[..., Any], name: str) -> None:
+        assert apex_json("new", "strategy", name).error["code"] == "usage"
+
+    @pytest.mark.parametrize("name", ["random", "numpy", "apex_cli"])
+    def test_a_name_that_means_another_module_is_refused(self, apex_json: Callable[..., Any], name: str) -> None:
+        assert apex_json("new", "strategy", name).error["code"] == "name_taken"
+
+
+def test_parameters_reach_the_strategy_and_are_swept(folder: Path, apex_json: Callable[..., Any]) -> None:
+    counted = STRATEGY.replace("len(close) < 8", 'len(close) < ctx.parameters.get("first", 8)')
+    (folder / "narrow.py").write_text(counted)
+    (folder / "config.yaml").write_text(CONFIG + "  parameters: {first: 8}\n")
+    (folder / "grid.yaml").write_text("scanners.parameters.first: [8, 30, 99]\n")
+    rows = apex_json("replay", "--bars", "bars", "--sweep", "grid.yaml", "--jobs", "2").data["replays"]
+    trades = [row["trades"] for row in rows]
+    assert trades == sorted(trades, reverse=True)
+    assert (trades[0] >= 3, trades[-1]) == (True, 0)
+    assert apex_json("config", "get", "scanners.parameters").status == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_strategy_is_replayed_alone_and_not_beside_other_sources(apex_json: Callable[..., Any]) -> None:
+    alone = apex_json("replay", "--bars", "bars", "--strategy", "narrow:on_bar").data
+    assert alone["trades"] == apex_json("replay", "--bars", "bars").data["trades"]
+    assert apex_json("replay", "--bars", "bars", "--strategy", "narrow:on_bar", "--rule", "breakout").status == 2
+    missing = apex_json("replay", "--bars", "bars", "--strategy", "nowhere:on_bar")
+    assert (missing.status, missing.error["message"].startswith("the strategy: nowhere:on_bar")) == (3, True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 Number: TypeAlias = Decimal | float | int | str
-"""A number exactly (``Decimal``, text, a whole one) or as a float, which is rounded to eight places."""
+"""A number; a float, and what was divided, is rounded to eight places."""
 
 Parameter: TypeAlias = bool | int | float | str
 FLOAT_PLACES = 8
@@ -97,11 +97,13 @@ def _is_absent(value: object) -> bool:
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 - anybody's value
-    """Return *value* without types of numpy or pandas; floats rounded, so that noise of arithmetic is no price."""
+    """Return *value* without types of numpy or pandas; rounded, so that noise of arithmetic is no price."""
     value = value.item() if hasattr(value, "item") and not isinstance(value, float) else value
     if isinstance(value, float):
         number = float(value)
         return Decimal(repr(round(number, FLOAT_PLACES))) if number == number else number  # noqa: PLR0124 - NaN
+    if isinstance(value, Decimal) and value.is_finite():
+        return round(value, FLOAT_PLACES) if -int(value.as_tuple().exponent) > FLOAT_PLACES else value
     if isinstance(value, Mapping):
         return {str(key): plain_value(item) for key, item in value.items()}
     return [plain_value(item) for item in value] if isinstance(value, list | tuple) else value
