@@ -51,6 +51,7 @@ def make_coordinator(
             Pulse(parts.store, parts.store.clock),
         ),
         bus_capacity=settings.bus.capacity,
+        window=timedelta(seconds=settings.ranking.window_s),
         listener=listener,
         dry_run=dry_run,
     )

@@ -238,6 +238,7 @@ class Replay:
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
             play_market=self._next_step,
             bus_capacity=settings.bus.capacity,
+            window=timedelta(seconds=settings.ranking.window_s),
             announces=False,
         )
 
@@ -288,6 +289,7 @@ class Replay:
         total = len(self._ends)
         while self._number < total:
             await self._coordinator.cycle()
+            await self._end_window()
             self._recorder.reported(self._coordinator.reports)
             self._coordinator.reports.clear()
             account = await self._broker.account()
@@ -306,6 +308,12 @@ class Replay:
         )
         return replace(report, dividends=self._broker.dividends_paid)
 
+    async def _end_window(self) -> None:
+        """Decide on signals that wait when their window ends before the next bar does."""
+        due, following = self._coordinator.due_at, self._number + 1
+        if due is not None and (following == len(self._ends) or self._ends[following] > due):
+            await self._coordinator.decide_on_waiting()
+
     def _next_moment(self) -> int:
         """Return the number of the next moment in which something can happen.
 
@@ -322,6 +330,8 @@ class Replay:
         if followed or (self._learns and state.lessons):
             last = timeline.session_last(number)
             candidates.append(last if last > number else timeline.session_last(min(number + 1, len(timeline) - 1)))
+        if self._coordinator.due_at is not None:
+            candidates.append(timeline.at(self._coordinator.due_at))
         if self._learns and state.followed:
             candidates.append(timeline.session_last(number) + 1)
         return max(min(candidates), number + 1)

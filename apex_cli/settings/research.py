@@ -188,3 +188,11 @@ class BusSettings(Value, frozen=True, kw_only=True):
 
     capacity: Annotated[int, Range(1, 1_000_000)] = 1000
     """Messages held; beyond it the weakest and oldest are dropped, with a record."""
+
+
+class RankingSettings(Value, frozen=True, kw_only=True):
+    """Section ``ranking``: what is ordered together."""
+
+    window_s: Annotated[int, Range(0, 3600)] = 0
+    """How long signals wait for others that compete with them, in seconds: all of them are then decided on, best
+    first. 0: each file and each look of a scanner is decided on at once."""

@@ -34,6 +34,7 @@ from apex_cli.settings.research import (
     BusSettings,
     PipelineSettings,
     PredictorSettings,
+    RankingSettings,
     ScannerSettings,
     TechnicalSettings,
 )
@@ -86,6 +87,7 @@ class Settings(Value, frozen=True, kw_only=True):
     predictor: PredictorSettings = PredictorSettings()
     scanners: ScannerSettings = ScannerSettings()
     bus: BusSettings = BusSettings()
+    ranking: RankingSettings = RankingSettings()
     learning: LearningLimits = LearningLimits()
     state: StateSettings = StateSettings()
     notify: NotifySettings = NotifySettings()

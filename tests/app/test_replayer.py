@@ -28,6 +28,7 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.signals.replay_sources import BreakoutRule
 from apex_cli.settings.brokers import CommissionModel
+from apex_cli.settings.research import RankingSettings
 from apex_cli.settings.sections import ReplaySettings, Settings
 
 D = Decimal
@@ -415,3 +416,10 @@ class TestWhatBarsCannotShow:
         timed = replace(FREE, management=replace(FREE.management, flat_at_close=15))
         assert any("the stated minute is not in them" in problem for problem in replay(timed, options).problems)
         assert not any("stated minute" in problem for problem in replay(FREE, options).problems)
+
+
+def test_signals_of_one_moment_of_several_sources_are_ordered_together(demo_report: Any) -> None:
+    """A window that ends before the next bar changes no moment, and one signal a moment is never late."""
+    windowed = replace(FREE, ranking=RankingSettings(window_s=60))
+    report = replay(windowed, ReplayOptions(bars_dir=DEMO))
+    assert [trip.entry_time for trip in report.trades] == [trip.entry_time for trip in demo_report.trades]

@@ -28,6 +28,7 @@ from apex_cli.core.coordinator.signal_reports import (
     reason_of,
     settled_report,
 )
+from apex_cli.core.coordinator.window import Window
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import exposures_of, planned_exposure
 from apex_cli.core.decision.plan import decide
@@ -132,6 +133,7 @@ class Coordinator:
         learning_interval: timedelta = timedelta(seconds=300),
         play_market: PlayMarket | None = None,
         bus_capacity: int = 1000,
+        window: timedelta = timedelta(),
         serve: Serve | None = None,
         is_woken: IsWoken | None = None,
         chores: Sequence[Chore] = (),
@@ -140,7 +142,7 @@ class Coordinator:
         announces: bool = True,
         proposal: Proposal | None = None,
     ) -> None:
-        """Keep the parts.
+        """Keep the parts. Signals wait for *window* so that those that compete are ordered together.
 
         With *dry_run* nothing is written, sent, played or moved; without *announces* nobody is there to hear of the
         day's sum and of day trades that run out. *proposal* marks every signal that comes in here; without it none is
@@ -161,6 +163,7 @@ class Coordinator:
         self._learning_interval = learning_interval
         self._play_market = play_market
         self._bus = Bus(bus_capacity)
+        self._window = Window(window)
         self._serve = serve
         self._is_woken = is_woken
         self._chores = chores
@@ -193,7 +196,7 @@ class Coordinator:
         """
         cycles = 0
         while not stop.is_set():
-            busy = await (self.cycle() if once or self._dry_run else self._try_cycle())
+            busy = await (self.cycle(waits=False) if once or self._dry_run else self._try_cycle())
             cycles += 1
             if (once and not busy) or (max_cycles is not None and cycles >= max_cycles):
                 break
@@ -201,6 +204,8 @@ class Coordinator:
                 break
             if not once and interval_s:
                 await self._rest(stop, interval_s)
+        if not stop.is_set():
+            await self.decide_on_waiting()
         if self._outage is not None:
             raise self._outage
         return cycles
@@ -231,8 +236,11 @@ class Coordinator:
         self._outage = None
         return busy
 
-    async def cycle(self) -> bool:
-        """Do one round of everything; True when there were new signals or broker events."""
+    async def cycle(self, *, waits: bool = True) -> bool:
+        """Do one round of everything; True when there were new signals or broker events.
+
+        With *waits* signals wait for the end of the window.
+        """
         busy = False
         if not self._dry_run:
             played = await self._play()
@@ -242,7 +250,7 @@ class Coordinator:
                 await self._keep_house()
                 busy = await self._do_chores() or busy
             busy = await self._serve_others() or busy
-        busy = await self.take_in() or busy
+        busy = await self.take_in(waits=waits) or busy
         if not self._dry_run:
             self._check_learning()
             if self._listener:
@@ -293,18 +301,67 @@ class Coordinator:
 
     # Signals in
 
-    async def take_in(self) -> bool:
+    @property
+    def due_at(self) -> datetime | None:
+        """When signals that wait for others are decided on; None while none waits."""
+        return self._window.due_at
+
+    async def take_in(self, *, waits: bool = False) -> bool:
         """Read every source, and bring each batch to its outcomes before it is settled."""
         busy = False
         for source in self._sources:
             for batches in self._groups(source.poll(self._clock.now())):
+                if self._window.length:
+                    busy = await self._let_wait(source, batches) or busy
+                    continue
                 busy = True
                 if len(batches) > FEW:
                     await self._bring_in_together(source, batches)
                 else:
                     for batch in batches:
                         await self._bring_in(source, batch)
+        due = self._window.due_at
+        if due is not None and (not waits or self._clock.now() >= due):
+            await self.decide_on_waiting()
         return busy
+
+    async def _let_wait(self, source: SignalSource, batches: Iterable[SignalBatch]) -> bool:
+        """Let *batches* wait for others; what has no signal is done at once. True when there was anything new."""
+        now, busy = self._clock.now(), False
+        for batch in batches:
+            if batch.signals:
+                busy = self._window.add(source, batch, now) or busy
+            else:
+                await self._bring_in(source, batch)
+                busy = True
+        return busy
+
+    async def decide_on_waiting(self) -> None:
+        """Bring everything that waits to its outcomes, best first whatever source and batch it came from."""
+        waiting = self._window.take()
+        if not waiting:
+            return
+        rejected: list[Sequence[SignalReport]] = []
+        for _, batch in waiting:
+            first = len(self.reports)
+            self._record_rejected(batch.rejected)
+            self._report_rejected(batch.rejected)
+            rejected.append(self.reports[first:])
+        first = len(self.reports)
+        together = SignalBatch(
+            name="window",
+            signals=tuple(signal for _, batch in waiting for signal in batch.signals),
+            where=tuple(where for _, batch in waiting for where in batch.where),
+        )
+        await self._process(together)
+        if self._dry_run:
+            return
+        found: dict[str, list[SignalReport]] = {}
+        for report in self.reports[first:]:
+            found.setdefault(report.signal_id, []).append(report)
+        for (source, batch), bad in zip(waiting, rejected, strict=True):
+            reports = [each for signal in batch.signals for each in found.pop(signal.signal_id, ())]
+            source.settle(batch, [*bad, *reports])
 
     def _groups(self, polled: Iterable[SignalBatch]) -> Iterator[Sequence[SignalBatch]]:
         """Yield batches alone, or in groups where the broker lets many be written down together."""
