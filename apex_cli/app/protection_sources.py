@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from apex_cli.core.errors import ApexError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from apex_cli.core.decision.protection_inputs import ProtectionSources
+    from apex_cli.core.decision.protection_inputs import Events, ProtectionSources
+    from apex_cli.core.model.calendar_event import CalendarEvent
     from apex_cli.core.ports import BarSource
     from apex_cli.settings.sections import Settings
 
@@ -73,7 +74,34 @@ def make_protection_sources(settings: Settings, bars: BarSource | None) -> Prote
 
         return bars or open_bars(settings)
 
-    return ProtectionSources(bars=opened, sectors=sector_file(settings))
+    return ProtectionSources(bars=opened, sectors=sector_file(settings), events=_events(settings))
+
+
+def _events(settings: Settings) -> Events | None:
+    """Return what reads the calendars; None without any."""
+    blackout = settings.protections.blackout
+    if not blackout.files:
+        return None
+    from apex_cli.core.adapters.files.event_calendars import read_calendar
+
+    files = [
+        WatchedFile(path, partial(_by_symbol, partial(read_calendar, zone=blackout.zone))) for path in blackout.files
+    ]
+
+    def about(names: frozenset[str]) -> Iterator[CalendarEvent]:
+        for file in files:
+            by_symbol = file()
+            for name in ("", *sorted(names)):
+                yield from by_symbol.get(name, ())
+
+    return lambda names: tuple(about(names))
+
+
+def _by_symbol(read: Callable[[Path], Iterable[CalendarEvent]], path: Path) -> Mapping[str, list[CalendarEvent]]:
+    found: dict[str, list[CalendarEvent]] = {}
+    for event in read(path):
+        found.setdefault(event.symbol, []).append(event)
+    return found
 
 
 def sector_file(settings: Settings) -> Callable[[], Mapping[str, str]]:

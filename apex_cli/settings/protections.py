@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.protections import NO_PROTECTIONS, Protections, SectorLimits
+from apex_cli.core.model.protections import NO_PROTECTIONS, BlackoutLimits, Protections, SectorLimits
+from apex_cli.settings.spellings import Zone
 
 
 class SectorSettings(SectorLimits, frozen=True, kw_only=True):
@@ -16,8 +17,21 @@ class SectorSettings(SectorLimits, frozen=True, kw_only=True):
     """CSV file with the columns symbol and sector, or a YAML mapping; read again when it changes."""
 
 
+class BlackoutSettings(BlackoutLimits, frozen=True, kw_only=True):
+    """Section ``protections.blackout``: dates on which nothing is opened."""
+
+    files: tuple[Path, ...] = ()
+    """Calendars: CSV files with symbol and date, or iCalendar files (extra calendar); read again when they change."""
+
+    zone: Zone = "America/New_York"
+    """Time zone of times that name none."""
+
+
 class ProtectionSettings(Protections, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
+
+    blackout: BlackoutSettings = BlackoutSettings()
+    """Dates on which nothing is opened."""
 
     sectors: SectorSettings = SectorSettings()
     """What one sector may have open."""
@@ -26,8 +40,9 @@ class ProtectionSettings(Protections, frozen=True, kw_only=True):
     def limits(self) -> Protections:
         """The part that a decision reads; the same value wherever nothing is configured."""
         parts = {name: getattr(self, name) for name in Protections.__struct_fields__}
-        made = Protections(**parts | {"sectors": _base(self.sectors, SectorLimits)})
-        return NO_PROTECTIONS if made == NO_PROTECTIONS else made
+        bare = {"sectors": _base(self.sectors, SectorLimits), "blackout": _base(self.blackout, BlackoutLimits)}
+        made = Protections(**parts | bare)
+        return NO_PROTECTIONS if made == NO_PROTECTIONS and not self.blackout.files else made
 
 
 T = TypeVar("T", bound=Value)

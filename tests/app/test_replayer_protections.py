@@ -29,7 +29,7 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
 )
 from apex_cli.core.reports.replay_report import ReplayReport
-from apex_cli.settings.protections import ProtectionSettings, SectorSettings
+from apex_cli.settings.protections import BlackoutSettings, ProtectionSettings, SectorSettings
 from apex_cli.settings.sections import Settings
 
 FIRST = date(2004, 3, 1)
@@ -150,6 +150,18 @@ def test_a_sector_fires_where_two_securities_are_in_it(
     assert 0 < len(report.trades) < SESSIONS
     unreadable = played(market, sectors=replace(sectors, file=tmp_path / "missing.csv"))
     assert (unreadable.trades, unreadable.refusals[code]) == ((), 2 * SESSIONS)
+
+
+EVENTS = "symbol,date,kind\nAAA,2004-03-04,earnings\n*,2004-03-10,news\n"
+
+
+def test_a_blackout_fires_on_its_days_for_its_securities(market: Path, tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(EVENTS)
+    report = played(market, blackout=BlackoutSettings(files=(tmp_path / "events.csv",), before="1 session"))
+    # AAA: the closes of Wednesday and Thursday; all: those of Tuesday and Wednesday. Two of six are signals anyway.
+    assert report.refusals["blackout"] == 2 + 2 * 2
+    missing = played(market, blackout=BlackoutSettings(files=(tmp_path / "missing.csv",)))
+    assert (missing.trades, missing.refusals["blackout"]) == ((), 2 * SESSIONS)
 
 
 def write_tape(folder: Path) -> Path:

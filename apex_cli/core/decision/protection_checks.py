@@ -94,6 +94,27 @@ def _period_check(ctx: CheckContext, code: str, mark: Mark | None, most: Decimal
     return exposure_checks.loss_check(ctx, code, base=base, most=most, since=since, lifts_at=lifts_at)
 
 
+def blackout(ctx: CheckContext) -> Check | None:
+    """No event of a calendar keeps the security from being opened now."""
+    inputs, limit = ctx.snapshot.protections, "no blackout"
+    if not inputs.has_calendar:
+        return None
+    if inputs.calendar_trouble:
+        return verdict("blackout", passed=False, limit=limit, value="no calendar", message=inputs.calendar_trouble)
+    if not inputs.blackouts:
+        return verdict("blackout", passed=True, limit=limit, value="none", message="")
+    last = inputs.blackouts[-1]
+    return verdict(
+        "blackout",
+        passed=False,
+        limit=limit,
+        value=last.event.title,
+        message=f"{ctx.key} is in a blackout for {last.event.title} on {market_time(last.event.starts_at)}. "
+        f"It opens again at {market_time(last.ends_at)}.",
+        lifts_at=last.ends_at,
+    )
+
+
 def strategy_risk(ctx: CheckContext) -> Check | None:
     """The loss if every stop of the strategy is hit stays within its budget, this trade included."""
     part = _budget(ctx).max_open_risk_pct
@@ -260,6 +281,7 @@ PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (
     low_expectancy,
     weekly_loss,
     monthly_loss,
+    blackout,
     strategy_risk,
     strategy_positions,
     book_checks.sector_risk,

@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from apex_cli.core.analysis.correlation import Closes, beta_of_closes, closes_of, correlation_of_closes
 from apex_cli.core.decision.inputs import session_counters
 from apex_cli.core.errors import ApexError
+from apex_cli.core.market.blackouts import blackouts_at
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
+from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.decision import NO_INPUTS, Exposure, Likeness, Mark, ProtectionInputs
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Usd
@@ -28,6 +30,10 @@ from apex_cli.core.state.tables import State
 
 DAYS_A_BAR = 2
 """Calendar days looked back for each daily bar: weekends and holidays are among them."""
+
+
+Events = Callable[[frozenset[str]], Iterable[CalendarEvent]]
+"""Returns the events about any of some names of one security, and those about all."""
 
 
 def _no_bars() -> BarSource | None:
@@ -44,6 +50,9 @@ class ProtectionSources(NamedTuple):
     bars: Callable[[], BarSource | None] = _no_bars
     sectors: Callable[[], Mapping[str, str]] = _no_sectors
     """Returns the sector by symbol."""
+
+    events: Events | None = None
+    """None without a calendar."""
 
 
 NO_SOURCES = ProtectionSources()
@@ -73,6 +82,8 @@ class ProtectionReader:
             month=month if protections.max_monthly_loss_pct is not None else None,
         )
         self._histories.begin(now)
+        if self._sources.events is not None:
+            inputs = self._with_blackouts(signal.instrument, self._sources.events, inputs, now)
         if protections.sectors.is_on:
             inputs, exposures = self._with_sectors(signal, exposures, inputs)
         if protections.correlation.max_open_risk_pct is not None:
@@ -80,6 +91,17 @@ class ProtectionReader:
         if protections.beta.max_exposure is not None:
             inputs, exposures = self._with_betas(signal, exposures, inputs)
         return inputs, exposures
+
+    def _with_blackouts(
+        self, instrument: Instrument, events: Events, inputs: ProtectionInputs, now: datetime
+    ) -> ProtectionInputs:
+        """Name what keeps *instrument* from being opened at *now*."""
+        try:
+            about = events(frozenset((lock_subject(instrument), instrument.symbol)))
+        except ApexError as error:
+            return replace(inputs, has_calendar=True, calendar_trouble=error.message)
+        found = blackouts_at(about, self._protections.blackout, instrument.market_type, now)
+        return replace(inputs, has_calendar=True, blackouts=found)
 
     def _with_sectors(self, signal: Signal, exposures: Iterable[Exposure], inputs: ProtectionInputs) -> Gathered:
         sectors: Mapping[str, str] = {}

@@ -343,6 +343,13 @@ def _forex_status(local: datetime, session: str) -> MarketStatus:
     return MarketStatus(is_open=True, session_date=session, closes_at=turns_at)
 
 
+def forex_week(day: date) -> tuple[datetime, datetime] | None:
+    """Return opening and close, aware UTC, of the forex week that opens on *day*; None on any day but Sunday."""
+    if day.weekday() != SUNDAY:
+        return None
+    return _utc(day, FOREX_WEEK_TIME), _utc(day + timedelta(days=5), FOREX_WEEK_TIME)
+
+
 def _utc(day: date, clock: time) -> datetime:
     """Return New York's *clock* time of *day* as aware UTC."""
     return datetime.combine(day, clock, NEW_YORK).astimezone(UTC)

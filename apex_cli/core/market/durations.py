@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from apex_cli.core.market.calendar import market_status, next_session, session_bounds, session_date
+from apex_cli.core.market.calendar import (
+    NEW_YORK,
+    ONE_DAY,
+    forex_week,
+    market_status,
+    next_session,
+    previous_sessions,
+    session_bounds,
+    session_date,
+    session_start,
+)
 from apex_cli.core.model.duration import Duration, DurationUnit
 from apex_cli.core.model.instrument import MarketType
 
@@ -18,13 +28,14 @@ EXCHANGES = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
 """Markets with sessions; the others are open around the clock."""
 
 
-def end_of(duration: Duration, market: MarketType, since: datetime) -> datetime:
+def end_of(duration: Duration, market: MarketType, since: datetime, *, counts_own: bool = True) -> datetime:
     """Return the first moment after *duration* from *since* on, aware UTC.
 
     Args:
         duration: how long.
         market: whose sessions and hours count.
         since: aware.
+        counts_own: whether the session of *since* is the first one; else that is the one after it.
 
     >>> from datetime import UTC
     >>> from apex_cli.core.model.duration import read_duration
@@ -45,7 +56,48 @@ def end_of(duration: Duration, market: MarketType, since: datetime) -> datetime:
         case DurationUnit.SESSIONS:
             if market not in EXCHANGES:
                 return _open_time_after(market, since, number * DAY)
-            return _opening(_sessions_on(session_date(since), number))
+            return _opening(_sessions_on(session_date(since), number if counts_own else number + 1))
+
+
+def opening_after(day: date, number: int) -> datetime:
+    """Return when the exchange opens after *number* sessions that follow *day*, aware UTC.
+
+    >>> opening_after(date(2026, 11, 28), 1).isoformat()  # a Saturday: Monday is the session, Tuesday opens
+    '2026-12-01T14:30:00+00:00'
+    """
+    return _opening(_sessions_on(day, number + 1))
+
+
+def start_of(duration: Duration, market: MarketType, until: datetime) -> datetime:
+    """Return the moment from which on *until* lies within *duration*, aware UTC.
+
+    Sessions are whole ones before that of *until*: ``1 session`` begins with the session before, at 20:00 New York.
+
+    Args:
+        duration: how long.
+        market: whose sessions and hours count.
+        until: aware.
+
+    >>> from datetime import UTC
+    >>> from apex_cli.core.model.duration import read_duration
+    >>> monday = datetime(2026, 11, 30, 15, 30, tzinfo=UTC)  # 10:30 in New York, after a half day and a weekend
+    >>> start_of(read_duration("1 session"), MarketType.EQUITY, monday).isoformat()
+    '2026-11-26T01:00:00+00:00'
+    >>> start_of(read_duration("2 market hours"), MarketType.EQUITY, monday).isoformat()
+    '2026-11-27T17:00:00+00:00'
+    """
+    number = duration.number
+    match duration.unit:
+        case DurationUnit.MINUTES:
+            return until - number * MINUTE
+        case DurationUnit.HOURS:
+            return until - number * HOUR
+        case DurationUnit.MARKET_HOURS:
+            return _open_time_before(market, until, number * HOUR)
+        case DurationUnit.SESSIONS:
+            if market not in EXCHANGES:
+                return _open_time_before(market, until, number * DAY)
+            return session_start(previous_sessions(session_date(until), number)[0])
 
 
 def reaches(duration: Duration, market: MarketType, since: datetime, at: datetime) -> bool:
@@ -82,3 +134,25 @@ def _open_time_after(market: MarketType, at: datetime, left: timedelta) -> datet
             return at + left
         left -= status.closes_at - at
         at = status.closes_at
+
+
+def _open_time_before(market: MarketType, at: datetime, left: timedelta) -> datetime:
+    """Return since when *market* has been open for *left* until *at*."""
+    if market is MarketType.CRYPTO:
+        return at - left
+    while True:
+        opens, closes = _last_open(market, at)
+        if left <= closes - opens:
+            return closes - left
+        left -= closes - opens
+        at = opens
+
+
+def _last_open(market: MarketType, at: datetime) -> tuple[datetime, datetime]:
+    """Return the last time that *market* was open before *at*, cut off there."""
+    day = at.astimezone(NEW_YORK).date()
+    while True:
+        bounds = session_bounds(day) if market in EXCHANGES else forex_week(day)
+        if bounds is not None and bounds[0] < at:
+            return bounds[0], min(bounds[1], at)
+        day -= ONE_DAY

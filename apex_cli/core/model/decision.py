@@ -9,6 +9,7 @@ from enum import StrEnum
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.agent import AgentStanding
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.calendar_event import Blackout
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import MarketStatus, Quote
@@ -205,6 +206,15 @@ class ProtectionInputs(Value, frozen=True, kw_only=True):
 
     week: Mark | None = None
     month: Mark | None = None
+    has_calendar: bool = False
+    """True where a calendar is configured."""
+
+    blackouts: tuple[Blackout, ...] = ()
+    """What of it keeps the opportunity from being opened now."""
+
+    calendar_trouble: str = ""
+    """Why a calendar cannot be used."""
+
     sector: str = ""
     """Of the opportunity's security; empty where the file names none."""
 

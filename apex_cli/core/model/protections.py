@@ -195,6 +195,27 @@ class BetaLimits(Value, frozen=True, kw_only=True):
     """Returns of the last bars that beta is made from."""
 
 
+class BlackoutWindow(Value, frozen=True, kw_only=True):
+    """How long nothing is opened around an event."""
+
+    before: DurationText | None = None
+    """How long before it nothing is opened; null: from its own day or moment on."""
+
+    after: DurationText | None = None
+    """How long after it nothing is opened; null: until its own day or moment is over."""
+
+
+class BlackoutLimits(BlackoutWindow, frozen=True, kw_only=True):
+    """Section ``protections.blackout``: dates on which nothing is opened."""
+
+    kinds: dict[str, BlackoutWindow] = {}
+    """Other times by kind of event, such as earnings: {before: 1 session}; keys left out are as above."""
+
+    def window_for(self, kind: str) -> BlackoutWindow:
+        """Return the times around events of *kind*."""
+        return self.kinds.get(kind, self)
+
+
 class Protections(Value, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
 
@@ -218,6 +239,9 @@ class Protections(Value, frozen=True, kw_only=True):
 
     budget: StrategyBudgets = StrategyBudgets()
     """What each strategy may have open."""
+
+    blackout: BlackoutLimits = BlackoutLimits()
+    """Dates on which nothing is opened."""
 
     costs: CostLimits = CostLimits()
     """What a trade must be worth after its costs."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
+from apex_cli.core.model.calendar_event import Blackout, CalendarEvent
 from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs
 from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.money import Usd
@@ -195,3 +196,28 @@ def test_an_expectancy_needs_a_confidence(build: Any) -> None:
     limits = replace(costing(min_net_expectancy_r=D("0.1"), spread_pct=D(0)), risk=RiskLimits(min_confidence=D(0)))
     (reason,) = build.failures(build.opportunity(confidence=None), build.snapshot(), limits).values()
     assert (reason.code, reason.value) == ("net_expectancy", "no confidence")
+
+
+def a_blackout(name: str, ends_at: datetime) -> Blackout:
+    event = CalendarEvent(symbol="AAPL", kind="earnings", name=name, starts_at=UNTIL, ends_at=UNTIL)
+    return Blackout(event=event, begins_at=UNTIL, ends_at=ends_at)
+
+
+def test_a_blackout_refuses_until_the_last_one_is_over(build: Any) -> None:
+    blackouts = (a_blackout("Q3", UNTIL), a_blackout("Q4", UNTIL.replace(day=5)))
+    inputs = ProtectionInputs(has_calendar=True, blackouts=blackouts)
+    limits = limits_of(Protections())
+    (reason,) = build.failures(build.opportunity(), build.snapshot(protections=inputs), limits).values()
+    assert (reason.code, reason.value, reason.lifts_at) == ("blackout", "AAPL, earnings, Q4", UNTIL.replace(day=5))
+    assert "2026-03-05 09:30 ET" in reason.message
+
+
+def test_a_calendar_that_cannot_be_used_refuses_and_one_without_events_passes(build: Any) -> None:
+    trouble = ProtectionInputs(has_calendar=True, calendar_trouble="events.csv cannot be read.")
+    limits = limits_of(Protections())
+    (reason,) = build.failures(build.opportunity(), build.snapshot(protections=trouble), limits).values()
+    assert (reason.code, reason.message) == ("blackout", "events.csv cannot be read.")
+    empty = build.snapshot(protections=ProtectionInputs(has_calendar=True))
+    assert build.failures(build.opportunity(), empty, limits) == {}
+    *_, described = explain_checks(build.opportunity(), empty, limits)
+    assert (described.code, described.limit, described.value) == ("blackout", "no blackout", "none")
