@@ -22,10 +22,12 @@ NEVER = {
     "requests",
     "sklearn",
     "skops",
+    "starlette",
     "talib",
     "telegram",
     "textual",
     "unittest",
+    "uvicorn",
 }
 DRAWING, LOOP = {"rich"}, {"asyncio", "ssl"}
 STATE, CONFIG, WRITING, JSON = {"tinydb"}, {"yaml"}, {"filelock"}, {"json"}
@@ -71,6 +73,8 @@ WITH_CONFIG = {
     "heartbeat": CONFIG | STATE | JSON | WRITING,
     "notify test": CONFIG,
     "telegram": CONFIG,
+    "events": CONFIG,
+    "events --json --after 0": CONFIG | JSON,
     "doctor": CONFIG | STATE | JSON | LOOP | WRITING,
 }
 """Which of the watched modules a command may import in the demo; every other one is a failure."""

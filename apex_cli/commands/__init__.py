@@ -48,7 +48,14 @@ GROUPS = {
         "help": "help",
         "version": "version",
     },
-    "Programs": {"listen": "listen", "mcp": "mcp", "gateway": "gateway", "telegram": "telegram", "schema": "schema"},
+    "Programs": {
+        "listen": "listen",
+        "events": "events",
+        "mcp": "mcp",
+        "gateway": "gateway",
+        "telegram": "telegram",
+        "schema": "schema",
+    },
 }
 """Module under ``apex_cli.commands`` by command name, by what it is for, in the order of the help page."""
 

@@ -14,7 +14,8 @@ from apex_cli.settings.sections import Settings
 def is_wanted(settings: Settings) -> bool:
     """Return whether any channel is set up: nothing is imported where none is."""
     notify = settings.notify
-    return notify.console or notify.log_file is not None or notify.telegram.enabled or notify.apprise.enabled
+    channels = (notify.telegram.enabled, notify.apprise.enabled, notify.webhook.enabled)
+    return notify.console or notify.log_file is not None or any(channels)
 
 
 @contextmanager

@@ -10,8 +10,18 @@ from typing import NamedTuple
 
 from msgspec.structs import asdict
 
+from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters.notifiers.delivery_file import DeliveryFile
-from apex_cli.core.adapters.notifiers.secrets import CHAT_ID, TOKEN, URLS, USER_IDS, Secrets, read_secrets
+from apex_cli.core.adapters.notifiers.secrets import (
+    CHAT_ID,
+    TOKEN,
+    URLS,
+    USER_IDS,
+    WEBHOOK_SECRET,
+    WEBHOOK_URLS,
+    Secrets,
+    read_secrets,
+)
 from apex_cli.core.errors import ApexError, ConfigError, install_command
 from apex_cli.core.model.notice import Loudness, NoticeKind, QuietHours
 from apex_cli.core.notices.courier import Policy
@@ -71,6 +81,8 @@ def make_channels(
         _add(channels, problems, lambda: [_telegram(settings, secrets, telegram)])
     if notify.apprise.enabled and is_sound:
         _add(channels, problems, lambda: _apprise(settings, secrets))
+    if notify.webhook.enabled and is_sound:
+        _add(channels, problems, lambda: _webhooks(settings, secrets))
     return Parts(tuple(channels), secrets, tuple(problems))
 
 
@@ -150,4 +162,24 @@ def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:
         )
     only = settings.notify.apprise.only
     made = [(channel_name(url), AppriseNotifier(url, plain_text)) for url in secrets.urls]
+    return [_channel(settings, name, lambda notifier=notifier: notifier, only) for name, notifier in made]  # type: ignore[misc]
+
+
+def _webhooks(settings: Settings, secrets: Secrets) -> list[Channel]:
+    from apex_cli.core.adapters.notifiers.webhook_notifier import WebhookNotifier, channel_name
+
+    pairs = ((WEBHOOK_URLS, secrets.webhook_urls), (WEBHOOK_SECRET, secrets.webhook_secrets))
+    missing = [name for name, values in pairs if not values]
+    if missing:
+        raise ConfigError(
+            "webhook_incomplete",
+            f"notify.webhook is enabled, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
+            hint=f"Set it in the environment or in notify.secrets_file: {missing[0]}=...",
+        )
+    clock, sender = make_system_clock(settings), str(settings.state.dir.resolve())
+    made = [
+        (channel_name(url), WebhookNotifier(url, secrets.webhook_secrets, clock, sender=sender))
+        for url in dict.fromkeys(secrets.webhook_urls)
+    ]
+    only = settings.notify.webhook.only
     return [_channel(settings, name, lambda notifier=notifier: notifier, only) for name, notifier in made]  # type: ignore[misc]

@@ -587,6 +587,7 @@ DATA: Mapping[str, Any] = {
     "schema": care.Schemas,
     "gateway": care.Gateway,
     "listen": care.Ended,
+    "events": doors.Events,
     "mcp": care.Ended,
     "telegram": care.Ended,
     "dashboard": care.Ended,

@@ -36,5 +36,12 @@ class Health(TypedDict):
     last_event: int
 
 
+class Events(TypedDict):
+    """``apex events``: its last line."""
+
+    events: int
+    last: int
+
+
 HTTP_DATA = {"listen signals": TakenSignals, "listen health": Health}
 """The type of ``data`` by the envelope's command, where it is no command's own."""

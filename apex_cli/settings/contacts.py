@@ -39,6 +39,16 @@ class AppriseSettings(Value, frozen=True, kw_only=True):
     """Kinds sent here; empty: all."""
 
 
+class WebhookSettings(Value, frozen=True, kw_only=True):
+    """Section ``notify.webhook``: notices to programs, signed, as the Standard Webhooks specification has it."""
+
+    enabled: bool = False
+    """True: post to every address in APEX_WEBHOOK_URLS, signed with APEX_WEBHOOK_SECRET."""
+
+    only: tuple[NoticeKind, ...] = ()
+    """Kinds sent here; empty: all."""
+
+
 class NotifySettings(Value, frozen=True, kw_only=True):
     """Section ``notify``: which notices are sent, and where."""
 
@@ -68,6 +78,9 @@ class NotifySettings(Value, frozen=True, kw_only=True):
 
     apprise: AppriseSettings = AppriseSettings()
     """Mail, ntfy, Slack, Discord, SMS and a hundred more."""
+
+    webhook: WebhookSettings = WebhookSettings()
+    """Notices to programs, signed."""
 
     events: EventSettings = EventSettings()
     """on, silent or off, kind by kind."""

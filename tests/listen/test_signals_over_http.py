@@ -139,8 +139,8 @@ class TestWhoMaySend:
             {**signed, "webhook-signature": "v1,AAAA"},
             {**signed, "webhook-id": "msg.1"},
             {},
-            sign(body, "msg-3", at=time.time() - 301),
-            sign(body, "msg-3", at=time.time() + 301),
+            sign(body, "msg-3", at=time.time() - 330),
+            sign(body, "msg-3", at=time.time() + 330),
         )
         for headers in wrong:
             assert listener.ask("POST", "/signals/signed", content=body, headers=headers).status_code == 401

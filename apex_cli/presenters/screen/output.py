@@ -165,6 +165,15 @@ class Output:
         text = json.dumps(event, ensure_ascii=False, default=plain_value, allow_nan=False)
         write_line(sys.stdout, without_secrets(text) if name == "alarm" else text)
 
+    def stream(self, line: str) -> None:
+        """Give one line of a result that has no end yet.
+
+        Raises:
+            BrokenPipeError: nobody reads any more; the command ends well by it.
+        """
+        if sys.stdout is not None:
+            _write(sys.stdout, visible(line) + "\n")
+
     def page(self, name: str, text: str) -> None:
         """Give a page of documentation in Markdown."""
         if self.is_drawn:

@@ -21,7 +21,9 @@ CHAT_ID = "APEX_TELEGRAM_CHAT_ID"
 USER_IDS = "APEX_TELEGRAM_USER_IDS"
 URLS = "APEX_NOTIFY_URLS"
 FLEX_TOKEN = "APEX_FLEX_TOKEN"  # noqa: S105 - the name of a variable
-NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS, FLEX_TOKEN)
+WEBHOOK_URLS = "APEX_WEBHOOK_URLS"
+WEBHOOK_SECRET = "APEX_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+NAMES = (TOKEN, CHAT_ID, USER_IDS, URLS, FLEX_TOKEN, WEBHOOK_URLS, WEBHOOK_SECRET)
 SOURCE_SECRET = "APEX_LISTEN_SECRET_"  # noqa: S105 - the beginning of a variable's name
 """Followed by the name of a source in capitals, ``-`` as ``_``."""
 
@@ -82,6 +84,10 @@ class Secrets(Value, frozen=True, kw_only=True):
     flex_token: str = ""
     """For the Flex web service of Interactive Brokers."""
 
+    webhook_urls: tuple[str, ...] = ()
+    webhook_secrets: tuple[str, ...] = ()
+    """What notices to *webhook_urls* are signed with; with several each makes a signature."""
+
 
 def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     """Return the secrets of *environ*, and for those it does not have, of the file at *path*.
@@ -100,9 +106,27 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     flex_token = reported.get(FLEX_TOKEN, "").strip()
     if flex_token and not _FLEX_TOKEN_FORM.fullmatch(flex_token):
         raise _wrong(FLEX_TOKEN, "is no token of the Flex web service, which is a long number", "Copy it again.")
-    keep_secret(token, flex_token, *urls, *(part for url in urls for part in _parts(url)))
-    roles = _roles(reported.get(USER_IDS, ""))
-    return Secrets(token=token, chat_id=chat_id, users=users, roles=roles, urls=urls, flex_token=flex_token)
+    webhook_urls, webhook_secrets = (tuple(reported.get(name, "").split()) for name in (WEBHOOK_URLS, WEBHOOK_SECRET))
+    _require_long(WEBHOOK_SECRET, webhook_secrets)
+    hidden = [part for url in (*urls, *webhook_urls) for part in (url, *_parts(url))]
+    keep_secret(token, flex_token, *hidden, *webhook_secrets)
+    return Secrets(
+        token=token,
+        chat_id=chat_id,
+        users=users,
+        roles=_roles(reported.get(USER_IDS, "")),
+        urls=urls,
+        flex_token=flex_token,
+        webhook_urls=webhook_urls,
+        webhook_secrets=webhook_secrets,
+    )
+
+
+def _require_long(name: str, secrets: Iterable[str]) -> None:
+    """Refuse a secret of ours that can be guessed."""
+    if short := next((len(secret) for secret in secrets if len(secret) < SHORTEST_SECRET), 0):
+        what = f"has {short} characters; {SHORTEST_SECRET} are the least"
+        raise _wrong(name, what, f"export {name}=$(openssl rand -hex 24)")
 
 
 def read_door_secrets(
@@ -117,9 +141,7 @@ def read_door_secrets(
     given |= {name: value for name, value in environ.items() if is_door_name(name) and value.strip()}
     found = {name: tuple(value.split()) for name, value in given.items() if is_door_name(name)}
     for name, secrets in found.items():
-        if short := next((len(secret) for secret in secrets if len(secret) < SHORTEST_SECRET), 0):
-            what = f"has {short} characters; {SHORTEST_SECRET} are the least"
-            raise _wrong(name, what, f"export {name}=$(openssl rand -hex 24)")
+        _require_long(name, secrets)
         keep_secret(*secrets)
     by_agent = {agent: found[name] for agent in agents if (name := agent_variable(agent)) in found}
     _require_distinct(by_agent)

@@ -56,6 +56,31 @@ class JournalPlaces:
             left -= length
         return Place()
 
+    def behind(self, seq: int) -> Place:
+        """Return a place from which ``read`` continues with the first event above *seq*, found by bisection.
+
+        Raises:
+            StateError: a file cannot be read.
+        """
+        for name in reversed(self._names()):
+            first = next(self._rows(name, 0), None)
+            if first is not None and first[0].seq <= seq:
+                return Place(seq=seq, file=name, offset=self._offset_before(name, seq))
+        return Place(seq=seq)
+
+    def _offset_before(self, name: str, seq: int) -> int:
+        """Return where a line of the file begins that no event above *seq* stands before."""
+        path = self._folder / name
+        with state_errors(path):
+            low, high = 0, path.lstat().st_size
+        while high - low > CHUNK:
+            middle = self._place_at(name, (low + high) // 2)
+            if middle.file != name or middle.seq > seq or not low < middle.offset < high:
+                high = (low + high) // 2
+            else:
+                low = middle.offset
+        return low
+
     def _place_at(self, name: str, offset: int) -> Place:
         """Return the place before the first event that begins at *offset* or later; the end when there is none."""
         path = self._folder / name

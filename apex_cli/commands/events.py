@@ -1,0 +1,95 @@
+"""``apex events``: what happened, event by event, for programs and for people."""
+
+from __future__ import annotations
+
+import select
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from apex_cli.commands.options import Call, common, whole
+from apex_cli.core.errors import InputError
+from apex_cli.core.model.decision import Reason
+
+app = typer.Typer(add_completion=False)
+
+NEWEST = 20
+
+
+@app.command(epilog="Example: apex events --follow --json --after 1042")
+@common("events")
+def events(
+    call: Call,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing what happens; Ctrl-C ends.")] = False,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="NUMBER",
+            help=f"Begin behind the event with this number, 0 with the first. Default: the newest {NEWEST}.",
+            show_default=False,
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Only events of this kind, such as fill; repeatable.")
+    ] = None,
+) -> None:
+    """Show the events of the journal; with --json each is a line of JSON, with a number to continue from."""
+    from apex_cli.app.event_feed import EventFeed
+    from apex_cli.presenters.events import event_line, event_text
+
+    out = call.out
+    feed = EventFeed(call.settings, _kinds(kind or ()))
+    newest = feed.last_seq()
+    if after is not None and after > newest:
+        message = f"The newest event is number {newest}, before {after}: another state, or a folder that was emptied?"
+        out.warn(Reason(code="events_ahead", message=message))
+    start = feed.newest(NEWEST) if after is None else after
+    shown = 0
+    last = start
+    for row in feed.follow(start, _over()) if follow else feed.after(start):
+        out.stream(event_line(row) if out.as_json else event_text(row))
+        shown, last = shown + 1, row.seq
+    if out.as_json:
+        out.result({"events": shown, "last": last}, compact=True)
+
+
+def _kinds(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the kinds that were asked for.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    from apex_cli.core.state.events import EVENT_TYPES
+
+    for each in given:
+        if each not in EVENT_TYPES:
+            from apex_cli.core.reader import suggest
+
+            guess = suggest(each, EVENT_TYPES)
+            hint = f"Did you mean {guess}?" if guess else f"Known: {', '.join(sorted(EVENT_TYPES))}."
+            raise InputError("kind_unknown", f"No event is of the kind {each!r}.", hint=hint)
+    return tuple(given)
+
+
+def _over() -> Callable[[], bool]:
+    """Return what says that it is over: SIGINT or SIGTERM came, or nobody reads any more."""
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.append(1))
+    return lambda: bool(asked) or _is_unread()
+
+
+def _is_unread() -> bool:
+    """Return whether the reader of standard output is gone."""
+    if sys.stdout is None or not hasattr(select, "poll"):
+        return False
+    try:
+        looked = select.poll()
+        looked.register(sys.stdout.fileno(), select.POLLERR | select.POLLHUP)
+        return any(state & (select.POLLERR | select.POLLHUP) for _, state in looked.poll(0))
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,30 @@
+"""Events of the journal, one line each."""
+
+from __future__ import annotations
+
+from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.reports.activity import activity_of
+from apex_cli.presenters.envelope import ENVELOPE_VERSION
+from apex_cli.presenters.screen.formats import moment
+
+
+def event_line(row: OutboxRow) -> str:
+    """Return the event as JSON: ``{"v", "seq", "at", "kind", "subject", "data"}``."""
+    import msgspec
+
+    event = {
+        "v": ENVELOPE_VERSION,
+        "seq": row.seq,
+        "at": row.at,
+        "kind": row.kind,
+        "subject": row.subject,
+        "data": row.data,
+    }
+    return msgspec.json.encode(event).decode()
+
+
+def event_text(row: OutboxRow) -> str:
+    """Return the event for people."""
+    line = activity_of(row)
+    what = f"{row.kind} {row.subject}" if line is None else f"{line.kind} {line.symbol} {line.verdict}: {line.text}"
+    return f"{row.seq:>6}  {moment(row.at)}  {' '.join(what.split())}"
