@@ -10,13 +10,14 @@ from apex_cli.app.resources import open_store
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import MarketType, underlying_of
-from apex_cli.core.reports.risk_view import Past, RiskView, make_risk_view
+from apex_cli.core.reports.risk_view import Known, Past, RiskView, make_risk_view
 from apex_cli.core.reports.stress import A_YEAR, MOST_DAYS_APART, day_returns
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.model.decision import DayTradeStatus
@@ -92,19 +93,50 @@ def risk_of(settings: Settings, state: State, now: datetime) -> RiskView:
         settings.limits,
         now,
         past_of=History(settings, now).past_of,
-        sectors=_sectors(settings),
+        known=_known(settings, now),
         day_trades=_day_trades(settings, state, now),
     )
 
 
-def _sectors(settings: Settings) -> Mapping[str, str]:
-    """Return the sector of each symbol; none where no file is set, or it cannot be used."""
-    from apex_cli.app.protection_sources import sector_file
+def _known(settings: Settings, now: datetime) -> Known:
+    """Return what the file of sectors and price histories say, as the protections read them."""
+    from apex_cli.app.protection_sources import make_protection_sources, sector_file
+    from apex_cli.core.decision.protection_inputs import Histories, sector_in
+    from apex_cli.core.model.spelling import of_key
 
-    try:
-        return sector_file(settings)()
-    except ApexError:
-        return {}
+    protections, troubles = settings.protections.limits, []
+    sectors: Mapping[str, str] = {}
+    if settings.protections.sectors.file is not None:
+        try:
+            sectors = sector_file(settings)()
+        except ApexError as error:
+            troubles.append(error.message)
+    histories = Histories(make_protection_sources(settings, None).bars)
+    histories.begin(now + LAST_SECOND)
+    beta, likeness = protections.beta, protections.correlation
+
+    def beta_of(instrument: Instrument) -> Decimal | None:
+        from apex_cli.core.analysis.correlation import beta_of_closes
+
+        market = histories.closes(of_key(beta.benchmark), beta.bars)
+        return beta_of_closes(histories.closes(instrument, beta.bars), market)
+
+    def correlate(one: str, other: str) -> Decimal | None:
+        from apex_cli.core.analysis.correlation import correlation_of_closes
+
+        ours, theirs = (histories.closes(of_key(key), likeness.bars) for key in (one, other))
+        return correlation_of_closes(ours, theirs)
+
+    return Known(
+        sector_of=lambda instrument: sector_in(sectors, instrument),
+        beta_of=beta_of if beta.max_exposure is not None else _no_beta,
+        correlate=correlate,
+        troubles=tuple(troubles),
+    )
+
+
+def _no_beta(instrument: Instrument) -> None:
+    del instrument
 
 
 def _day_trades(settings: Settings, state: State, now: datetime) -> DayTradeStatus | None:

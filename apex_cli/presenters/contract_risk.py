@@ -110,4 +110,5 @@ class Risk(TypedDict):
     worst_day: WorstDay | None
     gaps: list[Gap]
     limits: list[LimitUse]
+    remarks: list[str]
     left_out: list[LeftOut]

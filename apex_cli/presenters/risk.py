@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.model.wording import account_currency
-from apex_cli.core.reports.risk_view import GroupRisk, LeftOut, LimitUse, RiskRow, RiskView, Unit
+from apex_cli.core.reports.limit_use import LimitUse, Unit
+from apex_cli.core.reports.risk_view import GroupRisk, LeftOut, RiskRow, RiskView
 from apex_cli.core.reports.stress import Basis, Correlation, DayCost, GapCost, MoveCost
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
@@ -82,6 +83,14 @@ LIMIT_NAMES = {
     "orders_per_day": "Entries of the day",
     "max_notional": "Value of one order",
     "day_trades": "Day trades",
+    "weekly_loss": "Loss of the week",
+    "monthly_loss": "Loss of the month",
+    "strategy_risk": "Risk of a strategy",
+    "strategy_positions": "Its positions",
+    "sector_risk": "Risk of a sector",
+    "sector_positions": "Its positions",
+    "correlated_risk": "Risk that moves together",
+    "beta_exposure": "Value times beta",
 }
 
 
@@ -188,6 +197,7 @@ def risk_data(view: RiskView) -> dict[str, Any]:
         "worst_day": _day_data(view.worst_day),
         "gaps": [_gap_data(gap, view) for gap in view.gaps],
         "limits": [LIMITS.data(use) for use in view.limits],
+        "remarks": list(view.remarks),
         "left_out": [_left_data(left) for left in view.left_out],
     }
 
@@ -297,4 +307,5 @@ def left_out_lines(view: RiskView) -> tuple[Line, ...]:
         for remark in row.remarks
         if remark not in told
     )
-    return (*remarks, *left)
+    other = tuple(Line(text=f"! {remark}", tone=Tone.WARN) for remark in view.remarks)
+    return (*remarks, *left, *other)

@@ -415,6 +415,7 @@ RISK = {
             "used": DECIMAL,
         }
     ],
+    "remarks": [str],
     "left_out": [{"symbol": str, "sums": [str], "why": str}],
 }
 

@@ -68,6 +68,21 @@ def test_a_limit_that_is_near_is_marked_in_words(apex: Callable[..., Any]) -> No
 @pytest.mark.usefixtures("demo")
 def test_nothing_held_shows_the_limits(apex: Callable[..., Any]) -> None:
     drawn = apex("risk").out
-    assert drawn.startswith("Nothing is held, and no entry works.\n")
+    assert "Nothing is held, and no entry works.\n" in drawn
     assert "Open risk" in drawn
     assert "not known" in drawn
+
+
+@pytest.mark.usefixtures("traded")
+def test_sectors_come_from_their_file_and_one_that_cannot_be_read_is_named(
+    traded: Path, apex_json: Callable[..., Any], apex: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (traded / "sectors.csv").write_text("symbol,sector\nAAPL,Technology\nMSFT,Technology\n")
+    monkeypatch.setenv("APEX_PROTECTIONS__SECTORS__FILE", str(traded / "sectors.csv"))
+    found = apex_json("risk").data
+    assert [(group["name"], group["count"]) for group in found["by_sector"]] == [("Technology", 2)]
+    monkeypatch.setenv("APEX_PROTECTIONS__SECTORS__FILE", str(traded / "gone.csv"))
+    lost = apex_json("risk").data
+    assert [group["name"] for group in lost["by_sector"]] == [""]
+    assert "gone.csv" in lost["remarks"][0]
+    assert "unknown sector" in apex("risk").out

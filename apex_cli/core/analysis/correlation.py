@@ -28,7 +28,7 @@ def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
     returns = _returns(one, other)
     if returns is None:
         return None
-    found = _pearson(*returns)
+    found = pearson(*returns)
     return None if found is None else Decimal(repr(round(found, PLACES)))
 
 
@@ -70,8 +70,8 @@ def _pairs(one: Closes, other: Closes) -> list[tuple[float, float]]:
     return [(close, closes[end]) for end, close in zip(*one, strict=True) if end in closes]
 
 
-def _pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return Pearson's coefficient by exact sums; None where one of them did not move.
+def pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Pearson's coefficient of two series of one length, by exact sums; None where one of them did not move.
 
     r = sum of dx * dy / sqrt(sum of dx^2 * sum of dy^2)
     """

@@ -24,7 +24,6 @@ from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
 from apex_cli.core.reports.plans import StopPlace
-from apex_cli.core.reports.risk_view import strategies_of
 from apex_cli.core.state.tables import State
 
 STALE_AFTER = timedelta(minutes=5)
@@ -228,10 +227,9 @@ def open_risk(exposures: Iterable[Exposure], limits: RiskLimits) -> OpenRisk:
 
 def strategy_risks(state: State, limits: RiskLimits) -> tuple[StrategyRisk, ...]:
     """Return the open risk by strategy, the largest first."""
-    names = strategies_of(state)
     sums: dict[str, list[Decimal]] = {}
     for exposure in exposures_of(state):
-        sums.setdefault(names.get(exposure.key, ""), []).append(exposure.risk)
+        sums.setdefault(exposure.strategy, []).append(exposure.risk)
     most = limits.max_open_risk_pct * limits.capital
     rows = []
     for name, risks in sums.items():

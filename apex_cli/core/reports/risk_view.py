@@ -6,27 +6,26 @@ and risks are positive amounts in account currency. What is not known is left ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.inputs import exposures_of, session_counters
-from apex_cli.core.market.calendar import session_date
+from apex_cli.core.decision.inputs import exposures_of
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, Exposure
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.position import PositionSide, profit
 from apex_cli.core.model.records import PositionRecord
-from apex_cli.core.model.wording import plain
+from apex_cli.core.model.wording import percent, plain
 from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.reports.limit_use import Correlate, LimitUse, limit_uses
 from apex_cli.core.reports.stress import (
     GAPS,
     LEAST_DAYS,
@@ -100,38 +99,6 @@ class GroupRisk(Value, frozen=True, kw_only=True):
     """Part of all open risk; None where there is none."""
 
 
-class Unit(StrEnum):
-    """What a limit counts."""
-
-    MONEY = "money"
-    COUNT = "count"
-
-
-class LimitUse(Value, frozen=True, kw_only=True):
-    """A limit beside what there is."""
-
-    code: str
-    """As the check of it is called."""
-
-    subject: str = ""
-    """The security or group that comes nearest to it, where it is one for each."""
-
-    unit: Unit = Unit.MONEY
-    limit: Decimal | None
-    found: Decimal | None
-    """None where it is not known."""
-
-    @property
-    def left(self) -> Decimal | None:
-        """What may be added; below 0 beyond the limit."""
-        return None if self.limit is None or self.found is None else self.limit - self.found
-
-    @property
-    def fraction(self) -> Decimal | None:
-        """Part of the limit that is used; above 1 beyond it."""
-        return None if not self.limit or self.found is None else self.found / self.limit
-
-
 class LeftOut(Value, frozen=True, kw_only=True):
     """A position that a sum does not count, and why."""
 
@@ -173,6 +140,28 @@ class RiskView(Value, frozen=True, kw_only=True):
 
     limits: tuple[LimitUse, ...]
     left_out: tuple[LeftOut, ...]
+    remarks: tuple[str, ...] = ()
+    """What else is not known, a sentence each."""
+
+
+class Known(NamedTuple):
+    """What files and price histories say of securities."""
+
+    sector_of: Callable[[Instrument], str] = lambda _instrument: ""
+    """Returns its sector, of an option that of its underlying; empty where none is known."""
+
+    beta_of: Callable[[Instrument], Decimal | None] = lambda _instrument: None
+    """Returns its beta where that is limited."""
+
+    correlate: Correlate = lambda _one, _other: None
+    troubles: tuple[str, ...] = ()
+    """What could not be read, a sentence each."""
+
+
+NOTHING_KNOWN = Known()
+
+MOST_CHANGE = Decimal("0.4")
+"""Part of the price by which a session's change is taken for a split that the bars do not know."""
 
 
 def _no_past(instrument: Instrument) -> Past:
@@ -186,7 +175,7 @@ def make_risk_view(
     now: datetime,
     *,
     past_of: PastOf = _no_past,
-    sectors: Mapping[str, str] | None = None,
+    known: Known = NOTHING_KNOWN,
     day_trades: DayTradeStatus | None = None,
 ) -> RiskView:
     """Return what is at risk at *now*.
@@ -196,12 +185,13 @@ def make_risk_view(
         limits: the user's.
         now: aware.
         past_of: returns the price history of what is held.
-        sectors: by symbol.
+        known: what files and price histories say of securities.
         day_trades: the count for an order sent now; None when it is not known.
     """
     account = state.account.account if state.account else None
     risk_limits = limits.risk if account is None else limits.risk.for_equity(account.equity)
-    looked = [_look(state, exposure, limits.currency.base, past_of, sectors or {}) for exposure in _sorted(state)]
+    stakes = _stakes(state, known)
+    looked = [_look(state, stake, limits.currency.base, past_of) for stake in stakes]
     rows = tuple(each.row for each in looked)
     book = tuple(each.held for each in looked if each.held is not None)
     worst, gaps = worst_day(book, now), tuple(gap_cost(book, gap, now) for gap in GAPS) if book else ()
@@ -220,8 +210,16 @@ def make_risk_view(
         worst_day=worst,
         gaps=gaps,
         at_stops=Usd(max(-_sum(row.at_stop for row in rows), ZERO)),
-        limits=limit_uses(state, risk_limits, now, rows, day_trades),
+        limits=limit_uses(
+            state,
+            replace(limits, risk=risk_limits),
+            [stake.exposure for stake in stakes],
+            now,
+            day_trades=day_trades,
+            correlate=known.correlate,
+        ),
         left_out=_left_out(looked, worst, gaps),
+        remarks=(*known.troubles, *_odd(book)),
     )
 
 
@@ -233,34 +231,43 @@ class _Looked(NamedTuple):
     trouble: str = ""
 
 
-def _sorted(state: State) -> list[Exposure]:
-    return sorted(exposures_of(state), key=lambda exposure: (exposure.is_working_entry, exposure.key))
+class _Stake(NamedTuple):
+    """A position or working entry, and how much of what it is."""
+
+    exposure: Exposure
+    instrument: Instrument
+    quantity: Quantity
 
 
-def strategies_of(state: State) -> dict[str, str]:
-    """Return the strategy of each security that is held, or that an entry works in; empty where none is known."""
-    brackets = {record.order.instrument.key: record.order.bracket_id for record in state.orders.open()}
-    brackets |= {key: row.position.bracket_id for key, row in state.positions.items()}
-    known = {key: state.brackets.get(bracket) for key, bracket in brackets.items()}
-    return {key: "" if bracket is None else bracket.strategy for key, bracket in known.items()}
+def _stakes(state: State, known: Known) -> list[_Stake]:
+    """Return positions, then working entries, each by symbol, with what is known of their securities."""
+    entries = [record for record in state.orders.open() if record.order.role is OrderRole.ENTRY]
+    held = [(row.position.instrument, row.position.quantity) for row in state.positions.values()]
+    whats = (*held, *((entry.order.instrument, Quantity(entry.open_quantity)) for entry in entries))
+    stakes = (
+        _Stake(
+            replace(exposure, sector=known.sector_of(instrument), beta=known.beta_of(instrument)), instrument, quantity
+        )
+        for exposure, (instrument, quantity) in zip(exposures_of(state), whats, strict=True)
+    )
+    return sorted(stakes, key=lambda stake: (stake.exposure.is_working_entry, stake.exposure.key))
 
 
-def _look(state: State, exposure: Exposure, base: str, past_of: PastOf, sectors: Mapping[str, str]) -> _Looked:
-    key = exposure.key
-    instrument = _instrument_of(state, exposure)
+def _look(state: State, stake: _Stake, base: str, past_of: PastOf) -> _Looked:
+    exposure, instrument, quantity = stake
     row = RiskRow(
-        symbol=key,
+        symbol=exposure.key,
         side=exposure.side,
-        quantity=exposure.quantity,
+        quantity=quantity,
         is_entry=exposure.is_working_entry,
-        strategy=strategies_of(state).get(key, ""),
-        sector=sectors.get(key, "") or sectors.get(instrument.symbol, ""),
+        strategy=exposure.strategy,
+        sector=exposure.sector,
         notional=exposure.notional,
         risk=exposure.risk,
     )
     if exposure.is_working_entry:
-        return _Looked(replace(row, quantity=_working_quantity(state, key)))
-    record = state.positions[key]
+        return _Looked(row)
+    record = state.positions[exposure.key]
     if record.rate is None and instrument.currency != base:
         why = f"no rate of {instrument.currency} is known"
         return _Looked(replace(row, notional=None, risk=None, remarks=(why,)), None, why)
@@ -307,15 +314,15 @@ def _at(held: Held, price: Price, quantity: Quantity) -> Usd:
     return worth(held.rate, gain, price)
 
 
-def _instrument_of(state: State, exposure: Exposure) -> Instrument:
-    if not exposure.is_working_entry:
-        return state.positions[exposure.key].position.instrument
-    return next(r.order.instrument for r in state.orders.of(exposure.key))
-
-
-def _working_quantity(state: State, key: str) -> Quantity:
-    entries = (r.open_quantity for r in state.orders.of(key) if r.is_open and r.order.role is OrderRole.ENTRY)
-    return Quantity(sum(entries, ZERO))
+def _odd(book: Sequence[Held]) -> Iterable[str]:
+    """Yield which histories have a change that no usual session brings."""
+    for held in book:
+        odd = max(held.returns, key=lambda each: abs(each.change), default=None)
+        if odd is not None and abs(odd.change) >= MOST_CHANGE:
+            yield (
+                f"The history of {held.key} changes by {percent(odd.change)} on {odd.day}: if that was a split, its "
+                "older prices must be divided by it"
+            )
 
 
 def _groups(rows: Iterable[RiskRow], name_of: Callable[[RiskRow], str]) -> tuple[GroupRisk, ...]:
@@ -369,66 +376,3 @@ def _left_out_of(each: _Looked, *, is_in_gaps: bool, worst: DayCost | None, coun
     elif not each.trouble and is_in_gaps and worst is not None:
         why = f"it has no change on {worst.day}"
     return LeftOut(symbol=row.symbol, sums=sums, why=why)
-
-
-def limit_uses(
-    state: State, limits: RiskLimits, now: datetime, rows: Sequence[RiskRow], day_trades: DayTradeStatus | None = None
-) -> tuple[LimitUse, ...]:
-    """Return every limit on what is at stake beside what there is, as the checks before a trade count it.
-
-    Args:
-        state: the latest committed one.
-        limits: the user's, with the capital that counts now.
-        now: aware.
-        rows: positions and working entries.
-        day_trades: the count for an order sent now; None when it is not known.
-    """
-    largest = max(rows, key=lambda row: row.notional or ZERO, default=None)
-    riskiest = max(rows, key=lambda row: row.risk or ZERO, default=None)
-    capital, securities = limits.capital, len({row.symbol for row in rows})
-    value = ZERO if largest is None else largest.notional or ZERO
-    uses = [
-        LimitUse(code="open_risk", limit=limits.max_open_risk_pct * capital, found=_sum(row.risk for row in rows)),
-        LimitUse(
-            code="risk_of_one",
-            subject="" if riskiest is None else riskiest.symbol,
-            limit=limits.max_risk_pct * capital,
-            found=ZERO if riskiest is None else riskiest.risk or ZERO,
-        ),
-        LimitUse(
-            code="value_of_one",
-            subject="" if largest is None else largest.symbol,
-            limit=limits.max_position_pct * capital,
-            found=value,
-        ),
-        *_losses(state, limits, now),
-        LimitUse(code="max_positions", unit=Unit.COUNT, limit=Decimal(limits.max_positions), found=Decimal(securities)),
-        _orders_today(state, limits, now),
-    ]
-    if limits.max_notional is not None:
-        subject = "" if largest is None else largest.symbol
-        uses.append(LimitUse(code="max_notional", subject=subject, limit=limits.max_notional, found=value))
-    if day_trades is not None and day_trades.remaining is not None and day_trades.remaining >= 0:
-        limit, used = Decimal(day_trades.limit), Decimal(day_trades.limit - day_trades.remaining)
-        uses.append(LimitUse(code="day_trades", unit=Unit.COUNT, limit=limit, found=used))
-    return tuple(uses)
-
-
-def _losses(state: State, limits: RiskLimits, now: datetime) -> tuple[LimitUse, ...]:
-    """Return the loss of the day and the fall from the highest equity beside their limits."""
-    if state.account is None:
-        return tuple(LimitUse(code=code, limit=None, found=None) for code in ("daily_loss", "drawdown"))
-    account = state.account.account
-    counters = session_counters(state.counters, account, session_date(now))
-    start, peak = counters.session_start_equity or account.equity, max(counters.peak_equity, account.equity)
-    return (
-        LimitUse(code="daily_loss", limit=limits.max_daily_loss_pct * start, found=max(start - account.equity, ZERO)),
-        LimitUse(code="drawdown", limit=limits.max_drawdown_pct * peak, found=max(peak - account.equity, ZERO)),
-    )
-
-
-def _orders_today(state: State, limits: RiskLimits, now: datetime) -> LimitUse:
-    is_today = state.counters.session_date == session_date(now).isoformat()
-    done = state.counters.entries_today if is_today else 0
-    most = Decimal(limits.max_orders_per_day)
-    return LimitUse(code="orders_per_day", unit=Unit.COUNT, limit=most, found=Decimal(done))

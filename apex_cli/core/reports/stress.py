@@ -12,11 +12,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import combinations, pairwise
-from math import sqrt
-from statistics import fmean
 
 from msgspec.structs import replace
 
+from apex_cli.core.analysis.correlation import pearson
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.market.expiry import is_adjusted
 from apex_cli.core.market.option_value import theoretical_price
@@ -203,11 +202,9 @@ def worst_day(book: Sequence[Held], at: datetime) -> DayCost | None:
 
 
 def correlations(book: Sequence[Held]) -> tuple[Correlation, ...]:
-    """Return how what is held goes together, the strongest first, of pairs with 20 common sessions or more.
-
-    r = sum((x - mx)(y - my)) / sqrt(sum((x - mx)^2) sum((y - my)^2)), of the daily changes on common days.
-    """
-    found = (_correlation(first, second) for first, second in combinations(book, 2))
+    """Return how the daily changes of what is held go together, the strongest first; 20 common sessions are needed."""
+    changes = [({each.day: float(each.change) for each in held.returns}, held) for held in book]
+    found = (_correlation(first, second) for first, second in combinations(changes, 2))
     known = [each for each in found if each is not None]
     return tuple(sorted(known, key=lambda each: (-abs(each.value), each.first, each.second)))
 
@@ -259,16 +256,14 @@ def _day_cost(book: Sequence[Held], changes: dict[str, dict[date, Decimal]], day
     )
 
 
-def _correlation(first: Held, second: Held) -> Correlation | None:
-    ours, theirs = ({each.day: float(each.change) for each in held.returns} for held in (first, second))
+def _correlation(one: tuple[dict[date, float], Held], other: tuple[dict[date, float], Held]) -> Correlation | None:
+    (ours, first), (theirs, second) = one, other
     days = sorted(ours.keys() & theirs.keys())
     if len(days) < LEAST_DAYS:
         return None
-    xs, ys = [ours[day] for day in days], [theirs[day] for day in days]
-    mean_x, mean_y = fmean(xs), fmean(ys)
-    spread = sqrt(sum((x - mean_x) ** 2 for x in xs) * sum((y - mean_y) ** 2 for y in ys))
-    if not spread:
+    exact = pearson([ours[day] for day in days], [theirs[day] for day in days])
+    if exact is None:
         return None
-    value = round(Decimal(sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread), 2)
+    value = round(Decimal(exact), 2)
     is_added = value * first.direction * second.direction > 0
     return Correlation(first=first.key, second=second.key, value=value, days=len(days), is_added=is_added)

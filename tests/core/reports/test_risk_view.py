@@ -11,8 +11,17 @@ from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.order import EntryOrder
-from apex_cli.core.reports.risk_view import LimitUse, Past, RiskView, Unit, make_risk_view
+from apex_cli.core.model.order import EntryOrder, OrderRole
+from apex_cli.core.model.protections import (
+    BetaLimits,
+    CorrelationLimits,
+    Protections,
+    SectorLimits,
+    StrategyBudget,
+    StrategyBudgets,
+)
+from apex_cli.core.reports.limit_use import LimitUse, Unit
+from apex_cli.core.reports.risk_view import Known, Past, RiskView, make_risk_view
 from apex_cli.core.reports.stress import DayReturn
 from apex_cli.core.state.tables import State
 from kit import START
@@ -54,7 +63,8 @@ def test_each_position_has_its_risk_from_the_entry_and_what_its_stop_brings_from
 
 
 def test_risk_is_summed_by_symbol_strategy_and_sector() -> None:
-    found = view(two_positions(), sectors={"AAPL": "technology"})
+    known = Known(sector_of=lambda instrument: {"AAPL": "technology"}.get(instrument.key, ""))
+    found = view(two_positions(), known=known)
     assert [(g.name, g.count, g.risk, g.notional, g.share) for g in found.by_strategy] == [
         ("fade", 1, 30, 500, D("0.5")),
         ("trend", 1, 30, 780, D("0.5")),
@@ -178,3 +188,63 @@ def test_a_fresh_state_claims_nothing() -> None:
     uses = by_code(found)
     assert (uses["daily_loss"].found, uses["daily_loss"].left, uses["daily_loss"].fraction) == (None, None, None)
     assert (uses["open_risk"].left, uses["max_positions"].left) == (300, 10)
+
+
+def test_limits_of_protections_are_counted_as_their_checks_count_them() -> None:
+    protections = Protections(
+        max_weekly_loss_pct=D("0.05"),
+        budget=StrategyBudgets(max_open_risk_pct=D("0.02"), strategies={"fade": StrategyBudget(max_positions=2)}),
+        sectors=SectorLimits(max_open_risk_pct=D("0.03"), max_positions=3),
+        correlation=CorrelationLimits(max_open_risk_pct=D("0.02")),
+        beta=BetaLimits(max_exposure=D("0.5")),
+    )
+    rig = two_positions()
+    rig.limits = replace(rig.limits, protections=protections)
+    known = Known(
+        sector_of=lambda instrument: {"AAPL": "technology", "XOM": "energy"}[instrument.key],
+        beta_of=lambda instrument: {"AAPL": D("1.2"), "XOM": D("0.5")}[instrument.key],
+        correlate=lambda _one, _other: D("-0.8"),  # AAPL is held long and XOM short: together
+    )
+    uses = [(use.code, use.subject, use.limit, use.found) for use in view(rig, known=known).limits]
+    own = [use for use in uses if use[0] not in {"open_risk", "risk_of_one", "value_of_one", "daily_loss", "drawdown"}]
+    assert own[2:] == [
+        ("weekly_loss", "", 500, 0),
+        ("strategy_positions", "fade", 2, 1),
+        ("strategy_risk", "trend", 60, 30),
+        ("sector_risk", "energy", 90, 30),
+        ("sector_positions", "energy", 3, 1),
+        ("sector_risk", "technology", 90, 30),
+        ("sector_positions", "technology", 3, 1),
+        ("correlated_risk", "XOM", 60, 60),
+        ("beta_exposure", "SPY", 1500, D("686")),  # 780 * 1.2 - 500 * 0.5
+    ]
+
+
+def test_a_limit_whose_histories_are_missing_is_not_known() -> None:
+    rig = two_positions()
+    protections = Protections(
+        correlation=CorrelationLimits(max_open_risk_pct=D("0.02")), beta=BetaLimits(max_exposure=D("0.5"))
+    )
+    rig.limits = replace(rig.limits, protections=protections)
+    uses = by_code(view(rig))
+    assert (uses["correlated_risk"].found, uses["beta_exposure"].found) == (None, None)
+
+
+def test_a_change_like_that_of_a_split_is_named() -> None:
+    day = START.date() - timedelta(days=3)
+    found = view(two_positions(), past_of=lambda _: Past(returns=(DayReturn(day=day, change=D("-0.5")),)))
+    assert found.remarks[0].startswith(f"The history of AAPL changes by -50 % on {day}: if that was a split")
+
+
+def test_two_entries_in_one_security_have_their_own_sizes() -> None:
+    prices = Prices()
+    rig = Rig(limits=auto(entry_order=EntryOrder.LIMIT), prices=prices)
+    prices.set("AAPL", "51", rig.clock.now())
+    rig.price("51")
+    rig.feed(make_signal("AAPL", now=rig.clock.now(), targets=("54", "56")))
+    with rig.store.transaction() as tx:
+        (name,) = [r.order.client_order_id for r in tx.orders.open() if r.order.role is OrderRole.ENTRY]
+        record = tx.orders[name]
+        second = replace(record.order, client_order_id="apex-00000000000000000000000009-E", quantity=D(4))
+        tx.orders[second.client_order_id] = replace(record, order=second)
+    assert sorted(row.quantity for row in view(rig).rows) == [4, 15]
