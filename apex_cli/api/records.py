@@ -86,7 +86,7 @@ class Event(Value, frozen=True, kw_only=True):
 
     at: datetime
     kind: str
-    """``decided``, ``order_updated``, ``fill_booked``, ``round_trip_closed``, ..."""
+    """``decided``, ``order_updated``, ``fill``, ``round_trip_closed``, ..."""
 
     subject: str
     """Signal, security, session or request that it concerns."""

@@ -78,6 +78,12 @@ def steps(text: str) -> Iterator[Step]:
                 yield Step("\n".join([f"$ {lines[0]}", *more]), command, expected, block.line)
 
 
+def files_of(text: str) -> dict[str, str]:
+    """Return the modules of Python on a page, by the name in their first line."""
+    found = ((re.match(r"# (\w+\.py)\n", block.text), block) for block in blocks(text) if block.kind == "python")
+    return {named[1]: block.text for named, block in found if named}
+
+
 def lines_of_apex(text: str) -> Iterator[str]:
     """Yield every command line of apex in the blocks that nobody follows, and in the text itself."""
     for block in blocks(text):
@@ -191,6 +197,8 @@ class _Screen(io.TextIOBase):
 def shell_for(text: str, template: Path, folder: Path, environ: dict[str, str]) -> Shell:
     """Return the shell that a page is followed in: in a copy of the demo, or beside it."""
     shutil.copytree(template, folder / "demo")
+    for name, content in files_of(text).items():
+        (folder / "demo" / name).write_text(content, encoding="utf-8")
     return Shell(folder if EMPTY_FOLDER in text else folder / "demo", environ)
 
 

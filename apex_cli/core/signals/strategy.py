@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Number: TypeAlias = Decimal | float | int | str
 """A number; a float, and what was divided, is rounded to eight places."""
 
-Parameter: TypeAlias = bool | int | float | str
 FLOAT_PLACES = 8
 
 
@@ -123,15 +122,14 @@ class Context:
         bars: Sequence[Bar],
         *,
         position: PositionView | None = None,
-        parameters: Mapping[str, Parameter] | None = None,
-        columns: Any = None,  # noqa: ANN401 - ends and floats, where they are known already
+        parameters: Mapping[str, int | float] | None = None,
     ) -> None:
         """Show *bars* of *symbol*, oldest first, at least one; the last one has just ended."""
         self.symbol = symbol
         self.position = position
-        self.parameters: Mapping[str, Parameter] = parameters or {}
+        self.parameters: Mapping[str, int | float] = parameters or {}
         self._bars = bars
-        self._columns = columns
+        self._columns: Any = None
         self._indicators: Indicators | None = None
 
     @property
@@ -201,11 +199,6 @@ class Context:
         column: Floats = self._floats()[1][number]
         return column
 
-    @property
-    def has_columns(self) -> bool:
-        """Whether arrays were made or asked for."""
-        return self._columns is not None
-
     def _floats(self) -> tuple[NDArray[np.int64], Floats]:
         if self._columns is None:
             try:
@@ -215,6 +208,16 @@ class Context:
             self._columns = columns_of(self._bars)
         columns: tuple[NDArray[np.int64], Floats] = self._columns
         return columns
+
+
+def has_arrays(ctx: Context) -> bool:
+    """Return whether the arrays of *ctx* were asked for, or given."""
+    return ctx._columns is not None  # noqa: SLF001 - of this module
+
+
+def give_arrays(ctx: Context, columns: tuple[NDArray[np.int64], Floats] | None) -> None:
+    """Let *ctx* have its arrays from the beginning: ends in seconds since 1970, and a row each of the five numbers."""
+    ctx._columns = columns  # noqa: SLF001 - of this module
 
 
 def _missing(error: ImportError) -> ConfigError:

@@ -21,7 +21,7 @@ from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import PipelineContext
 from apex_cli.core.signals.plugin_limits import DEFAULT_TIME_S, LeftOutError, Limits
 from apex_cli.core.signals.prefetch import NOT_FETCHED
-from apex_cli.core.signals.strategy import Context, OnBar, Parameter, Signal
+from apex_cli.core.signals.strategy import Context, OnBar, Signal, give_arrays, has_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ class StrategySource:
         length: int = 1000,
         max_age: timedelta | None = None,
         needs_open_market: bool = True,
-        parameters: Mapping[str, Parameter] | None = None,
+        parameters: Mapping[str, int | float] | None = None,
         raises: bool = False,
     ) -> None:
         """Keep what to call and where to look.
@@ -132,8 +132,8 @@ class StrategySource:
 
     def _ask(self, symbol: str, bars: Sequence[Bar]) -> Signal | None:
         """Return what the strategy returns for the newest of *bars*; None, and why, where that is no signal."""
-        columns, position = self._columns(symbol, bars), self._position(symbol)
-        shown = Context(symbol, bars, position=position, parameters=self._parameters, columns=columns)
+        shown = Context(symbol, bars, position=self._position(symbol), parameters=self._parameters)
+        give_arrays(shown, self._columns(symbol, bars))
         answer: Any = None
         problem = ""
         try:
@@ -146,7 +146,7 @@ class StrategySource:
                 raise
             hint = f" {error.hint}" if isinstance(error, ApexError) and error.hint else ""
             problem = f"{type(error).__name__}: {error}{hint}"
-        self._wants_columns = self._wants_columns or shown.has_columns
+        self._wants_columns = self._wants_columns or has_arrays(shown)
         if isinstance(answer, Signal):
             return answer
         if answer is not None:
