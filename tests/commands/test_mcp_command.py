@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ TRADE = {
     "target_prices": [25.6],
     "confidence": 0.8,
 }
+
+REASONED = TRADE | {"reason": "a reason"}
 
 
 class Agent:
@@ -138,6 +141,30 @@ def test_what_an_agent_did_stands_in_the_journal_under_its_name(
     explained = apex("explain", "AAPL").out
     assert "the agent claude" in explained
     assert '"a reason"' in explained
+
+
+def test_a_client_that_talks_nonsense_and_goes_away_leaves_one_whole_proposal(
+    demo: Path, start: Callable[..., Any], apex_json: Callable[..., Any]
+) -> None:
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+    lines: list[object] = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        "not json",
+        [1, 2],
+        "x" * 1_000_000,
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "propose", "arguments": "none"}},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "propose", "arguments": REASONED}},
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 3}},
+    ]
+    process = start("mcp", cwd=demo, stdin=subprocess.PIPE)
+    out, err = process.communicate("".join(f"{json.dumps(line)}\n" for line in lines), timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert {json.loads(line)["jsonrpc"] for line in out.splitlines()} == {"2.0"}
+    (waiting,) = apex_json("approve").data["approvals"]
+    assert (waiting["agent"], waiting["agent_reason"]) == ("agent", "a reason")
+    assert [finding["level"] for finding in apex_json("state", "check").data["findings"]].count("error") == 0
 
 
 def test_whatever_the_agent_is_called_must_be_a_name(demo: Path, apex_json: Callable[..., Any]) -> None:

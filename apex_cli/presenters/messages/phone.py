@@ -15,7 +15,7 @@ from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.core.reports.board import Day
 from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.core.state.events import DaySummary
-from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, question_lines
+from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, proposal_lines, question_lines
 from apex_cli.presenters.history import ratio_figures
 from apex_cli.presenters.messages.message import telegram_html, telegram_notice, telegram_pages
 from apex_cli.presenters.messages.notices import summary_lines
@@ -63,7 +63,7 @@ def decided_html(approval: ApprovalRecord, preview: Preview | None = None) -> st
     """Return a question that has its end: what, who, when, why, and "was / now" where it was looked at again."""
     emoji, words = ANSWER_WORDS.get(approval.status, ("", approval.status.value))
     lines = (*answer_lines(approval), *(was_now_lines(approval, preview) if preview else ()))
-    asked = question_lines(approval)[:3]
+    asked = (*proposal_lines(approval.opportunity.signal), *question_lines(approval)[:3])
     return telegram_html(f"{emoji} {approval_name(approval)}: {words}".strip(), (*lines, *asked))
 
 
@@ -89,7 +89,8 @@ def details_html(approval: ApprovalRecord, preview: Preview) -> str:
         for part in approval.opportunity.breakdown
     )
     against = tuple(f"✗ {reason.message}" for reason in preview.reasons) or ("✓ A yes would be executed now.",)
-    lines = (*was_now_lines(approval, preview), f"Day trades: {preview.day_trade_effect}", *score, *against)
+    mark = proposal_lines(approval.opportunity.signal)
+    lines = (*mark, *was_now_lines(approval, preview), f"Day trades: {preview.day_trade_effect}", *score, *against)
     return telegram_html(f"🔍 {approval_name(approval)}", lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import compress
 from typing import Any, Generic, TypeVar
 
 from apex_cli.core.model.base import Value
@@ -30,6 +31,9 @@ class Column(Value, Generic[T], frozen=True, kw_only=True):
     rank: int = FIRST
     is_right: bool = False
     wraps: bool = False
+    is_optional: bool = False
+    """True: it is drawn only where a row has a value."""
+
     place: int = 0
     """Columns are drawn in the order of their places, those of one place in the order of the JSON; ids come last."""
 
@@ -63,11 +67,14 @@ class Table(Generic[T]):
 
     def grid(self, rows: Iterable[T], *, title: str = "", handles: Iterable[int | str] | None = None) -> Grid:
         """Return *rows* as a table; *handles*, one a row, are names that a person may type."""
-        cells = [self.cells(row) for row in rows]
+        rows = list(rows)
+        kept = [not column.is_optional or any(column.value(row) is not None for row in rows) for column in self._drawn]
+        heads = tuple(compress(self.heads, kept))
+        cells = [tuple(compress(self.cells(row), kept)) for row in rows]
         if handles is None:
-            return Grid(title=title, columns=self.heads, rows=tuple(cells), empty=self._empty)
+            return Grid(title=title, columns=heads, rows=tuple(cells), empty=self._empty)
         numbered = tuple((Cell(str(handle), Tone.DIM), *row) for handle, row in zip(handles, cells, strict=False))
-        return Grid(title=title, columns=(Head("#", is_right=True), *self.heads), rows=numbered, empty=self._empty)
+        return Grid(title=title, columns=(Head("#", is_right=True), *heads), rows=numbered, empty=self._empty)
 
 
 def _cell(column: Column[T], row: T) -> Cell:
