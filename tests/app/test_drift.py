@@ -159,7 +159,7 @@ def test_the_difference_of_the_results_is_that_of_the_slippage(planted: Planted)
 def test_the_first_difference_is_the_first_fill_beyond_what_is_tolerated(planted: Planted) -> None:
     first = planted.drift().first_divergence
     assert first is not None
-    assert (first.session, first.what) == (found_first(planted), "AAA entry filled 0.20 % worse than the model")
+    assert (first.session, first.what) == (found_first(planted), "AAA entry filled 0.20 % worse than in the replay")
     tolerant = planted.drift(tolerance=D("0.01")).first_divergence
     assert tolerant is not None
     missed = planted.drift().missed[0]
@@ -182,6 +182,7 @@ def test_the_same_settings_and_signals_agree_in_everything(planted: Planted, tmp
     found = find_drift(make_settings(tmp_path, SLIPPAGE), DriftOptions(bars_dir=planted.bars))
     assert (found.missed, found.extra, found.exits, found.parted, found.first_divergence) == ((), (), (), (), None)
     assert {fill.total for fill in found.fills} == {0}
+    assert not any("other limits" in caveat for caveat in found.caveats)
     assert (found.difference_r, found.live.expectancy_r) == (0, found.model.expectancy_r)
 
 

@@ -80,6 +80,16 @@ def pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
     return fsum([x * y for x, y in zip(from_mean, from_other, strict=True)]) / sqrt(spread) if spread else None
 
 
+def standardised(values: Sequence[float]) -> list[float] | None:
+    """Return the distances from the mean, divided so that their squares sum to 1; None where nothing moved.
+
+    The sum of the products of two such series is their correlation.
+    """
+    distances = _from_mean(values) if values else []
+    spread = sqrt(fsum([d * d for d in distances]))
+    return [d / spread for d in distances] if spread else None
+
+
 def _from_mean(values: Sequence[float]) -> list[float]:
     mean = fsum(values) / len(values)
     return [value - mean for value in values]

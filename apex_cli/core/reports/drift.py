@@ -371,7 +371,7 @@ def _first(
 
 
 def _than(fraction: Decimal) -> str:
-    return "worse than the model" if fraction > 0 else "better than the model"
+    return "worse than in the replay" if fraction > 0 else "better than in the replay"
 
 
 def _percent(fraction: Decimal) -> str:

@@ -12,10 +12,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import combinations, pairwise
+from operator import mul
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from apex_cli.core.analysis.correlation import pearson
+from apex_cli.core.analysis.correlation import pearson, standardised
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.market.expiry import is_adjusted
 from apex_cli.core.market.option_value import theoretical_price
@@ -203,10 +205,23 @@ def worst_day(book: Sequence[Held], at: datetime) -> DayCost | None:
 
 def correlations(book: Sequence[Held]) -> tuple[Correlation, ...]:
     """Return how the daily changes of what is held go together, the strongest first; 20 common sessions are needed."""
-    changes = [({each.day: float(each.change) for each in held.returns}, held) for held in book]
-    found = (_correlation(first, second) for first, second in combinations(changes, 2))
+    found = (_correlation(first, second) for first, second in combinations(map(_series, book), 2))
     known = [each for each in found if each is not None]
     return tuple(sorted(known, key=lambda each: (-abs(each.value), each.first, each.second)))
+
+
+class _Series(NamedTuple):
+    """The changes of one position's history."""
+
+    held: Held
+    changes: dict[date, float]
+    unit: list[float] | None
+    """Their distances from the mean, of length 1 together: two of the same days give the correlation by one product."""
+
+
+def _series(held: Held) -> _Series:
+    changes = {each.day: float(each.change) for each in held.returns}
+    return _Series(held, changes, standardised(list(changes.values())))
 
 
 def _cost(held: Held, price: Decimal, basis: Basis) -> MoveCost:
@@ -256,14 +271,17 @@ def _day_cost(book: Sequence[Held], changes: dict[str, dict[date, Decimal]], day
     )
 
 
-def _correlation(one: tuple[dict[date, float], Held], other: tuple[dict[date, float], Held]) -> Correlation | None:
-    (ours, first), (theirs, second) = one, other
-    days = sorted(ours.keys() & theirs.keys())
+def _correlation(one: _Series, other: _Series) -> Correlation | None:
+    is_same = one.changes.keys() == other.changes.keys()
+    days = one.changes.keys() if is_same else sorted(one.changes.keys() & other.changes.keys())
     if len(days) < LEAST_DAYS:
         return None
-    exact = pearson([ours[day] for day in days], [theirs[day] for day in days])
+    if is_same:
+        exact = None if one.unit is None or other.unit is None else sum(map(mul, one.unit, other.unit))
+    else:
+        exact = pearson(*([each.changes[day] for day in days] for each in (one, other)))
     if exact is None:
         return None
-    value = round(Decimal(exact), 2)
+    value, first, second = round(Decimal(exact), 2), one.held, other.held
     is_added = value * first.direction * second.direction > 0
     return Correlation(first=first.key, second=second.key, value=value, days=len(days), is_added=is_added)

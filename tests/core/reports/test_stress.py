@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apex_cli.core.market.calendar import previous_sessions, session_bounds
 from apex_cli.core.market.option_value import theoretical_price
@@ -206,3 +208,32 @@ def test_a_correlation_is_pearsons() -> None:
     )
     # means 2 and 6: sum x'y' = 12+5+0+3+20 = 40, sum x'^2 = 10, sum y'^2 = 174; 40 / sqrt(1740) = 0.9589
     assert correlations([first, second])[0].value == D("0.96")
+
+
+def test_histories_of_other_lengths_are_compared_over_what_they_share() -> None:
+    whole = returns(*(["0.01", "-0.01", "0.02"] * 9))
+    part = tuple(DayReturn(day=each.day, change=-each.change) for each in whole[3:24])
+    book = [held("AAA", LONG, "1", "50", returns=whole), held("BBB", LONG, "1", "50", returns=part)]
+    assert [(p.value, p.days, p.is_added) for p in correlations(book)] == [(D("-1.00"), 21, False)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    right=st.sampled_from(OptionRight),
+    side=st.sampled_from(PositionSide),
+    strike=st.integers(50, 150),
+    price=st.decimals("0.05", "40", places=2),
+    spot=st.one_of(st.none(), st.integers(50, 150)),
+    volatility=st.one_of(st.none(), st.floats(0.05, 2)),
+)
+def test_a_wider_gap_never_costs_less_and_a_bought_option_no_more_than_its_premium(  # noqa: PLR0917 - one option
+    right: OptionRight, side: PositionSide, strike: int, price: Decimal, spot: int | None, volatility: float | None
+) -> None:
+    underlying = None if spot is None else Price(D(spot))
+    one = held(option(right, str(strike)), side, "1", str(price), underlying=underlying, volatility=volatility)
+    losses = [gap_cost([one], gap, START).loss for gap in GAPS]
+    assert losses == sorted(losses)
+    if side is LONG:
+        assert losses[-1] <= price * 100
+    if spot is not None:
+        assert all(loss <= gap * spot * 100 + 1 for gap, loss in zip(GAPS, losses, strict=True))  # a tick for rounding
