@@ -23,7 +23,7 @@ from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Choice
 from apex_cli.listen.door import bearer_of, read_body, too_many
 from apex_cli.listen.metrics import CONTENT_TYPE
-from apex_cli.listen.openapi import openapi
+from apex_cli.listen.openapi import QUANTITY, Sources, openapi
 from apex_cli.listen.rates import Bucket
 from apex_cli.listen.refusals import RequestRefused, unauthorized, wrong_input
 from apex_cli.listen.web import HEADERS
@@ -77,17 +77,22 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The body of ``POST /approvals/{id}``."""
 
     choice: Choice
-    version: Annotated[int, msgspec.Meta(ge=1)]
-    quantity: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,8})?$")] | None = None
+    version: Annotated[float, msgspec.Meta(ge=1, multiple_of=1)]
+    """A whole number; JSON may write it as 1.0, too."""
+
+    quantity: Annotated[str, msgspec.Meta(pattern=QUANTITY)] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class LookRoutes:
     """Addresses for those who read, and for those who act."""
 
-    def __init__(self, doing: Doing, secrets: DoorSecrets, metrics_page: Callable[[], bytes]) -> None:
+    def __init__(
+        self, doing: Doing, secrets: DoorSecrets, *, sources: Sources, metrics_page: Callable[[], bytes]
+    ) -> None:
         """Serve to who knows the tokens in *secrets*; without a token there is nothing there."""
         self._doing = doing
+        self._sources = sources
         self._readers = (*secrets.read, *secrets.control)
         self._actors = secrets.control
         self._metrics_page = metrics_page
@@ -121,7 +126,8 @@ class LookRoutes:
         """Give the OpenAPI document."""
         self._require(request, self._readers)
         commands = {path: look.command for path, look in self._doing.looks.items()}
-        return JSONResponse(openapi(commands, can_act=self._doing.answer is not None), headers=HEADERS)
+        found = openapi(commands, self._sources, can_act=self._doing.answer is not None)
+        return JSONResponse(found, headers=HEADERS)
 
     async def act(self, request: Request) -> Response:
         """Answer an approval."""
@@ -137,16 +143,13 @@ class LookRoutes:
             ) from None
         if not await self._done(self._eyes, partial(self._doing.is_known, name)):
             raise wrong_input(404, "approval_unknown", "There is no approval with that id.")
-        quantity = None if reply.quantity is None else Decimal(reply.quantity)
-        if quantity is not None and not quantity:
-            raise wrong_input(422, "answer_invalid", "The body is no answer: the quantity is nothing.")
         answer = Answer(
             choice=reply.choice,
             ids=(name,),
             reason=reply.reason,
-            quantity=None if quantity is None else Quantity(quantity),
+            quantity=None if reply.quantity is None else Quantity(Decimal(reply.quantity)),
             by=BY,
-            version=reply.version,
+            version=int(reply.version),
         )
         assert self._doing.answer is not None  # noqa: S101 - there is no such address otherwise
         return await self._captured(self._hands, "approve", partial(_answered, self._doing.answer, answer))

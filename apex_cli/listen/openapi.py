@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apex_cli import __version__
+from apex_cli.listen.door import LONGEST_KEY
 from apex_cli.presenters.contract import envelope_schema
+from apex_cli.settings.doors import ListenSourceSettings, SourceAuth
+
+Sources = Mapping[str, ListenSourceSettings]
 
 ALERT = {
     "oneOf": [
@@ -36,6 +40,7 @@ REASONS = {
 }
 LOOK_ERRORS = ("401", "404", "421", "429", "503")
 SIGNAL_ERRORS = ("400", "401", "403", "408", "413", "421", "422", "429", "503")
+QUANTITY = r"^(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,8})?$"
 ANSWER = {
     "type": "object",
     "additionalProperties": False,
@@ -43,25 +48,30 @@ ANSWER = {
     "properties": {
         "choice": {"enum": ["approve", "reject"]},
         "version": {"type": "integer", "minimum": 1, "description": "Of the approval that was looked at."},
-        "quantity": {"type": "string", "pattern": r"^\d{1,12}(\.\d{1,8})?$", "description": "Another size."},
+        "quantity": {"type": "string", "pattern": QUANTITY, "description": "Another size."},
         "reason": {"type": "string", "maxLength": 500},
     },
 }
 
 
-def openapi(looks: Mapping[str, str], *, can_act: bool) -> dict[str, Any]:
+def openapi(looks: Mapping[str, str], sources: Sources, *, can_act: bool) -> dict[str, Any]:
     """Return the document.
 
     Args:
         looks: path -> the command whose JSON it answers with.
+        sources: who may send.
         can_act: whether approvals can be answered.
     """
-    parts: dict[str, Any] = {"Alert": ALERT_SCHEMA, "Error": _component("listen", {})}
+    parts: dict[str, Any] = {"Alert": ALERT_SCHEMA}
+    parts["Error"] = _component("error", parts)
     paths: dict[str, Any] = {path: {"get": _look(path, command, parts)} for path, command in looks.items()}
     paths["/metrics"] = {"get": _page("Metrics for Prometheus.", "text/plain")}
     paths["/openapi.json"] = {"get": _page("This document.", "application/json")}
-    paths["/signals/{source}"] = {"post": _take(parts, secret=False)}
-    paths["/signals/{source}/{secret}"] = {"post": _take(parts, secret=True)}
+    by_path = [name for name, source in sources.items() if source.auth is SourceAuth.PATH]
+    if others := [name for name in sources if name not in by_path]:
+        paths["/signals/{source}"] = {"post": _take(parts, others, has_secret=False)}
+    if by_path:
+        paths["/signals/{source}/{secret}"] = {"post": _take(parts, by_path, has_secret=True)}
     if can_act:
         paths["/approvals/{id}"] = {"post": _answer(parts)}
     return {
@@ -134,15 +144,20 @@ def _page(summary: str, media: str) -> dict[str, Any]:
     }
 
 
-def _take(parts: dict[str, Any], *, secret: bool) -> dict[str, Any]:
-    names = ("source", "secret") if secret else ("source",)
-    headers = () if secret else ("Idempotency-Key", "webhook-id", "webhook-timestamp", "webhook-signature")
+def _take(parts: dict[str, Any], sources: Sequence[str], *, has_secret: bool) -> dict[str, Any]:
+    """Return the address that *sources* send to; those of one path prove themselves in the same place."""
+    source = {"name": "source", "in": "path", "required": True, "schema": {"enum": list(sources)}}
+    secret = {"name": "secret", "in": "path", "required": True, "schema": {"type": "string", "minLength": 16}}
+    key = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": LONGEST_KEY}}
+    headers = ("webhook-id", "webhook-timestamp", "webhook-signature")
     return {
         "summary": "Take signals in; answered when they are safely kept.",
-        "operationId": "send_with_secret" if secret else "send",
-        "security": [{}] if secret else [{"sender": []}, {}],
+        "operationId": "send_with_secret" if has_secret else "send",
+        "security": [{}] if has_secret else [{"sender": []}, {}],
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
+            source,
+            *([secret] if has_secret else []),
+            key,
             *({"name": name, "in": "header", "schema": {"type": "string"}} for name in headers),
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": ALERT}}},

@@ -127,7 +127,8 @@ def make_listener(
     desk.warm_up()
     signals = SignalRoutes(Door(settings.listen.sources, secrets, clock), desk, metrics, talk.detail)
     health = Look("listen health", lambda out: out.result(health_of(settings)))
-    looks = LookRoutes(doing._replace(looks={**doing.looks, "/health": health}), secrets, metrics.page)
+    doing = doing._replace(looks={**doing.looks, "/health": health})
+    looks = LookRoutes(doing, secrets, sources=settings.listen.sources, metrics_page=metrics.page)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -45,13 +45,13 @@ class Listener:
         self.said: list[str] = []
         self.app = self.restarted()
 
-    def restarted(self, port: int = 8422) -> Any:
+    def restarted(self, port: int = 8422, *, can_act: bool = True) -> Any:
         """Make the application again, on what it kept."""
         talk = Talk(lambda: None, self.said.append, self.said.append, lambda reason: self.said.append(reason.message))
         secrets = DoorSecrets(
             sources=dict.fromkeys(self.settings.listen.sources, (SECRET,)), read=(READ,), control=(CONTROL,)
         )
-        doing = make_doing(self.settings, can_act=True)
+        doing = make_doing(self.settings, can_act=can_act)
         self.app = make_listener(self.settings, secrets, talk, Place("127.0.0.1", port), doing=doing)
         return self.app
 
