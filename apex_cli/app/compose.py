@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from apex_cli.core.coordinator.service import Service
     from apex_cli.core.decision.gatherer import Gatherer, VolatilityOf
     from apex_cli.core.execution.answers import ApprovalDesk
-    from apex_cli.core.execution.closer import Closer
+    from apex_cli.core.execution.closer import Closer, QuotesOf
     from apex_cli.core.execution.executor import TradeExecutor
     from apex_cli.core.execution.guard import Guard
     from apex_cli.core.execution.orders import Orders
@@ -78,6 +78,7 @@ def make_execution(
     protection: ProtectionLimits | None = None,
     patience: Patience | None = None,
     price_of: PriceOf | None = None,
+    quotes_of: QuotesOf | None = None,
 ) -> Execution:
     """Put together what sends orders to *broker*, in a run, a replay or a test."""
     from apex_cli.core.execution.closer import Closer
@@ -98,6 +99,7 @@ def make_execution(
         clock=clock,
         ids=ids,
         enforce_market_hours=limits.risk.enforce_market_hours,
+        quotes_of=quotes_of,
     )
     executor = TradeExecutor(
         store=store,
@@ -174,6 +176,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         limits=settings.limits,
         protection=settings.protection,
         price_of=gatherer.price_of,
+        quotes_of=gatherer.quotes_of,
         patience=market.patience,
     )
     reconciler = Reconciler(

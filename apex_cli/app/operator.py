@@ -412,7 +412,7 @@ def half_of(approval: ApprovalRecord) -> Quantity:
 
 def _held_name(state: State, symbol: str) -> str:
     """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
-    from apex_cli.core.execution.closer import find_position
+    from apex_cli.core.execution.close_terms import find_position
     from apex_cli.core.model.spelling import names_key
 
     keys = sorted(state.positions)

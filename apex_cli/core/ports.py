@@ -22,7 +22,7 @@ from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.option_rule import OptionChain
-from apex_cli.core.model.order import Order
+from apex_cli.core.model.order import Exchange, Order
 from apex_cli.core.model.prediction import ModelInfo, ModelOutcome, Pointer, Prediction
 from apex_cli.core.model.records import OutboxRow, RejectedRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
@@ -146,6 +146,17 @@ class Broker(Protocol):
             OutcomeUnknownError: perhaps something was.
         """
 
+    async def exchange(self, exchange: Exchange) -> None:
+        """Send orders in one piece with cancels and changes; what becomes of each comes as events.
+
+        Nothing leaves, and the orders are reported as rejected, where one of the working orders has filled more than
+        was drained, or those that the orders are to rest beside are in no common OCA group.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: perhaps something was.
+        """
+
     async def cancel(self, client_order_id: str) -> None:
         """Ask for a cancel; the answer comes as an event, or a fill does."""
 
@@ -192,6 +203,9 @@ class Broker(Protocol):
 
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return what the account's margin would be if *order* were filled; None when the broker cannot say."""
+
+    async def refusal_of(self, order: Order) -> str:
+        """Return why the broker would refuse *order* now; empty where it would take it, or does not say."""
 
 
 class PriceSource(Protocol):

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
+from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionChain
-from apex_cli.core.model.order import Order, OrderStatus
+from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderStatus
 from apex_cli.core.ports import Broker, BrokerSnapshot, Clock, StateStore
 from apex_cli.core.state.tables import State
 
@@ -48,6 +49,9 @@ class UnreliableBroker:
         self.rejects: Callable[[Order], bool] = lambda _: False
         """Orders that the venue rejects one by one, out of a transmission whose others it takes."""
 
+        self.why = "rejected by the exchange"
+        """What is said of them."""
+
         self.is_silent = False
         """True: events wait at the venue until it is False again."""
 
@@ -69,6 +73,15 @@ class UnreliableBroker:
 
         self.before_cancel: Callable[[str], None] = lambda _: None
         """What happens at the venue just before a cancel arrives there."""
+
+        self.before_exchange: Callable[[str], None] = lambda _: None
+        """What happens at the venue just before an exchange that touches an exit, or rests beside it, arrives there."""
+
+        self.before_submit: Callable[[str], None] = lambda _: None
+        """What happens at the venue just before one order of a transmission arrives there."""
+
+        self.refusal = ""
+        """Why the venue would refuse every order, as it says when it is asked before."""
 
         self.submitted: list[tuple[Order, ...]] = []
         """What reached the venue, a transmission each."""
@@ -99,10 +112,47 @@ class UnreliableBroker:
         fate = self.fates.popleft() if self.fates else Fate.TAKEN
         if fate is Fate.REFUSED:
             raise BrokerError("not_connected", "The broker is not connected.")
+        for order in orders:
+            self.before_submit(order.client_order_id)
         if fate is not Fate.LOST_BEFORE:
             await self._deliver(orders)
         if fate is not Fate.TAKEN:
             raise OutcomeUnknownError("no_answer", "The broker did not answer in time.")
+
+    async def exchange(self, exchange: Exchange) -> None:
+        """Cancel, change and send as each of them goes here, unless a fill of one of the exits comes before.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: perhaps something was.
+        """
+        fate = self.fates.popleft() if self.fates else Fate.TAKEN
+        if fate is Fate.REFUSED:
+            raise BrokerError("not_connected", "The broker is not connected.")
+        touched = (*exchange.cancel, *(order.client_order_id for order in exchange.change))
+        for name in (*touched, *exchange.beside):
+            self.before_exchange(name)
+        self._own.extend(self.inner.drain())
+        news = [*self._own, *getattr(self.inner, "_unsaved", ())]
+        if any(isinstance(e, Fill) and e.client_order_id in {*touched, *exchange.beside} for e in news):
+            self._reject(exchange.orders, f"Not sent: {MEANWHILE}.")
+            return
+        if fate is not Fate.LOST_BEFORE:
+            for name in exchange.cancel:
+                await self.cancel(name)
+            for order in exchange.change:
+                await self.modify(order)
+            await self._deliver(exchange.orders)
+        if fate is not Fate.TAKEN:
+            raise OutcomeUnknownError("no_answer", "The broker did not answer in time.")
+
+    def _reject(self, orders: Iterable[Order], reason: str) -> None:
+        self._own.extend(
+            OrderUpdate(
+                client_order_id=order.client_order_id, status=OrderStatus.REJECTED, at=self._clock.now(), reason=reason
+            )
+            for order in orders
+        )
 
     async def _deliver(self, orders: Sequence[Order]) -> None:
         bad = [order for order in orders if self.rejects(order)]
@@ -110,15 +160,7 @@ class UnreliableBroker:
         if good:
             self.submitted.append(good)
             await self.inner.submit(good)
-        self._own.extend(
-            OrderUpdate(
-                client_order_id=order.client_order_id,
-                status=OrderStatus.REJECTED,
-                at=self._clock.now(),
-                reason="rejected by the exchange",
-            )
-            for order in bad
-        )
+        self._reject(bad, self.why)
 
     async def cancel(self, client_order_id: str) -> None:
         """Cancel, or not."""
@@ -184,6 +226,11 @@ class UnreliableBroker:
     async def preview(self, order: Order) -> MarginPreview | None:
         """Return what the venue says."""
         return await self.inner.preview(order)
+
+    async def refusal_of(self, order: Order) -> str:
+        """Return what was set."""
+        del order
+        return self.refusal
 
 
 class MarginBroker(UnreliableBroker):

@@ -332,6 +332,15 @@ class Rig:
                 groups[group] = max(groups.get(group, ZERO), left)
         return sum(groups.values(), ZERO)
 
+    def stopped_at_venue(self, key: str = "AAPL") -> Decimal:
+        """Return what stops that work at the venue could fill together; those of one group count once."""
+        groups: dict[str, Decimal] = {}
+        for name, order in self._desk.open.items():
+            if order.order.role is not OrderRole.ENTRY and order.rank and order.key == key and order.kind.is_stop:
+                group = order.group.name if order.group is not None else name
+                groups[group] = max(groups.get(group, ZERO), order.quantity - order.filled)
+        return sum(groups.values(), ZERO)
+
     def unprotected(self, key: str = "AAPL") -> Decimal:
         """Return the held units that no working stop covers, by our own books."""
         row = self.state.positions.get(key)

@@ -301,7 +301,7 @@ class TestCloses:
         assert rig.unprotected(name_of(4)) == 0
         assert all(rig.unprotected(key) == 0 for key in rig.state.positions)
 
-    def test_exits_that_the_broker_does_not_release_keep_their_position(
+    def test_cancels_that_are_lost_do_no_harm_where_the_fill_ends_the_exits(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         _, rig = both(tmp_path, monkeypatch)
@@ -309,9 +309,22 @@ class TestCloses:
         broker.loses_cancels = True
         rig.use(broker)
         done = close_all(rig)
-        assert {failure.code for failure in done.failures} == {"exits_unconfirmed"}
+        assert (done.failures, len(done.results)) == ((), MANY)
+        assert (rig.at_venue(), rig.resting_at_venue()) == ({}, {})
+
+    def test_exits_that_the_broker_does_not_release_are_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, rig = both(tmp_path, monkeypatch)
+        broker = UnreliableBroker(rig.venue, rig.clock)
+        broker.loses_cancels = True
+        broker.rejects = lambda order: order.role is OrderRole.CLOSE and order.oca_group is not None
+        broker.why = "OCA group is not supported"
+        rig.use(broker)
+        done = close_all(rig)
+        assert {failure.code for failure in done.failures} == {"exits_left"}
         assert len(done.failures) == MANY
-        assert len(rig.at_venue()) == MANY
+        assert all("-S1" in failure.message and failure.status == 6 for failure in done.failures)
 
     def test_entries_that_are_not_ended_are_not_closed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _, rig = both(tmp_path, monkeypatch)
@@ -351,7 +364,7 @@ class TestCloses:
             if name in {r.order.client_order_id for r in rig.orders(key)}:
                 rig.price("47", key)
 
-        broker.before_cancel = fill
+        broker.before_exchange = fill
         done = close_all(rig)
         assert done.failures == ()
         assert rig.at_venue() == {}

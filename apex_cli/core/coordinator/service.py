@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, NothingToDo, OutcomeUnknownError
 from apex_cli.core.execution.answers import ApprovalDesk, already_answered
-from apex_cli.core.execution.closer import Closer, closed_for, closed_now
+from apex_cli.core.execution.close_result import closed_for, closed_now
+from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.management.stop_mover import StopMover
 from apex_cli.core.model.decision import Reason

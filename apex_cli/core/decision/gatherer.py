@@ -256,9 +256,16 @@ class Gatherer:
 
     async def price_of(self, instrument: Instrument) -> Price | None:
         """Return the latest price after asking for it; None when there is none."""
-        await self.refresh_quotes((instrument,))
-        quote = self.quote(instrument, self._clock.now())
+        quote = (await self.quotes_of((instrument,))).get(instrument.key)
         return quote.price if quote else None
+
+    async def quotes_of(self, instruments: Iterable[Instrument]) -> dict[str, Quote]:
+        """Return the latest quotes after asking for them, by security; what has none is left out."""
+        instruments = tuple(instruments)
+        await self.refresh_quotes(instruments)
+        now = self._clock.now()
+        found = {instrument.key: self.quote(instrument, now) for instrument in instruments}
+        return {key: quote for key, quote in found.items() if quote is not None}
 
     def _market(self, instrument: Instrument, now: datetime) -> MarketStatus:
         market = market_status(instrument.market_type, now)

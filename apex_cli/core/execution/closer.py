@@ -1,78 +1,114 @@
-"""Closes a position, whole or in part, without ever selling more than is held.
+"""Closes a position, whole or in part, without ever selling more than is held, and without a naked moment.
 
-The exits go first: cancelled for what is closed, shrunk for what stays, each confirmed by the
-broker. A fill that comes meanwhile is booked and lowers what is left to close. Only then the
-closing order leaves, for no more than is held. A resting limit leaves together with a stop, as
-one OCA group, so that nothing is ever without protection.
+A closing order joins the OCA group of the exits of what it closes: the broker ends them with its fill, and it with
+theirs. Exits that only shrink, or rest in another group, make room in one piece with it. A fill that comes before is
+booked and lowers what is left to close. Where the broker would refuse the closing order, no exit is touched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from decimal import Decimal
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.brackets import ExitChanges, close_order, exits_for_remaining, part_of
-from apex_cli.core.errors import ApexError, BrokerError, InputError, NothingToDo, OutcomeUnknownError, RefusedError
+from apex_cli.core.decision.brackets import ExitChanges
+from apex_cli.core.decision.closing import ClosePlan, plan_close, stops_to_stand_in, without
+from apex_cli.core.errors import ApexError, BrokerError, NothingToDo, OutcomeUnknownError, RefusedError
+from apex_cli.core.execution.close_result import close_failure, nothing_to_close, what_came_of
+from apex_cli.core.execution.close_terms import (
+    closing_orders,
+    find_position,
+    require_held,
+    wanted_quantity,
+    what_remains,
+)
 from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.market.expiry import has_expired
-from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
-from apex_cli.core.model.position import PositionSide, profit, profit_pct
+from apex_cli.core.model.market import Quote
+from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.records import BracketRecord, PositionRecord
-from apex_cli.core.model.request import Closed, CloseRequest, CloseStatus, EntriesCancelled
-from apex_cli.core.model.spelling import names_key, same_security
+from apex_cli.core.model.request import Closed, CloseRequest, EntriesCancelled
 from apex_cli.core.ports import Clock, Ids, StateStore
-from apex_cli.core.positions.protection import held_on_both_sides, is_unsure, next_leg_id, orders_of, replacement_stop
+from apex_cli.core.positions.protection import (
+    is_unsure,
+    orders_of,
+)
 from apex_cli.core.state.tables import State
 
 FAILED = frozenset({OrderStatus.REJECTED, OrderStatus.NEVER_SENT, OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 
+GRACE_S = 1.0
+"""How long the broker has to end the exits beside a closing order that has filled; then they are cancelled."""
 
-def find_position(state: State, symbol: str) -> PositionRecord:
-    """Return the position that *symbol* names, by key or, when that is clear, by symbol alone.
+OCA = "OCA"
+"""What the broker says in why it refuses an order for its group."""
 
-    Raises:
-        NothingToDo: nothing of that name is held.
-        InputError: several securities of that symbol are held.
-    """
-    named: PositionRecord | None = state.positions.get(symbol)
-    if named is not None:
-        return named
-    rows: list[PositionRecord] = [
-        row for row in state.positions.values() if same_security(symbol, row.position.instrument)
-    ]
-    exact = [row for row in rows if names_key(symbol, row.position.instrument.key)]
-    if len(exact or rows) == 1:
-        return (exact or rows)[0]
-    if not rows:
-        held = ", ".join(state.positions) or "nothing"
-        message = f"There is no open position in {symbol}."
-        raise NothingToDo("no_position", message, hint=f"Held: {held}.", details={"symbol": symbol})
-    names = ", ".join(repr(row.position.instrument.key) for row in rows)
-    raise InputError("ambiguous_symbol", f"{symbol} could be {names}.", hint="Name one of them.")
+QuotesOf = Callable[[Iterable[Instrument]], Awaitable[Mapping[str, Quote]]]
+"""Asks for the latest quotes, and returns those there are by security."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Closing:
+    """One close that is under way."""
+
+    key: str
+    request: CloseRequest
+    remaining: Quantity
+    """What is to be left of it."""
+
+    price: Price | None = None
+    """Latest price; None: that of the books."""
+
+    plan: ClosePlan = field(default_factory=ClosePlan)
+    held: PositionRecord | None = None
+    """What was held when the closing order was written down."""
+
+    order: Order | None = None
+    shrunk: tuple[str, ...] = ()
+    """Client order ids of the exits that were to shrink."""
+
+    outcome: Closed | ApexError | None = None
 
 
 class Closer:
     """Closes positions with orders, while the guard leaves their exits alone."""
 
     def __init__(
-        self, *, orders: Orders, guard: Guard, store: StateStore, clock: Clock, ids: Ids, enforce_market_hours: bool
+        self,
+        *,
+        orders: Orders,
+        guard: Guard,
+        store: StateStore,
+        clock: Clock,
+        ids: Ids,
+        enforce_market_hours: bool,
+        quotes_of: QuotesOf | None = None,
     ) -> None:
-        """Keep the parts; with *enforce_market_hours* nothing is closed while its market is closed."""
+        """Keep the parts.
+
+        Args:
+            orders: sends and books.
+            guard: puts right what is left of exits afterwards.
+            store: the state.
+            clock: the time of decisions.
+            ids: names closes of positions that were never opened here.
+            enforce_market_hours: nothing is closed while its market is closed.
+            quotes_of: says which prices are near to filling an exit, and what is halted.
+        """
         self._orders = orders
         self._guard = guard
         self._store = store
         self._clock = clock
         self._ids = ids
         self._enforce_market_hours = enforce_market_hours
+        self._quotes_of = quotes_of
 
     async def close(self, request: CloseRequest, *, request_id: str = "") -> Closed:
         """Close what *request* asks for, and return the result.
@@ -81,7 +117,7 @@ class Closer:
         state: whoever acts without being asked, such as time exits, looks at that state before.
 
         Raises:
-            NothingToDo: nothing is held, or its market is closed: the stop stays where it is.
+            NothingToDo: nothing is held, its market is closed, or trading in it is halted: the stop stays where it is.
             InputError: the quantity is not held, or off the step.
             RefusedError: the broker holds less, or it rejected the order.
             BrokerError: the broker cannot be reached; nothing was sold.
@@ -90,13 +126,11 @@ class Closer:
         """
         self._orders.sync()
         key = self._permitted(request)
-        state = self._store.view()
-        await self._orders.require_ready(r.order.client_order_id for r in orders_of(state, key) if r.is_open)
         with self._guard.hands_off(key):
-            try:
-                return await self._close(key, request, request_id)
-            finally:
-                await self._guard.mend(key)
+            outcome = (await self._closed({key: request}, request_id))[key]
+        if isinstance(outcome, ApexError):
+            raise outcome
+        return outcome
 
     async def cancel_entries(self, symbol: str) -> EntriesCancelled:
         """Cancel what is left of the entries in a security, confirmed by the broker.
@@ -135,95 +169,17 @@ class Closer:
                 else:
                     wanted[key] = request
                     places[key] = place
-            try:
-                found = await self._close_all(wanted)
-            finally:
-                for key in wanted:
-                    await self._guard.mend(key)
+            found = await self._closed(wanted, "")
         outcomes |= {places[key]: outcome for key, outcome in found.items()}
         return tuple(outcomes[place] for place in range(len(requests)))
-
-    async def _close_all(self, wanted: Mapping[str, CloseRequest]) -> dict[str, Closed | ApexError]:
-        """Stop entries, release exits, then close what is still held of each; return by security what came of it."""
-        state = self._store.view()
-        found: dict[str, Closed | ApexError] = {}
-        try:
-            await self._orders.require_ready(
-                r.order.client_order_id for key in wanted for r in orders_of(state, key) if r.is_open
-            )
-        except BrokerError as error:
-            return dict.fromkeys(wanted, error)
-        found |= await self._stop_entries(tuple(wanted))
-        state = self._store.view()
-        remaining = {
-            key: _remaining(state.positions.get(key), request) for key, request in wanted.items() if key not in found
-        }
-        unreleased, notes = await self._release_all(remaining)
-        found |= unreleased
-        left = {key: quantity for key, quantity in remaining.items() if key not in found}
-        sent: dict[str, tuple[PositionRecord, Order]] = {}
-        with self._store.transaction() as tx:
-            for key, quantity in left.items():
-                held: PositionRecord | None = tx.positions.get(key)
-                if held is None or held.position.quantity <= quantity:
-                    found[key] = _nothing_to_close(key, held)
-                    continue
-                orders = self._intended(tx, held, quantity, wanted[key], "")
-                sent[key] = (held, orders[0])
-        if sent:
-            await self._orders.send_together([(order,) for _, order in sent.values()])
-            names = [order.client_order_id for _, order in sent.values()]
-            await self._orders.settle(lambda state: all(_is_final(state, name) for name in names))
-        for key, (held, order) in sent.items():
-            try:
-                found[key] = await self._outcome(held, order, wanted[key])
-            except ApexError as error:
-                found[key] = error
-        return {key: _with_notes(outcome, notes.get(key, ())) for key, outcome in found.items()}
 
     def _permitted(self, request: CloseRequest) -> str:
         """Return the key of the position that *request* names; refused where it must not be closed now."""
         state = self._store.view()
         row = find_position(state, request.symbol)
         self._require_permission(state, row)
-        _require_held(state, row, _wanted_quantity(row, request))
+        require_held(state, row, wanted_quantity(row, request))
         return row.position.instrument.key
-
-    async def _close(self, key: str, request: CloseRequest, request_id: str) -> Closed:
-        """Stop entries, release exits, then close what is still held beyond what shall remain."""
-        for error in (await self._stop_entries((key,))).values():
-            raise error
-        remaining = _remaining(self._held(key), request)
-        unreleased, notes = await self._release_all({key: remaining})
-        for error in unreleased.values():
-            raise error
-        closed = await self._close_rest(key, remaining, request, request_id)
-        return replace(closed, warnings=(*closed.warnings, *notes[key]))
-
-    async def _close_rest(self, key: str, remaining: Quantity, request: CloseRequest, request_id: str) -> Closed:
-        """Send the closing order for what is still held beyond *remaining*."""
-        held = self._held(key)
-        if held is None or held.position.quantity <= remaining:
-            return _nothing_to_close(key, held)
-        with self._store.transaction() as tx:
-            orders = self._intended(tx, held, remaining, request, request_id)
-        await self._orders.send(orders)
-        return await self._outcome(held, orders[0], request)
-
-    def _intended(
-        self, tx: State, held: PositionRecord, remaining: Quantity, request: CloseRequest, request_id: str
-    ) -> tuple[Order, ...]:
-        """Write down the orders that close what is held beyond *remaining*."""
-        bracket_id = held.position.bracket_id or self._ids.new()
-        quantity = Quantity(held.position.quantity - remaining)
-        orders = _closing_orders(tx, held, bracket_id, quantity, request)
-        orders = tuple(replace(order, request_id=request_id) for order in orders)
-        self._orders.intend(tx, orders, self._clock.now(), subject=_subject(tx, held))
-        return orders
-
-    def _held(self, key: str) -> PositionRecord | None:
-        row: PositionRecord | None = self._store.view().positions.get(key)
-        return row
 
     def _require_permission(self, state: State, row: PositionRecord) -> None:
         instrument = row.position.instrument
@@ -248,6 +204,219 @@ class Closer:
                 f"The market for {instrument.key} is closed ({market.why}).{opens} Its stop stays in place.",
                 hint="Run it again when the market is open.",
             )
+
+    async def _closed(self, wanted: Mapping[str, CloseRequest], request_id: str) -> dict[str, Closed | ApexError]:
+        """Stop entries, then close what is still held of each; return by security what came of it."""
+        found: dict[str, Closed | ApexError] = {}
+        quotes, refused = await self._looked_at(wanted)
+        found |= refused
+        wanted = {key: request for key, request in wanted.items() if key not in found}
+        try:
+            found |= await self._stop_entries(tuple(wanted))
+            state = self._store.view()
+            closings = [
+                _Closing(
+                    key=key,
+                    request=request,
+                    remaining=what_remains(state.positions.get(key), request),
+                    price=quotes[key].price if key in quotes else None,
+                )
+                for key, request in wanted.items()
+                if key not in found
+            ]
+            await self._close_each(closings, request_id)
+            await self._close_again(closings, request_id)
+            for each in closings:
+                found[each.key] = await self._outcome(each)
+        finally:
+            for key in wanted:
+                await self._guard.mend(key)
+        return found
+
+    async def _looked_at(
+        self, wanted: Mapping[str, CloseRequest]
+    ) -> tuple[Mapping[str, Quote], dict[str, Closed | ApexError]]:
+        """Return the latest quotes, and the error of each that cannot be closed now; nothing is touched."""
+        state = self._store.view()
+        try:
+            await self._orders.require_ready(
+                r.order.client_order_id for key in wanted for r in orders_of(state, key) if r.is_open
+            )
+        except BrokerError as error:
+            return {}, dict.fromkeys(wanted, error)
+        if self._quotes_of is None:
+            return {}, {}
+        quotes = await self._quotes_of([state.positions[key].position.instrument for key in wanted])
+        halted = [key for key in wanted if key in quotes and quotes[key].is_halted]
+        return quotes, {key: _halted(key) for key in halted if wanted[key].limit_price is None}
+
+    async def _close_each(self, closings: Sequence[_Closing], request_id: str, *, may_join: bool = True) -> None:
+        """Take every step of *closings* together: plan, release, write down, send, wait."""
+        for each in closings:
+            self._plan(each, self._store.view(), may_join=may_join)
+        for each in closings:
+            await self._require_taken(each)
+        await self._release([each for each in closings if each.outcome is None])
+        for each in closings:
+            if each.outcome is None:
+                await self._make_ready(each)
+        left = [each for each in closings if each.outcome is None]
+        if not left:
+            return
+        with self._store.transaction() as tx:
+            sent = [self._intended(tx, each, request_id, may_join=may_join) for each in left]
+        exchanges = [exchange for exchange in sent if exchange is not None]
+        if exchanges:
+            await self._orders.exchange(exchanges)
+            await self._wait_for(left)
+
+    def _plan(self, closing: _Closing, state: State, *, may_join: bool) -> PositionRecord | None:
+        """Plan what happens to the exits; without anything left to close, that is the outcome."""
+        row: PositionRecord | None = state.positions.get(closing.key)
+        if row is None or row.position.quantity <= closing.remaining:
+            closing.outcome = nothing_to_close(closing.key, row)
+            return None
+        closing.plan = plan_close(
+            orders_of(state, closing.key),
+            remaining=closing.remaining,
+            quantity=Quantity(row.position.quantity - closing.remaining),
+            price=closing.price or row.current_price,
+            is_resting=closing.request.limit_price is not None,
+            may_join=may_join,
+        )
+        return row
+
+    async def _require_taken(self, closing: _Closing) -> None:
+        """Ask whether the broker would take the closing order, where exits must be touched for it.
+
+        One that joins the exits needs no question: they stay until it fills.
+        """
+        changes = (closing.plan.first, closing.plan.in_one_piece)
+        state = self._store.view()
+        row: PositionRecord | None = state.positions.get(closing.key)
+        if closing.outcome is not None or row is None or not any(each.cancel or each.shrink for each in changes):
+            return
+        quantity = Quantity(row.position.quantity - closing.remaining)
+        bracket_id = row.position.bracket_id or "preview"
+        order = closing_orders(state, row, closing.request, bracket_id=bracket_id, quantity=quantity)[0]
+        why = await self._orders.refusal_before(replace(order, oca_group=None))
+        if why:
+            closing.outcome = RefusedError(
+                "close_refused",
+                f"{closing.key}: the broker would not take the closing order: {why}",
+                hint="Its stop and targets were not touched.",
+            )
+
+    async def _release(self, closings: Sequence[_Closing]) -> None:
+        """Cancel and shrink what has to go first, confirmed by the broker."""
+        waiting = [each for each in closings if each.plan.first.cancel or each.plan.first.shrink]
+        if not waiting:
+            return
+        failure = await self._orders.cancel(name for each in waiting for name in each.plan.first.cancel)
+        if failure is None or len(waiting) > 1:
+            failed = await self._orders.change(order for each in waiting for order in each.plan.first.shrink)
+            failure = failure or failed
+        await self._orders.settle(lambda state: all(_is_released(state, each.plan.first) for each in waiting))
+        for each in waiting:
+            each.shrunk += tuple(order.client_order_id for order in each.plan.first.shrink)
+            if not _is_released(self._store.view(), each.plan.first):
+                each.outcome = failure or self._unconfirmed(each.key, each.plan.first)
+
+    async def _make_ready(self, closing: _Closing) -> None:
+        """Shrink targets, and let stand-ins join the stops that may not be changed, while the stops cover everything.
+
+        Targets go first: whether the broker changes what is in an OCA group is known before a stop is asked for.
+        """
+        changes = closing.plan.in_one_piece
+        closing.shrunk += tuple(order.client_order_id for order in changes.shrink)
+        targets = [order for order in changes.shrink if not order.order_type.is_stop]
+        failure = await self._orders.change(targets)
+        asked = ExitChanges(shrink=tuple(targets))
+        if failure is not None or not _is_released(self._store.view(), asked):
+            closing.outcome = failure or self._unconfirmed(closing.key, asked)
+            return
+        refused = {name: why for o in targets if (why := self._orders.refusal_of(name := o.client_order_id))}
+        for stop in stops_to_stand_in(changes, refused):
+            if _is_final(self._store.view(), stop.client_order_id) or await self._orders.stand_in(stop):
+                continue
+            closing.outcome = self._unconfirmed(closing.key, ExitChanges(shrink=(stop,)))
+            return
+
+    def _intended(self, tx: State, closing: _Closing, request_id: str, *, may_join: bool) -> Exchange | None:
+        """Write down the orders that close what is held now, and return them with what makes room for them."""
+        held = self._plan(closing, tx, may_join=may_join)
+        if held is None:
+            return None
+        plan = closing.plan
+        if plan.first.cancel or plan.first.shrink:
+            plan = replace(plan, first=ExitChanges(), in_one_piece=plan.first)
+        shrinking = [order.client_order_id for order in plan.in_one_piece.shrink]
+        stood_in = [name for name in shrinking if self._orders.replacement_of(name) != name]
+        changes = without(plan.in_one_piece, stood_in, also_cancel=stood_in)
+        closing.plan = replace(plan, in_one_piece=changes)
+        bracket_id = held.position.bracket_id or self._ids.new()
+        quantity = Quantity(held.position.quantity - closing.remaining)
+        orders = closing_orders(
+            tx, held, closing.request, bracket_id=bracket_id, quantity=quantity, group=plan.oca_group
+        )
+        orders = tuple(replace(order, request_id=request_id) for order in orders)
+        self._orders.intend(tx, orders, self._clock.now(), subject=_subject(tx, held))
+        closing.held, closing.order = held, orders[0]
+        return Exchange(orders=orders, cancel=changes.cancel, change=changes.shrink, beside=plan.ended)
+
+    async def _wait_for(self, closings: Sequence[_Closing]) -> None:
+        """Wait for the closing orders, and then for the exits that end with them."""
+        sent = [(each, each.order.client_order_id) for each in closings if each.order is not None]
+
+        def is_done(state: State, each: _Closing, name: str) -> bool:
+            if each.request.limit_price is not None:
+                return not is_unsure(state.orders[name])
+            return _is_final(state, name)
+
+        await self._orders.settle(lambda state: all(is_done(state, each, name) for each, name in sent))
+        state = self._store.view()
+        ending = [name for each, order in sent for name in each.plan.in_one_piece.cancel if name in state.orders]
+        filled = [each for each, name in sent if state.orders[name].status is OrderStatus.FILLED]
+        ending += [name for each in filled for name in each.plan.ended]
+        given_way = [name for each, order in sent for name in self._given_way(each, state.orders[order])]
+        if given_way:
+            await self._orders.cancel(given_way)
+            ending += given_way
+        if await self._orders.settle(lambda state: all(_is_final(state, name) for name in ending), within_s=GRACE_S):
+            return
+        state = self._store.view()
+        late = [name for name in ending if not _is_final(state, name)]
+        await self._orders.cancel(late)
+        await self._orders.settle(lambda state: all(_is_final(state, name) for name in late))
+        state = self._store.view()
+        for each in closings:
+            left = [name for name in late if name in each.plan.touched and not _is_final(state, name)]
+            if left:
+                each.outcome = _exits_left(each.key, left)
+
+    def _given_way(self, closing: _Closing, record: OrderRecord) -> list[str]:
+        """Return the targets and earlier limits that a closing order takes the place of, now that it rests."""
+        if closing.request.limit_price is None or record.status is not OrderStatus.WORKING:
+            return []
+        orders = self._store.view().orders
+        return [name for name in closing.plan.ended if not orders[name].order.order_type.is_stop]
+
+    async def _close_again(self, closings: Sequence[_Closing], request_id: str) -> None:
+        """Try once more what was rejected as an exit had filled, or as the broker lets nothing join the exits.
+
+        In both cases they rest as before.
+        """
+        why = {each.key: self._rejection_of(each) for each in closings}
+        await self._close_each([each for each in closings if MEANWHILE in why[each.key]], request_id)
+        apart = [each for each in closings if each.plan.oca_group is not None and OCA in why[each.key]]
+        await self._close_each(apart, request_id, may_join=False)
+
+    def _rejection_of(self, closing: _Closing) -> str:
+        """Return why the closing order was rejected; empty when it was not, or something of it has filled."""
+        if closing.order is None or closing.outcome is not None:
+            return ""
+        record: OrderRecord = self._store.view().orders[closing.order.client_order_id]
+        return record.reason if record.status is OrderStatus.REJECTED and not record.filled_quantity else ""
 
     async def _stop_entries(self, keys: Collection[str]) -> dict[str, ApexError]:
         """Cancel what is left of entries, confirmed by the broker: nothing is opened beside a close.
@@ -282,30 +451,6 @@ class Closer:
             for row in [r for r in tx.resting.values() if r.opportunity.signal.instrument.key in keys]:
                 del tx.resting[row.bracket_id]
 
-    async def _release_all(
-        self, remaining: Mapping[str, Quantity]
-    ) -> tuple[dict[str, ApexError], dict[str, tuple[Reason, ...]]]:
-        """Cancel and shrink exits until no more than *remaining* of each security rests, confirmed by the broker.
-
-        Returns:
-            The error by security where that was not confirmed; elsewhere, which exits were replaced as the broker
-            refused to change them.
-        """
-        state = self._store.view()
-        changes = {key: exits_for_remaining(orders_of(state, key), quantity) for key, quantity in remaining.items()}
-        failure = await self._orders.cancel(name for change in changes.values() for name in change.cancel)
-        if failure is None or len(changes) > 1:
-            failed = await self._orders.change(order for change in changes.values() for order in change.shrink)
-            failure = failure or failed
-        await self._orders.settle(lambda state: all(_is_released(state, change) for change in changes.values()))
-        state = self._store.view()
-        unreleased = {
-            key: failure or self._unconfirmed(key, change)
-            for key, change in changes.items()
-            if not _is_released(state, change)
-        }
-        return unreleased, {key: self._replaced(change) for key, change in changes.items() if key not in unreleased}
-
     def _unconfirmed(self, key: str, changes: ExitChanges) -> ApexError:
         why = next(filter(None, (self._orders.refusal_of(order.client_order_id) for order in changes.shrink)), "")
         return OutcomeUnknownError(
@@ -315,91 +460,56 @@ class Closer:
             hint="Look at apex orders, then try again.",
         )
 
-    def _replaced(self, changes: ExitChanges) -> tuple[Reason, ...]:
-        names = [order.client_order_id for order in changes.shrink]
+    def _replaced(self, closing: _Closing) -> tuple[Reason, ...]:
+        """Say which exits were replaced, as the broker refused to change them."""
+        why = next(filter(None, map(self._orders.refusal_of, closing.shrunk)), "")
         return tuple(
             Reason(
                 code="exit_replaced",
-                message=f"{name} was replaced by {fresh}, as it could not be changed: {self._orders.refusal_of(name)}",
+                message=f"{name} was replaced by {fresh}, as it could not be changed: {why}",
             )
-            for name in names
-            if (fresh := self._orders.replacement_of(name)) != name
+            for name in dict.fromkeys(closing.shrunk)
+            if why and (fresh := self._orders.replacement_of(name)) != name
         )
 
-    async def _outcome(self, row: PositionRecord, order: Order, request: CloseRequest) -> Closed:
-        name, key = order.client_order_id, row.position.instrument.key
-        rests = request.limit_price is not None
-        await self._orders.settle(lambda state: not is_unsure(state.orders[name]) if rests else _is_final(state, name))
+    async def _outcome(self, closing: _Closing) -> Closed | ApexError:
+        """Return what came of one close; a stop that it cost is put back before."""
+        row, order = closing.held, closing.order
+        if closing.outcome is not None or row is None or order is None:
+            return closing.outcome or nothing_to_close(closing.key, row)
         state = self._store.view()
-        record: OrderRecord = state.orders[name]
-        held = self._held(key)
+        record: OrderRecord = state.orders[order.client_order_id]
+        held: PositionRecord | None = state.positions.get(closing.key)
         is_still_held = held is not None and held.position.quantity > row.position.quantity - order.quantity
         if record.status in FAILED and not record.filled_quantity and is_still_held:
-            raise _failure(key, record, is_covered=await self._guard.protect(key))
-        return _closed(state, record, row.position.side, row.position.entry_price)
+            was_touched = bool(closing.plan.in_one_piece.cancel or closing.shrunk or closing.plan.first.cancel)
+            is_covered = await self._guard.protect(closing.key)
+            return close_failure(closing.key, record, is_covered=is_covered, was_touched=was_touched)
+        closed = what_came_of(state, record, row.position.side, row.position.entry_price)
+        return replace(closed, warnings=(*closed.warnings, *self._replaced(closing)))
+
+
+def _exits_left(key: str, names: Sequence[str]) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        "exits_left",
+        f"{key}: the closing order is at the broker, which did not confirm that {', '.join(names)} ended with it; "
+        "more could be sold than is held.",
+        hint="Look at apex orders now; apex run --once cancels what rests for more than is held.",
+        details={"orders": list(names)},
+    )
+
+
+def _halted(key: str) -> NothingToDo:
+    return NothingToDo(
+        "halted",
+        f"Trading in {key} is halted. Its stop stays in place.",
+        hint="Run it again when it trades; --limit rests until then.",
+    )
 
 
 def _open_entries(state: State, key: str) -> list[str]:
     records = orders_of(state, key)
     return [r.order.client_order_id for r in records if r.is_open and r.order.role is OrderRole.ENTRY]
-
-
-def _remaining(row: PositionRecord | None, request: CloseRequest) -> Quantity:
-    """Return what is to be left of a position."""
-    return Quantity(row.position.quantity - _wanted_quantity(row, request) if row else ZERO)
-
-
-def _nothing_to_close(key: str, held: PositionRecord | None) -> Closed:
-    """Return the result where fills have closed enough meanwhile."""
-    left = held.position.quantity if held else Quantity(ZERO)
-    status = CloseStatus.REDUCED if left else CloseStatus.CLOSED
-    return Closed(symbol=key, status=status, quantity=Quantity(ZERO), remaining=left)
-
-
-def _with_notes(outcome: Closed | ApexError, notes: Sequence[Reason]) -> Closed | ApexError:
-    return replace(outcome, warnings=(*outcome.warnings, *notes)) if isinstance(outcome, Closed) else outcome
-
-
-def _require_held(state: State, row: PositionRecord, wanted: Quantity) -> None:
-    """Refuse to sell what the broker is known not to hold: that would open the other side."""
-    key = row.position.instrument.key
-    if not wanted:
-        raise RefusedError(
-            "fraction_only",
-            f"{key}: the {row.position.quantity} held are less than one unit; the broker takes no order for them.",
-            hint="Close them in the broker's own program.",
-        )
-    held = held_on_both_sides(state, key)
-    most = held.quantity if held is not None else ZERO
-    if wanted > most:
-        raise RefusedError(
-            "not_at_broker",
-            f"{key}: {row.position.quantity} are held here, but only {most} at the broker; {wanted} cannot be closed.",
-            hint=f"Take over what the broker holds: apex reconcile --adopt {key!r}"
-            + (f"; or close --quantity {most}." if most else "."),
-        )
-
-
-def _wanted_quantity(row: PositionRecord, request: CloseRequest) -> Quantity:
-    position = row.position
-    if request.fraction is not None:
-        if not ZERO < request.fraction <= 1:
-            raise InputError(
-                "fraction_invalid",
-                f"{request.symbol}: cannot close a fraction of {request.fraction}.",
-                hint="Give more than 0, and at most 1; 0.5 is half.",
-            )
-        return part_of(position, request.fraction)
-    if request.quantity is None:
-        return position.orderable
-    step = position.instrument.quantity_step
-    if not ZERO < request.quantity <= position.quantity or request.quantity % step:
-        raise InputError(
-            "quantity_invalid",
-            f"{request.symbol}: cannot close {request.quantity} of {position.quantity}.",
-            hint=f"Give a multiple of {step}, at most {position.quantity}.",
-        )
-    return request.quantity
 
 
 def _is_released(state: State, changes: ExitChanges) -> bool:
@@ -414,127 +524,6 @@ def _is_final(state: State, client_order_id: str) -> bool:
     """Return whether an order has ended and everything it filled is booked."""
     record: OrderRecord | None = state.orders.get(client_order_id)
     return record is None or (record.status.is_final and not is_unsure(record))
-
-
-def _closing_orders(
-    state: State, row: PositionRecord, bracket_id: str, quantity: Quantity, request: CloseRequest
-) -> tuple[Order, ...]:
-    """Return the closing order; for a resting limit, with a stop as its OCA partner."""
-    position = row.position
-    records = [r for r in orders_of(state, position.instrument.key) if r.order.bracket_id == position.bracket_id]
-    name = next_leg_id(bracket_id, "C", records)
-    number = int(name.rpartition("C")[2])
-    order = close_order(
-        position,
-        bracket_id=bracket_id,
-        number=number,
-        quantity=quantity,
-        limit_price=request.limit_price,
-        reference_price=row.current_price,
-    )
-    order = replace(order, note=request.reason)
-    bracket: BracketRecord | None = state.brackets.get(position.bracket_id)
-    if request.limit_price is None or bracket is None:
-        return (order,)
-    group = f"{order.client_order_id}-OCA"
-    stop = replacement_stop(position, bracket, quantity, records)
-    return (replace(order, oca_group=group), replace(stop, oca_group=group))
-
-
-def _profit_of(state: State, record: OrderRecord, side: PositionSide, entry: Price, average: Price) -> Usd:
-    """Return what *record* earned, in account currency: each of its fills by its own rate."""
-    unit = record.order.instrument.multiplier
-    fills = [fill for fill in state.fills.values() if fill.client_order_id == record.order.client_order_id]
-    if not any(fill.rate for fill in fills):
-        return profit(side, entry, average, record.filled_quantity, unit)
-    gains = (worth(fill.rate, profit(side, entry, fill.price, fill.quantity, unit), fill.price) for fill in fills)
-    return Usd(sum(gains, ZERO))
-
-
-def _closed(state: State, record: OrderRecord, side: PositionSide, entry: Price) -> Closed:
-    """Return what a closing order came to so far."""
-    instrument, average = record.order.instrument, record.average_price
-    held: PositionRecord | None = state.positions.get(instrument.key)
-    pnl = pnl_pct = None
-    if average is not None:
-        pnl = _profit_of(state, record, side, entry, average)
-        pnl_pct = profit_pct(side, entry, average)
-    fraction = held.position.quantity - held.position.orderable if held else ZERO
-    return Closed(
-        symbol=instrument.key,
-        status=_status_of(record, held),
-        quantity=record.filled_quantity,
-        remaining=held.position.quantity if held else Quantity(ZERO),
-        exit_price=average,
-        pnl=pnl,
-        pnl_pct=pnl_pct,
-        client_order_id=record.order.client_order_id,
-        warnings=(_fraction_left(instrument, fraction),) if fraction and record.status is OrderStatus.FILLED else (),
-    )
-
-
-def _fraction_left(instrument: Instrument, fraction: Decimal) -> Reason:
-    return Reason(
-        code="fraction_left",
-        message=f"{instrument.key}: {fraction} are less than one unit and stay; only the broker's program closes them.",
-        value=f"{fraction}",
-    )
-
-
-def closed_now(state: State, closed: Closed) -> Closed:
-    """Return *closed* with the status that its order has now, and what has filled since."""
-    record: OrderRecord = state.orders[closed.client_order_id]
-    if closed.status is not CloseStatus.WORKING or record.status is OrderStatus.WORKING:
-        return closed
-    side = PositionSide.LONG if record.order.side is OrderSide.SELL else PositionSide.SHORT
-    return replace(_closed(state, record, side, _entry_price(state, record)), warnings=closed.warnings)
-
-
-def closed_for(state: State, request_id: str) -> Closed | None:
-    """Return what became of a close that was begun for *request_id*; None when nothing was ever sent."""
-    for record in state.orders.values():
-        order = record.order
-        if (
-            order.request_id == request_id
-            and order.role is OrderRole.CLOSE
-            and record.status is not OrderStatus.NEVER_SENT
-        ):
-            side = PositionSide.LONG if order.side is OrderSide.SELL else PositionSide.SHORT
-            return _closed(state, record, side, _entry_price(state, record))
-    return None
-
-
-def _entry_price(state: State, record: OrderRecord) -> Price:
-    """Return the entry price of what *record* closed: of what is still held, or of the round trip it ended."""
-    key = record.order.instrument.key
-    held: PositionRecord | None = state.positions.get(key)
-    if held is not None:
-        return held.position.entry_price
-    ended = [trip.entry_price for trip in state.round_trips.values() if trip.instrument.key == key]
-    return ended[-1] if ended else record.order.reference_price or Price(ZERO)
-
-
-def _failure(key: str, record: OrderRecord, *, is_covered: bool) -> ApexError:
-    """Return the error of a close that did not happen, after its stop was put back."""
-    hint = "The stop was put back; look at apex positions."
-    if not is_covered:
-        hint = "The stop could not be put back: the position is unprotected. Look at apex positions now."
-    why = record.reason.rstrip(".") or record.status.lower()
-    if record.status is OrderStatus.NEVER_SENT:
-        return BrokerError("close_not_sent", f"{key}: the closing order could not be sent: {why}.", hint=hint)
-    return RefusedError("close_rejected", f"{key}: the closing order was not accepted: {why}.", hint=hint)
-
-
-def _status_of(record: OrderRecord, held: PositionRecord | None) -> CloseStatus:
-    match record.status:
-        case OrderStatus.FILLED:
-            return CloseStatus.REDUCED if held else CloseStatus.CLOSED
-        case OrderStatus.CANCELLED | OrderStatus.EXPIRED | OrderStatus.REJECTED if record.filled_quantity or not held:
-            return CloseStatus.REDUCED if held else CloseStatus.CLOSED
-        case OrderStatus.WORKING:
-            return CloseStatus.WORKING
-        case _:
-            return CloseStatus.UNKNOWN
 
 
 def _subject(state: State, row: PositionRecord) -> str:

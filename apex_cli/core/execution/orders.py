@@ -20,7 +20,7 @@ from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import ZERO, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.order import Exchange, Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, BracketRecord, SignalOutcome, SignalRecord
 from apex_cli.core.ports import Broker, Clock, StateStore
@@ -127,12 +127,8 @@ class Orders:
 
     async def send(self, orders: Sequence[Order]) -> bool:
         """Send intents that are on disk as one transmission, and book what comes back; False when sending failed."""
-        failure: BrokerError | OutcomeUnknownError | None = None
         self._in_settlement |= dict.fromkeys(order.client_order_id for order in orders)
-        try:
-            await self._broker.submit(orders)
-        except (BrokerError, OutcomeUnknownError) as error:
-            failure = error
+        failure = await _failure_of(self._broker.submit(orders))
         fate = _fate_of(orders, failure)
         self._book(asked=orders, absent=fate.absent, reason=fate.reason)
         return failure is None
@@ -142,11 +138,27 @@ class Orders:
 
         One that fails stops no other.
         """
+        await self._send_each(self._transmit(orders) for orders in brackets)
+
+    async def exchange(self, exchanges: Iterable[Exchange]) -> None:
+        """Send intents that are on disk, each set in one piece with what makes room for it, and book what comes back.
+
+        One that fails stops no other.
+        """
+        exchanges = tuple(exchanges)
+        for each in exchanges:
+            for order in each.change:
+                self._refused.pop(order.client_order_id, None)
+            touched = (*each.cancel, *(order.client_order_id for order in each.change), *each.beside)
+            self._in_settlement |= dict.fromkeys(touched)
+        await self._send_each(self._exchange(each) for each in exchanges)
+
+    async def _send_each(self, sets: Iterable[Awaitable[list[_Fate]]]) -> None:
         fates: list[_Fate] = []
         try:
             with self._broker.grouped():
-                for orders in brackets:
-                    fates.extend(await self._transmit(orders))
+                for each in sets:
+                    fates.extend(await each)
         except OutcomeUnknownError as error:
             fates = [_fate_of(fate.orders, error) if fate.was_taken else fate for fate in fates]
         self._in_settlement |= dict.fromkeys(order.client_order_id for fate in fates for order in fate.orders)
@@ -163,13 +175,11 @@ class Orders:
             if fates and not fates[-1].was_taken:
                 fates.append(_Fate(part, OrderStatus.NEVER_SENT, PART_BEFORE_FAILED, was_taken=False))
                 continue
-            failure: BrokerError | OutcomeUnknownError | None = None
-            try:
-                await self._broker.submit(part)
-            except (BrokerError, OutcomeUnknownError) as error:
-                failure = error
-            fates.append(_fate_of(part, failure))
+            fates.append(_fate_of(part, await _failure_of(self._broker.submit(part))))
         return fates
+
+    async def _exchange(self, exchange: Exchange) -> list[_Fate]:
+        return [_fate_of(exchange.orders, await _failure_of(self._broker.exchange(exchange)))]
 
     async def cancel(self, client_order_ids: Iterable[str]) -> ApexError | None:
         """Ask for cancels; return what went wrong with asking."""
@@ -204,6 +214,10 @@ class Orders:
         """
         await self._broker.require_ready(client_order_ids)
 
+    async def refusal_before(self, order: Order) -> str:
+        """Return why the broker would refuse *order*, empty where it would take it or does not say."""
+        return await self._broker.refusal_of(order)
+
     async def change(self, orders: Iterable[Order]) -> ApexError | None:
         """Give working orders new terms; an order whose change the broker refuses is replaced by a fresh one.
 
@@ -229,6 +243,11 @@ class Orders:
                 await self._replace(record, order)
         return None
 
+    async def stand_in(self, order: Order) -> bool:
+        """Let a fresh order of these terms join the OCA group of the working one they are for; True when it works."""
+        record: OrderRecord = self._store.view().orders[order.client_order_id]
+        return await self._join(record, order)
+
     def refusal_of(self, client_order_id: str) -> str:
         """Return why the last change of an order was refused; empty when it was not."""
         return self._refused.get(client_order_id, "")
@@ -246,6 +265,13 @@ class Orders:
 
     async def _replace(self, old: OrderRecord, wanted: Order) -> None:
         name = old.order.client_order_id
+        is_safe = wanted.oca_group is not None
+        if (is_safe or await self._cancelled(name)) and await self._join(old, wanted) and is_safe:
+            await self._cancelled(name)
+
+    async def _join(self, old: OrderRecord, wanted: Order) -> bool:
+        """Send an order of the terms *wanted* in place of *old*, which is not touched; True when it works."""
+        name = old.order.client_order_id
         state = self._store.view()
         letter = name.rpartition("-")[2].rstrip("0123456789")
         fresh = replace(
@@ -254,17 +280,14 @@ class Orders:
             quantity=Quantity(wanted.quantity - old.filled_quantity),
             parent_id=None,
         )
-        is_safe = fresh.oca_group is not None
-        if not is_safe and not await self._cancelled(name):
-            return
         with self._store.transaction() as tx:
             self.intend(tx, (fresh,), self._clock.now(), subject=_subject(tx, fresh))
         await self.send((fresh,))
         await self.settle(lambda state: state.orders[fresh.client_order_id].status not in UNSETTLED)
-        if self._store.view().orders[fresh.client_order_id].status in SOUND:
-            self._replaced[name] = fresh.client_order_id
-            if is_safe:
-                await self._cancelled(name)
+        if self._store.view().orders[fresh.client_order_id].status not in SOUND:
+            return False
+        self._replaced[name] = fresh.client_order_id
+        return True
 
     async def _cancelled(self, name: str) -> bool:
         """Cancel one order; False when the broker does not confirm it."""
@@ -281,14 +304,15 @@ class Orders:
         self._book()
         return True
 
-    async def settle(self, is_settled: Callable[[State], bool]) -> bool:
-        """Book events until *is_settled* holds; False when the broker took too long."""
+    async def settle(self, is_settled: Callable[[State], bool], *, within_s: float | None = None) -> bool:
+        """Book events until *is_settled* holds; False when the broker took too long, or longer than *within_s*."""
+        limit = self._patience.ack_timeout_s if within_s is None else min(within_s, self._patience.ack_timeout_s)
         waited, pause = 0.0, SHORTEST_POLL_S
         while True:
             self.sync()
             if is_settled(self._store.view()):
                 return True
-            if waited >= self._patience.ack_timeout_s:
+            if waited >= limit:
                 return False
             await asyncio.sleep(pause)
             waited += pause
@@ -479,6 +503,14 @@ def _transmissions(orders: Sequence[Order]) -> tuple[tuple[Order, ...], ...]:
     for order in orders:
         by_entry.setdefault(order.parent_id or order.client_order_id, []).append(order)
     return tuple(map(tuple, by_entry.values()))
+
+
+async def _failure_of(request: Awaitable[None]) -> BrokerError | OutcomeUnknownError | None:
+    try:
+        await request
+    except (BrokerError, OutcomeUnknownError) as error:
+        return error
+    return None
 
 
 def _fate_of(orders: Sequence[Order], failure: BrokerError | OutcomeUnknownError | None) -> _Fate:

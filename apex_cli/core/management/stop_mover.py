@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.errors import NothingToDo, OutcomeUnknownError, RefusedError
-from apex_cli.core.execution.closer import find_position
+from apex_cli.core.execution.close_terms import find_position
 from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.ticks import on_tick

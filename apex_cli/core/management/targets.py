@@ -38,24 +38,25 @@ def missing_targets(position: Position, bracket: BracketRecord, orders: Iterable
 
 def _nearest_given_up(position: Position, records: Iterable[OrderRecord]) -> Price | None:
     """Return the nearest price of a target that was cancelled before it filled."""
-    prices = [
-        r.order.limit_price
-        for r in records
-        if r.order.role is OrderRole.TARGET
-        and r.status is OrderStatus.CANCELLED
-        and not r.filled_quantity
-        and r.order.limit_price is not None
-    ]
+    targets = (r for r in records if r.order.role is OrderRole.TARGET and _has_given_way(r))
+    prices = [r.order.limit_price for r in targets if r.order.limit_price is not None]
     return min(prices, key=lambda price: price * position.side.sign, default=None)
+
+
+def _has_given_way(target: OrderRecord) -> bool:
+    return target.status is OrderStatus.CANCELLED and not target.filled_quantity
 
 
 def _bereft_stop(legs: Sequence[OrderRecord]) -> OrderRecord | None:
     """Return the working stop among *legs* when its limit close has expired and nothing stands in for it."""
     stop = next((r for r in legs if r.status is OrderStatus.WORKING and r.order.order_type in STOP_TYPES), None)
-    expired = any(r.order.role is OrderRole.CLOSE and r.status is OrderStatus.EXPIRED for r in legs)
+    expired = [r.created_at for r in legs if r.order.role is OrderRole.CLOSE and r.status is OrderStatus.EXPIRED]
     others = any(r.is_open for r in legs if r.order.order_type not in STOP_TYPES)
-    tried = any(r.order.role is OrderRole.TARGET and r.status is not OrderStatus.NEVER_SENT for r in legs)
-    return stop if expired and not others and not tried else None
+    targets = [r for r in legs if r.order.role is OrderRole.TARGET and r.status is not OrderStatus.NEVER_SENT]
+    is_bereft = (
+        bool(expired) and not others and all(_has_given_way(r) and r.created_at <= max(expired) for r in targets)
+    )
+    return stop if is_bereft else None
 
 
 def _target(bracket: BracketRecord, stop: OrderRecord, group: str, price: Price, name: str) -> Order:

@@ -287,6 +287,25 @@ class Order(Value, frozen=True, kw_only=True):
     starts from it where it has no market data."""
 
 
+class Exchange(Value, frozen=True, kw_only=True):
+    """Orders that leave in one piece with what makes room for them, so that nothing happens in between."""
+
+    orders: tuple[Order, ...]
+    """What is sent, on disk as intents already."""
+
+    cancel: tuple[str, ...] = ()
+    """Client order ids of working orders that go."""
+
+    change: tuple[Order, ...] = ()
+    """Working orders with their new terms."""
+
+    beside: tuple[str, ...] = ()
+    """Client order ids of the working orders whose OCA group *orders* join."""
+
+
+MEANWHILE = "an exit has filled meanwhile"
+"""Why an exchange was not made: its orders were meant for more than is held by now."""
+
 HELD = "held: "
 """How the reason of an order begins with which the broker waits."""
 

@@ -77,6 +77,15 @@ def exit_groups(orders: Iterable[OrderRecord]) -> dict[str, list[OrderRecord]]:
     return groups
 
 
+def own_group(client_order_id: str) -> str:
+    """Return the OCA group of an order that has no partner yet: what comes later can join it.
+
+    >>> own_group("apex-01J-S2")
+    'apex-01J-S2-OCA'
+    """
+    return f"{client_order_id}-OCA"
+
+
 def _size(legs: Iterable[OrderRecord]) -> Decimal:
     """Return what one OCA group may still fill."""
     return max((leg.open_quantity for leg in legs), default=ZERO)
@@ -135,7 +144,7 @@ def restoration(position: Position, bracket: BracketRecord, orders: Iterable[Ord
 
     def add(quantity: Decimal, oca_group: str | None) -> None:
         stop = replacement_stop(position, bracket, Quantity(quantity), records, skip=len(stops))
-        stops.append(replace(stop, oca_group=oca_group))
+        stops.append(stop if oca_group is None else replace(stop, oca_group=oca_group))
 
     for name, legs in groups.items():
         protecting = [leg for leg in legs if leg.order.order_type in STOP_TYPES]
@@ -167,7 +176,7 @@ def last_refusal(stop: Order, orders: Iterable[OrderRecord], since: datetime) ->
 
 def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> list[datetime]:
     """One that was refused in an OCA group, perhaps because the group had just finished, may be taken alone."""
-    terms = (stop.quantity, stop.stop_price, stop.side, stop.oca_group)
+    terms = (stop.quantity, stop.stop_price, stop.side, _partners(stop))
     return [
         r.updated_at
         for r in orders
@@ -175,8 +184,13 @@ def _refused(stop: Order, orders: Iterable[OrderRecord], since: datetime) -> lis
         and r.order.role is OrderRole.STOP
         and r.order.parent_id is None
         and r.updated_at >= since
-        and (r.order.quantity, r.order.stop_price, r.order.side, r.order.oca_group) == terms
+        and (r.order.quantity, r.order.stop_price, r.order.side, _partners(r.order)) == terms
     ]
+
+
+def _partners(order: Order) -> str | None:
+    """Return the OCA group that *order* joined; None where it is alone in its own."""
+    return None if order.oca_group == own_group(order.client_order_id) else order.oca_group
 
 
 def most_to_close(position: Position | None, orders: Iterable[OrderRecord], side: OrderSide) -> Quantity:
@@ -206,20 +220,22 @@ def next_leg_id(bracket_id: str, letter: str, orders: Iterable[OrderRecord], *, 
 def replacement_stop(
     position: Position, bracket: BracketRecord, quantity: Quantity, orders: Sequence[OrderRecord], *, skip: int = 0
 ) -> Order:
-    """Return a stand-alone GTC stop for *quantity* at the tightest trigger the bracket has had."""
+    """Return a GTC stop for *quantity* at the tightest trigger the bracket has had, in an OCA group of its own."""
     records = [r for r in orders if r.order.bracket_id == bracket.bracket_id]
     long = position.side is PositionSide.LONG
     seen = [r.order.stop_price for r in records if r.order.role is OrderRole.STOP and r.order.stop_price is not None]
     triggers = [*seen, bracket.stop_price]
     side = _exit_side(position)
+    name = next_leg_id(bracket.bracket_id, "S", records, skip=skip)
     return Order(
-        client_order_id=next_leg_id(bracket.bracket_id, "S", records, skip=skip),
+        client_order_id=name,
         bracket_id=bracket.bracket_id,
         role=OrderRole.STOP,
         instrument=position.instrument,
         side=side,
         quantity=quantity,
         time_in_force=TimeInForce.GTC,
+        oca_group=own_group(name),
         **stop_terms(bracket, max(triggers) if long else min(triggers), side),
     )
 

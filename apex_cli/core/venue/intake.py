@@ -125,7 +125,9 @@ def _group_fault(desk: Desk, order: Order) -> str:
         return ""
     if group.is_done:
         return f"OCA group {group.name} is finished"
-    if order.parent_id is not None and group.parent_id != order.parent_id:
+    if order.parent_id is None:
+        return ""  # who joins the children of an entry is no child of it
+    if group.parent_id != order.parent_id:
         return f"OCA group {group.name} belongs to another entry"
     return _holding_fault(desk, group, order.quantity)
 

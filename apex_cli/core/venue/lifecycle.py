@@ -167,8 +167,9 @@ class Desk:
         """Return what the group lets *order* fill now."""
         if group.seq == self.seq and group.busy is not order:
             return ZERO
-        if group.allowed is not None and group.allowed - group.filled < quantity:
-            return group.allowed - group.filled
+        most = group.allowed if order.order.parent_id is not None else None
+        if most is not None and most - group.filled < quantity:
+            return most - group.filled
         return quantity
 
     def _within_cap(self, order: WorkingOrder, quantity: Decimal, cap: Decimal) -> Decimal:

@@ -18,7 +18,7 @@ from apex_cli.core.errors import (
     RefusedError,
     StateError,
 )
-from apex_cli.core.execution.closer import find_position
+from apex_cli.core.execution.close_terms import find_position
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
@@ -44,6 +44,9 @@ def holding(
     rig.clock.advance(minutes=5)
     rig.price(price)
     rig.cycle()
+    with rig.store.transaction() as tx:
+        for key, row in list(tx.positions.items()):
+            tx.positions[key] = replace(row, current_price=Price(D(price)))
     return rig, broker
 
 
@@ -75,17 +78,36 @@ class TestTheWhole:
         assert rig.at_venue() == {}
         assert rig.resting_at_venue() == {}
 
-    def test_the_exits_are_gone_before_the_close_leaves(self) -> None:
+    def test_the_exits_rest_until_the_closing_order_fills(self) -> None:
         rig, broker = holding()
         resting: list[Any] = []
 
         def look(order: Any) -> bool:
-            resting.append((order.role, dict(rig.resting_at_venue())))
+            resting.append((order.role, rig.most_that_exits_fill(), order.oca_group))
             return False
 
         broker.rejects = look
         rig.close()
-        assert resting[0] == (OrderRole.CLOSE, {})
+        assert set(resting) == {(OrderRole.CLOSE, 15, rig.order("-S1").order.oca_group)}
+        assert broker.asked_cancels == []
+
+    @pytest.mark.parametrize("request_", [{}, {"quantity": "4"}, {"fraction": "0.9"}, {"limit_price": "53"}])
+    @pytest.mark.parametrize("targets", [("54",), ("55", "58", "60"), ()])
+    def test_no_step_leaves_it_naked_nor_offers_too_much(
+        self, request_: dict[str, str], targets: tuple[str, ...]
+    ) -> None:
+        limits = auto(type(ROOMY)(max_position_pct=D(1), max_open_risk_pct=D(1), min_reward_risk=D(0)))
+        rig, broker = holding(targets=targets, limits=limits)
+        seen: list[tuple[D, D, D]] = []
+
+        def look(_: str) -> None:
+            seen.append((rig.at_venue().get("AAPL", D(0)), rig.stopped_at_venue(), rig.most_that_exits_fill()))
+
+        broker.before_exchange = look
+        broker.before_submit = look
+        rig.close(**request_)
+        assert seen
+        assert all(covered >= held >= exits for held, covered, exits in seen), seen
 
     def test_all_exits_of_several_tranches_go(self) -> None:
         rig, _ = holding(targets=("55", "58", "60"))
@@ -222,13 +244,14 @@ class TestAPart:
 
 
 class TestAtALimit:
-    def test_it_rests_as_a_pair_with_a_stop(self) -> None:
+    def test_it_rests_beside_the_stop_in_place_of_the_target(self) -> None:
         rig, _ = holding()
         closed = rig.close(limit_price="53")
         assert (closed.status, closed.quantity, closed.remaining) == ("working", 0, 15)
-        close, stop = rig.order("-C1").order, rig.order("-S2").order
-        assert (close.oca_group, close.limit_price, stop.stop_price) == (stop.oca_group, 53, 48)
-        assert close.oca_group
+        close, stop = rig.order("-C1").order, rig.order("-S1")
+        assert (close.oca_group, close.limit_price, stop.order.stop_price) == (stop.order.oca_group, 53, 48)
+        assert stop.status is OrderStatus.WORKING
+        assert status(rig, "-T1") is OrderStatus.CANCELLED
         assert rig.most_that_exits_fill() == 15
         assert rig.unprotected() == 0
 
@@ -276,7 +299,7 @@ class TestAtALimit:
         rig.clock.advance(minutes=24 * 60)
         rig.cycle()
         rig.cycle()
-        target, stop = rig.order("-T2"), rig.order("-S2")
+        target, stop = rig.order("-T2"), rig.order("-S1")
         assert (target.status, target.order.limit_price, target.order.quantity) == (OrderStatus.WORKING, 54, 15)
         assert target.order.oca_group == stop.order.oca_group
         assert rig.most_that_exits_fill() == 15
@@ -338,13 +361,13 @@ class TestAtALimit:
         assert rig.at_venue() == {}
         assert rig.resting_at_venue() == {}
 
-    def test_a_stop_that_the_price_has_passed_closes_it_instead(self) -> None:
+    def test_a_stop_that_the_price_passes_closes_it_instead(self) -> None:
         rig, _ = holding()
         rig.close(limit_price="53")
-        rig.venue._engine._prices["AAPL"] = Price(D("47.50"))
-        closed = rig.close(limit_price="53")
-        assert (closed.status, closed.quantity, closed.remaining) == ("closed", 0, 0)
+        rig.price("47.50")
+        rig.cycle()
         assert rig.at_venue() == {}
+        assert rig.resting_at_venue() == {}
         (trip,) = rig.state.round_trips.values()
         assert trip.exit_reason == "stop"
 
@@ -360,7 +383,7 @@ class TestAtALimit:
 class TestWhatHappensMeanwhile:
     def test_a_stop_that_fills_first_has_closed_it(self) -> None:
         rig, broker = holding()
-        broker.before_cancel = lambda _: rig.price("47") if rig.at_venue() else None
+        broker.before_exchange = lambda _: rig.price("47") if rig.at_venue() else None
         closed = rig.close()
         assert (closed.status, closed.quantity, closed.remaining) == ("closed", 0, 0)
         assert rig.at_venue() == {}
@@ -376,7 +399,7 @@ class TestWhatHappensMeanwhile:
                 filled.append("once")
                 rig.price("54", size="6")
 
-        broker.before_cancel = meanwhile
+        broker.before_exchange = meanwhile
         closed = rig.close()
         assert closed.quantity == 9
         assert rig.at_venue() == {}
@@ -384,7 +407,7 @@ class TestWhatHappensMeanwhile:
 
     def test_a_near_target_that_fills_while_a_part_is_closed_counts(self) -> None:
         rig, broker = holding(targets=("55", "58", "60"))
-        broker.before_cancel = lambda name: rig.price("55") if name.endswith(("S1", "T1")) else None
+        broker.before_exchange = lambda name: rig.price("55") if name.endswith(("S1", "T1")) else None
         closed = rig.close(quantity="5")
         assert (closed.status, closed.quantity, closed.remaining) == ("reduced", 0, 10)
         assert rig.at_venue() == {"AAPL": 10}
@@ -408,8 +431,10 @@ class TestWhatHappensMeanwhile:
         assert rig.most_that_exits_fill() <= rig.at_venue()["AAPL"]
 
     def test_a_cancel_that_is_not_confirmed_sells_nothing(self) -> None:
-        rig, broker = holding()
+        rig, broker = holding("53.90")
         broker.loses_cancels = True
+        broker.rejects = lambda order: order.role is OrderRole.CLOSE and order.oca_group is not None
+        broker.why = "OCA group is not supported"
         with pytest.raises(OutcomeUnknownError, match="nothing was sold"):
             rig.close()
         assert rig.at_venue() == {"AAPL": 15}
@@ -417,27 +442,62 @@ class TestWhatHappensMeanwhile:
         assert rig.unprotected() == 0
 
     def test_a_refused_cancel_sells_nothing(self) -> None:
-        rig, broker = holding()
+        rig, broker = holding("53.90")
         broker.refuses_cancels = True
+        broker.rejects = lambda order: order.role is OrderRole.CLOSE and order.oca_group is not None
+        broker.why = "OCA group is not supported"
         with pytest.raises(OutcomeUnknownError):
             rig.close()
         assert rig.most_that_exits_fill() == 15
 
-    def test_when_only_the_stop_was_cancelled_it_is_put_back(self) -> None:
+    @pytest.mark.parametrize("price", ["51", "53.90"])
+    def test_a_broker_that_lets_nothing_join_the_exits_gets_the_close_alone(self, price: str) -> None:
+        rig, broker = holding(price)
+        broker.rejects = lambda order: order.role is OrderRole.CLOSE and order.oca_group is not None
+        broker.why = "Order rejected - reason:OCA group revision is not allowed (IB 10326)"
+        closed = rig.close()
+        assert (closed.status, closed.quantity, closed.client_order_id[-3:]) == ("closed", 15, "-C2")
+        assert rig.at_venue() == {}
+        assert rig.resting_at_venue() == {}
+
+    def test_a_broker_that_would_refuse_the_close_keeps_the_exits(self) -> None:
         rig, broker = holding()
+        broker.refusal = "Order rejected - reason:the account is restricted (IB 201)"
+        with pytest.raises(RefusedError, match="restricted") as error:
+            rig.close(quantity="4")
+        assert "not touched" in error.value.hint
+        assert broker.asked_cancels == []
+        assert {r.status for r in rig.orders() if r.order.role is not OrderRole.ENTRY} == {OrderStatus.WORKING}
+        assert rig.close().status == "closed", "where no exit is touched, the order itself is the question"
 
-        def lose_targets(name: str) -> None:
-            broker.loses_cancels = name.endswith("T1")
+    def test_an_exit_that_the_broker_leaves_beside_the_close_is_cancelled(self) -> None:
+        rig, broker = holding()
+        real = broker.exchange
 
-        broker.before_cancel = lose_targets
-        with pytest.raises(OutcomeUnknownError):
+        async def apart(exchange: Any) -> None:
+            orders = tuple(replace(order, oca_group=None) for order in exchange.orders)
+            await real(replace(exchange, orders=orders))
+
+        broker.exchange = apart  # type: ignore[method-assign]
+        assert rig.close().status == "closed"
+        assert sorted(name[-2:] for name in broker.asked_cancels) == ["S1", "T1"]
+        assert rig.at_venue() == {}
+        assert rig.resting_at_venue() == {}
+
+    def test_a_target_near_the_price_goes_first_and_the_stop_stays_until_that_is_confirmed(self) -> None:
+        rig, broker = holding("53.90")
+        broker.loses_cancels = True
+        with pytest.raises(OutcomeUnknownError, match="nothing was sold"):
             rig.close()
+        assert [name[-2:] for name in broker.asked_cancels] == ["T1"]
         assert rig.unprotected() == 0
-        assert rig.most_that_exits_fill() == 15
-        assert codes(rig) == ["protection_restored"]
+        assert codes(rig) == []
+        broker.loses_cancels = False
+        assert rig.close().status == "closed"
+        assert rig.resting_at_venue() == {}
 
     def test_a_connection_that_breaks_between_two_cancels_leaves_a_stop(self) -> None:
-        rig, broker = holding()
+        rig, broker = holding("53.90")
         real = broker.cancel
 
         async def break_on_target(name: str) -> None:
@@ -446,6 +506,8 @@ class TestWhatHappensMeanwhile:
             await real(name)
 
         broker.cancel = break_on_target  # type: ignore[method-assign]
+        broker.rejects = lambda order: order.role is OrderRole.CLOSE and order.oca_group is not None
+        broker.why = "OCA group is not supported"
         with pytest.raises(BrokerError):
             rig.close()
         assert rig.at_venue() == {"AAPL": 15}
@@ -495,11 +557,21 @@ class TestWhatHappensMeanwhile:
 
 
 class TestWhenTheCloseFails:
-    def test_a_rejected_close_puts_the_stop_back(self) -> None:
+    def test_a_rejected_close_leaves_the_exits_where_they_are(self) -> None:
         rig, broker = holding()
         broker.rejects = lambda order: order.role is OrderRole.CLOSE
         with pytest.raises(RefusedError, match="rejected by the exchange") as error:
             rig.close()
+        assert error.value.hint == "Its stop and targets stay in place."
+        assert {status(rig, "-S1"), status(rig, "-T1")} == {OrderStatus.WORKING}
+        assert codes(rig) == []
+
+    @pytest.mark.parametrize("price", ["51", "53.90"])
+    def test_a_rejected_close_of_a_part_puts_the_stop_back(self, price: str) -> None:
+        rig, broker = holding(price)
+        broker.rejects = lambda order: order.role is OrderRole.CLOSE
+        with pytest.raises(RefusedError, match="rejected by the exchange") as error:
+            rig.close(quantity="4")
         assert "put back" in error.value.hint
         assert "could not" not in error.value.hint
         assert rig.unprotected() == 0
@@ -516,7 +588,7 @@ class TestWhenTheCloseFails:
             assert rig.unprotected() == 0
 
     def test_when_the_stop_is_rejected_too_the_person_is_reported(self) -> None:
-        rig, broker = holding()
+        rig, broker = holding(targets=("55", "58"))
         broker.rejects = lambda order: order.role in {OrderRole.CLOSE, OrderRole.STOP}
         with pytest.raises(RefusedError) as error:
             rig.close()
@@ -525,7 +597,7 @@ class TestWhenTheCloseFails:
         for _ in range(3):
             rig.clock.advance(minutes=2)
             rig.cycle()
-        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) == 4, "the bracket's, and three tries"
+        assert len([r for r in rig.orders() if r.order.role is OrderRole.STOP]) == 5, "the bracket's, and three tries"
         assert codes(rig) == ["unprotected", "stop_rejected"]
 
     def test_a_close_that_could_not_be_sent_is_no_refusal(self) -> None:
@@ -542,7 +614,8 @@ class TestWhenTheCloseFails:
         broker.drain = lambda: () if len(broker.submitted) > 1 else real()  # type: ignore[method-assign]
         closed = rig.close()
         assert closed.status == "unknown"
-        assert codes(rig) == ["unprotected"]
+        assert codes(rig) == []
+        assert rig.unprotected() == 0, "the exits rest until the broker reports the fill"
         with pytest.raises(OutcomeUnknownError, match="sell twice"):
             rig.close()
         broker.drain = real  # type: ignore[method-assign]
@@ -573,29 +646,25 @@ class TestWhenTheCloseFails:
 
     def test_a_close_filled_in_part_and_then_cancelled_is_reported_as_it_is(self) -> None:
         rig, broker = holding()
-        real = broker.submit
 
-        async def half(orders: Any) -> None:
-            if orders[0].role is not OrderRole.CLOSE:
-                await real(orders)
-                return
+        async def half(exchange: Any) -> None:
+            (order,) = exchange.orders
             rig.venue._engine._prices.pop("AAPL")
-            await real([replace(orders[0], reference_price=None)])
+            await rig.venue.submit([replace(order, reference_price=None)])
             rig.price("51", size="6")
-            await rig.venue.cancel(orders[0].client_order_id)
+            await rig.venue.cancel(order.client_order_id)
 
-        broker.submit = half  # type: ignore[method-assign]
+        broker.exchange = half  # type: ignore[method-assign]
         closed = rig.close()
         assert (closed.status, closed.quantity, closed.remaining, closed.exit_price) == ("reduced", 6, 9, 51)
         assert rig.unprotected() == 0
         assert rig.most_that_exits_fill() == 9
 
     def test_a_commit_that_fails_between_exits_and_close_is_mended_by_the_next_start(self) -> None:
-        rig, _ = holding(store=FailingStore(Rig().store))
-        before = rig.store.transactions
-        rig.store.fail_at = before + 2  # the cancels are booked, the close is not written
+        rig, _ = holding("53.90", store=FailingStore(Rig().store))
+        rig.store.fail_at = rig.store.transactions + 2  # the target is smaller, the close is not written
         with pytest.raises(StateError):
-            rig.close()
+            rig.close(quantity="4")
         assert rig.at_venue() == {"AAPL": 15}
         rig.restart()
         assert rig.unprotected() == 0

@@ -81,6 +81,12 @@ def test_an_expired_limit_close_gives_the_nearest_target_back_beside_its_stop() 
     assert (target.oca_group, target.time_in_force, target.side) == ("close", TimeInForce.GTC, OrderSide.SELL)
 
 
+def test_a_target_that_gave_way_to_a_limit_in_its_own_group_comes_back() -> None:
+    own = record("T1", GONE, "close", limit_price=Price(D(56)))
+    (target,) = missing_targets(held(), BRACKET, [own, STOP, CLOSE])
+    assert (target.client_order_id, target.limit_price, target.oca_group) == ("apex-b-T2", 56, "close")
+
+
 def test_for_a_short_the_nearest_is_the_highest() -> None:
     (target,) = missing_targets(held(PositionSide.SHORT), BRACKET, [OLD, NEARER, STOP, CLOSE])
     assert target.limit_price == 56

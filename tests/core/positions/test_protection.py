@@ -156,7 +156,7 @@ class TestRestoration:
             48,
             OrderSide.SELL,
         )
-        assert (stop.oca_group, stop.parent_id, stop.time_in_force) == (None, None, TimeInForce.GTC)
+        assert (stop.oca_group, stop.parent_id, stop.time_in_force) == ("apex-b-S1-OCA", None, TimeInForce.GTC)
         assert found.uncovered == 0
 
     def test_a_target_without_a_stop_gets_one_in_its_group(self) -> None:
@@ -174,7 +174,7 @@ class TestRestoration:
         found = restoration(position(), BRACKET, orders)
         assert [(s.client_order_id[-2:], s.quantity, s.oca_group) for s in found.stops] == [
             ("S3", 3, "g2"),
-            ("S4", 3, None),
+            ("S4", 3, "apex-b-S4-OCA"),
         ]
 
     def test_beside_an_exit_of_its_own_there_is_no_room(self) -> None:

@@ -174,8 +174,15 @@ def test_an_exit_cannot_grow_beyond_what_the_entry_holds(engine: MatchingEngine,
     (event,) = engine.modify(order("S", "SELL", "STOP", "11", stop_price="98"), at(2))
     assert event.quantity == 10
     assert "more than the 10 the entry holds" in event.reason
-    (event,) = engine.submit([order("S2", "SELL", "STOP", "11", stop_price="99", oca_group="oca")], at(3))
-    assert "more than the 10 the entry holds" in event.reason
+
+
+def test_a_market_order_that_joins_the_exits_of_two_tranches_ends_those_of_one(
+    engine: MatchingEngine, bracket: Any, order: Any, reported: Any
+) -> None:
+    engine.submit(bracket(), at())
+    price(engine, "100")
+    events = engine.submit([order("C", "SELL", "MARKET", "12", oca_group="oca")], at(2))
+    assert reported(events) == ["C WORKING", "C 12@100", "C FILLED", "S CANCELLED", "T CANCELLED"]
 
 
 def test_exits_larger_than_the_entry_are_cut_to_it(engine: MatchingEngine, bracket: Any, reported: Any) -> None:

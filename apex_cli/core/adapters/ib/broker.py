@@ -17,6 +17,7 @@ from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link
 from apex_cli.core.adapters.ib.numbers import to_decimal
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with, protocol_order
+from apex_cli.core.adapters.ib.refusals import Meaning, meaning_of
 from apex_cli.core.adapters.ib.sender import Sender
 from apex_cli.core.adapters.ib.tracker import Tracker, no_name
 from apex_cli.core.errors import BrokerError
@@ -27,7 +28,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
-from apex_cli.core.model.order import Order
+from apex_cli.core.model.order import Exchange, Order
 from apex_cli.core.ports import BrokerSnapshot, Clock
 
 PREVIEW_ATTEMPTS = 3
@@ -164,6 +165,15 @@ class IbBroker:
         """
         await self._sender.submit(orders)
 
+    async def exchange(self, exchange: Exchange) -> None:
+        """Send orders in one piece with cancels and changes, and wait until the broker has each of the orders.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: at least one order was not acknowledged in time.
+        """
+        await self._sender.exchange(exchange)
+
     async def cancel(self, client_order_id: str) -> None:
         """Ask for a cancel; what has ended already is reported again.
 
@@ -275,6 +285,30 @@ class IbBroker:
                 if preview is not None:
                     return preview
         return None
+
+    async def refusal_of(self, order: Order) -> str:
+        """Return why the broker would refuse *order* now, in its own words; empty where it would take it.
+
+        A what-if, without links to other orders. No answer is no refusal.
+        """
+        if problem := problem_with(order):
+            return f"{problem}."
+        try:
+            link = self.link
+            fitted = await self._sender.fitted(order)
+            contract = await self._connection.catalog.contract(order.instrument)
+            fields = order_fields(replace(fitted, oca_group=None), order_id=0, account=link.account)
+            await link.ask(
+                "whether it would take the order",
+                lambda: link.ib.whatIfOrderAsync(contract, protocol_order(link.library, fields)),
+                timeout_s=self.config.quote_timeout_s,
+            )
+        except BrokerError as error:
+            code = error.details.get("ib_code")
+            text = str(error.details.get("ib_text", ""))
+            is_refused = isinstance(code, int) and meaning_of(code, text) is Meaning.REFUSED
+            return f"{text} (IB {code})" if is_refused else ""
+        return ""
 
     def _own_rate(self) -> Decimal:
         """Return units of the account's own currency for one of that of the configuration."""

@@ -138,7 +138,7 @@ class Link:
             raise BrokerError(
                 "ib_request_refused",
                 f"The broker refused to report {what}: {error.message} (IB {error.code}).",
-                details={"ib_code": error.code},
+                details={"ib_code": error.code, "ib_text": error.message},
             ) from error
 
     def close(self) -> None:

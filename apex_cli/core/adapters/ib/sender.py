@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from apex_cli.core.adapters.ib.callbacks import OpenOrder
 from apex_cli.core.adapters.ib.catalog import rounded
 from apex_cli.core.adapters.ib.connection import IbConnection
 from apex_cli.core.adapters.ib.known_order import Known
 from apex_cli.core.adapters.ib.link import Link, read_only_api
+from apex_cli.core.adapters.ib.one_write import in_one_write
 from apex_cli.core.adapters.ib.order_terms import (
     in_sending_order,
     order_fields,
@@ -20,7 +23,16 @@ from apex_cli.core.adapters.ib.order_terms import (
 )
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError
 from apex_cli.core.market.quiet_hours import quiet_now
-from apex_cli.core.model.order import Meets, Order, OrderRole, OrderStatus, Phase, TimeInForce
+from apex_cli.core.model.order import (
+    MEANWHILE,
+    Exchange,
+    Meets,
+    Order,
+    OrderRole,
+    OrderStatus,
+    Phase,
+    TimeInForce,
+)
 
 LOOK_S = 0.005
 CANCELS = 4
@@ -49,24 +61,70 @@ class Sender:
             BrokerError: surely nothing was sent.
             OutcomeUnknownError: at least one leg was not acknowledged in time.
         """
+        await self.exchange(Exchange(orders=tuple(orders)))
+
+    async def exchange(self, exchange: Exchange) -> None:
+        """Send orders in one piece with cancels and changes, and wait until the broker has each of the orders.
+
+        All of it is one write to the socket: who is killed has done all of it or nothing.
+
+        Raises:
+            BrokerError: surely nothing was sent.
+            OutcomeUnknownError: at least one order was not acknowledged in time.
+        """
         self._ready_to_send()
+        orders = exchange.orders
         again = [order.client_order_id for order in orders if order.client_order_id in self._tracker.orders]
         if again:
             for ref in again:
                 self._tracker.report_again(ref)
             return
-        problem = next((problem for order in orders if (problem := problem_with(order))), "")
+        problem = next((problem for order in (*orders, *exchange.change) if (problem := problem_with(order))), "")
         if problem:
             self._tracker.refuse(orders, f"Not sent: {problem}.")
             return
         legs = [await self.fitted(order) for order in in_sending_order(orders)]
         contracts = [await self._connection.catalog.contract(order.instrument) for order in legs]
+        changes = [await self.fitted(order) for order in exchange.change]
+        changed = [await self._connection.catalog.contract(order.instrument) for order in changes]
         link = self._ready_to_send()
-        sent = self._transmit(link, legs, contracts)
+        going = [self._to_change(name) for name in exchange.cancel]
+        changing = [self._to_change(order.client_order_id) for order in exchange.change]
+        group, problem = self._group_beside(exchange)
+        if problem or self._tracker.has_news_of({*(known.ref for known in (*going, *changing)), *exchange.beside}):
+            self._tracker.refuse(orders, f"Not sent: {problem or MEANWHILE}.")
+            return
+        if group:
+            legs = [replace(leg, oca_group=group) for leg in legs]
+        with in_one_write(link.ib.client):
+            for known in (known for known in going if known.is_open):
+                known.was_asked_to_cancel = True
+                self._send_cancel(link, known)
+            for known, order, contract in zip(changing, changes, changed, strict=True):
+                if known.is_open:
+                    self._place_change(link, known, order, contract)
+            sent = self._transmit(link, legs, contracts)
         await self._await_answers(link, sent)
         at_market = [known for known, leg in zip(sent, legs, strict=True) if _fills_at_once(leg)]
         await self._until(link, lambda: all(not known.is_open for known in at_market), MARKET_FILL_S)
         await self.free_exits()
+
+    def _to_change(self, client_order_id: str) -> Known:
+        self._link_to_change(client_order_id)
+        return self._tracker.orders[client_order_id]
+
+    def _group_beside(self, exchange: Exchange) -> tuple[str, str]:
+        """Return the OCA group that the broker has the legs in that orders are to rest beside, or what is wrong.
+
+        A server may group exits under a name of its own.
+        """
+        if not exchange.beside:
+            return "", ""
+        legs = [known for name in exchange.beside if (known := self._tracker.orders.get(name)) and known.is_open]
+        groups = {known.terms.oca_group for known in legs if known.terms is not None}
+        if len(groups) == 1 and (name := groups.pop()):
+            return name, ""
+        return "", "the exits are in no OCA group at the broker" if legs else MEANWHILE
 
     def require_ready(self, client_order_ids: Iterable[str]) -> None:
         """Make sure that orders can be sent now, and that *client_order_ids* are ours to change.
@@ -244,11 +302,13 @@ class Sender:
             return
         fitted = await self.fitted(order)
         contract = await self._connection.catalog.contract(order.instrument)
-        link = self._ready_to_send()
+        self._place_change(self._ready_to_send(), known, fitted, contract)
+
+    def _place_change(self, link: Link, known: Known, order: Order, contract: object) -> None:
         parent = self._tracker.orders.get(order.parent_id or "")
         parent_id = parent.order_id if parent is not None and parent.is_open else 0
-        known.order = fitted if known.order is None else known.order
-        self._place(link, fitted, contract, known.order_id, parent_id=parent_id)
+        known.order = order if known.order is None else known.order
+        self._place(link, order, contract, known.order_id, parent_id=parent_id)
 
     async def free_exits(self) -> None:
         """Let exits stand alone that share an entry which has ended.

@@ -8,7 +8,7 @@ Of what filled, the larger of status and executions holds; no end is reported be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -109,6 +109,13 @@ class Tracker:
         """Return what is new since the last call."""
         events, self._events = self._events, []
         return events
+
+    def has_news_of(self, refs: Collection[str]) -> bool:
+        """Return whether something has filled of *refs* that was not drained yet, or may have: a status names more."""
+        if any(isinstance(event, Fill) and event.client_order_id in refs for event in self._events):
+            return True
+        known = (self.orders.get(ref) for ref in refs)
+        return any(each.filled > each.executed for each in known if each is not None)
 
     def report_again(self, ref: str, reason: str = "") -> None:
         """Report the state of *ref* once more."""

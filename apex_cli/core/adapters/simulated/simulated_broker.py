@@ -21,12 +21,14 @@ from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, se
 from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled_at_opening, settled_at
 from apex_cli.core.market.option_grid import grid_of
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
+from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.corporate_action import CorporateAction
+from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType, underlying_of
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import CENT, ONE, ZERO, Price, Usd
 from apex_cli.core.model.option_rule import OptionChain
-from apex_cli.core.model.order import Order, OrderRole, Phase
+from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderRole, OrderStatus, Phase
 from apex_cli.core.ports import BarSource, BrokerEvent, BrokerSnapshot, Clock, PriceSource, RateSource
 from apex_cli.core.venue.catch_up import Marks, marks_of_book
 from apex_cli.core.venue.costs import CostModel
@@ -222,6 +224,28 @@ class SimulatedBroker:
         self._hold_auctions(now)
         self._keep(())
 
+    async def exchange(self, exchange: Exchange) -> None:
+        """Cancel, change and submit; it is in the books when this returns.
+
+        Raises:
+            OutcomeUnknownError: it was taken, but the books could not be written.
+        """
+        now = self._prepare(*(order.instrument for order in exchange.orders))
+        touched = {*exchange.cancel, *exchange.beside, *(order.client_order_id for order in exchange.change)}
+        news = (event for event in (*self._events, *self._unsaved) if isinstance(event, Fill))
+        if any(fill.client_order_id in touched for fill in news):
+            why = f"Not sent: {MEANWHILE}."
+            self._keep(
+                OrderUpdate(client_order_id=order.client_order_id, status=OrderStatus.REJECTED, at=now, reason=why)
+                for order in exchange.orders
+            )
+            return
+        for name in exchange.cancel:
+            self._unsaved.extend(self._engine.cancel(name, now))
+        for order in exchange.change:
+            self._unsaved.extend(self._engine.modify(order, now, meets_last=self._meets_last([order])))
+        await self.submit(exchange.orders)
+
     async def require_ready(self, client_order_ids: Iterable[str] = ()) -> None:
         """Return: this venue always takes orders."""
 
@@ -301,6 +325,11 @@ class SimulatedBroker:
         """Return None: this account has no margin requirements of its own."""
         del order
         return None
+
+    async def refusal_of(self, order: Order) -> str:
+        """Return nothing: this venue refuses no order that is well made."""
+        del order
+        return ""
 
     def move_cash(self, amount: Usd) -> None:
         """Pay *amount* in, or out when it is negative; it is in the books when this returns.
