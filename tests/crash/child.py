@@ -8,7 +8,7 @@
 - ``fullest``: this one and all after it find no space.
 
 Points are those of ``atomic_file`` (open, write, sync, replace, sync_folder, truncate, link, lock), ``half`` (a write
-that is cut off in the middle), ``before-`` and ``after-`` submit, cancel and modify of the simulated broker, and
+that is cut off in the middle), ``before-`` and ``after-`` submit, cancel, modify and exchange of the broker, and
 ``move``, before and after a signal file leaves the inbox. ``CRASH_LOG`` names a file for the point it happened at, or
 for the number of passages when it did not.
 """
@@ -126,7 +126,7 @@ def install(faults: Faults) -> None:
     atomic_file.os = watched
     if hasattr(atomic_file, "_sync_data"):
         atomic_file._sync_data = watched.fdatasync
-    for name in ("submit", "cancel", "modify"):
+    for name in ("submit", "cancel", "modify", "exchange"):
         setattr(SimulatedBroker, name, _around(faults, name, getattr(SimulatedBroker, name)))
     move = Folder.move
 

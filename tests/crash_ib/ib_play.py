@@ -82,6 +82,12 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ),
     ("reject", "modifyOrder", {"code": 10326, "text": "OCA group revision is not allowed"}),
     *(
+        ("reject", "placeOrder", {"order_ref": "-C1", "code": code, "text": text})
+        for code, text in ((10326, "OCA group revision is not allowed"), (201, "Order rejected - reason:test"))
+    ),
+    ("refuse_later", "placeOrder", {"order_ref": "-C1", "seconds": 0.1, "code": 201, "text": "No"}),
+    ("swallow", "placeOrder", {"order_ref": "-C1"}),
+    *(
         ("refuse_later", "placeOrder", {"order_ref": "-S1", "seconds": s, "code": 201, "text": "No"})
         for s in (0.02, 0.4)
     ),
@@ -92,13 +98,14 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     *(("hold", name, {"times": 2}) for name in ("orderStatus", "execDetails", "openOrder")),
     *(("delay", name, {"seconds": 0.4}) for name in ("placeOrder", "execDetails", "orderStatus", "cancelOrder")),
 )
-SETTLING, REPLACING = "kill while settling", "kill in an OCA replacement"
-KILLS = ("kill", "kill at a write", SETTLING, SETTLING, REPLACING, REPLACING)
+SETTLING, REPLACING, CLOSING = "kill while settling", "kill in an OCA replacement", "kill inside a close"
+KILLS = ("kill", "kill at a write", SETTLING, SETTLING, REPLACING, REPLACING, CLOSING, CLOSING)
 SUDDEN = (*KILLS, "cut", "gateway killed", "late fill", "1100", "correction")
 ELSEWHERE = (*KILLS, "cut")
 """What can be done to another server without its help."""
 
 REPLACEMENT_POINTS = ("before-submit", "after-submit", "before-cancel", "after-cancel", "before-modify", "after-modify")
+CLOSING_POINTS = ("before-exchange", "after-exchange", "before-modify", "after-modify", "after-submit", "write", "sync")
 SETTLE_S = 1.0
 """How long a command follows its orders, by default."""
 
@@ -145,6 +152,9 @@ class IbPlay:
         self.wait_s = 0
         """How long an order that nobody knows may still turn up."""
 
+        self.aimed_at = ""
+        """Ending of the orders that the running fault means; empty: any."""
+
         self.story: list[str] = []
 
     def played(self, runs: int) -> Tally:
@@ -182,7 +192,7 @@ class IbPlay:
         """Type one command under one fault, recover, and compare everything."""
         self._move_market()
         fault = self._strike()
-        words = self._command(is_part=fault == REPLACING)
+        words = self._command(is_part=fault == REPLACING, is_close=fault == CLOSING or "-C1" in self.aimed_at)
         ran = self._typed(words, fault)
         self.story.append(f"{' '.join(words)} under {fault}: {ran.status} {ran.label}")
         if fault in KILLS and fault != "kill at a write" and ran.status is not None:
@@ -221,11 +231,11 @@ class IbPlay:
 
     # --------------------------------------------------------------- commands
 
-    def _command(self, *, is_part: bool) -> list[str]:
+    def _command(self, *, is_part: bool, is_close: bool) -> list[str]:
         """Return a command line: mostly a new signal, else a close, else a look; *is_part*: close a part."""
         held = sorted(state_of(self.folder).positions) if (self.folder / "state").exists() else []
         dice = self.random.random()
-        if held and (dice < 0.35 or is_part):
+        if held and (dice < 0.35 or is_part or is_close):
             parts = (["--fraction", "0.5"], ["--quantity", "1"])
             part = self.random.choice(parts if is_part else ([], *parts))
             return ["close", self.random.choice(held), "--yes", *part]
@@ -271,6 +281,7 @@ class IbPlay:
 
     def _strike(self) -> str:
         """Choose a fault; one at the gateway waits there from now on."""
+        self.aimed_at = ""
         if self.random.random() < 0.5:
             fault = self.random.choice(SUDDEN if self.is_own_server else ELSEWHERE)
             if fault == REPLACING:
@@ -279,11 +290,12 @@ class IbPlay:
                 )
             return fault
         action, message, how = self.random.choice(FAULTS)
-        after = self.random.choice((0, 0, 0, 1, 2))
+        self.aimed_at = str(how.get("order_ref", ""))
+        after = 0 if self.aimed_at else self.random.choice((0, 0, 0, 1, 2))
         try:
             self.gateway.fault(action, message, after=after, **how)
         except ValueError:  # another server, which does not know it
-            return self.random.choice(KILLS[:-2])
+            return self.random.choice(KILLS[:4])
         return f"{action} {message}"
 
     def _typed(self, words: list[str], fault: str) -> Ran:
@@ -293,6 +305,8 @@ class IbPlay:
             plan = Plan("kill", "any", self.random.randint(1, 70))
         if fault == REPLACING:
             plan = Plan("kill", self.random.choice(REPLACEMENT_POINTS), self.random.choice((1, 1, 2)))
+        if fault == CLOSING:
+            plan = Plan("kill", self.random.choice(CLOSING_POINTS), self.random.choice((1, 1, 2, 3)))
         if fault == "late fill":
             self._arm_late_fill()
         started = time.monotonic()
