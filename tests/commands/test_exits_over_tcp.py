@@ -184,3 +184,25 @@ def test_an_entry_goes_on_while_its_exits_rest(house: House, apex_json: Apex, ga
     gateway.set_price("AAPL", "99.90")
     assert gateway.books().positions == {"AAPL": 100}
     assert most(list(exits(gateway.books()).values())) == 100
+
+
+def test_what_a_server_took_for_one_group_while_apex_was_off_is_whole_after_a_start(
+    house: House, here: Path, apex_json: Apex, gateway: GatewayThread
+) -> None:
+    house(entry_order="limit")
+    (here / "signals.json").write_text(json.dumps([{**SIGNAL, "target_prices": [104, 108], "confidence": 0.9}]))
+    gateway.set_policy(siblings_are_one_group=True)
+    gateway.set_price("AAPL", "100.40")
+    apex_json("run", "--once", "--signals", "signals.json")
+    gateway.set_price("AAPL", "100")
+    gateway.set_price("AAPL", "104")
+    assert (gateway.books().positions, gateway.books().open_orders()) == ({"AAPL": 50}, [])
+    apex_json("run", "--once", "--signals", "signals.json")
+    found = exits(gateway.books())
+    assert {name: (row.terms.order_type, row.remaining) for name, row in found.items()} == {
+        "S3": ("STP", 50),
+        "T3": ("LMT", 50),
+    }
+    assert most(list(found.values())) == 50
+    (position,) = apex_json("positions").data["positions"]
+    assert (position["protected_quantity"], position["target_prices"]) == (50, ["108.00"])

@@ -1,4 +1,4 @@
-"""Which profit targets to restore after a limit close expired unfilled."""
+"""Which profit targets to restore: after a limit close expired, or where a server took several for one group."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
-from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id
+from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id, own_group
 
 
 def missing_targets(position: Position, bracket: BracketRecord, orders: Iterable[OrderRecord]) -> tuple[Order, ...]:
-    """Return the targets to put back: one for each limit close that expired, in the group of the stop it left.
+    """Return the targets to put back, each in the OCA group of a stop that has none: it can sell no more than that.
 
-    The two are alternatives, so no more can be sold than the stop covers. The price is that of the nearest target
-    that gave way and did not fill. A target that was put back once, or refused, does not come again.
+    One for each limit close that expired, at the price of the nearest target that gave way and did not fill. One for
+    each stop that had to be put back after an exit of another tranche had filled: some servers take all that waited for
+    one entry for one group, and end or reduce the exits of every tranche with the first. A target that was put back
+    once, or refused, does not come again.
 
     Args:
         position: what is held.
@@ -23,8 +25,14 @@ def missing_targets(position: Position, bracket: BracketRecord, orders: Iterable
         orders: every order of its instrument.
     """
     records = [r for r in orders if r.order.bracket_id == bracket.bracket_id]
+    if any(map(is_unsure, records)):
+        return ()
+    return _after_a_limit(position, bracket, records) or _of_other_tranches(position, bracket, records)
+
+
+def _after_a_limit(position: Position, bracket: BracketRecord, records: Sequence[OrderRecord]) -> tuple[Order, ...]:
     price = _nearest_given_up(position, records)
-    if price is None or any(map(is_unsure, records)):
+    if price is None:
         return ()
     targets: list[Order] = []
     for name, legs in exit_groups(records).items():
@@ -34,6 +42,40 @@ def missing_targets(position: Position, bracket: BracketRecord, orders: Iterable
                 _target(bracket, stop, name, price, next_leg_id(bracket.bracket_id, "T", records, skip=len(targets)))
             )
     return tuple(targets)
+
+
+def _of_other_tranches(position: Position, bracket: BracketRecord, records: Sequence[OrderRecord]) -> tuple[Order, ...]:
+    """Return a target beside each stop that stands in alone, where the fill of one tranche took the exits of others."""
+    has_exited = any(r.filled_quantity for r in records if r.order.role in {OrderRole.TARGET, OrderRole.STOP})
+    is_entering = any(r.is_open and r.order.role is OrderRole.ENTRY for r in records)
+    if not has_exited or is_entering or any(r.order.role is OrderRole.CLOSE for r in records):
+        return ()
+    groups = exit_groups(records)
+    lost = [t for t in _unreached(records) if _was_taken(t, groups[t.order.oca_group or t.order.client_order_id])]
+    price = _nearest_given_up(position, lost)
+    if price is None:
+        return ()
+    targets: list[Order] = []
+    for name, legs in groups.items():
+        if _stands_in_alone(name, legs) and legs[0].open_quantity <= sum(t.order.quantity for t in lost):
+            next_id = next_leg_id(bracket.bracket_id, "T", records, skip=len(targets))
+            targets.append(_target(bracket, legs[0], name, price, next_id))
+    return tuple(targets)
+
+
+def _stands_in_alone(name: str, legs: Sequence[OrderRecord]) -> bool:
+    stop = legs[0]
+    is_stop = stop.status is OrderStatus.WORKING and stop.order.order_type in STOP_TYPES
+    return len(legs) == 1 and is_stop and name == own_group(stop.order.client_order_id)
+
+
+def _unreached(records: Iterable[OrderRecord]) -> list[OrderRecord]:
+    return [r for r in records if r.order.role is OrderRole.TARGET and not r.filled_quantity]
+
+
+def _was_taken(target: OrderRecord, legs: Iterable[OrderRecord]) -> bool:
+    """Return whether the broker ended a target with its stop, though neither of them has filled."""
+    return all(_has_given_way(r) for r in legs if r.order.order_type in STOP_TYPES) and _has_given_way(target)
 
 
 def _nearest_given_up(position: Position, records: Iterable[OrderRecord]) -> Price | None:

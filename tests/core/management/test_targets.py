@@ -119,3 +119,30 @@ def test_one_that_never_left_comes_again() -> None:
 def test_orders_of_another_decision_do_not_count() -> None:
     others = [replace(r, order=replace(r.order, bracket_id="x")) for r in (OLD, STOP, CLOSE)]
     assert missing_targets(held(), BRACKET, others) == ()
+
+
+FILLED = replace(record("T1", OrderStatus.FILLED, "one", limit_price=Price(D(54))), filled_quantity=TEN)
+TAKEN = (record("S2", GONE, "two"), record("T2", GONE, "two", limit_price=Price(D(56))))
+STAND_IN = record("S3", W, "apex-b-S3-OCA")
+
+
+def test_a_target_that_went_with_another_tranche_comes_back_beside_the_stop_that_stands_in() -> None:
+    (target,) = missing_targets(held(), BRACKET, [FILLED, *TAKEN, STAND_IN])
+    assert (target.client_order_id, target.limit_price, target.quantity) == ("apex-b-T3", 56, 10)
+    assert target.oca_group == STAND_IN.order.oca_group
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [*TAKEN, STAND_IN],  # nothing has filled: a person took them back
+        [FILLED, TAKEN[1], record("S2", W, "two"), STAND_IN],  # its stop rests: a person took the target back
+        [FILLED, *TAKEN],  # no stop to stand beside
+        [FILLED, *TAKEN, STAND_IN, record("T3", W, "apex-b-S3-OCA")],  # back already
+        [FILLED, *TAKEN, STAND_IN, record("T3", OrderStatus.REJECTED, "apex-b-S3-OCA")],
+        [FILLED, *TAKEN, STAND_IN, record("C1", GONE, "close")],  # a person has closed some of it
+        [FILLED, *TAKEN, replace(STAND_IN, order=replace(STAND_IN.order, quantity=Quantity(D(11))))],
+    ],
+)
+def test_otherwise_no_target_of_another_tranche_comes_back(orders: list[OrderRecord]) -> None:
+    assert missing_targets(held(), BRACKET, orders) == ()
