@@ -40,6 +40,7 @@ from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import InputError
+from apex_cli.core.management.split_keeper import SplitKeeper
 from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_end, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.corporate_action import dividends_of
@@ -115,13 +116,14 @@ def open_replay_bars(
 ) -> CsvBars:
     """Return the bars of *folder*, read as *prices* say; a process that replays them many times reads them once.
 
-    Splits in the file *actions* are taken out of them; with *keeps* they are kept beside the files as they were read.
+    Splits in the file *actions* are taken out of them, and the bars of a symbol end before one that is in none; with
+    *keeps* they are kept beside the files as they were read.
 
     Raises:
         InputError: the folder or one of its files cannot be read.
     """
     known = read_actions(actions) if actions is not None else ()
-    return CsvBars(folder, file_hints(prices, "prices"), known, keeps=keeps)
+    return CsvBars(folder, file_hints(prices, "prices"), known, keeps=keeps, ends_at_splits=True)
 
 
 def bars_of(settings: Settings, options: ReplayOptions) -> CsvBars:
@@ -218,6 +220,8 @@ class Replay:
         self._timeline = Timeline(self._ends, sources)
         self._number = 0
         management = settings.management
+        self._splits = self._bars.unknown_splits()
+        keeper = SplitKeeper(self._bars.unknown_splits, closer=execution.closer, store=self._store, clock=self._clock)
         self._has_time_rules = any(plan.closes for plan in (management, *management.strategies.values()))
         self._learns = settings.learning.mode is not LearningMode.OFF
         self._coordinator = Coordinator(
@@ -230,9 +234,15 @@ class Replay:
             gatherer=gatherer,
             ranker=make_ranker(settings, self._clock, self._store, self._bars),
             sources=sources,
-            stages=(*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages,
-            chores=make_position_chores(
-                execution, gatherer, store=self._store, clock=self._clock, limits=settings.limits
+            stages=(
+                keeper,
+                *((*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages),
+            ),
+            chores=(
+                keeper,
+                *make_position_chores(
+                    execution, gatherer, store=self._store, clock=self._clock, limits=settings.limits
+                ),
             ),
             learning=make_learners(settings, bars=self._bars),
             learning_interval=timedelta(seconds=settings.learning.check_interval_s),
@@ -325,7 +335,7 @@ class Replay:
         followed = self._broker.followed
         if state.resting or state.approvals or (followed and (self._has_time_rules or self._broker.follows_others)):
             return number + 1
-        ends = [self._bars.next_end(name, self._ends[number]) for name in followed]
+        ends = [self._next_end(name, self._ends[number]) for name in followed]
         candidates = [timeline.next_wake(number), *map(timeline.at, ends)]
         if followed or (self._learns and state.lessons):
             last = timeline.session_last(number)
@@ -335,6 +345,13 @@ class Replay:
         if self._learns and state.followed:
             candidates.append(timeline.session_last(number) + 1)
         return max(min(candidates), number + 1)
+
+    def _next_end(self, name: str, after: datetime) -> datetime | None:
+        """Return when the next bar of *name* ends, or the one that its unknown split begins with."""
+        split = self._splits.get(name)
+        if split is not None and after < split.end:
+            return self._bars.next_end(name, after) or split.end
+        return self._bars.next_end(name, after)
 
     def _pass_over(self, number: int, equity: Usd) -> None:
         """Go on to moment *number*; nothing happened in those before it."""
@@ -379,8 +396,9 @@ def _ends_of(bars: CsvBars, options: ReplayOptions) -> Sequence[datetime]:
     after = BEFORE_ALL if options.first is None else session_start(options.first)
     until = AFTER_ALL if options.last is None else session_end(options.last)
     ends = bars.moments(after=after, until=until)
+    splits = [split.end for split in bars.unknown_splits().values() if after < split.end <= until]
     if ends:
-        return ends
+        return sorted({*ends, *splits}) if splits else ends
     moments = any(bars.bars(symbol) for symbol in bars.symbols())
     why = "" if moments else bars.why_none()
     period = f" between {options.first or 'the beginning'} and {options.last or 'the end'}"

@@ -1,4 +1,4 @@
-"""``apex close``: close positions, whole or in part, exits first."""
+"""``apex close``: close positions, whole or in part, while their exits rest."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def close(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: HandOverOption = 30,
 ) -> None:
-    """Close positions. Resting exits are cancelled or shrunk first; never more is sold than is held."""
+    """Close positions. Exits rest until the closing order fills, and end with it; never more is sold than held."""
     out, settings = call.out, call.settings
     check_numbers(symbols or (), yes=yes)
     _check_options(symbols, everything=everything, fraction=fraction, quantity=quantity, limit=limit)

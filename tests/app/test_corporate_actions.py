@@ -14,6 +14,7 @@ from apex_cli.core.adapters.files.prices.corporate_actions import read_actions
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction, dividends_of
+from apex_cli.core.model.order import EntryOrder
 from apex_cli.settings.brokers import CommissionModel
 from apex_cli.settings.sections import Settings
 
@@ -59,8 +60,49 @@ def test_a_split_is_no_fall(tmp_path: Path) -> None:
     report = replay(FREE, options)
     assert [(held.quantity, held.entry_price, held.pnl) for held in report.open_positions] == [(3, 50, 0)]
     assert not any("split" in problem for problem in report.problems)
-    plain = replay(FREE, replace(options, actions=None, bars_dir=options.bars_dir / ".." / "bars"))
-    assert plain.end_equity != 3000 or not plain.open_positions
+
+
+@pytest.mark.parametrize(
+    ("closes", "signal", "ratio"),
+    [
+        ("100 100 50 51 50", "BUY,100,80,160", "2 for 1"),
+        ("100 100 10.2 10 10", "BUY,100,80,160", "10 for 1"),
+        ("100 100 66 66 67", "BUY,100,80,160", "3 for 2"),
+        ("5 5 101 100 100", "SHORT,5,6,2", "1 for 20"),
+    ],
+)
+def test_a_split_that_no_file_names_is_named_and_not_traded_through(
+    tmp_path: Path, closes: str, signal: str, ratio: str
+) -> None:
+    options = replace(write(tmp_path, closes, "", signal), actions=None)
+    other = (f"{day},10,10,10,10,1000000" for day in DAYS)
+    (options.bars_dir / "BBB.csv").write_text("\n".join(("Date,Open,High,Low,Close,Volume", *other)))
+    late = "s2,AAA,BUY,50,40,80,0.8,2004-03-04T15:00:00-05:00\ns3,BBB,BUY,10,8,16,0.8,2004-03-04T15:00:00-05:00\n"
+    with options.signals[0].open("a") as file:
+        file.write(late)
+    report = replay(FREE, options)
+    (trade,) = report.trades
+    first = D(closes.split(maxsplit=1)[0])
+    assert (trade.entry_price, trade.exit_price, trade.exit_reason) == (first, first, "unknown_split")
+    assert (trade.pnl, report.end_equity, [held.symbol for held in report.open_positions]) == (0, 3000, ["BBB"])
+    assert trade.exit_time.date() == date(2004, 3, 3)
+    assert report.refusals == {"unknown_split": 1}
+    assert any(f"it looks like a split, {ratio}, that no file" in problem for problem in report.problems)
+    named = tmp_path / "named.csv"
+    parts = ratio.replace(" for ", ":")
+    named.write_text(f"symbol,date,kind,value\nAAA,2004-03-03,split,{parts}\n")
+    traded = replay(FREE, replace(options, actions=named))
+    assert not any(each.exit_reason == "unknown_split" for each in traded.trades)
+    assert "unknown_split" not in traded.refusals
+
+
+def test_an_entry_that_rests_ends_with_the_split(tmp_path: Path) -> None:
+    settings = replace(FREE, execution=replace(FREE.execution, entry_order=EntryOrder.LIMIT))
+    options = replace(write(tmp_path, "100 100 50 51 50", "", "BUY,90,80,160"), actions=None)
+    text = options.signals[0].read_text().replace("2004-03-01T15", "2004-03-02T15")
+    options.signals[0].write_text(text)
+    report = replay(settings, options)
+    assert (report.trades, report.open_positions, report.end_equity) == ((), (), 3000)
 
 
 def test_prices_before_a_split_are_divided_and_volumes_multiplied(tmp_path: Path) -> None:

@@ -112,6 +112,43 @@ def test_a_close_in_quiet_hours_is_refused_before_it_touches_the_exits(
     assert set(exits(gateway.books())) == {"S1", "T1"}
 
 
+@pytest.mark.usefixtures("held")
+def test_a_close_in_a_halt_is_refused_before_it_touches_the_exits(apex_json: Apex, gateway: GatewayThread) -> None:
+    gateway.set_standing("AAPL", is_halted=True)
+    for more in ((), ("--fraction", "0.5")):
+        with watched(gateway, least=100):
+            closed = apex_json("close", "AAPL", "--yes", *more)
+        assert (closed.status, closed.error["code"]) == (8, "halted")
+    assert set(exits(gateway.books())) == {"S1", "T1"}
+    assert apex_json("close", "AAPL", "--limit", "105", "--yes").status == 0, "a limit rests until it trades"
+    gateway.set_standing("AAPL", is_halted=False)
+    assert apex_json("close", "AAPL", "--yes").status == 0
+    assert gateway.books().positions == {}
+
+
+@pytest.mark.usefixtures("held")
+def test_a_close_that_would_be_refused_does_not_touch_the_exits(apex_json: Apex, gateway: GatewayThread) -> None:
+    gateway.fault("reject", "whatIfOrder", times=0, code=201, text="Order rejected - reason:closing only by phone")
+    with watched(gateway, least=100):
+        closed = apex_json("close", "AAPL", "--fraction", "0.5", "--yes")
+    assert (closed.status, closed.error["code"]) == (4, "close_refused")
+    assert "only by phone" in closed.error["message"]
+    assert {name: row.remaining for name, row in exits(gateway.books()).items()} == {"S1": 100, "T1": 100}
+    assert apex_json("positions").data["positions"][0]["protected_quantity"] == 100
+
+
+@pytest.mark.usefixtures("held")
+def test_a_whole_close_that_is_refused_leaves_the_exits(apex_json: Apex, gateway: GatewayThread) -> None:
+    gateway.fault(
+        "reject", "placeOrder", order_ref="-C1", code=201, text="Order rejected - reason:closing only by phone"
+    )
+    with watched(gateway, least=100):
+        closed = apex_json("close", "AAPL", "--yes")
+    assert (closed.status, closed.error["code"]) == (4, "close_rejected")
+    assert closed.error["hint"] == "Its stop and targets stay in place."
+    assert set(exits(gateway.books())) == {"S1", "T1"}
+
+
 def test_a_close_from_another_client_id_leaves_the_exits(held: House, apex_json: Apex, gateway: GatewayThread) -> None:
     held(client_id=7)
     with watched(gateway, least=100):

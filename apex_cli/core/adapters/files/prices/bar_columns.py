@@ -35,6 +35,10 @@ BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
+FELL, ROSE = 0.7, 1.8
+"""Open over the close before: beyond these a split is looked for."""
+
+
 class ExactNumbers(NamedTuple):
     """Exact decimals: digits as a whole number, and how many of them stand after the point."""
 
@@ -164,6 +168,13 @@ class BarColumns(Sequence[Bar]):
         jumps = np.abs(opening[1:] / close[:-1] - 1)
         is_ordered = (np.diff(ends) > 0).all() and (low > 0).all()
         return bool(is_inside and is_ordered and (volume > 0).all() and (jumps < SAFE_JUMP).all())
+
+    def far_opens(self) -> list[int]:
+        """Return the places of bars that open a third below, or four fifths above, the close before."""
+        _, (opening, _, _, close, _) = self.floats()
+        moves = opening[1:] / close[:-1]
+        found: list[int] = (((moves < FELL) | (moves > ROSE)).nonzero()[0] + 1).tolist()
+        return found
 
     def closes(self) -> tuple[list[int], list[float]]:
         """Return the ends in microseconds since 1970, and the closes."""

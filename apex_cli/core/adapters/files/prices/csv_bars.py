@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apex_cli.core.adapters.files.content import unpacked
 from apex_cli.core.adapters.files.prices.bar_columns import moments_of
@@ -33,12 +35,18 @@ from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.spelling import COINS, CURRENCIES, canonical_ticker
 from apex_cli.core.model.vendor_marks import PREFIXES
 
+if TYPE_CHECKING:
+    from apex_cli.core.analysis.unknown_splits import UnknownSplit
+
 MOST_SHOWN = 3
 """Files that are named with their reason when none has a bar."""
 
 HEAD = 65_536
 MOST_LOOKED_AT = 50_000
 """Bars, the newest of a symbol, that are looked through for what is odd."""
+
+MOST_OTHERS = 30
+"""Symbols that are asked whether the whole market jumped."""
 
 ENDINGS = (".csv", ".txt", ".tsv", ".json", ".xlsx", ".xlsm", ".parquet", ".feather", ".arrow")
 PACKED = (".gz", ".zip")
@@ -86,7 +94,9 @@ class CsvBars:
         "_problems",
         "_series",
         "_shared",
+        "_splits",
         "_store",
+        "_uncut",
         "_unmatched",
     )
 
@@ -97,6 +107,7 @@ class CsvBars:
         actions: Iterable[CorporateAction] = (),
         *,
         keeps: bool = False,
+        ends_at_splits: bool = False,
     ) -> None:
         """Look which symbols *folder* has.
 
@@ -105,6 +116,8 @@ class CsvBars:
             hints: what the configuration says of them.
             actions: splits, by which prices of before are divided.
             keeps: True: what is read is kept beside the files, and not read again while they stay as they are.
+            ends_at_splits: True: the bars of a symbol end before an open that looks like a split of which *actions*
+                say nothing.
 
         Raises:
             InputError: the folder cannot be read, or two files mean the same symbol.
@@ -113,6 +126,8 @@ class CsvBars:
         self._hints = hints or FileHints()
         self._actions = tuple(actions)
         self._series: dict[str, Series] = {}
+        self._uncut: dict[str, Series] | None = {} if ends_at_splits else None
+        self._splits: dict[str, UnknownSplit] = {}
         self._problems: dict[str, tuple[str, ...]] = {}
         self._shared: dict[Path, PriceTable] = {}
         self._unmatched: list[str] = []
@@ -238,8 +253,49 @@ class CsvBars:
         key = _key(symbol)
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = without_splits(self._kept(key), self._actions, key)
+            series = self._series[key] = self._up_to_split(key)
         return series
+
+    def unknown_splits(self) -> Mapping[str, UnknownSplit]:
+        """Return why the bars of a symbol end before those of its file, of the symbols read so far, by name."""
+        return self._splits
+
+    def _up_to_split(self, key: str) -> Series:
+        """Return the series of *key*, up to the first split that nothing explains where that is asked for."""
+        if self._uncut is None:
+            return without_splits(self._kept(key), self._actions, key)
+        series = self._whole(key)
+        if is_pair(key) or not series.bars:
+            return series
+        from apex_cli.core.analysis.unknown_splits import far_opens, unknown_split
+
+        known: Callable[[], list[int]] | None = getattr(series.bars, "far_opens", None)
+        places = far_opens(series.bars) if known is None else known()
+        found = unknown_split(series.bars, places, lambda at: self._others_at(key, at)) if places else None
+        if found is None:
+            return series
+        place, split = found
+        self._splits[key] = split
+        name = self._files[key][0].name if key in self._files else key
+        problems = (*series.problems, f"{name}: {split.sentence}")
+        return series._replace(bars=series.bars[:place], ends=series.ends[:place], problems=problems)
+
+    def _whole(self, key: str) -> Series:
+        whole = self._uncut if self._uncut is not None else {}
+        series = whole.get(key)
+        if series is None:
+            series = whole[key] = without_splits(self._kept(key), self._actions, key)
+        return series
+
+    def _others_at(self, key: str, at: datetime) -> list[Decimal]:
+        """Return open over close before of other symbols, for their bars that start at *at*."""
+        found: list[Decimal] = []
+        for other in [each for each in self.symbols() if each != key][:MOST_OTHERS]:
+            series = self._whole(other)
+            place = ended_by(series, at)
+            if 0 < place < len(series.bars) and series.bars[place].start == at and series.bars[place - 1].close > 0:
+                found.append(series.bars[place].open / series.bars[place - 1].close)
+        return found
 
     def _kept(self, key: str) -> Series:
         """Return the series of *key*: as it was kept, where its files are as they were."""
