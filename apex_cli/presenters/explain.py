@@ -38,7 +38,7 @@ from apex_cli.presenters.screen.formats import (
     signed,
     units,
 )
-from apex_cli.presenters.size import bound_words
+from apex_cli.presenters.size import BINDING_WORDS, bound_words
 
 STAGE_MARKS: dict[str, tuple[str, ...]] = {
     "Scanner": ("scanner", "market_regime"),
@@ -187,6 +187,10 @@ def _signal_fields(record: DecisionRecord) -> Fields:
             ("Decided", Cell(moment(record.snapshot.taken_at))),
             ("Equity then", Cell(f"{money(record.snapshot.account.equity)} {account_currency()}")),
             ("Size", Cell(size)),
+            *(
+                (BINDING_WORDS[each.name].removeprefix("the ").capitalize(), Cell(f"x {each.value:.2f}: {each.why}"))
+                for each in (sized.multipliers if sized else ())
+            ),
             *(("Rate", Cell(rate_text(rate))) for rate in (record.snapshot.rate,) if rate is not None),
         )
     )

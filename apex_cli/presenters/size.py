@@ -18,6 +18,8 @@ BINDING_WORDS = {
     Binding.RISK: "the risk cap",
     Binding.CAPITAL: "the capital cap",
     Binding.MINIMUM: "the minimum quantity",
+    Binding.VOLATILITY: "the volatility target",
+    Binding.KELLY: "a fraction of Kelly",
     Binding.LEARNING: "what was learned",
 }
 

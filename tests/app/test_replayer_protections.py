@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.replayer import ReplayOptions, replay
 from apex_cli.core.market.calendar import next_session, previous_sessions
+from apex_cli.core.model.limits import CapitalBase
 from apex_cli.core.model.protections import (
     BetaLimits,
     CooldownLimits,
@@ -24,6 +25,7 @@ from apex_cli.core.model.protections import (
     LossStreaks,
     LowExpectancies,
     LowExpectancy,
+    SizingLimits,
     StopGuard,
     StopGuards,
     StrategyBudgets,
@@ -69,8 +71,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def played(market: Path, signals: Path | None = None, **protections: Any) -> ReplayReport:
-    settings = replace(Settings(), protections=ProtectionSettings(**protections))
+def played(market: Path, signals: Path | None = None, capital: str = "3000", **protections: Any) -> ReplayReport:
+    risk = replace(Settings().risk, capital=Decimal(capital), capital_base=CapitalBase.FIXED)
+    settings = replace(Settings(), risk=risk, protections=ProtectionSettings(**protections))
     return replay(settings, ReplayOptions(bars_dir=market / "bars", signals=(signals or market / "signals.json",)))
 
 
@@ -213,6 +216,26 @@ def test_what_moves_together_fires_for_the_second(tmp_path: Path, code: str, pro
     assert played(market).outcomes["executed"] == 2
     report = played(market, **protections)
     assert (report.outcomes["executed"], report.refusals) == (1, {code: 1})
+
+
+def test_kelly_fires_after_enough_losses(market: Path, tmp_path: Path) -> None:
+    rows = [row | {"strategy": "falls"} for row in json.loads((market / "signals.json").read_text())]
+    (tmp_path / "signals.json").write_text(json.dumps(rows))
+    sizing = SizingLimits(kelly_fraction=Decimal("0.25"), kelly_trades=10)
+    report = played(market, tmp_path / "signals.json", sizing=sizing)
+    assert report.refusals["kelly"] > 0
+    assert len(report.trades) == 10
+
+
+def test_a_volatility_target_makes_sizes_smaller(tmp_path: Path) -> None:
+    market = write_tape(tmp_path / "tape")
+    sizing = SizingLimits(volatility_target=Decimal("0.12"), volatility_days=40)
+    held = [
+        [abs(position.quantity) for position in played(market, capital="100000", **protections).open_positions]
+        for protections in ({}, {"sizing": sizing})
+    ]
+    ((whole,), (smaller,)) = held  # the second is decided at the last close
+    assert 0.4 < smaller / whole < 0.6  # 1.5 times the 16 % a year of the benchmark
 
 
 def test_a_lock_of_three_sessions_leaves_out_the_signals_of_three_closes(market: Path) -> None:

@@ -16,6 +16,7 @@ from apex_cli.core.model.protections import (
     LockScope,
     Protections,
     SectorLimits,
+    SizingLimits,
     StrategyBudgets,
     TradeLock,
 )
@@ -30,6 +31,7 @@ STRICT = Protections(
     sectors=SectorLimits(max_open_risk_pct=LEAST, max_positions=1),
     correlation=CorrelationLimits(max_open_risk_pct=LEAST),
     beta=BetaLimits(max_exposure=LEAST),
+    sizing=SizingLimits(volatility_target=LEAST, kelly_fraction=LEAST),
     costs=CostLimits(min_net_reward_risk=Decimal(1000), min_net_expectancy_r=Decimal(100)),
 )
 """Every protection, as strict as it can be set."""
@@ -100,4 +102,11 @@ def test_and_nothing_is_opened(rig: Rig) -> None:
     (report,) = rig.feed(make_signal("MSFT", now=rig.clock.now()))
     codes = {reason.code for reason in report.reasons}
     assert codes >= set(LockRule)
-    assert codes >= {"strategy_risk", "sector_risk", "correlated_risk", "beta_exposure", "net_reward_risk"}
+    assert codes >= {
+        "strategy_risk",
+        "sector_risk",
+        "correlated_risk",
+        "beta_exposure",
+        "net_reward_risk",
+        "volatility",
+    }

@@ -11,6 +11,7 @@ from apex_cli.core.decision.checks import describe_checks, run_checks
 from apex_cli.core.decision.learned import size_part, why_learning_asks, why_lowered
 from apex_cli.core.decision.market_checks import day_trade_warnings, obstacle_warnings, unpriced_warnings
 from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
+from apex_cli.core.decision.size_multipliers import multipliers_of
 from apex_cli.core.decision.sizing import lowered, no_rate, size_as_given, size_position
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind, Reason, Sized, Snapshot
@@ -177,7 +178,15 @@ def _context(
     if unrated is not None:
         sized = unrated
     elif quantity is None:
-        sized = size_position(instrument=instrument, entry=entry, stop=stop, risk=risk, rate=rate, currency=currency)
+        sized = size_position(
+            instrument=instrument,
+            entry=entry,
+            stop=stop,
+            risk=risk,
+            rate=rate,
+            currency=currency,
+            multipliers=multipliers_of(limits.protections.sizing, snapshot.protections, risk),
+        )
         part = size_part(opportunity, limits.learning, snapshot.taken_at) if lowers else ONE
         if part < ONE and isinstance(sized, Sized):
             sized = lowered(sized, part, instrument=instrument, entry=entry, stop=stop, risk=risk)

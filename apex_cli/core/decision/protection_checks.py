@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.decision import book_checks, exposure_checks, trade_costs
+from apex_cli.core.decision.size_multipliers import lower_bound
 from apex_cli.core.decision.trade_costs import TradeCosts
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time, next_month_opening, next_week_opening, session_date
@@ -22,7 +23,7 @@ from apex_cli.core.model.protections import (
     StrategyBudget,
     TradeLock,
 )
-from apex_cli.core.model.wording import decimals, money
+from apex_cli.core.model.wording import decimals, money, percent
 from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by
 
@@ -150,6 +151,44 @@ def _budget(ctx: CheckContext) -> StrategyBudget:
 
 def _of_strategy(ctx: CheckContext) -> list[Exposure]:
     return [exposure for exposure in ctx.snapshot.exposures if exposure.strategy == ctx.signal.strategy]
+
+
+def volatility(ctx: CheckContext) -> Check | None:
+    """The volatility that a size is to be made by is known."""
+    target, found = ctx.limits.protections.sizing.volatility_target, ctx.snapshot.protections.volatility
+    if target is None:
+        return None
+    if found is not None and not ctx.describe:
+        return passing("volatility")
+    why = ctx.snapshot.protections.trouble or "its price history has too few days."
+    return verdict(
+        "volatility",
+        passed=found is not None,
+        limit=f"full size up to {percent(target)} a year",
+        value="unknown" if found is None else f"{percent(found)} a year",
+        message=f"The volatility of {ctx.key} is not known: {why}",
+    )
+
+
+def kelly(ctx: CheckContext) -> Check | None:
+    """Kelly leaves something to risk: the lower bound of the strategy's expectancy is above 0."""
+    sizing, record = ctx.limits.protections.sizing, ctx.snapshot.protections.record
+    if sizing.kelly_fraction is None:
+        return None
+    if record is None:
+        value = f"fewer than {sizing.kelly_trades} closed trades"
+        return verdict("kelly", passed=True, limit="above 0 R", value=value, message="")
+    bound = lower_bound(record)
+    if bound > ZERO and not ctx.describe:
+        return passing("kelly")
+    return verdict(
+        "kelly",
+        passed=bound > ZERO,
+        limit="above 0 R",
+        value=f"{bound:+.2f} R at least",
+        message=f"Strategy {ctx.signal.strategy or NO_STRATEGY} brought {record.mean:+.2f} R on average in "
+        f"{record.trades} trades, which is not surely above 0 ({bound:+.2f} R at least): Kelly risks nothing on it.",
+    )
 
 
 def net_reward_risk(ctx: CheckContext) -> Check | None:
@@ -290,5 +329,7 @@ PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (
     book_checks.beta_exposure,
     net_reward_risk,
     net_expectancy,
+    volatility,
+    kelly,
 )
 """In the order they are reported, after those of ``checks.PRE_TRADE_CHECKS``."""

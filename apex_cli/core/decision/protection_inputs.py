@@ -6,20 +6,24 @@ What cannot be had is said with its reason, and the check that needs it refuses:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from apex_cli.core.analysis.correlation import Closes, beta_of_closes, closes_of, correlation_of_closes
 from apex_cli.core.decision.inputs import session_counters
+from apex_cli.core.decision.size_multipliers import record_of
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.blackouts import blackouts_at
 from apex_cli.core.market.calendar import session_date
+from apex_cli.core.market.option_value import volatility_of_bars
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.decision import NO_INPUTS, Exposure, Likeness, Mark, ProtectionInputs
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.protections import NO_PROTECTIONS, Protections
 from apex_cli.core.model.signal import Signal, market_view
@@ -86,6 +90,12 @@ class ProtectionReader:
             inputs = self._with_blackouts(signal.instrument, self._sources.events, inputs, now)
         if protections.sectors.is_on:
             inputs, exposures = self._with_sectors(signal, exposures, inputs)
+        if protections.sizing.volatility_target is not None:
+            volatility = self._histories.volatility(signal.instrument, protections.sizing.volatility_days)
+            inputs = replace(inputs, volatility=volatility, trouble=self._histories.trouble)
+        if protections.sizing.kelly_fraction is not None:
+            trips, least = tuple(state.round_trips.values()), protections.sizing.kelly_trades
+            inputs = replace(inputs, record=record_of(trips, signal.strategy, least))
         if protections.correlation.max_open_risk_pct is not None:
             inputs = self._with_likeness(signal, exposures, inputs)
         if protections.beta.max_exposure is not None:
@@ -149,7 +159,7 @@ class Histories:
         """Open nothing yet."""
         self._source = source
         self._known: dict[tuple[str, int], Closes] = {}
-        self._now: datetime | None = None
+        self._now = datetime.min.replace(tzinfo=UTC)
         self.trouble = ""
         """Why the last history that was asked for is not there."""
 
@@ -157,6 +167,11 @@ class Histories:
         """Look as of *now* from here on."""
         if now != self._now:
             self._now, self._known, self.trouble = now, {}, ""
+
+    def volatility(self, instrument: Instrument, days: int) -> Decimal | None:
+        """Return the volatility a year by the daily closes of the last *days*; None where there are too few."""
+        found = volatility_of_bars(self._bars(instrument.bars_name, days * DAYS_A_BAR + 7), days)
+        return None if found is None else Decimal(repr(round(found, 6)))
 
     def closes(self, instrument: Instrument, bars: int) -> Closes:
         """Return the closes that *bars* returns are made of, or none."""
@@ -166,18 +181,18 @@ class Histories:
         return self._known[name]
 
     def _read(self, name: str, bars: int) -> Closes:
-        if self._now is None:
-            return (), ()
+        return closes_of(self._bars(name, bars * DAYS_A_BAR + 7)[-bars - 1 :])
+
+    def _bars(self, name: str, days: int) -> Sequence[Bar]:
+        """Return the bars of the last calendar *days*; none, and the trouble, where they cannot be had."""
         try:
             source = self._source()
-            if source is None:
-                self.trouble = "There is no price history: set prices.bars_dir."
-                return (), ()
-            after = self._now - timedelta(days=bars * DAYS_A_BAR + 7)
-            return closes_of(source.bars(name, after=after, until=self._now)[-bars - 1 :])
+            if source is not None:
+                return source.bars(name, after=self._now - timedelta(days=days), until=self._now)
+            self.trouble = "There is no price history: set prices.bars_dir."
         except ApexError as error:
             self.trouble = error.message
-            return (), ()
+        return ()
 
 
 def sector_in(sectors: Mapping[str, str], instrument: Instrument) -> str:

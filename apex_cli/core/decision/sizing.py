@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from msgspec.structs import replace
+
+from apex_cli.core.decision.size_multipliers import product_of
 from apex_cli.core.model.currency import Rate, worth, worth_of_units
-from apex_cli.core.model.decision import Binding, Reason, Sized
+from apex_cli.core.model.decision import Binding, Multiplier, Reason, Sized
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step, floor_to_step
@@ -28,12 +32,13 @@ def size_position(
     risk: RiskLimits,
     rate: Rate | None = None,
     currency: CurrencyLimits = IN_DOLLARS,
+    multipliers: Sequence[Multiplier] = (),
 ) -> Sized | Reason:
     """Return the quantity whose loss at *stop* and whose value both fit the caps.
 
     by_risk = floor_to_step(capital * max_risk_pct / (|entry - stop| * multiplier * rate))
     by_capital = floor_to_step(capital * max_position_pct / (entry * multiplier * rate))
-    quantity = min(by_risk, by_capital), raised to the smallest quantity where a cap allows less.
+    quantity = floor_to_step(min(by_risk, by_capital) * multipliers), raised to the smallest quantity where it is less.
 
     A pair whose price is itself the rate, as USD.JPY in dollars, loses at the stop by the rate that holds there.
 
@@ -44,11 +49,12 @@ def size_position(
         risk: capital in account currency, the caps as fractions of it.
         rate: what the prices are in, in account currency; None where it is that.
         currency: what the account is kept in.
+        multipliers: what makes it smaller than the caps do, each below 1.
 
     Returns:
-        ``Sized``, with a warning (``cap_risk_exceeded``, ``cap_capital_exceeded``) for each cap that the
-        smallest quantity breaks; or a ``Reason``: ``no_rate``, ``price_not_positive``, ``stop_equals_entry``, and with
-        ``enforce_caps`` ``size_below_minimum``.
+        ``Sized``, with a warning (``cap_risk_exceeded``, ``cap_capital_exceeded``, ``multiplier_exceeded``) for each
+        bound that the smallest quantity breaks; or a ``Reason``: ``no_rate``, ``price_not_positive``,
+        ``stop_equals_entry``, and with ``enforce_caps`` ``size_below_minimum``.
 
     Source:
         Fixed-fraction risk sizing.
@@ -57,13 +63,32 @@ def size_position(
     if invalid:
         return invalid
     by_risk, by_capital = _quantities_by_caps(instrument, entry, stop, risk, rate)
-    allowed = min(by_risk, by_capital)
+    by_caps = min(by_risk, by_capital)
+    allowed = by_caps
+    binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
+    if multipliers:
+        allowed = Quantity(floor_to_step(by_caps * product_of(multipliers), instrument.quantity_step))
+        binding = min(multipliers, key=lambda each: each.value).name if allowed < by_caps else binding
     smallest = smallest_quantity(instrument, risk)
     if allowed < smallest:
         sized = _sized(instrument, entry, stop, smallest, by_risk, by_capital, Binding.MINIMUM, risk, rate)
+        sized = _multiplied(instrument, sized, multipliers, allowed) if smallest <= by_caps else sized
         return _below_minimum(instrument, allowed, sized) if risk.enforce_caps else sized
-    binding = Binding.CAPITAL if by_capital <= by_risk else Binding.RISK
-    return _sized(instrument, entry, stop, allowed, by_risk, by_capital, binding, risk, rate)
+    sized = _sized(instrument, entry, stop, allowed, by_risk, by_capital, binding, risk, rate)
+    return replace(sized, multipliers=tuple(multipliers)) if multipliers else sized
+
+
+def _multiplied(instrument: Instrument, sized: Sized, multipliers: Sequence[Multiplier], allowed: Quantity) -> Sized:
+    """Return the smallest quantity, which the caps allow and *multipliers* do not, with a warning."""
+    what, least = units(allowed, instrument.market_type), units(sized.quantity, instrument.market_type)
+    why = "; ".join(each.why for each in multipliers)
+    warning = Reason(
+        code="multiplier_exceeded",
+        message=f"The smallest quantity, {least}, is above what is left of the caps, {what} ({why}).",
+        limit=what,
+        value=least,
+    )
+    return replace(sized, multipliers=tuple(multipliers), warnings=(*sized.warnings, warning))
 
 
 def size_as_given(
@@ -121,7 +146,8 @@ def lowered(
     if quantity >= sized.quantity:
         return sized
     by_risk, by_capital = sized.quantity_by_risk, sized.quantity_by_capital
-    return _sized(instrument, entry, stop, quantity, by_risk, by_capital, Binding.LEARNING, risk, sized.rate)
+    smaller = _sized(instrument, entry, stop, quantity, by_risk, by_capital, Binding.LEARNING, risk, sized.rate)
+    return replace(smaller, multipliers=sized.multipliers) if sized.multipliers else smaller
 
 
 def no_rate(

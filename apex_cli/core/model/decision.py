@@ -43,8 +43,24 @@ class Binding(StrEnum):
     MINIMUM = "minimum"
     """A cap allowed less than the smallest quantity."""
 
+    VOLATILITY = "volatility"
+    """The volatility target made it smaller."""
+
+    KELLY = "kelly"
+    """A fraction of Kelly made it smaller."""
+
     LEARNING = "learning"
     """What was learned of its strategy lowered it."""
+
+
+class Multiplier(Value, frozen=True, kw_only=True):
+    """What makes a size smaller than the caps do."""
+
+    name: Binding
+    value: Decimal
+    """0..1."""
+
+    why: str
 
 
 class Sized(Value, frozen=True, kw_only=True):
@@ -68,6 +84,9 @@ class Sized(Value, frozen=True, kw_only=True):
 
     warnings: tuple[Reason, ...] = ()
     """Caps that the smallest quantity breaks, with their numbers."""
+
+    multipliers: tuple[Multiplier, ...] = ()
+    """Those below 1."""
 
 
 class TradingMode(StrEnum):
@@ -201,6 +220,17 @@ class Likeness(Value, frozen=True, kw_only=True):
     """Of the returns, positive when both would lose together, sides taken into account."""
 
 
+class TradeRecord(Value, frozen=True, kw_only=True):
+    """What the closed trades of a strategy came to."""
+
+    trades: int
+    mean: Decimal
+    """R after costs."""
+
+    mean_square: Decimal
+    """Mean of R^2."""
+
+
 class ProtectionInputs(Value, frozen=True, kw_only=True):
     """What protections read; gathered only where one is configured that reads it."""
 
@@ -229,6 +259,12 @@ class ProtectionInputs(Value, frozen=True, kw_only=True):
 
     beta: Decimal | None = None
     """Of the opportunity's security; None where it is not known."""
+
+    volatility: Decimal | None = None
+    """Of the opportunity's security, of an option that of its underlying, a year; None where it is not known."""
+
+    record: TradeRecord | None = None
+    """Of the opportunity's strategy; None with too few closed trades."""
 
     trouble: str = ""
     """Why the last price history that was asked for is not there; empty where it is only too short."""

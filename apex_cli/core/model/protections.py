@@ -216,6 +216,22 @@ class BlackoutLimits(BlackoutWindow, frozen=True, kw_only=True):
         return self.kinds.get(kind, self)
 
 
+class SizingLimits(Value, frozen=True, kw_only=True):
+    """Section ``protections.sizing``: multipliers of the size, at most 1 and under the caps."""
+
+    volatility_target: Annotated[Decimal, Range(0, 10, above=True)] | None = None
+    """Volatility a year up to which a position has its full size: twice as much halves it; null: off."""
+
+    volatility_days: Annotated[int, Range(10, 1000)] = 60
+    """Daily returns that volatility is made from."""
+
+    kelly_fraction: Fraction | None = None
+    """Part of Kelly's fraction that a trade may risk, such as 0.25; null: off."""
+
+    kelly_trades: Annotated[int, Range(10, 100)] = 30
+    """Closed trades of the strategy with a known risk that Kelly needs; with fewer it says nothing."""
+
+
 class Protections(Value, frozen=True, kw_only=True):
     """Section ``protections``: locks after bad trades, budgets, caps and blackouts; all of it is off until set."""
 
@@ -239,6 +255,9 @@ class Protections(Value, frozen=True, kw_only=True):
 
     budget: StrategyBudgets = StrategyBudgets()
     """What each strategy may have open."""
+
+    sizing: SizingLimits = SizingLimits()
+    """Multipliers of the size, at most 1 and under the caps."""
 
     blackout: BlackoutLimits = BlackoutLimits()
     """Dates on which nothing is opened."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.calendar_event import Blackout, CalendarEvent
-from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs
+from apex_cli.core.model.decision import Binding, DecisionKind, Mark, ProtectionInputs, TradeRecord
 from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import (
@@ -20,6 +20,7 @@ from apex_cli.core.model.protections import (
     LockRule,
     LockScope,
     Protections,
+    SizingLimits,
     StrategyBudget,
     StrategyBudgets,
     TradeLock,
@@ -221,3 +222,42 @@ def test_a_calendar_that_cannot_be_used_refuses_and_one_without_events_passes(bu
     assert build.failures(build.opportunity(), empty, limits) == {}
     *_, described = explain_checks(build.opportunity(), empty, limits)
     assert (described.code, described.limit, described.value) == ("blackout", "no blackout", "none")
+
+
+def test_a_volatility_that_is_not_known_refuses(build: Any) -> None:
+    limits = limits_of(Protections(sizing=SizingLimits(volatility_target=D("0.3"))))
+    for inputs, words in (
+        (ProtectionInputs(), "too few days"),
+        (ProtectionInputs(trouble="AAPL.csv cannot be read."), "AAPL.csv cannot be read."),
+    ):
+        (reason,) = build.failures(build.opportunity(), build.snapshot(protections=inputs), limits).values()
+        assert reason.code == "volatility"
+        assert words in reason.message
+    known = build.snapshot(protections=ProtectionInputs(volatility=D("0.2")))
+    assert build.failures(build.opportunity(), known, limits) == {}
+    *_, described = explain_checks(build.opportunity(), known, limits)
+    assert (described.code, described.value) == ("volatility", "20 % a year")
+
+
+def test_kelly_refuses_what_is_not_surely_a_gain_and_is_silent_under_its_count(build: Any) -> None:
+    limits = limits_of(Protections(sizing=SizingLimits(kelly_fraction=D("0.25"))))
+    for record, is_refused in (
+        (TradeRecord(trades=30, mean=D("0.05"), mean_square=D("1.5")), True),
+        (TradeRecord(trades=30, mean=D("0.5"), mean_square=D("1.5")), False),
+        (None, False),
+    ):
+        snapshot = build.snapshot(protections=ProtectionInputs(record=record))
+        failed = build.failures(build.opportunity(), snapshot, limits)
+        assert list(failed) == (["kelly"] if is_refused else [])
+        assert "kelly" in [check.code for check in explain_checks(build.opportunity(), snapshot, limits)]
+
+
+def test_a_multiplier_is_named_as_what_binds(build: Any) -> None:
+    limits = limits_of(
+        Protections(sizing=SizingLimits(volatility_target=D("0.3"))), risk=RiskLimits(capital=Usd(D(100_000)))
+    )
+    snapshot = build.snapshot(protections=ProtectionInputs(volatility=D("0.6")), equity="100000")
+    sized = decide(build.opportunity(), snapshot, limits).sized
+    assert sized is not None
+    assert (sized.quantity, sized.binding) == (50, Binding.VOLATILITY)  # half of 100 by capital
+    assert sized.multipliers[0].why == "volatility 60 % a year, target 30 %"
