@@ -72,7 +72,7 @@ def find_drift(settings: Settings, options: DriftOptions, on_step: OnStep | None
     )
     report = event_loop.run(again.run(on_step))
     found = make_drift(live, model, span, seed=options.seed, tolerance=options.tolerance)
-    return replace(found, caveats=(*_caveats(settings, options, live, span), *report.problems))
+    return replace(found, caveats=tuple(_caveats(settings, options, live, span)), problems=report.problems)
 
 
 def read_log(settings: Settings) -> TradeLog:

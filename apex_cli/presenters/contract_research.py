@@ -286,6 +286,7 @@ Drift = TypedDict(
         "first_divergence": Divergence | None,
         "parted": list[str],
         "caveats": list[str],
+        "problems": list[str],
     },
 )
 """``apex drift``."""

@@ -15,6 +15,8 @@ from apex_cli.presenters.screen.formats import DASH, number, price, r_multiple, 
 MOST_ROWS = 10
 """Rows of a table that are drawn; the JSON has all."""
 
+MOST_PROBLEMS = 3
+
 ONE_SIDED = Table[OneSided](
     Column(key="session", value=lambda o: o.session, title="Session"),
     Column(key="symbol", value=lambda o: o.symbol, title="Symbol", shown=bold),
@@ -113,6 +115,7 @@ def drift_data(found: Drift) -> dict[str, Any]:
         "first_divergence": None if first is None else {"session": first.session, "what": first.what},
         "parted": list(found.parted),
         "caveats": list(found.caveats),
+        "problems": list(found.problems),
     }
 
 
@@ -128,6 +131,10 @@ def drift_blocks(found: Drift) -> tuple[Block, ...]:
     if found.exits:
         blocks += [EXITS.grid(found.exits[:MOST_ROWS]), *_more(found.exits)]
     blocks += [Line(text=f"! {caveat}", tone=Tone.WARN) for caveat in found.caveats]
+    blocks += [Line(text=f"! {problem}", tone=Tone.DIM) for problem in found.problems[:MOST_PROBLEMS]]
+    if len(found.problems) > MOST_PROBLEMS:
+        more = f"{len(found.problems) - MOST_PROBLEMS} more oddities of the replay: apex drift --json"
+        blocks.append(Line(text=more, tone=Tone.DIM))
     return tuple(blocks)
 
 

@@ -168,6 +168,9 @@ class Drift(Value, frozen=True, kw_only=True):
     caveats: tuple[str, ...] = ()
     """What the comparison cannot know."""
 
+    problems: tuple[str, ...] = ()
+    """What is odd about the bars and signals of the replay."""
+
 
 class Match(NamedTuple):
     """A trade of both sides."""
