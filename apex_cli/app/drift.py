@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.app.resources import open_journal, write_page
-from apex_cli.core.errors import NothingToDo
+from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.health import DriftNote
@@ -38,7 +38,8 @@ class DriftOptions(Value, frozen=True, kw_only=True):
 
     bars_dir: Path
     signals: tuple[Path, ...] = ()
-    """Every signal that there was; empty: those of the journal, beside what scanners find."""
+    """Files and folders of files with every signal that there was; empty: those of the journal, beside what scanners
+    find."""
 
     first: date | None = None
     last: date | None = None
@@ -157,12 +158,27 @@ def _received(settings: Settings, options: DriftOptions, live: TradeLog) -> Iter
     if options.signals:
         bars = bars_of(settings, ReplayOptions(bars_dir=options.bars_dir))
         max_age = timedelta(minutes=settings.signals.max_age_minutes)
-        files = FileSource(options.signals, max_age=max_age, form=signal_form(settings.signals, bars))
+        paths = [path for named in options.signals for path in _files_in(named)]
+        files = FileSource(paths, max_age=max_age, form=signal_form(settings.signals, bars))
         yield from files.poll(live.first or datetime.min.replace(tzinfo=UTC))
         return
     scans = has_scanners(settings)
     known = tuple(signal for signal in live.signals.values() if not (scans and signal.source == SCANNER))
     yield SignalBatch(name="journal", signals=known, where=("journal",) * len(known))
+
+
+def _files_in(path: Path) -> list[Path]:
+    """Return the file, or the files of the folder by name; hidden ones are none of a person's.
+
+    Raises:
+        InputError: the folder is empty.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+    if not found:
+        raise InputError("signals_unreadable", f"{path} holds no files.", hint="Name the file or folder of signals.")
+    return found
 
 
 def _caveats(settings: Settings, options: DriftOptions, live: TradeLog, span: Span) -> Iterator[str]:

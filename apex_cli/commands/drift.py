@@ -25,7 +25,7 @@ def drift(
             "--signals",
             "-s",
             metavar="FILE",
-            help="Every signal that there was, received or not; repeatable. Default: those of the journal.",
+            help="File or folder of every signal that there was, received or not; repeatable. Default: the journal's.",
         ),
     ] = None,
     bars: Annotated[

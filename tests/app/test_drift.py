@@ -16,7 +16,7 @@ from apex_cli.app.drift import DriftOptions, find_drift, keep_note, last_note
 from apex_cli.app.replayer import Replay, ReplayOptions
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.state.journal import Journal
-from apex_cli.core.errors import NothingToDo
+from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import next_session
 from apex_cli.core.model.limits import CapitalBase
 from apex_cli.core.model.money import ceil_to_step
@@ -211,6 +211,18 @@ def test_other_limits_than_those_of_the_journal_are_said(planted: Planted) -> No
         replace(planted.settings, risk=risk), DriftOptions(bars_dir=planted.bars, signals=(planted.signals,))
     )
     assert any("other limits than those of now" in caveat for caveat in found.caveats)
+
+
+def test_a_folder_of_signals_counts_as_all_of_its_files(planted: Planted, tmp_path: Path) -> None:
+    rows = json.loads(planted.signals.read_text())
+    for number, part in enumerate((rows[::2], rows[1::2])):
+        (tmp_path / f"{number}.json").write_text(json.dumps(part))
+    (tmp_path / ".hidden").write_text("?")
+    found = find_drift(planted.settings, DriftOptions(bars_dir=planted.bars, signals=(tmp_path,)))
+    assert [each.signal_id for each in found.missed] == list(DROPPED)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no files"):
+        find_drift(planted.settings, DriftOptions(bars_dir=planted.bars, signals=(tmp_path / "empty",)))
 
 
 def test_an_empty_journal_has_nothing_to_compare(planted: Planted, tmp_path: Path) -> None:
