@@ -20,7 +20,7 @@ from apex_cli.dashboard.seen import Feed, Operator
 from apex_cli.presenters.approvals import answer_blocks, approval_name
 from apex_cli.presenters.day import MODE_MEANINGS
 from apex_cli.presenters.messages.phone import moved_text, outcome_text
-from apex_cli.presenters.pages.phone_page import ask_page, phone_page, said_page
+from apex_cli.presenters.pages.phone_page import ask_page, phone_page, risk_page, said_page
 from apex_cli.presenters.screen.blocks import Line
 
 R = TypeVar("R")
@@ -63,6 +63,7 @@ class PhonePages:
     def add_to(self, app: web.Application) -> None:
         """Serve the pages beside the screen."""
         app.router.add_get("/phone", self.show)
+        app.router.add_get("/phone/risk", self.risk)
         app.router.add_get("/phone/ask", self.ask)
         app.router.add_post("/phone/do", self.do)
 
@@ -75,6 +76,11 @@ class PhonePages:
             return phone_page(seen.board, seen.badge, seen.alarms, seen.holder, can_act=self._can_act)
 
         return await self._answer(looked)
+
+    async def risk(self, request: web.Request) -> web.Response:
+        """Show what is at risk."""
+        del request
+        return await self._answer(lambda feed, _: risk_page(feed.risk()))
 
     async def ask(self, request: web.Request) -> web.Response:
         """Ask whether something is meant."""

@@ -106,6 +106,20 @@ def test_it_shows_what_is_held_and_what_waits_without_a_script(rig: Rig) -> None
     talk(rig, story)
 
 
+def test_what_is_at_risk_has_a_page_of_its_own_also_for_who_may_only_read(rig: Rig) -> None:
+    async def story(phone: Phone) -> None:
+        _, first = await phone.get("phone")
+        assert 'href="phone/risk"' in first
+        status, page = await phone.get("phone/risk")
+        assert status == 200
+        assert "A gap of 10 % against all" in page
+        assert "Open risk" in page
+        assert "Not counted in worst day" in page
+        assert "<script" not in page
+
+    talk(rig, story, can_act=False)
+
+
 def test_half_is_closed_once_after_asking(rig: Rig) -> None:
     before = quantity(rig, "AMD")
 

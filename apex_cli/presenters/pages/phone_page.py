@@ -11,13 +11,16 @@ from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import Board
+from apex_cli.core.reports.risk_view import RiskView
 from apex_cli.presenters.approvals import approval_name, question_lines
 from apex_cli.presenters.day import alarm_cells, equity_rows, head_cells, risk_rows
 from apex_cli.presenters.orders import ORDERS
 from apex_cli.presenters.pages.charts import html_text
 from apex_cli.presenters.pages.page import block_html, page, section
 from apex_cli.presenters.positions import position_summary
+from apex_cli.presenters.risk import risk_blocks
 from apex_cli.presenters.screen.blocks import Cell, Tone
+from apex_cli.presenters.screen.formats import moment
 
 STYLE = """
 body { max-width: 40rem; padding: .8rem; font-size: 17px; }
@@ -49,9 +52,15 @@ def phone_page(board: Board, badge: AccountBadge, alarms: Sequence[Activity], ho
         section(f"Waits for an answer: {len(board.approvals)}", _approvals(board.approvals, can_act=can_act)),
         section(f"Held: {len(board.positions)}", _positions(board.positions, can_act=can_act)),
         section(f"Working orders: {len(board.orders)}", block_html(ORDERS.grid(board.orders))),
-        '<p class="dim"><a href="./?screen=full">The whole screen</a>',
+        '<p class="dim"><a href="phone/risk">What is at risk</a> · <a href="./?screen=full">The whole screen</a>',
     )
     return _page(badge.text, head, sections, refresh=True)
+
+
+def risk_page(view: RiskView) -> str:
+    """Return what is at risk, as ``apex risk`` shows it."""
+    body = "".join(map(block_html, risk_blocks(view)))
+    return _page("What is at risk", moment(view.at), (body, '<p class="acts"><a href="../phone">Back</a>'))
 
 
 def ask_page(title: str, lines: Iterable[str], *, nonce: str, doing: str, asking: str = "") -> str:
