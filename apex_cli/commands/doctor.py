@@ -93,6 +93,19 @@ def _look_at_executor(settings: Settings) -> Iterator[Finding]:
     yield _ok("executor", f"held by {holder}" if holder else "free")
 
 
+def _look_at_intake(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.app.resources import executor_holder
+    from apex_cli.core.adapters.state.intake import Intake
+
+    waiting = Intake(settings.state.dir, str).count()
+    if waiting and not executor_holder(settings):
+        yield _warning(
+            "intake", f"{waiting} signals of apex listen wait, and nothing runs that decides them.", "apex run"
+        )
+    elif waiting or settings.listen.sources:
+        yield _ok("intake", f"{waiting} signals of apex listen wait")
+
+
 def _look_at_calendar(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.compose import make_parts
     from apex_cli.core.market.calendar import end_warning, market_status, session_date
@@ -186,6 +199,7 @@ LOOKS = (
     _look_at_state,
     _look_at_locks,
     _look_at_executor,
+    _look_at_intake,
     _look_at_calendar,
     _look_at_broker,
     _look_at_orders,

@@ -39,6 +39,11 @@ class GroupCommit:
         self._worker: asyncio.Task[None] | None = None
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="intake")
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for what nobody was promised: half of it is left to signals."""
+        return self._counted < self._most // 2
+
     async def keep(self, rows: Sequence[Taken]) -> None:
         """Return once *rows* survive a loss of power.
 

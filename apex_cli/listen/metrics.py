@@ -37,7 +37,7 @@ class Gauges(Value, frozen=True, kw_only=True):
 
 
 GAUGES = {
-    "waiting": ("apex_intake_waiting", "Signals that wait for a run."),
+    "waiting": ("apex_intake_waiting", "Signals, and what was sent in place of some, that wait for a run."),
     "positions": ("apex_positions", "Open positions."),
     "unprotected": ("apex_positions_unprotected", "Positions that no stop protects in full."),
     "approvals": ("apex_approvals_pending", "Trades that wait for an answer."),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,17 +16,22 @@ from msgspec.structs import replace
 from apex_cli.core.adapters.files.signals.alerts import SignalForm
 from apex_cli.core.adapters.files.signals.signal_reader import read_signals
 from apex_cli.core.adapters.state.intake import Taken
+from apex_cli.core.errors import StateError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.model.spelling import same_security
 from apex_cli.core.ports import SignalBatch
 from apex_cli.listen.group_commit import GroupCommit
+from apex_cli.listen.rates import Bucket
 from apex_cli.listen.refusals import RequestRefused, not_allowed, wrong_input
 from apex_cli.settings.doors import ListenSourceSettings
 
 MOST_KNOWN = 200_000
 """Ids of signals that are remembered; older ones are known to the run alone."""
+
+RECORDS_PER_MINUTE = 10
+"""Refused rows of a source that the journal hears of; the log and the metrics have all of them."""
 
 ACCEPTED, DUPLICATE = "accepted", "duplicate"
 
@@ -63,6 +70,8 @@ class SignalDesk:
         self._known: OrderedDict[str, asyncio.Future[None] | None] = OrderedDict()
         """Id of a signal -> what tells when it is safely kept; None when it is."""
 
+        self._records: dict[str, Bucket] = {}
+
     def warm_up(self) -> None:
         """Import and prepare what the first alert would wait for."""
         self._read(BODY_HINT.encode(), "listen", "")
@@ -84,9 +93,11 @@ class SignalDesk:
             RequestRefused: nothing in it is a signal that the source may send.
             StateError: it could not be kept.
         """
-        batch = self._read(_as_json(body), f"listen:{name}", f"{name} {key}" if key else "")
+        where = f"listen:{name}"
+        problem = _not_json(body)
+        batch = self._read(body if problem is None else b"", where, f"{name} {key}" if key else "")
         good: list[tuple[Signal, str]] = []
-        refused = list(batch.rejected)
+        refused = [*batch.rejected, *([] if problem is None else [RejectedRow(where=where, reason=problem)])]
         for read, where in zip(batch.signals, batch.where, strict=True):
             signal = _of_source(read, name, source)
             reason = _forbids(signal, source)
@@ -94,11 +105,20 @@ class SignalDesk:
                 good.append((signal, where))
             else:
                 refused.append(RejectedRow(where=where, symbol=signal.symbol, reason=reason))
+        await self._record(name, refused)
         if not good:
             raise _nothing_usable(refused)
         statuses = await self._keep(good)
         answered = [Answered(signal, status, where) for (signal, where), status in zip(good, statuses, strict=True)]
         return Outcome(tuple(answered), tuple(refused))
+
+    async def _record(self, name: str, refused: Sequence[RejectedRow]) -> None:
+        """Let the run write down what a known sender sent in place of signals, as it does with files; not too often."""
+        bucket = self._records.setdefault(name, Bucket(RECORDS_PER_MINUTE))
+        rows = [Taken(where=row.where, rejected=row) for row in refused if not bucket.take(time.monotonic())]
+        if rows and self._commit.has_room:
+            with suppress(StateError):  # the sender is answered that it was refused, which is all that matters to it
+                await self._commit.keep(rows)
 
     def _read(self, body: bytes, where: str, key: str) -> SignalBatch:
         form = self._form._replace(key=key)
@@ -144,21 +164,16 @@ class SignalDesk:
             self._known.popitem(last=False)
 
 
-def _as_json(body: bytes) -> bytes:
-    """Return *body* when it looks like JSON.
-
-    Raises:
-        RequestRefused: it begins like something else, such as a table, a packed file, or nothing at all.
-    """
+def _not_json(body: bytes) -> Reason | None:
+    """Return why *body* is not even looked into: it begins like a table, a packed file, or nothing at all."""
     start = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if start not in {b"{", b"["}:
-        found = "is empty" if not start else "begins like something else"
-        raise wrong_input(
-            400, "not_json", f"The body {found}; send an alert as a JSON object, or several in a list.", hint=BODY_HINT
-        )
-    return body
+    if start in {b"{", b"["}:
+        return None
+    found = "begins like something else" if start else "is empty"
+    return Reason(code=NOT_JSON, message=f"the body {found}; send an alert as a JSON object, or several in a list")
 
 
+NOT_JSON = "not_json"
 BODY_HINT = '{"ticker": "AAPL", "action": "buy", "price": 190.5, "stop": 186, "confidence": 0.7}'
 
 
@@ -189,5 +204,7 @@ def _nothing_usable(refused: Sequence[RejectedRow]) -> RequestRefused:
     message = f"No usable signal: {reason.message}."
     if reason.code in {STRATEGY_FORBIDDEN, SYMBOL_FORBIDDEN}:
         return not_allowed(reason.code, message)
-    is_no_json = reason.message.startswith(("not valid JSON", "not UTF-8", "byte "))
-    return wrong_input(400 if is_no_json else 422, "not_json" if is_no_json else reason.code, message)
+    starts = ("not valid JSON", "not UTF-8", "byte ")
+    is_no_json = reason.code == NOT_JSON or reason.message.startswith(starts)
+    hint = BODY_HINT if reason.code == NOT_JSON else ""
+    return wrong_input(400 if is_no_json else 422, NOT_JSON if is_no_json else reason.code, message, hint=hint)

@@ -76,7 +76,11 @@ class Listener:
         return self.ask("POST", f"/signals/{source}", content=content, headers=headers, **options)
 
     def kept(self) -> list[Taken]:
-        """Return what is in the intake."""
+        """Return the signals in the intake."""
+        return [row for row in self.taken() if row.signal is not None]
+
+    def taken(self) -> list[Taken]:
+        """Return all that is in the intake."""
         from apex_cli.core.adapters.state.intake import Intake
 
         return list(Intake(self.settings.state.dir, str).waiting())

@@ -103,7 +103,7 @@ def test_prometheus_reads_the_metrics(listener: Listener) -> None:
     assert signals == {("token", "accepted"): 1, ("token", "duplicate"): 2}
     requests = {tuple(sample.labels.values()): sample.value for sample in families["apex_listen_requests"].samples}
     assert requests == {("token", "200"): 3, ("token", "400"): 1, ("unknown", "401"): 1}
-    assert families["apex_intake_waiting"].samples[0].value == 1
+    assert families["apex_intake_waiting"].samples[0].value == 2, "the signal, and that one was refused"
     assert families["apex_state_readable"].samples[0].value == 1
     assert not any(SECRET in line for line in page.text.splitlines())
 

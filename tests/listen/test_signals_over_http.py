@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from apex_cli.core.adapters.signatures import key_of, signature_of
@@ -261,6 +262,17 @@ def test_what_is_no_signal_is_refused_by_name(listener: Listener, body: bytes, h
     assert listener.kept() == []
 
 
+def test_what_a_known_sender_sent_wrong_is_written_down_by_the_run_but_not_without_end(server: Server) -> None:
+    for number in range(12):
+        assert server.post({"ticker": f"A{number}", "secret": SECRET}).status_code == 422
+    httpx.post(f"{server.url}/signals/token", json={"ticker": "NOBODY"}, timeout=5)
+    rows = server.run_once()
+    assert [(row["outcome"], row["symbol"], row["where"]) for row in rows][:1] == [("invalid", "A0", "listen:token")]
+    assert len(rows) == 10
+    assert SECRET not in json.dumps(server.journal())
+    assert {event["kind"] for event in server.journal() if "A0" in json.dumps(event)} == {"signal_invalid"}
+
+
 def test_markup_and_control_signs_stay_text(listener: Listener) -> None:
     strategy = "[red]<b>\u202ex[/red]"
     answer = listener.post({**ALERT, "strategy": strategy, "comment": "\x1b[31m"})
@@ -274,6 +286,13 @@ def test_the_intake_is_read_by_nobody_else(listener: Listener) -> None:
         assert path.stat().st_mode & 0o777 == 0o700
     (file,) = (listener.folder / "state" / "intake").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_doctor_says_that_signals_wait_and_nothing_runs(server: Server) -> None:
+    ids_of(server.post(ALERT))
+    out, _ = server.apex("doctor", "--json").communicate(timeout=30)
+    (found,) = [finding for finding in json.loads(out)["data"]["findings"] if finding["code"] == "intake"]
+    assert (found["level"], found["hint"]) == ("warning", "apex run")
 
 
 def test_a_damaged_file_of_the_intake_is_reported_and_kept(server: Server) -> None:
