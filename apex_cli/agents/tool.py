@@ -63,14 +63,15 @@ class Tool(NamedTuple):
 
     def input_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of its arguments."""
-        schema: dict[str, Any] = _with_numbers(_inlined(msgspec.json.schema(self.arguments)))
+        schema: dict[str, Any] = _with_decimals(_inlined(msgspec.json.schema(self.arguments)), ["number", "string"])
         return schema
 
     def output_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of its answer: the envelope of its command."""
         schema = envelope_schema(self.command)
         schema.pop("$schema")
-        return _inlined(schema)
+        found: dict[str, Any] = _with_decimals(_inlined(schema), "string")
+        return found
 
     def read(self, given: object) -> Any:  # noqa: ANN401 - an ``Arguments`` of its own
         """Return *given* as its arguments.
@@ -86,15 +87,15 @@ class Tool(NamedTuple):
             ) from None
 
 
-def _with_numbers(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Return *schema* with decimals that may be numbers as well as text."""
+def _with_decimals(schema: Any, kinds: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return *schema* with decimals as values of *kinds*: their format is no word of JSON Schema, and clients warn."""
     if isinstance(schema, list):
-        return [_with_numbers(part) for part in schema]
+        return [_with_decimals(part, kinds) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if schema.get("format") == "decimal":
-        return schema | {"type": ["number", "string"]}
-    return {name: _with_numbers(part) for name, part in schema.items()}
+        return {name: value for name, value in schema.items() if name != "format"} | {"type": kinds}
+    return {name: _with_decimals(part, kinds) for name, part in schema.items()}
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from apex_cli.core.decision.checks import AGENT_CHECKS
 from apex_cli.core.decision.inputs import agent_standing
+from apex_cli.core.decision.plan import decide_at, explain_checks
 from apex_cli.core.execution.orders import NOTHING_SENT
 from apex_cli.core.model.agent import AgentLimits, AgentRules, Proposal
 from apex_cli.core.model.decision import DecisionKind
@@ -110,7 +112,6 @@ def test_no_order_leaves_for_a_proposal_even_where_a_decision_says_so() -> None:
     rig = Rig(limits=auto())
     opportunity = rig.run(_ranked(rig, offer(rig, proposal=CLAUDE)))
     snapshot = rig.run(rig.gatherer.snapshot(rig.store.view(), opportunity))
-    from apex_cli.core.decision.plan import decide_at
 
     decision = decide_at(opportunity, snapshot, rig.limits, entry_price=opportunity.signal.entry_price)
     assert decision.kind is DecisionKind.EXECUTE
@@ -211,3 +212,15 @@ def test_the_journal_names_the_agent_in_the_decision_and_the_approval() -> None:
     assert isinstance(queued, ApprovalQueued)
     assert decided.data.opportunity.signal.proposal == CLAUDE
     assert queued.data.opportunity.signal.proposal == CLAUDE
+
+
+def test_a_proposal_is_held_against_its_budget_before_all_other_checks_and_each_tells_its_numbers() -> None:
+    rig = Rig(limits=auto())
+    opportunity = rig.run(_ranked(rig, offer(rig, proposal=CLAUDE)))
+    snapshot = rig.run(rig.gatherer.snapshot(rig.store.view(), opportunity))
+    checks = explain_checks(opportunity, snapshot, rig.limits)
+    assert [check.code for check in checks[:3]] == ["agent_proposals", "agent_waiting", "agent_risk"]
+    assert all(check.passed and check.limit and check.value for check in checks[:3])
+    assert [check.__name__ for check in AGENT_CHECKS] == [check.code for check in checks[:3]]
+    plain = rig.run(_ranked(rig, offer(rig)))
+    assert not {check.code for check in explain_checks(plain, snapshot, rig.limits)} & {c.code for c in checks[:3]}
