@@ -14,6 +14,7 @@ NEVER = {
     "httpx",
     "ib_async",
     "ib_insync",
+    "mcp",
     "multiprocessing",
     "numpy",
     "pandas",

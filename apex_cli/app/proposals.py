@@ -6,7 +6,7 @@ leaves by it, so nobody has to hold the executor: a run may work beside it, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from apex_cli.app.compose import looking, make_parts, make_ranker, make_stages, signal_form
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.pipeline import make_context, make_pipeline_stages
+from apex_cli.app.submission import GivenSource
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.coordinator.signal_reports import ended_report
 from apex_cli.core.decision.agent_checks import proposals_left
@@ -36,22 +37,6 @@ LONGEST_WAIT_S = 30.0
 """How long a proposal waits for another one: budgets are counted one proposal at a time."""
 
 SOURCE = "agent"
-
-
-class _OneSource:
-    """The one signal of a proposal."""
-
-    def __init__(self, signal: Signal) -> None:
-        self._signal: Signal | None = signal
-
-    def poll(self, now: datetime) -> Iterator[SignalBatch]:
-        del now
-        if self._signal is not None:
-            yield SignalBatch(name=SOURCE, signals=(self._signal,), where=(SOURCE,))
-
-    def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
-        del batch, reports
-        self._signal = None
 
 
 def propose(
@@ -137,7 +122,7 @@ async def _decide(parts: Parts, signal: Signal, proposal: Proposal, notice: Call
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
-        sources=(_OneSource(signal),),
+        sources=(GivenSource(SignalBatch(name=SOURCE, signals=(signal,), where=(SOURCE,))),),
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
         proposal=proposal,
     )

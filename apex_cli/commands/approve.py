@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apex_cli.commands.completion import pending_names
 from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo
+from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.app.operator import Operator
 
 app = typer.Typer(add_completion=False)
 
@@ -125,12 +129,24 @@ def _answer(out: Output, settings: Settings, answer: Answer, wait_s: float) -> N
     from apex_cli.app.operator import Operator
     from apex_cli.presenters.approvals import answered_blocks, answered_data
 
-    done = Operator(settings, out, wait_s=wait_s).do(answer)
+    operator = Operator(settings, out, wait_s=wait_s)
+    if answer.choice is Choice.APPROVE and not answer.ids:
+        _warn_of_proposals(out, operator)
+    done = operator.do(answer)
     if done.failures and not done.results:
         raise as_error(done.failures[0])
     answered = [result for result in done.results if isinstance(result, Answered)]
     out.warn(*(warning for each in answered if each.preview for warning in each.preview.decision.warnings))
     out.result(answered_data(answered), answered_blocks(answered), status=status_of(done), reasons=reasons_of(done))
+
+
+def _warn_of_proposals(out: Output, operator: Operator) -> None:
+    """Say that --all leaves out what agents proposed."""
+    left = [each for each in operator.pending() if each.opportunity.signal.proposal is not None]
+    if left:
+        ids = ", ".join(each.approval_id for each in left)
+        message = f"--all approves no proposal of an agent; to approve one, name it: {ids}."
+        out.warn(Reason(code="proposals_left", message=message))
 
 
 def _ask(out: Output, settings: Settings, wait_s: float) -> None:

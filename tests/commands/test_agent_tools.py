@@ -140,6 +140,15 @@ class TestProposing:
             assert row["outcome"] == "duplicate"
         assert apex_json("orders", "--all").data["orders"] == []
 
+    def test_a_script_that_approves_all_approves_no_proposal(self, traded: Path, apex_json: Callable[..., Any]) -> None:
+        queued = ask(door_of(traded), "propose", **TRADE)["data"]["approval_id"]
+        answer = apex_json("approve", "--all", "--yes")
+        assert [row["agent"] for row in answer.data["approvals"]] == [None]
+        assert [warning["code"] for warning in answer.envelope["warnings"]].count("proposals_left") == 1
+        again = apex_json("approve", "--all", "--yes")
+        assert (again.status, again.error["code"]) == (8, "only_proposals")
+        assert apex_json("approve", queued, "--reject").status == 0
+
     def test_two_doors_of_one_agent_share_one_budget(self, demo: Path) -> None:
         doors = [door_of(demo, "{max_waiting: 1}") for _ in range(4)]
         answers: list[dict[str, Any]] = []

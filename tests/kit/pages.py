@@ -212,6 +212,9 @@ def clean_environment(home: Path) -> dict[str, str]:
     run = f'exec {shlex.quote(sys.executable)} -m apex_cli "$@"'
     program.write_text(f"#!/bin/sh\n{any_hour}\n{run}\n", encoding="utf-8")
     program.chmod(0o755)
+    python = binaries / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
     path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
     return {"PATH": path, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm", "PYTHONUTF8": "1"}
 

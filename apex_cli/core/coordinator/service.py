@@ -156,9 +156,18 @@ class Service:
         return replace(closed, warnings=(*warnings.get(request.symbol, ()), *closed.warnings))
 
     def _chosen(self, answer: Answer) -> Sequence[ApprovalRecord]:
-        chosen = [self._desk.find(name) for name in answer.ids] or self._desk.pending()
-        if not chosen:
+        if answer.ids:
+            return [self._desk.find(name) for name in answer.ids]
+        pending = self._desk.pending()
+        if not pending:
             raise NothingToDo("nothing_pending", "Nothing waits for approval.")
+        chosen = pending if answer.choice is Choice.REJECT else without_proposals(pending)
+        if not chosen:
+            raise NothingToDo(
+                "only_proposals",
+                "Only proposals of agents wait: a yes names each.",
+                hint="apex approve shows them; then apex approve ID --yes",
+            )
         return chosen
 
     async def _answer(self, approval: ApprovalRecord, answer: Answer) -> Answered:
@@ -223,6 +232,11 @@ class Service:
     def _finish(self, record: RequestRecord, done: WorkDone) -> None:
         with self._store.transaction() as tx:
             _end(tx, record, done, self._wall.now())
+
+
+def without_proposals(pending: Iterable[ApprovalRecord]) -> Sequence[ApprovalRecord]:
+    """Return what no agent proposed: all of that may be approved without naming it."""
+    return [approval for approval in pending if approval.opportunity.signal.proposal is None]
 
 
 async def _outcome(step: Awaitable[Result]) -> Sequence[Result | ApexError]:
