@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -86,3 +87,33 @@ def test_sectors_come_from_their_file_and_one_that_cannot_be_read_is_named(
     assert [group["name"] for group in lost["by_sector"]] == [""]
     assert "gone.csv" in lost["remarks"][0]
     assert "unknown sector" in apex("risk").out
+
+
+def test_an_option_follows_its_underlying_by_the_model_and_counts_in_what_moves_together(
+    demo: Path, apex: Callable[..., Any], apex_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = {
+        "signal_id": "call", "symbol": "AAPL", "market_type": "options", "expiry": "2004-04-16", "strike": 22.5,
+        "right": "C", "signal_type": "LONG_CALL", "entry_price": 1.30, "stop_loss": 0.70, "target_price": 2.9,
+        "confidence": 0.8, "timestamp": "2004-02-26T15:30:00-05:00",
+    }  # fmt: skip
+    (demo / "call.json").write_text(json.dumps([call]))
+    assert apex("run", "--once", "--auto", "--signals", "call.json").status == 0
+    apex("run", "--once")
+    monkeypatch.setenv("APEX_PROTECTIONS__CORRELATION__MAX_OPEN_RISK_PCT", "0.05")
+    monkeypatch.setenv("APEX_PROTECTIONS__BETA__MAX_EXPOSURE", "0.5")
+    monkeypatch.setenv("APEX_PROTECTIONS__BETA__BENCHMARK", "IBM")
+    found = apex_json("risk").data
+    name = "AAPL@options 2004-04-16 C22.5"
+    basis = {cost["symbol"]: (cost["basis"], D(cost["pnl"])) for cost in found["gaps"][2]["costs"]}
+    assert basis["MSFT"] == ("price", -5 * D("26.50") * D("0.2"))
+    assert basis[name][0] == "model"
+    assert -D(131) <= basis[name][1] < -D(90)  # its premium at the most, and nearly all of it
+    assert {cost["symbol"] for cost in found["worst_day"]["costs"]} >= {name, "MSFT"}
+    pairs = {(pair["first"], pair["second"]) for pair in found["correlations"]}
+    assert (name, "MSFT") in pairs
+    limits = {use["code"]: use for use in found["limits"]}
+    assert limits["beta_exposure"]["subject"] == "IBM"
+    assert D(limits["beta_exposure"]["found"]) > 0
+    assert D(limits["correlated_risk"]["limit"]) == 150
+    assert limits["correlated_risk"]["subject"] in {name, "AAPL", "MSFT"}
