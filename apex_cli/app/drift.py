@@ -53,8 +53,8 @@ def find_drift(settings: Settings, options: DriftOptions, on_step: OnStep | None
     """Return where the journal of this account and a replay of its days part; *on_step* hears how far it is.
 
     Raises:
-        NothingToDo: the journal knows no signal in the period.
-        InputError: there are no bars in the period, or a file cannot be read.
+        NothingToDo: there is no signal in the journal, or no trade in the period.
+        InputError: the period is none, there are no bars in it, or a file cannot be read.
         StateError: the journal cannot be read.
     """
     from apex_cli.app.replayer import Replay, ReplayOptions
@@ -73,6 +73,9 @@ def find_drift(settings: Settings, options: DriftOptions, on_step: OnStep | None
     )
     report = event_loop.run(again.run(on_step))
     found = make_drift(live, model, span, seed=options.seed, tolerance=options.tolerance)
+    if not found.live.trades and not found.model.trades:
+        why = f"Neither live trading nor the replay made a trade from {span.first} to {span.last}."
+        raise NothingToDo("no_trades", why, hint="Choose another period with --from and --to.")
     return replace(found, caveats=tuple(_caveats(settings, options, live, span)), problems=report.problems)
 
 
@@ -119,10 +122,14 @@ def _span_of(live: TradeLog, options: DriftOptions) -> Span:
 
     if live.first is None or live.last is None or not live.signals:
         raise NothingToDo("no_trades", "The journal knows no signal to compare.", hint="Trade first: apex run")
-    return Span(
-        first=options.first or session_date(live.first),
-        last=options.last or session_date(live.last),
-    )
+    first, last = options.first or session_date(live.first), options.last or session_date(live.last)
+    if first > last:
+        raise InputError(
+            "period_empty",
+            f"There is no session from {first} to {last}.",
+            hint=f"The journal goes from {session_date(live.first)} to {session_date(live.last)}.",
+        )
+    return Span(first=first, last=last)
 
 
 def _begin(live: TradeLog, span: Span) -> date | None:

@@ -225,6 +225,16 @@ def test_a_folder_of_signals_counts_as_all_of_its_files(planted: Planted, tmp_pa
         find_drift(planted.settings, DriftOptions(bars_dir=planted.bars, signals=(tmp_path / "empty",)))
 
 
+def test_a_period_that_is_none_or_without_trades_is_said(planted: Planted) -> None:
+    with pytest.raises(InputError, match="no session from 2026-03-02 to 2026-02-02"):
+        planted.drift(first=date(2026, 3, 2), last=date(2026, 2, 2))
+    with pytest.raises(InputError, match="no session from 2030-01-02") as late:
+        planted.drift(first=date(2030, 1, 2))
+    assert "The journal goes from 2026-01-" in late.value.hint
+    with pytest.raises(NothingToDo, match="made a trade from 2026-01-05 to 2026-01-06"):
+        planted.drift(first=FIRST, last=date(2026, 1, 6))
+
+
 def test_an_empty_journal_has_nothing_to_compare(planted: Planted, tmp_path: Path) -> None:
     with pytest.raises(NothingToDo, match="knows no signal"):
         find_drift(make_settings(tmp_path), DriftOptions(bars_dir=planted.bars))
