@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from starlette.routing import Route
 
@@ -30,6 +31,7 @@ from apex_cli.listen.door import Door
 from apex_cli.listen.group_commit import GroupCommit
 from apex_cli.listen.look_routes import Doing, Look, LookRoutes
 from apex_cli.listen.metrics import Gauges, Metrics
+from apex_cli.listen.rates import Bucket
 from apex_cli.listen.server import make_server
 from apex_cli.listen.signal_desk import SignalDesk
 from apex_cli.listen.signal_routes import SignalRoutes
@@ -50,6 +52,44 @@ class Talk(NamedTuple):
     note: Callable[[str], None]
     detail: Callable[[str], None]
     warn: Callable[[Reason], None]
+
+
+MOST_WARNINGS = 200
+"""Different warnings of a server's life."""
+
+LINES_PER_MINUTE = 120
+"""Lines of the log about requests that are not served."""
+
+T = TypeVar("T")
+
+
+def at_most(most: int, hear: Callable[[T], None]) -> Callable[[T], None]:
+    """Return what passes the first *most* things on to *hear*."""
+    left = iter(range(most))
+
+    def heard(thing: T) -> None:
+        if next(left, None) is not None:
+            hear(thing)
+
+    return heard
+
+
+def bounded(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what says no more than ``LINES_PER_MINUTE``; how many were left out is said with the next line."""
+    bucket = Bucket(LINES_PER_MINUTE)
+    left_out = 0
+
+    def said(text: str) -> None:
+        nonlocal left_out
+        if bucket.take(time.monotonic()):
+            left_out += 1
+            return
+        if left_out:
+            say(f"{left_out} more requests were not served; /metrics counts all of them.")
+            left_out = 0
+        say(text)
+
+    return said
 
 
 def read_secrets(settings: Settings, *, can_act: bool) -> DoorSecrets:
@@ -114,11 +154,12 @@ def make_listener(
     """Return the application of *settings* at *place*."""
     clock = make_system_clock(settings)
     intake = Intake(settings.state.dir, UlidIds().new)
+    intake.sweep(clock.wall().timestamp())
     metrics = Metrics(lambda: gauges_of(settings))
     commit = GroupCommit(intake, most=settings.listen.max_waiting, on_commit=metrics.commit)
     desk = SignalDesk(
         commit=commit,
-        form=signal_form(settings.signals, open_bars(settings), talk.warn),
+        form=signal_form(settings.signals, open_bars(settings), at_most(MOST_WARNINGS, talk.warn)),
         max_age=timedelta(minutes=settings.signals.max_age_minutes),
         now=clock.now,
     )
@@ -147,7 +188,7 @@ def make_listener(
         *(Route(extra.path, extra.app, methods=extra.methods) for extra in extras),
     ]
     hosts = names_of(place.host, place.port, settings.listen.hosts)
-    return make_app(routes, hosts=hosts, log=talk.note, lifespan=lifespan)
+    return make_app(routes, hosts=hosts, log=bounded(talk.note), lifespan=lifespan)
 
 
 def _known_ids(settings: Settings, intake: Intake) -> list[str]:

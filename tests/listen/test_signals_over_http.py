@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -288,6 +291,23 @@ def test_the_intake_is_read_by_nobody_else(listener: Listener) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_flood_of_strangers_does_not_flood_the_log(listener: Listener) -> None:
+    listener.ask_all([("POST", URL, {"content": b"{}"})] * 300)
+    assert 100 < len(listener.said) < 150
+    assert listener.post(ALERT).status_code == 200
+
+
+def test_what_a_killed_writer_left_is_swept_away_later(listener: Listener) -> None:
+    ids_of(listener.post(ALERT))
+    intake = listener.folder / "state" / "intake"
+    for name, age in ((".old.jsonl.1-1.tmp", 7200), (".new.jsonl.1-1.tmp", 10)):
+        (intake / name).write_text("{")
+        os.utime(intake / name, (time.time() - age, time.time() - age))
+    listener.restarted()
+    assert sorted(path.name[:4] for path in intake.glob(".*")) == [".new"]
+    assert len(listener.kept()) == 1
+
+
 def test_doctor_says_that_signals_wait_and_nothing_runs(server: Server) -> None:
     ids_of(server.post(ALERT))
     out, _ = server.apex("doctor", "--json").communicate(timeout=30)
@@ -313,3 +333,12 @@ def test_a_missing_secret_and_a_short_one_are_named(tmp_path: Path, server: Serv
         assert error["code"] == code
         assert "APEX_LISTEN_SECRET_TOKEN" in error["message"]
     assert tmp_path.exists()
+
+
+def test_a_small_storm_with_kills_loses_and_doubles_nothing() -> None:
+    script = Path(__file__).parents[1] / "bench" / "storm_listen.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "300", "20"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "twice 0; acknowledged and not decided 0; decided and not acknowledged 0" in done.stdout

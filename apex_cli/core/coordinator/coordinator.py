@@ -78,7 +78,11 @@ IsWoken = Callable[[], bool]
 
 
 LOOK_INTERVAL_S = 0.02
-"""How soon work that was handed over, and a signal that wakes, is noticed."""
+"""How soon a signal that wakes is noticed."""
+
+
+ASKED_EACH = 5
+"""Work that was handed over is looked for at every fifth look, as that reads the state."""
 
 
 FEW = 20
@@ -212,14 +216,14 @@ class Coordinator:
 
     async def _rest(self, stop: asyncio.Event, interval_s: float) -> None:
         """Wait for the next cycle; *stop*, or what another process hands over, work or a signal, ends it early."""
-        slept = 0.0
-        while slept < interval_s and not self._is_asked() and not stop.is_set():
+        pause = min(LOOK_INTERVAL_S, interval_s)
+        for look in range(max(1, round(interval_s / pause))):
+            if stop.is_set() or (look % ASKED_EACH == 0 and is_asked(self._store.view())):
+                return
+            if self._is_woken is not None and self._is_woken():
+                return
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), min(LOOK_INTERVAL_S, interval_s))
-            slept += LOOK_INTERVAL_S
-
-    def _is_asked(self) -> bool:
-        return is_asked(self._store.view()) or (self._is_woken is not None and self._is_woken())
+                await asyncio.wait_for(stop.wait(), pause)
 
     async def _try_cycle(self) -> bool:
         try:

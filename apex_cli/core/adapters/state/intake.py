@@ -30,6 +30,8 @@ UNREADABLE = "intake_unreadable"
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, *EXHAUSTING)
 
+OLD_S = 3600.0
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,6 +66,17 @@ class Intake:
         ensure_private_dir(self.folder)
         name = f"{self._new_name()}-{len(rows)}{ENDING}"
         write_atomically(self.folder / name, *(_encode(row) + b"\n" for row in rows))
+
+    def sweep(self, now_s: float) -> None:
+        """Remove what writers that were killed left half done: nobody was answered for it.
+
+        Args:
+            now_s: seconds since 1970; what is younger than an hour may still be written.
+        """
+        for left in self.folder.glob(".*.tmp"):
+            with suppress(OSError):
+                if now_s - left.lstat().st_mtime > OLD_S:
+                    left.unlink()
 
     def count(self) -> int:
         """Return how many rows wait, by the names of the files.
