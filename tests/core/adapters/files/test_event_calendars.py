@@ -135,6 +135,12 @@ def test_repetitions_keep_their_time_of_day_and_leave_out_what_is_excepted(tmp_p
         (icalendar("DTSTART:2026\r\nSUMMARY:odd"), "'odd': DTSTART"),
         (icalendar("SUMMARY:odd"), "it has no DTSTART"),
         (icalendar("DTSTART;VALUE=DATE:20261202\r\nDTEND:20261203T100000Z"), "not of one kind"),
+        (icalendar("DTSTART:20261202T100000Z\r\nDTSTART:20261203T100000Z"), "it has 2 DTSTART"),
+        (icalendar("DTSTART;TZID=Nowhere:20261202T100000"), "'Nowhere', which is not known"),
+        (icalendar("DTSTART:00010101T100000Z"), "no likely date"),
+        (icalendar("DTSTART;VALUE=TIME:100000"), "DTSTART is no day and no time"),
+        (icalendar("DTSTART:20261202T100000Z\r\nRRULE:FREQ=SECONDLY"), "FREQ=SECONDLY"),
+        (icalendar("DTSTART:20261202T100000Z\r\nRRULE:FREQ=DAILY;INTERVAL=0"), "INTERVAL=0"),
         (icalendar("DTSTART:20261202T100000Z\r\nDTEND:20261201T100000Z"), "it ends before it begins"),
     ],
 )
@@ -142,6 +148,15 @@ def test_an_icalendar_file_that_is_wrong_is_an_error(tmp_path: Path, text: str, 
     with pytest.raises(InputError) as error:
         read(tmp_path, text, "events.ics")
     assert (error.value.code, words in error.value.message) == ("calendar_invalid", True)
+
+
+def test_a_rule_that_never_fits_ends_with_the_calendar_and_until_ends_it_before(tmp_path: Path) -> None:
+    never = "DTSTART:20261202T100000Z\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31;COUNT=5"
+    until = "DTSTART;TZID=America/New_York:20261202T220000\r\nRRULE:FREQ=DAILY;UNTIL=20261205T030000Z"
+    days = "DTSTART;VALUE=DATE:20261202\r\nRRULE:FREQ=DAILY;UNTIL=20261203\r\nCATEGORIES:own\r\nCATEGORIES:b"
+    assert read(tmp_path, icalendar(never), "events.ics") == ()
+    assert len(read(tmp_path, icalendar(until), "events.ics")) == 3
+    assert [each.kind for each in read(tmp_path, icalendar(days), "events.ics")] == ["own", "own"]
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
