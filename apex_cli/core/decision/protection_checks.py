@@ -304,13 +304,12 @@ def _last_lock(ctx: CheckContext, rule: LockRule) -> TradeLock | None:
 
 def lock_words(lock: TradeLock) -> str:
     """Return what *lock* is on, as the beginning of a sentence."""
-    match lock.scope:
-        case LockScope.SYMBOL:
-            return f"{lock.subject} is locked"
-        case LockScope.STRATEGY:
-            return f"Strategy {lock.subject} is locked"
-        case LockScope.ACCOUNT:
-            return "The account is locked"
+    words = {
+        LockScope.SYMBOL: lock.subject,
+        LockScope.STRATEGY: f"Strategy {lock.subject}",
+        LockScope.ACCOUNT: "The account",
+    }
+    return f"{words[lock.scope]} is locked"
 
 
 PROTECTION_CHECKS: tuple[ProtectionCheck, ...] = (

@@ -179,6 +179,11 @@ def session_bounds(day: date) -> tuple[datetime, datetime] | None:
     return _utc(day, OPENING_TIME), _utc(day, close)
 
 
+def session_opening(day: date) -> datetime:
+    """Return when the exchange opens in session *day*, aware UTC."""
+    return _utc(day, OPENING_TIME)
+
+
 @cache
 def next_session(day: date) -> date:
     """Return the first session after *day*."""

@@ -18,12 +18,17 @@ from apex_cli.core.market.calendar import (
     previous_sessions,
     session_bounds,
     session_date,
+    session_opening,
     session_start,
 )
 from apex_cli.core.model.duration import Duration, DurationUnit
 from apex_cli.core.model.instrument import MarketType
 
-DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+CLOCK = {DurationUnit.HOURS: HOUR, DurationUnit.MINUTES: timedelta(minutes=1)}
+OPEN_TIME = {DurationUnit.MARKET_HOURS: HOUR, DurationUnit.SESSIONS: timedelta(days=1)}
+"""Time in which the market is open; a session of a market around the clock is a day of it."""
+
 EXCHANGES = frozenset({MarketType.EQUITY, MarketType.OPTIONS})
 """Markets with sessions; the others are open around the clock."""
 
@@ -46,17 +51,11 @@ def end_of(duration: Duration, market: MarketType, since: datetime, *, counts_ow
     '2026-11-30T15:30:00+00:00'
     """
     number = duration.number
-    match duration.unit:
-        case DurationUnit.MINUTES:
-            return since + number * MINUTE
-        case DurationUnit.HOURS:
-            return since + number * HOUR
-        case DurationUnit.MARKET_HOURS:
-            return _open_time_after(market, since, number * HOUR)
-        case DurationUnit.SESSIONS:
-            if market not in EXCHANGES:
-                return _open_time_after(market, since, number * DAY)
-            return _opening(_sessions_on(session_date(since), number if counts_own else number + 1))
+    if duration.unit in CLOCK:
+        return since + number * CLOCK[duration.unit]
+    if duration.unit is DurationUnit.SESSIONS and market in EXCHANGES:
+        return session_opening(_sessions_on(session_date(since), number if counts_own else number + 1))
+    return _open_time_after(market, since, number * OPEN_TIME[duration.unit])
 
 
 def opening_after(day: date, number: int) -> datetime:
@@ -65,7 +64,7 @@ def opening_after(day: date, number: int) -> datetime:
     >>> opening_after(date(2026, 11, 28), 1).isoformat()  # a Saturday: Monday is the session, Tuesday opens
     '2026-12-01T14:30:00+00:00'
     """
-    return _opening(_sessions_on(day, number + 1))
+    return session_opening(_sessions_on(day, number + 1))
 
 
 def start_of(duration: Duration, market: MarketType, until: datetime) -> datetime:
@@ -87,17 +86,11 @@ def start_of(duration: Duration, market: MarketType, until: datetime) -> datetim
     '2026-11-27T17:00:00+00:00'
     """
     number = duration.number
-    match duration.unit:
-        case DurationUnit.MINUTES:
-            return until - number * MINUTE
-        case DurationUnit.HOURS:
-            return until - number * HOUR
-        case DurationUnit.MARKET_HOURS:
-            return _open_time_before(market, until, number * HOUR)
-        case DurationUnit.SESSIONS:
-            if market not in EXCHANGES:
-                return _open_time_before(market, until, number * DAY)
-            return session_start(previous_sessions(session_date(until), number)[0])
+    if duration.unit in CLOCK:
+        return until - number * CLOCK[duration.unit]
+    if duration.unit is DurationUnit.SESSIONS and market in EXCHANGES:
+        return session_start(previous_sessions(session_date(until), number)[0])
+    return _open_time_before(market, until, number * OPEN_TIME[duration.unit])
 
 
 def reaches(duration: Duration, market: MarketType, since: datetime, at: datetime) -> bool:
@@ -114,26 +107,16 @@ def _sessions_on(day: date, number: int) -> date:
     return day
 
 
-def _opening(session: date) -> datetime:
-    bounds = session_bounds(session)
-    if bounds is None:
-        raise ValueError(f"{session} is no session")
-    return bounds[0]
-
-
 def _open_time_after(market: MarketType, at: datetime, left: timedelta) -> datetime:
     """Return when *market* has been open for *left* since *at*."""
     while True:
         status = market_status(market, at)
-        if not status.is_open:
-            if status.opens_at is None:
-                return at + left
-            at = status.opens_at
-            continue
-        if status.closes_at is None or left <= status.closes_at - at:
-            return at + left
-        left -= status.closes_at - at
-        at = status.closes_at
+        opens = status.opens_at or at
+        closes = market_status(market, opens).closes_at
+        if closes is None or left <= closes - opens:
+            return opens + left
+        left -= closes - opens
+        at = closes
 
 
 def _open_time_before(market: MarketType, at: datetime, left: timedelta) -> datetime:

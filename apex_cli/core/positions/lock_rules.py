@@ -67,13 +67,9 @@ def lock_subject(instrument: Instrument) -> str:
 
 def subject_in(scope: LockScope, instrument: Instrument, strategy: str) -> str:
     """Return whom a trade or signal counts for in *scope*."""
-    match scope:
-        case LockScope.SYMBOL:
-            return lock_subject(instrument)
-        case LockScope.STRATEGY:
-            return strategy or NO_STRATEGY
-        case LockScope.ACCOUNT:
-            return EVERYTHING
+    if scope is LockScope.SYMBOL:
+        return lock_subject(instrument)
+    return (strategy or NO_STRATEGY) if scope is LockScope.STRATEGY else EVERYTHING
 
 
 def is_loss(trip: RoundTrip) -> bool:
