@@ -224,3 +224,15 @@ def test_a_proposal_is_held_against_its_budget_before_all_other_checks_and_each_
     assert [check.__name__ for check in AGENT_CHECKS] == [check.code for check in checks[:3]]
     plain = rig.run(_ranked(rig, offer(rig)))
     assert not {check.code for check in explain_checks(plain, snapshot, rig.limits)} & {c.code for c in checks[:3]}
+
+
+def test_a_proposal_that_comes_to_no_decision_counts_under_the_agent_s_name_too() -> None:
+    rig = Rig(limits=auto())
+    late = offer(rig, minutes=1)
+    rig.clock.advance(minutes=2)
+    (report,) = propose(rig, late)
+    assert report.outcome is SignalOutcome.EXPIRED
+    assert [row.agent for row in rig.store.view().signals.values()] == ["claude"]
+    found = agent_standing(rig.store.view(), offer(rig, "MSFT", proposal=CLAUDE), rig.clock.now())
+    assert found is not None
+    assert found.proposals == 1
