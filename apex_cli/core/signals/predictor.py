@@ -18,6 +18,8 @@ LOOK_INTERVAL = timedelta(minutes=10)
 """How often predictions are looked back at."""
 
 EVEN = 0.5
+OWN = "predictor_"
+"""How the keys begin that a prediction takes the place of."""
 
 RETRY_INTERVAL = timedelta(hours=6)
 """How soon a training that failed is tried again."""
@@ -77,7 +79,8 @@ class MLPredictor:
                 "predictor_probability": max(trade.even, 1 - trade.even),
                 "predictor_target_first": trade.target_first,
             }
-        return replace(signal, metadata={**signal.metadata, **found})
+        others = {name: value for name, value in signal.metadata.items() if not name.startswith(OWN)}
+        return replace(signal, metadata=others | found)
 
     def _unjudged(self, signal: Signal, reason: Reason) -> Signal | Reason:
         is_general = reason.code.startswith("model_")

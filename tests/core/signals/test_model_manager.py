@@ -97,8 +97,9 @@ class Bench:
 
 class TestPredicting:
     def test_a_signal_learns_direction_probability_and_model(self, files: ModelFiles) -> None:
-        answer = Bench(manager(files)).judge(metadata={"mine": 1})
+        answer = Bench(manager(files)).judge(metadata={"mine": 1, "predictor_target_first": 0.9})
         assert isinstance(answer, Signal)
+        assert "predictor_target_first" not in answer.metadata  # of an earlier look
         assert answer.metadata["mine"] == 1
         assert answer.metadata["predictor_direction"] in {1, -1}
         assert 0 <= answer.metadata["predictor_probability"] <= 1
