@@ -39,7 +39,7 @@ from apex_cli.core.adapters.state.memory_store import MemoryStore, OnEvent, Sequ
 from apex_cli.core.coordinator.coordinator import Coordinator
 from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.management.split_keeper import SplitKeeper
 from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_end, session_start
 from apex_cli.core.model.base import Value
@@ -89,6 +89,20 @@ class ReplayOptions(Value, frozen=True, kw_only=True):
     seed: int = 1
     actions: Path | None = None
     """File of splits and dividends; None without any."""
+
+
+def bars_folder(named: Path | None, settings: Settings) -> Path:
+    """Return the folder of bars that is *named*, else that of *settings*, absolute.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    folder = named or settings.prices.bars_dir
+    if folder is None:
+        raise ConfigError(
+            "bars_missing", "A replay needs bars.", hint="Name a folder with --bars, or set prices.bars_dir."
+        )
+    return folder.resolve()
 
 
 def replay(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -107,3 +109,48 @@ def unfreeze(call: Call) -> None:
         learning = unfreeze_learning(tx, store.clock.now())
     data = {"frozen": False, "frozen_at": None, "reason": "", "version": learning.version}
     out.result(data, (Line(text=f"Learning continues from version {learning.version}."),))
+
+
+@app.command(epilog="Example: apex learn backtest --bars bars --rule breakout")
+@common("learn backtest")
+def backtest(
+    call: Call,
+    bars: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
+    ] = None,
+    signals: Annotated[
+        list[Path] | None,
+        typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
+    ] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For the interval around the difference.")] = 1,
+) -> None:
+    """Replay history with and without learning, and compare: each session is judged by what was learned before it."""
+    from apex_cli.app.learning_backtest import backtest_learning
+    from apex_cli.app.replayer import ReplayOptions, bars_folder
+    from apex_cli.presenters.learn_backtest import backtest_blocks, backtest_data
+
+    out, settings = call.out, call.settings_with({})
+    options = ReplayOptions(
+        bars_dir=bars_folder(bars, settings),
+        signals=tuple(signals or ()),
+        rule=rule,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        seed=seed,
+    )
+    with out.progress("replaying") as on_step:
+        found = backtest_learning(settings, options, on_step)
+    out.result(backtest_data(found), backtest_blocks(found))

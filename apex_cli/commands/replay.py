@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.options import Call, common, whole
-from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -114,7 +114,7 @@ def replay(
     overrides = {} if fill is None else {FILL_KEY: fill.value}
     settings = call.settings_with(overrides)
     options = replaying.ReplayOptions(
-        bars_dir=_folder(bars, settings),
+        bars_dir=replaying.bars_folder(bars, settings),
         signals=tuple(signals or ()),
         strategy=strategy,
         rule=rule,
@@ -257,13 +257,3 @@ def _write_csv(rows: Sequence[SweepRow], path: Path | None) -> dict[str, str]:
     from apex_cli.presenters.sweep_table import sweep_table
 
     return {"csv": str(write_page(path, table_bytes(*sweep_table(rows), TableFormat.CSV)))}
-
-
-def _folder(named: Path | None, settings: Settings) -> Path:
-    """Return the folder of bars, absolute."""
-    folder = named or settings.prices.bars_dir
-    if folder is None:
-        raise ConfigError(
-            "bars_missing", "A replay needs bars.", hint="Name a folder with --bars, or set prices.bars_dir."
-        )
-    return folder.resolve()

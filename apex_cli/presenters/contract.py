@@ -425,6 +425,7 @@ class Status(TypedDict):
     day_trades_remaining: int | None
     alarms: list[Alarm]
     drift: research.DriftNote | None
+    learning_suspended_at: datetime | None
     market_open: bool
     next_session: datetime | None
     next: str
@@ -556,6 +557,7 @@ DATA: Mapping[str, Any] = {
     "new strategy": care.Files,
     "drift": research.Drift,
     "learn status": research.LearnStatus,
+    "learn backtest": research.LearnBacktest,
     "learn history": research.LearnHistory,
     "learn diff": research.LearnDiff,
     "learn rollback": research.LearnVersion,

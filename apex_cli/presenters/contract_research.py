@@ -342,6 +342,8 @@ class LearnStatus(TypedDict):
     frozen: bool
     frozen_at: datetime | None
     frozen_reason: str
+    suspended_at: datetime | None
+    suspended_reason: str
     version: int
     weights: Weights
     lessons: int
@@ -357,6 +359,40 @@ class LearnStatus(TypedDict):
     values: list[LearnedValue]
     effects: list[LearnedEffect]
     calibration: list[Calibration]
+
+
+class LearnSide(TypedDict):
+    """What a replay with or without learning came to."""
+
+    trades: int
+    mean_r: Decimal | None
+    total_r: Decimal
+
+
+LearnPeriod = TypedDict(
+    "LearnPeriod",
+    {
+        "from": str,
+        "to": str,
+        "with_learning": LearnSide,
+        "without": LearnSide,
+        "changed": int,
+        "difference": Decimal | None,
+        "low": Decimal | None,
+        "high": Decimal | None,
+        "beyond_noise": bool,
+    },
+)
+"""With and without learning over the same sessions; R a trade after costs."""
+
+
+class LearnBacktest(TypedDict):
+    """``apex learn backtest``."""
+
+    whole: LearnPeriod
+    years: list[LearnPeriod]
+    versions: int
+    suspended: bool
 
 
 class LearnVersion(TypedDict):

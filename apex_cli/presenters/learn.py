@@ -54,6 +54,8 @@ def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
         "frozen": learning.frozen_at is not None,
         "frozen_at": learning.frozen_at,
         "frozen_reason": learning.frozen_why,
+        "suspended_at": learning.suspended_at,
+        "suspended_reason": learning.suspended_why,
         "version": learning.version,
         "weights": weights_data(weights_in_force(state)),
         "lessons": len(lessons),
@@ -110,10 +112,13 @@ def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
     """Return mode, progress, and the weights in force beside the defaults."""
     data = status_data(state, mode)
     learning = state.learning
+    words = Cell(f"{mode}: {MODE_WORDS[mode]}")
+    if learning.suspended_at is not None:
+        words = Cell(f"report since {moment(learning.suspended_at)}: {learning.suspended_why}", Tone.WARN)
     frozen = f"since {moment(learning.frozen_at)} {learning.frozen_why}".rstrip() if learning.frozen_at else "no"
     fresh = data["new_for_parts"]
     rows = (
-        ("Learning", Cell(f"{mode}: {MODE_WORDS[mode]}")),
+        ("Learning", words),
         ("Frozen", Cell(frozen, Tone.WARN if learning.frozen_at else Tone.PLAIN)),
         ("Version", Cell(f"{learning.version}{' (the defaults)' if not learning.version else ''}", Tone.BOLD)),
         (

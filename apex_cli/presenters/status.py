@@ -9,6 +9,7 @@ from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.health import DriftNote
+from apex_cli.core.model.learning import LearningState
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import Activity
@@ -70,6 +71,7 @@ def status_data(standing: Standing) -> dict[str, Any]:
         "day_trades_remaining": trades.remaining if trades else None,
         "alarms": [{"at": line.at, "message": line.text} for line in standing.alarms],
         "drift": note_data(standing.drift),
+        "learning_suspended_at": board.learning.suspended_at,
         "market_open": standing.market.is_open,
         "next_session": standing.market.opens_at,
         "next": command,
@@ -103,13 +105,22 @@ def status_blocks(standing: Standing) -> tuple[Block, ...]:
     alarms = tuple(
         Line(text=cell.text, tone=cell.tone) for cell in alarm_cells(board, standing.alarms, standing.holder)
     )
-    return (*alarms, *note_lines(standing.drift), Fields(rows=rows))
+    return (*alarms, *note_lines(standing.drift), *learning_lines(board.learning), Fields(rows=rows))
 
 
 def groups_blocks(groups: Sequence[tuple[str, Sequence[str]]]) -> tuple[Block, ...]:
     """Return the commands by what they are for."""
     rows = tuple((title, Cell(", ".join(names))) for title, names in groups)
     return (Fields(rows=rows), Line(text="apex COMMAND --help explains one; apex help lists topics.", tone=Tone.DIM))
+
+
+def learning_lines(learning: LearningState) -> tuple[Line, ...]:
+    """Return a warning where learning switched itself to only reporting; else nothing."""
+    if learning.suspended_at is None:
+        return ()
+    since = moment(learning.suspended_at)
+    words = f"! Learning only reports since {since}, as it made results worse: apex learn status"
+    return (Line(text=words, tone=Tone.WARN),)
 
 
 def note_data(note: DriftNote | None) -> dict[str, Any] | None:

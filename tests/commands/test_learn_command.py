@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+import apex_cli.demo
+
+DEMO = Path(apex_cli.demo.__file__).parent
+
 
 @pytest.fixture
 def taught(traded: Path, apex: Any) -> Path:
@@ -101,3 +105,17 @@ def test_explain_shows_the_numbers_of_each_stage(demo: Path, apex: Any) -> None:
     assert "composite 0.80 is above 0.7" in out
     assert "same direction with 0.70" in out
     assert demo.is_dir()
+
+
+def test_a_backtest_compares_with_and_without_learning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apex: Any, apex_json: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = apex_json("learn", "backtest", "--bars", str(DEMO), "--rule", "breakout").data
+    whole = data["whole"]
+    assert (whole["from"], whole["to"], whole["changed"]) == ("2003-06-30", "2004-09-07", 0)
+    assert whole["with_learning"] == whole["without"] == {"trades": 17, "mean_r": "-0.3327", "total_r": "-5.6565"}
+    assert [year["from"][:4] for year in data["years"]] == ["2003", "2004"]
+    out = apex("learn", "backtest", "--bars", str(DEMO), "--rule", "breakout").out
+    assert "it changed no trade" in out
+    assert not list(tmp_path.iterdir()), "nothing is written"

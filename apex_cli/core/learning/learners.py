@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.learning import components, markets
+from apex_cli.core.learning.audit import Audit, audit_of
 from apex_cli.core.learning.expectation import value_key
 from apex_cli.core.learning.experience import all_experience
 from apex_cli.core.learning.followed import look_at_followed
@@ -31,7 +32,14 @@ from apex_cli.core.model.learning import (
 )
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.ports import BarSource
-from apex_cli.core.state.events import LearningChange, LearningFrozen, LearningUnfrozen, WeightsAdapted, WeightsProposed
+from apex_cli.core.state.events import (
+    LearningChange,
+    LearningFrozen,
+    LearningSuspended,
+    LearningUnfrozen,
+    WeightsAdapted,
+    WeightsProposed,
+)
 from apex_cli.core.state.tables import State
 
 SUBJECT = "learning"
@@ -66,7 +74,7 @@ class Learners:
 
     def check(self, state: State, now: datetime) -> None:
         """Adapt where there is reason to, inside the caller's transaction."""
-        self._look_at_followed(state, now)
+        self._once_a_session(state, now)
         is_blank = not state.lessons and not state.learning.newest
         if self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank:
             return
@@ -75,12 +83,18 @@ class Learners:
         self._adapt_parts(state, lessons, now)
         self._tell_outcomes(state, lessons, now)
 
-    def _look_at_followed(self, tx: State, now: datetime) -> None:
-        """Once a session, see what became of the signals that are followed."""
+    def _once_a_session(self, tx: State, now: datetime) -> None:
+        """See what became of the signals that are followed, and whether learning made results worse."""
         today = session_date(now)
-        if self._bars is not None and tx.followed and today != self._looked_on:
-            look_at_followed(tx, self._bars, now)
+        if today == self._looked_on:
+            return
         self._looked_on = today
+        if self._bars is not None and tx.followed:
+            look_at_followed(tx, self._bars, now)
+        if tx.learning.in_force(self._mode).adapts and tx.learning.newest:
+            audit = audit_of(tx.lessons.values(), tx.audits, after=tx.learning.audited_seq)
+            if audit is not None and audit.is_harmful:
+                suspend(tx, audit, now)
 
     def _adapt_parts(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
         learning = tx.learning
@@ -151,7 +165,7 @@ class Learners:
             tx.learning = learning
             return
         version = WeightsVersion(version=learning.newest + 1, made_at=now, weights=after, cause=cause, why=why)
-        if self._mode.adapts:
+        if learning.in_force(self._mode).adapts:
             put_in_force(tx, version, before, learning, now)
             return
         tx.learning = learning
@@ -212,6 +226,18 @@ def _why_values(after: Weights) -> str:
     named = ", ".join(f"{key} {own[key].mean:+.2f} R" for key in best)
     trades, followed = (sum(getattr(value, name) for value in own.values()) for name in ("trades", "followed"))
     return f"Expected by {trades} trades and {followed} followed signals: {named}."
+
+
+def suspend(tx: State, audit: Audit, now: datetime) -> LearningState:
+    """Let learning only report until a person lets it go on."""
+    why = (
+        f"What learning moved up brought less than what it moved down: {audit.gain:+.2f} R for each R promised, with "
+        f"99.8 % between {audit.low:+.2f} and {audit.high:+.2f}, by {audit.lessons} trades and signals of "
+        f"{audit.sessions} sessions. From now on it only reports; apex learn unfreeze lets it go on."
+    )
+    tx.learning = replace(tx.learning, suspended_at=now, suspended_why=why)
+    tx.emit(LearningSuspended(at=now, subject=SUBJECT, data=LearningChange(message=why, learning=tx.learning)))
+    return tx.learning
 
 
 def _idle_step(
@@ -298,7 +324,20 @@ def freeze(tx: State, now: datetime, why: str = "") -> LearningState:
 
 
 def unfreeze(tx: State, now: datetime) -> LearningState:
-    """Adapt again, on everything that was kept meanwhile."""
-    tx.learning = replace(tx.learning, frozen_at=None, frozen_seq=0, frozen_why="")
+    """Adapt again, on everything that was kept meanwhile; what was judged is not judged again."""
+    seq = max((lesson.seq for lesson in tx.lessons.values()), default=0)
+    judged = tx.learning.audited_seq
+    if tx.learning.suspended_at is not None:
+        judged = seq
+        tx.audits.clear()
+    tx.learning = replace(
+        tx.learning,
+        frozen_at=None,
+        frozen_seq=0,
+        frozen_why="",
+        suspended_at=None,
+        suspended_why="",
+        audited_seq=judged,
+    )
     tx.emit(LearningUnfrozen(at=now, subject=SUBJECT, data=LearningChange(learning=tx.learning)))
     return tx.learning

@@ -173,6 +173,13 @@ class LearningState(Value, frozen=True, kw_only=True):
     """While frozen, lessons above this number are kept and not used."""
 
     frozen_why: str = ""
+    suspended_at: datetime | None = None
+    """Since then learning only reports, as it made results worse; None: it does what its mode says."""
+
+    suspended_why: str = ""
+    audited_seq: int = 0
+    """Newest lesson that was judged before a person let learning go on."""
+
     base: int = 0
     """Version that *effects* and *values* are measured from: the one that was rolled back to."""
 
@@ -181,6 +188,10 @@ class LearningState(Value, frozen=True, kw_only=True):
 
     values_seq: int = 0
     """Newest lesson behind the values in force."""
+
+    def in_force(self, mode: LearningMode) -> LearningMode:
+        """Return what learning may do now: what *mode* says, or only report since it made results worse."""
+        return LearningMode.REPORT if mode.adapts and self.suspended_at is not None else mode
 
 
 class Experience(Value, frozen=True, kw_only=True):
@@ -206,3 +217,13 @@ class Experience(Value, frozen=True, kw_only=True):
 
     xy: tuple[Decimal, ...] = ()
     xx: tuple[tuple[Decimal, ...], ...] = ()
+
+
+class AuditSums(Value, frozen=True, kw_only=True):
+    """Sums over the lessons of one session that left the state: what learning added, x, and what came, y, both in R."""
+
+    count: int = 0
+    x: Decimal = Decimal(0)
+    y: Decimal = Decimal(0)
+    xx: Decimal = Decimal(0)
+    xy: Decimal = Decimal(0)

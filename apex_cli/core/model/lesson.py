@@ -44,6 +44,9 @@ class EntryConditions(Value, frozen=True, kw_only=True):
     default_r: Decimal | None = None
     """What the default weights alone made of it."""
 
+    seen_at: datetime | None = None
+    """When the signal was made: it competed with those of its session; None in lessons of older versions."""
+
 
 class Lesson(Value, frozen=True, kw_only=True):
     """One closed round trip, as the learners see it. There is one a trade, whatever happens to it later."""

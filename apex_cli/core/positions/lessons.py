@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from apex_cli.core.learning.audit import MOST_SESSIONS, session_of, with_audited
 from apex_cli.core.learning.experience import FADE, key_of, with_lesson
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS
 from apex_cli.core.model.lesson import EntryConditions, Lesson
@@ -75,6 +76,7 @@ def entry_conditions(opportunity: Opportunity) -> EntryConditions:
         plain_score=opportunity.plain_score,
         expected_r=opportunity.expected.mean.quantize(R_STEP) if opportunity.expected else None,
         default_r=opportunity.expected.default.quantize(R_STEP) if opportunity.expected else None,
+        seen_at=opportunity.signal.created_at,
     )
 
 
@@ -128,11 +130,17 @@ def prune_lessons(tx: State, now: datetime) -> None:
     for lesson in reversed(leaving):
         del tx.lessons[lesson.round_trip_id]
         fold_lesson(tx, lesson)
+    for day in sorted(tx.audits)[:-MOST_SESSIONS]:
+        del tx.audits[day]
 
 
 def fold_lesson(tx: State, lesson: Lesson) -> None:
     """Add a lesson that leaves to the sums, unless it is part of what was rolled back to."""
     learning = tx.learning
+    day = session_of(lesson)
+    audited = with_audited(tx.audits.get(day), lesson)
+    if audited is not None and lesson.seq > learning.audited_seq:
+        tx.audits[day] = audited
     if lesson.seq <= learning.base_seq:
         return
     row = tx.weights.get(str(learning.base))

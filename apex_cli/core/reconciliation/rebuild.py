@@ -291,6 +291,8 @@ def _learned(state: State, data: LearningChange) -> None:
         state.weights[str(data.version.version)] = data.version
         if data.version.cause == "rollback":
             state.experience.clear()
+    if data.learning.audited_seq > state.learning.audited_seq:
+        state.audits.clear()
     state.learning = data.learning
 
 

@@ -16,6 +16,7 @@ from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, TradingMode
 from apex_cli.core.model.instrument import MarketType
+from apex_cli.core.model.learning import LearningState
 from apex_cli.core.model.limits import Limits, RiskLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Usd
@@ -137,6 +138,9 @@ class Board(Value, frozen=True, kw_only=True):
     curve: tuple[EquityPoint, ...]
     """Of the running session."""
 
+    learning: LearningState
+    """Where the learners stand."""
+
     round_trips: tuple[RoundTrip, ...]
     """The newest closed ones, oldest first."""
 
@@ -190,6 +194,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         approvals=pending_approvals(state, now),
         orders=working_orders(state),
         curve=row.curve if row else (),
+        learning=state.learning,
         round_trips=closed_trips(state),
     )
 

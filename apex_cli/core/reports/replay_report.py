@@ -28,7 +28,14 @@ from apex_cli.core.reports.measures import (
 )
 from apex_cli.core.reports.plans import PlanBook, TradePlan
 from apex_cli.core.reports.trade_report import SessionValue
-from apex_cli.core.state.events import AlarmRaised, Event, OrderUpdated, RoundTripVoided, WeightsAdapted
+from apex_cli.core.state.events import (
+    AlarmRaised,
+    Event,
+    LearningSuspended,
+    OrderUpdated,
+    RoundTripVoided,
+    WeightsAdapted,
+)
 from apex_cli.core.state.tables import State
 
 ZERO = Decimal(0)
@@ -84,6 +91,9 @@ class ReplayReport(Value, frozen=True, kw_only=True):
     open_positions: tuple[OpenPosition, ...]
     adaptations: tuple[WeightsVersion, ...]
     alarms: tuple[str, ...]
+    learning_suspended: bool = False
+    """Learning made results worse, and only reported from some session on."""
+
     expired_entries: int = 0
     """Entries that ended with their session before all of them was filled."""
 
@@ -171,6 +181,7 @@ class Recorder:
         self.outcomes: Counter[str] = Counter({outcome.value: 0 for outcome in SignalOutcome})
         self.refusals: Counter[str] = Counter()
         self.adaptations: list[WeightsVersion] = []
+        self.learning_suspended = False
         self.alarms: list[str] = []
         self.problems: list[str] = []
         self._book = PlanBook()
@@ -186,6 +197,8 @@ class Recorder:
         match event:
             case RoundTripVoided(data=trip):
                 self._trips.pop(trip.round_trip_id, None)
+            case LearningSuspended():
+                self.learning_suspended = True
             case WeightsAdapted(data=change) if change.version is not None:
                 self.adaptations.append(change.version)
             case OrderUpdated(data=record) if record.status is EXPIRED and record.order.role is OrderRole.ENTRY:
@@ -258,6 +271,7 @@ class Recorder:
             curve=tuple(points),
             open_positions=_open_positions(state),
             adaptations=tuple(self.adaptations),
+            learning_suspended=self.learning_suspended,
             alarms=tuple(self.alarms),
             expired_entries=self._expired_entries,
             plans=self._book.plans,

@@ -68,6 +68,9 @@ class RankingContext(Value, frozen=True, kw_only=True):
 
     weights: Weights = DEFAULT_WEIGHTS
     weights_version: int = 0
+    learned: Weights | None = None
+    """What an expectation is made from; None: *weights*."""
+
     orders: bool = True
     """Whether what was learned decides what goes first."""
 
@@ -106,7 +109,7 @@ def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> 
         weights_version=context.weights_version,
         notes=tuple(notes),
         expected=expectation(
-            weights,
+            context.learned or weights,
             value_key(market, signal.strategy),
             plain_score,
             {name: part.value for name, part in parts.items()},
@@ -210,12 +213,15 @@ class OpportunityRanker:
             arrivals=self._arrivals(state),
             dollar_volume=self._dollar_volume(signal, now),
             correlations=self._correlations(signal, others, now),
-            orders=self._mode.adapts,
+            orders=state.learning.in_force(self._mode).adapts,
         )
         version = state.learning.version
         if self._mode is LearningMode.OFF or not version:
             return context
-        return replace(context, weights=state.weights[str(version)].weights, weights_version=version)
+        weights = state.weights[str(version)].weights
+        if state.learning.suspended_at is not None:
+            return replace(context, learned=weights)
+        return replace(context, weights=weights, weights_version=version)
 
     def _hear(self, signal: Signal, now: datetime) -> None:
         if signal.family:

@@ -612,6 +612,10 @@ class LearningUnfrozen(LearningEvent, frozen=True, kw_only=True, tag="learning_u
     """Weights are adapted again."""
 
 
+class LearningSuspended(LearningEvent, frozen=True, kw_only=True, tag="learning_suspended"):
+    """Learning made results worse, and only reports from now on."""
+
+
 class FollowingEnded(BaseEvent, frozen=True, kw_only=True, tag="following_ended"):
     """It is known what a signal that was not taken would have brought, or that nothing says it."""
 
@@ -759,6 +763,7 @@ Event: TypeAlias = (
     | WeightsProposed
     | LearningFrozen
     | LearningUnfrozen
+    | LearningSuspended
     | FollowingEnded
     | SessionStarted
     | CashMoved

@@ -16,7 +16,7 @@ import msgspec
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.learning import Experience, LearningState, WeightsVersion
+from apex_cli.core.model.learning import AuditSums, Experience, LearningState, WeightsVersion
 from apex_cli.core.model.lesson import Followed, Lesson
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
@@ -252,6 +252,8 @@ class State:
         """Signals that were not taken and whose prices are followed, by ``Followed.name``."""
         self.experience: Table[Experience] = Table("experience", Experience)
         """Sums of lessons that left, by market and strategy."""
+        self.audits: Table[AuditSums] = Table("audits", AuditSums)
+        """What learning added and what came, of lessons that left, by session."""
         self.requests: Table[RequestRecord] = Table("requests", RequestRecord)
         self.deficits: Table[DeficitRecord] = Table("deficits", DeficitRecord)
         """Intraday margin deficits by session date."""
@@ -286,6 +288,7 @@ class State:
             self.weights,
             self.followed,
             self.experience,
+            self.audits,
             self.requests,
             self.deficits,
             self.resting,

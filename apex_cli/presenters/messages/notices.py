@@ -50,6 +50,7 @@ from apex_cli.core.state.events import (
     HistoryImported,
     IntentWritten,
     LearningEvent,
+    LearningSuspended,
     LockChange,
     MarginDeficit,
     MarginDeficitMet,
@@ -153,6 +154,7 @@ NEWS: dict[type[Event], NoticeKind] = {
     RunOverdue: NoticeKind.ALARM,
     BreakFound: NoticeKind.RECONCILIATION,
     WeightsAdapted: NoticeKind.ADAPTATION,
+    LearningSuspended: NoticeKind.TRADING_STATE,
 }
 """What each event that may be news counts as: what ``notify.events`` switches."""
 
@@ -219,6 +221,8 @@ def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912
             data = _facts("🧮", 1, "Books differ", event.subject, found)
         case WeightsAdapted(data=change):
             data = _facts("🎛️", 3, "Weights adapted", event.subject, change)
+        case LearningSuspended(data=change):
+            data = _facts("🎛️", 1, "Learning only reports now", event.subject, change)
         case UnreadEvent():
             data = _without_details(event)
         case (

@@ -55,6 +55,12 @@ def test_one_slope_of_two_is_found() -> None:
     assert abs(found.means[1]) < D("0.02")
 
 
+def test_a_component_that_seems_to_cost_is_rather_taken_for_noise() -> None:
+    up, down = (slopes([[D(100)]], [D(product)], D(1)) for product in (25, -25))
+    assert up.means[0] > D("0.1")
+    assert -up.means[0] / 2 < down.means[0] <= 0
+
+
 def test_slopes_that_hang_together_are_taken_apart() -> None:
     """Both are off, and the components move together: only the regression on both sees it."""
     gram = [[D(400), D(200)], [D(200), D(400)]]

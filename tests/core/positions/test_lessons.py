@@ -86,6 +86,7 @@ def test_a_bracket_carries_what_the_decision_saw(build: Any) -> None:
         predictor_direction=1,
         predictor_probability=D("0.6600"),
         market_view=1,
+        seen_at=build.now - timedelta(minutes=1),
     )
 
 
@@ -289,4 +290,6 @@ def test_default_weights_are_not_shared_between_versions() -> None:
 
 
 def test_conditions_of_an_unscored_opportunity_are_empty(build: Any) -> None:
-    assert entry_conditions(build.opportunity()) == EntryConditions(score=D("0.8"), market_view=1)
+    assert entry_conditions(build.opportunity()) == EntryConditions(
+        score=D("0.8"), market_view=1, seen_at=build.now - timedelta(minutes=1)
+    )

@@ -14,7 +14,7 @@ from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind,
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
-from apex_cli.core.model.learning import Experience, LearningState, Weights, WeightsVersion
+from apex_cli.core.model.learning import AuditSums, Experience, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Followed, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
@@ -242,6 +242,7 @@ ROWS: dict[str, Any] = {
         cost_r=Decimal("0.0133"),
         conditions=EntryConditions(score=Decimal("0.4"), expected_r=Decimal("0.1")),
     ),
+    "audits": AuditSums(count=3, x=Decimal("0.1"), y=Decimal("-1.5"), xx=Decimal("0.02"), xy=Decimal("0.01")),
     "experience": Experience(
         trades=3,
         newest=7,
