@@ -93,9 +93,9 @@ def outcome_of_orders(records: Sequence[OrderRecord]) -> SignalOutcome:
 
 
 def settled_report(report: SignalReport, state: State) -> SignalReport:
-    """Return *report* with the outcome that its orders have now."""
+    """Return *report* with the outcome that its orders have now; where its entries are kept no longer, as it was."""
     records = [state.orders[name] for name in report.orders if name in state.orders]
-    if not records:
+    if not any(record.order.role is OrderRole.ENTRY for record in records):
         return report
     return replace(report, outcome=outcome_of_orders(records), reasons=trouble_with(records))
 
