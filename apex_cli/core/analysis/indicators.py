@@ -6,6 +6,7 @@ Technical Trading Systems* (1978), for RSI, ATR and ADX.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from weakref import WeakKeyDictionary
 
@@ -57,36 +58,59 @@ class Indicators:
     """Mean of close * volume over 20 bars."""
 
 
+FORMULAS: dict[str, Callable[[Frame], Floats]] = {
+    "ema20": lambda f: talib.EMA(f.close, 20),
+    "ema50": lambda f: talib.EMA(f.close, 50),
+    "sma_long": lambda f: np.where(
+        np.isnan(sma200 := talib.SMA(f.close, LONG)), talib.SMA(f.close, LONG_IF_SHORT), sma200
+    ),
+    "adx": lambda f: talib.ADX(f.high, f.low, f.close, 14),
+    "plus_di": lambda f: talib.PLUS_DI(f.high, f.low, f.close, 14),
+    "minus_di": lambda f: talib.MINUS_DI(f.high, f.low, f.close, 14),
+    "rsi": lambda f: talib.RSI(f.close, 14),
+    "macd": lambda f: talib.MACD(f.close, 12, 26, 9)[0],
+    "macd_signal": lambda f: talib.MACD(f.close, 12, 26, 9)[1],
+    "macd_hist": lambda f: talib.MACD(f.close, 12, 26, 9)[2],
+    "stoch_k": lambda f: _stochastic(f)[0],
+    "stoch_d": lambda f: _stochastic(f)[1],
+    "roc10": lambda f: talib.ROC(f.close, 10),
+    "atr": lambda f: talib.ATR(f.high, f.low, f.close, 14),
+    "bollinger_upper": lambda f: talib.BBANDS(f.close, timeperiod=20, nbdevup=2, nbdevdn=2)[0],
+    "bollinger_middle": lambda f: talib.BBANDS(f.close, timeperiod=20, nbdevup=2, nbdevdn=2)[1],
+    "bollinger_lower": lambda f: talib.BBANDS(f.close, timeperiod=20, nbdevup=2, nbdevdn=2)[2],
+    "volume_ratio": lambda f: ratio(f.volume, delayed(talib.SMA(f.volume, VOLUME_DAYS))),
+    "volume_trend": lambda f: ratio(talib.SMA(f.volume, 5), talib.SMA(f.volume, VOLUME_DAYS)),
+    "dollar_volume": lambda f: talib.SMA(f.close * f.volume, VOLUME_DAYS),
+}
+"""How each indicator is computed, by its field in ``Indicators``."""
+
+
+def _stochastic(frame: Frame) -> tuple[Floats, Floats]:
+    found: tuple[Floats, Floats] = talib.STOCH(
+        frame.high, frame.low, frame.close, fastk_period=14, slowk_period=3, slowd_period=3
+    )
+    return found
+
+
 def indicators(frame: Frame) -> Indicators:
     """Return every indicator of *frame*, which must be finite."""
-    high, low, close, volume = frame.high, frame.low, frame.close, frame.volume
-    sma200 = talib.SMA(close, LONG)
-    macd, macd_signal, macd_hist = talib.MACD(close, 12, 26, 9)
-    stoch_k, stoch_d = talib.STOCH(high, low, close, fastk_period=14, slowk_period=3, slowd_period=3)
-    upper, middle, lower = talib.BBANDS(close, timeperiod=20, nbdevup=2, nbdevdn=2)
-    mean20 = talib.SMA(volume, VOLUME_DAYS)
-    return Indicators(
-        ema20=talib.EMA(close, 20),
-        ema50=talib.EMA(close, 50),
-        sma_long=np.where(np.isnan(sma200), talib.SMA(close, LONG_IF_SHORT), sma200),
-        adx=talib.ADX(high, low, close, 14),
-        plus_di=talib.PLUS_DI(high, low, close, 14),
-        minus_di=talib.MINUS_DI(high, low, close, 14),
-        rsi=talib.RSI(close, 14),
-        macd=macd,
-        macd_signal=macd_signal,
-        macd_hist=macd_hist,
-        stoch_k=stoch_k,
-        stoch_d=stoch_d,
-        roc10=talib.ROC(close, 10),
-        atr=talib.ATR(high, low, close, 14),
-        bollinger_upper=upper,
-        bollinger_middle=middle,
-        bollinger_lower=lower,
-        volume_ratio=ratio(volume, delayed(mean20)),
-        volume_trend=ratio(talib.SMA(volume, 5), mean20),
-        dollar_volume=talib.SMA(close * volume, VOLUME_DAYS),
-    )
+    return Indicators(**{name: formula(frame) for name, formula in FORMULAS.items()})
+
+
+class LazyIndicators:
+    """The indicators of a frame, each computed when it is first asked for."""
+
+    def __init__(self, frame: Frame) -> None:
+        """Compute nothing yet."""
+        self._frame = frame
+
+    def __getattr__(self, name: str) -> Floats:
+        """Return an indicator by the name of its field in ``Indicators``."""
+        formula = FORMULAS.get(name)
+        if formula is None:
+            raise AttributeError(f"there is no indicator {name!r}; known are {', '.join(FORMULAS)}")
+        found = self.__dict__[name] = formula(self._frame)
+        return found
 
 
 def indicators_of(frame: Frame) -> Indicators:

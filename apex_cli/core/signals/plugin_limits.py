@@ -14,7 +14,7 @@ import signal as process_signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from types import FrameType
@@ -90,6 +90,24 @@ class Limits:
             except GeneratorExit:
                 raise _wants_to_end("GeneratorExit") from None
 
+    def call_each(self, works: Iterable[Callable[[], T]]) -> list[T | Exception]:
+        """Return the result of each of *works*, or what it raised; each has the whole time.
+
+        Cheaper than a ``call`` for each. After one that takes too long or too much, which gives a ``LeftOutError``,
+        the others are not begun.
+        """
+        found: list[T | Exception] = []
+        bound = self.bounded(self.time_s)
+        try:
+            with self._translated(), bound:
+                for work in works:
+                    if isinstance(bound, _Bound):
+                        bound.again()
+                    found.append(_attempted(work))
+        except LeftOutError as error:
+            found.append(error)
+        return found
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn what ends the block into what a caller handles."""
@@ -141,10 +159,14 @@ class _Bound:
             sys.stdout = sys.stderr = limits.said.on(self._streams[1])
             os._exit = partial(_no_exit, os.getpid(), self._exit)
             sys.setrecursionlimit = partial(_set_recursion, self._set_recursion)
-            process_signal.setitimer(process_signal.ITIMER_REAL, max(self._left_s, 0.001), AGAIN_S)
+            self.again()
         except BaseException:
             self.__exit__()
             raise
+
+    def again(self) -> None:
+        """Give what follows the whole time."""
+        process_signal.setitimer(process_signal.ITIMER_REAL, max(self._left_s, 0.001), AGAIN_S)
 
     def __exit__(self, *_: object) -> None:
         process_signal.setitimer(process_signal.ITIMER_REAL, 0)
@@ -214,6 +236,20 @@ def _set_recursion(set_limit: Callable[[int], None], limit: int) -> None:
     set_limit(min(limit, MOST_RECURSION))
 
 
+def _attempted(work: Callable[[], T]) -> T | Exception:
+    """Return the result of *work*, or what it raised; what ends its time or memory passes through."""
+    try:
+        return work()
+    except MemoryError:
+        raise
+    except SystemExit as error:
+        return _wants_to_end(f"SystemExit: {error}")
+    except GeneratorExit:
+        return _wants_to_end("GeneratorExit")
+    except Exception as error:  # noqa: BLE001 - it may be anybody's code
+        return error
+
+
 def _wants_to_end(how: str) -> RuntimeError:
     return RuntimeError(f"it tried to end apex ({how})")
 
@@ -252,6 +288,10 @@ class Unlimited(Limits):
     def call(self, work: Callable[[], T]) -> T:
         """Return the result of *work*."""
         return work()
+
+    def call_each(self, works: Iterable[Callable[[], T]]) -> list[T | Exception]:
+        """Return the result of each of *works*, or what it raised."""
+        return [_attempted(work) for work in works]
 
 
 class _Driven:

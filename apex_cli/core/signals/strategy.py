@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from apex_cli.core.errors import ConfigError, InputError, install_command
 from apex_cli.core.model.base import Value
@@ -179,7 +179,7 @@ class Context:
 
     @property
     def indicators(self) -> Indicators:
-        """The indicators that the scanners of apex read, an array each, computed when first asked for.
+        """The indicators that the scanners of apex read, an array each, each computed when it is first asked for.
 
         Raises:
             ConfigError: TA-Lib is not installed.
@@ -187,12 +187,12 @@ class Context:
         if self._indicators is None:
             try:
                 from apex_cli.core.analysis.frame import Frame  # noqa: PLC0415 - an extra
-                from apex_cli.core.analysis.indicators import indicators  # noqa: PLC0415 - an extra
+                from apex_cli.core.analysis.indicators import LazyIndicators  # noqa: PLC0415 - an extra
             except ImportError as error:
                 raise _missing(error) from None
             ends, (opens, highs, lows, closes, volumes) = self._floats()
             frame = Frame(symbol=self.symbol, ends=ends, open=opens, high=highs, low=lows, close=closes, volume=volumes)
-            self._indicators = indicators(frame)
+            self._indicators = cast("Indicators", LazyIndicators(frame))
         return self._indicators
 
     def _column(self, number: int) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +104,14 @@ class StrategySource:
 
     def proposals(self, now: datetime) -> Iterator[tuple[Signal, str]]:
         """Yield what the strategy proposes for bars that ended by *now* and were not looked at, each with its bar."""
-        for symbol in self._symbols:
-            bars = self._due_bars(symbol, now)
-            signal = self._ask(symbol, bars) if bars else None
-            if signal is not None:
-                yield self.completed(signal, bars, now), f"{symbol} {_minute(bars[-1].end)}"
+        due = [(symbol, bars) for symbol in self._symbols if (bars := self._due_bars(symbol, now))]
+        shown = [self._context_of(symbol, bars) for symbol, bars in due]
+        for ctx, (symbol, bars), answer in zip(shown, due, self._answers(shown), strict=False):
+            self._wants_columns = self._wants_columns or has_arrays(ctx)
+            if isinstance(answer, Signal):
+                yield self.completed(answer, bars, now), f"{symbol} {_minute(bars[-1].end)}"
+            elif answer is not None:
+                self._failed(symbol, bars[-1].end, answer)
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Do nothing: a bar is looked at once, and its signals are known by their ids."""
@@ -130,42 +134,28 @@ class StrategySource:
             self._say(Reason(code=error.code, message=error.message), symbol)
             return ()
 
-    def _ask(self, symbol: str, bars: Sequence[Bar]) -> Signal | None:
-        """Return what the strategy returns for the newest of *bars*; None, and why, where that is no signal."""
+    def _context_of(self, symbol: str, bars: Sequence[Bar]) -> Context:
         shown = Context(symbol, bars, position=self._position(symbol), parameters=self._parameters)
         give_arrays(shown, self._columns(symbol, bars))
-        answer: Any = None
-        problem = ""
-        try:
-            answer = self._call(shown)
-        except LeftOutError as error:
-            self._is_left_out = True
-            problem = f"{error}, and is left out from now on"
-        except Exception as error:
-            if self._raises:
-                raise
-            hint = f" {error.hint}" if isinstance(error, ApexError) and error.hint else ""
-            problem = f"{type(error).__name__}: {error}{hint}"
-        self._wants_columns = self._wants_columns or has_arrays(shown)
-        if isinstance(answer, Signal):
-            return answer
-        if answer is not None:
-            problem = f"it returned {type(answer).__name__} instead of a Signal or None"
-            if self._raises:
-                raise TypeError(f"strategy {self.name}: {problem}")
-        if problem:
-            self._failed(symbol, bars[-1].end, problem)
-        return None
+        return shown
 
-    def _call(self, shown: Context) -> Any:  # noqa: ANN401 - what a strategy returns
-        """Return what the strategy returns, within its limits."""
+    def _answers(self, shown: Sequence[Context]) -> Sequence[Any]:
+        """Return what the strategy returns for each, or the error that it raises; fewer where it is left out."""
         if not self._raises:
-            return self._limits.call(lambda: self._on_bar(shown))
+            return self._limits.call_each([partial(self._on_bar, ctx) for ctx in shown])
+        return [self._answer(ctx) for ctx in shown]
+
+    def _answer(self, ctx: Context) -> Signal | None:
+        """Return what the strategy returns, without limits; an error passes through, and names the bar."""
+        where = f"strategy {self.name}, {ctx.symbol}, bar that ended {_minute(ctx.now)} UTC"
         try:
-            return self._on_bar(shown)
+            answer: Any = self._on_bar(ctx)
         except Exception as error:
-            error.add_note(f"strategy {self.name}, {shown.symbol}, bar that ended {_minute(shown.now)} UTC")
+            error.add_note(where)
             raise
+        if answer is None or isinstance(answer, Signal):
+            return answer
+        raise TypeError(f"{where}: {_no_signal(answer)}")
 
     def completed(self, signal: Signal, bars: Sequence[Bar], now: datetime) -> Signal:
         """Return *signal* with what the bar says of it, where it does not say that itself."""
@@ -223,13 +213,25 @@ class StrategySource:
         ask = self._context.position_of
         return None if ask is None else ask(symbol)
 
-    def _failed(self, symbol: str, end: datetime, what: str) -> None:
+    def _failed(self, symbol: str, end: datetime, answer: object) -> None:
+        """Report an error, or an answer that is no signal."""
+        what = _no_signal(answer)
+        if isinstance(answer, LeftOutError):
+            self._is_left_out = True
+            what = f"{answer}, and is left out from now on"
+        elif isinstance(answer, Exception):
+            hint = f" {answer.hint}" if isinstance(answer, ApexError) and answer.hint else ""
+            what = f"{type(answer).__name__}: {answer}{hint}"
         message = f"The strategy {self.name} failed on {symbol} at the bar that ended {_minute(end)} UTC: {what}."
         self._say(Reason(code="strategy_failed", message=message), f"{symbol} {what}")
 
     def _say(self, reason: Reason, subject: str) -> None:
         if reason.code != NOT_FETCHED:
             self._context.notice(reason, f"{self.name} {subject}")
+
+
+def _no_signal(answer: object) -> str:
+    return f"it returned {type(answer).__name__} instead of a Signal or None"
 
 
 def _is_open(symbol: str, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.analysis.frame import Frame
-from apex_cli.core.analysis.indicators import Indicators, delayed, indicators, is_flat, ratio
+from apex_cli.core.analysis.indicators import Indicators, LazyIndicators, delayed, indicators, is_flat, ratio
 from kit.bars import wander
 from kit.frames import mirrored
 
@@ -41,6 +41,16 @@ def test_each_equals_ta_lib_by_its_definition_on_real_bars(real_frames: list[Fra
         }
         for name, values in expected.items():
             np.testing.assert_allclose(getattr(known, name), values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+def test_one_at_a_time_they_are_the_same(real_frames: list[Frame]) -> None:
+    frame = real_frames[0]
+    all_of_them, one_by_one = indicators(frame), LazyIndicators(frame)
+    for field in fields(Indicators):
+        np.testing.assert_array_equal(getattr(one_by_one, field.name), getattr(all_of_them, field.name))
+    assert one_by_one.rsi is one_by_one.rsi
+    with pytest.raises(AttributeError, match="no indicator 'rsi14'; known are ema20, ema50"):
+        _ = one_by_one.rsi14
 
 
 def test_a_few_are_what_their_textbook_formula_gives(real_frames: list[Frame]) -> None:
