@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import signal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apex_cli.commands.options import Call, common
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.agent import NAME_RULE, agent_name
+
+if TYPE_CHECKING:
+    from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -33,6 +37,7 @@ def mcp(
             "agent_name_invalid", f"--agent {agent[:40]!r} is no name of an agent.", hint=f"Allowed: {NAME_RULE}."
         ) from None
     settings = call.settings
+    _require_known(settings, name)
     require_sdk()
     from apex_cli.agents.door import Door
     from apex_cli.agents.server import serve_stdio
@@ -40,7 +45,23 @@ def mcp(
     from apex_cli.core.adapters import event_loop
 
     door = Door(settings, name, TOOLS, kind="stdio")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was only counted is written down, too
     try:
         event_loop.run(serve_stdio(door))
     finally:
         door.close()
+
+
+def _require_known(settings: Settings, name: str) -> None:
+    """Refuse a name that ``agents.names`` does not have, where it has any: a slip would get the common budget.
+
+    Raises:
+        ConfigError: it is another name.
+    """
+    known = settings.agents.names
+    if known and name not in known:
+        raise ConfigError(
+            "agent_unknown",
+            f"agents.names has no {name}; it has {', '.join(sorted(known))}.",
+            hint=f"Add it: agents: {{names: {{{name}: {{}}}}}}",
+        )

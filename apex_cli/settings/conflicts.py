@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from apex_cli.core.model.agent import NAME_RULE, AgentLimits, agent_name
 from apex_cli.core.model.currency import MINOR_UNITS
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import CurrencyLimits, RepriceLimits, RiskLimits
@@ -46,8 +47,17 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
     yield from _in_plan(settings.management, "management")
     for name, plan in settings.management.strategies.items():
         yield from _in_plan(plan, f"management.strategies.{name}")
+    yield from _in_agents(settings.agents)
     if (settings.notify.quiet_from is None) != (settings.notify.quiet_until is None):
         yield Conflict("notify.quiet_from", "quiet hours need both quiet_from and quiet_until.", None, None)
+
+
+def _in_agents(agents: AgentLimits) -> Iterator[Conflict]:
+    for name in agents.names:
+        try:
+            agent_name(name)
+        except ValueError:
+            yield Conflict("agents.names", f"{name[:40]!r} is no name of an agent.", name[:40], NAME_RULE)
 
 
 LARGE_RISK = Decimal("0.2")

@@ -171,6 +171,14 @@ def test_whatever_the_agent_is_called_must_be_a_name(demo: Path, apex_json: Call
     assert demo.is_dir()
     answer = apex_json("mcp", "--agent", "Claude [bold]")
     assert (answer.status, answer.error["code"]) == (2, "agent_name_invalid")
+    config = demo / "config.yaml"
+    plain = config.read_text()
+    config.write_text(plain + "\nagents: {names: {claude: {}}}\n")
+    answer = apex_json("mcp", "--agent", "cluade")
+    assert (answer.status, answer.error["code"]) == (3, "agent_unknown")
+    config.write_text(plain + "\nagents: {names: {Claude!: {}}}\n")
+    answer = apex_json("config", "validate")
+    assert (answer.status, "agents.names" in answer.error["message"]) == (3, True)
 
 
 def test_a_tool_that_no_command_has_is_described_too() -> None:
