@@ -68,6 +68,7 @@ TRADES: tuple[Column, ...] = _columns(
     ("exit_reason", "what ended it", lambda trip: trip.exit_reason),
     ("strategy", "of the signal", lambda trip: trip.strategy),
     ("signal_id", "of the signal", lambda trip: trip.signal_id),
+    ("theoretical", "true where a model made a price of it", lambda trip: trip.is_theoretical),
 )
 FILLS = _columns(
     ("exec_id", "the broker's id of the execution", lambda fill: fill.exec_id),
@@ -90,6 +91,7 @@ FILLS = _columns(
     ),
     ("client_order_id", "order it belongs to", lambda fill: fill.client_order_id),
     ("adopted", "true for a holding taken over from the broker: nothing was traded", lambda fill: fill.is_adopted),
+    ("theoretical", "true where a model made its price", lambda fill: fill.is_theoretical),
 )
 ORDERS = _columns(
     ("client_order_id", "our id of the order", lambda row: row.order.client_order_id),

@@ -16,7 +16,7 @@ from apex_cli.dashboard.dialogs import Confirm
 from apex_cli.dashboard.position_dialog import part_of, price_of
 from apex_cli.dashboard.seen import Operator
 from apex_cli.presenters.messages.phone import cancelled_text, moved_text, outcome_text
-from apex_cli.presenters.screen.formats import price, signed, units
+from apex_cli.presenters.screen.formats import marked, price, signed, units
 
 PARTS = {"close": "all", "half": "half", "part": "a part"}
 FRACTIONS = {"close": Decimal(1), "half": Decimal("0.5")}
@@ -54,7 +54,8 @@ class PositionActs:
         self._app.call_from_thread(self._confirm_close, view, name, warnings)
 
     def _confirm_close(self, view: PositionView, name: str, warnings: Sequence[Reason]) -> None:
-        held = f"{view.side} {units(view.quantity)} {view.symbol} at {price(view.current_price)}, {signed(view.pnl)}"
+        at = marked(view.current_price, is_theoretical=view.is_theoretical)
+        held = f"{view.side} {units(view.quantity)} {view.symbol} at {at}, {signed(view.pnl)}"
         body = [Text(held), *(Text(f"! {warning.message}") for warning in warnings)]
 
         def confirmed(typed: str | None) -> None:
@@ -71,7 +72,8 @@ class PositionActs:
         self._app.push_screen(question, confirmed)
 
     def _confirm_stop(self, view: PositionView, *, asks_price: bool) -> None:
-        stands = f"{view.symbol} is at {price(view.current_price)}; its stop stands at {price(view.stop_price)}."
+        at = marked(view.current_price, is_theoretical=view.is_theoretical)
+        stands = f"{view.symbol} is at {at}; its stop stands at {price(view.stop_price)}."
         to = "" if asks_price else f" It goes to the entry, {price(view.entry_price)}."
 
         def confirmed(typed: str | None) -> None:

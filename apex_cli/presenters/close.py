@@ -12,7 +12,17 @@ from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
-from apex_cli.presenters.screen.formats import DASH, gain, number, percent, price, signed, units
+from apex_cli.presenters.screen.formats import (
+    DASH,
+    THEORETICAL_NOTE,
+    gain,
+    marked,
+    number,
+    percent,
+    price,
+    signed,
+    units,
+)
 
 STATUS_TONES = {"closed": Tone.GOOD, "reduced": Tone.GOOD, "working": Tone.WARN, "unknown": Tone.BAD}
 
@@ -40,7 +50,13 @@ CLOSED = Table[Closed](
         is_right=True,
     ),
     Column(
-        key="exit_price", value=lambda c: c.exit_price, title="Exit", shown=price, place=1, rank=SECOND, is_right=True
+        key="exit_price",
+        value=lambda c: c.exit_price,
+        title="Exit",
+        cell=lambda c: Cell(marked(c.exit_price, is_theoretical=c.is_theoretical)),
+        place=1,
+        rank=SECOND,
+        is_right=True,
     ),
     Column(key="pnl", value=lambda c: c.pnl, title="P&L", shown=_gain_or_dash, place=1, is_right=True),
     Column(
@@ -59,6 +75,7 @@ CLOSED = Table[Closed](
         shown=lambda status: Cell(status, STATUS_TONES.get(status, Tone.PLAIN)),
     ),
     Column(key="client_order_id", value=lambda c: c.client_order_id),
+    Column(key="theoretical", value=lambda c: c.is_theoretical),
 )
 
 
@@ -70,9 +87,10 @@ def close_line(request: CloseRequest, view: PositionView | None) -> Line:
     quantity = min(asked, view.quantity)
     worst = "at the market" if request.limit_price is None else f"at {price(request.limit_price)} or better"
     pnl = view.pnl * quantity / view.quantity
+    last = marked(view.current_price, is_theoretical=view.is_theoretical)
     return Line(
         text=f"Close {units(quantity)} of {units(view.quantity)} {view.symbol} ({view.side}) {worst}: "
-        f"last {price(view.current_price)}, P&L about {signed(pnl)} {account_currency()}",
+        f"last {last}, P&L about {signed(pnl)} {account_currency()}",
         tone=Tone.BOLD,
     )
 
@@ -140,4 +158,6 @@ def closed_data(closed: Iterable[Closed]) -> dict[str, Any]:
 
 def closed_blocks(closed: Iterable[Closed]) -> tuple[Block, ...]:
     """Return the closes as a table."""
-    return (CLOSED.grid(closed),)
+    closed = list(closed)
+    note = (Line(text=THEORETICAL_NOTE, tone=Tone.DIM),) if any(each.is_theoretical for each in closed) else ()
+    return (CLOSED.grid(closed), *note)

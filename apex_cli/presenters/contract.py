@@ -208,6 +208,7 @@ class Close(TypedDict):
     pnl_pct: Decimal | None
     status: str
     client_order_id: str
+    theoretical: bool
 
 
 class Closed(TypedDict):
@@ -289,6 +290,7 @@ class RoundTrip(TypedDict):
     currency: str
     quote_pnl: Decimal | None
     rate: Rate | None
+    theoretical: bool
     exit_reason: str
 
 

@@ -26,8 +26,10 @@ from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Fields,
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
     DASH,
+    THEORETICAL_NOTE,
     gain,
     in_both,
+    marked,
     moment,
     money,
     percent,
@@ -151,13 +153,15 @@ def explain_blocks(story: Story) -> tuple[Block, ...]:
         blocks.append(ORDERS.grid(story.orders))
     if story.fills:
         blocks.append(_FILLS.grid(story.fills))
+        if any(fill.is_theoretical for fill in story.fills):
+            blocks.append(Line(text=THEORETICAL_NOTE, tone=Tone.DIM))
     blocks += [Line(text=line) for line in map(management_line, story.events) if line is not None]
     blocks += [
         Line(
             text=f"Result: {signed(trip.pnl)} {account_currency()} "
             f"({', '.join((*in_both(trip.instrument.currency, trip.quote_pnl, trip.rate), percent(trip.pnl_pct)))}, "
-            f"{r_multiple(trip.r_multiple)}), closed by {trip.exit_reason} at {price(trip.exit_price)} "
-            f"on {moment(trip.exit_time)}",
+            f"{r_multiple(trip.r_multiple)}), closed by {trip.exit_reason} at "
+            f"{marked(trip.exit_price, is_theoretical=trip.is_theoretical)} on {moment(trip.exit_time)}",
             tone=gain(trip.pnl).tone,
         )
         for trip in story.round_trips
@@ -268,7 +272,12 @@ _FILLS = Table[Fill](
     Column(value=lambda f: f.role, title="Role", shown=lambda role: role.lower() if role else DASH),
     Column(value=lambda f: f.side, title="Side"),
     Column(value=lambda f: f.quantity, title="Qty", shown=units, is_right=True),
-    Column(value=lambda f: f.price, title="Price", shown=price, is_right=True),
+    Column(
+        value=lambda f: f.price,
+        title="Price",
+        cell=lambda f: Cell(marked(f.price, is_theoretical=f.is_theoretical)),
+        is_right=True,
+    ),
     Column(value=lambda f: f.cost, title="Commission", shown=money, rank=SECOND, is_right=True),
     Column(value=lambda f: f.exec_id, title="Execution", rank=LAST),
 )

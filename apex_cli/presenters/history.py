@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,13 +12,14 @@ from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, 
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
     DASH,
+    THEORETICAL_NOTE,
     gain,
     in_both,
+    marked,
     moment,
     money,
     number,
     percent,
-    price,
     r_multiple,
     rate_data,
     ratio,
@@ -46,8 +47,22 @@ ROUND_TRIPS = Table[RoundTrip](
         cell=lambda t: Cell(units(t.quantity)),
         is_right=True,
     ),
-    Column(key="entry_price", value=lambda t: t.entry_price, title="Entry", shown=price, rank=SECOND, is_right=True),
-    Column(key="exit_price", value=lambda t: t.exit_price, title="Exit", shown=price, rank=SECOND, is_right=True),
+    Column(
+        key="entry_price",
+        value=lambda t: t.entry_price,
+        title="Entry",
+        cell=lambda t: Cell(marked(t.entry_price, is_theoretical=t.is_theoretical)),
+        rank=SECOND,
+        is_right=True,
+    ),
+    Column(
+        key="exit_price",
+        value=lambda t: t.exit_price,
+        title="Exit",
+        cell=lambda t: Cell(marked(t.exit_price, is_theoretical=t.is_theoretical)),
+        rank=SECOND,
+        is_right=True,
+    ),
     Column(key="entry_time", value=lambda t: t.entry_time),
     Column(key="exit_time", value=lambda t: t.exit_time, title="Closed", shown=moment, rank=THIRD, place=1),
     Column(key="pnl", value=lambda t: t.pnl, title="P&L", shown=gain, is_right=True),
@@ -71,6 +86,7 @@ ROUND_TRIPS = Table[RoundTrip](
     Column(key="currency", value=lambda t: t.instrument.currency),
     Column(key="quote_pnl", value=lambda t: t.quote_pnl),
     Column(key="rate", value=lambda t: rate_data(t.rate)),
+    Column(key="theoretical", value=lambda t: t.is_theoretical),
     Column(key="exit_reason", value=lambda t: t.exit_reason, title="Why", rank=SECOND, place=1),
     empty="No closed trades yet.",
 )
@@ -89,7 +105,13 @@ def history_blocks(named: Sequence[tuple[str, RoundTrip]], statistics: Statistic
         for trip in trips
         for text in in_both(trip.instrument.currency, trip.quote_pnl, trip.rate)
     )
-    return (ROUND_TRIPS.grid(trips, handles=[handle for handle, _ in named]), *both, *statistics_blocks(statistics))
+    grid = ROUND_TRIPS.grid(trips, handles=[handle for handle, _ in named])
+    return (grid, *theoretical_note(trips), *both, *statistics_blocks(statistics))
+
+
+def theoretical_note(trips: Iterable[RoundTrip]) -> tuple[Line, ...]:
+    """Return what marked prices mean, where there are any."""
+    return (Line(text=THEORETICAL_NOTE, tone=Tone.DIM),) if any(trip.is_theoretical for trip in trips) else ()
 
 
 def statistics_data(statistics: Statistics) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, 
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
     DASH,
+    THEORETICAL_NOTE,
     gain,
     in_both,
+    marked,
     moment,
     money,
     number,
@@ -78,12 +80,19 @@ POSITIONS = Table[PositionView](
         cell=lambda v: Cell(units(v.quantity)),
         is_right=True,
     ),
-    Column(key="entry_price", value=lambda v: v.entry_price, title="Entry", shown=price, rank=SECOND, is_right=True),
+    Column(
+        key="entry_price",
+        value=lambda v: v.entry_price,
+        title="Entry",
+        cell=lambda v: Cell(marked(v.entry_price, is_theoretical=v.is_entered_at_theory)),
+        rank=SECOND,
+        is_right=True,
+    ),
     Column(
         key="current_price",
         value=lambda v: v.current_price,
         title="Last",
-        cell=lambda v: Cell(f"{price(v.current_price)}{'*' if v.is_theoretical else ''}"),
+        cell=lambda v: Cell(marked(v.current_price, is_theoretical=v.is_theoretical)),
         rank=SECOND,
         is_right=True,
     ),
@@ -181,7 +190,8 @@ def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[B
     )
     managed = tuple(Line(text=f"{v.symbol}: {' · '.join(v.managed.words)}") for v in views if v.managed.words)
     ends = tuple(expiry_line(view) for view in views if view.days_left is not None)
-    model = (Line(text="* theoretical, by a model", tone=Tone.DIM),) if any(v.is_theoretical for v in views) else ()
+    is_marked = any(v.is_theoretical or v.is_entered_at_theory for v in views)
+    model = (Line(text=THEORETICAL_NOTE, tone=Tone.DIM),) if is_marked else ()
     both = tuple(
         Line(text=f"{v.symbol}: {text}", tone=Tone.DIM)
         for v in views
@@ -202,9 +212,17 @@ def expiry_line(view: PositionView) -> Line:
     return Line(text=f"! {text}", tone=Tone.WARN) if short or days <= FEW_DAYS else Line(text=text, tone=Tone.DIM)
 
 
+def _entry(view: PositionView) -> str:
+    return marked(view.entry_price, is_theoretical=view.is_entered_at_theory)
+
+
+def _last(view: PositionView) -> str:
+    return marked(view.current_price, is_theoretical=view.is_theoretical)
+
+
 def position_summary(view: PositionView) -> tuple[tuple[Cell, ...], ...]:
     """Return what one looks at first in a few lines: what is held and earns, what protects it, what manages it."""
-    held = f"{view.side} {units(view.quantity)} at {price(view.entry_price)}, now {price(view.current_price)}"
+    held = f"{view.side} {units(view.quantity)} at {_entry(view)}, now {_last(view)}"
     earned = f"{signed(view.pnl)} ({percent(view.pnl_pct)}), {r_multiple(view.r_multiple)}"
     is_whole = view.protected_quantity >= view.quantity
     protected = f"Protected {units(view.protected_quantity)} of {units(view.quantity)}"

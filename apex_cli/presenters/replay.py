@@ -21,6 +21,7 @@ from apex_cli.presenters.history import (
     ratio_block,
     ratios_data,
     statistics_data,
+    theoretical_note,
     win_rates,
 )
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Figure, Grid, Line, Plot, Tone, heads
@@ -121,7 +122,7 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
         blocks.append(OPEN_AT_END.grid(report.open_positions))
     if report.trades:
         shown = report.trades[-LAST_TRADES:]
-        blocks.append(ROUND_TRIPS.grid(shown))
+        blocks += [ROUND_TRIPS.grid(shown), *theoretical_note(shown)]
         if len(report.trades) > len(shown):
             blocks.append(Line(text=f"The last {len(shown)} of {len(report.trades)} trades; --json has all."))
     return tuple(blocks)

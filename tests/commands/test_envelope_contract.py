@@ -162,6 +162,7 @@ CLOSED = {
             "pnl_pct": MAYBE_DECIMAL,
             "status": str,
             "client_order_id": str,
+            "theoretical": bool,
         }
     ]
 }
@@ -232,6 +233,7 @@ HISTORY = {
             "currency": str,
             "quote_pnl": type(None),
             "rate": type(None),
+            "theoretical": bool,
             "exit_reason": str,
         }
     ],

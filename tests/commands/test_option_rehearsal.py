@@ -240,3 +240,34 @@ def test_a_contract_and_a_rule_exclude_each_other(here: Path, apex_json: Callabl
     prepare(here, {}, signal("LONG_CALL", 100, 2.58, 1, 9, option={"dte": "30-45"}))
     (row,) = apex_json("run", "--once").data["signals"]
     assert (row["outcome"], "none is to be chosen" in row["reasons"][0]["message"]) == ("invalid", True)
+
+
+@pytest.mark.parametrize("is_model", [True, False], ids=["by a model", "by bars of its own"])
+def test_prices_of_a_model_are_marked_wherever_they_are_shown(
+    here: Path, apex: Callable[..., Any], apex_json: Callable[..., Any], *, is_model: bool
+) -> None:
+    rule = CONFIG + "management: {options: {exit_before_expiry: 5d}}\n"
+    prepare(here, {}, signal("LONG_CALL", 100, theory("C", 100, 100, left("2024-01-02")), 0.05, 9), rule)
+    if not is_model:
+        rows = (here / "bars" / "XX.csv").read_text().replace("100.0,", f"{theory('C', 100, 100, 17)},")
+        (here / "bars" / "XX240119C00100000.csv").write_text(rows)
+    apex_json("run", "--once")
+    assert ("* theoretical" in apex("positions").out) is is_model
+    apex_json("run", "--once", "--bars-until", "2024-01-31")
+    (trip,) = apex_json("history").data["round_trips"]
+    assert trip["theoretical"] is is_model
+    assert ("* theoretical, by a model" in apex("history").out) is is_model
+    story = apex("explain", "one").out
+    assert (story.count("*") > 2, "* theoretical, by a model" in story) == (is_model, is_model)
+    for what, last in (("trades", "theoretical"), ("fills", "theoretical")):
+        head, *rows = apex("export", what).out.strip().splitlines()
+        assert head.split(",")[-1] == last
+        assert {row.split(",")[-1] for row in rows} == {str(is_model).lower()}
+    apex("report", "--html", "page.html")
+    assert ("* theoretical, by a model" in (here / "page.html").read_text()) is is_model
+    (journal,) = (here / "state" / "journal").glob("*.jsonl")
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    fills = [event["data"].get("is_theoretical", False) for event in events if event["kind"] == "fill"]
+    assert fills == [is_model, is_model]
+    replayed = apex("replay", "--bars", "bars", "--signals", "s.jsonl").out
+    assert ("* theoretical, by a model" in replayed) is is_model

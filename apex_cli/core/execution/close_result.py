@@ -53,6 +53,9 @@ def what_came_of(state: State, record: OrderRecord, side: PositionSide, entry: P
         pnl=pnl,
         pnl_pct=pnl_pct,
         client_order_id=record.order.client_order_id,
+        is_theoretical=any(
+            fill.is_theoretical for fill in state.fills.values() if fill.client_order_id == record.order.client_order_id
+        ),
         warnings=(_fraction_left(instrument, fraction),) if fraction and record.status is OrderStatus.FILLED else (),
     )
 

@@ -58,6 +58,9 @@ class Fill(Value, frozen=True, kw_only=True):
     filled_at: datetime
     """When it happened at the venue, aware UTC."""
 
+    is_theoretical: bool = False
+    """True: a model made the price it filled at; nobody traded there."""
+
     settlement: Settlement | None = None
     """Set where nothing was traded: a contract ended, or delivered what it is about; a split left a fraction."""
 

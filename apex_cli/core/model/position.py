@@ -61,6 +61,9 @@ class Position(Value, frozen=True, kw_only=True):
     first_fill_key: str = ""
     """Key of the first opening execution: what the round trip will be named by."""
 
+    is_theoretical: bool = False
+    """True: something of it filled at a price that a model made."""
+
     @property
     def orderable(self) -> Quantity:
         """Units that an order can close: whole steps. A reinvested dividend may leave a fraction beyond them."""
@@ -154,6 +157,9 @@ class RoundTrip(Value, frozen=True, kw_only=True):
 
     exit_reason: str = ""
     """``stop``, ``target``, ``manual``, or what the closing order was given."""
+
+    is_theoretical: bool = False
+    """True: something of it filled at a price that a model made."""
 
     @property
     def net_pnl(self) -> Usd:

@@ -119,6 +119,9 @@ class Closed(Value, frozen=True, kw_only=True, tag=True):
 
     pnl_pct: Decimal | None = None
     client_order_id: str = ""
+    is_theoretical: bool = False
+    """True: something of it filled at a price that a model made."""
+
     warnings: tuple[Reason, ...] = ()
     """What the day-trading rules said of it; they forbid no close."""
 

@@ -5,7 +5,7 @@ Each is emitted in the commit of the fact that it announces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -73,8 +73,13 @@ def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -
     if bracket is None or not filled or not (is_complete or filled == fresh):
         return
     value = sum((r.filled_quantity * r.average_price for r in entries if r.average_price is not None), ZERO)
+    names = {record.order.client_order_id for record in entries}
     filled_now = EntryFill(
-        bracket=bracket, quantity=Quantity(filled), price=Price(value / filled), is_complete=is_complete
+        bracket=bracket,
+        quantity=Quantity(filled),
+        price=Price(value / filled),
+        is_complete=is_complete,
+        is_theoretical=_is_theoretical(tx, names),
     )
     tx.emit(EntryFilled(at=now, subject=bracket.signal_id, data=filled_now))
 
@@ -95,10 +100,16 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
         pnl=row.worth(profit(held.side, held.entry_price, price, record.filled_quantity, order.instrument.multiplier)),
         pnl_pct=profit_pct(held.side, held.entry_price, price),
         reason=order.note or order.role.lower(),
+        is_theoretical=held.is_theoretical or _is_theoretical(tx, {order.client_order_id}),
     )
     bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
     subject = bracket.signal_id if bracket else order.instrument.symbol
     tx.emit(PositionReduced(at=now, subject=subject, data=reduction))
+
+
+def _is_theoretical(tx: State, names: Collection[str]) -> bool:
+    """Return whether an execution of *names* is at a price that a model made."""
+    return any(fill.is_theoretical for fill in tx.fills.values() if fill.client_order_id in names)
 
 
 def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime) -> bool:

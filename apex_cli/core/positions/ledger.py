@@ -116,6 +116,7 @@ def _opened(fill: Fill, side: PositionSide, quantity: Quantity, commission: Usd)
         opened_value=fill.price * quantity,
         commission=commission,
         first_fill_key=fill.key,
+        is_theoretical=fill.is_theoretical,
     )
 
 
@@ -142,6 +143,7 @@ def _increased(position: Position, fill: Fill) -> Position:
         quote_pnl=position.quote_pnl,
         commission=Usd(position.commission + fill.cost),
         first_fill_key=position.first_fill_key,
+        is_theoretical=position.is_theoretical or fill.is_theoretical,
     )
 
 
@@ -164,6 +166,7 @@ def _reduced(position: Position, fill: Fill) -> Position:
         quote_pnl=None if fill.rate is None else _earned(position) + gain,
         commission=Usd(position.commission + fill.cost),
         first_fill_key=position.first_fill_key,
+        is_theoretical=position.is_theoretical or fill.is_theoretical,
     )
 
 
@@ -203,6 +206,7 @@ def _closed(
         commission=Usd(position.commission + commission),
         initial_risk=Usd(plan.risk_per_unit * opened) if plan else None,
         exit_reason=_exit_reason(fill),
+        is_theoretical=position.is_theoretical or fill.is_theoretical,
     )
 
 

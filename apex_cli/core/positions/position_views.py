@@ -52,6 +52,10 @@ class PositionView(Value, frozen=True, kw_only=True):
     """Calendar days to its last session, below 0 after it."""
 
     is_theoretical: bool = False
+    """True: a model made the current price."""
+
+    is_entered_at_theory: bool = False
+    """True: something of it was bought or sold at a price that a model made."""
     """True where a model made the latest price."""
 
     is_short_option: bool = False
@@ -158,6 +162,7 @@ def _view(
         expires_at=last_trade_at(position.instrument),
         days_left=days_left(position.instrument, now),
         is_theoretical=row.is_theoretical,
+        is_entered_at_theory=position.is_theoretical,
         is_short_option=position.side is PositionSide.SHORT and position.instrument.expiry is not None,
         managed=managed_by(position, bracket, orders, plan, now),
     )

@@ -53,6 +53,9 @@ from apex_cli.core.state.events import (
     read_event,
 )
 
+MODEL = " (theoretical, by a model)"
+"""Said of a price that a model made."""
+
 
 class ActivityKind(StrEnum):
     """What a line is about: what the log is filtered by."""
@@ -193,7 +196,7 @@ def _fill(event: FillBooked | FillCorrected) -> Activity:
     fill = event.data
     role = fill.role.lower() if fill.role else fill.settlement or "fill"
     costs = f", commission {plain(fill.cost)}" if fill.cost else ""
-    text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}{costs}"
+    text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}{MODEL if fill.is_theoretical else ''}{costs}"
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)
 
 
@@ -201,4 +204,5 @@ def _closed(event: RoundTripClosed) -> Activity:
     trip = event.data
     r = f", {trip.r_multiple:+.2f} R" if trip.r_multiple is not None else ""
     text = f"{trip.pnl:+.2f} {account_currency()}{r}, {plain(trip.quantity)} at {plain(trip.exit_price)}"
+    text += MODEL if trip.is_theoretical else ""
     return _line(event, ActivityKind.CLOSED, trip.instrument.key, trip.exit_reason, text)

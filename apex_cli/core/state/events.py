@@ -248,6 +248,8 @@ class EntryFill(Value, frozen=True, kw_only=True):
     """Mean of what filled."""
 
     is_complete: bool
+    is_theoretical: bool = False
+    """True: something of it filled at a price that a model made."""
 
 
 class EntryFilled(Remark, frozen=True, kw_only=True, tag="entry_filled"):
@@ -272,6 +274,8 @@ class Reduction(Value, frozen=True, kw_only=True):
 
     pnl_pct: Decimal
     reason: str
+    is_theoretical: bool = False
+    """True: something of it filled at a price that a model made."""
 
 
 class PositionReduced(Remark, frozen=True, kw_only=True, tag="position_reduced"):

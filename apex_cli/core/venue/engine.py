@@ -353,6 +353,13 @@ class MatchingEngine:
             self._meet_rest(step, at or step.bar.end - LAST_SECOND, is_reached=is_reached)
         return self._end()
 
+    def mark_theoretical(self, instrument_key: str, *, is_theoretical: bool) -> None:
+        """Say whether a model makes the prices of *instrument_key* from now on: fills at them are marked."""
+        if is_theoretical:
+            self._ledger.theoretical.add(instrument_key)
+        else:
+            self._ledger.theoretical.discard(instrument_key)
+
     def see_bar(self, instrument_key: str, bar: Bar, at: datetime | None = None) -> None:
         """Take over the last price of a bar in which no order works."""
         self._prices[instrument_key] = bar.close

@@ -36,6 +36,7 @@ class Ledger:
         "origins",
         "positions",
         "rates",
+        "theoretical",
     )
 
     def __init__(self, cash: Decimal, costs: CostModel, base: str = HOME_CURRENCY) -> None:
@@ -52,6 +53,9 @@ class Ledger:
 
         self.origins: dict[str, Rate] = {}
         """Where these come from, as far as that was said."""
+
+        self.theoretical: set[str] = set()
+        """Instrument keys whose latest price a model made."""
 
         self.positions: dict[str, Decimal] = {}
         """Signed quantity by instrument key; never 0."""
@@ -89,6 +93,7 @@ class Ledger:
             commission_rate=rate.value if commission and rate is not None and charged_in != self.base else None,
             rate=rate,
             filled_at=at,
+            is_theoretical=order.key in self.theoretical,
         )
         self.fills.append(fill)
         return fill

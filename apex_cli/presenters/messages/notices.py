@@ -88,7 +88,9 @@ from apex_cli.presenters.approvals import (
 )
 from apex_cli.presenters.screen.formats import (
     DASH,
+    THEORETICAL_NOTE,
     in_both,
+    marked,
     money,
     percent,
     price,
@@ -292,16 +294,19 @@ def _entry(data: EntryFill) -> _News:
         "target_price": str(bracket.target_prices[0]) if bracket.target_prices else None,
         "risk_reward": _text(bracket.reward_risk),
         "strategy": bracket.strategy,
+        "theoretical": data.is_theoretical,
         "emoji": "🟢" if bracket.side.sign > 0 else "🔴",
     }
+    at = marked(data.price, is_theoretical=data.is_theoretical)
     return _News(
         priority=1,
         subject=symbol,
-        title=f"{payload['emoji']} {symbol} {side} {units(data.quantity)}{of} at {price(data.price)}{part}",
+        title=f"{payload['emoji']} {symbol} {side} {units(data.quantity)}{of} at {at}{part}",
         lines=(
             f"Stop {price(bracket.stop_price)} · target {targets} · reward:risk {ratio(bracket.reward_risk)}",
             _stake(data),
             f"Strategy {bracket.strategy}" if bracket.strategy else "",
+            THEORETICAL_NOTE if data.is_theoretical else "",
         ),
         payload=payload,
     )
@@ -333,6 +338,7 @@ def _exit(trip: RoundTrip) -> _News:
         "commission": str(trip.commission),
         "reason": trip.exit_reason,
         "strategy": trip.strategy,
+        "theoretical": trip.is_theoretical,
         "emoji": emoji,
     }
     return _News(
@@ -341,11 +347,18 @@ def _exit(trip: RoundTrip) -> _News:
         title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {account_currency()} ({percent(trip.pnl_pct)})",
         lines=(
             *in_both(trip.instrument.currency, trip.quote_pnl, trip.rate),
-            f"{trip.side} {units(trip.quantity)}: {price(trip.entry_price)} → {price(trip.exit_price)}",
+            f"{trip.side} {units(trip.quantity)}: {_way(trip)}",
             f"{r_multiple(trip.r_multiple)} · by {trip.exit_reason or 'unknown'} · costs {money(trip.commission)}",
+            THEORETICAL_NOTE if trip.is_theoretical else "",
         ),
         payload=payload,
     )
+
+
+def _way(data: RoundTrip | Reduction) -> str:
+    """Return from which price it came to which."""
+    first, last = (marked(each, is_theoretical=data.is_theoretical) for each in (data.entry_price, data.exit_price))
+    return f"{first} → {last}"
 
 
 def _reduced(data: Reduction) -> _News:
@@ -360,6 +373,7 @@ def _reduced(data: Reduction) -> _News:
         "pnl": str(data.pnl),
         "pnl_pct": str(data.pnl_pct),
         "reason": data.reason,
+        "theoretical": data.is_theoretical,
         "emoji": emoji,
     }
     return _News(
@@ -367,7 +381,10 @@ def _reduced(data: Reduction) -> _News:
         subject=symbol,
         title=f"{emoji} {symbol} {units(data.quantity)} closed, {units(data.remaining)} held on: "
         f"{data.pnl:+,.2f} {account_currency()} ({percent(data.pnl_pct)})",
-        lines=(f"{data.side}: {price(data.entry_price)} → {price(data.exit_price)} · by {data.reason}",),
+        lines=(
+            f"{data.side}: {_way(data)} · by {data.reason}",
+            *((THEORETICAL_NOTE,) if data.is_theoretical else ()),
+        ),
         payload=payload,
     )
 

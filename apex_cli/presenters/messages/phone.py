@@ -21,7 +21,18 @@ from apex_cli.presenters.messages.message import telegram_html, telegram_notice,
 from apex_cli.presenters.messages.notices import summary_lines
 from apex_cli.presenters.report import headline
 from apex_cli.presenters.screen.blocks import Block
-from apex_cli.presenters.screen.formats import DASH, moment, money, percent, price, r_multiple, ratio, signed, units
+from apex_cli.presenters.screen.formats import (
+    DASH,
+    marked,
+    moment,
+    money,
+    percent,
+    price,
+    r_multiple,
+    ratio,
+    signed,
+    units,
+)
 from apex_cli.presenters.screen.plain import render
 
 HELP = (
@@ -132,7 +143,8 @@ def cancelled_text(done: EntriesCancelled) -> str:
 def _closed_text(done: Closed) -> str:
     pnl = f", {done.pnl:+,.2f} ({percent(done.pnl_pct)})" if done.pnl is not None and done.pnl_pct is not None else ""
     left = f", {units(done.remaining)} left" if done.remaining else ""
-    return f"{done.symbol} {done.status}: {units(done.quantity)} at {price(done.exit_price)}{pnl}{left}"
+    at = marked(done.exit_price, is_theoretical=done.is_theoretical)
+    return f"{done.symbol} {done.status}: {units(done.quantity)} at {at}{pnl}{left}"
 
 
 def positions_pages(views: Iterable[PositionView], totals: Totals, mode: TradingMode) -> tuple[str, ...]:
@@ -195,9 +207,10 @@ def story_pages(name: str, blocks: Iterable[Block]) -> tuple[str, ...]:
 def _position_lines(view: PositionView) -> tuple[str, ...]:
     sign = "🟢" if view.pnl >= 0 else "🔴"
     stop = price(view.stop_price) + ("" if view.protected_quantity >= view.quantity else " ⚠️ not fully protected")
+    last = marked(view.current_price, is_theoretical=view.is_theoretical)
     return (
         f"{sign} {view.symbol} {view.side} {units(view.quantity)}: {view.pnl:+,.2f} ({percent(view.pnl_pct)})",
-        f"{price(view.entry_price)} → {price(view.current_price)} · {r_multiple(view.r_multiple)} · stop {stop}",
+        f"{price(view.entry_price)} → {last} · {r_multiple(view.r_multiple)} · stop {stop}",
     )
 
 

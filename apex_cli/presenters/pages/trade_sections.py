@@ -12,11 +12,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.plans import TradePlan
 from apex_cli.core.reports.tearsheet import PricePath, TradeSheet
 from apex_cli.presenters.pages.charts import html_text
-from apex_cli.presenters.screen.formats import DASH, moment, money, signed, units
+from apex_cli.presenters.screen.formats import DASH, THEORETICAL_MARK, THEORETICAL_NOTE, moment, money, signed, units
 from apex_cli.presenters.screen.formats import price as price_text
 
 WIDTH, HEIGHT = 600, 130
@@ -80,8 +81,8 @@ COLUMNS = (
     _Column("Symbol", lambda trade: html_text(trade.trip.instrument.key), ""),
     _Column("Side", lambda trade: str(trade.trip.side), "less"),
     _Column("Qty", lambda trade: units(trade.trip.quantity), "right less", is_short=False),
-    _Column("Entry", lambda trade: price_text(trade.trip.entry_price), "right less", is_short=False),
-    _Column("Exit", lambda trade: price_text(trade.trip.exit_price), "right less", is_short=False),
+    _Column("Entry", lambda trade: _price(trade.trip, trade.trip.entry_price), "right less", is_short=False),
+    _Column("Exit", lambda trade: _price(trade.trip, trade.trip.exit_price), "right less", is_short=False),
     _Column("Costs", lambda trade: money(trade.trip.commission), "right less", is_short=False),
     _Column("Worst R", lambda trade: _r(trade.worst), "right less", is_short=False),
     _Column("Best R", lambda trade: _r(trade.best), "right less", is_short=False),
@@ -89,6 +90,11 @@ COLUMNS = (
     _Column("Net R", lambda trade: _r(trade.trip.net_r_multiple)),
     _Column("Why", lambda trade: html_text(trade.trip.exit_reason), ""),
 )
+
+
+def _price(trip: RoundTrip, value: Decimal) -> str:
+    """Return a price of *trip*, with a mark where a model made it."""
+    return price_text(value) + (THEORETICAL_MARK if trip.is_theoretical else "")
 
 
 def _plain_net(trade: TradeSheet) -> str:
@@ -106,8 +112,9 @@ def _section(number: int, trade: TradeSheet, *, is_many: bool) -> str:
     result = _toned(trip.net_pnl, f"{signed(trip.net_pnl)} {account_currency()}, {_r(trip.net_r_multiple)} R")
     return (
         f"<article id=t{number}><h3>{number} {html_text(name)}</h3>"
-        f"<p>{_time(trip.entry_time)} at {price_text(trip.entry_price)} to {_time(trip.exit_time)} at "
-        f"{price_text(trip.exit_price)}, {html_text(trip.exit_reason)}: {result}"
+        f"<p>{_time(trip.entry_time)} at {_price(trip, trip.entry_price)} to {_time(trip.exit_time)} at "
+        f"{_price(trip, trip.exit_price)}, {html_text(trip.exit_reason)}: {result}"
+        f"{f' ({THEORETICAL_NOTE})' if trip.is_theoretical else ''}"
         f"<p>{html_text(_why(trade, is_many=is_many))}{price_chart(trade, is_many=is_many)}</article>\n"
     )
 

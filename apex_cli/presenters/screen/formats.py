@@ -95,6 +95,20 @@ def signed(amount: Decimal) -> str:
     return f"{amount:+z,.2f}"
 
 
+THEORETICAL_MARK = "*"
+THEORETICAL_NOTE = "* theoretical, by a model"
+"""What a marked price means."""
+
+
+def marked(value: Decimal | None, *, is_theoretical: bool) -> str:
+    """Return a price, with a mark where a model made it.
+
+    >>> marked(Decimal("27.4"), is_theoretical=True)
+    '27.40*'
+    """
+    return price(value) + (THEORETICAL_MARK if is_theoretical else "")
+
+
 def price(value: Decimal | None) -> str:
     """Return a price with at least two decimals, or a dash.
 

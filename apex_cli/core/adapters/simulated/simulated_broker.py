@@ -20,6 +20,7 @@ from apex_cli.core.errors import InputError, OutcomeUnknownError, StateError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, auctions_in, session_bounds
 from apex_cli.core.market.expiry import has_expired, intrinsic_value, is_settled_at_opening, settled_at
 from apex_cli.core.market.option_grid import grid_of
+from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.corporate_action import CorporateAction
@@ -425,6 +426,7 @@ class SimulatedBroker:
         quote = prices.latest(instrument, now)
         known = self._engine.last_price(instrument.key)
         if quote is not None and (known is None or quote.at > known[1]):
+            self._engine.mark_theoretical(instrument.key, is_theoretical=quote.source == THEORETICAL)
             self._unsaved.extend(self._engine.on_price(instrument.key, quote.price, quote.at))
             bars = self._bars.bars(instrument.bars_name, until=now + LAST_SECOND)[-1:] if self._bars is not None else ()
             for bar in bars if instrument.market_type is not MarketType.OPTIONS else ():
@@ -517,6 +519,7 @@ class SimulatedBroker:
             if has_expired(instrument, bar.start):
                 del options[key]
             elif self._is_open(key, bar.start, bar.end) and (made := self._option_bar(instrument, bar)) is not None:
+                self._engine.mark_theoretical(key, is_theoretical=True)
                 yield BarStep(key, made)
 
     # ------------------------------------------------------------------ books
