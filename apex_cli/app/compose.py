@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.answers import ApprovalDesk
     from apex_cli.core.execution.closer import Closer, QuotesOf
     from apex_cli.core.execution.executor import TradeExecutor
-    from apex_cli.core.execution.guard import Guard
+    from apex_cli.core.execution.guard import GivePlan, Guard
     from apex_cli.core.execution.orders import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
     from apex_cli.core.model.account import AccountSnapshot
@@ -79,6 +79,7 @@ def make_execution(
     patience: Patience | None = None,
     price_of: PriceOf | None = None,
     quotes_of: QuotesOf | None = None,
+    give_plan: GivePlan | None = None,
 ) -> Execution:
     """Put together what sends orders to *broker*, in a run, a replay or a test."""
     from apex_cli.core.execution.closer import Closer
@@ -91,7 +92,9 @@ def make_execution(
     orders = Orders(
         store=store, broker=broker, clock=clock, patience=patience or Patience(), protections=limits.protections
     )
-    guard = Guard(orders=orders, store=store, clock=clock, protection=protection, price_of=price_of)
+    guard = Guard(
+        orders=orders, store=store, clock=clock, protection=protection, price_of=price_of, give_plan=give_plan
+    )
     closer = Closer(
         orders=orders,
         guard=guard,
@@ -136,6 +139,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.adapters.system_clock import UlidIds
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
+    from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.reconciliation.reconciler import Reconciler
     from apex_cli.core.state.tables import name_of_order, securities
     from apex_cli.core.venue.catch_up import marks_of
@@ -168,6 +172,16 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         protections=make_protection_sources(settings, market.bars),
     )
     ids = UlidIds()
+    delivered = DeliveredShares(
+        store=store,
+        clock=clock,
+        ids=ids,
+        management=settings.limits.management,
+        price_of=gatherer.price_of,
+        rate_of=gatherer.rate,
+        base=settings.currency.base,
+        stop_limit_pct=settings.limits.stop_limit_pct,
+    )
     execution = make_execution(
         store=store,
         broker=broker,
@@ -177,6 +191,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         protection=settings.protection,
         price_of=gatherer.price_of,
         quotes_of=gatherer.quotes_of,
+        give_plan=delivered.plan,
         patience=market.patience,
     )
     reconciler = Reconciler(

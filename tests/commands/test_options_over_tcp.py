@@ -183,6 +183,36 @@ def test_an_early_assignment_is_recognised(house: House) -> None:
     assert (left["symbol"], left["quantity"], D(left["entry_price"])) == ("AAPL", 100 * quantity, 195)
 
 
+def test_delivered_shares_are_alarmed_with_the_command_that_gives_them_a_stop(house: House) -> None:
+    house.gateway.set_price(CALL, "2.5")
+    quantity = house.buy("LONG_CALL")
+    house.to_monday("206")
+    ran = house.apex("run", "--once")
+    (alarm,) = [each for each in ran.envelope["warnings"] if each["code"] == "unprotected"]
+    assert f"AAPL: {100 * quantity} of {100 * quantity} are held without a working stop" in alarm["message"]
+    assert "apex reconcile --adopt 'AAPL' --stop PRICE" in alarm["message"]
+    house.apex("reconcile", "--adopt", "AAPL", "--stop", "190")
+    (held,) = house.rows("positions", of="positions")
+    assert (held["protected_quantity"], D(held["stop_price"])) == (100 * quantity, 190)
+
+
+@pytest.mark.parametrize(("kind", "close", "stop"), [("LONG_CALL", "206", "195.70"), ("LONG_PUT", "190", "199.50")])
+def test_delivered_shares_get_their_stop_at_once_where_that_is_wanted(
+    house: House, kind: str, close: str, stop: str
+) -> None:
+    house.configure("{options: {delivered_stop_pct: 0.05}}")
+    house.gateway.set_price(CALL if kind == "LONG_CALL" else PUT, "2.5")
+    quantity = house.buy(kind)
+    house.to_monday(close)
+    ran = house.apex("run", "--once")
+    assert "unprotected" not in {each["code"] for each in ran.envelope["warnings"]}
+    (held,) = house.rows("positions", of="positions")
+    assert (held["symbol"], held["protected_quantity"]) == ("AAPL", 100 * quantity)
+    assert D(held["stop_price"]) == D(stop)
+    (order,) = house.gateway.books().open_orders()
+    assert (order.terms.order_type, order.terms.tif, order.remaining) == ("STP", "GTC", 100 * quantity)
+
+
 @pytest.mark.parametrize("lists", [True, False])
 def test_what_the_broker_lists_of_it_is_no_trade(house: House, lists: bool) -> None:
     house.gateway.set_policy(lists_settlements=lists)

@@ -6,7 +6,7 @@ back; what cannot be put back is reported. An exit that could sell what is not h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -48,6 +48,9 @@ LEAST_JUMP = Decimal("0.81")
 """What is left of a price after the smallest split that is looked for, and a little."""
 
 
+GivePlan = Callable[[Position], Awaitable[bool]]
+
+
 class Cover(StrEnum):
     """How a position stands after its stops were looked at."""
 
@@ -76,9 +79,20 @@ class Guard:
         clock: Clock,
         protection: ProtectionLimits,
         price_of: PriceOf | None = None,
+        give_plan: GivePlan | None = None,
     ) -> None:
-        """Keep the parts; *protection* says how often a rejected stop is tried, *price_of* asks for a price."""
+        """Keep the parts.
+
+        Args:
+            orders: places and changes stops.
+            store: the state.
+            clock: the time of decisions.
+            protection: how often a rejected stop is tried.
+            price_of: asks for a price.
+            give_plan: gives a position without a plan one; False where it has none to give.
+        """
         self._price_of = price_of
+        self._give_plan = give_plan
         self._orders = orders
         self._store = store
         self._clock = clock
@@ -202,8 +216,7 @@ class Guard:
             return Cover.FULL
         bracket: BracketRecord | None = state.brackets.get(position.bracket_id)
         if bracket is None:
-            self._raise_alarm(key, position, "there is no plan to take a stop price from", key)
-            return Cover.PARTIAL
+            return await self._give_stop(key, position, at_once=at_once)
         lock: Lock | None = state.locks.get(key)
         if lock is not None and lock.split is not None:
             why = f"it looks like a split, {lock.split}, and no stop is placed at a price of before"
@@ -221,6 +234,14 @@ class Guard:
                 )
             return Cover.PARTIAL
         return await self._place(key, position, bracket, records, now)
+
+    async def _give_stop(self, key: str, position: Position, *, at_once: bool) -> Cover:
+        """Protect a position without a plan, where one is to be had; else say how a person gives it a stop."""
+        if self._give_plan is not None and await self._give_plan(position):
+            return await self._protect(key, at_once=at_once)
+        way = f"apex reconcile --adopt {key!r} --stop PRICE gives it one"
+        self._raise_alarm(key, position, f"there is no plan to take a stop price from; {way}", key)
+        return Cover.PARTIAL
 
     async def _place(
         self, key: str, position: Position, bracket: BracketRecord, records: Sequence[OrderRecord], now: datetime

@@ -57,6 +57,10 @@ class OptionRules(Value, frozen=True, kw_only=True):
     """Closed so long before the contract's last close: 5d at the opening of the last session that is 5 days or more
     before it, 2h or 90m within the last session; null: held to expiry."""
 
+    delivered_stop_pct: Fraction | None = None
+    """Shares that an option delivers get a stop so far from the price at once: 0.05 is 5 %; null: an alarm asks for
+    one."""
+
     warn_days: Annotated[int, Range(0, 365)] = 5
     """Warned of once a session from so many days before the last session on; 0: on that day only."""
 

@@ -13,25 +13,25 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import IN_DOLLARS, no_rate
 from apex_cli.core.errors import ApexError, InputError, NothingToDo, RefusedError
-from apex_cli.core.market.ticks import on_tick
-from apex_cli.core.model.currency import Rate, worth
+from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import CurrencyLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
-from apex_cli.core.model.position import Position, risk_per_unit, signed
+from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation, SplitTaken
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
 from apex_cli.core.model.spelling import names_key, same_security
 from apex_cli.core.ports import Clock, Ids, PriceOf, RateOf, StateStore
-from apex_cli.core.positions.booking import book_fill, fold_in, put_order
+from apex_cli.core.positions.adopted_plans import give_plan, name_fraction, plan_of_holding
+from apex_cli.core.positions.booking import book_fill, put_order
 from apex_cli.core.positions.protection import is_unsure, orders_of
 from apex_cli.core.positions.splits import apply_split, cash_for_fraction, exits_of_plan
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from apex_cli.core.reconciliation.reconciler import Reconciler
-from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted, PositionIgnored, PositionSplit
+from apex_cli.core.state.events import PositionAdopted, PositionIgnored, PositionSplit
 from apex_cli.core.state.tables import State
 
 
@@ -170,7 +170,7 @@ class Adoption:
         name = self._ids.new()
         plan = None
         if stop is not None:
-            plan = _bracket(name, instrument, side, quantity, price=price, stop=stop, rate=rate, now=now)
+            plan = plan_of_holding(name, instrument, side, quantity, price=price, stop=stop, rate=rate, now=now)
             plan = replace(plan, stop_limit_pct=self._stop_limit_pct)
         fill = Fill(
             exec_id=f"{ADOPTED}{name}",
@@ -187,42 +187,15 @@ class Adoption:
             if plan is not None:
                 tx.brackets[name] = plan
                 tx.emit(PositionAdopted(at=now, subject=instrument.key, data=plan))
-                _name_fraction(tx, instrument, plan.quantity, now)
+                name_fraction(tx, instrument, plan.quantity, now)
             _settle_unsure(tx, instrument.key, now)
             tx.ignored.pop(instrument.key, None)
             book_fill(tx, fill, now)
 
     def _plan(self, position: Position, stop: Price, rate: Rate | None) -> None:
-        """Give a position without a plan one: the execution that opened it becomes its entry."""
-        now, name = self._clock.now(), self._ids.new()
-        instrument = position.instrument
-        side = OrderSide.BUY if signed(position) > ZERO else OrderSide.SELL
-        plan = _bracket(
-            name, instrument, side, position.quantity, price=position.entry_price, stop=stop, rate=rate, now=now
-        )
-        plan = replace(plan, stop_limit_pct=self._stop_limit_pct)
-        with self._store.transaction() as tx:
-            first: Fill | None = tx.fills.get(position.first_fill_key)
-            if first is None:
-                raise NothingToDo(
-                    "opening_too_old", f"{instrument.key}: the execution that opened it is too old to be given a plan."
-                )
-            tx.brackets[name] = plan
-            tx.emit(PositionAdopted(at=now, subject=instrument.key, data=plan))
-            _name_fraction(tx, instrument, plan.quantity, now)
-            fold_in(tx, replace(first, bracket_id=name, role=OrderRole.ENTRY), now)
-
-
-def _name_fraction(tx: State, instrument: Instrument, quantity: Quantity, now: datetime) -> None:
-    """Raise an alarm for the part of *quantity* that no order can protect or close."""
-    fraction = quantity % instrument.quantity_step
-    if fraction:
-        message = (
-            f"{instrument.key}: {fraction} of {quantity} are less than one unit: no stop protects them, and only the "
-            f"broker's own program closes them."
-        )
-        alarm = Alarm(code="fraction_unprotected", message=message)
-        tx.emit(AlarmRaised(at=now, subject=instrument.key, data=alarm))
+        """Give a position without a plan one."""
+        name, now = self._ids.new(), self._clock.now()
+        give_plan(self._store, position, name, now, stop=stop, rate=rate, stop_limit_pct=self._stop_limit_pct)
 
 
 def _position_break(found: Reconciliation, symbol: str) -> Break:
@@ -279,34 +252,6 @@ def _require_side(key: str, stop: Price, market: Price, quantity: Decimal) -> No
             f"{key}: a stop at {stop} does not protect a position of {quantity} at a price of {market}.",
             hint="A long position has its stop below the price, a short one above it.",
         )
-
-
-def _bracket(
-    name: str,
-    instrument: Instrument,
-    side: OrderSide,
-    quantity: Quantity,
-    *,
-    price: Price,
-    stop: Price,
-    rate: Rate | None,
-    now: datetime,
-) -> BracketRecord:
-    """Return the plan of a holding that was taken over: nothing but its stop."""
-    stop = on_tick(stop, instrument, side.opposite)
-    return BracketRecord(
-        bracket_id=name,
-        signal_id=f"{ADOPTED}{name}",
-        strategy="adopted",
-        instrument=instrument,
-        side=side,
-        quantity=quantity,
-        entry_price=price,
-        stop_price=stop,
-        risk_per_unit=worth(rate, risk_per_unit(price, stop, instrument.multiplier), stop),
-        rate=rate,
-        created_at=now,
-    )
 
 
 def _settle_unsure(tx: State, key: str, now: datetime) -> None:
