@@ -19,8 +19,8 @@ from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, T
 from apex_cli.presenters.screen.formats import DASH, moment, ratio, results_text
 
 MODE_WORDS = {
-    LearningMode.ADAPT: "changes the weights of the score, never a size or a limit",
-    LearningMode.PROTECT: "changes the order, and lowers the size or asks first where a strategy probably loses",
+    LearningMode.ADAPT: "changes the order and the score, never a size or a limit",
+    LearningMode.PROTECT: "changes the order, and lowers the size or asks where a strategy probably loses",
     LearningMode.REPORT: "says what it would change, and changes nothing",
     LearningMode.OFF: "off: scores are made with the defaults",
 }

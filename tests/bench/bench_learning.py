@@ -1,4 +1,7 @@
-"""What learning is worth on synthetic markets with a known edge. Run by hand: ``python tests/bench/bench_learning.py``.
+"""What learning is worth on synthetic markets with a known edge, and on real bars.
+
+Run by hand: ``python tests/bench/bench_learning.py [SEEDS | stocks]``. ``stocks`` replays thirteen years of AAPL, GOOG,
+IBM and MSFT, from bokeh and bokeh_sampledata, with and without learning, by the breakout rule and by the scanners.
 
 Five markets of 400 days with 8 candidates a day, of which the best 2 are taken, each with six seeds. In the first one
 strategy works and one loses, in the next three one component of the score predicts, in the last nothing does. A trade
@@ -13,19 +16,26 @@ the default. ``Aim`` lines say how the aims stand.
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
+from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from apex_cli.app.learning_backtest import backtest_learning
+from apex_cli.app.replayer import ReplayOptions
 from apex_cli.core.adapters.state.memory_store import MemoryStore
 from apex_cli.core.learning.learners import Learners
 from apex_cli.core.market.calendar import next_session, session_bounds
 from apex_cli.core.model.instrument import Instrument
+from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price
@@ -33,6 +43,8 @@ from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType
 from apex_cli.core.positions.lessons import entry_conditions, prune_lessons
 from apex_cli.core.signals.ranker import OpportunityRanker
+from apex_cli.settings.research import RankingSettings
+from apex_cli.settings.sections import Settings
 
 DAYS, CANDIDATES, TAKEN, SEEDS = 400, 8, 2, 6
 WORLDS = ("strategies", "confidence", "timing", "reward_risk", "nothing")
@@ -226,8 +238,37 @@ def run(job: tuple[str, int]) -> dict[str, Result]:
     return {name: measured(days, found[name], found["default"]) for name in POLICIES}
 
 
+def stocks() -> None:
+    """Print what learning adds on real bars, walking forward."""
+    from bench_replay import write_stocks
+
+    names = ("AAPL", "GOOG", "IBM", "MSFT")
+    together = replace(Settings(), ranking=RankingSettings(window_s=60))
+    scanners = replace(together.scanners, watch_list=names, target_atr=Decimal(5))
+    with tempfile.TemporaryDirectory() as folder:
+        bars = write_stocks(Path(folder))
+        for rule, mode, most in product(("breakout", None), (LearningMode.ADAPT, LearningMode.PROTECT), (1, 2, 10)):
+            settings = replace(
+                together,
+                risk=replace(together.risk, max_positions=most),
+                learning=replace(together.learning, mode=mode),
+                scanners=together.scanners if rule else scanners,
+            )
+            found = backtest_learning(settings, ReplayOptions(bars_dir=bars, rule=rule))
+            whole = found.whole
+            print(
+                f"{rule or 'scanners'}, {mode}, {most} positions: {whole.without.trades} trades "
+                f"{whole.without.mean_r:+.3f} R, with learning {whole.with_learning.trades} "
+                f"{whole.with_learning.mean_r:+.3f} R, {whole.changed} changed by {found.versions} versions: "
+                f"{whole.difference:+.4f} R a trade, 90 % {whole.low:+.4f}..{whole.high:+.4f}"
+            )
+
+
 def main() -> None:
     """Print the table and how the aims stand."""
+    if sys.argv[1:] == ["stocks"]:
+        stocks()
+        return
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     jobs = list(product(WORLDS, range(seeds)))
     with ProcessPoolExecutor(2) as pool:

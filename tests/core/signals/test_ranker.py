@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,15 @@ from apex_cli.core.decision.record import signal_row
 from apex_cli.core.learning.patterns import Edge
 from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, LearningState, Weights, WeightsVersion
+from apex_cli.core.model.learning import (
+    DEFAULT_WEIGHTS,
+    Estimate,
+    LearningMode,
+    LearningState,
+    StrategyValue,
+    Weights,
+    WeightsVersion,
+)
 from apex_cli.core.model.lesson import Lesson
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
@@ -351,3 +359,72 @@ class TestRanker:
         with store.transaction() as tx:
             tx.learning = replace(tx.learning, frozen_at=START, frozen_seq=4)
         assert "strategy" not in factors(self.ranker(store).rank(signal(), []))
+
+
+class TestExpectation:
+    """The score becomes R that results can be held against."""
+
+    VALUES: ClassVar = {
+        "equity/": StrategyValue(mean=D("0.02"), sd=D("0.10")),
+        "equity/breakout": StrategyValue(mean=D("0.10"), sd=D("0.08"), loses=D("0.11"), trades=40, followed=60),
+    }
+
+    def context(self, **changes: Any) -> RankingContext:
+        effects = {"timing": Estimate(mean=D("0.2"), sd=D("0.1"))}
+        weights = replace(
+            DEFAULT_WEIGHTS,
+            values=self.VALUES,
+            effects=effects,
+            centers={"score": D("0.40"), "timing": D("0.80")},
+            estimated_at=START,
+        )
+        return replace(CONTEXT, weights=weights, weights_version=3, **changes)
+
+    def test_nothing_learned_is_nothing_expected(self) -> None:
+        found = score(signal(), CONTEXT)
+        assert found.expected is None
+        assert found.rank == (found.opportunity_score, found.opportunity_score)
+
+    def test_it_is_the_value_of_the_strategy_and_what_the_signal_has_beyond_the_average(self) -> None:
+        found = score(signal(), self.context())
+        assert found.expected is not None
+        assert found.plain_score is not None
+        wanted = D("0.10") + D("0.35") * (found.plain_score - D("0.40")) + D("0.2") * (D(1) - D("0.80"))
+        assert found.expected.mean == wanted
+        assert found.expected.low < found.expected.mean < found.expected.high
+        assert (found.expected.trades, found.expected.followed, found.expected.loses) == (40, 60, D("0.11"))
+        assert found.expected.next_look == START + timedelta(days=30)
+        assert found.rank[0] == wanted
+
+    def test_a_strategy_that_is_not_known_counts_as_its_market(self) -> None:
+        known, new = (score(signal(strategy=name), self.context()).expected for name in ("breakout", "breakout2"))
+        assert known is not None
+        assert new is not None
+        assert known.mean - new.mean == D("0.08")
+        assert (new.trades, new.loses) == (0, None)
+
+    def test_where_learning_only_reports_the_score_orders(self) -> None:
+        found = score(signal(), self.context(orders=False))
+        assert found.expected is not None
+        assert found.rank == (found.opportunity_score, found.opportunity_score)
+
+    @given(one=st.decimals(51, 90, places=2), two=st.decimals(51, 90, places=2))
+    def test_with_no_effects_the_order_within_a_strategy_is_that_of_the_default(
+        self, one: Decimal, two: Decimal
+    ) -> None:
+        plain = replace(self.context(), weights=replace(DEFAULT_WEIGHTS, values=self.VALUES, estimated_at=START))
+        first, second = (score(signal(targets=(str(target),)), plain) for target in (one, two))
+        assert (first.rank > second.rank) is (first.plain_score > second.plain_score)  # type: ignore[operator]
+
+    def test_since_it_made_results_worse_the_defaults_score(self) -> None:
+        store = MemoryStore()
+        with store.transaction() as tx:
+            weights = self.context().weights
+            changed = replace(weights, markets={**DEFAULT_WEIGHTS.markets, MarketType.EQUITY: D("0.77")})
+            tx.weights["1"] = WeightsVersion(version=1, made_at=START, weights=changed, cause="values", why="")
+            tx.learning = LearningState(version=1, newest=1, suspended_at=START)
+        ranker = OpportunityRanker(RiskLimits(max_positions=10), clock=FixedClock(), store=store)
+        found = ranker.rank(signal(), [])
+        assert found.opportunity_score == found.plain_score
+        assert found.expected is not None
+        assert not found.expected.orders
