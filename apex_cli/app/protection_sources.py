@@ -104,6 +104,28 @@ def _by_symbol(read: Callable[[Path], Iterable[CalendarEvent]], path: Path) -> M
     return found
 
 
+def examined_sources(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each source that a configured protection needs, and why it cannot be used; empty where it can."""
+    limits, sources = settings.protections.limits, make_protection_sources(settings, None)
+    if limits.sectors.is_on:
+        yield "sectors", _trouble_of(sources.sectors)
+    if sources.events is not None:
+        events = sources.events
+        yield "blackout", _trouble_of(lambda: events(frozenset()))
+    needs = (limits.correlation.max_open_risk_pct, limits.beta.max_exposure, limits.sizing.volatility_target)
+    if any(need is not None for need in needs):
+        without = "" if settings.prices.bars_dir is not None else "There is no price history: set prices.bars_dir."
+        yield "protection_bars", _trouble_of(sources.bars) or without
+
+
+def _trouble_of(read: Callable[[], object]) -> str:
+    try:
+        read()
+    except ApexError as error:
+        return error.message
+    return ""
+
+
 def sector_file(settings: Settings) -> Callable[[], Mapping[str, str]]:
     """Return what reads the sector of each symbol."""
     path = settings.protections.sectors.file

@@ -86,6 +86,29 @@ def _look_at_locks(settings: Settings) -> Iterator[Finding]:
         yield _warning("locked", f"Nothing is opened in {names}: our books and the broker's differ.", "apex reconcile")
 
 
+def _look_at_protections(settings: Settings) -> Iterator[Finding]:
+    """Say what of the protections cannot be used: it refuses every opening."""
+    from apex_cli.app.protection_sources import examined_sources
+
+    locks = _trade_locks(settings)
+    if locks:
+        yield _warning("trade_locks", f"Locked after closed trades: {', '.join(locks)}.", "apex locks")
+    for code, trouble in examined_sources(settings):
+        if trouble:
+            yield _error(code, f"{trouble} Nothing is opened until it can be used.", "apex help protections")
+        else:
+            yield _ok(code, "can be used")
+
+
+def _trade_locks(settings: Settings) -> list[str]:
+    from apex_cli.app.operator import Operator
+    from apex_cli.core.positions.trade_locks import locks_in_force
+    from apex_cli.presenters.screen.output import Output
+
+    operator = Operator(settings, Output("doctor"), wait_s=0)
+    return [lock.subject for lock in locks_in_force(operator.view(), operator.now())]
+
+
 def _look_at_executor(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.resources import executor_holder
 
@@ -198,6 +221,7 @@ LOOKS = (
     _look_at_configuration,
     _look_at_state,
     _look_at_locks,
+    _look_at_protections,
     _look_at_executor,
     _look_at_intake,
     _look_at_calendar,

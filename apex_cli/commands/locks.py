@@ -52,6 +52,8 @@ def locks(
         with posting(out, settings):
             lifted = operator.lift_locks(lift, reason.strip())
     now = operator.now()
-    shown = [row for row in operator.view().trade_locks.values() if everything or row.holds(now)]
+    state = operator.view()
+    shown = [row for row in state.trade_locks.values() if everything or row.holds(now)]
+    differing = sorted(state.locks)
     said = (Line(text=f"Lifted: {', '.join(lock.lock_id for lock in lifted)}."),) if lifted else ()
-    out.result(locks_data(shown, lifted, now), (*said, *locks_blocks(shown, now)))
+    out.result(locks_data(shown, lifted, now, differing), (*said, *locks_blocks(shown, now, differing)))

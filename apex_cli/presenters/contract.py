@@ -426,6 +426,9 @@ class Status(TypedDict):
     unknown_orders: int
     day_trades_remaining: int | None
     alarms: list[Alarm]
+    locked: NotRequired[list[str]]
+    """Only where closed trades lock something: securities, strategies, or * for all; see apex locks."""
+
     drift: research.DriftNote | None
     learning_suspended_at: datetime | None
     market_open: bool

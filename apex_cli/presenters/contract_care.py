@@ -40,6 +40,8 @@ class Locks(TypedDict):
 
     locks: list[Lock]
     lifted: list[Lock]
+    differing: list[str]
+    """Securities in which our books and the broker's differ, or *: apex reconcile."""
 
 
 class Version(TypedDict):

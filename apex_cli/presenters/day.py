@@ -16,6 +16,7 @@ from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.wording import account_currency
+from apex_cli.core.positions.lock_rules import EVERYTHING
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
 from apex_cli.core.reports.board import Board, Day, Gauge
@@ -99,6 +100,9 @@ def alarm_cells(board: Board, alarms: Sequence[Activity], holder: str = "") -> t
         newest = alarms[-1]
         count = f"{len(alarms)} alarms, newest " if len(alarms) > 1 else "alarm "
         found.append(Cell(f"! {count}{clock_time(newest.at)}: {newest.text}", Tone.BAD))
+    if board.locks:
+        names = dict.fromkeys("the account" if lock.subject == EVERYTHING else lock.subject for lock in board.locks)
+        found.append(Cell(f"! locked after closed trades: {', '.join(names)}; until when: apex locks", Tone.WARN))
     if board.is_stale and not holder:
         found.append(Cell(f"! no run is going: prices and equity are those of {moment(day.equity_at)}", Tone.WARN))
     return tuple(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from apex_cli.core.model.protections import TradeLock
-from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Tone
+from apex_cli.core.positions.lock_rules import EVERYTHING
+from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import moment
 
@@ -45,15 +46,24 @@ def _table(now: datetime) -> Table[TradeLock]:
     )
 
 
-def locks_data(locks: Iterable[TradeLock], lifted: Iterable[TradeLock], now: datetime) -> dict[str, Any]:
+def locks_data(
+    locks: Iterable[TradeLock], lifted: Iterable[TradeLock], now: datetime, differing: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     table = _table(now)
-    return {"locks": [table.data(lock) for lock in _ordered(locks)], "lifted": [table.data(lock) for lock in lifted]}
+    return {
+        "locks": [table.data(lock) for lock in _ordered(locks)],
+        "lifted": [table.data(lock) for lock in lifted],
+        "differing": list(differing),
+    }
 
 
-def locks_blocks(locks: Iterable[TradeLock], now: datetime) -> tuple[Block, ...]:
-    """Return the locks as a table, the one that ends first first."""
-    return (_table(now).grid(_ordered(locks)),)
+def locks_blocks(locks: Iterable[TradeLock], now: datetime, differing: Sequence[str] = ()) -> tuple[Block, ...]:
+    """Return the locks as a table, the one that ends first first; *differing* is locked as the books differ."""
+    names = ", ".join("everything" if key == EVERYTHING else key for key in differing)
+    text = f"Nothing is opened in {names} either, as our books and the broker's differ: apex reconcile"
+    notes = (Line(text=text, tone=Tone.WARN),) if differing else ()
+    return (_table(now).grid(_ordered(locks)), *notes)
 
 
 def _ordered(locks: Iterable[TradeLock]) -> list[TradeLock]:

@@ -70,6 +70,7 @@ def status_data(standing: Standing) -> dict[str, Any]:
         "unknown_orders": day.unknown_orders,
         "day_trades_remaining": trades.remaining if trades else None,
         "alarms": [{"at": line.at, "message": line.text} for line in standing.alarms],
+        **({"locked": [lock.subject for lock in board.locks]} if board.locks else {}),
         "drift": note_data(standing.drift),
         "learning_suspended_at": board.learning.suspended_at,
         "market_open": standing.market.is_open,

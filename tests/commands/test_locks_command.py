@@ -85,3 +85,22 @@ def test_a_duration_that_is_none_is_an_error_with_what_is_allowed(traded: Path, 
     assert answer.status == 3
     assert "protections.cooldown.after_stop" in answer.error["message"]
     assert "2 sessions" in answer.error["message"]
+
+
+def test_status_and_doctor_say_what_is_locked_and_what_cannot_be_used(stopped: Path, apex: Any, apex_json: Any) -> None:
+    assert apex_json("status").data["locked"] == ["MSFT"]
+    assert "locked after closed trades: MSFT; until when: apex locks" in apex("status").out
+    with (stopped / "config.yaml").open("a") as config:
+        config.write("  sectors: {max_positions: 3, file: sectors.csv}\n  blackout: {files: [events.csv]}\n")
+    (stopped / "events.csv").write_text("symbol,date\n*,2004-03-09\n")
+    findings = {row["code"]: row for row in apex_json("doctor").data["findings"]}
+    assert findings["trade_locks"]["message"] == "Locked after closed trades: MSFT."
+    assert findings["sectors"]["level"] == "error"
+    assert "sectors.csv cannot be read" in findings["sectors"]["message"]
+    assert findings["blackout"]["level"] == "ok"
+
+
+def test_nothing_is_said_of_locks_where_nothing_is_locked(traded: Path, apex_json: Any) -> None:
+    assert "locked" not in apex_json("status").data
+    assert not {"trade_locks", "sectors", "blackout"} & {row["code"] for row in apex_json("doctor").data["findings"]}
+    assert traded.is_dir()

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.protections import (
     BetaLimits,
     CooldownLimits,
@@ -20,7 +21,9 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
     TradeLock,
 )
-from kit.rig import Prices, Rig, auto, make_signal
+from apex_cli.core.state.events import Decided, read_event
+from kit.decisions import decide_again
+from kit.rig import Prices, Rig, auto, make_signal, manual
 
 LEAST = Decimal("0.000001")
 STRICT = Protections(
@@ -35,6 +38,9 @@ STRICT = Protections(
     costs=CostLimits(min_net_reward_risk=Decimal(1000), min_net_expectancy_r=Decimal(100)),
 )
 """Every protection, as strict as it can be set."""
+
+
+STRICT_LOCKS = Protections(cooldown=CooldownLimits(after_stop="5 sessions"))
 
 
 def locked(rig: Rig) -> None:
@@ -110,3 +116,27 @@ def test_and_nothing_is_opened(rig: Rig) -> None:
         "net_reward_risk",
         "volatility",
     }
+
+
+def test_an_approval_that_waited_is_looked_at_with_what_is_locked_by_then() -> None:
+    rig = Rig(limits=manual(protections=STRICT_LOCKS), prices=Prices())
+    rig.feed(make_signal("AAPL", now=rig.clock.now()))
+    (approval,) = rig.desk.pending()
+    locked(rig)
+    with pytest.raises(RefusedError) as error:
+        rig.run(rig.desk.approve(approval))
+    assert error.value.code == "cooldown"
+    assert rig.desk.pending() == (approval,)
+    assert error.value.details["reasons"][0]["lifts_at"] == rig.clock.now() + timedelta(days=7)
+
+
+@pytest.mark.parametrize("protections", [STRICT, STRICT_LOCKS])
+def test_the_inputs_of_the_journal_give_its_decision_again(protections: Protections) -> None:
+    rig = Rig(limits=auto(protections=protections), prices=Prices())
+    locked(rig)
+    rig.feed(make_signal("AAPL", now=rig.clock.now()))
+    (row,) = rig.events("decided")
+    event = read_event(row)
+    assert isinstance(event, Decided)
+    assert decide_again(event.data) == event.data.decision
+    assert len(event.data.decision.reasons) >= len(LockRule)

@@ -22,8 +22,10 @@ from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, EquityPoint
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
+from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.reports.plans import StopPlace
 from apex_cli.core.state.tables import State
 
@@ -144,6 +146,9 @@ class Board(Value, frozen=True, kw_only=True):
     round_trips: tuple[RoundTrip, ...]
     """The newest closed ones, oldest first."""
 
+    locks: tuple[TradeLock, ...] = ()
+    """What closed trades keep from being opened now."""
+
 
 def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None = None) -> Day:
     """Return the day in one line; *views* when they are at hand already."""
@@ -196,6 +201,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         curve=row.curve if row else (),
         learning=state.learning,
         round_trips=closed_trips(state),
+        locks=locks_in_force(state, now),
     )
 
 

@@ -111,6 +111,8 @@ WORTH_KNOWING = frozenset(
         "instrument_blocked",
         "daily_loss",
         "drawdown",
+        "weekly_loss",
+        "monthly_loss",
         "buying_power",
         "day_trades",
         "open_risk",
