@@ -343,6 +343,7 @@ STATUS = {
     "day_trades_remaining": (int, NoneType),
     "alarms": [{"at": TIME, "message": str}],
     "drift": NoneType,
+    "learning_suspended_at": NoneType,
     "market_open": bool,
     "next_session": (TIME, NoneType),
     "next": str,
