@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.app.market_parts import Books, Market, open_bars
+from apex_cli.app.market_parts import AskBars, Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.ib.broker import IbBroker
@@ -92,6 +92,17 @@ def make_market(settings: Settings, *, read_only: bool, books: Books) -> Market:
     prices = IbPrices(broker, clock)
     rates = Rates(settings.currency, prices=prices, reported=broker.exchange_rates)
     return Market(broker, prices, clock, age, bars=open_bars(settings), patience=patience, rates=rates)
+
+
+def make_history(settings: Settings, broker: Broker) -> AskBars | None:
+    """Return what asks for daily bars; None at another broker than Interactive Brokers."""
+    from apex_cli.core.adapters.ib.historical_bars import IbHistory
+
+    del settings
+    if not isinstance(broker, IbBroker):
+        return None
+    history = IbHistory(broker)
+    return lambda instrument, days: history.daily_bars(instrument, days=days)
 
 
 def make_prefetch(

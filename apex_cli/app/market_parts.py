@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.health import Finding
     from apex_cli.core.model.instrument import Instrument
+    from apex_cli.core.model.market import Bar
     from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
     from apex_cli.core.signals.prefetch import Prefetch
 
@@ -58,6 +59,10 @@ class Books(NamedTuple):
     """Returns the client order id of an open order by the broker's number; empty where none has it."""
 
 
+AskBars = Callable[["Instrument", int], Awaitable[Sequence["Bar"]]]
+"""Asks for the daily bars of a security over so many calendar days, oldest first; BrokerError where there are none."""
+
+
 class Marketplace(Protocol):
     """What a broker's own module offers to put it into apex."""
 
@@ -70,6 +75,9 @@ class Marketplace(Protocol):
 
     def findings(self, settings: Settings) -> Iterable[Finding]:
         """Look whether the broker can be reached and has prices, for ``apex doctor``."""
+
+    def make_history(self, settings: Settings, broker: Broker) -> AskBars | None:
+        """Return what asks *broker*, connected, for daily bars; None where it has none."""
 
     def make_prefetch(
         self,

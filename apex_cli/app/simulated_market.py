@@ -46,6 +46,11 @@ def prices_of(settings: Settings, bars: CsvBars | None) -> OptionPrices | None:
     return OptionPrices(bars, settings.prices.options)
 
 
+def make_history(settings: Settings, broker: Broker) -> None:
+    """Return None: the simulated broker has no bars of its own."""
+    del settings, broker
+
+
 def make_prefetch(
     settings: Settings, broker: Broker, clock: Clock, notice: Callable[[Reason, str], None], *, waits: bool
 ) -> None:

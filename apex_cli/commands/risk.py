@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from apex_cli.commands.options import Call, common
@@ -11,10 +13,20 @@ app = typer.Typer(add_completion=False)
 
 @app.command(epilog="Example: apex risk --json")
 @common("risk")
-def risk(call: Call) -> None:
+def risk(
+    call: Call,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the broker for a year of daily bars of what is held, instead of files.")
+    ] = False,
+) -> None:
     """Show open risk by group, what moves together, the worst day, gaps through the stops, and distance to limits."""
     from apex_cli.app.risk import look_at_risk
     from apex_cli.presenters.risk import risk_blocks, risk_data
 
-    view = look_at_risk(call.settings)
+    settings = call.settings
+    if ask:
+        with call.out.waiting("asking for bars"):
+            view = look_at_risk(settings, asks=True)
+    else:
+        view = look_at_risk(settings)
     call.out.result(risk_data(view), risk_blocks(view))
