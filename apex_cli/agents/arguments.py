@@ -57,14 +57,13 @@ class HistoryArguments(Arguments, frozen=True, kw_only=True):
     last: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 
-class ProposeArguments(Arguments, frozen=True, kw_only=True):
-    """A trade, why, and how sure the agent is."""
+class TradeArguments(Arguments, frozen=True, kw_only=True):
+    """A trade, and how sure the agent is."""
 
     symbol: Symbol
     signal_type: SignalType
     entry_price: Price
     stop_loss: Price
-    reason: Words
     confidence: Part
     target_prices: Prices = ()
     market_type: MarketType | UnsetType = UNSET
@@ -74,6 +73,12 @@ class ProposeArguments(Arguments, frozen=True, kw_only=True):
     currency: Name | UnsetType = UNSET
     primary_exchange: Name | UnsetType = UNSET
     expires_at: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
+
+
+class ProposeArguments(TradeArguments, frozen=True, kw_only=True):
+    """A trade, why, and how sure the agent is."""
+
+    reason: Words
 
 
 Value = bool | int | float | str

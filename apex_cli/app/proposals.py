@@ -7,7 +7,7 @@ leaves by it, so nobody has to hold the executor: a run may work beside it, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,12 @@ SOURCE = "agent"
 
 
 def propose(
-    settings: Settings, fields: Mapping[str, object], proposal: Proposal, notice: Callable[[Reason], None]
+    settings: Settings,
+    fields: Mapping[str, object],
+    proposal: Proposal,
+    notice: Callable[[Reason], None],
+    *,
+    is_dry: bool = False,
 ) -> SignalReport:
     """Decide on what an agent proposes; a yes of the checks is an approval that waits for a person.
 
@@ -52,12 +57,13 @@ def propose(
         fields: as a signal file has them, without id, strategy and source: those are the agent's name.
         proposal: who proposes, as the door knows it, and why.
         notice: hears what is worth a warning.
+        is_dry: say what would become of it now, and write nothing.
 
     Raises:
         BrokerError: the account cannot be read; nothing was written.
         BusyError: other proposals took too long.
     """
-    with _one_at_a_time(settings):
+    with nullcontext() if is_dry else _one_at_a_time(settings):
         parts = make_parts(settings, read_only=True)
         read = _read(settings, fields, parts.clock.now(), notice)
         if isinstance(read, RejectedRow):
@@ -69,7 +75,7 @@ def propose(
         spent = _spent(state, settings, signal, parts.clock.now())
         if spent is not None:
             return ended_report(signal, SignalOutcome.REFUSED, (spent,), SOURCE)
-        return event_loop.run(_decide(parts, signal, proposal, notice))
+        return event_loop.run(_decide(parts, signal, proposal, notice, is_dry=is_dry))
 
 
 def _read(
@@ -108,11 +114,13 @@ def _is_over(row: SignalRecord | None) -> bool:
     return row is not None and row.approval_id is None and row.outcome is not SignalOutcome.EXECUTED
 
 
-async def _decide(parts: Parts, signal: Signal, proposal: Proposal, notice: Callable[[Reason], None]) -> SignalReport:
+async def _decide(
+    parts: Parts, signal: Signal, proposal: Proposal, notice: Callable[[Reason], None], *, is_dry: bool
+) -> SignalReport:
     from apex_cli.core.coordinator.coordinator import Coordinator
 
     settings = parts.settings
-    context = make_context(settings, parts.clock, notice, broker=parts.broker, waits=True)
+    context = make_context(settings, parts.clock, notice, is_dry_run=is_dry, broker=parts.broker, waits=True)
     coordinator = Coordinator(
         store=parts.store,
         clock=parts.clock,
@@ -124,6 +132,7 @@ async def _decide(parts: Parts, signal: Signal, proposal: Proposal, notice: Call
         ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
         sources=(GivenSource(SignalBatch(name=SOURCE, signals=(signal,), where=(SOURCE,))),),
         stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
+        dry_run=is_dry,
         proposal=proposal,
     )
     async with looking(parts):

@@ -102,12 +102,24 @@ def _propose(asked: Asked) -> None:
     from apex_cli.notify import posting
 
     given: given_as.ProposeArguments = asked.arguments
-    fields = {name: value for name, value in asdict(given).items() if value is not UNSET and name != "reason"}
-    fields["target_prices"] = list(given.target_prices)
+    fields = _fields(given)
     mark = replace(asked.mark, reason=harmless(given.reason, MOST_REASON))
     with posting(asked.out, asked.settings):
         report = propose(asked.settings, fields, mark, asked.out.warn)
     _give(asked, report)
+
+
+def _check(asked: Asked) -> None:
+    """Say what would become of a proposal; it is the same decision, and nothing is written."""
+    from apex_cli.app.proposals import propose
+
+    _give(asked, propose(asked.settings, _fields(asked.arguments), asked.mark, asked.out.warn, is_dry=True))
+
+
+def _fields(given: given_as.TradeArguments) -> dict[str, Any]:
+    """Return a trade as a signal file has it."""
+    fields = {name: value for name, value in asdict(given).items() if value is not UNSET and name != "reason"}
+    return fields | {"target_prices": list(given.target_prices)}
 
 
 def _give(asked: Asked, report: SignalReport) -> None:
@@ -239,6 +251,15 @@ TOOLS = (
         given_as.ReplayArguments,
         "replay",
         _replay,
+    ),
+    Tool(
+        "check",
+        "Check a trade",
+        "What would become of a proposal of this trade now: queued, or refused with each check's limit and what was "
+        "found. Nothing is written, and it counts against no budget of proposals.",
+        given_as.TradeArguments,
+        "propose",
+        _check,
     ),
     Tool(
         "propose",

@@ -65,7 +65,11 @@ class TestLooking:
         door = door_of(traded, "{max_waiting: 9}")
         before = tables(traded)
         looks = [tool for tool in door.tools if tool.is_read]
-        needs = {"size": {"symbol": "AAPL", "entry": 23.04, "stop": 22.3}, "replay": {"last": "2003-09-30"}}
+        needs: dict[str, dict[str, Any]] = {
+            "size": {"symbol": "AAPL", "entry": 23.04, "stop": 22.3},
+            "replay": {"last": "2003-09-30"},
+            "check": {name: value for name, value in TRADE.items() if name != "reason"},
+        }
         for tool in looks:
             envelope = ask(door, tool.name, **needs.get(tool.name, {}))
             assert (tool.name, envelope["status"], envelope["command"]) == (tool.name, "ok", tool.command)
@@ -162,6 +166,19 @@ class TestProposing:
         for thread in threads:
             thread.join()
         assert sorted(answer["data"]["outcome"] for answer in answers) == ["queued", "refused", "refused", "refused"]
+
+    def test_a_check_says_what_a_proposal_would_come_to_and_writes_nothing(self, demo: Path) -> None:
+        door = door_of(demo, "{proposals_per_day: 1}")
+        trade = {name: value for name, value in TRADE.items() if name != "reason"}
+        for _ in range(3):
+            assert code(ask(door, "check", **trade | {"target_prices": [97]})) == "reward_risk_min"
+            would = ask(door, "check", **trade)
+            assert (would["data"]["outcome"], would["data"]["approval_id"]) == ("queued", None)
+        assert ask(door, "approvals")["data"]["approvals"] == []
+        assert journal(demo, "decided") == []
+        assert ask(door, "propose", **TRADE)["data"]["outcome"] == "queued"
+        assert code(ask(door, "check", **trade | {"stop_loss": 95.4})) == "agent_proposals"
+        assert ask(door, "check", **trade)["data"]["outcome"] == "duplicate"
 
     def test_a_spent_budget_costs_no_more_decisions(self, demo: Path) -> None:
         door = door_of(demo, "{names: {claude: {proposals_per_day: 1}}}")
