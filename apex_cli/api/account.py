@@ -90,12 +90,13 @@ class Apex:
         Raises:
             BrokerError: it cannot be reached.
         """
-        name = self.name
 
         def look(out: Output) -> Account:
+            from apex_cli.app.resources import badge_of
+
             _, snapshot, status = self._operator(out).account()
             return Account(
-                name=name,
+                name=badge_of(self.settings).named_by(snapshot).text,
                 equity=snapshot.equity,
                 cash=snapshot.cash,
                 buying_power=snapshot.buying_power,

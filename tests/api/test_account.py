@@ -55,6 +55,10 @@ def test_a_signal_is_decided_and_its_position_protected(apex: api.Apex) -> None:
     (held,) = apex.positions()
     assert (held.symbol, held.quantity, held.entry_price, held.stop_price) == ("AAPL", 3, 50, 48)
     assert held.protected_overnight
+    for frame in (apex.positions().to_pandas(), apex.positions().to_polars()):
+        assert (list(frame["symbol"]), list(frame["side"]), list(frame["quantity"])) == (["AAPL"], ["long"], [3.0])
+    assert apex.orders().to_polars().height == 2
+    assert apex.approvals().to_pandas().columns[0] == "approval_id", "without rows the columns are there"
     assert {(o.role, o.quantity) for o in apex.orders()} == {("STOP", 3), ("TARGET", 3)}
     account = apex.account()
     assert (account.name, account.equity + 1) == ("SIM", 3000), "one dollar of commission"

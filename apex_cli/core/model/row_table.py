@@ -93,6 +93,8 @@ def _cell(value: object) -> object:
         return float(value)
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, msgspec.Struct):
+        return {name: _cell(getattr(value, name)) for name in value.__struct_fields__}
     return [_cell(item) for item in value] if isinstance(value, tuple) else value
 
 
