@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -51,7 +52,11 @@ def bars_folder(bars: BarsLike) -> Iterator[Path]:
                 _write(folder / f"{_file_name(symbol)}.csv", own, has_symbol=True)
         else:
             _write(folder / f"{NAMELESS}.csv", bars, has_symbol=False)
-        yield folder
+        try:
+            yield folder
+        except InputError as error:
+            message = error.message.replace(f"{folder}{os.sep}", "").replace(str(folder), "the bars")
+            raise InputError(error.code, message, hint=error.hint, details=error.details) from None
 
 
 def _file_name(symbol: object) -> str:
@@ -121,11 +126,11 @@ def _is_frame(bars: object) -> bool:
 
 
 def _is_pandas(bars: object) -> bool:
-    return type(bars).__module__.partition(".")[0] == "pandas" and hasattr(bars, "to_csv")
+    return type(bars).__module__.partition(".")[0] == "pandas" and hasattr(bars, "columns")
 
 
 def _is_polars(bars: object) -> bool:
-    return type(bars).__module__.partition(".")[0] == "polars" and hasattr(bars, "write_csv")
+    return type(bars).__module__.partition(".")[0] == "polars" and hasattr(bars, "columns")
 
 
 def _unusable(what: str, hint: str) -> InputError:

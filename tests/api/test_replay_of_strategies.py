@@ -164,6 +164,12 @@ def test_one_file_and_the_bars_of_a_context_are_bars_too(bars: Path) -> None:
         ([], "not one bar"),
         ([1, 2], "int is no bar"),
         (7, "int holds no bars"),
+        (pd.Series([1.0]), "Series holds no bars|no bar"),
+        (
+            {"IBM": pd.DataFrame({"date": ["2024-01-02"], "open": [1], "low": [1], "close": [1]})},
+            "^IBM.csv has no column",
+        ),
+        ({"IBM": pd.DataFrame({"date": [], "open": [], "high": [], "low": [], "close": []})}, "no bars in the bars"),
         ({"../x": pd.DataFrame()}, "is no symbol"),
         ({"": pd.DataFrame()}, "is no symbol"),
     ],
