@@ -44,18 +44,18 @@ class GroupCommit:
         """Whether there is room for what nobody was promised: half of it is left to signals."""
         return self._counted < self._most // 2
 
-    async def keep(self, rows: Sequence[Taken]) -> None:
-        """Return once *rows* survive a loss of power.
+    def keep(self, rows: Sequence[Taken]) -> asyncio.Future[None]:
+        """Begin to keep *rows*; the future is done once they survive a loss of power.
 
-        Raises:
-            StateError: they could not be written, or too many wait; none of them is there.
+        It ends with a ``StateError`` when they could not be written, or too many wait; then none of them is there.
+        Who waits for it shields it: others may wait for the same.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append(_Waiting(rows, done))
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
-        await asyncio.shield(done)
+        return done
 
     async def _work(self) -> None:
         while self._waiting:

@@ -118,7 +118,7 @@ class SignalDesk:
         rows = [Taken(where=row.where, rejected=row) for row in refused if not bucket.take(time.monotonic())]
         if rows and self._commit.has_room:
             with suppress(StateError):  # the sender is answered that it was refused, which is all that matters to it
-                await self._commit.keep(rows)
+                await asyncio.shield(self._commit.keep(rows))
 
     def _read(self, body: bytes, where: str, key: str) -> SignalBatch:
         form = self._form._replace(key=key)
@@ -144,14 +144,14 @@ class SignalDesk:
         return statuses
 
     async def _keep_new(self, new: dict[str, Taken]) -> None:
-        done = asyncio.ensure_future(self._commit.keep(list(new.values())))
-        done.add_done_callback(lambda task: self._kept(new, task))
+        done = self._commit.keep(list(new.values()))
+        done.add_done_callback(lambda done: self._kept(new, done))
         for signal_id in new:
             self._note(signal_id, done)
         await asyncio.shield(done)
 
-    def _kept(self, new: dict[str, Taken], task: asyncio.Future[None]) -> None:
-        is_lost = task.cancelled() or task.exception() is not None
+    def _kept(self, new: dict[str, Taken], done: asyncio.Future[None]) -> None:
+        is_lost = done.cancelled() or done.exception() is not None
         for signal_id in new:
             if is_lost:
                 self._known.pop(signal_id, None)

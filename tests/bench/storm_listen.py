@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 SECRET = "0123456789abcdef" * 2
@@ -206,19 +206,37 @@ def judge(house: House, alerts: list[tuple[str, bytes]], answers: list[tuple[str
     acknowledged = {signal_id for _, status, signal_id in answers if status == 200}
     wanted = {json.loads(body)["alert_id"] for kind, body in alerts if kind == "good"}
     decided: Counter[str] = Counter()
+    entered: defaultdict[str, set[str]] = defaultdict(set)
     for path in sorted((house.folder / "state" / "journal").glob("*.jsonl")):
         for line in path.read_text().splitlines():
             event = json.loads(line)
             if event["kind"] in {"decided", "signal_ended"}:
                 decided[event["subject"]] += 1
+            elif event["kind"] == "alarm" and event["data"]["code"] == "never_sent":
+                decided[event["subject"]] -= 1  # a kill between decision and sending: the broker proved that none left
+            elif event["kind"] == "entry_filled":
+                entered[event["data"]["bracket"]["signal_id"]].add(event["data"]["bracket"]["bracket_id"])
     print(f"acknowledged {len(acknowledged)}, decided {len(decided)}", end="; ")
     print(f"twice {sum(1 for number in decided.values() if number > 1)}", end="; ")
     print(f"acknowledged and not decided {len(acknowledged - set(decided))}", end="; ")
     print(f"decided and not acknowledged {len(set(decided) - acknowledged)}", end="; ")
     print(f"sent and never acknowledged {len(wanted - acknowledged)}")
+    for subject, number in decided.items():
+        if number > 1:
+            show(house, subject)
     assert acknowledged == wanted == set(decided)
     assert set(decided.values()) == {1}
+    assert all(len(brackets) == 1 for brackets in entered.values())
     assert all((status == 200) == (kind != "broken") for kind, status in kinds)
+
+
+def show(house: House, subject: str) -> None:
+    """Print every event about one signal."""
+    for path in sorted((house.folder / "state" / "journal").glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            event = json.loads(line)
+            if event["subject"] == subject:
+                print(event["seq"], event["at"], event["kind"], str(event["data"])[:300])
 
 
 if __name__ == "__main__":
