@@ -9,7 +9,6 @@ import typer
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.protections import TradeLock
-from apex_cli.presenters.screen.blocks import Line
 
 app = typer.Typer(add_completion=False)
 
@@ -37,8 +36,9 @@ def locks(
     Locks follow from section protections of the configuration; apex help protections explains them.
     """
     from apex_cli.app.operator import Operator
+    from apex_cli.core.positions.trade_locks import near_locks
     from apex_cli.notify import posting
-    from apex_cli.presenters.locks import locks_blocks, locks_data
+    from apex_cli.presenters.locks import LocksView, locks_blocks, locks_data
 
     out, settings = call.out, call.settings
     if lift and not reason.strip():
@@ -51,9 +51,12 @@ def locks(
     if lift:
         with posting(out, settings):
             lifted = operator.lift_locks(lift, reason.strip())
-    now = operator.now()
-    state = operator.view()
-    shown = [row for row in state.trade_locks.values() if everything or row.holds(now)]
-    differing = sorted(state.locks)
-    said = (Line(text=f"Lifted: {', '.join(lock.lock_id for lock in lifted)}."),) if lifted else ()
-    out.result(locks_data(shown, lifted, now, differing), (*said, *locks_blocks(shown, now, differing)))
+    now, state = operator.now(), operator.view()
+    view = LocksView(
+        now=now,
+        locks=tuple(row for row in state.trade_locks.values() if everything or row.holds(now)),
+        lifted=lifted,
+        near=near_locks(state, settings.limits.protections, now),
+        differing=tuple(sorted(state.locks)),
+    )
+    out.result(locks_data(view), locks_blocks(view))

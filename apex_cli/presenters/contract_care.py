@@ -35,11 +35,26 @@ class Lock(TypedDict):
     lifted_why: str
 
 
+class NearLock(TypedDict):
+    """How near the closed trades of one subject are to a lock."""
+
+    subject: str
+    rule: str
+    scope: Literal["symbol", "strategy", "account"]
+    found: Decimal
+    most: Decimal
+    value: str
+    limit: str
+
+
 class Locks(TypedDict):
     """``apex locks``: those that hold, with ``--all`` those that are over, too; and those that were lifted now."""
 
     locks: list[Lock]
     lifted: list[Lock]
+    near: list[NearLock]
+    """What counts towards a lock that is configured."""
+
     differing: list[str]
     """Securities in which our books and the broker's differ, or *: apex reconcile."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.money import CENT
 from apex_cli.core.model.protections import TradeLock
-from apex_cli.core.positions.lock_rules import EVERYTHING
+from apex_cli.core.positions.lock_rules import EVERYTHING, Finding
 from apex_cli.presenters.screen.blocks import LAST, SECOND, Block, Cell, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import moment
@@ -46,24 +48,52 @@ def _table(now: datetime) -> Table[TradeLock]:
     )
 
 
-def locks_data(
-    locks: Iterable[TradeLock], lifted: Iterable[TradeLock], now: datetime, differing: Sequence[str] = ()
-) -> dict[str, Any]:
+NEAR = Table[Finding](
+    Column(key="subject", value=lambda f: f.subject, title="Near a lock", shown=bold),
+    Column(key="rule", value=lambda f: f.rule, title="Rule", shown=lambda rule: rule.replace("_", " ")),
+    Column(key="scope", value=lambda f: f.scope, title="Of", rank=SECOND),
+    Column(key="found", value=lambda f: f.found.quantize(CENT)),
+    Column(key="most", value=lambda f: f.most),
+    Column(key="value", value=lambda f: f.value, title="Found", wraps=True),
+    Column(key="limit", value=lambda f: f.limit, title="Limit", wraps=True),
+)
+"""How near closed trades are to locks that are configured."""
+
+
+class LocksView(Value, frozen=True, kw_only=True):
+    """Everything that ``apex locks`` shows."""
+
+    now: datetime
+    locks: tuple[TradeLock, ...]
+    lifted: tuple[TradeLock, ...] = ()
+    """By this command."""
+
+    near: tuple[Finding, ...] = ()
+    """What counts towards a lock now."""
+
+    differing: tuple[str, ...] = ()
+    """Securities that are locked as our books and the broker's differ."""
+
+
+def locks_data(view: LocksView) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    table = _table(now)
+    table = _table(view.now)
     return {
-        "locks": [table.data(lock) for lock in _ordered(locks)],
-        "lifted": [table.data(lock) for lock in lifted],
-        "differing": list(differing),
+        "locks": [table.data(lock) for lock in _ordered(view.locks)],
+        "lifted": [table.data(lock) for lock in view.lifted],
+        "near": [NEAR.data(finding) for finding in view.near],
+        "differing": list(view.differing),
     }
 
 
-def locks_blocks(locks: Iterable[TradeLock], now: datetime, differing: Sequence[str] = ()) -> tuple[Block, ...]:
-    """Return the locks as a table, the one that ends first first; *differing* is locked as the books differ."""
-    names = ", ".join("everything" if key == EVERYTHING else key for key in differing)
+def locks_blocks(view: LocksView) -> tuple[Block, ...]:
+    """Return the locks as a table, the one that ends first first, and what is near to one."""
+    said = (Line(text=f"Lifted: {', '.join(lock.lock_id for lock in view.lifted)}."),) if view.lifted else ()
+    names = ", ".join("everything" if key == EVERYTHING else key for key in view.differing)
     text = f"Nothing is opened in {names} either, as our books and the broker's differ: apex reconcile"
-    notes = (Line(text=text, tone=Tone.WARN),) if differing else ()
-    return (_table(now).grid(_ordered(locks)), *notes)
+    notes = (Line(text=text, tone=Tone.WARN),) if view.differing else ()
+    near = (NEAR.grid(view.near),) if view.near else ()
+    return (*said, _table(view.now).grid(_ordered(view.locks)), *near, *notes)
 
 
 def _ordered(locks: Iterable[TradeLock]) -> list[TradeLock]:

@@ -15,7 +15,7 @@ from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import LockRule, LockScope, Protections, TradeLock
-from apex_cli.core.positions.lock_rules import EVERYTHING, is_loss, locks_of, subject_in
+from apex_cli.core.positions.lock_rules import EVERYTHING, Finding, is_loss, locks_of, standings, subject_in
 from apex_cli.core.state.events import TradeLocked, TradeLockLifted, TradeLockVoided
 from apex_cli.core.state.tables import State
 
@@ -76,6 +76,16 @@ def _is_refuted(lock: TradeLock, state: State) -> bool:
             return True
     is_gone = lock.trades[-1] not in state.round_trips
     return is_gone and (oldest is None or oldest < lock.since)
+
+
+def near_locks(state: State, protections: Protections, at: datetime) -> tuple[Finding, ...]:
+    """Return what of the closed trades counts towards a lock at *at*, and locks nothing now."""
+    held = {(lock.rule, lock.scope, lock.subject) for lock in locks_in_force(state, at)}
+    return tuple(
+        finding
+        for finding in standings(state.round_trips.values(), protections, at)
+        if finding.trips and (finding.rule, finding.scope, finding.subject) not in held
+    )
 
 
 def find_locks(state: State, name: str, at: datetime) -> tuple[TradeLock, ...]:

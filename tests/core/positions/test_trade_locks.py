@@ -14,7 +14,7 @@ from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.protections import NO_PROTECTIONS, CooldownLimits, Protections
+from apex_cli.core.model.protections import NO_PROTECTIONS, CooldownLimits, Protections, StopGuard, StopGuards
 from apex_cli.core.positions.lock_rules import locks_of
 from apex_cli.core.positions.trade_locks import (
     find_locks,
@@ -22,6 +22,7 @@ from apex_cli.core.positions.trade_locks import (
     keep_locks,
     lift_locks,
     locks_in_force,
+    near_locks,
     prune_locks,
 )
 from apex_cli.core.state.tables import State
@@ -155,6 +156,17 @@ def test_a_trade_that_is_undone_takes_its_lock_back_and_one_that_is_only_old_doe
     del state.round_trips["t1"]
     keep_locks(state, COOLDOWN, START)
     assert not state.trade_locks
+
+
+def test_what_counts_towards_a_lock_is_near_until_it_locks() -> None:
+    guard = Protections(stop_guard=StopGuards(account=StopGuard(stops=2)))
+    state = a_state(a_trip())
+    (near,) = near_locks(state, guard, START)
+    assert (near.subject, near.found, near.most) == ("*", 1, 2)
+    state.round_trips["t2"] = a_trip("t2", "MSFT")
+    keep_locks(state, guard, START)
+    assert near_locks(state, guard, START) == ()
+    assert near_locks(state, guard, START + timedelta(days=30)) == ()
 
 
 def test_a_lock_is_named_by_its_id_a_beginning_of_it_or_its_subject() -> None:
