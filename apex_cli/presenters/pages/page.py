@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing else: light and dark, for a phone and for paper; no script, nothing fetched."""
+"""One HTML page that needs nothing else: light and dark, for a phone and for paper; nothing fetched."""
 
 from __future__ import annotations
 

@@ -41,6 +41,32 @@ article path:nth-of-type(n+2) { stroke-dasharray: 6 3; } article path:nth-of-typ
 """
 """Paths of a chart have no class: the first is the price, then stop, targets, entry, exit and the time held."""
 
+PART = 200
+"""Trades of a long page that are put into it together."""
+
+LATE = f"""<noscript><p>The trades after the first {PART} need the page's own script.</noscript>
+<script>
+{{
+  const late = [...document.querySelectorAll('script[type="text/late"]')]
+  const put = s => {{ if (s.isConnected) s.parentNode.innerHTML = s.textContent }}
+  const sections = late.filter(s => s.parentNode.tagName === "DIV")
+  const jump = () => {{
+    const number = /^#t\\d+$/.test(location.hash) ? +location.hash.slice(2) : 0
+    if (number > {PART} && sections[Math.ceil(number / {PART}) - 2]) {{
+      put(sections[Math.ceil(number / {PART}) - 2])
+      document.getElementById("t" + number)?.scrollIntoView()
+    }}
+  }}
+  const idle = window.requestIdleCallback ?? (work => setTimeout(work, 30))
+  const next = () => {{ const s = late.shift(); if (s) {{ put(s); idle(next) }} }}
+  addEventListener("hashchange", jump)
+  addEventListener("beforeprint", () => late.splice(0).forEach(put))
+  addEventListener("load", () => {{ jump(); setTimeout(() => idle(next), 200) }})
+}}
+</script>
+"""
+"""Puts the trades of a long page into it after it has opened, before it is printed, and when a link leads to them."""
+
 KEY = (
     '<p class="key"><span class="dim">bars: price</span><span style="color:var(--fill)">● entry</span>'
     '<span class="bad">- - stop</span><span class="good">- - target</span><span class="warn">● exit</span></p>'
@@ -57,15 +83,25 @@ def trade_list(trades: Sequence[TradeSheet]) -> str:
     if len(trades) > MANY:
         kinds = [""] * len(columns)
         columns = [column._replace(text=_plain_net) if column.name == "Net" else column for column in columns]
-    rows = "".join(f"<tr>{_cells(number, trade, columns, kinds)}\n" for number, trade in enumerate(trades, 1))
-    return f'<div class="wide"><table id="trades"><thead><tr><th>{head}</thead><tbody>{rows}</tbody></table></div>'
+    rows = [f"<tr>{_cells(number, trade, columns, kinds)}\n" for number, trade in enumerate(trades, 1)]
+    body = _in_parts(rows, "tbody", is_many=len(trades) > MANY)
+    return f'<div class="wide"><table id="trades"><thead><tr><th>{head}</thead>{body}</table></div>'
 
 
 def trade_sections(trades: Sequence[TradeSheet]) -> str:
     """Return the section of each trade."""
     is_many = len(trades) > MANY
-    sections = (_section(number, trade, is_many=is_many) for number, trade in enumerate(trades, 1))
-    return KEY + "".join(sections)
+    sections = [_section(number, trade, is_many=is_many) for number, trade in enumerate(trades, 1)]
+    return KEY + _in_parts(sections, "div", is_many=is_many) + (LATE if is_many else "")
+
+
+def _in_parts(pieces: Sequence[str], element: str, *, is_many: bool) -> str:
+    """Return *pieces* in elements of so many each; where there are many, those after the first are text at first."""
+    if not is_many:
+        return f"<{element}>{''.join(pieces)}</{element}>"
+    parts = ["".join(pieces[start : start + PART]) for start in range(0, len(pieces), PART)]
+    late = "".join(f"<{element}><script type=text/late>{part}</script></{element}>" for part in parts[1:])
+    return f"<{element}>{parts[0]}</{element}>{late}"
 
 
 class _Column(NamedTuple):

@@ -54,7 +54,7 @@ async def _look_connected(
     account = await broker.account()
     remaining = account.broker_day_trades_remaining
     reported = {None: "not reported", -1: "unlimited"}.get(remaining, str(remaining))
-    yield _ok("account", f"equity {account.equity:.2f}, cash {account.cash:.2f}; day trades remaining: {reported}")
+    yield _ok("account", f"equity {account.equity:,.2f}, cash {account.cash:,.2f}; day trades remaining: {reported}")
     yield await _clock_drift(broker, clock)
     yield await _market_data(prices, instrument, clock)
 
