@@ -11,7 +11,7 @@ from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.protections import LockScope, TradeLock
 from apex_cli.core.model.records import OutboxRow
-from apex_cli.core.model.wording import account_currency, plain
+from apex_cli.core.model.wording import account_currency, plain, price
 from apex_cli.core.state.events import (
     AlarmRaised,
     ApprovalApproved,
@@ -195,14 +195,14 @@ def _approval(event: ApprovalEvent) -> Activity:
 def _fill(event: FillBooked | FillCorrected) -> Activity:
     fill = event.data
     role = fill.role.lower() if fill.role else fill.settlement or "fill"
-    costs = f", commission {plain(fill.cost)}" if fill.cost else ""
-    text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}{MODEL if fill.is_theoretical else ''}{costs}"
+    costs = f", commission {fill.cost:.2f}" if fill.cost else ""
+    text = f"{fill.side} {plain(fill.quantity)} at {price(fill.price)}{MODEL if fill.is_theoretical else ''}{costs}"
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)
 
 
 def _closed(event: RoundTripClosed) -> Activity:
     trip = event.data
     r = f", {trip.r_multiple:+.2f} R" if trip.r_multiple is not None else ""
-    text = f"{trip.pnl:+.2f} {account_currency()}{r}, {plain(trip.quantity)} at {plain(trip.exit_price)}"
+    text = f"{trip.pnl:+.2f} {account_currency()}{r}, {plain(trip.quantity)} at {price(trip.exit_price)}"
     text += MODEL if trip.is_theoretical else ""
     return _line(event, ActivityKind.CLOSED, trip.instrument.key, trip.exit_reason, text)

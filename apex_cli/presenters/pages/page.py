@@ -37,7 +37,7 @@ svg .axis { stroke: var(--line); } svg .curve { stroke: var(--fill); fill: none;
 svg .second { stroke: var(--dim); fill: none; stroke-width: 1.2; stroke-dasharray: 5 4; }
 svg .band { fill: var(--soft); } svg .area { fill: var(--down); } svg .bar { fill: var(--fill); }
 svg circle.won { fill: var(--good); } svg circle.lost { fill: var(--bad); }
-@media (max-width: 640px) { body { padding: .8rem; } dl { grid-template-columns: 1fr 1fr; }
+@media (max-width: 640px) { body { padding: .8rem; } .text { min-width: 11rem; } dl { grid-template-columns: 1fr 1fr; }
   th, td { padding: .2rem .35rem; } svg { overflow: visible; }
   svg text { font-size: 22px; } svg text.odd { display: none; } }
 @media print { :root { color-scheme: light; --ground: #fff; --text: #000; --dim: #444; --line: #bbb; --fill: #2b62a8;
@@ -93,7 +93,7 @@ def block_html(block: Block) -> str:
         return ""  # a page draws its own
     if not block.rows:
         return f'<p class="dim">{html_text(block.empty)}</p>'
-    kinds = ["right" if head.is_right else "" if head.wraps else "bars" for head in block.columns]
+    kinds = ["right" if head.is_right else "text" if head.wraps else "bars" for head in block.columns]
     head = "".join(
         f'<th class="{kind}">{html_text(head.name)}</th>' for head, kind in zip(block.columns, kinds, strict=True)
     )
