@@ -1,7 +1,7 @@
 """Draws every screen of the dashboard as PNG, for a person to look at.
 
-``PYTHONPATH=tests:tests/dashboard python tests/bench/draw_dashboard.py FOLDER`` shows a busy day at three sizes, light and
-dark.
+``PYTHONPATH=tests:tests/dashboard python tests/bench/draw_dashboard.py FOLDER`` shows a busy day at three sizes, on a
+light and on a dark ground.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ def test_a_trade_is_reported_from_decision_to_result() -> None:
     rig.cycle()
     assert reported(rig) == [
         ("decision", "AAPL", "execute", f"BUY 15 AAPL. {UNPRICED}"),
-        ("fill", "AAPL", "entry", "BUY 15 at 50"),
-        ("fill", "AAPL", "target", "SELL 15 at 54"),
-        ("closed", "AAPL", "target", "+60.00 USD, +2.00 R, 15 at 54"),
+        ("fill", "AAPL", "entry", "BUY 15 at 50.00"),
+        ("fill", "AAPL", "target", "SELL 15 at 54.00"),
+        ("closed", "AAPL", "target", "+60.00 USD, +2.00 R, 15 at 54.00"),
     ]
 
 
