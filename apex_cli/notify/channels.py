@@ -152,6 +152,7 @@ def require_telegram(secrets: Secrets) -> None:
 
 def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:
     from apex_cli.core.adapters.notifiers.apprise_notifier import AppriseNotifier, channel_name
+    from apex_cli.notify.pictures import Pictures
     from apex_cli.presenters.messages.message import plain_text
 
     if not secrets.urls:
@@ -161,7 +162,8 @@ def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:
             hint="Set it in the environment or in notify.secrets_file, URLs with blanks between.",
         )
     only = settings.notify.apprise.only
-    made = [(channel_name(url), AppriseNotifier(url, plain_text)) for url in secrets.urls]
+    picture = Pictures(settings).of
+    made = [(channel_name(url), AppriseNotifier(url, plain_text, picture)) for url in secrets.urls]
     return [_channel(settings, name, lambda notifier=notifier: notifier, only) for name, notifier in made]  # type: ignore[misc]
 
 

@@ -233,9 +233,11 @@ class Postman:
     # Hearing
 
     def _telegram(self, secrets: Secrets) -> Notifier:
+        from apex_cli.notify.pictures import Pictures
         from apex_cli.notify.telegram_notifier import TelegramNotifier
 
-        return TelegramNotifier(self._bot(secrets), self._buttons(), open_store(self._settings).view, self.badge)
+        view, picture = open_store(self._settings).view, Pictures(self._settings).of
+        return TelegramNotifier(self._bot(secrets), self._buttons(), view, self.badge, picture)
 
     def _bot(self, secrets: Secrets) -> TelegramLink:
         """Return the one bot of this thread."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile
 from apex_cli.core.adapters.notifiers.telegram_link import Keys, TelegramLink
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.notice import Notice, NoticeKind
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
+from apex_cli.core.ports import DeliveryError
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.messages.message import headed, telegram_notice
 from apex_cli.presenters.messages.phone import asked_html, decided_html
@@ -32,13 +35,27 @@ class TelegramNotifier:
     """Telegram takes about one message a second in a chat, and twenty a minute in a group."""
 
     def __init__(
-        self, link: TelegramLink, buttons: ButtonFile, view: Callable[[], State], badge: Callable[[], AccountBadge]
+        self,
+        link: TelegramLink,
+        buttons: ButtonFile,
+        view: Callable[[], State],
+        badge: Callable[[], AccountBadge],
+        picture: Callable[[Notice], bytes | None],
     ) -> None:
-        """Speak by *link*; *view* returns the present state of an approval, *badge* which account it is."""
+        """Speak by *link*.
+
+        Args:
+            link: the bot in its chat.
+            buttons: those under its messages.
+            view: returns the present state of an approval.
+            badge: returns which account it is.
+            picture: draws what a notice is about as PNG; None where there is nothing to draw. It may block.
+        """
         self._link = link
         self._buttons = buttons
         self._view = view
         self._badge = badge
+        self._picture = picture
 
     async def notify(self, notice: Notice, *, is_silent: bool = False, is_repeat: bool = False) -> None:
         """Deliver *notice*; what was said in the chat itself is not repeated there."""
@@ -56,7 +73,8 @@ class TelegramNotifier:
         if approval is not None and is_over and approval.decided_by.endswith(BY_PHONE):
             return
         html = telegram_notice(notice, is_repeat=is_repeat)
-        await self._link.send(html, is_silent=is_silent, reply_to=question)
+        message_id = await self._link.send(html, is_silent=is_silent, reply_to=question)
+        await self._show(notice, message_id)
 
     async def _ask(self, notice: Notice, approval: ApprovalRecord, *, is_silent: bool, is_repeat: bool) -> None:
         """Ask with buttons as long as there is something to answer."""
@@ -68,6 +86,14 @@ class TelegramNotifier:
         now: ApprovalRecord | None = self._view().approvals.get(approval.approval_id)
         if is_open and now is not None and now.status is not ApprovalStatus.PENDING:
             await self._link.edit(message_id, headed(self._badge(), decided_html(now)))
+        await self._show(notice, message_id)
+
+    async def _show(self, notice: Notice, message_id: int) -> None:
+        """Send the picture of a notice below its words, which have arrived: one that fails is not sent again."""
+        picture = await asyncio.to_thread(self._picture, notice)
+        if picture is not None:
+            with suppress(DeliveryError):
+                await self._link.send_picture(picture, reply_to=message_id)
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -73,6 +73,9 @@ class NotifySettings(Value, frozen=True, kw_only=True):
     deliver_s: Annotated[int, Range(0, 60)] = 5
     """How long a command stays at its end to deliver what it caused, in seconds; the next one continues."""
 
+    pictures: bool = True
+    """Whether entries and questions come with a small chart, where the extra png is installed and bars are there."""
+
     telegram: TelegramSettings = TelegramSettings()
     """Messages with buttons, by a bot of your own."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import http.server
 import json
 import threading
@@ -147,6 +148,8 @@ def test_apprise_gets_what_its_filter_lets_through_and_again_after_a_failure(
         (message,) = heard
         (row,) = apex_json("notify", "status").data["channels"]
     assert message["title"] == "SIM · ❓ SELL 1 IBM?"
+    (chart,) = message["attachments"]
+    assert base64.b64decode(chart["base64"]).startswith(b"\x89PNG")
     assert "sent again" in message["message"]
     assert (row["delivered"], row["failures"]) == (1, 1)
     assert row["channel"].startswith("json-")

@@ -7,6 +7,7 @@ Source: https://core.telegram.org/bots/api (methods, fields, error codes).
 
 from __future__ import annotations
 
+import email
 import json
 import threading
 from collections import defaultdict, deque
@@ -58,6 +59,9 @@ class BotApi:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, str] = {}
         """Press -> what it was answered."""
+
+        self.photos: list[dict[str, Any]] = []
+        """Pictures that were sent, each with its bytes."""
 
         self.faults: dict[str, deque[Fault | ErrorAnswer]] = defaultdict(deque)
         self.on_call: Callable[[str, dict[str, Any]], None] = lambda _method, _fields: None
@@ -172,6 +176,13 @@ class BotApi:
         self.messages[message_id] = {**fields, "message_id": message_id}
         return self._message(message_id)
 
+    def _do_sendphoto(self, fields: dict[str, Any]) -> dict[str, Any] | ErrorAnswer:
+        if str(fields["chat_id"]) != str(CHAT) or not fields["photo"].startswith(b"\x89PNG"):
+            return ErrorAnswer(400, "Bad Request: wrong file")
+        self.photos.append(fields)
+        photo = {"file_id": "1", "file_unique_id": "1", "width": 640, "height": 320}
+        return {"message_id": 5000 + len(self.photos), "date": 1, "chat": _chat(CHAT), "photo": [photo]}
+
     def _do_editmessagetext(self, fields: dict[str, Any]) -> dict[str, Any] | ErrorAnswer:
         message_id = int(fields["message_id"])
         old = self.messages.get(message_id)
@@ -216,7 +227,7 @@ class BotApi:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                found = api.respond(self.path, _fields(body))
+                found = api.respond(self.path, _fields(body, self.headers.get("Content-Type", "")))
                 if found is None:
                     self.close_connection = True
                     return
@@ -256,8 +267,15 @@ def _encoded(answer: Any) -> tuple[int, bytes]:
     return 200, json.dumps({"ok": True, "result": answer}).encode()
 
 
-def _fields(body: bytes) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+def _fields(body: bytes, kind: str) -> dict[str, Any]:
+    if kind.startswith("multipart/"):
+        message = email.message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+        parts = [(part.get_param("name", header="Content-Disposition"), part) for part in message.walk()]
+        payloads = {str(name): part.get_payload(decode=True) for name, part in parts if name}
+        files = {str(name) for name, part in parts if name and part.get_filename()}
+        fields: dict[str, Any] = {n: v if n in files else bytes(v or b"").decode() for n, v in payloads.items()}
+    else:
+        fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
     for name in ("reply_markup", "reply_parameters", "link_preview_options"):
         if name in fields:
             fields[name] = json.loads(fields[name])

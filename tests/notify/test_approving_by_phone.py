@@ -85,6 +85,18 @@ def test_a_question_has_buttons_and_an_answer_takes_them_away(api: BotApi, asked
     assert any("AAPL long" in text for text in api.texts())
 
 
+def test_a_question_comes_with_its_chart_and_a_picture_that_fails_holds_up_nothing(
+    api: BotApi, apex: Callable[..., Any], settings: Settings
+) -> None:
+    api.faults["sendPhoto"].append(TOO_MANY)  # the first picture is lost, and its words are not sent again
+    apex("run", "--once", "--manual")
+    asked = [n for n, message in api.messages.items() if api.buttons(n)]
+    assert len(asked) == len(approvals(settings))
+    assert {photo["reply_parameters"]["message_id"] for photo in api.photos} == set(asked[1:])
+    assert len(api.photos) == len(asked) - 1
+    assert all(photo["photo"].startswith(b"\x89PNG") for photo in api.photos)
+
+
 def test_half_size_is_half_of_what_was_asked_about(api: BotApi, asked: Settings) -> None:
     before = approvals(asked)["AAPL"].decision.sized
     assert before is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -14,6 +15,8 @@ from apex_cli.core.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from apprise import AppriseAttachment
 
     from apex_cli.core.model.notice import Notice
 
@@ -33,8 +36,10 @@ class AppriseNotifier:
 
     min_interval_s = 1.0
 
-    def __init__(self, url: str, text_of: Callable[..., str]) -> None:
+    def __init__(self, url: str, text_of: Callable[..., str], picture_of: Callable[[Notice], bytes | None]) -> None:
         """Import the library and understand the URL; nothing is sent.
+
+        *picture_of* draws what a notice is about as PNG; None where there is nothing to draw. It may block.
 
         Raises:
             ConfigError: apprise is not installed, or does not know the URL; the message does not repeat it.
@@ -49,6 +54,7 @@ class AppriseNotifier:
             ) from None
         quiet_logs()
         self._text_of = text_of
+        self._picture_of = picture_of
         self._kinds = apprise.NotifyType
         self._apprise = apprise.Apprise()
         if not self._apprise.add(url):
@@ -68,7 +74,10 @@ class AppriseNotifier:
         logger.addHandler(words)
         try:
             title, _, body = self._text_of(notice, is_repeat=is_repeat).partition("\n")
-            is_taken = await self._apprise.async_notify(body=body or title, title=title, notify_type=kind)
+            picture = await asyncio.to_thread(self._picture_of, notice)
+            is_taken = await self._apprise.async_notify(
+                body=body or title, title=title, notify_type=kind, attach=_attached(picture)
+            )
         except (OSError, TypeError, ValueError) as error:
             raise DeliveryError(f"{type(error).__name__} in apprise", is_unsure=True) from None
         finally:
@@ -78,6 +87,17 @@ class AppriseNotifier:
 
     async def close(self) -> None:
         """Do nothing: apprise keeps no connection."""
+
+
+def _attached(picture: bytes | None) -> AppriseAttachment | None:
+    """Return a picture as what services that take one are given; the others leave it out."""
+    if picture is None:
+        return None
+    from apprise import AppriseAttachment
+    from apprise.attachment.memory import AttachMemory
+
+    memory = AttachMemory(picture, name="chart.png", mimetype="image/png")  # type: ignore[no-untyped-call]  # untyped
+    return AppriseAttachment(memory)
 
 
 class _Words(logging.Handler):

@@ -140,6 +140,19 @@ class TelegramLink:
         )
         return message.message_id
 
+    async def send_picture(self, png: bytes, *, reply_to: int) -> None:
+        """Send a picture below a message, without a sound.
+
+        Raises:
+            DeliveryError: it did not take the picture.
+        """
+        from telegram import ReplyParameters
+
+        await self.open()
+        reply = ReplyParameters(reply_to, allow_sending_without_reply=True)
+        sent = self._bot.send_photo(self._chat_id, png, disable_notification=True, reply_parameters=reply)
+        await self._call(sent)
+
     async def edit(self, message_id: int, html: str, *, keys: Keys = ()) -> None:
         """Replace a message and its buttons; one that is as it should be, or gone, is fine."""
         await self.open()
