@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.brackets import tranche_quantities
 from apex_cli.core.decision.checks import describe_checks, run_checks
 from apex_cli.core.decision.learned import size_part, why_learning_asks, why_lowered
 from apex_cli.core.decision.market_checks import day_trade_warnings, obstacle_warnings, unpriced_warnings
 from apex_cli.core.decision.signal_checks import option_warnings, split_warnings
 from apex_cli.core.decision.size_multipliers import multipliers_of
 from apex_cli.core.decision.sizing import lowered, no_rate, size_as_given, size_position
+from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind, Reason, Sized, Snapshot
 from apex_cli.core.model.limits import Limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from apex_cli.core.decision.brackets import tranche_quantities
+from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import NEW_YORK, market_time
 from apex_cli.core.market.expiry import has_expired, is_adjusted, is_settled_at_opening, last_trade_at

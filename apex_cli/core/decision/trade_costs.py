@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from apex_cli.core.decision.brackets import tranche_quantities
+from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Sized

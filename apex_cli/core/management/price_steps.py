@@ -12,9 +12,10 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.brackets import Tranche, entry_with_exits, tranche_quantities
+from apex_cli.core.decision.brackets import Tranche, entry_with_exits
 from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.decision.sizing import size_position
+from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Reason, Sized, Snapshot

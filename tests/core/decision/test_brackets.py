@@ -14,10 +14,9 @@ from apex_cli.core.decision.brackets import (
     close_order,
     exits_for_remaining,
     part_of,
-    split_quantity,
-    tranche_quantities,
 )
 from apex_cli.core.decision.plan import decide
+from apex_cli.core.decision.tranches import split_quantity, tranche_quantities
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import Limits
