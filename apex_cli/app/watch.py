@@ -9,6 +9,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from apex_cli.app.drift import last_note
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.resources import badge_in, executor_holder, open_journal, open_store
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
@@ -90,7 +91,8 @@ class Watch:
         now = self._now(state)
         if state.last_seq != self._tail.last_seq:
             self._lines.extend(activities(self._tail.read()))
-        board = make_board(state, self._settings.limits, now, self._day_trades(state, now))
+        drift = last_note(self._settings)
+        board = make_board(state, self._settings.limits, now, self._day_trades(state, now), drift=drift)
         lines = tuple(self._lines)
         self._generation = self._store.generation
         badge = badge_in(self._settings, state)

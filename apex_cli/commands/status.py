@@ -49,7 +49,6 @@ def show_start(groups: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _look(settings: Settings) -> Standing:
-    from apex_cli.app.drift import last_note
     from apex_cli.app.watch import Watch
     from apex_cli.core.market.calendar import market_status
     from apex_cli.core.model.instrument import MarketType
@@ -61,6 +60,5 @@ def _look(settings: Settings) -> Standing:
         badge=seen.badge,
         alarms=seen.alarms,
         holder=seen.holder,
-        drift=last_note(settings),
         market=market_status(MarketType.EQUITY, seen.board.day.now),
     )

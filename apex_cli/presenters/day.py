@@ -103,6 +103,10 @@ def alarm_cells(board: Board, alarms: Sequence[Activity], holder: str = "") -> t
     if board.locks:
         names = dict.fromkeys("the account" if lock.subject == EVERYTHING else lock.subject for lock in board.locks)
         found.append(Cell(f"! locked after closed trades: {', '.join(names)}; until when: apex locks", Tone.WARN))
+    if board.drift is not None and board.drift.parted:
+        since = f" since {board.drift.since}" if board.drift.since else ""
+        why = " ".join(board.drift.parted)
+        found.append(Cell(f"! live trading and the replay part{since}: {why} Look: apex drift", Tone.WARN))
     if board.is_stale and not holder:
         found.append(Cell(f"! no run is going: prices and equity are those of {moment(day.equity_at)}", Tone.WARN))
     return tuple(found)

@@ -31,8 +31,6 @@ class Standing(Value, frozen=True, kw_only=True):
     """Who trades now; empty when nobody does."""
 
     market: MarketStatus
-    drift: DriftNote | None = None
-    """What the last comparison with a replay came to; None without one."""
 
 
 def next_step(standing: Standing) -> tuple[str, str]:
@@ -71,7 +69,7 @@ def status_data(standing: Standing) -> dict[str, Any]:
         "day_trades_remaining": trades.remaining if trades else None,
         "alarms": [{"at": line.at, "message": line.text} for line in standing.alarms],
         **({"locked": [lock.subject for lock in board.locks]} if board.locks else {}),
-        "drift": note_data(standing.drift),
+        "drift": note_data(board.drift),
         "learning_suspended_at": board.learning.suspended_at,
         "market_open": standing.market.is_open,
         "next_session": standing.market.opens_at,
@@ -106,7 +104,7 @@ def status_blocks(standing: Standing) -> tuple[Block, ...]:
     alarms = tuple(
         Line(text=cell.text, tone=cell.tone) for cell in alarm_cells(board, standing.alarms, standing.holder)
     )
-    return (*alarms, *note_lines(standing.drift), *learning_lines(board.learning), Fields(rows=rows))
+    return (*alarms, *learning_lines(board.learning), Fields(rows=rows))
 
 
 def groups_blocks(groups: Sequence[tuple[str, Sequence[str]]]) -> tuple[Block, ...]:
@@ -135,12 +133,3 @@ def note_data(note: DriftNote | None) -> dict[str, Any] | None:
         "since": note.since or None,
         "parted": list(note.parted),
     }
-
-
-def note_lines(note: DriftNote | None) -> tuple[Line, ...]:
-    """Return a warning where the last comparison said that the two part; else nothing."""
-    if note is None or not note.parted:
-        return ()
-    since = f" since {note.since}" if note.since else ""
-    words = f"! Live trading and the replay part{since}: {' '.join(note.parted)} Look: apex drift"
-    return (Line(text=words, tone=Tone.WARN),)

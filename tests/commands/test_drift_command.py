@@ -36,7 +36,7 @@ def test_status_warns_when_the_two_part(traded: Path, apex: Callable[..., Any], 
         "parted": ["3 of 20 trades of the replay were not made."],
     }
     (traded / "state" / "drift.json").write_text(json.dumps(note))
-    words = "! Live trading and the replay part since 2026-02-10: 3 of 20 trades of the replay were not made."
+    words = "! live trading and the replay part since 2026-02-10: 3 of 20 trades of the replay were not made."
     assert words in apex("status").out
     assert apex_json("status").data["drift"]["parted"] == note["parted"]
 

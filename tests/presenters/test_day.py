@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.decision import DayTradeStatus, Regime
+from apex_cli.core.model.health import DriftNote
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.positions.performance import r_distribution
@@ -170,3 +171,11 @@ def test_open_risk_by_strategy_is_named_and_what_has_no_room_is_counted() -> Non
     assert [name for name, _ in rows] == ["Open risk", *(f"rule {number}" for number in range(6)), "more"]
     assert rows[-1][1][0].text == "2"
     assert heat_rows(make_board(State(), Limits(), START, None)) == ()
+
+
+def test_a_drift_from_the_replay_is_an_alarm_until_a_comparison_says_otherwise() -> None:
+    note = DriftNote(at=START, first=START.date(), last=START.date(), since="2026-02-10", parted=("3 of 20 differ.",))
+    (cell,) = alarm_cells(make_board(State(), Limits(), START, None, drift=note), ())
+    assert cell.text == "! live trading and the replay part since 2026-02-10: 3 of 20 differ. Look: apex drift"
+    assert cell.tone is Tone.WARN
+    assert alarm_cells(make_board(State(), Limits(), START, None, drift=replace(note, parted=())), ()) == ()

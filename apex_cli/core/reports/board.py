@@ -15,6 +15,7 @@ from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, TradingMode
+from apex_cli.core.model.health import DriftNote
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import LearningState
 from apex_cli.core.model.limits import Limits, RiskLimits
@@ -149,6 +150,9 @@ class Board(Value, frozen=True, kw_only=True):
     locks: tuple[TradeLock, ...] = ()
     """What closed trades keep from being opened now."""
 
+    drift: DriftNote | None = None
+    """What the last comparison with a replay came to; None without one."""
+
 
 def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None = None) -> Day:
     """Return the day in one line; *views* when they are at hand already."""
@@ -173,7 +177,14 @@ def make_day(state: State, now: datetime, views: tuple[PositionView, ...] | None
     )
 
 
-def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTradeStatus | None) -> Board:
+def make_board(
+    state: State,
+    limits: Limits,
+    now: datetime,
+    day_trades: DayTradeStatus | None,
+    *,
+    drift: DriftNote | None = None,
+) -> Board:
     """Return the screen at *now*.
 
     Args:
@@ -181,6 +192,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         limits: the user's.
         now: aware; countdowns end by it.
         day_trades: the count for an order sent now; None when it is not known.
+        drift: what the last comparison with a replay came to.
     """
     views = position_views(state)
     day = make_day(state, now, views)
@@ -202,6 +214,7 @@ def make_board(state: State, limits: Limits, now: datetime, day_trades: DayTrade
         learning=state.learning,
         round_trips=closed_trips(state),
         locks=locks_in_force(state, now),
+        drift=drift,
     )
 
 
