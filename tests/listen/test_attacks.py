@@ -48,7 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_every_attempt_is_answered_or_cut_off(served: Served, attack: Attack) -> None:
     status, answer, took = tried(served.port, attack)
     assert status in attack.wanted, answer
-    assert took < 3
+    assert took < 8
     assert not answer or json.loads(answer.partition(b"\r\n\r\n")[2])["v"] == 1
     assert SECRET.encode() not in answer
     assert b"Traceback" not in answer
