@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+def _currency(text: str) -> str:
+    code = text.strip().upper()
+    if len(code) != 3 or not code.isascii() or not code.isalpha():  # noqa: PLR2004 - letters of ISO 4217
+        raise typer.BadParameter(f"{text[:40]!r} is no currency, such as EUR.")
+    return code
+
+
+def _rate(text: str) -> tuple[str, Decimal]:
+    code, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text[:40]!r} is no rate, such as USD=0.92.", param_hint="--rate")
+    return _currency(code), positive_decimal(value)
+
+
 @app.command(epilog="Example: apex gateway --bars bars --pace 5 --state gateway.json")
 @common("gateway", config=False)
 def gateway(
@@ -34,8 +48,17 @@ def gateway(
     ] = 0,
     account: Annotated[str, typer.Option(help="Account id as reported to clients.")] = "DU1234567",
     cash: Annotated[
-        Decimal, typer.Option(parser=positive_decimal, metavar="USD", help="Cash of a new account.")
+        Decimal, typer.Option(parser=positive_decimal, metavar="AMOUNT", help="Cash of a new account.")
     ] = Decimal(100_000),
+    base: Annotated[str, typer.Option(parser=_currency, metavar="CURRENCY", help="Currency of a new account.")] = "USD",
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CURRENCY=VALUE",
+            help="Worth of another currency in it, until a pair has a price; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     cash_account: Annotated[bool, typer.Option("--cash-account", help="No margin and no short sales.")] = False,
     state: Annotated[
         Path | None,
@@ -75,6 +98,8 @@ def gateway(
         state=state,
         takes_commands=control,
         policy=Policy(volatility=volatility),
+        base=base,
+        rates=dict(map(_rate, rate or ())),
     )
 
     def started(where: Started) -> None:

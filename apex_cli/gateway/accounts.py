@@ -199,7 +199,7 @@ def margins_of(before: Balance, value: Decimal, commission: Decimal) -> Margins:
 
 def cash_values(engine: MatchingEngine) -> list[AccountValue]:
     """Return the cash of every currency with its rate."""
-    rates = {HOME_CURRENCY: ONE, **engine.rates}
+    rates = {engine.base: ONE, **engine.rates}
     held = {currency: amount for currency, amount in engine.balances.items() if currency in rates}
     rows = [AccountValue(tag="ExchangeRate", value=f"{rate:.10f}", currency=name) for name, rate in rates.items()]
     rows += [
@@ -210,9 +210,11 @@ def cash_values(engine: MatchingEngine) -> list[AccountValue]:
     return rows
 
 
-def account_values(balance: Balance, policy: Policy, cash: Iterable[AccountValue] = ()) -> list[AccountValue]:
-    """Return every account value with *cash* by currency, without the tags that the policy leaves out."""
-    usd = {
+def account_values(
+    balance: Balance, policy: Policy, cash: Iterable[AccountValue] = (), base: str = HOME_CURRENCY
+) -> list[AccountValue]:
+    """Return every account value in the currency *base*, with *cash* by currency; the policy leaves tags out."""
+    amounts = {
         "NetLiquidation": balance.equity,
         "EquityWithLoanValue": balance.equity,
         "PreviousDayEquityWithLoanValue": balance.equity - balance.unrealized - balance.realized,
@@ -241,7 +243,7 @@ def account_values(balance: Balance, policy: Policy, cash: Iterable[AccountValue
         "AccountType": "INDIVIDUAL",
         "AccountReady": "true",
         "AccountOrGroup": "",
-        "Currency": "USD",
+        "Currency": base,
         "Cushion": _ratio(balance.excess, balance.equity),
         "Leverage": _ratio(balance.gross, balance.equity),
         "LookAheadNextChange": "0",
@@ -249,7 +251,7 @@ def account_values(balance: Balance, policy: Policy, cash: Iterable[AccountValue
     if policy.day_trades_remaining is not None:
         plain |= dict.fromkeys(DAY_TRADE_TAGS, policy.day_trades_remaining)
     rows = [AccountValue(tag=tag, value=value) for tag, value in plain.items()]
-    rows += [AccountValue(tag=tag, value=f"{round_to_cent(value):f}", currency="USD") for tag, value in usd.items()]
+    rows += [AccountValue(tag=tag, value=f"{round_to_cent(value):f}", currency=base) for tag, value in amounts.items()]
     return [row for row in (*rows, *cash) if row.tag not in policy.missing_tags]
 
 
@@ -289,7 +291,7 @@ class Holdings:
             average_price=row.average_price,
             order_ref=row.terms.order_ref,
             commission=fill.commission,
-            commission_currency=fill.commission_currency or HOME_CURRENCY,
+            commission_currency=fill.commission_currency or self._engine.base,
             at=fill.filled_at,
         )
         fresh = PositionRow(contract=row.contract, instrument=fill.instrument, quantity=ZERO, average_cost=ZERO)
@@ -397,6 +399,11 @@ class Holdings:
             rates=self._engine.rates,
         )
 
+    @property
+    def base(self) -> str:
+        """The account's currency."""
+        return self._engine.base
+
     def rate_of(self, currency: str) -> Decimal:
         """Return what one unit of *currency* is worth in the account's."""
         return self._engine.rates.get(currency, ONE)
@@ -435,7 +442,7 @@ def refusal_of(row: OrderRow, listing: Listing, holdings: Holdings, at: datetime
         return ""
     return (
         "We are unable to accept your order. Your Available Funds are in sufficient to cover it: "
-        f"needed {needed:.2f} USD, available {balance.available:.2f} USD."
+        f"needed {needed:.2f} {holdings.base}, available {balance.available:.2f} {holdings.base}."
     )
 
 

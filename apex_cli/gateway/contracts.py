@@ -10,7 +10,7 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from apex_cli.core.market.calendar import NEW_YORK, SATURDAY, SUNDAY, session_bounds
+from apex_cli.core.market.calendar import CLOSING_TIME, NEW_YORK, SATURDAY, SUNDAY, session_bounds
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import (
     HOME_CURRENCY,
@@ -307,7 +307,7 @@ def _local_symbol(contract: Contract, instrument: Instrument) -> str:
 
 
 DAYS_TOLD = 6
-PRE_MARKET, AFTER_HOURS = time(4), time(20)
+PRE_MARKET, AFTER_HOURS, HALF_DAY_AFTER_HOURS = time(4), time(20), time(17)
 
 
 def trading_hours(now: datetime, market: MarketType = MarketType.EQUITY) -> tuple[str, str]:
@@ -323,8 +323,9 @@ def _session_hours(day: date) -> tuple[str, str]:
     if bounds is None:
         return f"{name}:CLOSED", f"{name}:CLOSED"
     opens, closes = (bound.astimezone(NEW_YORK) for bound in bounds)
+    last = AFTER_HOURS if closes.time() == CLOSING_TIME else HALF_DAY_AFTER_HOURS
     return (
-        f"{name}:{PRE_MARKET:%H%M}-{name}:{AFTER_HOURS:%H%M}",
+        f"{name}:{PRE_MARKET:%H%M}-{name}:{last:%H%M}",
         f"{name}:{opens:%H%M}-{name}:{closes:%H%M}",
     )
 

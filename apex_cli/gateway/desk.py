@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -65,13 +65,20 @@ class Desk(Register):
         policy: Policy | None = None,
         is_margin: bool = True,
         plan: CommissionPlan = CommissionPlan.IB_FIXED,
+        base: str = HOME_CURRENCY,
+        rates: Mapping[str, Decimal] | None = None,
         engine: MatchingEngine | None = None,
     ) -> None:
-        """Open an account with *cash*, flat; or continue with an *engine* that was restored."""
+        """Open an account with *cash* in the currency *base*, flat; or continue with an *engine* that was restored.
+
+        *rates* say what one unit of each other currency is worth in it, until a pair has another price.
+        """
         super().__init__()
         self.policy = policy or Policy()
         self.costs = CostModel(plan=plan)
-        self.engine = engine or MatchingEngine(cash=Usd(cash), costs=self.costs)
+        self.engine = engine or MatchingEngine(cash=Usd(cash), costs=self.costs, base=base)
+        for currency, rate in (rates or {}).items():
+            self.engine.set_rate(currency, rate)
         self.listings = Listings(symbols)
         self.holdings = Holdings(self.engine, self.policy, is_margin=is_margin)
         self.late_fills: dict[str, Decimal] = {}
@@ -307,13 +314,19 @@ class Desk(Register):
         return self._reports_of(self.engine.on_bar(listing.instrument.key, bar, at, auctions=auctions), at)
 
     def _take_rate(self, instrument: Instrument, price: Decimal) -> None:
-        """Count the other currency of a pair with dollars by the pair's price."""
+        """Count a currency of a pair by its price: the other one is the account's, or dollars with a rate."""
         mark = PAIR_MARKS.get(instrument.market_type)
-        base, _, quote = instrument.symbol.partition(mark) if mark else ("", "", "")
-        if quote == HOME_CURRENCY:
-            self.engine.set_rate(base, price)
-        elif base == HOME_CURRENCY:
+        if mark is None:
+            return
+        base, (first, _, quote) = self.engine.base, instrument.symbol.partition(mark)
+        if quote == base:
+            self.engine.set_rate(first, price)
+        elif first == base:
             self.engine.set_rate(quote, 1 / price)
+        elif quote == HOME_CURRENCY and quote in self.engine.rates:
+            self.engine.set_rate(first, price * self.engine.rates[quote])
+        elif first == HOME_CURRENCY and first in self.engine.rates:
+            self.engine.set_rate(quote, self.engine.rates[first] / price)
 
     def fill(self, perm_id: int, quantity: Decimal, price: Decimal | None, at: datetime) -> list[Report]:
         """Fill part of one order, by default at its own price or the last one, wherever the market is."""

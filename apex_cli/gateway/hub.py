@@ -248,4 +248,5 @@ class Hub:
     def account_values(self) -> list[AccountValue]:
         """Return every account value that clients see."""
         holdings = self.desk.holdings
-        return account_values(holdings.balance(self.now()), self.desk.policy, holdings.cash_values())
+        base = self.desk.engine.base
+        return account_values(holdings.balance(self.now()), self.desk.policy, holdings.cash_values(), base)

@@ -21,6 +21,7 @@ from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import BrokerError, InputError
 from apex_cli.core.model.base import Value
+from apex_cli.core.model.instrument import HOME_CURRENCY
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.gateway import control
@@ -55,6 +56,11 @@ class ServeOptions(Value, frozen=True, kw_only=True):
     """Read commands as lines of JSON from standard input; its end ends the gateway."""
 
     policy: Policy = Policy()
+    base: str = HOME_CURRENCY
+    """Currency of a new account."""
+
+    rates: dict[str, Decimal] = {}
+    """Units of it for one of each other currency, until a pair has another price."""
 
 
 class Started(Value, frozen=True, kw_only=True):
@@ -151,6 +157,8 @@ def open_gateway(options: ServeOptions, log: Callable[[str], None]) -> tuple[Gat
             policy=options.policy,
             is_margin=options.is_margin,
             plan=CommissionPlan.IB_FIXED,
+            base=options.base,
+            rates=options.rates,
         )
     else:
         desk = desk_of(book, options.policy)

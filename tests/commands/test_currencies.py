@@ -412,3 +412,89 @@ def test_the_table_of_a_run_names_two_securities_of_one_ticker_apart(here: Path,
     (here / "s.json").write_text(json.dumps(signals))
     shown = apex("run", "--once", "--dry-run", "--signals", "s.json").out
     assert [line.split()[0] for line in shown.splitlines() if line.startswith("SAP")] == ["SAP", "SAP@EUR"]
+
+
+IN_EUROS: dict[str, tuple[dict[str, Any], dict[str, str], int, Fraction, Fraction]] = {
+    # An account in euros risks 1000 EUR; size, profit and risk by hand.
+    # 1000 / 4 = 250.
+    "SAP@EUR": (STOCK.signal, {"SAP@EUR": "112"}, 250, Fraction(250 * 12), Fraction(1000)),
+    # A dollar is 0.80 EUR when it is decided, and 1/1.28 at the end: 1000 / (2 * 0.80) = 625.
+    "SAP": (
+        {"symbol": "SAP", "entry_price": 50, "stop_loss": 48, "target_price": 56},
+        {"EUR.USD": "1.28", "SAP": "56"},
+        625,
+        625 * 6 / Fraction(128, 100),
+        Fraction(1000),
+    ),
+    # A yen is 0.80/150 EUR, and 0.80/156 at the end: 1000 / (3 * 0.80 / 150) = 62,500, in thousands.
+    "USD.JPY": (
+        YEN.signal,
+        {"USD.JPY": "156"},
+        62_000,
+        62_000 * 6 * Fraction(80, 100) / 156,
+        62_000 * 3 * Fraction(80, 100) / 150,
+    ),
+    # A pound is 1/0.84 EUR at the stop: 1000 / (0.01 / 0.84) = 84,000.
+    "EUR.GBP": (CROSS.signal, {"EUR.GBP": "0.84"}, 84_000, Fraction(-1000), Fraction(1000)),
+}
+
+
+@pytest.mark.parametrize("library", ["ib_insync", "ib_async"])
+@pytest.mark.parametrize("name", IN_EUROS)
+def test_an_account_in_euros_is_the_same_over_the_wire(
+    here: Path, apex_json: Callable[..., Any], library: str, name: str
+) -> None:
+    signal, moves, quantity, pnl, risk = IN_EUROS[name]
+    prices = {"EUR.USD": "1.25", "USD.JPY": "150", "EUR.GBP": "0.85", "SAP": "50", "SAP@EUR": "100"}
+    venue = GatewayThread(prices=prices, cash="1000000", base="EUR")
+    venue.start()
+    (here / "config.yaml").write_text(
+        "execution: {simulation_mode: false, auto_execute: true}\n"
+        "risk: {capital: 100000, max_position_pct: 1, max_risk_pct: 0.01, enforce_market_hours: false}\n"
+        "currency: {base: EUR}\n"
+        f"broker: {{ib: {{library: {library}, ib_port: {venue.port}, quiet_hours: []}}}}\n"
+    )
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - these processes live by the machine's clock
+    rows = [{"signal_type": "BUY", "confidence": 0.8, "timestamp": at, "signal_id": "one", **signal}]
+    (here / "s.json").write_text(json.dumps(rows))
+    try:
+        (entered,) = apex_json("run", "--once", "--signals", "s.json").data["signals"]
+        assert (entered["outcome"], entered["quantity"]) == ("executed", quantity), entered["reasons"]
+        for symbol, price in moves.items():
+            venue.set_price(symbol, price)
+        ended = apex_json("run", "--once")
+        (trip,) = apex_json("history").data["round_trips"]
+        assert cents(trip["pnl"]) == cents(pnl)
+        assert float(trip["r_multiple"]) == pytest.approx(float(pnl / risk), abs=0.0001)
+        assert venue.books().positions == {}
+        gained = Fraction(ended.data["summary"]["equity"]) - 1_000_000
+        assert abs(gained - (pnl - Fraction(trip["commission"]))) < 1, "what was paid in dollars is worth less by now"
+    finally:
+        venue.close()
+
+
+@pytest.fixture
+def client_values() -> Callable[..., dict[tuple[str, str], str]]:
+    """Return what a bare client hears of the account of a new paper venue."""
+
+    def heard(**how: Any) -> dict[tuple[str, str], str]:
+        from ib_async import IB
+
+        venue, client = GatewayThread(**how), IB()
+        venue.start()
+        try:
+            client.connect("127.0.0.1", venue.port, clientId=5, timeout=10)
+            return {(row.tag, row.currency): row.value for row in client.accountValues()}
+        finally:
+            client.disconnect()
+            venue.close()
+
+    return heard
+
+
+def test_the_paper_venue_reports_its_rates(client_values: Callable[..., dict[tuple[str, str], str]]) -> None:
+    found = client_values(base="EUR", prices={"EUR.USD": "1.25", "USD.JPY": "150"})
+    assert found["NetLiquidation", "EUR"] == "100000.00"
+    assert found["Currency", ""] == "EUR"
+    rates = {currency: Decimal(text) for (tag, currency), text in found.items() if tag == "ExchangeRate"}
+    assert rates == {"EUR": 1, "USD": Decimal("0.8"), "JPY": pytest.approx(Decimal("0.8") / 150)}

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,25 @@ def test_it_plays_bars_and_takes_commands(start: Callable[..., subprocess.Popen[
     assert books["positions"] == {"AAPL": "10"}
     assert books["cash"] == "384.00"
     assert process.returncode == 0
+
+
+def test_an_account_may_be_kept_in_another_currency(start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start(
+        *("gateway", "--port", "0", "--json", "--control", "--base", "eur", "--rate", "USD=0.80", "--cash", "1000"),
+        stdin=subprocess.PIPE,
+    )
+    said, _ = process.communicate(
+        '{"do": "price", "symbol": "AAPL", "price": "50"}\n'
+        '{"do": "by_hand", "symbol": "AAPL", "action": "BUY", "quantity": "10"}\n{"do": "books"}\n'
+    )
+    books = json.loads(said.splitlines()[-1])["books"]
+    assert books["positions"] == {"AAPL": "10"}
+    assert Decimal(books["cash"]) == 1000 - (500 + 1) * Decimal("0.80")  # 10 at 50 USD, and 1 USD to the broker
+
+
+@pytest.mark.parametrize("words", [("--base", "EURO"), ("--rate", "USD"), ("--rate", "USD=-1"), ("--rate", "$=1")])
+def test_what_is_no_currency_or_no_rate_is_refused(apex_json: Callable[..., Any], words: tuple[str, str]) -> None:
+    assert apex_json("gateway", "--port", "0", *words).status == 2
 
 
 def test_a_host_that_others_reach_is_refused(apex_json: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from apex_cli.core.model.money import ZERO
 from apex_cli.gateway.books import Books, desk_of
-from apex_cli.gateway.contracts import Contract
+from apex_cli.gateway.contracts import Contract, trading_hours
 from apex_cli.gateway.desk import Desk
 from apex_cli.gateway.policy import Children, OcaPartial, Policy
 from apex_cli.gateway.rows import ErrorReport, ExecutionReport, OrderRow, Report
@@ -229,3 +229,10 @@ def test_an_oca_group_is_known_by_its_name_to_children_and_others() -> None:
     price(desk, "55.00")
     assert [state for state, *_ in states(desk)] == ["Filled", "Filled", "Cancelled"]
     assert codes(place(desk, 4, "STP", "SELL", 10, aux_price=47, oca_group="pair")) == [201]
+
+
+def test_the_hours_of_a_stock_end_earlier_on_a_half_day() -> None:
+    every, liquid = trading_hours(datetime(2026, 11, 26, 15, tzinfo=UTC))
+    assert every.split(";")[:3] == ["20261126:CLOSED", "20261127:0400-20261127:1700", "20261128:CLOSED"]
+    assert liquid.split(";")[1] == "20261127:0930-20261127:1300"
+    assert "20261130:0400-20261130:2000" in every

@@ -187,6 +187,7 @@ class GatewayThread(Driver):
         cash: Number = "100000",
         is_margin: bool = True,
         plan: CommissionPlan = CommissionPlan.IB_FIXED,
+        base: str = "USD",
         prices: Mapping[str, Number] | None = None,
         policy: Policy | None = None,
         state: Path | None = None,
@@ -201,7 +202,7 @@ class GatewayThread(Driver):
         self._account = account
         self._policy = policy or Policy()
         self._new_desk: Callable[[], Desk] = lambda: Desk(
-            cash=Decimal(cash), policy=self._policy, is_margin=is_margin, plan=plan, symbols=prices or ()
+            cash=Decimal(cash), policy=self._policy, is_margin=is_margin, plan=plan, base=base, symbols=prices or ()
         )
         self._prices = dict(prices or {})
         self._books = Books(state)

@@ -525,6 +525,11 @@ class MatchingEngine:
         """Return the currency of commissions of *instrument*."""
         return self._ledger.charges_in(instrument)
 
+    @property
+    def base(self) -> str:
+        """The account's currency."""
+        return self._ledger.base
+
     def set_rate(self, currency: str, value: Decimal, origin: Rate | None = None) -> None:
         """Count *currency* by *value* units of the account's from now on; fills name *origin* as their rate."""
         self._ledger.rates[currency] = value
