@@ -346,6 +346,9 @@ class ModelStore(Protocol):
 class LearningHook(Protocol):
     """What learns from closed trades; looked at no more than every five minutes."""
 
+    def prepare(self, state: State, now: datetime) -> None:
+        """Gather what the next ``check`` needs from outside the state, before its transaction."""
+
     def check(self, state: State, now: datetime) -> None:
         """Adapt if there is reason to, inside the caller's transaction."""
 

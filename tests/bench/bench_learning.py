@@ -187,6 +187,8 @@ def learned(days: Sequence[Sequence[Candidate]], *, follows: bool) -> tuple[list
                 lesson = lesson_of(day[place], ranked[place], number, evening, is_taken=place in best)
                 tx.lessons[lesson.round_trip_id] = lesson
             prune_lessons(tx, evening)
+        learners.prepare(store.view(), evening)
+        with store.transaction() as tx:
             learners.check(tx, evening)
     return taken, scores
 

@@ -299,6 +299,7 @@ class Coordinator:
         now = self._clock.now()
         last = self._store.view().counters.last_learning_check
         if last is None or now - last >= self._learning_interval:
+            self._learning.prepare(self._store.view(), now)
             with self._store.transaction() as tx:
                 tx.counters = replace(tx.counters, last_learning_check=now)
                 self._learning.check(tx, now)

@@ -30,7 +30,7 @@ from apex_cli.core.venue.costs import CostModel
 LONGEST = timedelta(days=30)
 """How long a signal is followed."""
 
-MOST_FOLLOWED_AT_ONCE = 200
+MOST_FOLLOWED_AT_ONCE = 150
 OF_ITS_OWN = frozenset(
     {
         "signal_levels",
@@ -183,29 +183,34 @@ def lesson_of(row: Followed, r: Decimal, at: datetime) -> Lesson:
     )
 
 
-def look_at_followed(tx: State, bars: BarSource, now: datetime) -> None:
-    """End every signal whose result is known by now, in the caller's transaction.
+def endings(state: State, bars: BarSource, now: datetime) -> list[FollowedEnd]:
+    """Return the end of every followed signal whose result is known by now; reads bars, so outside a transaction.
 
-    One that waits for an answer is looked at later; one that was traded after all is dropped.
+    One that waits for an answer is looked at later; one that was traded after all ends without a lesson.
     """
-    for name, row in list(tx.followed.items()):
-        known: SignalRecord | None = tx.signals.get(row.signal_id)
+    found = []
+    for name, row in state.followed.items():
+        known: SignalRecord | None = state.signals.get(row.signal_id)
         outcome = known.outcome if known is not None else None
         if outcome is SignalOutcome.QUEUED and now < row.until:
             continue
         if outcome in {SignalOutcome.EXECUTED, SignalOutcome.UNKNOWN}:
-            _end(tx, FollowedEnd(name=name), now)
+            found.append(FollowedEnd(name=name))
             continue
         r = result_of(row, bars.bars(row.instrument.bars_name, after=row.since, until=now), now)
         if r is not None:
-            _end(tx, FollowedEnd(name=name, lesson=lesson_of(row, r, now)), now)
+            found.append(FollowedEnd(name=name, lesson=lesson_of(row, r, now)))
         elif now >= row.until:
-            _end(tx, FollowedEnd(name=name), now)
+            found.append(FollowedEnd(name=name))
+    return found
 
 
-def _end(tx: State, end: FollowedEnd, now: datetime) -> None:
-    seq = tx.emit(FollowingEnded(at=now, subject=end.name, data=end))
-    apply_end(tx, end, seq)
+def end_all(tx: State, ends: Iterable[FollowedEnd], now: datetime) -> None:
+    """Keep what followed signals taught, in the caller's transaction; one that is not followed any more is left out."""
+    for end in ends:
+        if end.name in tx.followed:
+            seq = tx.emit(FollowingEnded(at=now, subject=end.name, data=end))
+            apply_end(tx, end, seq)
 
 
 def apply_end(tx: State, end: FollowedEnd, seq: int) -> None:

@@ -6,7 +6,7 @@ Learning reaches the score and nothing else. Each change can be listed, compared
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from apex_cli.core.learning import components, markets
 from apex_cli.core.learning.audit import Audit, audit_of
 from apex_cli.core.learning.expectation import value_key
 from apex_cli.core.learning.experience import all_experience
-from apex_cli.core.learning.followed import look_at_followed
+from apex_cli.core.learning.followed import end_all, endings
 from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
 from apex_cli.core.market.calendar import session_date
@@ -30,7 +30,7 @@ from apex_cli.core.model.learning import (
     Weights,
     WeightsVersion,
 )
-from apex_cli.core.model.lesson import Lesson
+from apex_cli.core.model.lesson import FollowedEnd, Lesson
 from apex_cli.core.ports import BarSource
 from apex_cli.core.state.events import (
     LearningChange,
@@ -70,7 +70,17 @@ class Learners:
         self._mode = mode
         self._outcome_hook = outcome_hook
         self._bars = bars
-        self._looked_on: date | None = None
+        self._is_first_look = False
+        """Whether the next check is the first one of its session."""
+
+        self._ends: list[FollowedEnd] = []
+
+    def prepare(self, state: State, now: datetime) -> None:
+        """Before the first check of a session, see what became of the signals that are followed."""
+        last = state.counters.last_learning_check
+        self._is_first_look = last is None or session_date(last) != session_date(now)
+        if self._is_first_look and self._bars is not None and self._mode.learns:
+            self._ends = endings(state, self._bars, now)
 
     def check(self, state: State, now: datetime) -> None:
         """Adapt where there is reason to, inside the caller's transaction."""
@@ -84,14 +94,10 @@ class Learners:
         self._tell_outcomes(state, lessons, now)
 
     def _once_a_session(self, tx: State, now: datetime) -> None:
-        """See what became of the signals that are followed, and whether learning made results worse."""
-        today = session_date(now)
-        if today == self._looked_on:
-            return
-        self._looked_on = today
-        if self._bars is not None and tx.followed:
-            look_at_followed(tx, self._bars, now)
-        if tx.learning.in_force(self._mode).adapts and tx.learning.newest:
+        """Keep what followed signals taught, and see whether learning made results worse."""
+        ends, self._ends = self._ends, []
+        end_all(tx, ends, now)
+        if self._is_first_look and tx.learning.in_force(self._mode).adapts and tx.learning.newest:
             audit = audit_of(tx.lessons.values(), tx.audits, after=tx.learning.audited_seq)
             if audit is not None and audit.is_harmful:
                 suspend(tx, audit, now)

@@ -409,6 +409,9 @@ class TestHouse:
         looked: list[datetime] = []
 
         class Learners:
+            def prepare(self, state: State, now: datetime) -> None:
+                del state, now
+
             def check(self, state: State, now: datetime) -> None:
                 state.emit(an_event("learned", at=now))
                 looked.append(now)
@@ -425,6 +428,9 @@ class TestHouse:
         looked: list[datetime] = []
 
         class Learners:
+            def prepare(self, state: State, now: datetime) -> None:
+                del state, now
+
             def check(self, state: State, now: datetime) -> None:
                 del state
                 looked.append(now)

@@ -6,17 +6,21 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide, decide_at
+from apex_cli.core.decision.record import record_decision
 from apex_cli.core.model.decision import Binding, DecisionKind, Sized
 from apex_cli.core.model.learning import LearningLimits, LearningMode
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.signal import Expectation, Opportunity
+from apex_cli.core.state.events import DecisionRecord
+from apex_cli.core.state.tables import State
 from kit import START
 
 D = Decimal
@@ -156,3 +160,15 @@ def test_the_clock_of_the_snapshot_counts(build: Any) -> None:
     found = doubted(build, "0.95")
     assert decide(found, late, limits(build)) == decide(found, late, limits(build))
     assert build.now > START
+
+
+def test_the_journal_gives_the_decision_again(build: Any) -> None:
+    """What was expected, and the limits it was held against, are part of the inputs."""
+    for loses in ("0.5", "0.80", "0.95"):
+        found, snapshot, chosen = doubted(build, loses), build.snapshot(), limits(build)
+        state = State()
+        record_decision(state, found, snapshot, chosen, decide(found, snapshot, chosen))
+        (row,) = (row for row in state.outbox.values() if row.kind == "decided")
+        record = msgspec.json.decode(row.data, type=DecisionRecord)
+        assert record.opportunity.expected == found.expected
+        assert decide(record.opportunity, record.snapshot, record.limits) == record.decision

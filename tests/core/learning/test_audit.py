@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from apex_cli.core.learning.audit import LEAST_LESSONS, audit_of, session_of, with_audited
 from apex_cli.core.learning.learners import Learners, put_in_force, unfreeze
@@ -79,6 +80,25 @@ def test_too_little_says_nothing(lesson: Any) -> None:
     assert audit_of([lesson(n) for n in range(200)], {}) is None
 
 
+def look(store: MemoryStore, learners: Learners, days: int) -> None:
+    """Let the coordinator's look at the learners happen on a day."""
+    now = START + DAY * days
+    learners.prepare(store.view(), now)
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, last_learning_check=now)
+        learners.check(tx, now)
+
+
+def test_it_is_judged_once_a_session(lesson: Any) -> None:
+    store, learners = harmed(lesson), Learners()
+    with store.transaction() as tx:
+        tx.counters = replace(tx.counters, last_learning_check=START + DAY * 60)
+    look(store, learners, 60)
+    assert store.view().learning.suspended_at is None
+    look(store, learners, 61)
+    assert store.view().learning.suspended_at is not None
+
+
 def harmed(lesson: Any) -> MemoryStore:
     store = MemoryStore()
     with store.transaction() as tx:
@@ -91,8 +111,7 @@ def harmed(lesson: Any) -> MemoryStore:
 
 def test_it_is_switched_to_report_with_an_event_and_a_reason(lesson: Any) -> None:
     store = harmed(lesson)
-    with store.transaction() as tx:
-        Learners().check(tx, START + DAY * 60)
+    look(store, Learners(), 60)
     learning = store.view().learning
     assert learning.suspended_at == START + DAY * 60
     assert "What learning moved up brought less than what it moved down: -" in learning.suspended_why
@@ -107,24 +126,23 @@ def test_it_is_switched_to_report_with_an_event_and_a_reason(lesson: Any) -> Non
 def test_from_then_on_nothing_new_is_put_in_force(lesson: Any) -> None:
     store, learners = harmed(lesson), Learners()
     for days in range(60, 63):
-        with store.transaction() as tx:
-            learners.check(tx, START + DAY * days)
+        look(store, learners, days)
     assert store.view().learning.newest == 1
     assert [event.kind for event in store.events].count("learning_suspended") == 1
 
 
 def test_a_person_lets_it_go_on_and_what_was_judged_is_not_judged_again(lesson: Any) -> None:
     store, learners = harmed(lesson), Learners()
+    look(store, learners, 60)
+    assert store.view().learning.suspended_at is not None
     with store.transaction() as tx:
-        learners.check(tx, START + DAY * 60)
         unfreeze(tx, START + DAY * 60)
-        learners.check(tx, START + DAY * 61)
+    look(store, learners, 61)
     assert store.view().learning.suspended_at is None
 
 
 @pytest.mark.parametrize("mode", [LearningMode.REPORT, LearningMode.OFF])
 def test_where_nothing_is_changed_nothing_is_judged(lesson: Any, mode: LearningMode) -> None:
     store = harmed(lesson)
-    with store.transaction() as tx:
-        Learners(mode).check(tx, START + DAY * 60)
+    look(store, Learners(mode), 60)
     assert store.view().learning.suspended_at is None

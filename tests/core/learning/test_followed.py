@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.decision.record import record_decision, signal_row
-from apex_cli.core.learning.followed import LONGEST, look_at_followed, result_of
+from apex_cli.core.learning.followed import LONGEST, end_all, endings, result_of
 from apex_cli.core.learning.learners import Learners
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.instrument import Instrument, MarketType
@@ -190,12 +190,14 @@ class TestWhatIsFollowed:
     ) -> None:
         state = self.decided(build)
         state.signals["sig-1"] = signal_row(build.opportunity().signal, outcome, build.now)
-        look_at_followed(state, Prices(bars("50 55 49 54", first=build.now)), build.now + DAY)
+        now = build.now + DAY
+        end_all(state, endings(state, Prices(bars("50 55 49 54", first=build.now)), now), now)
         assert (len(state.lessons), len(state.followed)) == (lessons, left)
 
     def test_what_no_price_ever_says_is_dropped(self, build: Any) -> None:
         state = self.decided(build)
-        look_at_followed(state, Prices([]), build.now + LONGEST)
+        now = build.now + LONGEST
+        end_all(state, endings(state, Prices([]), now), now)
         assert (len(state.lessons), len(state.followed)) == (0, 0)
 
     def test_the_journal_gives_it_again(self, build: Any) -> None:
@@ -207,8 +209,10 @@ class TestWhatIsFollowed:
         with store.transaction() as tx:
             record_decision(tx, opportunity, snapshot, limits, decision)
         assert rebuilt(store).followed == store.view().followed
+        learners = Learners(bars=Prices(bars("50 55 49 54", first=build.now)))
+        learners.prepare(store.view(), build.now + DAY)
         with store.transaction() as tx:
-            Learners(bars=Prices(bars("50 55 49 54", first=build.now))).check(tx, build.now + DAY)
+            learners.check(tx, build.now + DAY)
         (lesson,) = store.view().lessons.values()
         assert (lesson.is_followed, lesson.r, lesson.seq) == (True, D("2"), store.view().last_seq)
         assert not store.view().followed
