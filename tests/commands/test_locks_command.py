@@ -104,3 +104,17 @@ def test_nothing_is_said_of_locks_where_nothing_is_locked(traded: Path, apex_jso
     assert "locked" not in apex_json("status").data
     assert not {"trade_locks", "sectors", "blackout"} & {row["code"] for row in apex_json("doctor").data["findings"]}
     assert traded.is_dir()
+
+
+def test_trades_of_before_a_protection_was_configured_lock_at_the_next_start(
+    traded: Path, apex: Any, apex_json: Any
+) -> None:
+    assert apex("run", "--once", "--bars-until", "2004-03-08").status == 0
+    with (traded / "config.yaml").open("a") as config:
+        config.write(COOLDOWN)
+    assert apex_json("locks").data["locks"] == []
+    assert [near["subject"] for near in apex_json("locks").data["near"]] == ["MSFT"]
+    assert apex("run", "--once", "--dry-run", "--signals", again(traded)).status in {0, 4}
+    assert apex_json("locks").data["locks"] == []
+    assert apex("run", "--once").status in {0, 8}
+    assert [lock["subject"] for lock in apex_json("locks").data["locks"]] == ["MSFT"]

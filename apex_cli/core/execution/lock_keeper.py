@@ -33,5 +33,5 @@ class LockKeeper:
             return bool(keep_locks(tx, self._protections, now))
 
     def _is_due(self, state: State, now: datetime) -> bool:
-        wanted = (lock for lock in locks_of(state.round_trips.values(), self._protections) if now < lock.until)
+        wanted = locks_of(state.round_trips.values(), self._protections, now)
         return any(lock.lock_id not in state.trade_locks for lock in wanted)

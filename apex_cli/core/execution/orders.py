@@ -424,7 +424,7 @@ class Orders:
             events = (*self._undelivered, *reported)
             outside = sum(1 for event in events if isinstance(event, Fill) and not is_ours(tx, event))
             booked = book(tx, events, now)
-            if booked.fills and self._protections is not NO_PROTECTIONS:
+            if self._protections is not NO_PROTECTIONS and tx.round_trips.changed:
                 keep_locks(tx, self._protections, now)
             _settle_unanswered(tx, asked, absent, reason, now)
             if also is not None:

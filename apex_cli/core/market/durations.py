@@ -8,6 +8,7 @@ sessions: one stands for 24 hours in which the market is open.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import cache
 
 from apex_cli.core.market.calendar import (
     NEW_YORK,
@@ -100,6 +101,7 @@ def reaches(duration: Duration, market: MarketType, since: datetime, at: datetim
     return at <= end_of(duration, market, since)
 
 
+@cache
 def _sessions_on(day: date, number: int) -> date:
     """Return the session that is *number* sessions after *day*."""
     for _ in range(number):

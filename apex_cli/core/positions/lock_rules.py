@@ -19,7 +19,6 @@ from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import (
-    NO_PROTECTIONS,
     LockRule,
     LockScope,
     LossStreak,
@@ -82,14 +81,16 @@ def is_stop(trip: RoundTrip) -> bool:
     return trip.exit_reason == STOPPED and is_loss(trip)
 
 
-def locks_of(trips: Iterable[RoundTrip], protections: Protections) -> Iterator[TradeLock]:
-    """Yield every lock that *trips* lead to, those that are over included.
+def locks_of(trips: Iterable[RoundTrip], protections: Protections, at: datetime | None = None) -> Iterator[TradeLock]:
+    """Yield every lock that *trips* lead to, those that are over included unless *at* says when they must hold.
 
     Args:
         trips: closed trades, in any order, each once.
         protections: what leads to a lock, and how long it lasts.
+        at: only locks that end after it; None: all.
     """
-    if protections == NO_PROTECTIONS:
+    lengths = lock_lengths(protections)
+    if not lengths:
         return
     histories: dict[tuple[LockScope, str], list[RoundTrip]] = {}
     for trip in _in_order(trips):
@@ -97,9 +98,32 @@ def locks_of(trips: Iterable[RoundTrip], protections: Protections) -> Iterator[T
             subject = subject_in(scope, trip.instrument, trip.strategy)
             history = histories.setdefault((scope, subject), [])
             history.append(trip)
+            if at is not None and not _may_hold(trip, lengths, at):
+                continue
             for finding in findings(history, protections, scope, trip.exit_time):
-                if finding.is_locking and finding.trips[-1] is trip:
-                    yield _lock(finding)
+                if not finding.is_locking or finding.trips[-1] is not trip:
+                    continue
+                lock = _lock(finding)
+                if at is None or at < lock.until:
+                    yield lock
+
+
+def lock_lengths(protections: Protections) -> frozenset[str]:
+    """Return how long the locks of the configured rules last."""
+    rules: list[tuple[object, str]] = []
+    for scope in LockScope:
+        guard: StopGuard = getattr(protections.stop_guard, scope)
+        streak: LossStreak = getattr(protections.loss_streak, scope)
+        low: LowExpectancy = getattr(protections.low_expectancy, scope)
+        rules += [(guard.stops, guard.lock), (streak.losses, streak.lock), (low.trades, low.lock)]
+    pause = protections.cooldown.after_stop
+    return frozenset([lasting for is_set, lasting in rules if is_set is not None] + ([pause] if pause else []))
+
+
+def _may_hold(trip: RoundTrip, lengths: Iterable[str], at: datetime) -> bool:
+    """Return whether a lock by *trip* could hold at *at*."""
+    market = trip.instrument.market_type
+    return any(at < end_of(read_duration(lasting), market, trip.exit_time) for lasting in lengths)
 
 
 def standings(trips: Iterable[RoundTrip], protections: Protections, at: datetime) -> tuple[Finding, ...]:

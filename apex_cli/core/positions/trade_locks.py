@@ -53,9 +53,9 @@ def keep_locks(tx: State, protections: Protections, now: datetime) -> tuple[Trad
         del tx.trade_locks[lock.lock_id]
         tx.emit(TradeLockVoided(at=now, subject=lock.subject, data=lock))
     fresh = []
-    for lock in locks_of(trips.values(), protections):
+    for lock in locks_of(trips.values(), protections, now):
         known: TradeLock | None = tx.trade_locks.get(lock.lock_id)
-        if now < lock.until and (known is None or _is_moved(known, lock)):
+        if known is None or _is_moved(known, lock):
             tx.trade_locks[lock.lock_id] = lock
             tx.emit(TradeLocked(at=now, subject=lock.subject, data=lock))
             fresh.append(lock)

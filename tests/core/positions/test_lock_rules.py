@@ -135,6 +135,14 @@ def test_low_expectancy_locks_when_the_last_trades_earned_less_than_the_limit(
     assert [lock.trades[-1] for lock in locks_of(trips, lows(count, scope))] == expected
 
 
+@given(rows, st.integers(0, 400))
+def test_only_locks_that_hold_are_worked_out_where_a_moment_is_given(
+    found: list[tuple[str, str, int, str, int]], hours: int
+) -> None:
+    rule, trips, at = guards(2, *LockScope), made(found), START + hours * HOUR
+    assert list(locks_of(trips, rule, at)) == [lock for lock in locks_of(trips, rule) if at < lock.until]
+
+
 def test_each_scope_counts_its_own() -> None:
     trips = [*history((0, "-30"), (1, "-30")), *history((2, "-30"), symbol="MSFT")]
     assert subjects(trips, guards(3, *LockScope)) == [
