@@ -146,6 +146,7 @@ async def _run(out: Output, settings: Settings, options: RunOptions) -> None:
             try:
                 async with connected(parts):
                     with stop_on_signals() as stop:
+                        log.begin()
                         if market.waits_for_decisions:
                             await coordinator.run(stop=stop, max_cycles=1)
                         run = partial(

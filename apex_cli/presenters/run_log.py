@@ -68,14 +68,17 @@ class RunLog:
 
             self._status = Console(stderr=True, highlight=False).status("starting", spinner="dots")
             self._status.start()
-        elif self._is_loop:
-            self._out.note(f"{(self._out.named_badge() or SIMULATED).text}: the run begins; Ctrl-C ends it.")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Take the status line away."""
         if self._status is not None:
             self._status.stop()
+
+    def begin(self) -> None:
+        """Say whose account it is, once a signal to end is heard."""
+        if self._is_loop and not self._is_live:
+            self._out.note(f"{(self._out.named_badge() or SIMULATED).text}: the run begins; Ctrl-C ends it.")
 
     def signal(self, report: SignalReport) -> None:
         """Log one signal's outcome; without a loop the table at the end says it."""
