@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import ConfigError, install_command
+from apex_cli.core.model.decision import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from apex_cli.listen.serve import Extra
+    from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.sections import Settings
 
 app = typer.Typer(add_completion=False)
@@ -33,7 +36,8 @@ def listen(
 ) -> None:
     """Take signals over HTTP until Ctrl-C: each is answered once it is safely kept, and decided by the run.
 
-    With APEX_LISTEN_READ_TOKEN set it also shows status, positions, orders, approvals, health and metrics.
+    With APEX_LISTEN_READ_TOKEN set it also shows status, positions, orders, approvals, health and metrics. Agents that
+    have a token come in at /mcp.
     """
     out, settings = call.out, call.settings
     require_server()
@@ -44,20 +48,29 @@ def listen(
     require_free(host, port)
     where = f"[{host}]" if ":" in host else host
 
+    agents = _agents(out, settings, can_act=control)
+
     def begin() -> None:
         out.note(f"Signals are taken at http://{where}:{port}/signals/NAME. Ctrl-C ends.")
+        for each in agents:
+            out.note(f"Agents come in at http://{where}:{port}{each.path}.")
         if host not in THIS_COMPUTER:
             out.note("It is not encrypted: put it behind a proxy or a tunnel with TLS. See apex help listen")
 
     talk = Talk(begin, out.note, out.detail, out.warn)
-    serve(settings, talk, Place(host, port), make_doing(settings, can_act=control), _agents(settings, can_act=control))
+    serve(settings, talk, Place(host, port), make_doing(settings, can_act=control), agents)
     out.result({"ended": True})
 
 
-def _agents(settings: Settings, *, can_act: bool) -> Sequence[Extra]:
+def _agents(out: Output, settings: Settings, *, can_act: bool) -> Sequence[Extra]:
     """Return what serves agents that have a token; nothing of it is imported where none has."""
+    from apex_cli.core.adapters.notifiers.secrets import AGENT_TOKEN, agent_variable
     from apex_cli.listen.serve import read_secrets
 
+    wanted = {agent_variable(name) for name in settings.agents.names}
+    for variable in sorted(name for name in os.environ if name.startswith(AGENT_TOKEN) and name not in wanted):
+        message = f"{variable} is set, and agents.names has no such agent: nobody comes in by it."
+        out.warn(Reason(code="agent_unknown", message=message))
     tokens = read_secrets(settings, can_act=can_act).agents
     if not tokens:
         return ()

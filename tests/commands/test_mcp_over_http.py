@@ -22,7 +22,7 @@ from apex_cli.core.errors import ConfigError
 from kit.listener import free_port
 
 CLAUDE, OTHER = "claude-0123456789", "other-0123456789ab"
-TOKENS = {"APEX_AGENT_TOKEN_CLAUDE": CLAUDE, "APEX_AGENT_TOKEN_OTHER_2": OTHER}
+TOKENS = {"APEX_AGENT_TOKEN_CLAUDE": CLAUDE, "APEX_AGENT_TOKEN_OTHER_2": OTHER, "APEX_AGENT_TOKEN_NOBODY": "n" * 20}
 TRADE = {
     "symbol": "AAPL",
     "signal_type": "BUY",
@@ -112,8 +112,11 @@ def test_agents_over_http_are_who_their_token_says(served: Served, demo: Path, a
     assert httpx.put(served.url, headers={"Authorization": f"Bearer {CLAUDE}"}, timeout=5).status_code == 405
     assert served.post([call] * 3, OTHER, **session).status_code == 400
 
+    assert served.post(call, "n" * 20).status_code == 401
     served.process.send_signal(signal.SIGTERM)
-    served.process.communicate(timeout=30)
+    _, said = served.process.communicate(timeout=30)
+    assert f"Agents come in at {served.url}." in said
+    assert "APEX_AGENT_TOKEN_NOBODY is set, and agents.names has no such agent" in said
     lines = [json.loads(line) for path in demo.glob("state/journal/*.jsonl") for line in path.read_text().splitlines()]
     calls = [line["data"] for line in lines if line["kind"] == "agent_called"]
     assert {(call["agent"], call["door"]) for call in calls} == {("claude", "http"), ("other-2", "http")}

@@ -50,6 +50,7 @@ SCREENS = {
     ("drift",): ("Live", "Replay", "AAPL", "MSFT"),
     ("mcp", "--help"): ("Usage",),
     ("listen", "--help"): ("Usage",),
+    ("events", "--help"): ("Usage",),
 }
 ELSEWHERE = {
     "move-stop": "in test_order_commands; a row, of the first rank as a whole",
