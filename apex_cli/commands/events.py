@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
@@ -50,8 +51,10 @@ def events(
     start = feed.newest(NEWEST) if after is None else after
     shown = 0
     last = start
+    width = get_terminal_size().columns if out.is_drawn else None
     for row in feed.follow(start, _over()) if follow else feed.after(start):
-        out.stream(event_line(row) if out.as_json else event_text(row))
+        for line in [event_line(row)] if out.as_json else event_text(row, width):
+            out.stream(line)
         shown, last = shown + 1, row.seq
     if out.as_json:
         out.result({"events": shown, "last": last}, compact=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.reports.activity import activity_of
 from apex_cli.presenters.envelope import ENVELOPE_VERSION
@@ -23,8 +25,12 @@ def event_line(row: OutboxRow) -> str:
     return msgspec.json.encode(event).decode()
 
 
-def event_text(row: OutboxRow) -> str:
-    """Return the event for people."""
+INDENT = " " * 8
+
+
+def event_text(row: OutboxRow, width: int | None = None) -> list[str]:
+    """Return the event for people; with *width* wrapped to so many columns, each line but the first set in."""
     line = activity_of(row)
     what = f"{row.kind} {row.subject}" if line is None else f"{line.kind} {line.symbol} {line.verdict}: {line.text}"
-    return f"{row.seq:>6}  {moment(row.at)}  {' '.join(what.split())}"
+    text = f"{row.seq:>6}  {moment(row.at)}  {' '.join(what.split())}"
+    return [text] if width is None else wrap(text, width, subsequent_indent=INDENT, break_on_hyphens=False)

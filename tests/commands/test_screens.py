@@ -48,6 +48,7 @@ SCREENS = {
     ("help",): ("Daily", "handles"),
     ("version",): ("Version",),
     ("drift",): ("Live", "Replay", "AAPL", "MSFT"),
+    ("events",): ("AAPL", "MSFT", "decision"),
     ("mcp", "--help"): ("Usage",),
     ("listen", "--help"): ("Usage",),
     ("events", "--help"): ("Usage",),
