@@ -93,6 +93,7 @@ WITHOUT_CONFIG = {
     "approve --bogus": set(),
     "history --bogus": set(),
     "init fresh": set(),
+    "new strategy mine": set(),
     "init fresh --demo --json": JSON,
     "history": set(),
     "gateway --host 0.0.0.0": LOOP,

@@ -22,7 +22,8 @@ from apex_cli.core.adapters.state.intake import names_in
 
 CONFIG = """
 execution: {auto_execute: true}
-risk: {enforce_market_hours: false, capital: 1000000, max_positions: 1000, max_orders_per_day: 10000, max_open_risk_pct: 1}
+risk:
+  {enforce_market_hours: false, capital: 1000000, max_positions: 1000, max_orders_per_day: 10000, max_open_risk_pct: 1}
 approval: {expiry_minutes: 600}
 day_trades: {regime: "off"}
 """
