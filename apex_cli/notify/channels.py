@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import time
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +80,7 @@ def make_channels(
         channels.append(_log(settings, notify.log_file))
     is_sound = not problems
     if notify.telegram.enabled and telegram is not None and is_sound:
-        _add(channels, problems, lambda: [_telegram(settings, secrets, telegram)])
+        _add(channels, problems, lambda: _telegram(settings, secrets, telegram))
     if notify.apprise.enabled and is_sound:
         _add(channels, problems, lambda: _apprise(settings, secrets))
     if notify.webhook.enabled and is_sound:
@@ -120,9 +122,20 @@ def _log(settings: Settings, path: Path) -> Channel:
     return _channel(settings, "log", lambda: LogNotifier(path))
 
 
-def _telegram(settings: Settings, secrets: Secrets, make: Callable[[Secrets], Notifier]) -> Channel:
+def _telegram(settings: Settings, secrets: Secrets, make: Callable[[Secrets], Notifier]) -> list[Channel]:
     require_telegram(secrets)
-    return _channel(settings, TELEGRAM, lambda: make(secrets), settings.notify.telegram.only)
+    only = settings.notify.telegram.only
+    return [
+        _channel(settings, telegram_name(secrets, chat), partial(make, secrets.in_chat(chat)), only)
+        for chat in secrets.chats
+    ]
+
+
+def telegram_name(secrets: Secrets, chat: int) -> str:
+    """Return the name of a chat's channel: that of the first is plain, the others show nothing of their ids."""
+    if chat == next(iter(secrets.chats)):
+        return TELEGRAM
+    return f"{TELEGRAM}-{sha256(str(chat).encode()).hexdigest()[:6]}"
 
 
 def require_telegram(secrets: Secrets) -> None:

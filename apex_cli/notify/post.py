@@ -21,7 +21,7 @@ from apex_cli.core.errors import ApexError, BusyError, StateError
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.notices.courier import Courier, Step, begin
 from apex_cli.core.ports import Notifier
-from apex_cli.notify.channels import TELEGRAM, Channel, make_channels, notify_folder
+from apex_cli.notify.channels import TELEGRAM, Channel, make_channels, notify_folder, telegram_name
 from apex_cli.presenters.messages.notices import notice_of
 from apex_cli.settings.sections import Settings
 
@@ -56,6 +56,9 @@ class Postman:
         self._channels: tuple[Channel, ...] = ()
         self._making = threading.Lock()
         self._link: TelegramLink | None = None
+        self._links: dict[int, TelegramLink] = {}
+        """The same bot in each of its chats."""
+
         self._secrets: Secrets | None = None
         self._is_ending = threading.Event()
         self._deadline = float("inf")
@@ -237,10 +240,10 @@ class Postman:
         from apex_cli.notify.telegram_notifier import TelegramNotifier
 
         view, picture = open_store(self._settings).view, Pictures(self._settings).of
-        return TelegramNotifier(self._bot(secrets), self._buttons(), view, self.badge, picture)
+        return TelegramNotifier(self._bot(secrets), self._buttons(secrets), view, self.badge, picture)
 
     def _bot(self, secrets: Secrets) -> TelegramLink:
-        """Return the one bot of this thread."""
+        """Return the one bot of this thread, in the chat of *secrets*."""
         from apex_cli.core.adapters.notifiers.telegram_link import TelegramLink
 
         with self._making:
@@ -249,12 +252,15 @@ class Postman:
                 self._link = TelegramLink(
                     token=secrets.token, chat_id=secrets.chat_id or 0, api=telegram.api, poll_s=telegram.poll_s
                 )
-            return self._link
+            chat = secrets.chat_id or 0
+            if chat not in self._links:
+                self._links[chat] = self._link.in_chat(chat)
+            return self._links[chat]
 
-    def _buttons(self) -> ButtonFile:
+    def _buttons(self, secrets: Secrets) -> ButtonFile:
         from apex_cli.core.adapters.notifiers.buttons import ButtonFile
 
-        return ButtonFile(notify_folder(self._settings))
+        return ButtonFile(notify_folder(self._settings), telegram_name(secrets, secrets.chat_id or 0))
 
     async def _hear(self, secrets: Secrets) -> None:
         """Answer presses and commands; one process of this state at a time."""
@@ -269,7 +275,8 @@ class Postman:
             await self._nap(TAKE_OVER_S)
         try:
             await asyncio.to_thread(self._bot, secrets)
-            await self._desk(secrets).serve()
+            desks = {chat: self._desk(secrets.in_chat(chat)) for chat in secrets.chats}
+            await desks[secrets.chat_id or 0].serve(desks)
         except BusyError as error:
             self.failure = error
             self._say(f"Telegram: {error.message}")
@@ -282,7 +289,7 @@ class Postman:
         from apex_cli.notify.telegram_handler import TelegramDesk
         from apex_cli.presenters.screen.output import Output
 
-        link, buttons = self._bot(secrets), self._buttons()
+        link, buttons = self._bot(secrets), self._buttons(secrets)
         operator = Operator(self._settings, Output("telegram", quiet=True), wait_s=WAIT_S)
         talk = Talk(
             link=link,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import TypeVar
@@ -50,7 +50,7 @@ CONFLICT = (
 
 
 class TelegramDesk:
-    """Listens to the chat until it is stopped."""
+    """Listens to the bot's chats until it is stopped, and answers in one of them."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class TelegramDesk:
         self.strangers = 0
         """Presses and messages of people who are not on the list."""
 
-    async def serve(self) -> None:
-        """Hear and answer for ever.
+    async def serve(self, desks: Mapping[int, TelegramDesk]) -> None:
+        """Hear and answer for ever, what is said in another chat by the one of *desks* that answers there.
 
         Raises:
             BusyError: another program polls with the same token.
@@ -101,7 +101,7 @@ class TelegramDesk:
                     self._note(f"Telegram: {error.reason}")
                 await asyncio.sleep(pause_after(failures, error.retry_after_s).total_seconds())
                 continue
-            await asyncio.gather(*(self._deal_with(one) for one in news))
+            await asyncio.gather(*(desks.get(one.chat_id or 0, self)._deal_with(one) for one in news))  # noqa: SLF001 - its own class
 
     async def _deal_with(self, news: Pressed | Said) -> None:
         """Deal with one thing; whatever goes wrong, the others and the next ones are heard."""

@@ -60,6 +60,9 @@ class BotApi:
         self.answers: dict[str, str] = {}
         """Press -> what it was answered."""
 
+        self.chats = {str(CHAT)}
+        """Chats that the bot may write to."""
+
         self.photos: list[dict[str, Any]] = []
         """Pictures that were sent, each with its bytes."""
 
@@ -170,14 +173,14 @@ class BotApi:
         return True
 
     def _do_sendmessage(self, fields: dict[str, Any]) -> dict[str, Any] | ErrorAnswer:
-        if str(fields["chat_id"]) != str(CHAT):
+        if str(fields["chat_id"]) not in self.chats:
             return ErrorAnswer(400, "Bad Request: chat not found")
         message_id = len(self.messages) + 1
         self.messages[message_id] = {**fields, "message_id": message_id}
         return self._message(message_id)
 
     def _do_sendphoto(self, fields: dict[str, Any]) -> dict[str, Any] | ErrorAnswer:
-        if str(fields["chat_id"]) != str(CHAT) or not fields["photo"].startswith(b"\x89PNG"):
+        if str(fields["chat_id"]) not in self.chats or not fields["photo"].startswith(b"\x89PNG"):
             return ErrorAnswer(400, "Bad Request: wrong file")
         self.photos.append(fields)
         photo = {"file_id": "1", "file_unique_id": "1", "width": 640, "height": 320}

@@ -414,3 +414,32 @@ def test_a_run_hears_the_phone_while_it_loops(
     row = approvals(read_settings(None))["TSLA"]
     assert (row.status, row.decided_by) == (ApprovalStatus.EXECUTED, "ben (Telegram)")
     assert "approved and executed" in heard[0]
+
+
+GROUP = -1007770001
+
+
+def in_group(api: BotApi) -> list[dict[str, Any]]:
+    return [message for message in api.messages.values() if str(message["chat_id"]) == str(GROUP)]
+
+
+def test_a_second_chat_is_asked_and_told_too_and_nobody_does_more_there_than_it_allows(
+    api: BotApi, apex: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APEX_TELEGRAM_CHAT_ID", f"{CHAT},{GROUP}:look")
+    api.chats.add(str(GROUP))
+    assert apex("run", "--once", "--manual", "--quiet")[0] == 0
+    settings = read_settings(folder / "config.yaml")
+    asked = next(m["message_id"] for m in in_group(api) if " AAPL?" in m["text"])
+    mine = next(n for n, m in api.messages.items() if " AAPL?" in m["text"] and str(m["chat_id"]) == str(CHAT))
+    with listening(settings):
+        assert "may look" in press(api, ANNA, asked, YES, chat=GROUP)
+        api.say(ANNA, "/halt", chat=GROUP)
+        api.wait_for(lambda: any("You may not /halt here" in m["text"] for m in in_group(api)))
+        api.say(ANNA, "/status", chat=GROUP)
+        api.wait_for(lambda: any("Trading ACTIVE" in m["text"] for m in in_group(api)))
+        assert "approved and executed" in press(api, ANNA, mine, YES)
+        api.wait_for(lambda: "By anna (Telegram)" in api.messages[asked]["text"])
+    assert api.buttons(asked) == {}
+    names = {path.name for path in notify_folder(settings).iterdir()}
+    assert not [name for name in names if str(GROUP) in name]

@@ -92,10 +92,10 @@ class ButtonFile:
 
     __slots__ = ("_lock", "path")
 
-    def __init__(self, folder: Path) -> None:
-        """Touch nothing yet."""
-        self.path = folder / "telegram_buttons.json"
-        self._lock = ProcessLock(folder / "telegram_buttons.lock")
+    def __init__(self, folder: Path, channel: str = "telegram") -> None:
+        """Touch nothing yet; every *channel*, a chat, has a file of its own."""
+        self.path = folder / f"{channel}_buttons.json"
+        self._lock = ProcessLock(folder / f"{channel}_buttons.lock")
 
     def issue(self, buttons: Iterable[Button]) -> tuple[Button, ...]:
         """Keep new *buttons* and return them with their tokens; older ones of the same approval are withdrawn."""

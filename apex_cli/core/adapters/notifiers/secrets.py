@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.base import Value
 from apex_cli.core.redaction import keep_secret
@@ -74,6 +76,9 @@ class Secrets(Value, frozen=True, kw_only=True):
 
     token: str = ""
     chat_id: int | None = None
+    chats: dict[int, Role] = {}
+    """Every chat of the bot, *chat_id* first, and the most that anybody may do in it."""
+
     users: dict[int, str] = {}
     """Who may press and command: user id -> name that decisions are recorded under."""
 
@@ -88,6 +93,13 @@ class Secrets(Value, frozen=True, kw_only=True):
     webhook_secrets: tuple[str, ...] = ()
     """What notices to *webhook_urls* are signed with; with several each makes a signature."""
 
+    def in_chat(self, chat_id: int) -> Secrets:
+        """Return what holds in one of the chats: nobody may do more there than the chat's own role allows."""
+        most = self.chats.get(chat_id, Role.LOOK)
+        roles = {user: self.roles.get(user, Role.HALT) for user in self.users}
+        capped = {user: role if most.includes(role) else most for user, role in roles.items()}
+        return replace(self, chat_id=chat_id, roles=capped)
+
 
 def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     """Return the secrets of *environ*, and for those it does not have, of the file at *path*.
@@ -101,8 +113,8 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     token = reported.get(TOKEN, "").strip()
     if token and not _TOKEN_FORM.fullmatch(token):
         raise _wrong(TOKEN, "is no token of a bot, which looks like 123456:ABC-DEF...", "Copy it from @BotFather.")
-    chat_id = _number(CHAT_ID, reported[CHAT_ID].strip()) if reported.get(CHAT_ID, "").strip() else None
-    users = _users(reported.get(USER_IDS, ""), chat_id)
+    chats = _chats(reported.get(CHAT_ID, ""))
+    users = _users(reported.get(USER_IDS, ""), chats)
     flex_token = reported.get(FLEX_TOKEN, "").strip()
     if flex_token and not _FLEX_TOKEN_FORM.fullmatch(flex_token):
         raise _wrong(FLEX_TOKEN, "is no token of the Flex web service, which is a long number", "Copy it again.")
@@ -112,7 +124,8 @@ def read_secrets(path: Path | None, environ: Mapping[str, str]) -> Secrets:
     keep_secret(token, flex_token, *hidden, *webhook_secrets)
     return Secrets(
         token=token,
-        chat_id=chat_id,
+        chat_id=next(iter(chats), None),
+        chats=chats,
         users=users,
         roles=_roles(reported.get(USER_IDS, "")),
         urls=urls,
@@ -184,10 +197,22 @@ def is_door_name(name: str) -> bool:
     return name in {READ_TOKEN, CONTROL_TOKEN} or name.startswith((SOURCE_SECRET, AGENT_TOKEN))
 
 
-def _users(text: str, chat_id: int | None) -> dict[int, str]:
-    """Return user id -> name; without any the private chat's own user."""
+def _chats(text: str) -> dict[int, Role]:
+    """Return chat id -> role, in the order in which they are named: 5550001111, -1001234:look."""
+    chats: dict[int, Role] = {}
+    for part in re.split(r"[,\s]+", text.strip()) if text.strip() else ():
+        chat, _, role = part.partition(":")
+        if role and role not in list(Role):
+            raise _wrong(CHAT_ID, f"gives a chat a role that is none of {', '.join(Role)}", "Write -1001234:look.")
+        chats[_number(CHAT_ID, chat)] = Role(role or Role.HALT)
+    return chats
+
+
+def _users(text: str, chats: Mapping[int, Role]) -> dict[int, str]:
+    """Return user id -> name; without any those of the private chats."""
     if not text.strip():
-        return {chat_id: "you"} if chat_id is not None and chat_id > 0 else {}
+        private = [chat for chat in chats if chat > 0]
+        return {chat: f"you {number}" if number > 1 else "you" for number, chat in enumerate(private, 1)}
     users: dict[int, str] = {}
     for number, part in enumerate(re.split(r"[,\s]+", text.strip()), 1):
         user, _, name = part.partition(":")[0].partition("=")

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -82,7 +83,7 @@ class TelegramLink:
         quiet_logs()
         self._chat_id = chat_id
         self._poll_s = poll_s
-        self._secret_words = (token, str(chat_id))
+        self._secret_words: tuple[str, ...] = (token, str(chat_id))
         self._bot: Bot = Bot(
             token,
             base_url=f"{api.rstrip('/')}/bot",
@@ -94,6 +95,14 @@ class TelegramLink:
 
         self._opening = asyncio.Lock()
         self._is_open = False
+
+    def in_chat(self, chat_id: int) -> TelegramLink:
+        """Return the same bot in another chat."""
+        other = copy(self)
+        other._chat_id = chat_id  # noqa: SLF001 - its own class
+        other._secret_words = (*self._secret_words, str(chat_id))  # noqa: SLF001 - same
+        other.editing = asyncio.Lock()
+        return other
 
     async def open(self) -> str:
         """Connect once and return the bot's name.
