@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from apex_cli.api.records import Account, Approval, Event, Order, approval_of, event_of, order_of
 from apex_cli.api.reports import Trade, trade_of
+from apex_cli.api.running_loop import beside_the_loop
 from apex_cli.api.settings import Settings, load_settings
 from apex_cli.api.values import maybe_amount
 from apex_cli.core.errors import ExitStatus, InputError, OutcomeUnknownError
@@ -404,15 +404,3 @@ def _raise_failure(done: WorkDone, details: dict[str, Any]) -> None:
     if done.failures:
         error = as_error(done.failures[0])
         raise type(error)(error.code, error.message, hint=error.hint, details={**error.details, **details})
-
-
-def beside_the_loop(work: Callable[[], T]) -> T:
-    """Return the result of *work*, which may run an event loop of its own: in a notebook one runs already."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001 - what get_running_loop raises without
-        return work()
-    from concurrent.futures import ThreadPoolExecutor
-    from contextvars import copy_context
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(copy_context().run, work).result()

@@ -9,6 +9,7 @@ from typing import Literal
 
 from apex_cli.api.bars import BarsLike, bars_folder
 from apex_cli.api.reports import Report
+from apex_cli.api.running_loop import beside_the_loop
 from apex_cli.api.settings import SettingsLike, settings_of
 from apex_cli.core.model.wording import amounts_in
 from apex_cli.core.signals.strategy import Signal, Strategy
@@ -61,5 +62,5 @@ def replay(
             actions=Path(actions).resolve() if actions is not None else None,
         )
         sources = replay_sources(chosen, strategy, raises=on_error == "raise") if strategy is not None else None
-        report = replay_history(chosen, options, on_step, make_sources=sources)
+        report = beside_the_loop(lambda: replay_history(chosen, options, on_step, make_sources=sources))
     return Report(report)

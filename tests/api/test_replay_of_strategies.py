@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import types
 from datetime import UTC, datetime, timedelta
@@ -388,6 +389,13 @@ def test_what_is_no_strategy_is_refused(bars: Path) -> None:
     for wrong in (7, [1], ["text"]):
         with pytest.raises(api.InputError):
             api.replay(bars, wrong)  # type: ignore[arg-type]  # that is the point
+
+
+def test_it_replays_inside_a_running_event_loop(report: api.Report, bars: Path) -> None:
+    async def main() -> api.Report:
+        return api.replay(bars, breakout, FREE)
+
+    assert asyncio.run(main()).trades == report.trades
 
 
 def test_the_watch_list_says_what_is_looked_at(bars: Path) -> None:
