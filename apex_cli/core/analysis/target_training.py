@@ -1,9 +1,9 @@
 """A model of the trade's own horizon, and whether it says more of a trade than a call on the next bar.
 
 Both are asked the same of the same trades, which neither has learned: does the target come before the stop? The next
-bar's call is given its best chance: a logistic regression on its log-odds and on those of a price without drift, fitted
-on the calibration part. The one with the smaller log-loss on the test part is better, if it stands out from the noise
-and also beats knowing nothing but the distances.
+bar's call is given its best chance: a logistic regression on its log-odds and on the distances of stop and target,
+fitted on the calibration part. The one with the smaller log-loss on the test part is better, if it stands out from the
+noise and also beats knowing nothing but the distances.
 
 A trade belongs to a part only if it was decided before the next part begins (Lopez de Prado, *Advances in Financial
 Machine Learning*, 2018, chapter 7, on purging).
@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from apex_cli.core.analysis.barriers import COLUMNS, Trades
+from apex_cli.core.analysis.barriers import COLUMNS, TERMS, Trades
 from apex_cli.core.analysis.calibration import LEAST
 from apex_cli.core.analysis.features import FEATURES
 from apex_cli.core.analysis.frame import Floats
@@ -34,7 +34,7 @@ BLOCKS = 10
 ERRORS = 2
 """Standard errors by which it must be better."""
 
-SIDE, FAIR = COLUMNS.index("side"), COLUMNS.index("fair_log_odds")
+SIDE = COLUMNS.index("side")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ def train_target(trades: Trades, next_bar: Trained) -> TargetTrained | None:
         said = {
             "": calibrated(boosted, parts.calibration).predict_proba(parts.test.rows)[:, 1],
             "_next_bar": _by_next_bar(next_bar, parts),
-            "_distances": _by_logistic(_fair(parts.calibration), _fair(parts.test), parts),
+            "_distances": _by_logistic(_distances(parts.calibration), _distances(parts.test), parts),
         }
         unseen = trades.where(trades.ends >= parts.calibration.ends[0])
         model = refitted(boosted, unseen, trades)
@@ -113,14 +113,16 @@ def _all(parts: _Parts) -> tuple[Trades, ...]:
     return parts.training, parts.calibration, parts.test
 
 
-def _fair(part: Trades) -> Floats:
-    return part.rows[:, [FAIR]]
+def _distances(part: Trades) -> Floats:
+    """Return what the levels alone say: the odds of a price without drift, and how coarse a bar is beside the stop."""
+    stop, target, fair = (part.rows[:, COLUMNS.index(name)] for name in TERMS[1:])
+    return np.column_stack([fair, stop, target, 1 / stop])
 
 
 def _by_next_bar(next_bar: Trained, parts: _Parts) -> Floats:
     """Return what the next bar's call says of the test's trades."""
     known, asked = (
-        np.column_stack([_log_odds(next_bar.judged["probability"], part), _fair(part)])
+        np.column_stack([_log_odds(next_bar.judged["probability"], part), _distances(part)])
         for part in (parts.calibration, parts.test)
     )
     return _by_logistic(known, asked, parts)
