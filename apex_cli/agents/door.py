@@ -72,7 +72,7 @@ class Door:
                 tool.run(Asked(out, self._settings, mark, arguments, gone or Event()))
         except typer.Exit:
             pass
-        envelope = out.envelope
+        envelope: dict[str, Any] = without_words_of_others(out.envelope, self.agent)
         self._note(tool, envelope, client, str(envelope["data"].get("signal_id") or about))
         return envelope
 
@@ -149,3 +149,22 @@ class Door:
         with store.transaction() as tx:
             for call in calls:
                 tx.emit(AgentCalled(at=now, subject=call.about or self.agent, data=call))
+
+
+def without_words_of_others(found: Any, agent: str) -> Any:  # noqa: ANN401 - any value of JSON
+    """Return *found* without what other agents wrote: words of one are no orders for another.
+
+    >>> without_words_of_others({"proposal": {"agent": "a", "reason": "x"}, "agent": "b", "agent_reason": "y"}, "b")
+    {'proposal': {'agent': 'a'}, 'agent': 'b', 'agent_reason': 'y'}
+    """
+    if isinstance(found, list):
+        return [without_words_of_others(each, agent) for each in found]
+    if not isinstance(found, dict):
+        return found
+    kept = {name: without_words_of_others(value, agent) for name, value in found.items()}
+    author, mark = kept.get("agent"), kept.get("proposal")
+    if isinstance(author, str) and author != agent and "agent_reason" in kept:
+        kept["agent_reason"] = None
+    if isinstance(mark, dict) and mark.get("agent") != agent:
+        kept["proposal"] = {"agent": mark.get("agent")}
+    return kept

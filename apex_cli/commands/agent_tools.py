@@ -45,12 +45,9 @@ def _positions(asked: Asked) -> None:
 
 
 def _approvals(asked: Asked) -> None:
-    """Give what waits; nothing is an empty list."""
-    from apex_cli.app.operator import Operator
-    from apex_cli.presenters.approvals import ApprovalRow, approvals_data
+    from apex_cli.commands.approve import show_waiting
 
-    pending = Operator(asked.settings, asked.out, wait_s=0).pending()
-    asked.out.result(approvals_data([ApprovalRow(approval) for approval in pending]))
+    show_waiting(asked.out, asked.settings)
 
 
 def _explain(asked: Asked) -> None:

@@ -118,6 +118,15 @@ def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
     out.result(approvals_data(rows), blocks)
 
 
+def show_waiting(out: Output, settings: Settings) -> None:
+    """Give what waits as it was decided, for programs: nothing is an empty list."""
+    from apex_cli.app.operator import Operator
+    from apex_cli.presenters.approvals import ApprovalRow, approvals_data
+
+    pending = Operator(settings, out, wait_s=0).pending()
+    out.result(approvals_data([ApprovalRow(approval) for approval in pending]))
+
+
 def _how_to_answer(approval: ApprovalRecord, numbers: Mapping[str, int]) -> str:
     number, symbol = numbers[approval.approval_id], approval.opportunity.signal.instrument.key
     return f"To answer: apex approve {number} --yes, or apex approve {symbol} --reject: number, symbol or id."

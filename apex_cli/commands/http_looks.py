@@ -42,18 +42,11 @@ def _shows(settings: Settings, command: str) -> Callable[[Captured], None]:
 
                 orders.body(call, symbol=None, everything=False)  # type: ignore[attr-defined]  # same
             case _:
-                _approvals(settings, out)
+                from apex_cli.commands.approve import show_waiting
+
+                show_waiting(out, settings)
 
     return show
-
-
-def _approvals(settings: Settings, out: Captured) -> None:
-    """Give what waits, as it was decided; nothing is an empty list."""
-    from apex_cli.app.operator import Operator
-    from apex_cli.presenters.approvals import ApprovalRow, approvals_data
-
-    pending = Operator(settings, out, wait_s=0).pending()
-    out.result(approvals_data([ApprovalRow(approval) for approval in pending]))
 
 
 def _is_known(settings: Settings, name: str) -> bool:
