@@ -13,6 +13,7 @@ Errors are those of the commands: an ``ApexError`` has ``status`` (the exit stat
 
 from apex_cli.api.account import Apex
 from apex_cli.api.async_account import AsyncApex
+from apex_cli.api.decisions import decide
 from apex_cli.api.records import Account, Approval, Event, Order
 from apex_cli.api.reports import Report, Trade
 from apex_cli.api.research import replay
@@ -71,6 +72,7 @@ __all__ = [
     "StateError",
     "Strategy",
     "Trade",
+    "decide",
     "load_settings",
     "replay",
     "size",

@@ -102,6 +102,20 @@ def test_deciding_changes_nothing(apex: api.Apex, here: Path) -> None:
     assert (len(apex.positions()), not (here / "state").exists()) == (0, True)
 
 
+def test_a_decision_without_an_account_is_that_of_one_that_holds_nothing(apex: api.Apex, here: Path) -> None:
+    apex.submit(buy())
+    chosen = {"execution.auto_execute": True, "risk.enforce_market_hours": False, "risk.capital": 6000}
+    fresh = api.decide(buy(signal_id="other"), chosen)
+    assert (fresh.outcome, fresh.quantity) == ("executed", 6)
+    held = api.decide(buy(signal_id="other"), here / "config.yaml")
+    assert (held.outcome, {reason.code for reason in held.reasons}) == ("refused", {"duplicate_symbol"})
+    assert api.decide(buy(signal_id="other")).outcome in {"queued", "refused"}, (
+        "the defaults ask, or the market is closed"
+    )
+    with pytest.raises(api.InputError, match="entry_price"):
+        api.decide(buy(entry_price=-1))
+
+
 # Answering and closing
 
 
