@@ -22,6 +22,9 @@ FADE = Decimal("0.9998")
 FOLLOWED_WEIGHT = Decimal("0.8")
 """What a signal counts that was followed and not traded: no order was filled, no stop was moved."""
 
+MOST_R = Decimal(10)
+"""A result beyond it counts as this: a stop that was very near must not decide what is believed."""
+
 RATIO_STEP = Decimal(5)
 """Reward:risk by one unit of its component, which is 0.2 at 1:1."""
 
@@ -59,7 +62,8 @@ def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade
     before = known or NOTHING
     x, weight = parts_of(lesson.conditions), weight_of(lesson)
     score = plain_score(lesson.conditions)
-    y = lesson.r - expected_of(base, key_of(lesson), score, dict(zip(PART_NAMES, x, strict=True)))
+    r = min(max(lesson.r, -MOST_R), MOST_R)
+    y = r - expected_of(base, key_of(lesson), score, dict(zip(PART_NAMES, x, strict=True)))
 
     def total(old: Decimal, new: Decimal) -> Decimal:
         return (old * fade + weight * new).quantize(SUM_PLACES)

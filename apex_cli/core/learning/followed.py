@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -106,11 +107,22 @@ def _cost(decision: Decision, limits: Limits) -> Decimal:
     return (2 * each / sized.risk_amount).quantize(R_STEP)
 
 
-def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Decimal | None:
-    """Return what the signal would have brought, R after costs; None while it is open, or where no bar says it.
+class Result(NamedTuple):
+    """What a signal would have brought."""
+
+    r: Decimal
+    """After costs."""
+
+    at: datetime
+    """End of the bar that ended it."""
+
+
+def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Result | None:
+    """Return what the signal would have brought; None while it is open, or where no bar says it.
 
     It enters at the first open after it was seen. In one bar the stop comes before the targets, a gap fills at the
-    open, and every target takes an even part. What is left at the end of the time ends at the last close.
+    open, and every target takes an even part. What is left at the end of the time ends at the last close. Prices that
+    halve or double from one bar to the next are taken for a split, and say nothing.
 
     Args:
         row: the signal.
@@ -120,10 +132,13 @@ def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Decimal | No
     sign, risk = row.side.sign, abs(row.entry_price - row.stop_loss)
     targets = sorted(row.target_prices, key=lambda price: price * sign)
     part = ONE / max(len(targets), 1)
-    entry, left, gained, last = None, ONE, ZERO, None
+    entry, left, gained, last, before = None, ONE, ZERO, None, row.entry_price
     for bar in bars:
         if bar.start < row.since:
             continue
+        if not before / 2 < bar.open < before * 2:
+            return None
+        before = bar.close
         if entry is None:
             entry = bar.open
             if not _is_between(entry, row.stop_loss, targets, sign):
@@ -131,17 +146,17 @@ def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Decimal | No
         exit_price = _stopped(bar, row.stop_loss, sign)
         if exit_price is not None:
             gained += left * (exit_price - entry) * sign
-            return _in_r(gained, risk, row.cost_r)
+            return Result(_in_r(gained, risk, row.cost_r), bar.end)
         while targets and (_best(bar, sign) - targets[0]) * sign >= ZERO:
             taken = left if len(targets) == 1 else part
             gained += taken * (_better(bar.open, targets.pop(0), sign) - entry) * sign
             left -= taken
         if not left:
-            return _in_r(gained, risk, row.cost_r)
-        last = bar.close
+            return Result(_in_r(gained, risk, row.cost_r), bar.end)
+        last = bar
     if now < row.until or entry is None or last is None:
         return None
-    return _in_r(gained + left * (last - entry) * sign, risk, row.cost_r)
+    return Result(_in_r(gained + left * (last.close - entry) * sign, risk, row.cost_r), last.end)
 
 
 def _is_between(price: Price, stop: Price, targets: Sequence[Price], sign: int) -> bool:
@@ -168,7 +183,7 @@ def _in_r(gained: Decimal, risk: Decimal, cost: Decimal) -> Decimal:
     return (gained / risk - cost).quantize(R_STEP)
 
 
-def lesson_of(row: Followed, r: Decimal, at: datetime) -> Lesson:
+def lesson_of(row: Followed, result: Result) -> Lesson:
     """Return what a followed signal teaches; its number is that of its event."""
     return Lesson(
         round_trip_id=f"followed-{row.signal_id}",
@@ -176,8 +191,8 @@ def lesson_of(row: Followed, r: Decimal, at: datetime) -> Lesson:
         strategy=row.strategy,
         market_type=row.instrument.market_type,
         side=PositionSide.LONG if row.side is OrderSide.BUY else PositionSide.SHORT,
-        closed_at=at,
-        r=r,
+        closed_at=result.at,
+        r=result.r,
         conditions=row.conditions,
         is_followed=True,
     )
@@ -197,9 +212,9 @@ def endings(state: State, bars: BarSource, now: datetime) -> list[FollowedEnd]:
         if outcome in {SignalOutcome.EXECUTED, SignalOutcome.UNKNOWN}:
             found.append(FollowedEnd(name=name))
             continue
-        r = result_of(row, bars.bars(row.instrument.bars_name, after=row.since, until=now), now)
-        if r is not None:
-            found.append(FollowedEnd(name=name, lesson=lesson_of(row, r, now)))
+        result = result_of(row, bars.bars(row.instrument.bars_name, after=row.since, until=min(now, row.until)), now)
+        if result is not None:
+            found.append(FollowedEnd(name=name, lesson=lesson_of(row, result)))
         elif now >= row.until:
             found.append(FollowedEnd(name=name))
     return found

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from apex_cli.core.decision.learned import why_lowered
 from apex_cli.core.decision.plan import decide, decide_at
 from apex_cli.core.decision.record import record_decision
 from apex_cli.core.model.decision import Binding, DecisionKind, Sized
@@ -90,6 +91,7 @@ def test_before_it_asks_it_lowers_the_size_and_says_so(build: Any) -> None:
 def test_otherwise_nothing_changes(build: Any, changes: dict[str, Any], learning: LearningLimits) -> None:
     found = decide(doubted(build, **changes), build.snapshot(), limits(build, learning))
     assert found == decide(build.opportunity(), build.snapshot(), limits(build, learning))
+    assert why_lowered(doubted(build, **changes), learning, build.now) is None
 
 
 def test_a_person_chooses_the_size_that_a_person_wants(build: Any) -> None:

@@ -72,6 +72,11 @@ class Prices:
         return [bar for bar in self._rows if (after is None or bar.end > after) and (until is None or bar.end <= until)]
 
 
+def r_of(row: Followed, found: list[Bar], now: datetime) -> Decimal | None:
+    result = result_of(row, found, now)
+    return None if result is None else result.r
+
+
 class TestResult:
     @pytest.mark.parametrize(
         ("rows", "r"),
@@ -101,28 +106,37 @@ class TestResult:
         ],
     )
     def test_stop_and_target(self, rows: list[str], r: str | None) -> None:
-        found = result_of(followed(), bars(*rows), START + DAY * 5)
+        found = r_of(followed(), bars(*rows), START + DAY * 5)
         assert found == (None if r is None else D(r))
 
     def test_a_short_is_the_mirror(self) -> None:
         short = followed(OrderSide.SELL, ("46",), "52")
-        assert result_of(short, bars("50 51 49 50", "50 50 45 46"), START + DAY * 5) == D("1.9")
-        assert result_of(short, bars("50 53 49 50"), START + DAY * 5) == D("-1.1")
+        assert r_of(short, bars("50 51 49 50", "50 50 45 46"), START + DAY * 5) == D("1.9")
+        assert r_of(short, bars("50 53 49 50"), START + DAY * 5) == D("-1.1")
 
     def test_every_target_takes_its_part(self) -> None:
         two = followed(targets=("56", "54"))
-        assert result_of(two, bars("50 55 49 54", "54 54 47 48"), START + DAY * 5) == D("0.4")
-        assert result_of(two, bars("50 57 49 56"), START + DAY * 5) == D("2.4")
+        assert r_of(two, bars("50 55 49 54", "54 54 47 48"), START + DAY * 5) == D("0.4")
+        assert r_of(two, bars("50 57 49 56"), START + DAY * 5) == D("2.4")
 
     def test_in_the_end_the_last_close_counts(self) -> None:
         rows = bars(*["50 51 49 51"] * 30)
-        assert result_of(followed(), rows, START + LONGEST - DAY) is None
-        assert result_of(followed(), rows, START + LONGEST) == D("0.4")
-        assert result_of(followed(targets=()), rows, START + LONGEST) == D("0.4")
+        assert r_of(followed(), rows, START + LONGEST - DAY) is None
+        assert r_of(followed(), rows, START + LONGEST) == D("0.4")
+        assert r_of(followed(targets=()), rows, START + LONGEST) == D("0.4")
+
+    def test_it_ends_with_the_bar_that_ended_it(self) -> None:
+        found = result_of(followed(), bars("50 51 49 50", "50 55 50 54", "50 51 49 50"), START + DAY * 9)
+        assert found is not None
+        assert found.at == START + DAY * 2
+
+    def test_a_split_says_nothing(self) -> None:
+        assert r_of(followed(), bars("50 51 49 50", "12.5 13 12 12.5"), START + LONGEST) is None
+        assert r_of(followed(), bars("200 201 199 200"), START + LONGEST) is None
 
     def test_a_bar_that_runs_when_the_signal_comes_says_nothing(self) -> None:
         running = bars("50 60 40 50", first=START - timedelta(hours=1))
-        assert result_of(followed(), running, START + DAY) is None
+        assert r_of(followed(), running, START + DAY) is None
 
     @given(
         rows=st.lists(
@@ -133,7 +147,7 @@ class TestResult:
         made = [
             f"{low + min(up, 3)} {low + up + down} {low} {low + min(extra, up + down)}" for low, up, down, extra in rows
         ]
-        found = result_of(followed(targets=("53", "55")), bars(*made), START + LONGEST)
+        found = r_of(followed(targets=("53", "55")), bars(*made), START + LONGEST)
         assert found is None or D(-6) < found < D(8)
 
 

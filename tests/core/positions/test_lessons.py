@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import build_bracket
 from apex_cli.core.decision.plan import decide
+from apex_cli.core.learning.audit import MOST_SESSIONS
 from apex_cli.core.learning.learners import experience_of, roll_back
 from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.instrument import MarketType, make_instrument
-from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningState, Weights, WeightsVersion
+from apex_cli.core.model.learning import DEFAULT_WEIGHTS, AuditSums, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
@@ -198,6 +199,20 @@ def test_what_leaves_stays_in_the_sums_of_its_market_and_strategy(build: Any) ->
     after = experience_of(state)
     assert (before["equity/"].trades, before["equity/"].newest) == (after["equity/"].trades, after["equity/"].newest)
     assert abs(before["equity/"].weight - after["equity/"].weight) < D("0.01")
+
+
+def test_what_learning_added_is_kept_by_session_for_the_nightly_check(build: Any) -> None:
+    state = State()
+    for n in range(1, MOST_LESSONS + 4):
+        row = a_lesson(build, n, 100 - n)
+        conditions = EntryConditions(score=D(1), expected_r=D("0.2"), default_r=D("0.1"), seen_at=row.closed_at)
+        state.lessons[row.round_trip_id] = replace(row, conditions=conditions)
+    for day in range(MOST_SESSIONS):
+        state.audits[(build.now - timedelta(days=900 - day)).date().isoformat()] = AuditSums(count=1)
+    prune_lessons(state, build.now)
+    assert len(state.audits) == MOST_SESSIONS
+    newest = max(state.audits)
+    assert state.audits[newest] == AuditSums(count=1, x=D("0.1"), y=D("0.9"), xx=D("0.01"), xy=D("0.09"))
 
 
 def test_what_was_rolled_back_from_is_not_learned_again(build: Any) -> None:
