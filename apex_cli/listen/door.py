@@ -180,11 +180,14 @@ def _has_secret(body: bytes, secrets: tuple[str, ...]) -> bool:
 
 
 def _top(body: bytes) -> Iterator[tuple[str, object]]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError, MemoryError):
-        document = None
-    if isinstance(document, list) and document:
-        document = document[0]
-    if isinstance(document, dict):
-        yield from document.items()
+    """Yield the fields of the alert, of the first of several, or of the first line."""
+    for text in (body, body.partition(b"\n")[0]):
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError, MemoryError):
+            continue
+        if isinstance(document, list) and document:
+            document = document[0]
+        if isinstance(document, dict):
+            yield from document.items()
+        return

@@ -31,6 +31,8 @@ MOST_HEAD = 16_384
 """Bytes of a request's head."""
 
 MOST_CONNECTIONS = 512
+"""Connections at a time. When one more comes, the one that has said nothing for the longest time makes room."""
+
 KEEP_ALIVE_S = 30
 GRACE_S = 5
 
@@ -72,14 +74,31 @@ class PatientProtocol(H11Protocol):
     """One connection; it must have sent a whole head within some seconds, each time."""
 
     _patience: asyncio.TimerHandle | None = None
+    _since = 0.0
+    """When it last had something to say, by the loop's clock."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the head."""
+        """Begin to wait for the head; make room where there is none."""
+        self._since = self.loop.time()
         super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         self._patience = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """End the connection that has been silent for the longest time; this one, when all others are at work."""
+        others = [each for each in self.connections if isinstance(each, PatientProtocol) and each.is_silent()]
+        silent = min(others, key=lambda each: each._since, default=self)  # noqa: SLF001 - of another of this class
+        silent.transport.close()
+        self.connections.discard(silent)
+
+    def is_silent(self) -> bool:
+        """Return whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
         """Read on; between two requests the head of the next has its time, too."""
+        self._since = self.loop.time()
         super().data_received(data)
         if self._patience is None and self._waits_for_head():
             self._patience = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
@@ -146,7 +165,6 @@ def make_server(app: ASGIApp, *, host: str, port: int, proxies: Sequence[str]) -
         access_log=False,
         proxy_headers=bool(proxies),
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=MOST_HEAD,

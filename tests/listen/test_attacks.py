@@ -86,6 +86,22 @@ def test_a_hundred_connections_that_say_nothing_keep_nobody_out(served: Served) 
             each.close()
 
 
+def test_silent_connections_make_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 20)
+    made = Served(Listener(tmp_path))
+    idle = [socket.create_connection(("127.0.0.1", made.port)) for _ in range(60)]
+    try:
+        for _ in range(3):
+            status, _, took = tried(made.port, named("markup"))
+            assert (status, took < server.HEAD_WITHIN_S) == (200, True)
+    finally:
+        for each in idle:
+            each.close()
+        made.end()
+
+
 def test_a_second_request_on_a_connection_is_judged_like_the_first(served: Served) -> None:
     import socket
 

@@ -182,6 +182,17 @@ class TestWhoMaySend:
         assert listener.kept() == []
         assert SECRET not in "".join(listener.said)
 
+    def test_one_secret_in_the_body_speaks_for_several_alerts(self, listener: Listener) -> None:
+        alerts = [{**ALERT, "ticker": name} for name in ("AAPL", "MSFT")]
+        first = {**alerts[0], "secret": SECRET}
+        lines = "\n".join(json.dumps(alert) for alert in (first, alerts[1]))
+        answers = [
+            listener.ask("POST", "/signals/body", content=content)
+            for content in (json.dumps([first, alerts[1]]), lines, json.dumps({"secret": SECRET, "signals": alerts}))
+        ]
+        assert [len(ids_of(answer)) for answer in answers] == [2, 2, 2]
+        assert len(listener.kept()) == 2
+
     def test_two_secrets_are_good_while_one_is_changed(self, listener: Listener) -> None:
         from apex_cli.core.adapters.notifiers.secrets import read_door_secrets
 
