@@ -27,8 +27,7 @@ def status(call: Call) -> None:
 
     out, settings = call.out, call.settings
     state = open_store(settings).view()
-    mode = settings.learning.mode
-    out.result(status_data(state, mode), status_blocks(state, mode))
+    out.result(status_data(state, settings.learning), status_blocks(state, settings.learning))
 
 
 @app.command(epilog="Example: apex learn history")
@@ -135,6 +134,10 @@ def backtest(
         datetime | None,
         typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
     ] = None,
+    actions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="For the interval around the difference.")] = 1,
 ) -> None:
     """Replay history with and without learning, and compare: each session is judged by what was learned before it."""
@@ -150,6 +153,7 @@ def backtest(
         first=first.date() if first else None,
         last=last.date() if last else None,
         seed=seed,
+        actions=actions.resolve() if actions is not None else None,
     )
     with out.progress("replaying") as on_step:
         found = backtest_learning(settings, options, on_step)

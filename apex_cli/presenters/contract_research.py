@@ -311,6 +311,8 @@ class LearnedValue(TypedDict):
     loses: Decimal
     trades: int
     followed: int
+    acts: bool
+    next_look: datetime | None
 
 
 class LearnedEffect(TypedDict):

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from apex_cli.core.learning.calibration import CalibrationRow, calibration
 from apex_cli.core.learning.components import LEAST_OF_EACH, LEAST_TRADES
-from apex_cli.core.learning.expectation import NINETY_PERCENT
+from apex_cli.core.learning.expectation import NINETY_PERCENT, next_look
 from apex_cli.core.learning.learners import weights_in_force
 from apex_cli.core.learning.markets import LEAST_TRADES as LEAST_OF_MARKET
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningMode, StrategyValue, Weights, WeightsVersion
+from apex_cli.core.model.learning import (
+    DEFAULT_WEIGHTS,
+    LearningLimits,
+    LearningMode,
+    StrategyValue,
+    Weights,
+    WeightsVersion,
+)
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.screen.formats import DASH, moment, ratio, results_text
@@ -42,15 +50,16 @@ def version_data(version: WeightsVersion) -> dict[str, Any]:
     }
 
 
-def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
+def status_data(state: State, limits: LearningLimits) -> dict[str, Any]:
     """Return where the learners stand."""
     learning = state.learning
     lessons = [lesson for lesson in state.lessons.values() if not lesson.is_followed]
     outcomes = model_outcomes(lessons)
+    paused = _paused(state, limits)
     wins = sum(1 for lesson in lessons if lesson.r > 0)
     breakeven = sum(1 for lesson in lessons if lesson.r == 0)
     return {
-        "mode": mode,
+        "mode": limits.mode,
         "frozen": learning.frozen_at is not None,
         "frozen_at": learning.frozen_at,
         "frozen_reason": learning.frozen_why,
@@ -68,13 +77,40 @@ def status_data(state: State, mode: LearningMode) -> dict[str, Any]:
         "brier_score": brier_score(outcomes),
         "last_check": state.counters.last_learning_check,
         "followed": sum(1 for lesson in state.lessons.values() if lesson.is_followed),
-        "values": [_value_data(name, value) for name, value in sorted(weights_in_force(state).values.items())],
+        "values": [
+            _value_data(name, value) | {"acts": name in paused, "next_look": paused.get(name)}
+            for name, value in sorted(weights_in_force(state).values.items())
+        ],
         "effects": [
             {"name": name, "r": effect.mean, "sd": effect.sd}
             for name, effect in weights_in_force(state).effects.items()
         ],
         "calibration": [_calibration_data(row) for row in calibration(state.lessons.values())],
     }
+
+
+def _paused(state: State, limits: LearningLimits) -> dict[str, datetime]:
+    """Return when strategies that probably lose are looked at again, by name; none where learning does not protect."""
+    weights = weights_in_force(state)
+    is_on = state.learning.in_force(limits.mode) is LearningMode.PROTECT
+    if not is_on or weights.estimated_at is None:
+        return {}
+    least, at = min(limits.ask_from, limits.lower_from), next_look(weights.estimated_at)
+    return {name: at for name, value in weights.values.items() if value.loses >= least and not name.endswith("/")}
+
+
+def _paused_lines(state: State, limits: LearningLimits) -> tuple[Line, ...]:
+    """Return what is done about each strategy that probably loses, and when it is looked at again."""
+    values = weights_in_force(state).values
+    return tuple(
+        Line(
+            text=f"{name} loses with {values[name].loses:.0%}: "
+            + ("a person is asked before each trade" if values[name].loses >= limits.ask_from else "smaller trades")
+            + f", until it is looked at again: after ten more trades, at the latest on {moment(at)}.",
+            tone=Tone.WARN,
+        )
+        for name, at in sorted(_paused(state, limits).items())
+    )
 
 
 def _value_data(name: str, value: StrategyValue) -> dict[str, Any]:
@@ -108,10 +144,10 @@ def _new_of(state: State, market: MarketType) -> int:
     return sum(1 for lesson in own if lesson.seq > seen)
 
 
-def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
+def status_blocks(state: State, limits: LearningLimits) -> tuple[Block, ...]:
     """Return mode, progress, and the weights in force beside the defaults."""
-    data = status_data(state, mode)
-    learning = state.learning
+    data = status_data(state, limits)
+    learning, mode = state.learning, limits.mode
     words = Cell(f"{mode}: {MODE_WORDS[mode]}")
     if learning.suspended_at is not None:
         words = Cell(f"report since {moment(learning.suspended_at)}: {learning.suspended_why}", Tone.WARN)
@@ -144,7 +180,8 @@ def status_blocks(state: State, mode: LearningMode) -> tuple[Block, ...]:
     )
     weights = weights_in_force(state)
     grids = (_weights_grid("Default", DEFAULT_WEIGHTS, "In force", weights), *_values_grid(weights))
-    return (Fields(rows=rows), *grids, *_calibration_grid(calibration(state.lessons.values())))
+    paused = _paused_lines(state, limits)
+    return (Fields(rows=rows), *grids, *paused, *_calibration_grid(calibration(state.lessons.values())))
 
 
 def _values_grid(weights: Weights) -> tuple[Grid, ...]:
