@@ -151,7 +151,7 @@ def test_an_icalendar_file_that_is_wrong_is_an_error(tmp_path: Path, text: str, 
 
 
 def test_a_rule_that_never_fits_ends_with_the_calendar_and_until_ends_it_before(tmp_path: Path) -> None:
-    never = "DTSTART:20261202T100000Z\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=31;COUNT=5"
+    never = "DTSTART:20261202T100000Z\r\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31;COUNT=5"
     until = "DTSTART;TZID=America/New_York:20261202T220000\r\nRRULE:FREQ=DAILY;UNTIL=20261205T030000Z"
     days = "DTSTART;VALUE=DATE:20261202\r\nRRULE:FREQ=DAILY;UNTIL=20261203\r\nCATEGORIES:own\r\nCATEGORIES:b"
     assert read(tmp_path, icalendar(never), "events.ics") == ()
