@@ -177,6 +177,10 @@ class RoundTrip(Value, frozen=True, kw_only=True):
         return r_multiple(self.net_pnl, self.initial_risk)
 
 
+MOST_ROUND_TRIPS = 100
+"""The newest closed trades that the state keeps, whatever else it keeps."""
+
+
 def signed(position: Position | None) -> Decimal:
     """Return the quantity, negative when short; 0 for none."""
     return ZERO if position is None else position.quantity * position.side.sign

@@ -6,6 +6,7 @@ always starts from flat, and a late correction finds everything it changes.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from apex_cli.core.market.calendar import previous_sessions, session_start
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.position import MOST_ROUND_TRIPS
 from apex_cli.core.model.records import ApprovalStatus, PositionRecord
 from apex_cli.core.positions.ledger import fold, in_order
 from apex_cli.core.positions.lessons import prune_lessons
@@ -26,7 +28,9 @@ from apex_cli.core.state.tables import State
 
 SIGNAL_SESSIONS = 10
 MOST_SIGNALS = 5_000
-MOST_ROUND_TRIPS = 100
+MOST_OF_STRATEGY, MOST_IN_ALL = 50, 500
+"""Closed trades of one strategy that are kept besides, and the most of all."""
+
 FINISHED_SESSIONS = 2
 """Sessions, the running one included, whose finished approvals and orders are kept."""
 
@@ -45,12 +49,12 @@ _UNFINISHED = frozenset({ApprovalStatus.PENDING, ApprovalStatus.APPROVED})
 def prune(state: State, now_session: date) -> None:
     """Remove the rows that nothing needs any more, inside the caller's transaction.
 
-    Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips,
-    the last 60 lessons of each market, the last 50 versions of learned weights, signals until they have expired and
-    are older than 10 sessions (never more than 5,000 expired ones), pending approvals and working orders, everything
-    of a bracket that still holds or works, finished approvals and orders for 2 sessions, locks after closed trades
-    for 10 sessions after their end, brackets while an order or a fill names them, and margin deficits for some more
-    than a year.
+    Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips
+    and the last 50 of each strategy, the last 60 lessons of each market, the last 50 versions of learned weights,
+    signals until they have expired and are older than 10 sessions (never more than 5,000 expired ones), pending
+    approvals and working orders, everything of a bracket that still holds or works, finished approvals and orders for
+    2 sessions, locks after closed trades for 10 sessions after their end, brackets while an order or a fill names them,
+    and margin deficits for some more than a year.
 
     Args:
         state: changed in place.
@@ -134,12 +138,17 @@ def _prune_history(state: State, cutoff: datetime) -> None:
 
 
 def _prune_round_trips(state: State) -> None:
-    excess = len(state.round_trips) - MOST_ROUND_TRIPS
-    if excess <= 0:
+    """Drop what is neither among the newest of all nor among those of its strategy: rare strategies keep theirs."""
+    if len(state.round_trips) <= MOST_ROUND_TRIPS:
         return
-    oldest_first = sorted(state.round_trips.values(), key=lambda trip: (trip.exit_time, trip.round_trip_id))
-    for trip in oldest_first[:excess]:
-        del state.round_trips[trip.round_trip_id]
+    newest_first = sorted(
+        state.round_trips.values(), key=lambda trip: (trip.exit_time, trip.round_trip_id), reverse=True
+    )
+    kept: Counter[str] = Counter()
+    for number, trip in enumerate(newest_first):
+        kept[trip.strategy] += 1
+        if number >= MOST_IN_ALL or (number >= MOST_ROUND_TRIPS and kept[trip.strategy] > MOST_OF_STRATEGY):
+            del state.round_trips[trip.round_trip_id]
 
 
 def _prune_weights(state: State) -> None:

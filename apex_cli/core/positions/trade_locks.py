@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.position import MOST_ROUND_TRIPS, RoundTrip
 from apex_cli.core.model.protections import LockRule, LockScope, Protections, TradeLock
 from apex_cli.core.positions.lock_rules import EVERYTHING, Finding, is_loss, locks_of, standings, subject_in
 from apex_cli.core.state.events import TradeLocked, TradeLockLifted, TradeLockVoided
@@ -69,13 +69,14 @@ def _is_moved(known: TradeLock, lock: TradeLock) -> bool:
 
 def _is_refuted(lock: TradeLock, state: State) -> bool:
     """Return whether a trade of *lock* is undone, or has not lost after all; one that is only old still counts."""
-    oldest = min((trip.exit_time for trip in state.round_trips.values()), default=None)
     for name in lock.trades:
         trip: RoundTrip | None = state.round_trips.get(name)
         if trip is not None and not is_loss(trip) and lock.rule is not LockRule.LOW_EXPECTANCY:
             return True
-    is_gone = lock.trades[-1] not in state.round_trips
-    return is_gone and (oldest is None or oldest < lock.since)
+    if lock.trades[-1] in state.round_trips:
+        return False
+    newer = [trip for trip in state.round_trips.values() if trip.exit_time >= lock.since]
+    return len(newer) < MOST_ROUND_TRIPS  # with so many newer ones it is only old
 
 
 def near_locks(state: State, protections: Protections, at: datetime) -> tuple[Finding, ...]:

@@ -139,7 +139,9 @@ def test_low_expectancy_locks_when_the_last_trades_earned_less_than_the_limit(
 def test_only_locks_that_hold_are_worked_out_where_a_moment_is_given(
     found: list[tuple[str, str, int, str, int]], hours: int
 ) -> None:
-    rule, trips, at = guards(2, *LockScope), made(found), START + hours * HOUR
+    short = StopGuards(symbol=StopGuard(stops=1, lock="1 hour"))
+    rule = Protections(stop_guard=short, loss_streak=streaks(2, *LockScope).loss_streak)
+    trips, at = made(found), START + hours * HOUR
     assert list(locks_of(trips, rule, at)) == [lock for lock in locks_of(trips, rule) if at < lock.until]
 
 

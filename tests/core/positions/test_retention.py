@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -127,6 +128,25 @@ def test_securities_are_pruned_each_by_itself() -> None:
     with_fills(("x", 1, 20), ("y", -1, 19), symbol="MSFT", state=state)
     prune(state, TODAY)
     assert list(state.fills) == ["a"]
+
+
+def test_a_strategy_that_trades_rarely_keeps_its_own_round_trips() -> None:
+    state = with_fills(("a", 1, 3), ("b", -1, 2))
+    (trip,) = state.round_trips.values()
+    for number in range(700):
+        name, strategy = f"{number:03}", "rare" if number % 7 == 0 else f"s{number % 3}"
+        at = trip.exit_time + timedelta(minutes=number)
+        state.round_trips[name] = replace(trip, round_trip_id=name, exit_time=at, strategy=strategy)
+    prune(state, TODAY)
+    kept = Counter(row.strategy for row in state.round_trips.values())
+    assert kept == {"rare": 50, "s0": 50, "s1": 50, "s2": 50}
+    assert all(f"{number:03}" in state.round_trips for number in range(600, 700))
+    for number in range(100):
+        state.round_trips[f"x{number}"] = replace(trip, round_trip_id=f"x{number}", strategy=f"x{number // 10}")
+    for number in range(600):
+        state.round_trips[f"y{number}"] = replace(trip, round_trip_id=f"y{number}", strategy=f"y{number // 10}")
+    prune(state, TODAY)
+    assert len(state.round_trips) == 500
 
 
 def test_the_last_hundred_round_trips_stay() -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.position import MOST_ROUND_TRIPS, RoundTrip
 from apex_cli.core.model.protections import NO_PROTECTIONS, CooldownLimits, Protections, StopGuard, StopGuards
 from apex_cli.core.positions.lock_rules import locks_of
 from apex_cli.core.positions.trade_locks import (
@@ -149,7 +149,8 @@ def test_a_trade_that_is_undone_takes_its_lock_back_and_one_that_is_only_old_doe
     state = a_state(a_trip("old", at=START - 24 * HOUR, exit_reason="target", pnl="1"), a_trip())
     keep_locks(state, COOLDOWN, START)
     assert len(state.trade_locks) == 1
-    only_old = a_state(a_trip("new", at=START + HOUR, pnl="3", exit_reason="target"))
+    newer = [a_trip(f"n{n}", at=START + HOUR, pnl="3", exit_reason="target") for n in range(MOST_ROUND_TRIPS)]
+    only_old = a_state(*newer)
     only_old.trade_locks.update(state.trade_locks)
     keep_locks(only_old, COOLDOWN, START + HOUR)
     assert len(only_old.trade_locks) == 1
