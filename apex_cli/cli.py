@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,12 +87,18 @@ VALUE_NAMES = {
 }
 """How help calls the value of an option that has no name of its own for it, by kind."""
 
+ARGUMENT_KINDS = {"str": "text", "positive_decimal": "number", "read": "number"}
+"""How help calls the value of an argument, where the name of its type is no word."""
+
 
 def _name_values(command: Any) -> None:  # noqa: ANN401 - Typer's own type is private
     """Let no help page show the name of a type, such as ``<int>``."""
     for option in command.params:
         if option.param_type_name == "option" and option.metavar is None and not option.is_flag:
             option.metavar = VALUE_NAMES.get(option.type.name)
+        elif option.param_type_name == "argument" and option.type.name in ARGUMENT_KINDS:
+            option.type, name = copy(option.type), option.type.name  # several arguments share one
+            option.type.name = ARGUMENT_KINDS[name]
     for inner in getattr(command, "commands", {}).values():
         _name_values(inner)
 

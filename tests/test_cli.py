@@ -288,3 +288,9 @@ def test_no_help_page_names_a_type_or_shows_marks(name: str) -> None:
 def _is_nameless(option: Any) -> bool:
     is_option = option.param_type_name == "option"
     return is_option and option.metavar is None and not option.is_flag and not hasattr(option.type, "choices")
+
+
+@pytest.mark.parametrize("line", LINES, ids=" ".join)
+def test_no_help_page_shows_the_name_of_a_python_type(line: tuple[str, ...]) -> None:
+    kinds = {parameter.type.name for parameter in found(line).params if parameter.param_type_name == "argument"}
+    assert kinds <= {"text", "number", "path", "choice"}
