@@ -180,6 +180,7 @@ def make_listener(
             talk.begin()
             yield
             await commit.close()
+            desk.close()
             looks.close()
 
     routes = [

@@ -7,6 +7,7 @@ import io
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -29,6 +30,9 @@ from apex_cli.settings.doors import ListenSourceSettings
 
 MOST_KNOWN = 200_000
 """Ids of signals that are remembered; older ones are known to the run alone."""
+
+LONG = 20_000
+"""Bytes that take longer to read than others should wait."""
 
 RECORDS_PER_MINUTE = 10
 """Refused rows of a source that the journal hears of; the log and the metrics have all of them."""
@@ -71,6 +75,7 @@ class SignalDesk:
         """Id of a signal -> what tells when it is safely kept; None when it is."""
 
         self._records: dict[str, Bucket] = {}
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts")
 
     def warm_up(self) -> None:
         """Import and prepare what the first alert would wait for."""
@@ -95,7 +100,7 @@ class SignalDesk:
         """
         where = f"listen:{name}"
         problem = _not_json(body)
-        batch = self._read(body if problem is None else b"", where, f"{name} {key}" if key else "")
+        batch = await self._read_beside(body if problem is None else b"", where, f"{name} {key}" if key else "")
         good: list[tuple[Signal, str]] = []
         refused = [*batch.rejected, *([] if problem is None else [RejectedRow(where=where, reason=problem)])]
         for read, where in zip(batch.signals, batch.where, strict=True):
@@ -119,6 +124,16 @@ class SignalDesk:
         if rows and self._commit.has_room:
             with suppress(StateError):  # the sender is answered that it was refused, which is all that matters to it
                 await asyncio.shield(self._commit.keep(rows))
+
+    async def _read_beside(self, body: bytes, where: str, key: str) -> SignalBatch:
+        """Read here what is read at once, and beside the loop what is long, or needs bars for its stops."""
+        if self._form.default_stop is None and len(body) < LONG:
+            return self._read(body, where, key)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, body, where, key)
+
+    def close(self) -> None:
+        """End the thread that reads."""
+        self._reader.shutdown()
 
     def _read(self, body: bytes, where: str, key: str) -> SignalBatch:
         form = self._form._replace(key=key)

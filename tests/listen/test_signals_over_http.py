@@ -89,6 +89,21 @@ class TestKeeping:
         assert envelope["data"]["refused"] == 1
         assert envelope["warnings"][0]["message"].startswith("listen:token[1]: ")
 
+    def test_a_thousand_in_one_request_are_kept_in_files_that_a_run_takes_whole(
+        self, make_listener_in: Callable[..., Listener]
+    ) -> None:
+        listener = make_listener_in("listen: {sources: {token: {max_bytes: 1000000}}}")
+        answer = listener.post([{**ALERT, "alert_id": f"a-{number}"} for number in range(1200)])
+        assert len(ids_of(answer)) == len(listener.kept()) == 1200
+        assert sorted(name.rpartition("-")[2] for name in listener.files()) == ["200.jsonl", "500.jsonl", "500.jsonl"]
+
+    def test_a_stop_by_rule_is_made_when_the_alert_comes(self, make_listener_in: Callable[..., Listener]) -> None:
+        listener = make_listener_in("signals: {default_stop: {pct: 0.05}}\nlisten: {sources: {token: {}}}")
+        ids_of(listener.post({name: value for name, value in ALERT.items() if name != "stop"}))
+        (row,) = listener.kept()
+        assert row.signal is not None
+        assert row.signal.stop_loss < row.signal.entry_price
+
     def test_the_signal_carries_its_source_and_never_a_secret(self, listener: Listener) -> None:
         ids_of(listener.ask("POST", "/signals/body", json={**ALERT, "secret": SECRET, "source": "somebody else"}))
         ids_of(listener.ask("POST", f"/signals/path/{SECRET}", json={**ALERT, "ticker": "MSFT"}))
