@@ -65,7 +65,7 @@ def with_agent(environ: dict[str, str], story: Callable[[Agent], Any], *options:
     return asyncio.run(told())
 
 
-def test_an_agent_reads_proposes_is_refused_proposes_better_and_a_person_approves(
+def test_an_agent_reads_is_refused_proposes_better_a_person_approves_and_the_journal_has_who_did_what(
     demo: Path, apex: Callable[..., Any], apex_json: Callable[..., Any], clean_environment: dict[str, str]
 ) -> None:
     (demo / "config.yaml").write_text((demo / "config.yaml").read_text() + "\nagents: {max_waiting: 1}\n")
@@ -80,6 +80,8 @@ def test_an_agent_reads_proposes_is_refused_proposes_better_and_a_person_approve
             assert tool.annotations.destructive_hint is False
             assert tool.output_schema is not None
             assert tool.output_schema["type"] == tool.input_schema["type"] == "object"
+        for _ in range(3):
+            await agent.ask("history")
         size = await agent.ask("size", symbol="AAPL", entry=23.04, stop="22.30")
         assert size["data"]["quantity"] == 6
         refused = await agent.ask("propose", **TRADE | {"target_prices": [24.0], "reason": "too little"})
@@ -110,37 +112,22 @@ def test_an_agent_reads_proposes_is_refused_proposes_better_and_a_person_approve
     assert answered["status"] == "executed"
     assert [held["symbol"] for held in apex_json("positions").data["positions"]] == ["AAPL"]
 
-
-def test_what_an_agent_did_stands_in_the_journal_under_its_name(
-    demo: Path, apex: Callable[..., Any], clean_environment: dict[str, str]
-) -> None:
-    async def story(agent: Agent) -> dict[str, Any]:
-        await agent.ask("positions")
-        await agent.ask("history")
-        await agent.ask("history")
-        return await agent.ask("propose", **TRADE | {"reason": "a reason"})
-
-    queued = with_agent(clean_environment, story)
-    assert apex("approve", "AAPL", "--yes").status == 0
-    lines = [
-        json.loads(line)
-        for path in sorted(demo.glob("state/journal/*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
+    files = sorted(demo.glob("state/journal/*.jsonl"))
+    lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
     calls = [line["data"] for line in sorted(lines, key=lambda line: line["seq"]) if line["kind"] == "agent_called"]
-    assert {call["agent"] for call in calls} == {"claude"}
-    assert {call["client"] for call in calls} == {"tést (b) 1"}
-    assert [(call["tool"], call.get("times", 1)) for call in calls] == [
-        ("positions", 1),
+    assert {(call["agent"], call["client"]) for call in calls} == {("claude", "tést (b) 1")}
+    assert [(call["tool"], call.get("times", 1)) for call in calls[:4]] == [
+        ("history", 1),
         ("history", 2),
+        ("size", 1),
         ("propose", 1),
     ]
-    story_lines = [line["kind"] for line in lines if line["subject"] == queued["data"]["signal_id"]]
-    assert story_lines[:3] == ["decided", "approval_queued", "agent_called"]
-    assert {"approval_approved", "intent", "order_updated", "fill"} <= set(story_lines)
-    explained = apex("explain", "AAPL").out
+    kinds = [line["kind"] for line in lines if line["subject"] == queued["data"]["signal_id"]]
+    assert kinds[:3] == ["decided", "approval_queued", "agent_called"]
+    assert {"approval_approved", "intent", "order_updated", "fill"} <= set(kinds)
+    explained = apex("explain", queued["data"]["signal_id"]).out
     assert "the agent claude" in explained
-    assert '"a reason"' in explained
+    assert '"up (bold) (2Jfast( bold), tap resume"' in explained
 
 
 def test_a_client_that_talks_nonsense_and_goes_away_leaves_one_whole_proposal(
