@@ -11,8 +11,9 @@ from apex_cli.core.decision.size_multipliers import lower_bound
 from apex_cli.core.decision.trade_costs import TradeCosts
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time, next_month_opening, next_week_opening, session_date
+from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.decision import Check, Exposure, Mark, Sized
-from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.money import CENT, ZERO
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
     LockRule,
@@ -110,10 +111,15 @@ def blackout(ctx: CheckContext) -> Check | None:
         passed=False,
         limit=limit,
         value=last.event.title,
-        message=f"{ctx.key} is in a blackout for {last.event.title} on {market_time(last.event.starts_at)}. "
+        message=f"{ctx.key} is in a blackout for {last.event.title} on {_day_or_moment(last.event)}. "
         f"It opens again at {market_time(last.ends_at)}.",
         lifts_at=last.ends_at,
     )
+
+
+def _day_or_moment(event: CalendarEvent) -> str:
+    shown = market_time(event.starts_at)
+    return shown.partition(" ")[0] if event.is_whole_day else shown
 
 
 def strategy_risk(ctx: CheckContext) -> Check | None:
@@ -271,7 +277,7 @@ def _unknown_costs(code: str, limit: str, gross: Decimal | None) -> Check:
 
 
 def _cost_words(costs: TradeCosts) -> str:
-    return f"{money(costs.if_won)} if it wins, {money(costs.if_lost)} if it loses"
+    return f"{money(costs.if_won.quantize(CENT))} if it wins, {money(costs.if_lost.quantize(CENT))} if it loses"
 
 
 def _lock_check(ctx: CheckContext, rule: LockRule, limit: str | None) -> Check | None:

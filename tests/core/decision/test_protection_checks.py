@@ -210,7 +210,11 @@ def test_a_blackout_refuses_until_the_last_one_is_over(build: Any) -> None:
     limits = limits_of(Protections())
     (reason,) = build.failures(build.opportunity(), build.snapshot(protections=inputs), limits).values()
     assert (reason.code, reason.value, reason.lifts_at) == ("blackout", "AAPL, earnings, Q4", UNTIL.replace(day=5))
-    assert "2026-03-05 09:30 ET" in reason.message
+    assert "on 2026-03-04 09:30 ET. It opens again at 2026-03-05 09:30 ET" in reason.message
+    whole = replace(blackouts[1], event=replace(blackouts[1].event, is_whole_day=True))
+    inputs = ProtectionInputs(has_calendar=True, blackouts=(whole,))
+    (reason,) = build.failures(build.opportunity(), build.snapshot(protections=inputs), limits).values()
+    assert "on 2026-03-04. It opens again" in reason.message
 
 
 def test_a_calendar_that_cannot_be_used_refuses_and_one_without_events_passes(build: Any) -> None:
