@@ -19,11 +19,11 @@ from kit.listener import ALERT, SECRET, Listener, error_of, free_port
 class Served:
     """A listener behind a real socket, in a thread of this process."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, *, proxies: tuple[str, ...] = ()) -> None:
         self.listener = listener
         self.port = free_port()
         app = listener.restarted(self.port)
-        self.server = make_server(app, host="127.0.0.1", port=self.port, proxies=())
+        self.server = make_server(app, host="127.0.0.1", port=self.port, proxies=proxies)
         self.thread = threading.Thread(target=lambda: asyncio.run(self.server.serve()), daemon=True)
         self.thread.start()
         while not self.server.started:
@@ -129,6 +129,28 @@ def test_a_token_opens_its_own_door_and_no_other(listener: Listener, path: str, 
     assert (
         listener.ask("POST", "/approvals/x", json={"choice": "approve", "version": 1}, headers=right).status_code == 401
     )
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [
+        ("203.0.113.7", 200),
+        ("198.51.100.1", 401),
+        ("203.0.113.7, 198.51.100.1", 401),
+        ("198.51.100.1, 203.0.113.7", 200),
+    ],
+)
+def test_a_proxy_that_is_believed_says_who_sends_and_the_sender_cannot(
+    make_listener_in: Callable[..., Listener], forwarded: str, status: int
+) -> None:
+    listener = make_listener_in("listen: {proxies: [127.0.0.1], sources: {token: {addresses: [203.0.113.7]}}}")
+    made = Served(listener, proxies=listener.settings.listen.proxies)
+    headers = (f"Authorization: Bearer {SECRET}", f"X-Forwarded-For: {forwarded}")
+    sent = request(body=json.dumps(ALERT).encode(), headers=headers)
+    try:
+        assert tried(made.port, Attack("forwarded", sent, frozenset({status})))[0] == status
+    finally:
+        made.end()
 
 
 def test_a_proxy_that_is_not_believed_says_nothing_of_addresses(
