@@ -4,6 +4,8 @@ from __future__ import annotations
 
 STRATEGY = '''"""Buys a close above the highest close of the twenty bars before."""
 
+from decimal import Decimal
+
 from apex_cli.api import Context, Signal
 
 LOOKBACK = 20
@@ -18,7 +20,7 @@ def on_bar(ctx: Context) -> Signal | None:
     *before, last = bars
     if last.close <= max(bar.close for bar in before):
         return None
-    risk = 2 * sum(bar.high - bar.low for bar in before) / LOOKBACK
+    risk = 2 * sum((bar.high - bar.low for bar in before), Decimal(0)) / LOOKBACK
     return Signal(
         symbol=ctx.symbol,
         entry_price=last.close,

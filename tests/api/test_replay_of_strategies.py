@@ -383,6 +383,9 @@ def test_numbers_of_numpy_and_noise_of_arithmetic_are_plain_prices() -> None:
     assert (row["entry_price"], row["stop_loss"], row["target_prices"]) == (D("0.3"), D("0.25"), [1, 2])
     assert row["metadata"] == {"rsi": D("30.5")}
     assert not {"option", "expiry", "con_id", "source"} & set(row)
+    several = api.Signal(symbol="IBM", entry_price=1, target_prices=np.array([1.5, 2]))
+    assert several.row()["target_prices"] == [D("1.5"), 2]
+    assert "target_prices" not in api.Signal(symbol="IBM", entry_price=1, target_prices=[]).row()
 
 
 def test_what_is_no_strategy_is_refused(bars: Path) -> None:

@@ -42,7 +42,7 @@ class Signal(Value, frozen=True, kw_only=True):
     stop_loss: Number | None = None
     """None: the rule of ``signals.default_stop`` makes one, or the signal is refused."""
 
-    target_prices: tuple[Number, ...] = ()
+    target_prices: Sequence[Number] = ()
     """One or several; the quantity is split over them."""
 
     market_type: str = ""
@@ -92,12 +92,12 @@ class Signal(Value, frozen=True, kw_only=True):
 
 
 def _is_absent(value: object) -> bool:
-    return value is None or (isinstance(value, str | tuple | Mapping) and not value)
+    return value is None or (isinstance(value, str | list | tuple | Mapping) and not value)
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 - anybody's value
     """Return *value* without types of numpy or pandas; rounded, so that noise of arithmetic is no price."""
-    value = value.item() if hasattr(value, "item") and not isinstance(value, float) else value
+    value = value.tolist() if hasattr(value, "tolist") and not isinstance(value, float) else value
     if isinstance(value, float):
         number = float(value)
         return Decimal(repr(round(number, FLOAT_PLACES))) if number == number else number  # noqa: PLR0124 - NaN
