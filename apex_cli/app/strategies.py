@@ -44,10 +44,19 @@ def named_strategy(settings: Settings, context: PipelineContext, name: str) -> S
     Raises:
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
+    parts = load_strategy(settings, name, key="the strategy")
+    return _source(settings, context, *parts, _watched(settings, context))
+
+
+def load_strategy(settings: Settings, name: str, *, key: str = "scanners.strategies") -> tuple[str, OnBar]:
+    """Return what a strategy is called, and its function; *key* is where errors say that it is named.
+
+    Raises:
+        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
+    """
     from apex_cli.core.signals.strategy import strategy_parts
 
-    parts = load_part(settings, name, "strategies", key="the strategy", make=strategy_parts)
-    return _source(settings, context, *parts, _watched(settings, context))
+    return load_part(settings, name, "strategies", key=key, make=strategy_parts)
 
 
 def _watched(settings: Settings, context: PipelineContext) -> Sequence[str]:
@@ -65,11 +74,8 @@ def make_strategies(settings: Settings, context: PipelineContext) -> Iterator[St
     Raises:
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
-    from apex_cli.core.signals.strategy import strategy_parts
-
     for name in settings.scanners.strategies:
-        parts = load_part(settings, name, "strategies", key="scanners.strategies", make=strategy_parts)
-        yield _source(settings, context, *parts, settings.scanners.watch_list)
+        yield _source(settings, context, *load_strategy(settings, name), settings.scanners.watch_list)
 
 
 def replay_sources(

@@ -176,6 +176,21 @@ def _look_at_pipeline(settings: Settings) -> Iterator[Finding]:
         yield _warning(due.code, due.message, "apex model train") if due else _ok("model", "trained, and young enough")
 
 
+def _look_at_strategies(settings: Settings) -> Iterator[Finding]:
+    from apex_cli.app.strategies import load_strategy
+
+    named = settings.scanners.strategies
+    for name in named:
+        try:
+            found, _ = load_strategy(settings, name)
+        except ApexError as error:
+            yield _error("strategy", error.message, error.hint)
+        else:
+            yield _ok("strategy", f"{name}, as {found}")
+    if named and not settings.scanners.watch_list:
+        yield _warning("strategy", "strategies look at nothing: the watch list is empty", "set scanners.watch_list")
+
+
 def _look_at_watch_list(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.pipeline import pipeline_bars
     from apex_cli.core.analysis.quality import look_at
@@ -228,6 +243,7 @@ LOOKS = (
     _look_at_broker,
     _look_at_orders,
     _look_at_pipeline,
+    _look_at_strategies,
     _look_at_watch_list,
     _look_at_signals,
     _look_at_notifications,

@@ -135,6 +135,21 @@ def test_a_strategy_that_is_not_there_is_a_wrong_configuration(
     assert answer.error["message"].startswith("scanners.strategies: ")
 
 
+def test_doctor_says_which_strategies_can_be_loaded(folder: Path, apex_json: Callable[..., Any]) -> None:
+    def found() -> list[tuple[str, str]]:
+        findings = apex_json("doctor").data["findings"]
+        return [(each["level"], each["message"]) for each in findings if each["code"] == "strategy"]
+
+    assert found() == [("ok", "narrow:on_bar, as narrow")]
+    (folder / "config.yaml").write_text(
+        CONFIG.replace("narrow:on_bar", "gone:on_bar").replace("[AAPL, IBM, MSFT]", "[]")
+    )
+    (level, message), (also, nothing) = found()
+    assert (level, also) == ("error", "warning")
+    assert message.startswith("scanners.strategies: gone:on_bar cannot be loaded: ModuleNotFoundError")
+    assert nothing == "strategies look at nothing: the watch list is empty"
+
+
 class TestNewStrategy:
     def test_it_comes_with_a_test_that_passes_and_trades_by_the_step_it_names(
         self,
