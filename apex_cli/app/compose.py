@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.guard import GivePlan, Guard
     from apex_cli.core.execution.orders import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
+    from apex_cli.core.management.split_keeper import SplitKeeper
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.broker_events import BrokerOrder
     from apex_cli.core.model.decision import Reason
@@ -331,7 +332,17 @@ def make_chores(parts: Parts) -> tuple[Chore, ...]:
     chores = make_position_chores(
         parts.execution, parts.gatherer, store=parts.store, clock=parts.clock, limits=parts.settings.limits
     )
-    return (parts.reconciler, make_lock_keeper(parts), make_margin_watch(parts), *chores)
+    return (parts.reconciler, make_lock_keeper(parts), make_margin_watch(parts), *make_split_keeper(parts), *chores)
+
+
+def make_split_keeper(parts: Parts) -> tuple[SplitKeeper, ...]:
+    """Return what ends positions and signals beyond a split that nobody names, where bars are the market."""
+    if parts.simulated is None or parts.bars is None:
+        return ()
+    from apex_cli.core.management.split_keeper import SplitKeeper
+
+    splits, execution = parts.bars.unknown_split, parts.execution
+    return (SplitKeeper(splits, closer=execution.closer, store=parts.store, clock=parts.clock),)
 
 
 def make_position_chores(

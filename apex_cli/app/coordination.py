@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from apex_cli.app.compose import Parts, make_chores, make_learners, make_ranker, make_service, make_stages
+from apex_cli.app.compose import (
+    Parts,
+    make_chores,
+    make_learners,
+    make_ranker,
+    make_service,
+    make_split_keeper,
+    make_stages,
+)
 from apex_cli.app.pipeline import make_pipeline_chores, make_pipeline_stages, model_hook
 from apex_cli.core.coordinator.coordinator import Coordinator, PlayMarket, RunListener
 from apex_cli.core.coordinator.silence import Pulse
@@ -44,7 +52,11 @@ def make_coordinator(
         play_market=play_market,
         serve=make_service(parts).serve,
         is_woken=is_woken,
-        stages=(*make_pipeline_stages(settings, context), *make_stages(settings)),
+        stages=(
+            *make_split_keeper(parts),
+            *make_pipeline_stages(settings, context),
+            *make_stages(settings),
+        ),
         chores=(
             *make_chores(parts),
             *make_pipeline_chores(settings, context, is_loop=is_loop),

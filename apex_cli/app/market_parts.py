@@ -92,7 +92,7 @@ class Marketplace(Protocol):
 
 
 def open_bars(settings: Settings) -> CsvBars | None:
-    """Return the bars, None when none are configured.
+    """Return the bars, None when none are configured; in simulation they end before a split that nobody names.
 
     Raises:
         ConfigError: ``prices.bars_dir`` is no folder.
@@ -107,4 +107,5 @@ def open_bars(settings: Settings) -> CsvBars | None:
         )
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 
-    return CsvBars(settings.prices.bars_dir, file_hints(settings.prices, "prices"))
+    hints = file_hints(settings.prices, "prices")
+    return CsvBars(settings.prices.bars_dir, hints, ends_at_splits=settings.execution.simulation_mode)

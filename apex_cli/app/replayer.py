@@ -235,7 +235,7 @@ class Replay:
         self._number = 0
         management = settings.management
         self._splits = self._bars.unknown_splits()
-        keeper = SplitKeeper(self._bars.unknown_splits, closer=execution.closer, store=self._store, clock=self._clock)
+        keeper = SplitKeeper(self._bars.unknown_split, closer=execution.closer, store=self._store, clock=self._clock)
         self._has_time_rules = any(plan.closes for plan in (management, *management.strategies.values()))
         self._learns = settings.learning.mode is not LearningMode.OFF
         self._coordinator = Coordinator(

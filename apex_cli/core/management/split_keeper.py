@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from apex_cli.core.analysis.unknown_splits import UnknownSplit
@@ -14,20 +14,19 @@ from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import Clock, StateStore
+from apex_cli.core.state.events import Alarm, AlarmRaised
 
 UNKNOWN_SPLIT = "unknown_split"
 """Exit reason of a position that was closed out, and the code of a signal that is refused."""
 
-Splits = Callable[[], Mapping[str, UnknownSplit]]
-"""Returns the unknown splits that were found so far, by the name of the bars."""
+SplitOf = Callable[[str], UnknownSplit | None]
+"""Returns the unknown split in the bars of a name; None where there is none."""
 
 
-def split_of(splits: Mapping[str, UnknownSplit], instrument: Instrument, now: datetime) -> UnknownSplit | None:
+def split_of(splits: SplitOf, instrument: Instrument, now: datetime) -> UnknownSplit | None:
     """Return the unknown split of *instrument*, or of what it is an option on, that has happened by *now*."""
-    if not splits:
-        return None
     is_option = instrument.market_type is MarketType.OPTIONS
-    split = splits.get((underlying_of(instrument) if is_option else instrument).bars_name)
+    split = splits((underlying_of(instrument) if is_option else instrument).bars_name)
     return split if split is not None and split.start <= now else None
 
 
@@ -36,7 +35,7 @@ class SplitKeeper:
 
     name = UNKNOWN_SPLIT
 
-    def __init__(self, splits: Splits, *, closer: Closer, store: StateStore, clock: Clock) -> None:
+    def __init__(self, splits: SplitOf, *, closer: Closer, store: StateStore, clock: Clock) -> None:
         """Look at *splits*; close with *closer*, at the last price before: there are no later ones."""
         self._splits = splits
         self._closer = closer
@@ -49,11 +48,10 @@ class SplitKeeper:
         Raises:
             StateError: an intent could not be written; nothing was sent.
         """
-        splits = self._splits()
-        if not splits:
-            return False
+        splits = self._splits
         state = self._store.view()
-        held = [key for key, row in state.positions.items() if split_of(splits, row.position.instrument, now)]
+        found = ((key, split_of(splits, row.position.instrument, now)) for key, row in state.positions.items())
+        held = {key: split for key, split in found if split is not None}
         entering = {
             record.order.instrument.key: None
             for record in state.orders.open()
@@ -62,20 +60,23 @@ class SplitKeeper:
         for key in entering:
             if key not in held:
                 await self._closer.cancel_entries(key)
-        for key in held:
-            await self._close(key)
+        for key, split in held.items():
+            await self._close(key, split)
         return bool(held or entering)
 
-    async def _close(self, key: str) -> None:
+    async def _close(self, key: str, split: UnknownSplit) -> None:
         try:
             await self._closer.close(CloseRequest(symbol=key, reason=UNKNOWN_SPLIT))
+            with self._store.transaction() as tx:
+                alarm = Alarm(code=UNKNOWN_SPLIT, message=f"{key} is closed out: {split.sentence}")
+                tx.emit(AlarmRaised(at=self._clock.now(), subject=key, data=alarm))
         except ApexError as error:
             if error.code not in {"market_closed", "no_position"}:
                 raise
 
     async def process(self, signal: Signal) -> Signal | Reason:
         """Return *signal*, or that its prices do not mean what they did."""
-        split = split_of(self._splits(), signal.instrument, self._clock.now())
+        split = split_of(self._splits, signal.instrument, self._clock.now())
         if split is None:
             return signal
         return Reason(code=UNKNOWN_SPLIT, message=f"{signal.instrument.key}: {split.sentence}")

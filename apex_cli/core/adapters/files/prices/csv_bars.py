@@ -260,6 +260,15 @@ class CsvBars:
         """Return why the bars of a symbol end before those of its file, of the symbols read so far, by name."""
         return self._splits
 
+    def unknown_split(self, symbol: str) -> UnknownSplit | None:
+        """Return why the bars of *symbol* end before those of its file; None where they do not.
+
+        Raises:
+            InputError: the symbol's file has a row that cannot be used.
+        """
+        self._load(symbol)
+        return self._splits.get(_key(symbol))
+
     def _up_to_split(self, key: str) -> Series:
         """Return the series of *key*, up to the first split that nothing explains where that is asked for."""
         if self._uncut is None:
