@@ -10,7 +10,7 @@ from typing import Any
 from apex_cli.core.learning.calibration import CalibrationRow, calibration
 from apex_cli.core.learning.components import LEAST_OF_EACH, LEAST_TRADES
 from apex_cli.core.learning.expectation import NINETY_PERCENT, next_look
-from apex_cli.core.learning.learners import weights_in_force
+from apex_cli.core.learning.learners import size_of, weights_in_force
 from apex_cli.core.learning.markets import LEAST_TRADES as LEAST_OF_MARKET
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.model.instrument import MarketType
@@ -71,7 +71,7 @@ def status_data(state: State, limits: LearningLimits) -> dict[str, Any]:
         "wins": wins,
         "losses": len(lessons) - wins - breakeven,
         "breakeven": breakeven,
-        "new_for_parts": sum(1 for lesson in lessons if lesson.seq > learning.parts_seq),
+        "new_for_parts": size_of([row for row in state.lessons.values() if row.seq > learning.parts_seq]),
         "new_for_markets": {str(market): _new_of(state, market) for market in MarketType},
         "predictions": len(outcomes),
         "brier_score": brier_score(outcomes),

@@ -50,12 +50,11 @@ def prune(state: State, now_session: date) -> None:
     """Remove the rows that nothing needs any more, inside the caller's transaction.
 
     Kept are the fills of the last 10 sessions and of every holding that was open in them, the last 100 round trips
-    and the last 50 of each strategy, the last 60 lessons of each market and 120 of followed signals there, the last 50
-    versions of learned weights,
-    signals until they have expired and are older than 10 sessions (never more than 5,000 expired ones), pending
-    approvals and working orders, everything of a bracket that still holds or works, finished approvals and orders for
-    2 sessions, locks after closed trades for 10 sessions after their end, brackets while an order or a fill names them,
-    and margin deficits for some more than a year.
+    and the last 50 of each strategy, the last 60 lessons of each market and 120 of its followed signals, the last 50
+    versions of learned weights, signals until they have expired and are older than 10 sessions (never more than 5,000
+    expired ones), pending approvals and working orders, everything of a bracket that still holds or works, finished
+    approvals and orders for 2 sessions, locks after closed trades for 10 sessions after their end, brackets while an
+    order or a fill names them, and margin deficits for some more than a year.
 
     Args:
         state: changed in place.
