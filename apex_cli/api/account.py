@@ -160,7 +160,7 @@ class Apex:
         Raises:
             InputError: it is no strategy.
         """
-        from apex_cli.app.strategies import look
+        from apex_cli.app.strategy_look import look
 
         return self._do(lambda out: look(self.settings, strategy, out.warn))
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from apex_cli.app.compose import make_parts
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.marketplace import broker_row
+from apex_cli.app.own_parts import load_part, step_limits
 from apex_cli.app.resources import make_system_clock, tell
 from apex_cli.core.errors import ConfigError
 from apex_cli.core.model.decision import Reason
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from apex_cli.core.signals.plugin_limits import Limits
     from apex_cli.core.signals.prefetch import Prefetch
 
-PartT = TypeVar("PartT")
 TA, ML = ("numpy", "talib"), ("numpy", "talib", "sklearn", "skops")
+
 EXTRA_OF = {TA: "ta", ML: "ml"}
 """The modules a part needs, and the extra that brings them."""
+
 
 SCANNERS = ("mean_reversion", "volume_reversal", "momentum_breakout", "trend_following")
 """The scanners that come with apex, by their settings."""
@@ -194,42 +196,6 @@ def _made(
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
     return load_part(settings, name, kind, key=key, built_in=built_in, make=lambda part: part(context))
-
-
-def load_part(
-    settings: Settings,
-    name: str,
-    kind: str,
-    *,
-    key: str,
-    make: Callable[[Any], PartT],
-    built_in: tuple[str, ...] = (),
-) -> PartT:
-    """Return what *make* makes of the class or function that *name* means, within the limits of a step.
-
-    Raises:
-        ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
-    """
-    from apex_cli.core.adapters.plugins import load_class
-    from apex_cli.core.signals.plugin_limits import LeftOutError
-
-    base = settings.source.parent if settings.source is not None else None
-    try:
-        return step_limits(settings).call(lambda: make(load_class(name, kind, key=key, built_in=built_in, base=base)))
-    except ConfigError:
-        raise
-    except Exception as error:
-        what = str(error) if isinstance(error, LeftOutError) else f"{type(error).__name__}: {error}"
-        raise ConfigError(
-            "config_invalid", f"{key}: {name} cannot be made: {what}.", hint=f"Correct it, or take it out of {key}."
-        ) from error
-
-
-def step_limits(settings: Settings) -> Limits:
-    """Return how long one call of a step or scanner may take, and how much memory it may add."""
-    from apex_cli.core.signals.plugin_limits import Limits
-
-    return Limits(settings.pipeline.time_limit_s, settings.pipeline.memory_limit_mb)
 
 
 def _technical(settings: Settings, context: PipelineContext) -> SignalStage:

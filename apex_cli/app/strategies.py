@@ -8,15 +8,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from apex_cli.app.compose import signal_form
-from apex_cli.app.pipeline import load_part
+from apex_cli.app.own_parts import load_part
 from apex_cli.core.errors import InputError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.ports import RejectedRow, SignalBatch
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from apex_cli.app.compose import Parts
     from apex_cli.core.ports import BarSource, SignalSource
     from apex_cli.core.signals.context import PipelineContext
     from apex_cli.core.signals.strategy import OnBar, Signal, Strategy
@@ -45,7 +43,7 @@ def named_strategy(settings: Settings, context: PipelineContext, name: str) -> S
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
     parts = load_strategy(settings, name, key="the strategy")
-    return _source(settings, context, *parts, _watched(settings, context))
+    return source_of(settings, context, *parts, watched(settings, context))
 
 
 def load_strategy(settings: Settings, name: str, *, key: str = "scanners.strategies") -> tuple[str, OnBar]:
@@ -59,7 +57,7 @@ def load_strategy(settings: Settings, name: str, *, key: str = "scanners.strateg
     return load_part(settings, name, "strategies", key=key, make=strategy_parts)
 
 
-def _watched(settings: Settings, context: PipelineContext) -> Sequence[str]:
+def watched(settings: Settings, context: PipelineContext) -> Sequence[str]:
     """Return the watch list, or every symbol with bars where there is none."""
     return settings.scanners.watch_list or (tuple(context.bars.symbols()) if context.bars is not None else ())
 
@@ -75,7 +73,7 @@ def make_strategies(settings: Settings, context: PipelineContext) -> Iterator[St
         ConfigError: there is none of that name, it may not be loaded, or it failed or did not end.
     """
     for name in settings.scanners.strategies:
-        yield _source(settings, context, *load_strategy(settings, name), settings.scanners.watch_list)
+        yield source_of(settings, context, *load_strategy(settings, name), settings.scanners.watch_list)
 
 
 def replay_sources(
@@ -102,7 +100,7 @@ def replay_sources(
     parts = strategy_parts(cast("Strategy", proposer))
 
     def make(context: PipelineContext) -> tuple[SignalSource]:
-        return (_source(settings, context, *parts, _watched(settings, context), raises=raises),)
+        return (source_of(settings, context, *parts, watched(settings, context), raises=raises),)
 
     return make
 
@@ -129,7 +127,7 @@ def read_batch(
     )
 
 
-def _source(
+def source_of(
     settings: Settings,
     context: PipelineContext,
     name: str,
@@ -138,6 +136,7 @@ def _source(
     *,
     raises: bool = False,
 ) -> StrategySource:
+    """Return the strategy *name* as a source of signals of what it watches."""
     from apex_cli.core.signals.strategy_source import StrategySource
 
     days = settings.pipeline.max_bar_age_days
@@ -153,36 +152,3 @@ def _source(
         parameters={name: _plain_number(number) for name, number in settings.scanners.parameters.items()},
         raises=raises,
     )
-
-
-def look(settings: Settings, strategy: Strategy, notice: Callable[[Reason], None]) -> list[Signal]:
-    """Return what *strategy* proposes at the newest bars, as it would in a run now; nothing is written.
-
-    Raises:
-        InputError: it is no strategy.
-        BrokerError: the bars have to be asked for, and the broker cannot be reached.
-    """
-    from apex_cli.app.compose import make_parts
-    from apex_cli.app.pipeline import make_context
-    from apex_cli.core.adapters import event_loop
-    from apex_cli.core.signals.strategy import strategy_parts
-
-    parts = make_parts(settings, read_only=True)
-    context = make_context(
-        settings, parts.clock, notice, is_dry_run=True, broker=parts.broker, waits=True, store=parts.store
-    )
-    if context.bars is None:
-        context = context._replace(bars=parts.bars)
-    if context.prefetch is not None:
-        event_loop.run(_fetched(parts, context))
-    source = _source(settings, context, *strategy_parts(strategy), _watched(settings, context))
-    return [signal for signal, _ in source.proposals(parts.clock.now())]
-
-
-async def _fetched(parts: Parts, context: PipelineContext) -> None:
-    """Ask the broker for the bars of the watch list."""
-    from apex_cli.app.compose import looking
-
-    async with looking(parts):
-        if context.prefetch is not None:
-            await context.prefetch.tend(parts.clock.now())

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from apex_cli.core.adapters.files.event_fields import LONGEST, aware, checked, known, symbol_of, whole_days
 from apex_cli.core.adapters.files.problems import Problems, shown
 from apex_cli.core.adapters.files.sectors import read_text_file
-from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK, ONE_DAY
 from apex_cli.core.model.calendar_event import CalendarEvent
 from apex_cli.core.model.duration import read_duration
-from apex_cli.core.model.spelling import canonical_ticker
 
 NEEDED = ("symbol", "date")
 COLUMNS = (*NEEDED, "time", "end", "kind", "name", "before", "after")
 ICALENDAR_ENDINGS = frozenset({".ics", ".ical", ".ifb", ".icalendar"})
-ALL = frozenset({"", "*", "all"})
-LONGEST = 200
-"""Characters of a name."""
 
 
 def read_calendar(path: Path, *, zone: str) -> tuple[CalendarEvent, ...]:
@@ -94,22 +90,6 @@ def _event(row: Mapping[str | Any, str | Any], zone: ZoneInfo) -> CalendarEvent:
     )
 
 
-def checked(event: CalendarEvent) -> CalendarEvent:
-    """Return *event* if it ends no earlier than it begins.
-
-    Raises:
-        ValueError: it does.
-    """
-    if event.ends_at < event.starts_at or (event.is_whole_day and event.ends_at == event.starts_at):
-        raise ValueError("it ends before it begins")
-    return event
-
-
-def symbol_of(text: str) -> str:
-    """Return the security that *text* names in its canonical spelling; empty for all of them."""
-    return "" if text.lower() in ALL else canonical_ticker(text)
-
-
 def _moment(text: str, column: str) -> tuple[date, time | None]:
     """Return the day, and the time where *text* has one, with its zone if it names one."""
     try:
@@ -128,17 +108,6 @@ def _day(text: str, column: str) -> date:
         raise ValueError(f"{column} is {shown(text)}, no date such as 2026-12-02") from None
 
 
-def known(day: date) -> date:
-    """Return *day*.
-
-    Raises:
-        ValueError: its year is that of a mistake.
-    """
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise ValueError(f"{day} is no likely date")
-    return day
-
-
 def _time(text: str, column: str) -> time:
     try:
         return time.fromisoformat(text)
@@ -153,17 +122,3 @@ def _duration(text: str, column: str) -> str | None:
         return str(read_duration(text))
     except ValueError:
         raise ValueError(f"{column} is {shown(text)}, no duration such as 2 sessions or 90 minutes") from None
-
-
-def aware(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Return *moment* in UTC, where it names no zone as one of *zone*."""
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def whole_days(first: date, last: date) -> tuple[datetime, datetime]:
-    """Return the midnights, in New York, before *first* and after *last*."""
-    return _midnight(first), _midnight(last + ONE_DAY)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), NEW_YORK).astimezone(UTC)

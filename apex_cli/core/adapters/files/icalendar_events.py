@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from apex_cli.core.adapters.files.event_calendars import LONGEST, aware, checked, known, symbol_of, whole_days
+from apex_cli.core.adapters.files.event_fields import LONGEST, aware, checked, known, symbol_of, whole_days
 from apex_cli.core.adapters.files.problems import Problems, shown
 from apex_cli.core.errors import InputError, install_command
 from apex_cli.core.market.calendar import LAST_DAY, ONE_DAY
