@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
-from apex_cli.agents.door import Door
-from apex_cli.agents.server import make_server
+from apex_cli.agents.agent_door import Door
+from apex_cli.agents.agent_server import make_server
 from apex_cli.core.adapters.signatures import is_one_of
-from apex_cli.listen.door import bearer_of
-from apex_cli.listen.refusals import unauthorized
-from apex_cli.listen.serve import Extra
+from apex_cli.listen.http_door import bearer_of
+from apex_cli.listen.http_process import Extra
+from apex_cli.listen.http_refusals import unauthorized
 from apex_cli.listen.web import refusal
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ Errors are those of the commands: an ``ApexError`` has ``status`` (the exit stat
 ``code``, ``message``, ``hint`` and ``details``.
 """
 
-from apex_cli.api.account import Apex
+from apex_cli.api.apex import Apex
 from apex_cli.api.async_account import AsyncApex
 from apex_cli.api.decisions import decide
-from apex_cli.api.records import Account, Approval, Event, Order
+from apex_cli.api.record_lists import Account, Approval, Event, Order
 from apex_cli.api.reports import Report, Trade
-from apex_cli.api.research import replay
 from apex_cli.api.settings import Settings, load_settings
 from apex_cli.api.sizes import Size, size
+from apex_cli.api.studies import replay
 from apex_cli.core.errors import (
     ApexError,
     BrokerError,

@@ -7,8 +7,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from apex_cli.api.account import LONGEST_S, Apex
-from apex_cli.api.records import Account, Approval, Event, Order, event_of
+from apex_cli.api.apex import LONGEST_S, Apex
+from apex_cli.api.record_lists import Account, Approval, Event, Order, event_of
 from apex_cli.api.reports import Trade
 from apex_cli.api.settings import Settings
 from apex_cli.core.model.records import SignalReport

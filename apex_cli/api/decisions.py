@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
-from apex_cli.api.account import Apex
+from apex_cli.api.apex import Apex
 from apex_cli.api.settings import SettingsLike, settings_of
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.signals.strategy import Signal

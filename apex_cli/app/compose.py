@@ -501,7 +501,7 @@ def make_sources(
 
     from apex_cli.core.adapters.files.signals.inbox import InboxSource
     from apex_cli.core.adapters.files.signals.signal_sources import FileSource, StdinSource
-    from apex_cli.core.adapters.state.intake import IntakeSource
+    from apex_cli.core.adapters.state.intake_files import IntakeSource
 
     max_age = timedelta(minutes=settings.signals.max_age_minutes)
     form = signal_form(settings.signals, bars, notice)
@@ -535,7 +535,7 @@ def make_sources(
 
 def waker(sources: Sequence[SignalSource]) -> Callable[[], bool] | None:
     """Return what says that one of *sources* has a signal that need not wait for the next cycle; None: none can."""
-    from apex_cli.core.adapters.state.intake import IntakeSource
+    from apex_cli.core.adapters.state.intake_files import IntakeSource
 
     looks = [source.has_news for source in sources if isinstance(source, IntakeSource)]
     return looks[0] if looks else None

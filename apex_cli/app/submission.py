@@ -163,7 +163,7 @@ def _in_order(reports: Sequence[SignalReport], batch: SignalBatch) -> tuple[Sign
 def _hand_over(settings: Settings, signals: Sequence[Signal], wait_s: float, notice: Notice) -> Submitted:
     """Keep *signals* for the process that trades, and wait until each has its outcome; trade where that one ends."""
     from apex_cli.app.market_parts import open_bars
-    from apex_cli.core.adapters.state.intake import Intake, Taken
+    from apex_cli.core.adapters.state.intake_files import Intake, Taken
 
     store = open_store(settings)
     batch = read_batch(settings, open_bars(settings), signals, _now(settings, store), PROGRAM)
@@ -240,7 +240,7 @@ def _now(settings: Settings, store: StateStore) -> datetime:
 
 def _take_over(settings: Settings, batch: SignalBatch, notice: Notice) -> bool:
     """Decide on what is kept where nobody holds the executor any more; return whether that was so."""
-    from apex_cli.core.adapters.state.intake import IntakeSource
+    from apex_cli.core.adapters.state.intake_files import IntakeSource
 
     try:
         with executor_lock(settings):

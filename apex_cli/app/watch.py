@@ -9,7 +9,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.app.drift import last_note
+from apex_cli.app.drift_check import last_note
 from apex_cli.app.market_parts import open_bars
 from apex_cli.app.resources import badge_in, executor_holder, open_journal, open_store
 from apex_cli.core.adapters.state.journal_cursor import JournalTail
@@ -136,7 +136,7 @@ class Watch:
 
     def risk(self) -> RiskView:
         """Return what is at risk now; a year of bars is read of what is held."""
-        from apex_cli.app.risk import risk_of
+        from apex_cli.app.risk_look import risk_of
 
         state = self._store.view()
         return risk_of(self._settings, state, self._now(state))

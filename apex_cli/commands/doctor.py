@@ -118,7 +118,7 @@ def _look_at_executor(settings: Settings) -> Iterator[Finding]:
 
 def _look_at_intake(settings: Settings) -> Iterator[Finding]:
     from apex_cli.app.resources import executor_holder
-    from apex_cli.core.adapters.state.intake import Intake
+    from apex_cli.core.adapters.state.intake_files import Intake
 
     waiting = Intake(settings.state.dir, str).count()
     if waiting and not executor_holder(settings):

@@ -47,7 +47,7 @@ def drift(
     seed: Annotated[int, typer.Option(help="For the intervals.")] = 1,
 ) -> None:
     """Compare live trading with a replay of the same days: signals missed, fills, exits, expectancy."""
-    from apex_cli.app import drift as comparing
+    from apex_cli.app import drift_check as comparing
     from apex_cli.app.resources import machine_time
     from apex_cli.presenters.drift import drift_blocks, drift_data
 

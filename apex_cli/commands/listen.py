@@ -14,7 +14,7 @@ from apex_cli.core.model.decision import Reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from apex_cli.listen.serve import Extra
+    from apex_cli.listen.http_process import Extra
     from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.sections import Settings
 
@@ -43,7 +43,7 @@ def listen(
     require_server()
     from apex_cli.commands.http_looks import make_doing
     from apex_cli.core.adapters.addresses import require_free
-    from apex_cli.listen.serve import Place, Talk, serve
+    from apex_cli.listen.http_process import Place, Talk, serve
 
     require_free(host, port)
     where = f"[{host}]" if ":" in host else host
@@ -65,7 +65,7 @@ def listen(
 def _agents(out: Output, settings: Settings, *, can_act: bool) -> Sequence[Extra]:
     """Return what serves agents that have a token; nothing of it is imported where none has."""
     from apex_cli.core.adapters.notifiers.secrets import AGENT_TOKEN, agent_variable
-    from apex_cli.listen.serve import read_secrets
+    from apex_cli.listen.http_process import read_secrets
 
     wanted = {agent_variable(name) for name in settings.agents.names}
     for variable in sorted(name for name in os.environ if name.startswith(AGENT_TOKEN) and name not in wanted):
@@ -74,7 +74,7 @@ def _agents(out: Output, settings: Settings, *, can_act: bool) -> Sequence[Extra
     tokens = read_secrets(settings, can_act=can_act).agents
     if not tokens:
         return ()
-    from apex_cli.agents.server import require_sdk
+    from apex_cli.agents.agent_server import require_sdk
 
     require_sdk()
     from apex_cli.agents.http import agents_over_http

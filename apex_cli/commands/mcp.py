@@ -28,7 +28,7 @@ def mcp(
     A proposal waits for a person, whatever execution.auto_execute says. Section ``agents`` of the configuration says
     what an agent may do and how much.
     """
-    from apex_cli.agents.server import require_sdk
+    from apex_cli.agents.agent_server import require_sdk
 
     try:
         name = agent_name(agent)
@@ -39,8 +39,8 @@ def mcp(
     settings = call.settings
     _require_known(settings, name)
     require_sdk()
-    from apex_cli.agents.door import Door
-    from apex_cli.agents.server import serve_stdio
+    from apex_cli.agents.agent_door import Door
+    from apex_cli.agents.agent_server import serve_stdio
     from apex_cli.commands.agent_tools import TOOLS
     from apex_cli.core.adapters import event_loop
 

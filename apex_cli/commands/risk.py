@@ -20,7 +20,7 @@ def risk(
     ] = False,
 ) -> None:
     """Show open risk by group, what moves together, the worst day, gaps through the stops, and distance to limits."""
-    from apex_cli.app.risk import look_at_risk
+    from apex_cli.app.risk_look import look_at_risk
     from apex_cli.presenters.risk import risk_blocks, risk_data
 
     settings = call.settings

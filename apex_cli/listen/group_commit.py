@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from apex_cli.core.adapters.state.intake import Intake, Taken
+from apex_cli.core.adapters.state.intake_files import Intake, Taken
 from apex_cli.core.errors import StateError
 
 MOST_TOGETHER = 500

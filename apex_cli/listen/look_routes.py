@@ -21,11 +21,11 @@ from apex_cli.core.adapters.signatures import is_one_of
 from apex_cli.core.errors import BusyError, ExitStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Choice
-from apex_cli.listen.door import bearer_of, read_body, too_many
+from apex_cli.listen.http_door import bearer_of, read_body, too_many
+from apex_cli.listen.http_refusals import RequestRefused, unauthorized, wrong_input
 from apex_cli.listen.metrics import CONTENT_TYPE
 from apex_cli.listen.openapi import QUANTITY, Sources, openapi
-from apex_cli.listen.rates import Bucket
-from apex_cli.listen.refusals import RequestRefused, unauthorized, wrong_input
+from apex_cli.listen.request_rates import Bucket
 from apex_cli.listen.web import HEADERS
 from apex_cli.presenters.screen.captured import Captured
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.signals.alerts import SignalForm
 from apex_cli.core.adapters.files.signals.signal_reader import read_signals
-from apex_cli.core.adapters.state.intake import Taken
+from apex_cli.core.adapters.state.intake_files import Taken
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.records import RejectedRow
@@ -24,8 +24,8 @@ from apex_cli.core.model.signal import Signal
 from apex_cli.core.model.spelling import same_security
 from apex_cli.core.ports import SignalBatch
 from apex_cli.listen.group_commit import GroupCommit
-from apex_cli.listen.rates import Bucket
-from apex_cli.listen.refusals import RequestRefused, not_allowed, wrong_input
+from apex_cli.listen.http_refusals import RequestRefused, not_allowed, wrong_input
+from apex_cli.listen.request_rates import Bucket
 from apex_cli.settings.doors import ListenSourceSettings
 
 MOST_KNOWN = 200_000

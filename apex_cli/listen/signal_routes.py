@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from apex_cli.core.errors import StateError
 from apex_cli.core.model.records import RejectedRow
-from apex_cli.listen.door import Door
+from apex_cli.listen.http_door import Door
+from apex_cli.listen.http_refusals import RequestRefused
 from apex_cli.listen.metrics import NOBODY, Metrics
-from apex_cli.listen.refusals import RequestRefused
 from apex_cli.listen.signal_desk import ACCEPTED, DUPLICATE, Answered, Outcome, SignalDesk
 from apex_cli.listen.web import address_of, answer
 from apex_cli.presenters.screen.output import without_secrets

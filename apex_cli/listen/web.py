@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from apex_cli.core.errors import ApexError, ExitStatus, InputError, StateError
 from apex_cli.listen.group_commit import INTAKE_FULL
-from apex_cli.listen.refusals import COMMAND, RequestRefused, refusal_text, wrong_input
+from apex_cli.listen.http_refusals import COMMAND, RequestRefused, refusal_text, wrong_input
 from apex_cli.presenters.envelope import envelope_text
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from apex_cli.core.learning.calibration import CalibrationRow, calibration
 from apex_cli.core.learning.components import LEAST_OF_EACH, LEAST_TRADES
 from apex_cli.core.learning.expectation import NINETY_PERCENT, next_look
 from apex_cli.core.learning.learners import size_of, weights_in_force
 from apex_cli.core.learning.markets import LEAST_TRADES as LEAST_OF_MARKET
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
+from apex_cli.core.learning.reliability import CalibrationRow, calibration
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import (
     DEFAULT_WEIGHTS,

@@ -13,7 +13,7 @@ from apex_cli.core.model.limits import CurrencyLimits, RepriceLimits, RiskLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
 from apex_cli.core.model.spelling import COINS, CURRENCIES
 from apex_cli.core.model.wording import percent, plain
-from apex_cli.settings.protections import ProtectionSettings
+from apex_cli.settings.lock_files import ProtectionSettings
 from apex_cli.settings.sections import Settings
 
 

@@ -29,7 +29,7 @@ from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSett
 from apex_cli.settings.contacts import DashboardSettings, NotifySettings
 from apex_cli.settings.doors import ListenSettings
 from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
-from apex_cli.settings.protections import ProtectionSettings
+from apex_cli.settings.lock_files import ProtectionSettings
 from apex_cli.settings.research import (
     BusSettings,
     PipelineSettings,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.app.drift import DriftOptions, find_drift, keep_note, last_note
+from apex_cli.app.drift_check import DriftOptions, find_drift, keep_note, last_note
 from apex_cli.app.replayer import Replay, ReplayOptions
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.state.journal import Journal

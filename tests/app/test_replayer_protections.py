@@ -31,7 +31,7 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
 )
 from apex_cli.core.reports.replay_report import ReplayReport
-from apex_cli.settings.protections import BlackoutSettings, ProtectionSettings, SectorSettings
+from apex_cli.settings.lock_files import BlackoutSettings, ProtectionSettings, SectorSettings
 from apex_cli.settings.sections import Settings
 
 FIRST = date(2004, 3, 1)

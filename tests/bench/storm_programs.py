@@ -18,7 +18,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from apex_cli import api
-from apex_cli.core.adapters.state.intake import names_in
+from apex_cli.core.adapters.state.intake_files import names_in
 
 CONFIG = """
 execution: {auto_execute: true}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.agents.door import Door
+from apex_cli.agents.agent_door import Door
 from apex_cli.app.resources import read_settings
 from apex_cli.commands.agent_tools import TOOLS
 from apex_cli.core.errors import BusyError

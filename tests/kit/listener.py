@@ -16,8 +16,8 @@ import httpx
 
 from apex_cli.commands.http_looks import make_doing
 from apex_cli.core.adapters.notifiers.secrets import DoorSecrets
-from apex_cli.core.adapters.state.intake import Taken, names_in
-from apex_cli.listen.serve import Place, Talk, make_listener
+from apex_cli.core.adapters.state.intake_files import Taken, names_in
+from apex_cli.listen.http_process import Place, Talk, make_listener
 from apex_cli.settings.load import load_settings
 
 SECRET = "0123456789abcdef" * 2
@@ -81,7 +81,7 @@ class Listener:
 
     def taken(self) -> list[Taken]:
         """Return all that is in the intake."""
-        from apex_cli.core.adapters.state.intake import Intake
+        from apex_cli.core.adapters.state.intake_files import Intake
 
         return list(Intake(self.settings.state.dir, str).waiting())
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.listen import door, server
-from apex_cli.listen.server import make_server
+from apex_cli.listen import http_door as door
+from apex_cli.listen import http_server as server
+from apex_cli.listen.http_server import make_server
 from kit.attacks import ATTACKS, Attack, request, tried
 from kit.listener import ALERT, SECRET, Listener, error_of, free_port
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from apex_cli.core.adapters.state.intake import Intake, IntakeSource, Taken, names_in
+from apex_cli.core.adapters.state.intake_files import Intake, IntakeSource, Taken, names_in
 from kit import SequentialIds
 from kit.rig import Rig, auto, make_signal
 

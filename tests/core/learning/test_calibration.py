@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.learning.calibration import LEAST_OF_ROW, MOST_ROWS, calibration
+from apex_cli.core.learning.reliability import LEAST_OF_ROW, MOST_ROWS, calibration
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.position import PositionSide
 from kit import START

@@ -22,17 +22,17 @@ from apex_cli.core.adapters.notifiers.secrets import (
     read_door_secrets,
     secret_variable,
 )
-from apex_cli.core.adapters.state.intake import Intake
+from apex_cli.core.adapters.state.intake_files import Intake
 from apex_cli.core.adapters.system_clock import UlidIds
 from apex_cli.core.errors import ApexError, ConfigError
 from apex_cli.core.model.decision import Reason, TradingMode
 from apex_cli.core.reports.board import make_day
-from apex_cli.listen.door import Door
 from apex_cli.listen.group_commit import GroupCommit
+from apex_cli.listen.http_door import Door
+from apex_cli.listen.http_server import make_server
 from apex_cli.listen.look_routes import Doing, Look, LookRoutes
 from apex_cli.listen.metrics import Gauges, Metrics
-from apex_cli.listen.rates import Bucket
-from apex_cli.listen.server import make_server
+from apex_cli.listen.request_rates import Bucket
 from apex_cli.listen.signal_desk import SignalDesk
 from apex_cli.listen.signal_routes import SignalRoutes
 from apex_cli.listen.web import make_app, names_of

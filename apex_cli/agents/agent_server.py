@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
     from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams
 
-    from apex_cli.agents.door import Door
+    from apex_cli.agents.agent_door import Door
     from apex_cli.agents.tool import Tool
 
 INSTRUCTIONS = """apex decides, sizes and protects trades of a person's own account.

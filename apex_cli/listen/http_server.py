@@ -17,7 +17,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from apex_cli.listen.refusals import refusal_text, wrong_input
+from apex_cli.listen.http_refusals import refusal_text, wrong_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from apex_cli.api.records import Account, Approval, Event, Order, approval_of, event_of, order_of
+from apex_cli.api.record_lists import Account, Approval, Event, Order, approval_of, event_of, order_of
 from apex_cli.api.reports import Trade, trade_of
 from apex_cli.api.running_loop import beside_the_loop
 from apex_cli.api.settings import Settings, load_settings
