@@ -65,6 +65,7 @@ from apex_cli.presenters.day import (
     heat_rows,
     is_shown,
     log_sheet,
+    matching,
     orders_sheet,
     positions_sheet,
     risk_rows,
@@ -113,7 +114,8 @@ class DashboardApp(App[None]):
         self._seen: Seen | None = None
         self._failure = ""
         self._kind: ActivityKind | None = None
-        self._words = ""
+        self._words: dict[str, str] = {}
+        self._searched = "log"
         self._sort = "symbol"
         self._month: tuple[SessionValue, ...] | None = None
         self._shown_pane = PANES[0]
@@ -132,11 +134,12 @@ class DashboardApp(App[None]):
         yield Static(id="brief")
         yield Static(id="alarms")
         yield Static(id="tabs")
+        yield Input(id="filter", placeholder="words to find")
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield pane_of("positions", SheetTable(id="positions"))
                 yield pane_of("orders", SheetTable(id="orders"))
-                yield pane_of("log", Input(id="filter", placeholder="words to find"), SheetTable(id="log"))
+                yield pane_of("log", SheetTable(id="log"))
             with Vertical(id="right"):
                 yield pane_of("approvals", SheetTable(id="approvals"))
                 yield pane_of(
@@ -233,11 +236,14 @@ class DashboardApp(App[None]):
         board, lines = seen.board, self._log_lines(seen)
         left, right = (LEFT_PART, 1 - LEFT_PART) if self.is_wide else (1, 1)
         left_room, right_room = (int(self._room.width * part) - TABLE_EDGE for part in (left, right))
-        sheets = {
+        whole = {
             "positions": positions_sheet(sorted(board.positions, key=SORTS[self._sort]), left_room),
             "approvals": approvals_sheet(board.approvals, board.day.now, right_room),
             "orders": orders_sheet(board.orders, left_room),
             "log": log_sheet(lines[-MOST_LOG_ROWS:]),
+        }
+        sheets = {
+            name: whole[name] if name == "log" else matching(whole[name], self._words.get(name, "")) for name in whole
         }
         counts = {"positions": len(board.positions), "approvals": len(board.approvals), "orders": len(board.orders)}
         for number, name in enumerate(PANES, start=1):
@@ -257,14 +263,15 @@ class DashboardApp(App[None]):
             self._base.query_one("#r", HistogramPlot).show(r_histogram(board.round_trips))
 
     def _log_lines(self, seen: Seen) -> list[Activity]:
-        return [line for line in seen.lines if is_shown(line, self._kind, self._words)]
+        return [line for line in seen.lines if is_shown(line, self._kind, self._words.get("log", ""))]
 
     def _title(self, number: int, name: str, counts: dict[str, int]) -> str:
         count = f" {counts[name]}" if name in counts else ""
         if name == "positions" and self._sort != "symbol":
             count += f" by {self._sort}"
-        filtered = f" ({', '.join(filter(None, (self._kind or '', self._words)))})" if name == "log" else ""
-        return f"{number} {name.capitalize()}{count}{filtered if len(filtered) > len(' ()') else ''}"
+        kind = self._kind or "" if name == "log" else ""
+        filters = ", ".join(filter(None, (kind, self._words.get(name, ""))))
+        return f"{number} {name.capitalize()}{count}{f' ({filters})' if filters else ''}"
 
     def _tabs(self, counts: dict[str, int]) -> Text:
         parts = [
@@ -361,22 +368,24 @@ class DashboardApp(App[None]):
         self.action_pane("positions")
 
     def action_filter(self) -> None:
-        """Let words be typed that the log must have."""
-        self.action_pane("log")
+        """Let words be typed that every row of the table must have."""
+        self._searched = "log" if self._shown_pane == "curves" else self._shown_pane
+        self.action_pane(self._searched)
         line = self._base.query_one("#filter", Input)
+        line.value = self._words.get(self._searched, "")
         line.add_class("-open")
         line.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while words are typed."""
         if event.input.id == "filter":
-            self._words = event.value
+            self._words[self._searched] = event.value
             self._draw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go on in the filtered log."""
+        """Continue in the filtered table."""
         if event.input.id == "filter":
-            self._base.query_one("#log", SheetTable).focus()
+            self._base.query_one(f"#{self._searched}", SheetTable).focus()
 
     def action_kind(self) -> None:
         """Show the next kind of lines only; after the last one all again."""
@@ -384,14 +393,15 @@ class DashboardApp(App[None]):
         self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
         self.action_pane("log")
 
-    def action_all_of_the_log(self) -> None:
-        """Show all of the log again."""
+    def action_all_rows(self) -> None:
+        """Show all rows of every table again."""
         self._kind = None
         line = self._base.query_one("#filter", Input)
-        line.value, self._words = "", ""
+        line.value = ""
+        self._words.clear()
         if line.has_class("-open"):
             line.remove_class("-open")
-            self._base.query_one("#log", SheetTable).focus()
+            self._base.query_one(f"#{self._searched}", SheetTable).focus()
         self._draw()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
-from apex_cli.core.model.wording import account_currency
+from apex_cli.core.model.wording import account_currency, visible
 from apex_cli.core.positions.lock_rules import EVERYTHING
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity, ActivityKind
@@ -308,6 +310,17 @@ def _log_row(line: Activity, newest: datetime | None) -> Cells:
         Cell(line.verdict.replace("_", " "), _VERDICT_TONES.get(line.verdict, Tone.PLAIN)),
         Cell(line.text),
     )
+
+
+def matching(sheet: Sheet, words: str) -> Sheet:
+    """Return the rows of *sheet* that have all *words* somewhere, in any case."""
+    wanted = words.lower().split()
+    if not wanted:
+        return sheet
+    rows = tuple(
+        row for row in sheet.rows if all(word in " ".join(cell.text for cell in row[1]).lower() for word in wanted)
+    )
+    return replace(sheet, rows=rows, empty=f"Nothing here has {visible(words)}.")
 
 
 def is_shown(line: Activity, kind: ActivityKind | None, words: str) -> bool:

@@ -245,7 +245,7 @@ def test_the_log_is_filtered_by_words_and_by_kind(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
         table = app._base.query_one("#log", SheetTable)
         everything = table.row_count
-        await press(pilot, "slash", "low", "enter")
+        await press(pilot, "4", "slash", "low", "enter")
         assert 0 < table.row_count < everything
         assert "4 Log (low)" in shown(app)
         await press(pilot, "escape")
@@ -258,9 +258,29 @@ def test_the_log_is_filtered_by_words_and_by_kind(rig: Rig) -> None:
     play(rig, story, size=(120, 40))
 
 
+def test_each_table_is_filtered_by_words_of_its_own(rig: Rig) -> None:
+    async def story(pilot: Pilot[None], app: DashboardApp) -> None:
+        positions, approvals = (app._base.query_one(f"#{name}", SheetTable) for name in ("positions", "approvals"))
+        held, waiting = positions.row_count, approvals.row_count
+        column = [head.name for head in positions._columns].index("Symbol")
+        symbol = next(iter(positions._shown.values()))[column].text.lower()
+        await press(pilot, "slash", *symbol, "enter")
+        assert 0 < positions.row_count < held
+        assert approvals.row_count == waiting
+        assert f"({symbol})" in shown(app)
+        assert app.focused is positions
+        await press(pilot, "slash", "z", "z", "z", "enter")
+        assert positions.row_count == 0
+        assert "Nothing here has" in shown(app)
+        await press(pilot, "escape")
+        assert positions.row_count == held
+
+    play(rig, story, size=(120, 40))
+
+
 def test_enter_reports_all_of_a_line(rig: Rig) -> None:
     async def story(pilot: Pilot[None], app: DashboardApp) -> None:
-        await press(pilot, "slash", "low", "enter", "enter")
+        await press(pilot, "4", "slash", "low", "enter", "enter")
         assert "apex explain sig-LOW" in shown(app)
         await press(pilot, "escape")
         assert len(app.screen_stack) == 1
