@@ -30,7 +30,10 @@ def size(
         list[Decimal] | None,
         typer.Option(parser=positive_decimal, metavar="PRICE", help="Target price; repeat for several."),
     ] = None,
-    side: Annotated[OrderSide | None, typer.Option(case_sensitive=False, help="Default: reported by the stop.")] = None,
+    side: Annotated[
+        OrderSide | None,
+        typer.Option(case_sensitive=False, help="Default: buy when the stop is below the entry, else sell."),
+    ] = None,
     capital: Annotated[
         Decimal | None, typer.Option(parser=positive_decimal, metavar="USD", help="Default: risk.capital.")
     ] = None,
