@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -477,16 +478,22 @@ def test_an_account_in_euros_is_the_same_over_the_wire(
 def client_values() -> Callable[..., dict[tuple[str, str], str]]:
     """Return what a bare client hears of the account of a new paper venue."""
 
-    def heard(**how: Any) -> dict[tuple[str, str], str]:
+    async def ask(port: int) -> dict[tuple[str, str], str]:
         from ib_async import IB
 
-        venue, client = GatewayThread(**how), IB()
+        client = IB()
+        await client.connectAsync("127.0.0.1", port, clientId=5, timeout=30)
+        found = {(row.tag, row.currency): row.value for row in client.accountValues()}
+        client.disconnect()
+        await asyncio.sleep(0.05)  # its transport closes in the loop
+        return found
+
+    def heard(**how: Any) -> dict[tuple[str, str], str]:
+        venue = GatewayThread(**how)
         venue.start()
         try:
-            client.connect("127.0.0.1", venue.port, clientId=5, timeout=10)
-            return {(row.tag, row.currency): row.value for row in client.accountValues()}
+            return asyncio.run(ask(venue.port))
         finally:
-            client.disconnect()
             venue.close()
 
     return heard
