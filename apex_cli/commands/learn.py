@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from apex_cli.app.resources import open_store
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, FromOption, RuleOption, ToOption, common, whole
 from apex_cli.presenters.screen.blocks import Line
 
 app = typer.Typer(
@@ -122,18 +121,9 @@ def backtest(
         list[Path] | None,
         typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
     ] = None,
-    rule: Annotated[
-        str | None,
-        typer.Option(help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
-    ] = None,
-    first: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
-    ] = None,
-    last: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
-    ] = None,
+    rule: RuleOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
     actions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, FromOption, RuleOption, ToOption, common, whole
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
@@ -42,18 +41,9 @@ def replay(
         str | None,
         typer.Option(metavar="MODULE:FUNCTION", help="A strategy of yours alone, as scanners.strategies names it."),
     ] = None,
-    rule: Annotated[
-        str | None,
-        typer.Option(help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
-    ] = None,
-    first: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
-    ] = None,
-    last: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
-    ] = None,
+    rule: RuleOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
     fill: Annotated[
         ReplayFill | None,
         typer.Option(help="First price of an order: next bar's open, or the signal's close.", show_default=False),
