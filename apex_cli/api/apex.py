@@ -233,7 +233,7 @@ class Apex:
         limit: Number | None = None,
         reason: str = "manual",
     ) -> Closed:
-        """Close a position, whole or in part: exits are cancelled or shrunk first, and never more is sold than is held.
+        """Close a position, whole or in part: never more is sold than is held, nor left without its exits.
 
         Args:
             symbol: of the position.
@@ -338,7 +338,7 @@ class Apex:
     def _do(self, work: Callable[[Output], T], *, notifies: bool = False) -> T:
         """Return the result of *work*; inside a running event loop it is done in a thread of its own."""
 
-        def told() -> T:
+        def spoken() -> T:
             with self._speaking() as out, amounts_in(self.settings.currency.base):
                 if not notifies:
                     return work(out)
@@ -347,7 +347,7 @@ class Apex:
                 with posting(out, self.settings):
                     return work(out)
 
-        return beside_the_loop(told)
+        return beside_the_loop(spoken)
 
     @contextmanager
     def _speaking(self) -> Iterator[Output]:

@@ -1,4 +1,4 @@
-"""The account for programs with an event loop: every call is done in a thread, so that the loop goes on."""
+"""The account for programs with an event loop: every call is done in a thread, so that the loop continues."""
 
 from __future__ import annotations
 

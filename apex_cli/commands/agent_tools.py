@@ -307,7 +307,7 @@ TOOLS = (
     Tool(
         "close",
         "Close a position",
-        "Close a position, or a part of it, at market. Resting exits are cancelled or shrunk first.",
+        "Close a position, or a part of it, at market. Its exits end with it, or shrink to what is left.",
         given_as.CloseArguments,
         "close",
         agent_acts.close,

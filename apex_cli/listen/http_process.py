@@ -1,4 +1,4 @@
-"""Makes the server from the settings, and serves until it is told to end."""
+"""Makes the server from the settings, and serves until it is asked to end."""
 
 from __future__ import annotations
 

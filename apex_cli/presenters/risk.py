@@ -300,12 +300,12 @@ def left_out_lines(view: RiskView) -> tuple[Line, ...]:
         Line(text=f"! Not counted in {', '.join(names[name] for name in sums)}: {', '.join(symbols)} ({why})")
         for (sums, why), symbols in alike.items()
     )
-    told = {each.why for each in view.left_out}
+    said = {each.why for each in view.left_out}
     remarks = tuple(
         Line(text=f"! {row.symbol}: {remark}", tone=Tone.WARN)
         for row in view.rows
         for remark in row.remarks
-        if remark not in told
+        if remark not in said
     )
     other = tuple(Line(text=f"! {remark}", tone=Tone.WARN) for remark in view.remarks)
     return (*remarks, *left, *other)

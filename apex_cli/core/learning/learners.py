@@ -235,11 +235,11 @@ def _why_values(after: Weights) -> str:
 
 
 def suspend(tx: State, audit: Audit, now: datetime) -> LearningState:
-    """Let learning only report until a person lets it go on."""
+    """Let learning only report until a person lets it continue."""
     why = (
         f"What learning moved up brought less than what it moved down: {audit.gain:+.2f} R for each R promised, with "
         f"99.8 % between {audit.low:+.2f} and {audit.high:+.2f}, by {audit.lessons} trades and signals of "
-        f"{audit.sessions} sessions. From now on it only reports; apex learn unfreeze lets it go on."
+        f"{audit.sessions} sessions. From now on it only reports; apex learn unfreeze lets it continue."
     )
     tx.learning = replace(tx.learning, suspended_at=now, suspended_why=why)
     tx.emit(LearningSuspended(at=now, subject=SUBJECT, data=LearningChange(message=why, learning=tx.learning)))

@@ -178,7 +178,7 @@ class LearningState(Value, frozen=True, kw_only=True):
 
     suspended_why: str = ""
     audited_seq: int = 0
-    """Newest lesson that was judged before a person let learning go on."""
+    """Newest lesson that was judged before a person let learning continue."""
 
     base: int = 0
     """Version that *effects* and *values* are measured from: the one that was rolled back to."""

@@ -60,7 +60,7 @@ class LearningComparison(Value, frozen=True, kw_only=True):
     """How often the weights were changed."""
 
     suspended: bool
-    """Learning found itself out and only reported from some day on."""
+    """Learning made results worse, and only reported from some day on."""
 
 
 def compare_learning(
