@@ -18,15 +18,7 @@ from apex_cli.core.positions.booking import Booked
 from apex_cli.core.reports.activity import activity_of
 from apex_cli.core.reports.board import make_day
 from apex_cli.core.reports.story import MOST_RECENT, SIGNAL_KINDS
-from apex_cli.core.state.events import (
-    AlarmRaised,
-    FillBooked,
-    OrderUpdated,
-    RoundTripClosed,
-    kind_of,
-    kinds_of,
-    read_event,
-)
+from apex_cli.core.state import events
 from apex_cli.presenters.day import status_line
 from apex_cli.presenters.history import ROUND_TRIPS
 from apex_cli.presenters.run import SIGNALS, why
@@ -38,8 +30,8 @@ if TYPE_CHECKING:
 
 
 SIMULATED = AccountBadge(kind=AccountKind.SIMULATED)
-ALARM = kind_of(AlarmRaised)
-TOLD_ANYWAY = kinds_of(FillBooked, RoundTripClosed)
+ALARM = events.kind_of(events.AlarmRaised)
+TOLD_ANYWAY = events.kinds_of(events.FillBooked, events.RoundTripClosed)
 
 
 class RunLog:
@@ -120,9 +112,9 @@ class RunLog:
                 self._say(event_words(row), row.at)
             return
         self.reported.add(row.seq)
-        event = read_event(row)
-        message = event.data.message if isinstance(event, AlarmRaised) else row.subject
-        code = event.data.code if isinstance(event, AlarmRaised) else row.kind
+        event = events.read_event(row)
+        message = event.data.message if isinstance(event, events.AlarmRaised) else row.subject
+        code = event.data.code if isinstance(event, events.AlarmRaised) else row.kind
         self._give("alarm", row.at, lambda: {"code": code, "symbol": row.subject, "message": message})
         text = f"Alarm: {message}"
         if self._status is not None:
@@ -170,8 +162,8 @@ def event_words(row: OutboxRow) -> str:
     line = activity_of(row)
     if line is not None:
         return " ".join(part for part in (line.kind, line.verdict.replace("_", " "), line.text) if part)
-    event = read_event(row)
-    if isinstance(event, OrderUpdated):
+    event = events.read_event(row)
+    if isinstance(event, events.OrderUpdated):
         record = event.data
         why = f": {record.reason}" if record.reason else ""
         filled = f"{units(record.filled_quantity)}/{units(record.order.quantity)}"

@@ -38,48 +38,7 @@ from apex_cli.core.positions.lessons import drop_lesson, entry_conditions, keep_
 from apex_cli.core.positions.retention import prune
 from apex_cli.core.positions.splits import apply_split
 from apex_cli.core.reconciliation.reconciler import restore_reconciliation
-from apex_cli.core.state.events import (
-    AlarmRaised,
-    ApprovalEvent,
-    ApprovalQueued,
-    CashMoved,
-    DaySummarised,
-    DayTradeWarning,
-    Decided,
-    DecisionRecord,
-    Event,
-    FillBooked,
-    FillCorrected,
-    FollowingEnded,
-    HistoryImported,
-    ImportedHistory,
-    Intent,
-    IntentWritten,
-    LearningChange,
-    LearningEvent,
-    MarginDeficit,
-    MarginDeficitMet,
-    MarksReset,
-    OrderUpdated,
-    PositionAdopted,
-    PositionIgnored,
-    PositionSplit,
-    Reconciled,
-    Remark,
-    Repriced,
-    RoundTripClosed,
-    RoundTripVoided,
-    RunOverdue,
-    SessionStarted,
-    SignalEnded,
-    SignalRefused,
-    TradeLocked,
-    TradeLockLifted,
-    TradeLockVoided,
-    TradingStateChanged,
-    UnreadEvent,
-    read_event,
-)
+from apex_cli.core.state import events
 from apex_cli.core.state.tables import State
 
 LONGEST_SIGNAL = timedelta(days=30)
@@ -89,24 +48,24 @@ LONGEST_SIGNAL = timedelta(days=30)
 class SilentState(State):
     """A state whose changes are no news."""
 
-    def emit(self, event: Event) -> int:
+    def emit(self, event: events.Event) -> int:
         """Put nothing into the journal and return the newest sequence number."""
         del event
         return self.last_seq
 
 
-def rebuild(state: State, events: Iterable[OutboxRow]) -> tuple[int, ...]:
-    """Apply *events* to *state*, which should emit nothing; return the numbers of those that could not be read.
+def rebuild(state: State, rows: Iterable[OutboxRow]) -> tuple[int, ...]:
+    """Apply *rows* to *state*, which should emit nothing; return the numbers of those that could not be read.
 
     Args:
         state: changed in place.
-        events: in the order of their sequence numbers, each once.
+        rows: in the order of their sequence numbers, each once.
     """
     unreadable: list[int] = []
-    for row in events:
-        event = read_event(row)
-        if isinstance(event, UnreadEvent):
-            if event.event_type is not None and not issubclass(event.event_type, Remark):
+    for row in rows:
+        event = events.read_event(row)
+        if isinstance(event, events.UnreadEvent):
+            if event.event_type is not None and not issubclass(event.event_type, events.Remark):
                 unreadable.append(event.seq)
         else:
             _apply(state, event)
@@ -115,75 +74,75 @@ def rebuild(state: State, events: Iterable[OutboxRow]) -> tuple[int, ...]:
     return tuple(unreadable)
 
 
-def _apply(state: State, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each kind of event
+def _apply(state: State, event: events.Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each kind of event
     """Put the rows of *event* where they were put once."""
     match event:
-        case Decided():
+        case events.Decided():
             _decided(state, event.data, event.at)
-        case SignalEnded(data=end):
+        case events.SignalEnded(data=end):
             state.signals[end.signal.signal_id] = signal_row(end.signal, end.outcome, event.at)
-        case SignalRefused(data=row):
+        case events.SignalRefused(data=row):
             state.signals[row.signal_id] = row
-        case ApprovalQueued():
+        case events.ApprovalQueued():
             _approval_queued(state, event.data, event.at)
-        case ApprovalEvent():
+        case events.ApprovalEvent():
             _approval_changed(state, event.data)
-        case IntentWritten():
+        case events.IntentWritten():
             _intent(state, event.data, event.at)
-        case Repriced(data=step):
+        case events.Repriced(data=step):
             state.brackets[step.bracket.bracket_id] = step.bracket
-        case OrderUpdated():
+        case events.OrderUpdated():
             _order_updated(state, event.data)
-        case FillBooked() | FillCorrected():
+        case events.FillEvent():
             _fill(state, event.data, event.at)
-        case RoundTripClosed(data=trip):
+        case events.RoundTripClosed(data=trip):
             state.round_trips[trip.round_trip_id] = trip
             keep_lesson(state, trip, event.seq)
-        case RoundTripVoided(data=trip):
+        case events.RoundTripVoided(data=trip):
             state.round_trips.pop(trip.round_trip_id, None)
             drop_lesson(state, trip.round_trip_id)
-        case TradeLocked(data=lock) | TradeLockLifted(data=lock):
+        case events.TradeLocked(data=lock) | events.TradeLockLifted(data=lock):
             state.trade_locks[lock.lock_id] = lock
-        case TradeLockVoided(data=lock):
+        case events.TradeLockVoided(data=lock):
             state.trade_locks.pop(lock.lock_id, None)
-        case Reconciled():
+        case events.Reconciled():
             restore_reconciliation(state, event.data)
-        case PositionIgnored(data=ignored):
+        case events.PositionIgnored(data=ignored):
             state.ignored[ignored.key] = ignored
-        case PositionAdopted(data=bracket):
+        case events.PositionAdopted(data=bracket):
             state.brackets[bracket.bracket_id] = bracket
             state.ignored.pop(bracket.instrument.key, None)
-        case PositionSplit(data=split):
+        case events.PositionSplit(data=split):
             apply_split(state, split.key, split.parts)
-        case HistoryImported():
+        case events.HistoryImported():
             _history_imported(state, event.data)
-        case MarginDeficit(data=deficit) | MarginDeficitMet(data=deficit):
+        case events.DeficitEvent(data=deficit):
             state.deficits[deficit.session_date] = deficit
-        case DayTradeWarning(data=status):
+        case events.DayTradeWarning(data=status):
             state.counters = replace(state.counters, day_trades_told=warning_key(status, event.at))
-        case LearningEvent():
+        case events.LearningEvent():
             _learned(state, event.data)
-        case FollowingEnded(data=end):
+        case events.FollowingEnded(data=end):
             apply_end(state, end, event.seq)
-        case SessionStarted(data=counters):
+        case events.SessionStarted(data=counters):
             state.counters = counters
             prune(state, date.fromisoformat(counters.session_date))
-        case CashMoved(data=flow):
+        case events.CashMoved(data=flow):
             state.counters = with_flow(state.counters, flow)
-        case MarksReset(data=flow):
+        case events.MarksReset(data=flow):
             state.counters = with_marks(state.counters, flow.equity_after)
-        case DaySummarised(data=summary):
+        case events.DaySummarised(data=summary):
             state.counters = replace(state.counters, summary_for=summary.session_date)
-        case RunOverdue():
+        case events.RunOverdue():
             state.counters = replace(state.counters, overdue_told=event.at)
-        case TradingStateChanged():
+        case events.TradingStateChanged():
             state.trading = event.data
-        case AlarmRaised(data=alarm):
+        case events.AlarmRaised(data=alarm):
             if alarm.code == "never_sent":  # when no entry ever left, the signal is nobody's again
                 _conclude(state, event.subject)
             if alarm.code == "broker_unavailable":
                 state.counters = replace(state.counters, outage_told=event.at)
-        case Remark():
+        case events.Remark():
             pass
         case _:
             assert_never(event)
@@ -200,7 +159,7 @@ def _forget_passing(state: State) -> None:
             table.clear()
 
 
-def _decided(state: State, data: DecisionRecord, at: datetime) -> None:
+def _decided(state: State, data: events.DecisionRecord, at: datetime) -> None:
     """Know the signal from its decision on: an intent that got lost must not let it be acted on twice."""
     counters = state.counters
     state.counters = replace(counters, peak_equity=Usd(max(counters.peak_equity, data.snapshot.peak_equity)))
@@ -215,7 +174,7 @@ def _decided(state: State, data: DecisionRecord, at: datetime) -> None:
         follow(state, data.opportunity, data.decision, data.limits, conditions=conditions, since=at)
 
 
-def _intent(state: State, data: Intent, at: datetime) -> None:
+def _intent(state: State, data: events.Intent, at: datetime) -> None:
     for order in data.orders:
         state.orders[order.client_order_id] = OrderRecord(order=order, created_at=at, updated_at=at)
     if data.bracket is not None:
@@ -286,7 +245,7 @@ def _fill(state: State, data: Fill, at: datetime) -> None:
         del state.lessons[key]
 
 
-def _learned(state: State, data: LearningChange) -> None:
+def _learned(state: State, data: events.LearningChange) -> None:
     if data.version is not None:
         state.weights[str(data.version.version)] = data.version
         if data.version.cause == "rollback":
@@ -296,7 +255,7 @@ def _learned(state: State, data: LearningChange) -> None:
     state.learning = data.learning
 
 
-def _history_imported(state: State, data: ImportedHistory) -> None:
+def _history_imported(state: State, data: events.ImportedHistory) -> None:
     for row in data.rows:
         state.history_fills[row.key] = row
     state.counters = replace(state.counters, fills_since=data.imported.covered_since)

@@ -9,49 +9,10 @@ from typing import assert_never
 
 from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.protections import LockScope, TradeLock
+from apex_cli.core.model.protections import LockScope
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.wording import account_currency, plain, price
-from apex_cli.core.state.events import (
-    AlarmRaised,
-    ApprovalApproved,
-    ApprovalEvent,
-    BaseEvent,
-    CashMoved,
-    DaySummarised,
-    DayTradeWarning,
-    Decided,
-    FillBooked,
-    FillCorrected,
-    FollowingEnded,
-    HistoryImported,
-    IntentWritten,
-    LearningEvent,
-    LockChange,
-    MarginDeficit,
-    MarginDeficitMet,
-    MarksReset,
-    OrderUpdated,
-    PositionAdopted,
-    PositionIgnored,
-    PositionSplit,
-    Reconciled,
-    Remark,
-    Repriced,
-    RoundTripClosed,
-    RoundTripVoided,
-    RunOverdue,
-    SessionStarted,
-    SignalEnded,
-    SignalInvalid,
-    SignalRefused,
-    TradeLocked,
-    TradeLockLifted,
-    TradeLockVoided,
-    TradingStateChanged,
-    UnreadEvent,
-    read_event,
-)
+from apex_cli.core.state import events
 
 MODEL = " (theoretical, by a model)"
 """Said of a price that a model made."""
@@ -87,59 +48,54 @@ class Activity(Value, frozen=True, kw_only=True):
     """What ``apex explain`` takes."""
 
 
-def activities(events: Iterable[OutboxRow]) -> list[Activity]:
-    """Return the lines of *events*, in their order; kinds that say nothing to people are left out."""
-    return [line for event in events if (line := activity_of(event)) is not None]
+def activities(rows: Iterable[OutboxRow]) -> list[Activity]:
+    """Return the lines of *rows*, in their order; kinds that say nothing to people are left out."""
+    return [line for row in rows if (line := activity_of(row)) is not None]
 
 
 def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for each kind of event
     """Return the line of one event; None when it has none, or is of another version."""
-    event = read_event(row)
+    event = events.read_event(row)
     line: Activity | None = None
     match event:
-        case Decided():
+        case events.Decided():
             line = _decided(event)
-        case SignalEnded():
+        case events.SignalEnded():
             line = _ended(event)
-        case SignalInvalid():
+        case events.SignalInvalid():
             line = _invalid(event)
-        case ApprovalApproved():
+        case events.ApprovalApproved():
             pass  # what comes of it follows at once
-        case ApprovalEvent():
+        case events.ApprovalEvent():
             line = _approval(event)
-        case FillBooked() | FillCorrected():
+        case events.FillEvent():
             line = _fill(event)
-        case RoundTripClosed():
+        case events.RoundTripClosed():
             line = _closed(event)
-        case AlarmRaised(data=alarm):
+        case events.AlarmRaised(data=alarm):
             line = _line(event, ActivityKind.ALARM, "", alarm.code, alarm.message)
-        case TradeLocked(data=lock) | TradeLockLifted(data=lock) | TradeLockVoided(data=lock):
-            line = _line(event, ActivityKind.STATE, "", event.kind, lock_news(event, lock))
-        case TradingStateChanged(data=trading):
+        case events.LockEvent():
+            line = _line(event, ActivityKind.STATE, "", event.kind, lock_news(event))
+        case events.TradingStateChanged(data=trading):
             line = _line(event, ActivityKind.STATE, "", trading.mode, trading.reason)
         case (
-            Remark()
-            | LearningEvent()
-            | FollowingEnded()
-            | SignalRefused()
-            | IntentWritten()
-            | OrderUpdated()
-            | RoundTripVoided()
-            | Repriced()
-            | Reconciled()
-            | PositionIgnored()
-            | PositionAdopted()
-            | PositionSplit()
-            | HistoryImported()
-            | DayTradeWarning()
-            | MarginDeficit()
-            | MarginDeficitMet()
-            | SessionStarted()
-            | CashMoved()
-            | MarksReset()
-            | DaySummarised()
-            | RunOverdue()
-            | UnreadEvent()
+            events.Remark()
+            | events.LearningEvent()
+            | events.FollowingEnded()
+            | events.SignalRefused()
+            | events.IntentWritten()
+            | events.OrderUpdated()
+            | events.RoundTripVoided()
+            | events.Repriced()
+            | events.BooksEvent()
+            | events.DayTradeWarning()
+            | events.DeficitEvent()
+            | events.SessionStarted()
+            | events.CashMoved()
+            | events.MarksReset()
+            | events.DaySummarised()
+            | events.RunOverdue()
+            | events.UnreadEvent()
         ):
             pass
         case _:
@@ -147,26 +103,27 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
     return line
 
 
-def lock_news(event: LockChange, lock: TradeLock) -> str:
+def lock_news(event: events.LockChange) -> str:
     """Return what became of a lock, in one sentence."""
+    lock = event.data
     what = "account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
     match event:
-        case TradeLocked():
+        case events.TradeLocked():
             return f"{what} locked until {market_time(lock.until)} by {lock.rule.replace('_', ' ')}: {lock.value}"
-        case TradeLockLifted():
+        case events.TradeLockLifted():
             why = f": {lock.lifted_why}" if lock.lifted_why else ""
             return f"lock {lock.lock_id} of {what} lifted by {lock.lifted_by}{why}"
-        case TradeLockVoided():
+        case events.TradeLockVoided():
             return f"lock {lock.lock_id} of {what} taken back, as its trades were corrected"
 
 
-def _line(event: BaseEvent, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:
+def _line(event: events.BaseEvent, kind: ActivityKind, symbol: str, verdict: str, text: str) -> Activity:
     return Activity(
         seq=event.seq, at=event.at, kind=kind, symbol=symbol, verdict=verdict, text=text, subject=event.subject
     )
 
 
-def _decided(event: Decided) -> Activity:
+def _decided(event: events.Decided) -> Activity:
     decision = event.data.decision
     quantity = f"{plain(decision.sized.quantity)} " if decision.sized else ""
     why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
@@ -174,25 +131,25 @@ def _decided(event: Decided) -> Activity:
     return _line(event, ActivityKind.DECISION, decision.instrument.key, decision.kind, text)
 
 
-def _ended(event: SignalEnded) -> Activity:
+def _ended(event: events.SignalEnded) -> Activity:
     end = event.data
     why = " ".join(reason.message for reason in end.reasons)
     return _line(event, ActivityKind.DECISION, end.signal.instrument.key, end.outcome, why)
 
 
-def _invalid(event: SignalInvalid) -> Activity:
+def _invalid(event: events.SignalInvalid) -> Activity:
     row = event.data
     return _line(event, ActivityKind.DECISION, row.symbol, "invalid", f"{row.where}: {row.reason.message}")
 
 
-def _approval(event: ApprovalEvent) -> Activity:
+def _approval(event: events.ApprovalEvent) -> Activity:
     approval = event.data
     by = f"by {approval.decided_by}" if approval.decided_by else ""
     text = " ".join(part for part in (by, approval.reason) if part)
     return _line(event, ActivityKind.APPROVAL, approval.opportunity.signal.instrument.key, approval.status, text)
 
 
-def _fill(event: FillBooked | FillCorrected) -> Activity:
+def _fill(event: events.FillEvent) -> Activity:
     fill = event.data
     role = fill.role.lower() if fill.role else fill.settlement or "fill"
     costs = f", commission {fill.cost:.2f}" if fill.cost else ""
@@ -200,7 +157,7 @@ def _fill(event: FillBooked | FillCorrected) -> Activity:
     return _line(event, ActivityKind.FILL, fill.instrument.key, role, text)
 
 
-def _closed(event: RoundTripClosed) -> Activity:
+def _closed(event: events.RoundTripClosed) -> Activity:
     trip = event.data
     r = f", {trip.r_multiple:+.2f} R" if trip.r_multiple is not None else ""
     text = f"{trip.pnl:+.2f} {account_currency()}{r}, {plain(trip.quantity)} at {price(trip.exit_price)}"

@@ -11,17 +11,11 @@ from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Opportunity
-from apex_cli.core.state.events import (
-    BaseEvent,
-    Decided,
-    IntentWritten,
-    PositionAdopted,
-    StopMoved,
-    TrailStarted,
-    kinds_of,
-)
+from apex_cli.core.state import events
 
-PLAN_KINDS = kinds_of(Decided, IntentWritten, PositionAdopted, StopMoved, TrailStarted)
+PLAN_KINDS = events.kinds_of(
+    events.Decided, events.IntentWritten, events.PositionAdopted, events.StopMoved, events.TrailStarted
+)
 """Kinds of events that plans are made of."""
 
 
@@ -52,18 +46,18 @@ class PlanBook:
         """By bracket id."""
         self._opportunities: dict[str, Opportunity] = {}
 
-    def hear(self, event: BaseEvent) -> None:
+    def hear(self, event: events.BaseEvent) -> None:
         """Take one event; those that say nothing about a plan are passed over."""
         match event:
-            case Decided(data=record) if record.decision.kind is not DecisionKind.REFUSE:
+            case events.Decided(data=record) if record.decision.kind is not DecisionKind.REFUSE:
                 self._opportunities[record.decision.signal_id] = record.opportunity
-            case IntentWritten(data=intent) if intent.bracket is not None:
+            case events.IntentWritten(data=intent) if intent.bracket is not None:
                 self._planned(intent.bracket)
-            case PositionAdopted(data=bracket):
+            case events.PositionAdopted(data=bracket):
                 self._planned(bracket)
-            case StopMoved(data=move):
+            case events.StopMoved(data=move):
                 self._stop(move.client_order_id, StopPlace(at=event.at, price=move.to_price))
-            case TrailStarted(data=trail):
+            case events.TrailStarted(data=trail):
                 self._stop(trail.replaces, StopPlace(at=event.at, price=trail.stop_price))
             case _:
                 pass

@@ -28,14 +28,7 @@ from apex_cli.core.reports.measures import (
 )
 from apex_cli.core.reports.plans import PlanBook, TradePlan
 from apex_cli.core.reports.trade_report import SessionValue
-from apex_cli.core.state.events import (
-    AlarmRaised,
-    Event,
-    LearningSuspended,
-    OrderUpdated,
-    RoundTripVoided,
-    WeightsAdapted,
-)
+from apex_cli.core.state import events
 from apex_cli.core.state.tables import State
 
 ZERO = Decimal(0)
@@ -191,19 +184,19 @@ class Recorder:
         self._expired_entries = 0
         self.steps = 0
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: events.Event) -> None:
         """Hear an event of the state."""
         self._book.hear(event)
         match event:
-            case RoundTripVoided(data=trip):
+            case events.RoundTripVoided(data=trip):
                 self._trips.pop(trip.round_trip_id, None)
-            case LearningSuspended():
+            case events.LearningSuspended():
                 self.learning_suspended = True
-            case WeightsAdapted(data=change) if change.version is not None:
+            case events.WeightsAdapted(data=change) if change.version is not None:
                 self.adaptations.append(change.version)
-            case OrderUpdated(data=record) if record.status is EXPIRED and record.order.role is OrderRole.ENTRY:
+            case events.OrderUpdated(data=record) if record.status is EXPIRED and record.order.role is OrderRole.ENTRY:
                 self._expired_entries += 1
-            case AlarmRaised(data=alarm):
+            case events.AlarmRaised(data=alarm):
                 self.alarms.append(alarm.message)
             case _:
                 pass

@@ -16,48 +16,8 @@ from apex_cli.core.model.records import ApprovalRecord, OutboxRow
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.wording import shared_start
 from apex_cli.core.reports.activity import Activity, activity_of
-from apex_cli.core.state.events import (
-    AlarmRaised,
-    ApprovalEvent,
-    ApprovalQueued,
-    CashMoved,
-    DaySummarised,
-    DayTradeWarning,
-    Decided,
-    DecisionRecord,
-    Event,
-    FillBooked,
-    FillCorrected,
-    FollowingEnded,
-    HistoryImported,
-    IntentWritten,
-    LearningEvent,
-    MarginDeficit,
-    MarginDeficitMet,
-    MarksReset,
-    OrderUpdated,
-    PositionAdopted,
-    PositionIgnored,
-    PositionSplit,
-    Reconciled,
-    Remark,
-    Repriced,
-    RoundTripClosed,
-    RoundTripVoided,
-    RunOverdue,
-    SessionStarted,
-    SignalEnd,
-    SignalEnded,
-    SignalInvalid,
-    SignalRefused,
-    TradeLocked,
-    TradeLockLifted,
-    TradeLockVoided,
-    TradingStateChanged,
-    UnreadEvent,
-    kinds_of,
-    read_event,
-)
+from apex_cli.core.state import events
+from apex_cli.core.state.events import DecisionRecord, SignalEnd
 
 
 class Story(Value, frozen=True, kw_only=True):
@@ -80,7 +40,14 @@ class Story(Value, frozen=True, kw_only=True):
     round_trips: tuple[RoundTrip, ...]
 
 
-SUBJECT_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid, ApprovalQueued, IntentWritten, FillBooked)
+SUBJECT_KINDS = events.kinds_of(
+    events.Decided,
+    events.SignalEnded,
+    events.SignalInvalid,
+    events.ApprovalQueued,
+    events.IntentWritten,
+    events.FillBooked,
+)
 """Kinds of events that tie an id to the signal it belongs to."""
 
 ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", "exec_id", "round_trip_id")
@@ -94,19 +61,19 @@ LEAST_LETTERS = 4
 """Letters that the beginning of a signal's id has at least."""
 
 
-def recent_signals(events: Iterable[OutboxRow], most: int = MOST_RECENT) -> tuple[Activity, ...]:
+def recent_signals(rows: Iterable[OutboxRow], most: int = MOST_RECENT) -> tuple[Activity, ...]:
     """Return the last word on each of the *most* recent signals, the newest first."""
     found: dict[str, Activity] = {}
-    for event in events:
-        if event.subject and event.kind in SIGNAL_KINDS:
-            line = activity_of(event)
+    for row in rows:
+        if row.subject and row.kind in SIGNAL_KINDS:
+            line = activity_of(row)
             if line is not None:
-                found.pop(event.subject, None)
-                found[event.subject] = line
+                found.pop(row.subject, None)
+                found[row.subject] = line
     return tuple(reversed(found.values()))[:most]
 
 
-SIGNAL_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid)
+SIGNAL_KINDS = events.kinds_of(events.Decided, events.SignalEnded, events.SignalInvalid)
 """Kinds of events that say what became of a signal."""
 
 
@@ -123,7 +90,7 @@ def find_recent(recent: Sequence[Activity], name: str) -> str | None:
     return near[0] if len(near) == 1 and len(name) >= LEAST_LETTERS else None
 
 
-def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:
+def find_subjects(rows: Iterable[OutboxRow], identity: str) -> tuple[str, ...]:
     """Return the subjects that *identity* stands for: itself, or those whose events name it."""
     needles = [f'"{field}":"{identity}"'.encode() for field in ID_FIELDS]
     name = canonical_ticker(identity).partition("@")[0]
@@ -132,14 +99,14 @@ def find_subjects(events: Iterable[OutboxRow], identity: str) -> tuple[str, ...]
     exact: dict[str, None] = {}
     near: dict[str, None] = {}
     is_security = True
-    for event in events:
-        if event.subject == identity:
-            exact[event.subject] = None
-            is_security = is_security and event.kind not in SUBJECT_KINDS
-        elif event.subject and event.kind in SUBJECT_KINDS:
-            data = bytes(event.data)
+    for row in rows:
+        if row.subject == identity:
+            exact[row.subject] = None
+            is_security = is_security and row.kind not in SUBJECT_KINDS
+        elif row.subject and row.kind in SUBJECT_KINDS:
+            data = bytes(row.data)
             if any(needle in data for needle in needles):
-                near[event.subject] = None
+                near[row.subject] = None
     return tuple((near if is_security and near else exact) or near) if identity else ()
 
 
@@ -147,21 +114,21 @@ Find = Callable[[int], OutboxRow | None]
 """Returns the event of a number; None when there is none."""
 
 
-def story_of(subject: str, events: Iterable[OutboxRow], find: Find) -> Story:
-    """Return the story in *events*, oldest first; lines of other versions stand in ``events`` alone.
+def story_of(subject: str, rows: Iterable[OutboxRow], find: Find) -> Story:
+    """Return the story in *rows*, oldest first; lines of other versions stand in ``events`` alone.
 
     Args:
         subject: whose story.
-        events: its events.
+        rows: its events.
         find: looks for the events that a decision refers to for its inputs.
     """
-    rows = tuple(events)
+    kept = tuple(rows)
     reported = _News()
-    for row in rows:
-        reported.hear(read_event(row))
+    for row in kept:
+        reported.hear(events.read_event(row))
     return Story(
         subject=subject,
-        events=rows,
+        events=kept,
         decisions=tuple(reported.decisions),
         checks=tuple(_checks(record, find) for record in reported.decisions),
         ended=tuple(reported.ended),
@@ -183,49 +150,42 @@ class _News:
         self.fills: dict[str, Fill] = {}
         self.round_trips: dict[str, RoundTrip] = {}
 
-    def hear(self, event: Event | UnreadEvent) -> None:
+    def hear(self, event: events.Event | events.UnreadEvent) -> None:
         match event:
-            case Decided(data=record):
+            case events.Decided(data=record):
                 self.decisions.append(record)
-            case SignalEnded(data=end):
+            case events.SignalEnded(data=end):
                 self.ended.append(end)
-            case ApprovalEvent(data=approval):
+            case events.ApprovalEvent(data=approval):
                 self.approvals.append(approval)
-            case OrderUpdated(data=order):
+            case events.OrderUpdated(data=order):
                 self.orders[order.order.client_order_id] = order
-            case FillBooked(data=fill) | FillCorrected(data=fill):
+            case events.FillEvent(data=fill):
                 self.fills[fill.key] = fill
-            case RoundTripClosed(data=trip):
+            case events.RoundTripClosed(data=trip):
                 self.round_trips.pop(trip.round_trip_id, None)
                 self.round_trips[trip.round_trip_id] = trip
-            case RoundTripVoided(data=trip):
+            case events.RoundTripVoided(data=trip):
                 self.round_trips.pop(trip.round_trip_id, None)
             case (
-                Remark()
-                | LearningEvent()
-                | FollowingEnded()
-                | SignalRefused()
-                | IntentWritten()
-                | Repriced()
-                | Reconciled()
-                | PositionIgnored()
-                | PositionAdopted()
-                | PositionSplit()
-                | HistoryImported()
-                | DayTradeWarning()
-                | MarginDeficit()
-                | MarginDeficitMet()
-                | SessionStarted()
-                | CashMoved()
-                | MarksReset()
-                | DaySummarised()
-                | TradeLocked()
-                | TradeLockLifted()
-                | TradeLockVoided()
-                | TradingStateChanged()
-                | AlarmRaised()
-                | RunOverdue()
-                | UnreadEvent()
+                events.Remark()
+                | events.LearningEvent()
+                | events.FollowingEnded()
+                | events.SignalRefused()
+                | events.IntentWritten()
+                | events.Repriced()
+                | events.BooksEvent()
+                | events.DayTradeWarning()
+                | events.DeficitEvent()
+                | events.SessionStarted()
+                | events.CashMoved()
+                | events.MarksReset()
+                | events.DaySummarised()
+                | events.LockEvent()
+                | events.TradingStateChanged()
+                | events.AlarmRaised()
+                | events.RunOverdue()
+                | events.UnreadEvent()
             ):
                 pass
             case _:
@@ -235,9 +195,9 @@ class _News:
 def _checks(record: DecisionRecord, find: Find) -> tuple[Check, ...]:
     """Return the checks of a decision; those it kept itself when its inputs are not to be had any more."""
     row = find(record.kept.base) if record.kept is not None else None
-    base = read_event(row) if row is not None else None
+    base = events.read_event(row) if row is not None else None
     try:
-        whole = whole_record(record, base.data if isinstance(base, Decided) else None)
+        whole = whole_record(record, base.data if isinstance(base, events.Decided) else None)
     except ValueError:
         return record.decision.checks
     return explain_checks(

@@ -34,63 +34,21 @@ from apex_cli.core.positions.performance import (
     ratios_of,
 )
 from apex_cli.core.reports.plans import PlanBook, TradePlan
-from apex_cli.core.state.events import (
-    AlarmRaised,
-    ApprovalEvent,
-    ApprovalExpired,
-    ApprovalRejected,
-    ApprovalSuperseded,
-    BaseEvent,
-    CashMoved,
-    DaySummarised,
-    DayTradeWarning,
-    Decided,
-    FillBooked,
-    FillCorrected,
-    FollowingEnded,
-    HistoryImported,
-    IntentWritten,
-    LearningEvent,
-    MarginDeficit,
-    MarginDeficitMet,
-    MarksReset,
-    OrderUpdated,
-    PositionAdopted,
-    PositionIgnored,
-    PositionSplit,
-    Reconciled,
-    Remark,
-    Repriced,
-    RoundTripClosed,
-    RoundTripVoided,
-    RunOverdue,
-    SessionStarted,
-    SignalEnded,
-    SignalInvalid,
-    SignalRefused,
-    TradeLocked,
-    TradeLockLifted,
-    TradeLockVoided,
-    TradingStateChanged,
-    UnreadEvent,
-    kind_of,
-    kinds_of,
-    read_event,
-)
+from apex_cli.core.state import events
 
-KINDS = kinds_of(
-    RoundTripClosed,
-    RoundTripVoided,
-    Decided,
-    SignalEnded,
-    SignalInvalid,
-    ApprovalRejected,
-    ApprovalExpired,
-    ApprovalSuperseded,
-    OrderUpdated,
-    FillBooked,
-    FillCorrected,
-    SessionStarted,
+KINDS = events.kinds_of(
+    events.RoundTripClosed,
+    events.RoundTripVoided,
+    events.Decided,
+    events.SignalEnded,
+    events.SignalInvalid,
+    events.ApprovalRejected,
+    events.ApprovalExpired,
+    events.ApprovalSuperseded,
+    events.OrderUpdated,
+    events.FillBooked,
+    events.FillCorrected,
+    events.SessionStarted,
 )
 """Kinds of events that the report is made of."""
 
@@ -219,8 +177,8 @@ class _Slip(Value, frozen=True, kw_only=True):
     execution: Decimal = ZERO
 
 
-_ORDER = kind_of(OrderUpdated)
-_TRIPS = kinds_of(RoundTripClosed, RoundTripVoided)
+_ORDER = events.kind_of(events.OrderUpdated)
+_TRIPS = events.kinds_of(events.RoundTripClosed, events.RoundTripVoided)
 _HAS_FILLED = b'"average_price"'
 """Stands in every order that has filled, and spares decoding the others."""
 
@@ -230,16 +188,16 @@ def final_bookings(journal: JournalReader) -> dict[str, int]:
 
     A late or corrected fill books a round trip again or voids it; only then is the journal read once more.
     """
-    corrections = (FillCorrected, RoundTripVoided)
-    if not any(True for each in corrections for _ in journal.events(kind=kind_of(each))):
+    corrections = (events.FillCorrected, events.RoundTripVoided)
+    if not any(True for each in corrections for _ in journal.events(kind=events.kind_of(each))):
         return {}
     final: dict[str, int] = {}
     for row in journal.events():
         if row.kind in _TRIPS:
-            match read_event(row):
-                case RoundTripClosed(data=trip):
+            match events.read_event(row):
+                case events.RoundTripClosed(data=trip):
                     final[trip.round_trip_id] = row.seq
-                case RoundTripVoided(data=trip):
+                case events.RoundTripVoided(data=trip):
                     final[trip.round_trip_id] = 0
                 case _:
                     pass
@@ -287,67 +245,64 @@ class ReportBuilder:
         """Count one event; kinds outside ``KINDS`` are passed over, lines of other versions, too."""
         if row.kind == _ORDER and _HAS_FILLED not in bytes(row.data):
             return
-        event = read_event(row)
-        if self._book is not None and not isinstance(event, UnreadEvent):
+        event = events.read_event(row)
+        if self._book is not None and not isinstance(event, events.UnreadEvent):
             self._book.hear(event)
         match event:
-            case RoundTripClosed():
+            case events.RoundTripClosed():
                 self._trip(event)
-            case FillCorrected() | RoundTripVoided():
+            case events.FillCorrected() | events.RoundTripVoided():
                 self.has_corrections = True
-            case FillBooked(data=fill):
+            case events.FillBooked(data=fill):
                 self._fill(fill)
-            case OrderUpdated():
+            case events.OrderUpdated():
                 self._order(event)
-            case Decided():
+            case events.Decided():
                 self._decided(event)
-            case SessionStarted(data=counters):
+            case events.SessionStarted(data=counters):
                 self._session(counters)
-            case CashMoved(data=flow):
+            case events.CashMoved(data=flow):
                 self._flow(flow)
-            case SignalEnded(data=end):
+            case events.SignalEnded(data=end):
                 self._ended(event, str(end.outcome), end.reasons)
-            case SignalInvalid(data=rejected):
+            case events.SignalInvalid(data=rejected):
                 self._ended(event, "invalid", (rejected.reason,))
-            case ApprovalRejected(data=approval) | ApprovalExpired(data=approval) | ApprovalSuperseded(data=approval):
+            case (
+                events.ApprovalRejected(data=approval)
+                | events.ApprovalExpired(data=approval)
+                | events.ApprovalSuperseded(data=approval)
+            ):
                 reason = Reason(code=f"approval_{approval.status}", message=approval.reason)
                 self._ended(event, f"approval {approval.status}", (reason,))
             case (
-                Remark()
-                | ApprovalEvent()
-                | LearningEvent()
-                | FollowingEnded()
-                | SignalRefused()
-                | IntentWritten()
-                | Repriced()
-                | Reconciled()
-                | PositionIgnored()
-                | PositionAdopted()
-                | PositionSplit()
-                | HistoryImported()
-                | DayTradeWarning()
-                | MarginDeficit()
-                | MarginDeficitMet()
-                | MarksReset()
-                | DaySummarised()
-                | TradeLocked()
-                | TradeLockLifted()
-                | TradeLockVoided()
-                | TradingStateChanged()
-                | AlarmRaised()
-                | RunOverdue()
-                | UnreadEvent()
+                events.Remark()
+                | events.ApprovalEvent()
+                | events.LearningEvent()
+                | events.FollowingEnded()
+                | events.SignalRefused()
+                | events.IntentWritten()
+                | events.Repriced()
+                | events.BooksEvent()
+                | events.DayTradeWarning()
+                | events.DeficitEvent()
+                | events.MarksReset()
+                | events.DaySummarised()
+                | events.LockEvent()
+                | events.TradingStateChanged()
+                | events.AlarmRaised()
+                | events.RunOverdue()
+                | events.UnreadEvent()
             ):
                 pass
             case _:
                 assert_never(event)
 
-    def add_all(self, events: Iterable[OutboxRow]) -> None:
-        """Count *events*."""
-        for event in events:
-            self.add(event)
+    def add_all(self, rows: Iterable[OutboxRow]) -> None:
+        """Count the events of *rows*."""
+        for row in rows:
+            self.add(row)
 
-    def _trip(self, event: RoundTripClosed) -> None:
+    def _trip(self, event: events.RoundTripClosed) -> None:
         trip = event.data
         if self._final.get(trip.round_trip_id, event.seq) != event.seq or not self._span.has(trip.exit_time):
             return
@@ -382,7 +337,7 @@ class ReportBuilder:
             self._base = counters.session_start_equity
             self._is_base_known = first is None or counters.session_date >= first.isoformat()
 
-    def _decided(self, event: Decided) -> None:
+    def _decided(self, event: events.Decided) -> None:
         record = event.data
         quote, decision = record.snapshot.quote, record.decision
         half = (quote.ask - quote.bid) / 2 if quote and quote.ask is not None and quote.bid is not None else None
@@ -396,7 +351,7 @@ class ReportBuilder:
         if decision.kind is DecisionKind.REFUSE:
             self._refuse(decision.reasons)
 
-    def _ended(self, event: BaseEvent, name: str, reasons: Iterable[Reason]) -> None:
+    def _ended(self, event: events.BaseEvent, name: str, reasons: Iterable[Reason]) -> None:
         """Count what ended without a decision."""
         if self._span.has(event.at):
             self._refuse(reasons)
@@ -408,7 +363,7 @@ class ReportBuilder:
             count = known.count + 1 if known else 1
             self._refusals[reason.code] = Refusals(code=reason.code, count=count, example=reason.message)
 
-    def _order(self, event: OrderUpdated) -> None:
+    def _order(self, event: events.OrderUpdated) -> None:
         """Keep the slippage of what an order has filled so far; a later word on it takes its place."""
         record = event.data
         order, price = record.order, record.average_price

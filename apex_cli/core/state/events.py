@@ -225,16 +225,18 @@ class OrderUpdated(BaseEvent, frozen=True, kw_only=True, tag="order_updated"):
     data: OrderRecord
 
 
-class FillBooked(BaseEvent, frozen=True, kw_only=True, tag="fill"):
+class FillEvent(BaseEvent, frozen=True, kw_only=True):
+    """Positions follow from a fill."""
+
+    data: Fill
+
+
+class FillBooked(FillEvent, frozen=True, kw_only=True, tag="fill"):
     """A fill was folded into positions."""
 
-    data: Fill
 
-
-class FillCorrected(BaseEvent, frozen=True, kw_only=True, tag="fill_corrected"):
+class FillCorrected(FillEvent, frozen=True, kw_only=True, tag="fill_corrected"):
     """The broker corrected a fill that was booked already."""
-
-    data: Fill
 
 
 class EntryFill(Value, frozen=True, kw_only=True):
@@ -296,22 +298,22 @@ class RoundTripVoided(BaseEvent, frozen=True, kw_only=True, tag="round_trip_void
     data: RoundTrip
 
 
-class TradeLocked(BaseEvent, frozen=True, kw_only=True, tag="trade_locked"):
+class LockEvent(BaseEvent, frozen=True, kw_only=True):
+    """A lock began or ended."""
+
+    data: TradeLock
+
+
+class TradeLocked(LockEvent, frozen=True, kw_only=True, tag="trade_locked"):
     """Closed trades led to a lock: nothing is opened in its subject until it ends."""
 
-    data: TradeLock
 
-
-class TradeLockLifted(BaseEvent, frozen=True, kw_only=True, tag="trade_lock_lifted"):
+class TradeLockLifted(LockEvent, frozen=True, kw_only=True, tag="trade_lock_lifted"):
     """A person lifted a lock."""
 
-    data: TradeLock
 
-
-class TradeLockVoided(BaseEvent, frozen=True, kw_only=True, tag="trade_lock_voided"):
+class TradeLockVoided(LockEvent, frozen=True, kw_only=True, tag="trade_lock_voided"):
     """The trades that a lock came from turned out not to have lost."""
-
-    data: TradeLock
 
 
 LockChange: TypeAlias = TradeLocked | TradeLockLifted | TradeLockVoided
@@ -500,25 +502,29 @@ class BreakFound(Remark, frozen=True, kw_only=True, tag="reconciliation_break"):
     data: Break
 
 
-class Reconciled(BaseEvent, frozen=True, kw_only=True, tag="reconciled"):
+class BooksEvent(BaseEvent, frozen=True, kw_only=True):
+    """Our books were compared with the broker's, or follow them without a trade of ours."""
+
+
+class Reconciled(BooksEvent, frozen=True, kw_only=True, tag="reconciled"):
     """The books were compared."""
 
     data: Reconciliation
 
 
-class PositionIgnored(BaseEvent, frozen=True, kw_only=True, tag="position_ignored"):
+class PositionIgnored(BooksEvent, frozen=True, kw_only=True, tag="position_ignored"):
     """A person said that a holding at the broker is not ours."""
 
     data: Ignored
 
 
-class PositionSplit(BaseEvent, frozen=True, kw_only=True, tag="position_split"):
+class PositionSplit(BooksEvent, frozen=True, kw_only=True, tag="position_split"):
     """A split of what is held was taken over: quantities, prices and levels are those of after it."""
 
     data: SplitTaken
 
 
-class PositionAdopted(BaseEvent, frozen=True, kw_only=True, tag="position_adopted"):
+class PositionAdopted(BooksEvent, frozen=True, kw_only=True, tag="position_adopted"):
     """A holding at the broker was taken over with a plan."""
 
     data: BracketRecord
@@ -551,7 +557,7 @@ class ImportedHistory(Value, frozen=True, kw_only=True):
     imported: Imported
 
 
-class HistoryImported(BaseEvent, frozen=True, kw_only=True, tag="history_imported"):
+class HistoryImported(BooksEvent, frozen=True, kw_only=True, tag="history_imported"):
     """Executions of the whole account were imported."""
 
     data: ImportedHistory
@@ -563,16 +569,18 @@ class DayTradeWarning(BaseEvent, frozen=True, kw_only=True, tag="day_trade_warni
     data: DayTradeStatus
 
 
-class MarginDeficit(BaseEvent, frozen=True, kw_only=True, tag="margin_deficit"):
+class DeficitEvent(BaseEvent, frozen=True, kw_only=True):
+    """The margin level fell below zero, or is back."""
+
+    data: DeficitRecord
+
+
+class MarginDeficit(DeficitEvent, frozen=True, kw_only=True, tag="margin_deficit"):
     """The margin level fell below zero during the session."""
 
-    data: DeficitRecord
 
-
-class MarginDeficitMet(BaseEvent, frozen=True, kw_only=True, tag="margin_deficit_met"):
+class MarginDeficitMet(DeficitEvent, frozen=True, kw_only=True, tag="margin_deficit_met"):
     """The level of an earlier deficit is zero or more again."""
-
-    data: DeficitRecord
 
 
 # Learning

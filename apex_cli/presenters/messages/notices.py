@@ -18,67 +18,11 @@ from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.protections import LockScope, TradeLock
+from apex_cli.core.model.protections import LockScope
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import lock_news
-from apex_cli.core.state.events import (
-    EVENT_TYPES,
-    Alarm,
-    AlarmRaised,
-    ApprovalApproved,
-    ApprovalEvent,
-    ApprovalExecuted,
-    ApprovalExpired,
-    ApprovalFailed,
-    ApprovalQueued,
-    ApprovalRejected,
-    ApprovalSuperseded,
-    BreakFound,
-    CashMoved,
-    DaySummarised,
-    DaySummary,
-    DayTradeWarning,
-    Decided,
-    DecisionRecord,
-    EntryFill,
-    EntryFilled,
-    Event,
-    FillBooked,
-    FillCorrected,
-    FollowingEnded,
-    HistoryImported,
-    IntentWritten,
-    LearningEvent,
-    LearningSuspended,
-    LockChange,
-    MarginDeficit,
-    MarginDeficitMet,
-    MarksReset,
-    OrderUpdated,
-    PositionAdopted,
-    PositionIgnored,
-    PositionReduced,
-    PositionSplit,
-    Reconciled,
-    Reduction,
-    Remark,
-    Repriced,
-    RequestMade,
-    RoundTripClosed,
-    RoundTripVoided,
-    RunOverdue,
-    SessionStarted,
-    SignalEnded,
-    SignalRefused,
-    TradeLocked,
-    TradeLockLifted,
-    TradeLockVoided,
-    TradingStateChanged,
-    UnreadEvent,
-    WeightsAdapted,
-    read_event,
-)
+from apex_cli.core.state import events
 from apex_cli.presenters.approvals import (
     ANSWER_WORDS,
     answer_lines,
@@ -135,38 +79,38 @@ class _News(Value, frozen=True, kw_only=True):
     is_question: bool = False
 
 
-NEWS: dict[type[Event], NoticeKind] = {
-    EntryFilled: NoticeKind.ENTRY,
-    PositionReduced: NoticeKind.EXIT,
-    RoundTripClosed: NoticeKind.EXIT,
-    ApprovalQueued: NoticeKind.OPPORTUNITY,
-    ApprovalApproved: NoticeKind.APPROVAL,
-    ApprovalRejected: NoticeKind.APPROVAL,
-    ApprovalExpired: NoticeKind.APPROVAL,
-    ApprovalSuperseded: NoticeKind.APPROVAL,
-    ApprovalExecuted: NoticeKind.APPROVAL,
-    ApprovalFailed: NoticeKind.APPROVAL,
-    Decided: NoticeKind.REFUSAL,
-    SignalRefused: NoticeKind.REFUSAL,
-    AlarmRaised: NoticeKind.ALARM,
-    DayTradeWarning: NoticeKind.DAY_TRADES,
-    DaySummarised: NoticeKind.SUMMARY,
-    TradeLocked: NoticeKind.TRADING_STATE,
-    TradeLockLifted: NoticeKind.TRADING_STATE,
-    TradeLockVoided: NoticeKind.TRADING_STATE,
-    TradingStateChanged: NoticeKind.TRADING_STATE,
-    RunOverdue: NoticeKind.ALARM,
-    BreakFound: NoticeKind.RECONCILIATION,
-    WeightsAdapted: NoticeKind.ADAPTATION,
-    LearningSuspended: NoticeKind.TRADING_STATE,
+NEWS: dict[type[events.Event], NoticeKind] = {
+    events.EntryFilled: NoticeKind.ENTRY,
+    events.PositionReduced: NoticeKind.EXIT,
+    events.RoundTripClosed: NoticeKind.EXIT,
+    events.ApprovalQueued: NoticeKind.OPPORTUNITY,
+    events.ApprovalApproved: NoticeKind.APPROVAL,
+    events.ApprovalRejected: NoticeKind.APPROVAL,
+    events.ApprovalExpired: NoticeKind.APPROVAL,
+    events.ApprovalSuperseded: NoticeKind.APPROVAL,
+    events.ApprovalExecuted: NoticeKind.APPROVAL,
+    events.ApprovalFailed: NoticeKind.APPROVAL,
+    events.Decided: NoticeKind.REFUSAL,
+    events.SignalRefused: NoticeKind.REFUSAL,
+    events.AlarmRaised: NoticeKind.ALARM,
+    events.DayTradeWarning: NoticeKind.DAY_TRADES,
+    events.DaySummarised: NoticeKind.SUMMARY,
+    events.TradeLocked: NoticeKind.TRADING_STATE,
+    events.TradeLockLifted: NoticeKind.TRADING_STATE,
+    events.TradeLockVoided: NoticeKind.TRADING_STATE,
+    events.TradingStateChanged: NoticeKind.TRADING_STATE,
+    events.RunOverdue: NoticeKind.ALARM,
+    events.BreakFound: NoticeKind.RECONCILIATION,
+    events.WeightsAdapted: NoticeKind.ADAPTATION,
+    events.LearningSuspended: NoticeKind.TRADING_STATE,
 }
 """What each event that may be news counts as: what ``notify.events`` switches."""
 
 
 def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | None:
     """Return what to report of an event, with the account that it happened in; None when it is no news."""
-    event = read_event(row)
-    kind = NEWS.get(EVENT_TYPES.get(row.kind, RequestMade))
+    event = events.read_event(row)
+    kind = NEWS.get(events.EVENT_TYPES.get(row.kind, events.RequestMade))
     if kind is None:
         return None
     try:
@@ -191,65 +135,59 @@ def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | Non
     )
 
 
-def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912 - one case for each kind of event
+def _news_of(event: events.Event | events.UnreadEvent) -> _News | None:  # noqa: C901, PLR0912 - one case for each kind of event
     """Return the words for *event*; None when there are none."""
     data: _News | None = None
     match event:
-        case EntryFilled(data=fill):
+        case events.EntryFilled(data=fill):
             data = _entry(fill)
-        case PositionReduced(data=reduction):
+        case events.PositionReduced(data=reduction):
             data = _reduced(reduction)
-        case RoundTripClosed(data=trip):
+        case events.RoundTripClosed(data=trip):
             data = _exit(trip)
-        case ApprovalQueued(data=approval):
+        case events.ApprovalQueued(data=approval):
             data = _question(approval)
-        case ApprovalApproved():
+        case events.ApprovalApproved():
             pass  # what comes of it follows at once
-        case ApprovalEvent(data=approval):
+        case events.ApprovalEvent(data=approval):
             data = _answer(approval)
-        case Decided(data=record):
+        case events.Decided(data=record):
             data = _refusal(record)
-        case SignalRefused(data=row):
+        case events.SignalRefused(data=row):
             data = _rejected(row)
-        case AlarmRaised(data=alarm) | RunOverdue(data=alarm):
+        case events.AlarmRaised(data=alarm) | events.RunOverdue(data=alarm):
             data = _alarm(event.subject, alarm)
-        case DayTradeWarning(data=status):
+        case events.DayTradeWarning(data=status):
             data = _day_trades(status)
-        case DaySummarised(data=summary):
+        case events.DaySummarised(data=summary):
             data = _summary(summary)
-        case TradeLocked(data=lock) | TradeLockLifted(data=lock) | TradeLockVoided(data=lock):
-            data = _trade_lock(event, lock)
-        case TradingStateChanged(data=trading):
+        case events.LockEvent():
+            data = _trade_lock(event)
+        case events.TradingStateChanged(data=trading):
             data = _trading_state(trading)
-        case BreakFound(data=found):
+        case events.BreakFound(data=found):
             data = _facts("🧮", 1, "Books differ", event.subject, found)
-        case WeightsAdapted(data=change):
+        case events.WeightsAdapted(data=change):
             data = _facts("🎛️", 3, "Weights adapted", event.subject, change)
-        case LearningSuspended(data=change):
+        case events.LearningSuspended(data=change):
             data = _facts("🎛️", 1, "Learning only reports now", event.subject, change)
-        case UnreadEvent():
+        case events.UnreadEvent():
             data = _without_details(event)
         case (
-            Remark()
-            | LearningEvent()
-            | FollowingEnded()
-            | SignalEnded()
-            | IntentWritten()
-            | OrderUpdated()
-            | FillBooked()
-            | FillCorrected()
-            | RoundTripVoided()
-            | Repriced()
-            | Reconciled()
-            | PositionIgnored()
-            | PositionAdopted()
-            | PositionSplit()
-            | HistoryImported()
-            | MarginDeficit()
-            | MarginDeficitMet()
-            | SessionStarted()
-            | CashMoved()
-            | MarksReset()
+            events.Remark()
+            | events.LearningEvent()
+            | events.FollowingEnded()
+            | events.SignalEnded()
+            | events.IntentWritten()
+            | events.OrderUpdated()
+            | events.FillEvent()
+            | events.RoundTripVoided()
+            | events.Repriced()
+            | events.BooksEvent()
+            | events.DeficitEvent()
+            | events.SessionStarted()
+            | events.CashMoved()
+            | events.MarksReset()
         ):
             pass
         case _:
@@ -257,7 +195,7 @@ def _news_of(event: Event | UnreadEvent) -> _News | None:  # noqa: C901, PLR0912
     return data
 
 
-def _without_details(event: Event | UnreadEvent) -> _News:
+def _without_details(event: events.Event | events.UnreadEvent) -> _News:
     line = "Its details cannot be read; apex explain may show more."
     title = f"{event.kind.replace('_', ' ')}: {event.subject}"
     return _News(priority=2, subject=event.subject, title=title, lines=(line,))
@@ -281,7 +219,7 @@ def trouble_notice(message: str, at: datetime, badge: AccountBadge) -> Notice:
     return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title=title, lines=(message,))
 
 
-def _entry(data: EntryFill) -> _News:
+def _entry(data: events.EntryFill) -> _News:
     bracket = data.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
     of = "" if data.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
@@ -314,7 +252,7 @@ def _entry(data: EntryFill) -> _News:
     )
 
 
-def _stake(data: EntryFill) -> str:
+def _stake(data: events.EntryFill) -> str:
     """Return what filled is worth, and what of it is lost at the stop before costs."""
     bracket, units_held = data.bracket, data.quantity * data.bracket.instrument.multiplier
     value = worth(bracket.rate, units_held * data.price, data.price)
@@ -357,13 +295,13 @@ def _exit(trip: RoundTrip) -> _News:
     )
 
 
-def _way(data: RoundTrip | Reduction) -> str:
+def _way(data: RoundTrip | events.Reduction) -> str:
     """Return from which price it came to which."""
     first, last = (marked(each, is_theoretical=data.is_theoretical) for each in (data.entry_price, data.exit_price))
     return f"{first} → {last}"
 
 
-def _reduced(data: Reduction) -> _News:
+def _reduced(data: events.Reduction) -> _News:
     symbol, emoji = data.instrument.key, profit_emoji(data.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -416,7 +354,7 @@ def _answer(approval: ApprovalRecord) -> _News:
     )
 
 
-def _refusal(data: DecisionRecord) -> _News | None:
+def _refusal(data: events.DecisionRecord) -> _News | None:
     decision = data.decision
     grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
     if decision.kind is not DecisionKind.REFUSE or data.is_answer or not grave:
@@ -439,7 +377,7 @@ def _rejected(data: SignalRecord) -> _News:
     return _refused(data.symbol, data.symbol, (reason,))
 
 
-def _alarm(subject: str, data: Alarm) -> _News:
+def _alarm(subject: str, data: events.Alarm) -> _News:
     return _News(
         priority=1,
         subject=subject,
@@ -467,7 +405,7 @@ def _day_trades(data: DayTradeStatus) -> _News:
     )
 
 
-def _summary(data: DaySummary) -> _News:
+def _summary(data: events.DaySummary) -> _News:
     return _News(
         priority=3,
         subject=data.session_date,
@@ -477,7 +415,7 @@ def _summary(data: DaySummary) -> _News:
     )
 
 
-def summary_lines(data: DaySummary) -> tuple[str, ...]:
+def summary_lines(data: events.DaySummary) -> tuple[str, ...]:
     """Return one session's numbers."""
     extremes = f"Best {data.best} · worst {data.worst}" if data.round_trips > 1 else ""
     naked = f"! {data.unprotected} of them not fully protected" if data.unprotected else ""
@@ -504,15 +442,16 @@ def _trading_state(data: TradingState) -> _News:
     )
 
 
-def _trade_lock(event: LockChange, lock: TradeLock) -> _News:
-    is_locked = isinstance(event, TradeLocked)
+def _trade_lock(event: events.LockChange) -> _News:
+    lock = event.data
+    is_locked = isinstance(event, events.TradeLocked)
     emoji = "🔒" if is_locked else "🔓"
     what = "the account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
     return _News(
         priority=2,
         subject=lock.subject,
         title=f"{emoji} {what} is {'locked' if is_locked else 'open again'}",
-        lines=(lock_news(event, lock), f"Lift it with: apex locks --lift {lock.lock_id}" if is_locked else ""),
+        lines=(lock_news(event), f"Lift it with: apex locks --lift {lock.lock_id}" if is_locked else ""),
         payload={"lock_id": lock.lock_id, "rule": lock.rule, "until": lock.until.isoformat(), "emoji": emoji},
     )
 
