@@ -40,12 +40,12 @@ def bars_folder(bars: BarsLike) -> Iterator[Path]:
         InputError: they are none, or say not which symbol they are of.
     """
     if isinstance(bars, str | Path) and not Path(bars).is_file():
-        yield Path(bars).resolve()
+        yield Path(bars).absolute()
         return
     with TemporaryDirectory(prefix="apex-bars-") as place:
         folder = Path(place)
         if isinstance(bars, str | Path):
-            path = Path(bars).resolve()
+            path = Path(bars).absolute()
             folder.joinpath(path.name).symlink_to(path)
         elif isinstance(bars, Mapping) and not _is_frame(bars):
             for symbol, own in bars.items():

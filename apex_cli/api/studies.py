@@ -59,7 +59,7 @@ def replay(
             first=first,
             last=last,
             seed=seed,
-            actions=Path(actions).resolve() if actions is not None else None,
+            actions=Path(actions).absolute() if actions is not None else None,
         )
         sources = replay_sources(chosen, strategy, raises=on_error == "raise") if strategy is not None else None
         report = beside_the_loop(lambda: replay_history(chosen, options, on_step, make_sources=sources))

@@ -102,7 +102,7 @@ def bars_folder(named: Path | None, settings: Settings) -> Path:
         raise ConfigError(
             "bars_missing", "A replay needs bars.", hint="Name a folder with --bars, or set prices.bars_dir."
         )
-    return folder.resolve()
+    return folder.absolute()
 
 
 def replay(

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from apex_cli.app.kept_rows import KeptRows
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
+from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.errors import BrokerError, ConfigError, InputError, install_command
 from apex_cli.core.model.base import Value
 from apex_cli.core.positions.performance import returns_of
@@ -29,6 +30,7 @@ from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
 MOST_REPLAYS = 10_000
+MOST_GRID = 1_000_000
 CONNECT_TIMEOUT_S = 10
 Grid = dict[str, list[Any]]
 """Values to try by key path, such as ``risk.min_reward_risk``."""
@@ -60,7 +62,7 @@ def read_grid(path: Path) -> Grid:
         InputError: it cannot be read, is no YAML, no mapping of keys, or names too many combinations.
     """
     try:
-        document = parse_yaml(path.read_text(encoding="utf-8"))
+        document = parse_yaml(read_named(path, MOST_GRID).decode("utf-8"))
     except (OSError, UnicodeDecodeError, YamlProblem) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise _unusable(path, f"cannot be used: {reason}") from None

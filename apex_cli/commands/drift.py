@@ -57,7 +57,7 @@ def drift(
         hint = "Name a folder with --bars, or set prices.bars_dir."
         raise ConfigError("bars_missing", "A replay of the same days needs bars.", hint=hint)
     options = comparing.DriftOptions(
-        bars_dir=folder.resolve(),
+        bars_dir=folder.absolute(),
         signals=tuple(signals or ()),
         first=first.date() if first else None,
         last=last.date() if last else None,

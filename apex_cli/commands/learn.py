@@ -143,7 +143,7 @@ def backtest(
         first=first.date() if first else None,
         last=last.date() if last else None,
         seed=seed,
-        actions=actions.resolve() if actions is not None else None,
+        actions=actions.absolute() if actions is not None else None,
     )
     with out.progress("replaying") as on_step:
         found = backtest_learning(settings, options, on_step)

@@ -111,7 +111,7 @@ def replay(
         first=first.date() if first else None,
         last=last.date() if last else None,
         seed=seed,
-        actions=actions.resolve() if actions is not None else None,
+        actions=actions.absolute() if actions is not None else None,
     )
     if sweep is not None:
         if html is not None or png is not None:

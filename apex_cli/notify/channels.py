@@ -191,7 +191,7 @@ def _webhooks(settings: Settings, secrets: Secrets) -> list[Channel]:
             f"notify.webhook is enabled, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
             hint=f"Set it in the environment or in notify.secrets_file: {missing[0]}=...",
         )
-    clock, sender = make_system_clock(settings), str(settings.state.dir.resolve())
+    clock, sender = make_system_clock(settings), os.path.realpath(settings.state.dir)
     made = [
         (channel_name(url), WebhookNotifier(url, secrets.webhook_secrets, clock, sender=sender))
         for url in dict.fromkeys(secrets.webhook_urls)

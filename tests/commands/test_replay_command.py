@@ -158,3 +158,36 @@ def test_a_pipe_gets_no_progress_bar(demo: Path, start: Any) -> None:
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert json.loads(out)["command"] == "replay"
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"),
+    [
+        *(
+            (option, kind)
+            for option in ("--bars", "--actions", "--signals", "--sweep")
+            for kind in ("folder", "circle")
+        ),
+        ("--actions", "endless"),
+        ("--sweep", "endless"),
+    ],
+)
+def test_a_name_of_something_else_than_a_file_is_one_clear_error(
+    demo: Path, apex_json: Any, option: str, kind: str
+) -> None:
+    odd = demo / "odd"
+    if kind == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to("/dev/zero" if kind == "endless" else odd)
+    answer = apex_json("replay", option, "odd", *(() if option == "--bars" else ("--bars", "bars")))
+    assert answer.status == 2
+    assert "odd" in answer.error["message"]
+
+
+def test_a_price_file_that_cannot_be_read_is_named(demo: Path, apex_json: Any) -> None:
+    (demo / "bars" / "AAPL.csv").unlink()
+    (demo / "bars" / "AAPL.csv").symlink_to("AAPL.csv")
+    data = apex_json("replay", "--rule", "breakout").data
+    assert data["symbols"] == ["IBM", "MSFT"]
+    assert "AAPL.csv is not used: it is no file that can be read" in data["problems"]

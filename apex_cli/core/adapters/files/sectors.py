@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.spelling import canonical_ticker
@@ -47,7 +48,7 @@ def read_text_file(path: Path, what: str) -> str:
         InputError: it cannot be read; *what* names its code.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_named(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"{what}_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None

@@ -20,6 +20,7 @@ from apex_cli.core.adapters.files.cells import read_when
 from apex_cli.core.adapters.files.content import decoded, unpacked
 from apex_cli.core.adapters.files.executions import execution_fields as fields
 from apex_cli.core.adapters.files.executions.execution_fields import MAX_FILE, invalid
+from apex_cli.core.adapters.files.named_file import open_named
 from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.adapters.files.table_columns import FileHints, Row, Table
 from apex_cli.core.adapters.files.text_tables import find_delimiter, split_rows
@@ -56,7 +57,7 @@ def read_bytes(path: Path) -> bytes:
         if str(path) == "-":
             content = sys.stdin.buffer.read(MAX_FILE + 1)
         else:
-            with path.open("rb") as file:
+            with open_named(path) as file:
                 content = file.read(MAX_FILE + 1)
     except OSError as error:
         raise invalid(str(path), f"cannot be read: {error.strerror}", "a file that can be read") from None

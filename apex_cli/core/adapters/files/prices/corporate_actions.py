@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
@@ -26,7 +27,7 @@ def read_actions(path: Path) -> tuple[CorporateAction, ...]:
         InputError: it cannot be read, or rows are wrong; all of them are named.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_named(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError("actions_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None

@@ -350,6 +350,9 @@ class CsvBars:
         """Return the files of each symbol: several where their names differ in nothing but dates."""
         files: dict[str, list[Path]] = {}
         for path in _paths(self._folder):
+            if not path.is_file():
+                self._unmatched.append(f"{path.name} is not used: it is no file that can be read")
+                continue
             for symbol in self._symbols_of(path):
                 others = files.setdefault(symbol, [])
                 if others and not is_part_of_one([others[0].name, path.name]):
@@ -522,7 +525,7 @@ def _may_name_symbols(head: bytes) -> bool:
 
 def _paths(folder: Path) -> list[Path]:
     try:
-        paths = sorted(path for path in folder.iterdir() if path.name[0] not in "._~" and path.is_file())
+        paths = sorted(path for path in folder.iterdir() if path.name[0] not in "._~")
     except OSError as error:
         raise InputError(
             "bars_unreadable",

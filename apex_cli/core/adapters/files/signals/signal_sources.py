@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from apex_cli.core.adapters.files.named_file import open_named
 from apex_cli.core.adapters.files.signals.alerts import DEFAULT_FORM, SignalForm
 from apex_cli.core.adapters.files.signals.signal_reader import FORMATS, read_signals
 from apex_cli.core.adapters.files.signals.signal_rows import rejected
@@ -58,7 +59,7 @@ class FileSource:
 
     def _read(self, path: Path, now: datetime, token: str) -> SignalBatch:
         try:
-            with path.open("rb") as stream:
+            with open_named(path) as stream:
                 return read_file(stream, path.name, now, self._max_age, token=token, form=self._form)
         except OSError as error:
             raise InputError(
