@@ -25,16 +25,16 @@ MOST_CLIENT = 80
 MOST_MARKS = 2
 """Accents on one letter that are kept."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
 _MARKUP = str.maketrans(
     {"<": "(", ">": ")", "[": "(", "]": ")", "{": "(", "}": ")", '"': "'", "`": "'", "&": "+", "@": "(at)"}
     | dict.fromkeys("*_~|#^=", " ")
     | {"\\": " "}
 )
-_LINK = re.compile(r"(?<=\w)\.(?=[^\W\d])|:(?=//)")
+_LINK = r"(?<=\w)\.(?=[^\W\d])|:(?=//)"
 """What makes a chat take a word for a link: ``evil.example``, ``https://``."""
 
-_COMMAND = re.compile(r"/+(?=\w)")
+_COMMAND = r"/+(?=\w)"
 """What makes a chat take a word for a command: ``/resume``."""
 
 
@@ -44,7 +44,7 @@ def agent_name(text: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    if not _NAME.fullmatch(text):
+    if not re.fullmatch(_NAME, text):
         raise ValueError
     return text
 
@@ -64,7 +64,7 @@ def harmless(text: str, most: int) -> str:
     """
     text = normalize("NFC", text[: most * 4])
     text = "".join(letter if letter.isprintable() else " " for letter in text).translate(_MARKUP)
-    text = _COMMAND.sub(" ", _LINK.sub(_apart, text))
+    text = re.sub(_COMMAND, " ", re.sub(_LINK, _apart, text))
     text = "".join(
         letter
         for is_mark, letters in groupby(text, lambda letter: combining(letter) > 0)

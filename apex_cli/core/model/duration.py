@@ -40,7 +40,7 @@ class Duration(Value, frozen=True, kw_only=True):
         return f"{self.number} {self.unit.removesuffix('s') if self.number == 1 else self.unit}"
 
 
-_FORM = re.compile(r"(?P<number>\d+)\s*(?P<unit>sessions?|market hours?|hours?|h|minutes?|m)", re.ASCII)
+_FORM = r"(?P<number>\d+)\s*(?P<unit>sessions?|market hours?|hours?|h|minutes?|m)"
 _BY_LETTER = {"s": DurationUnit.SESSIONS, "h": DurationUnit.HOURS}
 
 
@@ -54,7 +54,7 @@ def read_duration(text: str) -> Duration:
     >>> str(read_duration("2 sessions")), str(read_duration("1 Market hour")), str(read_duration("6h"))
     ('2 sessions', '1 market hour', '6 hours')
     """
-    found = _FORM.fullmatch(" ".join(text.lower().split()))
+    found = re.fullmatch(_FORM, " ".join(text.lower().split()), re.ASCII)
     number = int(found["number"]) if found else 0
     if found is None or not 0 < number <= MOST:
         raise ValueError(f"{text!r} is no duration")

@@ -14,7 +14,7 @@ from typing import Annotated
 from apex_cli.core.model.base import Fraction, InR, Minutes, Range, Spelling, Value
 from apex_cli.core.model.order import EntryOrder
 
-_LEAD = re.compile(r"(?P<number>\d{1,3}) ?(?P<unit>[dhm])")
+_LEAD = r"(?P<number>\d{1,3}) ?(?P<unit>[dhm])"
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -27,7 +27,7 @@ def read_lead(text: str) -> timedelta:
     >>> read_lead("5d"), read_lead("90m")
     (datetime.timedelta(days=5), datetime.timedelta(seconds=5400))
     """
-    found = _LEAD.fullmatch(text)
+    found = re.fullmatch(_LEAD, text)
     if found is None:
         raise ValueError(text)
     return timedelta(**{_UNITS[found["unit"]]: int(found["number"])})

@@ -10,7 +10,7 @@ from apex_cli.core.model.base import Range, Spelling, Value
 from apex_cli.core.model.instrument import CONTRACT_SIZE, Instrument
 from apex_cli.core.model.money import Price
 
-_DAYS = re.compile(r"(?P<least>\d{1,4})(?: ?- ?(?P<most>\d{1,4}))?")
+_DAYS = r"(?P<least>\d{1,4})(?: ?- ?(?P<most>\d{1,4}))?"
 
 
 def read_days(text: str) -> tuple[int, int]:
@@ -22,7 +22,7 @@ def read_days(text: str) -> tuple[int, int]:
     >>> read_days("30-45"), read_days("7")
     ((30, 45), (7, 7))
     """
-    found = _DAYS.fullmatch(text)
+    found = re.fullmatch(_DAYS, text)
     if found is None:
         raise ValueError(text)
     least = int(found["least"])

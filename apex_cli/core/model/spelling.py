@@ -110,7 +110,7 @@ MOST_TICKER = 20
 _MONTH = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
 _MONTHS = {name: number for number, name in enumerate(_MONTH.split("|"), start=1)}
 _ROOT = r"(?P<root>[A-Z][A-Z0-9]{0,9}(?:[ ./-][A-Z]{1,2})?)"
-_OCC = re.compile(
+_OCC = (
     r"(?:O:|[.])?(?P<root>[A-Z][A-Z.]{0,5}?\d?) *(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<right>[CP])"
     r"(?P<strike>\d+(?:\.\d+)?)"
 )
@@ -124,14 +124,14 @@ _DATES = (
     rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? ?'(?P<y>\d\d)",
     rf"(?P<mon>{_MONTH}) ?(?P<d>\d\d?),? (?P<y>\d{{4}}|\d\d)",
 )
-_KEY = re.compile(
+_KEY = (
     r"(?P<root>[A-Z0-9./ -]+)@OPTIONS(?: (?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d) (?P<right>[CP])(?P<strike>\d+(?:\.\d+)?)"
     r"|(?: UNSPECIFIED)?(?: (?P<bare>[CP]))?)"
     r"(?: \((?P<cls>[A-Z0-9 .]+)\))?(?: X(?P<size>[0-9.]+))?(?: (?P<cur>[A-Z]{3}))?"
 )
-_PARTS = re.compile(r"[./ -]")
-_TICKER = re.compile(r"[A-Z0-9]+(?:\.[A-Z0-9]+)*\.?")
-_PREFERRED = re.compile(r"P(?:R)?([A-Z])")
+_PARTS = r"[./ -]"
+_TICKER = r"[A-Z0-9]+(?:\.[A-Z0-9]+)*\.?"
+_PREFERRED = r"P(?:R)?([A-Z])"
 
 
 class SpellingError(ValueError):
@@ -256,7 +256,7 @@ def _placed(name: str, root: str, place: Place, hints: Hints) -> Hints:
     return replace(hints, market_type=market, currency="" if currency == HOME_CURRENCY else currency)
 
 
-_FUTURE = re.compile(r"/[A-Z0-9]+|.+=F|[A-Z0-9]+\d!|.+[./ _-](?:PERP|SWAP)|[A-Z]{1,3}[FGHJKMNQUVXZ]\d{1,2}")
+_FUTURE = r"/[A-Z0-9]+|.+=F|[A-Z0-9]+\d!|.+[./ _-](?:PERP|SWAP)|[A-Z]{1,3}[FGHJKMNQUVXZ]\d{1,2}"
 
 
 def _refuse_future(name: str, hints: Hints) -> None:
@@ -265,7 +265,7 @@ def _refuse_future(name: str, hints: Hints) -> None:
     Raises:
         SpellingError: it is one.
     """
-    if not hints.currency and not hints.con_id and _FUTURE.fullmatch(name):
+    if not hints.currency and not hints.con_id and re.fullmatch(_FUTURE, name):
         raise SpellingError(f"{name} is the name of a future, which apex does not trade")
 
 
@@ -363,7 +363,7 @@ Ticker = Annotated[
 
 def _terms_in(name: str) -> _Terms | None:
     """Return the contract in *name*: 21 characters or compact, as vendors abbreviate it, or as TWS shows it."""
-    found = _OCC.fullmatch(name)
+    found = re.fullmatch(_OCC, name)
     if found:
         digits = found["strike"]
         is_thousandths = len(digits) == len("00200000")
@@ -514,23 +514,23 @@ def _stock(name: str) -> Instrument:
     Raises:
         SpellingError: it is no ticker.
     """
-    parts = _PARTS.split(name)
+    parts = re.split(_PARTS, name)
     root, rest = parts[0], [part for part in parts[1:] if part]
     suffix = "".join(rest)
     if rest:
-        is_preferred = _PREFERRED.fullmatch(suffix) and ("PR" in suffix or name[len(root)] in "-/")
+        is_preferred = re.fullmatch(_PREFERRED, suffix) and ("PR" in suffix or name[len(root)] in "-/")
         suffix = f"PR{suffix[-1]}" if is_preferred else SUFFIXES.get(suffix, suffix)
         symbol = f"{root}.{suffix}"
     else:
         symbol = CLASS_ROOTS.get(name, name)
-    if not root or not _TICKER.fullmatch(symbol) or len(symbol) > MOST_TICKER:
+    if not root or not re.fullmatch(_TICKER, symbol) or len(symbol) > MOST_TICKER:
         raise SpellingError(f"{name} is no ticker: letters and digits, with . - / or a space before its class")
     return make_instrument(symbol)
 
 
 def _of_key(name: str) -> Instrument:
     """Return the security of a key as apex shows it."""
-    found = _KEY.fullmatch(name)
+    found = re.fullmatch(_KEY, name)
     if found:
         return _option_key(found)
     symbol, _, mark = name.partition("@")
