@@ -6,7 +6,7 @@ one command does not pay for the others.
 
 from __future__ import annotations
 
-import gc
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -103,9 +103,6 @@ def _name_values(command: Any) -> None:  # noqa: ANN401 - Typer's own type is pr
         _name_values(inner)
 
 
-RARELY = (50_000, 20, 20)
-"""When to look for cycles: importing makes many objects, none of them garbage, and looking at them costs 5 %."""
-
 COMPLETION_OPTIONS = {"--install-completion", "--show-completion", "--help", "-h"}
 
 
@@ -201,18 +198,24 @@ def _usage_error(out: Output, error: typer.TyperException) -> int:
 
 def main() -> None:
     """Run apex on the process's arguments."""
-    gc.set_threshold(*RARELY)
     take_any_sign(sys.stdout, sys.stderr)
     os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts run no code of the current folder
     status = run(sys.argv[1:])
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        point_nowhere(sys.stdout)
-    if _is_held_up():
-        os._exit(status)
-    sys.exit(status)
+    if not _is_held_up():
+        atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter calls at its end, and it has no other name
+    _flush()
+    if sys.getprofile() is not None:
+        sys.exit(status)  # whoever measures has something to say yet
+    os._exit(status)  # taking the interpreter apart, module by module, would take longer than many a command
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # nobody reads any more, or it is closed
+            point_nowhere(stream)
 
 
 def _is_held_up() -> bool:
