@@ -32,8 +32,8 @@ from apex_cli.core.errors import (
     SecurityError,
     StateError,
 )
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.request import Closed
 from apex_cli.core.model.row_table import Records

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from apex_cli.core.management.split_keeper import SplitKeeper
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.broker_events import BrokerOrder
-    from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.limits import Limits, Patience, ProtectionLimits
     from apex_cli.core.model.option_rule import OptionRule
+    from apex_cli.core.model.reason import Reason
     from apex_cli.core.ports import (
         BarSource,
         Broker,
@@ -435,7 +435,7 @@ def signal_form(
     import msgspec
 
     from apex_cli.core.adapters.files.signals.alerts import SignalForm
-    from apex_cli.core.model.decision import Reason
+    from apex_cli.core.model.reason import Reason
 
     said: set[str] = set()
 

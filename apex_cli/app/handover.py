@@ -20,8 +20,8 @@ from apex_cli.app.compose import connected, make_parts, make_service
 from apex_cli.app.resources import alarms_since, executor_holder, executor_lock, new_id, open_store
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.errors import ApexError, BusyError, ExitStatus, OutcomeUnknownError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.request import (
     Answered,
     Closed,

@@ -16,10 +16,10 @@ from apex_cli.core.adapters.ib.prices import IbPrices, last_close
 from apex_cli.core.decision.rates import Rates
 from apex_cli.core.market.quiet_hours import parse_quiet_hours
 from apex_cli.core.model.account import AccountType
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import Broker, Clock
 from apex_cli.settings.brokers import IbAccountType, IbMarketData, IbMode, TriggerMethod

@@ -14,10 +14,10 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
-    from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.health import Finding
     from apex_cli.core.model.instrument import Instrument
     from apex_cli.core.model.market import Bar
+    from apex_cli.core.model.reason import Reason
     from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
     from apex_cli.core.signals.prefetch import Prefetch
 

@@ -14,7 +14,7 @@ from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 

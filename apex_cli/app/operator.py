@@ -17,10 +17,11 @@ from apex_cli.app.resources import badge_in, open_journal, open_store
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo
 from apex_cli.core.model.account import AccountBadge, AccountSnapshot
-from apex_cli.core.model.decision import DayTradeStatus, Reason, TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, TradingMode
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.protections import TradeLock
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, TradingState
 from apex_cli.core.model.request import (
     Answer,

@@ -14,7 +14,7 @@ from apex_cli.app.marketplace import broker_row
 from apex_cli.app.own_parts import load_part, step_limits
 from apex_cli.app.resources import make_system_clock, tell
 from apex_cli.core.errors import ConfigError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 

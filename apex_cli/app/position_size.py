@@ -12,12 +12,13 @@ from apex_cli.core.decision.sizing import no_rate, size_position
 from apex_cli.core.decision.trade_costs import NetRatio, half_spread, net_reward_risk, trade_costs
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.decision import Reason, Sized
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import reward_risk
+from apex_cli.core.model.size import Sized
 from apex_cli.core.model.spelling import Hints, SpellingError, canonical
 from apex_cli.settings.sections import Settings
 

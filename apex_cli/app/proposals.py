@@ -21,7 +21,7 @@ from apex_cli.core.adapters import event_loop
 from apex_cli.core.coordinator.signal_reports import ended_report
 from apex_cli.core.decision.agent_checks import proposals_left
 from apex_cli.core.decision.inputs import agent_standing
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import RejectedRow, SignalOutcome, SignalReport
 from apex_cli.core.ports import SignalBatch
 

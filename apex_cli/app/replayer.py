@@ -44,9 +44,9 @@ from apex_cli.core.management.split_keeper import SplitKeeper
 from apex_cli.core.market.calendar import LAST_SECOND, session_date, session_end, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.corporate_action import dividends_of
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.money import Usd
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage
 from apex_cli.core.reports.replay_report import Recorder, ReplayReport
 from apex_cli.core.signals.replay_sources import RULES, BreakoutRule, TimedSource

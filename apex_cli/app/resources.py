@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import ConfigError, InputError, StateError
 from apex_cli.core.model.account import AccountBadge, AccountKind
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import BrokerName, IbMode
 from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings

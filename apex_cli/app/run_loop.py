@@ -33,8 +33,8 @@ from apex_cli.core.errors import (
 )
 from apex_cli.core.market.calendar import NEW_YORK, session_date
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
 from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.run import SIGNALS, outcome_counts, run_blocks

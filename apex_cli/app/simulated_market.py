@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.files.prices.option_prices import OptionPrices
     from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
     from apex_cli.core.model.corporate_action import CorporateAction
-    from apex_cli.core.model.decision import Reason
+    from apex_cli.core.model.reason import Reason
     from apex_cli.core.ports import Broker, Clock
 
 BOOK_FILE = "simulated_broker.json"

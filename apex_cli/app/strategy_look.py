@@ -13,7 +13,7 @@ from apex_cli.core.signals.strategy import strategy_parts
 
 if TYPE_CHECKING:
     from apex_cli.app.compose import Parts
-    from apex_cli.core.model.decision import Reason
+    from apex_cli.core.model.reason import Reason
     from apex_cli.core.signals.context import PipelineContext
     from apex_cli.core.signals.strategy import Signal, Strategy
     from apex_cli.settings.sections import Settings

@@ -25,7 +25,7 @@ from apex_cli.core.coordinator.signal_reports import (
     settled_report,
 )
 from apex_cli.core.errors import ApexError, BusyError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.ports import SignalBatch, SignalSource

@@ -11,8 +11,8 @@ import typer
 from apex_cli.commands.completion import pending_names
 from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice
 from apex_cli.presenters.screen.output import Output

@@ -12,8 +12,8 @@ from apex_cli.app.resources import badge_of, looked_at
 from apex_cli.commands.options import Call, common
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding, Level
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.formats import moment, money
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.conflicts import doubts

@@ -13,7 +13,7 @@ import typer
 
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import InputError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 
 app = typer.Typer(add_completion=False)
 

@@ -11,7 +11,7 @@ import typer
 from apex_cli.app.resources import machine_time, open_store
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ApexError, ExitStatus
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.blocks import Cell, Fields, Tone
 from apex_cli.presenters.screen.formats import moment
 from apex_cli.presenters.screen.output import Output

@@ -9,7 +9,7 @@ import typer
 
 from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import ConfigError, install_command
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

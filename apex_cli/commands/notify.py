@@ -9,7 +9,7 @@ import typer
 from apex_cli.app.resources import badge_of, make_system_clock
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.blocks import Cell, Grid, Tone, heads
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")

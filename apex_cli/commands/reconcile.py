@@ -9,8 +9,8 @@ import typer
 
 from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
 from apex_cli.core.errors import ExitStatus, InputError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.request import Reconciled, ReconcileRequest, WorkDone
 from apex_cli.presenters.screen.output import Output

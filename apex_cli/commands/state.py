@@ -12,8 +12,8 @@ import typer
 from apex_cli.app.resources import executor_lock, make_replay, open_store
 from apex_cli.commands.options import Call, common
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.health import Finding
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.repair import Restored, spans
 from apex_cli.core.model.wording import money
 from apex_cli.presenters.screen.blocks import Cell, Fields, Grid, Tone, heads

@@ -16,7 +16,7 @@ from apex_cli.core.model.account import AccountSnapshot, MarginPreview
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot, Holding, OrderUpdate
 from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.decision import Exposure, Reason
+from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price
@@ -24,6 +24,7 @@ from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.option_rule import OptionChain
 from apex_cli.core.model.order import Exchange, Order
 from apex_cli.core.model.prediction import ModelInfo, ModelOutcome, Pointer, Prediction
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import OutboxRow, RejectedRow, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state.tables import State

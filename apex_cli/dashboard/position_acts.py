@@ -9,8 +9,8 @@ from rich.text import Text
 from textual.app import App
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.dashboard.dialogs import Confirm
 from apex_cli.dashboard.position_dialog import part_of, price_of

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import Answer, Answered, EntriesCancelled, Preview, StopsMoved, WorkDone
 from apex_cli.core.reports.activity import Activity

@@ -25,7 +25,8 @@ from apex_cli.core.adapters.notifiers.secrets import (
 from apex_cli.core.adapters.state.intake_files import Intake
 from apex_cli.core.adapters.system_clock import UlidIds
 from apex_cli.core.errors import ApexError, ConfigError
-from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.reports.board import make_day
 from apex_cli.listen.group_commit import GroupCommit
 from apex_cli.listen.http_door import Door

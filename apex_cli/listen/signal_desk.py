@@ -18,7 +18,7 @@ from apex_cli.core.adapters.files.signals.alerts import SignalForm
 from apex_cli.core.adapters.files.signals.signal_reader import read_signals
 from apex_cli.core.adapters.state.intake_files import Taken
 from apex_cli.core.errors import StateError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import RejectedRow
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.model.spelling import same_security

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 

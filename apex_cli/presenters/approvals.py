@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import Decision, Sized
+from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.notice import Fact
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.model.size import Sized
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.run import reason_data
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads

@@ -13,7 +13,8 @@ from apex_cli.core.day_trades.imports import Report
 from apex_cli.core.day_trades.margin import Level
 from apex_cli.core.day_trades.summary import BY_OPENINGS, PATTERN_SHARE, DayTradeReport
 from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, is_certain, is_half_day
-from apex_cli.core.model.decision import DayTradeStatus, Reason
+from apex_cli.core.model.decision import DayTradeStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.state.events import Imported
 from apex_cli.presenters.screen.blocks import SECOND, Block, Cell, Fields, Grid, Head, Line, Tone, heads

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import ReplayFill
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.measures import CurvePoint
 from apex_cli.core.reports.replay_report import OpenPosition, ReplayReport

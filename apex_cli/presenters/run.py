@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import LAST, THIRD, Block, Cell, Line, Tone

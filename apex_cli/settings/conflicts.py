@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from apex_cli.core.model.agent import NAME_RULE, AgentLimits, agent_name
 from apex_cli.core.model.currency import MINOR_UNITS
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import CurrencyLimits, RepriceLimits, RiskLimits
 from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.spelling import COINS, CURRENCIES
 from apex_cli.core.model.wording import percent, plain
 from apex_cli.settings.lock_files import ProtectionSettings

@@ -22,8 +22,10 @@ FROZEN = Path(__file__).with_name("surface.txt")
 OF_THE_CORE = {
     "apex_cli.core.model.decision",
     "apex_cli.core.model.market",
+    "apex_cli.core.model.reason",
     "apex_cli.core.model.records",
     "apex_cli.core.model.request",
+    "apex_cli.core.model.size",
     "apex_cli.core.positions.position_views",
 }
 """Modules of values that are not the API's own."""

@@ -12,12 +12,13 @@ from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.errors import NothingToDo
 from apex_cli.core.execution.upkeep import keep_account
 from apex_cli.core.model.account import AccountBadge, AccountKind
-from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.order import OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, TradingState
 from apex_cli.core.model.request import (
     Answer,

@@ -17,10 +17,10 @@ from apex_cli.core.coordinator.service import Service
 from apex_cli.core.decision.kept_inputs import whole_record
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.errors import BrokerError, OutcomeUnknownError, StateError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome
 from apex_cli.core.model.request import Answer, Choice, Closed, CloseRequest, CloseStatus, WorkDone
 from apex_cli.core.model.signal import Signal

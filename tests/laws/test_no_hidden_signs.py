@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from apex_cli.core.errors import InputError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.notice import Notice, NoticeKind
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.messages.message import one_line, plain_text, telegram_html, telegram_notice
 from apex_cli.presenters.pages import page

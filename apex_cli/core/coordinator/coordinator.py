@@ -45,9 +45,10 @@ from apex_cli.core.execution.orders import Orders
 from apex_cli.core.execution.upkeep import keep_house
 from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.agent import Proposal
-from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Reason, Snapshot
+from apex_cli.core.model.decision import Decision, DecisionKind, Exposure, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal, word_problem
 from apex_cli.core.ports import (

@@ -14,7 +14,7 @@ from apex_cli.core.execution.close_result import closed_for, closed_now
 from apex_cli.core.execution.closer import Closer
 from apex_cli.core.execution.executor import TradeExecutor
 from apex_cli.core.management.stop_mover import StopMover
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import (
     Answer,

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from apex_cli.core.errors import SecurityError
 from apex_cli.core.execution.orders import NOTHING_SENT, UNSETTLED
 from apex_cli.core.market.calendar import market_time
-from apex_cli.core.model.decision import Decision, DecisionKind, Reason
+from apex_cli.core.model.decision import Decision, DecisionKind
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.state.tables import State

@@ -13,11 +13,11 @@ from decimal import Decimal
 from apex_cli.core.day_trades.flow import Countable, in_trade_order, security_of
 from apex_cli.core.market.calendar import is_session, session_date
 from apex_cli.core.model.account import AccountFacts
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import money
 
 MONDAY, SUNDAY = 0, 6

@@ -19,12 +19,13 @@ from apex_cli.core.day_trades.gate import GateOrder, Ground, judge_order
 from apex_cli.core.day_trades.regimes import facts_of
 from apex_cli.core.market.calendar import previous_sessions, session_date
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot
-from apex_cli.core.model.decision import DayTradeStatus, Reason
+from apex_cli.core.model.decision import DayTradeStatus
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.state.tables import State, Table
 

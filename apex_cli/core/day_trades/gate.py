@@ -18,10 +18,11 @@ from apex_cli.core.day_trades.margin import MINIMUM_EQUITY, Level
 from apex_cli.core.day_trades.regimes import worth
 from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus, Reason, Regime
+from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import money, plain
 
 

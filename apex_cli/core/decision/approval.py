@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Decision, Reason, Snapshot
+from apex_cli.core.model.decision import Decision, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.wording import percent, price
 

@@ -21,12 +21,13 @@ from apex_cli.core.market.calendar import market_status
 from apex_cli.core.market.option_value import theoretical_price
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.decision import DayTradeStatus, Exposure, Reason, Snapshot
+from apex_cli.core.model.decision import DayTradeStatus, Exposure, Snapshot
 from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State

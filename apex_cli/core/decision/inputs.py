@@ -12,15 +12,7 @@ from apex_cli.core.market.calendar import session_date, week_of
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.agent import AgentStanding
 from apex_cli.core.model.currency import Rate, worth
-from apex_cli.core.model.decision import (
-    NO_INPUTS,
-    DayTradeStatus,
-    Decision,
-    Exposure,
-    ProtectionInputs,
-    Sized,
-    Snapshot,
-)
+from apex_cli.core.model.decision import NO_INPUTS, DayTradeStatus, Decision, Exposure, ProtectionInputs, Snapshot
 from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
@@ -28,6 +20,7 @@ from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, Counters, PositionRecord
 from apex_cli.core.model.signal import Signal
+from apex_cli.core.model.size import Sized
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.state.tables import State

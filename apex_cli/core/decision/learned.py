@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.market.calendar import market_time
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.learning import LearningLimits, LearningMode
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Expectation, Opportunity
 
 ONE = Decimal(1)

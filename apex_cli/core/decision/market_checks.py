@@ -16,13 +16,15 @@ from apex_cli.core.market.calendar import FIRST_DAY, LAST_DAY, NEW_YORK, market_
 from apex_cli.core.market.option_value import THEORETICAL
 from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import Check, Exposure, Reason, Regime, Sized, TradingMode
+from apex_cli.core.model.decision import Check, Exposure, Regime, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.limits import OnObstacle
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.order import OrderSide, Phase
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import EVERYTHING
+from apex_cli.core.model.size import Sized
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.wording import percent, plain, price
 from apex_cli.core.positions.holding import flat_from

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from apex_cli.core.market.expiry import days_left
 from apex_cli.core.market.option_value import delta as delta_of
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.option_rule import OptionChain, OptionRule
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, market_view
 from apex_cli.core.model.wording import plain
 

@@ -14,11 +14,13 @@ from apex_cli.core.decision.size_multipliers import multipliers_of
 from apex_cli.core.decision.sizing import lowered, no_rate, size_as_given, size_position
 from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.decision.verdict import CheckContext
-from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind, Reason, Sized, Snapshot
+from apex_cli.core.model.decision import Check, Decision, DecisionKind, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRole, OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
+from apex_cli.core.model.size import Binding, Sized
 from apex_cli.core.model.wording import amounts_in, decimals
 
 

@@ -12,7 +12,7 @@ from apex_cli.core.decision.trade_costs import TradeCosts
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time, next_month_opening, next_week_opening, session_date
 from apex_cli.core.model.calendar_event import CalendarEvent
-from apex_cli.core.model.decision import Check, Exposure, Mark, Sized
+from apex_cli.core.model.decision import Check, Exposure, Mark
 from apex_cli.core.model.money import CENT, ZERO
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
@@ -24,6 +24,7 @@ from apex_cli.core.model.protections import (
     StrategyBudget,
     TradeLock,
 )
+from apex_cli.core.model.size import Sized
 from apex_cli.core.model.wording import decimals, money, percent
 from apex_cli.core.positions.lock_rules import NO_STRATEGY, cooldown_limit, expectancy_limit, stop_limit, streak_limit
 from apex_cli.core.positions.trade_locks import is_locked_by

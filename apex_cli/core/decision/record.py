@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from apex_cli.core.decision.approval import transition
 from apex_cli.core.decision.kept_inputs import by_reference
 from apex_cli.core.learning.followed import follow
-from apex_cli.core.model.decision import Decision, DecisionKind, Reason, Snapshot
+from apex_cli.core.model.decision import Decision, DecisionKind, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,

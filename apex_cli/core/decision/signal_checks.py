@@ -11,11 +11,13 @@ from apex_cli.core.market.calendar import NEW_YORK, market_time
 from apex_cli.core.market.expiry import has_expired, is_adjusted, is_settled_at_opening, last_trade_at
 from apex_cli.core.market.ticks import levels_on_ticks
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import Check, Reason, Sized
+from apex_cli.core.model.decision import Check
 from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.money import ONE, ZERO, Price
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import word_problem
+from apex_cli.core.model.size import Sized
 from apex_cli.core.model.wording import decimals, plain, price, units
 from apex_cli.core.venue.costs import CostModel
 

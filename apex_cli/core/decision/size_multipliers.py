@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from apex_cli.core.model.decision import Binding, Multiplier, ProtectionInputs, TradeRecord
+from apex_cli.core.model.decision import ProtectionInputs, TradeRecord
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import SizingLimits
+from apex_cli.core.model.size import Binding, Multiplier
 from apex_cli.core.model.wording import percent
 
 ONE = Decimal(1)

@@ -8,11 +8,11 @@ from decimal import Decimal
 from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import Sized
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Price, Usd
+from apex_cli.core.model.size import Sized
 from apex_cli.core.venue.costs import CostModel
 
 

@@ -7,11 +7,13 @@ from decimal import Decimal
 from functools import cache
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Check, Reason, Sized, Snapshot
+from apex_cli.core.model.decision import Check, Snapshot
 from apex_cli.core.model.limits import Limits, RiskLimits
 from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Opportunity, Signal
+from apex_cli.core.model.size import Sized
 
 
 class CheckContext(Value, frozen=True, kw_only=True):

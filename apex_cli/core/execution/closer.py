@@ -28,11 +28,11 @@ from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.market.expiry import has_expired
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import Closed, CloseRequest, EntriesCancelled
 from apex_cli.core.ports import Clock, Ids, StateStore

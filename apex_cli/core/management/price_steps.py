@@ -18,12 +18,14 @@ from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.decision.tranches import tranche_quantities
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import Reason, Sized, Snapshot
+from apex_cli.core.model.decision import Snapshot
 from apex_cli.core.model.limits import Limits, RepriceLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import risk_per_unit
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord, RestingEntry
+from apex_cli.core.model.size import Sized
 from apex_cli.core.model.wording import plain, units
 
 

@@ -27,10 +27,10 @@ from apex_cli.core.management.price_steps import (
     repriced_bracket,
     unsent_quantity,
 )
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import Order, OrderRecord
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord, RestingEntry
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.protection import is_unsure

@@ -8,9 +8,9 @@ from datetime import datetime
 from apex_cli.core.analysis.unknown_splits import UnknownSplit
 from apex_cli.core.errors import ApexError
 from apex_cli.core.execution.closer import Closer
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.request import CloseRequest
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import Clock, StateStore

@@ -17,76 +17,9 @@ from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.protections import TradeLock
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Lock
-
-
-class Reason(Value, frozen=True, kw_only=True):
-    """Why: a stable code for scripts and a sentence for people."""
-
-    code: str
-    message: str
-    limit: str | None = None
-    """The bound, as text with its unit."""
-
-    value: str | None = None
-    """What was found, as text with its unit."""
-
-    lifts_at: datetime | None = None
-    """When it does not hold any more by itself; None where it ends with something else than time."""
-
-
-class Binding(StrEnum):
-    """What decided a size."""
-
-    RISK = "risk"
-    CAPITAL = "capital"
-    MINIMUM = "minimum"
-    """A cap allowed less than the smallest quantity."""
-
-    VOLATILITY = "volatility"
-    """The volatility target made it smaller."""
-
-    KELLY = "kelly"
-    """A fraction of Kelly made it smaller."""
-
-    LEARNING = "learning"
-    """What was learned of its strategy lowered it."""
-
-
-class Multiplier(Value, frozen=True, kw_only=True):
-    """What makes a size smaller than the caps do."""
-
-    name: Binding
-    value: Decimal
-    """0..1."""
-
-    why: str
-
-
-class Sized(Value, frozen=True, kw_only=True):
-    """A quantity, what limited it, and what it costs when the stop is hit."""
-
-    quantity: Quantity
-    quantity_by_risk: Quantity
-    quantity_by_capital: Quantity
-    binding: Binding
-    notional: Usd
-    """quantity * entry * multiplier, in account currency."""
-
-    risk_amount: Usd
-    """Loss at the stop before costs: quantity * |entry - stop| * multiplier, in account currency."""
-
-    risk_per_unit: Usd
-    """|entry - stop| * multiplier, in account currency."""
-
-    rate: Rate | None = None
-    """What the prices are in, in account currency; None where it is the same."""
-
-    warnings: tuple[Reason, ...] = ()
-    """Caps that the smallest quantity breaks, with their numbers."""
-
-    multipliers: tuple[Multiplier, ...] = ()
-    """Those below 1."""
+from apex_cli.core.model.size import Sized
 
 
 class TradingMode(StrEnum):

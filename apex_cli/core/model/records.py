@@ -11,12 +11,13 @@ import msgspec
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate, worth
-from apex_cli.core.model.decision import Decision, Reason, TradingMode
+from apex_cli.core.model.decision import Decision, TradingMode
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.lesson import EntryConditions
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import Position
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Opportunity, SignalFamily
 
 

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Decision, Reason
+from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import ApprovalRecord
 

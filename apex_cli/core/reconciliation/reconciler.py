@@ -26,7 +26,6 @@ from apex_cli.core.execution.orders import POLL_INTERVAL_S, Orders
 from apex_cli.core.execution.upkeep import settle_account
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.broker_events import BrokerEvent, BrokerOrder, BrokerSnapshot
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import underlying_of
@@ -34,6 +33,7 @@ from apex_cli.core.model.limits import ReconcileLimits
 from apex_cli.core.model.money import ZERO, Price
 from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import signed
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import (
     AUTOMATIC,
     Break,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from apex_cli.core.model.broker_events import BrokerOrder
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.money import ZERO
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.spelling import same_security
 from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.protection import is_closing_side

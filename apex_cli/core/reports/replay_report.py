@@ -10,13 +10,13 @@ from decimal import Decimal
 from apex_cli.core.day_trades.count import count_day_trades
 from apex_cli.core.market.calendar import previous_sessions, session_date
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.learning import WeightsVersion
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.position import RoundTrip, profit
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome, SignalReport
 from apex_cli.core.positions.booking import Booked
 from apex_cli.core.positions.performance import Drawdown, Ratios, Statistics, Tally, ratios_of

@@ -8,12 +8,13 @@ from decimal import Decimal
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate, worth
-from apex_cli.core.model.decision import DecisionKind, Reason
+from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.state import events

@@ -16,11 +16,12 @@ from apex_cli.core.market.calendar import next_session, previous_sessions, sessi
 from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate, worth
-from apex_cli.core.model.decision import DecisionKind, Reason
+from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import Order, OrderRole
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import Counters, OutboxRow
 from apex_cli.core.ports import JournalReader
 from apex_cli.core.positions.performance import (

@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.analysis.technical import MIN_BARS, Technical, Unusable, analyse
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import PipelineContext

@@ -13,8 +13,8 @@ from apex_cli.core.analysis.frame import Frame, extended, frame_of, seconds
 from apex_cli.core.analysis.quality import look_at
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import BarSource
 
 _wholes: WeakKeyDictionary[BarSource, dict[str, Frame]] = WeakKeyDictionary()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch, SignalSource, SignalStage

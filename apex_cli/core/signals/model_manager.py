@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, RefusedError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.prediction import Accuracy, Event, ModelInfo, ModelOutcome, Pointer, Prediction
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.ports import BarSource, ModelStore
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from apex_cli.core.errors import ApexError, BrokerError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.ports import SignalBatch, SignalSource
 

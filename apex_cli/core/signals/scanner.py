@@ -16,9 +16,9 @@ from apex_cli.core.analysis.frame import Floats, Frame, finite_bars, seconds
 from apex_cli.core.analysis.indicators import Indicators, indicators_of
 from apex_cli.core.analysis.technical import MIN_BARS
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK, session_bounds
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.spelling import of_key

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND, market_status
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal as ReadSignal
 from apex_cli.core.model.spelling import of_key

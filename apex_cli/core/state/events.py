@@ -18,7 +18,7 @@ import msgspec
 from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.agent import AgentCall
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Reason, Snapshot
+from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, Snapshot
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
@@ -29,6 +29,7 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.protections import TradeLock
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Break, Ignored, Reconciliation, SplitTaken
 from apex_cli.core.model.records import (
     ApprovalRecord,

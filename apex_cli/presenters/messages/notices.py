@@ -15,10 +15,11 @@ import msgspec
 from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Reason, TradingMode
+from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
 from apex_cli.core.model.notice import Fact, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import LockScope
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.activity import lock_news

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from apex_cli.core.errors import ApexError, ExitStatus
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.blocks import Block
 from apex_cli.presenters.screen.output import Output, reason_error, without_secrets
 

@@ -22,7 +22,7 @@ import typer
 
 from apex_cli.core.errors import ApexError, ExitStatus, StateError
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.envelope import ENVELOPE_VERSION, INTERRUPTED, envelope_text, error_entry, plain_value
 from apex_cli.presenters.screen.blocks import Block, Line

@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from apex_cli.core.decision.learned import why_lowered
 from apex_cli.core.decision.plan import decide, decide_at
 from apex_cli.core.decision.record import record_decision
-from apex_cli.core.model.decision import Binding, DecisionKind, Sized
+from apex_cli.core.model.decision import DecisionKind
 from apex_cli.core.model.learning import LearningLimits, LearningMode
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.signal import Expectation, Opportunity
+from apex_cli.core.model.size import Binding, Sized
 from apex_cli.core.state.events import DecisionRecord
 from apex_cli.core.state.tables import State
 from kit import START

@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.decision.option_choice import Candidate, Terms, candidates, terms_of, with_contract
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionChain, OptionRule, read_days
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, SignalType
 from kit.rig import make_signal
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.calendar_event import Blackout, CalendarEvent
-from apex_cli.core.model.decision import Binding, DecisionKind, Mark, ProtectionInputs, TradeRecord
+from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs, TradeRecord
 from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits, RiskLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import (
@@ -25,6 +25,7 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
     TradeLock,
 )
+from apex_cli.core.model.size import Binding
 
 D = Decimal
 UNTIL = datetime(2026, 3, 4, 14, 30, tzinfo=UTC)

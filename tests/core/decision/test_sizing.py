@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import no_rate, size_as_given, size_position, smallest_quantity
 from apex_cli.core.model.currency import Rate, own_rate
-from apex_cli.core.model.decision import Binding, Reason, Sized
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
 from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.size import Binding, Sized
 
 D = Decimal
 STOCK = make_instrument("AAPL")

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.coordinator.trading_mode import change_trading_mode
 from apex_cli.core.decision.record import record_rejected_row
-from apex_cli.core.model.decision import Reason, TradingMode
+from apex_cli.core.model.decision import TradingMode
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import RejectedRow
 from apex_cli.core.reports.activity import Activity, ActivityKind, activities, activity_of

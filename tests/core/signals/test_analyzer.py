@@ -13,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, SignalType, market_view
 from apex_cli.core.signals.analyzer import TechnicalAnalyzer
 from apex_cli.core.signals.bar_history import History

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.context import Once, PipelineContext

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.models.model_files import ModelFiles
 from apex_cli.core.errors import RefusedError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.prediction import Event, ModelInfo, ModelOutcome, Pointer, Prediction
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import Once, PipelineContext

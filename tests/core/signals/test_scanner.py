@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import Indicators
 from apex_cli.core.analysis.scans import mean_reversion, momentum_breakout, trend_following, volume_reversal
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome
 from apex_cli.core.model.signal import Signal, SignalType, reward_risk
 from apex_cli.core.signals.bar_history import History

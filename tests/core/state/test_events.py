@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.state.journal import encode_event
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow, RejectedRow
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.reports.activity import activity_of

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.model.account import AccountSnapshot
-from apex_cli.core.model.decision import Binding, Check, Decision, DecisionKind, Reason, Sized, TradingMode
+from apex_cli.core.model.decision import Check, Decision, DecisionKind, TradingMode
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
@@ -20,6 +20,7 @@ from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.position import Position, PositionSide, RoundTrip
 from apex_cli.core.model.protections import LockRule, LockScope, TradeLock
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import (
     Break,
     BreakCode,
@@ -46,6 +47,7 @@ from apex_cli.core.model.records import (
 )
 from apex_cli.core.model.request import Closed, CloseRequest, Failure, RequestRecord, RequestStatus, WorkDone
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, SignalType
+from apex_cli.core.model.size import Binding, Sized
 from apex_cli.core.state.tables import State, Table
 from kit import START, an_event
 

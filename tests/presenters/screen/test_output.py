@@ -25,7 +25,7 @@ from apex_cli.core.errors import (
     RefusedError,
     StateError,
 )
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.envelope import STATUS_WORDS
 from apex_cli.presenters.screen.blocks import Line
 from apex_cli.presenters.screen.output import Output, take_any_sign, write_line

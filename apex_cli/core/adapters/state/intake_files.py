@@ -18,7 +18,7 @@ import msgspec
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, state_errors, write_atomically
 from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import RejectedRow, SignalReport
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from apex_cli.app.ib_market import make_prefetch
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import SignalBatch
 from apex_cli.core.signals.context import Once
 from apex_cli.core.signals.prefetch import NOT_FETCHED, Awaiting, Prefetch

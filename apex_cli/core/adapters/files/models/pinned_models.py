@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.prediction import ModelInfo, ModelOutcome, Pointer, Prediction
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import ModelStore
 
 

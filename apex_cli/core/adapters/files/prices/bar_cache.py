@@ -19,8 +19,8 @@ from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, w
 from apex_cli.core.errors import ApexError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import BarSource, Clock
 
 FORMAT = 1

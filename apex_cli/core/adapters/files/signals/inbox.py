@@ -22,7 +22,7 @@ from apex_cli.core.adapters.files.signals.alerts import DEFAULT_FORM, SignalForm
 from apex_cli.core.adapters.files.signals.signal_rows import rejected
 from apex_cli.core.adapters.files.signals.signal_sources import ONE_DAY, printable, read_file
 from apex_cli.core.errors import InputError
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.ports import RejectedRow, SignalBatch
 

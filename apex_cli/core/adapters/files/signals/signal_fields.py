@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionRule, read_days
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import SignalType
 
 SIGNAL_INVALID = "signal_invalid"

@@ -20,9 +20,9 @@ from apex_cli.core.adapters.files.signals.signal_fields import (
     refuse_unknown,
     shown,
 )
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.option_rule import OptionRule
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import OPTION_RIGHTS, Signal, word_problem
 from apex_cli.core.model.spelling import FOREIGN_EXCHANGES, Hints, SpellingError, canonical
 from apex_cli.core.ports import RejectedRow

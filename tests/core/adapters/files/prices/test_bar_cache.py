@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.prices.bar_cache import CachedBars
 from apex_cli.core.errors import BrokerError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
+from apex_cli.core.model.reason import Reason
 from kit import FixedClock
 from kit.bars import ListBars, bars_of, wander
 

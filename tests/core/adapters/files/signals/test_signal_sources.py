@@ -30,8 +30,8 @@ from apex_cli.core.adapters.files.signals.signal_reader import (
 from apex_cli.core.adapters.files.signals.signal_rows import parse_row
 from apex_cli.core.adapters.files.signals.signal_sources import FileSource, StdinSource
 from apex_cli.core.errors import ExitStatus, InputError
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import MarketType, OptionRight
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import RejectedRow, SignalBatch
 
