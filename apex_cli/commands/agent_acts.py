@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apex_cli.commands.options import Call
+from apex_cli.commands.options import Call, do
 from apex_cli.core.errors import InputError, RefusedError
 from apex_cli.core.model.agent import MOST_REASON, harmless
 from apex_cli.core.model.decision import TradingMode
@@ -80,11 +80,11 @@ def _answer(asked: Asked, choice: Choice, approval_id: str) -> None:
 
 def close(asked: Asked) -> None:
     """Close a position, or a part of it."""
-    from apex_cli.commands.close import close as command
-
     given: given_as.CloseArguments = asked.arguments
-    command.body(  # type: ignore[attr-defined]  # the command without its options
-        Call.of(asked.out, asked.settings),
+    do(
+        "close",
+        asked.out,
+        asked.settings,
         symbols=[given.symbol],
         fraction=given.fraction,
         reason=_name(asked),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from msgspec.structs import asdict, replace
 from apex_cli.agents import arguments as given_as
 from apex_cli.agents.tool import Asked, Tool
 from apex_cli.commands import agent_acts
-from apex_cli.commands.options import Call
+from apex_cli.commands.options import do
 from apex_cli.core.errors import BusyError, ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.agent import MOST_REASON, AgentAct, harmless
 from apex_cli.core.model.records import SignalOutcome, SignalReport
@@ -27,21 +28,9 @@ NOT_REPLAYED = ("scanners.custom", "scanners.strategies", "replay.keep_bars")
 """Those of them that name code, or have files written."""
 
 
-def _plain(body: Any, asked: Asked, **given: Any) -> None:  # noqa: ANN401 - any command
-    """Do what a command does."""
-    body.body(Call.of(asked.out, asked.settings), **given)
-
-
-def _status(asked: Asked) -> None:
-    from apex_cli.commands.status import status
-
-    _plain(status, asked)
-
-
-def _positions(asked: Asked) -> None:
-    from apex_cli.commands.positions import positions
-
-    _plain(positions, asked)
+def _look(command: str) -> Callable[[Asked], None]:
+    """Return what does a command without options."""
+    return lambda asked: do(command, asked.out, asked.settings)
 
 
 def _approvals(asked: Asked) -> None:
@@ -51,29 +40,17 @@ def _approvals(asked: Asked) -> None:
 
 
 def _explain(asked: Asked) -> None:
-    from apex_cli.commands.explain import explain
-
-    _plain(explain, asked, identity=asked.arguments.identity)
+    do("explain", asked.out, asked.settings, identity=asked.arguments.identity)
 
 
 def _size(asked: Asked) -> None:
-    from apex_cli.commands.size import size
-
     given: given_as.SizeArguments = asked.arguments
-    _plain(size, asked, **asdict(given) | {"target": list(given.target)})
-
-
-def _pdt_status(asked: Asked) -> None:
-    from apex_cli.commands.pdt_status import pdt_status
-
-    _plain(pdt_status, asked)
+    do("size", asked.out, asked.settings, **asdict(given) | {"target": list(given.target)})
 
 
 def _history(asked: Asked) -> None:
-    from apex_cli.commands.history import history
-
     given: given_as.HistoryArguments = asked.arguments
-    _plain(history, asked, **asdict(given) | {"since": _day(given.since)})
+    do("history", asked.out, asked.settings, **asdict(given) | {"since": _day(given.since)})
 
 
 def _day(text: str | None) -> datetime | None:
@@ -185,29 +162,17 @@ def _as_text(value: given_as.Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _risk(asked: Asked) -> None:
-    from apex_cli.commands.risk import risk
-
-    _plain(risk, asked)
-
-
-def _orders(asked: Asked) -> None:
-    from apex_cli.commands.orders import orders
-
-    _plain(orders, asked, symbol=None, everything=False)
-
-
 LOOKS = (
-    ("status", "Status", "Account, trading state, positions, approvals, alarms, and what to do next.", _status),
-    ("positions", "Positions", "Open positions with profit and loss, R, stops, targets and protection.", _positions),
-    ("orders", "Orders", "Orders that work at the broker.", _orders),
-    ("risk", "Risk", "Open risk by group, what moves together, the worst day, and distance to every limit.", _risk),
-    ("pdt_status", "Day trades", "The day-trading rule in force, day trades used and left.", _pdt_status),
+    ("status", "Status", "Account, trading state, positions, approvals, alarms, and what to do next."),
+    ("positions", "Positions", "Open positions with profit and loss, R, stops, targets and protection."),
+    ("orders", "Orders", "Orders that work at the broker."),
+    ("risk", "Risk", "Open risk by group, what moves together, the worst day, and distance to every limit."),
+    ("pdt_status", "Day trades", "The day-trading rule in force, day trades used and left."),
 )
 """Tools without arguments that are named as their commands."""
 
 TOOLS = (
-    *(Tool(name, title, text, given_as.Nothing, name.replace("_", "-"), run) for name, title, text, run in LOOKS),
+    *(Tool(name, title, text, given_as.Nothing, name.replace("_", "-"), _look(name)) for name, title, text in LOOKS),
     Tool(
         "approvals",
         "Approvals",

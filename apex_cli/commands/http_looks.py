@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-from apex_cli.commands.options import Call
+from apex_cli.commands.options import do
 from apex_cli.core.model.request import Answer
 from apex_cli.listen.look_routes import Doing, Look
 from apex_cli.presenters.screen.captured import Captured
 from apex_cli.settings.sections import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WAIT_S = 20.0
 """How long the process that trades may take to begin an answer, in seconds."""
@@ -19,34 +16,16 @@ WAIT_S = 20.0
 
 def make_doing(settings: Settings, *, can_act: bool) -> Doing:
     """Return what may be read, and with *can_act* answered."""
-    looks = {"/status": "status", "/positions": "positions", "/orders": "orders", "/approvals": "approve"}
-    shown = {path: Look(command, _shows(settings, command)) for path, command in looks.items()}
+    shown = {f"/{name}": Look(name, partial(do, name, settings=settings)) for name in ("status", "positions", "orders")}
+    shown["/approvals"] = Look("approve", partial(_show_waiting, settings))
     answer = (lambda out, answer: _answer(settings, out, answer)) if can_act else None
     return Doing(shown, answer, lambda name: _is_known(settings, name))
 
 
-def _shows(settings: Settings, command: str) -> Callable[[Captured], None]:
-    def show(out: Captured) -> None:
-        call = Call.of(out, settings)
-        match command:
-            case "status":
-                from apex_cli.commands.status import status
+def _show_waiting(settings: Settings, out: Captured) -> None:
+    from apex_cli.commands.approve import show_waiting
 
-                status.body(call)  # type: ignore[attr-defined]  # the command without its options
-            case "positions":
-                from apex_cli.commands.positions import positions
-
-                positions.body(call, watch=False)  # type: ignore[attr-defined]  # same
-            case "orders":
-                from apex_cli.commands.orders import orders
-
-                orders.body(call, symbol=None, everything=False)  # type: ignore[attr-defined]  # same
-            case _:
-                from apex_cli.commands.approve import show_waiting
-
-                show_waiting(out, settings)
-
-    return show
+    show_waiting(out, settings)
 
 
 def _is_known(settings: Settings, name: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -175,6 +176,19 @@ class Call:
         settings = allow_live(read_settings(self.config, overrides, profile=self.profile), self._is_live)
         show_amounts_in(settings.currency.base)
         return settings
+
+
+def do(command: str, out: Output, settings: Settings, **given: Any) -> None:  # noqa: ANN401 - any command's options
+    """Do what a command does, with settings that are read already; what is not *given* is as by default.
+
+    Args:
+        command: its module and function, such as ``move_stop``.
+        out: where it speaks.
+        settings: what is configured.
+        given: its own options.
+    """
+    body = getattr(import_module(f"apex_cli.commands.{command}"), command).body
+    body(Call.of(out, settings), **given)
 
 
 def common(
