@@ -7,12 +7,10 @@ import logging
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from apex_cli import __version__
-from apex_cli.core.errors import ConfigError, install_command
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -29,16 +27,6 @@ you send is executed without that person. Amounts, prices and ratios are decimal
 
 DoorOf = Callable[["ServerRequestContext[Any, Any]"], "Door"]
 """Returns the door that a request came through."""
-
-
-def require_sdk() -> None:
-    """Make sure that the SDK is installed.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if find_spec("mcp") is None:
-        raise ConfigError("extra_missing", "apex mcp needs the extra 'mcp'.", hint=install_command("mcp"))
 
 
 def make_server(door_of: DoorOf) -> Server[Any]:

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from apex_cli.app.kept_rows import KeptRows
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
 from apex_cli.core.adapters.files.named_file import read_named
-from apex_cli.core.errors import BrokerError, ConfigError, InputError, install_command
+from apex_cli.core.errors import BrokerError, ConfigError, InputError, missing_extra
 from apex_cli.core.model.base import Value
 from apex_cli.core.positions.performance import returns_of
 from apex_cli.core.reports.replay_report import ReplayReport, SweepRow
@@ -238,9 +238,7 @@ def _connect(address: str) -> Any:  # noqa: ANN401 - Dask is an extra without ty
     try:
         distributed = import_module("distributed")
     except ImportError:
-        raise ConfigError(
-            "extra_missing", "A sweep on a cluster needs Dask.", hint=install_command("cluster")
-        ) from None
+        raise missing_extra("cluster", "A sweep on a cluster needs Dask.") from None
     try:
         return distributed.Client(address, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from apex_cli.commands.options import Call, HandOverOption, common, whole
-from apex_cli.core.errors import ConfigError, InputError, install_command
+from apex_cli.core.errors import InputError, require_extra
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
@@ -70,7 +70,7 @@ def dashboard(
 ) -> None:
     """Watch the day live: P&L, risk, positions, approvals, orders, decisions. Read-only unless you take control."""
     out, settings = call.out, call.settings
-    require_textual()
+    require_extra("dashboard", "textual", "textual_plotext", "textual_serve", who="The dashboard")
     if serve:
         _serve(out, settings, Address(host, port, public_url), control=control, theme=theme.value, wait_s=wait)
         return
@@ -93,22 +93,6 @@ def _be_a_visitor(server: str) -> None:
     if server.isdigit():
         end_with_parent(int(server))
     bound_memory(MOST_MEMORY)
-
-
-def require_textual() -> None:
-    """Say which extra is missing.
-
-    Raises:
-        ConfigError: a library of the dashboard is not installed.
-    """
-    from importlib.util import find_spec
-
-    if any(find_spec(name) is None for name in ("textual", "textual_plotext", "textual_serve")):
-        raise ConfigError(
-            "extra_missing",
-            "The dashboard needs the extra 'dashboard', which is not installed.",
-            hint=install_command("dashboard"),
-        )
 
 
 def _serve(out: Output, settings: Settings, address: Address, *, control: bool, theme: str, wait_s: float) -> None:

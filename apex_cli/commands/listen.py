@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.options import Call, common, whole
-from apex_cli.core.errors import ConfigError, install_command
+from apex_cli.core.errors import require_extra
 from apex_cli.core.model.reason import Reason
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def listen(
     have a token come in at /mcp.
     """
     out, settings = call.out, call.settings
-    require_server()
+    require_extra("listen", "starlette", "uvicorn", "prometheus_client", who="apex listen")
     from apex_cli.commands.http_looks import make_doing
     from apex_cli.core.adapters.addresses import require_free
     from apex_cli.listen.http_process import Place, Talk, serve
@@ -74,26 +74,8 @@ def _agents(out: Output, settings: Settings, *, can_act: bool) -> Sequence[Extra
     tokens = read_secrets(settings, can_act=can_act).agents
     if not tokens:
         return ()
-    from apex_cli.agents.agent_server import require_sdk
-
-    require_sdk()
+    require_extra("mcp", "mcp", who="A token of an agent")
     from apex_cli.agents.http import agents_over_http
     from apex_cli.commands.agent_tools import TOOLS
 
     return (agents_over_http(settings, tokens, TOOLS),)
-
-
-def require_server() -> None:
-    """Say which extra is missing.
-
-    Raises:
-        ConfigError: a library of the server is not installed.
-    """
-    from importlib.util import find_spec
-
-    if any(find_spec(name) is None for name in ("starlette", "uvicorn", "prometheus_client")):
-        raise ConfigError(
-            "extra_missing",
-            "apex listen needs the extra 'listen', which is not installed.",
-            hint=install_command("listen"),
-        )

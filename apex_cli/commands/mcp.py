@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.options import Call, common
-from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.core.errors import ConfigError, InputError, require_extra
 from apex_cli.core.model.agent import NAME_RULE, agent_name
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ def mcp(
     A proposal waits for a person, whatever execution.auto_execute says. Section ``agents`` of the configuration says
     what an agent may do and how much.
     """
-    from apex_cli.agents.agent_server import require_sdk
-
     try:
         name = agent_name(agent)
     except ValueError:
@@ -38,7 +36,7 @@ def mcp(
         ) from None
     settings = call.settings
     _require_known(settings, name)
-    require_sdk()
+    require_extra("mcp", "mcp", who="apex mcp")
     from apex_cli.agents.agent_door import Door
     from apex_cli.agents.agent_server import serve_stdio
     from apex_cli.commands.agent_tools import TOOLS

@@ -145,3 +145,20 @@ def install_command(extra: str) -> str:
         if origin.scheme == "file" and not origin.path.endswith((".whl", ".gz")):
             place = unquote(origin.path)
     return f'pip install "{place}[{extra}]"'
+
+
+def missing_extra(extra: str, message: str) -> ConfigError:
+    """Return the error of what needs *extra*, with the command that installs it."""
+    return ConfigError("extra_missing", message, hint=install_command(extra))
+
+
+def require_extra(extra: str, *modules: str, who: str) -> None:
+    """Refuse what *who* names before any long work, where the modules of *extra* are not installed.
+
+    Raises:
+        ConfigError: one of *modules* is missing.
+    """
+    from importlib.util import find_spec  # noqa: PLC0415 - few commands need it
+
+    if any(find_spec(name) is None for name in modules):
+        raise missing_extra(extra, f"{who} needs the extra {extra!r}, which is not installed.")

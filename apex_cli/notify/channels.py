@@ -24,7 +24,7 @@ from apex_cli.core.adapters.notifiers.secrets import (
     Secrets,
     read_secrets,
 )
-from apex_cli.core.errors import ApexError, ConfigError, install_command
+from apex_cli.core.errors import ApexError, ConfigError, require_extra
 from apex_cli.core.model.notice import Loudness, NoticeKind, QuietHours
 from apex_cli.core.notices.courier import Policy
 from apex_cli.core.ports import Notifier
@@ -144,8 +144,6 @@ def require_telegram(secrets: Secrets) -> None:
     Raises:
         ConfigError: something is missing, or the library is.
     """
-    from importlib.util import find_spec
-
     missing = [name for name, value in ((TOKEN, secrets.token), (CHAT_ID, secrets.chat_id)) if not value]
     if not missing and not secrets.users:
         missing = [USER_IDS]
@@ -155,12 +153,7 @@ def require_telegram(secrets: Secrets) -> None:
             f"notify.telegram is enabled, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
             hint="Set it in the environment or in notify.secrets_file.",
         )
-    if find_spec("telegram") is None:
-        raise ConfigError(
-            "extra_missing",
-            "notify.telegram is enabled, but python-telegram-bot is not installed.",
-            hint=install_command("telegram"),
-        )
+    require_extra("telegram", "telegram", who="notify.telegram")
 
 
 def _apprise(settings: Settings, secrets: Secrets) -> list[Channel]:

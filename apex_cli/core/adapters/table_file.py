@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from apex_cli.core.errors import InputError
+from apex_cli.core.errors import InputError, install_command
 
 Datum = str | int | bool | Decimal | date | datetime | None
 _FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
@@ -118,5 +118,5 @@ def _xlsx_cell(value: Datum) -> Datum:
 
 def _missing(extra: str) -> InputError:
     return InputError(
-        "extra_missing", f"Writing {extra} needs an extra.", hint=f"pip install 'apex-cli[{extra}]', or --format csv."
+        "extra_missing", f"Writing {extra} needs an extra.", hint=f"{install_command(extra)}, or --format csv."
     )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from apex_cli.core.errors import ConfigError, InputError, install_command
+from apex_cli.core.errors import ConfigError, InputError, missing_extra
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.row_table import Records
@@ -221,7 +221,7 @@ def give_arrays(ctx: Context, columns: tuple[NDArray[np.int64], Floats] | None) 
 
 
 def _missing(error: ImportError) -> ConfigError:
-    return ConfigError("extra_missing", f"Arrays and indicators need {error.name}.", hint=install_command("ta"))
+    return missing_extra("ta", f"Arrays and indicators need {error.name}.")
 
 
 OnBar: TypeAlias = Callable[[Context], Signal | None]

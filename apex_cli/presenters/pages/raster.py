@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apex_cli.core.errors import ConfigError, install_command
+from apex_cli.core.errors import require_extra
 from apex_cli.presenters.pages.picture import FONT
 
 ZOOM = 1.5
@@ -10,20 +10,12 @@ ZOOM = 1.5
 
 
 def require_png() -> None:
-    """Say which extra is missing, before any long work.
+    """Refuse a picture before any long work.
 
     Raises:
         ConfigError: the library or the font is not installed.
     """
-    try:
-        import font_roboto  # noqa: F401 - only whether it is there
-        import resvg_py  # noqa: F401 - same
-    except ImportError:
-        raise ConfigError(
-            "extra_missing",
-            "A picture needs the extra 'png', which is not installed.",
-            hint=install_command("png"),
-        ) from None
+    require_extra("png", "font_roboto", "resvg_py", who="A picture")
 
 
 def png_of(svg: str) -> bytes:

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from apex_cli.core.adapters.notifiers.quiet_logs import quiet_logs
-from apex_cli.core.errors import ConfigError, install_command
+from apex_cli.core.errors import ConfigError, require_extra
 from apex_cli.core.ports import DeliveryError
 from apex_cli.core.redaction import redact
 
@@ -44,14 +44,9 @@ class AppriseNotifier:
         Raises:
             ConfigError: apprise is not installed, or does not know the URL; the message does not repeat it.
         """
-        try:
-            import apprise
-        except ImportError:
-            raise ConfigError(
-                "extra_missing",
-                "notify.apprise is enabled, but apprise is not installed.",
-                hint=install_command("notify"),
-            ) from None
+        require_extra("notify", "apprise", who="notify.apprise")
+        import apprise
+
         quiet_logs()
         self._text_of = text_of
         self._picture_of = picture_of

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from apex_cli.core.adapters.notifiers.quiet_logs import quiet_logs
-from apex_cli.core.errors import ConfigError, install_command
+from apex_cli.core.errors import require_extra
 from apex_cli.core.model.base import Value
 from apex_cli.core.ports import DeliveryError
 from apex_cli.core.redaction import redact
@@ -71,15 +71,10 @@ class TelegramLink:
             ConfigError: python-telegram-bot is not installed.
         """
         os.environ["PTB_TIMEDELTA"] = "1"  # the library's own way to say that durations are read as such
-        try:
-            from telegram import Bot
-            from telegram.request import HTTPXRequest
-        except ImportError:
-            raise ConfigError(
-                "extra_missing",
-                "notify.telegram is enabled, but python-telegram-bot is not installed.",
-                hint=install_command("telegram"),
-            ) from None
+        require_extra("telegram", "telegram", who="notify.telegram")
+        from telegram import Bot
+        from telegram.request import HTTPXRequest
+
         quiet_logs()
         self._chat_id = chat_id
         self._poll_s = poll_s
