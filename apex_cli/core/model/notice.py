@@ -31,6 +31,18 @@ class NoticeKind(StrEnum):
     HEARTBEAT = "heartbeat"
 
 
+class News(Value, frozen=True, kw_only=True):
+    """How a person is told of a kind of event."""
+
+    kind: NoticeKind
+    priority: int = 2
+    """1 now, 2 soon, 3 when it suits."""
+
+    emoji: str = "🔔"
+    words: str = ""
+    """What the title says, where ``presenters/messages/notices`` has no words of its own; empty: the event's kind."""
+
+
 class Loudness(StrEnum):
     """How a kind of notice is delivered."""
 

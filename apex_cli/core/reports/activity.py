@@ -88,12 +88,7 @@ def activity_of(row: OutboxRow) -> Activity | None:  # noqa: C901 - one case for
             | events.RoundTripVoided()
             | events.Repriced()
             | events.BooksEvent()
-            | events.DayTradeWarning()
-            | events.DeficitEvent()
-            | events.SessionStarted()
-            | events.CashMoved()
-            | events.MarksReset()
-            | events.DaySummarised()
+            | events.AccountEvent()
             | events.RunOverdue()
             | events.UnreadEvent()
         ):

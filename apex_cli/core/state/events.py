@@ -1,8 +1,9 @@
 """Every event of the journal: one class for each kind, with what happened (``data``) and whom it concerns.
 
 A line of the journal is such an event: ``{"seq", "at", "kind", "subject", "data"}``. Who writes one calls
-``State.emit``; who reads one calls ``read_event`` and matches on the class. A reader names every kind, also those it
-has nothing to say of, and mypy reports the kind that it forgot.
+``State.emit``; who reads one calls ``read_event`` and matches on the class. A reader names every kind, by its class or
+by its base, also those it has nothing to say of, and mypy reports the kind that it forgot. A kind that is news says so
+itself (``news``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeAlias, assert_never, get_args
+from typing import Any, ClassVar, TypeAlias, assert_never, get_args
 
 import msgspec
 
@@ -26,6 +27,7 @@ from apex_cli.core.model.learning import LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import FollowedEnd
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
+from apex_cli.core.model.notice import News, NoticeKind
 from apex_cli.core.model.order import Order, OrderRecord
 from apex_cli.core.model.position import PositionSide, RoundTrip
 from apex_cli.core.model.protections import TradeLock
@@ -58,6 +60,9 @@ class BaseEvent(Value, frozen=True, kw_only=True, tag_field="kind"):
     subject: str = ""
     """Signal, security, session or request that it concerns: what ``apex explain`` looks for."""
 
+    news: ClassVar[News | None] = None
+    """How a person is told of it; None: not at all."""
+
     @property
     def kind(self) -> str:
         """What the journal calls it."""
@@ -66,6 +71,10 @@ class BaseEvent(Value, frozen=True, kw_only=True, tag_field="kind"):
 
 class Remark(BaseEvent, frozen=True, kw_only=True):
     """An event that no table follows from: it is there to be read."""
+
+
+class AccountEvent(BaseEvent, frozen=True, kw_only=True):
+    """An event of the whole account: of no signal, and of no security."""
 
 
 # Signals
@@ -94,6 +103,7 @@ class SignalEnded(BaseEvent, frozen=True, kw_only=True, tag="signal_ended"):
 class SignalRefused(BaseEvent, frozen=True, kw_only=True, tag="signal_refused"):
     """The broker rejected every entry of a signal."""
 
+    news = News(kind=NoticeKind.REFUSAL)
     data: SignalRecord
 
 
@@ -131,6 +141,7 @@ class DecisionRecord(Value, frozen=True, kw_only=True):
 class Decided(BaseEvent, frozen=True, kw_only=True, tag="decided"):
     """A signal was decided on."""
 
+    news = News(kind=NoticeKind.REFUSAL)
     data: DecisionRecord
 
 
@@ -140,15 +151,20 @@ class Decided(BaseEvent, frozen=True, kw_only=True, tag="decided"):
 class ApprovalEvent(BaseEvent, frozen=True, kw_only=True):
     """An approval has another status."""
 
+    news: ClassVar[News | None] = News(kind=NoticeKind.APPROVAL)
     data: ApprovalRecord
 
 
 class ApprovalQueued(ApprovalEvent, frozen=True, kw_only=True, tag="approval_queued"):
     """An opportunity waits for a person."""
 
+    news = News(kind=NoticeKind.OPPORTUNITY)
+
 
 class ApprovalApproved(ApprovalEvent, frozen=True, kw_only=True, tag="approval_approved"):
     """A person approved it; nothing was sent yet."""
+
+    news = None  # what comes of it follows at once
 
 
 class ApprovalRejected(ApprovalEvent, frozen=True, kw_only=True, tag="approval_rejected"):
@@ -258,6 +274,7 @@ class EntryFill(Value, frozen=True, kw_only=True):
 class EntryFilled(Remark, frozen=True, kw_only=True, tag="entry_filled"):
     """An entry filled, or its first part."""
 
+    news = News(kind=NoticeKind.ENTRY, priority=1)
     data: EntryFill
 
 
@@ -284,12 +301,14 @@ class Reduction(Value, frozen=True, kw_only=True):
 class PositionReduced(Remark, frozen=True, kw_only=True, tag="position_reduced"):
     """A part of a position was closed."""
 
+    news = News(kind=NoticeKind.EXIT, priority=1)
     data: Reduction
 
 
 class RoundTripClosed(BaseEvent, frozen=True, kw_only=True, tag="round_trip_closed"):
     """A position is flat again."""
 
+    news = News(kind=NoticeKind.EXIT, priority=1)
     data: RoundTrip
 
 
@@ -302,6 +321,7 @@ class RoundTripVoided(BaseEvent, frozen=True, kw_only=True, tag="round_trip_void
 class LockEvent(BaseEvent, frozen=True, kw_only=True):
     """A lock began or ended."""
 
+    news = News(kind=NoticeKind.TRADING_STATE)
     data: TradeLock
 
 
@@ -500,6 +520,7 @@ ManagementStep: TypeAlias = (
 class BreakFound(Remark, frozen=True, kw_only=True, tag="reconciliation_break"):
     """Our books and the broker's differ."""
 
+    news = News(kind=NoticeKind.RECONCILIATION, priority=1, emoji="🧮", words="Books differ")
     data: Break
 
 
@@ -564,13 +585,14 @@ class HistoryImported(BooksEvent, frozen=True, kw_only=True, tag="history_import
     data: ImportedHistory
 
 
-class DayTradeWarning(BaseEvent, frozen=True, kw_only=True, tag="day_trade_warning"):
+class DayTradeWarning(AccountEvent, frozen=True, kw_only=True, tag="day_trade_warning"):
     """Day trades run out."""
 
+    news = News(kind=NoticeKind.DAY_TRADES)
     data: DayTradeStatus
 
 
-class DeficitEvent(BaseEvent, frozen=True, kw_only=True):
+class DeficitEvent(AccountEvent, frozen=True, kw_only=True):
     """The margin level fell below zero, or is back."""
 
     data: DeficitRecord
@@ -612,6 +634,8 @@ class LearningEvent(BaseEvent, frozen=True, kw_only=True):
 class WeightsAdapted(LearningEvent, frozen=True, kw_only=True, tag="weight_adaptation"):
     """Other weights are in force."""
 
+    news = News(kind=NoticeKind.ADAPTATION, priority=3, emoji="🎛️", words="Weights adapted")
+
 
 class WeightsProposed(LearningEvent, frozen=True, kw_only=True, tag="weight_proposal"):
     """Other weights would be in force if learning did more than report."""
@@ -628,6 +652,8 @@ class LearningUnfrozen(LearningEvent, frozen=True, kw_only=True, tag="learning_u
 class LearningSuspended(LearningEvent, frozen=True, kw_only=True, tag="learning_suspended"):
     """Learning made results worse, and only reports from now on."""
 
+    news = News(kind=NoticeKind.TRADING_STATE, priority=1, emoji="🎛️", words="Learning only reports now")
+
 
 class FollowingEnded(BaseEvent, frozen=True, kw_only=True, tag="following_ended"):
     """It is known what a signal that was not taken would have brought, or that nothing says it."""
@@ -638,19 +664,19 @@ class FollowingEnded(BaseEvent, frozen=True, kw_only=True, tag="following_ended"
 # The session and apex itself
 
 
-class SessionStarted(BaseEvent, frozen=True, kw_only=True, tag="session_started"):
+class SessionStarted(AccountEvent, frozen=True, kw_only=True, tag="session_started"):
     """The first run of a session reset the counters."""
 
     data: Counters
 
 
-class CashMoved(BaseEvent, frozen=True, kw_only=True, tag="cash_moved"):
+class CashMoved(AccountEvent, frozen=True, kw_only=True, tag="cash_moved"):
     """Money was paid in or taken out: the marks that losses are measured from moved with it."""
 
     data: CashFlow
 
 
-class MarksReset(BaseEvent, frozen=True, kw_only=True, tag="marks_reset"):
+class MarksReset(AccountEvent, frozen=True, kw_only=True, tag="marks_reset"):
     """A person took the account's present value for its highest and for the day's first."""
 
     data: CashFlow
@@ -681,15 +707,17 @@ class DaySummary(Value, frozen=True, kw_only=True):
     """Of equity since the session began."""
 
 
-class DaySummarised(BaseEvent, frozen=True, kw_only=True, tag="daily_summary"):
+class DaySummarised(AccountEvent, frozen=True, kw_only=True, tag="daily_summary"):
     """A session is over."""
 
+    news = News(kind=NoticeKind.SUMMARY, priority=3)
     data: DaySummary
 
 
 class TradingStateChanged(BaseEvent, frozen=True, kw_only=True, tag="trading_state_changed"):
     """apex may do more or less than before."""
 
+    news = News(kind=NoticeKind.TRADING_STATE)
     data: TradingState
 
 
@@ -703,12 +731,14 @@ class Alarm(Value, frozen=True, kw_only=True):
 class AlarmRaised(BaseEvent, frozen=True, kw_only=True, tag="alarm"):
     """A person must look."""
 
+    news = News(kind=NoticeKind.ALARM, priority=1, emoji="🚨")
     data: Alarm
 
 
 class RunOverdue(BaseEvent, frozen=True, kw_only=True, tag="run_overdue"):
     """No run has done its work for too long."""
 
+    news = News(kind=NoticeKind.ALARM, priority=1, emoji="🚨")
     data: Alarm
 
 

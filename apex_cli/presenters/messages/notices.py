@@ -1,14 +1,13 @@
 """From committed events to notices: what happened, in words a person reads on a phone.
 
-An event whose class is not in ``NEWS`` is no news. One whose data cannot be read is reported all the same, without its
-details.
+An event's class says whether it is news (``news``). One whose data cannot be read is reported all the same, without its
+details; one that has no words of its own here is reported with its plain fields.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
 
 import msgspec
 
@@ -16,7 +15,7 @@ from apex_cli.core.model.account import AccountBadge
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
-from apex_cli.core.model.notice import Fact, Notice, NoticeKind
+from apex_cli.core.model.notice import Fact, News, Notice, NoticeKind
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import LockScope
 from apex_cli.core.model.reason import Reason
@@ -68,10 +67,9 @@ WORTH_KNOWING = frozenset(
 """Checks that speak of the account, not of the signal: a refusal by one of them concerns the next signal, too."""
 
 
-class _News(Value, frozen=True, kw_only=True):
+class _Words(Value, frozen=True, kw_only=True):
     """The words for one event."""
 
-    priority: int
     subject: str
     title: str
     lines: tuple[str, ...] = ()
@@ -80,42 +78,14 @@ class _News(Value, frozen=True, kw_only=True):
     is_question: bool = False
 
 
-NEWS: dict[type[events.Event], NoticeKind] = {
-    events.EntryFilled: NoticeKind.ENTRY,
-    events.PositionReduced: NoticeKind.EXIT,
-    events.RoundTripClosed: NoticeKind.EXIT,
-    events.ApprovalQueued: NoticeKind.OPPORTUNITY,
-    events.ApprovalApproved: NoticeKind.APPROVAL,
-    events.ApprovalRejected: NoticeKind.APPROVAL,
-    events.ApprovalExpired: NoticeKind.APPROVAL,
-    events.ApprovalSuperseded: NoticeKind.APPROVAL,
-    events.ApprovalExecuted: NoticeKind.APPROVAL,
-    events.ApprovalFailed: NoticeKind.APPROVAL,
-    events.Decided: NoticeKind.REFUSAL,
-    events.SignalRefused: NoticeKind.REFUSAL,
-    events.AlarmRaised: NoticeKind.ALARM,
-    events.DayTradeWarning: NoticeKind.DAY_TRADES,
-    events.DaySummarised: NoticeKind.SUMMARY,
-    events.TradeLocked: NoticeKind.TRADING_STATE,
-    events.TradeLockLifted: NoticeKind.TRADING_STATE,
-    events.TradeLockVoided: NoticeKind.TRADING_STATE,
-    events.TradingStateChanged: NoticeKind.TRADING_STATE,
-    events.RunOverdue: NoticeKind.ALARM,
-    events.BreakFound: NoticeKind.RECONCILIATION,
-    events.WeightsAdapted: NoticeKind.ADAPTATION,
-    events.LearningSuspended: NoticeKind.TRADING_STATE,
-}
-"""What each event that may be news counts as: what ``notify.events`` switches."""
-
-
 def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | None:
     """Return what to report of an event, with the account that it happened in; None when it is no news."""
-    event = events.read_event(row)
-    kind = NEWS.get(events.EVENT_TYPES.get(row.kind, events.RequestMade))
-    if kind is None:
+    event_type = events.EVENT_TYPES.get(row.kind)
+    if event_type is None or event_type.news is None:
         return None
+    news, event = event_type.news, events.read_event(row)
     try:
-        data = _news_of(event)
+        data = _words_of(event, news)
     except (ArithmeticError, ValueError):
         data = _without_details(event)
     if data is None:
@@ -123,8 +93,8 @@ def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | Non
     approval = data.approval
     return Notice(
         event_id=row.seq,
-        kind=kind,
-        priority=data.priority,
+        kind=news.kind,
+        priority=news.priority,
         at=row.at,
         subject=data.subject,
         title=f"{badge.text} · {data.title}" if badge else data.title,
@@ -136,9 +106,11 @@ def notice_of(row: OutboxRow, badge: AccountBadge | None = None) -> Notice | Non
     )
 
 
-def _news_of(event: events.Event | events.UnreadEvent) -> _News | None:  # noqa: C901, PLR0912 - one case for each kind of event
+def _words_of(  # noqa: C901, PLR0912 - one case for each kind of event
+    event: events.Event | events.UnreadEvent, news: News
+) -> _Words | None:
     """Return the words for *event*; None when there are none."""
-    data: _News | None = None
+    data: _Words | None
     match event:
         case events.EntryFilled(data=fill):
             data = _entry(fill)
@@ -148,8 +120,6 @@ def _news_of(event: events.Event | events.UnreadEvent) -> _News | None:  # noqa:
             data = _exit(trip)
         case events.ApprovalQueued(data=approval):
             data = _question(approval)
-        case events.ApprovalApproved():
-            pass  # what comes of it follows at once
         case events.ApprovalEvent(data=approval):
             data = _answer(approval)
         case events.Decided(data=record):
@@ -166,40 +136,17 @@ def _news_of(event: events.Event | events.UnreadEvent) -> _News | None:  # noqa:
             data = _trade_lock(event)
         case events.TradingStateChanged(data=trading):
             data = _trading_state(trading)
-        case events.BreakFound(data=found):
-            data = _facts("🧮", 1, "Books differ", event.subject, found)
-        case events.WeightsAdapted(data=change):
-            data = _facts("🎛️", 3, "Weights adapted", event.subject, change)
-        case events.LearningSuspended(data=change):
-            data = _facts("🎛️", 1, "Learning only reports now", event.subject, change)
         case events.UnreadEvent():
             data = _without_details(event)
-        case (
-            events.Remark()
-            | events.LearningEvent()
-            | events.FollowingEnded()
-            | events.SignalEnded()
-            | events.IntentWritten()
-            | events.OrderUpdated()
-            | events.FillEvent()
-            | events.RoundTripVoided()
-            | events.Repriced()
-            | events.BooksEvent()
-            | events.DeficitEvent()
-            | events.SessionStarted()
-            | events.CashMoved()
-            | events.MarksReset()
-        ):
-            pass
         case _:
-            assert_never(event)
+            data = _plain(event, news)
     return data
 
 
-def _without_details(event: events.Event | events.UnreadEvent) -> _News:
+def _without_details(event: events.Event | events.UnreadEvent) -> _Words:
     line = "Its details cannot be read; apex explain may show more."
     title = f"{event.kind.replace('_', ' ')}: {event.subject}"
-    return _News(priority=2, subject=event.subject, title=title, lines=(line,))
+    return _Words(subject=event.subject, title=title, lines=(line,))
 
 
 def hello_notice(at: datetime, badge: AccountBadge) -> Notice:
@@ -220,7 +167,7 @@ def trouble_notice(message: str, at: datetime, badge: AccountBadge) -> Notice:
     return Notice(event_id=0, kind=NoticeKind.HEARTBEAT, priority=1, at=at, title=title, lines=(message,))
 
 
-def _entry(data: events.EntryFill) -> _News:
+def _entry(data: events.EntryFill) -> _Words:
     bracket = data.bracket
     symbol, side = bracket.instrument.key, "long" if bracket.side.sign > 0 else "short"
     of = "" if data.quantity == bracket.quantity else f" of {units(bracket.quantity)}"
@@ -239,8 +186,7 @@ def _entry(data: events.EntryFill) -> _News:
         "emoji": "🟢" if bracket.side.sign > 0 else "🔴",
     }
     at = marked(data.price, is_theoretical=data.is_theoretical)
-    return _News(
-        priority=1,
+    return _Words(
         subject=symbol,
         title=f"{payload['emoji']} {symbol} {side} {units(data.quantity)}{of} at {at}{part}",
         lines=(
@@ -266,7 +212,7 @@ def profit_emoji(pnl: Decimal) -> str:
     return "💰" if pnl > 0 else "📉"
 
 
-def _exit(trip: RoundTrip) -> _News:
+def _exit(trip: RoundTrip) -> _Words:
     symbol, emoji = trip.instrument.key, profit_emoji(trip.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -282,8 +228,7 @@ def _exit(trip: RoundTrip) -> _News:
         "theoretical": trip.is_theoretical,
         "emoji": emoji,
     }
-    return _News(
-        priority=1,
+    return _Words(
         subject=symbol,
         title=f"{emoji} {symbol} closed: {trip.pnl:+,.2f} {account_currency()} ({percent(trip.pnl_pct)})",
         lines=(
@@ -302,7 +247,7 @@ def _way(data: RoundTrip | events.Reduction) -> str:
     return f"{first} → {last}"
 
 
-def _reduced(data: events.Reduction) -> _News:
+def _reduced(data: events.Reduction) -> _Words:
     symbol, emoji = data.instrument.key, profit_emoji(data.pnl)
     payload: dict[str, Fact] = {
         "symbol": symbol,
@@ -317,8 +262,7 @@ def _reduced(data: events.Reduction) -> _News:
         "theoretical": data.is_theoretical,
         "emoji": emoji,
     }
-    return _News(
-        priority=1,
+    return _Words(
         subject=symbol,
         title=f"{emoji} {symbol} {units(data.quantity)} closed, {units(data.remaining)} held on: "
         f"{data.pnl:+,.2f} {account_currency()} ({percent(data.pnl_pct)})",
@@ -330,10 +274,9 @@ def _reduced(data: events.Reduction) -> _News:
     )
 
 
-def _question(approval: ApprovalRecord) -> _News:
+def _question(approval: ApprovalRecord) -> _Words:
     signal = approval.opportunity.signal
-    return _News(
-        priority=2,
+    return _Words(
         subject=signal.instrument.key,
         title=f"❓ {approval_name(approval)}?",
         lines=question_lines(approval),
@@ -343,10 +286,9 @@ def _question(approval: ApprovalRecord) -> _News:
     )
 
 
-def _answer(approval: ApprovalRecord) -> _News:
+def _answer(approval: ApprovalRecord) -> _Words:
     emoji, words = ANSWER_WORDS.get(approval.status, ("", approval.status.value))
-    return _News(
-        priority=2,
+    return _Words(
         subject=approval.opportunity.signal.instrument.key,
         title=f"{emoji} {approval_name(approval)}: {words}".strip(),
         lines=answer_lines(approval),
@@ -355,7 +297,7 @@ def _answer(approval: ApprovalRecord) -> _News:
     )
 
 
-def _refusal(data: events.DecisionRecord) -> _News | None:
+def _refusal(data: events.DecisionRecord) -> _Words | None:
     decision = data.decision
     grave = [reason for reason in decision.reasons if reason.code in WORTH_KNOWING]
     if decision.kind is not DecisionKind.REFUSE or data.is_answer or not grave:
@@ -363,9 +305,8 @@ def _refusal(data: events.DecisionRecord) -> _News | None:
     return _refused(decision.instrument.key, f"{decision.side} {decision.instrument.key}", decision.reasons)
 
 
-def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _News:
-    return _News(
-        priority=2,
+def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _Words:
+    return _Words(
         subject=symbol,
         title=f"⛔ {what} refused",
         lines=tuple(reason.message for reason in reasons),
@@ -373,14 +314,13 @@ def _refused(symbol: str, what: str, reasons: tuple[Reason, ...]) -> _News:
     )
 
 
-def _rejected(data: SignalRecord) -> _News:
+def _rejected(data: SignalRecord) -> _Words:
     reason = Reason(code="order_rejected", message="The broker rejected the entry; apex orders shows why.")
     return _refused(data.symbol, data.symbol, (reason,))
 
 
-def _alarm(subject: str, data: events.Alarm) -> _News:
-    return _News(
-        priority=1,
+def _alarm(subject: str, data: events.Alarm) -> _Words:
+    return _Words(
         subject=subject,
         title=f"🚨 {data.code.replace('_', ' ')}",
         lines=(data.message,),
@@ -388,11 +328,10 @@ def _alarm(subject: str, data: events.Alarm) -> _News:
     )
 
 
-def _day_trades(data: DayTradeStatus) -> _News:
+def _day_trades(data: DayTradeStatus) -> _Words:
     left = "No day trade is left" if not data.remaining else f"{data.remaining} of {data.limit} day trades is left"
     closing = ", ".join(data.opened_today)
-    return _News(
-        priority=2,
+    return _Words(
         subject="day trades",
         title=f"⚠️ {left}",
         lines=(data.why, f"Opened today, a day trade if closed today: {closing}." if closing else "", data.mismatch),
@@ -406,9 +345,8 @@ def _day_trades(data: DayTradeStatus) -> _News:
     )
 
 
-def _summary(data: events.DaySummary) -> _News:
-    return _News(
-        priority=3,
+def _summary(data: events.DaySummary) -> _Words:
+    return _Words(
         subject=data.session_date,
         title=f"📒 {data.session_date}: {data.net_pnl:+,.2f} closed, {data.open_pnl:+,.2f} open",
         lines=summary_lines(data),
@@ -432,10 +370,9 @@ def summary_lines(data: events.DaySummary) -> tuple[str, ...]:
     )
 
 
-def _trading_state(data: TradingState) -> _News:
+def _trading_state(data: TradingState) -> _Words:
     emoji = "▶️" if data.mode is TradingMode.ACTIVE else "⏸️"
-    return _News(
-        priority=2,
+    return _Words(
         subject="trading",
         title=f"{emoji} Trading is {data.mode}",
         lines=(data.reason,),
@@ -443,13 +380,12 @@ def _trading_state(data: TradingState) -> _News:
     )
 
 
-def _trade_lock(event: events.LockChange) -> _News:
+def _trade_lock(event: events.LockChange) -> _Words:
     lock = event.data
     is_locked = isinstance(event, events.TradeLocked)
     emoji = "🔒" if is_locked else "🔓"
     what = "the account" if lock.scope is LockScope.ACCOUNT else f"{lock.scope} {lock.subject}"
-    return _News(
-        priority=2,
+    return _Words(
         subject=lock.subject,
         title=f"{emoji} {what} is {'locked' if is_locked else 'open again'}",
         lines=(lock_news(event), f"Lift it with: apex locks --lift {lock.lock_id}" if is_locked else ""),
@@ -457,19 +393,19 @@ def _trade_lock(event: events.LockChange) -> _News:
     )
 
 
-def _facts(emoji: str, priority: int, words: str, subject: str, data: Value) -> _News:
-    """Return the words for plain *data*: sentences first, then its other fields."""
-    plain = _plain_facts(data)
+def _plain(event: events.Event, news: News) -> _Words:
+    """Return the words for an event that has none of its own: its sentences first, then its other plain fields."""
+    plain = _plain_facts(event.data)
     facts = dict(plain)
     sentences = [str(facts.pop(name)) for name in ("message", "summary", "reason") if facts.get(name)]
     rest = (f"{name.replace('_', ' ')}: {value}" for name, value in facts.items())
-    subject = subject or str(facts.get("symbol") or "")
-    return _News(
-        priority=priority,
+    subject = event.subject or str(facts.get("symbol") or "")
+    words = news.words or event.kind.replace("_", " ")
+    return _Words(
         subject=subject,
-        title=f"{emoji} {words}{f': {subject}' if subject else ''}",
+        title=f"{news.emoji} {words}{f': {subject}' if subject else ''}",
         lines=(*sentences, *rest),
-        payload={**plain, "emoji": emoji},
+        payload={**plain, "emoji": news.emoji},
     )
 
 

@@ -19,6 +19,7 @@ from apex_cli.core.reports.story import story_of
 from apex_cli.core.reports.trade_report import ReportBuilder, Span
 from apex_cli.core.state.events import (
     EVENT_TYPES,
+    BaseEvent,
     Event,
     FillBooked,
     IntentWritten,
@@ -103,7 +104,14 @@ def test_an_approval_has_one_kind_for_each_status() -> None:
     assert kinds == {status: f"approval_{status}" for status in kinds}
 
 
+def _leaves(event_type: type[BaseEvent]) -> set[type[BaseEvent]]:
+    """Return the classes below *event_type* that nothing stands below."""
+    below = event_type.__subclasses__()
+    return {leaf for each in below for leaf in _leaves(each)} if below else {event_type}
+
+
 def test_every_event_has_a_kind_of_its_own_and_data() -> None:
+    assert _leaves(BaseEvent) == set(EVENT_TYPES.values())
     assert all(kind_of(event_type) == kind for kind, event_type in EVENT_TYPES.items())
     assert all("data" in event_type.__struct_fields__ for event_type in EVENT_TYPES.values())
     assert (kind_of(FillBooked), kind_of(IntentWritten)) == ("fill", "intent")

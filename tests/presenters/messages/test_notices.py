@@ -1,21 +1,28 @@
 from __future__ import annotations
 
+import ast
+import inspect
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apex_cli.core.model.account import CashFlow
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.learning import LearningState, Weights
-from apex_cli.core.model.notice import EventSettings, Notice, NoticeKind
+from apex_cli.core.model.money import Usd
+from apex_cli.core.model.notice import EventSettings, News, Notice, NoticeKind
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
 from apex_cli.core.model.records import OutboxRow, TradingState
-from apex_cli.core.state.events import EVENT_TYPES, BreakFound, LearningChange, WeightsAdapted, kind_of
+from apex_cli.core.state import events
+from apex_cli.core.state.events import EVENT_TYPES, BreakFound, CashMoved, LearningChange, WeightsAdapted, kind_of
+from apex_cli.presenters.messages import notices
 from apex_cli.presenters.messages.message import MOST_CHARACTERS, one_line, plain_text, telegram_html, telegram_notice
-from apex_cli.presenters.messages.notices import NEWS, notice_of, profit_emoji
+from apex_cli.presenters.messages.notices import notice_of, profit_emoji
 from kit import START, a_row
 from kit.rig import Rig, auto, make_signal, manual
 
@@ -172,10 +179,31 @@ def test_a_break_and_new_weights_are_reported_with_their_plain_fields() -> None:
 def test_what_counts_as_news_is_reported_and_nothing_else_is() -> None:
     for event_type in EVENT_TYPES.values():
         notice = notice_of(event(kind_of(event_type), ["of another version"], "AAPL"))
-        assert (notice is not None) == (event_type in NEWS), event_type
+        assert (notice is not None) == (event_type.news is not None), event_type
         if notice is not None:
-            assert notice.kind is NEWS[event_type]
+            assert event_type.news is not None
+            assert (notice.kind, notice.priority) == (event_type.news.kind, event_type.news.priority)
             assert "cannot be read" in notice.lines[0]
+
+
+def test_every_event_that_has_words_is_news() -> None:
+    tree = ast.parse(inspect.getsource(notices))
+    (words,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "_words_of")
+    cases = [node.cls for node in ast.walk(words) if isinstance(node, ast.MatchClass)]
+    named = {case.attr for case in cases if isinstance(case, ast.Attribute)} - {"UnreadEvent"}
+    assert "EntryFilled" in named
+    assert [name for name in sorted(named) if getattr(events, name).news is None] == []
+
+
+def test_an_event_without_words_of_its_own_is_reported_with_its_plain_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = CashFlow(amount=Usd(Decimal(5)), equity_before=Usd(Decimal(100)), equity_after=Usd(Decimal(105)))
+    row = a_row(CashMoved(seq=9, at=START, subject="cash", data=flow))
+    assert notice_of(row) is None
+    monkeypatch.setattr(CashMoved, "news", News(kind=NoticeKind.SUMMARY))
+    notice = notice_of(row)
+    assert notice is not None
+    assert (notice.kind, notice.priority, notice.title) == (NoticeKind.SUMMARY, 2, "🔔 cash moved: cash")
+    assert "amount: 5" in notice.lines
 
 
 def test_an_event_that_nobody_knows_is_no_news() -> None:
