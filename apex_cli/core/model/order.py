@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, assert_never
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
@@ -142,7 +142,13 @@ class OrderType(StrEnum):
     @property
     def is_stop(self) -> bool:
         """True when it waits for a trigger: what protects a position."""
-        return self.row.meets in {Meets.AT_TRIGGER, Meets.FOLLOWING}
+        match self.row.meets:
+            case Meets.AT_ONCE | Meets.AT_LIMIT:
+                return False
+            case Meets.AT_TRIGGER | Meets.FOLLOWING:
+                return True
+            case _:
+                assert_never(self.row.meets)
 
 
 STOP_TYPES = frozenset(kind for kind in OrderType if kind.is_stop)

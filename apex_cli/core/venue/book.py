@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import assert_never
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.broker_events import BrokerOrder, OrderUpdate
@@ -14,7 +15,21 @@ from apex_cli.core.model.order import Meets, Order, OrderSide, OrderStatus, Orde
 
 LIMIT = OrderType.LIMIT
 MARKET = OrderType.MARKET
-WORKS_AS = {kind: {Meets.AT_ONCE: MARKET, Meets.AT_LIMIT: LIMIT}.get(kind.row.meets, kind) for kind in OrderType}
+
+
+def _works_as(kind: OrderType) -> OrderType:
+    match kind.row.meets:
+        case Meets.AT_ONCE:
+            return MARKET
+        case Meets.AT_LIMIT:
+            return LIMIT
+        case Meets.AT_TRIGGER | Meets.FOLLOWING:
+            return kind
+        case _:
+            assert_never(kind.row.meets)
+
+
+WORKS_AS = {kind: _works_as(kind) for kind in OrderType}
 """How an order meets the market once it may: an adaptive order, or one of an auction, as a market or limit order."""
 
 
@@ -190,12 +205,15 @@ class WorkingOrder:
     def become(self, kind: OrderType) -> None:
         """Work as *kind* from now on: what price it waits for, and from which side."""
         self.kind = kind
-        if kind is LIMIT:
-            self.level = self.order.limit_price
-            self.fires_above = not self.is_buy
-        else:
-            self.level = self.trigger if kind.is_stop else None
-            self.fires_above = self.is_buy
+        match kind.row.meets:
+            case Meets.AT_ONCE:
+                self.level, self.fires_above = None, self.is_buy
+            case Meets.AT_LIMIT:
+                self.level, self.fires_above = self.order.limit_price, not self.is_buy
+            case Meets.AT_TRIGGER | Meets.FOLLOWING:
+                self.level, self.fires_above = self.trigger, self.is_buy
+            case _:
+                assert_never(kind.row.meets)
 
     def update(self) -> OrderUpdate:
         """Return the venue's word on this order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 
 from apex_cli.core.adapters.ib.order_terms import order_fields, problem_with
 from apex_cli.core.model.instrument import make_instrument
+from apex_cli.core.model.limits import ExecutionLimits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import (
     EntryOrder,
@@ -22,6 +24,7 @@ from apex_cli.core.model.order import (
     type_on_wire,
 )
 from apex_cli.core.venue.intake import terms_fault
+from apex_cli.settings.reference import field_docstrings
 
 PRICE = Price(Decimal(100))
 
@@ -81,8 +84,13 @@ def test_an_order_good_till_a_time_needs_that_time_and_is_sent_with_it() -> None
 
 def test_every_way_to_enter_is_an_order_type_without_a_trigger() -> None:
     for way in EntryOrder:
-        assert not way.order_type.is_stop
+        assert not way.order_type.row.needs_stop
         assert way.has_limit == way.order_type.row.needs_limit
+
+
+def test_the_reference_configuration_names_every_way_to_enter() -> None:
+    words = set(re.findall(r"[a-z_]+", field_docstrings(ExecutionLimits)["entry_order"]))
+    assert {way.value for way in EntryOrder} <= words
 
 
 def test_a_name_is_spelled_as_stored() -> None:
