@@ -9,10 +9,10 @@ from apex_cli.app.compose import Parts, connected, make_parts
 from apex_cli.app.coordination import make_coordinator
 from apex_cli.app.pipeline import make_context
 from apex_cli.app.resources import executor_lock
-from apex_cli.app.simulated_market import session_close
+from apex_cli.app.simulated_market import last_close
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
-from apex_cli.core.errors import ConfigError, InputError
+from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND, NEW_YORK
 from apex_cli.core.model.reason import Reason
 from apex_cli.settings.brokers import SimulationClock
@@ -37,16 +37,9 @@ def play_bars(settings: Settings, until: date | None, notice: Callable[[Reason],
             "Time can be played in a simulated market that follows bars, but simulation.clock is 'system'.",
             hint="Set simulation.clock: bars and prices.bars_dir.",
         )
-    end = END_OF_TIME if until is None else _close_of(until)
+    end = END_OF_TIME if until is None else last_close(until, "until")
     with executor_lock(settings):
         return event_loop.run(_play(settings, end, notice, is_one=until is None))
-
-
-def _close_of(day: date) -> datetime:
-    try:
-        return session_close(day, "until")
-    except ConfigError as error:
-        raise InputError("bars_until_invalid", error.message, hint=error.hint) from None
 
 
 async def _play(

@@ -18,14 +18,13 @@ from apex_cli.app.compose import Parts, connected, looking, make_parts, make_sou
 from apex_cli.app.coordination import make_coordinator
 from apex_cli.app.pipeline import make_context, make_scanners
 from apex_cli.app.resources import alarms_since, executor_lock
-from apex_cli.app.simulated_market import session_close
+from apex_cli.app.simulated_market import last_close
 from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.coordinator.silence import record_run, report_outage
 from apex_cli.core.errors import (
     ApexError,
     BrokerError,
-    ConfigError,
     ExitStatus,
     InputError,
     NothingToDo,
@@ -238,7 +237,7 @@ class MarketPlayer:
                     "--bars-until plays a simulated market, but simulation.clock is 'system'.",
                     hint="Set simulation.clock: bars and prices.bars_dir.",
                 )
-            self._end = _last_close(options.bars_until)
+            self._end = last_close(options.bars_until, "--bars-until")
 
     def play(self) -> Iterator[datetime]:
         """Yield each step of time that passes in this cycle.
@@ -262,14 +261,6 @@ class MarketPlayer:
             yield moment
             if self._follows_bars and self._is_stepwise:
                 return
-
-
-def _last_close(day: date) -> datetime:
-    """Return the close of the day that ``--bars-until`` names."""
-    try:
-        return session_close(day, "--bars-until")
-    except ConfigError as error:
-        raise InputError("bars_until_invalid", error.message, hint=error.hint) from None
 
 
 def wall_time(parts: Parts) -> datetime:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from apex_cli.app.market_parts import Books, Market, open_bars
 from apex_cli.app.resources import make_system_clock
 from apex_cli.core.adapters import event_loop
-from apex_cli.core.errors import ConfigError
+from apex_cli.core.errors import ConfigError, InputError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.settings.brokers import SimulationClock
@@ -137,6 +137,18 @@ def session_close(day: date, name: str) -> datetime:
     if bounds is None:
         raise ConfigError("config_invalid", f"{name}: {day} is no NYSE trading day.", hint="Name a trading day.")
     return bounds[1]
+
+
+def last_close(day: date, name: str) -> datetime:
+    """Return the close of the trading day that a caller calls *name*.
+
+    Raises:
+        InputError: *day* is no trading day.
+    """
+    try:
+        return session_close(day, name)
+    except ConfigError as error:
+        raise InputError("bars_until_invalid", error.message, hint=error.hint) from None
 
 
 def make_simulated_broker(

@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from apex_cli.app.resources import allow_live, read_settings, require_account
+from apex_cli.core.model.money import number_of
 from apex_cli.core.model.wording import show_amounts_in
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -26,11 +27,8 @@ LONGEST_WAIT_S = 86_400
 
 def positive_decimal(text: str) -> Decimal:
     """Return *text* as a decimal between 1e-12 and 1e12: beyond that there are no prices or amounts."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
+    value = number_of(text)
+    if value is None or value <= 0:
         raise typer.BadParameter(f"{text!r} is not a positive number, such as 48.50.")
     if not LEAST <= value <= MOST or len(value.as_tuple().digits) > MOST_DIGITS:
         raise typer.BadParameter(f"{text[:40]!r} is too large, too small or has too many digits.")

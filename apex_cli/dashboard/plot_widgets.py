@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual_plotext import PlotextPlot
 
-from apex_cli.presenters.screen.plots import Curve, Histogram
+from apex_cli.presenters.screen.plots import Curve, Histogram, sampled
 
 
 class CurvePlot(PlotextPlot):
@@ -23,7 +22,7 @@ class CurvePlot(PlotextPlot):
         if len(curve.values) > 1:
             places = list(range(len(curve.values)))
             plt.plot(places, list(curve.values), marker="braille", color=self.COLOUR)
-            ticks = _some(places)
+            ticks = sampled(places, 5)
             plt.xticks([float(place) for place in ticks], [curve.labels[place] for place in ticks])
         self.refresh()
 
@@ -39,16 +38,9 @@ class HistogramPlot(PlotextPlot):
         if any(histogram.counts):
             plt.bar(list(histogram.labels), list(histogram.counts), color="blue", width=0.8)
             places = list(range(1, len(histogram.labels) + 1))
-            ticks = _some(places)
+            ticks = sampled(places, 5)
             most = max(histogram.counts)
             heights = sorted({0, most // 2, most})
             plt.yticks([float(height) for height in heights], [str(height) for height in heights])
             plt.xticks([float(place) for place in ticks], [histogram.labels[place - 1] for place in ticks])
         self.refresh()
-
-
-def _some(places: Sequence[int], most: int = 5) -> list[int]:
-    """Return first, last, and a few places between them."""
-    if len(places) <= most:
-        return list(places)
-    return [places[round(n * (len(places) - 1) / (most - 1))] for n in range(most)]

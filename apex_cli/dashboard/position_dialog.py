@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
-from apex_cli.core.model.money import Price, Quantity
+from apex_cli.core.model.money import Price, Quantity, number_of
 from apex_cli.core.positions.position_views import PositionView
 from apex_cli.core.reports.activity import Activity
 from apex_cli.core.reports.board import PositionHistory
@@ -114,7 +114,7 @@ def part_of(typed: str) -> Decimal | None:
     (Decimal('0.25'), Decimal('0.5'), None, None)
     """
     text = typed.strip()
-    number = _number(text.removesuffix("%"))
+    number = number_of(text.removesuffix("%"))
     part = number / 100 if number is not None and text.endswith("%") else number
     return part if part is not None and 0 < part <= 1 else None
 
@@ -125,19 +125,11 @@ def price_of(typed: str) -> Price | None:
     >>> price_of(" 49.50 "), price_of("-3"), price_of("x")
     (Decimal('49.50'), None, None)
     """
-    number = _number(typed)
+    number = number_of(typed)
     return Price(number) if number is not None and number > 0 else None
 
 
 def quantity_of(typed: str) -> Quantity | None:
     """Return the units that a person typed; None where it is no number of units."""
-    number = _number(typed)
+    number = number_of(typed)
     return Quantity(number) if number is not None and number > 0 else None
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None

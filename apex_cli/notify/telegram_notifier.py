@@ -14,7 +14,7 @@ from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.ports import DeliveryError
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.messages.message import headed, telegram_notice
-from apex_cli.presenters.messages.phone import asked_html, decided_html
+from apex_cli.presenters.messages.phone import decided_html
 
 BY_PHONE = "(Telegram)"
 """Ends the name that a decision from the chat is recorded under."""
@@ -80,7 +80,9 @@ class TelegramNotifier:
         """Ask with buttons as long as there is something to answer."""
         is_open = approval.status is ApprovalStatus.PENDING and approval.version == notice.approval_version
         keys = keyboard(self._buttons, approval) if is_open else ()
-        html = asked_html(notice, is_repeat=is_repeat) if is_open else headed(self._badge(), decided_html(approval))
+        html = (
+            telegram_notice(notice, is_repeat=is_repeat) if is_open else headed(self._badge(), decided_html(approval))
+        )
         message_id = await self._link.send(html, keys=keys, is_silent=is_silent)
         self._buttons.put_under(approval.approval_id, message_id)
         now: ApprovalRecord | None = self._view().approvals.get(approval.approval_id)

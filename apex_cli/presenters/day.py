@@ -186,12 +186,12 @@ def exposure_rows(board: Board, width: int = 8) -> tuple[tuple[str, Cells], ...]
 MOST_STRATEGIES = 6
 
 
-def heat_rows(board: Board, width: int = 10) -> tuple[tuple[str, Cells], ...]:
+def heat_rows(board: Board) -> tuple[tuple[str, Cells], ...]:
     """Return the open risk by strategy, each beside the most that may be at risk."""
     rows = tuple(
         (
             row.strategy or "no strategy",
-            (Cell(_part(row.fraction, width), _heat_tone(row.fraction)), Cell(f"{money(row.risk)} ({row.count})")),
+            (Cell(_part(row.fraction, 10), _heat_tone(row.fraction)), Cell(f"{money(row.risk)} ({row.count})")),
         )
         for row in board.risks[:MOST_STRATEGIES]
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import CapitalBase
+from apex_cli.core.model.money import number_of
 
 MOST_CAPITAL = Decimal(10**12)
 MOST_RISK_PCT = Decimal(50)
@@ -81,7 +82,7 @@ def read_capital(text: str) -> Decimal:
     plain = text.strip().removeprefix("$").removesuffix("USD").strip()
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", plain):
         plain = plain.replace(",", "")
-    amount = _decimal(plain)
+    amount = number_of(plain)
     if amount is None or not 0 < amount <= MOST_CAPITAL:
         raise ValueError(f"{text!r} is not an amount, such as 3000 or 3,000.50.")
     return amount
@@ -93,7 +94,7 @@ def read_risk(text: str) -> Decimal:
     Raises:
         ValueError: it is none, or more than a half.
     """
-    percentage = _decimal(text.strip().removesuffix("%").strip())
+    percentage = number_of(text.strip().removesuffix("%").strip())
     if percentage is None or percentage <= 0:
         raise ValueError(f"{text!r} is not a percentage, such as 1 or 0.5.")
     if percentage > MOST_RISK_PCT:
@@ -184,14 +185,6 @@ def _begun(text: str, words: type[StrEnum]) -> str:
     if len(found) != 1:
         raise ValueError(f"{text.strip()!r} is not one of {', '.join(words)}.")
     return found[0]
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 class Question(NamedTuple):

@@ -62,8 +62,6 @@ def transition(
     now: datetime,
     by: str,
     reason: str = "",
-    quantity: Quantity | None = None,
-    bracket_id: str | None = None,
 ) -> ApprovalRecord:
     """Return *approval* in its next status, its version raised by one.
 
@@ -73,8 +71,6 @@ def transition(
         now: when it was decided.
         by: who decided.
         reason: why; the earlier reason stays when empty.
-        quantity: the size the person chose instead.
-        bracket_id: the bracket that executes it.
 
     Raises:
         ValueError: the step is not in ``TRANSITIONS``.
@@ -88,8 +84,6 @@ def transition(
         decided_at=now,
         decided_by=by,
         reason=reason or approval.reason,
-        quantity=quantity if quantity is not None else approval.quantity,
-        bracket_id=bracket_id or approval.bracket_id,
     )
 
 

@@ -43,8 +43,6 @@ class Terms(Value, frozen=True, kw_only=True):
     volatility: float | None
     """A year; None where it is not known: then there is no delta."""
 
-    rate: float = 0.0
-
 
 class Candidate(Value, frozen=True, kw_only=True):
     """A contract that fits, and its delta."""
@@ -53,11 +51,11 @@ class Candidate(Value, frozen=True, kw_only=True):
     delta: Decimal | None
 
 
-def terms_of(signal: Signal, *, price: Price, now: datetime, volatility: float | None, rate: float = 0.0) -> Terms:
+def terms_of(signal: Signal, *, price: Price, now: datetime, volatility: float | None) -> Terms:
     """Return what the choice for *signal* reads."""
     right = signal.instrument.right or OPTION_RIGHTS[signal.signal_type]
     rule = signal.option or OptionRule()
-    return Terms(rule=rule, right=right, price=price, now=now, volatility=volatility, rate=rate)
+    return Terms(rule=rule, right=right, price=price, now=now, volatility=volatility)
 
 
 def candidates(chain: OptionChain, terms: Terms) -> tuple[Candidate, ...] | Reason:
@@ -113,7 +111,7 @@ def _strikes(chain: OptionChain, day: str, terms: Terms) -> Iterator[Candidate]:
 def _delta(instrument: Instrument, terms: Terms) -> Decimal | None:
     if terms.volatility is None:
         return None
-    return delta_of(instrument, terms.price, terms.now, volatility=terms.volatility, rate=terms.rate)
+    return delta_of(instrument, terms.price, terms.now, volatility=terms.volatility)
 
 
 def _contract(chain: OptionChain, day: str, strike: Price, right: OptionRight) -> Instrument:

@@ -135,15 +135,14 @@ def _grouped(groups: Sequence[Group], noise: Decimal, sd: Decimal, prior: Decima
     return Model(prior.ln() - (misfit + size) / TWO, (*means, common), (*variances, variance))
 
 
-def shift(mean: Decimal, weight: Decimal, noise: Decimal = ONE) -> Decimal:
+def shift(mean: Decimal, weight: Decimal) -> Decimal:
     """Return by how much one mean of R differs from 0, as far as it is to be acted on: seldom, as it is asked often.
 
     Args:
         mean: found.
-        weight: the variance of the mean is *noise* over this.
-        noise: variance of R of a trade of weight 1.
+        weight: the variance of the mean is 1 over this.
     """
-    own = noise / weight
+    own = ONE / weight
     spread = (ONE - NO_SHIFT) / len(SHIFT_SDS)
     models = [_shifted(mean, own, ZERO, NO_SHIFT), *(_shifted(mean, own, sd, spread) for sd in SHIFT_SDS)]
     return average(models).means[0]

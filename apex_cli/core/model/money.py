@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import NewType
 
 Price = NewType("Price", Decimal)
@@ -44,6 +44,19 @@ def round_to_cent(value: Decimal) -> Decimal:
     Decimal('2.34')
     """
     return value.quantize(CENT, rounding=ROUND_HALF_EVEN)
+
+
+def number_of(text: str) -> Decimal | None:
+    """Return the finite number that *text* is; None where it is none.
+
+    >>> number_of(" 48.50"), number_of("NaN"), number_of("much")
+    (Decimal('48.50'), None, None)
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 MOST_DIGITS = 60

@@ -100,16 +100,14 @@ def position_views(
     return tuple(sorted(views, key=lambda view: view.symbol))
 
 
-def position_in(
-    state: State, symbol: str, management: ManagementLimits = UNMANAGED, now: datetime | None = None
-) -> PositionView | None:
+def position_in(state: State, symbol: str, management: ManagementLimits) -> PositionView | None:
     """Return what is held of the security whose bars go by *symbol*, not of its options; None for nothing."""
     for key, row in state.positions.items():
         instrument = row.position.instrument
         if instrument.bars_name == symbol and instrument.market_type is not MarketType.OPTIONS:
             orders = [record for record in state.orders.values() if record.order.instrument.key == key]
             bracket = state.brackets.get(row.position.bracket_id)
-            return _view(row, orders, bracket, management, now or row.priced_at)
+            return _view(row, orders, bracket, management, row.priced_at)
     return None
 
 

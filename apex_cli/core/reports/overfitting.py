@@ -134,21 +134,21 @@ def probability_above(returns: Returns, bar: float) -> float:
     return NormalDist().cdf((ratio - bar) * sqrt(count - 1) / sqrt(width))
 
 
-def overfitting_probability(returns: Sequence[Returns], blocks: int = BLOCKS) -> float:
+def overfitting_probability(returns: Sequence[Returns]) -> float:
     """Return in which part of all ways to split the time the best of one half is in the worse half of the other.
 
-    The time is cut into *blocks*; each half of them is once the past and the rest the future. The setting with the
+    The time is cut into ``BLOCKS``; each half of them is once the past and the rest the future. The setting with the
     highest ratio of the past is ranked in the future; counted are the ways with logit(rank / (N + 1)) <= 0.
 
     Source:
         D. H. Bailey, J. M. Borwein, M. Lopez de Prado, Q. J. Zhu, "The Probability of Backtest Overfitting", Journal
         of Computational Finance 20 (4), 2017: combinatorially symmetric cross-validation.
     """
-    size = len(returns[0]) // blocks
-    sums = [[_sums(row[at * size : (at + 1) * size]) for at in range(blocks)] for row in returns]
-    half, count = range(blocks), size * blocks // 2
+    size = len(returns[0]) // BLOCKS
+    sums = [[_sums(row[at * size : (at + 1) * size]) for at in range(BLOCKS)] for row in returns]
+    half, count = range(BLOCKS), size * BLOCKS // 2
     poor = ways = 0
-    for past in combinations(half, blocks // 2):
+    for past in combinations(half, BLOCKS // 2):
         future = tuple(at for at in half if at not in past)
         seen = [_joined(row, past, count) for row in sums]
         later = [_joined(row, future, count) for row in sums]

@@ -61,8 +61,8 @@ LEAST_LETTERS = 4
 """Letters that the beginning of a signal's id has at least."""
 
 
-def recent_signals(rows: Iterable[OutboxRow], most: int = MOST_RECENT) -> tuple[Activity, ...]:
-    """Return the last word on each of the *most* recent signals, the newest first."""
+def recent_signals(rows: Iterable[OutboxRow]) -> tuple[Activity, ...]:
+    """Return the last word on each of the most recent signals, the newest first."""
     found: dict[str, Activity] = {}
     for row in rows:
         if row.subject and row.kind in SIGNAL_KINDS:
@@ -70,7 +70,7 @@ def recent_signals(rows: Iterable[OutboxRow], most: int = MOST_RECENT) -> tuple[
             if line is not None:
                 found.pop(row.subject, None)
                 found[row.subject] = line
-    return tuple(reversed(found.values()))[:most]
+    return tuple(reversed(found.values()))[:MOST_RECENT]
 
 
 SIGNAL_KINDS = events.kinds_of(events.Decided, events.SignalEnded, events.SignalInvalid)

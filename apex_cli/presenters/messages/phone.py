@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
-from apex_cli.core.model.notice import Notice
 from apex_cli.core.model.order import OrderRecord, OrderRole
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answered, Closed, EntriesCancelled, Preview, StopsMoved, WorkDone
@@ -17,7 +16,7 @@ from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.core.state.events import DaySummary
 from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, proposal_lines, question_lines
 from apex_cli.presenters.history import ratio_figures
-from apex_cli.presenters.messages.message import telegram_html, telegram_notice, telegram_pages
+from apex_cli.presenters.messages.message import telegram_html, telegram_pages
 from apex_cli.presenters.messages.notices import summary_lines
 from apex_cli.presenters.report import headline
 from apex_cli.presenters.screen.blocks import Block
@@ -56,13 +55,6 @@ MENU = (
     ("/halt", "/reduce", "/resume"),
 )
 """Rows of commands that the phone shows in place of its keyboard."""
-
-
-def asked_html(notice: Notice, *, is_repeat: bool = False, remark: str = "") -> str:
-    """Return a question, with a *remark* on why it still stands."""
-    if not remark:
-        return telegram_notice(notice, is_repeat=is_repeat)
-    return telegram_html(notice.title, notice.lines, (remark,))
 
 
 def pending_html(approval: ApprovalRecord, remark: str = "") -> str:

@@ -49,8 +49,11 @@ def phone_page(board: Board, badge: AccountBadge, alarms: Sequence[Activity], ho
         warnings,
         f"<article>{numbers}</article>",
         f'<div class="acts">{modes}</div>' if can_act else "",
-        section(f"Waits for an answer: {len(board.approvals)}", _approvals(board.approvals, can_act=can_act)),
-        section(f"Held: {len(board.positions)}", _positions(board.positions, can_act=can_act)),
+        section(
+            f"Waits for an answer: {len(board.approvals)}",
+            _each(_approval(each, can_act=can_act) for each in board.approvals),
+        ),
+        section(f"Held: {len(board.positions)}", _each(_position(each, can_act=can_act) for each in board.positions)),
         section(f"Working orders: {len(board.orders)}", block_html(ORDERS.grid(board.orders))),
         '<p class="dim"><a href="phone/risk">What is at risk</a> · <a href="./?screen=full">The whole screen</a>',
     )
@@ -85,10 +88,8 @@ def _page(title: str, span: str, sections: Iterable[str], *, refresh: bool = Fal
     return text.replace("<title>", f"{again}<title>", 1) if refresh else text
 
 
-def _approvals(approvals: Sequence[ApprovalRecord], *, can_act: bool) -> str:
-    if not approvals:
-        return '<p class="dim">Nothing.</p>'
-    return "".join(_approval(approval, can_act=can_act) for approval in approvals)
+def _each(articles: Iterable[str]) -> str:
+    return "".join(articles) or '<p class="dim">Nothing.</p>'
 
 
 def _approval(approval: ApprovalRecord, *, can_act: bool) -> str:
@@ -96,12 +97,6 @@ def _approval(approval: ApprovalRecord, *, can_act: bool) -> str:
     links = "".join(_link(act, name, approval=approval.approval_id) for act, name in APPROVAL_ACTS)
     acts = f'<div class="acts">{links}</div>' if can_act else ""
     return f"<article><h3>{html_text(approval_name(approval))}</h3>{lines}{acts}</article>"
-
-
-def _positions(views: Sequence[PositionView], *, can_act: bool) -> str:
-    if not views:
-        return '<p class="dim">Nothing.</p>'
-    return "".join(_position(view, can_act=can_act) for view in views)
 
 
 def _position(view: PositionView, *, can_act: bool) -> str:

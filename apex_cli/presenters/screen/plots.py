@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.market import Bar
@@ -18,6 +18,8 @@ from apex_cli.presenters.screen.formats import clock_time, short_time
 if TYPE_CHECKING:  # statistics cost 6 ms of start-up, and only distributions need them
     from apex_cli.core.positions.performance import Distribution
     from apex_cli.core.reports.trade_report import SessionValue
+
+N = TypeVar("N", int, float)
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 WIDTH, HEIGHT = 72, 8
@@ -105,7 +107,7 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
     return "".join(EIGHTHS[1 + int((value - low) / spread * (len(EIGHTHS) - 2))] for value in shown)
 
 
-def sampled(values: Sequence[float], width: int = WIDTH) -> list[float]:
+def sampled(values: Sequence[N], width: int) -> list[N]:
     """Return at most *width* values, evenly spread, the first and the last among them.
 
     >>> sampled([1, 2, 3, 4, 5], 3)
@@ -168,16 +170,13 @@ class ChartRow(NamedTuple):
 BARS_WIDTH, BARS_HEIGHT = 44, 10
 
 
-def price_rows(
-    bars: Sequence[Bar], levels: Sequence[Level], stops: Sequence[Decimal | None] = (), *, width: int = BARS_WIDTH
-) -> list[ChartRow]:
+def price_rows(bars: Sequence[Bar], levels: Sequence[Level], stops: Sequence[Decimal | None]) -> list[ChartRow]:
     """Return *bars* from their lows to their highs, newest at the right, and *levels* as lines across.
 
     Args:
-        bars: oldest first; of more than *width* several share a column.
+        bars: oldest first; of more than ``BARS_WIDTH`` several share a column.
         levels: what is named.
         stops: where the stop stood in each bar, None before there was one.
-        width: columns.
     """
     prices = [price for bar in bars for price in (bar.low, bar.high)] + [level.price for level in levels]
     if not prices:
@@ -188,14 +187,14 @@ def price_rows(
         return round(float((high - price) / (high - low)) * (BARS_HEIGHT - 1)) if high > low else 0
 
     named = {row_of(level.price): level for level in levels}
-    rows = [["╌" if row in named else " "] * width for row in range(BARS_HEIGHT)]
-    share = max(1, -(-len(bars) // width))
+    rows = [["╌" if row in named else " "] * BARS_WIDTH for row in range(BARS_HEIGHT)]
+    share = max(1, -(-len(bars) // BARS_WIDTH))
     for column, first in enumerate(range(0, len(bars), share)):
         part = bars[first : first + share]
         for row in range(row_of(max(bar.high for bar in part)), row_of(min(bar.low for bar in part)) + 1):
             rows[row][column] = "│"
         rows[row_of(part[-1].close)][column] = "┤"
-        stood = stops[first] if first < len(stops) else None
+        stood = stops[first]
         if stood is not None and low <= stood <= high:
             rows[row_of(stood)][column] = "▔"
     return [ChartRow("".join(row), named.get(number)) for number, row in enumerate(rows)]

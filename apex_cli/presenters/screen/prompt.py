@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
 import typer
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from apex_cli.core.errors import ApexError
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.money import Quantity
+from apex_cli.core.model.money import Quantity, number_of
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answer, Answered, Choice, Preview
 from apex_cli.core.model.wording import visible
@@ -159,11 +158,8 @@ def _ask_quantity() -> Quantity | None:
         text = typer.prompt(f"{problem}Quantity (empty: as worked out)", default="", show_default=False)
         if not text:
             return None
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if value.is_finite() and value > 0:
+        value = number_of(text)
+        if value is not None and value > 0:
             return Quantity(value)
         problem = f"{text!r} is not a positive number. "
 

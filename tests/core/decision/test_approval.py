@@ -120,9 +120,7 @@ def test_an_answer_is_final_in_the_end() -> None:
 
 
 def test_a_step_records_who_when_and_what(build: Any) -> None:
-    approved = transition(
-        waiting(build), ApprovalStatus.APPROVED, now=build.now, by="me", reason="ok", quantity=Quantity(D(2))
-    )
+    approved = transition(waiting(build), ApprovalStatus.APPROVED, now=build.now, by="me", reason="ok")
     assert (approved.version, approved.decided_by, approved.decided_at) == (2, "me", build.now)
-    executed = transition(approved, ApprovalStatus.EXECUTED, now=build.now, by="apex", bracket_id="B")
-    assert (executed.version, executed.reason, executed.quantity, executed.bracket_id) == (3, "ok", 2, "B")
+    executed = transition(approved, ApprovalStatus.EXECUTED, now=build.now, by="apex")
+    assert (executed.version, executed.reason, executed.decided_by) == (3, "ok", "apex")

@@ -74,7 +74,7 @@ def split_rows(text: str, delimiter: str, name: str) -> Iterator[Row]:
         raise unusable(f"{name}:{reader.line_num}", f"is no row of a table: {error}") from None
 
 
-def open_table(content: bytes, name: str, find_header: FindHeader, *, sheet: str = "") -> Table:
+def open_table(content: bytes, name: str, find_header: FindHeader) -> Table:
     """Return the table in *content*.
 
     Raises:
@@ -82,7 +82,7 @@ def open_table(content: bytes, name: str, find_header: FindHeader, *, sheet: str
     """
     content = unpacked(content, name)
     if content.startswith(ZIP):
-        return _headed(workbook_rows(content, name, sheet), find_header, kind="workbook")
+        return _headed(workbook_rows(content, name), find_header, kind="workbook")
     if content.startswith((PARQUET, ARROW)):
         return arrow_table(content, name)
     text, encoding = decoded(content, name)

@@ -13,8 +13,8 @@ from apex_cli.core.adapters.files.table_columns import Row, Table
 from apex_cli.core.errors import InputError, install_command
 
 
-def workbook_rows(content: bytes, name: str, sheet: str = "") -> list[Row]:
-    """Return the rows of one sheet of an Excel workbook: the named one, else the first that holds anything.
+def workbook_rows(content: bytes, name: str) -> list[Row]:
+    """Return the rows of the first sheet of an Excel workbook that holds anything.
 
     Raises:
         InputError: it is no workbook, or the extra is not installed.
@@ -30,8 +30,7 @@ def workbook_rows(content: bytes, name: str, sheet: str = "") -> list[Row]:
             size = sum(item.file_size for item in archive.infolist())
         refuse_large(size, len(content), name)
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheets = [book[sheet]] if sheet in book.sheetnames else book.worksheets
-        for one in sheets:
+        for one in book.worksheets:
             rows = [
                 Row(line, [_cell_text(cell) for cell in cells[:MAX_CELLS]])
                 for line, cells in enumerate(one.iter_rows(values_only=True), start=1)

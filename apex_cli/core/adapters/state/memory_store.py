@@ -18,9 +18,9 @@ class SequentialIds:
 
     __slots__ = ("_next",)
 
-    def __init__(self, first: int = 1) -> None:
-        """Begin with *first*."""
-        self._next = first
+    def __init__(self) -> None:
+        """Begin with 1."""
+        self._next = 1
 
     def new(self) -> str:
         """Return the next id."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import PlainTables
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.errors import InputError, StateError
+from apex_cli.core.model.money import number_of
 
 LONGEST = 2000
 """Characters of a condition."""
@@ -235,16 +236,8 @@ def _value(token: _Token) -> Value:
         return token.text
     if token.text.lower() in WORDS:
         return WORDS[token.text.lower()]
-    number = _number(token.text)
+    number = number_of(token.text)
     return token.text if number is None else number
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def _field(path: Sequence[str]) -> Query:
@@ -258,7 +251,7 @@ def _compares(compare: Operator, wanted: Value, stored: object) -> bool:
     """Return whether *stored* compares with *wanted*: as numbers where *wanted* is one; other kinds only differ."""
     left: object = stored
     if isinstance(wanted, Decimal) and not isinstance(stored, bool) and isinstance(stored, int | float | str):
-        left = _number(str(stored))
+        left = number_of(str(stored))
     try:
         return compare(left, wanted)
     except TypeError:

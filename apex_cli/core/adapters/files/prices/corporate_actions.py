@@ -6,13 +6,14 @@ import csv
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from apex_cli.core.adapters.files.named_file import read_named
 from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
+from apex_cli.core.model.money import number_of
 from apex_cli.core.model.spelling import canonical_ticker
 
 COLUMNS = ("symbol", "date", "kind", "value")
@@ -79,8 +80,4 @@ def _value(text: str) -> Decimal | None:
     if ratio := _RATIO.fullmatch(text.lower()):
         old = Decimal(ratio[2])
         return Decimal(ratio[1]) / old if old else None
-    try:
-        found = Decimal(text)
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() else None
+    return number_of(text)

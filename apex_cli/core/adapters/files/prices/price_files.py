@@ -567,13 +567,13 @@ def weekly(name: str, word: str) -> InputError:
     )
 
 
-def unknown_zone(name: str, why: str, hints_section: str = "prices") -> InputError:
+def unknown_zone(name: str, why: str) -> InputError:
     """Return the refusal of times that name no zone where nothing says which one is meant."""
     return InputError(
         "file_ambiguous",
         f"{name}: times name no zone, and {why}.",
-        hint=f"Set {hints_section}.zone, such as UTC, America/New_York or Europe/Athens.",
-        details={"file": name, "setting": f"{hints_section}.zone"},
+        hint="Set prices.zone, such as UTC, America/New_York or Europe/Athens.",
+        details={"file": name, "setting": "prices.zone"},
     )
 
 
