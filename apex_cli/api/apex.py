@@ -144,11 +144,10 @@ class Apex:
         Raises:
             InputError: there is no event of that number.
         """
-        from apex_cli.app.journal_feed import JournalFeed
+        from apex_cli.app.journal_feed import feed_after
         from apex_cli.app.journal_feed import follow as follow_feed
 
-        feed = JournalFeed(self.settings, after)
-        return map(event_of, follow_feed(feed, is_over=lambda: not follow))
+        return map(event_of, follow_feed(feed_after(self.settings, after), waits=follow))
 
     # Proposing
 

@@ -75,9 +75,9 @@ class AsyncApex:
         """Yield what happens, each event once and in order."""
         import asyncio
 
-        from apex_cli.app.journal_feed import LOOK_INTERVAL_S, JournalFeed
+        from apex_cli.app.journal_feed import LOOK_INTERVAL_S, feed_after
 
-        feed = await self._look(lambda: JournalFeed(self.settings, after))
+        feed = await self._look(lambda: feed_after(self.settings, after))
         while True:
             rows = await self._look(feed.read)
             for row in rows:

@@ -39,20 +39,22 @@ def events(
     ] = None,
 ) -> None:
     """Show the events of the journal; with --json each is a line of JSON, with a number to continue from."""
-    from apex_cli.app.event_feed import EventFeed
+    from apex_cli.app.journal_feed import JournalFeed
+    from apex_cli.app.journal_feed import follow as follow_feed
     from apex_cli.presenters.events import event_line, event_text
 
     out = call.out
-    feed = EventFeed(call.settings, _kinds(kind or ()))
-    newest = feed.last_seq()
-    if after is not None and after > newest:
+    kinds = _kinds(kind or ())
+    feed = JournalFeed(call.settings, after, kinds)
+    if after is None:
+        feed.step_back(NEWEST)
+    elif after > (newest := JournalFeed(call.settings).last_seq):
         message = f"The newest event is number {newest}, before {after}: another state, or a folder that was emptied?"
         out.warn(Reason(code="events_ahead", message=message))
-    start = feed.newest(NEWEST) if after is None else after
-    shown = 0
-    last = start
+    shown, last = 0, feed.last_seq
     width = get_terminal_size().columns if out.is_drawn else None
-    for row in feed.follow(start, _over()) if follow else feed.after(start):
+    is_over = _over() if follow else lambda: False
+    for row in follow_feed(feed, waits=follow, is_over=is_over):
         for line in [event_line(row)] if out.as_json else event_text(row, width):
             out.stream(line)
         shown, last = shown + 1, row.seq

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.app.journal_feed import JournalFeed, follow
+from apex_cli.app.journal_feed import JournalFeed, feed_after, follow
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.state.events import Alarm, AlarmRaised
@@ -63,7 +63,7 @@ def test_it_begins_in_the_month_of_its_number_and_goes_on_into_the_next(account:
 def test_a_number_that_no_event_has_is_refused(account: Settings, after: int) -> None:
     happen(account, 0, 1)
     with pytest.raises(InputError, match="There is no event number") as refused:
-        JournalFeed(account, after=after)
+        feed_after(account, after=after)
     assert refused.value.code == "event_unknown"
 
 
@@ -75,7 +75,7 @@ def test_an_account_without_events_has_none(account: Settings) -> None:
 def test_following_ends_with_everything_that_was_there_at_the_end(account: Settings) -> None:
     happen(account, 0)
     seen: list[str] = []
-    for row in follow(JournalFeed(account, after=0), is_over=lambda: len(seen) >= 2, interval_s=0):
+    for row in follow(JournalFeed(account, after=0), is_over=lambda: len(seen) >= 2):
         seen.append(row.subject)
         if len(seen) == 1:
             happen(account, 1, 2)

@@ -90,18 +90,6 @@ class JournalPlaces:
         first = next(self._rows(name, start), None)
         return Place(seq=first[0].seq - 1, file=name, offset=start) if first else self.end()
 
-    def after(self, seq: int) -> Place:
-        """Return a place from which ``read`` gives the events behind number *seq*.
-
-        Raises:
-            StateError: a file cannot be read.
-        """
-        for name in reversed(self._names()):
-            first = next(self._rows(name, 0), None)
-            if first is not None and first[0].seq <= seq + 1:
-                return Place(seq=seq, file=name)
-        return Place(seq=seq)
-
     def read(self, after: Place) -> Sequence[tuple[OutboxRow, Place]]:
         """Return the next events behind *after*, each with the place behind it; empty when there is nothing new.
 
