@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from apex_cli.app.resources import open_store
-from apex_cli.commands.options import Call, FromOption, RuleOption, ToOption, common, whole
+from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.replay import ActionsOption, BarsOption, FromOption, RuleOption, SignalsOption, ToOption
 from apex_cli.presenters.screen.blocks import Line
 
 app = typer.Typer(
@@ -113,21 +113,12 @@ def unfreeze(call: Call) -> None:
 @common("learn backtest")
 def backtest(
     call: Call,
-    bars: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
-    ] = None,
-    signals: Annotated[
-        list[Path] | None,
-        typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
-    ] = None,
+    bars: BarsOption = None,
+    signals: SignalsOption = None,
     rule: RuleOption = None,
     first: FromOption = None,
     last: ToOption = None,
-    actions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),
-    ] = None,
+    actions: ActionsOption = None,
     seed: Annotated[int, typer.Option(help="For the interval around the difference.")] = 1,
 ) -> None:
     """Replay history with and without learning, and compare: each session is judged by what was learned before it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
@@ -70,18 +69,6 @@ def seconds(text: str | float) -> float:
     return value
 
 
-RuleOption = Annotated[
-    str | None,
-    typer.Option("--rule", help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
-]
-FromOption = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
-]
-ToOption = Annotated[
-    datetime | None,
-    typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
-]
 WaitOption = Annotated[
     float,
     typer.Option("--wait", parser=seconds, metavar="SECONDS", help="How long to wait while another process runs."),

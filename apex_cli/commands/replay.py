@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, FromOption, RuleOption, ToOption, common, whole
+from apex_cli.commands.options import Call, common, whole
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
@@ -22,6 +23,31 @@ if TYPE_CHECKING:
 
 FILL_KEY = "APEX_REPLAY__FILL"
 
+BarsOption = Annotated[
+    Path | None,
+    typer.Option("--bars", metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
+]
+SignalsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
+]
+ActionsOption = Annotated[
+    Path | None,
+    typer.Option("--actions", metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),
+]
+RuleOption = Annotated[
+    str | None,
+    typer.Option("--rule", help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
+]
+FromOption = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
+]
+ToOption = Annotated[
+    datetime | None,
+    typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
+]
+
 app = typer.Typer(add_completion=False)
 
 
@@ -29,14 +55,8 @@ app = typer.Typer(add_completion=False)
 @common("replay")
 def replay(
     call: Call,
-    bars: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
-    ] = None,
-    signals: Annotated[
-        list[Path] | None,
-        typer.Option("--signals", "-s", metavar="FILE", help="Signal file, by its timestamps; repeatable."),
-    ] = None,
+    bars: BarsOption = None,
+    signals: SignalsOption = None,
     strategy: Annotated[
         str | None,
         typer.Option(metavar="MODULE:FUNCTION", help="A strategy of yours alone, as scanners.strategies names it."),
@@ -48,10 +68,7 @@ def replay(
         ReplayFill | None,
         typer.Option(help="First price of an order: next bar's open, or the signal's close.", show_default=False),
     ] = None,
-    actions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Splits and dividends: a CSV file of symbol, date, kind, value."),
-    ] = None,
+    actions: ActionsOption = None,
     seed: Annotated[int, typer.Option(help="For the interval around the expectancy.")] = 1,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page with curves and every trade.")

@@ -102,12 +102,13 @@ def _entries(done: Answered) -> list[OrderRecord]:
     return [record for record in done.orders if record.order.role is OrderRole.ENTRY]
 
 
-def _filled(done: Answered) -> Decimal:
+def filled_units(done: Answered) -> Decimal:
+    """Return how many units of the entry an answer filled."""
     return sum((record.filled_quantity for record in _entries(done)), Decimal(0))
 
 
 def _entry_price(done: Answered) -> Decimal | None:
-    filled = _filled(done)
+    filled = filled_units(done)
     value = sum(
         (r.filled_quantity * r.average_price for r in _entries(done) if r.average_price is not None), Decimal(0)
     )
@@ -175,7 +176,9 @@ ANSWERED = Table["Answered"](
         title="Status",
         shown=lambda status: Cell(status, ANSWER_TONES.get(status, Tone.PLAIN)),
     ),
-    Column(value=lambda d: d, title="Filled", shown=lambda d: units(_filled(d)) if d.orders else DASH, is_right=True),
+    Column(
+        value=lambda d: d, title="Filled", shown=lambda d: units(filled_units(d)) if d.orders else DASH, is_right=True
+    ),
     Column(value=_entry_price, title="Price", shown=price, is_right=True),
     Column(value=lambda d: d.approval.reason, title="Reason", rank=SECOND, wraps=True),
     Column(value=lambda d: d.approval.approval_id, title="Approval", rank=LAST),
@@ -285,13 +288,13 @@ def _at_target(now: Decision, sized: Sized, target: Price) -> Decimal:
 
 def changes_line(approval: ApprovalRecord, preview: Preview) -> Line:
     """Return what changed since the opportunity was queued."""
-    changed = [f"{name.lower()} {old} -> {new}" for name, old, new in _pairs(approval, preview) if old != new]
+    changed = [f"{name.lower()} {old} -> {new}" for name, old, new in was_now_pairs(approval, preview) if old != new]
     if not changed:
         return Line(text="Nothing changed since it was queued.", tone=Tone.DIM)
     return Line(text=f"Since it was queued: {', '.join(changed)}", tone=Tone.WARN)
 
 
-def _pairs(approval: ApprovalRecord, preview: Preview) -> tuple[tuple[str, str, str], ...]:
+def was_now_pairs(approval: ApprovalRecord, preview: Preview) -> tuple[tuple[str, str, str], ...]:
     """Return what may have changed: its name, what it was, what it is."""
     was, now = approval.decision, preview.decision
     return (
@@ -310,7 +313,7 @@ def was_now(approval: ApprovalRecord, preview: Preview) -> Grid:
             Cell(new, Tone.PLAIN if old == new else Tone.WARN),
             Cell("" if old == new else "changed"),
         )
-        for name, old, new in _pairs(approval, preview)
+        for name, old, new in was_now_pairs(approval, preview)
     )
     return Grid(columns=heads("", ">Was", ">Now", ""), rows=rows)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from apex_cli.core.model.decision import DayTradeStatus, TradingMode
-from apex_cli.core.model.order import OrderRecord, OrderRole
+from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.records import ApprovalRecord
 from apex_cli.core.model.request import Answered, Closed, EntriesCancelled, Preview, StopsMoved, WorkDone
 from apex_cli.core.model.wording import account_currency
@@ -14,7 +13,15 @@ from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.core.reports.board import Day
 from apex_cli.core.reports.trade_report import TradeReport
 from apex_cli.core.state.events import DaySummary
-from apex_cli.presenters.approvals import ANSWER_WORDS, answer_lines, approval_name, proposal_lines, question_lines
+from apex_cli.presenters.approvals import (
+    ANSWER_WORDS,
+    answer_lines,
+    approval_name,
+    filled_units,
+    proposal_lines,
+    question_lines,
+    was_now_pairs,
+)
 from apex_cli.presenters.history import ratio_figures
 from apex_cli.presenters.messages.message import telegram_html, telegram_pages
 from apex_cli.presenters.messages.notices import summary_lines
@@ -28,7 +35,6 @@ from apex_cli.presenters.screen.formats import (
     percent,
     price,
     r_multiple,
-    ratio,
     signed,
     units,
 )
@@ -72,16 +78,7 @@ def decided_html(approval: ApprovalRecord, preview: Preview | None = None) -> st
 
 def was_now_lines(approval: ApprovalRecord, preview: Preview) -> tuple[str, ...]:
     """Return what changed since the opportunity was queued."""
-    was, now = approval.decision, preview.decision
-    pairs = (
-        ("Price", price(approval.quoted_price), price(preview.price)),
-        (
-            "Quantity",
-            units(was.sized.quantity) if was.sized else DASH,
-            units(now.sized.quantity) if now.sized else DASH,
-        ),
-        ("Reward:risk", ratio(was.reward_risk), ratio(now.reward_risk)),
-    )
+    pairs = was_now_pairs(approval, preview)
     return tuple(f"{name}: was {old}, now {new}{'' if old == new else ' ⚠️'}" for name, old, new in pairs)
 
 
@@ -116,8 +113,7 @@ def outcome_text(done: WorkDone) -> str:
 
 def _answered_text(done: Answered) -> str:
     emoji, words = ANSWER_WORDS.get(done.approval.status, ("", done.approval.status.value))
-    entries = [record for record in done.orders if record.order.role is OrderRole.ENTRY]
-    filled = sum((record.filled_quantity for record in entries), Decimal(0))
+    filled = filled_units(done)
     fills = f": {units(filled)} filled" if filled else ""
     return f"{emoji} {done.approval.opportunity.signal.instrument.key} {words}{fills}"
 
