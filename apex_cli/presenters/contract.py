@@ -294,30 +294,11 @@ class RoundTrip(TypedDict):
     exit_reason: str
 
 
-class Statistics(TypedDict):
-    """What closed trades come to; names without *net* are before costs."""
-
-    round_trips: int
-    wins: int
-    losses: int
-    breakeven: int
-    win_rate: Decimal | None
-    net_wins: int
-    net_losses: int
-    net_breakeven: int
-    net_win_rate: Decimal | None
-    pnl: Decimal
-    commission: Decimal
-    net_pnl: Decimal
-    profit_factor: Decimal | None
-    expectancy_r: Decimal | None
-
-
 class History(TypedDict):
     """``apex history``."""
 
     round_trips: list[RoundTrip]
-    statistics: Statistics
+    statistics: research.Statistics
 
 
 class Story(TypedDict):

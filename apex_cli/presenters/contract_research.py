@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any, TypedDict
 
 
-class Measures(TypedDict):
-    """The results of a group of closed trades; names without *net* are before costs."""
+class Statistics(TypedDict):
+    """What closed trades come to; names without *net* are before costs."""
 
     round_trips: int
     wins: int
@@ -24,6 +24,11 @@ class Measures(TypedDict):
     net_pnl: Decimal
     profit_factor: Decimal | None
     expectancy_r: Decimal | None
+
+
+class Measures(Statistics):
+    """The results of a group of closed trades; names without *net* are before costs."""
+
     net_expectancy_r: Decimal | None
     average_win: Decimal | None
     average_loss: Decimal | None

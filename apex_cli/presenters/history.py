@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
+
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
@@ -116,22 +118,11 @@ def theoretical_note(trips: Iterable[RoundTrip]) -> tuple[Line, ...]:
 
 def statistics_data(statistics: Statistics) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    return {
-        "round_trips": statistics.round_trips,
-        "wins": statistics.wins,
-        "losses": statistics.losses,
-        "breakeven": statistics.breakeven,
-        "win_rate": statistics.win_rate,
-        "net_wins": statistics.net_wins,
-        "net_losses": statistics.net_losses,
-        "net_breakeven": statistics.net_breakeven,
-        "net_win_rate": statistics.net_win_rate,
-        "pnl": statistics.pnl,
-        "commission": statistics.commission,
-        "net_pnl": statistics.net_pnl,
-        "profit_factor": statistics.profit_factor,
-        "expectancy_r": statistics.expectancy_r,
-    }
+    return {name: value for name, value in asdict(statistics).items() if name not in OF_REPORTS}
+
+
+OF_REPORTS = ("net_expectancy_r", "average_win", "average_loss")
+"""What only reports name."""
 
 
 def statistics_blocks(statistics: Statistics) -> tuple[Block, ...]:
@@ -174,22 +165,6 @@ def gain_figure(name: str, amount: Decimal, text: str = "", note: str = "") -> F
     """Return an amount with its sign, toned by it."""
     cell = gain(amount, text)
     return Figure(name, cell.text, cell.tone, note=note)
-
-
-def ratios_data(ratios: Ratios) -> dict[str, Any]:
-    """Return the stable names that scripts read."""
-    return {
-        "sessions": ratios.sessions,
-        "sharpe": ratios.sharpe,
-        "sortino": ratios.sortino,
-        "cagr": ratios.cagr,
-        "volatility": ratios.volatility,
-        "calmar": ratios.calmar,
-        "tail_ratio": ratios.tail_ratio,
-        "longest_fall": ratios.longest_fall,
-        "trades": ratios.trades,
-        "sqn": ratios.sqn,
-    }
 
 
 def ratio_figures(ratios: Ratios) -> tuple[Figure, ...]:

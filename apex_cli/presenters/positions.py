@@ -7,6 +7,8 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
@@ -151,13 +153,7 @@ POSITIONS = Table[PositionView](
 
 def positions_data(views: Iterable[PositionView], totals: Totals) -> dict[str, Any]:
     """Return the stable names that scripts read."""
-    sums = {
-        "positions": totals.positions,
-        "notional": totals.notional,
-        "pnl": totals.pnl,
-        "unprotected": totals.unprotected,
-    }
-    return {"positions": [POSITIONS.data(view) for view in views], "totals": sums}
+    return {"positions": [POSITIONS.data(view) for view in views], "totals": asdict(totals)}
 
 
 def position_fields(view: PositionView) -> Fields:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.reason import Reason
@@ -19,7 +20,6 @@ from apex_cli.presenters.history import (
     gain_figure,
     profit_factor,
     ratio_block,
-    ratios_data,
     statistics_data,
     theoretical_note,
     win_rates,
@@ -79,7 +79,7 @@ def replay_data(report: ReplayReport) -> dict[str, Any]:
         "net_expectancy_r": report.net_expectancy_r,
         "net_expectancy_r_90": msgspec.to_builtins(report.expectancy_interval, builtin_types=(Decimal,)),
         "sharpe": report.sharpe,
-        "ratios": ratios_data(report.ratios),
+        "ratios": asdict(report.ratios),
         "max_drawdown": report.drawdown.fraction,
         "max_drawdown_from": report.drawdown.peak_at,
         "max_drawdown_to": report.drawdown.low_at,

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
+
 from apex_cli.core.model.wording import account_currency
-from apex_cli.core.positions.performance import Statistics
 from apex_cli.core.reports.trade_report import Group, Slippage, TradeReport
-from apex_cli.presenters.history import gain_figure, profit_factor, ratio_block, ratios_data, statistics_data, win_rates
+from apex_cli.presenters.history import gain_figure, profit_factor, ratio_block, win_rates
 from apex_cli.presenters.screen.blocks import (
     LAST,
     SECOND,
@@ -38,13 +39,13 @@ def report_data(report: TradeReport) -> dict[str, Any]:
     return {
         "from": _day(report.span.first),
         "to": _day(report.span.last),
-        "statistics": _statistics(report.statistics),
+        "statistics": asdict(report.statistics),
         "by_strategy": _groups(report.by_strategy, "strategy"),
         "by_exit_reason": _groups(report.by_exit_reason, "exit_reason"),
         "by_month": _groups(report.by_month, "month"),
         "drawdown": {"amount": report.drawdown.amount, "fraction": report.drawdown.fraction},
         "sharpe": report.ratios.sharpe,
-        "ratios": ratios_data(report.ratios),
+        "ratios": asdict(report.ratios),
         "knows_open": report.knows_open,
         "r_distribution": [
             {"from_r": low, "count": count}
@@ -71,16 +72,8 @@ def _day(day: Any) -> str | None:  # noqa: ANN401 - a date or nothing
     return day.isoformat() if day else None
 
 
-def _statistics(statistics: Statistics) -> dict[str, Any]:
-    return statistics_data(statistics) | {
-        "net_expectancy_r": statistics.net_expectancy_r,
-        "average_win": statistics.average_win,
-        "average_loss": statistics.average_loss,
-    }
-
-
 def _groups(groups: Iterable[Group], name: str) -> list[dict[str, Any]]:
-    return [{name: group.name, **_statistics(group.statistics)} for group in groups]
+    return [{name: group.name, **asdict(group.statistics)} for group in groups]
 
 
 # Terminal

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
+
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.reports.limit_use import LimitUse, Unit
-from apex_cli.core.reports.risk_view import GroupRisk, LeftOut, RiskRow, RiskView
+from apex_cli.core.reports.risk_view import LeftOut, RiskRow, RiskView
 from apex_cli.core.reports.stress import Basis, Correlation, DayCost, GapCost, MoveCost
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Grid, Line, Tone, bar, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
@@ -124,17 +126,6 @@ LIMITS = Table[LimitUse](
 )
 
 
-def group_data(group: GroupRisk) -> dict[str, Any]:
-    """Return the stable names of one group."""
-    return {
-        "name": group.name,
-        "count": group.count,
-        "notional": group.notional,
-        "risk": group.risk,
-        "share": group.share,
-    }
-
-
 def _costs_data(costs: Sequence[MoveCost]) -> list[dict[str, Any]]:
     return [{"symbol": cost.key, "pnl": cost.pnl, "basis": cost.basis} for cost in costs]
 
@@ -190,9 +181,9 @@ def risk_data(view: RiskView) -> dict[str, Any]:
         "notional": view.notional,
         "at_stops": view.at_stops,
         "positions": [RISKS.data(row) for row in view.rows],
-        "by_symbol": [group_data(group) for group in view.by_symbol],
-        "by_strategy": [group_data(group) for group in view.by_strategy],
-        "by_sector": [group_data(group) for group in view.by_sector],
+        "by_symbol": [asdict(group) for group in view.by_symbol],
+        "by_strategy": [asdict(group) for group in view.by_strategy],
+        "by_sector": [asdict(group) for group in view.by_sector],
         "correlations": [_pair_data(pair) for pair in view.correlations],
         "worst_day": _day_data(view.worst_day),
         "gaps": [_gap_data(gap, view) for gap in view.gaps],
