@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from apex_cli.core.errors import InputError
+
 MAX_BYTES = 50_000_000
 """Most bytes that are read of a file that is kept whole in memory."""
 
@@ -72,3 +74,16 @@ def read_named(path: Path, most: int = MAX_BYTES) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 1_000_000} MB", str(path))
     return content
+
+
+def read_text_file(path: Path, what: str) -> str:
+    """Return the text of the file at *path*.
+
+    Raises:
+        InputError: it cannot be read; *what* names its code.
+    """
+    try:
+        return read_named(path).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InputError(f"{what}_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None

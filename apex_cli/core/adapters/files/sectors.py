@@ -6,9 +6,8 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from apex_cli.core.adapters.files.named_file import read_named
+from apex_cli.core.adapters.files.named_file import read_text_file
 from apex_cli.core.adapters.files.problems import Problems
-from apex_cli.core.errors import InputError
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 
@@ -39,19 +38,6 @@ def read_sectors(path: Path) -> dict[str, str]:
     if problems:
         problems.stop("sectors_invalid", hint="Correct the lines.", details={"file": str(path)})
     return found
-
-
-def read_text_file(path: Path, what: str) -> str:
-    """Return the text of the file at *path*.
-
-    Raises:
-        InputError: it cannot be read; *what* names its code.
-    """
-    try:
-        return read_named(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise InputError(f"{what}_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None
 
 
 Pairs = Iterable[tuple[str, str, str]]

@@ -26,38 +26,8 @@ from apex_cli.core.adapters.files.cells import (
     read_zone,
     tidy,
 )
+from apex_cli.core.adapters.files.executions import broker_words as words
 from apex_cli.core.adapters.files.executions import execution_fields as fields
-from apex_cli.core.adapters.files.executions.broker_words import (
-    ACTIVITY,
-    BROKERS,
-    BUYS,
-    BY_ITSELF,
-    BY_OPTION,
-    CANCEL,
-    CANCELLED_CODE,
-    CLOSES,
-    COMBINATIONS,
-    FIDELITY,
-    FILLED,
-    FILLED_WORDS,
-    KINDS,
-    KNOWN,
-    LEAST,
-    NO_TRADE,
-    NO_TRADE_CATEGORIES,
-    NO_TRADE_CODES,
-    NO_TRADE_KINDS,
-    NOT_FILLED,
-    OPENS,
-    ROBINHOOD,
-    SELLS,
-    SENTENCE,
-    SPACE,
-    UNCOUNTED_KINDS,
-    UNIQUE_IDS,
-    WEBULL,
-    YOU,
-)
 from apex_cli.core.adapters.files.executions.execution_fields import invalid
 from apex_cli.core.adapters.files.executions.trade_order import (
     Draft,
@@ -76,7 +46,7 @@ from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderSide
 
-_BUY, _SELL = re.compile(rf"(?:{BUYS})\b"), re.compile(rf"(?:{SELLS})\b")
+_BUY, _SELL = re.compile(rf"(?:{words.BUYS})\b"), re.compile(rf"(?:{words.SELLS})\b")
 
 
 def read_broker_table(table: Table, name: str, hints: FileHints, *, source: str = "", account: str = "") -> Report:
@@ -96,13 +66,13 @@ class _Reader:
         self.name = name
         self.hints = hints
         keys = {plain_name(cell) for cell in table.names}
-        broker = next((one for one in BROKERS for marks in one.marks if marks <= keys), None)
+        broker = next((one for one in words.BROKERS for marks in one.marks if marks <= keys), None)
         self.source = source or (broker.name if broker else "list of trades")
         self.is_us = bool(source) or (broker is not None and broker.is_us)
         self.is_mdy = bool(source) or (broker is not None and broker.is_mdy)
-        self.columns = match_columns(table.names, KNOWN, hints)
+        self.columns = match_columns(table.names, words.KNOWN, hints)
         self._choose_side()
-        self.is_signed = "side" not in self.columns and self.source == ACTIVITY
+        self.is_signed = "side" not in self.columns and self.source == words.ACTIVITY
         """Purchases and sales differ by the sign of the quantity alone."""
 
         self.problems = Problems()
@@ -123,7 +93,7 @@ class _Reader:
         """Take the column that holds purchases and sales where several have a name for it, such as an order's type."""
         if "side" in self.hints.columns:
             return
-        for spelling in KNOWN["side"]:
+        for spelling in words.KNOWN["side"]:
             if spelling in self.table.keys:
                 at = self.table.keys.index(spelling)
                 if any(self._side_word(tidy(row.cells[at])) for row in self.table.rows if at < len(row.cells)):
@@ -132,13 +102,13 @@ class _Reader:
 
     def _refuse_header(self) -> None:
         """Refuse a list without the columns that every trade needs, or with one of them twice."""
-        least = [field for field in LEAST if field != "side" or not self.is_signed]
+        least = [field for field in words.LEAST if field != "side" or not self.is_signed]
         if missing := [field for field in least if field not in self.columns]:
             found = ", ".join(shown(cell) for cell in self.table.names[:12])
             raise invalid(
                 f"{self.name}:1",
                 f"missing column {', '.join(missing)}; found {found}",
-                f"{', '.join(LEAST)}, or name the columns in executions.columns",
+                f"{', '.join(words.LEAST)}, or name the columns in executions.columns",
             )
         keys = [plain_name(cell) for cell in self.table.names]
         for field in least:
@@ -229,7 +199,7 @@ class _Reader:
     def _each_once(self, drafts: list[Draft]) -> list[Draft]:
         """Return the trades without rows that are there twice, where an id of the execution shows it."""
         at = self.columns.get("exec_id")
-        if at is None or plain_name(self.table.names[at]) not in UNIQUE_IDS:
+        if at is None or plain_name(self.table.names[at]) not in words.UNIQUE_IDS:
             return drafts
         once = {draft._replace(line=0) if draft.exec_id else draft: draft for draft in reversed(drafts)}
         if twice := len(drafts) - len(once):
@@ -280,8 +250,8 @@ class _Reader:
             order_id=self._cell(row, "order_id"),
             con_id=fields.con_id(self._cell(row, "con_id")),
             account=self._cell(row, "account"),
-            is_closing=any(CLOSES.search(part) for part in parts),
-            is_opening=any(OPENS.search(part) for part in parts),
+            is_closing=any(words.CLOSES.search(part) for part in parts),
+            is_opening=any(words.OPENS.search(part) for part in parts),
         )
 
     def _is_remark(self, row: Row) -> bool:
@@ -297,7 +267,7 @@ class _Reader:
         kind, action = self._cell(row, "kind"), self._cell(row, "side")
         if reason := self._not_filled(row) or self._not_counted(row):
             return reason
-        if plain_name(kind) in NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
+        if plain_name(kind) in words.NO_TRADE_KINDS or self._is_no_trade(row, action, kind):
             return _short_reason(action or kind)
         if not self.is_us or self.is_signed or self._side_word(action) is not None:
             return ""
@@ -308,11 +278,11 @@ class _Reader:
     def _not_counted(self, row: Row) -> str:
         """Return why a row of this kind does not count, as its codes and its kind of security say."""
         kind = plain_name(self._cell(row, "sec_type"))
-        if self._codes(row) & NO_TRADE_CODES:
+        if self._codes(row) & words.NO_TRADE_CODES:
             return "expiries, assignments and cancels"
-        if kind in UNCOUNTED_KINDS:
+        if kind in words.UNCOUNTED_KINDS:
             return "funds and contracts for difference"
-        if kind in COMBINATIONS or (self.source == WEBULL and not self._cell(row, "symbol")):
+        if kind in words.COMBINATIONS or (self.source == words.WEBULL and not self._cell(row, "symbol")):
             return "combinations, whose legs count"
         return ""
 
@@ -321,9 +291,9 @@ class _Reader:
         status, quantity = self._cell(row, "status"), self._cell(row, "quantity")
         if not status:
             return ""
-        if plain_name(self.table.names[self.columns["quantity"]]) in FILLED:
+        if plain_name(self.table.names[self.columns["quantity"]]) in words.FILLED:
             return "" if number(quantity, self.decimals.sign) else _short_reason(status)
-        if not FILLED_WORDS.search(status) and NOT_FILLED.search(status):
+        if not words.FILLED_WORDS.search(status) and words.NOT_FILLED.search(status):
             return _short_reason(status)
         return "not filled" if is_nothing(quantity) else ""
 
@@ -332,28 +302,28 @@ class _Reader:
 
     def _is_no_trade(self, row: Row, action: str, kind: str) -> bool:
         """Return True when shares moved without a trade: by an option, a reinvestment, a split and the like."""
-        if self.source == FIDELITY and (found := YOU.match(action)):
-            return BY_OPTION.match(action[found.end() :]) is not None
-        if self.source == ROBINHOOD and BY_ITSELF.search(self._cell(row, "description")):
+        if self.source == words.FIDELITY and (found := words.YOU.match(action)):
+            return words.BY_OPTION.match(action[found.end() :]) is not None
+        if self.source == words.ROBINHOOD and words.BY_ITSELF.search(self._cell(row, "description")):
             return True
-        if plain_name(self._cell(row, "category")) in NO_TRADE_CATEGORIES:
+        if plain_name(self._cell(row, "category")) in words.NO_TRADE_CATEGORIES:
             return True
-        return NO_TRADE.search(f"{action} {kind}") is not None
+        return words.NO_TRADE.search(f"{action} {kind}") is not None
 
     def _cancelled_side(self, row: Row, where: str) -> OrderSide | None:
         """Return the side of the trade that a row takes back; None when it takes none back."""
-        if self.is_signed and CANCELLED_CODE in self._codes(row):
+        if self.is_signed and words.CANCELLED_CODE in self._codes(row):
             return OrderSide.BUY if self._quantity(row, where) < 0 else OrderSide.SELL
         action = self._cell(row, "side")
-        if not CANCEL.search(action):
+        if not words.CANCEL.search(action):
             return None
         return next((side for word in action.split() if (side := self._side_word(word)) is not None), None)
 
     def _side_word(self, action: str) -> OrderSide | None:
-        bare = SPACE.sub("", action.lower())
-        first = SPACE.split(action.lower())[0] if action else ""
-        for words, side in ((_BUY, OrderSide.BUY), (_SELL, OrderSide.SELL)):
-            if words.fullmatch(bare) or words.fullmatch(first):
+        bare = words.SPACE.sub("", action.lower())
+        first = words.SPACE.split(action.lower())[0] if action else ""
+        for pattern, side in ((_BUY, OrderSide.BUY), (_SELL, OrderSide.SELL)):
+            if pattern.fullmatch(bare) or pattern.fullmatch(first):
                 return side
         if bare.startswith("youbought"):
             return OrderSide.BUY
@@ -415,13 +385,13 @@ class _Reader:
             right = kind_text
         if not self._cell(row, "sec_type") and plain_name(self._cell(row, "kind")) in {"call", "put"}:
             right = self._cell(row, "kind")
-        kind = KINDS.get(kind_text)
-        if kind is None and kind_text and self.source in {"list of trades", ACTIVITY}:
+        kind = words.KINDS.get(kind_text)
+        if kind is None and kind_text and self.source in {"list of trades", words.ACTIVITY}:
             kind = fields.sec_type(self._cell(row, "sec_type"), f"{where}.sec_type")
         if option := self._option_of(row, text, right, where):
             return (kind if kind in {SecType.FOP, SecType.WAR} else SecType.OPT), option.key
         name = fields.symbol(text, f"{where}.symbol")
-        if SENTENCE.fullmatch(name):
+        if words.SENTENCE.fullmatch(name):
             raise invalid(
                 f"{where}.symbol", f"{shown(text)} is no single security", "the symbol of each leg, in its row"
             )

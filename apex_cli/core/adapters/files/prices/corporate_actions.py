@@ -9,9 +9,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from apex_cli.core.adapters.files.named_file import read_named
+from apex_cli.core.adapters.files.named_file import read_text_file
 from apex_cli.core.adapters.files.problems import Problems
-from apex_cli.core.errors import InputError
 from apex_cli.core.model.corporate_action import ActionKind, CorporateAction
 from apex_cli.core.model.money import number_of
 from apex_cli.core.model.spelling import canonical_ticker
@@ -27,12 +26,7 @@ def read_actions(path: Path) -> tuple[CorporateAction, ...]:
     Raises:
         InputError: it cannot be read, or rows are wrong; all of them are named.
     """
-    try:
-        lines = read_named(path).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise InputError("actions_unreadable", f"{path} cannot be read: {reason}.", hint="Look there.") from None
-    reader = csv.DictReader(lines, restval="")
+    reader = csv.DictReader(read_text_file(path, "actions").splitlines(), restval="")
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     problems = Problems()
     if missing := [name for name in COLUMNS if name not in reader.fieldnames]:
