@@ -30,7 +30,7 @@ from apex_cli.core.coordinator.signal_reports import (
 )
 from apex_cli.core.coordinator.window import Window
 from apex_cli.core.decision.gatherer import Gatherer
-from apex_cli.core.decision.inputs import exposures_of, planned_exposure
+from apex_cli.core.decision.inputs import planned_exposure
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.decision.record import (
     record_decision,
@@ -395,7 +395,7 @@ class Coordinator:
         """Bring small batches to their outcomes as one after another, but write all of it down in one commit."""
         routed: list[tuple[SignalBatch, list[Ranked | Ended | SignalReport]]] = []
         try:
-            exposures = exposures_of(self._store.view())
+            exposures = self._gatherer.exposures(self._store.view())
             for batch in batches:
                 incoming = self._incoming(batch)
                 routed.append((batch, [await self._route(message, exposures) for message in incoming]))
@@ -454,7 +454,7 @@ class Coordinator:
     async def _work_bus(self) -> None:
         """Route what came in, then act on what was ranked, best first."""
         routed: list[Ranked | Ended | SignalReport] = []
-        exposures = exposures_of(self._store.view())
+        exposures = self._gatherer.exposures(self._store.view())
         while (message := self._bus.get()) is not None:
             match message:
                 case Incoming():

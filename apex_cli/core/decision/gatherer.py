@@ -92,7 +92,7 @@ class Gatherer:
         self._day_trades = day_trades
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
-        self._exposures = ExposureBook()
+        self.exposures = ExposureBook()
         self._protections = ProtectionReader(limits.protections, protections)
 
     async def snapshot(
@@ -129,7 +129,7 @@ class Gatherer:
         is_option = instrument.market_type is MarketType.OPTIONS  # bars are those of its underlying
         if quote is None and account.is_simulated and (self._prices is None or is_option):
             quote = Quote(price=signal_price, at=now, source="signal")
-        exposures = (*self._exposures(state), *planned)
+        exposures = (*self.exposures(state), *planned)
         protections, exposures = self._protections(state, opportunity.signal, exposures, account, now)
         snapshot = take_snapshot(
             state,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -140,14 +141,24 @@ def blocked_instruments(state: State) -> tuple[str, ...]:
     return tuple(sorted(keys))
 
 
-class ExposureBook:
-    """What is exposed, worked out again only where orders came since the last look and nothing else changed."""
+class _Held(NamedTuple):
+    """The exposure of a position, and what it was made from."""
 
-    __slots__ = ("_held", "_seen", "_working")
+    exposure: Exposure
+    row: PositionRecord
+    orders: list[OrderRecord]
+    plan: BracketRecord | None
+
+
+class ExposureBook:
+    """What is exposed, worked out again only of what changed since the last look."""
+
+    __slots__ = ("_held", "_made", "_seen", "_working")
 
     def __init__(self) -> None:
         """Start without a look."""
         self._seen: tuple[object, int, tuple[int, ...]] | None = None
+        self._made: dict[str, _Held] = {}
         self._held: dict[str, Exposure] = {}
         self._working: list[Exposure] = []
 
@@ -163,13 +174,31 @@ class ExposureBook:
             len(positions),
         )
         if self._seen is None or self._seen[0] is not orders or self._seen[2] != kept:
-            exposures = exposures_of(state)
-            self._held = {each.key: each for each in exposures if not each.is_working_entry}
-            self._working = [each for each in exposures if each.is_working_entry]
+            by_key, entries = _open_orders(state)
+            self._made = {key: self._make(row, by_key.get(key, []), state) for key, row in positions.items()}
+            self._held = {key: made.exposure for key, made in self._made.items()}
+            self._working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
         elif fresh:
             self._add(state, orders.newest(fresh))
         self._seen = (orders, orders.additions, kept)
         return (*self._held.values(), *self._working)
+
+    def _make(self, row: PositionRecord, orders: list[OrderRecord], state: State) -> _Held:
+        """Return the exposure of *row*: with another price alone it is worth something else, and risks the same."""
+        known = self._made.get(row.position.instrument.key)
+        plan = state.brackets.get(row.position.bracket_id)
+        is_same = (
+            known is not None
+            and known.row.position is row.position
+            and known.row.rate is row.rate
+            and known.plan is plan
+            and known.orders == orders
+        )
+        if known is None or not is_same:
+            return _Held(_held(row, orders, state.brackets), row, orders, plan)
+        if known.row is row:
+            return known
+        return _Held(replace(known.exposure, notional=_notional(row)), row, orders, plan)
 
     def _add(self, state: State, records: Iterable[OrderRecord]) -> None:
         for record in records:
@@ -183,15 +212,21 @@ class ExposureBook:
 
 def exposures_of(state: State) -> tuple[Exposure, ...]:
     """Return open positions and entries that may still fill, with their loss at the stop."""
+    by_key, entries = _open_orders(state)
+    held = [_held(row, by_key.get(key, []), state.brackets) for key, row in state.positions.items()]
+    working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
+    return (*held, *working)
+
+
+def _open_orders(state: State) -> tuple[dict[str, list[OrderRecord]], list[OrderRecord]]:
+    """Return the orders that may still fill by security, and the entries among them."""
     by_key: dict[str, list[OrderRecord]] = {}
     entries: list[OrderRecord] = []
     for record in state.orders.open():
         by_key.setdefault(record.order.instrument.key, []).append(record)
         if record.order.role is OrderRole.ENTRY:
             entries.append(record)
-    held = [_held(row, by_key.get(key, []), state.brackets) for key, row in state.positions.items()]
-    working = [_working(record, state.brackets.get(record.order.bracket_id)) for record in entries]
-    return (*held, *working)
+    return by_key, entries
 
 
 def planned_exposure(decision: Decision, sized: Sized, strategy: str = "") -> Exposure:
@@ -213,13 +248,18 @@ def _held(row: PositionRecord, orders: list[OrderRecord], brackets: Mapping[str,
     return Exposure(
         key=position.instrument.key,
         side=position.side,
-        notional=row.worth(position.quantity * row.current_price * position.instrument.multiplier),
+        notional=_notional(row),
         risk=_open_risk(row, orders),
         quantity=position.quantity,
         opened_on=session_date(position.entry_time).isoformat(),
         is_put=position.instrument.right is OptionRight.PUT,
         strategy=plan.strategy if plan is not None else "",
     )
+
+
+def _notional(row: PositionRecord) -> Usd:
+    position = row.position
+    return row.worth(position.quantity * row.current_price * position.instrument.multiplier)
 
 
 def _open_risk(row: PositionRecord, orders: list[OrderRecord]) -> Usd:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -67,21 +68,84 @@ def audit_of(lessons: Iterable[Lesson], kept: Mapping[str, AuditSums], *, after:
         kept: sums of lessons that left the state, by session.
         after: lessons up to this number are left out.
     """
-    rows = dict(kept)
-    for lesson in lessons:
-        if lesson.seq > after:
-            day = session_of(lesson)
-            row = with_audited(rows.get(day), lesson)
-            if row is not None:
-                rows[day] = row
-    sessions = [_around_means(rows[day]) for day in sorted(rows) if rows[day].count > 1]
-    count = sum(row.count for row in rows.values() if row.count > 1)
-    if count < LEAST_LESSONS or len(sessions) < LEAST_SESSIONS or not _is_suspect(sessions):
-        return None
-    low, high = block_interval(sessions, _slope, seed=SEED, level=LEVEL)
-    total = sum(xx for xx, _ in sessions), sum(xy for _, xy in sessions)
-    gain, lowest, highest = (Decimal(repr(round(each, 2))).quantize(STEP) for each in (_slope(total), low, high))
-    return Audit(gain=gain, low=lowest, high=highest, lessons=count, sessions=len(sessions))
+    return AuditBook(after).look({lesson.round_trip_id: lesson for lesson in lessons}, kept)
+
+
+class AuditBook:
+    """The sums of all sessions; a look works out those whose lessons changed since the last one.
+
+    The sums of a session are exact, so that the order of its lessons does not matter.
+    """
+
+    def __init__(self, after: int = 0) -> None:
+        """Start with nothing looked at; lessons up to number *after* are left out."""
+        self.after = after
+        self._lessons: dict[str, Lesson] = {}
+        self._kept: dict[str, AuditSums] = {}
+        self._of_day: dict[str, dict[str, Lesson]] = {}
+        self._sums: dict[str, tuple[int, Sums]] = {}
+        """Number of lessons and sums around their means, of each session with two or more."""
+
+        self._days: list[str] = []
+        """Those sessions, in order."""
+
+        self._found: Audit | None = None
+
+    def look(self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums]) -> Audit | None:
+        """Return what ``audit_of`` returns of *lessons*, by id."""
+        days = self._changed(lessons, kept)
+        if days:
+            for day in days:
+                self._add_up(day)
+            self._found = self._judged()
+        return self._found
+
+    def _changed(self, lessons: Mapping[str, Lesson], kept: Mapping[str, AuditSums]) -> set[str]:
+        """Take over what is new, forget what left, and return the sessions that this concerns."""
+        days = {day for day, row in kept.items() if self._kept.get(day) is not row}
+        if days or len(kept) != len(self._kept):
+            days.update(self._kept.keys() - kept.keys())
+            self._kept = dict(kept)
+        fresh = [lesson for name, lesson in lessons.items() if self._lessons.get(name) is not lesson]
+        if fresh or len(lessons) != len(self._lessons):
+            gone = [lesson for name, lesson in self._lessons.items() if lessons.get(name) is not lesson]
+            self._lessons = dict(lessons)
+            for lesson in gone:
+                if lesson.seq > self.after:
+                    days.add(day := session_of(lesson))
+                    del self._of_day[day][lesson.round_trip_id]
+            for lesson in fresh:
+                if lesson.seq > self.after:
+                    days.add(day := session_of(lesson))
+                    self._of_day.setdefault(day, {})[lesson.round_trip_id] = lesson
+        return days
+
+    def _add_up(self, day: str) -> None:
+        """Add up the lessons of one session."""
+        row = self._kept.get(day)
+        lessons = self._of_day.get(day)
+        for lesson in lessons.values() if lessons else ():
+            row = with_audited(row, lesson)
+        if lessons is not None and not lessons:
+            del self._of_day[day]
+        is_known = self._sums.pop(day, None) is not None
+        if row is not None and row.count > 1:
+            self._sums[day] = row.count, _around_means(row)
+            if not is_known:
+                insort(self._days, day)
+        elif is_known:
+            del self._days[bisect_left(self._days, day)]
+
+    def _judged(self) -> Audit | None:
+        """Return what all sessions say together."""
+        rows = [self._sums[day] for day in self._days]
+        count, sessions = sum([count for count, _ in rows]), [sums for _, sums in rows]
+        if count < LEAST_LESSONS or len(sessions) < LEAST_SESSIONS or not _is_suspect(sessions):
+            return None
+        low, high = block_interval(sessions, _slope, seed=SEED, level=LEVEL)
+        total = sum(xx for xx, _ in sessions), sum(xy for _, xy in sessions)
+        gain, lowest, highest = (Decimal(repr(round(each, 2))).quantize(STEP) for each in (_slope(total), low, high))
+        return Audit(gain=gain, low=lowest, high=highest, lessons=count, sessions=len(sessions))
 
 
 def _around_means(row: AuditSums) -> Sums:
@@ -91,8 +155,12 @@ def _around_means(row: AuditSums) -> Sums:
 
 def _is_suspect(sessions: list[Sums]) -> bool:
     """Return whether the products of sessions lie far enough below 0 to look closer."""
-    squares = sum(xy * xy for _, xy in sessions)
-    return squares > 0 and sum(xy for _, xy in sessions) <= SUSPECT * squares**0.5
+    products = [xy for _, xy in sessions]
+    total = sum(products)
+    if total >= 0:
+        return False
+    squares = sum([xy * xy for xy in products])
+    return squares > 0 and total <= SUSPECT * squares**0.5
 
 
 def _slope(sums: Sums) -> float:

@@ -35,6 +35,59 @@ NOTHING = Experience(
 )
 
 
+MOST_REMEMBERED = 2_000
+"""Lessons whose facts are remembered: more than a state keeps."""
+
+WEIGHTS_REMEMBERED = 4
+
+
+class LessonFacts:
+    """What follows from a lesson alone, worked out once: a lesson never changes."""
+
+    __slots__ = ("_expected", "key", "lesson", "numbers", "score", "weight", "x")
+
+    def __init__(self, lesson: Lesson) -> None:
+        """Work out everything but what weights expected."""
+        conditions = lesson.conditions
+        self.lesson = lesson
+        self.key = key_of(lesson)
+        self.numbers = numbers_of(conditions)
+        self.score = plain_score(conditions)
+        self.weight = weight_of(lesson)
+        self.x = parts_of(conditions)
+        self._expected: dict[int, tuple[Weights, Decimal]] = {}
+
+    def expected(self, weights: Weights) -> Decimal:
+        """Return what *weights* expect of an entry like this one, R."""
+        known = self._expected.get(id(weights))
+        if known is not None and known[0] is weights:
+            return known[1]
+        if len(self._expected) >= WEIGHTS_REMEMBERED:
+            self._expected.clear()
+        found = expected_of(weights, self.key, self.score, self.lesson.conditions.parts)
+        self._expected[id(weights)] = weights, found
+        return found
+
+
+_facts: dict[int, LessonFacts] = {}
+
+
+def facts_of(lesson: Lesson) -> LessonFacts:
+    """Return what follows from *lesson* alone."""
+    known = _facts.get(id(lesson))
+    if known is not None and known.lesson is lesson:
+        return known
+    if len(_facts) >= MOST_REMEMBERED:
+        _facts.clear()
+    found = _facts[id(lesson)] = LessonFacts(lesson)
+    return found
+
+
+def numbers_of(conditions: EntryConditions) -> dict[str, Decimal]:
+    """Return the numbers by which entries are compared."""
+    return {**conditions.parts, **conditions.traits}
+
+
 def weight_of(lesson: Lesson) -> Decimal:
     """Return what a lesson counts: 1 over its reward:risk, as planned, between 0.2 and 2; less for a followed one."""
     part = lesson.conditions.parts.get("reward_risk", HALF)
@@ -60,16 +113,18 @@ def key_of(lesson: Lesson) -> str:
 def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade: Decimal = ONE) -> Experience:
     """Return *known* with *lesson*, measured from what *base* expected; older ones keep *fade* of their weight."""
     before = known or NOTHING
-    x, weight = parts_of(lesson.conditions), weight_of(lesson)
-    score = plain_score(lesson.conditions)
-    r = min(max(lesson.r, -MOST_R), MOST_R)
-    y = r - expected_of(base, key_of(lesson), score, dict(zip(PART_NAMES, x, strict=True)))
+    facts = facts_of(lesson)
+    x, weight, score = facts.x, facts.weight, facts.score
+    y = min(max(lesson.r, -MOST_R), MOST_R) - facts.expected(base)
 
     def total(old: Decimal, new: Decimal) -> Decimal:
         return (old * fade + weight * new).quantize(SUM_PLACES)
 
     size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
-
+    upper = [
+        [total(old, x[row] * each) for old, each in zip(known_row[row:], x[row:], strict=True)]
+        for row, known_row in enumerate(before.xx)
+    ]
     return Experience(
         trades=before.trades + (not lesson.is_followed),
         followed=before.followed + lesson.is_followed,
@@ -82,8 +137,7 @@ def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade
         x=tuple(total(old, each) for old, each in zip(before.x, x, strict=True)),
         xy=tuple(total(old, each * y) for old, each in zip(before.xy, x, strict=True)),
         xx=tuple(
-            tuple(total(old, one * two) for old, two in zip(row, x, strict=True))
-            for row, one in zip(before.xx, x, strict=True)
+            tuple(upper[min(row, column)][abs(column - row)] for column in range(len(x))) for row in range(len(x))
         ),
     )
 

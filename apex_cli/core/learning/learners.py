@@ -5,6 +5,7 @@ Learning reaches the score and nothing else. Each change can be listed, compared
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.learning import components, markets
-from apex_cli.core.learning.audit import Audit, audit_of
+from apex_cli.core.learning.audit import Audit, AuditBook
 from apex_cli.core.learning.expectation import value_key
 from apex_cli.core.learning.experience import all_experience
 from apex_cli.core.learning.followed import end_all, endings
@@ -40,7 +41,7 @@ from apex_cli.core.state.events import (
     WeightsAdapted,
     WeightsProposed,
 )
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, Table
 
 SUBJECT = "learning"
 """What the events of this module concern."""
@@ -54,6 +55,42 @@ LEAST_CHANGE = Decimal("0.01")
 
 LONGEST = timedelta(days=10)
 """After that a value that is found again is put in force again, so that it does not lapse."""
+
+
+class LessonBook:
+    """The lessons of a state in the order of their numbers, put in order again only when one changed."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._table: Table[Lesson] | None = None
+        self._mark: tuple[int, int, int] | None = None
+        self._seqs: list[int] = []
+        self._of_market: dict[MarketType, list[Lesson]] = {}
+        self.all: list[Lesson] = []
+        self.with_parts: list[Lesson] = []
+        """Those that all components of the score are known of."""
+
+    def read(self, table: Table[Lesson]) -> None:
+        """Take over what *table* holds now."""
+        if table is self._table and table.mark == self._mark:
+            return
+        self._table, self._mark = table, table.mark
+        self.all = sorted(table.values(), key=lambda lesson: lesson.seq)
+        self._seqs = [lesson.seq for lesson in self.all]
+        names = DEFAULT_WEIGHTS.parts.keys()
+        self.with_parts = [lesson for lesson in self.all if lesson.conditions.parts.keys() >= names]
+        self._of_market = {}
+        for lesson in self.all:
+            if not lesson.is_followed:
+                self._of_market.setdefault(lesson.market_type, []).append(lesson)
+
+    def traded(self, market: MarketType) -> Sequence[Lesson]:
+        """Return the lessons of trades in *market*."""
+        return self._of_market.get(market, ())
+
+    def after(self, seq: int) -> Sequence[Lesson]:
+        """Return the lessons with a number above *seq*."""
+        return self.all[bisect_right(self._seqs, seq) :]
 
 
 class Learners:
@@ -74,6 +111,8 @@ class Learners:
         """Whether the next check is the first one of its session."""
 
         self._ends: list[FollowedEnd] = []
+        self._book = LessonBook()
+        self._audit = AuditBook()
 
     def prepare(self, state: State, now: datetime) -> None:
         """Before the first check of a session, see what became of the signals that are followed."""
@@ -88,24 +127,26 @@ class Learners:
         is_blank = not state.lessons and not state.learning.newest
         if self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank:
             return
-        lessons = sorted(state.lessons.values(), key=lambda lesson: lesson.seq)
-        self._adapt_markets(state, lessons, now)
-        self._adapt_parts(state, lessons, now)
-        self._tell_outcomes(state, lessons, now)
+        self._book.read(state.lessons)
+        self._adapt_markets(state, now)
+        self._adapt_parts(state, now)
+        self._tell_outcomes(state, now)
 
     def _once_a_session(self, tx: State, now: datetime) -> None:
         """Keep what followed signals taught, and see whether learning made results worse."""
         ends, self._ends = self._ends, []
         end_all(tx, ends, now)
         if self._is_first_look and tx.learning.in_force(self._mode).adapts and tx.learning.newest:
-            audit = audit_of(tx.lessons.values(), tx.audits, after=tx.learning.audited_seq)
+            after = tx.learning.audited_seq
+            if after != self._audit.after:
+                self._audit = AuditBook(after)
+            audit = self._audit.look(tx.lessons, tx.audits)
             if audit is not None and audit.is_harmful:
                 suspend(tx, audit, now)
 
-    def _adapt_parts(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
-        learning = tx.learning
-        known = [lesson for lesson in lessons if lesson.conditions.parts.keys() >= DEFAULT_WEIGHTS.parts.keys()]
-        fresh = [lesson for lesson in known if lesson.seq > learning.parts_seq]
+    def _adapt_parts(self, tx: State, now: datetime) -> None:
+        learning, known = tx.learning, self._book.with_parts
+        fresh = known[bisect_right(known, learning.parts_seq, key=_seq_of) :]
         if not components.should_adapt(known, fresh=size_of(fresh), last=learning.parts_at, now=now):
             return
         before, base = weights_in_force(tx), weights_of(tx, learning.base)
@@ -120,12 +161,12 @@ class Learners:
         is_same = parts == before.parts and _means(effects) == _means(before.effects)
         self._put(tx, before, before if is_same else after, learning, cause="parts", why=_why_parts(effects), now=now)
 
-    def _adapt_markets(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
-        self._adapt_values(tx, lessons, now)
+    def _adapt_markets(self, tx: State, now: datetime) -> None:
+        self._adapt_values(tx, now)
         for market in MarketType:
-            own = [lesson for lesson in lessons if lesson.market_type is market and not lesson.is_followed]
+            own = self._book.traded(market)
             learning, before = tx.learning, weights_in_force(tx)
-            fresh = sum(1 for lesson in own if lesson.seq > learning.market_seq.get(market, 0))
+            fresh = len(own) - bisect_right(own, learning.market_seq.get(market, 0), key=_seq_of)
             value = before.values.get(value_key(market, ""))
             step = markets.step_by_value(market, before.markets[market], fresh, value)
             if step is None:
@@ -140,15 +181,15 @@ class Learners:
             after = replace(before, markets={**before.markets, market: step.weight})
             self._put(tx, before, after, learning, cause=step.cause, why=step.why, now=now)
 
-    def _adapt_values(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
+    def _adapt_values(self, tx: State, now: datetime) -> None:
         learning = tx.learning
-        fresh = [lesson for lesson in lessons if lesson.seq > max(learning.values_seq, learning.base_seq)]
+        fresh = self._book.after(max(learning.values_seq, learning.base_seq))
         if size_of(fresh) < markets.LEAST_TRADES:
             return
         before, base = weights_in_force(tx), weights_of(tx, learning.base)
         experience = experience_of(tx)
         after = markets.values_of(before, experience, components.noise_of(experience), base)
-        learning = replace(learning, values_seq=lessons[-1].seq)
+        learning = replace(learning, values_seq=fresh[-1].seq)
         if not _moves(before, after, now):
             tx.learning = learning
             return
@@ -178,15 +219,19 @@ class Learners:
         change = LearningChange(message=f"Proposed: {why}", proposal=version, before=before, learning=learning)
         tx.emit(WeightsProposed(at=now, subject=SUBJECT, data=change))
 
-    def _tell_outcomes(self, tx: State, lessons: list[Lesson], now: datetime) -> None:
+    def _tell_outcomes(self, tx: State, now: datetime) -> None:
         learning = tx.learning
-        fresh = [lesson for lesson in lessons if lesson.seq > learning.outcomes_seq]
+        fresh = self._book.after(learning.outcomes_seq) if self._outcome_hook is not None else ()
         if self._outcome_hook is None or not fresh:
             return
         tx.learning = replace(learning, outcomes_seq=fresh[-1].seq)
         outcomes = model_outcomes(lesson for lesson in fresh if not lesson.is_followed)
         if outcomes:
             self._outcome_hook.learn(outcomes, now)
+
+
+def _seq_of(lesson: Lesson) -> int:
+    return lesson.seq
 
 
 def size_of(lessons: Sequence[Lesson]) -> int:
@@ -247,7 +292,7 @@ def suspend(tx: State, audit: Audit, now: datetime) -> LearningState:
 
 
 def _idle_step(
-    market: MarketType, weight: Decimal, own: list[Lesson], learning: LearningState, now: datetime
+    market: MarketType, weight: Decimal, own: Sequence[Lesson], learning: LearningState, now: datetime
 ) -> MarketStep | None:
     last_step = learning.market_at.get(market)
     if last_step is None:

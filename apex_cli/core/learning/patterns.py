@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from apex_cli.core.learning.expectation import expected_of, value_at
-from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, key_of, plain_score, weight_of
+from apex_cli.core.learning.expectation import value_at
+from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, facts_of, numbers_of
 from apex_cli.core.learning.posterior import effective_size, shift
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
@@ -24,6 +24,7 @@ MOST_NEIGHBOURS = 40
 FARTHEST = Decimal("0.20")
 """Root mean square difference, 0..1, up to which two entries are similar."""
 
+NEAR = FARTHEST * FARTHEST
 LEAST_SHARED = 2
 """Numbers two entries must both have to be compared."""
 
@@ -84,11 +85,11 @@ def edge_of(
         Probability Density", Theory of Probability and its Applications 14, 1969.
     """
     cutoff = now - EXPIRY
-    candidates = [row for row in lessons if row.strategy == strategy and row.side is side and row.closed_at >= cutoff]
-    own = _numbers(conditions)
-    measured = ((_squared(own, _numbers(row.conditions)), row) for row in candidates)
+    candidates = [row for row in lessons if row.closed_at >= cutoff and row.strategy == strategy and row.side is side]
+    own = numbers_of(conditions)
+    measured = [(_squared(own, facts_of(row).numbers), row) for row in candidates]
     near = sorted(
-        ((found, row) for found, row in measured if found is not None and found < FARTHEST**2),
+        [(found, row) for found, row in measured if found is not None and found < NEAR],
         key=lambda each: (each[0], each[1].seq),
     )[:MOST_NEIGHBOURS]
     kernel = [_kernel(found, row) for found, row in near]
@@ -98,22 +99,21 @@ def edge_of(
 
 
 def _kernel(squared: Decimal, lesson: Lesson) -> Decimal:
-    return (ONE - squared / FARTHEST**2) * (FOLLOWED_WEIGHT if lesson.is_followed else ONE)
+    part = ONE - squared / NEAR
+    return part * FOLLOWED_WEIGHT if lesson.is_followed else part
 
 
 def _edge(near: Sequence[Neighbour], kernel: Sequence[Decimal], weights: Weights, strategy: str) -> Edge:
     rows = [row for _, row in near]
-    counts = [part * weight_of(row) for part, row in zip(kernel, rows, strict=True)]
+    facts = [facts_of(row) for row in rows]
+    counts = [part * each.weight for part, each in zip(kernel, facts, strict=True)]
     total = sum(counts, ZERO)
     beyond = sum(
-        (
-            count * (row.r - expected_of(weights, key_of(row), plain_score(row.conditions), row.conditions.parts))
-            for count, row in zip(counts, rows, strict=True)
-        ),
+        [count * (row.r - each.expected(weights)) for count, row, each in zip(counts, rows, facts, strict=True)],
         ZERO,
     )
     found = shift(beyond / total, total)
-    value = value_at(weights, key_of(rows[0]))
+    value = value_at(weights, facts[0].key)
     expected = (value + found).quantize(PLACES)
     bonus = min(max(ONE + GAIN * expected, LOWEST), HIGHEST).quantize(PLACES)
     wins = sum(1 for row in rows if row.is_win)
@@ -124,16 +124,12 @@ def _edge(near: Sequence[Neighbour], kernel: Sequence[Decimal], weights: Weights
 
 def distance(one: EntryConditions, other: EntryConditions) -> Decimal | None:
     """Return the root mean square difference over what both have, 0..1; None when that is too little."""
-    squared = _squared(_numbers(one), _numbers(other))
+    squared = _squared(numbers_of(one), numbers_of(other))
     return None if squared is None else squared.sqrt()
 
 
-def _numbers(conditions: EntryConditions) -> dict[str, Decimal]:
-    return {**conditions.parts, **conditions.traits}
-
-
-def _squared(one: dict[str, Decimal], other: dict[str, Decimal]) -> Decimal | None:
+def _squared(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decimal | None:
     differences = [value - other[name] for name, value in one.items() if name in other]
     if len(differences) < LEAST_SHARED:
         return None
-    return sum((each * each for each in differences), ZERO) / len(differences)
+    return sum([each * each for each in differences], ZERO) / len(differences)

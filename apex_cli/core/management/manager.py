@@ -33,7 +33,7 @@ from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
-from apex_cli.core.positions.protection import is_unsure, orders_of
+from apex_cli.core.positions.protection import ExitFacts, exit_facts, is_same_fact, is_unsure, orders_of
 from apex_cli.core.state.events import (
     EntryEnd,
     EntryEnded,
@@ -75,6 +75,8 @@ class Manager:
         self._attempts = Attempts(store, clock)
         self._seen: State | None = None
         self._seen_changes: tuple[int, ...] = ()
+        self._complete: dict[str, ExitFacts] = {}
+        """By security: as it was when no target was missing."""
 
     async def tend(self, now: datetime) -> bool:
         """Move what is to be moved, for every position; True when something changed.
@@ -87,6 +89,7 @@ class Manager:
         changes = changes_of(state)
         is_new = state is not self._seen or changes != self._seen_changes
         self._seen, self._seen_changes = state, changes
+        self._complete = {key: facts for key, facts in self._complete.items() if key in state.positions}
         for key in list(state.positions):
             changed = await self._tend_one(key, now, is_new=is_new) or changed
         return changed
@@ -113,7 +116,12 @@ class Manager:
         state = self._store.view()
         if not self._attempts.may(f"target {key}", now):
             return False
-        targets = missing_targets(position, bracket, orders_of(state, key))
+        facts = exit_facts(state, key)
+        if is_same_fact(self._complete.get(key), facts):
+            return False
+        targets = missing_targets(position, bracket, facts.orders)
+        if not targets:
+            self._complete[key] = facts
         if targets and state.trading.mode is TradingMode.HALTED:
             self._attempts.put_off(f"target {key}")
             return False

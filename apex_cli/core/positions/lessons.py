@@ -118,20 +118,30 @@ def prune_lessons(tx: State, now: datetime) -> None:
 
     What they taught stays, in the sums of their market and strategy.
     """
-    cutoff = now - timedelta(days=LESSON_DAYS)
+    for lesson in reversed(_leaving(tx, now - timedelta(days=LESSON_DAYS))):
+        del tx.lessons[lesson.round_trip_id]
+        fold_lesson(tx, lesson)
+    if len(tx.audits) > MOST_SESSIONS:
+        for day in sorted(tx.audits)[:-MOST_SESSIONS]:
+            del tx.audits[day]
+
+
+def _leaving(tx: State, cutoff: datetime) -> list[Lesson]:
+    """Return the lessons that are too old or too many, newest first."""
+    most = {True: MOST_FOLLOWED, False: MOST_LESSONS}
+    size = Counter([(lesson.market_type, lesson.is_followed) for lesson in tx.lessons.values()])
+    crowded = {kind for kind, count in size.items() if count > most[kind[1]]}
+    if not crowded and not any(lesson.closed_at < cutoff for lesson in tx.lessons.values()):
+        return []
     newest_first = sorted(tx.lessons.values(), key=lambda lesson: (lesson.closed_at, lesson.seq), reverse=True)
     kept: Counter[tuple[str, bool]] = Counter()
     leaving = []
     for lesson in newest_first:
         kind = lesson.market_type, lesson.is_followed
         kept[kind] += 1
-        if kept[kind] > (MOST_FOLLOWED if lesson.is_followed else MOST_LESSONS) or lesson.closed_at < cutoff:
+        if kept[kind] > most[lesson.is_followed] or lesson.closed_at < cutoff:
             leaving.append(lesson)
-    for lesson in reversed(leaving):
-        del tx.lessons[lesson.round_trip_id]
-        fold_lesson(tx, lesson)
-    for day in sorted(tx.audits)[:-MOST_SESSIONS]:
-        del tx.audits[day]
+    return leaving
 
 
 def fold_lesson(tx: State, lesson: Lesson) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -315,6 +315,34 @@ def newest_stop(orders: Iterable[OrderRecord]) -> OrderRecord | None:
 def orders_of(state: State, key: str) -> Sequence[OrderRecord]:
     """Return every order of one instrument."""
     return list(state.orders.of(key))
+
+
+class ExitFacts(NamedTuple):
+    """Everything that decides which exits a security lacks, and which rest for too much: rows that never change."""
+
+    position: Position | None
+    lock: Lock | None
+    bracket: BracketRecord | None
+    orders: list[OrderRecord]
+
+
+def exit_facts(state: State, key: str) -> ExitFacts:
+    """Return what the exits of one security depend on, to see whether anything changed since they were looked at."""
+    row: PositionRecord | None = state.positions.get(key)
+    position = None if row is None else row.position
+    bracket = None if position is None else state.brackets.get(position.bracket_id)
+    return ExitFacts(position, state.locks.get(key), bracket, list(state.orders.of(key)))
+
+
+def is_same_fact(known: ExitFacts | None, facts: ExitFacts) -> bool:
+    """Return whether *facts* are what was *known*."""
+    return (
+        known is not None
+        and known.position is facts.position
+        and known.lock is facts.lock
+        and known.bracket is facts.bracket
+        and known.orders == facts.orders
+    )
 
 
 def entries_after_exit(orders: Iterable[OrderRecord]) -> tuple[OrderRecord, ...]:

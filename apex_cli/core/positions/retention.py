@@ -81,12 +81,10 @@ def _start_of_last(sessions: int, now_session: date) -> datetime:
 
 
 def _prune_fills(state: State, cutoff: datetime) -> None:
-    by_key: dict[str, list[Fill]] = {}
-    for fill in state.fills.values():
-        by_key.setdefault(fill.instrument.key, []).append(fill)
-    for key, fills in by_key.items():
-        if any(fill.filled_at < cutoff for fill in fills):
-            _prune_holding(state, key, in_order(fills), cutoff)
+    old = dict.fromkeys([fill.instrument.key for fill in state.fills.values() if fill.filled_at < cutoff])
+    for key in old:
+        fills = [fill for fill in state.fills.values() if fill.instrument.key == key]
+        _prune_holding(state, key, in_order(fills), cutoff)
 
 
 def _prune_holding(state: State, key: str, fills: list[Fill], cutoff: datetime) -> None:
@@ -153,6 +151,8 @@ def _prune_round_trips(state: State) -> None:
 
 def _prune_weights(state: State) -> None:
     """Drop the oldest versions; the one in force stays, and the one that results are measured from."""
+    if len(state.weights) <= MOST_VERSIONS:
+        return
     for key in sorted(state.weights, key=int)[:-MOST_VERSIONS]:
         if key not in {str(state.learning.version), str(state.learning.base)}:
             del state.weights[key]
@@ -161,10 +161,12 @@ def _prune_weights(state: State) -> None:
 def _prune_signals(state: State, now_session: date) -> None:
     """Drop expired signals that are old or too many; one that still holds could otherwise be acted on twice."""
     cutoff, today = _start_of_last(SIGNAL_SESSIONS, now_session), session_start(now_session)
+    excess = len(state.signals) - MOST_SIGNALS
+    if excess <= 0 and not any(row.seen_at < cutoff for row in state.signals.values()):
+        return
     expired = sorted(
         (row for row in state.signals.values() if row.expires_at < today), key=lambda row: (row.seen_at, row.signal_id)
     )
-    excess = len(state.signals) - MOST_SIGNALS
     for number, row in enumerate(expired):
         if number < excess or row.seen_at < cutoff:
             del state.signals[row.signal_id]

@@ -17,10 +17,18 @@ from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMo
 from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.position import PositionSide
-from apex_cli.core.model.signal import Opportunity, ScoreComponent, ScoreFactor, Signal, market_side, market_view
+from apex_cli.core.model.signal import (
+    Expectation,
+    Opportunity,
+    ScoreComponent,
+    ScoreFactor,
+    Signal,
+    market_side,
+    market_view,
+)
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import BarSource, Clock, StateStore
-from apex_cli.core.positions.lessons import entry_conditions
+from apex_cli.core.positions.lessons import entry_conditions, number_in
 from apex_cli.core.signals.score_factors import (
     CONFLUENCE,
     Arrival,
@@ -32,6 +40,7 @@ from apex_cli.core.signals.score_factors import (
     technical_factor,
 )
 from apex_cli.core.signals.score_parts import (
+    DOLLAR_VOLUME,
     Part,
     confidence_part,
     diversification_part,
@@ -85,37 +94,60 @@ def score(signal: Signal, context: RankingContext, edge: Edge | None = None) -> 
         context: time, exposures and weights.
         edge: what similar trades brought; None when nothing is known.
     """
+    plain = _plain(signal, context)
+    return plain if edge is None else with_edge(plain, context, edge)
+
+
+def _plain(signal: Signal, context: RankingContext) -> Opportunity:
+    """Return *signal* scored by all but similar trades."""
     parts = _parts(signal, context)
     plain = _factors(signal, context)
     market = signal.instrument.market_type
     weights = context.weights
-    learned = (
-        ScoreFactor(name="market", value=weights.markets[market], why=f"weight of {market}"),
-        *((ScoreFactor(name="strategy", value=edge.bonus, why=edge.why),) if edge is not None else ()),
-    )
+    learned = ScoreFactor(name="market", value=weights.markets[market], why=f"weight of {market}")
     default = ScoreFactor(name="market", value=DEFAULT_WEIGHTS.markets[market])
     notes = [part.note for part in parts.values() if part.note]
     if context.correlations is None and context.exposures:
         notes.append(NO_BARS)
-    plain_score = _total(parts, DEFAULT_WEIGHTS, (default, *plain))
+    values = {name: part.value for name, part in parts.items()}
+    plain_score = _total(values, DEFAULT_WEIGHTS, (default, *plain))
     return Opportunity(
         signal=signal,
-        opportunity_score=_total(parts, weights, (*learned, *plain)),
+        opportunity_score=_total(values, weights, (learned, *plain)),
         breakdown=tuple(
-            ScoreComponent(name=name, weight=weights.parts[name], value=parts[name].value) for name in PART_NAMES
+            [ScoreComponent(name=name, weight=weights.parts[name], value=values[name]) for name in PART_NAMES]
         ),
-        factors=(*learned, *plain),
+        factors=(learned, *plain),
         plain_score=plain_score,
         weights_version=context.weights_version,
         notes=tuple(notes),
-        expected=expectation(
-            context.learned or weights,
-            value_key(market, signal.strategy),
-            plain_score,
-            {name: part.value for name, part in parts.items()},
-            pattern=edge.beyond if edge is not None else ZERO,
-            orders=context.orders,
-        ),
+        expected=_expected(signal, context, plain_score, values),
+    )
+
+
+def with_edge(plain: Opportunity, context: RankingContext, edge: Edge) -> Opportunity:
+    """Return what ``score`` found without an edge with what similar trades brought."""
+    market, *others = plain.factors
+    factors = (market, ScoreFactor(name="strategy", value=edge.bonus, why=edge.why), *others)
+    values = {part.name: part.value for part in plain.breakdown}
+    return replace(
+        plain,
+        opportunity_score=_total(values, context.weights, factors),
+        factors=factors,
+        expected=_expected(plain.signal, context, plain.plain_score or ZERO, values, edge),
+    )
+
+
+def _expected(
+    signal: Signal, context: RankingContext, plain_score: Decimal, values: dict[str, Decimal], edge: Edge | None = None
+) -> Expectation | None:
+    return expectation(
+        context.learned or context.weights,
+        value_key(signal.instrument.market_type, signal.strategy),
+        plain_score,
+        values,
+        pattern=ZERO if edge is None else edge.beyond,
+        orders=context.orders,
     )
 
 
@@ -146,8 +178,8 @@ def _factors(signal: Signal, context: RankingContext) -> tuple[ScoreFactor, ...]
     return tuple(factor for factor in found if factor is not None)
 
 
-def _total(parts: dict[str, Part], weights: Weights, factors: Sequence[ScoreFactor]) -> Decimal:
-    total = sum((weights.parts[name] * part.value for name, part in parts.items()), ZERO)
+def _total(values: dict[str, Decimal], weights: Weights, factors: Sequence[ScoreFactor]) -> Decimal:
+    total = sum([weights.parts[name] * value for name, value in values.items()], ZERO)
     for factor in factors:
         total *= factor.value
     return min(total, ONE).quantize(STEP)
@@ -193,13 +225,14 @@ class OpportunityRanker:
         plain = score(signal, context)
         if not context.orders or not state.lessons:
             return plain
-        frozen = state.learning.frozen_seq if state.learning.frozen_at else None
-        lessons = [row for row in state.lessons.values() if frozen is None or row.seq <= frozen]
+        lessons, learning = state.lessons.values(), state.learning
+        if learning.frozen_at:
+            lessons = [row for row in lessons if row.seq <= learning.frozen_seq]
         side = _side_of(signal)
         edge = edge_of(
             entry_conditions(plain), lessons, strategy=signal.strategy, side=side, now=now, weights=context.weights
         )
-        return plain if edge is None else score(signal, context, edge)
+        return plain if edge is None else with_edge(plain, context, edge)
 
     def context(self, signal: Signal, exposures: Sequence[Exposure], state: State, now: datetime) -> RankingContext:
         """Return what the score of *signal* is made from at *now*."""
@@ -211,7 +244,7 @@ class OpportunityRanker:
             max_positions=self._max_positions,
             exposures=others,
             arrivals=self._arrivals(state),
-            dollar_volume=self._dollar_volume(signal, now),
+            dollar_volume=None if number_in(signal.metadata, DOLLAR_VOLUME) else self._dollar_volume(signal, now),
             correlations=self._correlations(signal, others, now),
             orders=state.learning.in_force(self._mode).adapts,
         )

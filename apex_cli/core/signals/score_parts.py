@@ -20,6 +20,9 @@ WORST, BEST = Decimal("0.2"), ONE
 REWARD_RISK_SPAN = (Decimal(1), Decimal(5))
 """Reward:risk of the worst and of the best score."""
 
+DOLLAR_VOLUME = "avg_dollar_volume"
+"""Where a signal may say it: then the bars are not asked."""
+
 QUIET_DOLLARS = Decimal(1_000_000)
 """Average dollar volume a day that scores 0.2; a hundred times as much scores 1."""
 
@@ -145,7 +148,7 @@ def liquidity_part(signal: Signal, from_bars: Decimal | None) -> Part:
             twice the usual volume is full marks.
         from_bars: average of close times volume over the last bars, USD; None when unknown.
     """
-    dollars = number_in(signal.metadata, "avg_dollar_volume") or from_bars
+    dollars = number_in(signal.metadata, DOLLAR_VOLUME) or from_bars
     if dollars is not None:
         if dollars <= 0:
             return Part(ZERO, "no volume at all")

@@ -102,6 +102,15 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Return the rows."""
         return self._rows.values()
 
+    def items(self) -> Any:  # noqa: ANN401 - the rows' own view instead of a look-up for each
+        """Return keys and rows."""
+        return self._rows.items()
+
+    @property
+    def mark(self) -> tuple[int, int, int]:
+        """What differs whenever a row was added, replaced or removed."""
+        return self.additions, self.rewrites, len(self._rows)
+
     @property
     def changed(self) -> Mapping[str, R | None]:
         """Old rows by key (None: there was none) of everything touched since ``settle``."""

@@ -459,6 +459,8 @@ class MatchingEngine:
     def expiring(self) -> list[Instrument]:
         """Return the contracts with an expiry that are held, or that an open order names."""
         ledger, desk = self._ledger, self._desk
+        if not (desk.has_expiries or ledger.has_expiries):
+            return []
         held = [ledger.instruments[key] for key in ledger.positions]
         named = [*held, *(order.order.instrument for order in desk.open.values())]
         return list({each.key: each for each in named if each.expiry is not None}.values())

@@ -31,6 +31,7 @@ class Desk:
         "dirty",
         "events",
         "groups",
+        "has_expiries",
         "last_number",
         "last_rank",
         "ledger",
@@ -49,6 +50,9 @@ class Desk:
         self.orders: dict[str, WorkingOrder] = {}
         self.open: dict[str, WorkingOrder] = {}
         """Orders that are not final, held ones included, by rising number."""
+
+        self.has_expiries = False
+        """Whether there ever was an order for a contract with an expiry."""
 
         self.working: dict[str, list[WorkingOrder]] = {}
         """Orders that meet the market, by instrument key and rising rank."""
@@ -85,7 +89,7 @@ class Desk:
         self.last_number += 1
         order = WorkingOrder(terms, terms.instrument.key, self.last_number, at)
         self.orders[order.id] = order
-        self.open[order.id] = order
+        self.admit(order)
         if terms.good_till is not None:
             self.timed[order.id] = order
         self.events.append(order.update())
@@ -98,6 +102,11 @@ class Desk:
         if not order.rank and order.group is not None and order.group.allowed:
             self.activate(order)
         return order
+
+    def admit(self, order: WorkingOrder) -> None:
+        """Count *order* among those that are not final."""
+        self.open[order.id] = order
+        self.has_expiries = self.has_expiries or order.order.instrument.expiry is not None
 
     def reject(self, terms: Order, at: datetime, reason: str) -> None:
         """Record an order that never worked."""

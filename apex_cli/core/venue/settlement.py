@@ -31,6 +31,7 @@ class Ledger:
         "cash",
         "fills",
         "foreign",
+        "has_expiries",
         "instruments",
         "last_execution",
         "origins",
@@ -61,6 +62,9 @@ class Ledger:
         """Signed quantity by instrument key; never 0."""
 
         self.instruments: dict[str, Instrument] = {}
+        self.has_expiries = False
+        """Whether a contract with an expiry was ever held."""
+
         self.fills: list[Fill] = []
         self.last_execution = 0
         self._plan = costs.rates()
@@ -175,9 +179,13 @@ class Ledger:
         held = self.positions.get(key, ZERO) + quantity
         if held:
             self.positions[key] = held
-            self.instruments[key] = instrument
+            self._know(key, instrument)
         else:
             del self.positions[key]
+
+    def _know(self, key: str, instrument: Instrument) -> None:
+        self.instruments[key] = instrument
+        self.has_expiries = self.has_expiries or instrument.expiry is not None
 
     def market_value(self, prices: Mapping[str, Price]) -> Usd:
         """Return the sum of quantity * price * multiplier in the account's currency; shorts count negative."""
@@ -204,4 +212,4 @@ class Ledger:
         for kept in positions:
             key = kept.instrument.key
             self.positions[key] = kept.quantity
-            self.instruments[key] = kept.instrument
+            self._know(key, kept.instrument)

@@ -66,7 +66,7 @@ def _restore_orders(book: VenueBook, desk: Desk) -> None:
         order = WorkingOrder.restored(row)
         desk.orders[order.id] = order
         if order.status is WORKING:
-            desk.open[order.id] = order
+            desk.admit(order)
         _rejoin(order, desk)
     for order in sorted(desk.open.values(), key=lambda order: order.rank):
         if order.order.good_till is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.learning.audit import LEAST_LESSONS, audit_of, session_of, with_audited
+from apex_cli.core.learning.audit import LEAST_LESSONS, AuditBook, audit_of, session_of, with_audited
 from apex_cli.core.learning.learners import Learners, put_in_force, unfreeze
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, AuditSums, LearningMode, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Lesson
@@ -56,6 +56,40 @@ def test_what_left_the_state_counts_on(lesson: Any) -> None:
         kept[session_of(row)] = found
     assert audit_of(lessons[70:], kept) == audit_of(lessons, {})
     assert with_audited(None, lesson(1)) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_book_of_sessions_tells_what_a_fresh_look_tells(lesson: Any, seed: int) -> None:
+    """Whatever comes, leaves for the kept sums, is corrected or undone between two looks."""
+    dice, waiting = Random(seed), judged(lesson, seed, -2.0, 150)
+    lessons: dict[str, Lesson] = {}
+    kept: dict[str, AuditSums] = {}
+    book, told = AuditBook(), 0
+    while waiting:
+        match dice.choice(["comes", "comes", "comes", "leaves", "is corrected", "is undone", "is forgotten"]):
+            case "comes":
+                fresh = waiting.pop(0)
+                lessons[fresh.round_trip_id] = fresh
+            case "leaves" if len(lessons) > 60:
+                row = lessons.pop(next(iter(lessons)))
+                sums = with_audited(kept.get(session_of(row)), row)
+                assert sums is not None
+                kept[session_of(row)] = sums
+            case "is corrected" if lessons:
+                name = dice.choice(list(lessons))
+                moved = lessons[name].closed_at + DAY * dice.randrange(2)
+                lessons[name] = replace(lessons[name], r=lessons[name].r + D("0.01"), closed_at=moved)
+            case "is undone" if len(lessons) > 60:
+                del lessons[dice.choice(list(lessons))]
+            case "is forgotten" if len(kept) > 30:
+                del kept[min(kept)]
+        if dice.random() < 0.9:
+            continue
+        found = book.look(lessons, kept)
+        assert found == audit_of(lessons.values(), kept)
+        assert book.look(lessons, kept) == found
+        told += found is not None
+    assert told
 
 
 def test_what_it_believes_of_all_signals_of_a_session_says_nothing(lesson: Any) -> None:

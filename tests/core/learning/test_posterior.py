@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apex_cli.core.learning.posterior import (
+    NO_SHIFT,
+    SHIFT_SDS,
     Group,
     Model,
+    _shifted,
     average,
     below_zero,
     effective_size,
@@ -80,6 +83,15 @@ def test_a_shift_is_shrunk_and_has_its_sign(mean: Decimal, weight: Decimal) -> N
     found = shift(mean, weight)
     assert abs(found) <= abs(mean)
     assert found * mean >= 0
+
+
+@given(errors=st.decimals(-3, 3, places=3), weight=WEIGHT)
+def test_a_mean_within_its_noise_moves_nothing_whatever_the_models_say(errors: Decimal, weight: Decimal) -> None:
+    mean = errors * (1 / weight).sqrt()
+    spread = (1 - NO_SHIFT) / len(SHIFT_SDS)
+    own = 1 / weight
+    models = [_shifted(mean, own, D(0), NO_SHIFT), *(_shifted(mean, own, sd, spread) for sd in SHIFT_SDS)]
+    assert shift(mean, weight) == average(models).means[0]
 
 
 @pytest.mark.parametrize(
