@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
@@ -14,9 +13,9 @@ from apex_cli.core.market.calendar import session_bounds
 from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
-from apex_cli.core.model.signal import Signal, reward_risk
+from apex_cli.core.model.position import reward_risk
+from apex_cli.core.model.side import OrderSide, PositionSide
+from apex_cli.core.model.signal import Signal
 from apex_cli.core.signals.ranker import OpportunityRanker
 from apex_cli.demo import SYMBOLS, write_config, write_demo
 from apex_cli.settings.brokers import SimulationClock
@@ -144,7 +143,7 @@ class TestWriting:
         path = write_config(tmp_path / "new" / "folder")
         assert path.read_text() == render_reference_config()
         settings = load_settings(path, environ={}, cwd=tmp_path)
-        assert msgspec.structs.replace(settings, source=None, state=Settings().state) == Settings()
+        assert settings.replace(source=None, state=Settings().state) == Settings()
         with pytest.raises(InputError, match=r"config\.yaml exists"):
             write_config(path.parent)
 

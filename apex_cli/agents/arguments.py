@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from apex_cli.agents.tool import Arguments
 from apex_cli.core.model.agent import MOST_REASON
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import SignalType
 
 Price = Annotated[Decimal, Meta(description="A price.")]

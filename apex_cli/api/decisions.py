@@ -32,4 +32,4 @@ def decide(signal: Signal, settings: SettingsLike = None) -> SignalReport:
     with TemporaryDirectory(prefix="apex-decide-") as place:
         execution = replace(chosen.execution, simulation_mode=True)
         state = replace(chosen.state, dir=Path(place, "state"))
-        return Apex(replace(chosen, execution=execution, state=state)).decide(signal)
+        return Apex(chosen.replace(execution=execution, state=state)).decide(signal)

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.order import OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, OutboxRow
+from apex_cli.core.model.side import OrderSide
 
 
 class Account(Value, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from apex_cli.core.model.base import Value
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.row_table import Records
+from apex_cli.core.model.side import PositionSide
 
 if TYPE_CHECKING:
     from apex_cli.core.positions.performance import Ratios, Statistics

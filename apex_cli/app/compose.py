@@ -17,7 +17,7 @@ from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.input_files import DefaultStop, OptionDefault, SignalSettings
 from apex_cli.settings.sections import Settings

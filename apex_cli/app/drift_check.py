@@ -16,7 +16,8 @@ from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import previous_sessions, session_date, session_start
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.health import DriftNote
-from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
+from apex_cli.core.model.risk import CapitalBase
 
 if TYPE_CHECKING:
     from apex_cli.app.replayer import OnStep
@@ -151,7 +152,7 @@ def _with_equity(settings: Settings, live: TradeLog, begin: date | None) -> Sett
         return settings
     known = (equity for day, equity in sorted(live.equity.items()) if day >= begin.isoformat() and equity > 0)
     capital = next(known, settings.risk.capital)
-    return replace(settings, risk=replace(settings.risk, capital=capital))
+    return settings.replace(risk=replace(settings.risk, capital=capital))
 
 
 def _received(settings: Settings, options: DriftOptions, live: TradeLog) -> Iterator[SignalBatch]:

@@ -44,4 +44,4 @@ def _replay(
         if on_step is not None:
             on_step(step + done * steps, 2 * steps)
 
-    return replay(replace(settings, learning=replace(settings.learning, mode=mode)), options, half)
+    return replay(settings.replace(learning=replace(settings.learning, mode=mode)), options, half)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import no_rate, size_position
-from apex_cli.core.decision.trade_costs import NetRatio, half_spread, net_reward_risk, trade_costs
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.position import reward_risk
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.signal import reward_risk
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.size import Sized
-from apex_cli.core.model.spelling import Hints, SpellingError, canonical
-from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.decision.trade_costs import NetRatio
+    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.settings.sections import Settings
 
 
 class SizeTerms(NamedTuple):
@@ -65,7 +66,7 @@ def size_of(settings: Settings, terms: SizeTerms) -> SizeAnswer:
     Raises:
         InputError: the symbol names no security.
     """
-    risk = _overridden(settings.limits.risk, terms)
+    risk = _overridden(settings.risk, terms)
     instrument = _named(terms.symbol, terms.market_type, settings.currency.base)
     levels = (Price(terms.entry), Price(terms.stop), tuple(map(Price, terms.targets)))
     side = terms.side or (OrderSide.BUY if terms.stop < terms.entry else OrderSide.SELL)
@@ -87,10 +88,12 @@ def _after_costs(
     settings: Settings, instrument: Instrument, sized: Sized, levels: tuple[Price, Price, tuple[Price, ...]]
 ) -> NetRatio | None:
     """Return reward over risk after costs where the configuration asks for it."""
-    limits, gross = settings.limits, reward_risk(*levels)
-    asked = limits.protections.costs
-    if not asked.is_on or gross is None or not sized.risk_amount:
+    gross = reward_risk(*levels)
+    if gross is None or not sized.risk_amount or not settings.protections.costs.is_on:
         return None
+    from apex_cli.core.decision.trade_costs import NetRatio, half_spread, net_reward_risk, trade_costs
+
+    limits, asked = settings.limits, settings.protections.costs
     costs = trade_costs(
         instrument,
         sized,
@@ -143,6 +146,8 @@ def _named(symbol: str, market_type: MarketType | None, base: str) -> Instrument
     """
     if not symbol:
         return replace(make_instrument("?", market_type or MarketType.EQUITY), currency=base)
+    from apex_cli.core.model.spelling import Hints, SpellingError, canonical
+
     try:
         return canonical(symbol, Hints(market_type=market_type))
     except SpellingError as error:

@@ -201,7 +201,7 @@ class Replay:
             InputError: there are no bars in the period, or a file cannot be read.
         """
         unasked = replace(settings.execution, auto_execute=True, simulation_mode=True)
-        settings = replace(settings, execution=unasked)
+        settings = settings.replace(execution=unasked)
         self._options = options
         self._fill = settings.replay.fill
         self._bars = bars_of(settings, options)

@@ -10,13 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apex_cli.core.errors import ConfigError, InputError, StateError
-from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.reason import Reason
-from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.brokers import BrokerName, IbMode
-from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings
 from apex_cli.settings.load import LIVE_VARIABLE, load_settings, places_looked
-from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.adapters.files.table_columns import FileHints
@@ -24,7 +19,11 @@ if TYPE_CHECKING:
     from apex_cli.core.adapters.state.restoration import Replay
     from apex_cli.core.adapters.state.store import TinyDbStore
     from apex_cli.core.adapters.system_clock import SystemClock
+    from apex_cli.core.model.account import AccountBadge
     from apex_cli.core.state.tables import State
+    from apex_cli.presenters.screen.output import Output
+    from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings
+    from apex_cli.settings.sections import Settings
 
 
 def read_settings(config: Path | None, overrides: Mapping[str, str] | None = None, *, profile: str = "") -> Settings:
@@ -49,8 +48,10 @@ def require_account(out: Output, settings: Settings) -> None:
     Raises:
         ConfigError: there is no configuration.
     """
+    from apex_cli.core.model.account import AccountKind
+
     out.badge = badge_of(settings)
-    if settings.broker_name is not BrokerName.SIMULATED:
+    if out.badge.kind is not AccountKind.SIMULATED:
         out.name_badge = lambda: badge_in(settings, open_store(settings).view())
     out.detail(f"Configuration: {settings.source or 'none, the defaults hold'}. State: {settings.state.dir}.")
     if settings.source is None and STATE_DIR_VARIABLE not in os.environ:
@@ -77,6 +78,9 @@ def looked_at() -> str:
 
 def badge_of(settings: Settings) -> AccountBadge:
     """Return which account *settings* name."""
+    from apex_cli.core.model.account import AccountBadge, AccountKind
+    from apex_cli.settings.brokers import BrokerName, IbMode
+
     if settings.broker_name is BrokerName.SIMULATED:
         return AccountBadge(kind=AccountKind.SIMULATED)
     kind = AccountKind.LIVE if settings.broker.ib.mode is IbMode.LIVE else AccountKind.PAPER
@@ -106,11 +110,7 @@ def badge_in(settings: Settings, state: State) -> AccountBadge:
 
 def allow_live(settings: Settings, is_allowed: bool) -> Settings:  # noqa: FBT001 - one yes or no
     """Return *settings* with the word that this command may send orders to a live account, if it was given."""
-    if not is_allowed:
-        return settings
-    from msgspec.structs import replace
-
-    return replace(settings, live=True)
+    return settings.replace(live=True) if is_allowed else settings
 
 
 def open_store(settings: Settings) -> TinyDbStore:

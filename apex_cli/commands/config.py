@@ -212,7 +212,7 @@ def _defaults(settings: Settings) -> Settings:
 
     plain = Settings()
     base = settings.source.parent if settings.source else Path.cwd()
-    return replace(plain, state=replace(plain.state, dir=base / plain.state.dir))
+    return plain.replace(state=replace(plain.state, dir=base / plain.state.dir))
 
 
 def _value(settings: Settings, path: str) -> Any:  # noqa: ANN401 - a value of any key

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,9 @@ from apex_cli.app.resources import allow_live, read_settings, require_account
 from apex_cli.core.model.money import number_of
 from apex_cli.core.model.wording import show_amounts_in
 from apex_cli.presenters.screen.output import Output
-from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.settings.sections import Settings
 
 LEAST, MOST = Decimal("1e-12"), Decimal("1e12")
 MOST_DIGITS = 24

@@ -82,4 +82,4 @@ def with_mode(settings: Settings, is_auto: bool | None) -> Settings:
         return settings
     from msgspec.structs import replace
 
-    return replace(settings, execution=replace(settings.execution, auto_execute=is_auto))
+    return settings.replace(execution=replace(settings.execution, auto_execute=is_auto))

@@ -11,8 +11,8 @@ from apex_cli.app.position_size import SizeTerms, size_of
 from apex_cli.commands.options import Call, common, fraction, positive_decimal
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.presenters.size import size_blocks, size_data
 
 app = typer.Typer(add_completion=False)

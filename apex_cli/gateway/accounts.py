@@ -12,7 +12,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO, Price, floor_to_step, round_to_cent
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine
 from apex_cli.gateway.contracts import Contract, Listing

@@ -15,13 +15,13 @@ from apex_cli.core.model.order import (
     Meets,
     Order,
     OrderRole,
-    OrderSide,
     OrderStatus,
     OrderType,
     OrderTypeRow,
     TimeInForce,
     type_on_wire,
 )
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenueOrder
 from apex_cli.gateway.contracts import Listing
 from apex_cli.gateway.messages import INVALID

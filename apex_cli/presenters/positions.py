@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from apex_cli.core.decision.trade_costs import NetRatio
-from apex_cli.core.model.limits import RiskLimits
-from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.size import Binding, Sized
 from apex_cli.core.model.wording import account_currency
 from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Tone, bar
 from apex_cli.presenters.screen.formats import money, number, price, rate_data, rate_text, ratio, units
+
+if TYPE_CHECKING:
+    from apex_cli.core.decision.trade_costs import NetRatio
+    from apex_cli.core.model.money import Price
+    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.core.model.side import OrderSide
 
 BINDING_WORDS = {
     Binding.RISK: "the risk cap",

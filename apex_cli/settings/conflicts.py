@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from apex_cli.core.model.agent import NAME_RULE, AgentLimits, agent_name
-from apex_cli.core.model.currency import MINOR_UNITS
-from apex_cli.core.model.limits import CurrencyLimits, RepriceLimits, RiskLimits
-from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+from apex_cli.core.model.currency import CURRENCIES, MINOR_UNITS
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.spelling import COINS, CURRENCIES
 from apex_cli.core.model.wording import percent, plain
-from apex_cli.settings.lock_files import ProtectionSettings
-from apex_cli.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from apex_cli.core.model.management import ManagementPlan, ScaleOut, TrailingStop
+    from apex_cli.settings.sections import Settings
 
 
 class Conflict(NamedTuple):
@@ -27,7 +25,13 @@ class Conflict(NamedTuple):
 
 
 def conflicts(settings: Settings) -> Iterator[Conflict]:
-    """Find every contradiction."""
+    """Find every contradiction; the defaults hold none."""
+    for section, check in CHECKS.items():
+        if settings.may_differ(section):
+            yield from check(settings)
+
+
+def _in_simulation(settings: Settings) -> Iterator[Conflict]:
     if settings.simulation.clock == "bars" and settings.prices.bars_dir is None:
         yield Conflict(
             "simulation.clock",
@@ -35,25 +39,31 @@ def conflicts(settings: Settings) -> Iterator[Conflict]:
             "bars",
             "system, or bars together with prices.bars_dir",
         )
+
+
+def _in_signals(settings: Settings) -> Iterator[Conflict]:
     default_stop = settings.signals.default_stop
     if default_stop.atr is not None and default_stop.pct is not None:
         yield Conflict(
             "signals.default_stop", "it has both atr and pct; a stop is made by one rule.", None, "atr or pct"
         )
-    yield from _in_currency(settings.currency)
-    yield from _in_risk(settings.risk)
-    yield from _in_reprice(settings.execution.reprice)
-    yield from _in_protections(settings.protections)
+
+
+def _in_management(settings: Settings) -> Iterator[Conflict]:
     yield from _in_plan(settings.management, "management")
     for name, plan in settings.management.strategies.items():
         yield from _in_plan(plan, f"management.strategies.{name}")
-    yield from _in_agents(settings.agents)
+
+
+def _in_notify(settings: Settings) -> Iterator[Conflict]:
     if (settings.notify.quiet_from is None) != (settings.notify.quiet_until is None):
         yield Conflict("notify.quiet_from", "quiet hours need both quiet_from and quiet_until.", None, None)
 
 
-def _in_agents(agents: AgentLimits) -> Iterator[Conflict]:
-    for name in agents.names:
+def _in_agents(settings: Settings) -> Iterator[Conflict]:
+    from apex_cli.core.model.agent import NAME_RULE, agent_name  # noqa: PLC0415 - start-up is a feature
+
+    for name in settings.agents.names:
         try:
             agent_name(name)
         except ValueError:
@@ -77,7 +87,10 @@ def doubts(settings: Settings) -> Iterator[Reason]:
         )
 
 
-def _in_currency(currency: CurrencyLimits) -> Iterator[Conflict]:
+def _in_currency(settings: Settings) -> Iterator[Conflict]:
+    from apex_cli.core.model.spelling import COINS  # noqa: PLC0415 - start-up is a feature
+
+    currency = settings.currency
     for name in currency.rates:
         code = name.upper()
         if code not in CURRENCIES | COINS | MINOR_UNITS.keys() or code == currency.base:
@@ -85,14 +98,16 @@ def _in_currency(currency: CurrencyLimits) -> Iterator[Conflict]:
             yield Conflict(f"currency.rates.{name}", f"{name} is {what}.", name, "another currency, such as EUR")
 
 
-def _in_protections(protections: ProtectionSettings) -> Iterator[Conflict]:
+def _in_protections(settings: Settings) -> Iterator[Conflict]:
+    protections = settings.protections
     if protections.sectors.is_on and protections.sectors.file is None:
         yield Conflict(
             "protections.sectors.file", "limits of sectors need a file with the sector of each symbol.", None, "a file"
         )
 
 
-def _in_risk(risk: RiskLimits) -> Iterator[Conflict]:
+def _in_risk(settings: Settings) -> Iterator[Conflict]:
+    risk = settings.risk
     if risk.max_risk_pct > risk.max_risk_pct_ceiling:
         found, ceiling = plain(risk.max_risk_pct), plain(risk.max_risk_pct_ceiling)
         yield Conflict(
@@ -104,7 +119,8 @@ def _in_risk(risk: RiskLimits) -> Iterator[Conflict]:
         )
 
 
-def _in_reprice(reprice: RepriceLimits) -> Iterator[Conflict]:
+def _in_reprice(settings: Settings) -> Iterator[Conflict]:
+    reprice = settings.execution.reprice
     if reprice.step_pct > reprice.max_pct:
         yield Conflict(
             "execution.reprice.step_pct",
@@ -165,3 +181,17 @@ def _in_scale_out(scale_out: ScaleOut, path: str) -> Iterator[Conflict]:
 
 def _listed(values: tuple[Decimal, ...]) -> str:
     return f"[{', '.join(map(str, values))}]"
+
+
+CHECKS: dict[str, Callable[[Settings], Iterator[Conflict]]] = {
+    "simulation": _in_simulation,
+    "signals": _in_signals,
+    "currency": _in_currency,
+    "risk": _in_risk,
+    "execution": _in_reprice,
+    "protections": _in_protections,
+    "management": _in_management,
+    "agents": _in_agents,
+    "notify": _in_notify,
+}
+"""What may be wrong in a section, beside what others say."""

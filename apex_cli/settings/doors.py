@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from apex_cli.core.model.base import Range, Spelling, Value
-from apex_cli.core.model.spelling import Ticker
+from apex_cli.core.model.ticker import Ticker
 
 
 def _network(text: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from apex_cli.core.model.base import Range
-from apex_cli.settings.schema import keys
+from apex_cli.core.reader import fields_of
+from apex_cli.settings.schema import TOP
 from apex_cli.settings.sections import Settings
 
 HEAD = """\
@@ -31,7 +32,7 @@ def render_reference_config() -> str:
     """Return the commented YAML text of every key with its default."""
     parts = [HEAD]
     defaults = Settings()
-    for name, field in keys().items():
+    for name, field in TOP.items():
         title = (inspect.getdoc(field.kind) or "").partition("\n")[0].partition(": ")[2]
         lines = _section_lines(field.kind, getattr(defaults, name))
         parts.append(f"# {title[:1].upper()}{title[1:]}\n{name}:\n{textwrap.indent(lines, '  ')}")
@@ -50,7 +51,7 @@ KEY VALUE` changes it.
 def render_keys_page() -> str:
     """Return the page of every key: its default, what it takes, and what it does."""
     parts = [KEYS_HEAD]
-    for name, field in keys().items():
+    for name, field in TOP.items():
         title = (inspect.getdoc(field.kind) or "").partition("\n")[0].partition(": ")[2]
         rows = "".join(_key_rows(field.kind, getattr(Settings(), name), f"{name}."))
         parts.append(f"## {name}\n\n{title[:1].upper()}{title[1:]}\n\n{rows}")
@@ -60,7 +61,7 @@ def render_keys_page() -> str:
 def _key_rows(section: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -> Iterator[str]:
     """Yield an entry for each key, those of inner sections, too."""
     comments = field_docstrings(section)
-    for name, field in keys(section).items():
+    for name, field in fields_of(section).items():
         value = getattr(values, name)
         if isinstance(value, msgspec.Struct):
             yield from _key_rows(field.kind, value, f"{prefix}{name}.")
@@ -74,7 +75,7 @@ def _section_lines(section: type[msgspec.Struct], values: msgspec.Struct) -> str
     """Return the lines of one section, a comment above each key."""
     comments = field_docstrings(section)
     lines = []
-    for name, field in keys(section).items():
+    for name, field in fields_of(section).items():
         value = getattr(values, name)
         lines.append(f"# {_one_line(comments[name])}\n")
         if isinstance(value, msgspec.Struct):

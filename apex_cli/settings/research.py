@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from apex_cli.core.model.base import MOST_MONEY, InR, Minutes, Range, Share, Value
-from apex_cli.core.model.spelling import Ticker
+from apex_cli.core.model.market import ReplayFill
+from apex_cli.core.model.ticker import Ticker
 
 
 class PipelineSettings(Value, frozen=True, kw_only=True):
@@ -196,3 +197,13 @@ class RankingSettings(Value, frozen=True, kw_only=True):
     window_s: Annotated[int, Range(0, 3600)] = 0
     """How long signals wait for others that compete with them, in seconds: all of them are then decided on, best
     first. 0: each file and each look of a scanner is decided on at once."""
+
+
+class ReplaySettings(Value, frozen=True, kw_only=True):
+    """Section ``replay``: history traded again."""
+
+    fill: ReplayFill = ReplayFill.NEXT_OPEN
+    """next_open: an order meets the open of the bar after its signal; close: the close that made the signal."""
+
+    keep_bars: bool = True
+    """True: bars of large folders are kept as read in .apex-bars beside them, and not read again until they change."""

@@ -14,18 +14,29 @@ from apex_cli.core.errors import ConfigError
 from apex_cli.core.reader import BAD, Field, Problem, Reader, fields_of, is_section, meant, shown, suggest
 from apex_cli.settings.brokers import IbMode, IbSettings
 from apex_cli.settings.conflicts import conflicts
-from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings, StateSettings
+from apex_cli.settings.sections import OVERRIDE_PREFIX, SECTIONS, Settings, StateSettings, section_type
 
 
-@cache
-def keys(section: type[msgspec.Struct] = Settings) -> dict[str, Field]:
-    """Return what each key of a section takes."""
-    return {
-        name: field for name, field in fields_of(section).items() if section is not Settings or is_section(field.kind)
-    }
+class Sections(Mapping[str, Field]):
+    """What each section takes; its module is loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Field:
+        """Return what a section takes."""
+        SECTIONS[name]
+        return Field(section_type(name), None, is_optional=False)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in the order of the reference file."""
+        return iter(SECTIONS)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(SECTIONS)
 
 
-@cache
+TOP = Sections()
+
+
 def leaves() -> dict[str, Field]:
     """Return key path -> what it takes, for every key that has a value."""
     return {path: field for path, field in fields().items() if field.kind is not dict}
@@ -34,13 +45,13 @@ def leaves() -> dict[str, Field]:
 @cache
 def fields() -> dict[str, Field]:
     """Return what ``leaves`` returns, and the keys whose value maps names of the user's own, such as currencies."""
-    return dict(_fields(Settings, ""))
+    return dict(_fields(TOP, ""))
 
 
-def _fields(section: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Field]]:
-    for name, field in keys(section).items():
+def _fields(keys: Mapping[str, Field], prefix: str) -> Iterator[tuple[str, Field]]:
+    for name, field in keys.items():
         if is_section(field.kind):
-            yield from _fields(field.kind, f"{prefix}{name}.")
+            yield from _fields(fields_of(field.kind), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field
 
@@ -67,11 +78,11 @@ def build_settings(
     """
     problems: list[Problem] = []
     reader = Reader(origin=str(source or "defaults"), base=base, problems=problems, unknown=_home)
-    values = reader.section(keys(), {key: value for key, value in document.items() if key != PROFILES}, "")
-    profiles = reader.entries(Field(Settings, None, is_optional=False), document.get(PROFILES), f"{PROFILES}.", keys())
+    values = reader.section(TOP, {key: value for key, value in document.items() if key != PROFILES}, "")
+    profiles = reader.entries(Field(Settings, None, is_optional=False), document.get(PROFILES), f"{PROFILES}.", TOP)
     if profile:
         values = _in_profile(profile, values, profiles, reader)
-    names = {variable_name(path): path for path in leaves()}
+    names = _paths([*overrides, *variables])
     for name, value in overrides.items():
         _override(values, name, value, names, Reader(origin=f"${name}", base=base, problems=problems))
     problems += [
@@ -80,7 +91,7 @@ def build_settings(
         if (fixed := _near_miss(name, names))
     ]
     if not problems:
-        settings = replace(_settings(values, base, source), profile=profile)
+        settings = _settings(values, base, source).replace(profile=profile)
         problems += [Problem(origin=str(source or "settings"), **c._asdict()) for c in conflicts(settings)]
     if problems:
         raise _error(problems, source)
@@ -140,6 +151,12 @@ def variable_name(path: str) -> str:
     return OVERRIDE_PREFIX + path.upper().replace(".", "__")
 
 
+def _paths(variables: Collection[str]) -> dict[str, str]:
+    """Return key path by variable, of the sections that one of *variables* begins with."""
+    begun = [name for name in TOP if any(each.startswith(f"{variable_name(name)}_") for each in variables)]
+    return {variable_name(path): path for path, _ in _fields({name: TOP[name] for name in begun}, "")}
+
+
 def _near_miss(name: str, names: Mapping[str, str]) -> str | None:
     """Return the variable that was meant when *name* has one underscore between section and key."""
     return next((right for right in names if right != name and right.replace("__", "_") == name), None)
@@ -168,7 +185,7 @@ def _override(values: dict[str, Any], name: str, value: object, names: Mapping[s
         _override_entry(values, *entry, value, reader)
         return
     if path is None:
-        guess = suggest(name, names)
+        guess = suggest(name, [variable_name(each) for each in leaves()])
         reader.problem(name, f"no key goes by this name{f'; did you mean {guess}?' if guess else '.'}")
         return
     found = reader.value(leaves()[path], value, path)
@@ -204,21 +221,21 @@ def _override_entry(values: dict[str, Any], path: str, entry: str, value: object
 
 def _settings(values: Mapping[str, Any], base: Path, source: Path | None) -> Settings:
     """Return the settings, defaults where nothing was given; the state folder's default counts from *base*, too."""
-    made = Settings(**{name: _made(field.kind, values.get(name, {})) for name, field in keys().items()})
-    return replace(made, state=replace(made.state, dir=base / made.state.dir), source=source)
+    made = Settings(**{name: _made(section_type(name), given) for name, given in values.items()}, source=source)
+    return made.replace(state=replace(made.state, dir=base / made.state.dir))
 
 
 def _made(section: type[msgspec.Struct], values: Mapping[str, Any]) -> Any:
     """Return one section; entries under names of the user's own take what the section around them says."""
-    given: dict[str, Any] = {}
-    for name, field in keys(section).items():
-        if is_section(field.kind):
-            given[name] = _made(field.kind, values.get(name, {}))
-        elif field.kind is dict and field.item is not None and is_section(field.item.kind):
-            own = values.get(name, {})
-            given[name] = {key: _made(field.item.kind, _merged(values, own[key])) for key in own}
-        elif name in values:
-            given[name] = values[name]
+    given = dict(values)
+    known = fields_of(section)
+    for name, own in values.items():
+        if name not in known:  # of the section around it
+            del given[name]
+        elif is_section(kind := known[name].kind):
+            given[name] = _made(kind, own)
+        elif kind is dict and (item := known[name].item) is not None and is_section(item.kind):
+            given[name] = {key: _made(item.kind, _merged(values, own[key])) for key in own}
     return section(**given)
 
 

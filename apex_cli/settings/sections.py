@@ -6,50 +6,42 @@ Fractions are fractions (``0.01`` is 1 %), and paths are relative to the configu
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-from apex_cli.core.model.agent import AgentLimits
 from apex_cli.core.model.base import Range, Value
-from apex_cli.core.model.learning import LearningLimits
-from apex_cli.core.model.limits import (
-    ApprovalLimits,
-    CommissionPlan,
-    CurrencyLimits,
-    DayTradeLimits,
-    ExecutionLimits,
-    Limits,
-    ProtectionLimits,
-    ReconcileLimits,
-    RiskLimits,
-)
-from apex_cli.core.model.management import ManagementLimits
-from apex_cli.core.model.market import ReplayFill
-from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
-from apex_cli.settings.contacts import DashboardSettings, NotifySettings
-from apex_cli.settings.doors import ListenSettings
-from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
-from apex_cli.settings.lock_files import ProtectionSettings
-from apex_cli.settings.research import (
-    BusSettings,
-    PipelineSettings,
-    PredictorSettings,
-    RankingSettings,
-    ScannerSettings,
-    TechnicalSettings,
-)
+
+if TYPE_CHECKING:
+    from apex_cli.core.model.agent import AgentLimits
+    from apex_cli.core.model.currency import CurrencyLimits
+    from apex_cli.core.model.learning import LearningLimits
+    from apex_cli.core.model.limits import (
+        ApprovalLimits,
+        DayTradeLimits,
+        ExecutionLimits,
+        Limits,
+        ProtectionLimits,
+        ReconcileLimits,
+    )
+    from apex_cli.core.model.management import ManagementLimits
+    from apex_cli.core.model.risk import RiskLimits
+    from apex_cli.settings.brokers import BrokerName, BrokerSettings, SimulationSettings
+    from apex_cli.settings.contacts import DashboardSettings, NotifySettings
+    from apex_cli.settings.doors import ListenSettings
+    from apex_cli.settings.input_files import ExecutionFileSettings, PriceSettings, SignalSettings
+    from apex_cli.settings.lock_files import ProtectionSettings
+    from apex_cli.settings.research import (
+        BusSettings,
+        PipelineSettings,
+        PredictorSettings,
+        RankingSettings,
+        ReplaySettings,
+        ScannerSettings,
+        TechnicalSettings,
+    )
 
 OVERRIDE_PREFIX = "APEX_"
-
-
-class ReplaySettings(Value, frozen=True, kw_only=True):
-    """Section ``replay``: history traded again."""
-
-    fill: ReplayFill = ReplayFill.NEXT_OPEN
-    """next_open: an order meets the open of the bar after its signal; close: the close that made the signal."""
-
-    keep_bars: bool = True
-    """True: bars of large folders are kept as read in .apex-bars beside them, and not read again until they change."""
 
 
 class StateSettings(Value, frozen=True, kw_only=True):
@@ -65,53 +57,136 @@ class StateSettings(Value, frozen=True, kw_only=True):
     """How long to wait for another process that writes, in seconds."""
 
 
-class Settings(Value, frozen=True, kw_only=True):
-    """Everything the user can set. ``Settings()`` is what holds without any file."""
+SECTIONS = {
+    "execution": "apex_cli.core.model.limits",
+    "risk": "apex_cli.core.model.risk",
+    "approval": "apex_cli.core.model.limits",
+    "day_trades": "apex_cli.core.model.limits",
+    "protection": "apex_cli.core.model.limits",
+    "protections": "apex_cli.settings.lock_files",
+    "reconcile": "apex_cli.core.model.limits",
+    "management": "apex_cli.core.model.management",
+    "currency": "apex_cli.core.model.currency",
+    "signals": "apex_cli.settings.input_files",
+    "prices": "apex_cli.settings.input_files",
+    "executions": "apex_cli.settings.input_files",
+    "simulation": "apex_cli.settings.brokers",
+    "replay": "apex_cli.settings.research",
+    "pipeline": "apex_cli.settings.research",
+    "technical": "apex_cli.settings.research",
+    "predictor": "apex_cli.settings.research",
+    "scanners": "apex_cli.settings.research",
+    "bus": "apex_cli.settings.research",
+    "ranking": "apex_cli.settings.research",
+    "learning": "apex_cli.core.model.learning",
+    "state": "apex_cli.settings.sections",
+    "notify": "apex_cli.settings.contacts",
+    "dashboard": "apex_cli.settings.contacts",
+    "listen": "apex_cli.settings.doors",
+    "agents": "apex_cli.core.model.agent",
+    "broker": "apex_cli.settings.brokers",
+}
+"""The module that describes each section, in the order of the reference file."""
 
-    execution: ExecutionLimits = ExecutionLimits()
-    risk: RiskLimits = RiskLimits()
-    approval: ApprovalLimits = ApprovalLimits()
-    day_trades: DayTradeLimits = DayTradeLimits()
-    protection: ProtectionLimits = ProtectionLimits()
-    protections: ProtectionSettings = ProtectionSettings()
-    reconcile: ReconcileLimits = ReconcileLimits()
-    management: ManagementLimits = ManagementLimits()
-    currency: CurrencyLimits = CurrencyLimits()
-    signals: SignalSettings = SignalSettings()
-    prices: PriceSettings = PriceSettings()
-    executions: ExecutionFileSettings = ExecutionFileSettings()
-    simulation: SimulationSettings = SimulationSettings()
-    replay: ReplaySettings = ReplaySettings()
-    pipeline: PipelineSettings = PipelineSettings()
-    technical: TechnicalSettings = TechnicalSettings()
-    predictor: PredictorSettings = PredictorSettings()
-    scanners: ScannerSettings = ScannerSettings()
-    bus: BusSettings = BusSettings()
-    ranking: RankingSettings = RankingSettings()
-    learning: LearningLimits = LearningLimits()
-    state: StateSettings = StateSettings()
-    notify: NotifySettings = NotifySettings()
-    dashboard: DashboardSettings = DashboardSettings()
-    listen: ListenSettings = ListenSettings()
-    agents: AgentLimits = AgentLimits()
-    broker: BrokerSettings = BrokerSettings()
-    source: Path | None = None
+
+class Settings:
+    """Everything the user can set. ``Settings()`` is what holds without any file.
+
+    A section that nobody gave is loaded, with its defaults, when it is first read: few commands read many.
+    """
+
+    execution: ExecutionLimits
+    risk: RiskLimits
+    approval: ApprovalLimits
+    day_trades: DayTradeLimits
+    protection: ProtectionLimits
+    protections: ProtectionSettings
+    reconcile: ReconcileLimits
+    management: ManagementLimits
+    currency: CurrencyLimits
+    signals: SignalSettings
+    prices: PriceSettings
+    executions: ExecutionFileSettings
+    simulation: SimulationSettings
+    replay: ReplaySettings
+    pipeline: PipelineSettings
+    technical: TechnicalSettings
+    predictor: PredictorSettings
+    scanners: ScannerSettings
+    bus: BusSettings
+    ranking: RankingSettings
+    learning: LearningLimits
+    state: StateSettings
+    notify: NotifySettings
+    dashboard: DashboardSettings
+    listen: ListenSettings
+    agents: AgentLimits
+    broker: BrokerSettings
+    source: Path | None
     """The file it was read from; not a key of the file."""
 
-    profile: str = ""
+    profile: str
     """The profile that was chosen; not a key of the file."""
 
-    live: bool = False
+    live: bool
     """This command may send orders to a live account: --live or APEX_LIVE=1; not a key of the file."""
+
+    def __init__(self, *, source: Path | None = None, profile: str = "", live: bool = False, **sections: Value) -> None:
+        """Keep *sections*; the others are those of the defaults.
+
+        Raises:
+            TypeError: there is no section of such a name.
+        """
+        if unknown := sections.keys() - SECTIONS.keys():
+            raise TypeError(f"There is no section {', '.join(sorted(unknown))}.")
+        self.__dict__.update(sections, source=source, profile=profile, live=live)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Value:
+            """Load a section that nobody gave."""
+            if name not in SECTIONS:
+                raise AttributeError(f"{type(self).__name__} has no {name!r}")
+            made = self.__dict__[name] = section_type(name)()
+            return made
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        """Refuse: settings are values."""
+        raise AttributeError(f"settings are frozen: replace({name}=...) returns others")
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether every section and fact is the same."""
+        return isinstance(other, Settings) and self._everything() == other._everything()
+
+    __hash__ = None  # type: ignore[assignment]  # sections hold mappings
+
+    def __repr__(self) -> str:
+        """Return all of it."""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self._everything().items())})"
+
+    def _everything(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in Settings.__annotations__}
+
+    def replace(self, **changes: Any) -> Settings:  # noqa: ANN401 - sections and facts of every type
+        """Return these settings with other sections or facts."""
+        return Settings(**self.__dict__ | changes)
+
+    def may_differ(self, section: str) -> bool:
+        """Return whether *section* was given; one that was not is as the defaults are."""
+        return section in self.__dict__
 
     @property
     def broker_name(self) -> BrokerName:
         """Where orders go: the simulation, unless it is switched off."""
+        from apex_cli.settings.brokers import BrokerName  # noqa: PLC0415 - start-up is a feature
+
         return BrokerName.SIMULATED if self.execution.simulation_mode else self.broker.name
 
     @property
     def limits(self) -> Limits:
         """The parts that a decision reads."""
+        from apex_cli.core.model.limits import CommissionPlan, Limits  # noqa: PLC0415 - start-up is a feature
+
         return Limits(
             execution=self.execution,
             risk=self.risk,
@@ -125,3 +200,9 @@ class Settings(Value, frozen=True, kw_only=True):
             commission=CommissionPlan(self.simulation.commission.value),
             stop_limit_pct=self.broker.ib.stop_limit_pct if self.broker.ib.outside_rth else None,
         )
+
+
+def section_type(name: str) -> type[Value]:
+    """Return what describes a section."""
+    found: type[Value] = getattr(import_module(SECTIONS[name]), Settings.__annotations__[name])
+    return found

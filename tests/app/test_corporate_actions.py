@@ -19,7 +19,7 @@ from apex_cli.settings.brokers import CommissionModel
 from apex_cli.settings.sections import Settings
 
 D = Decimal
-FREE = replace(Settings(), simulation=replace(Settings().simulation, commission=CommissionModel.NONE))
+FREE = Settings().replace(simulation=replace(Settings().simulation, commission=CommissionModel.NONE))
 DAYS = ("2004-03-01", "2004-03-02", "2004-03-03", "2004-03-04", "2004-03-05")
 SIGNAL = "signal_id,symbol,signal_type,entry_price,stop_loss,target_price,confidence,timestamp\n"
 
@@ -97,7 +97,7 @@ def test_a_split_that_no_file_names_is_named_and_not_traded_through(
 
 
 def test_an_entry_that_rests_ends_with_the_split(tmp_path: Path) -> None:
-    settings = replace(FREE, execution=replace(FREE.execution, entry_order=EntryOrder.LIMIT))
+    settings = FREE.replace(execution=replace(FREE.execution, entry_order=EntryOrder.LIMIT))
     options = replace(write(tmp_path, "100 100 50 51 50", "", "BUY,90,80,160"), actions=None)
     text = options.signals[0].read_text().replace("2004-03-01T15", "2004-03-02T15")
     options.signals[0].write_text(text)

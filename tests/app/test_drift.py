@@ -18,8 +18,8 @@ from apex_cli.core.adapters import event_loop
 from apex_cli.core.adapters.state.journal import Journal
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import next_session
-from apex_cli.core.model.limits import CapitalBase
 from apex_cli.core.model.money import ceil_to_step
+from apex_cli.core.model.risk import CapitalBase
 from apex_cli.core.reports.drift import Drift
 from apex_cli.settings.brokers import CommissionModel
 from apex_cli.settings.sections import Settings
@@ -96,7 +96,7 @@ def make_settings(folder: Path, slippage: Decimal = NONE) -> Settings:
     plain = Settings()
     simulation = replace(plain.simulation, commission=CommissionModel.NONE, slippage_pct=slippage)
     risk = replace(plain.risk, capital=D(100_000), max_position_pct=D("0.05"), min_reward_risk=D(1))
-    return replace(plain, simulation=simulation, risk=risk, state=replace(plain.state, dir=folder / "state"))
+    return plain.replace(simulation=simulation, risk=risk, state=replace(plain.state, dir=folder / "state"))
 
 
 def keep_journal(folder: Path, events: list[Any]) -> None:
@@ -199,8 +199,8 @@ def test_sessions_outside_the_period_do_not_count(planted: Planted) -> None:
 def test_sizes_that_follow_the_equity_begin_with_that_of_the_account(planted: Planted) -> None:
     risk = replace(planted.settings.risk, capital=D(50), enforce_caps=True)
     options = DriftOptions(bars_dir=planted.bars)
-    assert find_drift(replace(planted.settings, risk=risk), options).model.trades == 0
-    follows = replace(planted.settings, risk=replace(risk, capital_base=CapitalBase.EQUITY))
+    assert find_drift(planted.settings.replace(risk=risk), options).model.trades == 0
+    follows = planted.settings.replace(risk=replace(risk, capital_base=CapitalBase.EQUITY))
     found = find_drift(follows, options)
     assert found.model.trades == found.live.trades
 
@@ -208,7 +208,7 @@ def test_sizes_that_follow_the_equity_begin_with_that_of_the_account(planted: Pl
 def test_other_limits_than_those_of_the_journal_are_said(planted: Planted) -> None:
     risk = replace(planted.settings.risk, max_positions=2)
     found = find_drift(
-        replace(planted.settings, risk=risk), DriftOptions(bars_dir=planted.bars, signals=(planted.signals,))
+        planted.settings.replace(risk=risk), DriftOptions(bars_dir=planted.bars, signals=(planted.signals,))
     )
     assert any("other limits than those of now" in caveat for caveat in found.caveats)
 

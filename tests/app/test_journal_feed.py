@@ -19,7 +19,7 @@ FIRST = datetime(2026, 1, 20, tzinfo=UTC)
 
 @pytest.fixture
 def account(tmp_path: Path) -> Settings:
-    return replace(Settings(), state=replace(StateSettings(), dir=tmp_path / "state"))
+    return Settings().replace(state=replace(StateSettings(), dir=tmp_path / "state"))
 
 
 def happen(account: Settings, *days: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -7,24 +8,24 @@ from msgspec.structs import replace
 
 from apex_cli.app.market_parts import Books
 from apex_cli.app.marketplace import BROKERS, broker_row, make_market
-from apex_cli.core.reader import is_section
+from apex_cli.core.reader import Field, fields_of, is_section
 from apex_cli.settings.brokers import BrokerName, BrokerSettings
-from apex_cli.settings.schema import keys
+from apex_cli.settings.schema import TOP
 from apex_cli.settings.sections import Settings, StateSettings
 
 
 def settings_in(folder: Path, *, is_simulated: bool, name: BrokerName = BrokerName.IB) -> Settings:
     plain = Settings(state=StateSettings(dir=folder), broker=BrokerSettings(name=name))
-    return replace(plain, execution=replace(plain.execution, simulation_mode=is_simulated))
+    return plain.replace(execution=replace(plain.execution, simulation_mode=is_simulated))
 
 
 @pytest.mark.parametrize("name", BrokerName)
 def test_every_broker_has_a_row_and_a_section_of_the_settings(name: BrokerName) -> None:
     row = BROKERS[name]
-    fields = keys()
+    fields: Mapping[str, Field] = TOP
     for part in row.section.split("."):
         assert is_section(fields[part].kind)
-        fields = keys(fields[part].kind)
+        fields = fields_of(fields[part].kind)
 
 
 def test_the_configuration_chooses_the_broker(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ from apex_cli.settings.sections import ReplaySettings, Settings
 D = Decimal
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "apex_cli" / "demo"
-FREE = replace(Settings(), simulation=replace(Settings().simulation, commission=CommissionModel.NONE))
-AT_CLOSE = replace(FREE, replay=ReplaySettings(fill=ReplayFill.CLOSE))
+FREE = Settings().replace(simulation=replace(Settings().simulation, commission=CommissionModel.NONE))
+AT_CLOSE = FREE.replace(replay=ReplaySettings(fill=ReplayFill.CLOSE))
 FIRST = date(2004, 3, 1)
 
 
@@ -186,14 +186,14 @@ def test_a_period_trades_on_what_came_before_it(demo_report: Any) -> None:
 
 
 def test_learning_happens_on_the_way_and_can_be_switched_off(demo_report: Any) -> None:
-    off = replace(FREE, learning=replace(FREE.learning, mode=LearningMode.OFF))
+    off = FREE.replace(learning=replace(FREE.learning, mode=LearningMode.OFF))
     assert replay(off, ReplayOptions(bars_dir=DEMO)).adaptations == ()
     assert len(demo_report.trades) >= 10
     assert demo_report.adaptations
 
 
 def test_learning_changes_no_size_and_no_refusal(demo_report: Any) -> None:
-    off = replay(replace(FREE, learning=replace(FREE.learning, mode=LearningMode.OFF)), ReplayOptions(bars_dir=DEMO))
+    off = replay(FREE.replace(learning=replace(FREE.learning, mode=LearningMode.OFF)), ReplayOptions(bars_dir=DEMO))
     assert off.trades == demo_report.trades
     assert off.refusals == demo_report.refusals
 
@@ -361,7 +361,7 @@ def test_only_regular_hours_fill_stops_unless_the_setting_says_otherwise(
     row = {"symbol": "XX", "entry_price": 100, "stop_loss": 95, "target_price": 115}
     file = write_signals(tmp_path / "s.json", {**row, "timestamp": "2024-12-02T10:00:00-05:00"})
     ib = replace(FREE.broker.ib, outside_rth=outside_rth)
-    chosen = replace(FREE, broker=replace(FREE.broker, ib=ib))
+    chosen = FREE.replace(broker=replace(FREE.broker, ib=ib))
     report = replay(chosen, ReplayOptions(bars_dir=folder, signals=(file,)))
     assert [trade.exit_price for trade in report.trades] == exits
     assert len(report.open_positions) == (0 if exits else 1)
@@ -381,7 +381,7 @@ class TestWhatBarsCannotShow:
     def test_an_entry_that_the_market_ran_away_from_is_reported_as_expired(self, tmp_path: Path) -> None:
         gone = ("60", "61", "59", "60")
         write_bars(tmp_path / "bars", "AAA", [self.ROW, gone, gone])
-        limit = replace(FREE, execution=replace(FREE.execution, entry_order=EntryOrder.LIMIT))
+        limit = FREE.replace(execution=replace(FREE.execution, entry_order=EntryOrder.LIMIT))
         report = replay(limit, ReplayOptions(bars_dir=tmp_path / "bars", signals=(self.signal(tmp_path),)))
         assert (report.outcomes["executed"], report.expired_entries, len(report.trades)) == (1, 1, 0)
         assert not report.open_positions
@@ -392,7 +392,7 @@ class TestWhatBarsCannotShow:
     ) -> None:
         write_bars(tmp_path / "bars", "AAA", [self.ROW] * 6)
         thin = replace(FREE.simulation, max_participation=D("0.000001"))
-        chosen = replace(FREE, simulation=thin, replay=ReplaySettings(fill=fill))
+        chosen = FREE.replace(simulation=thin, replay=ReplaySettings(fill=fill))
         report = replay(chosen, ReplayOptions(bars_dir=tmp_path / "bars", signals=(self.signal(tmp_path),)))
         assert [held.quantity for held in report.open_positions] == [1]
         assert report.expired_entries == 1
@@ -413,13 +413,13 @@ class TestWhatBarsCannotShow:
     def test_a_minute_that_daily_bars_do_not_have_is_said(self, tmp_path: Path) -> None:
         write_bars(tmp_path / "bars", "AAA", [self.ROW] * 30)
         options = ReplayOptions(bars_dir=tmp_path / "bars")
-        timed = replace(FREE, management=replace(FREE.management, flat_at_close=15))
+        timed = FREE.replace(management=replace(FREE.management, flat_at_close=15))
         assert any("the stated minute is not in them" in problem for problem in replay(timed, options).problems)
         assert not any("stated minute" in problem for problem in replay(FREE, options).problems)
 
 
 def test_signals_of_one_moment_of_several_sources_are_ordered_together(demo_report: Any) -> None:
     """A window that ends before the next bar changes no moment, and one signal a moment is never late."""
-    windowed = replace(FREE, ranking=RankingSettings(window_s=60))
+    windowed = FREE.replace(ranking=RankingSettings(window_s=60))
     report = replay(windowed, ReplayOptions(bars_dir=DEMO))
     assert [trip.entry_time for trip in report.trades] == [trip.entry_time for trip in demo_report.trades]

@@ -109,7 +109,7 @@ class TestManagement:
     @staticmethod
     def trades(management: ManagementLimits) -> Any:
         simulation = replace(Settings().simulation, commission=CommissionModel.NONE)
-        return replay(replace(Settings(), simulation=simulation, management=management), WHOLE).trades
+        return replay(Settings().replace(simulation=simulation, management=management), WHOLE).trades
 
     def test_a_stop_at_the_entry_price_ends_trades_at_nothing(self) -> None:
         moved = self.trades(ManagementLimits(breakeven_at_r=D(1)))

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from apex_cli.app.replayer import ReplayOptions, replay
 from apex_cli.core.market.calendar import next_session, previous_sessions
-from apex_cli.core.model.limits import CapitalBase
 from apex_cli.core.model.protections import (
     BetaLimits,
     CooldownLimits,
@@ -30,6 +29,7 @@ from apex_cli.core.model.protections import (
     StopGuards,
     StrategyBudgets,
 )
+from apex_cli.core.model.risk import CapitalBase
 from apex_cli.core.reports.replay_report import ReplayReport
 from apex_cli.settings.lock_files import BlackoutSettings, ProtectionSettings, SectorSettings
 from apex_cli.settings.sections import Settings
@@ -73,7 +73,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def played(market: Path, signals: Path | None = None, capital: str = "3000", **protections: Any) -> ReplayReport:
     risk = replace(Settings().risk, capital=Decimal(capital), capital_base=CapitalBase.FIXED)
-    settings = replace(Settings(), risk=risk, protections=ProtectionSettings(**protections))
+    settings = Settings().replace(risk=risk, protections=ProtectionSettings(**protections))
     return replay(settings, ReplayOptions(bars_dir=market / "bars", signals=(signals or market / "signals.json",)))
 
 

@@ -12,7 +12,7 @@ from apex_cli.core.day_trades.count import count_day_trades
 from apex_cli.core.market.calendar import next_session
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 SESSIONS = 252
 A_DAY = 200

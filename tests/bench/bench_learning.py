@@ -37,9 +37,9 @@ from apex_cli.core.market.calendar import next_session, session_bounds
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.learning import LearningMode
 from apex_cli.core.model.lesson import Lesson
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType
 from apex_cli.core.positions.lessons import entry_conditions, prune_lessons
 from apex_cli.core.signals.ranker import OpportunityRanker
@@ -245,7 +245,7 @@ def stocks() -> None:
     from bench_replay import write_stocks
 
     names = ("AAPL", "GOOG", "IBM", "MSFT")
-    together = replace(Settings(), ranking=RankingSettings(window_s=60))
+    together = Settings().replace(ranking=RankingSettings(window_s=60))
     scanners = replace(together.scanners, watch_list=names, target_atr=Decimal(5))
     with tempfile.TemporaryDirectory() as folder:
         bars = write_stocks(Path(folder))

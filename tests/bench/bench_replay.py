@@ -173,7 +173,7 @@ def tasks_of(options: ReplayOptions, count: int) -> list[SweepTask]:
     return [
         SweepTask(
             values={"risk.max_position_pct": str(share)},
-            settings=replace(Settings(), risk=replace(risk, max_position_pct=share)),
+            settings=Settings().replace(risk=replace(risk, max_position_pct=share)),
             options=options,
         )
         for share in (Decimal(number) / 1000 for number in range(40, 40 + count))
@@ -218,7 +218,7 @@ def measure(options: ReplayOptions) -> None:
     scanners = replace(plain.scanners, watch_list=symbols, target_atr=Decimal(5))
     pipeline = replace(plain.pipeline, stages=("technical",))
     measure_one("breakout rule", plain, options)
-    measure_one("scanners, technical", replace(plain, scanners=scanners, pipeline=pipeline), options)
+    measure_one("scanners, technical", plain.replace(scanners=scanners, pipeline=pipeline), options)
 
 
 def measure_one(what: str, settings: Settings, options: ReplayOptions) -> None:

@@ -32,10 +32,11 @@ from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.market.calendar import next_session, session_bounds, session_date
 from apex_cli.core.model.instrument import Instrument, make_instrument
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.market import Bar, Quote
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.records import SignalReport
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import SignalBatch
 from kit import SequentialIds

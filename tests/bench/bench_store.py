@@ -29,9 +29,10 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRole, OrderSide
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.redaction import Redactor
 from apex_cli.core.state.events import RoundTripClosed
 from apex_cli.core.state.tables import State

@@ -197,7 +197,7 @@ class TestMissingExtra:
 
 MINE = """
 from msgspec.structs import replace
-from apex_cli.core.model.decision import Reason
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import SignalBatch
 
 

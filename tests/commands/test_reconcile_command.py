@@ -19,7 +19,8 @@ import pytest
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderType, TimeInForce
+from apex_cli.core.model.side import OrderSide
 from kit import FixedClock
 
 CHILD = Path(__file__).parents[1] / "crash" / "child.py"

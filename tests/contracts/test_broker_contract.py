@@ -22,7 +22,8 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import Broker
 from apex_cli.gateway.policy import Policy
 from kit.gateway import GatewayThread

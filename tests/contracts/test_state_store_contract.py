@@ -15,8 +15,8 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.records import OutboxRow
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.state.tables import State
 from kit import START, FixedClock, MemoryStore, an_event
 

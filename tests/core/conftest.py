@@ -11,10 +11,11 @@ from apex_cli.core.decision.plan import decide
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.decision import DayTradeStatus, Exposure, Regime, Snapshot, TradingMode
 from apex_cli.core.model.instrument import MarketType, make_instrument
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import Price, Usd
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from apex_cli.core.model.base import Fraction, Minutes, Range, Spelling, Value
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.spelling import Ticker
+from apex_cli.core.model.ticker import Ticker
 from apex_cli.core.reader import BAD, Problem, Reader, fields_of, shown, suggest
 
 

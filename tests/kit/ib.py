@@ -15,7 +15,8 @@ from apex_cli.core.model.broker_events import BrokerEvent, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import Clock
 
 Answer = TypeVar("Answer")

@@ -27,7 +27,6 @@ from apex_cli.core.model.limits import (
     Patience,
     ProtectionLimits,
     ReconcileLimits,
-    RiskLimits,
 )
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
@@ -36,6 +35,7 @@ from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.request import Closed, CloseRequest
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.ports import Broker, Chore, Clock, PriceSource, RejectedRow, SignalBatch, StateStore
 from apex_cli.core.positions.protection import protection_of

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from apex_cli.core.model.decision import Exposure
-from apex_cli.core.model.limits import RiskLimits
-from apex_cli.core.model.position import PositionSide
-from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, reward_risk
+from apex_cli.core.model.position import reward_risk
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
+from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal
 
 REWARD_RISK_WEIGHT = Decimal("0.50")
 CONFIDENCE_WEIGHT = Decimal("0.35")

@@ -12,9 +12,9 @@ from apex_cli.core.market.calendar import LAST_SECOND, next_session, session_bou
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.position import RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent
 from apex_cli.core.reports.plans import StopPlace, TradePlan
 from apex_cli.core.reports.trade_report import SessionValue

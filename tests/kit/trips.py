@@ -8,7 +8,8 @@ from typing import Any
 
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.side import PositionSide
 from kit import START
 
 HOUR = timedelta(hours=1)

@@ -15,9 +15,10 @@ from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.fill import Fill
-from apex_cli.core.model.limits import DayTradeLimits, RiskLimits
+from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRecord
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.positions.booking import book
 from apex_cli.core.state.events import Intent
 from apex_cli.core.state.tables import State

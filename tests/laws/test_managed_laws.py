@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.errors import ApexError
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RepriceLimits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits, RepriceLimits
 from apex_cli.core.model.management import ManagementLimits, MaxHolding, TrailingStop
 from apex_cli.core.model.order import EntryOrder, Order, OrderRole, OrderStatus, OrderType
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.state.tables import State
 from kit import MemoryStore
 from kit.faults import FailingStore, Fate, UnreliableBroker

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.reconciliation import AUTOMATIC, BreakCode, BreakStatus
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.reconciliation.breaks import POSITION_CODES
 from kit.faults import UnreliableBroker
 from kit.rig import Rig, make_signal

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from apex_cli.core.errors import RefusedError
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder, OrderRole
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.state.events import DecisionRecord
 from kit import START

@@ -12,7 +12,7 @@ from apex_cli.core.learning.audit import Audit
 from apex_cli.core.learning.learners import put_in_force, suspend
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, LearningLimits, LearningMode, StrategyValue, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Expectation
 from apex_cli.core.state.tables import State
 from apex_cli.presenters.explain import expected_line

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from apex_cli.core.errors import ConfigError, ExitStatus
 from apex_cli.core.model.base import Range
-from apex_cli.core.reader import is_section
+from apex_cli.core.reader import Field, fields_of, is_section
 from apex_cli.settings.brokers import CommissionModel, IbLibrary, SimulationClock
 from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
-from apex_cli.settings.schema import BUILT_IN, build_settings, keys, leaves
+from apex_cli.settings.schema import BUILT_IN, TOP, build_settings, leaves
 from apex_cli.settings.sections import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -47,19 +47,17 @@ def problems(tmp_path: Path, text: str, **environ: str) -> dict[str, dict[str, s
     return {problem["key"]: problem for problem in found}
 
 
-def sections(section: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
-    yield section
-    for field in keys(section).values():
+def sections(keys: Mapping[str, Field] = TOP) -> Iterator[type[msgspec.Struct]]:
+    for field in keys.values():
         if is_section(field.kind):
-            yield from sections(field.kind)
+            yield field.kind
+            yield from sections(fields_of(field.kind))
 
 
 class TestFinding:
     def test_without_any_file_the_defaults_hold_and_the_state_lies_in_the_working_folder(self, tmp_path: Path) -> None:
         settings = load_settings(None, environ={}, cwd=tmp_path)
-        assert settings == msgspec.structs.replace(
-            Settings(), state=msgspec.structs.replace(Settings().state, dir=tmp_path / "state")
-        )
+        assert settings == Settings().replace(state=msgspec.structs.replace(Settings().state, dir=tmp_path / "state"))
         assert settings.source is None
 
     def test_the_named_file_wins_over_the_variable_the_working_folder_and_the_user_folder(self, tmp_path: Path) -> None:
@@ -292,8 +290,7 @@ class TestReference:
 
     def test_the_example_file_holds_exactly_the_defaults(self, tmp_path: Path) -> None:
         example = load_settings(EXAMPLE, environ={}, cwd=tmp_path)
-        expected = msgspec.structs.replace(
-            Settings(),
+        expected = Settings().replace(
             state=msgspec.structs.replace(Settings().state, dir=EXAMPLE.parent / "state"),
             source=EXAMPLE,
         )
@@ -307,8 +304,8 @@ class TestReference:
             assert any(lines[number - 1].strip().startswith("# ") for number in places), path
 
     def test_every_key_has_a_docstring(self) -> None:
-        for section in sections(Settings):
-            assert set(keys(section)) - set(field_docstrings(section)) <= set(keys()), section
+        for section in sections():
+            assert set(fields_of(section)) <= set(field_docstrings(section)), section
 
     def test_every_number_has_a_range(self) -> None:
         for path, field in leaves().items():
@@ -327,7 +324,7 @@ def test_without_a_file_no_heavy_module_is_imported(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
-KEYS = [path.rpartition(".")[2] for path in leaves()] + list(keys())
+KEYS = [path.rpartition(".")[2] for path in leaves()] + list(TOP)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),

@@ -16,8 +16,8 @@ from apex_cli.core.model.account import AccountFacts
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.wording import money
 
 MONDAY, SUNDAY = 0, 6

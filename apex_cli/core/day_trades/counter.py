@@ -24,9 +24,9 @@ from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import PositionRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.state.tables import State, Table
 
 

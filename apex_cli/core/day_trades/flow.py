@@ -17,7 +17,7 @@ from apex_cli.core.market.calendar import session_date, session_end, session_sta
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET, Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 Countable = Fill | Execution
 

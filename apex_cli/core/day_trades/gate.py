@@ -21,8 +21,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.money import ZERO, Usd
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.wording import money, plain
 
 

@@ -19,8 +19,7 @@ from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.money import ZERO, Usd
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import OrderSide, PositionSide
 
 MINIMUM_EQUITY = Usd(Decimal(2000))
 """Rule 4210(b)(4): below it nothing is bought on credit and nothing sold short."""

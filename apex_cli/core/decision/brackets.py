@@ -15,18 +15,10 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
-from apex_cli.core.model.order import (
-    EntryOrder,
-    Order,
-    OrderRecord,
-    OrderRole,
-    OrderSide,
-    OrderType,
-    Phase,
-    TimeInForce,
-)
-from apex_cli.core.model.position import Position, PositionSide, risk_per_unit
+from apex_cli.core.model.order import EntryOrder, Order, OrderRecord, OrderRole, OrderType, Phase, TimeInForce
+from apex_cli.core.model.position import Position, risk_per_unit
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.positions.protection import most_to_close, stop_terms

@@ -26,8 +26,8 @@ from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State

@@ -18,8 +18,8 @@ from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, Counters, PositionRecord
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.model.size import Sized
 from apex_cli.core.positions.protection import protection_of

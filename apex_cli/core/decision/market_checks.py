@@ -19,11 +19,12 @@ from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Check, Exposure, Regime, TradingMode
 from apex_cli.core.model.execution import SEC_TYPE_OF_MARKET
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import OnObstacle
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.order import OrderSide, Phase
+from apex_cli.core.model.order import Phase
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import EVERYTHING
+from apex_cli.core.model.risk import OnObstacle
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.size import Sized
 from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.wording import percent, plain, price

@@ -17,9 +17,11 @@ from apex_cli.core.decision.verdict import CheckContext
 from apex_cli.core.model.decision import Check, Decision, DecisionKind, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide
+from apex_cli.core.model.order import Order, OrderRole
+from apex_cli.core.model.position import reward_risk
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.signal import Opportunity, Signal, reward_risk
+from apex_cli.core.model.side import OrderSide
+from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.model.size import Binding, Sized
 from apex_cli.core.model.wording import amounts_in, decimals
 

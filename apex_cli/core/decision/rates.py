@@ -9,11 +9,9 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import is_too_old
-from apex_cli.core.model.currency import MINOR_UNITS, Rate, own_rate
+from apex_cli.core.model.currency import CURRENCIES, MINOR_UNITS, CurrencyLimits, Rate, own_rate
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
-from apex_cli.core.model.limits import CurrencyLimits
 from apex_cli.core.model.market import Quote
-from apex_cli.core.model.spelling import CURRENCIES
 from apex_cli.core.ports import PriceSource
 
 Reported = Callable[[], Mapping[str, Decimal]]

@@ -14,8 +14,8 @@ from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import Check
 from apex_cli.core.model.instrument import Instrument, OptionRight
 from apex_cli.core.model.money import ONE, ZERO, Price
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import word_problem
 from apex_cli.core.model.size import Sized
 from apex_cli.core.model.wording import decimals, plain, price, units

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from apex_cli.core.model.decision import ProtectionInputs, TradeRecord
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import ZERO
-from apex_cli.core.model.position import RoundTrip
-from apex_cli.core.model.protections import SizingLimits
 from apex_cli.core.model.size import Binding, Multiplier
 from apex_cli.core.model.wording import percent
+
+if TYPE_CHECKING:
+    from apex_cli.core.model.decision import ProtectionInputs, TradeRecord
+    from apex_cli.core.model.position import RoundTrip
+    from apex_cli.core.model.protections import SizingLimits
+    from apex_cli.core.model.risk import RiskLimits
 
 ONE = Decimal(1)
 STEP = Decimal("0.0001")
@@ -62,6 +65,7 @@ def kelly(record: TradeRecord) -> Decimal:
         J. L. Kelly, "A New Interpretation of Information Rate", 1956; E. O. Thorp, "The Kelly Criterion in Blackjack,
         Sports Betting and the Stock Market", 2006, section 7.
 
+    >>> from apex_cli.core.model.decision import TradeRecord
     >>> kelly(TradeRecord(trades=100, mean=Decimal("0.3"), mean_square=Decimal("1.5"))).quantize(Decimal("0.0001"))
     Decimal('0.1334')
     """
@@ -84,4 +88,6 @@ def record_of(trips: Sequence[RoundTrip], strategy: str, least: int) -> TradeRec
     count, places = len(results), Decimal("0.000001")
     mean = sum(results, ZERO) / count
     square = sum((each * each for each in results), ZERO) / count
+    from apex_cli.core.model.decision import TradeRecord  # noqa: PLC0415 - start-up is a feature
+
     return TradeRecord(trades=count, mean=mean.quantize(places), mean_square=square.quantize(places))

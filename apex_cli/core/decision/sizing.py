@@ -9,12 +9,12 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from apex_cli.core.decision.size_multipliers import product_of
-from apex_cli.core.model.currency import Rate, worth, worth_of_units
+from apex_cli.core.model.currency import CurrencyLimits, Rate, worth, worth_of_units
 from apex_cli.core.model.instrument import Instrument, MarketType
-from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, ceil_to_step, floor_to_step
 from apex_cli.core.model.position import risk_per_unit
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.size import Binding, Multiplier, Sized
 from apex_cli.core.model.wording import money, percent, plain, units
 

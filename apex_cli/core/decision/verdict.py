@@ -8,10 +8,11 @@ from functools import cache
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Check, Snapshot
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.model.size import Sized
 

@@ -20,10 +20,11 @@ from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
 from apex_cli.core.model.money import ONE, ZERO
-from apex_cli.core.model.order import Order, OrderRecord, OrderSide, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Lock
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.protection import (
     ExitFacts,

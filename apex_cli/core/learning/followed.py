@@ -19,9 +19,8 @@ from apex_cli.core.model.lesson import EntryConditions, Followed, FollowedEnd, L
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import SignalOutcome, SignalRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import BarSource
 from apex_cli.core.state.events import FollowingEnded

@@ -12,7 +12,7 @@ from apex_cli.core.learning.experience import FOLLOWED_WEIGHT, facts_of, numbers
 from apex_cli.core.learning.posterior import effective_size, shift
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 
 EXPIRY = timedelta(days=90)
 """Older trades are ignored: markets change."""

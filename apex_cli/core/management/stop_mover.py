@@ -13,10 +13,11 @@ from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderSide, OrderStatus, OrderType
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderStatus, OrderType
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
 from apex_cli.core.model.request import StopRequest, StopsMoved
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.managed_by import gain_of, is_tighter
 from apex_cli.core.positions.protection import is_unsure, orders_of

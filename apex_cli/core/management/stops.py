@@ -16,18 +16,10 @@ from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.management import ManagementPlan
 from apex_cli.core.model.money import ZERO, Price, Quantity, ceil_to_step
-from apex_cli.core.model.order import (
-    STOP_TYPES,
-    Order,
-    OrderRecord,
-    OrderRole,
-    OrderSide,
-    OrderStatus,
-    OrderType,
-    TimeInForce,
-)
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.managed_by import Gain, gain_of, is_tighter
 from apex_cli.core.positions.protection import exit_groups, is_unsure, next_leg_id
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, ceil_to_step, floor_to_step
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 
 def to_tick(price: Price, tick: Decimal, side: OrderSide) -> Price:

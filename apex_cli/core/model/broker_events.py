@@ -8,7 +8,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import OrderStatus, OrderType
+from apex_cli.core.model.side import OrderSide
 
 
 class OrderUpdate(Value, frozen=True, kw_only=True):

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Annotated
 
-from apex_cli.core.model.base import Value
+from apex_cli.core.model.base import MOST_MONEY, Range, Spelling, Value
 from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument
 from apex_cli.core.model.money import Usd
 
 MINOR_UNITS = {"GBX": ("GBP", Decimal(100)), "ZAC": ("ZAR", Decimal(100)), "ILA": ("ILS", Decimal(100))}
 """Hundredths that prices are quoted in, by their own codes: pence, South African cents, agorot."""
+
+CURRENCIES = frozenset(
+    """
+    AED AUD BGN BRL CAD CHF CLP CNH CNY COP CZK DKK EUR GBP HKD HUF IDR ILS INR ISK JPY KRW MXN MYR NOK NZD PEN PHP
+    PLN RON RUB SAR SEK SGD THB TRY TWD USD ZAR
+    """.split()  # noqa: SIM905 - one word a currency
+)
+"""Currencies that make a pair by their name alone."""
+
+
+def as_currency(text: str) -> str:
+    """Return the code of a currency.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    code = text.upper()
+    if code not in CURRENCIES:
+        raise ValueError("it is no currency that is known here")
+    return code
+
+
+Currency = Annotated[str, Spelling(as_currency, "a currency such as USD")]
+"""A field that names a currency."""
 
 
 class Rate(Value, frozen=True, kw_only=True):
@@ -76,3 +101,20 @@ def worth_of_units(rate: Rate | None, budget: Decimal, unit: Decimal, price: Dec
     if rate is None:
         return budget // unit
     return budget * price // unit if rate.is_own else budget // (unit * rate.value)
+
+
+class CurrencyLimits(Value, frozen=True, kw_only=True):
+    """Section ``currency``: what the account is kept in, and what other currencies are worth in it."""
+
+    base: Currency = HOME_CURRENCY
+    """What every amount of this file, of sizes, limits and reports is in: the currency of the account."""
+
+    rates: dict[str, Annotated[Decimal, Range(0, MOST_MONEY, above=True)]] = {}
+    """Value of one unit of another currency or coin, as {EUR: 1.08, JPY: 0.0067}, where neither the broker nor bars of
+    the pair have a newer rate."""
+
+    rates_as_of: date | None = None
+    """When these rates were true, as YYYY-MM-DD; null: they always hold."""
+
+    max_age_hours: Annotated[int, Range(1, 10_000)] = 96
+    """An older rate is none, and nothing is opened by it; the default covers a long weekend."""

@@ -14,11 +14,10 @@ from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Lock
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.size import Sized
 
 

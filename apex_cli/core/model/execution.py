@@ -9,7 +9,7 @@ from enum import StrEnum
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 
 class SecType(StrEnum):

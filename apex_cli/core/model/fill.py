@@ -10,7 +10,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRole, OrderSide
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.side import OrderSide
 
 ADOPTED = "adopted-"
 """How the id of an execution begins that stands for a holding taken over from the broker."""

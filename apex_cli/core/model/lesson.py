@@ -8,8 +8,7 @@ from decimal import Decimal
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import OrderSide, PositionSide
 
 
 class EntryConditions(Value, frozen=True, kw_only=True):

@@ -10,23 +10,7 @@ from typing import NamedTuple, Self, assert_never
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
-
-
-class OrderSide(StrEnum):
-    """Direction of an order; positions are long or short."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def opposite(self) -> OrderSide:
-        """The side that undoes this one."""
-        return OrderSide.SELL if self is OrderSide.BUY else OrderSide.BUY
-
-    @property
-    def sign(self) -> int:
-        """+1 for a purchase, -1 for a sale."""
-        return 1 if self is OrderSide.BUY else -1
+from apex_cli.core.model.side import OrderSide
 
 
 class Meets(StrEnum):

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
-
-
-class PositionSide(StrEnum):
-    """Which way a holding earns."""
-
-    LONG = "long"
-    SHORT = "short"
-
-    @property
-    def sign(self) -> int:
-        """+1 long, -1 short."""
-        return 1 if self is PositionSide.LONG else -1
+from apex_cli.core.model.side import PositionSide
 
 
 class Position(Value, frozen=True, kw_only=True):
@@ -184,3 +172,18 @@ MOST_ROUND_TRIPS = 100
 def signed(position: Position | None) -> Decimal:
     """Return the quantity, negative when short; 0 for none."""
     return ZERO if position is None else position.quantity * position.side.sign
+
+
+def reward_risk(entry: Price, stop: Price, targets: tuple[Price, ...]) -> Decimal | None:
+    """Return reward over risk for an even split over *targets*; None without target or risk.
+
+    (mean(target) - entry) / (entry - stop), its sign turned so that a target beyond the entry is positive.
+
+    >>> reward_risk(Price(Decimal(50)), Price(Decimal(48)), (Price(Decimal(54)),))
+    Decimal('2')
+    """
+    risk = entry - stop
+    if not targets or not risk:
+        return None
+    reward = sum(targets, Decimal(0)) / len(targets) - entry
+    return reward / risk

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from apex_cli.core.model.base import Fraction, Range, Share, Value
 from apex_cli.core.model.duration import DurationText
-from apex_cli.core.model.spelling import Ticker
+from apex_cli.core.model.ticker import Ticker
 
 
 class CooldownLimits(Value, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from apex_cli.core.model.decision import Decision, TradingMode
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.lesson import EntryConditions
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import Position
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, SignalFamily
 
 

@@ -11,7 +11,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.option_rule import OptionRule
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 
 class SignalType(StrEnum):
@@ -148,21 +148,6 @@ def market_view(signal: Signal) -> int:
 def market_side(signal: Signal) -> OrderSide:
     """Return the side of the underlying that *signal* is a bet on: ``SELL`` for a bought put."""
     return OrderSide.BUY if market_view(signal) > 0 else OrderSide.SELL
-
-
-def reward_risk(entry: Price, stop: Price, targets: tuple[Price, ...]) -> Decimal | None:
-    """Return reward over risk for an even split over *targets*; None without target or risk.
-
-    (mean(target) - entry) / (entry - stop), its sign turned so that a target beyond the entry is positive.
-
-    >>> reward_risk(Price(Decimal(50)), Price(Decimal(48)), (Price(Decimal(54)),))
-    Decimal('2')
-    """
-    risk = entry - stop
-    if not targets or not risk:
-        return None
-    reward = sum(targets, Decimal(0)) / len(targets) - entry
-    return reward / risk
 
 
 class ScoreComponent(Value, frozen=True, kw_only=True):

@@ -6,12 +6,12 @@ import re
 from datetime import date
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from apex_cli.core.model.base import Spelling, Value
-from apex_cli.core.model.currency import MINOR_UNITS
+from apex_cli.core.model.base import Value
+from apex_cli.core.model.currency import CURRENCIES, MINOR_UNITS
 from apex_cli.core.model.instrument import (
     COIN_QUOTES,
     CONTRACT_SIZE,
@@ -30,30 +30,6 @@ from apex_cli.core.model.vendor_marks import SUFFIXES as PLACE_SUFFIXES
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
-
-CURRENCIES = _words(
-    """
-    AED AUD BGN BRL CAD CHF CLP CNH CNY COP CZK DKK EUR GBP HKD HUF IDR ILS INR ISK JPY KRW MXN MYR NOK NZD PEN PHP
-    PLN RON RUB SAR SEK SGD THB TRY TWD USD ZAR
-    """
-)
-"""Currencies that make a pair by their name alone."""
-
-
-def as_currency(text: str) -> str:
-    """Return the code of a currency.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    code = text.upper()
-    if code not in CURRENCIES:
-        raise ValueError("it is no currency that is known here")
-    return code
-
-
-Currency = Annotated[str, Spelling(as_currency, "a currency such as USD")]
-"""A field that names a currency."""
 
 COINS = _words(
     """
@@ -349,13 +325,6 @@ def as_ticker(text: str) -> str:
         if " " in text or not text.isascii():
             raise
     return canonical_ticker(text)
-
-
-Ticker = Annotated[
-    str,
-    Spelling(as_ticker, "a ticker; put one that looks like a number or a truth value in quotes", is_free=True),
-]
-"""A ticker, kept in its canonical spelling."""
 
 
 # Options

@@ -13,9 +13,10 @@ from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import OrderRole, OrderSide
+from apex_cli.core.model.order import OrderRole
 from apex_cli.core.model.position import Position, risk_per_unit, signed
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.booking import fold_in
 from apex_cli.core.state.events import Alarm, AlarmRaised, PositionAdopted

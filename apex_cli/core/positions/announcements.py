@@ -19,8 +19,9 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.management import ManagementLimits, OptionRules
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole
-from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionRecord
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.holding import expiry_deadline
 from apex_cli.core.positions.performance import Tally

@@ -13,9 +13,10 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRole, OrderSide
-from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 
 EXIT_REASONS = {OrderRole.STOP: "stop", OrderRole.TARGET: "target", OrderRole.CLOSE: "manual"}
 """By the role of the order that closed the last unit; anything else happened ``outside``."""

@@ -13,8 +13,9 @@ from apex_cli.core.model.instrument import HOME_CURRENCY, MarketType
 from apex_cli.core.model.management import ManagementLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRecord
-from apex_cli.core.model.position import PositionSide, profit, profit_pct, r_multiple
+from apex_cli.core.model.position import profit, profit_pct, r_multiple
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.managed_by import ManagedBy, managed_by
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.state.tables import State

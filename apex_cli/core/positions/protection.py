@@ -12,19 +12,11 @@ from msgspec.structs import replace
 from apex_cli.core.market.ticks import limit_beyond
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import (
-    STOP_TYPES,
-    Order,
-    OrderRecord,
-    OrderRole,
-    OrderSide,
-    OrderStatus,
-    OrderType,
-    TimeInForce,
-)
-from apex_cli.core.model.position import Position, PositionSide, signed
+from apex_cli.core.model.order import STOP_TYPES, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Lock
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.state.tables import State
 
 

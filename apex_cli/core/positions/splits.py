@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from apex_cli.core.market.ticks import on_tick
 from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd, floor_to_step
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import SplitParts
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.protection import next_leg_id, replacement_stop
 from apex_cli.core.state.tables import State
 

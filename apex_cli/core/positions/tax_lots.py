@@ -18,7 +18,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import ZERO, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 WASH_DAYS = 30
 """A purchase so many days before or after a sale at a loss makes it a wash sale."""

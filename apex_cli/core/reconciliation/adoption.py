@@ -13,16 +13,16 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import IN_DOLLARS, no_rate
 from apex_cli.core.errors import ApexError, InputError, NothingToDo, RefusedError
-from apex_cli.core.model.currency import Rate
+from apex_cli.core.model.currency import CurrencyLimits, Rate
 from apex_cli.core.model.fill import ADOPTED, Fill
 from apex_cli.core.model.instrument import Instrument
-from apex_cli.core.model.limits import CurrencyLimits
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import OrderRole, OrderStatus
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Break, BreakStatus, Ignored, Reconciliation, SplitTaken
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import ReconcileRequest
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.spelling import names_key, same_security
 from apex_cli.core.ports import Clock, Ids, PriceOf, RateOf, StateStore
 from apex_cli.core.positions.adopted_plans import give_plan, name_fraction, plan_of_holding

@@ -13,7 +13,7 @@ from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, floor_to_step
-from apex_cli.core.model.order import OrderRecord, OrderSide
+from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import (
     Break,
@@ -25,6 +25,7 @@ from apex_cli.core.model.reconciliation import (
     SplitParts,
 )
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.wording import plain
 from apex_cli.core.positions.ledger import NO_PLANS, apply_fill, in_order
 from apex_cli.core.positions.protection import backed, is_unsure, unprotected_quantity

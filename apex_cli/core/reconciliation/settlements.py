@@ -28,9 +28,9 @@ from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import Instrument, OptionRight, underlying_of
 from apex_cli.core.model.money import ZERO, Price, Quantity
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Break, BreakCode, Correction, CorrectionKind
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.wording import plain
 
 MOST_TOGETHER = 12

@@ -18,13 +18,15 @@ from apex_cli.core.model.decision import DayTradeStatus, Exposure, TradingMode
 from apex_cli.core.model.health import DriftNote
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import LearningState
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ZERO, Price, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, EquityPoint
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.position_views import PositionView, Totals, position_views, totals_of
 from apex_cli.core.positions.trade_locks import locks_in_force
 from apex_cli.core.reports.plans import StopPlace

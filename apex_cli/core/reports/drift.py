@@ -14,7 +14,7 @@ from typing import NamedTuple
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.reports.measures import Interval, expectancy_interval
 from apex_cli.core.reports.trade_log import Entry, TradeLog
 from apex_cli.core.reports.trade_report import Span

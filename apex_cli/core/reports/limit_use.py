@@ -13,9 +13,10 @@ from apex_cli.core.decision.protection_inputs import loss_marks
 from apex_cli.core.market.calendar import session_date
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import DayTradeStatus, Exposure
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Usd
 from apex_cli.core.model.protections import Protections
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.state.tables import State
 
 Correlate = Callable[[str, str], Decimal | None]

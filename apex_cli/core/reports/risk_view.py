@@ -21,8 +21,9 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
 from apex_cli.core.model.order import OrderRole
-from apex_cli.core.model.position import PositionSide, profit
+from apex_cli.core.model.position import profit
 from apex_cli.core.model.records import PositionRecord
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import percent, plain
 from apex_cli.core.positions.protection import protection_of
 from apex_cli.core.reports.limit_use import Correlate, LimitUse, limit_uses

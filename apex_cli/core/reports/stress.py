@@ -26,7 +26,8 @@ from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
-from apex_cli.core.model.position import PositionSide, profit
+from apex_cli.core.model.position import profit
+from apex_cli.core.model.side import PositionSide
 
 GAPS = (Decimal("0.05"), Decimal("0.10"), Decimal("0.20"))
 """Parts of the price that every position is moved against its holder."""

@@ -14,9 +14,9 @@ from apex_cli.core.learning.patterns import Edge, edge_of
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Exposure
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import (
     Expectation,
     Opportunity,

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Exposure
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import ScoreFactor, Signal, SignalFamily, market_side, market_view
 from apex_cli.core.positions.lessons import fraction_in, prediction_in
 from apex_cli.core.signals.score_parts import agreement

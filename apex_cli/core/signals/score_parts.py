@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from apex_cli.core.market.calendar import session_bounds, session_date
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.signal import Signal, market_view, reward_risk
+from apex_cli.core.model.position import reward_risk
+from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.positions.lessons import fraction_in, number_in, prediction_in
 
 ZERO, ONE, HALF = Decimal(0), Decimal(1), Decimal("0.5")

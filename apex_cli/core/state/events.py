@@ -29,7 +29,7 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.notice import News, NoticeKind
 from apex_cli.core.model.order import Order, OrderRecord
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.protections import TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import Break, Ignored, Reconciliation, SplitTaken
@@ -47,6 +47,7 @@ from apex_cli.core.model.records import (
 )
 from apex_cli.core.model.repair import Restored
 from apex_cli.core.model.request import RequestRecord
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal
 
 

@@ -11,7 +11,8 @@ from apex_cli.core.model.broker_events import BrokerOrder, OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import Meets, Order, OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import Meets, Order, OrderStatus, OrderType
+from apex_cli.core.model.side import OrderSide
 
 LIMIT = OrderType.LIMIT
 MARKET = OrderType.MARKET

@@ -14,7 +14,7 @@ from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
 from apex_cli.core.venue.costs import CostModel
 

@@ -17,18 +17,18 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-import msgspec
 import typer
 
 from apex_cli.core.errors import ApexError, ExitStatus, StateError
-from apex_cli.core.model.account import AccountBadge
-from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import visible
 from apex_cli.presenters.envelope import ENVELOPE_VERSION, INTERRUPTED, envelope_text, error_entry, plain_value
 from apex_cli.presenters.screen.blocks import Block, Line
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from apex_cli.core.model.account import AccountBadge
+    from apex_cli.core.model.reason import Reason
 
 
 class Output:
@@ -253,8 +253,10 @@ def _indented(text: str, indent: int) -> str:
       "b": []
     }
     """
+    from msgspec.json import format as formatted
+
     try:
-        return msgspec.json.format(text, indent=indent)
+        return formatted(text, indent=indent)
     except UnicodeEncodeError:  # half a sign, as a name of a file may hold
         import json
 

@@ -20,9 +20,10 @@ from apex_cli.core.day_trades.counter import DayTradeCounter
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.errors import BrokerError, StateError
 from apex_cli.core.market.calendar import session_bounds, session_date
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome, SignalReport
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, StateStore
 from apex_cli.core.state.tables import State

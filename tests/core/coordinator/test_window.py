@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.ports import RejectedRow
 from kit.rig import Rig, auto, make_signal
 

@@ -21,7 +21,7 @@ from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 D = Decimal
 

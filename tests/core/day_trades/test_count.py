@@ -30,7 +30,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 D = Decimal
 AAPL = make_instrument("AAPL")

@@ -23,7 +23,7 @@ from apex_cli.core.model.decision import DayTradeStatus, Regime
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 D = Decimal
 MONDAY = date(2026, 11, 30)

@@ -20,7 +20,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import DayTradeLimits
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.booking import book
 from apex_cli.core.positions.retention import prune
 from apex_cli.core.state.events import Imported

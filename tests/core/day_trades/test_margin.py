@@ -25,8 +25,7 @@ from apex_cli.core.model.account import AccountFacts, MarginPreview
 from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import OrderSide, PositionSide
 
 D = Decimal
 MONDAY = date(2026, 11, 30)

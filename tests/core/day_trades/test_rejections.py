@@ -9,7 +9,8 @@ from apex_cli.core.adapters.state.memory_store import MemoryStore
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.booking import book_update
 
 NOW = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)

@@ -15,8 +15,8 @@ from apex_cli.core.model.account import AccountFacts, AccountType
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.limits import DayTradeLimits, DayTradeRegime
 from apex_cli.core.model.money import Quantity, Usd
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.records import DeficitRecord
+from apex_cli.core.model.side import OrderSide
 
 D = Decimal
 SMALL = AccountFacts(account_type=AccountType.MARGIN, equity_prev_close=Usd(D(10_000)), equity_now=Usd(D(10_000)))

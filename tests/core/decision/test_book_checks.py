@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from apex_cli.core.decision.book_checks import beta_of_book
 from apex_cli.core.model.decision import Exposure, Likeness, ProtectionInputs
-from apex_cli.core.model.limits import ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.protections import BetaLimits, CorrelationLimits, Protections, SectorLimits
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import SignalType
 
 D = Decimal

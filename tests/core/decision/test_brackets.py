@@ -21,18 +21,10 @@ from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import (
-    EntryOrder,
-    Order,
-    OrderRecord,
-    OrderRole,
-    OrderSide,
-    OrderStatus,
-    OrderType,
-    TimeInForce,
-)
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import EntryOrder, Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity, SignalType
 
 D = Decimal

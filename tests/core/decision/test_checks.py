@@ -12,13 +12,14 @@ from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.decision import DayTradeStatus, Regime, TradingMode
 from apex_cli.core.model.instrument import MarketType, OptionRight
-from apex_cli.core.model.limits import CapitalBase, ExecutionLimits, Limits, OnObstacle, RiskLimits
+from apex_cli.core.model.limits import ExecutionLimits, Limits
 from apex_cli.core.model.management import ManagementLimits, ManagementPlan
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import EntryOrder
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import BreakCode, Lock
+from apex_cli.core.model.risk import CapitalBase, OnObstacle, RiskLimits
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.model.spelling import Hints, canonical
 

@@ -15,7 +15,8 @@ from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import EntryOrder, Order, OrderRecord, OrderRole, OrderStatus
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.side import PositionSide
 
 D = Decimal
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from apex_cli.core.model.account import AccountFacts, AccountType, MarginPreview
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Exposure, Regime, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 
 D = Decimal
 CLASSIC = DayTradeStatus(

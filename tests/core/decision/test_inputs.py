@@ -11,7 +11,7 @@ from apex_cli.core.model.decision import Snapshot
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity
 from kit.faults import Fate, UnreliableBroker
 from kit.rig import Prices, Rig, auto, make_signal

@@ -14,7 +14,7 @@ from apex_cli.core.decision.kept_inputs import by_reference, whole_record
 from apex_cli.core.model.decision import Exposure, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity, Usd
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.state.events import Decided, DecisionRecord, read_event
 from kit.decisions import decide_again
 from kit.rig import Rig, auto, make_signal

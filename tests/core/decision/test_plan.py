@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.decision.plan import decide, probe_entry
-from apex_cli.core.model.currency import Rate
+from apex_cli.core.model.currency import CurrencyLimits, Rate
 from apex_cli.core.model.decision import DecisionKind, Snapshot, TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import CommissionPlan, CurrencyLimits, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits
 from apex_cli.core.model.market import MarketStatus
 from apex_cli.core.model.money import Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.signal import SignalType
 
 D = Decimal

@@ -11,7 +11,7 @@ from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
 from apex_cli.core.model.calendar_event import Blackout, CalendarEvent
 from apex_cli.core.model.decision import DecisionKind, Mark, ProtectionInputs, TradeRecord
-from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits, RiskLimits
+from apex_cli.core.model.limits import CommissionPlan, ExecutionLimits, Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.protections import (
     NO_PROTECTIONS,
@@ -25,6 +25,7 @@ from apex_cli.core.model.protections import (
     StrategyBudgets,
     TradeLock,
 )
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.size import Binding
 
 D = Decimal

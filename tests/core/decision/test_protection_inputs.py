@@ -32,9 +32,9 @@ from apex_cli.core.model.decision import NO_INPUTS, Exposure, ProtectionInputs
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Usd
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.protections import NO_PROTECTIONS, BetaLimits, CorrelationLimits, Protections, SectorLimits
 from apex_cli.core.model.records import Counters
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.cash_flows import with_flow, with_marks
 from apex_cli.core.state.tables import State
 from kit.bars import ListBars, bars_of, wander

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.decision.rates import Rates
+from apex_cli.core.model.currency import CurrencyLimits
 from apex_cli.core.model.instrument import Instrument, make_instrument
-from apex_cli.core.model.limits import CurrencyLimits
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price
 

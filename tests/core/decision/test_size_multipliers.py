@@ -14,9 +14,9 @@ from apex_cli.core.decision.size_multipliers import kelly, lower_bound, multipli
 from apex_cli.core.decision.sizing import lowered, size_position
 from apex_cli.core.model.decision import ProtectionInputs, TradeRecord
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.money import Price, Usd
 from apex_cli.core.model.protections import SizingLimits
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.size import Binding, Multiplier, Sized
 from kit.trips import a_trip
 

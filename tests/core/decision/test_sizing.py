@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import no_rate, size_as_given, size_position, smallest_quantity
-from apex_cli.core.model.currency import Rate, own_rate
+from apex_cli.core.model.currency import CurrencyLimits, Rate, own_rate
 from apex_cli.core.model.instrument import MarketType, make_instrument
-from apex_cli.core.model.limits import CurrencyLimits, RiskLimits
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.size import Binding, Sized
 
 D = Decimal

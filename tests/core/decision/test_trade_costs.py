@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from apex_cli.core.decision.sizing import size_position
 from apex_cli.core.decision.trade_costs import TradeCosts, half_spread, net_expectancy, net_reward_risk, trade_costs
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import CommissionPlan, RiskLimits
+from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.signal import reward_risk
+from apex_cli.core.model.position import reward_risk
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.model.size import Sized
 from kit import START
 

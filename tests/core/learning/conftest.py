@@ -10,7 +10,7 @@ import pytest
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import PART_NAMES
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from kit import START
 
 MakeLesson = Callable[..., Lesson]

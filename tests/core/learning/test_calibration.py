@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apex_cli.core.learning.reliability import LEAST_OF_ROW, MOST_ROWS, calibration
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from kit import START
 
 D = Decimal

@@ -25,7 +25,7 @@ from apex_cli.core.learning.components import (
 from apex_cli.core.learning.experience import all_experience
 from apex_cli.core.model.learning import DEFAULT_PARTS, DEFAULT_WEIGHTS, PART_NAMES, Estimate
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from kit import START
 
 D = Decimal

@@ -23,8 +23,8 @@ from apex_cli.core.model.lesson import EntryConditions, Followed
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore

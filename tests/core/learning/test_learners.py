@@ -24,7 +24,7 @@ from apex_cli.core.learning.outcomes import ModelOutcome
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, PART_NAMES, LearningMode, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.state.events import LearningChange
 from kit import START, MemoryStore

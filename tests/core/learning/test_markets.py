@@ -16,7 +16,7 @@ from apex_cli.core.learning.markets import HIGHEST, LOWEST, STEP, step_by_value,
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.learning import DEFAULT_MARKETS, DEFAULT_WEIGHTS, StrategyValue, Weights
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from kit import START
 
 D = Decimal

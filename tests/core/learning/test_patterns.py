@@ -13,7 +13,7 @@ from apex_cli.core.learning.outcomes import brier_score, model_outcomes
 from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, distance, edge_of
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, StrategyValue
 from apex_cli.core.model.lesson import EntryConditions, Lesson
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from kit import START
 
 D = Decimal

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from apex_cli.core.management.targets import missing_targets
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from kit import START
 
 D = Decimal

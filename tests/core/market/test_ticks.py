@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from apex_cli.core.market.ticks import levels_on_ticks, to_tick
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 D = Decimal
 CENT = D("0.01")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apex_cli.core.model.position import PositionSide, profit, profit_pct, r_multiple, risk_per_unit
+from apex_cli.core.model.position import profit, profit_pct, r_multiple, risk_per_unit
+from apex_cli.core.model.side import PositionSide
 
 prices = st.decimals(min_value="0.01", max_value=10_000, places=2)
 quantities = st.integers(min_value=1, max_value=100_000).map(Decimal)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apex_cli.core.model.currency import as_currency
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, underlying_of
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.spelling import (
     Hints,
     SpellingError,
-    as_currency,
     as_ticker,
     canonical,
     canonical_ticker,

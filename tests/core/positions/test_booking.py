@@ -16,8 +16,9 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.lesson import EntryConditions
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.booking import Booked, book
 from apex_cli.core.state.tables import State
 from kit import START, MemoryStore

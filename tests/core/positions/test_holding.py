@@ -15,8 +15,9 @@ from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.management import ManagementPlan, MaxHolding
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.holding import TimeClose, close_due, flat_from, holding_deadline, open_minutes_after
 from kit import START
 

@@ -13,9 +13,10 @@ from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRole, OrderSide
-from apex_cli.core.model.position import Position, PositionSide, RoundTrip, profit, profit_pct
+from apex_cli.core.model.order import OrderRole
+from apex_cli.core.model.position import Position, RoundTrip, profit, profit_pct
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.ledger import apply_fill, fold, in_order
 
 D = Decimal

@@ -19,7 +19,8 @@ from apex_cli.core.model.learning import DEFAULT_WEIGHTS, AuditSums, LearningSta
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
 from apex_cli.core.model.order import EntryOrder
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import ScoreComponent, SignalFamily
 from apex_cli.core.positions.lessons import (
     MOST_LESSONS,

@@ -10,9 +10,10 @@ from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.management import ManagementPlan, MaxHolding, TrailingStop
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.managed_by import gain_of, managed_by
 
 D = Decimal

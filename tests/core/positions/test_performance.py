@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions import performance
 from apex_cli.core.positions.performance import (
     Drawdown,

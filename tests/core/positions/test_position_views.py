@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.position_views import position_views, totals_of
 from kit.rig import Prices, Rig, make_signal
 

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.protection import (
     entries_after_exit,
     is_unsure,

@@ -15,7 +15,7 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRecord, OrderStatus
 from apex_cli.core.model.records import (
     ApprovalRecord,
     ApprovalStatus,
@@ -25,6 +25,7 @@ from apex_cli.core.model.records import (
     SignalRecord,
 )
 from apex_cli.core.model.request import CloseRequest, RequestRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions import retention
 from apex_cli.core.positions.ledger import fold
 from apex_cli.core.positions.retention import prune

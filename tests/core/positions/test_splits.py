@@ -14,10 +14,11 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide, OrderStatus
+from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.reconciliation import SplitParts
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.model.request import ReconcileRequest
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.splits import apply_split, exits_of_plan
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from kit.rig import ROOMY, Prices, Rig, auto, make_signal

@@ -12,7 +12,7 @@ from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.positions.tax_lots import tax_lots
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL

@@ -17,8 +17,8 @@ from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import (
     AUTOMATIC,
     REMOVING,
@@ -30,6 +30,7 @@ from apex_cli.core.model.reconciliation import (
     Reconciliation,
 )
 from apex_cli.core.model.records import PositionRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.positions.ledger import fold
 from apex_cli.core.positions.protection import still_held
 from apex_cli.core.reconciliation.breaks import account_mark, find_breaks, locks_for

@@ -20,7 +20,7 @@ from apex_cli.core.model.execution import Execution
 from apex_cli.core.model.limits import ExecutionLimits, RepriceLimits
 from apex_cli.core.model.management import ManagementLimits, TrailingStop
 from apex_cli.core.model.money import Quantity, Usd
-from apex_cli.core.model.order import EntryOrder, Order, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, Order, OrderStatus
 from apex_cli.core.model.protections import CooldownLimits, Protections
 from apex_cli.core.model.records import (
     ApprovalStatus,
@@ -30,6 +30,7 @@ from apex_cli.core.model.records import (
     SignalRecord,
     TradingState,
 )
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from apex_cli.core.state.events import MarginDeficit, MarginDeficitMet, TradingStateChanged

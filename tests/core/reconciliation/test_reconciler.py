@@ -16,10 +16,11 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import ReconcileLimits
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, TimeInForce
 from apex_cli.core.model.reconciliation import Break, BreakCode, BreakStatus, Reconciliation
 from apex_cli.core.model.records import OutboxRow, SignalOutcome
 from apex_cli.core.model.request import ReconcileRequest
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.reconciliation.adoption import Adoption
 from apex_cli.core.reconciliation.rebuild import SilentState, rebuild
 from kit.faults import Fate, UnreliableBroker

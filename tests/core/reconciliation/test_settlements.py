@@ -14,8 +14,8 @@ from apex_cli.core.model.broker_events import BrokerSnapshot
 from apex_cli.core.model.fill import Fill, Settlement
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.position import Position
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.spelling import canonical
 from apex_cli.core.reconciliation.settlements import ended_contracts, without_settled
 

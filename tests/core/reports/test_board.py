@@ -9,10 +9,11 @@ from apex_cli.core.decision.inputs import exposures_of
 from apex_cli.core.execution.upkeep import keep_account
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.instrument import MarketType
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.order import OrderRole, OrderStatus
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reports.board import Board, Gauge, make_board, make_day, open_risk, strategy_risks
 from apex_cli.core.state.tables import State
 from kit import START

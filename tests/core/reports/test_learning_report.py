@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reports.learning_report import LearningComparison, compare_learning
 
 D = Decimal

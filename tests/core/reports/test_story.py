@@ -5,8 +5,9 @@ from typing import Any
 
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide, OrderStatus
+from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalStatus, SignalOutcome
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.reports.story import Story, find_subjects, story_of
 from kit.faults import UnreliableBroker
 from kit.rig import Rig, make_signal, manual

@@ -14,7 +14,7 @@ from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight, make_instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.position import PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.reports.stress import (
     GAPS,
     Basis,

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Price, Usd
-from apex_cli.core.model.position import PositionSide, RoundTrip
+from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.positions.performance import ratios_of
 from apex_cli.core.reports.plans import PlanBook
 from apex_cli.core.reports.tearsheet import (

@@ -14,9 +14,8 @@ from apex_cli.core.model.decision import Exposure
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.money import Price, Usd
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.prediction import Event
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Signal, SignalType, market_side, market_view
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.ranker import Arrival

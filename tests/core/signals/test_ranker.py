@@ -25,11 +25,11 @@ from apex_cli.core.model.learning import (
     WeightsVersion,
 )
 from apex_cli.core.model.lesson import Lesson
-from apex_cli.core.model.limits import RiskLimits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Usd
-from apex_cli.core.model.position import PositionSide
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Opportunity, Signal, SignalType, market_view
 from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.signals.ranker import NO_BARS, OpportunityRanker, RankingContext, score

@@ -19,9 +19,10 @@ from apex_cli.core.analysis.indicators import Indicators
 from apex_cli.core.analysis.scans import mean_reversion, momentum_breakout, trend_following, volume_reversal
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Bar
+from apex_cli.core.model.position import reward_risk
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import SignalOutcome
-from apex_cli.core.model.signal import Signal, SignalType, reward_risk
+from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import Once, PipelineContext

@@ -17,8 +17,8 @@ from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrum
 from apex_cli.core.model.learning import AuditSums, Experience, LearningState, Weights, WeightsVersion
 from apex_cli.core.model.lesson import EntryConditions, Followed, Lesson
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
-from apex_cli.core.model.position import Position, PositionSide, RoundTrip
+from apex_cli.core.model.order import Order, OrderRecord, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.position import Position, RoundTrip
 from apex_cli.core.model.protections import LockRule, LockScope, TradeLock
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.reconciliation import (
@@ -46,6 +46,7 @@ from apex_cli.core.model.records import (
     TradingState,
 )
 from apex_cli.core.model.request import Closed, CloseRequest, Failure, RequestRecord, RequestStatus, WorkDone
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity, ScoreComponent, Signal, SignalType
 from apex_cli.core.model.size import Binding, Sized
 from apex_cli.core.state.tables import State, Table

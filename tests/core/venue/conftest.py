@@ -12,7 +12,8 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderType, TimeInForce
+from apex_cli.core.model.side import OrderSide
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 ROLES = {"E": OrderRole.ENTRY, "S": OrderRole.STOP, "T": OrderRole.TARGET, "C": OrderRole.CLOSE}

@@ -16,7 +16,8 @@ from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import Order, OrderRole, OrderSide, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.order import Order, OrderRole, OrderStatus, OrderType, TimeInForce
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenueBook
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine

@@ -11,7 +11,8 @@ from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import CommissionPlan
 from apex_cli.core.model.money import Price, Usd
-from apex_cli.core.model.order import Meets, OrderSide, OrderStatus, OrderType, Phase, TimeInForce
+from apex_cli.core.model.order import Meets, OrderStatus, OrderType, Phase, TimeInForce
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenueBook
 from apex_cli.core.venue.costs import CostModel
 from apex_cli.core.venue.engine import MatchingEngine

@@ -28,7 +28,7 @@ MONDAY = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 FIRST = date(2025, 9, 8)
 ENDS = [end for _, end in sessions(COUNT + 30, FIRST) if end < MONDAY + timedelta(days=1)]
 BARS = {name: tuple(bars_of(wander(n, len(ENDS)), name, FIRST)) for n, name in enumerate(("AAPL", "MSFT"))}
-WATCHED = replace(Settings(), scanners=replace(Settings().scanners, watch_list=("AAPL", "NOPE", "MSFT")))
+WATCHED = Settings().replace(scanners=replace(Settings().scanners, watch_list=("AAPL", "NOPE", "MSFT")))
 GENEROUS_S = 30.0
 
 

@@ -24,7 +24,8 @@ from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.model.broker_events import BrokerEvent
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.money import Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide, OrderStatus, OrderType
+from apex_cli.core.model.order import OrderStatus, OrderType
+from apex_cli.core.model.side import OrderSide
 from kit.ib import AAPL, fills, order, states
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)

@@ -22,9 +22,9 @@ from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument, MarketType, OptionRight
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.records import PositionRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.spelling import Hints, canonical, of_key, same_security
 from apex_cli.core.state.events import FillBooked, read_event
 from kit import FixedClock

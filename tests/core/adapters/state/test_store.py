@@ -28,10 +28,10 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.health import Level
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.position import Position, PositionSide
+from apex_cli.core.model.position import Position
 from apex_cli.core.model.reconciliation import Ignored
 from apex_cli.core.model.records import PositionRecord
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.state.tables import State
 from kit import START, FixedClock, an_event
 

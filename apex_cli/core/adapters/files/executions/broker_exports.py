@@ -44,7 +44,7 @@ from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.execution import Execution, SecType
 from apex_cli.core.model.money import Quantity
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 _BUY, _SELL = re.compile(rf"(?:{words.BUYS})\b"), re.compile(rf"(?:{words.SELLS})\b")
 

@@ -12,11 +12,12 @@ from apex_cli.core.adapters.files.cells import read_when, read_zone
 from apex_cli.core.adapters.files.problems import Problems
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import FIRST_YEAR, LAST_YEAR, NEW_YORK
+from apex_cli.core.model.currency import CURRENCIES
 from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, MarketType, OptionRight
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
-from apex_cli.core.model.spelling import CURRENCIES, Hints, SpellingError, canonical
+from apex_cli.core.model.side import OrderSide
+from apex_cli.core.model.spelling import Hints, SpellingError, canonical
 
 MAX_FILE = 50_000_000
 """Largest file of executions, in bytes."""

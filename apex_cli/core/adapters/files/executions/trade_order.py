@@ -14,7 +14,7 @@ from apex_cli.core.adapters.files.cells import When
 from apex_cli.core.day_trades.flow import least_start
 from apex_cli.core.market.calendar import NEW_YORK
 from apex_cli.core.model.execution import Execution, SecType
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 FIRST_FILL = time(9, 30)
 

@@ -30,9 +30,10 @@ from apex_cli.core.adapters.files.table_columns import FileHints
 from apex_cli.core.errors import InputError
 from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.corporate_action import CorporateAction
+from apex_cli.core.model.currency import CURRENCIES
 from apex_cli.core.model.instrument import HOME_CURRENCY, Instrument, MarketType
 from apex_cli.core.model.market import Bar, Quote
-from apex_cli.core.model.spelling import COINS, CURRENCIES, canonical_ticker
+from apex_cli.core.model.spelling import COINS, canonical_ticker
 from apex_cli.core.model.vendor_marks import PREFIXES
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from apex_cli.core.adapters.files.cells import (
 from apex_cli.core.adapters.files.signals.signal_fields import FIELDS, BadField, shown
 from apex_cli.core.adapters.files.table_columns import plain_name
 from apex_cli.core.model.option_rule import OptionRule
-from apex_cli.core.model.order import OrderSide
 from apex_cli.core.model.reason import Reason
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.vendor_marks import PREFIXES
 
 KNOWN: Mapping[str, tuple[str, ...]] = {

@@ -23,7 +23,7 @@ from apex_cli.core.model.execution import SecType
 from apex_cli.core.model.instrument import MarketType, OptionRight, make_instrument
 from apex_cli.core.model.limits import DayTradeRegime
 from apex_cli.core.model.money import Price
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 
 D = Decimal
 ROW = {

@@ -13,7 +13,7 @@ import pytest
 
 from apex_cli.core.adapters.files.signals.alerts import SignalForm
 from apex_cli.core.adapters.files.signals.signal_reader import read_signals
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import SignalBatch
 
