@@ -10,7 +10,7 @@ import atexit
 import os
 import sys
 from collections.abc import Sequence
-from copy import copy
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from apex_cli import __version__
-from apex_cli.commands import COMMANDS, GROUPS
+from apex_cli.commands import ABOUT, COMMANDS, GROUPS
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
 from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.screen.output import (
@@ -55,12 +55,16 @@ class LazyGroup(TyperGroup):
         sub_app: typer.Typer = getattr(module, "apps", {}).get(cmd_name) or module.app
         command = get_command(sub_app)
         command.name = cmd_name
-        panel = next(title for title, group in GROUPS.items() if cmd_name in group)
-        command.rich_help_panel = panel  # type: ignore[attr-defined]  # Typer reads it
         if (DOCS / f"{cmd_name}.md").exists():
             command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {cmd_name}")))
-        _name_values(command)
+        _explain_itself(command)
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - Typer's own types are private; Typer's signature
+        """Print the front page, which imports no command."""
+        from apex_cli.commands.help_sheet import draw_help  # noqa: PLC0415 - start-up is a feature
+
+        draw_help(self, ctx, {title: {name: ABOUT[name] for name in names} for title, names in GROUPS.items()})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own type is private
         """Return the command that *args* begin with; for none, say which one may be meant."""
@@ -87,20 +91,23 @@ VALUE_NAMES = {
 }
 """How help calls the value of an option that has no name of its own for it, by kind."""
 
-ARGUMENT_KINDS = {"str": "text", "positive_decimal": "number", "read": "number"}
-"""How help calls the value of an argument, where the name of its type is no word."""
 
-
-def _name_values(command: Any) -> None:  # noqa: ANN401 - Typer's own type is private
-    """Let no help page show the name of a type, such as ``<int>``."""
+def _explain_itself(command: Any) -> None:  # noqa: ANN401 - Typer's own type is private
+    """Let *command* draw our help sheet, without the names of types, such as ``<int>``."""
     for option in command.params:
         if option.param_type_name == "option" and option.metavar is None and not option.is_flag:
             option.metavar = VALUE_NAMES.get(option.type.name)
-        elif option.param_type_name == "argument" and option.type.name in ARGUMENT_KINDS:
-            option.type, name = copy(option.type), option.type.name  # several arguments share one
-            option.type.name = ARGUMENT_KINDS[name]
+        elif option.param_type_name == "argument" and option.metavar is None:
+            option.metavar = option.name.upper() + ("..." if option.nargs != 1 else "")
+    command.format_help = partial(_draw_help, command)
     for inner in getattr(command, "commands", {}).values():
-        _name_values(inner)
+        _explain_itself(inner)
+
+
+def _draw_help(command: Any, context: Any, formatter: Any) -> None:  # noqa: ANN401, ARG001 - Typer's own types are private; Typer's signature
+    from apex_cli.commands.help_sheet import draw_help  # noqa: PLC0415 - start-up is a feature
+
+    draw_help(command, context)
 
 
 COMPLETION_OPTIONS = {"--install-completion", "--show-completion", "--help", "-h"}
@@ -115,7 +122,7 @@ def make_app(*, with_completion: bool) -> typer.Typer:
         add_completion=with_completion,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog=exit_status_table(),
+        epilog=f"More: apex COMMAND --help, and apex help for pages to read.\n\n{exit_status_table()}",
     )
     app.callback()(apex)
     return app
@@ -135,9 +142,7 @@ def apex(
 ) -> None:
     """Decide, size, check, approve and execute trades, with protection and without losing track.
 
-    Without a command it shows where things stand, and the commands.
-
-    Example: apex size --entry 50 --stop 48
+    apex alone shows where things stand. To try it: apex init demo --demo
     """
     if ctx.invoked_subcommand is None:
         from apex_cli.commands.status import show_start  # noqa: PLC0415 - start-up is a feature

@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command
 
 from apex_cli import __version__
-from apex_cli.cli import COMMANDS, make_app, run
+from apex_cli.cli import ABOUT, COMMANDS, make_app, run
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
 
 GROUPS = ("config", "learn", "model", "new", "notify", "state")
@@ -291,6 +291,34 @@ def _is_nameless(option: Any) -> bool:
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
-def test_no_help_page_shows_the_name_of_a_python_type(line: tuple[str, ...]) -> None:
-    kinds = {parameter.type.name for parameter in found(line).params if parameter.param_type_name == "argument"}
-    assert kinds <= {"text", "number", "path", "choice"}
+def test_no_help_page_shows_the_name_of_a_python_type(
+    said: Callable[..., tuple[int, str, str]], line: tuple[str, ...]
+) -> None:
+    _, page, _ = said(*line, "--help")
+    kinds = {parameter.type.name for parameter in found(line).params} - {"text", "choice", "path"}
+    assert not [kind for kind in kinds if f"<{kind}>" in page or f" {kind} " in page.partition("Example")[0].split("\n\n", 2)[2]]
+    arguments = [p for p in found(line).params if p.param_type_name == "argument"]
+    assert all(argument.metavar.strip("[].").isupper() for argument in arguments)
+
+
+def test_each_command_has_one_line_on_the_front_page(said: Callable[..., tuple[int, str, str]]) -> None:
+    _, page, _ = said("--help")
+    assert [*ABOUT] == [*COMMANDS]
+    for name, about in ABOUT.items():
+        assert [line.split(maxsplit=1) for line in page.splitlines() if line.startswith(f"  {name} ")] == [[name, about]]
+
+
+def test_what_every_command_takes_stands_below_its_own_options(said: Callable[..., tuple[int, str, str]]) -> None:
+    _, page, _ = said("close", "--help")
+    own, _, common = page.partition("\nCommon options")
+    assert "\n  -y, --yes " in own
+    assert "\n      --fraction FRACTION  Part to close; 0.5 is half." in own
+    assert "\n  -c, --config FILE " in common
+    assert "Usage: apex close [OPTIONS] [SYMBOLS...]" in own
+
+
+def test_many_words_to_choose_from_stand_in_the_text(said: Callable[..., tuple[int, str, str]]) -> None:
+    _, page, _ = said("size", "--help")
+    assert "--side buy|sell " in page
+    assert "--market-type TYPE " in page
+    assert "One of equity, options, crypto, forex." in " ".join(page.split())

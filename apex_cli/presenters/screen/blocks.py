@@ -5,7 +5,7 @@ Every text of a block is made visible when the block is: whatever draws it may t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Self
 
@@ -49,6 +49,9 @@ class Line(Value, frozen=True, kw_only=True):
     is_whole: bool = False
     """True for what is copied, such as YAML or a path: no line end is put into it."""
 
+    is_heading: bool = False
+    """True for what the next block belongs to."""
+
     def __post_init__(self) -> None:
         """Make the text visible."""
         force_setattr(self, "text", visible(self.text))
@@ -59,6 +62,8 @@ class Fields(Value, frozen=True, kw_only=True):
 
     title: str = ""
     rows: tuple[tuple[str, Cell], ...]
+    tone: Tone = Tone.DIM
+    """How the names look."""
 
     def __post_init__(self) -> None:
         """Make title and names visible."""
@@ -117,6 +122,36 @@ WIDE = 80
 """Columns of a drawing where nobody says how much room there is."""
 
 Block = Line | Fields | Grid | Plot
+
+
+def spaced(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield *blocks* with an empty line before each table but the first, and before a heading below a table.
+
+    >>> table = Fields(rows=(("Held", Cell("2")),))
+    >>> sum_of_it, heading = Line(text="2 open"), Line(text="Orders", is_heading=True)
+    >>> [block == Line(text="") for block in spaced([table, sum_of_it, table, heading, table])]
+    [False, False, True, False, True, False, False]
+    """
+    before: Block | None = None
+    has_table = False
+    for block in blocks:
+        is_table = _is_drawn_as_table(block)
+        is_heading = isinstance(block, Line) and block.is_heading
+        is_headed = isinstance(before, Line) and (before.is_heading or not before.text)
+        if has_table and (is_table or is_heading) and not is_headed:
+            yield Line(text="")
+        yield block
+        before, has_table = block, has_table or is_table
+
+
+def _is_drawn_as_table(block: Block) -> bool:
+    match block:
+        case Line():
+            return False
+        case Fields() | Grid():
+            return bool(block.rows)
+        case Plot():
+            return bool(block.lines(WIDE))
 
 FULL, EMPTY = "█", "░"
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Console, Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from apex_cli.core.model.account import AccountBadge, AccountKind
 from apex_cli.core.model.wording import visible
-from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Plot, Tone
+from apex_cli.presenters.screen.blocks import Block, Cell, Fields, Grid, Line, Plot, Tone, spaced
 from apex_cli.presenters.screen.fit import (
     GAP,
+    LEAST_TEXT,
     NARROW,
     Stacked,
     column_widths,
@@ -23,7 +23,10 @@ from apex_cli.presenters.screen.fit import (
     picked,
     places_that_fit,
     stacked,
+    width_of,
     widths_of,
+    without_empty,
+    without_empty,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ def draw(blocks: Iterable[Block], console: Console | None = None, *, badge: Acco
     console = console or Console(highlight=False)
     if badge is not None:
         console.print(badge_text(badge))
-    for block in blocks:
+    for block in spaced(blocks):
         console.print(renderable(block), soft_wrap=isinstance(block, Line) and block.is_whole)
 
 
@@ -67,7 +70,7 @@ def renderable(block: Block) -> RenderableType:
         case Line():
             return Text(block.text, style=STYLES[block.tone])
         case Fields():
-            return _fields(block)
+            return FittingFields(block)
         case Grid():
             return FittingGrid(block)
         case Plot():
@@ -98,6 +101,29 @@ def panel(title: str, blocks: Iterable[Block], *, subtitle: str = "") -> Rendera
     )
 
 
+class FittingFields:
+    """Names and values that are laid out when their room is known."""
+
+    def __init__(self, block: Fields) -> None:
+        """Keep *block*."""
+        self._block = block
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the names, with the values beside them."""
+        block = self._block
+        if block.title:
+            yield Text(block.title, style="bold")
+        names = max((width_of(name) for name, _ in block.rows), default=0)
+        room = max(options.max_width - names - GAP, LEAST_TEXT)
+        for name, cell in block.rows:
+            for number, part in enumerate(_text(cell).wrap(console, room) or [Text()]):
+                head = Text("" if number else name, style=STYLES[block.tone], no_wrap=True, overflow="ignore")
+                head.align("left", names + GAP)
+                line = head + part
+                line.rstrip()
+                yield line
+
+
 class FittingGrid:
     """A table that is laid out when its room is known."""
 
@@ -107,12 +133,12 @@ class FittingGrid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table, as wide as there is room."""
-        grid, width = self._grid, options.max_width
+        grid, width = without_empty(self._grid), options.max_width
         if not grid.rows:
             yield Text(grid.empty, style="dim")
             return
         if grid.title:
-            yield Text(grid.title, style="italic")
+            yield Text(grid.title, style="bold")
         places = places_that_fit(grid, width)
         if places is not None and (width >= NARROW or len(places) == len(grid.columns)):
             yield from _table(console, picked(grid, places), width)
@@ -122,15 +148,6 @@ class FittingGrid:
 
 def _text(cell: Cell) -> Text:
     return Text(cell.text, style=STYLES[cell.tone])
-
-
-def _fields(block: Fields) -> RenderableType:
-    table = Table(box=None, show_header=False, pad_edge=False, title=block.title or None, title_justify="left")
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
-    for name, cell in block.rows:
-        table.add_row(name, _text(cell))
-    return table
 
 
 def _table(console: Console, grid: Grid, width: int) -> Iterator[Text]:
