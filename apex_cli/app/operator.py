@@ -299,7 +299,7 @@ class Operator:
         return _result_of(done, StopsMoved)
 
     def position(self, name: str) -> PositionView:
-        """Return the position that *name*, a symbol or a number of the list, names.
+        """Return the position that *name*, a symbol or the ``#`` of a list, names.
 
         Raises:
             InputError: it names several.
@@ -415,13 +415,15 @@ def _held_name(state: State, symbol: str) -> str:
     """Return the key of the position that *symbol* names, or of an entry that may have filled since the last look."""
     from apex_cli.core.execution.close_terms import find_position
     from apex_cli.core.model.spelling import names_key
+    from apex_cli.core.positions.position_views import position_of_handle
 
-    keys = sorted(state.positions)
-    if symbol.isdecimal() and 0 < int(symbol) <= len(keys):
-        return keys[int(symbol) - 1]
+    if symbol.isdecimal() and (numbered := position_of_handle(state.positions, f"p{symbol}")):
+        return numbered
     try:
         return find_position(state, symbol).position.instrument.key
     except NothingToDo:
+        if handled := position_of_handle(state.positions, symbol):
+            return handled
         for key in _maybe_filled(state):
             if names_key(symbol, key) or symbol.upper() == key.partition("@")[0]:
                 return key

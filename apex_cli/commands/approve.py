@@ -83,9 +83,8 @@ def _choice(
     if yes and reject:
         raise InputError("yes_and_no", "--yes and --reject exclude each other.", hint="Give one of them.")
     if (yes or reject) and bool(names) == everything:
-        raise InputError(
-            "approve_what", "Name approval ids, or --all, not both.", hint="apex approve lists what waits."
-        )
+        problem = "Name approvals, or --all, not both." if everything else "Say which approvals: name them, or --all."
+        raise InputError("approve_what", problem, hint="apex approve lists what waits.")
     if quantity is not None and (len(names) != 1 or not yes):
         raise InputError(
             "quantity_for_one", "--quantity needs one ID and --yes.", hint="apex approve ID --yes --quantity 2"

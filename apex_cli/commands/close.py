@@ -28,7 +28,7 @@ def close(
     call: Call,
     symbols: Annotated[
         list[str] | None,
-        typer.Argument(help="Symbols, or numbers of apex positions.", show_default=False, autocompletion=held_names),
+        typer.Argument(help="Symbols, or the # of apex positions.", show_default=False, autocompletion=held_names),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Close every position.")] = False,
     fraction: Annotated[
@@ -71,12 +71,12 @@ def close(
 
 def check_numbers(symbols: Sequence[str], *, yes: bool) -> None:
     """Refuse a number that nobody looks at: another position may have it by now."""
-    number = next((each for each in symbols if each.isdecimal()), None)
+    number = next((each for each in symbols if each.lower().removeprefix("p").isdecimal()), None)
     if yes and number is not None:
         raise InputError(
             "number_needs_a_look",
             f"With --yes, {number} may be another position by now.",
-            hint=f"Name the symbol; a ticker of digits alone with its currency, such as {number}@JPY.",
+            hint=f"Name the symbol; a ticker that reads like a number with its currency, such as {number}@JPY.",
         )
 
 
@@ -89,7 +89,8 @@ def _check_options(
     limit: Decimal | None,
 ) -> None:
     if bool(symbols) == everything:
-        raise InputError("close_what", "Name symbols, or --all, not both.", hint="apex close MSFT, or apex close --all")
+        problem = "Name symbols, or --all, not both." if everything else "Say what to close: symbols, or --all."
+        raise InputError("close_what", problem, hint="apex close MSFT, or apex close --all")
     if fraction is not None and quantity is not None:
         raise InputError("close_how_much", "--fraction and --quantity exclude each other.", hint="Give one of them.")
     if (quantity is not None or limit is not None) and (everything or len(symbols or ()) != 1):

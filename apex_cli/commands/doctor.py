@@ -27,6 +27,7 @@ app = typer.Typer(add_completion=False)
 def doctor(call: Call) -> None:
     """Check configuration, state, journal, executor, calendar, clock, broker, prices and notifications."""
     out, settings = call.out, call.any_settings
+    out.badge = badge_of(settings)
     findings = examined(settings)
     errors = [finding for finding in findings if finding.level == "error"]
     rows = [{"code": f.code, "level": f.level, "message": f.message, "hint": f.hint} for f in findings]

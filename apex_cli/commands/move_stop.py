@@ -25,7 +25,7 @@ app = typer.Typer(add_completion=False)
 def move_stop(
     call: Call,
     symbol: Annotated[
-        str, typer.Argument(help="Symbol, or number of apex positions.", show_default=False, autocompletion=held_names)
+        str, typer.Argument(help="Symbol, or the # of apex positions.", show_default=False, autocompletion=held_names)
     ],
     price: Annotated[
         Decimal | None,
@@ -40,9 +40,8 @@ def move_stop(
     out, settings = call.out, call.settings
     check_numbers((symbol,), yes=yes)
     if (price is None) is not break_even:
-        raise InputError(
-            "stop_where", "Name a price, or --break-even, not both.", hint=f"apex move-stop {symbol} 22.80"
-        )
+        problem = "Name a price, or --break-even, not both." if break_even else "Say where to: a price, or --break-even."
+        raise InputError("stop_where", problem, hint=f"apex move-stop {symbol} 22.80")
     from apex_cli.app.operator import Operator
     from apex_cli.core.model.money import Price
     from apex_cli.notify import posting

@@ -69,5 +69,6 @@ def _record(out: Output, settings: Settings, mode: TradingMode, reason: str) -> 
         ("State", Cell(f"{mode}: {MODE_MEANINGS[mode]}", tone)),
         ("Was", Cell(before.mode)),
         ("Reason", Cell(reason or DASH)),
+        *((("Next", Cell("apex resume opens again")),) if mode is not TradingMode.ACTIVE else ()),
     )
     out.result({"state": mode, "was": before.mode, "reason": reason, "changed_at": now}, (Fields(rows=rows),))

@@ -109,11 +109,11 @@ def day_trade_line(request: CloseRequest, status: DayTradeStatus | None) -> Line
 MOVED = Table[StopsMoved](
     Column(key="symbol", value=lambda m: m.symbol, title="Symbol", shown=bold),
     Column(key="from_price", value=lambda m: m.from_price, title="Stop was", shown=price, is_right=True),
-    Column(key="to_price", value=lambda m: m.to_price, title="Stop is", shown=price, is_right=True),
+    Column(key="to_price", value=lambda m: m.to_price, title="Stop now", shown=price, is_right=True),
     Column(
         key="quantity",
         value=lambda m: number(m.quantity),
-        title="For",
+        title="Qty",
         cell=lambda m: Cell(units(m.quantity)),
         is_right=True,
     ),

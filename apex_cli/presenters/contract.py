@@ -617,6 +617,15 @@ def envelope_schema(command: str) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"apex {command} --json",
         **schema,
+        "$defs": _without_marks(schema["$defs"]),
+    }
+
+
+def _without_marks(types: dict[str, Any]) -> dict[str, Any]:
+    """Return *types* with descriptions for readers of the schema: marks of the source are left out."""
+    described = {name: one for name, one in types.items() if "description" in one}
+    return types | {
+        name: one | {"description": one["description"].replace("``", "")} for name, one in described.items()
     }
 
 
@@ -640,5 +649,5 @@ def event_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "apex run --json, a line of a loop",
         "anyOf": list(lines),
-        "$defs": parts,
+        "$defs": _without_marks(parts),
     }

@@ -32,7 +32,7 @@ from apex_cli.presenters.screen.formats import DASH, clock_time, gain, moment, m
 MODE_MEANINGS = {
     TradingMode.ACTIVE: "signals are decided and executed",
     TradingMode.REDUCING: "positions may be closed, nothing is opened",
-    TradingMode.HALTED: "nothing but cancels and protective exits",
+    TradingMode.HALTED: "nothing but cancels, protective exits and your own close",
 }
 MODE_TONES = {TradingMode.ACTIVE: Tone.GOOD, TradingMode.REDUCING: Tone.WARN, TradingMode.HALTED: Tone.BAD}
 
@@ -86,7 +86,9 @@ def head_cells(board: Board, badge: AccountBadge, holder: str) -> Cells:
     )
 
 
-def alarm_cells(board: Board, alarms: Sequence[Activity], holder: str = "") -> tuple[Cell, ...]:
+def alarm_cells(
+    board: Board, alarms: Sequence[Activity], holder: str = "", *, says_mode: bool = True
+) -> tuple[Cell, ...]:
     """Return what must be looked at now, the worst first; empty when all is well. *holder* is who trades."""
     day = board.day
     found = []
@@ -96,7 +98,7 @@ def alarm_cells(board: Board, alarms: Sequence[Activity], holder: str = "") -> t
         found.append(
             Cell(f"! {_counted(day.totals.unprotected, 'position')} not fully protected by a working stop", Tone.BAD)
         )
-    if day.mode is not TradingMode.ACTIVE:
+    if says_mode and day.mode is not TradingMode.ACTIVE:
         found.append(Cell(f"! {day.mode}: {MODE_MEANINGS[day.mode]}", Tone.WARN))
     if alarms:
         newest = alarms[-1]

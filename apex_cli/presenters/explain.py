@@ -140,7 +140,7 @@ def _expected_data(expected: Expectation | None) -> dict[str, Any] | None:
 
 def explain_blocks(story: Story) -> tuple[Block, ...]:
     """Return the story from signal to result, section by section; empty sections are left out."""
-    blocks: list[Block] = [Line(text=f"Signal {story.subject}", tone=Tone.BOLD)]
+    blocks: list[Block] = [Line(text=f"Signal {story.subject}", tone=Tone.BOLD, is_heading=True)]
     for event, checks in zip(story.decisions, story.checks, strict=True):
         blocks += (_signal_fields(event), *_stages(event), score_grid(event.opportunity), *_score_notes(event))
         blocks += (_decision_line(event), _checks_grid(checks))
@@ -243,7 +243,7 @@ def expected_line(expected: Expectation) -> str:
 def _decision_line(record: DecisionRecord) -> Line:
     decision = record.decision
     why = " ".join(reason.message for reason in (*decision.reasons, *decision.warnings))
-    return Line(text=f"Decision: {decision.kind}. {why}".rstrip(), tone=Tone.BOLD)
+    return Line(text=f"Decision: {decision.kind}. {why}".rstrip(), tone=Tone.BOLD, is_heading=True)
 
 
 def _checks_grid(checks: Iterable[Check]) -> Grid:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
@@ -26,6 +27,7 @@ from apex_cli.presenters.screen.formats import (
     rate_data,
     ratio,
     share,
+    signed,
     units,
 )
 
@@ -133,7 +135,7 @@ def statistics_blocks(statistics: Statistics) -> tuple[Block, ...]:
         Figure("Round trips", f"{statistics.round_trips:,}"),
         *win_rates(statistics),
         gain_figure("P&L", statistics.pnl),
-        Figure("Commissions", money(statistics.commission)),
+        Figure("Commissions", f"{money(statistics.commission)} {account_currency()}"),
         gain_figure("Net", statistics.net_pnl),
         profit_factor(statistics.profit_factor),
         Figure("Expectancy", r_multiple(statistics.expectancy_r), note="before costs"),
@@ -163,7 +165,7 @@ def _win_rate(name: str, wins: int, losses: int, breakeven: int) -> Figure:
 
 def gain_figure(name: str, amount: Decimal, text: str = "", note: str = "") -> Figure:
     """Return an amount with its sign, toned by it."""
-    cell = gain(amount, text)
+    cell = gain(amount, text or f"{signed(amount)} {account_currency()}")
     return Figure(name, cell.text, cell.tone, note=note)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import account_currency
-from apex_cli.core.positions.position_views import PositionView, Totals
+from apex_cli.core.positions.position_views import PositionView, Totals, position_handles
 from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
@@ -173,7 +172,7 @@ def position_fields(view: PositionView) -> Fields:
 
 def positions_blocks(views: tuple[PositionView, ...], totals: Totals) -> tuple[Block, ...]:
     """Return a table with a small price ladder per position, and the sums."""
-    grid = POSITIONS.grid(views, handles=count(1))
+    grid = POSITIONS.grid(views, handles=position_handles(view.symbol for view in views).values())
     if not views:
         return (grid,)
     base = account_currency()

@@ -115,8 +115,8 @@ def replay_blocks(report: ReplayReport) -> tuple[Block, ...]:
         blocks.append(Grid(columns=heads("Not executed because", ">Times"), rows=rows))
     if report.adaptations:
         count = len(report.adaptations)
-        newest = report.adaptations[-1]
-        blocks.append(Line(text=f"Weights adapted {count} times; the last: {newest.why}"))
+        often = "once" if count == 1 else f"{count:,} times; the last time"
+        blocks.append(Line(text=f"Weights adapted {often}: {report.adaptations[-1].why}"))
     blocks += [Line(text=f"! {text}", tone=Tone.WARN) for text in report.alarms[:3]]
     if report.open_positions:
         blocks.append(OPEN_AT_END.grid(report.open_positions))

@@ -130,9 +130,9 @@ def headline(report: TradeReport) -> tuple[Figure, ...]:
         Figure("Expectancy", r_multiple(found.expectancy_r), note=f"{r_multiple(found.net_expectancy_r)} after costs"),
         profit_factor(found.profit_factor),
         gain_figure("P&L", found.pnl),
-        Figure("Commissions", money(found.commission)),
+        Figure("Commissions", f"{money(found.commission)} {account_currency()}"),
         gain_figure("Net", found.net_pnl),
-        Figure("Drawdown", money(fall.amount), remark=share(fall.fraction, 1), note=closed_only),
+        Figure("Drawdown", f"{money(fall.amount)} {account_currency()}", remark=share(fall.fraction, 1), note=closed_only),
         Figure("Day trades", str(report.day_trades)),
     )
 
@@ -152,8 +152,8 @@ def r_grid(report: TradeReport) -> Grid:
         for place in places
     )
     return Grid(
-        title="R of closed trades, from",
-        columns=(Head("", is_right=True), Head("", SECOND), Head("Trades", is_right=True)),
+        title="R of closed trades",
+        columns=(Head("From", is_right=True), Head("", SECOND), Head("Trades", is_right=True)),
         rows=rows,
         empty="No risk is known.",
     )

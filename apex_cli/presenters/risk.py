@@ -198,14 +198,14 @@ def risk_blocks(view: RiskView) -> tuple[Block, ...]:
     if not view.rows:
         return (RISKS.grid(()), LIMITS.grid(view.limits))
     return (
-        RISKS.grid(view.rows),
+        RISKS.grid(view.rows, handles=[row.handle for row in view.rows]),
         Line(text=total_words(view), tone=Tone.BOLD),
         *_group_blocks(view),
         *_together_blocks(view),
         *_stress_blocks(view),
         LIMITS.grid(view.limits),
         *left_out_lines(view),
-        Line(text=f"Prices as of {moment(view.priced_at)}", tone=Tone.DIM),
+        Line(text=f"Prices as of {moment(view.priced_at)}; amounts in {account_currency()}", tone=Tone.DIM),
     )
 
 

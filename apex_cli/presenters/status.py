@@ -102,7 +102,8 @@ def status_blocks(standing: Standing) -> tuple[Block, ...]:
         ("Next", Cell(f"{command}  ({why})", Tone.BOLD)),
     )
     alarms = tuple(
-        Line(text=cell.text, tone=cell.tone) for cell in alarm_cells(board, standing.alarms, standing.holder)
+        Line(text=cell.text, tone=cell.tone)
+        for cell in alarm_cells(board, standing.alarms, standing.holder, says_mode=False)
     )
     return (*alarms, *learning_lines(board.learning), Fields(rows=rows))
 

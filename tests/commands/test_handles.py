@@ -105,9 +105,23 @@ class TestOrdersAndTrades:
 
 @pytest.mark.usefixtures("traded")
 def test_a_position_is_not_closed_by_a_number_that_nobody_looks_at(apex_json: Callable[..., Any]) -> None:
-    answer = apex_json("close", "1", "--yes")
-    assert (answer.status, answer.error["code"]) == (2, "number_needs_a_look")
-    assert apex_json("close", "1").error["message"].startswith("Closing AAPL")
+    for name in ("1", "p1", "P1"):
+        answer = apex_json("close", name, "--yes")
+        assert (answer.status, answer.error["code"]) == (2, "number_needs_a_look")
+        assert apex_json("close", name).error["message"].startswith("Closing AAPL")
+
+
+@pytest.mark.usefixtures("traded")
+def test_positions_and_risk_show_the_names_that_explain_takes(
+    apex: Callable[..., Any], apex_json: Callable[..., Any]
+) -> None:
+    for command in ("positions", "risk"):
+        rows = [line.split()[:2] for line in apex(command).out.splitlines() if line.startswith("p")]
+        assert rows == [["p1", "AAPL"], ["p2", "MSFT"]]
+    for name, signal in (("p1", "demo-1-aapl-long"), ("P2", "demo-2-msft-buy")):
+        (story,) = apex_json("explain", name).data["stories"]
+        assert story["signal_id"] == signal
+    assert apex_json("explain", "p3").error["code"] == "unknown_id"
 
 
 class TestStart:

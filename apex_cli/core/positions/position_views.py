@@ -87,6 +87,20 @@ class Totals(Value, frozen=True, kw_only=True):
     """Positions that a working stop does not cover in full."""
 
 
+def position_handles(keys: Iterable[str]) -> dict[str, str]:
+    """Return the short name in the ``#`` column of each position, by its key.
+
+    >>> position_handles(["MSFT", "AAPL"])
+    {'AAPL': 'p1', 'MSFT': 'p2'}
+    """
+    return {key: f"p{number}" for number, key in enumerate(sorted(keys), start=1)}
+
+
+def position_of_handle(keys: Iterable[str], handle: str) -> str | None:
+    """Return the key of the position that *handle*, such as ``p2``, stands for; None for any other word."""
+    return next((key for key, each in position_handles(keys).items() if each == handle.lower()), None)
+
+
 def position_views(
     state: State, management: ManagementLimits = UNMANAGED, now: datetime | None = None
 ) -> tuple[PositionView, ...]:

@@ -1,7 +1,8 @@
 """Handles: the short names in the ``#`` column of a list, for those who do not type ids.
 
 Orders are ``o1``, ``o2`` ... (``apex orders``), closed trades ``h1``, ``h2`` ... (``apex history``), both counted from
-the oldest at hand, so that a later one moves none. Signals are plain numbers, the newest first (``apex explain``).
+the oldest at hand, so that a later one moves none. Positions are ``p1``, ``p2`` ... by symbol (``apex positions``,
+``apex risk``). Signals are plain numbers, the newest first (``apex explain``).
 """
 
 from __future__ import annotations
@@ -70,6 +71,12 @@ def subjects_of(journal: JournalReader, state: State, name: str) -> tuple[str, .
     subjects = (listed,) if listed else find_subjects(journal.events(), known_name(state, name))
     if subjects:
         return subjects
+    from apex_cli.core.positions.position_views import position_of_handle
+
+    held = position_of_handle(state.positions, name)
+    if held is not None:
+        bracket = state.brackets.get(state.positions[held].position.bracket_id)
+        return find_subjects(journal.events(), bracket.signal_id if bracket else held)
     order = order_of_handle(state, name)
     trade = None if order else trade_of_handle(journal, name)
     if order is not None:

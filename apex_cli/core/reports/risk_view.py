@@ -25,7 +25,9 @@ from apex_cli.core.model.position import profit
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import percent, plain
+from apex_cli.core.positions.position_views import position_handles
 from apex_cli.core.positions.protection import protection_of
+from apex_cli.core.reports.handles import order_handles
 from apex_cli.core.reports.limit_use import Correlate, LimitUse, limit_uses
 from apex_cli.core.reports.stress import (
     GAPS,
@@ -65,6 +67,9 @@ class RiskRow(Value, frozen=True, kw_only=True):
     quantity: Quantity
     is_entry: bool = False
     """True for a working entry: nothing is held of it yet."""
+
+    handle: str = ""
+    """Its short name: ``p1`` of a position, ``o7`` of the order that may still fill."""
 
     strategy: str = ""
     sector: str = ""
@@ -238,29 +243,32 @@ class _Stake(NamedTuple):
     exposure: Exposure
     instrument: Instrument
     quantity: Quantity
+    handle: str
 
 
 def _stakes(state: State, known: Known) -> list[_Stake]:
     """Return positions, then working entries, each by symbol, with what is known of their securities."""
     entries = [record for record in state.orders.open() if record.order.role is OrderRole.ENTRY]
-    held = [(row.position.instrument, row.position.quantity) for row in state.positions.values()]
-    whats = (*held, *((entry.order.instrument, Quantity(entry.open_quantity)) for entry in entries))
+    numbers, orders = position_handles(state.positions), order_handles(state)
+    whats = (
+        *((row.position.instrument, row.position.quantity, numbers[key]) for key, row in state.positions.items()),
+        *((e.order.instrument, Quantity(e.open_quantity), orders[e.order.client_order_id]) for e in entries),
+    )
     stakes = (
-        _Stake(
-            replace(exposure, sector=known.sector_of(instrument), beta=known.beta_of(instrument)), instrument, quantity
-        )
-        for exposure, (instrument, quantity) in zip(exposures_of(state), whats, strict=True)
+        _Stake(replace(exposure, sector=known.sector_of(what[0]), beta=known.beta_of(what[0])), *what)
+        for exposure, what in zip(exposures_of(state), whats, strict=True)
     )
     return sorted(stakes, key=lambda stake: (stake.exposure.is_working_entry, stake.exposure.key))
 
 
 def _look(state: State, stake: _Stake, base: str, past_of: PastOf) -> _Looked:
-    exposure, instrument, quantity = stake
+    exposure, instrument, quantity, handle = stake
     row = RiskRow(
         symbol=exposure.key,
         side=exposure.side,
         quantity=quantity,
         is_entry=exposure.is_working_entry,
+        handle=handle,
         strategy=exposure.strategy,
         sector=exposure.sector,
         notional=exposure.notional,

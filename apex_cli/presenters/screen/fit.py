@@ -18,6 +18,10 @@ LEAST_TEXT = 24
 """Columns below which a sentence is not worth wrapping."""
 
 
+NOTHING = {"", "–"}
+"""Values that are not worth their names below a row."""
+
+
 class Stacked(NamedTuple):
     """A table whose rows take several lines: the first ones of a row line up, the rest are named values."""
 
@@ -78,7 +82,7 @@ def lower_lines(grid: Grid, row: Sequence[Cell], lower: Sequence[int], width: in
     as fit on one line.
     """
     lines: list[list[tuple[str, Cell]]] = []
-    shown = [(grid.columns[place], row[place]) for place in lower if row[place].text]
+    shown = [(grid.columns[place], row[place]) for place in lower if row[place].text not in NOTHING]
     for head, cell in shown:
         taken = width_of(head.name) + width_of(cell.text) + GAP
         begins = head.rank == FIRST or (not lines and head.rank < LAST and taken <= width)
@@ -122,6 +126,12 @@ def picked(grid: Grid, places: Sequence[int]) -> Grid:
         rows=tuple(tuple(row[place] for place in places) for row in grid.rows),
         empty=grid.empty,
     )
+
+
+def without_empty(grid: Grid) -> Grid:
+    """Return *grid* without the columns that say nothing in any row."""
+    filled = [place for place in range(len(grid.columns)) if any(row[place].text for row in grid.rows)]
+    return picked(grid, filled) if grid.rows and len(filled) < len(grid.columns) else grid
 
 
 def _total(need: Sequence[int], places: Sequence[int]) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apex_cli.core.model.account import AccountBadge
-from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot
+from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot, spaced
+from apex_cli.presenters.screen.fit import without_empty
 
 
 def render(blocks: Iterable[Block], *, badge: AccountBadge | None = None) -> str:
     """Return *blocks* as text without colour or escape codes, one block after the other; *badge* is the first line."""
     head = () if badge is None else (badge.text,)
-    return "\n".join((*head, *(_render(block) for block in blocks)))
+    return "\n".join((*head, *(_render(block) for block in spaced(blocks))))
 
 
 def _render(block: Block) -> str:
@@ -38,6 +39,7 @@ def _fields(rows: tuple[tuple[str, Cell], ...]) -> str:
 def _grid(grid: Grid) -> str:
     if not grid.rows:
         return grid.empty
+    grid = without_empty(grid)
     names = [head.name for head in grid.columns]
     texts = [names, *([cell.text for cell in row] for row in grid.rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(names))]

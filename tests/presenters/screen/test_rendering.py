@@ -42,6 +42,7 @@ def test_plain_text_is_aligned_and_has_no_trailing_blanks() -> None:
         "Symbol    Qty  Why",
         "NVDA        3  [red]not markup[/red]",
         "BRK B   1,000",
+        "",
         "Size",
         "Order         BUY 3 NVDA",
         "Loss at stop  6.00",

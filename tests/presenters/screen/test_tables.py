@@ -50,8 +50,8 @@ def test_one_list_of_columns_gives_the_json_and_the_table() -> None:
 
 def test_rows_may_be_numbered_so_that_a_person_can_name_them() -> None:
     assert drawn(HELD.grid([Held("AAPL", 6), Held("IBM", 1)], handles=count(1)), 80)[2:] == [
-        "1  AAPL      6        id-AAPL",
-        "2  IBM       1        id-IBM",
+        "1  AAPL      6  id-AAPL",
+        "2  IBM       1  id-IBM",
     ]
 
 
@@ -61,11 +61,17 @@ def test_a_table_without_rows_says_so() -> None:
 
 def test_numbers_line_up_at_the_right_and_words_at_the_left() -> None:
     assert drawn(HELD.grid([Held("AAPL", 1000), Held("F", 7)]), 25) == [
-        "Symbol   Qty",
-        "────────────",
-        "AAPL    1000",
-        "F          7",
+        "Symbol   Qty  Id",
+        "─────────────────────",
+        "AAPL    1000  id-AAPL",
+        "F          7  id-F",
     ]
+
+
+def test_a_column_that_says_nothing_in_any_row_is_not_drawn() -> None:
+    rows = [Held("AAPL", 6), Held("F", 7)]
+    assert "Note" not in drawn(HELD.grid(rows), 80)[0]
+    assert "Note" in drawn(HELD.grid([*rows, Held("GE", 8, "late")]), 80)[0]
 
 
 def test_what_matters_least_goes_first() -> None:
