@@ -40,7 +40,8 @@ def move_stop(
     out, settings = call.out, call.settings
     check_numbers((symbol,), yes=yes)
     if (price is None) is not break_even:
-        problem = "Name a price, or --break-even, not both." if break_even else "Say where to: a price, or --break-even."
+        both = "Name a price, or --break-even, not both."
+        problem = both if break_even else "Say where to: a price, or --break-even."
         raise InputError("stop_where", problem, hint=f"apex move-stop {symbol} 22.80")
     from apex_cli.app.operator import Operator
     from apex_cli.core.model.money import Price

@@ -123,16 +123,16 @@ def headline(report: TradeReport) -> tuple[Figure, ...]:
     """Return the numbers one looks at first."""
     found = report.statistics
     closed_only = "" if report.knows_open else "closed trades only"
-    fall = report.drawdown
+    fall, base = report.drawdown, account_currency()
     return (
         Figure("Round trips", f"{found.round_trips:,}"),
         *win_rates(found),
         Figure("Expectancy", r_multiple(found.expectancy_r), note=f"{r_multiple(found.net_expectancy_r)} after costs"),
         profit_factor(found.profit_factor),
         gain_figure("P&L", found.pnl),
-        Figure("Commissions", f"{money(found.commission)} {account_currency()}"),
+        Figure("Commissions", f"{money(found.commission)} {base}"),
         gain_figure("Net", found.net_pnl),
-        Figure("Drawdown", f"{money(fall.amount)} {account_currency()}", remark=share(fall.fraction, 1), note=closed_only),
+        Figure("Drawdown", f"{money(fall.amount)} {base}", remark=share(fall.fraction, 1), note=closed_only),
         Figure("Day trades", str(report.day_trades)),
     )
 

@@ -13,6 +13,7 @@ from itertools import islice
 from apex_cli.core.model.order import OrderRecord
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.ports import JournalReader
+from apex_cli.core.positions.position_views import position_of_handle
 from apex_cli.core.reports.story import find_recent, find_subjects, recent_signals
 from apex_cli.core.reports.trade_report import final_bookings
 from apex_cli.core.state.events import RoundTripClosed, kind_of, read_event
@@ -71,8 +72,6 @@ def subjects_of(journal: JournalReader, state: State, name: str) -> tuple[str, .
     subjects = (listed,) if listed else find_subjects(journal.events(), known_name(state, name))
     if subjects:
         return subjects
-    from apex_cli.core.positions.position_views import position_of_handle
-
     held = position_of_handle(state.positions, name)
     if held is not None:
         bracket = state.brackets.get(state.positions[held].position.bracket_id)

@@ -153,6 +153,7 @@ def _is_drawn_as_table(block: Block) -> bool:
         case Plot():
             return bool(block.lines(WIDE))
 
+
 FULL, EMPTY = "█", "░"
 
 

@@ -26,7 +26,6 @@ from apex_cli.presenters.screen.fit import (
     width_of,
     widths_of,
     without_empty,
-    without_empty,
 )
 
 if TYPE_CHECKING:
