@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from apex_cli.settings.sections import Settings
 
 MINUTE_S = 60.0
-OK = "ok"
 
 
 class Door:

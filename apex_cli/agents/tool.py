@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,9 +17,6 @@ from apex_cli.settings.sections import Settings
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a tool is given; each field's text is its documentation."""
-
-
-A = TypeVar("A", bound=Arguments)
 
 
 class Asked(NamedTuple):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -22,8 +22,6 @@ from apex_cli.presenters.day import MODE_MEANINGS
 from apex_cli.presenters.messages.phone import moved_text, outcome_text
 from apex_cli.presenters.pages.phone_page import ask_page, phone_page, risk_page, said_page
 from apex_cli.presenters.screen.blocks import Line
-
-R = TypeVar("R")
 
 MOST_QUESTIONS = 50
 ANSWER_WITHIN_S = 120.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,7 +31,6 @@ MOST_PATH, MOST_HEADERS, MOST_HEAD = 2_048, 100, 16_384
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 Log = Callable[[str], None]
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def answer(

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
-from typing import TypeVar
 
 from apex_cli.app.operator import CloseTerms, Operator, half_of
 from apex_cli.core.adapters.notifiers.buttons import Action, Button, ButtonFile, Press
@@ -27,8 +26,6 @@ from apex_cli.notify.telegram_commands import COMMANDS, Talk
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
 from apex_cli.presenters.messages.message import telegram_html
 from apex_cli.presenters.messages.phone import decided_html, details_html, moved_text, outcome_text, pending_html
-
-R = TypeVar("R")
 
 REMEMBERED = 500
 """Updates whose second delivery is noticed by their number alone."""

@@ -18,13 +18,8 @@ LEAST_RETURNS = 20
 PLACES = 4
 
 
-def correlation_of(one: Sequence[Bar], other: Sequence[Bar]) -> Decimal | None:
-    """Return Pearson's correlation of the returns over the bars that end together; None with too few or flat ones."""
-    return correlation_of_closes(closes_of(one), closes_of(other))
-
-
 def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
-    """Return the same of ends and closes that ``closes_of`` gave."""
+    """Return Pearson's correlation of the returns over the bars that end together; None with too few or flat ones."""
     returns = _returns(one, other)
     if returns is None:
         return None

@@ -35,7 +35,6 @@ USUAL_BARS = 100
 Flags = NDArray[np.bool_]
 _STRENGTH = np.array([30.0, 60.0, 70.0, 100.0]), np.array([0.0, 1.0, 1.0, 0.5])
 _WILD, _WIDE = (np.array([0.01, 0.05]), np.array([0.0, 1.0])), (np.array([0.5, 2.0]), np.array([0.0, 1.0]))
-RANGE_BARS = 20
 
 
 class Regime(StrEnum):

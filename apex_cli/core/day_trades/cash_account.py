@@ -20,7 +20,7 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.wording import money
 
-MONDAY, SUNDAY = 0, 6
+MONDAY = 0
 OCTOBER, NOVEMBER = 10, 11
 SECOND_WEEK = range(8, 15)
 VETERANS_DAY = 11

@@ -37,7 +37,7 @@ USUAL_FACTOR = Decimal("0.7")
 PRIOR_TRADES = 20
 """What is known of the noise before anything is: as much as so many trades say."""
 
-ZERO, ONE = Decimal(0), Decimal(1)
+ZERO = Decimal(0)
 
 
 def should_adapt(lessons: Sequence[Lesson], *, fresh: int, last: datetime | None, now: datetime) -> bool:

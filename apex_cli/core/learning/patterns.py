@@ -45,7 +45,6 @@ class Edge(NamedTuple):
     expected_r: Decimal
     """R that is expected of an entry like this one: what its strategy brings, and *beyond*."""
 
-    similar: int
     why: str
     beyond: Decimal = ZERO
     """R that similar trades brought beyond what was expected of them, as far as it is more than noise."""
@@ -119,16 +118,11 @@ def _edge(near: Sequence[Neighbour], kernel: Sequence[Decimal], weights: Weights
     wins = sum(1 for row in rows if row.is_win)
     mean = sum((row.r for row in rows), ZERO) / len(rows)
     why = f"{len(rows)} similar trades of {strategy or 'no strategy'}: {wins} won, {mean:+.2f} R on average"
-    return Edge(bonus, expected, len(rows), why, found.quantize(PLACES))
-
-
-def distance(one: EntryConditions, other: EntryConditions) -> Decimal | None:
-    """Return the root mean square difference over what both have, 0..1; None when that is too little."""
-    squared = _squared(numbers_of(one), numbers_of(other))
-    return None if squared is None else squared.sqrt()
+    return Edge(bonus, expected, why, found.quantize(PLACES))
 
 
 def _squared(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decimal | None:
+    """Return the mean square difference over what both have, 0..1; None when that is too little."""
     differences = [value - other[name] for name, value in one.items() if name in other]
     if len(differences) < LEAST_SHARED:
         return None

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Annotated
 from unicodedata import combining, normalize
 
-from apex_cli.core.model.base import Fraction, Range, Spelling, Value
+from apex_cli.core.model.base import Fraction, Range, Value
 from apex_cli.core.model.money import ZERO, Usd
 
 MOST_REASON = 280
@@ -50,7 +50,6 @@ def agent_name(text: str) -> str:
 
 
 NAME_RULE = "small letters, digits, - and _, 32 at most, such as claude"
-AgentName = Annotated[str, Spelling(agent_name, NAME_RULE)]
 
 
 def harmless(text: str, most: int) -> str:

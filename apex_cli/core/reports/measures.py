@@ -18,7 +18,6 @@ LOW, HIGH = 0.05, 0.95
 """Quantiles of the 90 % interval."""
 
 LEAST_RESAMPLED = 5
-ZERO, ONE = Decimal(0), Decimal(1)
 PLACES = Decimal("0.0001")
 
 

@@ -13,7 +13,7 @@ from apex_cli.core.model.signal import ScoreFactor, Signal, SignalFamily, market
 from apex_cli.core.positions.lessons import fraction_in, prediction_in
 from apex_cli.core.signals.score_parts import agreement
 
-ZERO, ONE = Decimal(0), Decimal(1)
+ONE = Decimal(1)
 STEP = Decimal("0.0001")
 TECHNICAL, TECHNICAL_FROM = Decimal("1.10"), Decimal("0.7")
 PREDICTOR, PREDICTOR_FROM = Decimal("1.08"), Decimal("0.6")

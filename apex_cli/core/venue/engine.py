@@ -66,7 +66,6 @@ from apex_cli.core.venue.lifecycle import CANCELLED, FILLED, WORKING, Desk
 from apex_cli.core.venue.matching import Matcher, interest
 from apex_cli.core.venue.settlement import Ledger
 
-TRAIL = OrderType.TRAIL
 NO_CASH = Usd(ZERO)
 NOTHING: tuple[BrokerEvent, ...] = ()
 

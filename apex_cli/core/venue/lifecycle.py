@@ -15,7 +15,6 @@ WORKING = OrderStatus.WORKING
 FILLED = OrderStatus.FILLED
 CANCELLED = OrderStatus.CANCELLED
 MARKET = OrderType.MARKET
-STOP = OrderType.STOP
 TRAIL = OrderType.TRAIL
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 """No time was given yet."""

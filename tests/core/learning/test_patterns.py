@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli.core.learning.outcomes import brier_score, model_outcomes
-from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, distance, edge_of
+from apex_cli.core.learning.patterns import HIGHEST, LOWEST, Edge, edge_of
 from apex_cli.core.model.learning import DEFAULT_WEIGHTS, StrategyValue
 from apex_cli.core.model.lesson import EntryConditions, Lesson
 from apex_cli.core.model.side import PositionSide
@@ -37,7 +37,7 @@ class TestEdge:
         assert edge(similar(lesson, 4)) is None
         found = edge(similar(lesson, 5))
         assert found is not None
-        assert (found.similar, found.why) == (5, "5 similar trades of breakout: 5 won, +2.00 R on average")
+        assert found.why == "5 similar trades of breakout: 5 won, +2.00 R on average"
 
     def test_a_trade_at_the_edge_of_likeness_hardly_counts(self, lesson: Any) -> None:
         far = conditions(trend="0.77")
@@ -105,10 +105,10 @@ def test_a_bonus_never_leaves_its_bounds(trends: list[Decimal], r: Decimal) -> N
     assert found is None or LOWEST <= found.bonus <= HIGHEST
 
 
-def test_a_distance_needs_two_numbers_that_both_have() -> None:
-    assert distance(conditions(), EntryConditions(score=D(0), parts={"timing": D(1)})) is None
-    assert distance(conditions(), conditions()) == 0
-    assert distance(conditions("0", "0"), conditions("1", "1")) == 1
+def test_likeness_needs_two_numbers_that_both_have(lesson: Any) -> None:
+    timing = EntryConditions(score=D(0), parts={"timing": D("0.5")})
+    assert edge(similar(lesson, 5, conditions=timing)) is None
+    assert edge(similar(lesson, 5, conditions=conditions("1", "1"))) is None
 
 
 class TestOutcomes:

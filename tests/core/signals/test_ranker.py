@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.analysis.correlation import correlation_of
+from apex_cli.core.analysis.correlation import closes_of, correlation_of_closes
 from apex_cli.core.decision.record import signal_row
 from apex_cli.core.learning.patterns import Edge
 from apex_cli.core.model.decision import Exposure
@@ -185,16 +185,14 @@ class TestScore:
             "predictor_probability": 1,
             "avg_dollar_volume": 1e9,
         }
-        edge = Edge(D("1.25"), D(1), 9, "")
+        edge = Edge(D("1.25"), D(1), "")
         best = signal(targets=("60",), confidence="1", metadata=reported)
         assert score(best, replace(CONTEXT, weights=weights), edge).opportunity_score == 1
 
     def test_what_was_learned_changes_the_score_and_not_the_plain_one(self) -> None:
         weights = Weights(markets={**DEFAULT_WEIGHTS.markets, MarketType.EQUITY: D("0.9")})
         plain = score(signal(), CONTEXT)
-        learned = score(
-            signal(), replace(CONTEXT, weights=weights, weights_version=3), Edge(D("1.1"), D("0.4"), 5, "w")
-        )
+        learned = score(signal(), replace(CONTEXT, weights=weights, weights_version=3), Edge(D("1.1"), D("0.4"), "w"))
         assert learned.plain_score == plain.plain_score
         assert learned.opportunity_score > plain.opportunity_score == learned.cautious_score
         assert (learned.weights_version, factors(learned)["strategy"]) == (3, D("1.1"))
@@ -287,8 +285,8 @@ class TestRanker:
     def test_too_few_or_flat_bars_report_no_correlation(self) -> None:
         few = [a_bar("A", START + timedelta(days=n), 100 + n) for n in range(20)]
         flat = [a_bar("A", START + timedelta(days=n), 100) for n in range(30)]
-        assert correlation_of(few, few) is None
-        assert correlation_of(flat, flat) is None
+        for closes in map(closes_of, (few, flat)):
+            assert correlation_of_closes(closes, closes) is None
 
     def test_dollar_volume_comes_from_the_bars(self) -> None:
         found = self.ranker(bars=Tape(AAPL=ZIGZAG)).rank(signal(), [])

@@ -15,7 +15,6 @@ from apex_cli.core.venue.book import VenueBook
 from apex_cli.core.venue.catch_up import Marks
 
 VERSION = 1
-FILE_NAME = "simulated_broker.json"
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
