@@ -101,11 +101,13 @@ async def crashes() -> None:
 
 
 SILENT = [sleeps, sleeps_and_catches_everything, blocks, loops, loops_after_waiting]
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="alarms"),
-    # A step is ended wherever it is, also while something is cleared up, of which nobody can be asked.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="alarms")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hear of no exception that nobody can catch: a step is ended also while something is cleared up or reported."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
 
 
 class Step:
