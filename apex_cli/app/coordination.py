@@ -11,7 +11,7 @@ from apex_cli.app.compose import (
     make_chores,
     make_learners,
     make_ranker,
-    make_service,
+    make_serve,
     make_split_keeper,
     make_stages,
 )
@@ -50,7 +50,7 @@ def make_coordinator(
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=play_market,
-        serve=make_service(parts).serve,
+        serve=make_serve(parts),
         is_woken=is_woken,
         stages=(
             *make_split_keeper(parts),

@@ -66,7 +66,7 @@ def make_context(
         notice=once,
         watch_list=settings.scanners.watch_list,
         is_required=settings.pipeline.require_analysis,
-        limits=step_limits(settings),
+        limits=step_limits(settings) if is_used else None,
         is_dry_run=is_dry_run,
         prefetch=prefetch,
         position_of=position_reader(settings, store),
@@ -162,6 +162,8 @@ def make_pipeline_stages(settings: Settings, context: PipelineContext) -> tuple[
     Raises:
         ConfigError: a name means nothing, or an extra is missing and analysis is required.
     """
+    if not settings.pipeline.stages:
+        return ()
     from apex_cli.core.signals.guarded import GuardedStage
 
     return tuple(
@@ -231,6 +233,8 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
     Raises:
         ConfigError: a name means nothing, or an extra is missing and analysis is required.
     """
+    if not settings.scanners.watch_list:
+        return ()
     from apex_cli.core.signals.guarded import GuardedSource
 
     guarded = tuple(
@@ -246,8 +250,6 @@ def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalS
 def _scanners(settings: Settings, context: PipelineContext) -> Iterator[tuple[str, SignalSource, Limits | None]]:
     """Yield each scanner with its name and limits; a strategy bounds each of its calls itself."""
     chosen = settings.scanners
-    if not chosen.watch_list:
-        return
     enabled = [name for name in SCANNERS if getattr(chosen, name).enabled]
     if enabled and _has(TA, "The scanners", context, "they do not look"):
         history = make_history(settings, context)

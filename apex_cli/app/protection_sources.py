@@ -55,18 +55,18 @@ class WatchedFile(Generic[T]):
         return found.st_mtime_ns, found.st_size
 
 
-def make_protection_sources(settings: Settings, bars: BarSource | None) -> ProtectionSources:
-    """Return where the protections of *settings* look; nothing is opened before one needs it.
+def make_protection_sources(settings: Settings, bars: BarSource | None) -> ProtectionSources | None:
+    """Return where the protections of *settings* look, None without any; nothing is opened before one needs it.
 
     Args:
         settings: the files.
         bars: price histories that are open already; None: those of ``prices.bars_dir``.
     """
-    from apex_cli.core.decision.protection_inputs import NO_SOURCES, ProtectionSources
     from apex_cli.core.model.protections import NO_PROTECTIONS
 
     if settings.protections.limits is NO_PROTECTIONS:
-        return NO_SOURCES
+        return None
+    from apex_cli.core.decision.protection_inputs import ProtectionSources
 
     @cache
     def opened() -> BarSource | None:
@@ -107,6 +107,8 @@ def _by_symbol(read: Callable[[Path], Iterable[CalendarEvent]], path: Path) -> M
 def examined_sources(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each source that a configured protection needs, and why it cannot be used; empty where it can."""
     limits, sources = settings.protections.limits, make_protection_sources(settings, None)
+    if sources is None:
+        return
     if limits.sectors.is_on:
         yield "sectors", _trouble_of(sources.sectors)
     if sources.events is not None:

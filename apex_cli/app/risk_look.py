@@ -163,7 +163,7 @@ def risk_of(settings: Settings, state: State, now: datetime, bars: BarSource | N
 def _known(settings: Settings, now: datetime, bars: BarSource | None) -> Known:
     """Return what the file of sectors and price histories say, as the protections read them."""
     from apex_cli.app.protection_sources import make_protection_sources, sector_file
-    from apex_cli.core.decision.protection_inputs import Histories, sector_in
+    from apex_cli.core.decision.protection_inputs import NO_SOURCES, Histories, sector_in
     from apex_cli.core.model.spelling import of_key
 
     protections, troubles = settings.protections.limits, []
@@ -173,7 +173,7 @@ def _known(settings: Settings, now: datetime, bars: BarSource | None) -> Known:
             sectors = sector_file(settings)()
         except ApexError as error:
             troubles.append(error.message)
-    histories = Histories(make_protection_sources(settings, bars).bars)
+    histories = Histories((make_protection_sources(settings, bars) or NO_SOURCES).bars)
     histories.begin(now + LAST_SECOND)
     beta, likeness = protections.beta, protections.correlation
 

@@ -14,19 +14,17 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.records import OutboxRow, SignalOutcome, SignalReport
 from apex_cli.core.model.wording import account_currency, visible
 from apex_cli.core.ports import StateStore
-from apex_cli.core.positions.booking import Booked
-from apex_cli.core.reports.activity import activity_of
-from apex_cli.core.reports.board import make_day
-from apex_cli.core.reports.story import MOST_RECENT, SIGNAL_KINDS
 from apex_cli.core.state import events
-from apex_cli.presenters.day import status_line
-from apex_cli.presenters.history import ROUND_TRIPS
+from apex_cli.core.state.events import MOST_RECENT, SIGNAL_KINDS
 from apex_cli.presenters.run import SIGNALS, why
 from apex_cli.presenters.screen.formats import moment, number, price, units
 from apex_cli.presenters.screen.output import Output, without_secrets, write_line
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+    from apex_cli.core.model.position import RoundTrip
+    from apex_cli.core.positions.booking import Booked
 
 
 SIMULATED = AccountBadge(kind=AccountKind.SIMULATED)
@@ -90,7 +88,7 @@ class RunLog:
                 fill.filled_at,
             )
         for trip in booked.round_trips:
-            self._give("round_trip", trip.exit_time, partial(ROUND_TRIPS.data, trip))
+            self._give("round_trip", trip.exit_time, partial(round_trip_data, trip))
             self._say(
                 f"{trip.instrument.key} closed by {trip.exit_reason}: {trip.pnl:+,.2f} {account_currency()}",
                 trip.exit_time,
@@ -157,8 +155,17 @@ def fill_data(fill: Fill) -> dict[str, Any]:
     }
 
 
+def round_trip_data(trip: RoundTrip) -> dict[str, Any]:
+    """Return the stable names that scripts read."""
+    from apex_cli.presenters.history import ROUND_TRIPS
+
+    return ROUND_TRIPS.data(trip)
+
+
 def event_words(row: OutboxRow) -> str:
     """Return an event in a line: what the log of the dashboard says of it, or an order's fate, or its bare name."""
+    from apex_cli.core.reports.activity import activity_of
+
     line = activity_of(row)
     if line is not None:
         return " ".join(part for part in (line.kind, line.verdict.replace("_", " "), line.text) if part)
@@ -173,6 +180,9 @@ def event_words(row: OutboxRow) -> str:
 
 def status_text(store: StateStore, now: datetime, cycles: int, badge: AccountBadge) -> str:
     """Return the status line: account, time, trading state, what is open, what waits."""
+    from apex_cli.core.reports.board import make_day
+    from apex_cli.presenters.day import status_line
+
     state = store.view()
     named = badge.named_by(state.account.account if state.account else None)
     return f"{status_line(make_day(state, now), named)} · cycle {cycles} · Ctrl-C ends"

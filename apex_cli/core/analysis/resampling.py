@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from random import Random
 
 RESAMPLES = 1000
 
@@ -34,6 +33,8 @@ def block_interval(
     Source:
         D. N. Politis, J. P. Romano, "A Circular Block-Resampling Procedure for Stationary Data", 1992.
     """
+    from random import Random
+
     count = len(sessions)
     length = max(round(count ** (1 / 3)), 1)
     around = [*sessions, *sessions[:length]]

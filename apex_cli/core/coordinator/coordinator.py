@@ -17,7 +17,6 @@ from typing import NamedTuple, Protocol
 from msgspec.structs import replace
 
 from apex_cli.core.coordinator.bus import Bus, CheckLearning, Incoming, Priority, Ranked
-from apex_cli.core.coordinator.service import is_asked
 from apex_cli.core.coordinator.signal_reports import (
     decided_report,
     duplicate_report,
@@ -31,14 +30,6 @@ from apex_cli.core.coordinator.signal_reports import (
 from apex_cli.core.coordinator.window import Window
 from apex_cli.core.decision.gatherer import Gatherer
 from apex_cli.core.decision.inputs import planned_exposure
-from apex_cli.core.decision.plan import decide
-from apex_cli.core.decision.record import (
-    record_decision,
-    record_ended,
-    record_queued,
-    record_refused,
-    record_rejected_row,
-)
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.execution.executor import Opening, TradeExecutor
 from apex_cli.core.execution.orders import Orders
@@ -65,6 +56,7 @@ from apex_cli.core.ports import (
 )
 from apex_cli.core.positions.announcements import close_the_day, warn_of_day_trades
 from apex_cli.core.state.events import Alarm, AlarmRaised
+from apex_cli.core.state.tables import is_asked
 
 PlayMarket = Callable[[], Iterator[datetime]]
 """Plays simulated prices up to now, one step of time at a time."""
@@ -417,6 +409,8 @@ class Coordinator:
 
     def _record_rejected(self, rows: Sequence[RejectedRow]) -> None:
         if rows and not self._dry_run:
+            from apex_cli.core.decision.record import record_rejected_row
+
             with self._store.transaction() as tx:
                 for row in rows:
                     record_rejected_row(tx, row, self._clock.now())
@@ -533,6 +527,8 @@ class Coordinator:
         known: set[str] = set()
         ended = [each for each in routed if isinstance(each, Ended)]
         if ended and not self._dry_run:
+            from apex_cli.core.decision.record import record_ended
+
             with self._store.transaction() as tx:
                 known.update(end.signal.signal_id for end in ended if end.signal.signal_id in tx.signals)
                 for end in ended:
@@ -559,7 +555,7 @@ class Coordinator:
         except SecurityError as error:
             self._end([Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), message.where)])
             return
-        decision = decide(opportunity, snapshot, self._limits)
+        decision = self._decide(opportunity, snapshot)
         if self._dry_run:
             self._plan(decision, opportunity.signal.strategy)
             self._report(decided_report(opportunity, decision, outcome_of(decision.kind), message.where))
@@ -571,6 +567,11 @@ class Coordinator:
                 self._report(self._queue(opportunity, snapshot, decision, message.where))
             case DecisionKind.REFUSE:
                 self._report(self._refuse(opportunity, snapshot, decision, message.where))
+
+    def _decide(self, opportunity: Opportunity, snapshot: Snapshot) -> Decision:
+        from apex_cli.core.decision.plan import decide
+
+        return decide(opportunity, snapshot, self._limits)
 
     async def _act_together(self, messages: Sequence[Ranked]) -> None:
         """Decide on several, write all of it down in one commit, and only then send what is executed.
@@ -606,7 +607,7 @@ class Coordinator:
             snapshot = await self._gatherer.snapshot(self._store.view(), opportunity, pledged=pledged)
         except SecurityError as error:
             return Ended(opportunity.signal, SignalOutcome.REFUSED, (reason_of(error),), where)
-        decision = decide(opportunity, snapshot, self._limits)
+        decision = self._decide(opportunity, snapshot)
         match decision.kind:
             case DecisionKind.EXECUTE:
                 opening = self._executor.write_down(opportunity, snapshot, decision)
@@ -630,6 +631,8 @@ class Coordinator:
             self._report(duplicate_report(opportunity.signal, where))
 
     def _refuse(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
+        from apex_cli.core.decision.record import record_decision, record_refused
+
         with self._store.transaction() as tx:
             is_new = opportunity.signal.signal_id not in tx.signals
             if is_new:
@@ -639,6 +642,8 @@ class Coordinator:
         return report if is_new else duplicate_report(opportunity.signal, where)
 
     def _queue(self, opportunity: Opportunity, snapshot: Snapshot, decision: Decision, where: str) -> SignalReport:
+        from apex_cli.core.decision.record import record_decision, record_queued
+
         quoted = snapshot.quote.price if snapshot.quote else opportunity.signal.entry_price
         with self._store.transaction() as tx:
             if opportunity.signal.signal_id in tx.signals:

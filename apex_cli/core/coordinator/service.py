@@ -36,7 +36,7 @@ from apex_cli.core.model.request import (
 )
 from apex_cli.core.ports import Clock, StateStore
 from apex_cli.core.reconciliation.adoption import Adoption
-from apex_cli.core.state.tables import State
+from apex_cli.core.state.tables import State, open_requests
 
 ClosingWarnings = Callable[[State, Sequence[str]], Awaitable[Mapping[str, tuple[Reason, ...]]]]
 
@@ -206,7 +206,7 @@ class Service:
 
     async def serve(self) -> bool:
         """Do everything that other processes wait for; True when there was something."""
-        waiting = [r.request_id for r in self._store.view().requests.values() if r.status is not RequestStatus.DONE]
+        waiting = open_requests(self._store.view())
         for request_id in waiting:
             record, was_begun = self._take(request_id)
             if record is not None:
@@ -257,11 +257,6 @@ def settled_result(result: Result, state: State) -> Result:
             return replace(result, orders=current)
         case _:
             return result
-
-
-def is_asked(state: State) -> bool:
-    """Return whether another process waits for something to be begun."""
-    return any(record.status is RequestStatus.WAITING for record in state.requests.values())
 
 
 def _end(tx: State, record: RequestRecord, done: WorkDone, now: datetime) -> None:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from apex_cli.core.decision.plan import decide_at
 from apex_cli.core.market.calendar import market_time
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.decision import Decision, Snapshot
@@ -103,6 +102,8 @@ def recheck_approval(
         limits: the user's limits.
         quantity: the person's own size; else the one kept in the approval; else it is sized again.
     """
+    from apex_cli.core.decision.plan import decide_at
+
     quote = snapshot.quote
     decision = decide_at(
         approval.opportunity,

@@ -6,31 +6,32 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.counter import warnings_by_key
 from apex_cli.core.day_trades.margin_watch import with_standing
 from apex_cli.core.decision.inputs import ExposureBook, agent_standing, take_snapshot
-from apex_cli.core.decision.option_choice import Candidate, candidates, terms_of, with_contract
-from apex_cli.core.decision.plan import probe_entry
-from apex_cli.core.decision.protection_inputs import NO_SOURCES, ProtectionReader, ProtectionSources
 from apex_cli.core.decision.rates import Rates
 from apex_cli.core.errors import BrokerError, SecurityError
 from apex_cli.core.market.calendar import market_status
-from apex_cli.core.market.option_value import theoretical_price
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.currency import Rate
-from apex_cli.core.model.decision import DayTradeStatus, Exposure, Snapshot
+from apex_cli.core.model.decision import NO_INPUTS, DayTradeStatus, Exposure, Snapshot
 from apex_cli.core.model.instrument import Instrument, MarketType, underlying_of
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
+from apex_cli.core.model.protections import NO_PROTECTIONS
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.ports import Broker, Clock, PriceSource, RateSource
 from apex_cli.core.state.tables import State
+
+if TYPE_CHECKING:
+    from apex_cli.core.decision.option_choice import Candidate
+    from apex_cli.core.decision.protection_inputs import ProtectionReader, ProtectionSources
 
 DayTradeRule = Callable[[State, AccountSnapshot, datetime], DayTradeStatus]
 
@@ -56,6 +57,12 @@ def _unfit(message: str) -> SecurityError:
     return SecurityError("no_option_fits", message, hint="Name the contract, or another rule.")
 
 
+def _reader(limits: Limits, sources: ProtectionSources | None) -> ProtectionReader:
+    from apex_cli.core.decision.protection_inputs import NO_SOURCES, ProtectionReader
+
+    return ProtectionReader(limits.protections, sources or NO_SOURCES)
+
+
 class Gatherer:
     """Asks clock, broker and prices once each, and puts the answers into a snapshot."""
 
@@ -71,7 +78,7 @@ class Gatherer:
         max_price_age: timedelta | None = None,
         follows_bars: bool = False,
         volatility: VolatilityOf = unknown_volatility,
-        protections: ProtectionSources = NO_SOURCES,
+        protections: ProtectionSources | None = None,
     ) -> None:
         """Keep the ports. Without *prices* a simulated account trades at the signal's own price.
 
@@ -93,7 +100,7 @@ class Gatherer:
         self._max_price_age = max_price_age
         self._follows_bars = follows_bars
         self.exposures = ExposureBook()
-        self._protections = ProtectionReader(limits.protections, protections)
+        self._protections = None if limits.protections is NO_PROTECTIONS else _reader(limits, protections)
 
     async def snapshot(
         self,
@@ -130,7 +137,9 @@ class Gatherer:
         if quote is None and account.is_simulated and (self._prices is None or is_option):
             quote = Quote(price=signal_price, at=now, source="signal")
         exposures = (*self.exposures(state), *planned)
-        protections, exposures = self._protections(state, opportunity.signal, exposures, account, now)
+        protections = NO_INPUTS
+        if self._protections is not None:
+            protections, exposures = self._protections(state, opportunity.signal, exposures, account, now)
         snapshot = take_snapshot(
             state,
             now=now,
@@ -145,6 +154,8 @@ class Gatherer:
         )
         if account.is_simulated:
             return snapshot
+        from apex_cli.core.decision.plan import probe_entry
+
         probe = probe_entry(opportunity, snapshot, self._limits, quantity)
         return snapshot if probe is None else replace(snapshot, margin_preview=await self._broker.preview(probe))
 
@@ -184,6 +195,9 @@ class Gatherer:
         """
         if signal.option is None or signal.instrument.expiry is not None:
             return signal
+        from apex_cli.core.decision.option_choice import candidates, terms_of, with_contract
+        from apex_cli.core.market.option_value import theoretical_price
+
         underlying = await self._broker.identify(underlying_of(signal.instrument))
         price = await self.price_of(underlying)
         if price is None:
@@ -230,6 +244,8 @@ class Gatherer:
 
         Nothing when that is not known: a close is never held up by it.
         """
+        from apex_cli.core.day_trades.counter import warnings_by_key
+
         now = self._clock.now()
         try:
             account = with_standing(await self._broker.account(), state, now)

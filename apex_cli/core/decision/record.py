@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from apex_cli.core.decision.approval import transition
-from apex_cli.core.decision.kept_inputs import by_reference
-from apex_cli.core.learning.followed import follow
 from apex_cli.core.model.decision import Decision, DecisionKind, Snapshot
 from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price
@@ -21,7 +19,6 @@ from apex_cli.core.model.records import (
     SignalRecord,
 )
 from apex_cli.core.model.signal import Opportunity, Signal, market_side
-from apex_cli.core.positions.lessons import entry_conditions
 from apex_cli.core.state.events import Decided, DecisionRecord, SignalEnd, SignalEnded, SignalInvalid, approval_event
 from apex_cli.core.state.tables import State
 
@@ -47,6 +44,8 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
     approval: ApprovalRecord | None = None,
 ) -> None:
     """Put the decision with everything it was made from into the journal; *approval* is the one it answers."""
+    from apex_cli.core.decision.kept_inputs import by_reference
+
     record = DecisionRecord(
         opportunity=opportunity,
         snapshot=snapshot,
@@ -60,6 +59,9 @@ def record_decision(  # noqa: PLR0917 - the event's fields, in their order
     if kept.kept is None:
         tx.last_inputs = (seq, snapshot)
     if approval is None and decision.kind is not DecisionKind.EXECUTE:
+        from apex_cli.core.learning.followed import follow
+        from apex_cli.core.positions.lessons import entry_conditions
+
         follow(tx, opportunity, decision, limits, conditions=entry_conditions(opportunity), since=snapshot.taken_at)
 
 

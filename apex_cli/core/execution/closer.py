@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import ExitChanges
@@ -54,8 +54,7 @@ QuotesOf = Callable[[Iterable[Instrument]], Awaitable[Mapping[str, Quote]]]
 """Asks for the latest quotes, and returns those there are by security."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Closing:
+class _Closing(Struct, kw_only=True):
     """One close that is under way."""
 
     key: str

@@ -24,8 +24,6 @@ from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionR
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.holding import expiry_deadline
-from apex_cli.core.positions.performance import Tally
-from apex_cli.core.positions.position_views import position_views, totals_of
 from apex_cli.core.state.events import (
     Alarm,
     AlarmRaised,
@@ -192,6 +190,9 @@ def _is_over(day: date, now: datetime) -> bool:
 
 def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummary:
     """Return the numbers of the session *day* (YYYY-MM-DD) as far as the hot tables know them."""
+    from apex_cli.core.positions.performance import Tally
+    from apex_cli.core.positions.position_views import position_views, totals_of
+
     trips: list[RoundTrip] = [t for t in state.round_trips.values() if session_date(t.exit_time).isoformat() == day]
     tally = Tally()
     for trip in trips:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from hashlib import sha256
 from itertools import takewhile
 
 from apex_cli.core.market.durations import end_of, reaches
@@ -300,6 +299,8 @@ def _finding(
 
 
 def _lock(finding: Finding) -> TradeLock:
+    from hashlib import sha256
+
     last = finding.trips[-1]
     name = f"{finding.rule}\n{finding.scope}\n{finding.subject}\n{last.round_trip_id}"
     return TradeLock(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 
 from msgspec.structs import replace
 
@@ -98,7 +97,11 @@ def _fills_of(breaks: Iterable[Break]) -> list[Fill]:
 
 def account_mark(account_id: str) -> str:
     """Return a mark that distinguishes accounts without revealing them; empty for none."""
-    return sha256(account_id.encode()).hexdigest()[:MARK_LENGTH] if account_id else ""
+    if not account_id:
+        return ""
+    from hashlib import sha256
+
+    return sha256(account_id.encode()).hexdigest()[:MARK_LENGTH]
 
 
 def _other_account(ours: str, theirs: str) -> Break:

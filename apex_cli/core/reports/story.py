@@ -17,7 +17,7 @@ from apex_cli.core.model.spelling import canonical_ticker
 from apex_cli.core.model.wording import shared_start
 from apex_cli.core.reports.activity import Activity, activity_of
 from apex_cli.core.state import events
-from apex_cli.core.state.events import DecisionRecord, SignalEnd
+from apex_cli.core.state.events import MOST_RECENT, SIGNAL_KINDS, DecisionRecord, SignalEnd
 
 
 class Story(Value, frozen=True, kw_only=True):
@@ -54,9 +54,6 @@ ID_FIELDS = ("approval_id", "bracket_id", "client_order_id", "broker_order_id", 
 """Event fields that identify a signal. A symbol also matches."""
 
 
-MOST_RECENT = 20
-"""Signals in the list of recent ones."""
-
 LEAST_LETTERS = 4
 """Letters that the beginning of a signal's id has at least."""
 
@@ -71,10 +68,6 @@ def recent_signals(rows: Iterable[OutboxRow]) -> tuple[Activity, ...]:
                 found.pop(row.subject, None)
                 found[row.subject] = line
     return tuple(reversed(found.values()))[:MOST_RECENT]
-
-
-SIGNAL_KINDS = events.kinds_of(events.Decided, events.SignalEnded, events.SignalInvalid)
-"""Kinds of events that say what became of a signal."""
 
 
 def find_recent(recent: Sequence[Activity], name: str) -> str | None:

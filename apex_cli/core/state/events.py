@@ -854,6 +854,13 @@ def kinds_of(*event_types: type[BaseEvent]) -> frozenset[str]:
     return frozenset(map(kind_of, event_types))
 
 
+SIGNAL_KINDS = kinds_of(Decided, SignalEnded, SignalInvalid)
+"""Kinds of events that say what became of a signal."""
+
+MOST_RECENT = 20
+"""Signals in the list of recent ones."""
+
+
 EVENT_TYPES: dict[str, type[Event]] = {kind_of(each): each for each in get_args(Event)}
 """The class of each kind."""
 

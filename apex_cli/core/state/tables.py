@@ -34,7 +34,7 @@ from apex_cli.core.model.records import (
     SignalRecord,
     TradingState,
 )
-from apex_cli.core.model.request import RequestRecord
+from apex_cli.core.model.request import RequestRecord, RequestStatus
 
 if TYPE_CHECKING:
     from apex_cli.core.model.decision import Snapshot
@@ -428,3 +428,13 @@ def is_ours(state: State, fill: Fill) -> bool:
     if fill.settlement is not None and fill.instrument.key in state.positions:
         return True
     return name in state.orders or is_our_id(name) or fill.bracket_id in state.brackets or fill.key in state.fills
+
+
+def open_requests(state: State) -> list[str]:
+    """Return what other processes handed over and nobody has finished, oldest first."""
+    return [row.request_id for row in state.requests.values() if row.status is not RequestStatus.DONE]
+
+
+def is_asked(state: State) -> bool:
+    """Return whether another process waits for something to be begun."""
+    return any(row.status is RequestStatus.WAITING for row in state.requests.values())

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from apex_cli.core.coordinator.service import Service, is_asked
+from apex_cli.core.coordinator.service import Service
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderRole
@@ -21,6 +21,7 @@ from apex_cli.core.model.request import (
     RequestStatus,
     Work,
 )
+from apex_cli.core.state.tables import is_asked
 from kit import FixedClock
 from kit.rig import Rig, make_signal, manual
 
