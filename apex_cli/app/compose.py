@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.guard import GivePlan, Guard
     from apex_cli.core.execution.orders import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
+    from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.management.split_keeper import SplitKeeper
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.broker_events import BrokerOrder
@@ -141,7 +142,6 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.adapters.system_clock import UlidIds
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
-    from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.reconciliation.reconciler import Reconciler
     from apex_cli.core.state.tables import name_of_order, securities
     from apex_cli.core.venue.catch_up import marks_of
@@ -174,16 +174,22 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         protections=make_protection_sources(settings, market.bars),
     )
     ids = UlidIds()
-    delivered = DeliveredShares(
-        store=store,
-        clock=clock,
-        ids=ids,
-        management=settings.limits.management,
-        price_of=gatherer.price_of,
-        rate_of=gatherer.rate,
-        base=settings.currency.base,
-        stop_limit_pct=settings.limits.stop_limit_pct,
-    )
+
+    @cache
+    def delivered() -> DeliveredShares:
+        from apex_cli.core.management.delivered import DeliveredShares
+
+        return DeliveredShares(
+            store=store,
+            clock=clock,
+            ids=ids,
+            management=settings.limits.management,
+            price_of=gatherer.price_of,
+            rate_of=gatherer.rate,
+            base=settings.currency.base,
+            stop_limit_pct=settings.limits.stop_limit_pct,
+        )
+
     execution = make_execution(
         store=store,
         broker=broker,
@@ -193,7 +199,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         protection=settings.protection,
         price_of=gatherer.price_of,
         quotes_of=gatherer.quotes_of,
-        give_plan=delivered.plan,
+        give_plan=lambda position: delivered().plan(position),
         patience=market.patience,
     )
     reconciler = Reconciler(
@@ -337,14 +343,6 @@ def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
     from apex_cli.core.signals.scale_out import ScaleOutStage
 
     return (ScaleOutStage(settings.management),)
-
-
-def make_chores(parts: Parts) -> tuple[Chore, ...]:
-    """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
-    chores = make_position_chores(
-        parts.execution, parts.gatherer, store=parts.store, clock=parts.clock, limits=parts.settings.limits
-    )
-    return (parts.reconciler, make_lock_keeper(parts), make_margin_watch(parts), *make_split_keeper(parts), *chores)
 
 
 def make_split_keeper(parts: Parts) -> tuple[SplitKeeper, ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from apex_cli.app.compose import (
     Parts,
-    make_chores,
     make_learners,
+    make_lock_keeper,
+    make_margin_watch,
+    make_position_chores,
     make_ranker,
     make_serve,
     make_split_keeper,
@@ -18,10 +21,63 @@ from apex_cli.app.compose import (
 from apex_cli.app.pipeline import make_pipeline_chores, make_pipeline_stages, model_hook
 from apex_cli.core.coordinator.coordinator import Coordinator, PlayMarket, RunListener
 from apex_cli.core.coordinator.silence import Pulse
-from apex_cli.core.ports import SignalSource
+from apex_cli.core.ports import Chore, LearningHook, Ranker, SignalSource, StateStore
 
 if TYPE_CHECKING:
+    from apex_cli.core.model.decision import Exposure
+    from apex_cli.core.model.signal import Opportunity, Signal
     from apex_cli.core.signals.context import PipelineContext
+    from apex_cli.core.state.tables import State
+
+
+class LateRanker:
+    """Scores signals; what it takes to do so is imported with the first one."""
+
+    def __init__(self, make: Callable[[], Ranker]) -> None:
+        """Make nothing yet."""
+        self._ranker = cache(make)
+
+    def rank(self, signal: Signal, exposures: Sequence[Exposure]) -> Opportunity:
+        """Return *signal* with a score in 0..1 and its breakdown."""
+        return self._ranker().rank(signal, exposures)
+
+
+class LateLearners:
+    """Learns from closed trades; what it takes to do so is imported with the first look."""
+
+    def __init__(self, make: Callable[[], LearningHook]) -> None:
+        """Make nothing yet."""
+        self._learners = cache(make)
+
+    def prepare(self, state: State, now: datetime) -> None:
+        """Gather what the next ``check`` needs from outside the state, before its transaction."""
+        self._learners().prepare(state, now)
+
+    def check(self, state: State, now: datetime) -> None:
+        """Adapt if there is reason to, inside the caller's transaction."""
+        self._learners().check(state, now)
+
+
+class PositionChores:
+    """Looks after positions and working entries, in order; imported with the first of them."""
+
+    def __init__(self, store: StateStore, make: Callable[[], Sequence[Chore]]) -> None:
+        """Make nothing yet."""
+        self._store = store
+        self._chores = cache(make)
+
+    async def tend(self, now: datetime) -> bool:
+        """Look after what is held or rests; True when something changed.
+
+        Raises:
+            BrokerError: the broker cannot be asked; the next cycle tries again.
+            StateError: an intent could not be written; nothing was sent.
+        """
+        state = self._store.view()
+        if not (state.positions or state.resting or state.orders.open()):
+            return False
+        changes = [await chore.tend(now) for chore in self._chores()]
+        return any(changes)
 
 
 def make_coordinator(
@@ -45,8 +101,8 @@ def make_coordinator(
         orders=parts.execution.orders,
         executor=parts.execution.executor,
         gatherer=parts.gatherer,
-        ranker=make_ranker(settings, parts.clock, parts.store, parts.bars),
-        learning=make_learners(settings, model_hook(settings), parts.bars),
+        ranker=LateRanker(partial(make_ranker, settings, parts.clock, parts.store, parts.bars)),
+        learning=LateLearners(lambda: make_learners(settings, model_hook(settings), parts.bars)),
         sources=sources,
         learning_interval=timedelta(seconds=settings.learning.check_interval_s),
         play_market=play_market,
@@ -66,4 +122,23 @@ def make_coordinator(
         window=timedelta(seconds=settings.ranking.window_s),
         listener=listener,
         dry_run=dry_run,
+    )
+
+
+def make_chores(parts: Parts) -> tuple[Chore, ...]:
+    """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
+    tending = partial(
+        make_position_chores,
+        parts.execution,
+        parts.gatherer,
+        store=parts.store,
+        clock=parts.clock,
+        limits=parts.settings.limits,
+    )
+    return (
+        parts.reconciler,
+        make_lock_keeper(parts),
+        make_margin_watch(parts),
+        *make_split_keeper(parts),
+        PositionChores(parts.store, tending),
     )

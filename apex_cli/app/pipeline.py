@@ -88,9 +88,13 @@ def position_reader(settings: Settings, store: StateStore | None) -> Callable[[s
     """Return what says what is held of a symbol by the committed state; None without one."""
     if store is None:
         return None
-    from apex_cli.core.positions.position_views import position_in
 
-    return lambda symbol: position_in(store.view(), symbol, settings.management)
+    def position(symbol: str) -> PositionView | None:
+        from apex_cli.core.positions.position_views import position_in
+
+        return position_in(store.view(), symbol, settings.management)
+
+    return position
 
 
 def make_replay_context(

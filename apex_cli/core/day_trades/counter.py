@@ -12,10 +12,8 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.day_trades.cash_account import proceeds_settle_by_security
 from apex_cli.core.day_trades.count import DayTradeCount, RunningCount, day_trade_status, start_positions, window_of
 from apex_cli.core.day_trades.flow import Countable, in_trade_order
-from apex_cli.core.day_trades.gate import GateOrder, Ground, judge_order
 from apex_cli.core.day_trades.regimes import facts_of
 from apex_cli.core.market.calendar import previous_sessions, session_date
 from apex_cli.core.model.account import AccountFacts, AccountSnapshot
@@ -172,6 +170,8 @@ def warnings_by_key(
         status: the count, now.
         account: as reported now.
     """
+    from apex_cli.core.day_trades.cash_account import proceeds_settle_by_security
+
     warnings: dict[str, tuple[Reason, ...]] = {}
     settle_on = proceeds_settle_by_security(all_fills(state), date.fromisoformat(status.session_date))
     for key in keys:
@@ -187,6 +187,8 @@ def warnings_by_key(
 def _closing_warnings(
     row: PositionRecord, status: DayTradeStatus, account: AccountSnapshot, settle_on: date | None
 ) -> tuple[Reason, ...]:
+    from apex_cli.core.day_trades.gate import GateOrder, Ground, judge_order
+
     position = row.position
     instrument = position.instrument
     order = GateOrder(

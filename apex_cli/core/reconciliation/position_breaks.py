@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from fractions import Fraction
 
 from msgspec.structs import replace
 
@@ -37,8 +36,8 @@ MOST_PARTS = 100
 FEW_PARTS = 10
 """Old shares of a split such as 3 for 2."""
 
-SPLIT_TOLERANCE = Fraction(2, 100)
-"""How far the mean prices may be from the ratio: commissions, and the cash paid for a fraction."""
+SPLIT_TOLERANCE = 2
+"""How far the mean prices may be from the ratio, in percent: commissions, and the cash paid for a fraction."""
 
 
 def with_missed_fills(state: State, fills: Iterable[Fill]) -> dict[str, Position]:
@@ -110,13 +109,15 @@ def split_ratio(position: Position, reported: BrokerSnapshot) -> SplitParts | No
     ours, theirs = signed(position), holding.quantity
     if ours * theirs <= ZERO:
         return None
+    from fractions import Fraction
+
     by_price = Fraction(position.entry_price / holding.average_price)
     by_quantity = Fraction(theirs / ours).limit_denominator(MOST_PARTS)
     whole = Fraction(1, round(1 / by_price)) if by_price < 1 else Fraction(round(by_price))
     likely = {by_quantity, whole, by_price.limit_denominator(FEW_PARTS)}
     for ratio in sorted(likely, key=lambda each: each.numerator + each.denominator):
         parts = SplitParts(new=ratio.numerator, old=ratio.denominator)
-        is_same = abs(by_price / ratio - 1) <= SPLIT_TOLERANCE if ratio else False
+        is_same = abs(by_price / ratio - 1) * 100 <= SPLIT_TOLERANCE if ratio else False
         if ratio != 1 and is_same and _is_split(parts.quantity(abs(ours)), abs(theirs), position):
             return parts
     return None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.ports import BarSource, Clock, ModelStore
-from apex_cli.core.positions.position_views import PositionView
 
 if TYPE_CHECKING:
+    from apex_cli.core.positions.position_views import PositionView
     from apex_cli.core.signals.plugin_limits import Limits
     from apex_cli.core.signals.prefetch import Prefetch
 

@@ -271,6 +271,18 @@ class Backup(Value, frozen=True, kw_only=True):
     path: str
 
 
+def _stamped_at(stamp: str) -> datetime:
+    """Return the time in the name of a copy; ``strptime`` would import its own tables for it.
+
+    Raises:
+        ValueError: it is written in another way.
+    """
+    at = datetime.fromisoformat(stamp)
+    if f"{at:{_STAMP}}" != stamp:
+        raise ValueError(stamp)
+    return at
+
+
 class Backups:
     """Earlier generations in ``backup/``: real copies, as a link would share a bad block, or what an editor does."""
 
@@ -295,7 +307,7 @@ class Backups:
         for path in self.folder.glob(f"{kind}-*-*.json"):
             with suppress(ValueError):
                 _, generation, stamp = path.stem.split("-")
-                taken_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+                taken_at = _stamped_at(stamp)
                 found.append((Backup(generation=int(generation), taken_at=taken_at, path=str(path)), path))
         return sorted(found, key=lambda kept: kept[0].generation)
 
