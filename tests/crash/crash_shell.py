@@ -135,7 +135,7 @@ def _warm_up() -> None:
                 import_module(module.name)
             except ImportError:
                 continue
-    for name in ("filelock", "ulid", "asyncio", "tinydb", "yaml", "holidays"):
+    for name in ("filelock", "asyncio", "tinydb", "yaml", "holidays"):
         try:
             import_module(name)
         except ImportError:

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from ulid import ULID
 
 from apex_cli.core.adapters.system_clock import SystemClock, UlidIds
 from kit import FixedClock, SequentialIds
@@ -26,6 +27,14 @@ def test_ids_rise_strictly_within_one_millisecond() -> None:
     made = [ids.new() for _ in range(5000)]
     assert made == sorted(set(made))
     assert {len(each) for each in made} == {26}
+
+
+def test_an_id_is_a_ulid_of_now() -> None:
+    before = time.time_ns() // 1_000_000
+    made = UlidIds().new()
+    read = ULID.from_str(made)
+    assert str(read) == made
+    assert before <= read.milliseconds <= time.time_ns() // 1_000_000
 
 
 def test_ids_rise_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
