@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,16 +26,22 @@ DOT, COMMA = ".", ","
 _STRIPPED = {ord(sign): None for sign in "$€£¥₹'\u2019\u200b\ufeff\u200e\u200f"}
 _TIDY = str.maketrans({**_STRIPPED, 0x2212: "-", 0xA0: " ", 0x202F: " ", 0x2009: " "})
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
-_GROUPED = re.compile(r"([+-]?[0-9]{1,3}(?:[, ][0-9]{2,3})*[, ][0-9]{3})((?:\.[0-9]*)?)", re.ASCII)
+_GROUPED = r"([+-]?[0-9]{1,3}(?:[, ][0-9]{2,3})*[, ][0-9]{3})((?:\.[0-9]*)?)"
 _SWAP = str.maketrans(".,", ",.")
 
 _PROOFS = (
-    re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}\.[0-9]*"),
-    re.compile(r"[+-]?[0-9]*\.(?:[0-9]{1,2}|[0-9]{4,})"),
-    re.compile(r"[+-]?(?:0|[0-9]{4,})?\.[0-9]+"),
-    re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{2,3})+,[0-9]{3}"),
+    r"[+-]?[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}\.[0-9]*",
+    r"[+-]?[0-9]*\.(?:[0-9]{1,2}|[0-9]{4,})",
+    r"[+-]?(?:0|[0-9]{4,})?\.[0-9]+",
+    r"[+-]?[0-9]{1,3}(?:,[0-9]{2,3})+,[0-9]{3}",
 )
-_UNCLEAR = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}")
+_UNCLEAR = r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}"
+
+
+@cache
+def _pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """Return the compiled pattern: a file needs few of them, and compiling all takes as long as reading it."""
+    return re.compile(text, flags)
 
 
 def tidy(text: str) -> str:
@@ -60,12 +66,12 @@ def decimal_proof(text: str) -> str:
     text = tidy(text).rstrip("%").strip("()") if len(text) <= MAX_CELL else ""
     if DOT not in text and COMMA not in text:
         return ""
-    if any(proof.fullmatch(text) for proof in _PROOFS):
+    if any(_pattern(proof).fullmatch(text) for proof in _PROOFS):
         return DOT
     swapped = text.translate(_SWAP)
-    if any(proof.fullmatch(swapped) for proof in _PROOFS):
+    if any(_pattern(proof).fullmatch(swapped) for proof in _PROOFS):
         return COMMA
-    return "?" if _UNCLEAR.fullmatch(text) else ""
+    return "?" if _pattern(_UNCLEAR).fullmatch(text) else ""
 
 
 class Decimals(NamedTuple):
@@ -128,7 +134,7 @@ def _number(text: str, sign: str) -> Decimal | None:
         text = text[:-1].strip()
     if sign == COMMA:
         text = text.translate(_SWAP)
-    if found := _GROUPED.fullmatch(text):
+    if found := _pattern(_GROUPED, re.ASCII).fullmatch(text):
         text = found[1].replace(COMMA, "").replace(" ", "") + found[2]
     if not _PLAIN.fullmatch(text):
         return None
@@ -178,10 +184,10 @@ _CLOCK = (
     r"|(?P<h12>\d{1,2})[- ]?(?P<half12>[AaPp])\.?[Mm]\.?|(?P<hms>\d{6}|\d{4}))"
 )
 _ZONE = r"(?: *\(?(?P<zone>Z|[+-]\d{2}(?::?\d{2})?|[A-Z]{2,4}|[A-Z][A-Za-z_]+/[A-Z][A-Za-z_]+)\)?)?"
-_WHEN = re.compile(rf"{_DATE}(?:(?:T|[;, ]+|[;,] *at +| at +){_CLOCK}{_ZONE})?", re.IGNORECASE)
-_CLOCK_ONLY = re.compile(rf"{_CLOCK}{_ZONE}")
-_EPOCH = re.compile(r"([0-9]{9,10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:\.([0-9]{1,9}))?")
-_LONG = re.compile(r"([12][0-9]{3})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?")
+_WHEN = rf"{_DATE}(?:(?:T|[;, ]+|[;,] *at +| at +){_CLOCK}{_ZONE})?"
+_CLOCK_ONLY = rf"{_CLOCK}{_ZONE}"
+_EPOCH = r"([0-9]{9,10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:\.([0-9]{1,9}))?"
+_LONG = r"([12][0-9]{3})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})?"
 _CENTURY_TURN = 70
 _NOON = 12
 _UNITS = {9: 1, 10: 1, 13: 1000, 16: 10**6, 19: 10**9}
@@ -282,7 +288,7 @@ def _iso(text: str) -> When | None:
 
 
 def _epoch(text: str) -> When | None:
-    found = _EPOCH.fullmatch(text)
+    found = _pattern(_EPOCH).fullmatch(text)
     if not found:
         return None
     whole, part = found.groups()
@@ -293,7 +299,7 @@ def _epoch(text: str) -> When | None:
 
 
 def _long(text: str) -> When | None:
-    found = _LONG.fullmatch(text)
+    found = _pattern(_LONG).fullmatch(text)
     if not found:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
@@ -301,7 +307,7 @@ def _long(text: str) -> When | None:
 
 
 def _written(text: str, order: str) -> When | None:
-    found = _WHEN.fullmatch(text)
+    found = _pattern(_WHEN, re.IGNORECASE).fullmatch(text)
     if not found:
         return None
     day = _day(found, order)
@@ -352,7 +358,7 @@ def _clock(found: re.Match[str]) -> time | None:
 def read_clock(text: str) -> tuple[time, tzinfo | None] | None:
     """Return the wall time in a cell of its own and its zone if it names one; None when it holds none."""
     text = tidy(text)
-    found = _CLOCK_ONLY.fullmatch(text) if len(text) <= MAX_CELL else None
+    found = _pattern(_CLOCK_ONLY).fullmatch(text) if len(text) <= MAX_CELL else None
     try:
         if found is None:
             return _short_clock(text)
@@ -383,8 +389,8 @@ class DateOrder(NamedTuple):
     """A date that contradicts another one."""
 
 
-_DOTTED = re.compile(r"\d{1,2}\.\d{1,2}\.")
-_NUMBERS = re.compile(r"(?:[A-Za-z]{3,9},? +)?(\d{1,2})[-/.](\d{1,2})[-/.](?:\d{4}|\d{2})(?!\d)")
+_DOTTED = r"\d{1,2}\.\d{1,2}\."
+_NUMBERS = r"(?:[A-Za-z]{3,9},? +)?(\d{1,2})[-/.](\d{1,2})[-/.](?:\d{4}|\d{2})(?!\d)"
 
 
 def find_order(texts: Iterable[str], *, set_to: str = "", likely: str = "", only_weekdays: bool = False) -> DateOrder:
@@ -416,7 +422,7 @@ def find_order(texts: Iterable[str], *, set_to: str = "", likely: str = "", only
 
 def _order_proof(text: str) -> str:
     """Return the order that a date proves, ``?`` where it has two readings, an empty text where it has one."""
-    found = _NUMBERS.match(tidy(text))
+    found = _pattern(_NUMBERS).match(tidy(text))
     if not found:
         return ""
     first, second = int(found[1]), int(found[2])
@@ -429,7 +435,7 @@ def _order_proof(text: str) -> str:
 
 def _dotted(texts: Sequence[str]) -> str:
     """Return the order of dates such as 07.08.2026: whoever writes dots puts the day first; empty for other signs."""
-    return "dmy" if all(_DOTTED.match(tidy(text)) for text in texts) else ""
+    return "dmy" if all(_pattern(_DOTTED).match(tidy(text)) for text in texts) else ""
 
 
 def _without_weekends(texts: Sequence[str]) -> str:

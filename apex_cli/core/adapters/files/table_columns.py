@@ -11,8 +11,8 @@ from apex_cli.core.adapters.files.cells import tidy
 from apex_cli.core.adapters.files.problems import shown
 from apex_cli.core.model.base import Value
 
-_UNITS = re.compile(r"\([^)]*\)|\[[^\]]*\]")
-_NUMBERED = re.compile(r"^\d+[a-z]?[.)]\s+")
+_UNITS = r"\([^)]*\)|\[[^\]]*\]"
+_NUMBERED = r"^\d+[a-z]?[.)]\s+"
 
 
 class FileHints(Value, frozen=True, kw_only=True):
@@ -79,8 +79,8 @@ def plain_name(name: str) -> str:
 @lru_cache(maxsize=2048)
 def _plain(name: str) -> str:
     text = tidy(name).lower()
-    text = _NUMBERED.sub("", text)
-    bare = _UNITS.sub("", text) or text
+    text = re.sub(_NUMBERED, "", text)
+    bare = re.sub(_UNITS, "", text) or text
     return "".join(sign for sign in bare if sign.isalnum() or sign == "%")
 
 

@@ -7,7 +7,6 @@ the columns is asked of the caller, who knows the names.
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections import Counter
@@ -26,14 +25,14 @@ SAMPLE_LINES = 60
 WIDE = 12
 """Cells of a line beyond which more of them prove nothing more."""
 
-_SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_SEPARATOR_LINE = r"\s*\"?sep=(.)\"?\s*"
 
 
 def find_delimiter(text: str) -> str:
     """Return the sign that splits most lines of *text* into the same number of cells; empty when none does."""
     sample = text[:SAMPLE]
     first = sample.partition("\n")[0]
-    if found := _SEPARATOR_LINE.fullmatch(first):
+    if found := re.fullmatch(_SEPARATOR_LINE, first, re.IGNORECASE):
         return found[1]
     lines = [line for line in sample.splitlines()[:SAMPLE_LINES] if line.strip()]
     if len(text) > len(sample) and len(lines) > 1:
@@ -45,6 +44,8 @@ def find_delimiter(text: str) -> str:
 
 def _evenness(lines: Sequence[str], delimiter: str) -> int:
     """Return how much of *lines* falls into the most common number of cells, if that is more than one."""
+    import csv
+
     rows = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     widths: Counter[int] = Counter()
     try:
@@ -61,7 +62,9 @@ def split_rows(text: str, delimiter: str, name: str) -> Iterator[Row]:
     Raises:
         InputError: a row is no row, such as one with a quote that never ends.
     """
-    if _SEPARATOR_LINE.fullmatch(text[:20].partition("\n")[0]):
+    import csv
+
+    if re.fullmatch(_SEPARATOR_LINE, text[:20].partition("\n")[0], re.IGNORECASE):
         text = "\n" + text.partition("\n")[2]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or ",", skipinitialspace=True, strict=True)
     try:

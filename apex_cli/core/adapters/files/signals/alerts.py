@@ -101,10 +101,10 @@ _AFTER = ("sentiment", "marketposition", "position")
 """Names under which alerts say which position is left after the order."""
 
 _OPPOSITE = {OrderSide.BUY: {"bearish", "short"}, OrderSide.SELL: {"bullish", "long"}}
-_PERPETUAL = re.compile(r"[A-Z0-9]{2,12}(?:USDT?|USDC|BUSD)\.P", re.IGNORECASE)
-_PERCENT = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]+)? ?%")
-_LIST = re.compile(r"\s*[;|/]\s*|,\s+|\s+(?=[$\d])")
-_EXCHANGE = re.compile(r"[A-Z]{2,12}(?:_[A-Z]+)?:(?=[A-Z0-9])", re.IGNORECASE)
+_PERPETUAL = r"[A-Z0-9]{2,12}(?:USDT?|USDC|BUSD)\.P"
+_PERCENT = r"[+-]?[0-9]{1,3}(?:[.,][0-9]+)? ?%"
+_LIST = r"\s*[;|/]\s*|,\s+|\s+(?=[$\d])"
+_EXCHANGE = r"[A-Z]{2,12}(?:_[A-Z]+)?:(?=[A-Z0-9])"
 _PRICES = ("entry_price", "stop_loss", "target_price", "strike")
 MOST_FACTS = 50
 MOST_SLIP = 2
@@ -285,7 +285,7 @@ class _Translator:
         """Take the price out of ``stopLoss: {stopPrice: ...}``, or work it out of a percentage or a distance."""
         for name, signs in (("stop_loss", -1), ("target_price", 1)):
             level = self.fields.get(name)
-            if isinstance(level, str) and _PERCENT.fullmatch(level.strip()):
+            if isinstance(level, str) and re.fullmatch(_PERCENT, level.strip()):
                 level = {"percent": level}
             if not isinstance(level, Mapping):
                 continue
@@ -332,7 +332,7 @@ class _Translator:
     def _spell(self, name: str, value: object) -> None:
         """Spell one value as our readers take it."""
         if name == "target_prices" and isinstance(value, str):
-            value = _LIST.split(value.strip())
+            value = re.split(_LIST, value.strip())
         if name in _PRICES or name == "target_prices":
             self.fields[name] = [self._price(item) for item in value] if isinstance(value, list) else self._price(value)
         elif name == "confidence" and isinstance(value, str):
@@ -341,10 +341,10 @@ class _Translator:
         elif name == "signal_type" and isinstance(value, str):
             self.fields[name] = _action(value)
         elif name == "symbol" and isinstance(value, str):
-            bare = _EXCHANGE.sub("", value.strip(), count=1)
+            bare = re.sub(_EXCHANGE, "", value.strip(), count=1, flags=re.IGNORECASE)
             is_known = value.strip().partition(":")[0].upper() in PREFIXES
             self.fields[name] = value.strip() if is_known else bare
-            if _PERPETUAL.fullmatch(bare):
+            if re.fullmatch(_PERPETUAL, bare, re.IGNORECASE):
                 message = f"{shown(bare)} is a perpetual contract, and no coin"
                 self.reasons.append(BadField(name, message, value=value, allowed="the pair itself").reason)
         elif name == "market_type" and isinstance(value, str):

@@ -59,11 +59,11 @@ MAX_NUMBER_TEXT = 40
 SHOWN = 40
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
-_SYMBOL = re.compile(r"[.A-Z0-9](?:[A-Z0-9 ./:'@$(),=-]{0,46}[A-Z0-9)])?", re.ASCII)
-_EXCHANGE = re.compile(r"[A-Z0-9._ ]{1,20}", re.ASCII)
-_CLASS = re.compile(r"[A-Z0-9 .]{1,12}", re.ASCII)
-_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_SIGNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", re.ASCII)
+_SYMBOL = r"[.A-Z0-9](?:[A-Z0-9 ./:'@$(),=-]{0,46}[A-Z0-9)])?"
+_EXCHANGE = r"[A-Z0-9._ ]{1,20}"
+_CLASS = r"[A-Z0-9 .]{1,12}"
+_CURRENCY = r"[A-Z]{3}"
+_SIGNAL_ID = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
 _INT64 = 2**63
 _RIGHTS = {"C": OptionRight.CALL, "CALL": OptionRight.CALL, "P": OptionRight.PUT, "PUT": OptionRight.PUT}
 _PRICE_ALLOWED = "a number above 0 and up to 1000000000"
@@ -121,7 +121,7 @@ def _text(name: str, value: object, allowed: str) -> str:
 def _symbol(name: str, value: object) -> str:
     text = _text(name, value, _SYMBOL_ALLOWED)
     symbol = text.upper() if text.isascii() else ""
-    if not _SYMBOL.fullmatch(symbol):
+    if not re.fullmatch(_SYMBOL, symbol, re.ASCII):
         raise BadField(name, f"found {shown(text)}, allowed: {_SYMBOL_ALLOWED}", value=text, allowed=_SYMBOL_ALLOWED)
     return symbol
 
@@ -200,7 +200,7 @@ def _signal_id(name: str, value: object) -> str:
     allowed = "up to 64 letters, digits and . _ : -"
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INT64 else value
     text = _text(name, text, allowed)
-    if not _SIGNAL_ID.fullmatch(text):
+    if not re.fullmatch(_SIGNAL_ID, text, re.ASCII):
         raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed)
     return text
 
@@ -253,12 +253,12 @@ def _expiry(name: str, value: object) -> str:
         raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed) from None
 
 
-def _code(pattern: re.Pattern[str], allowed: str) -> Callable[[str, Any], str]:
+def _code(pattern: str, allowed: str) -> Callable[[str, Any], str]:
     """Return a parser for a short code in capitals."""
 
     def parse(name: str, value: object) -> str:
         text = _text(name, value, allowed).upper()
-        if not pattern.fullmatch(text):
+        if not re.fullmatch(pattern, text, re.ASCII):
             raise BadField(name, f"found {shown(text)}, allowed: {allowed}", value=text, allowed=allowed)
         return text
 

@@ -6,16 +6,16 @@ JSON Lines and CSV are streamed a line at a time. A JSON or YAML document is rea
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import BinaryIO, NamedTuple
+
+import msgspec
 
 from apex_cli.core.adapters.files.cells import find_decimals, find_order, two_readings
 from apex_cli.core.adapters.files.cells import number as cell_number
@@ -182,17 +182,16 @@ def _decoded(content: bytes, sink: _Sink, where: str | None = None) -> str | Non
     return text
 
 
-@dataclass(slots=True)
-class _Sink:
+class _Sink(msgspec.Struct):
     """Collects the rows of one file, with an upper bound on what it keeps."""
 
     name: str
     now: datetime
     max_age: timedelta
     form: SignalForm = DEFAULT_FORM
-    signals: list[Signal] = field(default_factory=list)
-    origins: list[str] = field(default_factory=list)
-    rejected: list[RejectedRow] = field(default_factory=list)
+    signals: list[Signal] = msgspec.field(default_factory=list)
+    origins: list[str] = msgspec.field(default_factory=list)
+    rejected: list[RejectedRow] = msgspec.field(default_factory=list)
     rejected_count: int = 0
 
     def add(self, row: object, where: str) -> None:
@@ -279,6 +278,8 @@ def _read_json_lines(lines: Iterator[tuple[int, str]], sink: _Sink) -> None:
 
 def _read_csv(lines: Iterator[tuple[int, str]], sink: _Sink, delimiter: str) -> None:
     """Read rows under a header; a cell does not go beyond its line."""
+    import csv
+
     header: _Header | None = None
     above: list[tuple[int, list[str]]] = []
     for number, text in lines:
@@ -352,6 +353,8 @@ class _Header(NamedTuple):
 
 def _form_of(head: bytes, delimiter: str, sink: _Sink) -> str:
     """Let the sink know the decimal sign and the order of dates in the head of a table; return what is unclear."""
+    import csv
+
     sample = list(csv.reader(head[:MAX_LINE].decode("utf-8", "replace").splitlines()[:2000], delimiter=delimiter))
     at = next((number for number, cells in enumerate(sample) if header_score(cells) >= LEAST_NAMES), None)
     if at is None:
