@@ -88,6 +88,6 @@ def record_of(trips: Sequence[RoundTrip], strategy: str, least: int) -> TradeRec
     count, places = len(results), Decimal("0.000001")
     mean = sum(results, ZERO) / count
     square = sum((each * each for each in results), ZERO) / count
-    from apex_cli.core.model.decision import TradeRecord  # noqa: PLC0415 - start-up is a feature
+    from apex_cli.core.model.decision import TradeRecord
 
     return TradeRecord(trades=count, mean=mean.quantize(places), mean_square=square.quantize(places))
