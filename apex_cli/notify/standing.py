@@ -53,30 +53,18 @@ def _word(standing: Standing) -> str:
 
 
 CHANNELS = Table[Standing](
-    Column(key="channel", value=lambda s: s.name, title="Channel", shown=bold),
-    Column(
-        value=_word,
-        title="State",
-        cell=lambda s: Cell(_word(s), Tone.BAD if s.delivery.attempts else Tone.GOOD),
-    ),
-    Column(key="delivered", value=lambda s: s.delivery.delivered, title="Sent", is_right=True),
-    Column(key="failures", value=lambda s: s.delivery.failures, title="Failed", is_right=True),
-    Column(key="given_up", value=lambda s: s.delivery.given_up),
-    Column(key="attempts", value=lambda s: s.delivery.attempts),
-    Column(key="behind", value=lambda s: s.behind, title="Behind", rank=SECOND, is_right=True),
-    Column(key="held", value=lambda s: len(s.delivery.held), title="Held", rank=THIRD, is_right=True),
-    Column(
-        key="last_success_at", value=lambda s: s.delivery.last_success_at, title="Last sent", shown=moment, rank=SECOND
-    ),
-    Column(
-        key="last_error",
-        value=lambda s: s.delivery.last_error,
-        title="Last error",
-        shown=lambda text: text or DASH,
-        wraps=True,
-    ),
-    Column(key="last_error_at", value=lambda s: s.delivery.last_error_at),
-    Column(key="next_try_at", value=lambda s: s.delivery.next_try_at),
+    Column("channel", lambda s: s.name, "Channel", shown=bold),
+    Column("", _word, "State", cell=lambda s: Cell(_word(s), Tone.BAD if s.delivery.attempts else Tone.GOOD)),
+    Column("delivered", lambda s: s.delivery.delivered, "Sent", is_right=True),
+    Column("failures", lambda s: s.delivery.failures, "Failed", is_right=True),
+    Column("given_up", lambda s: s.delivery.given_up),
+    Column("attempts", lambda s: s.delivery.attempts),
+    Column("behind", lambda s: s.behind, "Behind", rank=SECOND, is_right=True),
+    Column("held", lambda s: len(s.delivery.held), "Held", rank=THIRD, is_right=True),
+    Column("last_success_at", lambda s: s.delivery.last_success_at, "Last sent", shown=moment, rank=SECOND),
+    Column("last_error", lambda s: s.delivery.last_error, "Last error", shown=lambda text: text or DASH, wraps=True),
+    Column("last_error_at", lambda s: s.delivery.last_error_at),
+    Column("next_try_at", lambda s: s.delivery.next_try_at),
     empty="No channel is set up; see notify in config.example.yaml.",
 )
 

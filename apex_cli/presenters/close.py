@@ -32,50 +32,37 @@ def _gain_or_dash(pnl: Decimal | None) -> Cell:
 
 
 CLOSED = Table[Closed](
-    Column(key="symbol", value=lambda c: c.symbol, title="Symbol", shown=bold),
+    Column("symbol", lambda c: c.symbol, "Symbol", shown=bold),
     Column(
-        key="quantity",
-        value=lambda c: number(c.quantity),
-        title="Closed",
-        cell=lambda c: Cell(units(c.quantity)),
-        place=1,
-        is_right=True,
+        "quantity", lambda c: number(c.quantity), "Closed", cell=lambda c: units(c.quantity), place=1, is_right=True
     ),
     Column(
-        key="remaining",
-        value=lambda c: number(c.remaining),
-        title="Left",
-        cell=lambda c: Cell(units(c.remaining)),
-        place=1,
-        is_right=True,
+        "remaining", lambda c: number(c.remaining), "Left", cell=lambda c: units(c.remaining), place=1, is_right=True
     ),
     Column(
-        key="exit_price",
-        value=lambda c: c.exit_price,
-        title="Exit",
-        cell=lambda c: Cell(marked(c.exit_price, is_theoretical=c.is_theoretical)),
+        "exit_price",
+        lambda c: c.exit_price,
+        "Exit",
+        cell=lambda c: marked(c.exit_price, is_theoretical=c.is_theoretical),
         place=1,
         rank=SECOND,
         is_right=True,
     ),
-    Column(key="pnl", value=lambda c: c.pnl, title="P&L", shown=_gain_or_dash, place=1, is_right=True),
+    Column("pnl", lambda c: c.pnl, "P&L", shown=_gain_or_dash, place=1, is_right=True),
     Column(
-        key="pnl_pct",
-        value=lambda c: c.pnl_pct,
-        title="%",
+        "pnl_pct",
+        lambda c: c.pnl_pct,
+        "%",
         cell=lambda c: Cell(DASH) if c.pnl_pct is None else gain(c.pnl_pct, percent(c.pnl_pct)),
         place=1,
         rank=THIRD,
         is_right=True,
     ),
     Column(
-        key="status",
-        value=lambda c: c.status,
-        title="Status",
-        shown=lambda status: Cell(status, STATUS_TONES.get(status, Tone.PLAIN)),
+        "status", lambda c: c.status, "Status", shown=lambda status: Cell(status, STATUS_TONES.get(status, Tone.PLAIN))
     ),
-    Column(key="client_order_id", value=lambda c: c.client_order_id),
-    Column(key="theoretical", value=lambda c: c.is_theoretical),
+    Column("client_order_id", lambda c: c.client_order_id),
+    Column("theoretical", lambda c: c.is_theoretical),
 )
 
 
@@ -107,25 +94,19 @@ def day_trade_line(request: CloseRequest, status: DayTradeStatus | None) -> Line
 
 
 MOVED = Table[StopsMoved](
-    Column(key="symbol", value=lambda m: m.symbol, title="Symbol", shown=bold),
-    Column(key="from_price", value=lambda m: m.from_price, title="Stop was", shown=price, is_right=True),
-    Column(key="to_price", value=lambda m: m.to_price, title="Stop now", shown=price, is_right=True),
-    Column(
-        key="quantity",
-        value=lambda m: number(m.quantity),
-        title="Qty",
-        cell=lambda m: Cell(units(m.quantity)),
-        is_right=True,
-    ),
+    Column("symbol", lambda m: m.symbol, "Symbol", shown=bold),
+    Column("from_price", lambda m: m.from_price, "Stop was", shown=price, is_right=True),
+    Column("to_price", lambda m: m.to_price, "Stop now", shown=price, is_right=True),
+    Column("quantity", lambda m: number(m.quantity), "Qty", cell=lambda m: units(m.quantity), is_right=True),
 )
 
 CANCELLED = Table[EntriesCancelled](
-    Column(key="symbol", value=lambda c: c.symbol, title="Symbol", shown=bold),
+    Column("symbol", lambda c: c.symbol, "Symbol", shown=bold),
     Column(
-        key="client_order_ids",
-        value=lambda c: list(c.client_order_ids),
-        title="Entries cancelled",
-        cell=lambda c: Cell(str(len(c.client_order_ids))),
+        "client_order_ids",
+        lambda c: list(c.client_order_ids),
+        "Entries cancelled",
+        cell=lambda c: str(len(c.client_order_ids)),
         is_right=True,
     ),
 )

@@ -52,11 +52,11 @@ STAGE_MARKS: dict[str, tuple[str, ...]] = {
 
 
 RECENT = Table[Activity](
-    Column(key="signal_id", value=lambda line: line.subject, title="Signal", rank=LAST, place=2),
-    Column(key="symbol", value=lambda line: line.symbol, title="Symbol", shown=bold),
-    Column(key="verdict", value=lambda line: line.verdict, title="Verdict", shown=lambda text: text.replace("_", " ")),
-    Column(key="at", value=lambda line: line.at, title="When", shown=moment, rank=SECOND),
-    Column(key="text", value=lambda line: line.text, title="Why", wraps=True, place=1),
+    Column("signal_id", lambda line: line.subject, "Signal", rank=LAST, place=2),
+    Column("symbol", lambda line: line.symbol, "Symbol", shown=bold),
+    Column("verdict", lambda line: line.verdict, "Verdict", shown=lambda text: text.replace("_", " ")),
+    Column("at", lambda line: line.at, "When", shown=moment, rank=SECOND),
+    Column("text", lambda line: line.text, "Why", wraps=True, place=1),
     empty="No signals yet.",
 )
 
@@ -268,16 +268,13 @@ def _readable(text: str | None) -> str:
 
 
 _FILLS = Table[Fill](
-    Column(value=lambda f: f.filled_at, title="Filled", shown=moment),
-    Column(value=lambda f: f.role, title="Role", shown=lambda role: role.lower() if role else DASH),
-    Column(value=lambda f: f.side, title="Side"),
-    Column(value=lambda f: f.quantity, title="Qty", shown=units, is_right=True),
+    Column("", lambda f: f.filled_at, "Filled", shown=moment),
+    Column("", lambda f: f.role, "Role", shown=lambda role: role.lower() if role else DASH),
+    Column("", lambda f: f.side, "Side"),
+    Column("", lambda f: f.quantity, "Qty", shown=units, is_right=True),
     Column(
-        value=lambda f: f.price,
-        title="Price",
-        cell=lambda f: Cell(marked(f.price, is_theoretical=f.is_theoretical)),
-        is_right=True,
+        "", lambda f: f.price, "Price", cell=lambda f: marked(f.price, is_theoretical=f.is_theoretical), is_right=True
     ),
-    Column(value=lambda f: f.cost, title="Commission", shown=money, rank=SECOND, is_right=True),
-    Column(value=lambda f: f.exec_id, title="Execution", rank=LAST),
+    Column("", lambda f: f.cost, "Commission", shown=money, rank=SECOND, is_right=True),
+    Column("", lambda f: f.exec_id, "Execution", rank=LAST),
 )

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.performance import FEWEST_SESSIONS, FEWEST_TRADES, Ratios, Statistics
-from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Cell, Fields, Figure, Line, Tone
+from apex_cli.presenters.screen.blocks import LAST, SECOND, THIRD, Block, Fields, Figure, Line, Tone
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.formats import (
     DASH,
@@ -32,66 +32,44 @@ from apex_cli.presenters.screen.formats import (
 )
 
 ROUND_TRIPS = Table[RoundTrip](
-    Column(key="round_trip_id", value=lambda t: t.round_trip_id),
-    Column(key="signal_id", value=lambda t: t.signal_id),
+    Column("round_trip_id", lambda t: t.round_trip_id),
+    Column("signal_id", lambda t: t.signal_id),
+    Column("strategy", lambda t: t.strategy, "Strategy", shown=lambda name: name or DASH, rank=LAST, place=2),
+    Column("symbol", lambda t: t.instrument.key, "Symbol", shown=bold),
+    Column("side", lambda t: t.side, "Side"),
+    Column("quantity", lambda t: number(t.quantity), "Qty", cell=lambda t: units(t.quantity), is_right=True),
     Column(
-        key="strategy",
-        value=lambda t: t.strategy,
-        title="Strategy",
-        shown=lambda name: name or DASH,
-        rank=LAST,
-        place=2,
-    ),
-    Column(key="symbol", value=lambda t: t.instrument.key, title="Symbol", shown=bold),
-    Column(key="side", value=lambda t: t.side, title="Side"),
-    Column(
-        key="quantity",
-        value=lambda t: number(t.quantity),
-        title="Qty",
-        cell=lambda t: Cell(units(t.quantity)),
-        is_right=True,
-    ),
-    Column(
-        key="entry_price",
-        value=lambda t: t.entry_price,
-        title="Entry",
-        cell=lambda t: Cell(marked(t.entry_price, is_theoretical=t.is_theoretical)),
+        "entry_price",
+        lambda t: t.entry_price,
+        "Entry",
+        cell=lambda t: marked(t.entry_price, is_theoretical=t.is_theoretical),
         rank=SECOND,
         is_right=True,
     ),
     Column(
-        key="exit_price",
-        value=lambda t: t.exit_price,
-        title="Exit",
-        cell=lambda t: Cell(marked(t.exit_price, is_theoretical=t.is_theoretical)),
+        "exit_price",
+        lambda t: t.exit_price,
+        "Exit",
+        cell=lambda t: marked(t.exit_price, is_theoretical=t.is_theoretical),
         rank=SECOND,
         is_right=True,
     ),
-    Column(key="entry_time", value=lambda t: t.entry_time),
-    Column(key="exit_time", value=lambda t: t.exit_time, title="Closed", shown=moment, rank=THIRD, place=1),
-    Column(key="pnl", value=lambda t: t.pnl, title="P&L", shown=gain, is_right=True),
+    Column("entry_time", lambda t: t.entry_time),
+    Column("exit_time", lambda t: t.exit_time, "Closed", shown=moment, rank=THIRD, place=1),
+    Column("pnl", lambda t: t.pnl, "P&L", shown=gain, is_right=True),
     Column(
-        key="pnl_pct",
-        value=lambda t: t.pnl_pct,
-        title="%",
-        cell=lambda t: gain(t.pnl, percent(t.pnl_pct)),
-        rank=THIRD,
-        is_right=True,
+        "pnl_pct", lambda t: t.pnl_pct, "%", cell=lambda t: gain(t.pnl, percent(t.pnl_pct)), rank=THIRD, is_right=True
     ),
-    Column(key="commission", value=lambda t: t.commission, title="Costs", shown=money, rank=SECOND, is_right=True),
-    Column(key="net_pnl", value=lambda t: t.net_pnl, title="Net", shown=gain, rank=THIRD, is_right=True),
+    Column("commission", lambda t: t.commission, "Costs", shown=money, rank=SECOND, is_right=True),
+    Column("net_pnl", lambda t: t.net_pnl, "Net", shown=gain, rank=THIRD, is_right=True),
     Column(
-        key="r_multiple",
-        value=lambda t: t.r_multiple,
-        title="R",
-        cell=lambda t: gain(t.pnl, r_multiple(t.r_multiple)),
-        is_right=True,
+        "r_multiple", lambda t: t.r_multiple, "R", cell=lambda t: gain(t.pnl, r_multiple(t.r_multiple)), is_right=True
     ),
-    Column(key="currency", value=lambda t: t.instrument.currency),
-    Column(key="quote_pnl", value=lambda t: t.quote_pnl),
-    Column(key="rate", value=lambda t: rate_data(t.rate)),
-    Column(key="theoretical", value=lambda t: t.is_theoretical),
-    Column(key="exit_reason", value=lambda t: t.exit_reason, title="Why", rank=SECOND, place=1),
+    Column("currency", lambda t: t.instrument.currency),
+    Column("quote_pnl", lambda t: t.quote_pnl),
+    Column("rate", lambda t: rate_data(t.rate)),
+    Column("theoretical", lambda t: t.is_theoretical),
+    Column("exit_reason", lambda t: t.exit_reason, "Why", rank=SECOND, place=1),
     empty="No closed trades yet.",
 )
 

@@ -26,36 +26,36 @@ def _table(now: datetime) -> Table[TradeLock]:
     """Return the table of locks as they stand at *now*."""
     tones = {"holds": Tone.WARN, "lifted": Tone.DIM, "over": Tone.DIM}
     return Table[TradeLock](
-        Column(key="subject", value=lambda r: r.subject, title="Locked", shown=bold),
-        Column(key="lock_id", value=lambda r: r.lock_id, title="Lock", rank=SECOND),
-        Column(key="rule", value=lambda r: r.rule, title="Rule", shown=lambda rule: rule.replace("_", " ")),
-        Column(key="scope", value=lambda r: r.scope, title="Of", rank=SECOND),
-        Column(key="since", value=lambda r: r.since, title="Since", shown=moment, rank=LAST),
-        Column(key="until", value=lambda r: r.until, title="Until", shown=moment),
+        Column("subject", lambda r: r.subject, "Locked", shown=bold),
+        Column("lock_id", lambda r: r.lock_id, "Lock", rank=SECOND),
+        Column("rule", lambda r: r.rule, "Rule", shown=lambda rule: rule.replace("_", " ")),
+        Column("scope", lambda r: r.scope, "Of", rank=SECOND),
+        Column("since", lambda r: r.since, "Since", shown=moment, rank=LAST),
+        Column("until", lambda r: r.until, "Until", shown=moment),
         Column(
-            key="status",
-            value=lambda r: lock_status(r, now),
-            title="Status",
+            "status",
+            lambda r: lock_status(r, now),
+            "Status",
             cell=lambda r: Cell(lock_status(r, now), tones[lock_status(r, now)]),
         ),
-        Column(key="trades", value=lambda r: list(r.trades)),
-        Column(key="limit", value=lambda r: r.limit),
-        Column(key="value", value=lambda r: r.value, title="Why", wraps=True),
-        Column(key="lifted_at", value=lambda r: r.lifted_at),
-        Column(key="lifted_by", value=lambda r: r.lifted_by),
-        Column(key="lifted_why", value=lambda r: r.lifted_why),
+        Column("trades", lambda r: list(r.trades)),
+        Column("limit", lambda r: r.limit),
+        Column("value", lambda r: r.value, "Why", wraps=True),
+        Column("lifted_at", lambda r: r.lifted_at),
+        Column("lifted_by", lambda r: r.lifted_by),
+        Column("lifted_why", lambda r: r.lifted_why),
         empty="Nothing is locked.",
     )
 
 
 NEAR = Table[Finding](
-    Column(key="subject", value=lambda f: f.subject, title="Near a lock", shown=bold),
-    Column(key="rule", value=lambda f: f.rule, title="Rule", shown=lambda rule: rule.replace("_", " ")),
-    Column(key="scope", value=lambda f: f.scope, title="Of", rank=SECOND),
-    Column(key="found", value=lambda f: f.found.quantize(CENT)),
-    Column(key="most", value=lambda f: f.most),
-    Column(key="value", value=lambda f: f.value, title="Found", wraps=True),
-    Column(key="limit", value=lambda f: f.limit, title="Limit", wraps=True),
+    Column("subject", lambda f: f.subject, "Near a lock", shown=bold),
+    Column("rule", lambda f: f.rule, "Rule", shown=lambda rule: rule.replace("_", " ")),
+    Column("scope", lambda f: f.scope, "Of", rank=SECOND),
+    Column("found", lambda f: f.found.quantize(CENT)),
+    Column("most", lambda f: f.most),
+    Column("value", lambda f: f.value, "Found", wraps=True),
+    Column("limit", lambda f: f.limit, "Limit", wraps=True),
 )
 """How near closed trades are to locks that are configured."""
 

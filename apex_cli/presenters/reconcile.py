@@ -13,41 +13,33 @@ STATUS_TONES = {BreakStatus.OPEN: Tone.BAD, BreakStatus.REPAIRED: Tone.GOOD, Bre
 
 
 BREAKS = Table[Break](
-    Column(key="code", value=lambda b: b.code, title="Difference", shown=lambda code: code.replace("_", " "), place=1),
-    Column(key="symbol", value=lambda b: b.key, title="Symbol", shown=bold),
-    Column(key="subject", value=lambda b: b.subject),
-    Column(key="ours", value=lambda b: b.ours, title="Here", shown=lambda text: text or DASH, wraps=True, place=2),
+    Column("code", lambda b: b.code, "Difference", shown=lambda code: code.replace("_", " "), place=1),
+    Column("symbol", lambda b: b.key, "Symbol", shown=bold),
+    Column("subject", lambda b: b.subject),
+    Column("ours", lambda b: b.ours, "Here", shown=lambda text: text or DASH, wraps=True, place=2),
+    Column("broker", lambda b: b.theirs, "Broker", shown=lambda text: text or DASH, wraps=True, place=2),
+    Column("message", lambda b: b.message),
     Column(
-        key="broker", value=lambda b: b.theirs, title="Broker", shown=lambda text: text or DASH, wraps=True, place=2
-    ),
-    Column(key="message", value=lambda b: b.message),
-    Column(
-        key="correction",
-        value=lambda b: {
+        "correction",
+        lambda b: {
             "kind": b.correction.kind,
             "message": b.correction.message,
             "automatic": b.correction.kind not in {CorrectionKind.ASK, CorrectionKind.NONE},
         },
-        title="Correction",
-        cell=lambda b: Cell(b.correction.message if b.status is not BreakStatus.REPAIRED else "Done."),
+        "Correction",
+        cell=lambda b: b.correction.message if b.status is not BreakStatus.REPAIRED else "Done.",
         wraps=True,
         place=3,
     ),
-    Column(
-        key="status",
-        value=lambda b: b.status,
-        title="Status",
-        shown=lambda status: Cell(status, STATUS_TONES[status]),
-        place=4,
-    ),
+    Column("status", lambda b: b.status, "Status", shown=lambda status: Cell(status, STATUS_TONES[status]), place=4),
 )
 LOCKS = Table[Lock](
-    Column(key="symbol", value=lambda lock: lock.key),
-    Column(key="codes", value=lambda lock: list(lock.codes)),
-    Column(key="ours", value=lambda lock: lock.ours),
-    Column(key="broker", value=lambda lock: lock.theirs),
-    Column(key="message", value=lambda lock: lock.message),
-    Column(key="since", value=lambda lock: lock.since),
+    Column("symbol", lambda lock: lock.key),
+    Column("codes", lambda lock: list(lock.codes)),
+    Column("ours", lambda lock: lock.ours),
+    Column("broker", lambda lock: lock.theirs),
+    Column("message", lambda lock: lock.message),
+    Column("since", lambda lock: lock.since),
 )
 
 

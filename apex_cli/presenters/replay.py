@@ -37,26 +37,11 @@ FILLS = {
 }
 
 OPEN_AT_END = Table[OpenPosition](
-    Column(key="symbol", value=lambda held: held.symbol, title="Open at the end", shown=bold),
-    Column(
-        key="quantity",
-        value=lambda held: float(held.quantity),
-        title="Qty",
-        cell=lambda held: Cell(units(held.quantity)),
-        is_right=True,
-    ),
-    Column(
-        key="entry_price", value=lambda held: held.entry_price, title="Entry", shown=price, rank=SECOND, is_right=True
-    ),
-    Column(
-        key="current_price",
-        value=lambda held: held.current_price,
-        title="Last",
-        shown=price,
-        rank=SECOND,
-        is_right=True,
-    ),
-    Column(key="pnl", value=lambda held: held.pnl, title="P&L", shown=gain, is_right=True),
+    Column("symbol", lambda held: held.symbol, "Open at the end", shown=bold),
+    Column("quantity", lambda held: float(held.quantity), "Qty", cell=lambda held: units(held.quantity), is_right=True),
+    Column("entry_price", lambda held: held.entry_price, "Entry", shown=price, rank=SECOND, is_right=True),
+    Column("current_price", lambda held: held.current_price, "Last", shown=price, rank=SECOND, is_right=True),
+    Column("pnl", lambda held: held.pnl, "P&L", shown=gain, is_right=True),
 )
 
 

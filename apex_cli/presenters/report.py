@@ -164,17 +164,17 @@ def _won(rate: Decimal | None) -> str:
 
 
 _GROUPS = Table[Group](
-    Column(value=lambda g: g.name.replace("_", " "), title="", shown=bold),
-    Column(value=lambda g: g.statistics.round_trips, title="Trades", shown="{:,}".format, is_right=True),
-    Column(value=lambda g: g.statistics.breakeven, title="Even", shown="{:,}".format, rank=LAST, is_right=True),
-    Column(value=lambda g: g.statistics.win_rate, title="Won", shown=_won, rank=THIRD),
-    Column(value=lambda g: g.statistics.net_win_rate, title="Won net", shown=_won, rank=SECOND),
-    Column(value=lambda g: g.statistics.pnl, title="P&L", shown=gain, rank=THIRD, is_right=True),
-    Column(value=lambda g: g.statistics.commission, title="Costs", shown=money, rank=THIRD, is_right=True),
-    Column(value=lambda g: g.statistics.net_pnl, title="Net", shown=gain, is_right=True),
-    Column(value=lambda g: g.statistics.expectancy_r, title="R", shown=r_multiple, rank=THIRD, is_right=True),
-    Column(value=lambda g: g.statistics.net_expectancy_r, title="Net R", shown=r_multiple, is_right=True),
-    Column(value=lambda g: g.statistics.profit_factor, title="Factor", shown=ratio, rank=SECOND, is_right=True),
+    Column("", lambda g: g.name.replace("_", " "), "", shown=bold),
+    Column("", lambda g: g.statistics.round_trips, "Trades", shown="{:,}".format, is_right=True),
+    Column("", lambda g: g.statistics.breakeven, "Even", shown="{:,}".format, rank=LAST, is_right=True),
+    Column("", lambda g: g.statistics.win_rate, "Won", shown=_won, rank=THIRD),
+    Column("", lambda g: g.statistics.net_win_rate, "Won net", shown=_won, rank=SECOND),
+    Column("", lambda g: g.statistics.pnl, "P&L", shown=gain, rank=THIRD, is_right=True),
+    Column("", lambda g: g.statistics.commission, "Costs", shown=money, rank=THIRD, is_right=True),
+    Column("", lambda g: g.statistics.net_pnl, "Net", shown=gain, is_right=True),
+    Column("", lambda g: g.statistics.expectancy_r, "R", shown=r_multiple, rank=THIRD, is_right=True),
+    Column("", lambda g: g.statistics.net_expectancy_r, "Net R", shown=r_multiple, is_right=True),
+    Column("", lambda g: g.statistics.profit_factor, "Factor", shown=ratio, rank=SECOND, is_right=True),
 )
 
 

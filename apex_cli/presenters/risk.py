@@ -30,48 +30,26 @@ def _amount(value: Decimal | None) -> str:
 
 
 RISKS = Table[RiskRow](
-    Column(key="symbol", value=lambda r: r.symbol, title="Symbol", shown=bold),
+    Column("symbol", lambda r: r.symbol, "Symbol", shown=bold),
+    Column("side", lambda r: r.side, "Side", cell=lambda r: f"{r.side}{' entry' if r.is_entry else ''}"),
     Column(
-        key="side",
-        value=lambda r: r.side,
-        title="Side",
-        cell=lambda r: Cell(f"{r.side}{' entry' if r.is_entry else ''}"),
+        "quantity", lambda r: number(r.quantity), "Qty", cell=lambda r: units(r.quantity), rank=SECOND, is_right=True
     ),
+    Column("working_entry", lambda r: r.is_entry),
+    Column("notional", lambda r: r.notional, "Value", shown=_amount, is_right=True),
+    Column("risk", lambda r: r.risk, "Risk", shown=_amount, is_right=True),
+    Column("stop_price", lambda r: r.stop_price, "Stop", shown=price, rank=SECOND, is_right=True),
     Column(
-        key="quantity",
-        value=lambda r: number(r.quantity),
-        title="Qty",
-        cell=lambda r: Cell(units(r.quantity)),
-        rank=SECOND,
-        is_right=True,
-    ),
-    Column(key="working_entry", value=lambda r: r.is_entry),
-    Column(key="notional", value=lambda r: r.notional, title="Value", shown=_amount, is_right=True),
-    Column(key="risk", value=lambda r: r.risk, title="Risk", shown=_amount, is_right=True),
-    Column(key="stop_price", value=lambda r: r.stop_price, title="Stop", shown=price, rank=SECOND, is_right=True),
-    Column(
-        key="at_stop",
-        value=lambda r: r.at_stop,
-        title="At stop",
+        "at_stop",
+        lambda r: r.at_stop,
+        "At stop",
         shown=lambda pnl: Cell(DASH) if pnl is None else gain(pnl),
         is_right=True,
     ),
-    Column(
-        key="strategy",
-        value=lambda r: r.strategy,
-        title="Strategy",
-        shown=lambda name: name or NO_NAME["strategy"],
-        rank=THIRD,
-    ),
-    Column(
-        key="sector",
-        value=lambda r: r.sector,
-        title="Sector",
-        shown=lambda name: name or NO_NAME["sector"],
-        rank=LAST,
-    ),
-    Column(key="history_days", value=lambda r: r.days),
-    Column(key="remarks", value=lambda r: list(r.remarks)),
+    Column("strategy", lambda r: r.strategy, "Strategy", shown=lambda name: name or NO_NAME["strategy"], rank=THIRD),
+    Column("sector", lambda r: r.sector, "Sector", shown=lambda name: name or NO_NAME["sector"], rank=LAST),
+    Column("history_days", lambda r: r.days),
+    Column("remarks", lambda r: list(r.remarks)),
     empty="Nothing is held, and no entry works.",
 )
 
@@ -112,17 +90,13 @@ def _use_cell(use: LimitUse) -> Cell:
 
 
 LIMITS = Table[LimitUse](
-    Column(key="code", value=lambda u: u.code, title="Limit", shown=lambda code: LIMIT_NAMES.get(code, code)),
-    Column(key="subject", value=lambda u: u.subject, title="Of", shown=lambda name: name or DASH, rank=SECOND),
-    Column(key="unit", value=lambda u: u.unit),
-    Column(
-        key="found", value=lambda u: u.found, title="Found", cell=lambda u: Cell(_counted(u, u.found)), is_right=True
-    ),
-    Column(
-        key="limit", value=lambda u: u.limit, title="Most", cell=lambda u: Cell(_counted(u, u.limit)), is_right=True
-    ),
-    Column(key="left", value=lambda u: u.left, title="Left", cell=lambda u: Cell(_counted(u, u.left)), is_right=True),
-    Column(key="used", value=lambda u: u.fraction, title="Used", cell=_use_cell),
+    Column("code", lambda u: u.code, "Limit", shown=lambda code: LIMIT_NAMES.get(code, code)),
+    Column("subject", lambda u: u.subject, "Of", shown=lambda name: name or DASH, rank=SECOND),
+    Column("unit", lambda u: u.unit),
+    Column("found", lambda u: u.found, "Found", cell=lambda u: _counted(u, u.found), is_right=True),
+    Column("limit", lambda u: u.limit, "Most", cell=lambda u: _counted(u, u.limit), is_right=True),
+    Column("left", lambda u: u.left, "Left", cell=lambda u: _counted(u, u.left), is_right=True),
+    Column("used", lambda u: u.fraction, "Used", cell=_use_cell),
 )
 
 

@@ -12,10 +12,10 @@ from apex_cli.presenters.screen.blocks import FIRST, Cell, Fields, Grid, Head, T
 T = TypeVar("T")
 
 
-class Column(Value, Generic[T], frozen=True, kw_only=True):
-    """One fact about each row."""
+class Column(Value, Generic[T], frozen=True):
+    """One fact about each row: its key, its value and its title, then how it is drawn."""
 
-    key: str = ""
+    key: str
     """Its name in the JSON; empty: it is only drawn."""
 
     value: Callable[[T], Any]
@@ -25,8 +25,8 @@ class Column(Value, Generic[T], frozen=True, kw_only=True):
     shown: Callable[[Any], str | Cell] = str
     """The value in the drawn table."""
 
-    cell: Callable[[T], Cell] | None = None
-    """The cell in the drawn table, where the value alone does not make it."""
+    cell: Callable[[T], str | Cell] | None = None
+    """The row's cell in the drawn table, where the value alone does not make it."""
 
     rank: int = FIRST
     is_right: bool = False
@@ -78,9 +78,7 @@ class Table(Generic[T]):
 
 
 def _cell(column: Column[T], row: T) -> Cell:
-    if column.cell is not None:
-        return column.cell(row)
-    shown = column.shown(column.value(row))
+    shown = column.shown(column.value(row)) if column.cell is None else column.cell(row)
     return shown if isinstance(shown, Cell) else Cell(shown)
 
 

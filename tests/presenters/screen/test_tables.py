@@ -26,11 +26,11 @@ class Held(NamedTuple):
 
 
 HELD = Table[Held](
-    Column(key="id", value=lambda h: f"id-{h.symbol}", title="Id", rank=LAST, place=1),
-    Column(key="symbol", value=lambda h: h.symbol, title="Symbol", shown=bold),
-    Column(key="quantity", value=lambda h: h.quantity, title="Qty", is_right=True),
-    Column(key="raw", value=lambda h: -h.quantity),
-    Column(value=lambda h: h.note, title="Note", rank=SECOND, wraps=True),
+    Column("id", lambda h: f"id-{h.symbol}", "Id", rank=LAST, place=1),
+    Column("symbol", lambda h: h.symbol, "Symbol", shown=bold),
+    Column("quantity", lambda h: h.quantity, "Qty", is_right=True),
+    Column("raw", lambda h: -h.quantity),
+    Column("", lambda h: h.note, "Note", rank=SECOND, wraps=True),
     empty="Nothing is held.",
 )
 
