@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apex_cli.core.errors import ApexError, InputError, RefusedError
+from apex_cli.core.errors import ApexError, ExitStatus, InputError, RefusedError
 from apex_cli.presenters.envelope import envelope_text, error_entry
 from apex_cli.presenters.screen.output import without_secrets
 
 COMMAND = "listen"
 UNKNOWN_SENDER = "unauthorized"
+HTTP_STATUS = {
+    ExitStatus.OK: 200,
+    ExitStatus.USAGE: 400,
+    ExitStatus.CONFIG: 500,
+    ExitStatus.REFUSED: 409,
+    ExitStatus.UNAVAILABLE: 503,
+    ExitStatus.UNKNOWN_OUTCOME: 500,
+    ExitStatus.BUSY: 503,
+    ExitStatus.NOTHING_DONE: 409,
+    ExitStatus.STATE_DAMAGED: 503,
+}
+"""Status of HTTP by exit status; anything else is 500."""
 
 
 class RequestRefused(Exception):  # noqa: N818 - a verdict on a request, answered by the server

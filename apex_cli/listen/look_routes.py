@@ -22,7 +22,7 @@ from apex_cli.core.errors import BusyError, ExitStatus
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.request import Answer, Choice
 from apex_cli.listen.http_door import bearer_of, read_body, too_many
-from apex_cli.listen.http_refusals import RequestRefused, unauthorized, wrong_input
+from apex_cli.listen.http_refusals import HTTP_STATUS, RequestRefused, unauthorized, wrong_input
 from apex_cli.listen.metrics import CONTENT_TYPE
 from apex_cli.listen.openapi import QUANTITY, Sources, openapi
 from apex_cli.listen.request_rates import Bucket
@@ -35,19 +35,6 @@ MOST_ANSWER = 4_096
 """Bytes of the answer to an approval."""
 
 BY = "http"
-HTTP = {
-    ExitStatus.OK: 200,
-    ExitStatus.USAGE: 400,
-    ExitStatus.CONFIG: 500,
-    ExitStatus.REFUSED: 409,
-    ExitStatus.UNAVAILABLE: 503,
-    ExitStatus.UNKNOWN_OUTCOME: 500,
-    ExitStatus.BUSY: 503,
-    ExitStatus.NOTHING_DONE: 409,
-    ExitStatus.STATE_DAMAGED: 503,
-}
-"""Status of HTTP by exit status; anything else is 500."""
-
 R = TypeVar("R")
 
 
@@ -169,7 +156,7 @@ class LookRoutes:
     async def _captured(self, thread: ThreadPoolExecutor, command: str, show: Callable[[Captured], None]) -> Response:
         out = Captured(command)
         await self._done(thread, partial(_shown, out, show))
-        http = HTTP.get(ExitStatus(out.envelope["exit_code"]), 500)
+        http = HTTP_STATUS.get(ExitStatus(out.envelope["exit_code"]), 500)
         return Response(out.text, status_code=http, media_type="application/json", headers=HEADERS)
 
     async def _done(self, thread: ThreadPoolExecutor, work: Callable[[], R]) -> R:

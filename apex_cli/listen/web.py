@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from apex_cli.core.errors import ApexError, ExitStatus, InputError, StateError
 from apex_cli.listen.group_commit import INTAKE_FULL
-from apex_cli.listen.http_refusals import COMMAND, RequestRefused, refusal_text, wrong_input
+from apex_cli.listen.http_refusals import COMMAND, HTTP_STATUS, RequestRefused, refusal_text, wrong_input
 from apex_cli.presenters.envelope import envelope_text
 
 if TYPE_CHECKING:
@@ -113,18 +113,7 @@ def _of_ours(error: ApexError) -> RequestRefused:
         why = "too many signals wait for a run" if error.code == INTAKE_FULL else "the state cannot be used now"
         ours = StateError("not_kept", f"Nothing was kept: {why}. Send it again later.")
         return RequestRefused(503, ours, why=f"{error.code}: {error.message}", headers={"Retry-After": "30"})
-    return RequestRefused(_HTTP.get(error.status, 500), error)
-
-
-_HTTP = {
-    ExitStatus.USAGE: 400,
-    ExitStatus.CONFIG: 500,
-    ExitStatus.REFUSED: 409,
-    ExitStatus.UNAVAILABLE: 503,
-    ExitStatus.UNKNOWN_OUTCOME: 500,
-    ExitStatus.BUSY: 503,
-    ExitStatus.NOTHING_DONE: 409,
-}
+    return RequestRefused(HTTP_STATUS.get(error.status, 500), error)
 
 
 class Guard:

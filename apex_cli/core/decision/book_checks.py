@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from apex_cli.core.decision.exposure_checks import cap_check
+from apex_cli.core.decision.exposure_checks import cap_check, count_check
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.model.decision import Check, Exposure
 from apex_cli.core.model.money import ZERO
@@ -34,17 +34,8 @@ def sector_positions(ctx: CheckContext) -> Check | None:
     unknown = _unknown_sector(ctx, "sector_positions", f"at most {most}")
     if unknown is not None:
         return unknown
-    held, sector = len({each.key for each in _of_sector(ctx)}), ctx.snapshot.protections.sector
-    if held < most and not ctx.describe:
-        return passing("sector_positions")
-    return verdict(
-        "sector_positions",
-        passed=held < most,
-        limit=f"at most {most} of sector {sector}",
-        value=f"{held} open",
-        message=f"Sector {sector} has {held} positions and working entries; the most allowed is {most}. "
-        "It opens again when one of them is closed.",
-    )
+    what = f"sector {ctx.snapshot.protections.sector}"
+    return count_check(ctx, "sector_positions", what=what, among=_of_sector(ctx), most=most)
 
 
 def _of_sector(ctx: CheckContext) -> list[Exposure]:

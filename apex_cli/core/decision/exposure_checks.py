@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from apex_cli.core.decision.verdict import CheckContext, passing, verdict
 from apex_cli.core.market.calendar import market_time
-from apex_cli.core.model.decision import Check
+from apex_cli.core.model.decision import Check, Exposure
 from apex_cli.core.model.money import ZERO
 from apex_cli.core.model.wording import money, percent
 
@@ -120,6 +121,21 @@ def cap_check(ctx: CheckContext, code: str, *, what: str, part: Decimal, total: 
         value=money(total),
         message=f"{what} would be {money(total)} with this trade; the limit is {money(most)}. "
         "It opens again when a position is closed or its stop is nearer.",
+    )
+
+
+def count_check(ctx: CheckContext, code: str, *, what: str, among: Iterable[Exposure], most: int) -> Check:
+    """Return whether positions and working entries *among*, counted per security, leave room for one more."""
+    held = len({exposure.key for exposure in among})
+    if held < most and not ctx.describe:
+        return passing(code)
+    return verdict(
+        code,
+        passed=held < most,
+        limit=f"at most {most} of {what}",
+        value=f"{held} open",
+        message=f"{what[0].upper()}{what[1:]} has {held} positions and working entries; the most allowed is {most}. "
+        "It opens again when one of them is closed.",
     )
 
 

@@ -139,17 +139,8 @@ def strategy_positions(ctx: CheckContext) -> Check | None:
     if most is None:
         return None
     name = ctx.signal.strategy or NO_STRATEGY
-    held = len({exposure.key for exposure in _of_strategy(ctx)})
-    if held < most and not ctx.describe:
-        return passing("strategy_positions")
-    return verdict(
-        "strategy_positions",
-        passed=held < most,
-        limit=f"at most {most} of strategy {name}",
-        value=f"{held} open",
-        message=f"Strategy {name} has {held} positions and working entries; the most allowed is {most}. "
-        "It opens again when one of them is closed.",
-    )
+    what = f"strategy {name}"
+    return exposure_checks.count_check(ctx, "strategy_positions", what=what, among=_of_strategy(ctx), most=most)
 
 
 def _budget(ctx: CheckContext) -> StrategyBudget:
