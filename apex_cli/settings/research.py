@@ -83,24 +83,8 @@ class PredictorSettings(Value, frozen=True, kw_only=True):
     """Models kept for apex model rollback."""
 
 
-class MeanReversionSettings(Value, frozen=True, kw_only=True):
-    """Section ``scanners.mean_reversion``: buys what fell too fast."""
-
-    enabled: bool = True
-    """False: this scanner does not look."""
-
-    interval_minutes: Minutes = 60
-    """How often it looks."""
-
-    short: bool = False
-    """True: sell short on the mirrored picture, too."""
-
-    rsi_below: Annotated[Decimal, Range(1, 50)] = Decimal(30)
-    """RSI14 that counts as oversold."""
-
-
-class VolumeReversalSettings(Value, frozen=True, kw_only=True):
-    """Section ``scanners.volume_reversal``: a volume spike that turns a fall around."""
+class OneScanner(Value, frozen=True, kw_only=True):
+    """What every built-in scanner has."""
 
     enabled: bool = True
     """False: this scanner does not look."""
@@ -110,22 +94,25 @@ class VolumeReversalSettings(Value, frozen=True, kw_only=True):
 
     short: bool = False
     """True: sell short on the mirrored picture, too."""
+
+
+class MeanReversionSettings(OneScanner, frozen=True, kw_only=True):
+    """Section ``scanners.mean_reversion``: buys what fell too fast."""
+
+    interval_minutes: Minutes = 60
+    rsi_below: Annotated[Decimal, Range(1, 50)] = Decimal(30)
+    """RSI14 that counts as oversold."""
+
+
+class VolumeReversalSettings(OneScanner, frozen=True, kw_only=True):
+    """Section ``scanners.volume_reversal``: a volume spike that turns a fall around."""
 
     volume_multiple: Annotated[Decimal, Range(0, 1000)] = Decimal("2.5")
     """Volume over the mean of the 20 bars before that counts as a spike."""
 
 
-class MomentumBreakoutSettings(Value, frozen=True, kw_only=True):
+class MomentumBreakoutSettings(OneScanner, frozen=True, kw_only=True):
     """Section ``scanners.momentum_breakout``: a close above every high of the bars before, with volume."""
-
-    enabled: bool = True
-    """False: this scanner does not look."""
-
-    interval_minutes: Minutes = 15
-    """How often it looks."""
-
-    short: bool = False
-    """True: sell short on the mirrored picture, too."""
 
     volume_multiple: Annotated[Decimal, Range(0, 1000)] = Decimal("1.5")
     """Volume over the mean of the 20 bars before that confirms a breakout."""
@@ -134,18 +121,10 @@ class MomentumBreakoutSettings(Value, frozen=True, kw_only=True):
     """Bars whose highs are broken."""
 
 
-class TrendFollowingSettings(Value, frozen=True, kw_only=True):
+class TrendFollowingSettings(OneScanner, frozen=True, kw_only=True):
     """Section ``scanners.trend_following``: joins a strong trend after a pause."""
 
-    enabled: bool = True
-    """False: this scanner does not look."""
-
     interval_minutes: Minutes = 60
-    """How often it looks."""
-
-    short: bool = False
-    """True: sell short on the mirrored picture, too."""
-
     min_adx: Annotated[Decimal, Range(0, 100)] = Decimal(25)
     """ADX14 that counts as a trend."""
 
