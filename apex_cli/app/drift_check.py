@@ -22,7 +22,7 @@ from apex_cli.core.model.risk import CapitalBase
 if TYPE_CHECKING:
     from apex_cli.app.replayer import OnStep
     from apex_cli.core.ports import SignalBatch
-    from apex_cli.core.reports.drift import Drift
+    from apex_cli.core.reports.drift_report import Drift
     from apex_cli.core.reports.trade_log import TradeLog
     from apex_cli.core.reports.trade_report import Span
     from apex_cli.settings.sections import Settings
@@ -60,7 +60,7 @@ def find_drift(settings: Settings, options: DriftOptions, on_step: OnStep | None
     """
     from apex_cli.app.replayer import Replay, ReplayOptions
     from apex_cli.core.adapters import event_loop
-    from apex_cli.core.reports.drift import make_drift
+    from apex_cli.core.reports.drift_report import make_drift
     from apex_cli.core.reports.trade_log import TradeLog
 
     live, model = read_log(settings), TradeLog()

@@ -163,7 +163,7 @@ class Operator:
 
     def report(self, first: date | None = None) -> TradeReport:
         """Return what trading came to since the session *first*, or ever."""
-        from apex_cli.app.tearsheet import read_report
+        from apex_cli.app.report_pages import read_report
         from apex_cli.core.reports.trade_report import Span
 
         return read_report(self._settings, Span(first=first))

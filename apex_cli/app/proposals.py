@@ -149,7 +149,7 @@ async def _decide(
 @contextmanager
 def _one_at_a_time(settings: Settings) -> Iterator[None]:
     """Let no other proposal be decided on meanwhile, in this process or another."""
-    from apex_cli.core.adapters.locks import PROPOSALS_LOCK, ProcessLock
+    from apex_cli.core.adapters.process_locks import PROPOSALS_LOCK, ProcessLock
 
     lock = ProcessLock(settings.state.dir / PROPOSALS_LOCK)
     lock.take_or_refuse(LONGEST_WAIT_S)

@@ -202,7 +202,7 @@ def executor_lock(settings: Settings, wait_s: float = 0) -> Iterator[None]:
     Raises:
         BusyError: another process holds it.
     """
-    from apex_cli.core.adapters.locks import ExecutorLock
+    from apex_cli.core.adapters.process_locks import ExecutorLock
 
     lock = ExecutorLock(settings.state.dir)
     lock.acquire(wait_s)
@@ -214,7 +214,7 @@ def executor_lock(settings: Settings, wait_s: float = 0) -> Iterator[None]:
 
 def executor_holder(settings: Settings) -> str:
     """Return who holds the executor now, empty when nobody does."""
-    from apex_cli.core.adapters.locks import ExecutorLock
+    from apex_cli.core.adapters.process_locks import ExecutorLock
 
     lock = ExecutorLock(settings.state.dir)
     return lock.holder() or "another process" if lock.is_held_elsewhere() else ""

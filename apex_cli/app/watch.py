@@ -128,7 +128,7 @@ class Watch:
         Raises:
             ApexError: the journal cannot be read.
         """
-        from apex_cli.app.tearsheet import read_report
+        from apex_cli.app.report_pages import read_report
         from apex_cli.core.reports.trade_report import Span
 
         first = session_date(self._now(self._store.view())) - MONTH

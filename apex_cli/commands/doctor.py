@@ -228,7 +228,7 @@ def _look_at_notifications(settings: Settings) -> Iterator[Finding]:
     if not is_wanted(settings):
         yield _ok("notify", "no channel is set up")
         return
-    from apex_cli.notify.standing import findings
+    from apex_cli.notify.channel_status import findings
 
     yield from findings(settings)
 

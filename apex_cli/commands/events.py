@@ -41,7 +41,7 @@ def events(
     """Show the events of the journal; with --json each is a line of JSON, with a number to continue from."""
     from apex_cli.app.journal_feed import JournalFeed
     from apex_cli.app.journal_feed import follow as follow_feed
-    from apex_cli.presenters.events import event_line, event_text
+    from apex_cli.presenters.event_lines import event_line, event_text
 
     out = call.out
     kinds = _kinds(kind or ())

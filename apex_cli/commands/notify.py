@@ -55,7 +55,7 @@ def try_channels(
 def status(call: Call) -> None:
     """Show what each channel delivered, what failed, and how far it is behind; no network."""
     out, settings = call.out, call.settings
-    from apex_cli.notify.standing import CHANNELS, standings
+    from apex_cli.notify.channel_status import CHANNELS, standings
 
     found, problems = standings(settings)
     out.warn(*(Reason(code=problem.code, message=f"{problem.message} {problem.hint}") for problem in problems))

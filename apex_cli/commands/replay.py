@@ -151,7 +151,7 @@ def replay(
         out.detail(history.taken_as(symbol))
     written = {}
     if html is not None:
-        from apex_cli.app.tearsheet import replay_page
+        from apex_cli.app.report_pages import replay_page
 
         written["html"] = str(write_page(html, replay_page(report, settings, options, benchmark)))
     if png is not None:

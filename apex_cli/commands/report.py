@@ -74,7 +74,7 @@ def report(
 
 def build(out: Output, settings: Settings, span: Span, *, keeps_trades: bool = False) -> TradeReport:
     """Return the report, read from the journal event by event."""
-    from apex_cli.app.tearsheet import read_report
+    from apex_cli.app.report_pages import read_report
 
     with _progress(out, open_journal(settings).size()) as on_bytes:
         return read_report(settings, span, keeps_trades=keeps_trades, on_bytes=on_bytes)
@@ -111,7 +111,7 @@ def _write(
 
     written = {}
     if html is not None:
-        from apex_cli.app.tearsheet import report_page
+        from apex_cli.app.report_pages import report_page
 
         written["html"] = str(write_page(html, report_page(found, settings, title, benchmark)))
     if png is not None:

@@ -264,7 +264,7 @@ class Postman:
 
     async def _hear(self, secrets: Secrets) -> None:
         """Answer presses and commands; one process of this state at a time."""
-        from apex_cli.core.adapters.locks import ProcessLock
+        from apex_cli.core.adapters.process_locks import ProcessLock
 
         lock = ProcessLock(notify_folder(self._settings) / "telegram_hearing.lock")
         if not lock.take(0):

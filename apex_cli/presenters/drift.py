@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apex_cli.core.model.wording import account_currency
-from apex_cli.core.reports.drift import Drift, ExitDrift, FillCosts, FillDrift, OneSided, SideResult
+from apex_cli.core.reports.drift_report import Drift, ExitDrift, FillCosts, FillDrift, OneSided, SideResult
 from apex_cli.core.reports.measures import Interval
 from apex_cli.presenters.screen.blocks import SECOND, THIRD, Block, Cell, Grid, Line, Tone, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold

@@ -20,7 +20,7 @@ from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.market.calendar import next_session
 from apex_cli.core.model.money import ceil_to_step
 from apex_cli.core.model.risk import CapitalBase
-from apex_cli.core.reports.drift import Drift
+from apex_cli.core.reports.drift_report import Drift
 from apex_cli.settings.brokers import CommissionModel
 from apex_cli.settings.sections import Settings
 from kit import START, a_row

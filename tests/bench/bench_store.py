@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import msgspec
 
-from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.adapters.process_locks import ProcessLock
 from apex_cli.core.adapters.state.journal import encode_event
 from apex_cli.core.adapters.state.store import TinyDbStore
 from apex_cli.core.model.fill import Fill

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apex_cli.core.adapters.locks import ExecutorLock
+from apex_cli.core.adapters.process_locks import ExecutorLock
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
 from apex_cli.core.adapters.system_clock import SystemClock
 from apex_cli.core.errors import BrokerError, StateError

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from apex_cli.core.adapters.locks import ExecutorLock
+from apex_cli.core.adapters.process_locks import ExecutorLock
 from apex_cli.core.adapters.state import file_format as state_care
 from apex_cli.core.adapters.state import migrations
 from apex_cli.core.adapters.state.journal import MOST_LINE

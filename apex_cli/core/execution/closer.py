@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import ExitChanges
-from apex_cli.core.decision.closing import ClosePlan, plan_close, stops_to_stand_in, without
+from apex_cli.core.decision.close_plan import ClosePlan, plan_close, stops_to_stand_in, without
 from apex_cli.core.errors import ApexError, BrokerError, NothingToDo, OutcomeUnknownError, RefusedError
 from apex_cli.core.execution.close_result import close_failure, nothing_to_close, what_came_of
 from apex_cli.core.execution.close_terms import (

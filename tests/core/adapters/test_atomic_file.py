@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from apex_cli.core.adapters import atomic_file
-from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.adapters.process_locks import ProcessLock
 from apex_cli.core.errors import ExitStatus, StateError
 
 

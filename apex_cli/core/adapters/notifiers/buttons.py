@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, write_atomically
-from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.adapters.process_locks import ProcessLock
 from apex_cli.core.errors import EXHAUSTING
 from apex_cli.core.model.base import Value
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from apex_cli.core.adapters.atomic_file import ensure_private_dir, read_bytes, write_atomically
-from apex_cli.core.adapters.locks import ProcessLock
+from apex_cli.core.adapters.process_locks import ProcessLock
 from apex_cli.core.errors import EXHAUSTING
 from apex_cli.core.model.delivery import Delivery
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from apex_cli.core.adapters.atomic_file import not_a_file
-from apex_cli.core.adapters.locks import LOCKS
+from apex_cli.core.adapters.process_locks import LOCKS
 from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.restoration import BadLines, book_problem, judged
 from apex_cli.core.adapters.state.store import TinyDbStore

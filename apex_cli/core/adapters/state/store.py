@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder
-from apex_cli.core.adapters.locks import STATE_LOCK, ProcessLock
+from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import Backup, Meta
 from apex_cli.core.adapters.state.journal import Journal

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.decision.brackets import build_bracket, close_order, exits_for_remaining
-from apex_cli.core.decision.closing import ClosePlan, plan_close
+from apex_cli.core.decision.close_plan import ClosePlan, plan_close
 from apex_cli.core.decision.plan import decide
 from apex_cli.core.model.instrument import make_instrument
 from apex_cli.core.model.limits import Limits

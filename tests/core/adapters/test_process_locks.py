@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from apex_cli.core.adapters.locks import ExecutorLock, ProcessLock
+from apex_cli.core.adapters.process_locks import ExecutorLock, ProcessLock
 from apex_cli.core.errors import BusyError, ExitStatus, StateError
 
 HOLD = """
 import sys, pathlib
-from apex_cli.core.adapters.locks import ExecutorLock
+from apex_cli.core.adapters.process_locks import ExecutorLock
 sys.argv = ["/usr/bin/apex", "run", "--token=secret"]
 lock = ExecutorLock(pathlib.Path(sys.stdin.readline().strip()))
 lock.acquire()

@@ -6,7 +6,7 @@ from typing import Any
 
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price
-from apex_cli.core.reports.drift import Drift, make_drift
+from apex_cli.core.reports.drift_report import Drift, make_drift
 from apex_cli.core.reports.trade_log import TradeLog
 from apex_cli.core.reports.trade_report import Span
 from apex_cli.core.state.events import UnreadEvent, read_event
