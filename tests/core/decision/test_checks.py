@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,9 +8,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from apex_cli.core.decision import exposure_checks, market_checks, signal_checks
-from apex_cli.core.decision.checks import PRE_TRADE_CHECKS
+from apex_cli.core.decision import (
+    agent_checks,
+    book_checks,
+    exposure_checks,
+    market_checks,
+    protection_checks,
+    signal_checks,
+)
+from apex_cli.core.decision.checks import AGENT_CHECKS, PRE_TRADE_CHECKS
 from apex_cli.core.decision.plan import decide, explain_checks
+from apex_cli.core.decision.protection_checks import PROTECTION_CHECKS
+from apex_cli.core.learning.followed import OF_ITS_OWN
 from apex_cli.core.model.decision import DayTradeStatus, Regime, TradingMode
 from apex_cli.core.model.instrument import MarketType, OptionRight
 from apex_cli.core.model.limits import ExecutionLimits, Limits
@@ -22,6 +32,7 @@ from apex_cli.core.model.reconciliation import BreakCode, Lock
 from apex_cli.core.model.risk import CapitalBase, OnObstacle, RiskLimits
 from apex_cli.core.model.signal import SignalType
 from apex_cli.core.model.spelling import Hints, canonical
+from apex_cli.presenters.messages.notices import WORTH_KNOWING
 
 D = Decimal
 CODES = [
@@ -51,6 +62,34 @@ CODES = [
     "buying_power",
     "day_trades",
 ]
+ASKED = (*AGENT_CHECKS, *PRE_TRADE_CHECKS, *PROTECTION_CHECKS)
+MODULES = (agent_checks, book_checks, exposure_checks, market_checks, protection_checks, signal_checks)
+
+
+NEITHER = {
+    "agent_proposals",
+    "agent_risk",
+    "agent_waiting",
+    "beta_exposure",
+    "blackout",
+    "cooldown",
+    "correlated_risk",
+    "flat_at_close",
+    "kelly",
+    "loss_streak",
+    "low_expectancy",
+    "max_notional",
+    "net_expectancy",
+    "net_reward_risk",
+    "reconciled",
+    "sector_positions",
+    "sector_risk",
+    "stop_guard",
+    "strategy_positions",
+    "strategy_risk",
+    "volatility",
+}
+"""Checks that refuse a signal neither for what it is alone, nor for what concerns the next one, too."""
 
 
 def only(failures: dict[str, Reason], code: str) -> Reason:
@@ -58,8 +97,26 @@ def only(failures: dict[str, Reason], code: str) -> Reason:
     reason = failures[code]
     assert reason.limit
     assert reason.value
+
     assert reason.message.endswith(".")
     return reason
+
+
+def test_every_check_is_asked() -> None:
+    written = {
+        function
+        for module in MODULES
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+        if list(function.__annotations__) == ["ctx", "return"]
+        and function.__annotations__["return"].startswith("Check")
+    }
+    assert written == set(ASKED)
+
+
+def test_every_check_is_known_to_concern_the_signal_or_the_account_or_neither() -> None:
+    codes = [check.__name__ for check in ASKED]
+    assert sorted(codes) == sorted([*OF_ITS_OWN, *WORTH_KNOWING, *NEITHER])
 
 
 def test_every_check_reports_in_order_under_its_own_name(build: Any) -> None:
