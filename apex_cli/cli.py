@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from apex_cli import __version__
-from apex_cli.commands import ABOUT, COMMANDS, GROUPS
+from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ApexError, ExitStatus, InputError
 from apex_cli.presenters.envelope import INTERRUPTED
 from apex_cli.presenters.screen.output import (
@@ -49,11 +49,12 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         try:
-            module = import_module(f"apex_cli.commands.{COMMANDS[cmd_name]}")
+            import_module(f"apex_cli.commands.{COMMANDS[cmd_name]}")
         except KeyboardInterrupt:
             raise typer.Abort from None  # Typer would end without a word
-        sub_app: typer.Typer = getattr(module, "apps", {}).get(cmd_name) or module.app
-        command = get_command(sub_app)
+        from apex_cli.commands.options import APPS  # noqa: PLC0415 - start-up is a feature
+
+        command = get_command(APPS[cmd_name])
         command.name = cmd_name
         if (DOCS / f"{cmd_name}.md").exists():
             command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {cmd_name}")))
@@ -64,7 +65,7 @@ class LazyGroup(TyperGroup):
         """Print the front page, which imports no command."""
         from apex_cli.commands.help_sheet import draw_help  # noqa: PLC0415 - start-up is a feature
 
-        draw_help(self, ctx, {title: {name: ABOUT[name] for name in names} for title, names in GROUPS.items()})
+        draw_help(self, ctx, GROUPS)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer's own type is private
         """Return the command that *args* begin with; for none, say which one may be meant."""

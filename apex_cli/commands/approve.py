@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.completion import pending_names
-from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.reason import Reason
@@ -21,11 +21,8 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex approve 01J9ZC --yes --quantity 2")
-@common("approve", live=True)
+@command("approve", "01J9ZC --yes --quantity 2", live=True)
 def approve(
     call: Call,
     ids: Annotated[

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.completion import entry_names
-from apex_cli.commands.options import Call, HandOverOption, common
+from apex_cli.commands.options import Call, HandOverOption, command
 from apex_cli.core.errors import InputError, NothingToDo
 
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex cancel MSFT --yes")
-@common("cancel", live=True)
+@command("cancel", "MSFT --yes", live=True)
 def cancel(
     call: Call,
     names: Annotated[

@@ -9,14 +9,12 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import executor_lock, open_store
-from apex_cli.commands.options import Call, common, positive_decimal
+from apex_cli.commands.options import Call, command, positive_decimal
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import Usd
 from apex_cli.core.model.wording import money
 from apex_cli.presenters.screen.blocks import Cell, Fields
 from apex_cli.settings.brokers import BrokerName
-
-app = typer.Typer(add_completion=False)
 
 
 class Direction(StrEnum):
@@ -26,8 +24,7 @@ class Direction(StrEnum):
     OUT = "out"
 
 
-@app.command(epilog="Example: apex cash in 2000 --reason savings")
-@common("cash")
+@command("cash", "in 2000 --reason savings")
 def cash(
     call: Call,
     direction: Annotated[Direction, typer.Argument(case_sensitive=False, help="in, or out.", show_default=False)],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.commands.completion import held_names
-from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
 from apex_cli.commands.options import fraction as parse_fraction
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.request import Closed, CloseRequest, WorkDone
@@ -19,11 +19,8 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex close TSLA --fraction 0.5 --yes")
-@common("close", live=True)
+@command("close", "TSLA --fraction 0.5 --yes", live=True)
 def close(
     call: Call,
     symbols: Annotated[

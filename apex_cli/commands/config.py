@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from apex_cli.app.resources import write_page
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ConfigError, InputError, NothingToDo
 from apex_cli.core.reader import Problem, Reader, suggest
 from apex_cli.presenters.screen.blocks import Cell, Fields, Line
@@ -25,8 +25,7 @@ HIDDEN = frozenset({"broker.ib.account"})
 """Keys whose value is masked wherever it is shown."""
 
 
-@app.command(epilog="Example: apex config show --changed")
-@common("config show")
+@command("config show", "--changed", app=app)
 def show(
     call: Call,
     changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the defaults.")] = False,
@@ -43,8 +42,7 @@ def show(
     call.out.result(data, lines or (Line(text="Nothing differs from the defaults."),))
 
 
-@app.command(epilog="Example: apex config get risk.capital")
-@common("config get")
+@command("config get", "risk.capital", app=app)
 def get(call: Call, key: KeyArgument) -> None:
     """Show the value of one key, and where it comes from."""
     path, settings = _known(key), call.settings
@@ -54,8 +52,7 @@ def get(call: Call, key: KeyArgument) -> None:
     call.out.result(data, (Line(text=_scalar(value), is_whole=True),))
 
 
-@app.command("set", epilog="Example: apex config set risk.capital 5000")
-@common("config set")
+@command("config set", "risk.capital 5000", app=app)
 def set_(
     call: Call,
     key: KeyArgument,
@@ -83,8 +80,7 @@ def set_(
     call.out.result(data, (Fields(rows=tuple((label, Cell(text)) for label, text in rows)),))
 
 
-@app.command(epilog="Example: apex config unset risk.capital")
-@common("config unset")
+@command("config unset", "risk.capital", app=app)
 def unset(call: Call, key: KeyArgument) -> None:
     """Take one key out of the file, so that its default holds."""
     from apex_cli.settings.edit import without_value
@@ -101,8 +97,7 @@ def unset(call: Call, key: KeyArgument) -> None:
     call.out.result(data, (Fields(rows=tuple((label, Cell(text)) for label, text in rows)),))
 
 
-@app.command(epilog="Example: apex config path")
-@common("config path")
+@command("config path", app=app)
 def path(call: Call) -> None:
     """Show which file is read, and where it was looked for."""
     found = find_config(call.config, environ=os.environ, cwd=Path.cwd())
@@ -113,8 +108,7 @@ def path(call: Call) -> None:
     call.out.result(data, (Line(text=str(found) if found else "none, the defaults hold", is_whole=True),))
 
 
-@app.command(epilog="Example: apex config edit")
-@common("config edit")
+@command("config edit", app=app)
 def edit(call: Call) -> None:
     """Open the file in your editor ($VISUAL, $EDITOR), then check it."""
     import shlex
@@ -135,8 +129,7 @@ def edit(call: Call) -> None:
     call.out.result({"file": str(file)}, (Line(text=f"{file} is valid."),))
 
 
-@app.command(epilog="Example: apex config validate --config new.yaml")
-@common("config validate")
+@command("config validate", "--config new.yaml", app=app)
 def validate(call: Call) -> None:
     """Check the file, its profiles and the variables, and name every problem."""
     from apex_cli.settings.conflicts import doubts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from apex_cli.commands.options import Call, HandOverOption, common, whole
+from apex_cli.commands.options import Call, HandOverOption, command, whole
 from apex_cli.core.errors import InputError, require_extra
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -16,8 +16,6 @@ from apex_cli.settings.sections import Settings
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
     from apex_cli.app.watch import Watch
-
-app = typer.Typer(add_completion=False)
 
 LOOPBACK = "127.0.0.1"
 THIS_COMPUTER = (LOOPBACK, "::1", "localhost")
@@ -49,8 +47,7 @@ class Theme(StrEnum):
     LIGHT = "light"
 
 
-@app.command(epilog="Example: apex dashboard --control")
-@common("dashboard")
+@command("dashboard", "--control")
 def dashboard(
     call: Call,
     control: Annotated[

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import typer
-
 from apex_cli.app.marketplace import broker_row
 from apex_cli.app.resources import badge_of, looked_at
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.commands.state import findings_grid
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.health import Finding, Level
@@ -19,11 +17,8 @@ from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.conflicts import doubts
 from apex_cli.settings.sections import Settings
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex doctor")
-@common("doctor")
+@command("doctor")
 def doctor(call: Call) -> None:
     """Check configuration, state, journal, executor, calendar, clock, broker, prices and notifications."""
     out, settings = call.out, call.any_settings

@@ -9,14 +9,11 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, fraction
+from apex_cli.commands.options import Call, command, fraction
 from apex_cli.core.errors import ConfigError
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex drift --signals all-signals.csv --from 2026-09-01")
-@common("drift")
+@command("drift", "--signals all-signals.csv --from 2026-09-01")
 def drift(
     call: Call,
     signals: Annotated[

@@ -11,17 +11,14 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, command, whole
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.reason import Reason
-
-app = typer.Typer(add_completion=False)
 
 NEWEST = 20
 
 
-@app.command(epilog="Example: apex events --follow --json --after 1042")
-@common("events")
+@command("events", "--follow --json --after 1042")
 def events(
     call: Call,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing what happens; Ctrl-C ends.")] = False,

@@ -8,15 +8,12 @@ import typer
 
 from apex_cli.app.resources import open_journal, open_store
 from apex_cli.commands.completion import recent_names
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.records import OutboxRow
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex explain demo-msft-breakout")
-@common("explain")
+@command("explain", "demo-msft-breakout")
 def explain(
     call: Call,
     identity: Annotated[

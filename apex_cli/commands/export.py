@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 
-app = typer.Typer(add_completion=False)
 BINARY = {"parquet", "xlsx"}
 
 
-@app.command(epilog="Example: apex export trades --format csv > trades.csv")
-@common("export")
+@command("export", "trades --format csv > trades.csv")
 def export(
     call: Call,
     what: Annotated[str, typer.Argument(metavar="WHAT", help="trades, fills, orders, equity or lots.")],

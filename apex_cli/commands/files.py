@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ExitStatus, InputError
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex files AAPL.csv")
-@common("files")
+@command("files", "AAPL.csv")
 def files(
     call: Call,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Prices, trades or signals; - reads standard input.")],

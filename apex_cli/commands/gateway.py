@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, positive_decimal, seconds, whole
+from apex_cli.commands.options import Call, command, positive_decimal, seconds, whole
 from apex_cli.presenters.screen.blocks import Line
 
 if TYPE_CHECKING:
     from apex_cli.gateway.serve import Started
-
-app = typer.Typer(add_completion=False)
 
 
 def _currency(text: str) -> str:
@@ -31,8 +29,7 @@ def _rate(text: str) -> tuple[str, Decimal]:
     return _currency(code), positive_decimal(value)
 
 
-@app.command(epilog="Example: apex gateway --bars bars --pace 5 --state gateway.json")
-@common("gateway", config=False)
+@command("gateway", "--bars bars --pace 5 --state gateway.json", config=False)
 def gateway(
     call: Call,
     port: Annotated[

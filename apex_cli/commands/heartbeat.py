@@ -9,15 +9,13 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import machine_time, open_store
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ApexError, ExitStatus
 from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.blocks import Cell, Fields, Tone
 from apex_cli.presenters.screen.formats import moment
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
-
-app = typer.Typer(add_completion=False)
 
 _AGE = re.compile(r"(\d{1,6})(m|h|d)")
 DEFAULT_AGE = timedelta(hours=26)
@@ -41,8 +39,7 @@ def parse_age(text: str | timedelta) -> timedelta:
     return age
 
 
-@app.command(epilog="Example: apex heartbeat --max-age 26h")
-@common("heartbeat")
+@command("heartbeat", "--max-age 26h")
 def heartbeat(
     call: Call,
     max_age: Annotated[

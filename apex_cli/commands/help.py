@@ -9,11 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from apex_cli.commands import COMMANDS, GROUPS
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.blocks import Cell, Fields
-
-app = typer.Typer(add_completion=False)
 
 
 def topics() -> list[str]:
@@ -38,8 +36,7 @@ def complete_topic(incomplete: str) -> list[str]:
     return [name for name in topics() if name.startswith(incomplete)]
 
 
-@app.command("help", epilog="Example: apex help handles")
-@common("help", config=False)
+@command("help", "handles", config=False)
 def show_help(
     call: Call,
     context: typer.Context,

@@ -10,15 +10,12 @@ import typer
 
 from apex_cli.app.resources import open_journal
 from apex_cli.commands.completion import strategy_names
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, command, whole
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.spelling import same_security
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex history --symbol MSFT --since 2026-11-01 --last 20")
-@common("history")
+@command("history", "--symbol MSFT --since 2026-11-01 --last 20")
 def history(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,

@@ -7,14 +7,11 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex import-fills trades.xml")
-@common("import-fills")
+@command("import-fills", "trades.xml")
 def import_fills(
     call: Call,
     file: Annotated[

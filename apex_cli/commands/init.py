@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.wording import visible
@@ -17,8 +17,6 @@ from apex_cli.presenters.screen.blocks import Block, Line, Tone
 if TYPE_CHECKING:
     from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.first import FirstAnswers, Question
-
-app = typer.Typer(add_completion=False)
 
 
 CAPITAL = Annotated[
@@ -68,8 +66,7 @@ PHONE = Annotated[
 ]
 
 
-@app.command(epilog="Example: apex init trading --yes --capital 5000 --risk 0.5")
-@common("init", config=False)
+@command("init", "trading --yes --capital 5000 --risk 0.5", config=False)
 def init(
     call: Call,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to; made when missing.")] = Path(),

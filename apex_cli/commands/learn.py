@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import open_store
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, command, whole
 from apex_cli.commands.replay import ActionsOption, BarsOption, FromOption, RuleOption, SignalsOption, ToOption
 from apex_cli.presenters.screen.blocks import Line
 
@@ -18,8 +18,7 @@ app = typer.Typer(
 VersionArgument = Annotated[int, typer.Argument(metavar="VERSION", help="0 are the defaults.", parser=whole(0))]
 
 
-@app.command(epilog="Example: apex learn status")
-@common("learn status")
+@command("learn status", app=app)
 def status(call: Call) -> None:
     """Show the weights in force beside the defaults, and what the learners wait for."""
     from apex_cli.presenters.learn import status_blocks, status_data
@@ -29,8 +28,7 @@ def status(call: Call) -> None:
     out.result(status_data(state, settings.learning), status_blocks(state, settings.learning))
 
 
-@app.command(epilog="Example: apex learn history")
-@common("learn history")
+@command("learn history", app=app)
 def history(call: Call) -> None:
     """List the versions of the weights that can be rolled back to."""
     from apex_cli.presenters.learn import history_blocks, history_data
@@ -40,8 +38,7 @@ def history(call: Call) -> None:
     out.result(history_data(state), history_blocks(state))
 
 
-@app.command(epilog="Example: apex learn diff 0 3")
-@common("learn diff")
+@command("learn diff", "0 3", app=app)
 def diff(
     call: Call,
     before: VersionArgument,
@@ -61,8 +58,7 @@ def diff(
     out.result(diff_data(before, other, *weights), diff_blocks(before, other, *weights))
 
 
-@app.command(epilog="Example: apex learn rollback 2")
-@common("learn rollback")
+@command("learn rollback", "2", app=app)
 def rollback(
     call: Call,
     version: VersionArgument,
@@ -78,8 +74,7 @@ def rollback(
     out.result(version_data(made), (Line(text=f"Version {made.version} is in force. {made.why}"),))
 
 
-@app.command(epilog='Example: apex learn freeze --reason "earnings season"')
-@common("learn freeze")
+@command("learn freeze", '--reason "earnings season"', app=app)
 def freeze(
     call: Call,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; shown by status.")] = "",
@@ -95,8 +90,7 @@ def freeze(
     out.result(data, (Line(text=f"Frozen at version {learning.version}. Go on with: apex learn unfreeze"),))
 
 
-@app.command(epilog="Example: apex learn unfreeze")
-@common("learn unfreeze")
+@command("learn unfreeze", app=app)
 def unfreeze(call: Call) -> None:
     """Learn again, from everything that was kept meanwhile."""
     from apex_cli.core.learning.learners import unfreeze as unfreeze_learning
@@ -109,8 +103,7 @@ def unfreeze(call: Call) -> None:
     out.result(data, (Line(text=f"Learning continues from version {learning.version}."),))
 
 
-@app.command(epilog="Example: apex learn backtest --bars bars --rule breakout")
-@common("learn backtest")
+@command("learn backtest", "--bars bars --rule breakout", app=app)
 def backtest(
     call: Call,
     bars: BarsOption = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, command, whole
 from apex_cli.core.errors import require_extra
 from apex_cli.core.model.reason import Reason
 
@@ -18,14 +18,11 @@ if TYPE_CHECKING:
     from apex_cli.presenters.screen.output import Output
     from apex_cli.settings.sections import Settings
 
-app = typer.Typer(add_completion=False)
-
 LOOPBACK = "127.0.0.1"
 THIS_COMPUTER = (LOOPBACK, "::1", "localhost")
 
 
-@app.command(epilog="Example: apex listen --port 8422")
-@common("listen", live=True)
+@command("listen", "--port 8422", live=True)
 def listen(
     call: Call,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = LOOPBACK,

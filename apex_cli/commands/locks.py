@@ -6,15 +6,12 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.protections import TradeLock
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog='Example: apex locks --lift AAPL --reason "the stop was a bad print"')
-@common("locks")
+@command("locks", '--lift AAPL --reason "the stop was a bad print"')
 def locks(
     call: Call,
     lift: Annotated[

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ConfigError, InputError, require_extra
 from apex_cli.core.model.agent import NAME_RULE, agent_name
 
 if TYPE_CHECKING:
     from apex_cli.settings.sections import Settings
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex mcp --agent claude")
-@common("mcp")
+@command("mcp", "--agent claude")
 def mcp(
     call: Call,
     agent: Annotated[str, typer.Option(metavar="NAME", help=f"Who comes through this door: {NAME_RULE}.")] = "agent",

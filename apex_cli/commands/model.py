@@ -14,7 +14,7 @@ from apex_cli.app.pipeline import (
     require_ml,
     training_symbols,
 )
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, command, whole
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.presenters.model import MODELS, status_blocks, status_data, trained_blocks
 
@@ -31,8 +31,7 @@ SymbolsOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: apex model status")
-@common("model status")
+@command("model status", app=app)
 def status(call: Call) -> None:
     """Show the model in use, how good it was, and whether it is time to train."""
     out, settings = call.out, call.settings
@@ -41,8 +40,7 @@ def status(call: Call) -> None:
     out.result(status_data(manager, now), status_blocks(manager, now))
 
 
-@app.command(epilog="Example: apex model train --symbols AAPL,IBM,MSFT")
-@common("model train")
+@command("model train", "--symbols AAPL,IBM,MSFT", app=app)
 def train(
     call: Call,
     symbols: SymbolsOption = "",
@@ -66,8 +64,7 @@ def train(
     out.result({"model": MODELS.data(info)}, trained_blocks(info))
 
 
-@app.command(epilog="Example: apex model rollback")
-@common("model rollback")
+@command("model rollback", app=app)
 def rollback(
     call: Call,
     to: Annotated[

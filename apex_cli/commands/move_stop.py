@@ -9,7 +9,7 @@ import typer
 
 from apex_cli.commands.close import check_numbers
 from apex_cli.commands.completion import held_names
-from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo, RefusedError
 
 if TYPE_CHECKING:
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     from apex_cli.core.model.money import Price
     from apex_cli.core.positions.position_views import PositionView
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command("move-stop", epilog="Example: apex move-stop AAPL 22.80 --yes")
-@common("move-stop", live=True)
+@command("move-stop", "AAPL 22.80 --yes", live=True)
 def move_stop(
     call: Call,
     symbol: Annotated[

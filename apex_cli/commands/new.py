@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Write files of your own to start from.")
@@ -18,8 +18,7 @@ def new() -> None:
     """Write files of your own to start from."""
 
 
-@app.command(epilog="Example: apex new strategy breakout")
-@common("new strategy")
+@command("new strategy", "breakout", app=app)
 def strategy(
     call: Call,
     name: Annotated[str, typer.Argument(help="Of the strategy and its file: small letters, digits, underscores.")],

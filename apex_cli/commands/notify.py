@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import badge_of, make_system_clock
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.blocks import Cell, Grid, Tone, heads
@@ -15,8 +15,7 @@ from apex_cli.presenters.screen.blocks import Cell, Grid, Tone, heads
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the notification channels; see how they stand.")
 
 
-@app.command("test", epilog="Example: apex notify test --channel telegram")
-@common("notify test")
+@command("notify test", "--channel telegram", app=app)
 def try_channels(
     call: Call,
     channel: Annotated[
@@ -50,8 +49,7 @@ def try_channels(
     )
 
 
-@app.command(epilog="Example: apex notify status")
-@common("notify status")
+@command("notify status", app=app)
 def status(call: Call) -> None:
     """Show what each channel delivered, what failed, and how far it is behind; no network."""
     out, settings = call.out, call.settings

@@ -216,3 +216,24 @@ def common(
         return run
 
     return decorate
+
+
+APPS: dict[str, typer.Typer] = {}
+"""By the first word of each command whose module is imported."""
+
+
+def command(
+    name: str, example: str = "", *, app: typer.Typer | None = None, live: bool = False, config: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command, as ``common`` does, and register it.
+
+    Args:
+        name: the command as it is typed, such as ``state check``.
+        example: what its help shows to be typed behind the name.
+        app: the group that it belongs to, if any.
+        live: whether it takes --live.
+        config: whether it takes --config.
+    """
+    made = APPS[name.partition(" ")[0]] = typer.Typer(add_completion=False) if app is None else app
+    register = made.command(name.rpartition(" ")[2], epilog=f"Example: apex {name} {example}".rstrip())
+    return lambda body: register(common(name, live=live, config=config)(body))

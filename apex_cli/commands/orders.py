@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.model.spelling import same_security
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex orders --symbol MSFT --all")
-@common("orders")
+@command("orders", "--symbol MSFT --all")
 def orders(
     call: Call,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,

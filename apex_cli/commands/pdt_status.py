@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
     from apex_cli.core.day_trades.imports import Report
     from apex_cli.core.day_trades.summary import DayTradeReport
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex pdt-status --executions trades.xml")
-@common("pdt-status")
+@command("pdt-status", "--executions trades.xml")
 def pdt_status(
     call: Call,
     from_file: Annotated[

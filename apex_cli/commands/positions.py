@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.sections import Settings
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex positions --watch")
-@common("positions")
+@command("positions", "--watch")
 def positions(
     call: Call,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing; Ctrl-C ends.")] = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, HandOverOption, common, positive_decimal
+from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
 from apex_cli.core.errors import ExitStatus, InputError
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
@@ -15,11 +15,8 @@ from apex_cli.core.model.reconciliation import Reconciliation
 from apex_cli.core.model.request import Reconciled, ReconcileRequest, WorkDone
 from apex_cli.presenters.screen.output import Output
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex reconcile --repair")
-@common("reconcile")
+@command("reconcile", "--repair")
 def reconcile(
     call: Call,
     repair: Annotated[bool, typer.Option("--repair", help="Correct what needs no decision of yours.")] = False,

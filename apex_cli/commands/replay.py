@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common, whole
+from apex_cli.commands.options import Call, command, whole
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.market import ReplayFill
 from apex_cli.presenters.screen.output import Output
@@ -48,11 +48,8 @@ ToOption = Annotated[
     typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
 ]
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex replay --bars bars --from 2004-01-01 --html replay.html")
-@common("replay")
+@command("replay", "--bars bars --from 2004-01-01 --html replay.html")
 def replay(
     call: Call,
     bars: BarsOption = None,

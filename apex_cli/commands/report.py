@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apex_cli.app.resources import badge_of, open_journal
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
     from apex_cli.core.reports.trade_report import Span, TradeReport
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex report --from 2026-11-01 --html november.html")
-@common("report")
+@command("report", "--from 2026-11-01 --html november.html")
 def report(
     call: Call,
     first: Annotated[

@@ -6,13 +6,10 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
-
-app = typer.Typer(add_completion=False)
+from apex_cli.commands.options import Call, command
 
 
-@app.command(epilog="Example: apex risk --json")
-@common("risk")
+@command("risk", "--json")
 def risk(
     call: Call,
     ask: Annotated[

@@ -9,15 +9,12 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, WaitOption, common, whole
+from apex_cli.commands.options import Call, WaitOption, command, whole
 from apex_cli.core.errors import InputError
 from apex_cli.settings.sections import Settings
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex run --once --signals signals.json --dry-run")
-@common("run", live=True)
+@command("run", "--once --signals signals.json --dry-run", live=True)
 def run(
     call: Call,
     once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron.")] = False,

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
 from apex_cli.presenters.screen.blocks import Line
-
-app = typer.Typer(add_completion=False)
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -19,8 +17,7 @@ def _complete(incomplete: str) -> list[str]:
     return [name for name in DATA if name.startswith(incomplete)]
 
 
-@app.command(epilog="Example: apex schema positions > positions.schema.json")
-@common("schema", config=False)
+@command("schema", "positions > positions.schema.json", config=False)
 def schema(
     call: Call,
     command: Annotated[

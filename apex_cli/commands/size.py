@@ -8,18 +8,15 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.position_size import SizeTerms, size_of
-from apex_cli.commands.options import Call, common, fraction, positive_decimal
+from apex_cli.commands.options import Call, command, fraction, positive_decimal
 from apex_cli.core.errors import ExitStatus
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.side import OrderSide
 from apex_cli.presenters.size import size_blocks, size_data
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex size NVDA --entry 50 --stop 48 --target 56")
-@common("size")
+@command("size", "NVDA --entry 50 --stop 48 --target 56")
 def size(
     call: Call,
     symbol: Annotated[str, typer.Argument(help="Ticker, pair or option contract.", show_default=False)] = "",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.resources import executor_lock, make_replay, open_store
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ExitStatus, InputError, NothingToDo
 from apex_cli.core.model.health import Finding
 from apex_cli.core.model.reason import Reason
@@ -26,8 +26,7 @@ app = typer.Typer(
 LEVEL_TONES = {"ok": Tone.GOOD, "warning": Tone.WARN, "error": Tone.BAD}
 
 
-@app.command(epilog="Example: apex state check")
-@common("state check")
+@command("state check", app=app)
 def check(call: Call) -> None:
     """Look at file, checksum, journal, backups and modes; change nothing."""
     from apex_cli.core.adapters.state.check import check as check_state
@@ -59,8 +58,7 @@ def findings_grid(findings: Iterable[Finding]) -> Grid:
     return Grid(columns=heads("", "What", "Found~", "Do~"), rows=rows)
 
 
-@app.command(epilog="Example: apex state query orders 'status == WORKING and order.role == STOP'")
-@common("state query")
+@command("state query", "orders 'status == WORKING and order.role == STOP'", app=app)
 def query(
     call: Call,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Such as orders, positions, signals.")],
@@ -88,8 +86,7 @@ def _one_line(row: Mapping[str, object]) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-@app.command(epilog="Example: apex state backup")
-@common("state backup")
+@command("state backup", app=app)
 def backup(call: Call) -> None:
     """Keep a copy of the present generation."""
     out = call.out
@@ -100,8 +97,7 @@ def backup(call: Call) -> None:
     out.result({"generation": kept.generation, "path": str(kept.path)}, (Fields(rows=rows),))
 
 
-@app.command(epilog="Example: apex state restore --yes")
-@common("state restore")
+@command("state restore", "--yes", app=app)
 def restore(
     call: Call,
     to: Annotated[
@@ -154,8 +150,7 @@ def _restored_rows(done: Restored) -> tuple[tuple[str, Cell], ...]:
     )
 
 
-@app.command(epilog="Example: apex state migrate")
-@common("state migrate")
+@command("state migrate", app=app)
 def migrate(call: Call) -> None:
     """Bring the state to the schema of this version; the file as it was is kept.
 
@@ -170,8 +165,7 @@ def migrate(call: Call) -> None:
     out.result(data, (Fields(rows=(("State", Cell(text)), ("Kept", Cell(done.copy or "-")))),))
 
 
-@app.command("reset-clock", epilog="Example: apex state reset-clock --yes")
-@common("state reset-clock")
+@command("state reset-clock", "--yes", app=app)
 def reset_clock(
     call: Call,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -196,8 +190,7 @@ def reset_clock(
     out.result({"was": done.was, "now": done.now}, (Fields(rows=rows),))
 
 
-@app.command("reset-peak", epilog='Example: apex state reset-peak --yes --reason "40,000 taken out"')
-@common("state reset-peak")
+@command("state reset-peak", '--yes --reason "40,000 taken out"', app=app)
 def reset_peak(
     call: Call,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the journal.")] = "",
@@ -228,8 +221,7 @@ def reset_peak(
     out.result(data, (Fields(rows=tuple((label, Cell(text)) for label, text in rows)),))
 
 
-@app.command(epilog="Example: apex state export > state-copy.json")
-@common("state export")
+@command("state export", "> state-copy.json", app=app)
 def export(
     call: Call,
     file: Annotated[

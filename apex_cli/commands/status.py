@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import typer
-
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ApexError
 from apex_cli.presenters.screen.output import Output
 
@@ -15,11 +13,8 @@ if TYPE_CHECKING:
     from apex_cli.presenters.status import Standing
     from apex_cli.settings.sections import Settings
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex status --json")
-@common("status")
+@command("status", "--json")
 def status(call: Call) -> None:
     """Show account, trading state, positions, approvals, day trades, alarms, and what to do next."""
     from apex_cli.presenters.status import status_blocks, status_data

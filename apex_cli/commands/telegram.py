@@ -5,16 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-import typer
-
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import ConfigError
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex telegram")
-@common("telegram")
+@command("telegram")
 def telegram(call: Call) -> None:
     """Deliver notices and answer presses and commands from Telegram until Ctrl-C.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apex_cli.app.operator import Operator
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.notify import posting
 from apex_cli.presenters.day import MODE_MEANINGS
@@ -16,16 +16,10 @@ from apex_cli.presenters.screen.formats import DASH
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
 
-halt_app = typer.Typer(add_completion=False)
-reduce_app = typer.Typer(add_completion=False)
-resume_app = typer.Typer(add_completion=False)
-apps = {"halt": halt_app, "reduce": reduce_app, "resume": resume_app}
-
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why; shown wherever the state is.")]
 
 
-@halt_app.command(epilog='Example: apex halt --reason "news at 14:00"')
-@common("halt")
+@command("halt", '--reason "news at 14:00"')
 def halt(
     call: Call,
     reason: ReasonOption = "",
@@ -34,8 +28,7 @@ def halt(
     change(call, TradingMode.HALTED, reason)
 
 
-@reduce_app.command(epilog='Example: apex reduce --reason "flat by the weekend"')
-@common("reduce")
+@command("reduce", '--reason "flat by the weekend"')
 def reduce(
     call: Call,
     reason: ReasonOption = "",
@@ -44,8 +37,7 @@ def reduce(
     change(call, TradingMode.REDUCING, reason)
 
 
-@resume_app.command(epilog="Example: apex resume")
-@common("resume")
+@command("resume")
 def resume(
     call: Call,
     reason: ReasonOption = "",

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import platform
 
-import typer
-
 from apex_cli import __version__
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import Call, command
 from apex_cli.presenters.screen.blocks import Cell, Fields
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command(epilog="Example: apex version --json")
-@common("version", config=False)
+@command("version", "--json", config=False)
 def version(call: Call) -> None:
     """Show the version of apex, of Python and of the system."""
     data = {

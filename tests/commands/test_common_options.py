@@ -11,15 +11,15 @@ import typer
 from typer.main import get_command
 
 from apex_cli.cli import COMMANDS
-from apex_cli.commands.options import Call, common
+from apex_cli.commands.options import APPS, Call, common
 
 WITHOUT_CONFIG = {"gateway", "help", "init", "schema", "version"}
 
 
 def leaves(name: str) -> list[tuple[str, Any]]:
     """Return every command under *name* with its options."""
-    module = import_module(f"apex_cli.commands.{COMMANDS[name]}")
-    made = get_command(getattr(module, "apps", {}).get(name) or module.app)
+    import_module(f"apex_cli.commands.{COMMANDS[name]}")
+    made = get_command(APPS[name])
     under = getattr(made, "commands", None)
     return [(f"{name} {sub}", one) for sub, one in under.items()] if under else [(name, made)]
 
