@@ -22,6 +22,7 @@ from apex_cli.core.adapters.files.table_columns import FileHints, Row, match_col
 from apex_cli.core.adapters.files.text_tables import open_table
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.file_look import FileKind, FileLook
+from apex_cli.core.reader import suggest
 from apex_cli.settings.sections import Settings
 
 FIRST_ROWS = 5
@@ -155,7 +156,8 @@ def _unusable(kind: FileKind, content: bytes, name: str, hints: FileHints, error
     problems = tuple(reported) if isinstance(reported, list) else (error.message,)
     names = _names(content, name, kind, hints)
     lines = [f"{hints.section}:", "  columns:"]
-    lines += [f"    {field}: NAME OF THE COLUMN" for field in missing]
+    strange = [each for each in names if each not in found.values()]
+    lines += [f"    {field}: {suggest(field, strange) or 'NAME OF THE COLUMN'}" for field in missing]
     if names:
         lines.append(f"# the file has: {', '.join(names[:MOST_SHOWN])}")
     return FileLook(

@@ -144,6 +144,8 @@ def _begin(call: Call, folder: Path, given: Mapping[str, str], *, asks: bool) ->
 
     require_new(folder / "config.yaml")
     asked = questions(cwd=Path.cwd(), port=_listening_port())
+    if asks:
+        call.out.note("A few questions. Enter takes the answer in brackets; Ctrl-C writes nothing.")
     answers = FirstAnswers(**_answers(asked, given, _ask if asks else None))
     if asks and not typer.confirm(f"Write {folder / 'config.yaml'}?", default=True, err=True):
         raise typer.Abort
@@ -181,7 +183,7 @@ def _ask(question: Question) -> Any:  # noqa: ANN401 - the value of any answer
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    console.print(question.why, style="dim", markup=False)
+    console.print(f"\n{question.why}", style="dim", markup=False)
     while True:
         text = typer.prompt(question.text, default=question.default, show_default=bool(question.default), err=True)
         try:

@@ -100,7 +100,16 @@ def run_blocks(
     grid = SIGNALS.grid(shown, handles=[handles.get(each.signal_id, "") for each in shown] if handles else None)
     rest = len(news) - len(shown)
     more = (Line(text=f"... and {rest} more; use --json for all.", tone=Tone.DIM),) if rest > 0 else ()
-    return (grid, *more, *_stopped(summary["trading_state"]), Line(text=summary_line(summary), tone=Tone.BOLD))
+    ends = (*more, *_mending(news, summary), *_stopped(summary["trading_state"]))
+    return (grid, *ends, Line(text=summary_line(summary), tone=Tone.BOLD))
+
+
+def _mending(reports: Sequence[SignalReport], summary: Mapping[str, Any]) -> tuple[Line, ...]:
+    """Return what to do about rows that could not be used."""
+    if all(report.outcome is not SignalOutcome.INVALID for report in reports):
+        return ()
+    moved = "" if summary.get("dry_run") else " A file of an inbox is now in its folder processed or rejected."
+    return (Line(text=f"Invalid: correct the file; apex files FILE shows how it is read.{moved}", tone=Tone.DIM),)
 
 
 def _stopped(mode: str) -> tuple[Line, ...]:

@@ -204,25 +204,47 @@ class Question(NamedTuple):
 def questions(*, cwd: Path, port: int) -> tuple[Question, ...]:
     """Return what is asked, in order; relative folders count from *cwd*, and *port* is where something listens."""
     return (
-        Question("capital", "Capital in USD", "The size of every trade is a part of it.", read_capital, "3000"),
-        Question("risk", "Risk of one trade in %", "Lost when its stop is hit.", read_risk, "1"),
+        Question(
+            "capital",
+            "Capital in USD",
+            "How much you trade with: sizes and limits count with it.",
+            read_capital,
+            "3000",
+        ),
+        Question(
+            "risk",
+            "Risk of one trade in %",
+            "The part of the capital that one trade loses at its stop.",
+            read_risk,
+            "1",
+        ),
         Question(
             "mode",
             "simulation or paper",
-            "Paper needs TWS or IB Gateway; simulation nothing.",
+            "Simulation needs nothing else; for paper, TWS or IB Gateway has to run.",
             read_venue,
             "simulation",
         ),
         Question(
-            "port", "Port of TWS or IB Gateway", "TWS has 7497, IB Gateway 4002.", read_port, str(port), Venue.PAPER
+            "port",
+            "Port of TWS or IB Gateway",
+            "On paper TWS listens on 7497, IB Gateway on 4002.",
+            read_port,
+            str(port),
+            Venue.PAPER,
         ),
         Question(
-            "account", "Paper account", "Orders leave for no other; empty: the only one.", read_account, "", Venue.PAPER
+            "account",
+            "Paper account",
+            "Orders go to no other account. Leave it empty if you have only one.",
+            read_account,
+            "",
+            Venue.PAPER,
         ),
         Question(
             "base",
             "Sizes count with: lower, equity or fixed",
-            "What the account is worth, the capital, or the lower of both.",
+            "Equity is what the account is worth, fixed is the capital above; lower takes the lower of both.",
             read_base,
             "lower",
             Venue.PAPER,
@@ -230,14 +252,24 @@ def questions(*, cwd: Path, port: int) -> tuple[Question, ...]:
         Question(
             "prices",
             "Folder of price files",
-            "Fills are at their prices; empty: at the signal's own.",
+            "Orders fill at the prices in files such as AAPL.csv. Empty: at the price of the signal.",
             lambda text: read_prices(text, cwd),
             "",
             Venue.SIMULATION,
         ),
-        Question("signals", "Folder of signal files", "What you drop there is decided on.", read_signals, "signals"),
         Question(
-            "phone", "Messages: none, telegram or apprise", "Apprise is mail, ntfy, SMS and more.", read_phone, "none"
+            "signals",
+            "Folder of signal files",
+            "apex decides on each signal file that you put there.",
+            read_signals,
+            "signals",
+        ),
+        Question(
+            "phone",
+            "Messages: none, telegram or apprise",
+            "How apex writes to you; Apprise means mail, ntfy, SMS and more.",
+            read_phone,
+            "none",
         ),
     )
 

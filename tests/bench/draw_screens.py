@@ -20,9 +20,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 from rich.text import Text
+from typer.main import get_command
 
+from apex_cli.cli import make_app
 from apex_cli.commands import COMMANDS
-from kit.pages import Shell, clean_environment, played_demo
+from kit.pages import clean_environment, played_demo
 from kit.pictures import Picture, drawn
 
 WIDTHS = (60, 80, 100, 200)
@@ -71,12 +73,22 @@ WAITING = {
 """What is typed for each command, in this order; the others wait for something, and are seen by their help."""
 
 
+FIRST = ("", "approve IBM", "approve", "approve --all", "close MSFT", "positions", "orders", "risk", "explain 2")
+"""What is typed while an approval waits."""
+
+PLAYED = "run --once --bars-until 2004-03-05"
+
+
 def lines() -> Iterator[str]:
-    """Yield what is typed, without ``apex``: every command, and the help of those that wait for something."""
+    """Yield what is typed, without ``apex``: every command, and the help of every command and subcommand."""
+    yield from (*FIRST, PLAYED)
     for name, typed in WAITING.items():
         yield from typed if name in COMMANDS else ()
+    yield "--help"
+    group = get_command(make_app(with_completion=False))
     for name in COMMANDS:
         yield f"{name} --help"
+        yield from (f"{name} {inner} --help" for inner in getattr(group.get_command(None, name), "commands", ()))
 
 
 def screens(folder: Path, environ: dict[str, str], width: int) -> Iterator[tuple[str, str]]:
@@ -124,7 +136,6 @@ def main(target: Path, widths: tuple[int, ...]) -> None:
         for width in widths:
             folder = Path(place) / str(width)
             shutil.copytree(template, folder)
-            Shell(folder, environ).type("apex run --once --bars-until 2004-03-05")
             found = list(screens(folder, environ, width))
             for line, text in found:
                 for row in too_wide(text, width):

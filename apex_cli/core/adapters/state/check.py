@@ -97,7 +97,12 @@ def _check_backups(store: TinyDbStore) -> Iterator[Finding]:
                 path=backup.path,
                 hint="remove that file; the other copies and the journal are enough",
             )
-    yield Finding(code="backups", level=Level.OK, message=f"{sound} sound copies", path=str(store.backups.folder))
+    yield Finding(
+        code="backups",
+        level=Level.OK,
+        message=f"{sound} sound {'copy' if sound == 1 else 'copies'}",
+        path=str(store.backups.folder),
+    )
 
 
 def _check_book(store: TinyDbStore) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ from apex_cli.core.adapters.files.workbooks import workbook_rows
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.ports import RejectedRow, SignalBatch
+from apex_cli.core.reader import suggest
 from apex_cli.core.yaml_text import YamlProblem, parse_yaml
 
 MAX_LINE = 1_000_000
@@ -347,7 +348,9 @@ class _Header(NamedTuple):
         if form.default_stop is not None:
             least.remove("stop_loss")
         if missing := [name for name in least if name not in self.ours]:
-            return f"missing column {', '.join(missing)}"
+            strange = [name for name in self.names if name and not BY_SPELLING.get(plain_name(name))]
+            near = [f"{slip!r}: did you mean {name}?" for name in missing if (slip := suggest(name, strange))]
+            return f"missing column {', '.join(missing)}" + (f"; {' '.join(near)}" if near else "")
         return ""
 
 

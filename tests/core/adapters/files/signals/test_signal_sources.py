@@ -290,6 +290,11 @@ class TestFormats:
             ("a;b\n1;2\n", "csv", "names no field of a signal, found 'a,b'"),
             ("AAPL,BUY,50,48\n", "csv", "the first line names no field"),
             ("symbol,signal_type,entry_price\n", "csv", "missing column stop_loss"),
+            (
+                "symbol,signal_type,entry_price,stop_lose\n",
+                "csv",
+                "missing column stop_loss; 'stop_lose': did you mean stop_loss?",
+            ),
             ("symbol,signal_type,entry_price,stop_loss,symbol\n", "csv", "column 'symbol' is given twice"),
             (b"\xff\xfe[", None, "is not UTF-16-LE at byte 0"),
             (b'[{"symbol": "\xff"}]', "json", "not UTF-8: line 1, byte 13 is 0xff"),
