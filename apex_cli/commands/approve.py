@@ -13,7 +13,7 @@ from apex_cli.commands.options import Call, HandOverOption, command, positive_de
 from apex_cli.core.errors import InputError, NothingToDo
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.reason import Reason
-from apex_cli.core.model.records import ApprovalRecord
+from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer, Answered, Choice
 from apex_cli.presenters.screen.output import Output
 from apex_cli.settings.sections import Settings
@@ -48,7 +48,7 @@ def approve(
 ) -> None:
     """Approve or reject. Price, size and every check are looked at again first.
 
-    Without an ID at a terminal it asks one by one; elsewhere it lists what waits.
+    At a terminal it asks for each with one key, or for those with an ID; elsewhere it shows what waits.
     """
     out, settings = call.out, call.settings
     call.warn_of_doubts()
@@ -62,9 +62,9 @@ def approve(
         with posting(out, settings):
             named = Operator(settings, out, wait_s=0).ids_of(names)
             _answer(out, settings, Answer(choice=choice, ids=named, reason=reason, quantity=units), wait)
-    elif out.can_prompt and not names:
+    elif out.can_prompt:
         with posting(out, settings):
-            _ask(out, settings, wait)
+            _ask(out, settings, wait, names)
     else:
         _list(out, settings, names)
 
@@ -103,14 +103,14 @@ def _list(out: Output, settings: Settings, names: tuple[str, ...]) -> None:
     previews = operator.preview_all(shown)
     rows = [ApprovalRow(approval, preview) for approval, preview in zip(shown, previews, strict=True)]
     blocks = approvals_blocks(shown, operator.numbers())
-    if names and not out.as_json:
+    if not out.as_json and shown[0].status is ApprovalStatus.PENDING:
+        out.note(_how_to_answer(shown[0], operator.numbers()))
+    if names:
         blocks = tuple(
             block
             for row, preview in zip(rows, previews, strict=True)
             for block in preview_blocks(row.approval, preview)
         )
-    else:
-        out.note(_how_to_answer(shown[0], operator.numbers()))
     out.result(approvals_data(rows), blocks)
 
 
@@ -154,12 +154,16 @@ def _warn_of_proposals(out: Output, operator: Operator) -> None:
         out.warn(Reason(code="proposals_left", message=message))
 
 
-def _ask(out: Output, settings: Settings, wait_s: float) -> None:
-    """Ask one by one; nothing is held while the person thinks."""
+def _ask(out: Output, settings: Settings, wait_s: float, names: tuple[str, ...]) -> None:
+    """Ask one by one, of all or of those named; nothing is held while the person thinks."""
     from apex_cli.app.operator import Operator
     from apex_cli.app.resources import badge_in
     from apex_cli.presenters.screen.prompt import ask_all
 
     operator = Operator(settings, out, wait_s=wait_s)
-    if not ask_all(operator, badge_in(settings, operator.view())):
+    waiting = tuple(operator.find(name) for name in names) or operator.pending()
+    if any(each.status is not ApprovalStatus.PENDING for each in waiting):
+        _list(out, settings, names)  # what is answered is only looked at
+        return
+    if not ask_all(operator, badge_in(settings, operator.view()), waiting):
         raise NothingToDo("nothing_pending", "Nothing waits for approval.")

@@ -9,6 +9,7 @@ import typer
 from apex_cli.commands.completion import entry_names
 from apex_cli.commands.options import Call, HandOverOption, command
 from apex_cli.core.errors import InputError, NothingToDo
+from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
@@ -36,7 +37,7 @@ def cancel(
     out.badge = operator.badge()
     entries = operator.entries(names)
     if not yes:
-        _ask(out.can_prompt, operator, ", ".join(entries.values()))
+        _ask(out, operator, ", ".join(entries.values()))
     with posting(out, settings):
         done = operator.cancel_all(tuple(entries))
         cancelled = [result for result in done.results if isinstance(result, EntriesCancelled)]
@@ -45,8 +46,8 @@ def cancel(
         )
 
 
-def _ask(can_prompt: bool, operator: Operator, entries: str) -> None:
-    if not can_prompt:
+def _ask(out: Output, operator: Operator, entries: str) -> None:
+    if not out.can_prompt:
         raise InputError("confirmation_needed", f"Cancelling {entries} needs a yes.", hint="Add --yes.")
-    if not typer.confirm(f"{operator.badge().text}: cancel {entries}?", err=True):
+    if not out.confirm(f"{operator.badge().text}: cancel {entries}?"):
         raise NothingToDo("not_confirmed", "Nothing was cancelled.")

@@ -108,7 +108,7 @@ def _confirm(out: Output, settings: Settings, requests: tuple[CloseRequest, ...]
     for request in requests:
         typer.echo(close_line(request, views.get(request.symbol)).text, err=True)
         typer.echo(day_trade_line(request, status).text, err=True)
-    if not typer.confirm(f"{badge_in(settings, state).text}: close {names}?", err=True):
+    if not out.confirm(f"{badge_in(settings, state).text}: close {names}?"):
         raise NothingToDo("not_confirmed", "Nothing was closed.")
 
 

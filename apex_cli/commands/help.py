@@ -11,7 +11,7 @@ import typer
 from apex_cli.commands import COMMANDS, GROUPS
 from apex_cli.commands.options import Call, command
 from apex_cli.core.errors import InputError
-from apex_cli.presenters.screen.blocks import Cell, Fields
+from apex_cli.presenters.screen.blocks import Cell, Fields, Line, Tone
 
 
 def topics() -> list[str]:
@@ -52,7 +52,7 @@ def show_help(
         listed = groups_blocks([(title, list(names)) for title, names in GROUPS.items()])
         titles = {name: _title(name) for name in topics()}
         pages = Fields(rows=tuple((name, Cell(title)) for name, title in titles.items()))
-        call.out.result({"topics": list(titles), "titles": titles}, (*listed, pages))
+        call.out.result({"topics": list(titles), "titles": titles}, (*listed, pages, Line(text="Begin with: apex help my-signals", tone=Tone.DIM)))
     elif topic in topics():
         options = f"\n`apex {topic} --help` shows its options.\n" if topic in COMMANDS else ""
         call.out.page(topic, _text(topic) + options)

@@ -147,7 +147,7 @@ def _begin(call: Call, folder: Path, given: Mapping[str, str], *, asks: bool) ->
     if asks:
         call.out.note("A few questions. Enter takes the answer in brackets; Ctrl-C writes nothing.")
     answers = FirstAnswers(**_answers(asked, given, _ask if asks else None))
-    if asks and not typer.confirm(f"Write {folder / 'config.yaml'}?", default=True, err=True):
+    if asks and not call.out.confirm(f"\nWrite {folder / 'config.yaml'}?", default=True):
         raise typer.Abort
     files = write_first(folder, answers)
     findings = _examined(folder) if asks else []

@@ -11,6 +11,7 @@ from apex_cli.commands.close import check_numbers
 from apex_cli.commands.completion import held_names
 from apex_cli.commands.options import Call, HandOverOption, command, positive_decimal
 from apex_cli.core.errors import InputError, NothingToDo, RefusedError
+from apex_cli.presenters.screen.output import Output
 
 if TYPE_CHECKING:
     from apex_cli.app.operator import Operator
@@ -50,14 +51,14 @@ def move_stop(
     view = operator.position(symbol)
     to = None if price is None else Price(price)
     if not yes:
-        _ask(out.can_prompt, operator, _question(view, to))
+        _ask(out, operator, _question(view, to))
     with posting(out, settings):
         try:
             moved = operator.move_stop(view.symbol, to, widens=wider)
         except RefusedError as error:
             if error.code != "stop_widens" or yes or not out.can_prompt:
                 raise
-            _ask(out.can_prompt, operator, f"{error.message} Risk more?")
+            _ask(out, operator, f"{error.message} Risk more?")
             moved = operator.move_stop(view.symbol, to, widens=True)
     out.result(moved_data(moved), moved_blocks(moved))
 
@@ -72,8 +73,8 @@ def _question(view: PositionView, to: Price | None) -> str:
     )
 
 
-def _ask(can_prompt: bool, operator: Operator, question: str) -> None:
-    if not can_prompt:
+def _ask(out: Output, operator: Operator, question: str) -> None:
+    if not out.can_prompt:
         raise InputError("confirmation_needed", "Moving a stop needs a yes.", hint="Add --yes.")
-    if not typer.confirm(f"{operator.badge().text}: {question}", err=True):
+    if not out.confirm(f"{operator.badge().text}: {question}"):
         raise NothingToDo("not_confirmed", "Nothing was moved.")

@@ -50,12 +50,11 @@ def findings_grid(findings: Iterable[Finding]) -> Grid:
         (
             Cell(marks[finding.level], LEVEL_TONES[finding.level]),
             Cell(finding.code.replace("_", " ")),
-            Cell(finding.message),
-            Cell(finding.hint, Tone.DIM),
+            Cell(f"{finding.message}  -> {finding.hint}" if finding.hint else finding.message),
         )
         for finding in findings
     )
-    return Grid(columns=heads("", "What", "Found~", "Do~"), rows=rows)
+    return Grid(columns=heads("", "What", "Found, and -> what to do~"), rows=rows)
 
 
 @command("state query", "orders 'status == WORKING and order.role == STOP'", app=app)
@@ -119,7 +118,7 @@ def restore(
     settings = call.settings
     if not yes and not out.can_prompt:
         raise InputError("confirmation_needed", "Restoring replaces the state.", hint="Add --yes.")
-    if not yes and not typer.confirm("Replace the state?", err=True):
+    if not yes and not call.out.confirm("Replace the state?"):
         raise NothingToDo("not_confirmed", "Nothing was restored.")
     with executor_lock(settings):
         done = restoration.restore(open_store(settings), to, replay=make_replay(), is_from_journal=from_journal)
@@ -179,7 +178,7 @@ def reset_clock(
     out, settings = call.out, call.settings
     if not yes and not out.can_prompt:
         raise InputError("confirmation_needed", "This sets the state's time back.", hint="Add --yes.")
-    if not yes and not typer.confirm("Is this machine's clock right now?", err=True):
+    if not yes and not call.out.confirm("Is this machine's clock right now?"):
         raise NothingToDo("not_confirmed", "Nothing was changed.", hint="Set the machine's clock right first.")
     with executor_lock(settings):
         done = restoration.reset_clock(open_store(settings))
@@ -207,7 +206,7 @@ def reset_peak(
     out, settings = call.out, call.settings
     if not yes and not out.can_prompt:
         raise InputError("confirmation_needed", "This forgets what the account lost until now.", hint="Add --yes.")
-    if not yes and not typer.confirm("Forget what the account lost until now?", err=True):
+    if not yes and not call.out.confirm("Forget what the account lost until now?"):
         raise NothingToDo("not_confirmed", "Nothing was changed.", hint="The limits hold as before.")
     parts = make_parts(settings, read_only=True)
     account = event_loop.run(look_at_account(parts))

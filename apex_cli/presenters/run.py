@@ -119,16 +119,19 @@ def _stopped(mode: str) -> tuple[Line, ...]:
     return (Line(text=f"Trading is {mode}: nothing is opened. Go on with: apex resume", tone=Tone.WARN),)
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def summary_line(summary: Mapping[str, Any]) -> str:
     """Return the sums of a run in one line."""
     counted = [f"{count} {outcome}" for outcome, count in summary["outcomes"].items() if count]
     parts = [", ".join(counted) or "no signals"]
     if summary.get("fills"):
-        parts.append(f"{summary['fills']} fills")
+        parts.append(_counted(summary["fills"], "fill"))
     if summary.get("round_trips"):
-        parts.append(
-            f"{summary['round_trips']} round trips closed ({signed(summary['realized_pnl'])} {account_currency()})"
-        )
+        closed = _counted(summary["round_trips"], "round trip")
+        parts.append(f"{closed} closed ({signed(summary['realized_pnl'])} {account_currency()})")
     parts.append(f"{summary['positions']} open")
     parts.append(f"equity {money(summary['equity'])} {account_currency()}")
     if summary.get("dry_run"):

@@ -82,7 +82,7 @@ def status_blocks(standing: Standing) -> tuple[Block, ...]:
     """Return the same for people, what must be looked at first."""
     board, day = standing.board, standing.board.day
     reason = f" ({day.mode_reason})" if day.mode_reason else ""
-    earned = "" if day.pnl is None else f", {signed(day.pnl)} today"
+    earned = "" if day.pnl is None else f", {signed(day.pnl)} {account_currency()} today"
     worth = (
         "not known yet"
         if day.equity is None

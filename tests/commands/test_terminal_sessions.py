@@ -114,6 +114,20 @@ class TestApprove:
         assert "executed" in session.text
         assert held(apex_json)["IBM"] == 1
 
+    def test_one_that_is_named_is_asked_for_alone(
+        self, terminal: Callable[..., Terminal], apex_json: Callable[..., Any]
+    ) -> None:
+        session = terminal("approve", "ibm")
+        session.read_until("[q]uit")
+        session.press("x")
+        session.read_until("'x' is none of the keys.")
+        session.press("a")
+        assert session.ended() == 0
+        assert held(apex_json)["IBM"] == 1
+        again = terminal("approve", "IBM")
+        assert again.ended() == 0
+        assert "[a]pprove" not in again.text
+
     def test_another_size_is_looked_at_again_first(
         self, terminal: Callable[..., Terminal], apex_json: Callable[..., Any]
     ) -> None:
@@ -184,6 +198,17 @@ class TestClose:
         session.type(answer)
         assert session.ended() == status
         assert held(apex_json) == left
+
+    def test_what_is_neither_yes_nor_no_is_asked_again(
+        self, terminal: Callable[..., Terminal], apex_json: Callable[..., Any]
+    ) -> None:
+        session = terminal("close", "MSFT")
+        session.read_until("close MSFT? [y/N]:")
+        session.type("maybe\n")
+        session.read_until("'maybe' is neither y nor n.")
+        session.type("YES\n")
+        assert session.ended() == 0
+        assert held(apex_json) == {"AAPL": 6}
 
     def test_ctrl_c_at_the_question_closes_nothing(
         self, terminal: Callable[..., Terminal], apex_json: Callable[..., Any]

@@ -303,7 +303,7 @@ def _refreshed_block(found: re.Match[str], shell: Shell) -> str:
 
 
 COMMANDS_HEAD = """\
-# All commands
+# All commands with their options
 
 `apex COMMAND --help` shows the same for one command. Every command also takes `--json`, `--quiet`, `--verbose` and
 `--help`; those that read the configuration take `--config` and `--profile`.

@@ -86,6 +86,17 @@ class Output:
             self.fail(internal_error(error))
             raise typer.Exit(ExitStatus.INTERNAL)
 
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        """Ask for a yes or a no on standard error until there is one; Enter is *default*."""
+        answers = {"y": True, "yes": True, "n": False, "no": False, "": default}
+        while True:
+            shown = f"{question} [{'Y/n' if default else 'y/N'}]"
+            text: str = typer.prompt(shown, default="", show_default=False, err=True)
+            answer = answers.get(text.strip().lower())
+            if answer is not None:
+                return answer
+            write_line(sys.stderr, f"  {text!r} is neither y nor n.")
+
     def note(self, text: str) -> None:
         """Say something on the way; silent with ``--quiet``."""
         if not self.quiet:
@@ -206,7 +217,7 @@ class Output:
             write_line(sys.stdout, without_secrets(self._envelope({}, error.status, [error_entry(error)])))
             return
         label = "Nothing done" if error.status is ExitStatus.NOTHING_DONE else "Error"
-        write_line(sys.stderr, f"{label}: {error.message}")
+        write_line(sys.stderr, error.message if error.message.startswith("Nothing ") else f"{label}: {error.message}")
         if error.hint:
             write_line(sys.stderr, f"  -> {error.hint}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -28,9 +28,6 @@ KEYS = "[a]pprove  [r]eject  [e]dit quantity  [d]etails  [s]kip  [q]uit"
 class Operator(Protocol):
     """What the answers are given through."""
 
-    def pending(self) -> tuple[ApprovalRecord, ...]:
-        """Return what waits for an answer, best score first."""
-
     def numbers(self) -> Mapping[str, int]:
         """Return the number that each approval may be named by."""
 
@@ -41,10 +38,9 @@ class Operator(Protocol):
         """Carry out a yes or a no."""
 
 
-def ask_all(operator: Operator, badge: AccountBadge) -> bool:
-    """Ask for everything that waits in the account of *badge*; False when nothing does."""
+def ask_all(operator: Operator, badge: AccountBadge, waiting: Sequence[ApprovalRecord]) -> bool:
+    """Ask for each of *waiting* in the account of *badge*; False when there is nothing."""
     console = Console(highlight=False)
-    waiting = operator.pending()
     if not waiting:
         return False
     draw(approvals_blocks(waiting, operator.numbers()), console, badge=badge)
@@ -106,7 +102,11 @@ class Question:
                     self._console.print("q")
                     return "q"
                 if key == "d":
+                    self._console.print(key)
                     self._page()
+                elif key.isprintable() and key.strip():
+                    self._console.print(f"\n{key!r} is none of the keys.", markup=False)
+                    self._console.print(KEYS + " ", end="", style="bold", markup=False)
 
     def _page(self) -> None:
         """Show every number behind the order in a pager, then the question again."""

@@ -116,9 +116,9 @@ class FittingFields:
         room = max(options.max_width - names - GAP, LEAST_TEXT)
         for name, cell in block.rows:
             for number, part in enumerate(_text(cell).wrap(console, room) or [Text()]):
-                head = Text("" if number else name, style=STYLES[block.tone], no_wrap=True, overflow="ignore")
-                head.align("left", names + GAP)
-                line = head + part
+                head = "" if number else name
+                gap = " " * (names + GAP - width_of(head))
+                line = Text.assemble((head, STYLES[block.tone]), gap, part, no_wrap=True, overflow="ignore")
                 line.rstrip()
                 yield line
 

@@ -50,6 +50,14 @@ def test_plain_text_is_aligned_and_has_no_trailing_blanks() -> None:
     ]
 
 
+def test_a_value_beside_a_name_keeps_its_own_look() -> None:
+    names = Fields(rows=(("Order", Cell("BUY")), ("Loss", Cell("6.00", Tone.BAD))), tone=Tone.BOLD)
+    assert drawn(names, colour=True).splitlines() == [
+        "\x1b[1mOrder\x1b[0m  BUY",
+        "\x1b[1mLoss\x1b[0m   \x1b[1;31m6.00\x1b[0m",
+    ]
+
+
 def test_an_empty_table_says_so_in_words() -> None:
     empty = Grid(columns=heads("Symbol"), rows=(), empty="No open positions.")
     assert render((empty,)) == "No open positions."
