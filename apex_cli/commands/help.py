@@ -52,7 +52,8 @@ def show_help(
         listed = groups_blocks([(title, list(names)) for title, names in GROUPS.items()])
         titles = {name: _title(name) for name in topics()}
         pages = Fields(rows=tuple((name, Cell(title)) for name, title in titles.items()))
-        call.out.result({"topics": list(titles), "titles": titles}, (*listed, pages, Line(text="Begin with: apex help my-signals", tone=Tone.DIM)))
+        begin = Line(text="Begin with: apex help my-signals", tone=Tone.DIM)
+        call.out.result({"topics": list(titles), "titles": titles}, (*listed, pages, begin))
     elif topic in topics():
         options = f"\n`apex {topic} --help` shows its options.\n" if topic in COMMANDS else ""
         call.out.page(topic, _text(topic) + options)
