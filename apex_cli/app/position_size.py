@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from apex_cli.core.decision.sizing import no_rate, size_position
 from apex_cli.core.errors import InputError
+from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import Rate
 from apex_cli.core.model.instrument import Instrument, MarketType, make_instrument
 from apex_cli.core.model.money import ZERO, Price, Usd
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from apex_cli.settings.sections import Settings
 
 
-class SizeTerms(NamedTuple):
+class SizeTerms(Value, frozen=True, kw_only=True):
     """What is sized."""
 
     entry: Decimal
@@ -43,7 +44,7 @@ class SizeTerms(NamedTuple):
     """Instead of what the configuration says: 0.01 is 1 %."""
 
 
-class SizeAnswer(NamedTuple):
+class SizeAnswer(Value, frozen=True):
     """The size, or why there is none, and what it was worked out with."""
 
     answer: Sized | Reason

@@ -132,7 +132,7 @@ def edit(call: Call) -> None:
 @command("config validate", "--config new.yaml", app=app)
 def validate(call: Call) -> None:
     """Check the file, its profiles and the variables, and name every problem."""
-    from apex_cli.settings.conflicts import doubts
+    from apex_cli.settings.doubts import doubts
 
     try:
         settings = call.settings

@@ -14,7 +14,7 @@ from apex_cli.core.model.health import Finding, Level
 from apex_cli.core.model.reason import Reason
 from apex_cli.presenters.screen.formats import moment, money
 from apex_cli.settings.brokers import SimulationClock
-from apex_cli.settings.conflicts import doubts
+from apex_cli.settings.doubts import doubts
 from apex_cli.settings.sections import Settings
 
 

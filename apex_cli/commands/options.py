@@ -150,7 +150,7 @@ class Call:
 
     def warn_of_doubts(self) -> None:
         """Say what the configuration allows and probably does not mean."""
-        from apex_cli.settings.conflicts import doubts
+        from apex_cli.settings.doubts import doubts
 
         self.out.warn(*doubts(self.any_settings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import Input, Static
@@ -44,7 +45,7 @@ def fitting(cells: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
     if len(cells) <= most:
         return cells
     last = cells[most - 1]
-    return (*cells[: most - 1], last._replace(text=f"{last.text}  (+{len(cells) - most} more)"))
+    return (*cells[: most - 1], replace(last, text=f"{last.text}  (+{len(cells) - most} more)"))
 
 
 def all_of(line: Activity) -> Text:

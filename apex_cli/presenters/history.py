@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from apex_cli.core.model.position import RoundTrip
 from apex_cli.core.model.wording import account_currency
@@ -130,7 +130,7 @@ def win_rates(statistics: Statistics) -> tuple[Figure, Figure]:
     """Return winners over winners and losers, before and after costs; trades that were neither are named."""
     before = _win_rate("Win rate", statistics.wins, statistics.losses, statistics.breakeven)
     after = _win_rate("After costs", statistics.net_wins, statistics.net_losses, statistics.net_breakeven)
-    return before._replace(note="before costs"), after
+    return replace(before, note="before costs"), after
 
 
 def _win_rate(name: str, wins: int, losses: int, breakeven: int) -> Figure:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from apex_cli.core.model.currency import CURRENCIES, MINOR_UNITS
-from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.wording import percent, plain
 
 if TYPE_CHECKING:
@@ -68,23 +67,6 @@ def _in_agents(settings: Settings) -> Iterator[Conflict]:
             agent_name(name)
         except ValueError:
             yield Conflict("agents.names", f"{name[:40]!r} is no name of an agent.", name[:40], NAME_RULE)
-
-
-LARGE_RISK = Decimal("0.2")
-"""From here on risk.max_risk_pct looks like a percentage that was meant as a fraction."""
-
-
-def doubts(settings: Settings) -> Iterator[Reason]:
-    """Find what is allowed and probably a slip."""
-    risk = settings.risk.max_risk_pct
-    if risk > LARGE_RISK:
-        yield Reason(
-            code="config_doubtful",
-            message=f"risk.max_risk_pct is {plain(risk)}: {percent(risk)} of capital may be lost at each stop. "
-            f"If {plain(risk)} % is meant, write {plain(risk / 100)}.",
-            limit=f"at most {plain(LARGE_RISK)}",
-            value=plain(risk),
-        )
 
 
 def _in_currency(settings: Settings) -> Iterator[Conflict]:

@@ -18,7 +18,7 @@ from apex_cli.core.errors import ConfigError, ExitStatus
 from apex_cli.core.model.base import Range
 from apex_cli.core.reader import Field, fields_of, is_section
 from apex_cli.settings.brokers import CommissionModel, IbLibrary, SimulationClock
-from apex_cli.settings.conflicts import doubts
+from apex_cli.settings.doubts import doubts
 from apex_cli.settings.load import MAX_BYTES, load_settings
 from apex_cli.settings.reference import field_docstrings, render_reference_config
 from apex_cli.settings.schema import BUILT_IN, TOP, build_settings, leaves

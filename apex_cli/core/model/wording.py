@@ -125,7 +125,10 @@ def visible(text: str, keep: str = "") -> str:
     >>> visible("AAPL\x1b[31m \u202eSELL")
     'AAPL\\u001b[31m \\u202eSELL'
     """
-    if text.isprintable():
+    seen = text
+    for sign in keep:
+        seen = seen.replace(sign, "")
+    if seen.isprintable():
         return text
     for letter in {letter for letter in set(text) if letter not in keep and _is_hidden(letter)}:
         text = text.replace(letter, _escape(letter))

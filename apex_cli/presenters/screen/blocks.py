@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Self
 
 from msgspec.structs import force_setattr
 
@@ -26,19 +25,16 @@ class Tone(StrEnum):
     BOLD = "bold"
 
 
-class _Cell(NamedTuple):
+class Cell(Value, frozen=True):
+    """A text with a tone."""
+
     text: str
     tone: Tone = Tone.PLAIN
 
-
-class Cell(_Cell):
-    """A text with a tone."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str, tone: Tone = Tone.PLAIN) -> Self:
-        """Make *text* visible."""
-        return super().__new__(cls, visible(text), tone)
+    def __post_init__(self) -> None:
+        """Make the text visible."""
+        if not self.text.isprintable():
+            force_setattr(self, "text", visible(self.text))
 
 
 class Line(Value, frozen=True, kw_only=True):
@@ -75,7 +71,7 @@ FIRST, SECOND, THIRD, LAST = 1, 2, 3, 9
 """Ranks of columns: where there is little room the highest rank goes first, and the first rank never goes."""
 
 
-class Head(NamedTuple):
+class Head(Value, frozen=True):
     """The head of a column."""
 
     name: str
@@ -157,7 +153,7 @@ def _is_drawn_as_table(block: Block) -> bool:
 FULL, EMPTY = "█", "░"
 
 
-class Figure(NamedTuple):
+class Figure(Value, frozen=True):
     """A number one looks at first, with what belongs to it: a row in the terminal, a card on a page.
 
     >>> Figure("Win rate", "50 %", remark="1 of 2", note="before costs", part=0.5).row[1].text

@@ -372,8 +372,8 @@ def point_nowhere(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 
 
-_RESERVE = [bytearray(4 << 20)]
-"""Memory that is asked for and not touched, so that it costs nothing until it is given back."""
+_RESERVE = [bytes(4 << 20)]
+"""Memory that is asked for and not touched (a bytearray would be), so it costs nothing until it is given back."""
 
 
 def out_of_means(error: BaseException) -> StateError | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from apex_cli.core.model.account import AccountBadge
 from apex_cli.presenters.screen.blocks import WIDE, Block, Cell, Fields, Grid, Line, Plot, spaced
 from apex_cli.presenters.screen.fit import without_empty
+
+if TYPE_CHECKING:
+    from apex_cli.core.model.account import AccountBadge
 
 
 def render(blocks: Iterable[Block], *, badge: AccountBadge | None = None) -> str:
