@@ -20,6 +20,7 @@ from apex_cli.core.reports.board import make_day, working_orders
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
 from apex_cli.presenters.messages.message import headed, telegram_html
 from apex_cli.presenters.messages.phone import (
+    COMMANDS,
     HELP,
     MENU,
     day_trades_html,
@@ -36,22 +37,11 @@ from apex_cli.presenters.screen.formats import price, units
 CONFIRM_FOR = timedelta(minutes=2)
 """How long a question such as "Close all of TSLA?" may be answered."""
 
-COMMANDS = (
-    ("status", "Account, day, what is open"),
-    ("positions", "What is held"),
-    ("orders", "What works at the broker"),
-    ("approvals", "What waits for an answer"),
-    ("pdt", "Day trades used and left"),
-    ("daily", "The day so far"),
-    ("weekly", "The last seven days"),
-    ("performance", "Everything so far"),
-    ("explain", "The story of a signal: /explain SYMBOL"),
-    ("close", "Close a position: /close SYMBOL"),
-    ("halt", "Stop everything but protective exits and closing"),
-    ("reduce", "Exits only"),
-    ("resume", "Trade again"),
-    ("help", "What you can say"),
+LISTED = tuple(
+    (command.partition(" ")[0], f"{text}: /{command}" if " " in command else text) for command, text in COMMANDS.items()
 )
+"""The commands by their bare names, as Telegram lists them."""
+
 NEEDS = {
     "close": Role.ANSWER,
     "halt": Role.HALT,

@@ -22,7 +22,7 @@ from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.request import Answer, Answered, Choice, WorkDone
 from apex_cli.core.notices.courier import pause_after
 from apex_cli.core.ports import Clock, DeliveryError
-from apex_cli.notify.telegram_commands import COMMANDS, Talk
+from apex_cli.notify.telegram_commands import LISTED, Talk
 from apex_cli.notify.telegram_notifier import BY_PHONE, keyboard
 from apex_cli.presenters.messages.message import telegram_html
 from apex_cli.presenters.messages.phone import decided_html, details_html, moved_text, outcome_text, pending_html
@@ -82,7 +82,7 @@ class TelegramDesk:
         while True:
             try:
                 if not is_ready:
-                    await self._link.listen(COMMANDS)
+                    await self._link.listen(LISTED)
                     is_ready = True
                 offset, news = await self._link.news(offset)
                 failures = conflicts = 0

@@ -40,21 +40,25 @@ from apex_cli.presenters.screen.formats import (
 )
 from apex_cli.presenters.screen.plain import render
 
-HELP = (
-    "/status: account, day, what is open",
-    "/positions: what is held, with buttons",
-    "/orders: what works at the broker",
-    "/approvals: what waits, with buttons",
-    "/pdt: day trades used and left",
-    "/daily: the day so far",
-    "/weekly: the last seven days",
-    "/performance: everything so far",
-    "/explain SYMBOL: the story of its newest signal",
-    "/close SYMBOL: close a position (asks first)",
-    "/halt: stop everything but protective exits",
-    "/reduce: exits only (asks first)",
-    "/resume: trade again (asks first)",
-)
+COMMANDS = {
+    "status": "Account, day, what is open",
+    "positions": "What is held, with buttons",
+    "orders": "What works at the broker",
+    "approvals": "What waits, with buttons",
+    "pdt": "Day trades used and left",
+    "daily": "The day so far",
+    "weekly": "The last seven days",
+    "performance": "Everything so far",
+    "explain SYMBOL": "The story of its newest signal",
+    "close SYMBOL": "Close a position (asks first)",
+    "halt": "Stop everything but protective exits and closing",
+    "reduce": "Exits only (asks first)",
+    "resume": "Trade again (asks first)",
+    "help": "What you can say",
+}
+"""What each command of the chat does."""
+
+HELP = tuple(f"/{command}: {text[0].lower()}{text[1:]}" for command, text in COMMANDS.items() if command != "help")
 MENU = (
     ("/status", "/positions", "/orders"),
     ("/approvals", "/daily", "/performance"),
