@@ -28,10 +28,7 @@ def approve(
     ids: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ID]...",
-            help="Numbers of the list, symbols, or approval ids.",
-            show_default=False,
-            autocompletion=pending_names,
+            metavar="[ID]...", help="Numbers of the list, symbols, or approval ids.", autocompletion=pending_names
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve.")] = False,
@@ -40,9 +37,7 @@ def approve(
     everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
     quantity: Annotated[
         Decimal | None,
-        typer.Option(
-            parser=positive_decimal, metavar="UNITS", help="Another size than the one worked out.", show_default=False
-        ),
+        typer.Option(parser=positive_decimal, metavar="UNITS", help="Another size than the one worked out."),
     ] = None,
     wait: HandOverOption = 30,
 ) -> None:

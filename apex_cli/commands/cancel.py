@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def cancel(
     call: Call,
     names: Annotated[
-        list[str],
-        typer.Argument(help="Securities, or the # of apex orders.", show_default=False, autocompletion=entry_names),
+        list[str], typer.Argument(help="Securities, or the # of apex orders.", autocompletion=entry_names)
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: HandOverOption = 30,

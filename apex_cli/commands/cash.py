@@ -27,7 +27,7 @@ class Direction(StrEnum):
 @command("cash", "in 2000 --reason savings")
 def cash(
     call: Call,
-    direction: Annotated[Direction, typer.Argument(case_sensitive=False, help="in, or out.", show_default=False)],
+    direction: Annotated[Direction, typer.Argument(case_sensitive=False, help="in, or out.")],
     amount: Annotated[Decimal, typer.Argument(parser=positive_decimal, metavar="AMOUNT", help="In account currency.")],
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the journal.")] = "",
 ) -> None:

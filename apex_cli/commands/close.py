@@ -24,23 +24,17 @@ if TYPE_CHECKING:
 def close(
     call: Call,
     symbols: Annotated[
-        list[str] | None,
-        typer.Argument(help="Symbols, or the # of apex positions.", show_default=False, autocompletion=held_names),
+        list[str] | None, typer.Argument(help="Symbols, or the # of apex positions.", autocompletion=held_names)
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Close every position.")] = False,
     fraction: Annotated[
-        Decimal | None,
-        typer.Option(parser=parse_fraction, metavar="FRACTION", help="Part to close; 0.5 is half.", show_default=False),
+        Decimal | None, typer.Option(parser=parse_fraction, metavar="FRACTION", help="Part to close; 0.5 is half.")
     ] = None,
     quantity: Annotated[
-        Decimal | None,
-        typer.Option(parser=positive_decimal, metavar="UNITS", help="Units to close.", show_default=False),
+        Decimal | None, typer.Option(parser=positive_decimal, metavar="UNITS", help="Units to close.")
     ] = None,
     limit: Annotated[
-        Decimal | None,
-        typer.Option(
-            parser=positive_decimal, metavar="PRICE", help="Worst price; rests beside a stop.", show_default=False
-        ),
+        Decimal | None, typer.Option(parser=positive_decimal, metavar="PRICE", help="Worst price; rests beside a stop.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Kept as the round trip's exit reason.")] = "manual",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -30,12 +30,10 @@ def drift(
         typer.Option(metavar="DIR", help="Folder with one SYMBOL.csv each. Default: prices.bars_dir."),
     ] = None,
     first: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the journal's.", show_default=False),
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the journal's.")
     ] = None,
     last: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the journal's.", show_default=False),
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the journal's.")
     ] = None,
     tolerance: Annotated[
         Decimal,

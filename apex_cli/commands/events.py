@@ -28,7 +28,6 @@ def events(
             parser=whole(0),
             metavar="NUMBER",
             help=f"Begin behind the event with this number, 0 with the first. Default: the newest {NEWEST}.",
-            show_default=False,
         ),
     ] = None,
     kind: Annotated[

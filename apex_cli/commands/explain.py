@@ -21,7 +21,6 @@ def explain(
         typer.Argument(
             metavar="[ID]",
             help="A symbol, the # of a list, or the id of a signal, approval or order.",
-            show_default=False,
             autocompletion=recent_names,
         ),
     ] = None,

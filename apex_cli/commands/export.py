@@ -19,8 +19,7 @@ def export(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="trades, fills, orders, equity or lots.")],
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, json, parquet or xlsx.")] = "csv",
     target: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to write. Default: standard output.", show_default=False),
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write. Default: standard output.")
     ] = None,
 ) -> None:
     """Write a table for other programs. Lots are first in, first out; wash sales are marked as a hint, no advice."""

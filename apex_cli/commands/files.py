@@ -16,10 +16,7 @@ def files(
     call: Call,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Prices, trades or signals; - reads standard input.")],
     kind: Annotated[
-        str | None,
-        typer.Option(
-            "--as", metavar="KIND", help="prices, executions or signals. Default: found out.", show_default=False
-        ),
+        str | None, typer.Option("--as", metavar="KIND", help="prices, executions or signals. Default: found out.")
     ] = None,
 ) -> None:
     """Show how a file is read: its kind, columns, first rows, problems, and the mapping to write. Changes nothing."""

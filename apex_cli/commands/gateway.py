@@ -37,9 +37,7 @@ def gateway(
         typer.Option(parser=whole(0, 65535), metavar="NUMBER", help="Port; 0 takes a free one and reports it."),
     ] = 4002,
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
-    bars: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="SYMBOL.csv files: prices and history.", show_default=False)
-    ] = None,
+    bars: Annotated[Path | None, typer.Option(metavar="DIR", help="SYMBOL.csv files: prices and history.")] = None,
     pace: Annotated[
         float, typer.Option(parser=seconds, metavar="SECONDS", help="Time for each bar; 0 stands at the last close.")
     ] = 0,
@@ -51,17 +49,12 @@ def gateway(
     rate: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CURRENCY=VALUE",
-            help="Worth of another currency in it, until a pair has a price; repeatable.",
-            show_default=False,
+            metavar="CURRENCY=VALUE", help="Worth of another currency in it, until a pair has a price; repeatable."
         ),
     ] = None,
     cash_account: Annotated[bool, typer.Option("--cash-account", help="No margin and no short sales.")] = False,
     state: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Keep the books there; without it they end with the process.", show_default=False
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Keep the books there; without it they end with the process.")
     ] = None,
     volatility: Annotated[
         Decimal | None,
@@ -69,7 +62,6 @@ def gateway(
             parser=positive_decimal,
             metavar="PART",
             help="A year's volatility that prices options, such as 0.3; without it that of their bars.",
-            show_default=False,
         ),
     ] = None,
     control: Annotated[

@@ -40,10 +40,7 @@ def complete_topic(incomplete: str) -> list[str]:
 def show_help(
     call: Call,
     context: typer.Context,
-    topic: Annotated[
-        str | None,
-        typer.Argument(help="A topic, or a command.", show_default=False, autocompletion=complete_topic),
-    ] = None,
+    topic: Annotated[str | None, typer.Argument(help="A topic, or a command.", autocompletion=complete_topic)] = None,
 ) -> None:
     """Show the commands and topics, or a page of one of them."""
     if topic is None:

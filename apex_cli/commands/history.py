@@ -18,13 +18,9 @@ from apex_cli.core.model.spelling import same_security
 @command("history", "--symbol MSFT --since 2026-11-01 --last 20")
 def history(
     call: Call,
-    symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="Only this strategy.", show_default=False, autocompletion=strategy_names)
-    ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.", show_default=False)
-    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Only this strategy.", autocompletion=strategy_names)] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Closed on this day or later.")] = None,
     last: Annotated[
         int,
         typer.Option(

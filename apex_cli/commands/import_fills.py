@@ -19,7 +19,6 @@ def import_fills(
         typer.Argument(
             metavar="[FILE]",
             help="A report or trade list of your broker, or rows with our names; - reads standard input.",
-            show_default=False,
         ),
     ] = None,
     flex_query: Annotated[
@@ -28,12 +27,10 @@ def import_fills(
             "--flex-query",
             metavar="ID",
             help="Fetch the report of this Flex query from Interactive Brokers. Needs APEX_FLEX_TOKEN.",
-            show_default=False,
         ),
     ] = None,
     account: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The account that counts, where a file holds several.", show_default=False),
+        str | None, typer.Option(metavar="ID", help="The account that counts, where a file holds several.")
     ] = None,
 ) -> None:
     """Take over executions made in other programs. They are counted; positions never change. Twice is harmless."""

@@ -19,50 +19,25 @@ if TYPE_CHECKING:
     from apex_cli.settings.first import FirstAnswers, Question
 
 
-CAPITAL = Annotated[
-    str | None, typer.Option(metavar="USD", help="Capital that sizes are a part of. Default: 3000.", show_default=False)
-]
-RISK = Annotated[
-    str | None,
-    typer.Option(metavar="PERCENT", help="Percent of it lost when a stop is hit. Default: 1.", show_default=False),
-]
-MODE = Annotated[
-    str | None,
-    typer.Option(metavar="simulation|paper", help="Where orders go. Default: simulation.", show_default=False),
-]
+CAPITAL = Annotated[str | None, typer.Option(metavar="USD", help="Capital that sizes are a part of. Default: 3000.")]
+RISK = Annotated[str | None, typer.Option(metavar="PERCENT", help="Percent of it lost when a stop is hit. Default: 1.")]
+MODE = Annotated[str | None, typer.Option(metavar="simulation|paper", help="Where orders go. Default: simulation.")]
 PORT = Annotated[
     str | None,
-    typer.Option(
-        metavar="PORT",
-        help="Of TWS or IB Gateway, on paper. Default: the one that listens, else 7497.",
-        show_default=False,
-    ),
+    typer.Option(metavar="PORT", help="Of TWS or IB Gateway, on paper. Default: the one that listens, else 7497."),
 ]
 ACCOUNT = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID", help="Paper account that orders may leave for. Default: the only one.", show_default=False
-    ),
+    str | None, typer.Option(metavar="ID", help="Paper account that orders may leave for. Default: the only one.")
 ]
 BASE = Annotated[
-    str | None,
-    typer.Option(
-        metavar="lower|equity|fixed", help="On paper, what sizes count with. Default: lower.", show_default=False
-    ),
+    str | None, typer.Option(metavar="lower|equity|fixed", help="On paper, what sizes count with. Default: lower.")
 ]
-PRICES = Annotated[
-    str | None,
-    typer.Option(metavar="DIR", help="Folder of price files, in simulation. Default: none.", show_default=False),
-]
+PRICES = Annotated[str | None, typer.Option(metavar="DIR", help="Folder of price files, in simulation. Default: none.")]
 SIGNALS = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR", help="Folder that signal files are dropped into. Default: signals.", show_default=False
-    ),
+    str | None, typer.Option(metavar="DIR", help="Folder that signal files are dropped into. Default: signals.")
 ]
 PHONE = Annotated[
-    str | None,
-    typer.Option(metavar="none|telegram|apprise", help="How messages reach you. Default: none.", show_default=False),
+    str | None, typer.Option(metavar="none|telegram|apprise", help="How messages reach you. Default: none.")
 ]
 
 

@@ -43,8 +43,7 @@ def diff(
     call: Call,
     before: VersionArgument,
     after: Annotated[
-        int | None,
-        typer.Argument(metavar="VERSION", help="Default: the one in force.", parser=whole(0), show_default=False),
+        int | None, typer.Argument(metavar="VERSION", help="Default: the one in force.", parser=whole(0))
     ] = None,
 ) -> None:
     """Compare two versions of the weights."""

@@ -20,7 +20,6 @@ def locks(
             "--lift",
             metavar="LOCK",
             help="Lift it: its id, a beginning of it, or the security or strategy that is locked.",
-            show_default=False,
         ),
     ] = None,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why it is lifted; --lift needs it.")] = "",

@@ -26,7 +26,6 @@ SymbolsOption = Annotated[
         "--symbols",
         metavar="A,B,...",
         help="Train on these. Default: scanners.watch_list, else every symbol with bars.",
-        show_default=False,
     ),
 ]
 
@@ -68,10 +67,7 @@ def train(
 def rollback(
     call: Call,
     to: Annotated[
-        int | None,
-        typer.Option(
-            "--to", parser=whole(1), metavar="NUMBER", help="Version. Default: the one before.", show_default=False
-        ),
+        int | None, typer.Option("--to", parser=whole(1), metavar="NUMBER", help="Version. Default: the one before.")
     ] = None,
 ) -> None:
     """Go back to an earlier model; nothing is trained by itself until that one is old."""

@@ -22,12 +22,9 @@ if TYPE_CHECKING:
 @command("move-stop", "AAPL 22.80 --yes", live=True)
 def move_stop(
     call: Call,
-    symbol: Annotated[
-        str, typer.Argument(help="Symbol, or the # of apex positions.", show_default=False, autocompletion=held_names)
-    ],
+    symbol: Annotated[str, typer.Argument(help="Symbol, or the # of apex positions.", autocompletion=held_names)],
     price: Annotated[
-        Decimal | None,
-        typer.Argument(parser=positive_decimal, metavar="[PRICE]", help="Where to.", show_default=False),
+        Decimal | None, typer.Argument(parser=positive_decimal, metavar="[PRICE]", help="Where to.")
     ] = None,
     break_even: Annotated[bool, typer.Option("--break-even", help="To the entry price.")] = False,
     wider: Annotated[bool, typer.Option("--wider", help="Also where more may be lost than before.")] = False,

@@ -18,9 +18,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Try the noti
 @command("notify test", "--channel telegram", app=app)
 def try_channels(
     call: Call,
-    channel: Annotated[
-        str | None, typer.Option(help="Only channels whose name begins with this.", show_default=False)
-    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Only channels whose name begins with this.")] = None,
 ) -> None:
     """Send a test message on every channel and say what became of it."""
     out, settings = call.out, call.settings

@@ -92,10 +92,7 @@ LIVE = Annotated[
 CONFIG = Annotated[
     Path | None,
     typer.Option(
-        "--config",
-        "-c",
-        help="Configuration file. Default: $APEX_CONFIG, ./config.yaml, then your config folder.",
-        show_default=False,
+        "--config", "-c", help="Configuration file. Default: $APEX_CONFIG, ./config.yaml, then your config folder."
     ),
 ]
 PROFILE = Annotated[
@@ -104,7 +101,6 @@ PROFILE = Annotated[
         "--profile",
         metavar="NAME",
         help="sim, paper, live, or one of the configuration's profiles. Also: $APEX_PROFILE.",
-        show_default=False,
     ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

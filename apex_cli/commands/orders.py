@@ -13,7 +13,7 @@ from apex_cli.core.model.spelling import same_security
 @command("orders", "--symbol MSFT --all")
 def orders(
     call: Call,
-    symbol: Annotated[str | None, typer.Option(help="Only this symbol.", show_default=False)] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Finished orders of the last sessions, too.")] = False,
 ) -> None:
     """Show working orders."""

@@ -25,7 +25,6 @@ def pdt_status(
             "--from",
             metavar="FILE",
             help="Evaluate an account described in a JSON or YAML file; apex's own state is ignored.",
-            show_default=False,
         ),
     ] = None,
     executions: Annotated[
@@ -34,21 +33,14 @@ def pdt_status(
             "--executions",
             metavar="FILE",
             help="Count the trades in a report or list of your broker; the state is not looked at.",
-            show_default=False,
         ),
     ] = None,
     account: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The account that counts, where a file holds several.", show_default=False),
+        str | None, typer.Option(metavar="ID", help="The account that counts, where a file holds several.")
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option(
-            "--as-of",
-            metavar="TIME",
-            help="With an offset: 2026-11-24T10:30:00-05:00. Default: now.",
-            show_default=False,
-        ),
+        typer.Option("--as-of", metavar="TIME", help="With an offset: 2026-11-24T10:30:00-05:00. Default: now."),
     ] = None,
 ) -> None:
     """Show the day-trading rule in force, the count, the forecast, and what the broker says. Nothing is changed."""

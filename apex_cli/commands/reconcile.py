@@ -20,18 +20,11 @@ from apex_cli.presenters.screen.output import Output
 def reconcile(
     call: Call,
     repair: Annotated[bool, typer.Option("--repair", help="Correct what needs no decision of yours.")] = False,
-    adopt: Annotated[
-        str, typer.Option("--adopt", metavar="SYMBOL", help="The broker's position is ours now.", show_default=False)
-    ] = "",
-    ignore: Annotated[
-        str, typer.Option("--ignore", metavar="SYMBOL", help="The broker's position is not ours.", show_default=False)
-    ] = "",
-    split: Annotated[
-        str, typer.Option("--split", metavar="SYMBOL", help="Take over a split, as proposed.", show_default=False)
-    ] = "",
+    adopt: Annotated[str, typer.Option("--adopt", metavar="SYMBOL", help="The broker's position is ours now.")] = "",
+    ignore: Annotated[str, typer.Option("--ignore", metavar="SYMBOL", help="The broker's position is not ours.")] = "",
+    split: Annotated[str, typer.Option("--split", metavar="SYMBOL", help="Take over a split, as proposed.")] = "",
     stop: Annotated[
-        Decimal | None,
-        typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop of what is adopted.", show_default=False),
+        Decimal | None, typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop of what is adopted.")
     ] = None,
     no_stop: Annotated[bool, typer.Option("--no-stop", help="Adopt without a stop, and be alarmed.")] = False,
     price: Annotated[
@@ -40,7 +33,6 @@ def reconcile(
             parser=positive_decimal,
             metavar="PRICE",
             help="What the difference was traded at, if the broker does not report.",
-            show_default=False,
         ),
     ] = None,
     wait: HandOverOption = 30,

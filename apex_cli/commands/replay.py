@@ -40,12 +40,10 @@ RuleOption = Annotated[
     typer.Option("--rule", help="Built-in source of signals: breakout. Default: your scanners, else breakout."),
 ]
 FromOption = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.", show_default=False),
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session. Default: the first bar.")
 ]
 ToOption = Annotated[
-    datetime | None,
-    typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.", show_default=False),
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session. Default: the last bar.")
 ]
 
 
@@ -62,8 +60,7 @@ def replay(
     first: FromOption = None,
     last: ToOption = None,
     fill: Annotated[
-        ReplayFill | None,
-        typer.Option(help="First price of an order: next bar's open, or the signal's close.", show_default=False),
+        ReplayFill | None, typer.Option(help="First price of an order: next bar's open, or the signal's close.")
     ] = None,
     actions: ActionsOption = None,
     seed: Annotated[int, typer.Option(help="For the interval around the expectancy.")] = 1,
@@ -75,21 +72,14 @@ def replay(
     ] = None,
     benchmark: Annotated[
         str | None,
-        typer.Option(
-            metavar="SYMBOL",
-            help="Compare on the page with this one. Default: SPY, if it has bars.",
-            show_default=False,
-        ),
+        typer.Option(metavar="SYMBOL", help="Compare on the page with this one. Default: SPY, if it has bars."),
     ] = None,
     sweep: Annotated[
         Path | None,
         typer.Option(metavar="GRID", help="YAML of settings and the values to try: one replay each combination."),
     ] = None,
     jobs: Annotated[
-        int | None,
-        typer.Option(
-            parser=whole(1), metavar="NUMBER", help="Processes of a sweep. Default: one a core.", show_default=False
-        ),
+        int | None, typer.Option(parser=whole(1), metavar="NUMBER", help="Processes of a sweep. Default: one a core.")
     ] = None,
     dask: Annotated[
         str | None,

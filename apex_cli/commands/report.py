@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 @command("report", "--from 2026-11-01 --html november.html")
 def report(
     call: Call,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.", show_default=False)
-    ] = None,
-    last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.", show_default=False)
-    ] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with charts, to be read or printed."),
@@ -41,11 +37,7 @@ def report(
     ] = None,
     benchmark: Annotated[
         str | None,
-        typer.Option(
-            metavar="SYMBOL",
-            help="Compare on the page with this one. Default: SPY, if it has bars.",
-            show_default=False,
-        ),
+        typer.Option(metavar="SYMBOL", help="Compare on the page with this one. Default: SPY, if it has bars."),
     ] = None,
 ) -> None:
     """Show what trading came to: trades, expectancy, drawdown, refusals, slippage, costs, day trades."""

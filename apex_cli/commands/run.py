@@ -19,8 +19,7 @@ def run(
     call: Call,
     once: Annotated[bool, typer.Option("--once", help="Work off what is there, then end: for cron.")] = False,
     until: Annotated[
-        str | None,
-        typer.Option(metavar="HH:MM", help="End at this time, New York; 00:00 is midnight.", show_default=False),
+        str | None, typer.Option(metavar="HH:MM", help="End at this time, New York; 00:00 is midnight.")
     ] = None,
     signals: Annotated[
         list[str] | None,
@@ -32,12 +31,10 @@ def run(
         typer.Option("--auto/--manual", help="Execute, or ask for each trade. Default: execution.auto_execute."),
     ] = None,
     max_cycles: Annotated[
-        int | None,
-        typer.Option(parser=whole(1), metavar="NUMBER", help="End after this many cycles.", show_default=False),
+        int | None, typer.Option(parser=whole(1), metavar="NUMBER", help="End after this many cycles.")
     ] = None,
     bars_until: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.", show_default=False),
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Simulation: play bars up to this day's close.")
     ] = None,
     wait: WaitOption = 0,
 ) -> None:

@@ -19,7 +19,7 @@ from apex_cli.presenters.size import size_blocks, size_data
 @command("size", "NVDA --entry 50 --stop 48 --target 56")
 def size(
     call: Call,
-    symbol: Annotated[str, typer.Argument(help="Ticker, pair or option contract.", show_default=False)] = "",
+    symbol: Annotated[str, typer.Argument(help="Ticker, pair or option contract.")] = "",
     *,
     entry: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Entry price.")],
     stop: Annotated[Decimal, typer.Option(parser=positive_decimal, metavar="PRICE", help="Stop price.")],

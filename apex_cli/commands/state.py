@@ -62,7 +62,7 @@ def query(
     call: Call,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Such as orders, positions, signals.")],
     condition: Annotated[
-        str, typer.Argument(metavar="[CONDITION]", help="FIELD == VALUE, joined by and, or, not.", show_default=False)
+        str, typer.Argument(metavar="[CONDITION]", help="FIELD == VALUE, joined by and, or, not.")
     ] = "",
 ) -> None:
     """Show the rows of one table that meet a condition; change nothing.
@@ -99,10 +99,7 @@ def backup(call: Call) -> None:
 @command("state restore", "--yes", app=app)
 def restore(
     call: Call,
-    to: Annotated[
-        int | None,
-        typer.Option("--to", metavar="GENERATION", help="Begin with this backup.", show_default=False),
-    ] = None,
+    to: Annotated[int | None, typer.Option("--to", metavar="GENERATION", help="Begin with this backup.")] = None,
     from_journal: Annotated[bool, typer.Option("--from-journal", help="Begin with nothing but the journal.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -223,9 +220,7 @@ def reset_peak(
 @command("state export", "> state-copy.json", app=app)
 def export(
     call: Call,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Default: standard output.", show_default=False)
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Default: standard output.")] = None,
 ) -> None:
     """Write every table as readable JSON."""
     from apex_cli.core.adapters.state import restoration
