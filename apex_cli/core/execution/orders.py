@@ -321,6 +321,8 @@ class Orders:
     async def follow(self) -> None:
         """Follow the orders in settlement until the broker can no longer refuse them, then ask for all it knows.
 
+        An order that has ended can be refused no more: where all have, only the question is left.
+
         Raises:
             OutcomeUnknownError: the broker could not be asked; what became of the orders is in doubt.
         """
@@ -330,7 +332,7 @@ class Orders:
             return
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience.settle_s
-        while loop.time() < until:
+        while loop.time() < until and not self._have_ended(names):
             await asyncio.sleep(POLL_INTERVAL_S)
             self.sync()
         until = loop.time() + self._patience.ack_timeout_s
@@ -344,6 +346,10 @@ class Orders:
                 )
             await asyncio.sleep(POLL_INTERVAL_S)
         self._in_settlement = {name: None for name in self._in_settlement if name not in names}
+
+    def _have_ended(self, names: Iterable[str]) -> bool:
+        records = map(self._store.view().orders.get, names)
+        return all(record is not None and record.status.is_final for record in records)
 
     async def _is_confirmed(self) -> bool:
         try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -19,13 +20,14 @@ from apex_cli.core.errors import (
     StateError,
 )
 from apex_cli.core.execution.close_terms import find_position
+from apex_cli.core.execution.orders import Orders
 from apex_cli.core.model.decision import TradingMode
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
+from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
 from apex_cli.core.model.records import SignalOutcome, TradingState
-from apex_cli.core.model.side import OrderSide
 from kit import START, FixedClock
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import ROOMY, Rig, auto, make_signal
@@ -57,6 +59,32 @@ def codes(rig: Rig) -> list[str]:
 
 def status(rig: Rig, ending: str) -> OrderStatus:
     return rig.order(ending).status
+
+
+def following(rig: Rig) -> Orders:
+    """Return orders of a broker that may refuse them for a minute after it took them."""
+    return Orders(store=rig.store, broker=rig.broker, clock=rig.clock, patience=Patience(settle_s=60))
+
+
+class TestFollowing:
+    def test_orders_that_have_ended_are_followed_no_longer(self) -> None:
+        rig, _ = holding()
+        names = [record.order.client_order_id for record in rig.state.orders.open()]
+        orders = following(rig)
+        rig.run(orders.cancel(names))
+        assert orders.in_settlement == tuple(names)
+        rig.run(asyncio.wait_for(orders.follow(), 10))
+        assert orders.in_settlement == ()
+        assert all(rig.state.orders[name].status is OrderStatus.CANCELLED for name in names)
+
+    def test_an_order_that_works_may_still_be_refused(self) -> None:
+        rig, _ = holding()
+        (stop,) = (each.order for each in rig.state.orders.open() if each.order.role is OrderRole.STOP)
+        orders = following(rig)
+        rig.run(orders.modify((replace(stop, stop_price=Price(D("48.5"))),)))
+        with pytest.raises(TimeoutError):
+            rig.run(asyncio.wait_for(orders.follow(), 0.2))
+        assert orders.in_settlement == (stop.client_order_id,)
 
 
 class TestTheWhole:
