@@ -131,6 +131,24 @@ def imported_by(line: str, folder: Path, home: Path) -> set[str]:
     return names
 
 
+def test_a_client_library_brings_no_numpy_until_something_uses_it() -> None:
+    code = """
+import sys
+from apex_cli.core.adapters.ib.library import load_library
+load_library("ib_insync")
+assert "numpy" not in sys.modules
+from eventkit import Event
+prices, means = Event(), []
+prices.array(3).mean().connect(means.append)
+prices.emit(1)
+prices.emit(4)
+import numpy
+assert means == [1, 2.5] and numpy.linalg.norm([3, 4]) == 5
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the demo after its first run; the lines that change it do so in the order of the table."""

@@ -12,8 +12,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderType
-from apex_cli.core.model.side import OrderSide
+from apex_cli.core.model.order import OrderSide, OrderType
 
 NOT_YET_KNOWN = Decimal(-1)
 """What a commission report says before the commission is worked out."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 
@@ -25,13 +28,34 @@ def load_library(name: str) -> ModuleType:
     """
     _preset_loop()
     try:
-        return import_module(name)
+        with _numpy_when_used():
+            return import_module(name)
     except ModuleNotFoundError as error:
         raise ConfigError(
             "ib_library_missing",
             f"broker.ib.library names {name}, which cannot be imported: {error}.",
             hint=f"pip install {LIBRARIES.get(name, name)}",
         ) from None
+
+
+@contextmanager
+def _numpy_when_used() -> Iterator[None]:
+    """Let what is imported meanwhile have numpy only once it uses it.
+
+    Both libraries are built on eventkit, whose operators on arrays want numpy; nobody here calls them, and to import
+    numpy takes longer than all the rest. With other threads, which may want the real one at this moment, it is.
+    """
+    if "numpy" in sys.modules or threading.active_count() > 1:
+        yield
+        return
+    stand_in = ModuleType("numpy")
+    stand_in.__getattr__ = lambda name: getattr(import_module("numpy"), name)  # type: ignore[method-assign]
+    sys.modules["numpy"] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get("numpy") is stand_in:
+            del sys.modules["numpy"]
 
 
 def _preset_loop() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
-from apex_cli.core.model.money import Price, number_of, shortest
+from apex_cli.core.model.money import Price, shortest
 
 UNSET = Decimal("1E300")
 """Larger numbers stand for "not set": the protocol sends the largest double."""
@@ -20,8 +20,13 @@ def to_decimal(value: float | str | Decimal | None) -> Decimal | None:
     """
     if value is None or value == "":
         return None
-    number = number_of(str(value))
-    return None if number is None or abs(number) >= UNSET else shortest(number)
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or abs(number) >= UNSET:
+        return None
+    return shortest(number)
 
 
 def to_price(value: float | str | Decimal | None) -> Price | None:
