@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,13 +17,14 @@ from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import open_store
 from apex_cli.core.errors import InputError
 from apex_cli.core.model.money import CENT
-from apex_cli.core.model.order import OrderSide
+from apex_cli.core.model.side import OrderSide
+from apex_cli.core.state.tables import open_requests
 from apex_cli.settings.brokers import SimulationClock
 from apex_cli.settings.input_files import DefaultStop, OptionDefault, SignalSettings
 from apex_cli.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
     from apex_cli.core.adapters.files.signals.alerts import SignalForm
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
     from apex_cli.core.execution.guard import GivePlan, Guard
     from apex_cli.core.execution.orders import Orders
     from apex_cli.core.learning.outcomes import OutcomeHook
+    from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.management.split_keeper import SplitKeeper
     from apex_cli.core.model.account import AccountSnapshot
     from apex_cli.core.model.broker_events import BrokerOrder
-    from apex_cli.core.model.decision import Reason
     from apex_cli.core.model.limits import Limits, Patience, ProtectionLimits
     from apex_cli.core.model.option_rule import OptionRule
+    from apex_cli.core.model.reason import Reason
     from apex_cli.core.ports import (
         BarSource,
         Broker,
@@ -140,7 +142,6 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
     from apex_cli.core.adapters.system_clock import UlidIds
     from apex_cli.core.day_trades.counter import DayTradeCounter
     from apex_cli.core.decision.gatherer import Gatherer
-    from apex_cli.core.management.delivered import DeliveredShares
     from apex_cli.core.reconciliation.reconciler import Reconciler
     from apex_cli.core.state.tables import name_of_order, securities
 
@@ -174,16 +175,22 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         protections=make_protection_sources(settings, market.bars),
     )
     ids = UlidIds()
-    delivered = DeliveredShares(
-        store=store,
-        clock=clock,
-        ids=ids,
-        management=settings.limits.management,
-        price_of=gatherer.price_of,
-        rate_of=gatherer.rate,
-        base=settings.currency.base,
-        stop_limit_pct=settings.limits.stop_limit_pct,
-    )
+
+    @cache
+    def delivered() -> DeliveredShares:
+        from apex_cli.core.management.delivered import DeliveredShares
+
+        return DeliveredShares(
+            store=store,
+            clock=clock,
+            ids=ids,
+            management=settings.limits.management,
+            price_of=gatherer.price_of,
+            rate_of=gatherer.rate,
+            base=settings.currency.base,
+            stop_limit_pct=settings.limits.stop_limit_pct,
+        )
+
     execution = make_execution(
         store=store,
         broker=broker,
@@ -193,7 +200,7 @@ def make_parts(settings: Settings, *, read_only: bool = False) -> Parts:
         protection=settings.protection,
         price_of=gatherer.price_of,
         quotes_of=gatherer.quotes_of,
-        give_plan=delivered.plan,
+        give_plan=lambda position: delivered().plan(position),
         patience=market.patience,
     )
     reconciler = Reconciler(
@@ -279,6 +286,16 @@ def volatility_of(settings: Settings, bars: CsvBars | None) -> VolatilityOf:
     return unknown_volatility if fixed is None else lambda _underlying, _at: float(fixed)
 
 
+def make_serve(parts: Parts) -> Callable[[], Awaitable[bool]]:
+    """Return what does the work that others hand over; its parts are put together once there is any."""
+    service = cache(partial(make_service, parts))
+
+    async def serve() -> bool:
+        return bool(open_requests(parts.store.view())) and await service().serve()
+
+    return serve
+
+
 def make_service(parts: Parts) -> Service:
     """Return what does the work of this process, and what others hand over to it."""
     from apex_cli.core.coordinator.service import Service
@@ -327,14 +344,6 @@ def make_stages(settings: Settings) -> tuple[SignalStage, ...]:
     from apex_cli.core.signals.scale_out import ScaleOutStage
 
     return (ScaleOutStage(settings.management),)
-
-
-def make_chores(parts: Parts) -> tuple[Chore, ...]:
-    """Return what the loop looks after besides signals, in order: first whether our books are right at all."""
-    chores = make_position_chores(
-        parts.execution, parts.gatherer, store=parts.store, clock=parts.clock, limits=parts.settings.limits
-    )
-    return (parts.reconciler, make_lock_keeper(parts), make_margin_watch(parts), *make_split_keeper(parts), *chores)
 
 
 def make_split_keeper(parts: Parts) -> tuple[SplitKeeper, ...]:
@@ -437,7 +446,7 @@ def signal_form(
     import msgspec
 
     from apex_cli.core.adapters.files.signals.alerts import SignalForm
-    from apex_cli.core.model.decision import Reason
+    from apex_cli.core.model.reason import Reason
 
     said: set[str] = set()
 
@@ -499,40 +508,54 @@ def make_sources(
     *notice* hears of fields that are not known, of files in the inbox that are not read, or cannot be moved away.
     *bars* give the ranges that a default stop is made of.
     """
-    import sys
-
-    from apex_cli.core.adapters.files.signals.inbox import InboxSource
-    from apex_cli.core.adapters.files.signals.signal_sources import FileSource, StdinSource
+    if named:
+        return _named_sources(settings.signals, named, notice=notice, bars=bars)
     from apex_cli.core.adapters.state.intake_files import IntakeSource
 
-    max_age = timedelta(minutes=settings.signals.max_age_minutes)
-    form = signal_form(settings.signals, bars, notice)
-    if named:
-        files = [Path(name) for name in named if name != "-"]
-        sources: list[SignalSource] = [FileSource(files, max_age=max_age, form=form)] if files else []
-        if "-" in named:
-            if sys.stdin is None:
-                raise InputError(
-                    "stdin_closed", "--signals - reads standard input, which is closed.", hint="Name a file."
-                )
-            sources.append(StdinSource(sys.stdin.buffer, max_age=max_age, form=form))
-        return tuple(sources)
-    sources = [IntakeSource(settings.state.dir, notice=notice)]
-    if settings.signals.files:
-        sources.append(FileSource(settings.signals.files, max_age=max_age, form=form))
-    if settings.signals.inbox is not None:
-        sources.append(
-            InboxSource(
-                settings.signals.inbox,
-                max_age=max_age,
-                processed_dir=settings.signals.processed_dir,
-                rejected_dir=settings.signals.rejected_dir,
-                is_once=is_once,
-                notice=notice,
-                form=form,
-            )
-        )
+    intake = IntakeSource(settings.state.dir, notice=notice)
+    return (intake, *_configured_sources(settings.signals, is_once=is_once, notice=notice, bars=bars))
+
+
+def _named_sources(
+    chosen: SignalSettings, named: Sequence[str], *, notice: Callable[[Reason], None], bars: BarSource | None
+) -> tuple[SignalSource, ...]:
+    import sys
+
+    from apex_cli.core.adapters.files.signals.signal_sources import FileSource, StdinSource
+
+    max_age, form = timedelta(minutes=chosen.max_age_minutes), signal_form(chosen, bars, notice)
+    files = [Path(name) for name in named if name != "-"]
+    sources: list[SignalSource] = [FileSource(files, max_age=max_age, form=form)] if files else []
+    if "-" in named:
+        if sys.stdin is None:
+            raise InputError("stdin_closed", "--signals - reads standard input, which is closed.", hint="Name a file.")
+        sources.append(StdinSource(sys.stdin.buffer, max_age=max_age, form=form))
     return tuple(sources)
+
+
+def _configured_sources(
+    chosen: SignalSettings, *, is_once: bool, notice: Callable[[Reason], None], bars: BarSource | None
+) -> Iterator[SignalSource]:
+    """Yield the files and the inbox of the configuration: what reads them is imported where one is named."""
+    if not chosen.files and chosen.inbox is None:
+        return
+    max_age, form = timedelta(minutes=chosen.max_age_minutes), signal_form(chosen, bars, notice)
+    if chosen.files:
+        from apex_cli.core.adapters.files.signals.signal_sources import FileSource
+
+        yield FileSource(chosen.files, max_age=max_age, form=form)
+    if chosen.inbox is not None:
+        from apex_cli.core.adapters.files.signals.inbox import InboxSource
+
+        yield InboxSource(
+            chosen.inbox,
+            max_age=max_age,
+            processed_dir=chosen.processed_dir,
+            rejected_dir=chosen.rejected_dir,
+            is_once=is_once,
+            notice=notice,
+            form=form,
+        )
 
 
 def waker(sources: Sequence[SignalSource]) -> Callable[[], bool] | None:

@@ -3,14 +3,14 @@
 ``CRASH_AT`` says when and how, as ``HOW:POINT:NUMBER``: at the NUMBER-th passage of POINT (``any`` counts all).
 
 - ``kill``: SIGKILL, as ``kill -9`` does it.
-- ``power``: what no sync has made safe is taken back in part, then SIGKILL.
+- ``power``: what no sync has made safe is taken back in part, then SIGKILL; what comes next is another boot.
 - ``full``: this one operation finds no space on the disk.
 - ``fullest``: this one and all after it find no space.
 
-Points are those of ``atomic_file`` (open, write, sync, replace, sync_folder, truncate, link, lock), ``half`` (a write
-that is cut off in the middle), ``before-`` and ``after-`` submit, cancel, modify and exchange of the broker, and
-``move``, before and after a signal file leaves the inbox. ``CRASH_LOG`` names a file for the point it happened at, or
-for the number of passages when it did not.
+Points are those of ``atomic_file`` (open, write, sync, replace, sync_folder, truncate, link, remove, lock), ``half``
+(a write that is cut off in the middle), ``before-`` and ``after-`` submit, cancel, modify and exchange of the broker,
+and ``move``, before and after a signal file leaves the inbox. ``CRASH_LOG`` names a file for the point it happened at,
+or for the number of passages when it did not.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ from crash_disk import Disk, WatchedOs
 from apex_cli.core.adapters import atomic_file
 from apex_cli.core.adapters.files.signals.inbox import Folder
 from apex_cli.core.adapters.simulated.simulated_broker import SimulatedBroker
+from apex_cli.core.adapters.state import storage
+from apex_cli.core.adapters.state.write_ahead_log import boot_id
 from apex_cli.core.coordinator import coordinator, service
 
 TOGETHER = "together"
 """A file of this name in the current folder: also a few requests are written down together."""
 
-DISK_POINTS = frozenset({"open", "write", "sync", "replace", "sync_folder", "truncate", "link"})
+DISK_POINTS = frozenset({"open", "write", "sync", "replace", "sync_folder", "truncate", "link", "remove"})
+
+EARLY = 2
+"""Every so many plans begin the log of the state at once: few commands commit often."""
 
 
 class Plan(NamedTuple):
@@ -92,6 +97,8 @@ class Faults:
     def _end(self) -> NoReturn:
         if self.disk is not None:
             self.disk.lose_power()
+            for log in Path.cwd().rglob("state.wal"):
+                log.write_bytes(log.read_bytes().replace(boot_id().encode(), b"another-boot", 1))
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
 
@@ -111,6 +118,8 @@ def kind_of(path: Path) -> str:
         return "backup"
     if "jsonl" in name:
         return "journal"
+    if "state.wal" in name:
+        return "log"
     return "state" if "state.json" in name else name if name.endswith(".lock") else f"{name}/"
 
 
@@ -124,8 +133,6 @@ def install(faults: Faults) -> None:
 
     watched = WatchedOs(faults.disk, before_write)
     atomic_file.os = watched
-    if hasattr(atomic_file, "_sync_data"):
-        atomic_file._sync_data = watched.fdatasync
     for name in ("submit", "cancel", "modify", "exchange"):
         setattr(SimulatedBroker, name, _around(faults, name, getattr(SimulatedBroker, name)))
     move = Folder.move
@@ -161,6 +168,8 @@ def main(arguments: list[str], plan: Plan, log: Path | None) -> int:
     install(faults)
     if Path(TOGETHER).exists():
         coordinator.FEW = service.FEW = 0
+    if plan.number % EARLY:
+        storage.WHOLE_FIRST = 1
     if plan.how.startswith("full"):
         _hurry()
     status = run(arguments)

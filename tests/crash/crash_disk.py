@@ -168,6 +168,9 @@ class WatchedOs:
     def replace(self, source: Path, target: Path) -> None:
         self._around_names(target, lambda: source.replace(target))
 
+    def unlink(self, path: Path) -> None:
+        self._around_names(path, path.unlink)
+
     def link(self, source: Path, target: Path) -> None:
         self._around_names(target, lambda: os.link(source, target))
 

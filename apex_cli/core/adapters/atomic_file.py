@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -48,7 +48,7 @@ _numbers = count()
 def _fault(point: str, path: Path) -> None:
     """Do nothing; replaced under test to raise or to kill at *point* of the work on *path*.
 
-    Points: ``open``, ``write``, ``sync``, ``replace``, ``sync_folder``, ``truncate``, ``link``, ``lock``.
+    Points: ``open``, ``write``, ``sync``, ``replace``, ``sync_folder``, ``truncate``, ``link``, ``remove``, ``lock``.
     """
 
 
@@ -159,6 +159,30 @@ def sync(descriptor: int, path: Path) -> None:
     os.fsync(descriptor)
 
 
+def sync_data(descriptor: int, path: Path) -> None:
+    """Wait until bytes that were written over others are on the disk: the size stays as it was."""
+    _fault("sync", path)
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until what is in the file now is on the disk."""
+    descriptor = open_for_reading(path)
+    try:
+        sync(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove the file; its folder is not synced."""
+    _fault("remove", path)
+    os.unlink(path)  # noqa: PTH108 - the seam where faults are injected
+
+
 def replace(source: Path, target: Path) -> None:
     """Rename *source* over *target* in one step."""
     _fault("replace", target)
@@ -235,10 +259,11 @@ def write_atomically(path: Path, *parts: bytes | bytearray) -> None:
     write_parts(path, (b"".join(parts),))
 
 
-def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+def write_parts(path: Path, parts: Iterable[bytes], make_safe: Callable[[], None] | None = None) -> None:
     """Replace *path* like ``write_atomically``, by parts that need not be in memory together.
 
-    Temporary file in the same folder, write, sync, rename, sync of the folder.
+    Temporary file in the same folder, write, sync, rename, sync of the folder. *make_safe* takes the place of both
+    syncs, before the rename, where something else keeps the change through a power loss.
 
     Raises:
         StateError: it could not be written. The old version stands, unless the very last step
@@ -251,15 +276,19 @@ def write_parts(path: Path, parts: Iterable[bytes]) -> None:
             try:
                 for part in parts:
                     write_all(descriptor, part, path)
-                sync(descriptor, path)
+                if make_safe is None:
+                    sync(descriptor, path)
             finally:
                 os.close(descriptor)
+            if make_safe is not None:
+                make_safe()
             replace(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        sync_folder(path.parent)
+        if make_safe is None:
+            sync_folder(path.parent)
 
 
 def _temporary(path: Path) -> Path:

@@ -8,13 +8,14 @@ from msgspec.structs import replace
 
 from apex_cli.core.errors import ApexError, BrokerError, RefusedError
 from apex_cli.core.model.currency import worth
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderRecord, OrderRole, OrderSide, OrderStatus
-from apex_cli.core.model.position import PositionSide, profit, profit_pct
+from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.position import profit, profit_pct
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.model.request import Closed, CloseStatus
+from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.state.tables import State
 
 

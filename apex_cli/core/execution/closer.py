@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from apex_cli.core.decision.brackets import ExitChanges
-from apex_cli.core.decision.closing import ClosePlan, plan_close, stops_to_stand_in, without
+from apex_cli.core.decision.close_plan import ClosePlan, plan_close, stops_to_stand_in, without
 from apex_cli.core.errors import ApexError, BrokerError, NothingToDo, OutcomeUnknownError, RefusedError
 from apex_cli.core.execution.close_result import close_failure, nothing_to_close, what_came_of
 from apex_cli.core.execution.close_terms import (
@@ -28,11 +28,11 @@ from apex_cli.core.execution.guard import Guard
 from apex_cli.core.execution.orders import Orders
 from apex_cli.core.market.calendar import market_status
 from apex_cli.core.market.expiry import has_expired
-from apex_cli.core.model.decision import Reason
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.market import Quote
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.order import MEANWHILE, Exchange, Order, OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import BracketRecord, PositionRecord
 from apex_cli.core.model.request import Closed, CloseRequest, EntriesCancelled
 from apex_cli.core.ports import Clock, Ids, StateStore
@@ -54,8 +54,7 @@ QuotesOf = Callable[[Iterable[Instrument]], Awaitable[Mapping[str, Quote]]]
 """Asks for the latest quotes, and returns those there are by security."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Closing:
+class _Closing(Struct, kw_only=True):
     """One close that is under way."""
 
     key: str

@@ -20,20 +20,25 @@ from apex_cli.core.market.expiry import has_expired
 from apex_cli.core.model.base import Value
 from apex_cli.core.model.limits import OnRejectedStop, ProtectionLimits
 from apex_cli.core.model.money import ONE, ZERO
-from apex_cli.core.model.order import Order, OrderRecord, OrderSide, OrderStatus
+from apex_cli.core.model.order import Order, OrderRecord, OrderStatus
 from apex_cli.core.model.position import Position, signed
 from apex_cli.core.model.reconciliation import Lock
 from apex_cli.core.model.records import BracketRecord, PositionRecord
+from apex_cli.core.model.side import OrderSide
 from apex_cli.core.ports import Clock, PriceOf, StateStore
 from apex_cli.core.positions.protection import (
+    ExitFacts,
     entries_after_exit,
+    exit_facts,
     held_on_both_sides,
+    is_same_fact,
     is_unsure,
     last_refusal,
     newest_stop,
     orders_of,
     refusals,
     restoration,
+    still_held,
     unprotected_quantity,
 )
 from apex_cli.core.state.events import Alarm, AlarmRaised
@@ -46,6 +51,10 @@ PAUSE_AFTER_FAILURE = timedelta(seconds=30)
 
 LEAST_JUMP = Decimal("0.81")
 """What is left of a price after the smallest split that is looked for, and a little."""
+
+
+MOST_SOUND = 10_000
+"""Securities of which the guard remembers that nothing was amiss."""
 
 
 GivePlan = Callable[[Position], Awaitable[bool]]
@@ -108,6 +117,9 @@ class Guard:
         """Last message by security on entries that could not be cancelled: raised once a run."""
 
         self._not_before: dict[str, datetime] = {}
+        self._sound: dict[str, ExitFacts] = {}
+        """By security: as it was when nothing had to be done."""
+
         self._is_last = False
         self._seen: State | None = None
         self._seen_changes: tuple[int, ...] = ()
@@ -151,10 +163,11 @@ class Guard:
             What the broker takes no stop for.
         """
         for key in {r.order.instrument.key: None for r in self._store.view().orders.open()}:
-            if key not in self._under_way:
+            if key not in self._under_way and not self._is_sound(key):
                 await self._end_entries(key)
                 await self._trim(key)
-        looked_at = dict.fromkeys((*self._told, *self._store.view().positions))
+        held = [key for key in self._store.view().positions if not self._is_sound(key)]
+        looked_at = dict.fromkeys((*self._told, *held))
         self._is_last = is_last
         covers = {key: await self._protect(key, at_once=at_once) for key in looked_at if key not in self._under_way}
         self._is_last = False
@@ -163,6 +176,20 @@ class Guard:
         return tuple(
             GivenUp(key=key, subject=self._subject(key)) for key, cover in covers.items() if cover is Cover.GIVEN_UP
         )
+
+    def _is_sound(self, key: str) -> bool:
+        """Return whether nothing is to be done about *key*: worked out again only when something of it changed."""
+        state = self._store.view()
+        facts = exit_facts(state, key)
+        if is_same_fact(self._sound.get(key), facts):
+            return True
+        self._sound.pop(key, None)
+        if not has_nothing_amiss(facts):
+            return False
+        if len(self._sound) >= MOST_SOUND:
+            self._sound.clear()
+        self._sound[key] = facts
+        return True
 
     def _subject(self, key: str) -> str:
         state = self._store.view()
@@ -336,6 +363,18 @@ class Guard:
     def _raise(self, alarm: Alarm, subject: str) -> None:
         with self._store.transaction() as tx:
             tx.emit(AlarmRaised(at=self._clock.now(), subject=subject, data=alarm))
+
+
+def has_nothing_amiss(facts: ExitFacts) -> bool:
+    """Return whether what is held is covered, nothing rests for more, and no entry must end."""
+    position = None if facts.position is None else still_held(facts.position, facts.lock)
+    working = [r for r in facts.orders if r.is_open]
+    if position is not None and unprotected_quantity(position, working) > ZERO:
+        return False
+    if entries_after_exit(facts.orders):
+        return False
+    changes = [excess(position, working, side) for side in OrderSide]
+    return not any(change.cancel or change.shrink for change in changes)
 
 
 def _is_jump(ratio: Decimal) -> bool:

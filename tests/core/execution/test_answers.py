@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from apex_cli.core.errors import BrokerError, InputError, NothingToDo, RefusedError, StateError
 from apex_cli.core.execution.answers import day_trade_effect
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, Regime, TradingMode
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Quantity
 from apex_cli.core.model.order import OrderStatus
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus, SignalOutcome, TradingState
+from apex_cli.core.model.risk import RiskLimits
 from apex_cli.core.state.events import DecisionRecord
 from kit.decisions import decide_again
 from kit.faults import FailingStore, Fate, UnreliableBroker

@@ -26,8 +26,9 @@ from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import MarketType, make_instrument
 from apex_cli.core.model.limits import Patience
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.records import SignalOutcome, TradingState
+from apex_cli.core.model.side import OrderSide
 from kit import START, FixedClock
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import ROOMY, Rig, auto, make_signal

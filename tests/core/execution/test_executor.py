@@ -13,10 +13,12 @@ from apex_cli.core.errors import BrokerError, StateError
 from apex_cli.core.model.broker_events import OrderUpdate
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import make_instrument
-from apex_cli.core.model.limits import Limits, RiskLimits
+from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.money import Price, Quantity
-from apex_cli.core.model.order import EntryOrder, OrderRole, OrderSide, OrderStatus
+from apex_cli.core.model.order import EntryOrder, OrderRole, OrderStatus
 from apex_cli.core.model.records import SignalOutcome
+from apex_cli.core.model.risk import RiskLimits
+from apex_cli.core.model.side import OrderSide
 from kit import FixedClock
 from kit.faults import FailingStore, Fate, UnreliableBroker
 from kit.rig import Rig, auto, make_signal

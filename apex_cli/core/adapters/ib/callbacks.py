@@ -12,7 +12,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.fill import Fill
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.model.money import ZERO, Price, Quantity, Usd
-from apex_cli.core.model.order import OrderSide, OrderType
+from apex_cli.core.model.order import OrderType
+from apex_cli.core.model.side import OrderSide
 
 NOT_YET_KNOWN = Decimal(-1)
 """What a commission report says before the commission is worked out."""

@@ -19,16 +19,14 @@ LIVE_PORTS, PAPER_PORTS = (7496, 4001), (7497, 4002)
 SAMPLE = make_instrument("SPY")
 
 
-async def look_at_broker(
-    broker: IbBroker, prices: IbPrices, clock: Clock, instrument: Instrument = SAMPLE
-) -> AsyncIterator[Finding]:
+async def look_at_broker(broker: IbBroker, prices: IbPrices, clock: Clock) -> AsyncIterator[Finding]:
     """Yield what is found; the first thing that stops everything is the last finding."""
     config = broker.config
     yield _port_hint(config.port, is_live=config.is_live)
     try:
         await broker.connect()
         try:
-            async for finding in _look_connected(broker, prices, clock, instrument):
+            async for finding in _look_connected(broker, prices, clock):
                 yield finding
         finally:
             await broker.close()
@@ -36,9 +34,7 @@ async def look_at_broker(
         yield Finding(code=error.code, level=Level.ERROR, message=error.message, hint=error.hint)
 
 
-async def _look_connected(
-    broker: IbBroker, prices: IbPrices, clock: Clock, instrument: Instrument
-) -> AsyncIterator[Finding]:
+async def _look_connected(broker: IbBroker, prices: IbPrices, clock: Clock) -> AsyncIterator[Finding]:
     link = broker.link
     kind = "paper" if is_paper(link.account) else "LIVE"
     yield _ok("broker", f"{broker.config.place} through {broker.config.library}; {kind} account {masked(link.account)}")
@@ -56,7 +52,7 @@ async def _look_connected(
     reported = {None: "not reported", -1: "unlimited"}.get(remaining, str(remaining))
     yield _ok("account", f"equity {account.equity:,.2f}, cash {account.cash:,.2f}; day trades remaining: {reported}")
     yield await _clock_drift(broker, clock)
-    yield await _market_data(prices, instrument, clock)
+    yield await _market_data(prices, SAMPLE, clock)
 
 
 def _incomplete(link: Link, missing: Sequence[str]) -> Finding:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from apex_cli.core.model.money import Price, shortest
+from apex_cli.core.model.money import Price, number_of, shortest
 
 UNSET = Decimal("1E300")
 """Larger numbers stand for "not set": the protocol sends the largest double."""
@@ -20,13 +20,8 @@ def to_decimal(value: float | str | Decimal | None) -> Decimal | None:
     """
     if value is None or value == "":
         return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    if not number.is_finite() or abs(number) >= UNSET:
-        return None
-    return shortest(number)
+    number = number_of(str(value))
+    return None if number is None or abs(number) >= UNSET else shortest(number)
 
 
 def to_price(value: float | str | Decimal | None) -> Price | None:

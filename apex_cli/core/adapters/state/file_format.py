@@ -109,6 +109,11 @@ def _digits(prefix: bytes) -> bytes:
     return b"%08x" % crc32(prefix)
 
 
+def checksum_of(header: bytes) -> str:
+    """Return the checksum in a sound first line."""
+    return header[-len(_TAIL) - _DIGITS : -len(_TAIL)].decode("ascii")
+
+
 def decode_meta(data: bytes) -> tuple[bytes, Meta] | None:
     """Return the header line and what it says, or None when it is none or damaged; the tables are not looked at."""
     header = data[: data.find(b"\n", 0, _MAX_HEADER) + 1]

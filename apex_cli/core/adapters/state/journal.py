@@ -140,11 +140,12 @@ class Journal:
                 return self._last_seq
         return 0
 
-    def append(self, rows: Iterable[OutboxRow]) -> int:
+    def append(self, rows: Iterable[OutboxRow], *, wait: bool = True) -> int:
         """Write the *rows* that are not there yet, wait until they are on the disk, return how many.
 
         Only for the holder of the state's lock. A torn last line is cut off first. After a
-        failure the file is as it was, or ends in a torn line.
+        failure the file is as it was, or ends in a torn line. Without *wait* only a file that is begun or left
+        behind is waited for: the rows must be kept elsewhere until ``sync``.
 
         Raises:
             StateError: they could not be written.
@@ -160,9 +161,21 @@ class Journal:
             atomic_file.ensure_private_dir(self.folder)
         elif self._newest != files[-1].name or self._size < 0:
             self._cut_torn_line(files[-1])
-        for name, run in _by_file(pending, files[-1].name if files else ""):
-            self._append_to(self.folder / name, run)
+        newest = files[-1].name if files else ""
+        for name, run in _by_file(pending, newest):
+            if name != newest and not wait:
+                self.sync()
+            self._append_to(self.folder / name, run, wait=wait or name != newest)
         return len(pending)
+
+    def sync(self) -> None:
+        """Wait until what was appended without waiting is on the disk.
+
+        Raises:
+            StateError: it is not.
+        """
+        if files := self.files():
+            self._sync(files[-1])
 
     def events(
         self, kind: str | None = None, subject: str | None = None, since: datetime | None = None
@@ -258,22 +271,23 @@ class Journal:
                 elif path is not files[-1]:
                     raise _damaged(path, f"line {number} is cut off")
 
-    def _append_to(self, path: Path, rows: list[OutboxRow]) -> None:
+    def _append_to(self, path: Path, rows: list[OutboxRow], *, wait: bool) -> None:
         redact = self._redact = self._redact or _default_redaction()
         data = b"".join(redact(encode_event(row)) + b"\n" for row in rows)
         with atomic_file.state_errors(path):
             descriptor = atomic_file.open_for_writing(path, os.O_APPEND)
             try:
                 size = os.fstat(descriptor).st_size
-                self._write(descriptor, data, size, path)
+                self._write(descriptor, data, size, path, wait=wait)
             finally:
                 os.close(descriptor)
         self._remember(path, size + len(data), rows[-1].seq)
 
-    def _write(self, descriptor: int, data: bytes, size: int, path: Path) -> None:
+    def _write(self, descriptor: int, data: bytes, size: int, path: Path, *, wait: bool) -> None:
         try:
             atomic_file.write_all(descriptor, data, path)
-            atomic_file.sync(descriptor, path)
+            if wait:
+                atomic_file.sync(descriptor, path)
             if size == 0:
                 atomic_file.sync_folder(self.folder)
         except BaseException:

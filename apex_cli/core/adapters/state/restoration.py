@@ -87,9 +87,9 @@ def restore(
         StateError: there is no base, or the present file is of a newer schema.
         BusyError: another process holds the state.
     """
-    with store.exclusive():
+    with store.exclusive(is_repair=True):
         _refuse_newer(store)
-        repaired = [*_clear_journal(store), *_mend_journal(store), *_mend_book(store)]
+        repaired = [*_clear_log(store), *_clear_journal(store), *_mend_journal(store), *_mend_book(store)]
         present = _look(store)
         if present.loaded is not None:
             store.journal.append(_waiting(present.loaded))
@@ -299,6 +299,13 @@ def _move_aside(store: TinyDbStore, path: Path) -> Path:
         path.rename(target)
         sync_folder(path.parent)
     return target
+
+
+def _clear_log(store: TinyDbStore) -> Iterator[str]:
+    """Move away a log that could not be followed or ended."""
+    path = store.storage.log_path
+    if store.storage.has_log():
+        yield f"{path} could not be followed; it is now {_move_aside(store, path)}"
 
 
 def _clear_journal(store: TinyDbStore) -> Iterator[str]:

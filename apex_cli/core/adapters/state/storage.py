@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import open_for_reading, state_errors, write_parts
+from apex_cli.core.adapters.atomic_file import (
+    open_for_reading,
+    remove,
+    state_errors,
+    sync_file,
+    sync_folder,
+    write_parts,
+)
 from apex_cli.core.adapters.state import file_format
 from apex_cli.core.adapters.state.file_format import Loaded, Meta, Part
+from apex_cli.core.adapters.state.write_ahead_log import Changes, WriteAheadLog, boot_id, encode_entry
+from apex_cli.core.errors import StateError
 from apex_cli.core.ports import Clock
+
+WHOLE_FIRST = 3
+"""Synced files in a row before a log is begun: to begin one costs more than it saves a command of few commits."""
 
 NEW = Meta(schema_version=file_format.SCHEMA_VERSION, generation=0, last_seq=0)
 
@@ -19,12 +32,20 @@ NEW = Meta(schema_version=file_format.SCHEMA_VERSION, generation=0, last_seq=0)
 class StateFile:
     """Reads and replaces ``state.json``. Two writers need one lock around reading and writing."""
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
-        """Touch nothing yet; *clock* gives the time of saving."""
+    def __init__(
+        self, path: Path, *, clock: Clock | None = None, sync_events: Callable[[], None] = lambda: None
+    ) -> None:
+        """Touch nothing yet; *clock* gives the time of saving, *sync_events* puts the journal on the disk."""
         self.path = path
+        self._sync_events = sync_events
         self._clock = clock
         self.meta = NEW
         """Of the version that was written last."""
+
+        self.log_path = path.with_name("state.wal")
+        self._log: WriteAheadLog | None = None
+        self._whole = 0
+        """Files in a row that were synced."""
 
         self._parts: dict[str, tuple[object, Part]] = {}
         """What was written last: a table that is the same object now need not be encoded and summed up again."""
@@ -33,18 +54,78 @@ class StateFile:
         """Return the verified file, or None when there is none; StateError when it cannot be trusted."""
         return file_format.load(self.path)
 
-    def commit(self, meta: Meta, tables: Mapping[str, object]) -> bytes:
+    def commit(self, meta: Meta, tables: Mapping[str, object], changes: Changes | None = None) -> bytes:
         """Replace the file and return its header line; StateError when it could not be written.
 
-        The time of saving never goes back: a clock that was set back cannot make it.
+        The time of saving never goes back: a clock that was set back cannot make it. *changes* since the last commit
+        go to a log where that is cheaper than to wait for the file; see ``write_ahead_log``.
         """
         if self._clock is not None:
             now = self._clock.now()
             meta = msgspec.structs.replace(meta, saved_at=max(now, meta.saved_at or now))
         header, pieces = file_format.encode_state(meta, [self._part(name, rows) for name, rows in tables.items()])
-        write_parts(self.path, (b"".join((header, *pieces)),))
+        data = b"".join((header, *pieces))
+        log, self._log = self._log, None
+        line = encode_entry(meta, header, changes) if log is not None and changes is not None else b""
+        if log is not None and line and log.has_room(line):
+            self._write_logged(log, line, data)
+        else:
+            self._write_whole(data, may_log=changes is not None)
         self.meta = meta
         return header
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether the newest commit is safe by a log of this process, and its events with it."""
+        return self._log is not None
+
+    def forget_log(self) -> None:
+        """Write no more lines: the file may not be the one that this process wrote."""
+        self._log, self._whole = None, 0
+
+    def has_log(self) -> bool:
+        """Return whether any process left a log."""
+        return os.path.lexists(self.log_path)
+
+    def end_log(self) -> None:
+        """Put on the disk what only a log keeps, and remove the log; StateError when that fails."""
+        if not self.has_log():
+            return
+        self._log = None
+        self._sync_events()
+        with state_errors(self.path), suppress(FileNotFoundError):
+            sync_file(self.path)
+            sync_folder(self.path.parent)
+        self._remove_log()
+
+    def _remove_log(self) -> None:
+        with state_errors(self.log_path):
+            remove(self.log_path)
+            sync_folder(self.path.parent)
+
+    def _write_logged(self, log: WriteAheadLog, line: bytes, data: bytes) -> None:
+        try:
+            write_parts(self.path, (data,), lambda: log.write(line))
+        except BaseException:
+            with suppress(OSError):
+                log.take_back(line)
+            raise
+        log.keep(line)
+        self._log = log
+
+    def _write_whole(self, data: bytes, *, may_log: bool) -> None:
+        """Write a version that no log knows: what only a log keeps must be on the disk before."""
+        has_log = self.has_log()
+        if has_log:
+            self._sync_events()
+        write_parts(self.path, (data,))
+        if has_log:
+            self._remove_log()
+        self._whole += 1
+        if may_log and self._whole >= WHOLE_FIRST and boot_id():
+            self._whole = 0
+            with suppress(StateError):
+                self._log = WriteAheadLog(self.log_path, data)
 
     def _part(self, name: str, rows: object) -> Part:
         """Return the encoded table; rows that may change in place are encoded every time."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder
+from apex_cli.core.adapters.atomic_file import remove_leftovers, state_errors, sync_folder, write_atomically
 from apex_cli.core.adapters.process_locks import STATE_LOCK, ProcessLock
 from apex_cli.core.adapters.state import file_format
-from apex_cli.core.adapters.state.file_format import Backup, Meta
+from apex_cli.core.adapters.state.file_format import Backup, Loaded, Meta
 from apex_cli.core.adapters.state.journal import Journal
 from apex_cli.core.adapters.state.storage import NEW, StateFile
+from apex_cli.core.adapters.state.write_ahead_log import GONE, OUTBOX, Changes, Recovered, recover
 from apex_cli.core.errors import EXHAUSTING, StateError
 from apex_cli.core.model.records import OutboxRow
 from apex_cli.core.ports import Clock
@@ -73,8 +74,8 @@ class TinyDbStore:
         self.state_dir = state_dir
         self.clock = clock
         self.path = state_dir / "state.json"
-        self.storage = StateFile(self.path, clock=clock)
         self.journal = journal or Journal(state_dir / "journal")
+        self.storage = StateFile(self.path, clock=clock, sync_events=self.journal.sync)
         self.backups = file_format.Backups(state_dir / "backup", keep=backups)
         self.problem: StateError | None = None
         """What went wrong beside the newest commit, in the journal or a backup, without stopping it."""
@@ -86,6 +87,7 @@ class TinyDbStore:
         self._commit_every = commit_every
         self._is_in_transaction = False
         self._has_cleaned = False
+        self._has_recovered = False
         self._was_there = False
         self._forget()
 
@@ -104,6 +106,7 @@ class TinyDbStore:
         self._settled_seq = 0
         self._uncommitted = 0
         self._is_synced = False
+        self.storage.forget_log()
 
     @property
     def _is_of_old_schema(self) -> bool:
@@ -133,6 +136,9 @@ class TinyDbStore:
         if self._header is not None and self.storage.is_at(self._header):
             return
         self._forget()
+        if not self._has_recovered:
+            self._recover()
+            self._has_recovered = True
         journal_seq = self.journal.last_seq()  # before the file, which is never behind what the journal had by then
         loaded = self.storage.load()
         if loaded is None:
@@ -148,6 +154,39 @@ class TinyDbStore:
         self._state.last_seq = self._settled_seq = loaded.meta.last_seq
         self._meta = loaded.meta
         self._header, self._was_there = loaded.header, True
+
+    def _recover(self) -> None:
+        """Finish what was on its way to the disk when the machine stopped; nothing where it did not.
+
+        Raises:
+            StateError: it could not be.
+            BusyError: another process holds the state.
+        """
+        if not self.storage.has_log() or recover(self.storage.log_path) is None:
+            return
+        was_held = self._lock.is_held
+        self._lock.take_or_refuse(self._lock_timeout_s)
+        try:
+            found = recover(self.storage.log_path)
+            if found is not None:
+                self._put_back(found)
+        finally:
+            if not was_held:
+                self._lock.drop()
+
+    def _put_back(self, found: Recovered) -> None:
+        """Bring file and journal to the newest commit; a file that is none of the log's versions stays as it is."""
+        present: Loaded | None = None
+        try:
+            present = self.storage.load()
+            is_known = present is not None and present.meta.checksum in found.checksums
+        except StateError as error:
+            is_known = error.code == "state_damaged"
+        if is_known:
+            write_atomically(self.path, found.data)
+            self.journal.append(found.events)
+        if is_known or (present is not None and present.meta.generation > found.newest.meta.generation):
+            self.storage.end_log()
 
     @contextmanager
     def transaction(self) -> Iterator[State]:
@@ -214,16 +253,25 @@ class TinyDbStore:
         self.flush()
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, *, is_repair: bool = False) -> Iterator[None]:
         """Hold the lock, for maintenance; what is in memory is read again afterwards.
+
+        All that only a log keeps is brought to the disk first; a repair goes on where that fails.
 
         Raises:
             BusyError: the lock was not free in time.
+            StateError: a log cannot be followed.
             RuntimeError: inside a transaction.
         """
         self.flush()
         self._lock.take_or_refuse(self._lock_timeout_s)
         try:
+            try:
+                self._recover()
+                self.storage.end_log()
+            except StateError:
+                if not is_repair:
+                    raise
             yield
         finally:
             self._forget()
@@ -240,6 +288,7 @@ class TinyDbStore:
         try:
             if not self._has_cleaned:
                 remove_leftovers(self.path)
+                remove_leftovers(self.storage.log_path)
                 self._has_cleaned = True
             self._refresh()
             self._refuse_stale()
@@ -290,14 +339,14 @@ class TinyDbStore:
         """Write the next generation, then move its events to the journal."""
         self.problem = None
         self._keep_backup()
-        self._encode_changes(state)
+        changes = self._encode_changes(state)
         meta = Meta(
             schema_version=file_format.SCHEMA_VERSION,
             generation=self._meta.generation + 1,
             last_seq=state.last_seq,
             saved_at=self._meta.saved_at,
         )
-        self._header = self.storage.commit(meta, self._raw)
+        self._header = self.storage.commit(meta, self._raw, changes)
         self._meta, self._was_there, self._is_synced = self.storage.meta, True, True
         self._dirty.clear()
         self._uncommitted = 0
@@ -308,8 +357,9 @@ class TinyDbStore:
             # The change is safe and its events wait in the file: the next transaction writes them or refuses.
             self.problem = error
 
-    def _encode_changes(self, state: State) -> None:
-        """Encode the rows that changed; all others stay the bytes they are."""
+    def _encode_changes(self, state: State) -> Changes:
+        """Encode the rows that changed and return them; all others stay the bytes they are."""
+        changes: dict[str, dict[str, msgspec.Raw]] = {}
         tables = {table.name: table for table in state.tables()}
         for name in tables:
             self._raw.setdefault(name, _EMPTY)
@@ -317,22 +367,26 @@ class TinyDbStore:
             rows = self._rows.get(name)
             if rows is None:
                 rows = self._rows[name] = file_format.decode_raw(self._raw[name])
+            changed = changes[name] = {}
             for key in keys:
                 row = tables[name].get(key)
                 if row is None:
                     rows.pop(key, None)
+                    changed[key] = GONE
                 else:
-                    rows[key] = msgspec.Raw(_encode(row))
+                    rows[key] = changed[key] = msgspec.Raw(_encode(row))
             self._raw[name] = msgspec.Raw(_encode(rows))
+        changes[OUTBOX] = self._rows.get(OUTBOX, {})
+        return changes
 
     def _empty_outbox(self, state: State) -> None:
         """Move events to the journal; the next commit leaves them out of the file."""
         if state.outbox:
             events = list(state.outbox.values())
-            self.journal.append(events)
+            self.journal.append(events, wait=not self.storage.is_logged)
             state.outbox.load({})
-            self._raw["outbox"] = _EMPTY
-            self._rows.pop("outbox", None)
+            self._raw[OUTBOX] = _EMPTY
+            self._rows.pop(OUTBOX, None)
             if self.on_event is not None:
                 for event in events:
                     self.on_event(event)
