@@ -34,7 +34,7 @@ def as_moment(text: str) -> datetime:
     return moment(text, "--as-of")
 
 
-def read_trades(settings: Settings, path: Path, account: str = "") -> Report:
+def read_trades(settings: Settings, path: Path, account: str) -> Report:
     """Return the trades in a file, whoever wrote it; *account* chooses where it holds several.
 
     Raises:
@@ -44,7 +44,7 @@ def read_trades(settings: Settings, path: Path, account: str = "") -> Report:
     return read_executions(read_bytes(path), path.name, hints, account)
 
 
-def fetch_trades(settings: Settings, query: str, account: str = "") -> Report:
+def fetch_trades(settings: Settings, query: str, account: str) -> Report:
     """Return the trades of a report that Interactive Brokers makes of the Flex query *query*.
 
     Raises:

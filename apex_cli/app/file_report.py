@@ -29,7 +29,7 @@ FIRST_ROWS = 5
 MOST_SHOWN = 20
 
 
-def look_at_file(settings: Settings, path: Path, now: datetime, kind: FileKind | None = None) -> FileLook:
+def look_at_file(settings: Settings, path: Path, now: datetime, kind: FileKind | None) -> FileLook:
     """Return how *path* is read: as *kind*, else as the kind that reads it, else as the one it is nearest to.
 
     Raises:

@@ -281,7 +281,7 @@ class Operator:
         """Return what the day-trading rules warn of when *symbol* is closed now."""
         return self.closing_warnings((CloseRequest(symbol=symbol),))
 
-    def close_position(self, symbol: str, fraction: Decimal | None = None) -> WorkDone:
+    def close_position(self, symbol: str, fraction: Decimal | None) -> WorkDone:
         """Close a part of a position, or all of it.
 
         Raises:

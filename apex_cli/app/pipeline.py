@@ -104,7 +104,7 @@ def make_replay_context(
     notice: Callable[[Reason], None],
     models: PinnedModels | None,
     *,
-    store: StateStore | None = None,
+    store: StateStore | None,
 ) -> PipelineContext:
     """Return what steps and scanners are given in a replay: its own bars, its own clock, and nothing is written."""
     from apex_cli.core.signals.context import Once, PipelineContext

@@ -77,7 +77,7 @@ def make_strategies(settings: Settings, context: PipelineContext) -> Iterator[St
 
 
 def replay_sources(
-    settings: Settings, proposer: Strategy | Iterable[Signal], *, raises: bool = False
+    settings: Settings, proposer: Strategy | Iterable[Signal], *, raises: bool
 ) -> Callable[[PipelineContext], tuple[SignalSource]]:
     """Return what makes the one source of a replay: a strategy, or signals with their times.
 

@@ -25,7 +25,7 @@ def draw_help(command: Any, context: Any, groups: Mapping[str, Mapping[str, str]
     draw(sheet(command, context, groups))
 
 
-def sheet(command: Any, context: Any, groups: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[Block]:  # noqa: ANN401 - Typer's own types are private
+def sheet(command: Any, context: Any, groups: Mapping[str, Mapping[str, str]] | None) -> Iterator[Block]:  # noqa: ANN401 - Typer's own types are private
     """Yield the blocks of a help sheet."""
     first, *more = _paragraphs(command.help or "")
     yield Line(text=first)

@@ -174,9 +174,7 @@ def do(command: str, out: Output, settings: Settings, **given: Any) -> None:  # 
     body(Call.of(out, settings), **given)
 
 
-def common(
-    name: str, *, live: bool = False, config: bool = True
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def common(name: str, *, live: bool, config: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command its first argument, the ``Call``, and the options that all commands share.
 
     Args:

@@ -49,7 +49,7 @@ ORDER_ACTS = (Act("n", "cancel", "Cancel entry"),)
 class ActDialog(Dialog):
     """Shows something with a row of buttons; gives back the name of the one that was chosen."""
 
-    def __init__(self, title: str, body: RenderableType, acts: Sequence[Act], read_only: str = "") -> None:
+    def __init__(self, title: str, body: RenderableType, acts: Sequence[Act], read_only: str) -> None:
         """Offer *acts*; with *read_only* none of them, and that sentence instead."""
         super().__init__(title, body)
         self._acts = () if read_only else tuple(acts)

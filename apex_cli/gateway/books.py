@@ -51,7 +51,7 @@ class GatewayBook(Value, frozen=True, kw_only=True):
     """End of the last bar that was played."""
 
 
-def book_of(desk: Desk, quotes: dict[str, Quoted], played_until: datetime | None = None) -> GatewayBook:
+def book_of(desk: Desk, quotes: dict[str, Quoted], played_until: datetime | None) -> GatewayBook:
     """Return everything there is to keep."""
     return GatewayBook(
         version=VERSION,

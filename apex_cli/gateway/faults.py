@@ -96,7 +96,7 @@ class Faults:
         """Drop every fault."""
         self._waiting.clear()
 
-    def strike(self, message: str, client_id: int, order_ref: str = "") -> Fault | None:
+    def strike(self, message: str, client_id: int, order_ref: str) -> Fault | None:
         """Return the first fault that strikes this message, and count it."""
         name = plain_name(message)
         for number, fault in enumerate(self._waiting):

@@ -335,7 +335,7 @@ def account_summary(row: AccountValue, request_id: int, account: str) -> Fields:
 
 
 def contract_details(
-    request_id: int, listing: Listing, exchange: str, hours: tuple[str, str], *, order_types: str = ORDER_TYPES
+    request_id: int, listing: Listing, exchange: str, hours: tuple[str, str], *, order_types: str
 ) -> Fields:
     """Return what there is to know of one security; *hours* are all and the liquid trading hours."""
     contract = listing.contract

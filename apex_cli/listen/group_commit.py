@@ -29,7 +29,7 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Keeps rows in the intake; belongs to one event loop."""
 
-    def __init__(self, intake: Intake, *, most: int, on_commit: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, intake: Intake, *, most: int, on_commit: Callable[[int], None]) -> None:
         """Write nothing yet, and never more when *most* rows wait; *on_commit* hears how many went into each file."""
         self._intake = intake
         self._most = most

@@ -58,7 +58,7 @@ def notify_folder(settings: Settings) -> Path:
 
 
 def make_channels(
-    settings: Settings, *, say: Callable[[str], None], telegram: Callable[[Secrets], Notifier] | None = None
+    settings: Settings, *, say: Callable[[str], None], telegram: Callable[[Secrets], Notifier] | None
 ) -> Parts:
     """Return every channel that is set up; one that is set up badly becomes a problem, and the others still work.
 
@@ -95,7 +95,7 @@ def _add(channels: list[Channel], problems: list[ApexError], make: Callable[[], 
         problems.append(error)
 
 
-def _policy(settings: Settings, only: tuple[NoticeKind, ...] = ()) -> Policy:
+def _policy(settings: Settings, only: tuple[NoticeKind, ...]) -> Policy:
     notify = settings.notify
     quiet = None
     if notify.quiet_from and notify.quiet_until:

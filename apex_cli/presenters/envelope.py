@@ -35,7 +35,7 @@ def envelope_text(
     command: str,
     data: Mapping[str, Any],
     *,
-    status: int = ExitStatus.OK,
+    status: int,
     errors: Sequence[Mapping[str, Any]] = (),
     warnings: Sequence[Mapping[str, Any]] = (),
 ) -> str:

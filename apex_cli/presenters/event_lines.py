@@ -28,7 +28,7 @@ def event_line(row: OutboxRow) -> str:
 INDENT = " " * 8
 
 
-def event_text(row: OutboxRow, width: int | None = None) -> list[str]:
+def event_text(row: OutboxRow, width: int | None) -> list[str]:
     """Return the event for people; with *width* wrapped to so many columns, each line but the first set in."""
     line = activity_of(row)
     what = f"{row.kind} {row.subject}" if line is None else f"{line.kind} {line.symbol} {line.verdict}: {line.text}"

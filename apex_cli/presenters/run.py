@@ -89,7 +89,7 @@ MOST_ROWS = 200
 
 
 def run_blocks(
-    reports: Sequence[SignalReport], summary: Mapping[str, Any], handles: Mapping[str, int] | None = None
+    reports: Sequence[SignalReport], summary: Mapping[str, Any], handles: Mapping[str, int] | None
 ) -> tuple[Block, ...]:
     """Return the table of signals and one line of sums; signals seen before are only counted.
 

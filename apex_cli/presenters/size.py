@@ -34,7 +34,7 @@ def bound_words(sized: Sized) -> str:
 
 
 def size_data(
-    sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | None, net: NetRatio | None = None
+    sized: Sized, *, symbol: str, side: OrderSide, ratio: Decimal | None, net: NetRatio | None
 ) -> dict[str, Any]:
     """Return the stable names that scripts read."""
     data = {
@@ -62,7 +62,7 @@ def size_blocks(
     ratio: Decimal | None,
     risk: RiskLimits,
     levels: tuple[Price, Price, tuple[Price, ...]],
-    net: NetRatio | None = None,
+    net: NetRatio | None,
 ) -> tuple[Block, ...]:
     """Return the size with a bar for each budget it uses."""
     return (

@@ -88,7 +88,7 @@ WINDOWS: Table[WalkForwardRow] = Table(
 )
 
 
-def sweep_data(rows: Sequence[SweepRow], luck: Luck | None, held_out: WalkForwardRow | None = None) -> dict[str, Any]:
+def sweep_data(rows: Sequence[SweepRow], luck: Luck | None, held_out: WalkForwardRow | None) -> dict[str, Any]:
     """Return every combination, in the order of the grid, and what chance may have done."""
     found: dict[str, Any] = {"replays": [REPLAYS.data(row) for row in rows], "luck": _luck_data(luck)}
     return found if held_out is None else found | {"held_out": WINDOWS.data(held_out)}
@@ -98,9 +98,7 @@ def _luck_data(luck: Luck | None) -> dict[str, Any] | None:
     return None if luck is None else {**msgspec.structs.asdict(luck), "is_luck": luck.is_luck}
 
 
-def sweep_blocks(
-    rows: Sequence[SweepRow], luck: Luck | None, held_out: WalkForwardRow | None = None
-) -> tuple[Block, ...]:
+def sweep_blocks(rows: Sequence[SweepRow], luck: Luck | None, held_out: WalkForwardRow | None) -> tuple[Block, ...]:
     """Return the combinations as a table, best first by R after costs, a map of two settings, and what chance did."""
     best = best_first(rows)[:MOST_ROWS]
     names = tuple(Head(name.rpartition(".")[2]) for name in rows[0].values)

@@ -26,7 +26,7 @@ GROUPS = {
 """Entry point group by what it offers."""
 
 
-def load_class(name: str, kind: str, *, key: str, built_in: tuple[str, ...] = (), base: Path | None = None) -> Any:  # noqa: ANN401 - anybody's class
+def load_class(name: str, kind: str, *, key: str, built_in: tuple[str, ...] = (), base: Path | None) -> Any:  # noqa: ANN401 - anybody's class
     """Return the class that *name* means: an entry point of the group of *kind*, or ``module:Class``.
 
     With *base*, the folder of the configuration file, modules beside it are found, too.

@@ -129,7 +129,7 @@ def stops_to_stand_in(changes: ExitChanges, refused: Mapping[str, str]) -> tuple
     return tuple(order for order in stops if order.oca_group is not None and order.oca_group not in tried)
 
 
-def without(changes: ExitChanges, names: Iterable[str], *, also_cancel: Iterable[str] = ()) -> ExitChanges:
+def without(changes: ExitChanges, names: Iterable[str], *, also_cancel: Iterable[str]) -> ExitChanges:
     """Return *changes* that shrink none of *names*, and cancel *also_cancel* as well."""
     left_out = frozenset(names)
     shrink = tuple(order for order in changes.shrink if order.client_order_id not in left_out)

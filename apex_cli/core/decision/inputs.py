@@ -13,7 +13,7 @@ from apex_cli.core.market.calendar import session_date, week_of
 from apex_cli.core.model.account import AccountSnapshot
 from apex_cli.core.model.agent import AgentStanding
 from apex_cli.core.model.currency import Rate, worth
-from apex_cli.core.model.decision import NO_INPUTS, DayTradeStatus, Decision, Exposure, ProtectionInputs, Snapshot
+from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, ProtectionInputs, Snapshot
 from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
 from apex_cli.core.model.money import ZERO, Usd
@@ -36,9 +36,9 @@ def take_snapshot(
     market: MarketStatus,
     day_trades: DayTradeStatus,
     exposures: Iterable[Exposure],
-    rate: Rate | None = None,
-    agent: AgentStanding | None = None,
-    protections: ProtectionInputs = NO_INPUTS,
+    rate: Rate | None,
+    agent: AgentStanding | None,
+    protections: ProtectionInputs,
 ) -> Snapshot:
     """Return everything a decision looks at; *exposures* are those of *state*, and what a dry run would have opened.
 
@@ -229,7 +229,7 @@ def _open_orders(state: State) -> tuple[dict[str, list[OrderRecord]], list[Order
     return by_key, entries
 
 
-def planned_exposure(decision: Decision, sized: Sized, strategy: str = "") -> Exposure:
+def planned_exposure(decision: Decision, sized: Sized, strategy: str) -> Exposure:
     """Return what *decision* on a signal of *strategy* would open."""
     return Exposure(
         key=decision.instrument.key,

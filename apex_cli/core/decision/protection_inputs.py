@@ -67,7 +67,7 @@ Gathered = tuple[ProtectionInputs, tuple[Exposure, ...]]
 class ProtectionReader:
     """Reads what the protections of one configuration need."""
 
-    def __init__(self, protections: Protections, sources: ProtectionSources = NO_SOURCES) -> None:
+    def __init__(self, protections: Protections, sources: ProtectionSources) -> None:
         """Read nothing yet."""
         self._protections = protections
         self._sources = sources

@@ -127,7 +127,7 @@ def end_approval(
     status: ApprovalStatus,
     now: datetime,
     *,
-    reason: str = "",
+    reason: str,
     decided_by: str = "apex",
 ) -> ApprovalRecord:
     """Give an approval its next status and report the journal."""

@@ -25,7 +25,7 @@ def split_quantity(quantity: Quantity, instrument: Instrument, parts: int) -> tu
 
 
 def tranche_quantities(
-    quantity: Quantity, instrument: Instrument, targets: int, fractions: Sequence[Decimal] = ()
+    quantity: Quantity, instrument: Instrument, targets: int, fractions: Sequence[Decimal]
 ) -> tuple[Quantity, ...]:
     """Return the quantity of each tranche, nearest target first; without *fractions* even parts.
 

@@ -145,7 +145,7 @@ class ApprovalDesk:
         return self._answered(approval, look, orders)
 
     async def approve_together(
-        self, approvals: Sequence[ApprovalRecord], *, by: str = "terminal"
+        self, approvals: Sequence[ApprovalRecord], *, by: str
     ) -> tuple[Answered | ApexError, ...]:
         """Say yes to several: all that still stand are written down in one commit, and only then sent.
 

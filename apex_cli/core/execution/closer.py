@@ -88,7 +88,7 @@ class Closer:
         clock: Clock,
         ids: Ids,
         enforce_market_hours: bool,
-        quotes_of: QuotesOf | None = None,
+        quotes_of: QuotesOf | None,
     ) -> None:
         """Keep the parts.
 

@@ -62,7 +62,7 @@ class Orders:
         broker: Broker,
         clock: Clock,
         patience: Patience,
-        protections: Protections = NO_PROTECTIONS,
+        protections: Protections,
     ) -> None:
         """Keep the ports; *patience* says how long the broker may take, *protections* what closed trades lock."""
         self._protections = protections

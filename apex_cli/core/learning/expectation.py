@@ -59,7 +59,7 @@ def expectation(
     score: Decimal,
     parts: Mapping[str, Decimal],
     *,
-    pattern: Decimal = ZERO,
+    pattern: Decimal,
     orders: bool,
 ) -> Expectation | None:
     """Return what was learned of a signal; None while nothing was.

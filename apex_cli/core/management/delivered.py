@@ -30,7 +30,7 @@ class DeliveredShares:
         price_of: PriceOf,
         rate_of: RateOf,
         base: str,
-        stop_limit_pct: Decimal | None = None,
+        stop_limit_pct: Decimal | None,
     ) -> None:
         """Keep the parts; *base* is the account's currency."""
         self._store = store

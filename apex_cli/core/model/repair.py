@@ -68,7 +68,7 @@ MOST_GAPS = 100
 class Gaps:
     """Runs of missing sequence numbers, in bounded memory however far apart they lie."""
 
-    def __init__(self, present: Collection[int] = frozenset()) -> None:
+    def __init__(self, present: Collection[int]) -> None:
         """Start without any; numbers in *present* are not missing."""
         self.found: list[tuple[int, int]] = []
         self.more = 0

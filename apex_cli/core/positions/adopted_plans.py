@@ -30,8 +30,8 @@ def give_plan(
     now: datetime,
     *,
     stop: Price,
-    rate: Rate | None = None,
-    stop_limit_pct: Decimal | None = None,
+    rate: Rate | None,
+    stop_limit_pct: Decimal | None,
 ) -> None:
     """Give a position without a plan one with a stop: the execution that opened it becomes its entry.
 

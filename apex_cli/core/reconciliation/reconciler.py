@@ -92,7 +92,7 @@ class Reconciler:
         limits: ReconcileLimits,
         wall: Clock,
         pause_s: float = POLL_INTERVAL_S,
-        price_of: PriceOf | None = None,
+        price_of: PriceOf | None,
     ) -> None:
         """Keep the parts; how often to compare, by the *wall* clock; *pause_s* between two looks."""
         self._executor = executor

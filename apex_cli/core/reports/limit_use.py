@@ -61,8 +61,8 @@ def limit_uses(
     exposures: Sequence[Exposure],
     now: datetime,
     *,
-    day_trades: DayTradeStatus | None = None,
-    correlate: Correlate = lambda _one, _other: None,
+    day_trades: DayTradeStatus | None,
+    correlate: Correlate,
 ) -> tuple[LimitUse, ...]:
     """Return every limit that is configured; of one for each security the one that is nearest to it.
 

@@ -57,11 +57,11 @@ class StrategySource:
         read: ReadProposed,
         *,
         symbols: Sequence[str],
-        length: int = 1000,
-        max_age: timedelta | None = None,
-        needs_open_market: bool = True,
-        parameters: Mapping[str, int | float] | None = None,
-        raises: bool = False,
+        length: int,
+        max_age: timedelta | None,
+        needs_open_market: bool,
+        parameters: Mapping[str, int | float] | None,
+        raises: bool,
     ) -> None:
         """Keep what to call and where to look.
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from apex_cli.core.model.currency import Rate, own_rate
 from apex_cli.core.model.fill import Fill, Settlement
-from apex_cli.core.model.instrument import HOME_CURRENCY, PAIR_MARKS, Instrument
+from apex_cli.core.model.instrument import PAIR_MARKS, Instrument
 from apex_cli.core.model.money import ONE, ZERO, Price, Quantity, Usd
 from apex_cli.core.model.side import OrderSide
 from apex_cli.core.venue.book import VenuePosition, WorkingOrder
@@ -40,7 +40,7 @@ class Ledger:
         "theoretical",
     )
 
-    def __init__(self, cash: Decimal, costs: CostModel, base: str = HOME_CURRENCY) -> None:
+    def __init__(self, cash: Decimal, costs: CostModel, base: str) -> None:
         """Start flat with *cash* in the currency *base*."""
         self.base = base
         self.cash = cash

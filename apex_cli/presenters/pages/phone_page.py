@@ -66,7 +66,7 @@ def risk_page(view: RiskView) -> str:
     return _page("What is at risk", moment(view.at), (body, '<p class="acts"><a href="../phone">Back</a>'))
 
 
-def ask_page(title: str, lines: Iterable[str], *, nonce: str, doing: str, asking: str = "") -> str:
+def ask_page(title: str, lines: Iterable[str], *, nonce: str, doing: str, asking: str) -> str:
     """Return a question; *nonce* stands for what a yes does, once."""
     typed = f'<input name="typed" maxlength="200" placeholder="{html_text(asking)}">' if asking else ""
     form = (

@@ -89,7 +89,7 @@ class FittingPlot:
             yield Text(line.text, style=STYLES[line.tone], no_wrap=True, overflow="crop")
 
 
-def panel(title: str, blocks: Iterable[Block], *, subtitle: str = "") -> RenderableType:
+def panel(title: str, blocks: Iterable[Block], *, subtitle: str) -> RenderableType:
     """Return *blocks* in a frame with a title."""
     return Panel(
         Group(*map(renderable, blocks)),

@@ -142,7 +142,7 @@ def _number(text: str, sign: str) -> Decimal | None:
     return value if not power else Decimal(f"{value.scaleb(power):f}")
 
 
-def fraction(text: str, sign: str = DOT) -> Decimal | None:
+def fraction(text: str, sign: str) -> Decimal | None:
     """Return a part of one: ``85%`` and ``0.85`` are the same; None when it is no number."""
     bare = tidy(text)
     if not bare.endswith("%"):
@@ -393,7 +393,7 @@ _DOTTED = r"\d{1,2}\.\d{1,2}\."
 _NUMBERS = r"(?:[A-Za-z]{3,9},? +)?(\d{1,2})[-/.](\d{1,2})[-/.](?:\d{4}|\d{2})(?!\d)"
 
 
-def find_order(texts: Iterable[str], *, set_to: str = "", likely: str = "", only_weekdays: bool = False) -> DateOrder:
+def find_order(texts: Iterable[str], *, set_to: str, likely: str = "", only_weekdays: bool = False) -> DateOrder:
     """Return whether the month or the day comes first in dates whose year comes last.
 
     Args:

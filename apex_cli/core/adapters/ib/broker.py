@@ -42,7 +42,7 @@ class IbBroker:
         config: IbConfig,
         clock: Clock,
         *,
-        read_only: bool = False,
+        read_only: bool,
         is_ours: Callable[[str], bool] | None = None,
         known: Callable[[], Iterable[Instrument]] = tuple,
         name_of: Callable[[str], str] = no_name,

@@ -66,7 +66,7 @@ MOST_CANDIDATES = 5
 class Catalog:
     """Asks once for each security and remembers."""
 
-    def __init__(self, link: Link, register: Register | None = None) -> None:
+    def __init__(self, link: Link, register: Register | None) -> None:
         """Ask over *link*; *register* says which security of ours a contract is."""
         self._link = link
         self._register = register or Register()

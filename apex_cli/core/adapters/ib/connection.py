@@ -16,7 +16,7 @@ from apex_cli.core.adapters.ib.ib_config import IbConfig
 from apex_cli.core.adapters.ib.link import Link, lost, open_link
 from apex_cli.core.adapters.ib.order_register import Register
 from apex_cli.core.adapters.ib.survey import Survey, survey
-from apex_cli.core.adapters.ib.tracker import Tracker, no_name
+from apex_cli.core.adapters.ib.tracker import Tracker
 from apex_cli.core.errors import ApexError, BrokerError, StateError
 from apex_cli.core.model.instrument import Instrument
 from apex_cli.core.ports import Clock
@@ -37,8 +37,8 @@ class IbConnection:
         *,
         read_only: bool,
         is_ours: Callable[[str], bool] | None,
-        known: Callable[[], Iterable[Instrument]] = tuple,
-        name_of: Callable[[str], str] = no_name,
+        known: Callable[[], Iterable[Instrument]],
+        name_of: Callable[[str], str],
     ) -> None:
         """Keep what is needed to connect; *known* returns the securities of our books, *name_of* names their orders."""
         self.config = config

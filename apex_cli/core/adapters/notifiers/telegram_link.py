@@ -64,7 +64,7 @@ class Said(Value, frozen=True, kw_only=True):
 class TelegramLink:
     """The bot in its chat."""
 
-    def __init__(self, *, token: str, chat_id: int, api: str, poll_s: int = 25) -> None:
+    def __init__(self, *, token: str, chat_id: int, api: str, poll_s: int) -> None:
         """Import the library; no connection is made before ``open``.
 
         Raises:

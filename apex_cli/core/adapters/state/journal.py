@@ -259,7 +259,7 @@ class Journal:
         atomic_file.write_parts(path, lines)
         self._newest, self._size = "", -1
 
-    def _lines(self, since: str = "") -> Iterator[tuple[Path, int, bytes]]:
+    def _lines(self, since: str) -> Iterator[tuple[Path, int, bytes]]:
         """Yield file, number and bytes of each whole line, from the month *since* on."""
         files = [path for path in self.files() if path.stem >= since]
         for path in files:

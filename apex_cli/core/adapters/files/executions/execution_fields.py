@@ -97,7 +97,7 @@ def as_utc(at: datetime, where: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def flex_moment(value: str, where: str, order: str = "", zone: str = "") -> datetime:
+def flex_moment(value: str, where: str, order: str, zone: str) -> datetime:
     """Return a time of a report, which stands in New York's wall time unless it names a zone, as UTC.
 
     Args:
@@ -227,7 +227,7 @@ def option_key(underlying: str, expiry: str, right: str, strike: Decimal) -> str
         return f"{underlying}@{MarketType.OPTIONS}"
 
 
-def flex_date(value: str, where: str, order: str = "") -> date | None:
+def flex_date(value: str, where: str, order: str) -> date | None:
     """Return a date of a report, None when it is empty.
 
     Raises:

@@ -186,7 +186,7 @@ def _is_header(names: Sequence[str]) -> bool:
     return len({name for name in names if name}) >= least or names[:1] == ["accountId"]
 
 
-def flex_report(found: FlexRows, name: str, hints: FileHints, account: str = "") -> Report:
+def flex_report(found: FlexRows, name: str, hints: FileHints, account: str) -> Report:
     """Return what the trade rows of a report report.
 
     Raises:

@@ -74,7 +74,7 @@ _SYMBOL_ALLOWED = "a ticker, pair or option contract of 48 characters at most (i
 class BadField(Exception):  # noqa: N818 - a verdict on a field, caught in one place
     """A field cannot be used."""
 
-    def __init__(self, field: str, message: str, *, value: object = None, allowed: str | None = None) -> None:
+    def __init__(self, field: str, message: str, *, value: object = None, allowed: str | None) -> None:
         """Say what is wrong with *field*, what was found and what is allowed."""
         super().__init__(message)
         self.reason = Reason(

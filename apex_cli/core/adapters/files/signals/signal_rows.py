@@ -104,7 +104,7 @@ class _RowReader:
 
     __slots__ = ("fields", "found", "named", "reasons", "rule")
 
-    def __init__(self, fields: Mapping[str, object], rule: OptionRule | None = None, *, named: str = "") -> None:
+    def __init__(self, fields: Mapping[str, object], rule: OptionRule | None, *, named: str) -> None:
         self.rule = rule
         self.named = named
         self.fields = fields
