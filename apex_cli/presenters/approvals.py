@@ -12,6 +12,7 @@ from apex_cli.core.model.decision import Decision
 from apex_cli.core.model.money import Price, Quantity
 from apex_cli.core.model.notice import Fact
 from apex_cli.core.model.order import OrderRecord, OrderRole
+from apex_cli.core.model.position import profit
 from apex_cli.core.model.records import ApprovalRecord, ApprovalStatus
 from apex_cli.core.model.signal import Opportunity, Signal
 from apex_cli.core.model.size import Sized
@@ -277,7 +278,8 @@ def order_line(approval: ApprovalRecord, preview: Preview) -> str:
 
 def _at_target(now: Decision, sized: Sized, target: Price) -> Decimal:
     """Return what the trade earns at *target*, in account currency."""
-    return worth(sized.rate, abs(target - now.entry_price) * sized.quantity * now.instrument.multiplier, target)
+    gain = profit(now.side.opens, now.entry_price, target, sized.quantity, now.instrument.multiplier)
+    return worth(sized.rate, gain, target)
 
 
 def changes_line(approval: ApprovalRecord, preview: Preview) -> Line:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
+from apex_cli.core.model.money import ONE
+from apex_cli.core.model.position import profit
+from apex_cli.core.model.position import r_multiple as in_r
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.wording import account_currency
 from apex_cli.core.positions.position_views import PositionView, Totals, position_handles
@@ -232,7 +235,7 @@ def position_levels(view: PositionView, history: PositionHistory) -> tuple[Level
 
 def _in_r(view: PositionView, at: Decimal, unit: Decimal | None) -> str:
     """Return how many R a price is away from the entry."""
-    return r_multiple((at - view.entry_price) * view.side.sign / unit) if unit else ""
+    return r_multiple(in_r(profit(view.side, view.entry_price, at, ONE, ONE), unit)) if unit else ""
 
 
 def position_chart(view: PositionView, history: PositionHistory) -> list[ChartRow]:

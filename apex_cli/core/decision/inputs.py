@@ -16,10 +16,10 @@ from apex_cli.core.model.currency import Rate, worth
 from apex_cli.core.model.decision import DayTradeStatus, Decision, Exposure, ProtectionInputs, Snapshot
 from apex_cli.core.model.instrument import OptionRight
 from apex_cli.core.model.market import MarketStatus, Quote
-from apex_cli.core.model.money import ZERO, Usd
+from apex_cli.core.model.money import ONE, ZERO, Usd
 from apex_cli.core.model.order import OrderRecord, OrderRole, OrderStatus
+from apex_cli.core.model.position import profit
 from apex_cli.core.model.records import ApprovalStatus, BracketRecord, Counters, PositionRecord
-from apex_cli.core.model.side import PositionSide
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.model.size import Sized
 from apex_cli.core.positions.protection import protection_of
@@ -233,7 +233,7 @@ def planned_exposure(decision: Decision, sized: Sized, strategy: str) -> Exposur
     """Return what *decision* on a signal of *strategy* would open."""
     return Exposure(
         key=decision.instrument.key,
-        side=PositionSide.LONG if decision.side.sign > 0 else PositionSide.SHORT,
+        side=decision.side.opens,
         notional=sized.notional,
         risk=sized.risk_amount,
         is_working_entry=True,
@@ -266,9 +266,9 @@ def _open_risk(row: PositionRecord, orders: list[OrderRecord]) -> Usd:
     """Loss from the entry price if every stop is hit; what no stop covers counts in full."""
     position = row.position
     protection = protection_of(position, orders)
-    per_unit = ZERO
+    per_unit: Decimal = ZERO
     if protection.stop_price is not None:
-        per_unit = max(ZERO, (position.entry_price - protection.stop_price) * position.side.sign)
+        per_unit = max(ZERO, -profit(position.side, position.entry_price, protection.stop_price, ONE, ONE))
     uncovered = position.quantity - protection.quantity
     risk = protection.quantity * per_unit + uncovered * position.entry_price
     return row.worth(risk * position.instrument.multiplier)
@@ -280,10 +280,9 @@ def _working(record: OrderRecord, bracket: BracketRecord | None) -> Exposure:
     rate = bracket.rate if bracket else None
     notional = worth(rate, record.open_quantity * price * order.instrument.multiplier, price)
     risk = record.open_quantity * bracket.risk_per_unit if bracket else notional
-    side = PositionSide.LONG if order.side.sign > 0 else PositionSide.SHORT
     return Exposure(
         key=order.instrument.key,
-        side=side,
+        side=order.side.opens,
         notional=notional,
         risk=Usd(risk),
         is_working_entry=True,

@@ -15,7 +15,7 @@ from apex_cli.core.model.position import profit, profit_pct
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import PositionRecord
 from apex_cli.core.model.request import Closed, CloseStatus
-from apex_cli.core.model.side import OrderSide, PositionSide
+from apex_cli.core.model.side import PositionSide
 from apex_cli.core.state.tables import State
 
 
@@ -74,7 +74,7 @@ def closed_now(state: State, closed: Closed) -> Closed:
     record: OrderRecord = state.orders[closed.client_order_id]
     if closed.status is not CloseStatus.WORKING or record.status is OrderStatus.WORKING:
         return closed
-    side = PositionSide.LONG if record.order.side is OrderSide.SELL else PositionSide.SHORT
+    side = record.order.side.opposite.opens
     return replace(what_came_of(state, record, side, _entry_price(state, record)), warnings=closed.warnings)
 
 
@@ -87,7 +87,7 @@ def closed_for(state: State, request_id: str) -> Closed | None:
             and order.role is OrderRole.CLOSE
             and record.status is not OrderStatus.NEVER_SENT
         ):
-            side = PositionSide.LONG if order.side is OrderSide.SELL else PositionSide.SHORT
+            side = order.side.opposite.opens
             return what_came_of(state, record, side, _entry_price(state, record))
     return None
 

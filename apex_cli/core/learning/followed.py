@@ -20,7 +20,6 @@ from apex_cli.core.model.limits import Limits
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.records import SignalOutcome, SignalRecord
-from apex_cli.core.model.side import OrderSide, PositionSide
 from apex_cli.core.model.signal import Opportunity
 from apex_cli.core.ports import BarSource
 from apex_cli.core.state.events import FollowingEnded
@@ -189,7 +188,7 @@ def lesson_of(row: Followed, result: Result) -> Lesson:
         seq=0,
         strategy=row.strategy,
         market_type=row.instrument.market_type,
-        side=PositionSide.LONG if row.side is OrderSide.BUY else PositionSide.SHORT,
+        side=row.side.opens,
         closed_at=result.at,
         r=result.r,
         conditions=row.conditions,

@@ -21,6 +21,11 @@ class OrderSide(StrEnum):
         """+1 for a purchase, -1 for a sale."""
         return 1 if self is OrderSide.BUY else -1
 
+    @property
+    def opens(self) -> PositionSide:
+        """The side of the holding that it opens."""
+        return PositionSide.LONG if self is OrderSide.BUY else PositionSide.SHORT
+
 
 class PositionSide(StrEnum):
     """Which way a holding earns."""

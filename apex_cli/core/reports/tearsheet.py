@@ -15,8 +15,8 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.market import Bar
-from apex_cli.core.model.money import Usd
-from apex_cli.core.model.position import RoundTrip, r_multiple
+from apex_cli.core.model.money import ONE, Usd
+from apex_cli.core.model.position import RoundTrip, profit, r_multiple
 from apex_cli.core.ports import BarSource
 from apex_cli.core.positions.performance import FEWEST_TRADES, Tally
 from apex_cli.core.reports.plans import TradePlan
@@ -248,7 +248,7 @@ def excursions(trip: RoundTrip, path: PricePath) -> tuple[Decimal | None, Decima
     held = path.bars[path.entry : path.exit]
     prices = [trip.entry_price, trip.exit_price, *(bar.low for bar in held), *(bar.high for bar in held)]
     unit = trip.initial_risk / trip.quantity / trip.instrument.multiplier if trip.initial_risk else None
-    ways = [(price - trip.entry_price) * trip.side.sign for price in (min(prices), max(prices))]
+    ways = [profit(trip.side, trip.entry_price, price, ONE, ONE) for price in (min(prices), max(prices))]
     worst, best = (r_multiple(worth(trip.rate, way, trip.exit_price), unit) for way in sorted(ways))
     return worst, best
 

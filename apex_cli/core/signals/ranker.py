@@ -311,4 +311,4 @@ class OpportunityRanker:
 
 
 def _side_of(signal: Signal) -> PositionSide:
-    return PositionSide.LONG if signal.side.sign > 0 else PositionSide.SHORT
+    return signal.side.opens

@@ -16,7 +16,7 @@ from apex_cli.core.model.base import Value
 from apex_cli.core.model.currency import worth
 from apex_cli.core.model.decision import DayTradeStatus, DecisionKind, TradingMode
 from apex_cli.core.model.notice import Fact, News, Notice, NoticeKind
-from apex_cli.core.model.position import RoundTrip
+from apex_cli.core.model.position import RoundTrip, risk_per_unit
 from apex_cli.core.model.protections import LockScope
 from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.records import ApprovalRecord, OutboxRow, SignalRecord, TradingState
@@ -201,9 +201,10 @@ def _entry(data: events.EntryFill) -> _Words:
 
 def _stake(data: events.EntryFill) -> str:
     """Return what filled is worth, and what of it is lost at the stop before costs."""
-    bracket, units_held = data.bracket, data.quantity * data.bracket.instrument.multiplier
-    value = worth(bracket.rate, units_held * data.price, data.price)
-    loss = worth(bracket.rate, units_held * abs(data.price - bracket.stop_price), data.price)
+    bracket, multiplier = data.bracket, data.bracket.instrument.multiplier
+    value = worth(bracket.rate, data.quantity * multiplier * data.price, data.price)
+    unit_loss = risk_per_unit(data.price, bracket.stop_price, multiplier)
+    loss = worth(bracket.rate, data.quantity * unit_loss, data.price)
     return f"Value {money(value)} {account_currency()} · loss at stop {money(loss)}"
 
 
