@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import talib
 
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import Indicators, delayed, indicators, ratio
+from apex_cli.core.analysis.ta_lib import talib
 
 FEATURES = (
     "return_1", "return_2", "return_3", "return_5", "return_10", "return_20",

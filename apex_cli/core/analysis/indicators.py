@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import talib
 from numpy.typing import NDArray
 
 from apex_cli.core.analysis.frame import Floats, Frame
+from apex_cli.core.analysis.ta_lib import talib
 
 VOLUME_DAYS = 20
 LONG, LONG_IF_SHORT = 200, 100

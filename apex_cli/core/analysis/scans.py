@@ -7,11 +7,11 @@ same rule on the mirrored picture. Confidence starts at 0.65 where the bound is 
 from __future__ import annotations
 
 import numpy as np
-import talib
 from numpy.typing import NDArray
 
 from apex_cli.core.analysis.frame import Floats, Frame
 from apex_cli.core.analysis.indicators import Indicators, delayed
+from apex_cli.core.analysis.ta_lib import talib
 
 LEAST, SPAN = 0.65, 0.25
 FALL_BARS = 5
