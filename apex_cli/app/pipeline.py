@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -229,6 +229,23 @@ BUILT_IN: dict[str, tuple[tuple[str, ...], Callable[[Settings, PipelineContext],
     "predictor": (ML, _predictor),
 }
 """The steps that come with apex: what they need, and how they are made."""
+
+
+def foresee(sources: Iterable[SignalSource], stages: Iterable[SignalStage]) -> None:
+    """Tell *stages* at which ends of bars signals of which symbol may come, as far as *sources* say that beforehand.
+
+    A step that computes for many bars at once does so then, or with the first of these signals; others do not listen.
+    """
+    due: dict[str, list[datetime]] = {}
+    for source in sources:
+        ask: Callable[[], Mapping[datetime, Sequence[str]]] | None = getattr(source, "foresees", None)
+        for end, symbols in ask().items() if ask is not None else ():
+            for symbol in symbols:
+                due.setdefault(symbol, []).append(end)
+    for stage in stages:
+        tell_it: Callable[[Mapping[str, Sequence[datetime]]], None] | None = getattr(stage, "foresee", None)
+        if tell_it is not None:
+            tell_it(due)
 
 
 def make_scanners(settings: Settings, context: PipelineContext) -> tuple[SignalSource, ...]:

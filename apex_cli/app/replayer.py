@@ -23,7 +23,14 @@ from apex_cli.app.compose import (
     signal_form,
     volatility_of,
 )
-from apex_cli.app.pipeline import has_scanners, make_pipeline_stages, make_replay_context, make_scanners, pinned_models
+from apex_cli.app.pipeline import (
+    foresee,
+    has_scanners,
+    make_pipeline_stages,
+    make_replay_context,
+    make_scanners,
+    pinned_models,
+)
 from apex_cli.app.protection_sources import make_protection_sources
 from apex_cli.app.resources import file_hints
 from apex_cli.app.simulated_market import make_simulated_broker, prices_of
@@ -238,6 +245,8 @@ class Replay:
         keeper = SplitKeeper(self._bars.unknown_split, closer=execution.closer, store=self._store, clock=self._clock)
         self._has_time_rules = any(plan.closes for plan in (management, *management.strategies.values()))
         self._learns = settings.learning.mode is not LearningMode.OFF
+        own_stages = (*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages
+        foresee(sources, own_stages)
         self._coordinator = Coordinator(
             store=self._store,
             clock=self._clock,
@@ -248,10 +257,7 @@ class Replay:
             gatherer=gatherer,
             ranker=make_ranker(settings, self._clock, self._store, self._bars),
             sources=sources,
-            stages=(
-                keeper,
-                *((*make_pipeline_stages(settings, context), *make_stages(settings)) if stages is None else stages),
-            ),
+            stages=(keeper, *own_stages),
             chores=(
                 keeper,
                 *make_position_chores(

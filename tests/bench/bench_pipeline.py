@@ -17,13 +17,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import numpy as np
 from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.models.model_files import ModelFiles
 from apex_cli.core.analysis.features import features
 from apex_cli.core.analysis.indicators import indicators
 from apex_cli.core.analysis.scans import mean_reversion
-from apex_cli.core.analysis.technical import analyse
+from apex_cli.core.analysis.technical import pictures
 from apex_cli.core.signals.analyzer import TechnicalAnalyzer
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import Once, PipelineContext
@@ -75,7 +76,7 @@ def main() -> None:
 
     frame = wander(1, BARS)
     say(f"indicators of {BARS} bars", timed(lambda: indicators(frame)) * 1e6, "us")
-    say(f"technical picture of {BARS} bars", timed(lambda: analyse(frame, 1)) * 1e6, "us")
+    say(f"technical picture of {BARS} bars", timed(lambda: pictures(frame, 1, np.array([BARS - 1]))) * 1e6, "us")
     say(f"features of {BARS} bars", timed(lambda: features(frame)) * 1e6, "us")
     technical = TechnicalAnalyzer(context, history)
     through(technical)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 from apex_cli.core.analysis.frame import Floats, Frame
-from apex_cli.core.analysis.indicators import Indicators, delayed, indicators, ratio
+from apex_cli.core.analysis.indicators import Indicators, delayed, indicators_of, ratio
 from apex_cli.core.analysis.ta_lib import talib
 
 FEATURES = (
@@ -30,11 +32,22 @@ def features(frame: Frame) -> Floats:
     Returns are logarithmic. Averages, MACD and true ranges are parts of the close, the candle's parts are parts of
     its range, volumes are parts of their mean; a symbol without volumes counts as at its mean.
     """
-    known = indicators(frame)
+    known = indicators_of(frame)
     with np.errstate(invalid="ignore", divide="ignore"):
         columns = {**_returns(frame), **_averages(frame, known), **_oscillators(frame, known), **_shape(frame)}
     columns |= {name: np.nan_to_num(getattr(known, name), nan=1.0) for name in ("volume_ratio", "volume_trend")}
     return np.column_stack([columns[name] for name in FEATURES])
+
+
+def features_of(frame: Frame) -> Floats:
+    """Return the same, computed once for each frame."""
+    known = _known.get(frame)
+    if known is None:
+        known = _known[frame] = features(frame)
+    return known
+
+
+_known: WeakKeyDictionary[Frame, Floats] = WeakKeyDictionary()
 
 
 def _returns(frame: Frame) -> dict[str, Floats]:

@@ -38,8 +38,6 @@ class Frame:
     low: Floats
     close: Floats
     volume: Floats
-    whole: Frame | None = None
-    """The history that these bars are the beginning of; what is computed of it once holds here, cut to length."""
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -48,12 +46,12 @@ class Frame:
     def first(self, count: int) -> Frame:
         """Return the first *count* bars: what was known at the end of bar *count* - 1."""
         columns = {name: getattr(self, name)[:count] for name in ("ends", "open", "high", "low", "close", "volume")}
-        return replace(self, **columns, whole=self.whole or self)
+        return replace(self, **columns)
 
     @property
     def is_finite(self) -> bool:
         """True when every number is one: no NaN, no infinity."""
-        return len(self) <= finite_bars(self.whole or self)
+        return len(self) <= finite_bars(self)
 
 
 def finite_bars(frame: Frame) -> int:

@@ -7,7 +7,7 @@ Technical Trading Systems* (1978), for RSI, ATR and ADX.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -114,22 +114,11 @@ class LazyIndicators:
 
 
 def indicators_of(frame: Frame) -> Indicators:
-    """Return the same, computed once for each frame, or once for the whole history that it begins.
-
-    No value depends on later bars, so the beginning of the whole's values are the values of the beginning.
-    """
+    """Return the same, computed once for each frame."""
     known = _known.get(frame)
     if known is None:
-        known = indicators(frame) if frame.whole is None else _cut(indicators_of(frame.whole), len(frame))
-        _known[frame] = known
+        known = _known[frame] = indicators(frame)
     return known
-
-
-def _cut(known: Indicators, count: int) -> Indicators:
-    return Indicators(**{name: getattr(known, name)[:count] for name in _NAMES})
-
-
-_NAMES = tuple(field.name for field in fields(Indicators))
 
 
 _known: WeakKeyDictionary[Frame, Indicators] = WeakKeyDictionary()
@@ -149,15 +138,11 @@ def ratio(above: Floats, below: Floats) -> Floats:
     return result
 
 
-def is_flat(frame: Frame, at: int) -> bool:
-    """Return whether any ``STILL_BARS`` bars that ended in the last five bars up to bar *at* had no range at all.
+def flat_bars(frame: Frame) -> NDArray[np.bool_]:
+    """Return at which bars any ``STILL_BARS`` bars that ended in the last five bars up to it had no range at all.
 
     Oscillators divide by that range: their value would be an artefact of the library.
     """
-    known = _still.get(frame)
-    if known is None:
-        known = _still[frame] = talib.MAX(frame.high, STILL_BARS) <= talib.MIN(frame.low, STILL_BARS)
-    return bool(known[max(at + 1 - LOOKS, 0) : at + 1].any())
-
-
-_still: WeakKeyDictionary[Frame, NDArray[np.bool_]] = WeakKeyDictionary()
+    still = talib.MAX(frame.high, STILL_BARS) <= talib.MIN(frame.low, STILL_BARS)
+    found: NDArray[np.bool_] = np.convolve(still, np.ones(LOOKS, dtype=np.int64))[: len(still)] > 0
+    return found

@@ -233,10 +233,9 @@ def measure(models: dict[str, Any], test: Samples) -> dict[str, float]:
     return {name: round(float(value), DIGITS) for name, value in found.items()}
 
 
-def predict(models: dict[str, Any], row: Floats) -> tuple[int, float]:
-    """Return the direction (1 or -1) of the next bar and the calibrated probability of that direction."""
-    table = row.reshape(1, -1)
+def predict(models: dict[str, Any], rows: Floats) -> list[tuple[int, float]]:
+    """Return, for each of *rows*, the direction (1 or -1) of the next bar and the calibrated probability of that."""
     with one_thread():
-        direction = 1 if models["direction"].predict(table)[0] == 1 else -1
-        rise = float(models["probability"].predict_proba(table)[0, 1])
-    return direction, rise if direction > 0 else 1 - rise
+        directions = [1 if said == 1 else -1 for said in models["direction"].predict(rows).tolist()]
+        rises = models["probability"].predict_proba(rows)[:, 1].tolist()
+    return [(way, rise if way > 0 else 1 - rise) for way, rise in zip(directions, rises, strict=True)]

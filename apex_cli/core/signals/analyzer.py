@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -11,6 +14,10 @@ from apex_cli.core.model.reason import Reason
 from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import PipelineContext
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DIGITS = 6
 """Numbers in metadata are rounded to this many decimals: the same bars give the same text."""
@@ -46,13 +53,19 @@ class TechnicalAnalyzer:
         self._history = history
         self._min_composite = min_composite
         self._min_trend = min_trend
+        self._foreseen: dict[str, NDArray[np.int64]] = {}
+
+    def foresee(self, due: Mapping[str, Sequence[datetime]]) -> None:
+        """Look at all bars of a symbol that signals are *due* at when the first of them comes."""
+        self._foreseen = {symbol: self._history.rows(symbol, moments) for symbol, moments in due.items()}
 
     async def process(self, signal: Signal) -> Signal | Reason:
         """Return the signal with its numbers, or why it goes no further."""
-        frame = self._history.frame(signal.instrument.bars_name, self._context.clock.now())
-        if isinstance(frame, Reason):
-            return self._unjudged(signal, frame)
-        found = analyse(frame, market_view(signal))
+        symbol = signal.instrument.bars_name
+        known = self._history.known(symbol, self._context.clock.now())
+        if isinstance(known, Reason):
+            return self._unjudged(signal, known)
+        found = analyse(known.frame, market_view(signal), known.length, self._foreseen.get(symbol))
         if isinstance(found, Unusable):
             why = Reason(code=f"bars_{found}", message=f"{signal.symbol} cannot be analysed: {_WHY[found]}.")
             return self._unjudged(signal, why)
@@ -69,10 +82,6 @@ class TechnicalAnalyzer:
 
     def _weak(self, signal: Signal, found: Technical) -> Reason | None:
         """Return the first bound that is not exceeded, with every number."""
-        parts = (
-            f"trend {found.trend:.2f}, momentum {found.momentum:.2f}, volume {found.volume:.2f}, "
-            f"volatility risk {found.volatility:.2f}"
-        )
         looks = (
             ("technical_weak", "composite", found.composite, self._min_composite),
             ("technical_trend", "trend", found.trend, self._min_trend),
@@ -82,7 +91,8 @@ class TechnicalAnalyzer:
                 return Reason(
                     code=code,
                     message=f"The technical {what} of {signal.symbol} for a {signal.signal_type} is {value:.2f}, "
-                    f"not above {bound} ({parts}).",
+                    f"not above {bound} (trend {found.trend:.2f}, momentum {found.momentum:.2f}, "
+                    f"volume {found.volume:.2f}, volatility risk {found.volatility:.2f}).",
                     limit=f"{bound}",
                     value=f"{value:.4f}",
                 )

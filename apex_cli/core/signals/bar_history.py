@@ -1,9 +1,11 @@
-"""The bars known at a moment, as a frame: one way for every step and scanner, with one look at their state."""
+"""The bars known at a moment, as arrays: one way for every step and scanner, with one look at their state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,8 +23,24 @@ _wholes: WeakKeyDictionary[BarSource, dict[str, Frame]] = WeakKeyDictionary()
 """Whole histories of sources that never change: shared by every step, scanner and setting that reads them."""
 
 
+class Known(NamedTuple):
+    """What is known of a symbol at a moment: the first *length* bars of *frame*.
+
+    In a replay the frame is the whole history. What is computed of it at a bar depends on no later one, so that it is
+    computed once, and looked up where it is known: at bar ``length - 1``.
+    """
+
+    frame: Frame
+    length: int
+
+    @property
+    def end(self) -> int:
+        """End of the newest bar, whole seconds since 1970 UTC."""
+        return int(self.frame.ends[self.length - 1])
+
+
 class History:
-    """Gives frames of the latest bars; never a bar that has not ended."""
+    """Gives the latest bars; never one that has not ended."""
 
     def __init__(
         self,
@@ -44,15 +62,22 @@ class History:
                 beginning of its whole history, however long.
         """
         self._are_fixed = are_fixed
-        self._looked_over: set[str] = set()
         self._bars = bars
         self._length = length
         self._max_age = max_age
         self._notice = notice
         self._frames: dict[str, tuple[Sequence[Bar], Frame]] = {}
+        self._wholes: dict[str, tuple[Frame, memoryview[int]]] = {}
 
     def frame(self, symbol: str, at: datetime) -> Frame | Reason:
-        """Return the frame of *symbol* as of *at*, or why there is none."""
+        """Return the bars of *symbol* as of *at* alone, or why there are none."""
+        known = self.known(symbol, at)
+        if isinstance(known, Reason) or known.length == len(known.frame):
+            return known if isinstance(known, Reason) else known.frame
+        return known.frame.first(known.length)
+
+    def known(self, symbol: str, at: datetime) -> Known | Reason:
+        """Return what is known of *symbol* at *at*, or why nothing can be used."""
         if self._bars is None:
             return Reason(code="bars_missing", message="No price history is configured: set prices.bars_dir.")
         try:
@@ -68,23 +93,29 @@ class History:
         known = self._frames.get(symbol)
         frame = frame_of(symbol, bars) if known is None else extended(known[1], known[0], bars)
         self._frames[symbol] = bars, frame
-        return frame
+        return Known(frame, len(frame))
 
-    def _beginning(self, source: BarSource, symbol: str, at: datetime) -> Frame | Reason:
+    def _beginning(self, source: BarSource, symbol: str, at: datetime) -> Known | Reason:
         """Return what of the whole history of *symbol* was known at *at*."""
-        whole = self._whole(source, symbol)
-        if symbol not in self._looked_over:
-            self._looked_over.add(symbol)
+        known = self._wholes.get(symbol)
+        if known is None:
+            frame = self._whole(source, symbol)
+            known = self._wholes[symbol] = frame, frame.ends.data
             self._look_over(symbol, source.bars(symbol, until=at + LAST_SECOND))
-        count = int(np.searchsorted(whole.ends, seconds(at + LAST_SECOND), side="right"))
-        end = datetime.fromtimestamp(int(whole.ends[count - 1]), UTC) if count else None
-        trouble = self._trouble(symbol, end, at)
-        if trouble is not None:
-            return trouble
-        known = self._frames.get(symbol)
-        if known is None or len(known[1]) != count:
-            known = self._frames[symbol] = (), whole.first(count)
-        return known[1]
+        frame, ends = known
+        count = bisect_right(ends, seconds(at + LAST_SECOND))
+        end = datetime.fromtimestamp(ends[count - 1], UTC) if count else None
+        return self._trouble(symbol, end, at) or Known(frame, count)
+
+    def rows(self, symbol: str, moments: Iterable[datetime]) -> NDArray[np.int64]:
+        """Return the numbers of the newest bars of *symbol* at *moments*; none where the source may change."""
+        try:
+            whole = self.whole(symbol)
+        except ApexError:
+            whole = None
+        at = np.array([seconds(moment) for moment in moments], dtype=np.int64)
+        found = np.searchsorted(whole.ends if whole is not None else at[:0], at, side="right") - 1
+        return np.unique(found[found >= 0])
 
     def whole(self, symbol: str) -> Frame | None:
         """Return the whole history of *symbol* where the source never changes, whatever the time is; else None.

@@ -6,7 +6,7 @@ reported and left out for the rest of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,10 +47,27 @@ class GuardedStage:
             return answer
         return self._failed(signal, f"it returned {type(answer).__name__} instead of the signal or a reason")
 
+    def foresee(self, due: Mapping[str, Sequence[datetime]]) -> None:
+        """Tell the step at which ends of bars signals of which symbol are *due*, where it wants to know that."""
+        tell: Callable[[Mapping[str, Sequence[datetime]]], None] | None = getattr(self._stage, "foresee", None)
+        if tell is None or self._left_out:
+            return
+        try:
+            self._limits.call(lambda: tell(due))
+        except LeftOutError as error:
+            self._left_out = f"{error}, and is left out from now on"
+            self._say(f"failed: {self._left_out}")
+        except Exception as error:  # noqa: BLE001 - a step may be anybody's code
+            self._say(f"failed on what is due: {type(error).__name__}: {error}")
+
     def _failed(self, signal: Signal, what: str) -> Signal | Reason:
-        reason = Reason(code="stage_failed", message=f"The step {self.name} failed on {signal.symbol}: {what}.")
-        self._notice(reason, f"{self.name} {what}")
+        reason = self._say(f"failed on {signal.symbol}: {what}", what)
         return reason if self._is_required else signal
+
+    def _say(self, how: str, what: str = "") -> Reason:
+        reason = Reason(code="stage_failed", message=f"The step {self.name} {how}.")
+        self._notice(reason, f"{self.name} {what or how}")
+        return reason
 
 
 class GuardedSource:
@@ -78,6 +95,14 @@ class GuardedSource:
         ask: Callable[[Sequence[datetime]], Iterable[datetime] | None] | None = getattr(self._source, "wakes", None)
         found = self._call(lambda: ask(ends)) if ask is not None else None
         return None if found is _END else found
+
+    def foresees(self) -> Mapping[datetime, Sequence[str]]:
+        """Return which symbols may have a signal at which end of a bar, as far as the scanner says that beforehand."""
+        ask: Callable[[], Mapping[datetime, Sequence[str]]] | None = getattr(self._source, "foresees", None)
+        if ask is None:
+            return {}
+        found = self._call(lambda: {moment: tuple(symbols) for moment, symbols in ask().items()})
+        return {} if found is _END else found
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Mark *batch* as done."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
@@ -19,8 +20,12 @@ from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.ports import BarSource, ModelStore
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from apex_cli.core.analysis.calibration import Pair
     from apex_cli.core.analysis.frame import Frame
+    from apex_cli.core.signals.bar_history import Known
 
 KEPT_PREDICTIONS = KEPT_OUTCOMES = 1000
 LONGEST_WAIT = timedelta(days=30)
@@ -68,6 +73,8 @@ class ModelManager:
         self._said: dict[str, Prediction] = {}
         """The last prediction of each symbol: of the same bar the same model says the same."""
 
+        self._calls: WeakKeyDictionary[Frame, tuple[int, dict[int, tuple[int, float] | None]]] = WeakKeyDictionary()
+
     # Use
 
     def models(self) -> tuple[int, dict[str, Any]] | Reason:
@@ -89,36 +96,56 @@ class ModelManager:
             return self._unusable[1]
         return self._loaded
 
-    def predict(self, frame: Frame, now: datetime) -> Prediction | Reason:
-        """Return what the model in use says of the bar after the last one of *frame*, and keep it in mind."""
-        import numpy as np  # noqa: PLC0415 - status needs no numpy
+    def predict(self, known: Known, now: datetime, among: NDArray[np.int64] | None = None) -> Prediction | Reason:
+        """Return what the model in use says of the bar after the last that is *known*, and keep it in mind.
 
-        from apex_cli.core.analysis.features import features  # noqa: PLC0415 - same
-
+        *among* are numbers of bars that will be asked about: with the first of them the model is asked about all.
+        """
         found = self.models()
         if isinstance(found, Reason):
             return found
         version, models = found
+        frame, end = known.frame, _moment(known.end)
         said = self._said.get(frame.symbol)
-        if said is not None and said.version == version and said.bar_end == _moment(frame.ends[-1]):
+        if said is not None and said.version == version and said.bar_end == end:
             return said
-        if not frame.is_finite or not np.isfinite(row := features(frame)[-1]).all():
+        call = self._call(known, version, models, among)
+        if call is None:
             return Reason(code="features_missing", message=f"The bars of {frame.symbol} do not give every feature.")
-        from apex_cli.core.analysis.training import predict  # noqa: PLC0415 - status needs no scikit-learn
-
-        direction, probability = predict(models, row)
+        direction, probability = call
         prediction = Prediction(
             symbol=frame.symbol,
-            bar_end=_moment(frame.ends[-1]),
+            bar_end=end,
             version=version,
             direction=direction,
             probability=round(probability, DIGITS),
-            close=float(frame.close[-1]),
+            close=float(frame.close[known.length - 1]),
             made_at=now,
         )
         self._record(prediction)
         self._said[frame.symbol] = prediction
         return prediction
+
+    def _call(
+        self, known: Known, version: int, models: dict[str, Any], among: NDArray[np.int64] | None
+    ) -> tuple[int, float] | None:
+        """Return direction and probability after the last bar that is *known*; None where a feature is missing."""
+        import numpy as np  # noqa: PLC0415 - status needs no numpy
+
+        from apex_cli.core.analysis.training import predict  # noqa: PLC0415 - nor scikit-learn
+
+        of_version, calls = self._calls.get(known.frame, (version, {}))
+        if of_version != version:
+            calls = {}
+        last = known.length - 1
+        if last not in calls:
+            at = np.array([last]) if among is None or last not in among else among
+            rows, is_good = _rows_of(known.frame, at)
+            calls.update(dict.fromkeys(at.tolist()))
+            if len(rows):
+                calls.update(zip(at[is_good].tolist(), predict(models, rows), strict=True))
+        self._calls[known.frame] = version, calls
+        return calls[last]
 
     def _record(self, new: Prediction) -> None:
         """Keep *new* unless this model said something of this bar already."""
@@ -133,7 +160,7 @@ class ModelManager:
         pointer = self.store.pointer()
         return next((info for info in self.store.versions() if pointer and info.version == pointer.version), None)
 
-    def call_trade(self, frame: Frame, signal: Signal) -> TradeCall | None:
+    def call_trade(self, known: Known, signal: Signal) -> TradeCall | None:
         """Return what the model in use says of the trade itself; None where it predicts the next bar alone.
 
         The distances of stop and first target are counted from the signal's entry, in average true ranges; those of an
@@ -145,16 +172,17 @@ class ModelManager:
         if signal.instrument.market_type is MarketType.OPTIONS or not signal.target_prices:
             return None
         from apex_cli.core.analysis.barriers import trade_row  # noqa: PLC0415 - status needs no numpy
-        from apex_cli.core.analysis.features import features  # noqa: PLC0415 - same
-        from apex_cli.core.analysis.indicators import indicators  # noqa: PLC0415 - same
+        from apex_cli.core.analysis.features import features_of  # noqa: PLC0415 - same
+        from apex_cli.core.analysis.indicators import indicators_of  # noqa: PLC0415 - same
         from apex_cli.core.analysis.target_training import against_fair, predict_target  # noqa: PLC0415 - same
 
-        unit = float(indicators(frame).atr[-1])
+        last = known.length - 1
+        unit = float(indicators_of(known.frame).atr[last])
         stop, target = (float(abs(price - signal.entry_price)) for price in (signal.stop_loss, signal.target_prices[0]))
         model = found[1].get("target")
         if model is None or not unit > 0 or not stop or not target:
             return None
-        row = trade_row(features(frame)[-1], market_view(signal), stop / unit, target / unit)
+        row = trade_row(features_of(known.frame)[last], market_view(signal), stop / unit, target / unit)
         chance = predict_target(model, row)
         return TradeCall(round(chance, DIGITS), round(against_fair(chance, stop, target), DIGITS))
 
@@ -306,6 +334,21 @@ class ModelManager:
             raise RefusedError("no_such_version", f"There is {what}; stored: {known}.", hint="apex model status")
         self.store.point_to(Pointer(version=fitting[-1].version, rolled_back_at=now))
         return fitting[-1]
+
+
+def _rows_of(frame: Frame, at: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the features of those of the bars *at* where there are all of them, and which these are."""
+    import numpy as np  # noqa: PLC0415 - status needs no numpy
+
+    from apex_cli.core.analysis.features import features_of  # noqa: PLC0415 - same
+    from apex_cli.core.analysis.frame import finite_bars  # noqa: PLC0415 - same
+
+    is_good = at < finite_bars(frame)
+    if not is_good.any():
+        return np.zeros((0, 0)), is_good
+    rows = features_of(frame)[at]
+    is_good &= np.isfinite(rows).all(axis=1)
+    return rows[is_good], is_good
 
 
 def _key(prediction: Prediction) -> tuple[str, datetime, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -13,6 +14,10 @@ from apex_cli.core.model.signal import Signal, market_view
 from apex_cli.core.signals.bar_history import History
 from apex_cli.core.signals.context import PipelineContext
 from apex_cli.core.signals.model_manager import ModelManager, TradeCall
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LOOK_INTERVAL = timedelta(minutes=10)
 """How often predictions are looked back at."""
@@ -50,16 +55,23 @@ class MLPredictor:
         self._history = history
         self._manager = manager
         self._min_probability = min_probability
+        self._foreseen: dict[str, NDArray[np.int64]] = {}
+
+    def foresee(self, due: Mapping[str, Sequence[datetime]]) -> None:
+        """Ask the model about all bars of a symbol that signals are *due* at when the first of them comes."""
+        self._foreseen = {symbol: self._history.rows(symbol, moments) for symbol, moments in due.items()}
 
     async def process(self, signal: Signal) -> Signal | Reason:
         """Return the signal with the prediction, or why it goes no further."""
-        now = self._context.clock.now()
-        frame = self._history.frame(signal.instrument.bars_name, now)
-        said = frame if isinstance(frame, Reason) else self._manager.predict(frame, now)
+        now, symbol = self._context.clock.now(), signal.instrument.bars_name
+        known = self._history.known(symbol, now)
+        if isinstance(known, Reason):
+            return self._unjudged(signal, known)
+        said = self._manager.predict(known, now, self._foreseen.get(symbol))
         if isinstance(said, Reason):
             return self._unjudged(signal, said)
         view = market_view(signal)
-        trade = self._manager.call_trade(frame, signal) if not isinstance(frame, Reason) else None
+        trade = self._manager.call_trade(known, signal)
         agreed = trade.even if trade else said.probability if said.direction == view else 1 - said.probability
         if agreed < self._min_probability:
             return Reason(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -56,6 +56,7 @@ class TimedSource:
         self._rows = sorted(rows, key=lambda row: row[0].created_at)
         self._rejected: tuple[RejectedRow, ...] = tuple(row for batch in batches for row in batch.rejected)
         self._next = 0
+        self._due: dict[datetime, list[str]] = {}
 
     def poll(self, now: datetime) -> Iterator[SignalBatch]:
         """Yield everything made up to *now* that was not yielded before."""
@@ -70,8 +71,15 @@ class TimedSource:
 
     def wakes(self, ends: Sequence[datetime]) -> Iterable[datetime]:
         """Return the first of *ends* at which each row is due."""
-        places = (bisect_left(ends, signal.created_at) for signal, _ in self._rows)
-        return {ends[place] for place in places if place < len(ends)}
+        for signal, _ in self._rows:
+            place = bisect_left(ends, signal.created_at)
+            if place < len(ends):
+                self._due.setdefault(ends[place], []).append(signal.instrument.bars_name)
+        return self._due.keys()
+
+    def foresees(self) -> Mapping[datetime, Sequence[str]]:
+        """Return the price histories of the signals that are due at which end of a bar."""
+        return self._due
 
     def settle(self, batch: SignalBatch, reports: Sequence[SignalReport]) -> None:
         """Do nothing: nothing comes twice."""
@@ -127,6 +135,10 @@ class BreakoutRule:
                 likely.setdefault(end, []).append(symbol)
         self._likely = likely
         return [moment for moment in likely if ends[0] <= moment <= ends[-1]]
+
+    def foresees(self) -> Mapping[datetime, Sequence[str]]:
+        """Return which symbols may break out at which end of a bar, as far as that is known beforehand."""
+        return self._likely or {}
 
     def _look(self, symbol: str, now: datetime) -> Signal | None:
         """Return the signal of *symbol* at *now*, found once for every setting that replays the same bars."""

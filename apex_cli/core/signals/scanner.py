@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ from apex_cli.core.model.records import SignalReport
 from apex_cli.core.model.signal import Signal, SignalType
 from apex_cli.core.model.spelling import of_key
 from apex_cli.core.ports import SignalBatch
-from apex_cli.core.signals.bar_history import History
+from apex_cli.core.signals.bar_history import History, Known
 from apex_cli.core.signals.bar_validity import valid_until
 from apex_cli.core.signals.context import PipelineContext
 from apex_cli.core.signals.prefetch import NOT_FETCHED
@@ -129,6 +130,10 @@ class Scanner:
         self._due = due
         return due.keys()
 
+    def foresees(self) -> Mapping[datetime, Sequence[str]]:
+        """Return which symbols may have a signal at which end of a bar, as far as that is known beforehand."""
+        return self._due or {}
+
     def _due_polls(self, symbol: str, at: NDArray[np.int64]) -> list[int]:
         """Return the numbers of the polls, which are *at* these seconds, in which *symbol* has to be looked at."""
         frame = self._history.whole(symbol)
@@ -139,7 +144,7 @@ class Scanner:
         is_new[0] = True
         hits = np.zeros(len(frame), dtype=np.bool_)
         for sign in self._signs:
-            hits |= self._confidences(frame.first(len(frame)), sign) > 0
+            hits |= self._confidences(frame, sign) > 0
         said = (newest >= 0, newest >= finite_bars(frame), self._history.is_late(at - 1 - frame.ends[newest]))
         firsts = {int(each.argmax()) for each in said if each.any()}
         return sorted({0, *firsts, *np.flatnonzero(is_new & (newest >= 0) & hits[newest]).tolist()})
@@ -163,47 +168,44 @@ class Scanner:
 
     def _look(self, symbol: str, now: datetime) -> Iterator[Signal]:
         """Yield the signals of one symbol; what is wrong with it is reported once, and the others still work."""
-        frame = self._history.frame(symbol, now)
-        if isinstance(frame, Reason):
-            if frame.code != NOT_FETCHED:
-                self._notice(frame, symbol)
+        known = self._history.known(symbol, now)
+        if isinstance(known, Reason):
+            if known.code != NOT_FETCHED:
+                self._notice(known, symbol)
             return
-        if len(frame) < MIN_BARS or not frame.is_finite:
-            why = f"fewer than {MIN_BARS} bars" if len(frame) < MIN_BARS else "values that are no numbers"
+        if known.length < MIN_BARS or known.length > finite_bars(known.frame):
+            why = f"fewer than {MIN_BARS} bars" if known.length < MIN_BARS else "values that are no numbers"
             self._notice(Reason(code="bars_unusable", message=f"{symbol} cannot be scanned: it has {why}."), symbol)
             return
-        end = int(frame.ends[-1])
-        if self._looked.get(symbol) == end:
+        if self._looked.get(symbol) == known.end:
             return
-        self._looked[symbol] = end
+        self._looked[symbol] = known.end
         for sign in self._signs:
-            confidence = float(self._confidences(frame, sign)[len(frame) - 1])
-            signal = self._signal(frame, indicators_of(frame), sign, confidence, now) if confidence > 0 else None
+            confidence = float(self._confidences(known.frame, sign)[known.length - 1])
+            signal = self._signal(known, sign, confidence, now) if confidence > 0 else None
             if signal is not None:
                 yield signal
 
     def _confidences(self, frame: Frame, sign: int) -> Floats:
-        """Return the pattern's confidence at each bar, found once for a whole history."""
-        whole = frame.whole
-        if whole is None:
-            return self._scan(frame, indicators_of(frame), sign)
-        known = _confidences.setdefault(whole, {})
+        """Return the pattern's confidence at each bar, found once for each frame."""
+        known = _confidences.setdefault(frame, {})
         asked = *self._pattern, sign
         found = known.get(asked)
         if found is None:
-            found = known[asked] = self._scan(whole, indicators_of(whole), sign)
+            found = known[asked] = self._scan(frame, indicators_of(frame), sign)
         return found
 
-    def _signal(self, frame: Frame, known: Indicators, sign: int, confidence: float, now: datetime) -> Signal | None:
+    def _signal(self, known: Known, sign: int, confidence: float, now: datetime) -> Signal | None:
         """Return the proposal, None where its levels make no sense (no range, or a stop at or below zero)."""
+        frame, at, facts = known.frame, known.length - 1, indicators_of(known.frame)
         instrument = of_key(frame.symbol)
-        prices = bracket_levels(
-            Decimal(repr(float(frame.close[-1]))), Decimal(repr(float(known.atr[-1]))), sign, instrument, self._levels
-        )
+        close, atr = (Decimal(repr(float(values[at]))) for values in (frame.close, facts.atr))
+        prices = bracket_levels(close, atr, sign, instrument, self._levels)
         if prices is None:
             return None
         entry, stop, target = prices
-        end = datetime.fromtimestamp(int(frame.ends[-1]), UTC)
+        end = datetime.fromtimestamp(known.end, UTC)
+        ends = frame.ends[max(at - 5, 0) : at + 1].tolist()
         signal_type = SignalType.BUY if sign > 0 else SignalType.SHORT
         return Signal(
             signal_id=f"{self.name}-{frame.symbol}-{end:%Y%m%dT%H%M}-{signal_type}",
@@ -216,8 +218,8 @@ class Scanner:
             strategy=self.name,
             source="scanner",
             created_at=min(end, now),
-            expires_at=valid_until(end, timedelta(seconds=int(np.diff(frame.ends[-6:]).min()))),
-            metadata=_facts(self.name, frame, known, end),
+            expires_at=valid_until(end, timedelta(seconds=min(after - before for before, after in pairwise(ends)))),
+            metadata=_facts(self.name, facts, at, end),
         )
 
 
@@ -241,14 +243,14 @@ def bracket_levels(
     return Price(entry), Price(stop), Price(target)
 
 
-def _facts(name: str, frame: Frame, known: Indicators, end: datetime) -> dict[str, str | int | float | bool | None]:
+def _facts(name: str, known: Indicators, at: int, end: datetime) -> dict[str, str | int | float | bool | None]:
     """Return why the scanner spoke up: the numbers its rule reads."""
     numbers = {
-        "rsi": known.rsi[-1],
-        "adx": known.adx[-1],
-        "atr": known.atr[-1],
-        "volume_ratio": known.volume_ratio[-1],
-        "avg_dollar_volume": known.dollar_volume[-1],
+        "rsi": float(known.rsi[at]),
+        "adx": float(known.adx[at]),
+        "atr": float(known.atr[at]),
+        "volume_ratio": float(known.volume_ratio[at]),
+        "avg_dollar_volume": float(known.dollar_volume[at]),
     }
-    rounded = {key: round(float(value), DIGITS) for key, value in numbers.items() if value == value}  # noqa: PLR0124 - NaN is not itself
-    return {"scanner": name, "bar_end": end.isoformat(), "bars": len(frame), **rounded}
+    rounded = {key: round(value, DIGITS) for key, value in numbers.items() if value == value}  # noqa: PLR0124 - NaN is not itself
+    return {"scanner": name, "bar_end": end.isoformat(), "bars": at + 1, **rounded}

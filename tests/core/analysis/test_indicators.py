@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.analysis.frame import Frame
-from apex_cli.core.analysis.indicators import Indicators, LazyIndicators, delayed, indicators, is_flat, ratio
+from apex_cli.core.analysis.indicators import Indicators, LazyIndicators, delayed, flat_bars, indicators, ratio
 from kit.bars import wander
 from kit.frames import mirrored
 
@@ -95,11 +95,11 @@ def test_the_mirror_turns_every_indicator_around(seed: int) -> None:
 
 def test_a_window_without_any_range_is_flat() -> None:
     frame = wander(1)
-    assert not is_flat(wander(1), len(frame) - 1)
+    assert not flat_bars(frame).any()
     for column in (frame.open, frame.high, frame.low, frame.close):
         column[-16:-2] = 50.0
-    assert is_flat(frame, len(frame) - 1)
-    assert not is_flat(frame, len(frame) - 7)
+    assert flat_bars(frame)[-1]
+    assert not flat_bars(frame)[-7]
 
 
 def test_ratio_and_delay_say_nan_where_nothing_is_known() -> None:

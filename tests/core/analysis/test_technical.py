@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apex_cli.core.analysis.frame import Frame
-from apex_cli.core.analysis.technical import Regime, Technical, Unusable, analyse, composite
+from apex_cli.core.analysis.technical import Regime, Technical, Unusable, analyse, composite, pictures
 from kit.bars import wander
 from kit.frames import mirrored
 
@@ -128,13 +128,30 @@ def test_what_cannot_be_judged_is_said(change: object, expected: Unusable) -> No
     assert analyse(change(wander(1)), 1) is expected
 
 
-@settings(deadline=None, max_examples=15)
-@given(seed=SEEDS, count=st.integers(100, 259))
-def test_later_bars_change_nothing_of_what_was_said_before(seed: int, count: int) -> None:
-    frame = wander(seed)
-    before = analyse(frame.first(count), 1)
-    assume(isinstance(before, Technical))
-    assert analyse(replace(frame).first(count), 1) == before
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=SEEDS,
+    sign=st.sampled_from([1, -1]),
+    step=st.sampled_from([0.002, 0.02, 0.1]),
+    counts=st.sets(st.integers(90, 260), min_size=1, max_size=12),
+    odd=st.sampled_from(["", "silent", "still", "no number"]),
+)
+def test_many_bars_at_once_give_to_the_last_bit_what_each_beginning_gives(
+    seed: int, sign: int, step: float, counts: set[int], odd: str
+) -> None:
+    frame = wander(seed, step=step)
+    if odd == "silent":
+        frame.volume[100:180] = 0
+    if odd == "still":
+        for column in (frame.open, frame.high, frame.low, frame.close):
+            column[150:170] = column[150]
+    if odd == "no number":
+        frame.close[230] = np.nan
+    at = np.array(sorted(counts)) - 1
+    alone = [analyse(frame.first(count), sign) for count in sorted(counts)]
+    assert pictures(frame, sign, at) == alone
+    assert [analyse(frame, sign, count, at) for count in sorted(counts)] == alone
+    assert [analyse(replace(frame), sign, count) for count in sorted(counts)] == alone
 
 
 def test_the_weights_are_those_that_are_reported() -> None:

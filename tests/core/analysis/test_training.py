@@ -51,9 +51,16 @@ def test_a_prediction_is_a_direction_and_its_own_probability(learned: Trained) -
     for first, direction in ((2.0, 1), (-2.0, -1)):
         row = np.zeros(len(FEATURES))
         row[0] = first
-        found, probability = predict(learned.models, row)
+        ((found, probability),) = predict(learned.models, row.reshape(1, -1))
         assert found == direction
         assert 0.55 < probability < 0.9
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 130))
+def test_many_predictions_at_once_are_to_the_last_bit_those_of_each(learned: Trained, seed: int, count: int) -> None:
+    rows = np.random.default_rng(seed).normal(0, 1.5, (count, len(FEATURES)))
+    assert predict(learned.models, rows) == [said for row in rows for said in predict(learned.models, row[None])]
 
 
 def test_nothing_after_the_training_part_reaches_the_forest_or_its_scaling(learned: Trained) -> None:

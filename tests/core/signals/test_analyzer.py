@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from apex_cli.core.errors import InputError
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.market import Bar
 from apex_cli.core.model.money import Price
 from apex_cli.core.model.reason import Reason
@@ -27,6 +28,7 @@ from kit.rig import make_signal
 
 UP = bars_of(wander(3, 260, step=0.003, drift=0.004), "AAPL")
 END = UP[-1].end
+OPEN = {"min_composite": Decimal(0), "min_trend": Decimal(0)}
 
 KEYS = {
     "technical_composite",
@@ -167,6 +169,55 @@ def test_one_symbol_without_bars_does_not_hinder_the_others() -> None:
     passed = bench.judge("AAPL")
     assert isinstance(passed, Signal)
     assert "technical_composite" in passed.metadata
+
+
+@pytest.mark.parametrize("view", [SignalType.BUY, SignalType.SHORT])
+def test_told_what_is_due_it_says_the_same_of_each_bar_as_without(view: SignalType) -> None:
+    bars = bars_of(wander(5, 300), "AAPL")
+    clock, source = FixedClock(bars[90].end - LAST_SECOND), ListBars({"AAPL": bars})
+    context = Bench(source).context._replace(clock=clock)
+    told = TechnicalAnalyzer(context, History(source, are_fixed=True), **OPEN)
+    told.foresee({"AAPL": [bar.end for bar in bars[90::7]], "NONE": [bars[0].end]})
+    for at in range(90, 300):  # every seventh was told
+        clock.advance(bars[at].end - LAST_SECOND - clock.now())
+        alone = Bench(ListBars({"AAPL": bars[: at + 1]}), now=clock.now(), **OPEN)
+        signal = make_signal("AAPL", now=clock.now(), side=view)
+        assert asyncio.run(told.process(signal)) == asyncio.run(alone.stage.process(signal))
+
+
+class Listening:
+    """A step that computes for all bars beforehand."""
+
+    name = "mine"
+
+    def __init__(self) -> None:
+        self.due: dict[str, Sequence[datetime]] = {}
+
+    def foresee(self, due: Mapping[str, Sequence[datetime]]) -> None:
+        self.due.update(due)
+        if "BAD" in due:
+            raise ZeroDivisionError
+
+    async def process(self, signal: Signal) -> Signal | Reason:
+        return signal
+
+
+def test_a_step_that_listens_is_told_what_is_due_and_one_that_does_not_is_left_alone() -> None:
+    step = Listening()
+    GuardedStage(step, Bench(None).context).foresee({"AAPL": [END]})
+    assert step.due == {"AAPL": [END]}
+    bench = Bench(None)
+    GuardedStage(Lying(), bench.context).foresee({"AAPL": [END]})
+    assert bench.said == []
+
+
+def test_a_step_that_fails_on_what_is_due_is_reported_and_still_called() -> None:
+    bench = Bench(None)
+    guarded = GuardedStage(Listening(), bench.context)
+    guarded.foresee({"BAD": [END]})
+    assert [(said.code, "ZeroDivisionError" in said.message) for said in bench.said] == [("stage_failed", True)]
+    signal = make_signal(now=END)
+    assert asyncio.run(guarded.process(signal)) == signal
 
 
 class Crashing:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from apex_cli.core.adapters.files.models.model_files import ModelFiles
 from apex_cli.core.errors import RefusedError
+from apex_cli.core.market.calendar import LAST_SECOND
 from apex_cli.core.model.instrument import MarketType
 from apex_cli.core.model.prediction import Event, ModelInfo, ModelOutcome, Pointer, Prediction
 from apex_cli.core.model.reason import Reason
@@ -53,6 +54,10 @@ def manager(files: ModelFiles, bars: Any = SOURCE, **how: Any) -> ModelManager:
     return ModelManager(files, bars, ModelRules(trees=10, **how))
 
 
+def reader(files: ModelFiles) -> ModelManager:
+    return ModelManager(files, SOURCE, ModelRules(), read_only=True)
+
+
 def prediction(day: int, direction: int = 1, actual: int | None = None, version: int = 1) -> Prediction:
     return Prediction(
         symbol="AAPL",
@@ -83,13 +88,15 @@ class Bench:
         required: bool = False,
         least: str = "0",
         bars: Any = SOURCE,
+        are_fixed: bool = False,
     ) -> None:
         self.said: list[Reason] = []
         self.clock = FixedClock(now)
         self.context = PipelineContext(
             clock=self.clock, bars=bars, state_dir=Path("unused"), notice=Once(self.said.append), is_required=required
         )
-        self.stage = MLPredictor(self.context, History(bars), manager, min_probability=Decimal(least))
+        history = History(bars, are_fixed=are_fixed)
+        self.stage = MLPredictor(self.context, history, manager, min_probability=Decimal(least))
 
     def judge(self, symbol: str = "AAPL", **signal: Any) -> Signal | Reason:
         return asyncio.run(self.stage.process(make_signal(symbol, now=THEN, **signal)))
@@ -109,6 +116,14 @@ class TestPredicting:
     def test_later_bars_change_nothing(self, files: ModelFiles) -> None:
         short = ListBars({"AAPL": BARS["AAPL"][:261]})
         assert Bench(manager(files), bars=short).judge() == Bench(manager(files)).judge()
+
+    def test_told_what_is_due_it_says_the_same_of_each_bar(self, files: ModelFiles) -> None:
+        told = Bench(reader(files), now=DAYS[95] - LAST_SECOND, are_fixed=True)
+        told.stage.foresee({"AAPL": DAYS[95:290:3], "NONE": DAYS[:1]})
+        for at in range(95, 290):  # every third was told
+            told.clock.advance(DAYS[at] - LAST_SECOND - told.clock.now())
+            beginning = ListBars({"AAPL": BARS["AAPL"][: at + 1]})
+            assert told.judge() == Bench(reader(files), now=told.clock.now(), bars=beginning).judge()
 
     def test_what_was_said_is_kept_once_a_bar(self, files: ModelFiles) -> None:
         bench = Bench(manager(files))
