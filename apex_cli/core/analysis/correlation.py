@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from math import fsum, sqrt
+from operator import mul
 
 from apex_cli.core.model.market import Bar
 
 Closes = tuple[Sequence[object], Sequence[float]]
 """Ends of bars, and their closes."""
+
+Distances = tuple[list[float], float]
+"""Distances of returns from their mean, and the sum of their squares."""
 
 LEAST_RETURNS = 20
 """Returns two histories must share to be compared."""
@@ -23,8 +27,35 @@ def correlation_of_closes(one: Closes, other: Closes) -> Decimal | None:
     returns = _returns(one, other)
     if returns is None:
         return None
-    found = pearson(*returns)
+    return _rounded(pearson(*returns))
+
+
+def _rounded(found: float | None) -> Decimal | None:
     return None if found is None else Decimal(repr(round(found, PLACES)))
+
+
+class Moves:
+    """Closes of a price history, and the distances of their returns from the mean, found when first asked for."""
+
+    __slots__ = ("_distances", "closes")
+
+    def __init__(self, closes: Closes) -> None:
+        """Compute nothing yet."""
+        self.closes = closes
+        self._distances: Distances | None = None
+
+    def distances(self) -> Distances:
+        """Return the distances, and the sum of their squares."""
+        if self._distances is None:
+            closes = self.closes[1]
+            self._distances = _distances([after / before - 1 for before, after in pairwise(closes)])
+        return self._distances
+
+    def correlation(self, other: Moves) -> Decimal | None:
+        """Return what ``correlation_of_closes`` does; where all bars end together each history is looked at once."""
+        if self.closes[0] != other.closes[0] or len(self.closes[0]) <= LEAST_RETURNS:
+            return correlation_of_closes(self.closes, other.closes)
+        return _rounded(_coefficient(self.distances(), other.distances()))
 
 
 def beta_of_closes(one: Closes, market: Closes) -> Decimal | None:
@@ -70,9 +101,17 @@ def pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
 
     r = sum of dx * dy / sqrt(sum of dx^2 * sum of dy^2)
     """
-    from_mean, from_other = _from_mean(one), _from_mean(other)
-    spread = fsum([d * d for d in from_mean]) * fsum([d * d for d in from_other])
-    return fsum([x * y for x, y in zip(from_mean, from_other, strict=True)]) / sqrt(spread) if spread else None
+    return _coefficient(_distances(one), _distances(other))
+
+
+def _coefficient(one: Distances, other: Distances) -> float | None:
+    spread = one[1] * other[1]
+    return fsum(map(mul, one[0], other[0])) / sqrt(spread) if spread else None
+
+
+def _distances(values: Sequence[float]) -> Distances:
+    found = _from_mean(values)
+    return found, fsum(map(mul, found, found))
 
 
 def standardised(values: Sequence[float]) -> list[float] | None:

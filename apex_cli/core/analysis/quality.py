@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -72,14 +73,32 @@ def _gaps(bars: Sequence[Bar]) -> BarIssue | None:
     if not bars:
         return None
     if _is_daily(bars):
+        starts_are: Callable[[Sequence[int]], bool] | None = getattr(bars, "starts_are", None)
+        days = session_date(bars[0].start), session_date(bars[-1].start)
+        if starts_are is not None and days[0] <= days[1] and starts_are(_session_starts(*days)):
+            return None
         missing = list(islice(_missing_sessions(bars), MOST_MISSING))
         return _issue("gap", [day.isoformat() for day in missing], "sessions without a bar")
-    holes = [bar for bar, after in pairwise(bars) if bar.end < after.start and _is_same_session(bar, after)]
+    breaks: Callable[[], list[int]] | None = getattr(bars, "breaks", None)
+    places = range(len(bars) - 1) if breaks is None else breaks()
+    pairs = ((bars[place], bars[place + 1]) for place in places)
+    holes = [bar for bar, after in pairs if bar.end < after.start and _is_same_session(bar, after)]
     return _issue("gap", [f"{bar.end:%Y-%m-%d %H:%M}" for bar in holes], "holes inside a session")
 
 
 def _is_daily(bars: Sequence[Bar]) -> bool:
     return all((bar.start, bar.end) == session_bounds(session_date(bar.start)) for bar in (bars[0], bars[-1]))
+
+
+@lru_cache(maxsize=16)
+def _session_starts(first: date, last: date) -> Sequence[int]:
+    """Return when each session from *first* to *last* opens, seconds since 1970."""
+    found, day = array("q"), first
+    while day <= last:
+        if bounds := session_bounds(day):
+            found.append(int(bounds[0].timestamp()))
+        day = next_session(day)
+    return found
 
 
 def _is_same_session(bar: Bar, after: Bar) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from apex_cli.core.analysis.correlation import Closes, closes_of, correlation_of_closes
+from apex_cli.core.analysis.correlation import Moves, closes_of
 from apex_cli.core.learning.expectation import expectation, value_key
 from apex_cli.core.learning.patterns import Edge, edge_of
 from apex_cli.core.model.base import Value
@@ -212,8 +212,8 @@ class OpportunityRanker:
         self._store = store
         self._bars = bars
         self._mode = mode
-        self._closes: dict[str, Closes] = {}
-        self._closes_at: datetime | None = None
+        self._moves: dict[str, Moves] = {}
+        self._moves_at: datetime | None = None
         self._heard: dict[str, Arrival] = {}
         """Signals of this process that confirm others and may not be decided yet."""
 
@@ -280,11 +280,11 @@ class OpportunityRanker:
     def _history(self, symbol: str, now: datetime) -> Sequence[Bar]:
         return self._bars.bars(symbol, after=now - LOOK_BACK, until=now) if self._bars else ()
 
-    def _closes_of(self, name: str, now: datetime) -> Closes:
-        """Return the last closes of a price history, found once a moment of a clock of bars."""
-        known = self._closes.get(name)
+    def _moves_of(self, name: str, now: datetime) -> Moves:
+        """Return the last moves of a price history, found once a moment of a clock of bars."""
+        known = self._moves.get(name)
         if known is None:
-            known = self._closes[name] = closes_of(self._history(name, now)[-BARS_COMPARED:])
+            known = self._moves[name] = Moves(closes_of(self._history(name, now)[-BARS_COMPARED:]))
         return known
 
     def _dollar_volume(self, signal: Signal, now: datetime) -> Decimal | None:
@@ -294,17 +294,17 @@ class OpportunityRanker:
         return (sum((bar.close * bar.volume for bar in recent), ZERO) / len(recent)).quantize(ONE) or None
 
     def _correlations(self, signal: Signal, others: Sequence[Exposure], now: datetime) -> dict[str, Decimal] | None:
-        if now != self._closes_at:
-            self._closes_at, self._closes = now, {}
-        own = self._closes_of(signal.instrument.bars_name, now)
-        if not own[0]:
+        if now != self._moves_at:
+            self._moves_at, self._moves = now, {}
+        own = self._moves_of(signal.instrument.bars_name, now)
+        if not own.closes[0]:
             return None
         view = market_view(signal)
         found: dict[str, Decimal] = {}
         for exposure in others:
             symbol = exposure.key.partition("@")[0]
             name = of_key(exposure.key).bars_name
-            likeness = correlation_of_closes(own, self._closes_of(name, now))
+            likeness = own.correlation(self._moves_of(name, now))
             if likeness is not None:
                 found[symbol] = likeness * view * exposure.market_view
         return found if found or not others else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from apex_cli import demo
+from apex_cli.core.adapters.files.prices.bar_columns import BarColumns, array_of, columns_from
 from apex_cli.core.adapters.files.prices.csv_bars import CsvBars
 from apex_cli.core.analysis.quality import BarIssue, look_at
 from apex_cli.core.model.market import Bar
@@ -82,6 +83,26 @@ def test_prices_that_stand_still_are_reported() -> None:
     bars = tuple(replace(bar, **still) if index >= 46 else bar for index, bar in enumerate(GOOD))
     assert found(bars)["still"].count == 14
     assert "still" not in found(bars[:59])
+
+
+def in_columns(bars: Sequence[Bar]) -> BarColumns:
+    rows = array_of(bars)
+    assert rows is not None
+    return columns_from(rows, bars[0].symbol)[0]
+
+
+@given(dropped=st.sets(st.integers(1, 58), max_size=3), shifted=st.booleans())
+def test_columns_are_looked_at_as_values_are(dropped: set[int], *, shifted: bool) -> None:
+    kept = [bar for index, bar in enumerate(GOOD) if index not in dropped]
+    if shifted:
+        kept[30] = replace(kept[30], start=kept[30].start + timedelta(hours=1))
+    assert look_at(in_columns(kept)) == look_at(kept)
+
+
+@given(st.lists(st.integers(0, 700), min_size=2, max_size=40, unique=True).map(sorted))
+def test_so_are_those_of_minutes(fives: list[int]) -> None:
+    bars = intraday([5 * at for at in fives])
+    assert look_at(in_columns(bars)) == look_at(bars)
 
 
 def intraday(minutes: list[int]) -> tuple[Bar, ...]:

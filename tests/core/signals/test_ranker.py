@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from apex_cli.core.analysis.correlation import closes_of, correlation_of_closes
+from apex_cli.core.analysis.correlation import Moves, closes_of, correlation_of_closes
 from apex_cli.core.decision.record import signal_row
 from apex_cli.core.learning.patterns import Edge
 from apex_cli.core.model.decision import Exposure
@@ -287,6 +287,16 @@ class TestRanker:
         flat = [a_bar("A", START + timedelta(days=n), 100) for n in range(30)]
         for closes in map(closes_of, (few, flat)):
             assert correlation_of_closes(closes, closes) is None
+
+    @given(
+        closes=st.lists(st.lists(st.floats(1, 1000), min_size=0, max_size=61), min_size=2, max_size=2),
+        gap=st.sampled_from([0, 0, 1]),
+    )
+    def test_moves_that_are_kept_correlate_as_the_bars_do(self, closes: list[list[float]], gap: int) -> None:
+        own, other = ((list(range(first, first + len(row))), row) for first, row in zip((0, gap), closes, strict=True))
+        kept = Moves(own), Moves(other)
+        for one, two in (kept, kept, kept[::-1], (kept[0], kept[0])):
+            assert one.correlation(two) == correlation_of_closes(one.closes, two.closes)
 
     def test_dollar_volume_comes_from_the_bars(self) -> None:
         found = self.ranker(bars=Tape(AAPL=ZIGZAG)).rank(signal(), [])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BLOCK = 1024
+BLOCK = 128
 KEPT_BLOCKS = 64
 """Blocks of bars that are kept as values."""
 
@@ -168,6 +168,20 @@ class BarColumns(Sequence[Bar]):
         jumps = np.abs(opening[1:] / close[:-1] - 1)
         is_ordered = (np.diff(ends) > 0).all() and (low > 0).all()
         return bool(is_inside and is_ordered and (volume > 0).all() and (jumps < SAFE_JUMP).all())
+
+    def starts_are(self, starts: Sequence[int]) -> bool:
+        """Return whether these bars start at exactly *starts*, seconds since 1970."""
+        import numpy as np
+
+        found = self._data.starts[self._first : self._last]
+        return len(found) == len(starts) and bool((found == np.asarray(starts) * MICRO).all())
+
+    def breaks(self) -> list[int]:
+        """Return the places of bars that end before the next one starts."""
+        rows = slice(self._first, self._last)
+        starts, ends = self._data.starts[rows], self._data.ends[rows]
+        found: list[int] = (ends[:-1] < starts[1:]).nonzero()[0].tolist()
+        return found
 
     def far_opens(self) -> list[int]:
         """Return the places of bars that open a third below, or four fifths above, the close before."""
