@@ -28,8 +28,8 @@ from apex_cli.core.model.market import ReplayFill
 from apex_cli.core.model.signal import Signal
 from apex_cli.core.signals.replay_sources import BreakoutRule
 from apex_cli.settings.brokers import CommissionModel
-from apex_cli.settings.research import RankingSettings
-from apex_cli.settings.sections import ReplaySettings, Settings
+from apex_cli.settings.research import RankingSettings, ReplaySettings
+from apex_cli.settings.sections import Settings
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from msgspec.structs import replace
 
 from apex_cli.app import timeline
 from apex_cli.app.replayer import Replay, ReplayOptions, replay
@@ -155,7 +154,7 @@ def test_quiet_moments_are_passed_over(tmp_path: Path, minutes: Path, monkeypatc
 
 
 def test_a_rule_of_time_is_asked_in_every_moment_while_something_is_held(tmp_path: Path, minutes: Path) -> None:
-    chosen = replace(settings_of(tmp_path, "AAA, BBB, CCC", ""), management=ManagementLimits(flat_at_close=30))
+    chosen = settings_of(tmp_path, "AAA, BBB, CCC", "").replace(management=ManagementLimits(flat_at_close=30))
     report = replay(chosen, ReplayOptions(bars_dir=minutes, rule="breakout"))
     ended = [trade.exit_time.astimezone(NEW_YORK) for trade in report.trades if trade.exit_reason == "end_of_day"]
     assert ended
