@@ -24,17 +24,7 @@ from apex_cli.core.model.records import ApprovalStatus, BracketRecord, PositionR
 from apex_cli.core.model.side import PositionSide
 from apex_cli.core.ports import StateStore
 from apex_cli.core.positions.holding import expiry_deadline
-from apex_cli.core.state.events import (
-    Alarm,
-    AlarmRaised,
-    DaySummarised,
-    DaySummary,
-    DayTradeWarning,
-    EntryFill,
-    EntryFilled,
-    PositionReduced,
-    Reduction,
-)
+from apex_cli.core.state import events
 from apex_cli.core.state.tables import State
 
 FEW_DAY_TRADES = 1
@@ -73,14 +63,14 @@ def _announce_entry(tx: State, bracket_id: str, fresh: Decimal, now: datetime) -
         return
     value = sum((r.filled_quantity * r.average_price for r in entries if r.average_price is not None), ZERO)
     names = {record.order.client_order_id for record in entries}
-    filled_now = EntryFill(
+    filled_now = events.EntryFill(
         bracket=bracket,
         quantity=Quantity(filled),
         price=Price(value / filled),
         is_complete=is_complete,
         is_theoretical=_is_theoretical(tx, names),
     )
-    tx.emit(EntryFilled(at=now, subject=bracket.signal_id, data=filled_now))
+    tx.emit(events.EntryFilled(at=now, subject=bracket.signal_id, data=filled_now))
 
 
 def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
@@ -89,7 +79,7 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
     if row is None or record.average_price is None or row.position.bracket_id != order.bracket_id:
         return
     held, price = row.position, record.average_price
-    reduction = Reduction(
+    reduction = events.Reduction(
         instrument=order.instrument,
         side=held.side,
         quantity=record.filled_quantity,
@@ -103,7 +93,7 @@ def _announce_reduction(tx: State, record: OrderRecord, now: datetime) -> None:
     )
     bracket: BracketRecord | None = tx.brackets.get(order.bracket_id)
     subject = bracket.signal_id if bracket else order.instrument.symbol
-    tx.emit(PositionReduced(at=now, subject=subject, data=reduction))
+    tx.emit(events.PositionReduced(at=now, subject=subject, data=reduction))
 
 
 def _is_theoretical(tx: State, names: Collection[str]) -> bool:
@@ -122,7 +112,7 @@ def warn_of_day_trades(store: StateStore, status: DayTradeStatus, now: datetime)
         if tx.counters.day_trades_told == reported:
             return False
         tx.counters = replace(tx.counters, day_trades_told=reported)
-        tx.emit(DayTradeWarning(at=now, subject=status.session_date, data=status))
+        tx.emit(events.DayTradeWarning(at=now, subject=status.session_date, data=status))
     return True
 
 
@@ -141,7 +131,7 @@ def warn_of_expiries(store: StateStore, management: ManagementLimits, now: datet
         tx.counters = replace(tx.counters, expiries_told=reported)
         for key, days in near.items():
             message = _expiry_words(tx.positions[key].position, days, _rules_of(tx, tx.positions[key], management))
-            tx.emit(AlarmRaised(at=now, subject=key, data=Alarm(code="option_expires", message=message)))
+            tx.emit(events.AlarmRaised(at=now, subject=key, data=events.Alarm(code="option_expires", message=message)))
     return True
 
 
@@ -179,7 +169,7 @@ def close_the_day(store: StateStore, account: AccountSnapshot, now: datetime) ->
         if tx.counters.summary_for == day or tx.counters.session_date != day:
             return False
         tx.counters = replace(tx.counters, summary_for=day)
-        tx.emit(DaySummarised(at=now, subject=day, data=summary))
+        tx.emit(events.DaySummarised(at=now, subject=day, data=summary))
     return True
 
 
@@ -188,7 +178,7 @@ def _is_over(day: date, now: datetime) -> bool:
     return bounds is None or now >= bounds[1]
 
 
-def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummary:
+def summarise_day(state: State, account: AccountSnapshot, day: str) -> events.DaySummary:
     """Return the numbers of the session *day* (YYYY-MM-DD) as far as the hot tables know them."""
     from apex_cli.core.positions.performance import Tally
     from apex_cli.core.positions.position_views import position_views, totals_of
@@ -200,7 +190,7 @@ def summarise_day(state: State, account: AccountSnapshot, day: str) -> DaySummar
     sums = tally.statistics()
     ranked = sorted(trips, key=lambda trip: trip.pnl)
     totals = totals_of(position_views(state))
-    return DaySummary(
+    return events.DaySummary(
         session_date=day,
         entries=state.counters.entries_today,
         round_trips=sums.round_trips,
