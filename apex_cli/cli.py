@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from apex_cli import __version__
@@ -40,6 +40,9 @@ def exit_status_table() -> str:
 class LazyGroup(TyperGroup):
     """A command group that imports a command's module when it is asked for."""
 
+    _is_named_only = False
+    """True while a shell asks for names: no module is imported for them."""
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - Typer's own type is private; Typer's signature
         """Return the command names."""
         return list(COMMANDS)
@@ -48,6 +51,9 @@ class LazyGroup(TyperGroup):
         """Return the command, importing its module; None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if self._is_named_only:
+            about = next(group[cmd_name] for group in GROUPS.values() if cmd_name in group)
+            return TyperCommand(cmd_name, short_help=about)
         try:
             import_module(f"apex_cli.commands.{COMMANDS[cmd_name]}")
         except KeyboardInterrupt:
@@ -60,6 +66,14 @@ class LazyGroup(TyperGroup):
             command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {cmd_name}")))
         _explain_itself(command)
         return command
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:  # noqa: ANN401 - Typer's own types are private
+        """Return the names that begin with *incomplete*."""
+        self._is_named_only = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._is_named_only = False
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - Typer's own types are private; Typer's signature
         """Print the front page, which imports no command."""
@@ -100,6 +114,7 @@ def _explain_itself(command: Any) -> None:  # noqa: ANN401 - Typer's own type is
             option.metavar = VALUE_NAMES.get(option.type.name)
         elif option.param_type_name == "argument" and option.metavar is None:
             option.metavar = option.name.upper() + ("..." if option.nargs != 1 else "")
+    command.short_help = (command.help or "").partition("\n\n")[0].replace("\n", " ")
     command.format_help = partial(_draw_help, command)
     for inner in getattr(command, "commands", {}).values():
         _explain_itself(inner)

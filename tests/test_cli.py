@@ -165,6 +165,7 @@ class TestCompletion:
             ("apex po", "1", {"positions"}),
             ("apex state rest", "2", {"restore"}),
             ("apex size --ent", "2", {"--entry"}),
+            ("apex config get risk.max_risk_pct_", "3", {"risk.max_risk_pct_ceiling"}),
             ("apex run --on", "2", {"--once"}),
             ("apex size --market-type cry", "3", {"crypto"}),
         ],
@@ -175,6 +176,11 @@ class TestCompletion:
         done = process(_APEX_COMPLETE="complete_bash", COMP_WORDS=typed, COMP_CWORD=place)
         assert done.returncode == 0
         assert set(done.stdout.split()) == offered
+
+    def test_fish_shows_what_each_command_is_for(self, process: Callable[..., Any]) -> None:
+        asked = {"_TYPER_COMPLETE_ARGS": "apex po", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+        done = process(_APEX_COMPLETE="complete_fish", **asked)
+        assert done.stdout.split("\t") == ["positions", "What is held: P&L, R, stops, protection overnight.\n"]
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_the_script_for_each_shell_is_there(self, process: Callable[..., Any], shell: str) -> None:

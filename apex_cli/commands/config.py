@@ -20,7 +20,14 @@ from apex_cli.settings.sections import OVERRIDE_PREFIX, Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show, change and check the configuration.")
 
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Such as risk.capital.")]
+
+def _complete_key(incomplete: str) -> list[str]:
+    from apex_cli.settings.schema import fields
+
+    return [path for path in fields() if path.startswith(incomplete)]
+
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Such as risk.capital.", autocompletion=_complete_key)]
 HIDDEN = frozenset({"broker.ib.account"})
 """Keys whose value is masked wherever it is shown."""
 

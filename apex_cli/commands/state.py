@@ -54,7 +54,7 @@ def findings_grid(findings: Iterable[Finding]) -> Grid:
         )
         for finding in findings
     )
-    return Grid(columns=heads("", "What", "Found, and -> what to do~"), rows=rows)
+    return Grid(columns=heads("", "What", "Found~"), rows=rows)
 
 
 @command("state query", "orders 'status == WORKING and order.role == STOP'", app=app)
