@@ -62,8 +62,9 @@ class LazyGroup(TyperGroup):
 
         command = get_command(APPS[cmd_name])
         command.name = cmd_name
-        if (DOCS / f"{cmd_name}.md").exists():
-            command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {cmd_name}")))
+        page = PAGES.get(cmd_name, cmd_name)
+        if (DOCS / f"{page}.md").exists():
+            command.epilog = "\n\n".join(filter(None, (command.epilog, f"More: apex help {page}")))
         _explain_itself(command)
         return command
 
@@ -95,6 +96,31 @@ class LazyGroup(TyperGroup):
 
 DOCS = Path(__file__).with_name("docs")
 """Pages of documentation; the help of a command that has one names it."""
+
+PAGES = {
+    "positions": "management",
+    "close": "management",
+    "move-stop": "management",
+    "cancel": "handles",
+    "orders": "handles",
+    "history": "report",
+    "explain": "checks",
+    "pdt-status": "day-trades",
+    "import-fills": "day-trades",
+    "locks": "protections",
+    "new": "python",
+    "learn": "learning",
+    "model": "pipeline",
+    "files": "prices",
+    "init": "my-signals",
+    "config": "configuration",
+    "notify": "notifications",
+    "heartbeat": "schedule",
+    "mcp": "agents",
+    "telegram": "notifications",
+    "schema": "json",
+}
+"""The page of a command that has another name."""
 
 VALUE_NAMES = {
     "text": "TEXT",

@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command
 
 from apex_cli import __version__
-from apex_cli.cli import COMMANDS, GROUPS, make_app, run
+from apex_cli.cli import COMMANDS, DOCS, GROUPS, PAGES, make_app, run
 from apex_cli.core.errors import EXIT_STATUS_MEANINGS, ExitStatus
 
 SUBCOMMANDED = ("config", "learn", "model", "new", "notify", "state")
@@ -89,7 +89,7 @@ class TestHelp:
     @pytest.mark.parametrize("line", LINES, ids=" ".join)
     def test_every_command_ends_with_an_example_that_parses(self, line: tuple[str, ...]) -> None:
         example, *more = found(line).epilog.split("\n\n")
-        assert more in ([], [f"More: apex help {line[0]}"])
+        assert more in ([], [f"More: apex help {PAGES.get(line[0], line[0])}"])
         assert example.startswith("Example: apex ")
         words = shlex.split(example.removeprefix("Example: apex ").split("&&")[0].split(">")[0])
         assert tuple(words[: len(line)]) == line
@@ -321,6 +321,11 @@ def test_what_every_command_takes_stands_below_its_own_options(said: Callable[..
     assert "\n      --fraction FRACTION  Part to close; 0.5 is half." in own
     assert "\n  -c, --config FILE " in common
     assert "Usage: apex close [OPTIONS] [SYMBOLS...]" in own
+
+
+def test_every_page_that_help_names_is_there() -> None:
+    assert set(PAGES) <= set(COMMANDS)
+    assert all((DOCS / f"{page}.md").exists() for page in PAGES.values())
 
 
 def test_many_words_to_choose_from_stand_in_the_text(said: Callable[..., tuple[int, str, str]]) -> None:

@@ -91,16 +91,14 @@ LIVE = Annotated[
 ]
 CONFIG = Annotated[
     Path | None,
-    typer.Option(
-        "--config", "-c", help="Configuration file. Default: $APEX_CONFIG, ./config.yaml, then your config folder."
-    ),
+    typer.Option("--config", "-c", help="Default: $APEX_CONFIG, ./config.yaml, your config folder."),
 ]
 PROFILE = Annotated[
     str,
     typer.Option(
         "--profile",
         metavar="NAME",
-        help="sim, paper, live, or one of the configuration's profiles. Also: $APEX_PROFILE.",
+        help="sim, paper, live or one of yours. Also: $APEX_PROFILE.",
     ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

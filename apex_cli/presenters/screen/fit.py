@@ -75,35 +75,43 @@ def stacked(grid: Grid, width: int) -> Stacked:
     return Stacked(tuple(upper), tuple(sorted(rest, key=lambda place: grid.columns[place].rank)))
 
 
-def lower_lines(grid: Grid, row: Sequence[Cell], lower: Sequence[int], width: int) -> list[list[tuple[str, Cell]]]:
+def lower_lines(
+    grid: Grid, row: Sequence[Cell], lower: Sequence[int], width: int, widest: Sequence[int]
+) -> list[list[tuple[str, Cell]]]:
     """Return the named values below the upper line of *row*, line by line.
 
     All of the first rank are there, and every sentence, on lines without other values. Of the others there are as many
-    as fit on one line.
+    as fit on one line in every row; *widest* are the widths of the longest values, by column.
     """
     lines: list[list[tuple[str, Cell]]] = []
-    shown = [(grid.columns[place], row[place]) for place in lower if row[place].text not in NOTHING]
-    for head, cell in shown:
-        taken = width_of(head.name) + width_of(cell.text) + GAP
-        begins = head.rank == FIRST or (not lines and head.rank < LAST and taken <= width)
-        if head.wraps:
-            continue
-        if lines and taken + GAP <= width - _width_of_line(lines[-1]):
-            lines[-1].append((head.name, cell))
-        elif begins:
-            lines.append([(head.name, cell)])
+    room = 0
     sentences: list[list[tuple[str, Cell]]] = []
-    for head, cell in shown:
-        taken = width_of(head.name) + width_of(cell.text) + GAP
-        if head.wraps and sentences and taken + GAP <= width - _width_of_line(sentences[-1]):
-            sentences[-1].append((head.name, cell))
-        elif head.wraps:
-            sentences.append([(head.name, cell)])
-    return [*lines, *sentences]
+    for place in lower:
+        head, cell = grid.columns[place], row[place]
+        if head.wraps:
+            if cell.text not in NOTHING:
+                _add_sentence(sentences, (head.name, cell), width)
+            continue
+        taken = width_of(head.name) + 1 + widest[place] + GAP
+        if not lines or taken > room:
+            if head.rank != FIRST and (lines or head.rank == LAST or taken > width):
+                continue
+            lines.append([])
+            room = width
+        room -= taken
+        if cell.text not in NOTHING:
+            lines[-1].append(("" if cell.text.endswith(f" {head.name}") else head.name, cell))
+    return [*filter(None, lines), *sentences]
 
 
-def _width_of_line(line: Sequence[tuple[str, Cell]]) -> int:
-    return sum(width_of(name) + 1 + width_of(cell.text) + GAP for name, cell in line)
+def _add_sentence(sentences: list[list[tuple[str, Cell]]], named: tuple[str, Cell], width: int) -> None:
+    """Put a sentence on the line of the one before where both fit, else on a line of its own."""
+    before = sentences[-1] if sentences else []
+    taken = sum(width_of(name) + 1 + width_of(cell.text) + GAP for name, cell in (*before, named))
+    if before and taken <= width:
+        sentences[-1].append(named)
+    else:
+        sentences.append([named])
 
 
 def column_widths(grid: Grid, width: int) -> list[int]:

@@ -164,10 +164,11 @@ def _table(console: Console, grid: Grid, width: int) -> Iterator[Text]:
 def _stack(console: Console, grid: Grid, how: Stacked, width: int) -> Iterator[Text]:
     """Yield each row as a line of columns, and lines of named values below it."""
     widths = widths_of(grid)
+    longest = [max(width_of(row[place].text) for row in grid.rows) for place in range(len(grid.columns))]
     yield from _heading(grid, how.upper, widths)
     for row in grid.rows:
         yield _line(grid, list(map(_text, row)), how.upper, widths)
-        for named in lower_lines(grid, row, how.lower, width):
+        for named in lower_lines(grid, row, how.lower, width, longest):
             for part in _named(named).wrap(console, width - GAP):
                 yield Text(" " * GAP) + part
 

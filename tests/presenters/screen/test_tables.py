@@ -14,6 +14,7 @@ from rich.console import Console
 from apex_cli.presenters.screen.blocks import FIRST, LAST, SECOND, THIRD, Cell, Grid, Head, heads
 from apex_cli.presenters.screen.columns import Column, Table, bold
 from apex_cli.presenters.screen.fit import column_widths, places_that_fit, width_of
+from apex_cli.presenters.screen.formats import DASH
 from apex_cli.presenters.screen.terminal import draw
 
 WIDTHS = (60, 80, 100, 140)
@@ -159,3 +160,16 @@ def test_even_the_narrowest_screen_shows_everything_of_the_first_rank(width: int
     grid = Grid(columns=heads("Symbol", "Side", "Qty"), rows=((Cell("BRK.B"), Cell("short"), Cell("1,000")),))
     text = " ".join(drawn(grid, width))
     assert all(word in text for word in ("BRK.B", "short", "1,000"))
+
+
+def test_below_70_columns_every_row_names_the_same_values() -> None:
+    columns = (Head("Symbol"), Head("Entry", SECOND), Head("Note of the day", SECOND), Head("%", THIRD))
+    grid = Grid(
+        columns=columns,
+        rows=(
+            (Cell("AAPL"), Cell("23.04"), Cell("short"), Cell("+1.00 %")),
+            (Cell("MSFT"), Cell("26.50"), Cell("x" * 24), Cell("-0.50 %")),
+            (Cell("IBM"), Cell(DASH), Cell("short"), Cell("+2.00 %")),
+        ),
+    )
+    assert drawn(grid, 40)[3::2] == ["  Entry 23.04  +1.00 %", "  Entry 26.50  -0.50 %", "  +2.00 %"]
