@@ -28,6 +28,8 @@ MOST_R = Decimal(10)
 RATIO_STEP = Decimal(5)
 """Reward:risk by one unit of its component, which is 0.2 at 1:1."""
 
+PLACES_OF_PARTS = range(len(PART_NAMES))
+
 NOTHING = Experience(
     x=(ZERO,) * len(PART_NAMES),
     xy=(ZERO,) * len(PART_NAMES),
@@ -118,11 +120,12 @@ def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade
     y = min(max(lesson.r, -MOST_R), MOST_R) - facts.expected(base)
 
     def total(old: Decimal, new: Decimal) -> Decimal:
-        return (old * fade + weight * new).quantize(SUM_PLACES)
+        return (old * fade + new).quantize(SUM_PLACES)
 
     size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
+    weighed = [weight * each for each in x]
     upper = [
-        [total(old, x[row] * each) for old, each in zip(known_row[row:], x[row:], strict=True)]
+        [total(old, weighed[row] * each) for old, each in zip(known_row[row:], x[row:], strict=True)]
         for row, known_row in enumerate(before.xx)
     ]
     return Experience(
@@ -130,15 +133,13 @@ def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade
         followed=before.followed + lesson.is_followed,
         newest=max(before.newest, lesson.seq),
         size=(before.size * fade + size).quantize(SUM_PLACES),
-        weight=total(before.weight, ONE),
-        score=total(before.score, score),
-        y=total(before.y, y),
-        yy=total(before.yy, y * y),
-        x=tuple(total(old, each) for old, each in zip(before.x, x, strict=True)),
-        xy=tuple(total(old, each * y) for old, each in zip(before.xy, x, strict=True)),
-        xx=tuple(
-            tuple(upper[min(row, column)][abs(column - row)] for column in range(len(x))) for row in range(len(x))
-        ),
+        weight=total(before.weight, weight),
+        score=total(before.score, weight * score),
+        y=total(before.y, weight * y),
+        yy=total(before.yy, weight * (y * y)),
+        x=tuple([total(old, each) for old, each in zip(before.x, weighed, strict=True)]),
+        xy=tuple([total(old, each * y) for old, each in zip(before.xy, weighed, strict=True)]),
+        xx=tuple([tuple([upper[min(row, at)][abs(at - row)] for at in PLACES_OF_PARTS]) for row in PLACES_OF_PARTS]),
     )
 
 

@@ -127,34 +127,82 @@ def result_of(row: Followed, bars: Iterable[Bar], now: datetime) -> Result | Non
         bars: that begin after it was seen, oldest first.
         now: aware UTC.
     """
-    sign, risk = row.side.sign, abs(row.entry_price - row.stop_loss)
-    targets = sorted(row.target_prices, key=lambda price: price * sign)
-    part = ONE / max(len(targets), 1)
-    entry, left, gained, last, before = None, ONE, ZERO, None, row.entry_price
-    for bar in bars:
-        if bar.start < row.since:
-            continue
-        if not before / 2 < bar.open < before * 2:
+    return Course(row).go_on(list(bars), now)
+
+
+class Course:
+    """How one followed signal goes: bars that it has met are not looked at again."""
+
+    __slots__ = ("_before", "_entry", "_gained", "_is_silent", "_last", "_left", "_met", "_part", "_targets", "row")
+
+    def __init__(self, row: Followed) -> None:
+        """Begin before the first bar."""
+        self.row = row
+        self._start_over()
+
+    def _start_over(self) -> None:
+        row = self.row
+        self._targets = sorted(row.target_prices, key=lambda price: price * row.side.sign)
+        self._part = ONE / max(len(self._targets), 1)
+        self._entry: Price | None = None
+        self._left, self._gained = ONE, ZERO
+        self._before = row.entry_price
+        self._last: Bar | None = None
+        """The last bar that was met."""
+
+        self._met = 0
+        self._is_silent = False
+        """Whether its bars say nothing: a split, or an entry beyond stop or target."""
+
+    def go_on(self, bars: Sequence[Bar], now: datetime) -> Result | None:
+        """Return what ``result_of`` says of *bars*, which go on where they ended at the last look."""
+        met = self._met
+        if met and (len(bars) < met or bars[met - 1] != self._last):
+            self._start_over()
+            met = 0
+        for bar in bars[met:]:
+            self._met += 1
+            found = self._meet(bar)
+            self._last = bar
+            if found is not None:
+                return found
+        return self._at_the_end(now)
+
+    def _meet(self, bar: Bar) -> Result | None:
+        """Return the result that *bar* brings."""
+        row, entry, targets = self.row, self._entry, self._targets
+        if bar.start < row.since or self._is_silent:
             return None
-        before = bar.close
+        sign = row.side.sign
+        if not self._before / 2 < bar.open < self._before * 2:
+            self._is_silent = True
+            return None
+        self._before = bar.close
         if entry is None:
-            entry = bar.open
+            entry = self._entry = bar.open
             if not _is_between(entry, row.stop_loss, targets, sign):
+                self._is_silent = True
                 return None
         exit_price = _stopped(bar, row.stop_loss, sign)
         if exit_price is not None:
-            gained += left * (exit_price - entry) * sign
-            return Result(_in_r(gained, risk, row.cost_r), bar.end)
+            return Result(self._in_r(self._left * (exit_price - entry) * sign), bar.end)
         while targets and (_best(bar, sign) - targets[0]) * sign >= ZERO:
-            taken = left if len(targets) == 1 else part
-            gained += taken * (_better(bar.open, targets.pop(0), sign) - entry) * sign
-            left -= taken
-        if not left:
-            return Result(_in_r(gained, risk, row.cost_r), bar.end)
-        last = bar
-    if now < row.until or entry is None or last is None:
-        return None
-    return Result(_in_r(gained + left * (last.close - entry) * sign, risk, row.cost_r), last.end)
+            taken = self._left if len(targets) == 1 else self._part
+            self._gained += taken * (_better(bar.open, targets.pop(0), sign) - entry) * sign
+            self._left -= taken
+        return None if self._left else Result(self._in_r(ZERO), bar.end)
+
+    def _at_the_end(self, now: datetime) -> Result | None:
+        """Return what is left at the last close, once the time is over."""
+        row, entry, last = self.row, self._entry, self._last
+        if now < row.until or entry is None or last is None or self._is_silent:
+            return None
+        return Result(self._in_r(self._left * (last.close - entry) * row.side.sign), last.end)
+
+    def _in_r(self, gained: Decimal) -> Decimal:
+        """Return *gained* and what targets brought before, R after costs."""
+        row = self.row
+        return ((self._gained + gained) / abs(row.entry_price - row.stop_loss) - row.cost_r).quantize(R_STEP)
 
 
 def _is_between(price: Price, stop: Price, targets: Sequence[Price], sign: int) -> bool:
@@ -177,10 +225,6 @@ def _better(opening: Price, target: Price, sign: int) -> Price:
     return max(opening, target) if sign > 0 else min(opening, target)
 
 
-def _in_r(gained: Decimal, risk: Decimal, cost: Decimal) -> Decimal:
-    return (gained / risk - cost).quantize(R_STEP)
-
-
 def lesson_of(row: Followed, result: Result) -> Lesson:
     """Return what a followed signal teaches; its number is that of its event."""
     return Lesson(
@@ -196,12 +240,24 @@ def lesson_of(row: Followed, result: Result) -> Lesson:
     )
 
 
-def endings(state: State, bars: BarSource, now: datetime) -> list[FollowedEnd]:
+Courses = dict[str, Course]
+"""How followed signals went so far, by name."""
+
+
+def endings(state: State, bars: BarSource, now: datetime, courses: Courses | None = None) -> list[FollowedEnd]:
     """Return the end of every followed signal whose result is known by now; reads bars, so outside a transaction.
 
     One that waits for an answer is looked at later; one that was traded after all ends without a lesson.
+
+    Args:
+        state: names what is followed.
+        bars: say how it went.
+        now: aware UTC.
+        courses: kept from look to look, and changed in place.
     """
-    found = []
+    found, courses = [], {} if courses is None else courses
+    for name in [name for name in courses if name not in state.followed]:
+        del courses[name]
     for name, row in state.followed.items():
         known: SignalRecord | None = state.signals.get(row.signal_id)
         outcome = known.outcome if known is not None else None
@@ -210,7 +266,10 @@ def endings(state: State, bars: BarSource, now: datetime) -> list[FollowedEnd]:
         if outcome in {SignalOutcome.EXECUTED, SignalOutcome.UNKNOWN}:
             found.append(FollowedEnd(name=name))
             continue
-        result = result_of(row, bars.bars(row.instrument.bars_name, after=row.since, until=min(now, row.until)), now)
+        course = courses.get(name)
+        if course is None or course.row is not row:
+            course = courses[name] = Course(row)
+        result = course.go_on(bars.bars(row.instrument.bars_name, after=row.since, until=min(now, row.until)), now)
         if result is not None:
             found.append(FollowedEnd(name=name, lesson=lesson_of(row, result)))
         elif now >= row.until:

@@ -17,7 +17,7 @@ from apex_cli.core.learning import components, markets
 from apex_cli.core.learning.audit import Audit, AuditBook
 from apex_cli.core.learning.expectation import value_key
 from apex_cli.core.learning.experience import all_experience
-from apex_cli.core.learning.followed import end_all, endings
+from apex_cli.core.learning.followed import Courses, end_all, endings
 from apex_cli.core.learning.markets import MarketStep
 from apex_cli.core.learning.outcomes import OutcomeHook, model_outcomes
 from apex_cli.core.market.calendar import session_date
@@ -104,15 +104,21 @@ class Learners:
         """Whether the next check is the first one of its session."""
 
         self._ends: list[FollowedEnd] = []
+        self._courses: Courses = {}
         self._book = LessonBook()
         self._audit = AuditBook()
+        self._audited: tuple[object, ...] = ()
+        """What the last audit was made of."""
+
+        self._experience: dict[str, Experience] | None = None
+        """Worked out in this check."""
 
     def prepare(self, state: State, now: datetime) -> None:
         """Before the first check of a session, see what became of the signals that are followed."""
         last = state.counters.last_learning_check
         self._is_first_look = last is None or session_date(last) != session_date(now)
         if self._is_first_look and self._bars is not None and self._mode.learns:
-            self._ends = endings(state, self._bars, now)
+            self._ends = endings(state, self._bars, now, self._courses)
 
     def check(self, state: State, now: datetime) -> None:
         """Adapt where there is reason to, inside the caller's transaction."""
@@ -121,6 +127,7 @@ class Learners:
         if self._mode is LearningMode.OFF or state.learning.frozen_at is not None or is_blank:
             return
         self._book.read(state.lessons)
+        self._experience = None
         self._adapt_markets(state, now)
         self._adapt_parts(state, now)
         self._tell_outcomes(state, now)
@@ -130,12 +137,20 @@ class Learners:
         ends, self._ends = self._ends, []
         end_all(tx, ends, now)
         if self._is_first_look and tx.learning.in_force(self._mode).adapts and tx.learning.newest:
-            after = tx.learning.audited_seq
-            if after != self._audit.after:
-                self._audit = AuditBook(after)
-            audit = self._audit.look(tx.lessons, tx.audits)
+            audit = self._audit_of(tx)
             if audit is not None and audit.is_harmful:
                 suspend(tx, audit, now)
+
+    def _audit_of(self, tx: State) -> Audit | None:
+        """Return the audit of all sessions; None where nothing changed since the last one."""
+        after = tx.learning.audited_seq
+        made_of = (tx.lessons, tx.lessons.mark, tx.audits, tx.audits.mark, after)
+        if made_of == self._audited:
+            return None
+        self._audited = made_of
+        if after != self._audit.after:
+            self._audit = AuditBook(after)
+        return self._audit.look(tx.lessons, tx.audits)
 
     def _adapt_parts(self, tx: State, now: datetime) -> None:
         learning, known = tx.learning, self._book.with_parts
@@ -143,7 +158,7 @@ class Learners:
         if not components.should_adapt(known, fresh=size_of(fresh), last=learning.parts_at, now=now):
             return
         before, base = weights_in_force(tx), weights_of(tx, learning.base)
-        experience = experience_of(tx)
+        experience = self._experience_of(tx)
         if not experience:
             return
         found = components.slopes_of(experience, components.noise_of(experience))
@@ -158,6 +173,8 @@ class Learners:
         self._adapt_values(tx, now)
         for market in MarketType:
             own = self._book.traded(market)
+            if not own and market not in tx.learning.market_at:
+                continue
             learning, before = tx.learning, weights_in_force(tx)
             fresh = len(own) - bisect_right(own, learning.market_seq.get(market, 0), key=_seq_of)
             value = before.values.get(value_key(market, ""))
@@ -180,7 +197,7 @@ class Learners:
         if size_of(fresh) < markets.LEAST_TRADES:
             return
         before, base = weights_in_force(tx), weights_of(tx, learning.base)
-        experience = experience_of(tx)
+        experience = self._experience_of(tx)
         after = markets.values_of(before, experience, components.noise_of(experience), base)
         learning = replace(learning, values_seq=fresh[-1].seq)
         if not _moves(before, after, now):
@@ -188,6 +205,12 @@ class Learners:
             return
         after = replace(after, estimated_at=now)
         self._put(tx, before, after, learning, cause="values", why=_why_values(after), now=now)
+
+    def _experience_of(self, tx: State) -> Mapping[str, Experience]:
+        """Return the sums of everything that may be learned from, worked out once a check."""
+        if self._experience is None:
+            self._experience = experience_of(tx)
+        return self._experience
 
     def _put(
         self,

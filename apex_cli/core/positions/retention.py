@@ -82,8 +82,11 @@ def _start_of_last(sessions: int, now_session: date) -> datetime:
 
 def _prune_fills(state: State, cutoff: datetime) -> None:
     old = dict.fromkeys([fill.instrument.key for fill in state.fills.values() if fill.filled_at < cutoff])
-    for key in old:
-        fills = [fill for fill in state.fills.values() if fill.instrument.key == key]
+    by_key: dict[str, list[Fill]] = {key: [] for key in old}
+    for fill in state.fills.values() if old else ():
+        if fill.instrument.key in by_key:
+            by_key[fill.instrument.key].append(fill)
+    for key, fills in by_key.items():
         _prune_holding(state, key, in_order(fills), cutoff)
 
 

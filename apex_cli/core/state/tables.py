@@ -48,7 +48,7 @@ _encode = msgspec.json.Encoder().encode
 class Table(MutableMapping[str, R], Generic[R]):
     """Rows of one type by key, remembering what changed since ``settle``."""
 
-    __slots__ = ("_rows", "_undo", "additions", "name", "rewrites", "row_type")
+    __slots__ = ("_rows", "_touched", "_undo", "additions", "name", "rewrites", "row_type")
 
     def __init__(self, name: str, row_type: type[R], rows: dict[str, R] | None = None) -> None:
         """Start with *rows*, unchanged."""
@@ -56,6 +56,7 @@ class Table(MutableMapping[str, R], Generic[R]):
         self.row_type = row_type
         self._rows: dict[str, R] = {} if rows is None else rows
         self._undo: dict[str, R | None] = {}
+        self._touched: list[Table[Any]] = []
         self.additions = 0
         """How many rows were ever added."""
 
@@ -70,6 +71,8 @@ class Table(MutableMapping[str, R], Generic[R]):
         """Add or replace the row."""
         old = self._rows.get(key)
         if key not in self._undo:
+            if not self._undo:
+                self._touched.append(self)
             self._undo[key] = old
         self._rows[key] = row
         if old is None:
@@ -80,6 +83,8 @@ class Table(MutableMapping[str, R], Generic[R]):
     def __delitem__(self, key: str) -> None:
         """Remove the row; KeyError when there is none."""
         old = self._rows.pop(key)
+        if not self._undo:
+            self._touched.append(self)
         self._undo.setdefault(key, old)
 
     def __iter__(self) -> Iterator[str]:
@@ -115,6 +120,10 @@ class Table(MutableMapping[str, R], Generic[R]):
     def changed(self) -> Mapping[str, R | None]:
         """Old rows by key (None: there was none) of everything touched since ``settle``."""
         return self._undo
+
+    def report_to(self, touched: list[Table[Any]]) -> None:
+        """Put this table into *touched* with its first change since ``settle``."""
+        self._touched = touched
 
     def newest(self, count: int) -> Sequence[R]:
         """Return the last *count* rows that were added, oldest first."""
@@ -312,6 +321,14 @@ class State:
             self._learning,
         )
 
+        self._touched: list[Table[Any]] = []
+        for table in self._all:
+            table.report_to(self._touched)
+
+    def touched(self) -> Sequence[Table[Any]]:
+        """Return the tables that may have changed since the last ``settle``."""
+        return self._touched
+
     def tables(self) -> tuple[Table[Any], ...]:
         """Return every table, in the order they are stored."""
         return self._all
@@ -384,14 +401,15 @@ class State:
     def rollback(self) -> None:
         """Undo everything since the last ``settle``."""
         self.last_inputs = None
-        for table in self.tables():
+        for table in self._touched:
             table.rollback()
+        self._touched.clear()
 
     def settle(self) -> None:
         """Mark everything as committed."""
-        for table in self._all:
-            if table.changed:
-                table.settle()
+        for table in self._touched:
+            table.settle()
+        self._touched.clear()
 
 
 def securities(state: State) -> Iterator[Instrument]:

@@ -93,7 +93,7 @@ class MemoryStore:
         return nullcontext()
 
     def _commit(self, state: State) -> None:
-        if any(table.get(key) != old for table in state.tables() for key, old in table.changed.items()):
+        if any(table.get(key) != old for table in state.touched() for key, old in table.changed.items()):
             self.generation += 1
         state.settle()
         self._settled_seq = state.last_seq
