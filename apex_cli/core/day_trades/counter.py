@@ -65,8 +65,11 @@ def _oldest(fills: Iterable[Countable]) -> Iterable[Countable]:
 
 def is_partial(state: State, session: date, limits: DayTradeLimits) -> bool:
     """Return whether the stored fills may not cover the whole window: apex is younger than that."""
+    first, reported = previous_sessions(session, limits.window_sessions - 1)[0], state.counters.fills_since
+    if reported and date.fromisoformat(reported) <= first:
+        return False
     since = known_since(state)
-    return since is None or since > previous_sessions(session, limits.window_sessions - 1)[0]
+    return since is None or since > first
 
 
 def known_since(state: State) -> date | None:

@@ -120,7 +120,7 @@ def with_lesson(known: Experience | None, lesson: Lesson, base: Weights, *, fade
     y = min(max(lesson.r, -MOST_R), MOST_R) - facts.expected(base)
 
     def total(old: Decimal, new: Decimal) -> Decimal:
-        return (old * fade + new).quantize(SUM_PLACES)
+        return ((old if fade is ONE else old * fade) + new).quantize(SUM_PLACES)
 
     size = FOLLOWED_WEIGHT if lesson.is_followed else ONE
     weighed = [weight * each for each in x]

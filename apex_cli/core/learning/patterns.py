@@ -85,7 +85,7 @@ def edge_of(
     """
     cutoff = now - EXPIRY
     candidates = [row for row in lessons if row.closed_at >= cutoff and row.strategy == strategy and row.side is side]
-    own = numbers_of(conditions)
+    own = tuple(numbers_of(conditions).items())
     measured = [(_squared(own, facts_of(row).numbers), row) for row in candidates]
     near = sorted(
         [(found, row) for found, row in measured if found is not None and found < NEAR],
@@ -121,9 +121,12 @@ def _edge(near: Sequence[Neighbour], kernel: Sequence[Decimal], weights: Weights
     return Edge(bonus, expected, why, found.quantize(PLACES))
 
 
-def _squared(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decimal | None:
+def _squared(one: Iterable[tuple[str, Decimal]], other: Mapping[str, Decimal]) -> Decimal | None:
     """Return the mean square difference over what both have, 0..1; None when that is too little."""
-    differences = [value - other[name] for name, value in one.items() if name in other]
-    if len(differences) < LEAST_SHARED:
-        return None
-    return sum([each * each for each in differences], ZERO) / len(differences)
+    total, count = ZERO, 0
+    for name, value in one:
+        if name in other:
+            difference = value - other[name]
+            total += difference * difference
+            count += 1
+    return total / count if count >= LEAST_SHARED else None

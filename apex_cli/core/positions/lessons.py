@@ -118,9 +118,13 @@ def prune_lessons(tx: State, now: datetime) -> None:
 
     What they taught stays, in the sums of their market and strategy.
     """
-    for lesson in reversed(_leaving(tx, now - timedelta(days=LESSON_DAYS))):
-        del tx.lessons[lesson.round_trip_id]
-        fold_lesson(tx, lesson)
+    cutoff, known = now - timedelta(days=LESSON_DAYS), tx.lessons_pruned
+    if known is None or known[0] != tx.lessons.mark or known[1] < cutoff:
+        for lesson in reversed(_leaving(tx, cutoff)):
+            del tx.lessons[lesson.round_trip_id]
+            fold_lesson(tx, lesson)
+        oldest = min([lesson.closed_at for lesson in tx.lessons.values()], default=None)
+        tx.lessons_pruned = None if oldest is None else (tx.lessons.mark, oldest)
     if len(tx.audits) > MOST_SESSIONS:
         for day in sorted(tx.audits)[:-MOST_SESSIONS]:
             del tx.audits[day]

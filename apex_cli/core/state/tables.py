@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -293,6 +294,8 @@ class State:
         """Sequence number of the newest event ever emitted."""
         self.last_inputs: tuple[int, Snapshot] | None = None
         """The newest decision of this process whose event holds all its inputs, by number: later ones refer to it."""
+        self.lessons_pruned: tuple[tuple[int, int, int], datetime] | None = None
+        """Mark of the lessons when nothing was left to prune, and when the oldest of them was closed."""
         self._all: tuple[Table[Any], ...] = (
             self.signals,
             self.approvals,
@@ -401,6 +404,7 @@ class State:
     def rollback(self) -> None:
         """Undo everything since the last ``settle``."""
         self.last_inputs = None
+        self.lessons_pruned = None
         for table in self._touched:
             table.rollback()
         self._touched.clear()

@@ -542,6 +542,11 @@ class MatchingEngine:
         """Cash plus positions at their last prices; shorts count negative."""
         return Usd(self._ledger.total_cash + self._ledger.market_value(self._prices))
 
+    def worth(self) -> tuple[Usd, Usd]:
+        """Return equity and gross value."""
+        values = self._ledger.values(self._prices)
+        return Usd(self._ledger.total_cash + sum(values, ZERO)), Usd(sum(map(abs, values), ZERO))
+
     @property
     def gross_value(self) -> Usd:
         """Absolute value of all positions at their last prices."""

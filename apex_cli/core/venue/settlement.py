@@ -162,6 +162,8 @@ class Ledger:
     @property
     def total_cash(self) -> Usd:
         """Cash of every currency, in the account's own."""
+        if not self.foreign:
+            return Usd(self.cash + ZERO)
         return Usd(self.cash + sum((held * self.rates[name] for name, held in self.foreign.items()), ZERO))
 
     def _commission(self, order: WorkingOrder, instrument: Instrument, rate: Rate | None) -> Decimal:
@@ -189,16 +191,20 @@ class Ledger:
 
     def market_value(self, prices: Mapping[str, Price]) -> Usd:
         """Return the sum of quantity * price * multiplier in the account's currency; shorts count negative."""
-        return Usd(sum((self._value(key, held, prices[key]) for key, held in self.positions.items()), ZERO))
+        return Usd(sum(self.values(prices), ZERO))
 
     def _value(self, key: str, held: Decimal, price: Price) -> Decimal:
         instrument = self.instruments[key]
-        value = held * price * instrument.multiplier
+        value = held * price if instrument.multiplier is ONE else held * price * instrument.multiplier
         return value if instrument.currency == self.base else value * self.rates[instrument.currency]
+
+    def values(self, prices: Mapping[str, Price]) -> list[Decimal]:
+        """Return the value of each position in the account's currency; shorts are negative."""
+        return [self._value(key, held, prices[key]) for key, held in self.positions.items()]
 
     def gross_value(self, prices: Mapping[str, Price]) -> Usd:
         """Return the sum of |quantity| * price * multiplier in the account's currency."""
-        return Usd(sum((abs(self._value(key, held, prices[key])) for key, held in self.positions.items()), ZERO))
+        return Usd(sum(map(abs, self.values(prices)), ZERO))
 
     def dump_positions(self) -> tuple[VenuePosition, ...]:
         """Return the holdings to keep."""

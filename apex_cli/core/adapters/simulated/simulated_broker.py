@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
@@ -282,8 +283,8 @@ class SimulatedBroker:
         self._roll(now)
         self._take_rates(now)
         engine = self._engine
-        equity = engine.equity
-        buying_power = equity * self._buying_power_multiple - engine.gross_value
+        equity, gross_value = engine.worth()
+        buying_power = equity * self._buying_power_multiple - gross_value
         return AccountSnapshot(
             equity=equity,
             cash=engine.cash,
@@ -402,7 +403,7 @@ class SimulatedBroker:
         """Return whether orders in *key* work in some part of start..end."""
         if self._outside_rth or key not in self._by_session:
             return True
-        bounds = session_bounds(start.astimezone(NEW_YORK).date())
+        bounds = session_bounds(_day_of(start))
         return bounds is not None and start < bounds[1] and end > bounds[0]
 
     def _follow(self, instrument: Instrument) -> None:
@@ -530,7 +531,8 @@ class SimulatedBroker:
         engine = self._engine
         ended_at = closed_at or now
         self._unsaved.extend(engine.expire(ended_at))
-        self._hold_auctions(ended_at)
+        if engine.has_waiting:
+            self._hold_auctions(ended_at)
         self._settle_expired(now)
         if self._unsaved and closed_at is None and not self._is_grouped:
             with suppress(StateError):  # reported once it is in the books
@@ -629,6 +631,12 @@ class SimulatedBroker:
             session_starts=tuple(start for _, start in self._sessions),
             prior_close_equity=self._prior_close_equity,
         )
+
+
+@lru_cache(maxsize=64)
+def _day_of(start: datetime) -> date:
+    """Return the date in New York; bars of many symbols begin together."""
+    return start.astimezone(NEW_YORK).date()
 
 
 def _end_of(bar: Bar) -> datetime:

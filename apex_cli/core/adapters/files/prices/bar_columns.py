@@ -292,6 +292,7 @@ def columns_from(array: NDArray[np.int64], symbol: str) -> tuple[BarColumns, Seq
 
     if array.ndim != 2 or array.shape[0] != ROWS or array.dtype != "int64":  # noqa: PLR2004 - rows and bars
         raise ValueError(f"{symbol}: {array.shape} of {array.dtype} are no bars")
+    array = array.view(np.ndarray)  # parts of a mapped file are slow to take
     numbers = tuple(ExactNumbers(array[2 + at], (array[7] >> 8 * at & 0xFF).astype(np.uint8)) for at in range(5))
     data = ColumnData(symbol, array[0], array[1], numbers, OrderedDict(), {})
     return BarColumns(data, 0, array.shape[1]), Ends(array[1])
