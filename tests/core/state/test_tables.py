@@ -473,3 +473,35 @@ def test_the_orders_of_a_security_and_those_that_work_are_what_a_look_at_all_of_
             rows = [row for row in table.values() if row.order.instrument.key == security]
             assert list(table.of(security)) == rows
         assert {row.order.client_order_id for row in table.open()} == {k for k, row in table.items() if row.is_open}
+
+
+def test_a_state_knows_the_tables_that_changed_since_it_was_settled() -> None:
+    state = State()
+    assert not state.touched()
+    state.counters = Counters(entries_today=1)
+    state.counters = Counters(entries_today=2)
+    state.audits["2026-01-05"] = AuditSums(count=1)
+    assert [table.name for table in state.touched()] == ["counters", "audits"]
+    state.settle()
+    assert not state.touched()
+    del state.audits["2026-01-05"]
+    assert [table.name for table in state.touched()] == ["audits"]
+    state.rollback()
+    assert not state.touched()
+    assert dict(state.audits) == {"2026-01-05": AuditSums(count=1)}
+
+
+def test_a_mark_differs_whenever_a_row_came_went_or_changed() -> None:
+    table: Table[AuditSums] = Table("audits", AuditSums)
+    marks = [table.mark]
+    for change in (
+        lambda: table.__setitem__("a", AuditSums(count=1)),
+        lambda: table.__setitem__("a", AuditSums(count=2)),
+        lambda: table.__setitem__("b", AuditSums(count=1)),
+        lambda: table.__delitem__("a"),
+        table.rollback,
+        lambda: table.load({}),
+    ):
+        change()
+        marks.append(table.mark)
+    assert len(set(marks)) == len(marks)
